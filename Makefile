@@ -1,0 +1,79 @@
+# murallink: pays the people who take part in clinical trials, inside PostgreSQL.
+#
+# make, make install, make installcheck, make clean   as every PGXS extension
+# make check, demo, up, down, bench, lint             install what is missing first (dev/run)
+# make check TESTS='regress test/tap/010_worker.pl'   only these (test/run)
+
+export PG_CONFIG ?= $(or $(wildcard /usr/lib/postgresql/15/bin/pg_config),pg_config)
+
+COMMANDS = check demo up down bench lint
+ifneq (,$(filter $(COMMANDS),$(MAKECMDGOALS)))
+
+.PHONY: $(COMMANDS)
+.NOTPARALLEL:
+$(COMMANDS):
+	@dev/run $@ $(TESTS)
+
+else
+
+EXTENSION = murallink
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.control)
+MODULE_big = murallink
+
+# One subject has one name in every folder, and uses only those before it.
+SUBJECTS = error answer install ksuid money address password identity permission payment_type organisation grant people \
+	enrollment schedule fund payment payout http partner dash worker launcher audit api privileges
+
+# $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
+files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))
+
+SQL := $(call files,sql/%.sql)
+DATA_SQL := $(call files,sql/data/%.sql)
+SOURCES := src/murallink.c $(call files,src/%.c src/%_*.c)
+REGRESS := install $(filter-out install,$(patsubst test/sql/%.sql,%,$(call files,test/sql/%.sql)))
+ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
+
+STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES),$(wildcard sql/*.sql sql/data/*.sql src/*.c))
+$(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
+
+OBJS = $(SOURCES:.c=.o)
+SHLIB_LINK = -lcurl -ljansson -lsodium
+DATA_built = murallink--$(EXTVERSION).sql
+DATA = $(wildcard murallink--*--*.sql)
+EXTRA_CLEAN = build/regress build/isolation build/tap build/sandbox
+
+# The rules for installcheck are below: pg_regress 15 wants sql/ and expected/ side by side.
+NO_INSTALLCHECK = 1
+# Bitcode for inlining by the JIT: these functions spend their time elsewhere.
+override with_llvm = no
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+.DELETE_ON_ERROR:
+
+$(OBJS): $(wildcard src/*.h)
+
+# The extension's script: the subjects one after the other, and all of the data in the body of
+# murallink.install(), where sql/install.sql has the line "-- @data@".
+$(DATA_built): Makefile murallink.control $(SQL) $(DATA_SQL)
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION murallink" to load this file. \quit' \
+	'SET LOCAL check_function_bodies = off;'; \
+	sed -e '/^ *-- @data@$$/{' $(DATA_SQL:%=-e 'r %') -e 'd' -e '}' $(SQL); } > $@
+
+.PHONY: regress isolation
+installcheck: regress isolation
+
+regress: build/regress
+	$(pg_regress_installcheck) --inputdir=$< --outputdir=$< --dbname=$(CONTRIB_TESTDB) $(REGRESS)
+
+isolation: build/isolation
+	$(if $(ISOLATION),$(pg_isolation_regress_installcheck) --inputdir=$< --outputdir=$< \
+	--dbname=$(ISOLATION_TESTDB) $(ISOLATION))
+
+build/regress build/isolation:
+	mkdir -p $@
+	ln -s ../../expected $@/expected
+	ln -s ../../test/$(if $(filter %/regress,$@),sql,isolation/specs) $@/
+
+endif

@@ -1,0 +1,60 @@
+CREATE DOMAIN murallink.optional_text AS text;
+COMMENT ON DOMAIN murallink.optional_text IS 'Text that the JSON protocol leaves out where there is none.';
+
+CREATE DOMAIN murallink.optional_uid AS murallink.ksuid;
+COMMENT ON DOMAIN murallink.optional_uid IS 'A uid that the JSON protocol leaves out where there is none.';
+
+CREATE DOMAIN murallink.optional_date AS date;
+COMMENT ON DOMAIN murallink.optional_date IS 'A date that the JSON protocol leaves out where there is none.';
+
+CREATE DOMAIN murallink.read_only AS jsonb;
+COMMENT ON DOMAIN murallink.read_only IS
+'An argument that clients send back as they received it; it is accepted and ignored.';
+
+CREATE TYPE murallink.address AS (
+    uid murallink.optional_uid,
+    street1 murallink.optional_text,
+    street2 murallink.optional_text,
+    city murallink.optional_text,
+    state murallink.optional_text,
+    post_code murallink.optional_text,
+    valid boolean
+);
+COMMENT ON TYPE murallink.address IS 'A postal address. valid: whether a postal service has confirmed it.';
+
+CREATE FUNCTION murallink.checked_address(address jsonb, field text DEFAULT 'address') RETURNS murallink.address
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    key text;
+    part jsonb;
+    part_field text;
+    result murallink.address;
+BEGIN
+    IF address IS NULL OR address = 'null' THEN
+        RETURN NULL;
+    END IF;
+    IF pg_catalog.jsonb_typeof(address) <> 'object' THEN
+        PERFORM murallink.raise('wrong_type', field);
+    END IF;
+    FOR key, part IN SELECT * FROM pg_catalog.jsonb_each(address) LOOP
+        part_field := field || '.' || key;
+        CONTINUE WHEN key IN ('uid', 'valid');
+        IF key NOT IN ('street1', 'street2', 'city', 'state', 'post_code') THEN
+            PERFORM murallink.raise('unknown_key', part_field);
+        ELSIF pg_catalog.jsonb_typeof(part) NOT IN ('string', 'null') THEN
+            PERFORM murallink.raise('wrong_type', part_field);
+        END IF;
+        PERFORM murallink.checked_text(part #>> '{}', part_field, 200, false);
+    END LOOP;
+    result := ROW(
+        murallink.gen_ksuid(),
+        pg_catalog.btrim(address ->> 'street1'), pg_catalog.btrim(address ->> 'street2'), pg_catalog.btrim(address ->> 'city'),
+        pg_catalog.btrim(address ->> 'state'), pg_catalog.btrim(address ->> 'post_code'), false);
+    IF pg_catalog.concat(result.street1, result.street2, result.city, result.state, result.post_code) = '' THEN
+        RETURN NULL;
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_address(jsonb, text) IS
+'The address in a JSON object with street1, street2, city, state and post_code, each at most 200 characters; uid and valid are read-only. Null where all is empty. Errors: wrong_type, unknown_key, too_long.';

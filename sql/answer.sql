@@ -1,0 +1,8 @@
+CREATE FUNCTION murallink.say(message text) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'answer_say';
+COMMENT ON FUNCTION murallink.say(text) IS 'Sets the message that murallink.api() answers with instead of OK.';
+
+CREATE FUNCTION murallink.refuse(error text) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'answer_refuse';
+COMMENT ON FUNCTION murallink.refuse(text) IS
+'Answers with an error of murallink.errors() without rolling back what was written; sets response.status for PostgREST.';

@@ -1,0 +1,14 @@
+CREATE TABLE murallink_private.idempotency (
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    key text NOT NULL,
+    hash bytea NOT NULL,
+    answer jsonb,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (app_user_uid, key)
+);
+COMMENT ON TABLE murallink_private.idempotency IS 'Answers that a repeat of the request gets again. Keys never expire.';
+COMMENT ON COLUMN murallink_private.idempotency.app_user_uid IS 'Whose key.';
+COMMENT ON COLUMN murallink_private.idempotency.key IS 'The key, chosen by the client.';
+COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and payload.';
+COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null while it is at work, which nobody else can see.';
+COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';

@@ -1,0 +1,49 @@
+CREATE TABLE murallink.enrollment (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    trial_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL,
+    trial_site_uid murallink.ksuid NOT NULL,
+    patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
+    subject_id text NOT NULL CHECK (subject_id <> ''),
+    payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
+    status murallink.enrollment_status NOT NULL DEFAULT 'enrolled',
+    dropped_on date,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (patient_uid, trial_uid),
+    UNIQUE (trial_uid, subject_id),
+    FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
+        REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid),
+    FOREIGN KEY (patient_uid, site_uid) REFERENCES murallink.patient_site (patient_uid, site_uid),
+    CHECK ((status = 'dropped') = (dropped_on IS NOT NULL))
+);
+COMMENT ON TABLE murallink.enrollment IS 'A patient in a trial at a site; once for each patient and trial.';
+COMMENT ON COLUMN murallink.enrollment.uid IS 'Key.';
+COMMENT ON COLUMN murallink.enrollment.client_uid IS 'The client of the trial''s contract.';
+COMMENT ON COLUMN murallink.enrollment.contract_uid IS 'The trial''s contract, whose funds pay.';
+COMMENT ON COLUMN murallink.enrollment.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink.enrollment.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink.enrollment.trial_site_uid IS 'The trial at that site.';
+COMMENT ON COLUMN murallink.enrollment.patient_uid IS 'The patient.';
+COMMENT ON COLUMN murallink.enrollment.subject_id IS 'The patient''s number in the trial, unique there: what stands for the name.';
+COMMENT ON COLUMN murallink.enrollment.payment_type_uid IS 'How the patient wants to be paid; null: the contract''s default.';
+COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped or completed.';
+COMMENT ON COLUMN murallink.enrollment.dropped_on IS 'The last day whose visits are still owed, when dropped.';
+COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.enrollment
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER keeps BEFORE UPDATE ON murallink.enrollment
+    FOR EACH ROW EXECUTE FUNCTION murallink.enrollment_keeps();
+CREATE INDEX enrollment_trial_site ON murallink.enrollment (trial_site_uid);
+CREATE POLICY viewer ON murallink.enrollment FOR SELECT USING (
+    murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
+
+CREATE POLICY viewer ON murallink.patient FOR SELECT USING (
+    murallink.caller_is_admin()
+    OR EXISTS (SELECT FROM murallink.patient_site p WHERE p.patient_uid = patient.uid)
+    OR EXISTS (
+        SELECT FROM murallink.enrollment e
+        WHERE e.patient_uid = patient.uid
+        AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)));

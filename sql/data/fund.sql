@@ -1,0 +1,104 @@
+CREATE TABLE murallink.fund (
+    contract_uid murallink.ksuid NOT NULL,
+    currency murallink.currency NOT NULL,
+    client_uid murallink.ksuid NOT NULL,
+    PRIMARY KEY (contract_uid, currency),
+    FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
+);
+COMMENT ON TABLE murallink.fund IS 'The funds of a contract in one currency. Never updated, so that it can be referenced without waiting.';
+COMMENT ON COLUMN murallink.fund.contract_uid IS 'The contract.';
+COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
+COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
+CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
+    murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+
+CREATE TABLE murallink.fund_slot (
+    contract_uid murallink.ksuid NOT NULL,
+    currency murallink.currency NOT NULL,
+    slot integer NOT NULL,
+    funded numeric NOT NULL DEFAULT 0,
+    reserved numeric NOT NULL DEFAULT 0,
+    disbursed numeric NOT NULL DEFAULT 0,
+    PRIMARY KEY (contract_uid, currency, slot),
+    FOREIGN KEY (contract_uid, currency) REFERENCES murallink.fund,
+    CHECK (reserved >= 0 AND disbursed >= 0 AND funded >= reserved + disbursed)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE murallink.fund_slot IS
+'A fund''s balance, spread over slots so that payers on one contract do not wait for each other. fund_balance adds them up.';
+COMMENT ON COLUMN murallink.fund_slot.contract_uid IS 'The contract.';
+COMMENT ON COLUMN murallink.fund_slot.currency IS 'The currency.';
+COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot, from 0.';
+COMMENT ON COLUMN murallink.fund_slot.funded IS 'Deposited, in currency units.';
+COMMENT ON COLUMN murallink.fund_slot.reserved IS 'Held by payments on their way, in currency units.';
+COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Paid out, in currency units.';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_slot
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
+CREATE POLICY viewer ON murallink.fund_slot FOR SELECT
+    USING (EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = fund_slot.contract_uid AND f.currency = fund_slot.currency));
+
+CREATE TABLE murallink.funding (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    contract_uid murallink.ksuid NOT NULL,
+    client_uid murallink.ksuid NOT NULL,
+    amount numeric NOT NULL,
+    currency murallink.currency NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid),
+    CHECK (murallink.amount_fits(amount, currency))
+);
+COMMENT ON TABLE murallink.funding IS 'Money that a client has deposited for the patients of a contract.';
+COMMENT ON COLUMN murallink.funding.uid IS 'Key.';
+COMMENT ON COLUMN murallink.funding.contract_uid IS 'The contract.';
+COMMENT ON COLUMN murallink.funding.client_uid IS 'The contract''s client.';
+COMMENT ON COLUMN murallink.funding.amount IS 'In currency units.';
+COMMENT ON COLUMN murallink.funding.currency IS 'Of the amount.';
+COMMENT ON COLUMN murallink.funding.created_at IS 'When it was recorded.';
+CREATE INDEX funding_contract ON murallink.funding (contract_uid);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.funding
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER deposit AFTER INSERT ON murallink.funding
+    FOR EACH ROW EXECUTE FUNCTION murallink.fund_deposit();
+CREATE POLICY viewer ON murallink.funding FOR SELECT USING (
+    murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+
+CREATE TABLE murallink.fund_entry (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    contract_uid murallink.ksuid NOT NULL,
+    client_uid murallink.ksuid NOT NULL,
+    currency murallink.currency NOT NULL,
+    movement murallink.fund_movement NOT NULL,
+    amount numeric NOT NULL CHECK (amount > 0),
+    source_uid murallink.ksuid NOT NULL,
+    slot integer NOT NULL,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    UNIQUE (source_uid, movement)
+);
+COMMENT ON TABLE murallink.fund_entry IS
+'Every movement of funds; never changed. A payment moves its funds at most once in each way, and a funding deposits once.';
+COMMENT ON COLUMN murallink.fund_entry.uid IS 'Key; sorts by the second.';
+COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'Whose funds.';
+COMMENT ON COLUMN murallink.fund_entry.client_uid IS 'The contract''s client.';
+COMMENT ON COLUMN murallink.fund_entry.currency IS 'Of the amount.';
+COMMENT ON COLUMN murallink.fund_entry.movement IS
+'deposit: from the client; reserve: for a payment; release: a payment gave back; disburse: paid out; return: a paid payment was reversed.';
+COMMENT ON COLUMN murallink.fund_entry.amount IS 'In currency units, always above zero.';
+COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment that moved them.';
+COMMENT ON COLUMN murallink.fund_entry.slot IS 'The slot whose balance holds the payment''s reserve; -1 for a deposit, which is spread.';
+COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
+CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.fund_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER guard BEFORE INSERT ON murallink.fund_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
+CREATE POLICY viewer ON murallink.fund_entry FOR SELECT USING (
+    murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+
+CREATE VIEW murallink.fund_balance WITH (security_invoker = true) AS
+SELECT f.contract_uid, f.client_uid, f.currency, pg_catalog.sum(s.funded) AS funded, pg_catalog.sum(s.reserved) AS reserved,
+    pg_catalog.sum(s.disbursed) AS disbursed, pg_catalog.sum(s.funded - s.reserved - s.disbursed) AS available
+FROM murallink.fund f JOIN murallink.fund_slot s USING (contract_uid, currency)
+GROUP BY f.contract_uid, f.client_uid, f.currency;
+COMMENT ON VIEW murallink.fund_balance IS 'The funds of each contract and currency: available = funded - reserved - disbursed, in currency units.';

@@ -1,0 +1,65 @@
+CREATE TABLE murallink.app_user (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    email text NOT NULL UNIQUE CHECK (email = pg_catalog.lower(email)),
+    phone text NOT NULL DEFAULT '',
+    first_name text NOT NULL DEFAULT '',
+    last_name text NOT NULL DEFAULT '',
+    address murallink.address,
+    email_verified boolean NOT NULL DEFAULT false,
+    sms_verified boolean NOT NULL DEFAULT false,
+    user_role text NOT NULL DEFAULT 'user' CHECK (user_role IN ('admin', 'user')),
+    db_role text UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink.app_user IS 'A person or application that asks: coordinators, analysts, administrators.';
+COMMENT ON COLUMN murallink.app_user.uid IS 'Key.';
+COMMENT ON COLUMN murallink.app_user.email IS 'In lower case; the name to log in with.';
+COMMENT ON COLUMN murallink.app_user.phone IS 'As entered.';
+COMMENT ON COLUMN murallink.app_user.first_name IS 'First name.';
+COMMENT ON COLUMN murallink.app_user.last_name IS 'Last name.';
+COMMENT ON COLUMN murallink.app_user.address IS 'Postal address, null where unknown.';
+COMMENT ON COLUMN murallink.app_user.email_verified IS 'Whether the e-mail address was confirmed.';
+COMMENT ON COLUMN murallink.app_user.sms_verified IS 'Whether the phone was confirmed by SMS.';
+COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; user: what was granted.';
+COMMENT ON COLUMN murallink.app_user.db_role IS 'The PostgreSQL login role that is this user without a session.';
+COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered.';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.app_user
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
+CREATE POLICY viewer ON murallink.app_user FOR SELECT
+    USING (uid = murallink.caller() OR murallink.caller_is_admin());
+
+CREATE TABLE murallink_private.credential (
+    app_user_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.app_user,
+    password_hash text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink_private.credential IS 'Passwords, as Argon2id.';
+COMMENT ON COLUMN murallink_private.credential.app_user_uid IS 'Whose password.';
+COMMENT ON COLUMN murallink_private.credential.password_hash IS 'The hash with its salt and cost, as libsodium writes it.';
+COMMENT ON COLUMN murallink_private.credential.changed_at IS 'When it was set.';
+
+CREATE TABLE murallink_private.session (
+    hash bytea PRIMARY KEY,
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    switched_by_uid murallink.ksuid REFERENCES murallink.app_user,
+    expires_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink_private.session IS 'Open sessions.';
+COMMENT ON COLUMN murallink_private.session.hash IS 'SHA-256 of the session id; the id itself is stored nowhere.';
+COMMENT ON COLUMN murallink_private.session.app_user_uid IS 'Whose permissions hold.';
+COMMENT ON COLUMN murallink_private.session.switched_by_uid IS 'The admin who acts as that user, null otherwise.';
+COMMENT ON COLUMN murallink_private.session.expires_at IS 'Moved on by use.';
+COMMENT ON COLUMN murallink_private.session.created_at IS 'When it was opened.';
+CREATE INDEX session_app_user ON murallink_private.session (app_user_uid);
+
+CREATE TABLE murallink_private.login_attempt (
+    email text PRIMARY KEY,
+    failures integer NOT NULL CHECK (failures >= 0),
+    locked_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE murallink_private.login_attempt IS
+'Failed logins since the last success, by e-mail address whether it is known or not: a lock tells nobody who has an account.';
+COMMENT ON COLUMN murallink_private.login_attempt.email IS 'In lower case.';
+COMMENT ON COLUMN murallink_private.login_attempt.failures IS 'Wrong passwords since the last success.';
+COMMENT ON COLUMN murallink_private.login_attempt.locked_until IS 'No login is tried before.';

@@ -1,0 +1,48 @@
+CREATE TABLE murallink.patient (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    email text NOT NULL DEFAULT '' CHECK (email = pg_catalog.lower(email)),
+    phone text NOT NULL DEFAULT '',
+    first_name text NOT NULL CHECK (first_name <> ''),
+    last_name text NOT NULL CHECK (last_name <> ''),
+    email_enabled boolean NOT NULL DEFAULT false,
+    sms_enabled boolean NOT NULL DEFAULT false,
+    address murallink.address,
+    emergency_contact text NOT NULL DEFAULT '',
+    emergency_phone text NOT NULL DEFAULT '',
+    time_zone text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink.patient IS 'A person who takes part in trials.';
+COMMENT ON COLUMN murallink.patient.uid IS 'Key.';
+COMMENT ON COLUMN murallink.patient.email IS 'In lower case; families may share one.';
+COMMENT ON COLUMN murallink.patient.phone IS 'As entered.';
+COMMENT ON COLUMN murallink.patient.first_name IS 'First name.';
+COMMENT ON COLUMN murallink.patient.last_name IS 'Last name.';
+COMMENT ON COLUMN murallink.patient.email_enabled IS 'Whether the patient wants e-mail.';
+COMMENT ON COLUMN murallink.patient.sms_enabled IS 'Whether the patient wants SMS.';
+COMMENT ON COLUMN murallink.patient.address IS 'Postal address, null where unknown.';
+COMMENT ON COLUMN murallink.patient.emergency_contact IS 'Whom to call in an emergency.';
+COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
+COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
+COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';
+
+CREATE TABLE murallink.patient_site (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (patient_uid, site_uid),
+    FOREIGN KEY (site_uid, contract_uid, client_uid) REFERENCES murallink.site (uid, contract_uid, client_uid)
+);
+COMMENT ON TABLE murallink.patient_site IS 'A patient stands below each of these sites.';
+COMMENT ON COLUMN murallink.patient_site.uid IS 'Key.';
+COMMENT ON COLUMN murallink.patient_site.patient_uid IS 'The patient.';
+COMMENT ON COLUMN murallink.patient_site.client_uid IS 'The site''s client.';
+COMMENT ON COLUMN murallink.patient_site.contract_uid IS 'The site''s contract.';
+COMMENT ON COLUMN murallink.patient_site.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink.patient_site.created_at IS 'When the patient came to the site.';
+CREATE INDEX patient_site_site ON murallink.patient_site (site_uid);
+CREATE POLICY viewer ON murallink.patient_site FOR SELECT
+    USING (murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));

@@ -1,0 +1,36 @@
+CREATE TABLE murallink.permission_grant (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    permission murallink.permission NOT NULL,
+    resource text NOT NULL CHECK (resource IN ('client', 'contract', 'trial', 'site', 'trial_site')),
+    resource_uid murallink.ksuid NOT NULL,
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid,
+    trial_uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    granted_by_uid murallink.ksuid REFERENCES murallink.app_user,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (app_user_uid, permission, resource_uid),
+    CHECK (CASE resource
+           WHEN 'client' THEN resource_uid = client_uid AND contract_uid IS NULL AND trial_uid IS NULL AND site_uid IS NULL
+           WHEN 'contract' THEN resource_uid = contract_uid AND trial_uid IS NULL AND site_uid IS NULL
+           WHEN 'trial' THEN resource_uid = trial_uid AND contract_uid IS NOT NULL AND site_uid IS NULL
+           WHEN 'site' THEN resource_uid = site_uid AND contract_uid IS NOT NULL AND trial_uid IS NULL
+           ELSE contract_uid IS NOT NULL AND trial_uid IS NOT NULL AND site_uid IS NOT NULL END)
+);
+COMMENT ON TABLE murallink.permission_grant IS 'Who may do what where: a permission granted on a resource holds for all below it.';
+COMMENT ON COLUMN murallink.permission_grant.uid IS 'Key.';
+COMMENT ON COLUMN murallink.permission_grant.app_user_uid IS 'Who may.';
+COMMENT ON COLUMN murallink.permission_grant.permission IS 'What.';
+COMMENT ON COLUMN murallink.permission_grant.resource IS 'The kind of resource granted on.';
+COMMENT ON COLUMN murallink.permission_grant.resource_uid IS 'The resource granted on.';
+COMMENT ON COLUMN murallink.permission_grant.client_uid IS 'The client that the resource is or stands below.';
+COMMENT ON COLUMN murallink.permission_grant.contract_uid IS 'The contract that it is or stands below.';
+COMMENT ON COLUMN murallink.permission_grant.trial_uid IS 'The trial that it is or stands below.';
+COMMENT ON COLUMN murallink.permission_grant.site_uid IS 'The site that it is or stands below.';
+COMMENT ON COLUMN murallink.permission_grant.granted_by_uid IS 'Who granted it.';
+COMMENT ON COLUMN murallink.permission_grant.created_at IS 'When it was granted.';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.permission_grant
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
+CREATE POLICY viewer ON murallink.permission_grant FOR SELECT
+    USING (app_user_uid = murallink.caller() OR murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -1,0 +1,159 @@
+CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
+COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part (document: Set Enrollment Status).';
+
+CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid)
+        IS DISTINCT FROM
+        (NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid, NEW.patient_uid)
+    THEN
+        PERFORM murallink.raise('append_only', 'enrollment');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.enrollment_keeps() IS
+'Trigger: an enrollment stays that of its patient in its trial at its site, because payments stand on it. Errors: append_only.';
+
+CREATE TYPE murallink.enrollment_info AS (
+    uid murallink.ksuid,
+    trial_uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    trial_site_uid murallink.ksuid,
+    patient_uid murallink.ksuid,
+    subject_id text,
+    payment_type_uid murallink.ksuid,
+    status text,
+    patient murallink.patient_info,
+    trial_site murallink.trial_site_info
+);
+COMMENT ON TYPE murallink.enrollment_info IS 'An enrollment, as set_enrollment_status and set_payment_type answer.';
+
+CREATE FUNCTION murallink.enrollment_info(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
+LANGUAGE sql STABLE AS $$
+    SELECT uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, payment_type_uid, status::text,
+        NULL::murallink.patient_info,
+        ROW(trial_site_uid, site_uid, trial_uid, NULL::murallink.site_name, NULL::murallink.trial_info)::murallink.trial_site_info
+    FROM murallink.enrollment WHERE uid = enrollment_uid
+$$;
+COMMENT ON FUNCTION murallink.enrollment_info(murallink.ksuid) IS 'An enrollment as clients see it.';
+
+CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink.patient_site p
+        WHERE p.patient_uid = $1 AND murallink.visible(p.client_uid, p.contract_uid, NULL, p.site_uid))
+    OR EXISTS (
+        SELECT FROM murallink.enrollment e
+        WHERE e.patient_uid = $1 AND murallink.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))
+$$;
+COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
+'Whether the caller holds any permission at one of the patient''s sites or trials and so may know that the patient exists.';
+
+CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    the_enrollment murallink.enrollment;
+    caller murallink.ksuid := murallink.require_caller();
+BEGIN
+    PERFORM murallink.required(enrolled.patient_uid, 'patient_uid'), murallink.required(enrolled.trial_uid, 'trial_uid');
+    SELECT * INTO the_enrollment FROM murallink.enrollment
+    WHERE patient_uid = enrolled.patient_uid AND trial_uid = enrolled.trial_uid;
+    IF FOUND THEN
+        caller := murallink.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
+        RETURN the_enrollment.uid;
+    END IF;
+    IF NOT murallink.trial_visible(enrolled.trial_uid) THEN
+        PERFORM murallink.raise('not_found', 'trial_uid');
+    ELSIF NOT murallink.patient_visible(enrolled.patient_uid) THEN
+        PERFORM murallink.raise('not_found', 'patient_uid');
+    END IF;
+    PERFORM murallink.raise('not_enrolled', 'patient_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink.enrolled(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+'The enrollment of a patient in a trial, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
+
+CREATE FUNCTION murallink.enroll(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL,
+    subject_id text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    subject text := murallink.checked_text(enroll.subject_id, 'subject_id', 100, true);
+    place murallink.trial_site;
+BEGIN
+    SELECT * INTO place FROM murallink.trial_site
+    WHERE uid = murallink.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
+    IF NOT murallink.patient_visible(murallink.required(enroll.patient_uid, 'patient_uid')) THEN
+        PERFORM murallink.raise('not_found', 'patient_uid');
+    END IF;
+    INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+    SELECT enroll.patient_uid, client_uid, contract_uid, uid FROM murallink.site WHERE uid = enroll.site_uid
+    ON CONFLICT (patient_uid, site_uid) DO NOTHING;
+    INSERT INTO murallink.enrollment (
+        client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+    VALUES (place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, enroll.patient_uid, subject)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('already_exists', CASE
+            WHEN EXISTS (SELECT FROM murallink.enrollment WHERE patient_uid = enroll.patient_uid AND trial_uid = enroll.trial_uid)
+            THEN 'patient_uid' ELSE 'subject_id' END);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
+'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, already_exists.';
+
+CREATE FUNCTION murallink.set_enrollment_status(
+    status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
+    dropped_on date DEFAULT NULL
+) RETURNS murallink.enrollment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    changed murallink.ksuid :=
+        murallink.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
+    today date := (pg_catalog.now() AT TIME ZONE 'UTC')::date;
+    last_day date := murallink.checked_date(set_enrollment_status.dropped_on, 'dropped_on');
+BEGIN
+    IF murallink.required(set_enrollment_status.status, 'status')
+        <> ALL (pg_catalog.enum_range(NULL::murallink.enrollment_status)::text[]) THEN
+        PERFORM murallink.raise('invalid_value', 'status');
+    ELSIF set_enrollment_status.status <> 'dropped' AND last_day IS NOT NULL OR last_day > today THEN
+        PERFORM murallink.raise('invalid_value', 'dropped_on');
+    END IF;
+    UPDATE murallink.enrollment
+    SET status = set_enrollment_status.status::murallink.enrollment_status,
+        dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, dropped_on, today) END
+    WHERE uid = changed;
+    RETURN murallink.enrollment_info(changed);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, date) IS
+'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, default today (UTC). Needs set_enrollment_status on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
+
+CREATE FUNCTION murallink.set_payment_type(
+    payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL
+) RETURNS murallink.enrollment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    changed murallink.ksuid := murallink.enrolled(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM murallink_private.payment_type
+        WHERE uid = murallink.required(set_payment_type.payment_type_uid, 'payment_type_uid')) THEN
+        PERFORM murallink.raise('not_found', 'payment_type_uid');
+    END IF;
+    UPDATE murallink.enrollment SET payment_type_uid = set_payment_type.payment_type_uid WHERE uid = changed;
+    RETURN murallink.enrollment_info(changed);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Sets how a patient wants to be paid in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';

@@ -1,0 +1,105 @@
+CREATE TYPE murallink.fund_movement AS ENUM ('deposit', 'reserve', 'release', 'disburse', 'return');
+COMMENT ON TYPE murallink.fund_movement IS 'How funds move.';
+
+CREATE FUNCTION murallink.fund_guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_guard';
+COMMENT ON FUNCTION murallink.fund_guard() IS
+'Trigger: balances and entries are written together, by murallink''s own functions. Errors: guarded.';
+
+CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
+COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract.';
+
+CREATE FUNCTION murallink.fund_spread(funding_uid murallink.ksuid, slots integer) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    the_funding murallink.funding;
+    share numeric;
+BEGIN
+    SELECT * INTO STRICT the_funding FROM murallink.funding WHERE uid = funding_uid;
+    INSERT INTO murallink.fund (contract_uid, currency, client_uid)
+    VALUES (the_funding.contract_uid, the_funding.currency, the_funding.client_uid) ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        INSERT INTO murallink.fund_slot (contract_uid, currency, slot)
+        SELECT the_funding.contract_uid, the_funding.currency, n FROM pg_catalog.generate_series(0, fund_spread.slots - 1) n;
+    END IF;
+    PERFORM FROM murallink.fund_slot s
+    WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency ORDER BY s.slot FOR NO KEY UPDATE;
+    SELECT pg_catalog.trunc(the_funding.amount / pg_catalog.count(*), murallink.currency_decimals(the_funding.currency)),
+        pg_catalog.count(*)
+    INTO share, slots
+    FROM murallink.fund_slot s WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
+    UPDATE murallink.fund_slot s
+    SET funded = s.funded + CASE s.slot WHEN 0 THEN the_funding.amount - share * (slots - 1) ELSE share END
+    WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
+    INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
+    VALUES (the_funding.contract_uid, the_funding.client_uid, the_funding.currency, 'deposit', the_funding.amount, the_funding.uid, -1);
+END
+$$;
+COMMENT ON FUNCTION murallink.fund_spread(murallink.ksuid, integer) IS
+'Adds a funding to its contract''s balance, in equal shares. slots: how many a new fund gets.';
+
+CREATE FUNCTION murallink.fund_gather(contract_uid murallink.ksuid, currency text, amount numeric) RETURNS integer
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    largest record;
+    other record;
+    missing numeric := amount;
+BEGIN
+    PERFORM FROM murallink.fund_slot s
+    WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency ORDER BY s.slot FOR NO KEY UPDATE;
+    FOR other IN
+        SELECT s.slot, s.funded - s.reserved - s.disbursed AS available FROM murallink.fund_slot s
+        WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency
+        ORDER BY available DESC, s.slot
+    LOOP
+        IF largest IS NULL THEN
+            largest := other;
+        ELSE
+            UPDATE murallink.fund_slot s SET funded = s.funded - LEAST(other.available, missing)
+            WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = other.slot;
+            UPDATE murallink.fund_slot s SET funded = s.funded + LEAST(other.available, missing)
+            WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = largest.slot;
+        END IF;
+        missing := missing - LEAST(other.available, missing);
+        IF missing = 0 THEN
+            RETURN largest.slot;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.fund_gather(murallink.ksuid, text, numeric) IS
+'Locks all slots of a fund and gathers an amount in one of them, which it returns; null when all together have not enough.';
+
+CREATE FUNCTION murallink.fund_lock(payment_uids murallink.ksuid[]) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT FROM murallink.fund_slot s
+    WHERE (s.contract_uid, s.currency, s.slot) IN (
+        SELECT e.contract_uid, e.currency, e.slot FROM murallink.fund_entry e
+        WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve')
+    ORDER BY s.contract_uid, s.currency, s.slot FOR NO KEY UPDATE;
+$$;
+COMMENT ON FUNCTION murallink.fund_lock(murallink.ksuid[]) IS
+'Locks the slots that hold the reserves of payments, in the one order that all take: for a transaction that settles several.';
+
+CREATE FUNCTION murallink.add_funding(
+    contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    the_contract murallink.contract;
+    deposited text := currency;
+BEGIN
+    PERFORM murallink.require_admin();
+    SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(add_funding.contract_uid, 'contract_uid');
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'contract_uid');
+    END IF;
+    deposited := coalesce(NULLIF(deposited, ''), the_contract.currency);
+    PERFORM murallink.check_money(add_funding.amount, deposited);
+    INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency)
+    VALUES (the_contract.uid, the_contract.client_uid, add_funding.amount, deposited);
+END
+$$;
+COMMENT ON FUNCTION murallink.add_funding(murallink.ksuid, numeric, text) IS
+'Records money that a client has deposited (document: Funding). amount: in units of currency, which defaults to the contract''s. For admins. Errors: unauthenticated, forbidden, not_found, missing_field, unknown_currency, invalid_amount.';

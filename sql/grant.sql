@@ -1,0 +1,66 @@
+CREATE FUNCTION murallink.grant(
+    resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL,
+    action murallink.read_only DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    granted murallink.permission;
+    place record;
+BEGIN
+    IF murallink.required("grant".permission, 'permission')
+        <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
+        PERFORM murallink.raise('unknown_permission', 'permission');
+    END IF;
+    granted := "grant".permission;
+    place := murallink.resource(murallink.required("grant".resource_uid, 'resource_uid'));
+    caller := murallink.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    caller := murallink.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'permission');
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink.required("grant".user_uid, 'user_uid')) THEN
+        PERFORM murallink.raise('not_found', 'user_uid');
+    END IF;
+    INSERT INTO murallink.permission_grant (
+        app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
+    VALUES (
+        "grant".user_uid, granted, place.kind, "grant".resource_uid, place.client_uid, place.contract_uid, place.trial_uid,
+        place.site_uid, caller)
+    ON CONFLICT (app_user_uid, permission, resource_uid) DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
+'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). Granting again changes nothing. Needs grant and the permission itself there. action: ignored. Errors: unauthenticated, missing_field, unknown_permission, forbidden, not_found.';
+
+CREATE FUNCTION murallink.list_permissions() RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 32 AS $$
+BEGIN
+    PERFORM murallink.require_caller();
+    RETURN QUERY SELECT pg_catalog.unnest(pg_catalog.enum_range(NULL::murallink.permission))::text;
+END
+$$;
+COMMENT ON FUNCTION murallink.list_permissions() IS
+'All permissions of the system, in alphabetical order (document: List Permissions). Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.get_permissions(user_uid murallink.ksuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink.required(user_uid, 'user_uid')) THEN
+        PERFORM murallink.raise('not_found', 'user_uid');
+    END IF;
+    RETURN coalesce(
+        (SELECT pg_catalog.jsonb_object_agg(permission, resources)
+         FROM (
+             SELECT g.permission, pg_catalog.jsonb_agg(
+                 pg_catalog.jsonb_build_object(
+                     'uid', g.resource_uid::text,
+                     'description', pg_catalog.initcap(pg_catalog.replace(r.kind, '_', ' ')) || ': ' || r.name)
+                 ORDER BY g.uid) AS resources
+             FROM murallink.permission_grant g, LATERAL murallink.resource(g.resource_uid) r
+             WHERE g.app_user_uid = get_permissions.user_uid
+             GROUP BY g.permission) AS granted),
+        '{}');
+END
+$$;
+COMMENT ON FUNCTION murallink.get_permissions(murallink.ksuid) IS
+'What was granted to a user: for each permission the resources, each with uid and description (document: Get Permissions). For admins. Errors: unauthenticated, forbidden, missing_field, not_found.';

@@ -1,0 +1,219 @@
+CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
+COMMENT ON FUNCTION murallink.authenticate(text) IS
+'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it; default: the Session-Id header that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.caller() RETURNS murallink.ksuid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_uid';
+COMMENT ON FUNCTION murallink.caller() IS
+'The app_user who is asking: that of the session taken on with authenticate(), else the one whose db_role is the login role, else null.';
+
+CREATE FUNCTION murallink.caller_is_admin() RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
+COMMENT ON FUNCTION murallink.caller_is_admin() IS 'Whether an admin is asking.';
+
+CREATE FUNCTION murallink.caller_session() RETURNS bytea
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_session';
+COMMENT ON FUNCTION murallink.caller_session() IS
+'The SHA-256 of the caller''s session id, null for a caller without a session. Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.require_caller() RETURNS murallink.ksuid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_caller';
+COMMENT ON FUNCTION murallink.require_caller() IS 'The app_user who is asking. Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.require_admin() RETURNS murallink.ksuid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_admin';
+COMMENT ON FUNCTION murallink.require_admin() IS 'The admin who is asking. Errors: unauthenticated, forbidden.';
+
+CREATE FUNCTION murallink.open_session(app_user_uid murallink.ksuid) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
+COMMENT ON FUNCTION murallink.open_session(murallink.ksuid) IS
+'Opens a session for a user and returns its id, of which only the SHA-256 is stored.';
+
+CREATE FUNCTION murallink.password_hash(password text) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_hash';
+COMMENT ON FUNCTION murallink.password_hash(text) IS 'The Argon2id hash of a password. Errors: weak_password.';
+
+CREATE FUNCTION murallink.password_matches(hash text, password text) RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_matches';
+COMMENT ON FUNCTION murallink.password_matches(text, text) IS
+'Whether a password is the one that was hashed. A null hash is false and takes as long.';
+
+CREATE FUNCTION murallink.checked_email(email text, field text, required boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    result text := pg_catalog.lower(murallink.checked_text(email, field, 254, required));
+BEGIN
+    IF result <> '' AND result !~ '^[^\s@<>",;]+@[^\s@<>",;]+$' THEN
+        PERFORM murallink.raise('invalid_email', field);
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_email(text, text, boolean) IS
+'The e-mail address in lower case, empty for null. Errors: missing_field, too_long, invalid_email.';
+
+CREATE TYPE murallink.user_info AS (
+    uid murallink.ksuid,
+    email text,
+    first_name text,
+    last_name text,
+    address murallink.address,
+    phone text,
+    email_verified boolean,
+    sms_verified boolean
+);
+COMMENT ON TYPE murallink.user_info IS 'A user, as register and my_info answer.';
+
+CREATE TYPE murallink.login_info AS (session_id text, user_role text, invalid_attempts integer);
+COMMENT ON TYPE murallink.login_info IS
+'session_id: to send with every request, empty when the login was refused; invalid_attempts: failed logins since the last success.';
+
+CREATE FUNCTION murallink.user_info(user_uid murallink.ksuid) RETURNS murallink.user_info
+LANGUAGE sql STABLE AS $$
+    SELECT uid, email, first_name, last_name, address, phone, email_verified, sms_verified
+    FROM murallink.app_user WHERE uid = user_uid
+$$;
+COMMENT ON FUNCTION murallink.user_info(murallink.ksuid) IS 'A user as clients see it.';
+
+CREATE FUNCTION murallink.add_user(
+    email text, password text, first_name text, last_name text, phone text, address jsonb, user_role text
+) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    hash text;
+    added murallink.ksuid;
+BEGIN
+    add_user.email := murallink.checked_email(add_user.email, 'email', true);
+    IF coalesce(add_user.password, '') = '' THEN
+        PERFORM murallink.raise('missing_field', 'password');
+    END IF;
+    hash := murallink.password_hash(add_user.password);
+    INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
+    VALUES (
+        add_user.email,
+        murallink.checked_text(add_user.phone, 'phone', 50, false),
+        murallink.checked_text(add_user.first_name, 'first_name', 100, true),
+        murallink.checked_text(add_user.last_name, 'last_name', 100, true),
+        murallink.checked_address(add_user.address),
+        add_user.user_role)
+    ON CONFLICT (email) DO NOTHING RETURNING uid INTO added;
+    IF added IS NULL THEN
+        PERFORM murallink.raise('already_exists', 'email');
+    END IF;
+    INSERT INTO murallink_private.credential (app_user_uid, password_hash) VALUES (added, hash);
+    RETURN added;
+END
+$$;
+COMMENT ON FUNCTION murallink.add_user(text, text, text, text, text, jsonb, text) IS
+'Adds a user with a password and returns the uid. Errors: missing_field, too_long, invalid_email, weak_password, already_exists.';
+
+CREATE FUNCTION murallink.register(
+    email text DEFAULT NULL, password text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
+    phone text DEFAULT NULL, address jsonb DEFAULT NULL
+) RETURNS murallink.user_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    added murallink.ksuid := murallink.add_user(email, password, first_name, last_name, phone, address, 'user');
+BEGIN
+    RETURN murallink.user_info(added);
+END
+$$;
+COMMENT ON FUNCTION murallink.register(text, text, text, text, text, jsonb) IS
+'Registers a user, who can do nothing until permissions are granted (document: Register). address: an object with street1, street2, city, state, post_code. Errors: missing_field, too_long, invalid_email, weak_password, already_exists.';
+
+CREATE FUNCTION murallink.create_admin(email text, password text, first_name text, last_name text) RETURNS murallink.user_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    added murallink.ksuid := murallink.add_user(email, password, first_name, last_name, NULL, NULL, 'admin');
+BEGIN
+    RETURN murallink.user_info(added);
+END
+$$;
+COMMENT ON FUNCTION murallink.create_admin(text, text, text, text) IS
+'Registers an administrator. For superusers, who make the first one. Errors: as register.';
+
+CREATE FUNCTION murallink.set_db_role(email text, db_role text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = pg_catalog.lower(set_db_role.email);
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'email');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_db_role(text, text) IS
+'Binds a user to a PostgreSQL login role, which then is that user without a session: how analysts and applications come in. db_role: null unbinds. For superusers. Errors: not_found.';
+
+CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    account text := murallink.checked_email(login.email, 'email', true);
+    account_user record;
+    attempt murallink_private.login_attempt;
+BEGIN
+    IF coalesce(login.password, '') = '' THEN
+        PERFORM murallink.raise('missing_field', 'password');
+    END IF;
+    SELECT * INTO attempt FROM murallink_private.login_attempt WHERE email = account;
+    IF attempt.locked_until > pg_catalog.clock_timestamp() THEN
+        PERFORM murallink.refuse('locked_out');
+        RETURN ROW(''::text, ''::text, attempt.failures);
+    END IF;
+    SELECT u.uid, u.user_role, c.password_hash INTO account_user
+    FROM murallink.app_user u JOIN murallink_private.credential c ON c.app_user_uid = u.uid
+    WHERE u.email = account;
+
+    -- The count is looked at again under a lock and after hashing: guesses made side by side are not worth more.
+    IF NOT murallink.password_matches(account_user.password_hash, login.password) THEN
+        INSERT INTO murallink_private.login_attempt AS a (email, failures) VALUES (account, 1)
+        ON CONFLICT (email) DO UPDATE SET failures = a.failures + 1 RETURNING * INTO attempt;
+        IF attempt.failures >= pg_catalog.current_setting('murallink.login_max_failures')::integer THEN
+            UPDATE murallink_private.login_attempt
+            SET locked_until = pg_catalog.clock_timestamp()
+                + pg_catalog.current_setting('murallink.login_lockout')::interval
+            WHERE email = account AND locked_until <= pg_catalog.clock_timestamp();
+        END IF;
+        PERFORM murallink.refuse('login_failed');
+        RETURN ROW(''::text, ''::text, attempt.failures);
+    END IF;
+    SELECT * INTO attempt FROM murallink_private.login_attempt WHERE email = account FOR UPDATE;
+    IF attempt.locked_until > pg_catalog.clock_timestamp() THEN
+        PERFORM murallink.refuse('locked_out');
+        RETURN ROW(''::text, ''::text, attempt.failures);
+    END IF;
+    DELETE FROM murallink_private.login_attempt WHERE email = account;
+    RETURN ROW(murallink.open_session(account_user.uid), account_user.user_role, 0);
+END
+$$;
+COMMENT ON FUNCTION murallink.login(text, text) IS
+'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out; both as data, so that the failure is counted: session_id is then empty. Errors: missing_field, invalid_email.';
+
+CREATE FUNCTION murallink.keepalive() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE murallink_private.session
+    SET expires_at = pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.session_timeout')::interval
+    WHERE hash = murallink.caller_session();
+    PERFORM murallink.say('session valid');
+END
+$$;
+COMMENT ON FUNCTION murallink.keepalive() IS
+'Says whether the session is valid and moves its end (document: keepalive). Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.logout() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM murallink_private.session WHERE hash = murallink.caller_session();
+$$;
+COMMENT ON FUNCTION murallink.logout() IS 'Ends the session (document: Log Out). Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.my_info() RETURNS murallink.user_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.user_info(murallink.require_caller());
+END
+$$;
+COMMENT ON FUNCTION murallink.my_info() IS 'The caller''s own account (document: My Info). Errors: unauthenticated.';

@@ -1,0 +1,272 @@
+CREATE TYPE murallink.payment_status AS ENUM (
+    'pending', 'approved', 'processing', 'paid', 'failed', 'in_doubt', 'rejected', 'cancelled', 'reversed');
+COMMENT ON TYPE murallink.payment_status IS
+'pending: made; approved: to be paid out; processing: being sent; paid; failed: refused by the partner; in_doubt: sent, outcome unknown; rejected: not approved; cancelled: after approval; reversed: taken back.';
+
+CREATE TYPE murallink.payment_kind AS ENUM ('milestone', 'manual', 'travel');
+COMMENT ON TYPE murallink.payment_kind IS 'What a payment is for: a milestone of the schedule, a one-off, or travel expenses.';
+
+CREATE TYPE murallink.milestone_version AS (
+    uid murallink.ksuid, effective_date timestamptz, milestone text, amount numeric, num_payments integer, currency text,
+    sort_order integer);
+COMMENT ON TYPE murallink.milestone_version IS 'The version of a milestone that priced a payment.';
+
+CREATE TYPE murallink.payment_info AS (
+    uid murallink.ksuid,
+    enrollment_uid murallink.ksuid,
+    payment_type text,
+    milestone_uid murallink.optional_uid,
+    amount numeric,
+    currency text,
+    note text,
+    status text,
+    date murallink.optional_date,
+    milestone murallink.milestone_version
+);
+COMMENT ON TYPE murallink.payment_info IS 'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC.';
+
+CREATE FUNCTION murallink.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
+COMMENT ON FUNCTION murallink.payment_price() IS
+'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_payable, already_paid, wrong_status.';
+
+CREATE FUNCTION murallink.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
+COMMENT ON FUNCTION murallink.payment_funds() IS
+'Trigger: moves the funds with each step of a payment. Errors: insufficient_funds.';
+
+CREATE FUNCTION murallink.payment_step() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF (OLD.status, NEW.status) NOT IN (
+        ('pending', 'approved'), ('pending', 'rejected'),
+        ('approved', 'processing'), ('approved', 'cancelled'),
+        ('processing', 'paid'), ('processing', 'failed'), ('processing', 'in_doubt'),
+        ('failed', 'approved'), ('failed', 'cancelled'),
+        ('in_doubt', 'paid'), ('in_doubt', 'approved'), ('in_doubt', 'cancelled'),
+        ('paid', 'reversed'))
+    THEN
+        PERFORM murallink.raise('wrong_status', 'payment_uid');
+    END IF;
+    OLD.status := NEW.status;
+    OLD.decided_by_uid := NEW.decided_by_uid;
+    IF NEW IS DISTINCT FROM OLD THEN
+        PERFORM murallink.raise('append_only', 'payment');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.payment_step() IS
+'Trigger: a payment only ever changes its status, one allowed step at a time, and who decided. Errors: wrong_status, append_only.';
+
+CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
+LANGUAGE sql STABLE AS $$
+    SELECT p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
+        p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
+        CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
+            m.currency::text, m.sort_order)::murallink.milestone_version END
+    FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid
+    WHERE p.uid = payment_uid
+$$;
+COMMENT ON FUNCTION murallink.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
+
+CREATE FUNCTION murallink.milestone_payment(
+    patient_uid murallink.ksuid DEFAULT NULL, milestone_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,
+    visit_date date DEFAULT NULL
+) RETURNS murallink.payment_info
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
+COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, date) IS
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, needed for a patient who was dropped since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_payable, already_paid, insufficient_funds.';
+
+CREATE FUNCTION murallink.make_payment(
+    enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
+) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    payer text := currency;
+    made murallink.ksuid;
+BEGIN
+    IF coalesce(payer, '') = '' THEN
+        SELECT c.currency INTO payer
+        FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid WHERE e.uid = make_payment.enrollment_uid;
+    END IF;
+    PERFORM murallink.check_money(make_payment.amount, payer);
+    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, note, visit_date, requested_by_uid)
+    VALUES (
+        make_payment.enrollment_uid, make_payment.payment_type, make_payment.amount, payer,
+        murallink.checked_text(make_payment.note, 'note', 1000, false), make_payment.visit_date, murallink.caller())
+    RETURNING uid INTO made;
+    RETURN murallink.payment_info(made);
+END
+$$;
+COMMENT ON FUNCTION murallink.make_payment(murallink.ksuid, murallink.payment_kind, numeric, text, text, date) IS
+'Makes a payment that is no milestone''s. currency: default the contract''s.';
+
+CREATE FUNCTION murallink.manual_payment(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
+    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date date DEFAULT NULL
+) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.make_payment(
+        murallink.enrolled(patient_uid, trial_uid, 'manual_payment'), 'manual', amount, currency, note, visit_date);
+END
+$$;
+COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
+
+CREATE FUNCTION murallink.travel_payment(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
+    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date date DEFAULT NULL
+) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.make_payment(
+        murallink.enrolled(patient_uid, trial_uid, 'travel_payment'), 'travel', amount, currency, note, visit_date);
+END
+$$;
+COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
+'Reimburses travel expenses (document: Travel Payment), after approval. Arguments and errors as manual_payment; needs travel_payment.';
+
+CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    the_payment murallink.payment;
+BEGIN
+    SELECT * INTO the_payment FROM murallink.payment WHERE uid = murallink.required(decide_payment.payment_uid, 'payment_uid');
+    IF the_payment.payment_type <> 'travel' OR the_payment.uid IS NULL OR NOT murallink.permitted(
+        'approve_travel', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
+        caller := murallink.permit(
+            'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
+    END IF;
+    IF decision = 'approved' AND the_payment.requested_by_uid = caller
+        AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid) THEN
+        PERFORM murallink.raise('same_person', 'payment_uid');
+    END IF;
+    UPDATE murallink.payment SET status = decision, decided_by_uid = caller
+    WHERE uid = the_payment.uid AND status = ANY (CASE decision
+        WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('wrong_status', 'payment_uid');
+    END IF;
+    RETURN murallink.payment_info(the_payment.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.decide_payment(murallink.ksuid, murallink.payment_status) IS
+'Approves, rejects or cancels a payment for the caller.';
+
+CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.decide_payment(payment_uid, 'approved');
+END
+$$;
+COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid) IS
+'Approves a pending payment, so that it is paid out (document: Approve Payment). Needs approve_payments, or approve_travel for a travel payment, on the trial at the site; where the trial says so, of another person than the requester. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status, same_person.';
+
+CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.decide_payment(payment_uid, 'rejected');
+END
+$$;
+COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid) IS
+'Rejects a pending payment and gives back its funds; the milestone can be paid again. Needs what approve_payment needs. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+
+CREATE FUNCTION murallink.cancel_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.decide_payment(payment_uid, 'cancelled');
+END
+$$;
+COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid) IS
+'Cancels a payment that was approved but is not being sent, or that failed, and gives back its funds. Needs what approve_payment needs. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+
+CREATE FUNCTION murallink.get_patient_payments(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.payment_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    place murallink.ksuid := murallink.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
+BEGIN
+    RETURN QUERY
+    SELECT i.* FROM murallink.payment p, LATERAL murallink.payment_info(p.uid) i WHERE p.enrollment_uid = place
+    ORDER BY p.created_at, p.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ksuid) IS
+'The payments made to a patient in a trial, oldest first (document: Get Patient Payments). Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+
+CREATE TYPE murallink.payable_milestone AS (
+    uid murallink.ksuid, milestone text, amount numeric, currency text, num_payments integer, paid integer, sort_order integer);
+COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been.';
+
+CREATE FUNCTION murallink.payable_milestones(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.payable_milestone
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    place murallink.ksuid := murallink.enrolled(payable_milestones.patient_uid, payable_milestones.trial_uid, 'milestone_payment');
+BEGIN
+    RETURN QUERY
+    SELECT m.uid, m.milestone, pg_catalog.trim_scale(m.amount), m.currency::text, m.num_payments, pg_catalog.count(p.uid)::integer,
+        m.sort_order
+    FROM murallink.enrollment e
+    JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
+    LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid AND p.milestone_name = m.milestone
+        AND p.status NOT IN ('rejected', 'cancelled', 'reversed')
+    WHERE e.uid = place
+    GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order
+    HAVING pg_catalog.count(p.uid) < m.num_payments
+    ORDER BY m.sort_order, m.milestone;
+END
+$$;
+COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS
+'The milestones that a patient can still be paid in a trial, in the order of the schedule: what a coordinator sees for payment. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+
+CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH entries AS (
+        SELECT contract_uid, currency, slot,
+            coalesce(pg_catalog.sum(amount) FILTER (WHERE movement = 'deposit'), 0) AS deposited,
+            coalesce(pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'release' THEN -amount
+                WHEN 'disburse' THEN -amount ELSE 0 END), 0) AS reserved,
+            coalesce(pg_catalog.sum(CASE movement WHEN 'disburse' THEN amount WHEN 'return' THEN -amount ELSE 0 END), 0) AS disbursed
+        FROM murallink.fund_entry GROUP BY contract_uid, currency, slot)
+    SELECT s.contract_uid, s.currency::text, pg_catalog.format(
+        'slot %s holds %s reserved and %s disbursed, its entries add up to %s and %s', s.slot, s.reserved, s.disbursed,
+        coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
+    FROM murallink.fund_slot s LEFT JOIN entries e USING (contract_uid, currency, slot)
+    WHERE (s.reserved, s.disbursed) IS DISTINCT FROM (coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
+    UNION ALL
+    SELECT f.contract_uid, f.currency::text, pg_catalog.format(
+        'the slots hold %s funded, the deposits add up to %s', f.funded, coalesce(e.deposited, 0))
+    FROM (SELECT contract_uid, currency, pg_catalog.sum(funded) AS funded FROM murallink.fund_slot GROUP BY 1, 2) f
+    LEFT JOIN entries e ON e.contract_uid = f.contract_uid AND e.currency = f.currency AND e.slot = -1
+    WHERE f.funded <> coalesce(e.deposited, 0)
+    UNION ALL
+    SELECT f.contract_uid, f.currency::text, pg_catalog.format('funding %s of %s has no entry of that amount', f.uid, f.amount)
+    FROM murallink.funding f LEFT JOIN murallink.fund_entry e ON e.source_uid = f.uid AND e.movement = 'deposit'
+    WHERE (f.contract_uid, f.currency, f.amount) IS DISTINCT FROM (e.contract_uid, e.currency, e.amount)
+    UNION ALL
+    SELECT p.contract_uid, p.currency::text, pg_catalog.format(
+        'payment %s is %s, its entries are %s', p.uid, p.status, coalesce(e.movements::text, 'none'))
+    FROM murallink.payment p
+    LEFT JOIN LATERAL (
+        SELECT pg_catalog.array_agg(f.movement ORDER BY f.movement) AS movements,
+            pg_catalog.bool_and((f.contract_uid, f.currency, f.amount) = (p.contract_uid, p.currency, p.amount)) AS agree
+        FROM murallink.fund_entry f WHERE f.source_uid = p.uid) e ON true
+    WHERE e.agree IS NOT TRUE OR e.movements <> CASE
+        WHEN p.status IN ('rejected', 'cancelled') THEN '{reserve,release}'
+        WHEN p.status = 'paid' THEN '{reserve,disburse}'
+        WHEN p.status = 'reversed' THEN '{reserve,disburse,return}'
+        ELSE '{reserve}' END::murallink.fund_movement[]
+    UNION ALL
+    SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (%s of %s) has no source', e.uid, e.movement, e.amount)
+    FROM murallink.fund_entry e
+    WHERE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid)
+    AND NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
+$$;
+COMMENT ON FUNCTION murallink.verify_ledger() IS
+'Proves that balances, entries, fundings and payments agree: one row for each contradiction, none when the books are right.';

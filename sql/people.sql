@@ -1,0 +1,64 @@
+CREATE TYPE murallink.patient_info AS (
+    uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    email text,
+    phone text,
+    first_name text,
+    last_name text,
+    email_enabled boolean,
+    sms_enabled boolean,
+    address murallink.address,
+    emergency_contact text,
+    emergency_phone text,
+    time_zone text,
+    audit_history jsonb
+);
+COMMENT ON TYPE murallink.patient_info IS 'A patient, as add_patient answers.';
+
+CREATE FUNCTION murallink.patient_info(patient_uid murallink.ksuid) RETURNS murallink.patient_info
+LANGUAGE sql STABLE AS $$
+    SELECT uid, NULL::murallink.ksuid, email, phone, first_name, last_name, email_enabled, sms_enabled, address, emergency_contact,
+        emergency_phone, time_zone, NULL::jsonb
+    FROM murallink.patient WHERE uid = patient_uid
+$$;
+COMMENT ON FUNCTION murallink.patient_info(murallink.ksuid) IS 'A patient as clients see it.';
+
+CREATE FUNCTION murallink.add_patient(
+    site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
+    phone text DEFAULT NULL, email_enabled boolean DEFAULT false, sms_enabled boolean DEFAULT false, address jsonb DEFAULT NULL,
+    emergency_contact text DEFAULT NULL, emergency_phone text DEFAULT NULL, time_zone text DEFAULT NULL
+) RETURNS murallink.patient_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    zone text := murallink.checked_text(add_patient.time_zone, 'time_zone', 60, false);
+    the_site murallink.site;
+    added murallink.ksuid;
+BEGIN
+    SELECT * INTO the_site FROM murallink.site WHERE uid = murallink.required(add_patient.site_uid, 'site_uid');
+    caller := murallink.permit('add_patient', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
+    IF zone <> '' AND NOT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = zone) THEN
+        PERFORM murallink.raise('invalid_value', 'time_zone');
+    END IF;
+    INSERT INTO murallink.patient (
+        first_name, last_name, email, phone, email_enabled, sms_enabled, address, emergency_contact, emergency_phone, time_zone)
+    VALUES (
+        murallink.checked_text(add_patient.first_name, 'first_name', 100, true),
+        murallink.checked_text(add_patient.last_name, 'last_name', 100, true),
+        murallink.checked_email(add_patient.email, 'email', false),
+        murallink.checked_text(add_patient.phone, 'phone', 50, false),
+        coalesce(add_patient.email_enabled, false), coalesce(add_patient.sms_enabled, false),
+        murallink.checked_address(add_patient.address),
+        murallink.checked_text(add_patient.emergency_contact, 'emergency_contact', 200, false),
+        murallink.checked_text(add_patient.emergency_phone, 'emergency_phone', 50, false),
+        zone)
+    RETURNING uid INTO added;
+    INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+    VALUES (added, the_site.client_uid, the_site.contract_uid, the_site.uid);
+    PERFORM murallink.say('patient added');
+    RETURN murallink.patient_info(added);
+END
+$$;
+COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text) IS
+'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database. Needs add_patient on the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value.';

@@ -1,0 +1,30 @@
+CREATE TYPE murallink.permission AS ENUM (
+    'add_milestone', 'add_patient', 'add_trial_site', 'approve_payments', 'approve_travel', 'bulk_email', 'create_appointment',
+    'create_site', 'create_trial', 'delete_site', 'delete_trial', 'edit_contract', 'edit_trial', 'enroll', 'get_document', 'grant',
+    'manual_payment', 'milestone_payment', 'set_enrollment_status', 'set_payment_type', 'travel_payment', 'update_patient',
+    'upload_document', 'view_clients', 'view_contract', 'view_enrollments', 'view_patients', 'view_payment_schedule',
+    'view_payments', 'view_report', 'view_sites', 'view_trials');
+COMMENT ON TYPE murallink.permission IS 'What can be granted (document: List Permissions).';
+
+CREATE FUNCTION murallink.permitted(
+    permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
+    trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_permitted';
+COMMENT ON FUNCTION murallink.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether the caller holds the permission at a place or at any level above it; row level security asks this for each row. Null for the levels that a row does not have.';
+
+CREATE FUNCTION murallink.permit(
+    permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
+    trial_uid murallink.ksuid, site_uid murallink.ksuid, field text DEFAULT NULL
+) RETURNS murallink.ksuid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_permit';
+COMMENT ON FUNCTION murallink.permit(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
+'The caller, who holds the permission at a place. field: named in errors. Errors: unauthenticated; forbidden to one who holds something else there; not_found to one who holds nothing there, as if the place did not exist.';
+
+CREATE FUNCTION murallink.visible(
+    client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_visible';
+COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether the caller holds any permission at a place and so may know of it.';

@@ -1,0 +1,56 @@
+-- What the type ksuid needs is for everybody, as with any type; all else is for whom it is granted to.
+DO $$
+DECLARE
+    function regprocedure;
+BEGIN
+    FOR function IN
+        SELECT p.oid FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.prokind = 'f' AND p.proname !~ '^(gen_)?ksuid'
+    LOOP
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO murallink_owner', function);
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
+    END LOOP;
+END
+$$;
+
+-- Actions: what murallink.api() finds is what is granted by name here.
+GRANT EXECUTE ON FUNCTION
+    murallink.add_funding,
+    murallink.add_milestone,
+    murallink.add_patient,
+    murallink.add_trial_site,
+    murallink.approve_payment,
+    murallink.cancel_payment,
+    murallink.create_client,
+    murallink.create_contract,
+    murallink.create_site,
+    murallink.create_trial,
+    murallink.enroll,
+    murallink.get_patient_payments,
+    murallink.get_payment_schedule,
+    murallink.get_payment_types,
+    murallink.get_permissions,
+    murallink.grant,
+    murallink.keepalive,
+    murallink.list_permissions,
+    murallink.login,
+    murallink.logout,
+    murallink.manual_payment,
+    murallink.milestone_payment,
+    murallink.my_info,
+    murallink.payable_milestones,
+    murallink.ping,
+    murallink.register,
+    murallink.reject_payment,
+    murallink.set_enrollment_status,
+    murallink.set_payment_type,
+    murallink.travel_payment
+    TO murallink_client;
+
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+
+-- What the policies of the tables ask.
+GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+    TO murallink_analyst, murallink_operator;
+
+GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_analyst, murallink_operator;

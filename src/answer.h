@@ -1,0 +1,16 @@
+/*
+ * answer.h
+ *	  What an action says besides its result: its message, and a refusal that
+ *	  must not roll back what the action wrote.
+ */
+#ifndef MURALLINK_ANSWER_H
+#define MURALLINK_ANSWER_H
+
+#include "error.h"
+
+extern void answer_reset(void);
+extern const char *answer_message(void);
+extern bool answer_refused(ErrorName *error);
+extern void answer_set_status(int http_status);
+
+#endif							/* MURALLINK_ANSWER_H */

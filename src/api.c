@@ -1,0 +1,655 @@
+/*
+ * api.c
+ *	  murallink.api(jsonb): one dispatcher for all actions.
+ *
+ * An action is a function of schema murallink whose EXECUTE is granted by name
+ * to one of murallink's roles.  It is found by its name, its arguments are
+ * bound from the payload by theirs, and its result is rendered by its type.
+ */
+#include "postgres.h"
+
+#include <sodium.h>
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "answer.h"
+#include "api.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "error.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "identity.h"
+#include "install.h"
+#include "ksuid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/inval.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#define KEY_LONGEST 200
+
+/* A request as it came in. */
+typedef struct Request
+{
+	char	   *action;
+	char	   *session_id;
+	char	   *idempotency_key;
+	JsonbValue *payload;
+	Ksuid		keyed_by;		/* whose idempotency key it is */
+} Request;
+
+/* A function that is an action. */
+typedef struct Action
+{
+	char		name[NAMEDATALEN];	/* hash key */
+	Oid			function;
+	Oid			result;
+	bool		returns_set;
+	int			nargs;
+	Oid			types[FUNC_MAX_ARGS];
+	char	   *names[FUNC_MAX_ARGS];
+	FmgrInfo	call;
+	SPIPlanPtr	set_plan;
+} Action;
+
+/* What came of it. */
+typedef struct Outcome
+{
+	int			status;
+	const char *message;
+	const char *error;			/* stable name, NULL when all went well */
+	const char *field;
+	const char *hint;
+	char	   *payload;		/* JSON, NULL when there is none */
+} Outcome;
+
+static MemoryContext actions_context = NULL;
+static HTAB *actions = NULL;
+
+static void forget_actions(Datum arg, int cache, uint32 hash);
+static bool read_request(Jsonb *body, Request *request, Outcome *outcome);
+static char *short_string(const JsonbValue *value, int longest);
+static void fail(Outcome *outcome, ErrorName error, const char *field);
+static void fail_with(Outcome *outcome, ErrorData *error);
+static bool granted_by_name(HeapTuple proc);
+static Action *find_action(const char *name, Oid self);
+static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
+static char *call_action(Action *action, const NullableDatum *arguments);
+static char *call_for_set(Action *action, const NullableDatum *arguments);
+static void perform(const Request *request, Oid self, Outcome *outcome);
+static Jsonb *answer(const Request *request, const Outcome *outcome);
+static bytea *hash_request(const Request *request);
+static bool first_time(Request *request, Outcome *outcome, Jsonb **kept);
+static void keep_answer(const Request *request, Jsonb *kept);
+static int	status_of(Jsonb *kept);
+
+/*
+ * Registers the callback that forgets actions when functions change.
+ */
+void
+api_init(void)
+{
+	CacheRegisterSyscacheCallback(PROCOID, forget_actions, (Datum) 0);
+}
+
+/*
+ * Only marks them: the callback may run while one is called.
+ */
+static void
+forget_actions(Datum arg, int cache, uint32 hash)
+{
+	actions = NULL;
+}
+
+/*
+ * Sets the outcome to an error of the table.
+ */
+static void
+fail(Outcome *outcome, ErrorName error, const char *field)
+{
+	const ErrorRow *row = error_row(error);
+
+	outcome->status = atoi(row->sqlstate + 2);
+	outcome->message = row->message;
+	outcome->error = row->name;
+	outcome->field = field;
+	outcome->hint = row->hint;
+}
+
+/*
+ * Sets the outcome to an error that was raised.  What PostgreSQL itself says
+ * of a value goes to the server's log only: it may show what the caller may
+ * not see.  Raises the error again when it is none that an answer can be given to.
+ */
+static void
+fail_with(Outcome *outcome, ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	if (error_http_status(error->sqlerrcode) != 0)
+	{
+		outcome->status = error_http_status(error->sqlerrcode);
+		outcome->message = error->message;
+		outcome->error = error->constraint_name;
+		outcome->field = error->column_name;
+		outcome->hint = error->hint;
+	}
+	else
+	{
+		if (category == ERRCODE_DATA_EXCEPTION)
+			fail(outcome, ERR_INVALID_VALUE, NULL);
+		else if (category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+			fail(outcome, ERR_CONFLICT, NULL);
+		else if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+			fail(outcome, ERR_INVALID_REQUEST, NULL);
+		else
+			ReThrowError(error);
+		error->elevel = LOG_SERVER_ONLY;
+		ThrowErrorData(error);
+	}
+}
+
+/*
+ * Returns a string that is no longer than allowed and not empty, else NULL.
+ */
+static char *
+short_string(const JsonbValue *value, int longest)
+{
+	if (value->type != jbvString || value->val.string.len > longest)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/*
+ * Takes a request apart; returns false with an outcome when it is not well
+ * formed.
+ */
+static bool
+read_request(Jsonb *body, Request *request, Outcome *outcome)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	if (body == NULL || !JB_ROOT_IS_OBJECT(body))
+	{
+		fail(outcome, ERR_INVALID_REQUEST, NULL);
+		return false;
+	}
+	iterator = JsonbIteratorInit(&body->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		char	   *key;
+		char	  **target = NULL;
+
+		if (token != WJB_KEY)
+			continue;
+		key = pnstrdup(value.val.string.val, value.val.string.len);
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (strcmp(key, "action") == 0)
+			target = &request->action;
+		else if (strcmp(key, "session_id") == 0)
+			target = &request->session_id;
+		else if (strcmp(key, "idempotency_key") == 0)
+			target = &request->idempotency_key;
+		else if (strcmp(key, "payload") == 0)
+		{
+			if (value.type != jbvNull)
+			{
+				request->payload = palloc(sizeof(JsonbValue));
+				*request->payload = value;
+			}
+			continue;
+		}
+		else
+		{
+			fail(outcome, ERR_UNKNOWN_KEY, key);
+			return false;
+		}
+		*target = value.type == jbvNull ? NULL : short_string(&value, KEY_LONGEST);
+		if (*target == NULL && value.type != jbvNull)
+		{
+			fail(outcome, value.type == jbvString ? ERR_TOO_LONG : ERR_WRONG_TYPE, key);
+			return false;
+		}
+		if (*target != NULL && (*target)[0] == '\0')
+			*target = NULL;
+	}
+	if (request->action == NULL)
+		fail(outcome, ERR_MISSING_FIELD, "action");
+	else if (request->payload != NULL && (request->payload->type != jbvBinary ||
+										  !JsonContainerIsObject(request->payload->val.binary.data)))
+		fail(outcome, ERR_WRONG_TYPE, "payload");
+	return outcome->error == NULL;
+}
+
+/*
+ * Returns whether EXECUTE on a function is granted to one of murallink's
+ * roles by name, which is what makes it an action.
+ */
+static bool
+granted_by_name(HeapTuple proc)
+{
+	static const char *const roles[] = {"murallink_client", "murallink_analyst", "murallink_operator"};
+	bool		isnull;
+	Datum		datum = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_proacl, &isnull);
+	Acl		   *acl;
+
+	if (isnull)
+		return false;
+	acl = DatumGetAclP(datum);
+	for (int i = 0; i < lengthof(roles); i++)
+	{
+		Oid			role = get_role_oid(roles[i], true);
+
+		for (int j = 0; j < ACL_NUM(acl); j++)
+			if (ACL_DAT(acl)[j].ai_grantee == role && (ACLITEM_GET_PRIVS(ACL_DAT(acl)[j]) & ACL_EXECUTE))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Returns the action of a name.  Raises unknown_action, also for api() itself
+ * and for functions that the current role may not execute.
+ */
+static Action *
+find_action(const char *name, Oid self)
+{
+	Action	   *action = NULL;
+	bool		found;
+	CatCList   *functions;
+	Oid			schema;
+	char		key[NAMEDATALEN] = {0};
+
+	if (strlen(name) >= NAMEDATALEN)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+	strcpy(key, name);
+	if (actions == NULL)
+	{
+		HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(Action)};
+
+		if (actions_context == NULL)
+			actions_context = AllocSetContextCreate(CacheMemoryContext, "murallink actions", ALLOCSET_DEFAULT_SIZES);
+		ctl.hcxt = actions_context;
+		actions = hash_create("murallink actions", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	action = hash_search(actions, key, HASH_FIND, NULL);
+	if (action == NULL)
+	{
+		HTAB	   *into = actions;
+
+		schema = get_namespace_oid("murallink", false);
+		functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(key));
+		for (int i = 0; i < functions->n_members && action == NULL; i++)
+		{
+			HeapTuple	proc = &functions->members[i]->tuple;
+			Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
+			char	  **names;
+			char	   *modes;
+			Oid		   *types;
+			int			nargs;
+
+			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
+				!granted_by_name(proc))
+				continue;
+			nargs = get_func_arg_info(proc, &types, &names, &modes);
+			if (nargs > 0 && names == NULL)
+				continue;
+			action = hash_search(into, key, HASH_ENTER, &found);
+			action->function = form->oid;
+			action->result = form->prorettype;
+			action->returns_set = form->proretset;
+			action->nargs = form->pronargs;
+			action->set_plan = NULL;
+			for (int j = 0; j < form->pronargs; j++)
+			{
+				action->types[j] = types[j];
+				action->names[j] = MemoryContextStrdup(actions_context, names[j]);
+			}
+			fmgr_info_cxt(form->oid, &action->call, actions_context);
+		}
+		ReleaseSysCacheList(functions);
+	}
+	if (action == NULL || pg_proc_aclcheck(action->function, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+	return action;
+}
+
+/*
+ * Binds the keys of the payload to the arguments of the action; what is not
+ * there is NULL, which every action takes as its default.  Raises unknown_key
+ * and what api_bind() raises.
+ */
+static void
+bind_payload(Action *action, const Request *request, NullableDatum *arguments)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	for (int i = 0; i < action->nargs; i++)
+	{
+		arguments[i].value = (Datum) 0;
+		arguments[i].isnull = true;
+	}
+	if (request->payload == NULL)
+		return;
+	iterator = JsonbIteratorInit(request->payload->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		char	   *key;
+		int			i;
+
+		if (token != WJB_KEY)
+			continue;
+		key = pnstrdup(value.val.string.val, value.val.string.len);
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		for (i = 0; i < action->nargs && strcmp(action->names[i], key) != 0; i++)
+			;
+		if (i == action->nargs)
+			ereport(ERROR, errnamed(ERR_UNKNOWN_KEY, key));
+		arguments[i].value = api_bind(&value, action->types[i], key, &arguments[i].isnull);
+	}
+}
+
+/*
+ * Calls an action that returns one value; returns it as JSON, NULL for void.
+ */
+static char *
+call_action(Action *action, const NullableDatum *arguments)
+{
+	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+	StringInfoData out;
+	Datum		result;
+
+	InitFunctionCallInfoData(*fcinfo, &action->call, action->nargs, InvalidOid, NULL, NULL);
+	memcpy(fcinfo->args, arguments, action->nargs * sizeof(NullableDatum));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = FunctionCallInvoke(fcinfo);
+	PopActiveSnapshot();
+	if (action->result == VOIDOID)
+		return NULL;
+	initStringInfo(&out);
+	api_render(&out, result, fcinfo->isnull, action->result);
+	return out.data;
+}
+
+/*
+ * Calls an action that returns a set; returns it as a JSON array.
+ */
+static char *
+call_for_set(Action *action, const NullableDatum *arguments)
+{
+	Datum		values[FUNC_MAX_ARGS];
+	char		nulls[FUNC_MAX_ARGS];
+	StringInfoData out;
+	MemoryContext context = CurrentMemoryContext;
+	bool		rows = type_is_rowtype(action->result);
+
+	initStringInfo(&out);
+	SPI_connect();
+	if (action->set_plan == NULL)
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "SELECT * FROM murallink.%s(", quote_identifier(action->name));
+		for (int i = 0; i < action->nargs; i++)
+			appendStringInfo(&sql, "%s%s => $%d", i > 0 ? ", " : "", quote_identifier(action->names[i]), i + 1);
+		appendStringInfoChar(&sql, ')');
+		action->set_plan = SPI_prepare(sql.data, action->nargs, action->types);
+		if (action->set_plan == NULL || SPI_keepplan(action->set_plan) != 0)
+			elog(ERROR, "murallink: could not plan \"%s\"", sql.data);
+	}
+	for (int i = 0; i < action->nargs; i++)
+	{
+		values[i] = arguments[i].value;
+		nulls[i] = arguments[i].isnull ? 'n' : ' ';
+	}
+	if (SPI_execute_plan(action->set_plan, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "murallink: could not call %s", action->name);
+	MemoryContextSwitchTo(context);
+	appendStringInfoChar(&out, '[');
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&out, ',');
+		if (rows)
+			api_render_row(&out, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+		else
+		{
+			bool		isnull;
+			Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+			api_render(&out, value, isnull, action->result);
+		}
+	}
+	appendStringInfoChar(&out, ']');
+	SPI_finish();
+	return out.data;
+}
+
+/*
+ * Runs the action of a request in a subtransaction, so that an error leaves
+ * nothing behind but its answer.
+ */
+static void
+perform(const Request *request, Oid self, Outcome *outcome)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorName	refusal;
+
+	answer_reset();
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		Action	   *action = find_action(request->action, self);
+		NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
+
+		bind_payload(action, request, arguments);
+		outcome->payload =
+			action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		outcome->payload = NULL;
+		fail_with(outcome, error);
+	}
+	PG_END_TRY();
+
+	if (outcome->error == NULL)
+	{
+		outcome->status = 200;
+		outcome->message = answer_message();
+		if (answer_refused(&refusal))
+			fail(outcome, refusal, NULL);
+	}
+}
+
+/*
+ * Returns the answer to a request.
+ */
+static Jsonb *
+answer(const Request *request, const Outcome *outcome)
+{
+	StringInfoData out;
+	Ksuid		id;
+	char		request_id[KSUID_TEXT_LEN + 1];
+
+	ksuid_generate(&id);
+	ksuid_format(&id, request_id);
+	initStringInfo(&out);
+	appendStringInfoString(&out, "{\"action\":");
+	escape_json(&out, request->action == NULL ? "" : request->action);
+	if (outcome->payload != NULL)
+		appendStringInfo(&out, ",\"payload\":%s", outcome->payload);
+	appendStringInfo(&out, ",\"status_code\":%d,\"message\":", outcome->status);
+	escape_json(&out, outcome->message);
+	if (outcome->error != NULL)
+	{
+		appendStringInfoString(&out, ",\"error\":{\"code\":");
+		escape_json(&out, outcome->error);
+		appendStringInfoString(&out, ",\"field\":");
+		escape_json(&out, outcome->field == NULL ? "" : outcome->field);
+		appendStringInfoString(&out, ",\"hint\":");
+		escape_json(&out, outcome->hint == NULL ? "" : outcome->hint);
+		appendStringInfoChar(&out, '}');
+	}
+	appendStringInfo(&out, ",\"request_id\":\"%s\"}", request_id);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+}
+
+/*
+ * Returns the SHA-256 of what a request asks for; who asks is kept beside it.
+ */
+static bytea *
+hash_request(const Request *request)
+{
+	bytea	   *hash = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s\n", request->action);
+	if (request->payload != NULL)
+		(void) JsonbToCString(&text, request->payload->val.binary.data, request->payload->val.binary.len);
+	SET_VARSIZE(hash, VARHDRSZ + crypto_hash_sha256_BYTES);
+	crypto_hash_sha256((unsigned char *) VARDATA(hash), (const unsigned char *) text.data, text.len);
+	return hash;
+}
+
+/*
+ * Returns whether the caller uses the idempotency key for the first time.  A
+ * repeat waits for the first to end, and has its answer in `kept`; another
+ * request under the same key has an outcome.
+ */
+static bool
+first_time(Request *request, Outcome *outcome, Jsonb **kept)
+{
+	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash)"
+							  " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+							  "kty");
+	static SavedPlan select = PLAN("SELECT answer FROM murallink_private.idempotency"
+							  " WHERE app_user_uid = $1 AND key = $2 AND hash = $3",
+							  "kty");
+	const Caller *who = identity_caller_if_any();
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[3];
+	bool		isnull,
+				first;
+	Owner		saved;
+
+	if (who == NULL)
+	{
+		fail(outcome, ERR_UNAUTHENTICATED, "idempotency_key");
+		return false;
+	}
+	request->keyed_by = who->user;
+	values[0] = KsuidPGetDatum(&request->keyed_by);
+	values[1] = CStringGetTextDatum(request->idempotency_key);
+	values[2] = PointerGetDatum(hash_request(request));
+	saved = owner_enter();
+	SPI_connect();
+	first = plan_execute(&insert, values, NULL, 0) == 1;
+	if (!first)
+	{
+		if (plan_execute(&select, values, NULL, 1) == 1)
+		{
+			Datum		found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+			MemoryContextSwitchTo(context);
+			*kept = (Jsonb *) PG_DETOAST_DATUM_COPY(found);
+		}
+		else
+			fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");
+	}
+	SPI_finish();
+	owner_leave(saved);
+	return first;
+}
+
+/*
+ * Keeps the answer for repeats of the request.
+ */
+static void
+keep_answer(const Request *request, Jsonb *kept)
+{
+	static SavedPlan update = PLAN("UPDATE murallink_private.idempotency SET answer = $3"
+							  " WHERE app_user_uid = $1 AND key = $2",
+							  "ktj");
+	Datum		values[3];
+	Owner		saved = owner_enter();
+
+	SPI_connect();
+	values[0] = KsuidPGetDatum(&request->keyed_by);
+	values[1] = CStringGetTextDatum(request->idempotency_key);
+	values[2] = JsonbPGetDatum(kept);
+	plan_execute(&update, values, NULL, 0);
+	SPI_finish();
+	owner_leave(saved);
+}
+
+/*
+ * Returns the status_code of an answer that was kept.
+ */
+static int
+status_of(Jsonb *kept)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = getKeyJsonValueFromContainer(&kept->root, "status_code", 11, &buffer);
+
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value->val.numeric)));
+}
+
+/*
+ * murallink.api(request): answers a request of the JSON protocol.
+ */
+PG_FUNCTION_INFO_V1(api);
+Datum
+api(PG_FUNCTION_ARGS)
+{
+	Request		request = {0};
+	Outcome		outcome = {0};
+	Jsonb	   *result = NULL;
+	bool		keep = false;
+
+	if (read_request(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0), &request, &outcome))
+	{
+		if (request.session_id != NULL && !identity_authenticate(request.session_id))
+			fail(&outcome, ERR_UNAUTHENTICATED, "session_id");
+		else if (request.idempotency_key != NULL)
+			keep = first_time(&request, &outcome, &result);
+	}
+	if (result == NULL)
+	{
+		if (outcome.error == NULL)
+			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
+		result = answer(&request, &outcome);
+		if (keep)
+			keep_answer(&request, result);
+	}
+	answer_set_status(status_of(result));
+	PG_RETURN_JSONB_P(result);
+}

@@ -1,0 +1,166 @@
+/*
+ * audit.c
+ *	  The trigger that records who changed what from what to what.
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "error.h"
+#include "fmgr.h"
+#include "identity.h"
+#include "install.h"
+#include "ksuid.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* The columns of audit_event that place it in the hierarchy. */
+static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
+
+static bool same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row);
+static void append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row);
+static Datum changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
+
+/*
+ * Returns whether attribute i (from 0) is the same in both rows.
+ */
+static bool
+same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
+{
+	Form_pg_attribute att = TupleDescAttr(desc, i);
+	bool		old_null,
+				new_null;
+	Datum		old_value = heap_getattr(old_row, i + 1, desc, &old_null);
+	Datum		new_value = heap_getattr(new_row, i + 1, desc, &new_null);
+
+	if (old_null || new_null)
+		return old_null == new_null;
+	return datum_image_eq(old_value, new_value, att->attbyval, att->attlen);
+}
+
+/*
+ * Appends an attribute as a JSON string, or null.
+ */
+static void
+append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, i + 1, desc, &isnull);
+	Oid			output;
+	bool		varlena;
+
+	if (isnull)
+	{
+		appendStringInfoString(out, "null");
+		return;
+	}
+	getTypeOutputInfo(TupleDescAttr(desc, i)->atttypid, &output, &varlena);
+	escape_json(out, OidOutputFunctionCall(output, value));
+}
+
+/*
+ * Returns {"column": {"from": "...", "to": "..."}, ...} for the columns that
+ * differ, or 0 when none does.
+ */
+static Datum
+changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i)->attisdropped || same_value(desc, i, old_row, new_row))
+			continue;
+		appendStringInfoChar(&out, out.len == 0 ? '{' : ',');
+		escape_json(&out, NameStr(TupleDescAttr(desc, i)->attname));
+		appendStringInfoString(&out, ":{\"from\":");
+		append_value(&out, desc, i, old_row);
+		appendStringInfoString(&out, ",\"to\":");
+		append_value(&out, desc, i, new_row);
+		appendStringInfoChar(&out, '}');
+	}
+	if (out.len == 0)
+		return (Datum) 0;
+	appendStringInfoChar(&out, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));
+}
+
+/*
+ * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.  An
+ * update that changes nothing writes none.  The row's own uid also places it:
+ * a contract's event stands at that contract.
+ */
+PG_FUNCTION_INFO_V1(audit_record);
+Datum
+audit_record(PG_FUNCTION_ARGS)
+{
+	static SavedPlan insert = PLAN("INSERT INTO murallink.audit_event (app_user_uid, switched_by_uid, resource, resource_uid,"
+							  " action, changes, client_uid, contract_uid, trial_uid, site_uid)"
+							  " VALUES ($1, $2, $3, $4, $5::murallink.audit_action, $6, $7, $8, $9, $10)",
+							  "kktktjkkkk");
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	HeapTuple	row;
+	const char *table;
+	const char *action = "created";
+	const Caller *who;
+	Datum		values[10] = {0};
+	char		nulls[11] = "          ";
+	int			uid_column;
+	bool		isnull;
+	Owner		saved;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "audit_record is a trigger");
+	desc = RelationGetDescr(trigger->tg_relation);
+	table = RelationGetRelationName(trigger->tg_relation);
+	row = trigger->tg_trigtuple;
+	nulls[5] = 'n';
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		action = "changed";
+		row = trigger->tg_newtuple;
+		values[5] = changes_between(desc, trigger->tg_trigtuple, row);
+		if (values[5] == (Datum) 0)
+			return PointerGetDatum(NULL);
+		nulls[5] = ' ';
+	}
+	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		action = "deleted";
+
+	who = identity_caller_if_any();
+	nulls[0] = who == NULL ? 'n' : ' ';
+	nulls[1] = who == NULL || !who->switched ? 'n' : ' ';
+	if (who != NULL)
+	{
+		values[0] = KsuidPGetDatum(&who->user);
+		values[1] = KsuidPGetDatum(&who->switched_by);
+	}
+	values[2] = CStringGetTextDatum(table);
+	uid_column = SPI_fnumber(desc, "uid");
+	values[3] = heap_getattr(row, uid_column, desc, &isnull);
+	values[4] = CStringGetTextDatum(action);
+	for (int i = 0; i < lengthof(place_columns); i++)
+	{
+		int			column = SPI_fnumber(desc, place_columns[i]);
+		int			len = strlen(table);
+
+		if (column <= 0 && strncmp(place_columns[i], table, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0)
+			column = uid_column;
+		isnull = true;
+		if (column > 0)
+			values[6 + i] = heap_getattr(row, column, desc, &isnull);
+		nulls[6 + i] = isnull ? 'n' : ' ';
+	}
+
+	saved = owner_enter();
+	SPI_connect();
+	plan_execute(&insert, values, nulls, 0);
+	SPI_finish();
+	owner_leave(saved);
+	return PointerGetDatum(NULL);
+}

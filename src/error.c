@@ -1,0 +1,178 @@
+/*
+ * error.c
+ *	  The errors that murallink raises, and the checks of a field that every
+ *	  subject needs.
+ */
+#include "postgres.h"
+
+#include "error.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+static const ErrorRow error_rows[] = {
+#define ERROR_ROW(symbol, name, sqlstate, message, hint) {name, sqlstate, message, hint},
+#include "error_table.h"
+#undef ERROR_ROW
+};
+
+
+
+/*
+ * Returns the row of an error.
+ */
+const ErrorRow *
+error_row(ErrorName name)
+{
+	return &error_rows[name];
+}
+
+/*
+ * Fills in the error being reported from the table.  The stable name travels
+ * as constraint name, the field as column name; both also in the detail, for
+ * clients that show no more than that.
+ */
+int
+errnamed(ErrorName name, const char *field)
+{
+	const ErrorRow *row = &error_rows[name];
+	const char *s = row->sqlstate;
+
+	errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]));
+	errmsg("%s", row->message);
+	if (field != NULL)
+	{
+		errdetail("%s: %s", row->name, field);
+		err_generic_string(PG_DIAG_COLUMN_NAME, field);
+	}
+	else
+		errdetail("%s", row->name);
+	if (row->hint != NULL)
+		errhint("%s", row->hint);
+	err_generic_string(PG_DIAG_CONSTRAINT_NAME, row->name);
+	return 0;
+}
+
+/*
+ * Returns the HTTP status that an SQLSTATE of ours (PTxyz) stands for, or 0
+ * when it is none of ours.
+ */
+int
+error_http_status(int sqlstate)
+{
+	const char *text = unpack_sql_state(sqlstate);
+
+	return strncmp(text, "PT", 2) == 0 ? atoi(text + 2) : 0;
+}
+
+/*
+ * Returns the error with a stable name; raises an internal error when there
+ * is none, which is a mistake in our own SQL.
+ */
+ErrorName
+error_by_name(const char *name)
+{
+	for (int i = 0; i < ERR_COUNT; i++)
+		if (strcmp(error_rows[i].name, name) == 0)
+			return (ErrorName) i;
+	elog(ERROR, "murallink has no error named \"%s\"", name);
+}
+
+/*
+ * murallink.raise(error, field): raises an error of the table.
+ */
+PG_FUNCTION_INFO_V1(error_raise);
+Datum
+error_raise(PG_FUNCTION_ARGS)
+{
+	ErrorName	name;
+
+	if (PG_ARGISNULL(0))
+		elog(ERROR, "murallink.raise needs the name of an error");
+	name = error_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ereport(ERROR, errnamed(name, PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1))));
+}
+
+/*
+ * murallink.errors(): the table, for people and for the documentation.
+ */
+PG_FUNCTION_INFO_V1(error_list);
+Datum
+error_list(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < ERR_COUNT; i++)
+	{
+		const ErrorRow *row = &error_rows[i];
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(row->name);
+		values[1] = CStringGetTextDatum(row->sqlstate);
+		values[2] = Int32GetDatum(atoi(row->sqlstate + 2));
+		values[3] = CStringGetTextDatum(row->message);
+		nulls[4] = row->hint == NULL;
+		values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(row->hint);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * Returns a text without white space at its ends, empty for NULL.  Raises
+ * missing_field when it is required and empty, too_long when it has more than
+ * `longest` characters, invalid_value when it has control characters other
+ * than tab and new line.
+ */
+text *
+error_checked_text(text *value, const char *field, int longest, bool required)
+{
+	const char *start = value == NULL ? "" : VARDATA_ANY(value);
+	int			len = value == NULL ? 0 : VARSIZE_ANY_EXHDR(value);
+
+	while (len > 0 && isspace((unsigned char) start[0]))
+		start++, len--;
+	while (len > 0 && isspace((unsigned char) start[len - 1]))
+		len--;
+
+	if (len == 0 && required)
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, field));
+	if (len > longest && pg_mbstrlen_with_len(start, len) > longest)
+		ereport(ERROR, errnamed(ERR_TOO_LONG, field), errhint("At most %d characters.", longest));
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) start[i];
+
+		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
+			ereport(ERROR, errnamed(ERR_INVALID_VALUE, field));
+	}
+	return cstring_to_text_with_len(start, len);
+}
+
+/*
+ * murallink.checked_text(value, field, longest, required).
+ */
+PG_FUNCTION_INFO_V1(error_checked_text_sql);
+Datum
+error_checked_text_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(error_checked_text(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0),
+										text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_INT32(2),
+										PG_GETARG_BOOL(3)));
+}
+
+/*
+ * murallink.required(value, field): the value.  Raises missing_field for
+ * NULL.
+ */
+PG_FUNCTION_INFO_V1(error_required);
+Datum
+error_required(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}

@@ -1,0 +1,45 @@
+/*
+ * error_table.h
+ *	  Every error that murallink raises by itself, in one place: the name that
+ *	  C uses, the stable name that clients see, the SQLSTATE, the message and
+ *	  the hint (NULL where none helps).
+ *
+ * PostgREST turns PTxyz into HTTP status xyz.  40001 and 42501 are never used:
+ * PostgREST retries the one and turns the other into 401.
+ */
+/* clang-format off */
+ERROR_ROW(INVALID_REQUEST, "invalid_request", "PT400", "the request is not well formed", "A request is a JSON object with the keys action, session_id, payload and idempotency_key.")
+ERROR_ROW(UNKNOWN_KEY, "unknown_key", "PT400", "the request has a key that this action does not know", "Check the spelling: an unknown key is refused so that nothing is silently left out.")
+ERROR_ROW(MISSING_FIELD, "missing_field", "PT400", "a required field is missing or empty", NULL)
+ERROR_ROW(WRONG_TYPE, "wrong_type", "PT400", "a field has the wrong JSON type", NULL)
+ERROR_ROW(INVALID_VALUE, "invalid_value", "PT400", "a field has a value that is not allowed", NULL)
+ERROR_ROW(TOO_LONG, "too_long", "PT400", "a field is longer than allowed", NULL)
+ERROR_ROW(INVALID_UID, "invalid_uid", "PT400", "a field is not a uid", "A uid has 27 characters out of 0-9, A-Z and a-z.")
+ERROR_ROW(INVALID_AMOUNT, "invalid_amount", "PT400", "the amount is not one that can be paid", "An amount is greater than zero, less than a million millions, and has no more decimals than its currency.")
+ERROR_ROW(UNKNOWN_CURRENCY, "unknown_currency", "PT400", "the currency is not known", "Currencies are the three-letter codes of ISO 4217, such as USD.")
+ERROR_ROW(INSECURE_URL, "insecure_url", "PT400", "a partner is called by https, or on this machine", NULL)
+ERROR_ROW(UNKNOWN_PERMISSION, "unknown_permission", "PT400", "there is no such permission", "list_permissions lists them all.")
+ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not well formed", NULL)
+ERROR_ROW(WEAK_PASSWORD, "weak_password", "PT400", "the password is too short or too long", "A password has 8 to 1024 bytes.")
+ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "this needs a valid session", "Call login and send its session_id.")
+ERROR_ROW(LOGIN_FAILED, "login_failed", "PT401", "e-mail address or password is wrong", NULL)
+ERROR_ROW(INSUFFICIENT_FUNDS, "insufficient_funds", "PT402", "the contract has not enough funds in this currency", "Add funding to the contract, or reject or cancel payments that hold funds.")
+ERROR_ROW(FORBIDDEN, "forbidden", "PT403", "you do not have the permission that this needs", NULL)
+ERROR_ROW(GUARDED, "guarded", "PT403", "this may be written by murallink's own functions only", NULL)
+ERROR_ROW(APPEND_ONLY, "append_only", "PT403", "what has been recorded here is never changed or deleted", NULL)
+ERROR_ROW(NOT_FOUND, "not_found", "PT404", "there is no such thing", "The uid may be wrong, of another kind, or of something that you may not see.")
+ERROR_ROW(UNKNOWN_ACTION, "unknown_action", "PT404", "there is no such action", NULL)
+ERROR_ROW(ALREADY_EXISTS, "already_exists", "PT409", "it exists already", NULL)
+ERROR_ROW(CONFLICT, "conflict", "PT409", "this is at odds with what is stored or was done at the same time", NULL)
+ERROR_ROW(ALREADY_PAID, "already_paid", "PT409", "this milestone has been paid as often as the schedule allows", NULL)
+ERROR_ROW(NOT_PAYABLE, "not_payable", "PT409", "no version of this milestone that can be paid is in force", "get_payment_schedule shows what is in force now.")
+ERROR_ROW(NOT_ENROLLED, "not_enrolled", "PT409", "the patient is not enrolled in this trial at this site", NULL)
+ERROR_ROW(DROPPED, "dropped", "PT409", "the patient was dropped before this visit", "What was earned up to the day of dropping can be paid: send visit_date.")
+ERROR_ROW(NOT_ASSOCIATED, "not_associated", "PT409", "the site does not take part in this trial", "add_trial_site associates them.")
+ERROR_ROW(WRONG_STATUS, "wrong_status", "PT409", "the status does not allow this step", NULL)
+ERROR_ROW(SAME_PERSON, "same_person", "PT409", "this trial wants another person than the requester to approve", NULL)
+ERROR_ROW(IDEMPOTENCY_CONFLICT, "idempotency_conflict", "PT409", "this idempotency key was used for another request", "Use a new key for each new request.")
+ERROR_ROW(LOCKED_OUT, "locked_out", "PT423", "too many failed logins: the account is locked for a while", NULL)
+ERROR_ROW(NOT_INSTALLED, "not_installed", "PT503", "murallink's tables are not installed in this database", "Run SELECT murallink.install();")
+ERROR_ROW(UNKNOWN_DATA_VERSION, "unknown_data_version", "PT503", "murallink's tables are of a version that the installed library does not know", "Run SELECT murallink.upgrade(); or install the matching version of the library.")
+/* clang-format on */

@@ -1,0 +1,439 @@
+/*
+ * http.c
+ *	  HTTP requests in flight: libcurl behind one epoll descriptor, so that a
+ *	  WaitEventSet can wait for all of them beside the latch.
+ *
+ * libcurl calls back into this file only, and these callbacks neither allocate
+ * with palloc nor raise errors: a longjmp out of libcurl would leave it in an
+ * unknown state, and its name resolver runs in threads of its own.
+ */
+#include "postgres.h"
+
+#include <curl/curl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "http.h"
+#include "lib/ilist.h"
+#include "storage/fd.h"
+
+/* A longer body is no answer; libcurl itself limits the headers. */
+#define BODY_SIZE_MAX (1024 * 1024)
+
+/*
+ * A connection idle for longer than this (in seconds) is not used again: a
+ * server that closes it at the same moment would leave the call in doubt.
+ */
+#define IDLE_MAX 4L
+
+#define EVENTS_AT_ONCE 64
+
+struct HttpCall
+{
+	dlist_node node; /* in ended */
+	CURL *easy;
+	struct curl_slist *headers;
+	HttpRequest request;
+	size_t body_size;
+	size_t given; /* of the body, to libcurl */
+	bool counted; /* as an external descriptor */
+	char *received;
+	size_t received_size;
+	CURLcode ending;
+	char error[CURL_ERROR_SIZE];
+	void *owner;
+};
+
+static CURLM *multi = NULL;
+static int epoll_fd = -1;
+static int64 timer = -1; /* when libcurl wants to be called; -1: not at all */
+static dlist_head ended = DLIST_STATIC_INIT(ended);
+
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known);
+static int set_timer(CURLM *m, long ms, void *arg);
+static size_t give_body(char *buffer, size_t size, size_t count, void *arg);
+static int refuse_rewind(void *arg, curl_off_t offset, int origin);
+static size_t take_body(char *data, size_t size, size_t count, void *arg);
+static bool configure(HttpCall *call);
+static bool add_headers(HttpCall *call);
+static int64 clock_ms(void);
+static void block_signals(sigset_t *saved);
+
+/*
+ * Prepares this process for calls and returns the descriptor to wait for.
+ * Raises an error when libcurl or the kernel refuses.  libcurl must not be
+ * initialised in the postmaster: it does not survive a fork.
+ */
+int
+http_open(void)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (multi = curl_multi_init()) == NULL)
+		ereport(ERROR, errmsg("murallink: could not initialise libcurl"));
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_fd < 0)
+		ereport(ERROR, errmsg("murallink: could not create an epoll descriptor: %m"));
+	ReserveExternalFD();
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	return epoll_fd;
+}
+
+/*
+ * Returns what is wrong with a URL to send money to, or NULL: https, or http
+ * on this machine, without user, query and fragment.  libcurl parses it, as it
+ * will when it is used, and resolves "localhost" by itself.
+ */
+const char *
+http_url_wrong(const char *url)
+{
+	CURLU *parsed = curl_url();
+	char *scheme = NULL;
+	char *host = NULL;
+	char *other = NULL;
+	const char *wrong = NULL;
+
+	if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK ||
+		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+		curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		wrong = "it is not a URL";
+	else if (curl_url_get(parsed, CURLUPART_QUERY, &other, 0) == CURLUE_OK ||
+			 curl_url_get(parsed, CURLUPART_FRAGMENT, &other, 0) == CURLUE_OK)
+		wrong = "it has a query or a fragment";
+	else if (strcmp(scheme, "https") != 0 &&
+			 !(strcmp(scheme, "http") == 0 &&
+			   (strcmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0)))
+		wrong = "it is neither https nor on this machine";
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(other);
+	curl_url_cleanup(parsed);
+	return wrong;
+}
+
+/*
+ * Returns a text as it stands in a query string, for the caller to free, or
+ * NULL when memory is short.
+ */
+char *
+http_escape(const char *text)
+{
+	return curl_easy_escape(NULL, text, 0);
+}
+
+/*
+ * Starts a call; owner is what http_owner() gives back.  Returns NULL when
+ * memory or descriptors are short: nothing was sent then.  Takes the strings
+ * of the request over in any case.
+ */
+HttpCall *
+http_start(HttpRequest *request, void *owner)
+{
+	HttpCall *call = calloc(1, sizeof(HttpCall));
+
+	if (call == NULL)
+		return NULL;
+	call->request = *request;
+	call->owner = owner;
+	call->body_size = request->body == NULL ? 0 : strlen(request->body);
+	call->counted = AcquireExternalFD();
+	if (call->counted && (call->easy = curl_easy_init()) != NULL && configure(call) &&
+		curl_multi_add_handle(multi, call->easy) == CURLM_OK)
+		return call;
+	http_free(call);
+	return NULL;
+}
+
+/*
+ * Sets all that libcurl must know; returns false when memory is short.
+ *
+ * The body is read through give_body(), which hands it out once: libcurl would
+ * otherwise repeat a POST by itself, and report success, when a kept connection
+ * ends before the answer.
+ */
+static bool
+configure(HttpCall *call)
+{
+	CURL *easy = call->easy;
+	HttpRequest *request = &call->request;
+
+#define SET(option, value)                                 \
+	if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
+	return false
+	SET(CURLOPT_PRIVATE, call);
+	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_PROTOCOLS_STR, strncmp(request->url, "https:", 6) == 0 ? "https" : "http");
+	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
+	SET(CURLOPT_TIMEOUT_MS, (long) request->timeout);
+	SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
+	SET(CURLOPT_ERRORBUFFER, call->error);
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_WRITEDATA, call);
+	if (!add_headers(call))
+		return false;
+	SET(CURLOPT_HTTPHEADER, call->headers);
+	if (request->body == NULL)
+		return true;
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size);
+	SET(CURLOPT_READFUNCTION, give_body);
+	SET(CURLOPT_READDATA, call);
+	SET(CURLOPT_SEEKFUNCTION, refuse_rewind);
+	SET(CURLOPT_SEEKDATA, call);
+#undef SET
+	return true;
+}
+
+/*
+ * Makes libcurl's list of headers; returns false when memory is short.  An
+ * Expect header would make libcurl send the request again without it.
+ */
+static bool
+add_headers(HttpCall *call)
+{
+	const char *headers[HTTP_HEADERS + 3] = {"Accept: application/json", "Expect:"};
+	int count = 2;
+
+	if (call->request.body != NULL)
+		headers[count++] = "Content-Type: application/json";
+	for (int i = 0; i < HTTP_HEADERS; i++)
+		if (call->request.headers[i] != NULL)
+			headers[count++] = call->request.headers[i];
+	for (int i = 0; i < count; i++)
+	{
+		struct curl_slist *longer = curl_slist_append(call->headers, headers[i]);
+
+		if (longer == NULL)
+			return false;
+		call->headers = longer;
+	}
+	return true;
+}
+
+/*
+ * Called by libcurl for the next part of the body.  A request for more than
+ * there is means that libcurl has begun to send it again.
+ */
+static size_t
+give_body(char *buffer, size_t size, size_t count, void *arg)
+{
+	HttpCall *call = arg;
+	size_t part = Min(size * count, call->body_size - call->given);
+
+	if (part == 0)
+		return CURL_READFUNC_ABORT;
+	memcpy(buffer, call->request.body + call->given, part);
+	call->given += part;
+	return part;
+}
+
+/*
+ * Called by libcurl to send the body again.
+ */
+static int
+refuse_rewind(void *arg, curl_off_t offset, int origin)
+{
+	return CURL_SEEKFUNC_FAIL;
+}
+
+/*
+ * Called by libcurl with the next part of the answer; to take less than that
+ * ends the call.
+ */
+static size_t
+take_body(char *data, size_t size, size_t count, void *arg)
+{
+	HttpCall *call = arg;
+	size_t part = size * count;
+	char *longer;
+
+	if (call->received_size + part > BODY_SIZE_MAX)
+		return 0;
+	longer = realloc(call->received, call->received_size + part);
+	if (longer == NULL)
+		return 0;
+	memcpy(longer + call->received_size, data, part);
+	call->received = longer;
+	call->received_size += part;
+	return part;
+}
+
+/*
+ * Called by libcurl to have a socket watched, or no longer.
+ */
+static int
+watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+{
+	struct epoll_event event = {.data.fd = fd};
+
+	if (what == CURL_POLL_REMOVE)
+	{
+		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		return 0;
+	}
+	event.events = ((what & CURL_POLL_IN) ? EPOLLIN : 0) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0);
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
+		(errno == ENOENT && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0))
+		return 0;
+	return -1;
+}
+
+/*
+ * Called by libcurl to be called back after a time, or no longer.
+ */
+static int
+set_timer(CURLM *m, long ms, void *arg)
+{
+	timer = ms < 0 ? -1 : clock_ms() + ms;
+	return 0;
+}
+
+/*
+ * Returns in how many milliseconds http_turn() must be called, if no descriptor
+ * asks for it before; -1: none does.
+ */
+long
+http_wait(void)
+{
+	return timer < 0 ? -1 : (long) Max(0, timer - clock_ms());
+}
+
+/*
+ * Lets libcurl read and write what can be without waiting, and gathers the
+ * calls that have ended.
+ */
+void
+http_turn(void)
+{
+	struct epoll_event events[EVENTS_AT_ONCE];
+	sigset_t saved;
+	int running;
+	int left;
+	CURLMsg *message;
+	int count = epoll_wait(epoll_fd, events, EVENTS_AT_ONCE, 0);
+
+	block_signals(&saved);
+	for (int i = 0; i < count; i++)
+	{
+		uint32 what = events[i].events;
+
+		(void) curl_multi_socket_action(multi, events[i].data.fd,
+										((what & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+											((what & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
+											((what & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0),
+										&running);
+	}
+	if (http_wait() == 0)
+	{
+		timer = -1;
+		(void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+	while ((message = curl_multi_info_read(multi, &left)) != NULL)
+	{
+		CURLcode ending = message->data.result;
+		HttpCall *call;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &call);
+		call->ending = ending;
+		dlist_push_tail(&ended, &call->node);
+	}
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+}
+
+/*
+ * Returns the time in milliseconds, from some moment on.
+ */
+static int64
+clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Blocks all signals: the threads that libcurl makes to resolve names inherit
+ * this, and PostgreSQL's handlers must run in no thread but the first.
+ */
+static void
+block_signals(sigset_t *saved)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, saved);
+}
+
+/*
+ * Returns a call that has ended, for the caller to free, or NULL.
+ */
+HttpCall *
+http_next_ended(void)
+{
+	if (dlist_is_empty(&ended))
+		return NULL;
+	return dlist_container(HttpCall, node, dlist_pop_head_node(&ended));
+}
+
+/*
+ * Returns the owner that http_start() was told.
+ */
+void *
+http_owner(HttpCall *call)
+{
+	return call->owner;
+}
+
+/*
+ * Returns how a call ended; what it points at lives as long as the call.
+ */
+HttpAnswer
+http_answer(HttpCall *call)
+{
+	HttpAnswer answer = {.sent = call->given > 0};
+	long status = 0;
+	curl_off_t retry_after = 0;
+	char *type = NULL;
+
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+	answer.complete = call->ending == CURLE_OK;
+	answer.status = (int) status;
+	answer.json = type != NULL && pg_strncasecmp(type, "application/json", 16) == 0 &&
+				  (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
+	answer.body = call->received;
+	answer.size = call->received_size;
+	answer.retry_after = (int) Min(retry_after, INT_MAX);
+	answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(call->ending);
+	return answer;
+}
+
+/*
+ * Frees a call, in flight or ended.
+ */
+void
+http_free(HttpCall *call)
+{
+	if (call->easy != NULL)
+	{
+		(void) curl_multi_remove_handle(multi, call->easy);
+		curl_easy_cleanup(call->easy);
+	}
+	if (call->counted)
+		ReleaseExternalFD();
+	curl_slist_free_all(call->headers);
+	free(call->request.url);
+	free(call->request.body);
+	for (int i = 0; i < HTTP_HEADERS; i++)
+		free(call->request.headers[i]);
+	free(call->received);
+	free(call);
+}

@@ -1,0 +1,54 @@
+/*
+ * http.h
+ *	  HTTP requests that are in flight while the caller waits for other things
+ *	  too.  Nothing here raises an error once http_open() has returned: what
+ *	  goes wrong is the ending of a call.
+ */
+#ifndef MURALLINK_HTTP_H
+#define MURALLINK_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HTTP_HEADERS 4
+
+/*
+ * What to send.  The strings are from malloc; http_start() takes them over.  A
+ * body leaves this process at most once, whatever happens to the connection.
+ */
+typedef struct HttpRequest
+{
+	char *url;
+	char *headers[HTTP_HEADERS]; /* "Name: value", or NULL */
+	char *body; /* sent by POST as JSON; NULL: sent by GET */
+	int connect_timeout; /* in milliseconds, as the next */
+	int timeout;
+} HttpRequest;
+
+/* How a call ended. */
+typedef struct HttpAnswer
+{
+	bool sent; /* a part of the body may have left this process */
+	bool complete; /* there is an answer, and it is whole */
+	int status;
+	bool json; /* by its Content-Type */
+	const char *body;
+	size_t size;
+	int retry_after; /* in seconds; 0: the answer does not say */
+	const char *error; /* why it is not complete */
+} HttpAnswer;
+
+typedef struct HttpCall HttpCall;
+
+extern int http_open(void);
+extern const char *http_url_wrong(const char *url);
+extern char *http_escape(const char *text);
+extern HttpCall *http_start(HttpRequest *request, void *owner);
+extern long http_wait(void);
+extern void http_turn(void);
+extern HttpCall *http_next_ended(void);
+extern void *http_owner(HttpCall *call);
+extern HttpAnswer http_answer(HttpCall *call);
+extern void http_free(HttpCall *call);
+
+#endif /* MURALLINK_HTTP_H */

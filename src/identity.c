@@ -1,0 +1,379 @@
+/*
+ * identity.c
+ *	  Who is asking.  The caller is found once a transaction and kept here,
+ *	  where no SET can forge it.
+ */
+#include "postgres.h"
+
+#include <sodium.h>
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "error.h"
+#include "fmgr.h"
+#include "identity.h"
+#include "install.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* The caller of this transaction, and the subtransaction that found it. */
+static bool known = false;
+static Caller caller;
+static SubTransactionId known_since;
+
+/* SHA-256 of the caller's session id, when by_session. */
+static unsigned char session_hash[crypto_hash_sha256_BYTES];
+
+/* The app_user of this backend's login role, until app_user changes. */
+static bool role_looked_up = false;
+static bool role_has_user;
+static Oid	role_of_user;
+static Caller role_caller;
+static Oid	app_user_relation = InvalidOid;
+
+static int	session_timeout = 1800;
+static int	login_max_failures = 5;
+static int	login_lockout = 900;
+
+static void forget_at_end(XactEvent event, void *arg);
+static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
+								  SubTransactionId parent, void *arg);
+static void forget_role(Datum arg, Oid relation);
+static bool look_up_role(void);
+static void hash_session(const char *session_id, Datum *hash);
+static char *session_header(void);
+
+/*
+ * Registers settings and the callbacks that end an identity.
+ */
+void
+identity_init(void)
+{
+	DefineCustomIntVariable("murallink.session_timeout", "Time after which an unused session ends.", NULL,
+							&session_timeout, 1800, 10, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
+							NULL);
+	DefineCustomIntVariable("murallink.login_max_failures", "Failed logins after which an account is locked.",
+							NULL, &login_max_failures, 5, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.login_lockout", "Time for which an account stays locked.", NULL,
+							&login_lockout, 900, 1, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
+							NULL);
+	RegisterXactCallback(forget_at_end, NULL);
+	RegisterSubXactCallback(forget_at_subxact_end, NULL);
+	CacheRegisterRelcacheCallback(forget_role, (Datum) 0);
+}
+
+/*
+ * An identity ends with its transaction, however that ends.
+ */
+static void
+forget_at_end(XactEvent event, void *arg)
+{
+	known = false;
+}
+
+/*
+ * An identity taken on in a subtransaction is lost when that is rolled back,
+ * and passes to the parent when it is committed.
+ */
+static void
+forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg)
+{
+	if (!known || known_since != self)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		known = false;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		known_since = parent;
+}
+
+/*
+ * Forgets the user of the login role when app_user changes.
+ */
+static void
+forget_role(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == app_user_relation)
+		role_looked_up = false;
+}
+
+/*
+ * Finds the app_user whose db_role is the login role of this backend; returns
+ * false when there is none.
+ */
+static bool
+look_up_role(void)
+{
+	static SavedPlan user_of_role =
+		PLAN("SELECT uid, user_role = 'admin' FROM murallink.app_user WHERE db_role = $1", "t");
+	Datum		role;
+	Owner		saved;
+
+	if (role_looked_up && role_of_user == GetSessionUserId())
+		return role_has_user;
+
+	app_user_relation = install_relation("app_user");
+	role_of_user = GetSessionUserId();
+	role_looked_up = true;
+	role = CStringGetTextDatum(GetUserNameFromId(role_of_user, false));
+	saved = owner_enter();
+	SPI_connect();
+	role_has_user = plan_execute(&user_of_role, &role, NULL, 1) == 1;
+	if (role_has_user)
+	{
+		bool		isnull;
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		memset(&role_caller, 0, sizeof(role_caller));
+		role_caller.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
+		role_caller.admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+	}
+	SPI_finish();
+	owner_leave(saved);
+	return role_has_user;
+}
+
+/*
+ * Returns the caller, or NULL when nobody is known to ask.
+ */
+const Caller *
+identity_caller_if_any(void)
+{
+	install_check();
+	if (!known && look_up_role())
+	{
+		caller = role_caller;
+		known = true;
+		known_since = GetCurrentSubTransactionId();
+	}
+	return known ? &caller : NULL;
+}
+
+/*
+ * Returns the caller.  Raises unauthenticated when nobody is known to ask.
+ */
+const Caller *
+identity_caller(void)
+{
+	const Caller *who = identity_caller_if_any();
+
+	if (who == NULL)
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, NULL));
+	return who;
+}
+
+/*
+ * Stores the SHA-256 of a session id, which is all that the tables know of it.
+ */
+static void
+hash_session(const char *session_id, Datum *hash)
+{
+	bytea	   *result = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
+
+	SET_VARSIZE(result, VARHDRSZ + crypto_hash_sha256_BYTES);
+	crypto_hash_sha256((unsigned char *) VARDATA(result), (const unsigned char *) session_id,
+					   strlen(session_id));
+	*hash = PointerGetDatum(result);
+}
+
+/*
+ * Makes the user of a session the caller of this transaction, and moves the
+ * session's end when a tenth of its time has gone by.  Returns false when the
+ * session is unknown or has ended.
+ */
+bool
+identity_authenticate(const char *session_id)
+{
+	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at"
+							" FROM murallink_private.session s"
+							" JOIN murallink.app_user u ON u.uid = s.app_user_uid"
+							" WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()",
+							"y");
+	static SavedPlan refresh =
+		PLAN("UPDATE murallink_private.session SET expires_at = $2 WHERE hash ="
+			 " (SELECT hash FROM murallink_private.session WHERE hash = $1 FOR UPDATE SKIP LOCKED)",
+			 "yz");
+	Datum		values[2];
+	TimestampTz fresh;
+	Caller		found = {0};
+	bool		exists;
+	Owner		saved;
+
+	install_check();
+	fresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000);
+	saved = owner_enter();
+	SPI_connect();
+	hash_session(session_id, &values[0]);
+	exists = plan_execute(&find, values, NULL, 1) == 1;
+	if (exists)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		Datum		datum;
+		bool		isnull;
+
+		found.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
+		found.admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+		found.by_session = true;
+		datum = SPI_getbinval(row, desc, 3, &isnull);
+		found.switched = !isnull;
+		if (found.switched)
+			found.switched_by = *DatumGetKsuidP(datum);
+		datum = SPI_getbinval(row, desc, 4, &isnull);
+		values[1] = TimestampTzGetDatum(fresh);
+		if (fresh - DatumGetTimestampTz(datum) > session_timeout * (USECS_PER_SEC / 10) && !XactReadOnly)
+			plan_execute(&refresh, values, NULL, 0);
+	}
+	SPI_finish();
+	owner_leave(saved);
+
+	if (!exists)
+		return false;
+	memcpy(session_hash, VARDATA(DatumGetPointer(values[0])), sizeof(session_hash));
+	caller = found;
+	known = true;
+	known_since = GetCurrentSubTransactionId();
+	return true;
+}
+
+/*
+ * Returns the Session-Id header of a PostgREST request, NULL without one.
+ */
+static char *
+session_header(void)
+{
+	const char *headers = GetConfigOption("request.headers", true, false);
+	Jsonb	   *parsed;
+	JsonbValue	buffer;
+	JsonbValue *value;
+
+	if (headers == NULL || headers[0] == '\0')
+		return NULL;
+	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers)));
+	if (!JB_ROOT_IS_OBJECT(parsed))
+		return NULL;
+	value = getKeyJsonValueFromContainer(&parsed->root, "session-id", strlen("session-id"), &buffer);
+	if (value == NULL || value->type != jbvString)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/*
+ * murallink.authenticate(session_id): takes on the identity of a session, for
+ * this transaction; by default the one in PostgREST's Session-Id header.
+ * Raises unauthenticated.
+ */
+PG_FUNCTION_INFO_V1(identity_authenticate_sql);
+Datum
+identity_authenticate_sql(PG_FUNCTION_ARGS)
+{
+	char	   *session_id = PG_ARGISNULL(0) ? session_header() : text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (session_id != NULL && session_id[0] != '\0' && !identity_authenticate(session_id))
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+	PG_RETURN_VOID();
+}
+
+/*
+ * murallink.caller(): the uid of the caller, NULL when nobody is known to ask.
+ */
+PG_FUNCTION_INFO_V1(identity_caller_uid);
+Datum
+identity_caller_uid(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+	Ksuid	   *result;
+
+	if (who == NULL)
+		PG_RETURN_NULL();
+	result = palloc(sizeof(Ksuid));
+	*result = who->user;
+	PG_RETURN_KSUID_P(result);
+}
+
+/*
+ * murallink.caller_is_admin(): whether an admin asks.
+ */
+PG_FUNCTION_INFO_V1(identity_caller_is_admin);
+Datum
+identity_caller_is_admin(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && who->admin);
+}
+
+/*
+ * murallink.require_caller(): the uid of the caller.  Raises unauthenticated.
+ */
+PG_FUNCTION_INFO_V1(identity_require_caller);
+Datum
+identity_require_caller(PG_FUNCTION_ARGS)
+{
+	(void) identity_caller();
+	return identity_caller_uid(fcinfo);
+}
+
+/*
+ * murallink.require_admin(): the uid of the caller.  Raises unauthenticated
+ * or forbidden.
+ */
+PG_FUNCTION_INFO_V1(identity_require_admin);
+Datum
+identity_require_admin(PG_FUNCTION_ARGS)
+{
+	if (!identity_caller()->admin)
+		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));
+	return identity_caller_uid(fcinfo);
+}
+
+/*
+ * murallink.open_session(app_user_uid, switched_by_uid): starts a session and
+ * returns its id, which nothing but the client knows from here on.
+ */
+PG_FUNCTION_INFO_V1(identity_open_session);
+Datum
+identity_open_session(PG_FUNCTION_ARGS)
+{
+	static SavedPlan insert = PLAN("INSERT INTO murallink_private.session"
+							  " (hash, app_user_uid, expires_at) VALUES ($1, $2, $3)",
+							  "ykz");
+	Ksuid		id;
+	char		session_id[KSUID_TEXT_LEN + 1];
+	Datum		values[3];
+	Owner		saved = owner_enter();
+
+	ksuid_generate(&id);
+	ksuid_format(&id, session_id);
+	SPI_connect();
+	hash_session(session_id, &values[0]);
+	values[1] = PG_GETARG_DATUM(0);
+	values[2] = TimestampTzGetDatum(
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000));
+	plan_execute(&insert, values, NULL, 0);
+	SPI_finish();
+	owner_leave(saved);
+	PG_RETURN_TEXT_P(cstring_to_text(session_id));
+}
+
+/*
+ * murallink.caller_session(): the hash of the caller's session, NULL for a
+ * caller without one.  Raises unauthenticated.
+ */
+PG_FUNCTION_INFO_V1(identity_caller_session);
+Datum
+identity_caller_session(PG_FUNCTION_ARGS)
+{
+	bytea	   *result;
+
+	if (!identity_caller()->by_session)
+		PG_RETURN_NULL();
+	result = palloc(VARHDRSZ + sizeof(session_hash));
+	SET_VARSIZE(result, VARHDRSZ + sizeof(session_hash));
+	memcpy(VARDATA(result), session_hash, sizeof(session_hash));
+	PG_RETURN_BYTEA_P(result);
+}

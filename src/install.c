@@ -1,0 +1,295 @@
+/*
+ * install.c
+ *	  The installed data: its version, its owner, and plans on its tables.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "error.h"
+#include "fmgr.h"
+#include "install.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#define PINNED_PATH "pg_catalog, pg_temp"
+
+static Oid	ksuid_type = InvalidOid;
+static uint32 ksuid_type_hash;
+static Oid	owner_role = InvalidOid;
+static bool version_checked = false;
+static char *public_url;
+
+static void forget_type(Datum arg, int cache, uint32 hash);
+static void forget_role(Datum arg, int cache, uint32 hash);
+static void forget_version(Datum arg, Oid relation);
+static Oid	type_of_letter(char letter);
+
+/*
+ * Registers settings and the callbacks that keep what is remembered here
+ * true.
+ */
+void
+install_init(void)
+{
+	DefineCustomStringVariable("murallink.public_url", "Where clients reach PostgREST; links begin with it.", NULL,
+							   &public_url, "http://localhost:3000", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_type, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_role, (Datum) 0);
+	CacheRegisterRelcacheCallback(forget_version, (Datum) 0);
+}
+
+/*
+ * Forgets the oid of the type ksuid when its catalog row changes: DROP and
+ * CREATE EXTENSION in one session give it another.
+ */
+static void
+forget_type(Datum arg, int cache, uint32 hash)
+{
+	if (hash == 0 || hash == ksuid_type_hash)
+		ksuid_type = InvalidOid;
+}
+
+static void
+forget_role(Datum arg, int cache, uint32 hash)
+{
+	owner_role = InvalidOid;
+}
+
+/*
+ * Any table of the database may be the one with the version: a new look at it
+ * costs little, and tables change seldom.
+ */
+static void
+forget_version(Datum arg, Oid relation)
+{
+	version_checked = false;
+}
+
+/*
+ * Returns the oid of the type ksuid.  Raises not_installed where the
+ * extension has been dropped.
+ */
+Oid
+install_ksuid_type(void)
+{
+	if (!OidIsValid(ksuid_type))
+	{
+		Oid			schema = get_namespace_oid("murallink", true);
+
+		ksuid_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ksuid"),
+									 ObjectIdGetDatum(schema));
+		if (!OidIsValid(ksuid_type))
+			ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
+		ksuid_type_hash = GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(ksuid_type));
+	}
+	return ksuid_type;
+}
+
+/*
+ * Returns the oid of the role that owns the data.
+ */
+Oid
+install_owner(void)
+{
+	if (!OidIsValid(owner_role))
+		owner_role = get_role_oid("murallink_owner", false);
+	return owner_role;
+}
+
+/*
+ * Returns the oid of a table of schema murallink, or InvalidOid.
+ */
+Oid
+install_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid("murallink", true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+/*
+ * Raises not_installed or unknown_data_version unless the tables are there
+ * and of the version that this library was built for.
+ */
+void
+install_check(void)
+{
+	static SavedPlan version = PLAN("SELECT version FROM murallink_private.data_version", "");
+	Oid			schema;
+	Owner		saved;
+	bool		isnull;
+	int32		found = 0;
+
+	if (version_checked)
+		return;
+	schema = get_namespace_oid("murallink_private", true);
+	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("data_version", schema)))
+		ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
+
+	saved = owner_enter();
+	SPI_connect();
+	if (plan_execute(&version, NULL, NULL, 1) == 1)
+		found = DatumGetInt32(
+			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	owner_leave(saved);
+	if (found != DATA_VERSION)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL),
+				errdetail("unknown_data_version: the tables are of version %d, the library knows %d.",
+						  found, DATA_VERSION));
+	version_checked = true;
+}
+
+/*
+ * Becomes murallink_owner with the search path pinned, until owner_leave() or
+ * the end of the (sub)transaction.  Does nothing inside a definer function,
+ * where both are so already.
+ */
+Owner
+owner_enter(void)
+{
+	Owner		saved = {false};
+
+	GetUserIdAndSecContext(&saved.user, &saved.sec_context);
+	if (saved.user == install_owner() && strcmp(namespace_search_path, PINNED_PATH) == 0)
+		return saved;
+
+	saved.changed = true;
+	saved.guc_nest_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(install_owner(), saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	(void) set_config_option("search_path", PINNED_PATH, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return saved;
+}
+
+/*
+ * Undoes owner_enter().
+ */
+void
+owner_leave(Owner saved)
+{
+	if (!saved.changed)
+		return;
+	AtEOXact_GUC(true, saved.guc_nest_level);
+	SetUserIdAndSecContext(saved.user, saved.sec_context);
+}
+
+/*
+ * Returns the type that a letter of SavedPlan.types stands for.
+ */
+static Oid
+type_of_letter(char letter)
+{
+	switch (letter)
+	{
+		case 'b':
+			return BOOLOID;
+		case 'd':
+			return DATEOID;
+		case 'i':
+			return INT4OID;
+		case 'I':
+			return INT8OID;
+		case 'j':
+			return JSONBOID;
+		case 'k':
+			return install_ksuid_type();
+		case 'n':
+			return NUMERICOID;
+		case 't':
+			return TEXTOID;
+		case 'y':
+			return BYTEAOID;
+		case 'z':
+			return TIMESTAMPTZOID;
+	}
+	elog(ERROR, "murallink: no type for the letter \"%c\"", letter);
+}
+
+/*
+ * Returns the saved plan, made at the first use and again when the extension
+ * has been made anew.  Assumes SPI_connect() and owner_enter().
+ */
+SPIPlanPtr
+plan_saved(SavedPlan *p)
+{
+	Oid			types[FUNC_MAX_ARGS];
+	int			count = strlen(p->types);
+
+	if (p->plan != NULL && p->ksuid == install_ksuid_type())
+		return p->plan;
+	if (p->plan != NULL)
+	{
+		SPI_freeplan(p->plan);
+		p->plan = NULL;
+	}
+	for (int i = 0; i < count; i++)
+		types[i] = type_of_letter(p->types[i]);
+	p->plan = SPI_prepare(p->sql, count, types);
+	if (p->plan == NULL)
+		elog(ERROR, "murallink: could not plan \"%s\": %s", p->sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(p->plan);
+	p->ksuid = install_ksuid_type();
+	return p->plan;
+}
+
+/*
+ * Runs a saved plan and returns the number of rows, which SPI_tuptable holds.
+ * Assumes SPI_connect() and owner_enter().
+ */
+int
+plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
+{
+	int			result = SPI_execute_plan(plan_saved(p), unconstify(Datum *, values), nulls, false, limit);
+
+	if (result < 0)
+		elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));
+	return (int) SPI_processed;
+}
+
+/*
+ * murallink.known_data_version(): DATA_VERSION.
+ */
+PG_FUNCTION_INFO_V1(install_known_data_version);
+Datum
+install_known_data_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DATA_VERSION);
+}
+
+/*
+ * Trigger: invalidates the table's relcache entry, which every session hears
+ * of when this transaction commits, and this one at its next command.
+ */
+PG_FUNCTION_INFO_V1(install_changed);
+Datum
+install_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "install_changed is a trigger");
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger: refuses whatever it is fired for.
+ */
+PG_FUNCTION_INFO_V1(install_append_only);
+Datum
+install_append_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "install_append_only is a trigger");
+	ereport(ERROR, errnamed(ERR_APPEND_ONLY, RelationGetRelationName(trigger->tg_relation)));
+}

@@ -1,0 +1,50 @@
+/*
+ * install.h
+ *	  What all SQL run from C stands on: the installed data, its owner, and
+ *	  plans that are saved for the life of the backend.
+ */
+#ifndef MURALLINK_INSTALL_H
+#define MURALLINK_INSTALL_H
+
+#include "executor/spi.h"
+
+/* The version of the tables that this library works on. */
+#define DATA_VERSION 1
+
+/* What owner_enter() changed, for owner_leave(). */
+typedef struct Owner
+{
+	bool		changed;
+	Oid			user;
+	int			sec_context;
+	int			guc_nest_level;
+} Owner;
+
+/*
+ * A statement planned once a backend.  types has one letter an argument:
+ * b boolean, d date, i integer, I bigint, j jsonb, k ksuid, n numeric, t text,
+ * y bytea, z timestamptz.
+ */
+typedef struct SavedPlan
+{
+	const char *sql;
+	const char *types;
+	SPIPlanPtr	plan;
+	Oid			ksuid;
+} SavedPlan;
+
+#define PLAN(sql, types) {sql, types, NULL, InvalidOid}
+
+extern void install_init(void);
+extern void install_check(void);
+extern Oid	install_owner(void);
+extern Oid	install_ksuid_type(void);
+extern Oid	install_relation(const char *name);
+
+extern Owner owner_enter(void);
+extern void owner_leave(Owner saved);
+
+extern SPIPlanPtr plan_saved(SavedPlan *p);
+extern int	plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit);
+
+#endif							/* MURALLINK_INSTALL_H */

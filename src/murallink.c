@@ -1,0 +1,33 @@
+/*
+ * murallink.c
+ *	  What is done when the library is loaded: each subject registers what it
+ *	  needs.
+ */
+#include "postgres.h"
+
+#include "api.h"
+#include "fmgr.h"
+#include "fund.h"
+#include "identity.h"
+#include "install.h"
+#include "permission.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+/*
+ * Registers settings and callbacks, from the ground up.
+ */
+void
+_PG_init(void)
+{
+	install_init();
+	password_init();
+	identity_init();
+	permission_init();
+	fund_init();
+	api_init();
+	MarkGUCPrefixReserved("murallink");
+}

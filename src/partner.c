@@ -1,0 +1,366 @@
+/*
+ * partner.c
+ *	  What all partners have in common: their settings, and what the ending of
+ *	  a call means.
+ */
+#include "postgres.h"
+
+#include "error.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "partner.h"
+
+static const Partner *const partners[] = {&dash_partner};
+
+static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
+
+/* What an answer may say, as a set. */
+#define NOT_JSON (1 << 3)
+#define UNCLEAR (1 << VERDICT_UNCLEAR)
+#define ACCEPTED (1 << VERDICT_ACCEPTED)
+#define REFUSED (1 << VERDICT_REFUSED)
+#define ANY (NOT_JSON | UNCLEAR | ACCEPTED | REFUSED)
+
+/*
+ * What the ending of a call means; the first row that fits holds.  A call that
+ * ended without an answer has status 0.
+ *
+ * The rule behind it: done and declined need the partner's own word in a whole
+ * answer; not_sent needs the certainty that the partner did not act; all else is
+ * in doubt, for a wrong guess pays twice or not at all.
+ */
+static const struct
+{
+	int first; /* HTTP status, from */
+	int last; /* to */
+	int says;
+	Outcome outcome;
+	const char *why;
+} endings[] = {
+	{0, 0, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and there is no whole answer"},
+	{200, 299, ACCEPTED, OUTCOME_DONE, "done"},
+	{200, 299, REFUSED, OUTCOME_DECLINED, "refused"},
+	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
+	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: who redirects may have acted before"},
+	{400, 499, ACCEPTED, OUTCOME_IN_DOUBT, "the answer contradicts its status"},
+	{401, 401, ANY, OUTCOME_NOT_SENT, "signed out: refused before it was looked at"},
+	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
+	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
+	{400, 499, UNCLEAR | REFUSED, OUTCOME_DECLINED, "refused"},
+	{0, 999, ANY, OUTCOME_IN_DOUBT, "the partner failed while it was doing it"},
+};
+
+static void say(PartnerAnswer *answer, int status, const char *text);
+static json_t *ascii_of(const char *text, size_t size, bool exact);
+static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
+static bool setting_fits(const PartnerSetting *setting, const json_t *value);
+static ErrorName complete(json_t *given, const PartnerSetting *known, const char **name);
+static Jsonb *checked(Jsonb *value, const PartnerSetting *known, const char *argument);
+
+/*
+ * Returns the partner of that name, or NULL.
+ */
+const Partner *
+partner_named(const char *name)
+{
+	for (int i = 0; i < lengthof(partners); i++)
+		if (strcmp(partners[i]->name, name) == 0)
+			return partners[i];
+	return NULL;
+}
+
+/*
+ * Returns an outcome's name in the tables.
+ */
+const char *
+partner_outcome_name(Outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+/*
+ * Returns a setting that is a number.
+ */
+double
+partner_number(const PartnerConfig *config, const char *setting)
+{
+	return json_number_value(json_object_get(config->settings, setting));
+}
+
+/*
+ * Fills in the request of an operation, for http_start() or for the caller to
+ * free.  Returns false when it cannot be built.
+ */
+bool
+partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+			  HttpRequest *request)
+{
+	request->connect_timeout = (int) (partner_number(config, "connect_timeout") * 1000);
+	request->timeout = (int) (partner_number(config, "timeout") * 1000);
+	return partner->build(config, operation, params, request);
+}
+
+/*
+ * Returns what the ending of a call means, for partner_answer_free().
+ */
+PartnerAnswer
+partner_read(const Partner *partner, const char *operation, json_t *params, const HttpAnswer *http)
+{
+	PartnerAnswer answer = {.outcome = OUTCOME_NOT_SENT, .retry_after = http->retry_after, .facts = json_pack("{}")};
+	int status = http->complete ? http->status : 0;
+	int says = NOT_JSON;
+	json_error_t error;
+
+	if (!http->sent && !http->complete)
+	{
+		say(&answer, 0, http->error);
+		return answer;
+	}
+	if (http->complete && http->json)
+		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
+	if (answer.answer != NULL)
+		says = 1 << partner->read(operation, params, answer.answer, answer.facts);
+	else if (http->size > 0)
+		answer.answer = ascii_of(http->body, Min(http->size, 1000), false);
+
+	for (int i = 0; i < lengthof(endings); i++)
+		if (status >= endings[i].first && status <= endings[i].last && (says & endings[i].says) != 0)
+		{
+			const char *message = json_string_value(json_object_get(answer.facts, "message"));
+
+			answer.outcome = endings[i].outcome;
+			say(&answer, http->status, !http->complete ? http->error : message != NULL ? message
+																					   : endings[i].why);
+			break;
+		}
+	answer.signed_out = status == 401;
+	return answer;
+}
+
+/*
+ * Frees what partner_read() returned.
+ */
+void
+partner_answer_free(PartnerAnswer *answer)
+{
+	json_decref(answer->facts);
+	json_decref(answer->answer);
+}
+
+/*
+ * Sets the reason of an answer, in ASCII.
+ */
+static void
+say(PartnerAnswer *answer, int status, const char *text)
+{
+	int start = status == 0 ? 0 : snprintf(answer->reason, PARTNER_REASON_SIZE, "HTTP %d: ", status);
+
+	strlcpy(answer->reason + start, text, PARTNER_REASON_SIZE - start);
+	for (char *c = answer->reason; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
+/*
+ * Returns the first text or number, not empty, that an answer has anywhere
+ * under one of the names (up to NULL), or NULL.
+ */
+const json_t *
+partner_find(const json_t *answer, const char *const *names)
+{
+	const json_t *found = NULL;
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach (answer, i, member)
+		if (found == NULL)
+			found = partner_find(member, names);
+	json_object_foreach (unconstify(json_t *, answer), name, member)
+	{
+		for (int j = 0; names[j] != NULL && found == NULL; j++)
+			if (pg_strcasecmp(name, names[j]) == 0 && (json_is_number(member) || json_string_length(member) > 0))
+				found = member;
+		if (found == NULL)
+			found = partner_find(member, names);
+	}
+	return found;
+}
+
+/*
+ * Adds a fact that an answer has under one of the names (up to NULL).  Returns
+ * whether it has it, and wholly in printable ASCII: it will be sent back.
+ */
+bool
+partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
+{
+	const json_t *value = partner_find(answer, names);
+	json_t *text;
+
+	if (json_is_string(value))
+		text = ascii_of(json_string_value(value), json_string_length(value), true);
+	else if (json_is_integer(value))
+		text = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_real(value))
+		text = json_sprintf("%.15g", json_real_value(value));
+	else
+		return false;
+	return json_object_set_new(facts, fact, text) == 0;
+}
+
+/*
+ * Returns a text of printable ASCII as JSON.  Other bytes become question
+ * marks, or the result NULL where it must be exact.
+ */
+static json_t *
+ascii_of(const char *text, size_t size, bool exact)
+{
+	char *copy = malloc(size);
+	json_t *result;
+
+	if (copy == NULL)
+		return NULL;
+	for (size_t i = 0; i < size; i++)
+	{
+		bool printable = text[i] >= ' ' && text[i] <= '~';
+
+		if (!printable && exact)
+		{
+			free(copy);
+			return NULL;
+		}
+		copy[i] = printable ? text[i] : '?';
+	}
+	result = json_stringn(copy, size);
+	free(copy);
+	return result;
+}
+
+/*
+ * Returns the setting of that name, or NULL.
+ */
+static const PartnerSetting *
+setting_named(const PartnerSetting *known, const char *name)
+{
+	for (; known->name != NULL; known++)
+		if (strcmp(known->name, name) == 0)
+			return known;
+	return NULL;
+}
+
+/*
+ * Returns whether a value fits a setting.
+ */
+static bool
+setting_fits(const PartnerSetting *setting, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	size_t size = json_string_length(value);
+	char choice[64];
+
+	switch (setting->kind)
+	{
+		case SETTING_TEXT:
+			snprintf(choice, sizeof(choice), "|%s|", text == NULL ? "" : text);
+			return size > 0 && size <= 1000 &&
+				   (setting->choices == NULL || (strchr(text, '|') == NULL && strstr(setting->choices, choice) != NULL));
+		case SETTING_PATH:
+			return size > 0 && size <= 1000 && text[0] == '/' &&
+				   strspn(text, "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == size;
+		case SETTING_ID:
+			return json_integer_value(value) > 0 ||
+				   (size > 0 && size <= 18 && strspn(text, "0123456789") == size && strspn(text, "0") < size);
+		case SETTING_FLAG:
+			return json_is_boolean(value);
+		case SETTING_NUMBER:
+			return json_is_number(value) && json_number_value(value) >= setting->least &&
+				   json_number_value(value) <= setting->most;
+	}
+	return false;
+}
+
+/*
+ * Checks given settings against the known ones and adds the initial values of
+ * those that are absent.  Returns the error and the name of the first that does
+ * not fit, or ERR_COUNT.
+ */
+static ErrorName
+complete(json_t *given, const PartnerSetting *known, const char **name)
+{
+	json_t *value;
+
+	json_object_foreach (given, *name, value)
+	{
+		const PartnerSetting *setting = setting_named(known, *name);
+
+		if (setting == NULL)
+			return ERR_UNKNOWN_KEY;
+		if (!setting_fits(setting, value))
+			return ERR_INVALID_VALUE;
+	}
+	for (; known->name != NULL; known++)
+	{
+		*name = known->name;
+		if (json_object_get(given, known->name) != NULL)
+			continue;
+		if (known->initial == NULL)
+			return ERR_MISSING_FIELD;
+		json_object_set_new(given, known->name, json_loads(known->initial, JSON_DECODE_ANY, NULL));
+	}
+	return ERR_COUNT;
+}
+
+/*
+ * Returns an argument that is settings or secrets, completed.  Raises
+ * wrong_type, unknown_key, invalid_value or missing_field.
+ */
+static Jsonb *
+checked(Jsonb *value, const PartnerSetting *known, const char *argument)
+{
+	char *text = JsonbToCString(NULL, &value->root, VARSIZE(value));
+	json_t *given = json_loads(pg_server_to_any(text, strlen(text), PG_UTF8), JSON_REJECT_DUPLICATES, NULL);
+	const char *name = "";
+	ErrorName error = json_is_object(given) ? complete(given, known, &name) : ERR_WRONG_TYPE;
+	char *field = *name == '\0' ? pstrdup(argument) : psprintf("%s.%s", argument, name);
+	char *completed = json_dumps(given, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	json_decref(given);
+	if (error != ERR_COUNT)
+	{
+		free(completed);
+		ereport(ERROR, errnamed(error, field));
+	}
+	text = pstrdup(completed);
+	free(completed);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+/*
+ * murallink.partner_checked(partner, base_url, settings, secrets): the settings
+ * and the secrets, completed with initial values.  Raises not_found for an
+ * unknown partner, insecure_url, and what checked() raises.
+ */
+PG_FUNCTION_INFO_V1(partner_checked);
+Datum
+partner_checked(PG_FUNCTION_ARGS)
+{
+	const Partner *partner = partner_named(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const char *wrong = http_url_wrong(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	TupleDesc desc;
+	Datum values[2];
+	bool nulls[2] = {false};
+
+	if (partner == NULL)
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"));
+	if (wrong != NULL)
+		ereport(ERROR, errnamed(ERR_INSECURE_URL, "base_url"), errhint("This one cannot be used: %s.", wrong));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "partner_checked must return a row");
+	values[0] = JsonbPGetDatum(checked(PG_GETARG_JSONB_P(2), partner->settings, "settings"));
+	values[1] = JsonbPGetDatum(checked(PG_GETARG_JSONB_P(3), partner->secrets, "secrets"));
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}

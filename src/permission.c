@@ -1,0 +1,323 @@
+/*
+ * permission.c
+ *	  The engine that functions and row level security share.
+ *
+ * The grants of a user are read once and kept until permission_grant changes
+ * anywhere: its trigger invalidates the table's relcache entry, which every
+ * backend hears of before its next look at the table.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "error.h"
+#include "fmgr.h"
+#include "identity.h"
+#include "install.h"
+#include "permission.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/*
+ * A grant: of one permission, or of any (InvalidOid), on one resource.  The
+ * resource of a grant on a trial at one site is the pair of both.
+ */
+typedef struct GrantKey
+{
+	Oid			permission;
+	Ksuid		resource;
+	Ksuid		site;
+} GrantKey;
+
+typedef struct UserGrants
+{
+	Ksuid		user;
+	HTAB	   *grants;
+} UserGrants;
+
+/* How many users' grants are kept before all are forgotten. */
+#define USERS_KEPT 64
+
+static MemoryContext grants_context = NULL;
+static HTAB *users = NULL;
+static UserGrants *last_user = NULL;
+static Oid	grant_relation = InvalidOid;
+static uint64 generation = 0;
+
+static void forget_grants(Datum arg, Oid relation);
+static HTAB *grants_of(const Ksuid *user);
+static HTAB *load_grants(const Ksuid *user);
+static void add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
+static bool has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
+static bool holds(HTAB *grants, Oid permission, const Place *place);
+static Place place_arguments(FunctionCallInfo fcinfo, int first);
+
+/*
+ * Registers the callback that forgets grants when they change.
+ */
+void
+permission_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
+}
+
+/*
+ * Forgets all grants.  Only marks them: the callback may run while they are
+ * looked at.
+ */
+static void
+forget_grants(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == grant_relation)
+	{
+		generation++;
+		users = NULL;
+		last_user = NULL;
+	}
+}
+
+/*
+ * Adds a grant to a set, once for its permission and once for any.
+ */
+static void
+add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
+{
+	GrantKey	key = {0};
+
+	key.resource = *resource;
+	if (site != NULL)
+		key.site = *site;
+	(void) hash_search(grants, &key, HASH_ENTER, NULL);
+	key.permission = permission;
+	(void) hash_search(grants, &key, HASH_ENTER, NULL);
+}
+
+/*
+ * Returns whether a set has a grant on a resource, which may be NULL: on
+ * nothing there is none.
+ */
+static bool
+has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
+{
+	GrantKey	key = {0};
+
+	if (resource == NULL)
+		return false;
+	key.permission = permission;
+	key.resource = *resource;
+	if (site != NULL)
+		key.site = *site;
+	return hash_search(grants, &key, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * Reads the grants of a user, as committed now: the snapshot of a repeatable
+ * read transaction may be older than a revocation that was heard of.
+ */
+static HTAB *
+load_grants(const Ksuid *user)
+{
+	static SavedPlan select =
+		PLAN("SELECT g.permission, g.resource_uid, g.trial_uid, g.site_uid, g.resource = 'trial_site'"
+			 " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
+			 "k");
+	HASHCTL		ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
+	HTAB	   *grants;
+	Datum		value = KsuidPGetDatum(user);
+	Owner		saved = owner_enter();
+
+	grants = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	SPI_connect();
+	if (SPI_execute_snapshot(plan_saved(&select), &value, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "murallink: could not read the grants");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		Oid			permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+
+		if (DatumGetBool(SPI_getbinval(row, desc, 5, &isnull)))
+			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull)),
+					DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)));
+		else
+			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 2, &isnull)), NULL);
+	}
+	SPI_finish();
+	owner_leave(saved);
+	return grants;
+}
+
+/*
+ * Returns the grants of a user.  The set is good until the next look into a
+ * table or catalog.
+ */
+static HTAB *
+grants_of(const Ksuid *user)
+{
+	UserGrants *entry;
+	bool		found;
+	HTAB	   *grants;
+	uint64		loaded;
+
+	if (last_user != NULL && ksuid_compare(&last_user->user, user) == 0)
+		return last_user->grants;
+	if (!OidIsValid(grant_relation))
+		grant_relation = install_relation("permission_grant");
+	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
+	{
+		last_user = entry;
+		return entry->grants;
+	}
+
+	if (users == NULL || hash_get_num_entries(users) >= USERS_KEPT)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(UserGrants)};
+
+		if (grants_context != NULL)
+			MemoryContextReset(grants_context);
+		else
+			grants_context = AllocSetContextCreate(CacheMemoryContext, "murallink grants", ALLOCSET_DEFAULT_SIZES);
+		ctl.hcxt = grants_context;
+		users = hash_create("murallink users", USERS_KEPT, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	loaded = generation;
+	grants = load_grants(user);
+	if (loaded == generation)
+	{
+		entry = hash_search(users, user, HASH_ENTER, &found);
+		entry->grants = grants;
+		last_user = entry;
+	}
+	return grants;
+}
+
+/*
+ * Returns whether a set of grants reaches a place, from any level above it.
+ */
+static bool
+holds(HTAB *grants, Oid permission, const Place *place)
+{
+	return has_key(grants, permission, place->client, NULL) || has_key(grants, permission, place->contract, NULL) ||
+		   has_key(grants, permission, place->trial, NULL) || has_key(grants, permission, place->site, NULL) ||
+		   (place->site != NULL && has_key(grants, permission, place->trial, place->site));
+}
+
+/*
+ * Returns whether the caller holds a permission (any, for InvalidOid) at a
+ * place; false when nobody is known to ask.
+ */
+bool
+permission_holds(Oid permission, const Place *place)
+{
+	const Caller *who = identity_caller_if_any();
+
+	return who != NULL && (who->admin || holds(grants_of(&who->user), permission, place));
+}
+
+/*
+ * Raises forbidden unless the caller holds a permission at a place, or
+ * not_found when the caller holds nothing there and so may not even know of
+ * it.  A place without a client does not exist, not even for admins.  Raises
+ * unauthenticated when nobody is known to ask.
+ */
+void
+permission_require(Oid permission, const Place *place, const char *field)
+{
+	const Caller *who = identity_caller();
+	HTAB	   *grants;
+
+	if (place->client == NULL)
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
+	if (who->admin)
+		return;
+	grants = grants_of(&who->user);
+	if (holds(grants, permission, place))
+		return;
+	if (holds(grants, InvalidOid, place))
+		ereport(ERROR, errnamed(ERR_FORBIDDEN, field));
+	ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
+}
+
+/*
+ * Returns the oid of a permission by its name, which must be one.
+ */
+Oid
+permission_named(const char *name)
+{
+	Oid			schema = get_namespace_oid("murallink", false);
+	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("permission"),
+									   ObjectIdGetDatum(schema));
+	Oid			label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
+										CStringGetDatum(name));
+
+	if (!OidIsValid(label))
+		ereport(ERROR, errnamed(ERR_UNKNOWN_PERMISSION, "permission"));
+	return label;
+}
+
+/*
+ * Returns the place in four arguments: client, contract, trial, site.
+ */
+static Place
+place_arguments(FunctionCallInfo fcinfo, int first)
+{
+	Place		place;
+
+	place.client = PG_ARGISNULL(first) ? NULL : PG_GETARG_KSUID_P(first);
+	place.contract = PG_ARGISNULL(first + 1) ? NULL : PG_GETARG_KSUID_P(first + 1);
+	place.trial = PG_ARGISNULL(first + 2) ? NULL : PG_GETARG_KSUID_P(first + 2);
+	place.site = PG_ARGISNULL(first + 3) ? NULL : PG_GETARG_KSUID_P(first + 3);
+	return place;
+}
+
+/*
+ * murallink.permitted(permission, client, contract, trial, site): whether the
+ * caller holds the permission there; for row level security.
+ */
+PG_FUNCTION_INFO_V1(permission_permitted);
+Datum
+permission_permitted(PG_FUNCTION_ARGS)
+{
+	Place		place = place_arguments(fcinfo, 1);
+
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) && permission_holds(PG_GETARG_OID(0), &place));
+}
+
+/*
+ * murallink.permit(permission, client, contract, trial, site, field): the uid
+ * of the caller, who holds the permission there.  Raises unauthenticated,
+ * forbidden or not_found.
+ */
+PG_FUNCTION_INFO_V1(permission_permit);
+Datum
+permission_permit(PG_FUNCTION_ARGS)
+{
+	Place		place = place_arguments(fcinfo, 1);
+	char	   *field = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+	Ksuid	   *result = palloc(sizeof(Ksuid));
+
+	permission_require(PG_GETARG_OID(0), &place, field);
+	*result = identity_caller()->user;
+	PG_RETURN_KSUID_P(result);
+}
+
+/*
+ * murallink.visible(client, contract, trial, site): whether the caller holds
+ * any permission there.
+ */
+PG_FUNCTION_INFO_V1(permission_visible);
+Datum
+permission_visible(PG_FUNCTION_ARGS)
+{
+	Place		place = place_arguments(fcinfo, 0);
+
+	PG_RETURN_BOOL(permission_holds(InvalidOid, &place));
+}

@@ -1,0 +1,629 @@
+/*
+ * dash.c
+ *		Dash, the card issuer: orders cards and loads money on them.
+ *
+ * What its document leaves open is a setting: a reading that a client must cope with.
+ * Dash never recognises a repeated call: it loads again.
+ */
+#include "sandbox.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ORDER 70000001
+#define FIRST_PERSON 5000001
+
+/* What the ledger's entries add up to. */
+static json_t *cards; /* by proxyKey: order (entry), loads (entries), balance (cents) */
+static json_t *orders; /* by orderId: entries */
+static json_t *spent; /* by fundingId: cents */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * wrong_contacts checks that each row of an order says where the card's link goes.
+ */
+static const char *
+wrong_contacts(const json_t *value)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (value, i, row)
+	{
+		if (json_string_length(json_object_get(row, "phone")) == 0 &&
+			json_string_length(json_object_get(row, "email")) == 0)
+			return "phone and email must not both be empty";
+	}
+	return NULL;
+}
+
+/*
+ * wrong_reference checks a referenceId: the document does not mention it.
+ */
+static const char *
+wrong_reference(const json_t *value)
+{
+	return setting_is("dash.reference", "refused") ? "is not known" : strict_blank(value);
+}
+
+static const Key login_keys[] = {
+	{.name = "username", .type = KEY_TEXT, .required = true},
+	{.name = "password", .type = KEY_TEXT, .required = true},
+	{.name = NULL},
+};
+
+static const Key order_row_keys[] = {
+	{.name = "firstName", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
+	{.name = "lastName", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
+	{.name = "phone", .type = KEY_TEXT, .required = true, .wrong = strict_phone},
+	{.name = "email", .type = KEY_TEXT, .required = true, .wrong = strict_email},
+	{.name = NULL},
+};
+
+static const Key order_keys[] = {
+	{.name = "customerId", .type = KEY_NUMBER, .required = true, .known = "dash.customer_id"},
+	{.name = "custProgId", .type = KEY_NUMBER, .required = true, .known = "dash.cust_prog_id"},
+	{.name = "orderProdType", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
+	{.name = "cardType", .type = KEY_TEXT, .required = true, .choices = "Digital,Physical"},
+	{.name = "orderDetails", .type = KEY_LIST, .required = true, .wrong = wrong_contacts, .row = order_row_keys},
+	{.name = NULL},
+};
+
+static const Key load_row_keys[] = {
+	{.name = "amount", .type = KEY_TEXT, .required = true, .wrong = money_wrong},
+	{.name = "proxyKey", .type = KEY_TEXT, .required = true},
+	{.name = "referenceId", .type = KEY_TEXT, .wrong = wrong_reference},
+	{.name = NULL},
+};
+
+static const Key load_keys[] = {
+	{.name = "customerId", .type = KEY_NUMBER, .required = true, .known = "dash.customer_id"},
+	{.name = "custProgId", .type = KEY_NUMBER, .required = true, .known = "dash.cust_prog_id"},
+	{.name = "fundingId", .type = KEY_NUMBER, .required = true, .known = "dash.funding_id"},
+	{.name = "orderDetails", .type = KEY_LIST, .required = true, .row = load_row_keys},
+	{.name = NULL},
+};
+
+static const Key details_by_order_keys[] = {
+	{.name = "orderId", .type = KEY_TEXT, .required = true},
+	{.name = NULL},
+};
+
+static const Key details_by_card_keys[] = {
+	{.name = "proxyKey", .type = KEY_TEXT, .required = true},
+	{.name = "customerProgramId", .type = KEY_TEXT, .required = true},
+	{.name = NULL},
+};
+
+/*
+ * refuse answers a call that is not carried out.
+ */
+static void
+refuse(Answer *answer, unsigned status, const char *message)
+{
+	answer_failure(answer, status == 400 && setting_is("dash.refusal", "200") ? 200 : status, message);
+}
+
+/*
+ * succeed answers a call that was carried out; it takes the body over.
+ */
+static void
+succeed(Answer *answer, json_t *body)
+{
+	json_t *success = json_pack("{s:s}", "status", "success");
+
+	if (setting_is("dash.answer", "nested"))
+		json_object_set(success, "data", body);
+	else
+		json_object_update(success, body);
+	json_decref(body);
+	answer_json(answer, 200, success);
+	answer->done = true;
+}
+
+/*
+ * succeed_order answers an order with what is known of its rows, which it takes over:
+ * a single row may stand in the answer itself.
+ */
+static void
+succeed_order(Answer *answer, json_t *order_id, json_t *rows)
+{
+	json_t *body = json_pack("{s:o}", "orderId", order_id);
+
+	if (json_array_size(rows) == 1 && setting_is("dash.answer", "flat"))
+		json_object_update(body, json_array_get(rows, 0));
+	else if (json_array_size(rows) > 0)
+		json_object_set(body, "orderDetails", rows);
+	json_decref(rows);
+	succeed(answer, body);
+}
+
+/*
+ * shown returns a value as answers show it: some APIs write numbers as text, or the
+ * reverse.
+ */
+static json_t *
+shown(json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (json_is_integer(value) && setting_is("dash.numbers", "text"))
+		return json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	if (text != NULL && setting_is("dash.numbers", "number"))
+		return strchr(text, '.') == NULL ? json_integer(strtoll(text, NULL, 10)) : json_real(strtod(text, NULL));
+	return json_incref(value);
+}
+
+/*
+ * shown_cents returns cents as answers show money.
+ */
+static json_t *
+shown_cents(json_int_t cents)
+{
+	json_t *text = money_text(cents);
+	json_t *value = shown(text);
+
+	json_decref(text);
+	return value;
+}
+
+/*
+ * has_session tells whether a call has a good session where the reading wants it, and
+ * takes it out of the call's object.
+ */
+static bool
+has_session(const Request *request, json_t *object)
+{
+	unsigned calls = setting_number("dash.session_calls");
+	unsigned ms = setting_number("dash.session_ms");
+	const json_t *place = object;
+	bool good;
+
+	if (setting_is("dash.session", "header"))
+		return session_use(json_string_value(json_object_get(request->headers, "sessionid")), calls, ms);
+	if (setting_is("dash.session", "query"))
+		place = request->arguments;
+	good = session_use(json_string_value(json_object_get(place, "sessionId")), calls, ms);
+	if (place == object || strcmp(request->method, "GET") == 0)
+		json_object_del(object, "sessionId");
+	return good;
+}
+
+/*
+ * open_call returns the object that a call carries, checked against the keys, or NULL
+ * with the refusal in the answer.
+ */
+static json_t *
+open_call(const Request *request, const Key *keys, bool signed_in, Answer *answer)
+{
+	bool posted = strcmp(request->method, "POST") == 0;
+	bool in_query = signed_in && setting_is("dash.session", "query");
+	json_t *object;
+	Message message;
+	unsigned status = strict_read(request, &object, message);
+
+	if (status == 0 && posted && json_object_size(request->arguments) != in_query)
+	{
+		strcpy(message, "query string: is not as expected");
+		status = 400;
+	}
+	if (status == 0 && signed_in && !has_session(request, object))
+	{
+		strcpy(message, "sessionId: is missing or has expired");
+		status = 401;
+	}
+	if (status == 0 && !strict_check(object, keys, message))
+		status = 400;
+	if (status == 0)
+		return object;
+	refuse(answer, status, message);
+	json_decref(object);
+	return NULL;
+}
+
+/*
+ * run_login opens a session.
+ */
+static void
+run_login(const Request *request, Answer *answer)
+{
+	json_t *call = open_call(request, login_keys, false, answer);
+	char session_id[SESSION_SIZE];
+
+	if (call == NULL)
+		return;
+	if (!setting_is("dash.username", json_string_value(json_object_get(call, "username"))) ||
+		!setting_is("dash.password", json_string_value(json_object_get(call, "password"))))
+	{
+		json_decref(call);
+		refuse(answer, 401, "username or password is wrong");
+		return;
+	}
+	json_decref(call);
+
+	session_open(session_id);
+	succeed(answer, json_pack("{s:s}", "sessionId", session_id));
+}
+
+/*
+ * next_order returns the number of the next order.
+ */
+static json_t *
+next_order(void)
+{
+	return json_sprintf("%zu", FIRST_ORDER + json_object_size(orders));
+}
+
+/*
+ * next_card returns the proxyKey of the next card: 13 digits with a leading zero, all
+ * different, for 3^18 has no factor in common with 10^9.
+ */
+static json_t *
+next_card(void)
+{
+	uint64_t number = json_object_size(cards) + 1;
+
+	return json_sprintf("0252%09" PRIu64, number * 387420489 % 1000000000);
+}
+
+/*
+ * run_order_cards issues a card for each row.  Several are a batch, whose cards only
+ * the order's details tell.
+ */
+static void
+run_order_cards(const Request *request, Answer *answer)
+{
+	json_t *call = open_call(request, order_keys, true, answer);
+	json_t *rows = json_object_get(call, "orderDetails");
+	json_t *results;
+	json_t *order_id;
+	json_t *row;
+	size_t i;
+
+	if (call == NULL)
+		return;
+	results = json_array();
+	pthread_mutex_lock(&lock);
+	order_id = next_order();
+	json_array_foreach (rows, i, row)
+	{
+		json_t *entry = json_copy(call);
+		json_t *proxy_key = next_card();
+		json_t *person_id = json_integer(FIRST_PERSON + (json_int_t) json_object_size(cards));
+
+		json_object_del(entry, "orderDetails");
+		json_object_update(entry, row);
+		json_object_set(entry, "orderId", order_id);
+		json_object_set(entry, "proxyKey", proxy_key);
+		json_object_set(entry, "personId", person_id);
+		json_array_append_new(results,
+							  json_pack("{s:o, s:o}", "proxyKey", proxy_key, "personId", shown(person_id)));
+		json_decref(person_id);
+		ledger_write("order", "dash", entry);
+	}
+	pthread_mutex_unlock(&lock);
+
+	if (json_array_size(rows) > 1)
+		json_array_clear(results);
+	succeed_order(answer, shown(order_id), results);
+	json_decref(order_id);
+	json_decref(call);
+}
+
+/*
+ * funding_left returns what a funding account has left.
+ */
+static int64_t
+funding_left(const char *funding)
+{
+	char total[SETTING_SIZE];
+	int64_t cents;
+
+	setting_get("dash.funding_total", total);
+	if (!money_read(total, &cents))
+		return INT64_MAX;
+	return cents - json_integer_value(json_object_get(spent, funding));
+}
+
+/*
+ * can_load tells whether all rows of a load can be applied.  The lock is held.
+ */
+static bool
+can_load(const json_t *call, const char *funding, Message message)
+{
+	json_t *program = json_object_get(call, "custProgId");
+	int64_t sum = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(call, "orderDetails"), i, row)
+	{
+		const json_t *card = json_object_get(cards, json_string_value(json_object_get(row, "proxyKey")));
+		int64_t cents = 0;
+
+		if (!json_equal(json_object_get(json_object_get(card, "order"), "custProgId"), program))
+		{
+			snprintf(message, sizeof(Message), "orderDetails[%zu].proxyKey: is no card of this program", i);
+			return false;
+		}
+		money_read(json_string_value(json_object_get(row, "amount")), &cents);
+		sum += cents;
+	}
+	if (sum > funding_left(funding))
+	{
+		strcpy(message, "fundingId: has insufficient funds");
+		return false;
+	}
+	return true;
+}
+
+/*
+ * run_load_cards loads money on a card for each row: all, or none where one cannot.
+ */
+static void
+run_load_cards(const Request *request, Answer *answer)
+{
+	json_t *call = open_call(request, load_keys, true, answer);
+	json_t *results;
+	json_t *order_id;
+	json_t *funding;
+	json_t *row;
+	size_t i;
+	Message message;
+	char currency[SETTING_SIZE];
+
+	if (call == NULL)
+		return;
+	funding = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(call, "fundingId")));
+	setting_get("dash.currency", currency);
+
+	pthread_mutex_lock(&lock);
+	if (!can_load(call, json_string_value(funding), message))
+	{
+		pthread_mutex_unlock(&lock);
+		refuse(answer, 400, message);
+		json_decref(funding);
+		json_decref(call);
+		return;
+	}
+	results = json_array();
+	order_id = next_order();
+	json_array_foreach (json_object_get(call, "orderDetails"), i, row)
+	{
+		json_t *entry = json_copy(row);
+		json_t *proxy_key = json_object_get(row, "proxyKey");
+		json_t *card = json_object_get(cards, json_string_value(proxy_key));
+
+		json_object_set_new(entry, "currency", json_string(currency));
+		json_object_set(entry, "fundingId", funding);
+		json_object_set(entry, "orderId", order_id);
+		ledger_write("load", "dash", entry);
+		json_array_append_new(results,
+							  json_pack("{s:O, s:o}", "proxyKey", proxy_key, "balance",
+										shown_cents(json_integer_value(json_object_get(card, "balance")))));
+	}
+	pthread_mutex_unlock(&lock);
+
+	succeed_order(answer, shown(order_id), results);
+	json_decref(order_id);
+	json_decref(funding);
+	json_decref(call);
+}
+
+/*
+ * load_details returns a load as order details show it.
+ */
+static json_t *
+load_details(json_t *entry)
+{
+	json_t *details =
+		json_pack("{s:o, s:O, s:O, s:O}", "orderId", shown(json_object_get(entry, "orderId")), "proxyKey",
+				  json_object_get(entry, "proxyKey"), "amount", json_object_get(entry, "amount"), "loadDate",
+				  json_object_get(entry, "time"));
+	json_t *reference = json_object_get(entry, "referenceId");
+
+	if (reference != NULL && setting_is("dash.details_loads", "reference"))
+		json_object_set(details, "referenceId", reference);
+	return details;
+}
+
+/*
+ * card_details returns a card as order details show it.
+ */
+static json_t *
+card_details(const json_t *entry)
+{
+	static const char *const names[] = {"firstName", "lastName", "phone", "email", "cardType", "proxyKey"};
+	const json_t *card = json_object_get(cards, json_string_value(json_object_get(entry, "proxyKey")));
+	json_t *details = json_object();
+	json_t *load;
+	size_t i;
+
+	for (i = 0; i < lengthof(names); i++)
+		json_object_set(details, names[i], json_object_get(entry, names[i]));
+	json_object_set_new(details, "personId", shown(json_object_get(entry, "personId")));
+	json_object_set_new(details, "balance", shown_cents(json_integer_value(json_object_get(card, "balance"))));
+	if (!setting_is("dash.details_loads", "none"))
+	{
+		json_t *loads = json_array();
+
+		json_array_foreach (json_object_get(card, "loads"), i, load)
+		{
+			json_array_append_new(loads, load_details(load));
+		}
+		json_object_set_new(details, "loads", loads);
+	}
+	return details;
+}
+
+/*
+ * order_details returns entries of one order as order details show them.
+ */
+static json_t *
+order_details(const json_t *list)
+{
+	json_t *first = json_array_get(list, 0);
+	json_t *rows = json_array();
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach (list, i, entry)
+	{
+		bool is_card = strcmp(json_string_value(json_object_get(entry, "ledger")), "order") == 0;
+
+		json_array_append_new(rows, is_card ? card_details(entry) : load_details(entry));
+	}
+	return json_pack("{s:o, s:s, s:O, s:o}", "orderId", shown(json_object_get(first, "orderId")), "orderStatus",
+					 "Completed", "orderDate", json_object_get(first, "time"), "orderDetails", rows);
+}
+
+/*
+ * find_entries returns the entries that a call for details means, or NULL.
+ */
+static json_t *
+find_entries(const json_t *call, bool by_card)
+{
+	const char *program = json_string_value(json_object_get(call, "customerProgramId"));
+	const json_t *card = json_object_get(cards, json_string_value(json_object_get(call, "proxyKey")));
+	json_t *order = json_object_get(card, "order");
+
+	if (!by_card)
+		return json_incref(json_object_get(orders, json_string_value(json_object_get(call, "orderId"))));
+	if (order == NULL || strtoll(program, NULL, 10) != json_integer_value(json_object_get(order, "custProgId")))
+		return NULL;
+	return json_pack("[O]", order);
+}
+
+/*
+ * run_order_details answers what an order brought about: by its orderId, or by one of
+ * its cards, for the document says both.
+ */
+static void
+run_order_details(const Request *request, Answer *answer)
+{
+	bool has_order = json_object_get(request->arguments, "orderId") != NULL;
+	bool by_card = setting_is("dash.details_by", "either") ? !has_order : setting_is("dash.details_by", "card");
+	json_t *call = open_call(request, by_card ? details_by_card_keys : details_by_order_keys, true, answer);
+	json_t *list;
+	json_t *details;
+
+	if (call == NULL)
+		return;
+	pthread_mutex_lock(&lock);
+	list = find_entries(call, by_card);
+	details = list == NULL ? NULL : order_details(list);
+	pthread_mutex_unlock(&lock);
+	json_decref(list);
+	json_decref(call);
+
+	if (details == NULL)
+		refuse(answer, 400, by_card ? "proxyKey: is no card of this program" : "orderId: is not known");
+	else
+		succeed(answer, details);
+}
+
+/*
+ * reset empties cards, orders and accounts.
+ */
+static void
+reset(void)
+{
+	pthread_mutex_lock(&lock);
+	json_decref(cards);
+	json_decref(orders);
+	json_decref(spent);
+	cards = json_object();
+	orders = json_object();
+	spent = json_object();
+	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * add_number adds to a number in an object, which is 0 where missing.
+ */
+static void
+add_number(json_t *object, const char *name, json_int_t number)
+{
+	json_object_set_new(object, name, json_integer(json_integer_value(json_object_get(object, name)) + number));
+}
+
+/*
+ * replay brings cards, orders and accounts forward by an entry of the ledger.  The lock
+ * is held, or the sandbox is starting.
+ */
+static void
+replay(json_t *entry)
+{
+	const char *order_id = json_string_value(json_object_get(entry, "orderId"));
+	const char *proxy_key = json_string_value(json_object_get(entry, "proxyKey"));
+	const char *amount = json_string_value(json_object_get(entry, "amount"));
+	const char *funding = json_string_value(json_object_get(entry, "fundingId"));
+	json_t *card;
+	int64_t cents;
+
+	if (json_object_get(orders, order_id) == NULL)
+		json_object_set_new(orders, order_id, json_array());
+	json_array_append(json_object_get(orders, order_id), entry);
+
+	if (amount == NULL)
+	{
+		json_object_set_new(cards, proxy_key, json_pack("{s:O, s:[], s:i}", "order", entry, "loads", "balance", 0));
+		return;
+	}
+	card = json_object_get(cards, proxy_key);
+	json_array_append(json_object_get(card, "loads"), entry);
+	money_read(amount, &cents);
+	add_number(card, "balance", cents);
+	add_number(spent, funding, cents);
+}
+
+/*
+ * wrong_total checks what the funding accounts were filled with: an amount, or
+ * nothing for no limit.
+ */
+static const char *
+wrong_total(const char *value)
+{
+	int64_t cents;
+
+	return *value == '\0' || money_read(value, &cents) ? NULL : "must be an amount or empty";
+}
+
+static Setting settings[] = {
+	{.name = "dash.username", .initial = "murallink"},
+	{.name = "dash.password", .initial = "sandbox"},
+	{.name = "dash.login_path", .initial = "/authendpoint/v1/login"},
+	{.name = "dash.customer_id", .initial = "12345"},
+	{.name = "dash.cust_prog_id", .initial = "987654"},
+	{.name = "dash.funding_id", .initial = "54850"},
+	{.name = "dash.funding_total", .initial = "", .wrong = wrong_total},
+	{.name = "dash.currency", .initial = "USD"},
+	{.name = "dash.session", .initial = "header", .choices = "header,body,query"},
+	{.name = "dash.session_calls", .initial = "0", .wrong = setting_wrong_number},
+	{.name = "dash.session_ms", .initial = "0", .wrong = setting_wrong_number},
+	{.name = "dash.reference", .initial = "allowed", .choices = "allowed,refused"},
+	{.name = "dash.refusal", .initial = "400", .choices = "400,200"},
+	{.name = "dash.answer", .initial = "flat", .choices = "flat,nested"},
+	{.name = "dash.numbers", .initial = "mixed", .choices = "mixed,text,number"},
+	{.name = "dash.details_by", .initial = "either", .choices = "either,order,card"},
+	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none"},
+	{.name = NULL},
+};
+
+static const Operation operations[] = {
+	{.name = "dash.login", .method = "POST", .path_setting = "dash.login_path", .run = run_login},
+	{.name = "dash.orderCards", .method = "POST", .path = "/orderendpoint/v1/orderCards", .run = run_order_cards},
+	{.name = "dash.loadCards", .method = "POST", .path = "/orderendpoint/v1/loadCards", .run = run_load_cards},
+	{.name = "dash.getOrderDetailsByOrderId",
+	 .method = "GET",
+	 .path = "/orderendpoint/v1/getOrderDetailsByOrderId",
+	 .run = run_order_details},
+	{.name = NULL},
+};
+
+const Partner dash = {
+	.name = "dash", .operations = operations, .settings = settings, .replay = replay, .reset = reset};

@@ -1,0 +1,74 @@
+/*
+ * session.c
+ *		Sessions that partners hand out at a login and ask for afterwards.
+ */
+#include "sandbox.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SESSIONS_MAX 256
+
+typedef struct Session
+{
+	char id[SESSION_SIZE];
+	unsigned calls;
+	int64_t opened_ms;
+} Session;
+
+/* A new one takes the place of the oldest. */
+static Session sessions[SESSIONS_MAX];
+static unsigned opened = 0;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * session_open begins a session and gives its id, of lower-case letters.
+ */
+void
+session_open(char id[SESSION_SIZE])
+{
+	Session session = {.opened_ms = clock_ms()};
+
+	if (getrandom(session.id, SESSION_SIZE - 1, 0) != SESSION_SIZE - 1)
+		fatal("no random bytes");
+	for (int i = 0; i < SESSION_SIZE - 1; i++)
+		session.id[i] = (char) ('a' + (unsigned char) session.id[i] % 26);
+	strcpy(id, session.id);
+
+	pthread_mutex_lock(&lock);
+	sessions[opened++ % SESSIONS_MAX] = session;
+	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * session_use counts a call against a session, NULL for none, and tells whether it is
+ * still good: for so many calls and milliseconds, 0 for no end.
+ */
+bool
+session_use(const char *id, unsigned calls_max, unsigned ms_max)
+{
+	bool good = false;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; id != NULL && *id != '\0' && i < SESSIONS_MAX; i++)
+		if (strcmp(sessions[i].id, id) == 0)
+		{
+			sessions[i].calls++;
+			good = (calls_max == 0 || sessions[i].calls <= calls_max) &&
+				   (ms_max == 0 || clock_ms() - sessions[i].opened_ms <= ms_max);
+		}
+	pthread_mutex_unlock(&lock);
+	return good;
+}
+
+/*
+ * session_reset ends all sessions.
+ */
+void
+session_reset(void)
+{
+	pthread_mutex_lock(&lock);
+	memset(sessions, 0, sizeof(sessions));
+	pthread_mutex_unlock(&lock);
+}

