@@ -22,7 +22,8 @@ BEGIN
     IF NEW.status = 'cancelled' THEN
         UPDATE murallink.payout SET status = 'cancelled' WHERE payment_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' AND OLD.status <> 'pending' THEN
-        UPDATE murallink.payout SET status = 'waiting', due_at = pg_catalog.clock_timestamp() WHERE payment_uid = NEW.uid;
+        UPDATE murallink.payout SET status = 'waiting', due_at = pg_catalog.clock_timestamp()
+        WHERE payment_uid = NEW.uid AND status IN ('declined', 'in_doubt');
     ELSE
         INSERT INTO murallink.payout (payment_uid) VALUES (NEW.uid);
     END IF;
@@ -83,18 +84,24 @@ COMMENT ON FUNCTION murallink.payout_step() IS
 CREATE FUNCTION murallink.payout_lead() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
-    result CONSTANT murallink.payment_status := CASE NEW.status
-        WHEN 'claimed' THEN 'processing' WHEN 'done' THEN 'paid' WHEN 'declined' THEN 'failed' ELSE 'in_doubt' END;
+    step murallink.payment_status;
 BEGIN
-    IF OLD.status = 'waiting' THEN
-        UPDATE murallink.payment SET status = 'processing' WHERE uid = NEW.payment_uid AND status = 'approved';
-    END IF;
-    UPDATE murallink.payment SET status = result WHERE uid = NEW.payment_uid AND status <> result;
+    FOREACH step IN ARRAY CASE
+        WHEN NEW.status = 'claimed' THEN '{processing}'
+        WHEN NEW.status = 'in_doubt' THEN '{in_doubt}'
+        WHEN NEW.status = 'ready' THEN '{failed,approved}'
+        WHEN NEW.status = 'done' AND OLD.status = 'waiting' THEN '{processing,paid}'
+        WHEN NEW.status = 'done' THEN '{paid}'
+        WHEN OLD.status = 'waiting' THEN '{processing,failed}'
+        ELSE '{failed}' END::murallink.payment_status[]
+    LOOP
+        UPDATE murallink.payment SET status = step WHERE uid = NEW.payment_uid;
+    END LOOP;
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.payout_lead() IS
-'Trigger: the payment follows its payout, through processing also when a person settled it. Errors: wrong_status.';
+'Trigger: the payment follows its payout, by steps of its own. One that was not sent is approved again, and so can be cancelled. Errors: wrong_status.';
 
 CREATE FUNCTION murallink.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE sql STABLE AS $$

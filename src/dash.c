@@ -16,7 +16,7 @@
 static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
 static json_t *order_body(const PartnerConfig *config, json_t *params);
 static json_t *load_body(const PartnerConfig *config, json_t *params);
-static json_int_t id_of(const PartnerConfig *config, const char *setting);
+static json_int_t number_of(const json_t *value);
 static bool address(const PartnerConfig *config, const char *path_setting, const char *path, HttpRequest *request);
 static bool add_session(const PartnerConfig *config, json_t *body, HttpRequest *request);
 static char *join(const char *a, const char *b, const char *c);
@@ -56,8 +56,9 @@ static const char *const person_names[] = {"personId", NULL};
 static const char *const balance_names[] = {"balance", NULL};
 
 /*
- * Fills in the request of an operation: login; order (params first_name,
- * last_name, phone, email); load (params proxy_key, amount, reference).
+ * Fills in the request of an operation: login; order (params program,
+ * first_name, last_name, phone, email); load (params program, proxy_key,
+ * amount, reference).
  */
 static bool
 build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request)
@@ -98,8 +99,8 @@ order_body(const PartnerConfig *config, json_t *params)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		json_object_set(row, names[i][0], json_object_get(params, names[i][1]));
 	return json_pack("{s:I, s:I, s:O, s:O, s:[o]}",
-					 "custProgId", id_of(config, "cust_prog_id"),
-					 "customerId", id_of(config, "customer_id"),
+					 "custProgId", number_of(json_object_get(params, "program")),
+					 "customerId", number_of(json_object_get(config->settings, "customer_id")),
 					 "orderProdType", json_object_get(config->settings, "order_prod_type"),
 					 "cardType", json_object_get(config->settings, "card_type"),
 					 "orderDetails", row);
@@ -119,20 +120,18 @@ load_body(const PartnerConfig *config, json_t *params)
 	if (json_is_true(json_object_get(config->settings, "send_reference")))
 		json_object_set(row, "referenceId", json_object_get(params, "reference"));
 	return json_pack("{s:I, s:I, s:I, s:[o]}",
-					 "customerId", id_of(config, "customer_id"),
-					 "custProgId", id_of(config, "cust_prog_id"),
-					 "fundingId", id_of(config, "funding_id"),
+					 "customerId", number_of(json_object_get(config->settings, "customer_id")),
+					 "custProgId", number_of(json_object_get(params, "program")),
+					 "fundingId", number_of(json_object_get(config->settings, "funding_id")),
 					 "orderDetails", row);
 }
 
 /*
- * Returns a setting that is a number, though it may be given as text.
+ * Returns a number that may be given as text.
  */
 static json_int_t
-id_of(const PartnerConfig *config, const char *setting)
+number_of(const json_t *value)
 {
-	json_t *value = json_object_get(config->settings, setting);
-
 	return json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : json_integer_value(value);
 }
 

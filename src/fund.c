@@ -11,13 +11,20 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "error.h"
 #include "fmgr.h"
 #include "fund.h"
 #include "install.h"
+#include "ksuid.h"
+#include "miscadmin.h"
 #include "storage/backendid.h"
+#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+
+/* The kind of advisory lock that a payer holds on the slot it is at work on. */
+#define SLOT_LOCK_KIND 5
 
 /* Entries and slots are written only while this is set. */
 static bool moving = false;
@@ -28,6 +35,7 @@ static void stop_moving(XactEvent event, void *arg);
 static void stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 							void *arg);
 static bool take_slot(SavedPlan *plan, const FundMove *move, int preferred, int32 *slot);
+static bool own_slot(const FundMove *move, int slot);
 static void move_reserved(SavedPlan *plan, const FundMove *move);
 
 /*
@@ -73,19 +81,37 @@ take_slot(SavedPlan *plan, const FundMove *move, int preferred, int32 *slot)
 }
 
 /*
+ * Returns whether no other payer is at work on a slot, and keeps others off it
+ * until the end of the transaction.
+ */
+static bool
+own_slot(const FundMove *move, int slot)
+{
+	LOCKTAG		tag;
+	uint32		contract = hash_bytes(DatumGetKsuidP(move->contract)->bytes, KSUID_LEN);
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, contract, slot, SLOT_LOCK_KIND);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
  * Reserves funds for a payment.  Raises insufficient_funds.
  */
 void
 fund_reserve(const FundMove *move)
 {
-#define TAKE(slots)                                                                                     \
-	"UPDATE murallink.fund_slot SET reserved = reserved + $3"                                           \
-	" WHERE contract_uid = $1 AND currency = $2 AND slot = ("                                           \
-	"  SELECT slot FROM murallink.fund_slot WHERE contract_uid = $1 AND currency = $2 AND " slots       \
-	"  AND funded - reserved - disbursed >= $3 ORDER BY slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"    \
-	" RETURNING slot"
-	static SavedPlan take_own = PLAN(TAKE("slot = $4"), "ktni");
-	static SavedPlan take_any = PLAN(TAKE("slot <> $4"), "ktni");
+	static SavedPlan take_own =
+		PLAN("UPDATE murallink.fund_slot SET reserved = reserved + $3"
+			 " WHERE contract_uid = $1 AND currency = $2 AND slot = $4 AND funded - reserved - disbursed >= $3"
+			 " RETURNING slot",
+			 "ktni");
+	static SavedPlan take_any =
+		PLAN("UPDATE murallink.fund_slot SET reserved = reserved + $3"
+			 " WHERE contract_uid = $1 AND currency = $2 AND slot = ("
+			 "  SELECT slot FROM murallink.fund_slot WHERE contract_uid = $1 AND currency = $2 AND slot <> $4"
+			 "  AND funded - reserved - disbursed >= $3 ORDER BY slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
+			 " RETURNING slot",
+			 "ktni");
 	static SavedPlan gather = PLAN("SELECT murallink.fund_gather($1, $2, $3)", "ktni");
 	static SavedPlan insert = PLAN("INSERT INTO murallink.fund_entry"
 							  " (contract_uid, client_uid, currency, movement, amount, source_uid, slot)"
@@ -97,7 +123,7 @@ fund_reserve(const FundMove *move)
 
 	SPI_connect();
 	moving = true;
-	if (!take_slot(&take_own, move, preferred, &slot) && !take_slot(&take_any, move, preferred, &slot) &&
+	if (!(own_slot(move, preferred) && take_slot(&take_own, move, preferred, &slot)) && !take_slot(&take_any, move, preferred, &slot) &&
 		!(take_slot(&gather, move, preferred, &slot) && take_slot(&take_own, move, slot, &slot)))
 		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
 	{

@@ -11,6 +11,7 @@
 #include "identity.h"
 #include "install.h"
 #include "permission.h"
+#include "schedule.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -27,6 +28,7 @@ _PG_init(void)
 	password_init();
 	identity_init();
 	permission_init();
+	schedule_init();
 	fund_init();
 	api_init();
 	MarkGUCPrefixReserved("murallink");

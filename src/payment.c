@@ -17,9 +17,9 @@
 #include "ksuid.h"
 #include "payment.h"
 #include "permission.h"
+#include "schedule.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -27,74 +27,63 @@
 
 #define NOTE_LONGEST 1000
 
-/* The columns that both queries below select, by their number from 1. */
-enum PricedColumn
+/* Who is to be paid. */
+typedef struct Enrolled
 {
-	PRICED_CLIENT = 1,
-	PRICED_CONTRACT,
-	PRICED_TRIAL,
-	PRICED_SITE,
-	PRICED_TRIAL_SITE,
-	PRICED_ENROLLMENT,
-	PRICED_ENROLLED_AT,
-	PRICED_PATIENT,
-	PRICED_DROPPED_ON,
-	PRICED_APPROVED,
-	PRICED_VERSION,
-	PRICED_EFFECTIVE_DATE,
-	PRICED_NAME,
-	PRICED_AMOUNT,
-	PRICED_NUM_PAYMENTS,
-	PRICED_CURRENCY,
-	PRICED_SORT_ORDER
-};
+	bool		exists;
+	Ksuid		uid;
+	Ksuid		client;
+	Ksuid		contract;
+	Ksuid		trial;
+	Ksuid		site;
+	Ksuid		trial_site;
+	Ksuid		patient;
+	bool		dropped;
+	DateADT		dropped_on;
+} Enrolled;
 
-#define PRICED_SELECT(place)                                                                          \
-	"SELECT " place ".client_uid, " place ".contract_uid, " place ".trial_uid, " place ".site_uid, "  \
-	place ".trial_site_uid, e.uid, e.trial_site_uid, e.patient_uid, e.dropped_on,"                    \
-	" t.approve_milestones, v.uid, v.effective_date, v.milestone, v.amount, v.num_payments,"          \
-	" v.currency::pg_catalog.text, v.sort_order"
-
-#define VERSION_IN_FORCE                                                                              \
-	" LEFT JOIN LATERAL (SELECT * FROM murallink.milestone i"                                         \
-	"  WHERE i.trial_site_uid = m.trial_site_uid AND i.milestone = m.milestone"                       \
-	"  AND i.effective_date <= $3 ORDER BY i.effective_date DESC LIMIT 1) v ON true"
-
-/* What a payment is made of: one row of either query. */
-typedef struct Priced
-{
-	Datum		values[PRICED_SORT_ORDER + 1];
-	bool		nulls[PRICED_SORT_ORDER + 1];
-} Priced;
+#define ENROLLED                                                                                    \
+	"SELECT uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, dropped_on" \
+	" FROM murallink.enrollment WHERE "
 
 /* The payment that milestone_payment() has checked and is about to insert. */
 static Ksuid checked_payment;
 static bool checked = false;
 
-static bool look_up(SavedPlan *plan, const Datum *arguments, const char *nulls, Priced *priced);
-static void check_visit(const Priced *priced, bool no_visit, DateADT visit);
-static void check_version(const Priced *priced);
+static Enrolled look_up(SavedPlan *plan, const Datum *arguments);
+static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
+static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
-static int	next_occurrence(Datum enrollment, Datum name, int num_payments);
-static bool insert_milestone_payment(const Ksuid *uid, const Priced *priced, int occurrence, Datum note,
-									 Datum visit, bool no_visit, Datum at);
+static int	next_occurrence(const Ksuid *enrollment, const Milestone *milestone);
+static bool insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
+									 int occurrence, Datum note, Datum visit, bool no_visit, TimestampTz at);
+static Datum payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enrolled,
+							const Milestone *milestone, Datum note, TimestampTz at);
 static const char *enum_label(Datum value);
-static Datum payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Priced *priced, Datum note,
-							TimestampTz at);
 
 /*
- * Fills in what a payment is made of; returns false when there is no such
- * row.  Assumes SPI_connect() and owner_enter().
+ * Returns an enrollment.  Assumes SPI_connect() and owner_enter().
  */
-static bool
-look_up(SavedPlan *plan, const Datum *arguments, const char *nulls, Priced *priced)
+static Enrolled
+look_up(SavedPlan *plan, const Datum *arguments)
 {
-	if (plan_execute(plan, arguments, nulls, 1) != 1)
-		return false;
-	for (int i = 1; i <= PRICED_SORT_ORDER; i++)
-		priced->values[i] =
-			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i, &priced->nulls[i]);
-	return true;
+	Enrolled	enrolled = {false};
+	Ksuid	   *const uids[] = {&enrolled.uid, &enrolled.client, &enrolled.contract, &enrolled.trial,
+							  &enrolled.site, &enrolled.trial_site, &enrolled.patient};
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		isnull;
+
+	if (plan_execute(plan, arguments, NULL, 1) != 1)
+		return enrolled;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	enrolled.exists = true;
+	for (int i = 0; i < lengthof(uids); i++)
+		*uids[i] = *DatumGetKsuidP(SPI_getbinval(row, desc, i + 1, &isnull));
+	enrolled.dropped_on = DatumGetDateADT(SPI_getbinval(row, desc, lengthof(uids) + 1, &isnull));
+	enrolled.dropped = !isnull;
+	return enrolled;
 }
 
 /*
@@ -102,13 +91,11 @@ look_up(SavedPlan *plan, const Datum *arguments, const char *nulls, Priced *pric
  * for one after the patient was dropped: what was earned until then is owed.
  */
 static void
-check_visit(const Priced *priced, bool no_visit, DateADT visit)
+check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 {
-	if (!no_visit && (DATE_NOT_FINITE(visit) ||
-					  visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
+	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
 		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
-	if (!priced->nulls[PRICED_DROPPED_ON] &&
-		(no_visit || visit > DatumGetDateADT(priced->values[PRICED_DROPPED_ON])))
+	if (enrolled->dropped && (no_visit || visit > enrolled->dropped_on))
 		ereport(ERROR, errnamed(ERR_DROPPED, "visit_date"));
 }
 
@@ -117,9 +104,9 @@ check_visit(const Priced *priced, bool no_visit, DateADT visit)
  * the milestone.
  */
 static void
-check_version(const Priced *priced)
+check_version(const Milestone *milestone)
 {
-	if (priced->nulls[PRICED_VERSION] || DatumGetInt32(priced->values[PRICED_NUM_PAYMENTS]) == 0)
+	if (!milestone->in_force || milestone->version.num_payments == 0)
 		ereport(ERROR, errnamed(ERR_NOT_PAYABLE, "milestone_uid"));
 }
 
@@ -141,10 +128,10 @@ refuse_not_enrolled(Datum patient)
 
 /*
  * Returns the lowest number that no live payment of the milestone to the
- * enrollment has.  Raises already_paid when there is none up to num_payments.
+ * enrollment has.  Raises already_paid when there is none that may be made.
  */
 static int
-next_occurrence(Datum enrollment, Datum name, int num_payments)
+next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 {
 	static SavedPlan plan =
 		PLAN("SELECT n FROM pg_catalog.generate_series(1, $3) n WHERE NOT EXISTS"
@@ -152,7 +139,8 @@ next_occurrence(Datum enrollment, Datum name, int num_payments)
 			 "  AND p.occurrence = n AND p.status NOT IN ('rejected', 'cancelled', 'reversed'))"
 			 " ORDER BY n LIMIT 1",
 			 "kti");
-	Datum		values[] = {enrollment, name, Int32GetDatum(num_payments)};
+	Datum		values[] = {KsuidPGetDatum(enrollment), milestone->name,
+					  Int32GetDatum(milestone->version.num_payments)};
 	bool		isnull;
 
 	if (plan_execute(&plan, values, NULL, 1) != 1)
@@ -165,8 +153,8 @@ next_occurrence(Datum enrollment, Datum name, int num_payments)
  * another session has paid this occurrence.
  */
 static bool
-insert_milestone_payment(const Ksuid *uid, const Priced *priced, int occurrence, Datum note, Datum visit,
-						 bool no_visit, Datum at)
+insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
+						 int occurrence, Datum note, Datum visit, bool no_visit, TimestampTz at)
 {
 	static SavedPlan plan =
 		PLAN("INSERT INTO murallink.payment (uid, client_uid, contract_uid, trial_uid, site_uid,"
@@ -177,13 +165,25 @@ insert_milestone_payment(const Ksuid *uid, const Priced *priced, int occurrence,
 			 " ON CONFLICT (enrollment_uid, milestone_name, occurrence)"
 			 " WHERE status NOT IN ('rejected', 'cancelled', 'reversed') DO NOTHING",
 			 "kkkkkkkkktinttdbkz");
-	const Datum *from = priced->values;
-	Datum		values[] = {KsuidPGetDatum(uid), from[PRICED_CLIENT], from[PRICED_CONTRACT],
-					  from[PRICED_TRIAL], from[PRICED_SITE], from[PRICED_TRIAL_SITE],
-					  from[PRICED_PATIENT], from[PRICED_ENROLLMENT], from[PRICED_VERSION],
-					  from[PRICED_NAME], Int32GetDatum(occurrence), from[PRICED_AMOUNT],
-					  from[PRICED_CURRENCY], note, visit, from[PRICED_APPROVED],
-					  KsuidPGetDatum(&identity_caller()->user), at};
+	const Version *version = &milestone->version;
+	Datum		values[] = {KsuidPGetDatum(uid),
+					  KsuidPGetDatum(&enrolled->client),
+					  KsuidPGetDatum(&enrolled->contract),
+					  KsuidPGetDatum(&enrolled->trial),
+					  KsuidPGetDatum(&enrolled->site),
+					  KsuidPGetDatum(&enrolled->trial_site),
+					  KsuidPGetDatum(&enrolled->patient),
+					  KsuidPGetDatum(&enrolled->uid),
+					  KsuidPGetDatum(&version->uid),
+					  milestone->name,
+					  Int32GetDatum(occurrence),
+					  version->amount,
+					  version->currency,
+					  note,
+					  visit,
+					  BoolGetDatum(milestone->approved),
+					  KsuidPGetDatum(&identity_caller()->user),
+					  TimestampTzGetDatum(at)};
 	char		nulls[] = "                  ";
 
 	nulls[14] = no_visit ? 'n' : ' ';
@@ -199,19 +199,16 @@ PG_FUNCTION_INFO_V1(milestone_payment);
 Datum
 milestone_payment(PG_FUNCTION_ARGS)
 {
-	static SavedPlan plan =
-		PLAN(PRICED_SELECT("m") " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
-			 " LEFT JOIN murallink.enrollment e ON e.patient_uid = $1 AND e.trial_uid = m.trial_uid"
-			 VERSION_IN_FORCE " WHERE m.uid = $2",
-			 "kkz");
+	static SavedPlan in_trial = PLAN(ENROLLED "patient_uid = $1 AND trial_uid = $2", "kk");
 	TimestampTz at = GetCurrentTimestamp();
-	Datum		arguments[3];
+	bool		no_visit = PG_ARGISNULL(3);
 	Datum		note;
-	Priced		priced;
+	Milestone	milestone;
+	Enrolled	enrolled;
 	Place		place = {NULL};
+	Datum		arguments[2];
 	Ksuid		uid;
 	Datum		result;
-	int			num_payments;
 	int			occurrence = 1;
 
 	(void) identity_caller();
@@ -219,32 +216,30 @@ milestone_payment(PG_FUNCTION_ARGS)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "patient_uid"));
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
-	note = PointerGetDatum(error_checked_text(PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2), "note", NOTE_LONGEST, false));
-	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = PG_GETARG_DATUM(1);
-	arguments[2] = TimestampTzGetDatum(at);
+	note = PointerGetDatum(
+		error_checked_text(PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2), "note", NOTE_LONGEST, false));
 
 	SPI_connect();
-	if (look_up(&plan, arguments, NULL, &priced))
+	if (schedule_look_up(PG_GETARG_DATUM(1), at, &milestone))
 	{
-		place.client = DatumGetKsuidP(priced.values[PRICED_CLIENT]);
-		place.contract = DatumGetKsuidP(priced.values[PRICED_CONTRACT]);
-		place.trial = DatumGetKsuidP(priced.values[PRICED_TRIAL]);
-		place.site = DatumGetKsuidP(priced.values[PRICED_SITE]);
+		place.client = &milestone.client;
+		place.contract = &milestone.contract;
+		place.trial = &milestone.trial;
+		place.site = &milestone.site;
 	}
 	permission_require(permission_named("milestone_payment"), &place, "milestone_uid");
-	if (priced.nulls[PRICED_ENROLLMENT] || ksuid_compare(DatumGetKsuidP(priced.values[PRICED_ENROLLED_AT]),
-														 DatumGetKsuidP(priced.values[PRICED_TRIAL_SITE])) != 0)
+	arguments[0] = PG_GETARG_DATUM(0);
+	arguments[1] = KsuidPGetDatum(&milestone.trial);
+	enrolled = look_up(&in_trial, arguments);
+	if (!enrolled.exists || ksuid_compare(&enrolled.trial_site, &milestone.trial_site) != 0)
 		refuse_not_enrolled(arguments[0]);
-	check_visit(&priced, PG_ARGISNULL(3), PG_ARGISNULL(3) ? 0 : PG_GETARG_DATEADT(3));
-	check_version(&priced);
+	check_visit(&enrolled, no_visit, no_visit ? 0 : PG_GETARG_DATEADT(3));
+	check_version(&milestone);
 
-	num_payments = DatumGetInt32(priced.values[PRICED_NUM_PAYMENTS]);
 	ksuid_generate(&uid);
-	while (!insert_milestone_payment(&uid, &priced, occurrence, note, PG_GETARG_DATUM(3), PG_ARGISNULL(3),
-									 arguments[2]))
-		occurrence = next_occurrence(priced.values[PRICED_ENROLLMENT], priced.values[PRICED_NAME], num_payments);
-	result = payment_result(fcinfo, &uid, &priced, note, at);
+	while (!insert_milestone_payment(&uid, &enrolled, &milestone, occurrence, note, PG_GETARG_DATUM(3), no_visit, at))
+		occurrence = next_occurrence(&enrolled.uid, &milestone);
+	result = payment_result(fcinfo, &uid, &enrolled, &milestone, note, at);
 	SPI_finish();
 	return result;
 }
@@ -254,32 +249,35 @@ milestone_payment(PG_FUNCTION_ARGS)
  * SPI_connect(); the result outlives it.
  */
 static Datum
-payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Priced *priced, Datum note, TimestampTz at)
+payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
+			   Datum note, TimestampTz at)
 {
-	const Datum *from = priced->values;
-	Datum		amount = DirectFunctionCall1(numeric_trim_scale, from[PRICED_AMOUNT]);
-	Datum		milestone[] = {from[PRICED_VERSION], from[PRICED_EFFECTIVE_DATE], from[PRICED_NAME],
-						   amount, from[PRICED_NUM_PAYMENTS], from[PRICED_CURRENCY],
-						   from[PRICED_SORT_ORDER]};
+	const Version *version = &milestone->version;
+	Datum		priced_by[] = {KsuidPGetDatum(&version->uid),
+						   TimestampTzGetDatum(version->effective_date),
+						   milestone->name,
+						   version->amount,
+						   Int32GetDatum(version->num_payments),
+						   version->currency,
+						   Int32GetDatum(version->sort_order)};
 	Datum		payment[] = {KsuidPGetDatum(uid),
-						 from[PRICED_ENROLLMENT],
+						 KsuidPGetDatum(&enrolled->uid),
 						 CStringGetTextDatum("milestone"),
-						 from[PRICED_VERSION],
-						 amount,
-						 from[PRICED_CURRENCY],
+						 KsuidPGetDatum(&version->uid),
+						 version->amount,
+						 version->currency,
 						 note,
-						 CStringGetTextDatum(DatumGetBool(from[PRICED_APPROVED]) ? "approved" : "pending"),
+						 CStringGetTextDatum(milestone->approved ? "approved" : "pending"),
 						 DateADTGetDatum(at / USECS_PER_DAY),
 						 (Datum) 0};
 	bool		nulls[lengthof(payment)] = {false};
 	TupleDesc	desc,
 				milestone_desc;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
-		desc->natts != lengthof(payment))
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != lengthof(payment))
 		elog(ERROR, "milestone_payment does not return murallink.payment_info");
 	milestone_desc = lookup_rowtype_tupdesc(TupleDescAttr(desc, desc->natts - 1)->atttypid, -1);
-	payment[desc->natts - 1] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, milestone, nulls));
+	payment[desc->natts - 1] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
 	ReleaseTupleDesc(milestone_desc);
 	return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
 }
@@ -293,80 +291,67 @@ PG_FUNCTION_INFO_V1(payment_price);
 Datum
 payment_price(PG_FUNCTION_ARGS)
 {
-	static SavedPlan plan =
-		PLAN(PRICED_SELECT("e") " FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid"
-			 " LEFT JOIN murallink.milestone m ON m.uid = $2 AND m.trial_site_uid = e.trial_site_uid"
-			 VERSION_IN_FORCE " WHERE e.uid = $1",
-			 "kkz");
-	static const int filled[] = {PAYMENT_CLIENT, PAYMENT_CONTRACT, PAYMENT_TRIAL, PAYMENT_SITE,
-								 PAYMENT_TRIAL_SITE, PAYMENT_PATIENT, PAYMENT_MILESTONE,
-								 PAYMENT_MILESTONE_NAME, PAYMENT_OCCURRENCE, PAYMENT_AMOUNT,
-								 PAYMENT_CURRENCY};
-	static const int priced_from[] = {PRICED_CLIENT, PRICED_CONTRACT, PRICED_TRIAL, PRICED_SITE,
-									  PRICED_TRIAL_SITE, PRICED_PATIENT, PRICED_VERSION, PRICED_NAME,
-									  0, PRICED_AMOUNT, PRICED_CURRENCY};
+	static SavedPlan by_uid = PLAN(ENROLLED "uid = $1", "k");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TupleDesc	desc;
 	HeapTuple	row;
 	Datum		values[PAYMENT_COLUMNS];
 	bool		nulls[PAYMENT_COLUMNS];
 	bool		of_milestone;
 	const char *status;
-	Datum		arguments[3];
-	char		argument_nulls[] = "   ";
-	Priced		priced;
+	Enrolled	enrolled;
+	Milestone	milestone;
 	MemoryContext caller_context = CurrentMemoryContext;
 	Owner		saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "payment_price is a trigger");
 	row = trigger->tg_trigtuple;
-	desc = RelationGetDescr(trigger->tg_relation);
-	heap_deform_tuple(row, desc, values, nulls);
+	heap_deform_tuple(row, RelationGetDescr(trigger->tg_relation), values, nulls);
 	if (checked && ksuid_compare(DatumGetKsuidP(values[PAYMENT_UID]), &checked_payment) == 0)
 	{
 		checked = false;
 		return PointerGetDatum(row);
 	}
 
+#define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 	of_milestone = !nulls[PAYMENT_TYPE] && strcmp(enum_label(values[PAYMENT_TYPE]), "milestone") == 0;
 	if (nulls[PAYMENT_ENROLLMENT])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "enrollment_uid"));
 	if (of_milestone && nulls[PAYMENT_MILESTONE])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
-	arguments[0] = values[PAYMENT_ENROLLMENT];
-	arguments[1] = values[PAYMENT_MILESTONE];
-	arguments[2] = values[PAYMENT_CREATED_AT];
-	argument_nulls[1] = of_milestone ? ' ' : 'n';
 
 	saved = owner_enter();
 	SPI_connect();
-	if (!look_up(&plan, arguments, argument_nulls, &priced))
+	enrolled = look_up(&by_uid, &values[PAYMENT_ENROLLMENT]);
+	if (!enrolled.exists)
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
-	check_visit(&priced, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
-	status = nulls[PAYMENT_STATUS] ? "" : enum_label(values[PAYMENT_STATUS]);
-	if (strcmp(status, "pending") != 0 &&
-		!(of_milestone && strcmp(status, "approved") == 0 && DatumGetBool(priced.values[PRICED_APPROVED])))
-		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));
+	check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
 	if (of_milestone)
 	{
-		int			occurrence;
+		if (!schedule_look_up(values[PAYMENT_MILESTONE], GetCurrentTimestamp(), &milestone) ||
+			ksuid_compare(&milestone.trial_site, &enrolled.trial_site) != 0)
+			ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
+		check_version(&milestone);
+		FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled.uid, &milestone)));
+		FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone.version.uid));
+		FILL(PAYMENT_MILESTONE_NAME, milestone.name);
+		FILL(PAYMENT_AMOUNT, milestone.version.amount);
+		FILL(PAYMENT_CURRENCY, milestone.version.currency);
+	}
+	status = nulls[PAYMENT_STATUS] ? "" : enum_label(values[PAYMENT_STATUS]);
+	if (strcmp(status, "pending") != 0 && !(of_milestone && milestone.approved && strcmp(status, "approved") == 0))
+		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));
+	FILL(PAYMENT_CLIENT, KsuidPGetDatum(&enrolled.client));
+	FILL(PAYMENT_CONTRACT, KsuidPGetDatum(&enrolled.contract));
+	FILL(PAYMENT_TRIAL, KsuidPGetDatum(&enrolled.trial));
+	FILL(PAYMENT_SITE, KsuidPGetDatum(&enrolled.site));
+	FILL(PAYMENT_TRIAL_SITE, KsuidPGetDatum(&enrolled.trial_site));
+	FILL(PAYMENT_PATIENT, KsuidPGetDatum(&enrolled.patient));
+	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+#undef FILL
 
-		check_version(&priced);
-		occurrence = next_occurrence(arguments[0], priced.values[PRICED_NAME],
-									 DatumGetInt32(priced.values[PRICED_NUM_PAYMENTS]));
-		values[PAYMENT_OCCURRENCE] = Int32GetDatum(occurrence);
-		nulls[PAYMENT_OCCURRENCE] = false;
-	}
-	for (int i = 0; i < lengthof(filled); i++)
-	{
-		if (priced_from[i] == 0 || (!of_milestone && filled[i] >= PAYMENT_MILESTONE))
-			continue;
-		values[filled[i]] = priced.values[priced_from[i]];
-		nulls[filled[i]] = false;
-	}
 	MemoryContextSwitchTo(caller_context);
-	row = heap_form_tuple(desc, values, nulls);
+	row = heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls);
 	SPI_finish();
 	owner_leave(saved);
 	return PointerGetDatum(row);

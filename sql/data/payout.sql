@@ -51,7 +51,8 @@ CREATE TRIGGER complete BEFORE INSERT ON murallink.payout
 CREATE TRIGGER step BEFORE UPDATE ON murallink.payout
     FOR EACH ROW EXECUTE FUNCTION murallink.payout_step();
 CREATE TRIGGER lead AFTER UPDATE OF status ON murallink.payout
-    FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.status IN ('claimed', 'done', 'declined', 'in_doubt'))
+    FOR EACH ROW WHEN (NEW.status <> OLD.status AND (
+        NEW.status IN ('claimed', 'done', 'declined', 'in_doubt') OR OLD.status = 'claimed'))
     EXECUTE FUNCTION murallink.payout_lead();
 CREATE TRIGGER audit AFTER UPDATE ON murallink.payout
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR (OLD.status = 'waiting' AND NEW.status IN ('done', 'declined')))

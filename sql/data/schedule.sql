@@ -34,6 +34,8 @@ COMMENT ON COLUMN murallink.milestone.sort_order IS 'Place in the schedule.';
 COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER changed AFTER INSERT ON murallink.milestone
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
 CREATE POLICY viewer ON murallink.milestone FOR SELECT
     USING (murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));
 

@@ -1,0 +1,188 @@
+/*
+ * schedule.c
+ *	  The milestones of the schedule, remembered.
+ *
+ * Versions of a milestone are never edited, and new ones are rare beside the
+ * payments made by them: each backend keeps what it has read until milestone
+ * or trial changes anywhere, of which it hears before its next transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "install.h"
+#include "schedule.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* How many milestones are kept before all are forgotten. */
+#define MILESTONES_KEPT 4096
+
+/* A milestone with all its versions, the latest first. */
+typedef struct Known
+{
+	Ksuid		uid;			/* hash key: of any version */
+	Milestone	milestone;
+	int			count;
+	Version    *versions;
+} Known;
+
+static MemoryContext context = NULL;
+static HTAB *milestones = NULL;
+static Oid	milestone_relation = InvalidOid;
+static Oid	trial_relation = InvalidOid;
+static uint64 generation = 0;
+
+static void forget(Datum arg, Oid relation);
+static bool load(Datum uid, Known *known);
+static Known *find(Datum uid, Known *buffer);
+
+/*
+ * Registers the callback that forgets what has changed.
+ */
+void
+schedule_init(void)
+{
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+}
+
+/*
+ * Only marks them: the callback may run while one is looked at.
+ */
+static void
+forget(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == milestone_relation || relation == trial_relation)
+	{
+		generation++;
+		milestones = NULL;
+	}
+}
+
+/*
+ * Reads a milestone by the uid of one of its versions, as committed now;
+ * returns false when there is none.
+ */
+static bool
+load(Datum uid, Known *known)
+{
+	static SavedPlan select =
+		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
+			 " t.approve_milestones, m.milestone, v.uid, v.effective_date, pg_catalog.trim_scale(v.amount),"
+			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order"
+			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
+			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid AND v.milestone = m.milestone"
+			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC",
+			 "k");
+	MemoryContext caller_context;
+	Owner		saved = owner_enter();
+
+	SPI_connect();
+	if (SPI_execute_snapshot(plan_saved(&select), &uid, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false,
+							 0) != SPI_OK_SELECT)
+		elog(ERROR, "murallink: could not read the schedule");
+	caller_context = MemoryContextSwitchTo(context);
+	memset(known, 0, sizeof(Known));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		Milestone  *milestone = &known->milestone;
+		Version    *version;
+		bool		isnull;
+
+#define COLUMN(n) SPI_getbinval(row, desc, n, &isnull)
+		if (known->count == 0)
+		{
+			known->uid = *DatumGetKsuidP(uid);
+			known->versions = palloc(sizeof(Version) * SPI_processed);
+			milestone->client = *DatumGetKsuidP(COLUMN(1));
+			milestone->contract = *DatumGetKsuidP(COLUMN(2));
+			milestone->trial = *DatumGetKsuidP(COLUMN(3));
+			milestone->site = *DatumGetKsuidP(COLUMN(4));
+			milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
+			milestone->approved = DatumGetBool(COLUMN(6));
+			milestone->name = datumCopy(COLUMN(7), false, -1);
+		}
+		version = &known->versions[known->count++];
+		version->uid = *DatumGetKsuidP(COLUMN(8));
+		version->effective_date = DatumGetTimestampTz(COLUMN(9));
+		version->amount = datumCopy(COLUMN(10), false, -1);
+		version->currency = datumCopy(COLUMN(11), false, -1);
+		version->num_payments = DatumGetInt32(COLUMN(12));
+		version->sort_order = DatumGetInt32(COLUMN(13));
+#undef COLUMN
+	}
+	MemoryContextSwitchTo(caller_context);
+	SPI_finish();
+	owner_leave(saved);
+	return known->count > 0;
+}
+
+/*
+ * Returns the milestone that has a version of this uid, from what is kept or
+ * read into the buffer; NULL when there is none.  It is good until the next
+ * look into a table or catalog.
+ */
+static Known *
+find(Datum uid, Known *buffer)
+{
+	Known	   *kept;
+	uint64		loaded;
+
+	if (milestones != NULL && (kept = hash_search(milestones, DatumGetKsuidP(uid), HASH_FIND, NULL)) != NULL)
+		return kept;
+	if (!OidIsValid(milestone_relation))
+	{
+		milestone_relation = install_relation("milestone");
+		trial_relation = install_relation("trial");
+	}
+	if (milestones == NULL || hash_get_num_entries(milestones) >= MILESTONES_KEPT)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};
+
+		if (context == NULL)
+			context = AllocSetContextCreate(CacheMemoryContext, "murallink schedule", ALLOCSET_DEFAULT_SIZES);
+		MemoryContextReset(context);
+		ctl.hcxt = context;
+		milestones = hash_create("murallink milestones", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	loaded = generation;
+	if (!load(uid, buffer))
+		return NULL;
+	if (loaded == generation)
+		*(Known *) hash_search(milestones, &buffer->uid, HASH_ENTER, NULL) = *buffer;
+	return buffer;
+}
+
+/*
+ * Fills in the milestone that has a version of this uid, with the version in
+ * force at a moment; returns false when there is none.  What it points to is
+ * the caller's.
+ */
+bool
+schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
+{
+	Known		buffer;
+	Known	   *known = find(version_uid, &buffer);
+
+	if (known == NULL)
+		return false;
+	*milestone = known->milestone;
+	milestone->name = datumCopy(milestone->name, false, -1);
+	for (int i = 0; i < known->count && !milestone->in_force; i++)
+	{
+		if (known->versions[i].effective_date > at)
+			continue;
+		milestone->in_force = true;
+		milestone->version = known->versions[i];
+		milestone->version.amount = datumCopy(milestone->version.amount, false, -1);
+		milestone->version.currency = datumCopy(milestone->version.currency, false, -1);
+	}
+	return true;
+}
