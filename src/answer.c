@@ -48,7 +48,7 @@ answer_refused(ErrorName *error)
 void
 answer_set_status(int http_status)
 {
-	char		text[12];
+	char text[12];
 
 	snprintf(text, sizeof(text), "%d", http_status);
 	(void) set_config_option("response.status", text, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,

@@ -13,4 +13,4 @@ extern const char *answer_message(void);
 extern bool answer_refused(ErrorName *error);
 extern void answer_set_status(int http_status);
 
-#endif							/* MURALLINK_ANSWER_H */
+#endif /* MURALLINK_ANSWER_H */

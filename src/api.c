@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include <sodium.h>
-
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "answer.h"
@@ -22,7 +20,6 @@
 #include "funcapi.h"
 #include "identity.h"
 #include "install.h"
-#include "ksuid.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -37,40 +34,19 @@
 
 #define KEY_LONGEST 200
 
-/* A request as it came in. */
-typedef struct Request
-{
-	char	   *action;
-	char	   *session_id;
-	char	   *idempotency_key;
-	JsonbValue *payload;
-	Ksuid		keyed_by;		/* whose idempotency key it is */
-} Request;
-
 /* A function that is an action. */
 typedef struct Action
 {
-	char		name[NAMEDATALEN];	/* hash key */
-	Oid			function;
-	Oid			result;
-	bool		returns_set;
-	int			nargs;
-	Oid			types[FUNC_MAX_ARGS];
-	char	   *names[FUNC_MAX_ARGS];
-	FmgrInfo	call;
-	SPIPlanPtr	set_plan;
+	char name[NAMEDATALEN]; /* hash key */
+	Oid function;
+	Oid result;
+	bool returns_set;
+	int nargs;
+	Oid types[FUNC_MAX_ARGS];
+	char *names[FUNC_MAX_ARGS];
+	FmgrInfo call;
+	SPIPlanPtr set_plan;
 } Action;
-
-/* What came of it. */
-typedef struct Outcome
-{
-	int			status;
-	const char *message;
-	const char *error;			/* stable name, NULL when all went well */
-	const char *field;
-	const char *hint;
-	char	   *payload;		/* JSON, NULL when there is none */
-} Outcome;
 
 static MemoryContext actions_context = NULL;
 static HTAB *actions = NULL;
@@ -78,7 +54,6 @@ static HTAB *actions = NULL;
 static void forget_actions(Datum arg, int cache, uint32 hash);
 static bool read_request(Jsonb *body, Request *request, Outcome *outcome);
 static char *short_string(const JsonbValue *value, int longest);
-static void fail(Outcome *outcome, ErrorName error, const char *field);
 static void fail_with(Outcome *outcome, ErrorData *error);
 static bool granted_by_name(HeapTuple proc);
 static Action *find_action(const char *name, Oid self);
@@ -87,10 +62,7 @@ static char *call_action(Action *action, const NullableDatum *arguments);
 static char *call_for_set(Action *action, const NullableDatum *arguments);
 static void perform(const Request *request, Oid self, Outcome *outcome);
 static Jsonb *answer(const Request *request, const Outcome *outcome);
-static bytea *hash_request(const Request *request);
-static bool first_time(Request *request, Outcome *outcome, Jsonb **kept);
-static void keep_answer(const Request *request, Jsonb *kept);
-static int	status_of(Jsonb *kept);
+static int status_of(Jsonb *kept);
 
 /*
  * Registers the callback that forgets actions when functions change.
@@ -113,8 +85,8 @@ forget_actions(Datum arg, int cache, uint32 hash)
 /*
  * Sets the outcome to an error of the table.
  */
-static void
-fail(Outcome *outcome, ErrorName error, const char *field)
+void
+api_fail(Outcome *outcome, ErrorName error, const char *field)
 {
 	const ErrorRow *row = error_row(error);
 
@@ -133,7 +105,7 @@ fail(Outcome *outcome, ErrorName error, const char *field)
 static void
 fail_with(Outcome *outcome, ErrorData *error)
 {
-	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+	int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 
 	if (error_http_status(error->sqlerrcode) != 0)
 	{
@@ -146,11 +118,11 @@ fail_with(Outcome *outcome, ErrorData *error)
 	else
 	{
 		if (category == ERRCODE_DATA_EXCEPTION)
-			fail(outcome, ERR_INVALID_VALUE, NULL);
+			api_fail(outcome, ERR_INVALID_VALUE, NULL);
 		else if (category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
-			fail(outcome, ERR_CONFLICT, NULL);
+			api_fail(outcome, ERR_CONFLICT, NULL);
 		else if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-			fail(outcome, ERR_INVALID_REQUEST, NULL);
+			api_fail(outcome, ERR_INVALID_REQUEST, NULL);
 		else
 			ReThrowError(error);
 		error->elevel = LOG_SERVER_ONLY;
@@ -178,18 +150,18 @@ read_request(Jsonb *body, Request *request, Outcome *outcome)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 
 	if (body == NULL || !JB_ROOT_IS_OBJECT(body))
 	{
-		fail(outcome, ERR_INVALID_REQUEST, NULL);
+		api_fail(outcome, ERR_INVALID_REQUEST, NULL);
 		return false;
 	}
 	iterator = JsonbIteratorInit(&body->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
-		char	   *key;
-		char	  **target = NULL;
+		char *key;
+		char **target = NULL;
 
 		if (token != WJB_KEY)
 			continue;
@@ -212,23 +184,23 @@ read_request(Jsonb *body, Request *request, Outcome *outcome)
 		}
 		else
 		{
-			fail(outcome, ERR_UNKNOWN_KEY, key);
+			api_fail(outcome, ERR_UNKNOWN_KEY, key);
 			return false;
 		}
 		*target = value.type == jbvNull ? NULL : short_string(&value, KEY_LONGEST);
 		if (*target == NULL && value.type != jbvNull)
 		{
-			fail(outcome, value.type == jbvString ? ERR_TOO_LONG : ERR_WRONG_TYPE, key);
+			api_fail(outcome, value.type == jbvString ? ERR_TOO_LONG : ERR_WRONG_TYPE, key);
 			return false;
 		}
 		if (*target != NULL && (*target)[0] == '\0')
 			*target = NULL;
 	}
 	if (request->action == NULL)
-		fail(outcome, ERR_MISSING_FIELD, "action");
+		api_fail(outcome, ERR_MISSING_FIELD, "action");
 	else if (request->payload != NULL && (request->payload->type != jbvBinary ||
 										  !JsonContainerIsObject(request->payload->val.binary.data)))
-		fail(outcome, ERR_WRONG_TYPE, "payload");
+		api_fail(outcome, ERR_WRONG_TYPE, "payload");
 	return outcome->error == NULL;
 }
 
@@ -240,16 +212,16 @@ static bool
 granted_by_name(HeapTuple proc)
 {
 	static const char *const roles[] = {"murallink_client", "murallink_analyst", "murallink_operator"};
-	bool		isnull;
-	Datum		datum = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_proacl, &isnull);
-	Acl		   *acl;
+	bool isnull;
+	Datum datum = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_proacl, &isnull);
+	Acl *acl;
 
 	if (isnull)
 		return false;
 	acl = DatumGetAclP(datum);
 	for (int i = 0; i < lengthof(roles); i++)
 	{
-		Oid			role = get_role_oid(roles[i], true);
+		Oid role = get_role_oid(roles[i], true);
 
 		for (int j = 0; j < ACL_NUM(acl); j++)
 			if (ACL_DAT(acl)[j].ai_grantee == role && (ACLITEM_GET_PRIVS(ACL_DAT(acl)[j]) & ACL_EXECUTE))
@@ -265,18 +237,18 @@ granted_by_name(HeapTuple proc)
 static Action *
 find_action(const char *name, Oid self)
 {
-	Action	   *action = NULL;
-	bool		found;
-	CatCList   *functions;
-	Oid			schema;
-	char		key[NAMEDATALEN] = {0};
+	Action *action = NULL;
+	bool found;
+	CatCList *functions;
+	Oid schema;
+	char key[NAMEDATALEN] = {0};
 
 	if (strlen(name) >= NAMEDATALEN)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
 	strcpy(key, name);
 	if (actions == NULL)
 	{
-		HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(Action)};
+		HASHCTL ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(Action)};
 
 		if (actions_context == NULL)
 			actions_context = AllocSetContextCreate(CacheMemoryContext, "murallink actions", ALLOCSET_DEFAULT_SIZES);
@@ -286,18 +258,18 @@ find_action(const char *name, Oid self)
 	action = hash_search(actions, key, HASH_FIND, NULL);
 	if (action == NULL)
 	{
-		HTAB	   *into = actions;
+		HTAB *into = actions;
 
 		schema = get_namespace_oid("murallink", false);
 		functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(key));
 		for (int i = 0; i < functions->n_members && action == NULL; i++)
 		{
-			HeapTuple	proc = &functions->members[i]->tuple;
+			HeapTuple proc = &functions->members[i]->tuple;
 			Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
-			char	  **names;
-			char	   *modes;
-			Oid		   *types;
-			int			nargs;
+			char **names;
+			char *modes;
+			Oid *types;
+			int nargs;
 
 			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
 				!granted_by_name(proc))
@@ -335,7 +307,7 @@ bind_payload(Action *action, const Request *request, NullableDatum *arguments)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 
 	for (int i = 0; i < action->nargs; i++)
 	{
@@ -347,8 +319,8 @@ bind_payload(Action *action, const Request *request, NullableDatum *arguments)
 	iterator = JsonbIteratorInit(request->payload->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
-		char	   *key;
-		int			i;
+		char *key;
+		int i;
 
 		if (token != WJB_KEY)
 			continue;
@@ -370,7 +342,7 @@ call_action(Action *action, const NullableDatum *arguments)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	StringInfoData out;
-	Datum		result;
+	Datum result;
 
 	InitFunctionCallInfoData(*fcinfo, &action->call, action->nargs, InvalidOid, NULL, NULL);
 	memcpy(fcinfo->args, arguments, action->nargs * sizeof(NullableDatum));
@@ -390,11 +362,11 @@ call_action(Action *action, const NullableDatum *arguments)
 static char *
 call_for_set(Action *action, const NullableDatum *arguments)
 {
-	Datum		values[FUNC_MAX_ARGS];
-	char		nulls[FUNC_MAX_ARGS];
+	Datum values[FUNC_MAX_ARGS];
+	char nulls[FUNC_MAX_ARGS];
 	StringInfoData out;
 	MemoryContext context = CurrentMemoryContext;
-	bool		rows = type_is_rowtype(action->result);
+	bool rows = type_is_rowtype(action->result);
 
 	initStringInfo(&out);
 	SPI_connect();
@@ -428,8 +400,8 @@ call_for_set(Action *action, const NullableDatum *arguments)
 			api_render_row(&out, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 		else
 		{
-			bool		isnull;
-			Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+			bool isnull;
+			Datum value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 
 			api_render(&out, value, isnull, action->result);
 		}
@@ -448,36 +420,37 @@ perform(const Request *request, Oid self, Outcome *outcome)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorName	refusal;
+	ErrorName refusal;
 
 	answer_reset();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		Action	   *action = find_action(request->action, self);
-		NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
+	PG_TRY()
+		;
+		{
+			Action *action = find_action(request->action, self);
+			NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
 
-		bind_payload(action, request, arguments);
-		outcome->payload =
-			action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+			bind_payload(action, request, arguments);
+			outcome->payload =
+				action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
+			ReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(context);
+			CurrentResourceOwner = owner;
+		}
+		PG_CATCH();
+		{
+			ErrorData *error;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		outcome->payload = NULL;
-		fail_with(outcome, error);
-	}
+			MemoryContextSwitchTo(context);
+			error = CopyErrorData();
+			FlushErrorState();
+			RollbackAndReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(context);
+			CurrentResourceOwner = owner;
+			outcome->payload = NULL;
+			fail_with(outcome, error);
+		}
 	PG_END_TRY();
 
 	if (outcome->error == NULL)
@@ -485,7 +458,7 @@ perform(const Request *request, Oid self, Outcome *outcome)
 		outcome->status = 200;
 		outcome->message = answer_message();
 		if (answer_refused(&refusal))
-			fail(outcome, refusal, NULL);
+			api_fail(outcome, refusal, NULL);
 	}
 }
 
@@ -496,8 +469,8 @@ static Jsonb *
 answer(const Request *request, const Outcome *outcome)
 {
 	StringInfoData out;
-	Ksuid		id;
-	char		request_id[KSUID_TEXT_LEN + 1];
+	Ksuid id;
+	char request_id[KSUID_TEXT_LEN + 1];
 
 	ksuid_generate(&id);
 	ksuid_format(&id, request_id);
@@ -523,101 +496,12 @@ answer(const Request *request, const Outcome *outcome)
 }
 
 /*
- * Returns the SHA-256 of what a request asks for; who asks is kept beside it.
- */
-static bytea *
-hash_request(const Request *request)
-{
-	bytea	   *hash = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfo(&text, "%s\n", request->action);
-	if (request->payload != NULL)
-		(void) JsonbToCString(&text, request->payload->val.binary.data, request->payload->val.binary.len);
-	SET_VARSIZE(hash, VARHDRSZ + crypto_hash_sha256_BYTES);
-	crypto_hash_sha256((unsigned char *) VARDATA(hash), (const unsigned char *) text.data, text.len);
-	return hash;
-}
-
-/*
- * Returns whether the caller uses the idempotency key for the first time.  A
- * repeat waits for the first to end, and has its answer in `kept`; another
- * request under the same key has an outcome.
- */
-static bool
-first_time(Request *request, Outcome *outcome, Jsonb **kept)
-{
-	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash)"
-							  " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-							  "kty");
-	static SavedPlan select = PLAN("SELECT answer FROM murallink_private.idempotency"
-							  " WHERE app_user_uid = $1 AND key = $2 AND hash = $3",
-							  "kty");
-	const Caller *who = identity_caller_if_any();
-	MemoryContext context = CurrentMemoryContext;
-	Datum		values[3];
-	bool		isnull,
-				first;
-	Owner		saved;
-
-	if (who == NULL)
-	{
-		fail(outcome, ERR_UNAUTHENTICATED, "idempotency_key");
-		return false;
-	}
-	request->keyed_by = who->user;
-	values[0] = KsuidPGetDatum(&request->keyed_by);
-	values[1] = CStringGetTextDatum(request->idempotency_key);
-	values[2] = PointerGetDatum(hash_request(request));
-	saved = owner_enter();
-	SPI_connect();
-	first = plan_execute(&insert, values, NULL, 0) == 1;
-	if (!first)
-	{
-		if (plan_execute(&select, values, NULL, 1) == 1)
-		{
-			Datum		found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-
-			MemoryContextSwitchTo(context);
-			*kept = (Jsonb *) PG_DETOAST_DATUM_COPY(found);
-		}
-		else
-			fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");
-	}
-	SPI_finish();
-	owner_leave(saved);
-	return first;
-}
-
-/*
- * Keeps the answer for repeats of the request.
- */
-static void
-keep_answer(const Request *request, Jsonb *kept)
-{
-	static SavedPlan update = PLAN("UPDATE murallink_private.idempotency SET answer = $3"
-							  " WHERE app_user_uid = $1 AND key = $2",
-							  "ktj");
-	Datum		values[3];
-	Owner		saved = owner_enter();
-
-	SPI_connect();
-	values[0] = KsuidPGetDatum(&request->keyed_by);
-	values[1] = CStringGetTextDatum(request->idempotency_key);
-	values[2] = JsonbPGetDatum(kept);
-	plan_execute(&update, values, NULL, 0);
-	SPI_finish();
-	owner_leave(saved);
-}
-
-/*
  * Returns the status_code of an answer that was kept.
  */
 static int
 status_of(Jsonb *kept)
 {
-	JsonbValue	buffer;
+	JsonbValue buffer;
 	JsonbValue *value = getKeyJsonValueFromContainer(&kept->root, "status_code", 11, &buffer);
 
 	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value->val.numeric)));
@@ -630,17 +514,17 @@ PG_FUNCTION_INFO_V1(api);
 Datum
 api(PG_FUNCTION_ARGS)
 {
-	Request		request = {0};
-	Outcome		outcome = {0};
-	Jsonb	   *result = NULL;
-	bool		keep = false;
+	Request request = {0};
+	Outcome outcome = {0};
+	Jsonb *result = NULL;
+	bool keep = false;
 
 	if (read_request(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0), &request, &outcome))
 	{
 		if (request.session_id != NULL && !identity_authenticate(request.session_id))
-			fail(&outcome, ERR_UNAUTHENTICATED, "session_id");
+			api_fail(&outcome, ERR_UNAUTHENTICATED, "session_id");
 		else if (request.idempotency_key != NULL)
-			keep = first_time(&request, &outcome, &result);
+			keep = api_first_time(&request, &outcome, &result);
 	}
 	if (result == NULL)
 	{
@@ -648,7 +532,7 @@ api(PG_FUNCTION_ARGS)
 			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
 		result = answer(&request, &outcome);
 		if (keep)
-			keep_answer(&request, result);
+			api_keep_answer(&request, result);
 	}
 	answer_set_status(status_of(result));
 	PG_RETURN_JSONB_P(result);

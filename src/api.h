@@ -1,18 +1,46 @@
 /*
  * api.h
- *	  The JSON protocol: values of requests in, values of answers out.
+ *	  The JSON protocol: requests in, answers out.
  */
 #ifndef MURALLINK_API_H
 #define MURALLINK_API_H
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "error.h"
+#include "ksuid.h"
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
+/* A request as it came in. */
+typedef struct Request
+{
+	char *action;
+	char *session_id;
+	char *idempotency_key;
+	JsonbValue *payload;
+	Ksuid keyed_by; /* whose idempotency key it is */
+} Request;
+
+/* What came of it. */
+typedef struct Outcome
+{
+	int status;
+	const char *message;
+	const char *error; /* stable name, NULL when all went well */
+	const char *field;
+	const char *hint;
+	char *payload; /* JSON, NULL when there is none */
+} Outcome;
+
 extern void api_init(void);
+extern void api_fail(Outcome *outcome, ErrorName error, const char *field);
+
+extern bool api_first_time(Request *request, Outcome *outcome, Jsonb **kept);
+extern void api_keep_answer(const Request *request, Jsonb *kept);
+
 extern Datum api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull);
 extern void api_render(StringInfo out, Datum value, bool isnull, Oid type);
 extern void api_render_row(StringInfo out, HeapTuple row, TupleDesc desc);
 
-#endif							/* MURALLINK_API_H */
+#endif /* MURALLINK_API_H */

@@ -30,7 +30,7 @@ static int32 integer_of(const JsonbValue *value, const char *field);
 static bool
 domain_named(Oid type, const char *name)
 {
-	char	   *found;
+	char *found;
 
 	if (get_typtype(type) != TYPTYPE_DOMAIN)
 		return false;
@@ -71,13 +71,13 @@ digits(const char *text, int count, int *number)
 static bool
 parse_date(const char *text, DateADT *date, const char **rest)
 {
-	int			year,
-				month,
-				day,
-				julian,
-				y,
-				m,
-				d;
+	int year,
+		month,
+		day,
+		julian,
+		y,
+		m,
+		d;
 
 	if (!digits(text, 4, &year) || text[4] != '-' || !digits(text + 5, 2, &month) || text[7] != '-' ||
 		!digits(text + 8, 2, &day))
@@ -98,14 +98,14 @@ parse_date(const char *text, DateADT *date, const char **rest)
 static bool
 parse_moment(const char *text, TimestampTz *moment)
 {
-	DateADT		date;
-	int			hour,
-				minute,
-				second,
-				offset_hour = 0,
-				offset_minute = 0,
-				sign = 1;
-	int64		microseconds = 0;
+	DateADT date;
+	int hour,
+		minute,
+		second,
+		offset_hour = 0,
+		offset_minute = 0,
+		sign = 1;
+	int64 microseconds = 0;
 
 	if (!parse_date(text, &date, &text))
 		return false;
@@ -118,7 +118,7 @@ parse_moment(const char *text, TimestampTz *moment)
 	text += 9;
 	if (*text == '.')
 	{
-		int64		unit = USECS_PER_SEC / 10;
+		int64 unit = USECS_PER_SEC / 10;
 
 		text++;
 		if (*text < '0' || *text > '9')
@@ -147,8 +147,8 @@ parse_moment(const char *text, TimestampTz *moment)
 static int32
 integer_of(const JsonbValue *value, const char *field)
 {
-	int32		result;
-	bool		failed = false;
+	int32 result;
+	bool failed = false;
 
 	if (value->type != jbvNumeric ||
 		DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(value->val.numeric))) != 0)
@@ -167,10 +167,10 @@ integer_of(const JsonbValue *value, const char *field)
 Datum
 api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 {
-	Oid			base = getBaseType(type);
-	char	   *text;
+	Oid base = getBaseType(type);
+	char *text;
 	const char *rest;
-	DateADT		date;
+	DateADT date;
 	TimestampTz moment;
 
 	*isnull = value->type == jbvNull || domain_named(type, "read_only");
@@ -217,7 +217,7 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 	}
 	if (base == install_ksuid_type())
 	{
-		Ksuid	   *uid = palloc(sizeof(Ksuid));
+		Ksuid *uid = palloc(sizeof(Ksuid));
 
 		text = string_of(value, field);
 		*isnull = text[0] == '\0';

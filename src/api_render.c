@@ -38,7 +38,7 @@ static void
 append_moment(StringInfo out, TimestampTz moment)
 {
 	struct pg_tm tm;
-	fsec_t		fraction;
+	fsec_t fraction;
 
 	if (TIMESTAMP_NOT_FINITE(moment) || timestamp2tm(moment, NULL, &tm, &fraction, NULL, NULL) != 0)
 		appendStringInfoString(out, "\"\"");
@@ -59,7 +59,7 @@ append_moment(StringInfo out, TimestampTz moment)
 static bool
 left_out(Datum value, bool isnull, Oid type)
 {
-	char	   *name;
+	char *name;
 
 	if (get_typtype(type) != TYPTYPE_DOMAIN)
 		return false;
@@ -102,8 +102,8 @@ render_absent(StringInfo out, Oid base, bool inside_absent)
 static void
 render_scalar(StringInfo out, Datum value, Oid base, Oid type)
 {
-	Oid			output;
-	bool		varlena;
+	Oid output;
+	bool varlena;
 
 	switch (base)
 	{
@@ -114,15 +114,15 @@ render_scalar(StringInfo out, Datum value, Oid base, Oid type)
 			append_moment(out, DatumGetTimestampTz(value));
 			return;
 		case DATEOID:
-			{
-				int			y,
-							m,
-							d;
+		{
+			int y,
+				m,
+				d;
 
-				j2date(DatumGetDateADT(value) + POSTGRES_EPOCH_JDATE, &y, &m, &d);
-				appendStringInfo(out, "\"%04d-%02d-%02d\"", y, m, d);
-				return;
-			}
+			j2date(DatumGetDateADT(value) + POSTGRES_EPOCH_JDATE, &y, &m, &d);
+			appendStringInfo(out, "\"%04d-%02d-%02d\"", y, m, d);
+			return;
+		}
 		case JSONBOID:
 			(void) JsonbToCString(out, &DatumGetJsonbP(value)->root, 0);
 			return;
@@ -142,7 +142,7 @@ render_scalar(StringInfo out, Datum value, Oid base, Oid type)
 static void
 render_columns(StringInfo out, Datum *values, bool *nulls, TupleDesc desc, bool absent)
 {
-	bool		first = true;
+	bool first = true;
 
 	appendStringInfoChar(out, '{');
 	for (int i = 0; i < desc->natts; i++)
@@ -170,9 +170,9 @@ render_columns(StringInfo out, Datum *values, bool *nulls, TupleDesc desc, bool 
 static void
 render_composite(StringInfo out, Datum value, bool isnull, Oid type)
 {
-	TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
-	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
-	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	TupleDesc desc = lookup_rowtype_tupdesc_copy(type, -1);
+	Datum *values = palloc0(desc->natts * sizeof(Datum));
+	bool *nulls = palloc(desc->natts * sizeof(bool));
 
 	memset(nulls, true, desc->natts * sizeof(bool));
 	if (!isnull)
@@ -191,7 +191,7 @@ render_composite(StringInfo out, Datum value, bool isnull, Oid type)
 void
 api_render(StringInfo out, Datum value, bool isnull, Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid base = getBaseType(type);
 
 	if (type_is_rowtype(base))
 		render_composite(out, value, isnull, base);
@@ -208,8 +208,8 @@ api_render(StringInfo out, Datum value, bool isnull, Oid type)
 void
 api_render_row(StringInfo out, HeapTuple row, TupleDesc desc)
 {
-	Datum	   *values = palloc(desc->natts * sizeof(Datum));
-	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	Datum *values = palloc(desc->natts * sizeof(Datum));
+	bool *nulls = palloc(desc->natts * sizeof(bool));
 
 	heap_deform_tuple(row, desc, values, nulls);
 	render_columns(out, values, nulls, desc, false);

@@ -31,10 +31,10 @@ static bool
 same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
 {
 	Form_pg_attribute att = TupleDescAttr(desc, i);
-	bool		old_null,
-				new_null;
-	Datum		old_value = heap_getattr(old_row, i + 1, desc, &old_null);
-	Datum		new_value = heap_getattr(new_row, i + 1, desc, &new_null);
+	bool old_null,
+		new_null;
+	Datum old_value = heap_getattr(old_row, i + 1, desc, &old_null);
+	Datum new_value = heap_getattr(new_row, i + 1, desc, &new_null);
 
 	if (old_null || new_null)
 		return old_null == new_null;
@@ -47,10 +47,10 @@ same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
 static void
 append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(row, i + 1, desc, &isnull);
-	Oid			output;
-	bool		varlena;
+	bool isnull;
+	Datum value = heap_getattr(row, i + 1, desc, &isnull);
+	Oid output;
+	bool varlena;
 
 	if (isnull)
 	{
@@ -99,20 +99,20 @@ Datum
 audit_record(PG_FUNCTION_ARGS)
 {
 	static SavedPlan insert = PLAN("INSERT INTO murallink.audit_event (app_user_uid, switched_by_uid, resource, resource_uid,"
-							  " action, changes, client_uid, contract_uid, trial_uid, site_uid)"
-							  " VALUES ($1, $2, $3, $4, $5::murallink.audit_action, $6, $7, $8, $9, $10)",
-							  "kktktjkkkk");
+								   " action, changes, client_uid, contract_uid, trial_uid, site_uid)"
+								   " VALUES ($1, $2, $3, $4, $5::murallink.audit_action, $6, $7, $8, $9, $10)",
+								   "kktktjkkkk");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TupleDesc	desc;
-	HeapTuple	row;
+	TupleDesc desc;
+	HeapTuple row;
 	const char *table;
 	const char *action = "created";
 	const Caller *who;
-	Datum		values[10] = {0};
-	char		nulls[11] = "          ";
-	int			uid_column;
-	bool		isnull;
-	Owner		saved;
+	Datum values[10] = {0};
+	char nulls[11] = "          ";
+	int uid_column;
+	bool isnull;
+	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "audit_record is a trigger");
@@ -146,8 +146,8 @@ audit_record(PG_FUNCTION_ARGS)
 	values[4] = CStringGetTextDatum(action);
 	for (int i = 0; i < lengthof(place_columns); i++)
 	{
-		int			column = SPI_fnumber(desc, place_columns[i]);
-		int			len = strlen(table);
+		int column = SPI_fnumber(desc, place_columns[i]);
+		int len = strlen(table);
 
 		if (column <= 0 && strncmp(place_columns[i], table, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0)
 			column = uid_column;

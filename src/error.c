@@ -17,8 +17,6 @@ static const ErrorRow error_rows[] = {
 #undef ERROR_ROW
 };
 
-
-
 /*
  * Returns the row of an error.
  */
@@ -86,7 +84,7 @@ PG_FUNCTION_INFO_V1(error_raise);
 Datum
 error_raise(PG_FUNCTION_ARGS)
 {
-	ErrorName	name;
+	ErrorName name;
 
 	if (PG_ARGISNULL(0))
 		elog(ERROR, "murallink.raise needs the name of an error");
@@ -107,8 +105,8 @@ error_list(PG_FUNCTION_ARGS)
 	for (int i = 0; i < ERR_COUNT; i++)
 	{
 		const ErrorRow *row = &error_rows[i];
-		Datum		values[5];
-		bool		nulls[5] = {false};
+		Datum values[5];
+		bool nulls[5] = {false};
 
 		values[0] = CStringGetTextDatum(row->name);
 		values[1] = CStringGetTextDatum(row->sqlstate);
@@ -131,7 +129,7 @@ text *
 error_checked_text(text *value, const char *field, int longest, bool required)
 {
 	const char *start = value == NULL ? "" : VARDATA_ANY(value);
-	int			len = value == NULL ? 0 : VARSIZE_ANY_EXHDR(value);
+	int len = value == NULL ? 0 : VARSIZE_ANY_EXHDR(value);
 
 	while (len > 0 && isspace((unsigned char) start[0]))
 		start++, len--;

@@ -25,11 +25,11 @@ typedef struct ErrorRow
 } ErrorRow;
 
 /* ereport(ERROR, errnamed(ERR_NOT_FOUND, "trial_uid")): field may be NULL. */
-extern int	errnamed(ErrorName name, const char *field);
+extern int errnamed(ErrorName name, const char *field);
 
 extern const ErrorRow *error_row(ErrorName name);
 extern ErrorName error_by_name(const char *name);
-extern int	error_http_status(int sqlstate);
+extern int error_http_status(int sqlstate);
 extern text *error_checked_text(text *value, const char *field, int longest, bool required);
 
-#endif							/* MURALLINK_ERROR_H */
+#endif /* MURALLINK_ERROR_H */

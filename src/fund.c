@@ -29,7 +29,7 @@
 /* Entries and slots are written only while this is set. */
 static bool moving = false;
 
-static int	fund_slots = 8;
+static int fund_slots = 8;
 
 static void stop_moving(XactEvent event, void *arg);
 static void stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
@@ -71,8 +71,8 @@ stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId pare
 static bool
 take_slot(SavedPlan *plan, const FundMove *move, int preferred, int32 *slot)
 {
-	Datum		values[] = {move->contract, move->currency, move->amount, Int32GetDatum(preferred)};
-	bool		isnull;
+	Datum values[] = {move->contract, move->currency, move->amount, Int32GetDatum(preferred)};
+	bool isnull;
 
 	if (plan_execute(plan, values, NULL, 0) == 0)
 		return false;
@@ -87,8 +87,8 @@ take_slot(SavedPlan *plan, const FundMove *move, int preferred, int32 *slot)
 static bool
 own_slot(const FundMove *move, int slot)
 {
-	LOCKTAG		tag;
-	uint32		contract = hash_bytes(DatumGetKsuidP(move->contract)->bytes, KSUID_LEN);
+	LOCKTAG tag;
+	uint32 contract = hash_bytes(DatumGetKsuidP(move->contract)->bytes, KSUID_LEN);
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, contract, slot, SLOT_LOCK_KIND);
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
@@ -114,12 +114,12 @@ fund_reserve(const FundMove *move)
 			 "ktni");
 	static SavedPlan gather = PLAN("SELECT murallink.fund_gather($1, $2, $3)", "ktni");
 	static SavedPlan insert = PLAN("INSERT INTO murallink.fund_entry"
-							  " (contract_uid, client_uid, currency, movement, amount, source_uid, slot)"
-							  " VALUES ($1, $2, $3, 'reserve', $4, $5, $6)",
-							  "kktnki");
-	int			preferred = MyBackendId % fund_slots;
-	int32		slot;
-	Owner		saved = owner_enter();
+								   " (contract_uid, client_uid, currency, movement, amount, source_uid, slot)"
+								   " VALUES ($1, $2, $3, 'reserve', $4, $5, $6)",
+								   "kktnki");
+	int preferred = MyBackendId % fund_slots;
+	int32 slot;
+	Owner saved = owner_enter();
 
 	SPI_connect();
 	moving = true;
@@ -127,7 +127,7 @@ fund_reserve(const FundMove *move)
 		!(take_slot(&gather, move, preferred, &slot) && take_slot(&take_own, move, slot, &slot)))
 		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
 	{
-		Datum		values[] = {move->contract, move->client, move->currency,
+		Datum values[] = {move->contract, move->client, move->currency,
 						  move->amount, move->source, Int32GetDatum(slot)};
 
 		plan_execute(&insert, values, NULL, 0);
@@ -144,8 +144,8 @@ fund_reserve(const FundMove *move)
 static void
 move_reserved(SavedPlan *plan, const FundMove *move)
 {
-	Datum		values[] = {move->source, move->amount};
-	Owner		saved = owner_enter();
+	Datum values[] = {move->source, move->amount};
+	Owner saved = owner_enter();
 
 	SPI_connect();
 	moving = true;
@@ -156,7 +156,7 @@ move_reserved(SavedPlan *plan, const FundMove *move)
 	owner_leave(saved);
 }
 
-#define MOVE(movement, change)                                                                          \
+#define MOVE(movement, change)                                                                           \
 	"WITH held AS (SELECT * FROM murallink.fund_entry WHERE source_uid = $1 AND movement = 'reserve'),"  \
 	" moved AS (UPDATE murallink.fund_slot s SET " change                                                \
 	" FROM held h WHERE s.contract_uid = h.contract_uid AND s.currency = h.currency AND s.slot = h.slot" \
@@ -208,10 +208,10 @@ fund_deposit(PG_FUNCTION_ARGS)
 {
 	static SavedPlan spread = PLAN("SELECT murallink.fund_spread($1, $2)", "ki");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TupleDesc	desc;
-	Datum		values[2];
-	bool		isnull;
-	Owner		saved;
+	TupleDesc desc;
+	Datum values[2];
+	bool isnull;
+	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "fund_deposit is a trigger");

@@ -8,11 +8,11 @@
 /* Whose funds move, for what, and how much. */
 typedef struct FundMove
 {
-	Datum		contract;		/* ksuid */
-	Datum		client;			/* ksuid */
-	Datum		currency;		/* text */
-	Datum		amount;			/* numeric */
-	Datum		source;			/* ksuid of the funding or payment */
+	Datum contract; /* ksuid */
+	Datum client; /* ksuid */
+	Datum currency; /* text */
+	Datum amount; /* numeric */
+	Datum source; /* ksuid of the funding or payment */
 } FundMove;
 
 extern void fund_init(void);
@@ -21,4 +21,4 @@ extern void fund_release(const FundMove *move);
 extern void fund_disburse(const FundMove *move);
 extern void fund_return(const FundMove *move);
 
-#endif							/* MURALLINK_FUND_H */
+#endif /* MURALLINK_FUND_H */

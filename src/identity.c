@@ -31,13 +31,13 @@ static unsigned char session_hash[crypto_hash_sha256_BYTES];
 /* The app_user of this backend's login role, until app_user changes. */
 static bool role_looked_up = false;
 static bool role_has_user;
-static Oid	role_of_user;
+static Oid role_of_user;
 static Caller role_caller;
-static Oid	app_user_relation = InvalidOid;
+static Oid app_user_relation = InvalidOid;
 
-static int	session_timeout = 1800;
-static int	login_max_failures = 5;
-static int	login_lockout = 900;
+static int session_timeout = 1800;
+static int login_max_failures = 5;
+static int login_lockout = 900;
 
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
@@ -109,8 +109,8 @@ look_up_role(void)
 {
 	static SavedPlan user_of_role =
 		PLAN("SELECT uid, user_role = 'admin' FROM murallink.app_user WHERE db_role = $1", "t");
-	Datum		role;
-	Owner		saved;
+	Datum role;
+	Owner saved;
 
 	if (role_looked_up && role_of_user == GetSessionUserId())
 		return role_has_user;
@@ -124,9 +124,9 @@ look_up_role(void)
 	role_has_user = plan_execute(&user_of_role, &role, NULL, 1) == 1;
 	if (role_has_user)
 	{
-		bool		isnull;
-		HeapTuple	row = SPI_tuptable->vals[0];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool isnull;
+		HeapTuple row = SPI_tuptable->vals[0];
+		TupleDesc desc = SPI_tuptable->tupdesc;
 
 		memset(&role_caller, 0, sizeof(role_caller));
 		role_caller.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
@@ -172,7 +172,7 @@ identity_caller(void)
 static void
 hash_session(const char *session_id, Datum *hash)
 {
-	bytea	   *result = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
+	bytea *result = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
 
 	SET_VARSIZE(result, VARHDRSZ + crypto_hash_sha256_BYTES);
 	crypto_hash_sha256((unsigned char *) VARDATA(result), (const unsigned char *) session_id,
@@ -189,19 +189,19 @@ bool
 identity_authenticate(const char *session_id)
 {
 	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at"
-							" FROM murallink_private.session s"
-							" JOIN murallink.app_user u ON u.uid = s.app_user_uid"
-							" WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()",
-							"y");
+								 " FROM murallink_private.session s"
+								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
+								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()",
+								 "y");
 	static SavedPlan refresh =
 		PLAN("UPDATE murallink_private.session SET expires_at = $2 WHERE hash ="
 			 " (SELECT hash FROM murallink_private.session WHERE hash = $1 FOR UPDATE SKIP LOCKED)",
 			 "yz");
-	Datum		values[2];
+	Datum values[2];
 	TimestampTz fresh;
-	Caller		found = {0};
-	bool		exists;
-	Owner		saved;
+	Caller found = {0};
+	bool exists;
+	Owner saved;
 
 	install_check();
 	fresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000);
@@ -211,10 +211,10 @@ identity_authenticate(const char *session_id)
 	exists = plan_execute(&find, values, NULL, 1) == 1;
 	if (exists)
 	{
-		HeapTuple	row = SPI_tuptable->vals[0];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Datum		datum;
-		bool		isnull;
+		HeapTuple row = SPI_tuptable->vals[0];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		Datum datum;
+		bool isnull;
 
 		found.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
 		found.admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
@@ -247,8 +247,8 @@ static char *
 session_header(void)
 {
 	const char *headers = GetConfigOption("request.headers", true, false);
-	Jsonb	   *parsed;
-	JsonbValue	buffer;
+	Jsonb *parsed;
+	JsonbValue buffer;
 	JsonbValue *value;
 
 	if (headers == NULL || headers[0] == '\0')
@@ -271,7 +271,7 @@ PG_FUNCTION_INFO_V1(identity_authenticate_sql);
 Datum
 identity_authenticate_sql(PG_FUNCTION_ARGS)
 {
-	char	   *session_id = PG_ARGISNULL(0) ? session_header() : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *session_id = PG_ARGISNULL(0) ? session_header() : text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (session_id != NULL && session_id[0] != '\0' && !identity_authenticate(session_id))
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
@@ -286,7 +286,7 @@ Datum
 identity_caller_uid(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_caller_if_any();
-	Ksuid	   *result;
+	Ksuid *result;
 
 	if (who == NULL)
 		PG_RETURN_NULL();
@@ -340,12 +340,12 @@ Datum
 identity_open_session(PG_FUNCTION_ARGS)
 {
 	static SavedPlan insert = PLAN("INSERT INTO murallink_private.session"
-							  " (hash, app_user_uid, expires_at) VALUES ($1, $2, $3)",
-							  "ykz");
-	Ksuid		id;
-	char		session_id[KSUID_TEXT_LEN + 1];
-	Datum		values[3];
-	Owner		saved = owner_enter();
+								   " (hash, app_user_uid, expires_at) VALUES ($1, $2, $3)",
+								   "ykz");
+	Ksuid id;
+	char session_id[KSUID_TEXT_LEN + 1];
+	Datum values[3];
+	Owner saved = owner_enter();
 
 	ksuid_generate(&id);
 	ksuid_format(&id, session_id);
@@ -368,7 +368,7 @@ PG_FUNCTION_INFO_V1(identity_caller_session);
 Datum
 identity_caller_session(PG_FUNCTION_ARGS)
 {
-	bytea	   *result;
+	bytea *result;
 
 	if (!identity_caller()->by_session)
 		PG_RETURN_NULL();

@@ -9,11 +9,11 @@
 
 typedef struct Caller
 {
-	Ksuid		user;			/* whose permissions hold */
-	bool		admin;
-	bool		by_session;		/* through a session, not through db_role */
-	bool		switched;		/* an admin acting as this user */
-	Ksuid		switched_by;	/* that admin, when switched */
+	Ksuid user; /* whose permissions hold */
+	bool admin;
+	bool by_session; /* through a session, not through db_role */
+	bool switched; /* an admin acting as this user */
+	Ksuid switched_by; /* that admin, when switched */
 } Caller;
 
 extern void identity_init(void);
@@ -22,4 +22,4 @@ extern const Caller *identity_caller_if_any(void);
 extern bool identity_authenticate(const char *session_id);
 extern void password_init(void);
 
-#endif							/* MURALLINK_IDENTITY_H */
+#endif /* MURALLINK_IDENTITY_H */

@@ -22,16 +22,16 @@
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 
-static Oid	ksuid_type = InvalidOid;
+static Oid ksuid_type = InvalidOid;
 static uint32 ksuid_type_hash;
-static Oid	owner_role = InvalidOid;
+static Oid owner_role = InvalidOid;
 static bool version_checked = false;
 static char *public_url;
 
 static void forget_type(Datum arg, int cache, uint32 hash);
 static void forget_role(Datum arg, int cache, uint32 hash);
 static void forget_version(Datum arg, Oid relation);
-static Oid	type_of_letter(char letter);
+static Oid type_of_letter(char letter);
 
 /*
  * Registers settings and the callbacks that keep what is remembered here
@@ -83,7 +83,7 @@ install_ksuid_type(void)
 {
 	if (!OidIsValid(ksuid_type))
 	{
-		Oid			schema = get_namespace_oid("murallink", true);
+		Oid schema = get_namespace_oid("murallink", true);
 
 		ksuid_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ksuid"),
 									 ObjectIdGetDatum(schema));
@@ -111,7 +111,7 @@ install_owner(void)
 Oid
 install_relation(const char *name)
 {
-	Oid			schema = get_namespace_oid("murallink", true);
+	Oid schema = get_namespace_oid("murallink", true);
 
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
@@ -124,10 +124,10 @@ void
 install_check(void)
 {
 	static SavedPlan version = PLAN("SELECT version FROM murallink_private.data_version", "");
-	Oid			schema;
-	Owner		saved;
-	bool		isnull;
-	int32		found = 0;
+	Oid schema;
+	Owner saved;
+	bool isnull;
+	int32 found = 0;
 
 	if (version_checked)
 		return;
@@ -157,7 +157,7 @@ install_check(void)
 Owner
 owner_enter(void)
 {
-	Owner		saved = {false};
+	Owner saved = {false};
 
 	GetUserIdAndSecContext(&saved.user, &saved.sec_context);
 	if (saved.user == install_owner() && strcmp(namespace_search_path, PINNED_PATH) == 0)
@@ -222,8 +222,8 @@ type_of_letter(char letter)
 SPIPlanPtr
 plan_saved(SavedPlan *p)
 {
-	Oid			types[FUNC_MAX_ARGS];
-	int			count = strlen(p->types);
+	Oid types[FUNC_MAX_ARGS];
+	int count = strlen(p->types);
 
 	if (p->plan != NULL && p->ksuid == install_ksuid_type())
 		return p->plan;
@@ -249,7 +249,7 @@ plan_saved(SavedPlan *p)
 int
 plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 {
-	int			result = SPI_execute_plan(plan_saved(p), unconstify(Datum *, values), nulls, false, limit);
+	int result = SPI_execute_plan(plan_saved(p), unconstify(Datum *, values), nulls, false, limit);
 
 	if (result < 0)
 		elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));

@@ -14,10 +14,10 @@
 /* What owner_enter() changed, for owner_leave(). */
 typedef struct Owner
 {
-	bool		changed;
-	Oid			user;
-	int			sec_context;
-	int			guc_nest_level;
+	bool changed;
+	Oid user;
+	int sec_context;
+	int guc_nest_level;
 } Owner;
 
 /*
@@ -29,22 +29,25 @@ typedef struct SavedPlan
 {
 	const char *sql;
 	const char *types;
-	SPIPlanPtr	plan;
-	Oid			ksuid;
+	SPIPlanPtr plan;
+	Oid ksuid;
 } SavedPlan;
 
-#define PLAN(sql, types) {sql, types, NULL, InvalidOid}
+#define PLAN(sql, types)             \
+	{                                \
+		sql, types, NULL, InvalidOid \
+	}
 
 extern void install_init(void);
 extern void install_check(void);
-extern Oid	install_owner(void);
-extern Oid	install_ksuid_type(void);
-extern Oid	install_relation(const char *name);
+extern Oid install_owner(void);
+extern Oid install_ksuid_type(void);
+extern Oid install_relation(const char *name);
 
 extern Owner owner_enter(void);
 extern void owner_leave(Owner saved);
 
 extern SPIPlanPtr plan_saved(SavedPlan *p);
-extern int	plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit);
+extern int plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit);
 
-#endif							/* MURALLINK_INSTALL_H */
+#endif /* MURALLINK_INSTALL_H */

@@ -27,7 +27,7 @@ static const char *const codes_by_decimals[] = {
 /* Amounts are less than this: numeric(14,2) holds every one of them. */
 #define AMOUNT_LIMIT INT64CONST(1000000000000)
 
-static int	currency_decimals(text *code);
+static int currency_decimals(text *code);
 static bool amount_fits(Numeric amount, int decimals);
 
 /*
@@ -36,7 +36,7 @@ static bool amount_fits(Numeric amount, int decimals);
 static int
 currency_decimals(text *code)
 {
-	char		word[6];
+	char word[6];
 
 	if (VARSIZE_ANY_EXHDR(code) != 3)
 		return -1;
@@ -56,7 +56,7 @@ currency_decimals(text *code)
 static bool
 amount_fits(Numeric amount, int decimals)
 {
-	Datum		value = NumericGetDatum(amount);
+	Datum value = NumericGetDatum(amount);
 
 	if (numeric_is_nan(amount) || numeric_is_inf(amount))
 		return false;
@@ -75,7 +75,7 @@ PG_FUNCTION_INFO_V1(money_currency_decimals);
 Datum
 money_currency_decimals(PG_FUNCTION_ARGS)
 {
-	int			decimals = currency_decimals(PG_GETARG_TEXT_PP(0));
+	int decimals = currency_decimals(PG_GETARG_TEXT_PP(0));
 
 	if (decimals < 0)
 		PG_RETURN_NULL();
@@ -90,7 +90,7 @@ PG_FUNCTION_INFO_V1(money_amount_fits);
 Datum
 money_amount_fits(PG_FUNCTION_ARGS)
 {
-	int			decimals = currency_decimals(PG_GETARG_TEXT_PP(1));
+	int decimals = currency_decimals(PG_GETARG_TEXT_PP(1));
 
 	PG_RETURN_BOOL(decimals >= 0 && amount_fits(PG_GETARG_NUMERIC(0), decimals));
 }
@@ -103,7 +103,7 @@ PG_FUNCTION_INFO_V1(money_check);
 Datum
 money_check(PG_FUNCTION_ARGS)
 {
-	int			decimals;
+	int decimals;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "amount"));

@@ -21,9 +21,9 @@
 #define HASH_LOCK_CLASS 0x6d6c
 #define HASH_LOCK_KIND 4
 
-static int	password_memory = 19456;
-static int	password_passes = 2;
-static int	passwords_at_once = 2;
+static int password_memory = 19456;
+static int password_passes = 2;
+static int passwords_at_once = 2;
 
 static void hash_lock_tag(LOCKTAG *tag);
 static char *password_argument(text *password);
@@ -61,7 +61,7 @@ hash_lock_tag(LOCKTAG *tag)
 static char *
 password_argument(text *password)
 {
-	int			len = VARSIZE_ANY_EXHDR(password);
+	int len = VARSIZE_ANY_EXHDR(password);
 
 	if (len < PASSWORD_SHORTEST || len > PASSWORD_LONGEST)
 		ereport(ERROR, errnamed(ERR_WEAK_PASSWORD, "password"));
@@ -76,10 +76,10 @@ PG_FUNCTION_INFO_V1(password_hash);
 Datum
 password_hash(PG_FUNCTION_ARGS)
 {
-	char	   *password = password_argument(PG_GETARG_TEXT_PP(0));
-	char		hash[crypto_pwhash_STRBYTES];
-	LOCKTAG		tag;
-	int			failed;
+	char *password = password_argument(PG_GETARG_TEXT_PP(0));
+	char hash[crypto_pwhash_STRBYTES];
+	LOCKTAG tag;
+	int failed;
 
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
@@ -104,10 +104,10 @@ PG_FUNCTION_INFO_V1(password_matches);
 Datum
 password_matches(PG_FUNCTION_ARGS)
 {
-	text	   *password = PG_GETARG_TEXT_PP(1);
-	int			len = VARSIZE_ANY_EXHDR(password);
-	LOCKTAG		tag;
-	bool		matches;
+	text *password = PG_GETARG_TEXT_PP(1);
+	int len = VARSIZE_ANY_EXHDR(password);
+	LOCKTAG tag;
+	bool matches;
 
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
@@ -116,7 +116,7 @@ password_matches(PG_FUNCTION_ARGS)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	if (PG_ARGISNULL(0))
 	{
-		char		unused[crypto_pwhash_STRBYTES];
+		char unused[crypto_pwhash_STRBYTES];
 
 		matches = crypto_pwhash_str_alg(unused, VARDATA_ANY(password), len, password_passes,
 										(size_t) password_memory * 1024, crypto_pwhash_ALG_ARGON2ID13) > 0;

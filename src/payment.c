@@ -30,19 +30,19 @@
 /* Who is to be paid. */
 typedef struct Enrolled
 {
-	bool		exists;
-	Ksuid		uid;
-	Ksuid		client;
-	Ksuid		contract;
-	Ksuid		trial;
-	Ksuid		site;
-	Ksuid		trial_site;
-	Ksuid		patient;
-	bool		dropped;
-	DateADT		dropped_on;
+	bool exists;
+	Ksuid uid;
+	Ksuid client;
+	Ksuid contract;
+	Ksuid trial;
+	Ksuid site;
+	Ksuid trial_site;
+	Ksuid patient;
+	bool dropped;
+	DateADT dropped_on;
 } Enrolled;
 
-#define ENROLLED                                                                                    \
+#define ENROLLED                                                                                         \
 	"SELECT uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, dropped_on" \
 	" FROM murallink.enrollment WHERE "
 
@@ -54,7 +54,7 @@ static Enrolled look_up(SavedPlan *plan, const Datum *arguments);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
-static int	next_occurrence(const Ksuid *enrollment, const Milestone *milestone);
+static int next_occurrence(const Ksuid *enrollment, const Milestone *milestone);
 static bool insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
 									 int occurrence, Datum note, Datum visit, bool no_visit, TimestampTz at);
 static Datum payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enrolled,
@@ -67,12 +67,12 @@ static const char *enum_label(Datum value);
 static Enrolled
 look_up(SavedPlan *plan, const Datum *arguments)
 {
-	Enrolled	enrolled = {false};
-	Ksuid	   *const uids[] = {&enrolled.uid, &enrolled.client, &enrolled.contract, &enrolled.trial,
-							  &enrolled.site, &enrolled.trial_site, &enrolled.patient};
-	HeapTuple	row;
-	TupleDesc	desc;
-	bool		isnull;
+	Enrolled enrolled = {false};
+	Ksuid *const uids[] = {&enrolled.uid, &enrolled.client, &enrolled.contract, &enrolled.trial,
+						   &enrolled.site, &enrolled.trial_site, &enrolled.patient};
+	HeapTuple row;
+	TupleDesc desc;
+	bool isnull;
 
 	if (plan_execute(plan, arguments, NULL, 1) != 1)
 		return enrolled;
@@ -118,7 +118,7 @@ static void
 refuse_not_enrolled(Datum patient)
 {
 	static SavedPlan plan = PLAN("SELECT murallink.patient_visible($1)", "k");
-	bool		isnull;
+	bool isnull;
 
 	plan_execute(&plan, &patient, NULL, 1);
 	if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
@@ -139,9 +139,9 @@ next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 			 "  AND p.occurrence = n AND p.status NOT IN ('rejected', 'cancelled', 'reversed'))"
 			 " ORDER BY n LIMIT 1",
 			 "kti");
-	Datum		values[] = {KsuidPGetDatum(enrollment), milestone->name,
+	Datum values[] = {KsuidPGetDatum(enrollment), milestone->name,
 					  Int32GetDatum(milestone->version.num_payments)};
-	bool		isnull;
+	bool isnull;
 
 	if (plan_execute(&plan, values, NULL, 1) != 1)
 		ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
@@ -166,7 +166,7 @@ insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Miles
 			 " WHERE status NOT IN ('rejected', 'cancelled', 'reversed') DO NOTHING",
 			 "kkkkkkkkktinttdbkz");
 	const Version *version = &milestone->version;
-	Datum		values[] = {KsuidPGetDatum(uid),
+	Datum values[] = {KsuidPGetDatum(uid),
 					  KsuidPGetDatum(&enrolled->client),
 					  KsuidPGetDatum(&enrolled->contract),
 					  KsuidPGetDatum(&enrolled->trial),
@@ -184,7 +184,7 @@ insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Miles
 					  BoolGetDatum(milestone->approved),
 					  KsuidPGetDatum(&identity_caller()->user),
 					  TimestampTzGetDatum(at)};
-	char		nulls[] = "                  ";
+	char nulls[] = "                  ";
 
 	nulls[14] = no_visit ? 'n' : ' ';
 	checked_payment = *uid;
@@ -201,15 +201,15 @@ milestone_payment(PG_FUNCTION_ARGS)
 {
 	static SavedPlan in_trial = PLAN(ENROLLED "patient_uid = $1 AND trial_uid = $2", "kk");
 	TimestampTz at = GetCurrentTimestamp();
-	bool		no_visit = PG_ARGISNULL(3);
-	Datum		note;
-	Milestone	milestone;
-	Enrolled	enrolled;
-	Place		place = {NULL};
-	Datum		arguments[2];
-	Ksuid		uid;
-	Datum		result;
-	int			occurrence = 1;
+	bool no_visit = PG_ARGISNULL(3);
+	Datum note;
+	Milestone milestone;
+	Enrolled enrolled;
+	Place place = {NULL};
+	Datum arguments[2];
+	Ksuid uid;
+	Datum result;
+	int occurrence = 1;
 
 	(void) identity_caller();
 	if (PG_ARGISNULL(0))
@@ -253,26 +253,26 @@ payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enroll
 			   Datum note, TimestampTz at)
 {
 	const Version *version = &milestone->version;
-	Datum		priced_by[] = {KsuidPGetDatum(&version->uid),
-						   TimestampTzGetDatum(version->effective_date),
-						   milestone->name,
-						   version->amount,
-						   Int32GetDatum(version->num_payments),
-						   version->currency,
-						   Int32GetDatum(version->sort_order)};
-	Datum		payment[] = {KsuidPGetDatum(uid),
-						 KsuidPGetDatum(&enrolled->uid),
-						 CStringGetTextDatum("milestone"),
-						 KsuidPGetDatum(&version->uid),
+	Datum priced_by[] = {KsuidPGetDatum(&version->uid),
+						 TimestampTzGetDatum(version->effective_date),
+						 milestone->name,
 						 version->amount,
+						 Int32GetDatum(version->num_payments),
 						 version->currency,
-						 note,
-						 CStringGetTextDatum(milestone->approved ? "approved" : "pending"),
-						 DateADTGetDatum(at / USECS_PER_DAY),
-						 (Datum) 0};
-	bool		nulls[lengthof(payment)] = {false};
-	TupleDesc	desc,
-				milestone_desc;
+						 Int32GetDatum(version->sort_order)};
+	Datum payment[] = {KsuidPGetDatum(uid),
+					   KsuidPGetDatum(&enrolled->uid),
+					   CStringGetTextDatum("milestone"),
+					   KsuidPGetDatum(&version->uid),
+					   version->amount,
+					   version->currency,
+					   note,
+					   CStringGetTextDatum(milestone->approved ? "approved" : "pending"),
+					   DateADTGetDatum(at / USECS_PER_DAY),
+					   (Datum) 0};
+	bool nulls[lengthof(payment)] = {false};
+	TupleDesc desc,
+		milestone_desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != lengthof(payment))
 		elog(ERROR, "milestone_payment does not return murallink.payment_info");
@@ -293,15 +293,15 @@ payment_price(PG_FUNCTION_ARGS)
 {
 	static SavedPlan by_uid = PLAN(ENROLLED "uid = $1", "k");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple	row;
-	Datum		values[PAYMENT_COLUMNS];
-	bool		nulls[PAYMENT_COLUMNS];
-	bool		of_milestone;
+	HeapTuple row;
+	Datum values[PAYMENT_COLUMNS];
+	bool nulls[PAYMENT_COLUMNS];
+	bool of_milestone;
 	const char *status;
-	Enrolled	enrolled;
-	Milestone	milestone;
+	Enrolled enrolled;
+	Milestone milestone;
 	MemoryContext caller_context = CurrentMemoryContext;
-	Owner		saved;
+	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "payment_price is a trigger");
@@ -363,7 +363,7 @@ payment_price(PG_FUNCTION_ARGS)
 static const char *
 enum_label(Datum value)
 {
-	HeapTuple	row = SearchSysCache1(ENUMOID, value);
+	HeapTuple row = SearchSysCache1(ENUMOID, value);
 	const char *label;
 
 	if (!HeapTupleIsValid(row))
@@ -381,9 +381,9 @@ Datum
 payment_funds(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Datum		values[PAYMENT_COLUMNS];
-	bool		nulls[PAYMENT_COLUMNS];
-	FundMove	move;
+	Datum values[PAYMENT_COLUMNS];
+	bool nulls[PAYMENT_COLUMNS];
+	FundMove move;
 	const char *status;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))

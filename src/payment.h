@@ -31,4 +31,4 @@ enum PaymentColumn
 	PAYMENT_COLUMNS
 };
 
-#endif							/* MURALLINK_PAYMENT_H */
+#endif /* MURALLINK_PAYMENT_H */

@@ -30,15 +30,15 @@
  */
 typedef struct GrantKey
 {
-	Oid			permission;
-	Ksuid		resource;
-	Ksuid		site;
+	Oid permission;
+	Ksuid resource;
+	Ksuid site;
 } GrantKey;
 
 typedef struct UserGrants
 {
-	Ksuid		user;
-	HTAB	   *grants;
+	Ksuid user;
+	HTAB *grants;
 } UserGrants;
 
 /* How many users' grants are kept before all are forgotten. */
@@ -47,7 +47,7 @@ typedef struct UserGrants
 static MemoryContext grants_context = NULL;
 static HTAB *users = NULL;
 static UserGrants *last_user = NULL;
-static Oid	grant_relation = InvalidOid;
+static Oid grant_relation = InvalidOid;
 static uint64 generation = 0;
 
 static void forget_grants(Datum arg, Oid relation);
@@ -88,7 +88,7 @@ forget_grants(Datum arg, Oid relation)
 static void
 add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
 {
-	GrantKey	key = {0};
+	GrantKey key = {0};
 
 	key.resource = *resource;
 	if (site != NULL)
@@ -105,7 +105,7 @@ add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
 static bool
 has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
 {
-	GrantKey	key = {0};
+	GrantKey key = {0};
 
 	if (resource == NULL)
 		return false;
@@ -127,10 +127,10 @@ load_grants(const Ksuid *user)
 		PLAN("SELECT g.permission, g.resource_uid, g.trial_uid, g.site_uid, g.resource = 'trial_site'"
 			 " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
 			 "k");
-	HASHCTL		ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
-	HTAB	   *grants;
-	Datum		value = KsuidPGetDatum(user);
-	Owner		saved = owner_enter();
+	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
+	HTAB *grants;
+	Datum value = KsuidPGetDatum(user);
+	Owner saved = owner_enter();
 
 	grants = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	SPI_connect();
@@ -139,10 +139,10 @@ load_grants(const Ksuid *user)
 		elog(ERROR, "murallink: could not read the grants");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		Oid			permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		bool isnull;
+		Oid permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
 
 		if (DatumGetBool(SPI_getbinval(row, desc, 5, &isnull)))
 			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull)),
@@ -163,9 +163,9 @@ static HTAB *
 grants_of(const Ksuid *user)
 {
 	UserGrants *entry;
-	bool		found;
-	HTAB	   *grants;
-	uint64		loaded;
+	bool found;
+	HTAB *grants;
+	uint64 loaded;
 
 	if (last_user != NULL && ksuid_compare(&last_user->user, user) == 0)
 		return last_user->grants;
@@ -179,7 +179,7 @@ grants_of(const Ksuid *user)
 
 	if (users == NULL || hash_get_num_entries(users) >= USERS_KEPT)
 	{
-		HASHCTL		ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(UserGrants)};
+		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(UserGrants)};
 
 		if (grants_context != NULL)
 			MemoryContextReset(grants_context);
@@ -232,7 +232,7 @@ void
 permission_require(Oid permission, const Place *place, const char *field)
 {
 	const Caller *who = identity_caller();
-	HTAB	   *grants;
+	HTAB *grants;
 
 	if (place->client == NULL)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
@@ -252,11 +252,11 @@ permission_require(Oid permission, const Place *place, const char *field)
 Oid
 permission_named(const char *name)
 {
-	Oid			schema = get_namespace_oid("murallink", false);
-	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("permission"),
-									   ObjectIdGetDatum(schema));
-	Oid			label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
-										CStringGetDatum(name));
+	Oid schema = get_namespace_oid("murallink", false);
+	Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("permission"),
+							   ObjectIdGetDatum(schema));
+	Oid label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
+								CStringGetDatum(name));
 
 	if (!OidIsValid(label))
 		ereport(ERROR, errnamed(ERR_UNKNOWN_PERMISSION, "permission"));
@@ -269,7 +269,7 @@ permission_named(const char *name)
 static Place
 place_arguments(FunctionCallInfo fcinfo, int first)
 {
-	Place		place;
+	Place place;
 
 	place.client = PG_ARGISNULL(first) ? NULL : PG_GETARG_KSUID_P(first);
 	place.contract = PG_ARGISNULL(first + 1) ? NULL : PG_GETARG_KSUID_P(first + 1);
@@ -286,7 +286,7 @@ PG_FUNCTION_INFO_V1(permission_permitted);
 Datum
 permission_permitted(PG_FUNCTION_ARGS)
 {
-	Place		place = place_arguments(fcinfo, 1);
+	Place place = place_arguments(fcinfo, 1);
 
 	PG_RETURN_BOOL(!PG_ARGISNULL(0) && permission_holds(PG_GETARG_OID(0), &place));
 }
@@ -300,9 +300,9 @@ PG_FUNCTION_INFO_V1(permission_permit);
 Datum
 permission_permit(PG_FUNCTION_ARGS)
 {
-	Place		place = place_arguments(fcinfo, 1);
-	char	   *field = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
-	Ksuid	   *result = palloc(sizeof(Ksuid));
+	Place place = place_arguments(fcinfo, 1);
+	char *field = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+	Ksuid *result = palloc(sizeof(Ksuid));
 
 	permission_require(PG_GETARG_OID(0), &place, field);
 	*result = identity_caller()->user;
@@ -317,7 +317,7 @@ PG_FUNCTION_INFO_V1(permission_visible);
 Datum
 permission_visible(PG_FUNCTION_ARGS)
 {
-	Place		place = place_arguments(fcinfo, 0);
+	Place place = place_arguments(fcinfo, 0);
 
 	PG_RETURN_BOOL(permission_holds(InvalidOid, &place));
 }

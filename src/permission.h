@@ -20,6 +20,6 @@ typedef struct Place
 extern void permission_init(void);
 extern bool permission_holds(Oid permission, const Place *place);
 extern void permission_require(Oid permission, const Place *place, const char *field);
-extern Oid	permission_named(const char *name);
+extern Oid permission_named(const char *name);
 
-#endif							/* MURALLINK_PERMISSION_H */
+#endif /* MURALLINK_PERMISSION_H */

@@ -26,16 +26,16 @@
 /* A milestone with all its versions, the latest first. */
 typedef struct Known
 {
-	Ksuid		uid;			/* hash key: of any version */
-	Milestone	milestone;
-	int			count;
-	Version    *versions;
+	Ksuid uid; /* hash key: of any version */
+	Milestone milestone;
+	int count;
+	Version *versions;
 } Known;
 
 static MemoryContext context = NULL;
 static HTAB *milestones = NULL;
-static Oid	milestone_relation = InvalidOid;
-static Oid	trial_relation = InvalidOid;
+static Oid milestone_relation = InvalidOid;
+static Oid trial_relation = InvalidOid;
 static uint64 generation = 0;
 
 static void forget(Datum arg, Oid relation);
@@ -80,7 +80,7 @@ load(Datum uid, Known *known)
 			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC",
 			 "k");
 	MemoryContext caller_context;
-	Owner		saved = owner_enter();
+	Owner saved = owner_enter();
 
 	SPI_connect();
 	if (SPI_execute_snapshot(plan_saved(&select), &uid, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false,
@@ -90,11 +90,11 @@ load(Datum uid, Known *known)
 	memset(known, 0, sizeof(Known));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Milestone  *milestone = &known->milestone;
-		Version    *version;
-		bool		isnull;
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		Milestone *milestone = &known->milestone;
+		Version *version;
+		bool isnull;
 
 #define COLUMN(n) SPI_getbinval(row, desc, n, &isnull)
 		if (known->count == 0)
@@ -132,8 +132,8 @@ load(Datum uid, Known *known)
 static Known *
 find(Datum uid, Known *buffer)
 {
-	Known	   *kept;
-	uint64		loaded;
+	Known *kept;
+	uint64 loaded;
 
 	if (milestones != NULL && (kept = hash_search(milestones, DatumGetKsuidP(uid), HASH_FIND, NULL)) != NULL)
 		return kept;
@@ -144,7 +144,7 @@ find(Datum uid, Known *buffer)
 	}
 	if (milestones == NULL || hash_get_num_entries(milestones) >= MILESTONES_KEPT)
 	{
-		HASHCTL		ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};
+		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};
 
 		if (context == NULL)
 			context = AllocSetContextCreate(CacheMemoryContext, "murallink schedule", ALLOCSET_DEFAULT_SIZES);
@@ -168,8 +168,8 @@ find(Datum uid, Known *buffer)
 bool
 schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 {
-	Known		buffer;
-	Known	   *known = find(version_uid, &buffer);
+	Known buffer;
+	Known *known = find(version_uid, &buffer);
 
 	if (known == NULL)
 		return false;

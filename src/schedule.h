@@ -11,29 +11,29 @@
 /* One version of a milestone. */
 typedef struct Version
 {
-	Ksuid		uid;
+	Ksuid uid;
 	TimestampTz effective_date;
-	Datum		amount;			/* numeric, without trailing zeros */
-	Datum		currency;		/* text */
-	int32		num_payments;
-	int32		sort_order;
+	Datum amount; /* numeric, without trailing zeros */
+	Datum currency; /* text */
+	int32 num_payments;
+	int32 sort_order;
 } Version;
 
 /* A milestone of a trial at a site, as it stands at some moment. */
 typedef struct Milestone
 {
-	Ksuid		client;
-	Ksuid		contract;
-	Ksuid		trial;
-	Ksuid		site;
-	Ksuid		trial_site;
-	bool		approved;		/* payments of it are approved as they are made */
-	Datum		name;			/* text */
-	bool		in_force;		/* whether a version is */
-	Version		version;		/* the one in force */
+	Ksuid client;
+	Ksuid contract;
+	Ksuid trial;
+	Ksuid site;
+	Ksuid trial_site;
+	bool approved; /* payments of it are approved as they are made */
+	Datum name; /* text */
+	bool in_force; /* whether a version is */
+	Version version; /* the one in force */
 } Milestone;
 
 extern void schedule_init(void);
 extern bool schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone);
 
-#endif							/* MURALLINK_SCHEDULE_H */
+#endif /* MURALLINK_SCHEDULE_H */

@@ -1,0 +1,104 @@
+/*
+ * api_idempotency.c
+ *	  A request that is sent again under the same key is answered again, and
+ *	  done once.
+ */
+#include "postgres.h"
+
+#include <sodium.h>
+
+#include "api.h"
+#include "identity.h"
+#include "install.h"
+#include "utils/builtins.h"
+
+static bytea *hash_request(const Request *request);
+
+/*
+ * Returns the SHA-256 of what a request asks for; who asks is kept beside it.
+ */
+static bytea *
+hash_request(const Request *request)
+{
+	bytea *hash = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s\n", request->action);
+	if (request->payload != NULL)
+		(void) JsonbToCString(&text, request->payload->val.binary.data, request->payload->val.binary.len);
+	SET_VARSIZE(hash, VARHDRSZ + crypto_hash_sha256_BYTES);
+	crypto_hash_sha256((unsigned char *) VARDATA(hash), (const unsigned char *) text.data, text.len);
+	return hash;
+}
+
+/*
+ * Returns whether the caller uses the idempotency key for the first time.  A
+ * repeat waits for the first to end, and has its answer in `kept`; another
+ * request under the same key has an outcome.
+ */
+bool
+api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
+{
+	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash)"
+								   " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+								   "kty");
+	static SavedPlan select = PLAN("SELECT answer FROM murallink_private.idempotency"
+								   " WHERE app_user_uid = $1 AND key = $2 AND hash = $3",
+								   "kty");
+	const Caller *who = identity_caller_if_any();
+	MemoryContext context = CurrentMemoryContext;
+	Datum values[3];
+	bool isnull,
+		first;
+	Owner saved;
+
+	if (who == NULL)
+	{
+		api_fail(outcome, ERR_UNAUTHENTICATED, "idempotency_key");
+		return false;
+	}
+	request->keyed_by = who->user;
+	values[0] = KsuidPGetDatum(&request->keyed_by);
+	values[1] = CStringGetTextDatum(request->idempotency_key);
+	values[2] = PointerGetDatum(hash_request(request));
+	saved = owner_enter();
+	SPI_connect();
+	first = plan_execute(&insert, values, NULL, 0) == 1;
+	if (!first)
+	{
+		if (plan_execute(&select, values, NULL, 1) == 1)
+		{
+			Datum found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+			MemoryContextSwitchTo(context);
+			*kept = (Jsonb *) PG_DETOAST_DATUM_COPY(found);
+		}
+		else
+			api_fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");
+	}
+	SPI_finish();
+	owner_leave(saved);
+	return first;
+}
+
+/*
+ * Keeps the answer for repeats of the request.
+ */
+void
+api_keep_answer(const Request *request, Jsonb *kept)
+{
+	static SavedPlan update = PLAN("UPDATE murallink_private.idempotency SET answer = $3"
+								   " WHERE app_user_uid = $1 AND key = $2",
+								   "ktj");
+	Datum values[3];
+	Owner saved = owner_enter();
+
+	SPI_connect();
+	values[0] = KsuidPGetDatum(&request->keyed_by);
+	values[1] = CStringGetTextDatum(request->idempotency_key);
+	values[2] = JsonbPGetDatum(kept);
+	plan_execute(&update, values, NULL, 0);
+	SPI_finish();
+	owner_leave(saved);
+}
