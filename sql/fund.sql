@@ -1,6 +1,12 @@
 CREATE TYPE murallink.fund_movement AS ENUM ('deposit', 'reserve', 'release', 'disburse', 'return');
 COMMENT ON TYPE murallink.fund_movement IS 'How funds move.';
 
+CREATE DOMAIN murallink.balance AS numeric CHECK (VALUE >= 0);
+COMMENT ON DOMAIN murallink.balance IS 'Money that is somewhere, in currency units: never below zero.';
+
+CREATE DOMAIN murallink.positive AS numeric CHECK (VALUE > 0);
+COMMENT ON DOMAIN murallink.positive IS 'Money that moves, in currency units: always above zero.';
+
 CREATE FUNCTION murallink.fund_guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_guard';
 COMMENT ON FUNCTION murallink.fund_guard() IS
 'Trigger: balances and entries are written together, by murallink''s own functions. Errors: guarded.';
@@ -28,7 +34,7 @@ BEGIN
     INTO share, slots
     FROM murallink.fund_slot s WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
     UPDATE murallink.fund_slot s
-    SET funded = s.funded + CASE s.slot WHEN 0 THEN the_funding.amount - share * (slots - 1) ELSE share END
+    SET available = s.available + CASE s.slot WHEN 0 THEN the_funding.amount - share * (slots - 1) ELSE share END
     WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
     INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
     VALUES (the_funding.contract_uid, the_funding.client_uid, the_funding.currency, 'deposit', the_funding.amount, the_funding.uid, -1);
@@ -40,28 +46,30 @@ COMMENT ON FUNCTION murallink.fund_spread(murallink.ksuid, integer) IS
 CREATE FUNCTION murallink.fund_gather(contract_uid murallink.ksuid, currency text, amount numeric) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    largest record;
+    into_slot integer;
     other record;
+    taken numeric;
     missing numeric := amount;
 BEGIN
     PERFORM FROM murallink.fund_slot s
     WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency ORDER BY s.slot FOR NO KEY UPDATE;
     FOR other IN
-        SELECT s.slot, s.funded - s.reserved - s.disbursed AS available FROM murallink.fund_slot s
+        SELECT s.slot, s.available FROM murallink.fund_slot s
         WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency
-        ORDER BY available DESC, s.slot
+        ORDER BY s.available DESC, s.slot
     LOOP
-        IF largest IS NULL THEN
-            largest := other;
+        taken := LEAST(other.available, missing);
+        IF into_slot IS NULL THEN
+            into_slot := other.slot;
         ELSE
-            UPDATE murallink.fund_slot s SET funded = s.funded - LEAST(other.available, missing)
-            WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = other.slot;
-            UPDATE murallink.fund_slot s SET funded = s.funded + LEAST(other.available, missing)
-            WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = largest.slot;
+            UPDATE murallink.fund_slot s
+            SET available = s.available + CASE s.slot WHEN into_slot THEN taken ELSE -taken END
+            WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency
+            AND s.slot IN (into_slot, other.slot);
         END IF;
-        missing := missing - LEAST(other.available, missing);
+        missing := missing - taken;
         IF missing = 0 THEN
-            RETURN largest.slot;
+            RETURN into_slot;
         END IF;
     END LOOP;
     RETURN NULL;

@@ -242,7 +242,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT f.contract_uid, f.currency::text, pg_catalog.format(
         'the slots hold %s funded, the deposits add up to %s', f.funded, coalesce(e.deposited, 0))
-    FROM (SELECT contract_uid, currency, pg_catalog.sum(funded) AS funded FROM murallink.fund_slot GROUP BY 1, 2) f
+    FROM (
+        SELECT contract_uid, currency, pg_catalog.sum(available + reserved + disbursed) AS funded
+        FROM murallink.fund_slot GROUP BY 1, 2) f
     LEFT JOIN entries e ON e.contract_uid = f.contract_uid AND e.currency = f.currency AND e.slot = -1
     WHERE f.funded <> coalesce(e.deposited, 0)
     UNION ALL

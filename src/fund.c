@@ -101,15 +101,15 @@ void
 fund_reserve(const FundMove *move)
 {
 	static SavedPlan take_own =
-		PLAN("UPDATE murallink.fund_slot SET reserved = reserved + $3"
-			 " WHERE contract_uid = $1 AND currency = $2 AND slot = $4 AND funded - reserved - disbursed >= $3"
+		PLAN("UPDATE murallink.fund_slot SET available = available - $3, reserved = reserved + $3"
+			 " WHERE contract_uid = $1 AND currency = $2 AND slot = $4 AND available >= $3"
 			 " RETURNING slot",
 			 "ktni");
 	static SavedPlan take_any =
-		PLAN("UPDATE murallink.fund_slot SET reserved = reserved + $3"
+		PLAN("UPDATE murallink.fund_slot SET available = available - $3, reserved = reserved + $3"
 			 " WHERE contract_uid = $1 AND currency = $2 AND slot = ("
 			 "  SELECT slot FROM murallink.fund_slot WHERE contract_uid = $1 AND currency = $2 AND slot <> $4"
-			 "  AND funded - reserved - disbursed >= $3 ORDER BY slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
+			 "  AND available >= $3 ORDER BY slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
 			 " RETURNING slot",
 			 "ktni");
 	static SavedPlan gather = PLAN("SELECT murallink.fund_gather($1, $2, $3)", "ktni");
@@ -171,7 +171,7 @@ move_reserved(SavedPlan *plan, const FundMove *move)
 void
 fund_release(const FundMove *move)
 {
-	static SavedPlan plan = PLAN(MOVE("release", "reserved = reserved - $2"), "kn");
+	static SavedPlan plan = PLAN(MOVE("release", "reserved = s.reserved - $2, available = s.available + $2"), "kn");
 
 	move_reserved(&plan, move);
 }
@@ -183,7 +183,7 @@ void
 fund_disburse(const FundMove *move)
 {
 	static SavedPlan plan =
-		PLAN(MOVE("disburse", "reserved = reserved - $2, disbursed = disbursed + $2"), "kn");
+		PLAN(MOVE("disburse", "reserved = s.reserved - $2, disbursed = s.disbursed + $2"), "kn");
 
 	move_reserved(&plan, move);
 }
@@ -194,7 +194,7 @@ fund_disburse(const FundMove *move)
 void
 fund_return(const FundMove *move)
 {
-	static SavedPlan plan = PLAN(MOVE("return", "disbursed = disbursed - $2"), "kn");
+	static SavedPlan plan = PLAN(MOVE("return", "disbursed = s.disbursed - $2, available = s.available + $2"), "kn");
 
 	move_reserved(&plan, move);
 }

@@ -17,19 +17,18 @@ CREATE TABLE murallink.fund_slot (
     contract_uid murallink.ksuid NOT NULL,
     currency murallink.currency NOT NULL,
     slot integer NOT NULL,
-    funded numeric NOT NULL DEFAULT 0,
-    reserved numeric NOT NULL DEFAULT 0,
-    disbursed numeric NOT NULL DEFAULT 0,
+    available murallink.balance NOT NULL DEFAULT 0,
+    reserved murallink.balance NOT NULL DEFAULT 0,
+    disbursed murallink.balance NOT NULL DEFAULT 0,
     PRIMARY KEY (contract_uid, currency, slot),
-    FOREIGN KEY (contract_uid, currency) REFERENCES murallink.fund,
-    CHECK (reserved >= 0 AND disbursed >= 0 AND funded >= reserved + disbursed)
+    FOREIGN KEY (contract_uid, currency) REFERENCES murallink.fund
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE murallink.fund_slot IS
 'A fund''s balance, spread over slots so that payers on one contract do not wait for each other. fund_balance adds them up.';
 COMMENT ON COLUMN murallink.fund_slot.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_slot.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot, from 0.';
-COMMENT ON COLUMN murallink.fund_slot.funded IS 'Deposited, in currency units.';
+COMMENT ON COLUMN murallink.fund_slot.available IS 'Deposited and not yet spoken for, in currency units.';
 COMMENT ON COLUMN murallink.fund_slot.reserved IS 'Held by payments on their way, in currency units.';
 COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Paid out, in currency units.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_slot
@@ -69,7 +68,7 @@ CREATE TABLE murallink.fund_entry (
     client_uid murallink.ksuid NOT NULL,
     currency murallink.currency NOT NULL,
     movement murallink.fund_movement NOT NULL,
-    amount numeric NOT NULL CHECK (amount > 0),
+    amount murallink.positive NOT NULL,
     source_uid murallink.ksuid NOT NULL,
     slot integer NOT NULL,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -97,8 +96,8 @@ CREATE POLICY viewer ON murallink.fund_entry FOR SELECT USING (
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
 
 CREATE VIEW murallink.fund_balance WITH (security_invoker = true) AS
-SELECT f.contract_uid, f.client_uid, f.currency, pg_catalog.sum(s.funded) AS funded, pg_catalog.sum(s.reserved) AS reserved,
-    pg_catalog.sum(s.disbursed) AS disbursed, pg_catalog.sum(s.funded - s.reserved - s.disbursed) AS available
+SELECT f.contract_uid, f.client_uid, f.currency, pg_catalog.sum(s.available + s.reserved + s.disbursed) AS funded,
+    pg_catalog.sum(s.reserved) AS reserved, pg_catalog.sum(s.disbursed) AS disbursed, pg_catalog.sum(s.available) AS available
 FROM murallink.fund f JOIN murallink.fund_slot s USING (contract_uid, currency)
 GROUP BY f.contract_uid, f.client_uid, f.currency;
 COMMENT ON VIEW murallink.fund_balance IS 'The funds of each contract and currency: available = funded - reserved - disbursed, in currency units.';

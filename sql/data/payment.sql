@@ -20,8 +20,7 @@ CREATE TABLE murallink.payment (
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CHECK (murallink.amount_fits(amount, currency)),
-    CHECK (CASE payment_type WHEN 'milestone' THEN occurrence > 0 AND milestone_name <> '' AND milestone_uid IS NOT NULL
-           ELSE milestone_uid IS NULL END)
+    CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL))
 );
 COMMENT ON TABLE murallink.payment IS 'Money owed to a patient, from the request until it is paid.';
 COMMENT ON COLUMN murallink.payment.uid IS 'Key.';

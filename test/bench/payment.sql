@@ -41,7 +41,9 @@ CREATE TABLE bench.fund_slot (LIKE murallink.fund_slot INCLUDING DEFAULTS INCLUD
 ALTER TABLE bench.payment ALTER currency TYPE text;
 ALTER TABLE bench.fund_entry ALTER currency TYPE text;
 ALTER TABLE bench.fund_slot ALTER currency TYPE text;
-INSERT INTO bench.fund_slot SELECT contract_uid, currency, 0, sum(funded) FROM murallink.fund_slot GROUP BY 1, 2;
+ALTER TABLE bench.fund_entry ALTER amount TYPE numeric;
+ALTER TABLE bench.fund_slot ALTER available TYPE numeric, ALTER reserved TYPE numeric, ALTER disbursed TYPE numeric;
+INSERT INTO bench.fund_slot SELECT contract_uid, currency, 0, sum(available) FROM murallink.fund_slot GROUP BY 1, 2;
 
 CREATE FUNCTION bench.unchecked(g bigint, patient murallink.ksuid, enrollment murallink.ksuid, week bigint)
 RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
@@ -62,7 +64,8 @@ BEGIN
     VALUES (client, 'payment', payment, 'created', client, contract, trial, site);
     INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
     VALUES (contract, client, 'USD', 'reserve', 100, payment, 0);
-    UPDATE bench.fund_slot SET reserved = reserved + 100 WHERE contract_uid = contract AND currency = 'USD' AND slot = 0;
+    UPDATE bench.fund_slot SET available = available - 100, reserved = reserved + 100
+    WHERE contract_uid = contract AND currency = 'USD' AND slot = 0;
     RETURN payment;
 END
 $$;
@@ -80,7 +83,8 @@ RETURNS murallink.ksuid LANGUAGE sql AS $$
     VALUES (client, 'payment', payment, 'created', client, contract, trial, site);
     INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
     VALUES (contract, client, 'USD', 'reserve', 100, payment, 0);
-    UPDATE bench.fund_slot SET reserved = reserved + 100 WHERE contract_uid = contract AND currency = 'USD' AND slot = 0;
+    UPDATE bench.fund_slot SET available = available - 100, reserved = reserved + 100
+    WHERE contract_uid = contract AND currency = 'USD' AND slot = 0;
     SELECT payment;
 $$;
 GRANT USAGE ON SCHEMA bench TO PUBLIC;

@@ -1,0 +1,318 @@
+/*
+ * worker_slot.c
+ *	  The workers that run, in shared memory: one for each database, so that
+ *	  no two pay, that a commit wakes its worker, and that all can see what it
+ *	  does.  Without shared_preload_libraries there are none.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "worker.h"
+
+#define TRANCHE "murallink"
+#define PARTNERS_MAX 8
+#define OUTCOMES 4
+#define ERROR_SIZE 256
+
+/* What a worker tells of one partner, since it started. */
+typedef struct Report
+{
+	char partner[NAMEDATALEN]; /* empty: not used */
+	int64 outcomes[OUTCOMES]; /* by Outcome */
+	char error[ERROR_SIZE];
+	TimestampTz error_at;
+} Report;
+
+typedef struct Slot
+{
+	Oid database; /* InvalidOid: the slot is free */
+	int pid;
+	Latch *latch;
+	TimestampTz started_at;
+	TimestampTz heartbeat_at;
+	Report reports[PARTNERS_MAX];
+} Slot;
+
+typedef struct Slots
+{
+	LWLock *lock;
+	int count;
+	Slot slots[FLEXIBLE_ARRAY_MEMBER];
+} Slots;
+
+static Slots *shared = NULL;
+static Slot *mine = NULL;
+static bool wake_at_commit = false;
+
+static shmem_request_hook_type next_request_hook = NULL;
+static shmem_startup_hook_type next_startup_hook = NULL;
+
+static Size slots_size(void);
+static void request_slots(void);
+static void create_slots(void);
+static Slot *slot_of(Oid database);
+static void leave_slot(int code, Datum arg);
+static Report *report_on(const char *partner);
+static void at_commit(XactEvent event, void *arg);
+
+/*
+ * Asks for shared memory, where there will be any, and for being called at
+ * each commit.  Called once, from _PG_init.
+ */
+void
+worker_slot_init(void)
+{
+	RegisterXactCallback(at_commit, NULL);
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	next_request_hook = shmem_request_hook;
+	shmem_request_hook = request_slots;
+	next_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = create_slots;
+}
+
+static Size
+slots_size(void)
+{
+	return add_size(offsetof(Slots, slots), mul_size(max_worker_processes, sizeof(Slot)));
+}
+
+static void
+request_slots(void)
+{
+	if (next_request_hook)
+		next_request_hook();
+	RequestAddinShmemSpace(slots_size());
+	RequestNamedLWLockTranche(TRANCHE, 1);
+}
+
+/*
+ * Creates the slots, all free; after a crash of any backend this happens anew.
+ */
+static void
+create_slots(void)
+{
+	bool found;
+
+	if (next_startup_hook)
+		next_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("murallink workers", slots_size(), &found);
+	if (!found)
+	{
+		memset(shared, 0, slots_size());
+		shared->lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+		shared->count = max_worker_processes;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/*
+ * Returns the slot of a database (InvalidOid: a free one), or NULL.  The
+ * caller holds the lock.
+ */
+static Slot *
+slot_of(Oid database)
+{
+	for (int i = 0; i < shared->count; i++)
+		if (shared->slots[i].database == database)
+			return &shared->slots[i];
+	return NULL;
+}
+
+/*
+ * Returns whether a database has a worker.
+ */
+bool
+worker_slot_taken(Oid database)
+{
+	bool taken;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	taken = slot_of(database) != NULL;
+	LWLockRelease(shared->lock);
+	return taken;
+}
+
+/*
+ * Makes this process the worker of its database until it exits.  Returns
+ * false when there is another one.
+ */
+bool
+worker_slot_take(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (slot_of(MyDatabaseId) == NULL && (mine = slot_of(InvalidOid)) != NULL)
+	{
+		memset(mine, 0, sizeof(Slot));
+		mine->database = MyDatabaseId;
+		mine->pid = MyProcPid;
+		mine->latch = MyLatch;
+		mine->started_at = mine->heartbeat_at = GetCurrentTimestamp();
+	}
+	LWLockRelease(shared->lock);
+	if (mine == NULL)
+		return false;
+	before_shmem_exit(leave_slot, (Datum) 0);
+	return true;
+}
+
+static void
+leave_slot(int code, Datum arg)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mine->database = InvalidOid;
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Shows that the worker is alive.
+ */
+void
+worker_slot_beat(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mine->heartbeat_at = GetCurrentTimestamp();
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Returns the worker's report on a partner.  The caller holds the lock.
+ */
+static Report *
+report_on(const char *partner)
+{
+	Report *report = mine->reports;
+
+	while (report->partner[0] != '\0' && strcmp(report->partner, partner) != 0)
+		report++;
+	Assert(report < mine->reports + PARTNERS_MAX);
+	strlcpy(report->partner, partner, NAMEDATALEN);
+	return report;
+}
+
+/*
+ * Counts a call to a partner by its outcome.
+ */
+void
+worker_slot_count(const char *partner, int outcome)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	report_on(partner)->outcomes[outcome]++;
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Shows the last error with a partner.
+ */
+void
+worker_slot_error(const char *partner, const char *error)
+{
+	Report *report;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	report = report_on(partner);
+	strlcpy(report->error, error, ERROR_SIZE);
+	report->error_at = GetCurrentTimestamp();
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Sets the latch of the database's worker when a transaction that has work for
+ * it has committed: only then can the work be seen.
+ */
+static void
+at_commit(XactEvent event, void *arg)
+{
+	Slot *slot;
+
+	if (!wake_at_commit || event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		return;
+	wake_at_commit = false;
+	if (event != XACT_EVENT_COMMIT || shared == NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	slot = slot_of(MyDatabaseId);
+	if (slot != NULL)
+		SetLatch(slot->latch);
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * murallink.worker_wake(): wakes the worker when the transaction commits.
+ */
+PG_FUNCTION_INFO_V1(worker_wake);
+Datum
+worker_wake(PG_FUNCTION_ARGS)
+{
+	wake_at_commit = true;
+	PG_RETURN_VOID();
+}
+
+/*
+ * Trigger: wakes the worker when the transaction commits.
+ */
+PG_FUNCTION_INFO_V1(worker_wake_trigger);
+Datum
+worker_wake_trigger(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "worker_wake_trigger is a trigger");
+	wake_at_commit = true;
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * murallink.worker_slot(): what the worker of this database says of itself and
+ * of each partner it has called.
+ */
+PG_FUNCTION_INFO_V1(worker_slot);
+Datum
+worker_slot(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Slot copy = {InvalidOid};
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (shared != NULL)
+	{
+		Slot *slot;
+
+		LWLockAcquire(shared->lock, LW_SHARED);
+		slot = slot_of(MyDatabaseId);
+		if (slot != NULL)
+			copy = *slot;
+		LWLockRelease(shared->lock);
+	}
+	for (Report *report = copy.reports; report < copy.reports + PARTNERS_MAX; report++)
+	{
+		Datum values[10];
+		bool nulls[10] = {false};
+
+		if (!OidIsValid(copy.database) || (report > copy.reports && report->partner[0] == '\0'))
+			break;
+		values[0] = Int32GetDatum(copy.pid);
+		values[1] = TimestampTzGetDatum(copy.started_at);
+		values[2] = TimestampTzGetDatum(copy.heartbeat_at);
+		values[3] = CStringGetTextDatum(report->partner);
+		nulls[3] = report->partner[0] == '\0';
+		for (int i = 0; i < OUTCOMES; i++)
+			values[4 + i] = Int64GetDatum(report->outcomes[i]);
+		values[8] = CStringGetTextDatum(report->error);
+		values[9] = TimestampTzGetDatum(report->error_at);
+		nulls[8] = nulls[9] = report->error[0] == '\0';
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
