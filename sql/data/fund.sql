@@ -9,6 +9,8 @@ COMMENT ON TABLE murallink.fund IS 'The funds of a contract in one currency. Nev
 COMMENT ON COLUMN murallink.fund.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
