@@ -4,7 +4,7 @@
 # make check, demo, up, down, bench, lint             install what is missing first (dev/run)
 # make check TESTS='regress test/tap/010_worker.pl'   only these (test/run)
 
-export PG_CONFIG ?= $(or $(wildcard /usr/lib/postgresql/15/bin/pg_config),pg_config)
+export PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 
 COMMANDS = check demo up down bench lint
 ifneq (,$(filter $(COMMANDS),$(MAKECMDGOALS)))

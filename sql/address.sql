@@ -44,12 +44,15 @@ BEGIN
         ELSIF pg_catalog.jsonb_typeof(part) NOT IN ('string', 'null') THEN
             PERFORM murallink.raise('wrong_type', part_field);
         END IF;
-        PERFORM murallink.checked_text(part #>> '{}', part_field, 200, false);
     END LOOP;
     result := ROW(
         murallink.gen_ksuid(),
-        pg_catalog.btrim(address ->> 'street1'), pg_catalog.btrim(address ->> 'street2'), pg_catalog.btrim(address ->> 'city'),
-        pg_catalog.btrim(address ->> 'state'), pg_catalog.btrim(address ->> 'post_code'), false);
+        murallink.checked_text(address ->> 'street1', field || '.street1', 200, false),
+        murallink.checked_text(address ->> 'street2', field || '.street2', 200, false),
+        murallink.checked_text(address ->> 'city', field || '.city', 200, false),
+        murallink.checked_text(address ->> 'state', field || '.state', 200, false),
+        murallink.checked_text(address ->> 'post_code', field || '.post_code', 200, false),
+        false);
     IF pg_catalog.concat(result.street1, result.street2, result.city, result.state, result.post_code) = '' THEN
         RETURN NULL;
     END IF;
@@ -57,4 +60,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_address(jsonb, text) IS
-'The address in a JSON object with street1, street2, city, state and post_code, each at most 200 characters; uid and valid are read-only. Null where all is empty. Errors: wrong_type, unknown_key, too_long.';
+'The address in a JSON object with street1, street2, city, state and post_code, each at most 200 characters; uid and valid are read-only. Null where all is empty. Errors: wrong_type, unknown_key, too_long, invalid_value.';

@@ -194,10 +194,12 @@ COMMENT ON FUNCTION murallink.login(text, text) IS
 
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own CONSTANT bytea := murallink.caller_session();
 BEGIN
     UPDATE murallink_private.session
     SET expires_at = pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.session_timeout')::interval
-    WHERE hash = murallink.caller_session();
+    WHERE hash = own;
     PERFORM murallink.say('session valid');
 END
 $$;
@@ -205,15 +207,21 @@ COMMENT ON FUNCTION murallink.keepalive() IS
 'Says whether the session is valid and moves its end (document: keepalive). Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.logout() RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    DELETE FROM murallink_private.session WHERE hash = murallink.caller_session();
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own CONSTANT bytea := murallink.caller_session();
+BEGIN
+    DELETE FROM murallink_private.session WHERE hash = own;
+END
 $$;
 COMMENT ON FUNCTION murallink.logout() IS 'Ends the session (document: Log Out). Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.my_info() RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
 BEGIN
-    RETURN murallink.user_info(murallink.require_caller());
+    RETURN murallink.user_info(caller);
 END
 $$;
 COMMENT ON FUNCTION murallink.my_info() IS 'The caller''s own account (document: My Info). Errors: unauthenticated.';

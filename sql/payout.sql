@@ -199,13 +199,14 @@ COMMENT ON FUNCTION murallink.retry_payout(murallink.ksuid, text) IS
 
 CREATE FUNCTION murallink.payouts_state() RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT CASE
-        WHEN NOT s.enabled THEN 'off'
-        WHEN s.system_identifier = (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c)
-            AND s.database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-        THEN 'on'
-        ELSE 'elsewhere' END
-    FROM murallink_private.payout_switch s
+    SELECT coalesce((
+        SELECT CASE
+            WHEN NOT s.enabled THEN 'off'
+            WHEN s.system_identifier = (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c)
+                AND s.database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+            THEN 'on'
+            ELSE 'elsewhere' END
+        FROM murallink_private.payout_switch s), 'off')
 $$;
 COMMENT ON FUNCTION murallink.payouts_state() IS
 'on; off; elsewhere: on in the cluster and database that this one was copied from, and so off here.';

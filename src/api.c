@@ -528,7 +528,7 @@ api(PG_FUNCTION_ARGS)
 	}
 	if (result == NULL)
 	{
-		if (outcome.error == NULL)
+		if (outcome.error == NULL && request.action != NULL)
 			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
 		result = answer(&request, &outcome);
 		if (keep)

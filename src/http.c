@@ -122,26 +122,29 @@ http_escape(const char *text)
 }
 
 /*
- * Starts a call; owner is what http_owner() gives back.  Returns NULL when
+ * Starts a call; owner is what http_owner() gives back.  Returns false when
  * memory or descriptors are short: nothing was sent then.  Takes the strings
  * of the request over in any case.
  */
-HttpCall *
+bool
 http_start(HttpRequest *request, void *owner)
 {
 	HttpCall *call = calloc(1, sizeof(HttpCall));
 
 	if (call == NULL)
-		return NULL;
+	{
+		http_request_free(request);
+		return false;
+	}
 	call->request = *request;
 	call->owner = owner;
 	call->body_size = request->body == NULL ? 0 : strlen(request->body);
 	call->counted = AcquireExternalFD();
 	if (call->counted && (call->easy = curl_easy_init()) != NULL && configure(call) &&
 		curl_multi_add_handle(multi, call->easy) == CURLM_OK)
-		return call;
+		return true;
 	http_free(call);
-	return NULL;
+	return false;
 }
 
 /*
@@ -417,6 +420,18 @@ http_answer(HttpCall *call)
 }
 
 /*
+ * Frees the strings of a request.
+ */
+void
+http_request_free(HttpRequest *request)
+{
+	free(request->url);
+	free(request->body);
+	for (int i = 0; i < HTTP_HEADERS; i++)
+		free(request->headers[i]);
+}
+
+/*
  * Frees a call, in flight or ended.
  */
 void
@@ -430,10 +445,7 @@ http_free(HttpCall *call)
 	if (call->counted)
 		ReleaseExternalFD();
 	curl_slist_free_all(call->headers);
-	free(call->request.url);
-	free(call->request.body);
-	for (int i = 0; i < HTTP_HEADERS; i++)
-		free(call->request.headers[i]);
+	http_request_free(&call->request);
 	free(call->received);
 	free(call);
 }

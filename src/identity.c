@@ -30,6 +30,7 @@ static unsigned char session_hash[crypto_hash_sha256_BYTES];
 
 /* The app_user of this backend's login role, until app_user changes. */
 static bool role_looked_up = false;
+static bool role_changed;
 static bool role_has_user;
 static Oid role_of_user;
 static Caller role_caller;
@@ -97,7 +98,10 @@ static void
 forget_role(Datum arg, Oid relation)
 {
 	if (!OidIsValid(relation) || relation == app_user_relation)
+	{
 		role_looked_up = false;
+		role_changed = true;
+	}
 }
 
 /*
@@ -117,7 +121,8 @@ look_up_role(void)
 
 	app_user_relation = install_relation("app_user");
 	role_of_user = GetSessionUserId();
-	role_looked_up = true;
+	role_looked_up = false;
+	role_changed = false;
 	role = CStringGetTextDatum(GetUserNameFromId(role_of_user, false));
 	saved = owner_enter();
 	SPI_connect();
@@ -134,6 +139,7 @@ look_up_role(void)
 	}
 	SPI_finish();
 	owner_leave(saved);
+	role_looked_up = !role_changed;
 	return role_has_user;
 }
 

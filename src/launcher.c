@@ -9,8 +9,11 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/dbcommands.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "postmaster/bgworker.h"
@@ -20,6 +23,8 @@
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
@@ -48,6 +53,7 @@ static void watch(void);
 static Watched *watched_named(const char *name);
 static bool is_named(List *names, const char *name);
 static void look_after(Watched *database);
+static Oid database_named(const char *name);
 static void start_worker(Watched *database, Oid oid);
 
 /*
@@ -214,14 +220,41 @@ look_after(Watched *database)
 	if (now < database->start_at)
 		return;
 
-	StartTransactionCommand();
-	oid = get_database_oid(database->name, true);
-	CommitTransactionCommand();
+	oid = database_named(database->name);
 	if (OidIsValid(oid) && !worker_slot_taken(oid))
 		start_worker(database, oid);
 	else if (!OidIsValid(oid) && !database->missing)
 		ereport(LOG, errmsg("murallink: there is no database \"%s\" to pay out in", database->name));
 	database->missing = !OidIsValid(oid);
+}
+
+/*
+ * Returns the oid of a database, or InvalidOid.  It is looked for without an
+ * index, for a process without a database may not be able to open one.
+ */
+static Oid
+database_named(const char *name)
+{
+	Relation catalog;
+	TableScanDesc scan;
+	HeapTuple row;
+	Oid oid = InvalidOid;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	catalog = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while ((row = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(row);
+
+		if (strcmp(NameStr(database->datname), name) == 0)
+			oid = database->oid;
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	CommitTransactionCommand();
+	return oid;
 }
 
 /*

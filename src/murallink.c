@@ -13,6 +13,7 @@
 #include "permission.h"
 #include "schedule.h"
 #include "utils/guc.h"
+#include "worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -31,5 +32,7 @@ _PG_init(void)
 	schedule_init();
 	fund_init();
 	api_init();
+	worker_slot_init();
+	launcher_init();
 	MarkGUCPrefixReserved("murallink");
 }

@@ -72,7 +72,7 @@ typedef struct PartnerSetting
 /* How a partner is called in one database. */
 typedef struct PartnerConfig
 {
-	const char *base_url;
+	char *base_url;
 	json_t *settings;
 	json_t *secrets;
 	const char *session; /* what login answered; NULL: not signed in */

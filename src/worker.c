@@ -13,19 +13,18 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
-#include "common/pg_prng.h"
 #include "install.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
-#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -33,48 +32,509 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 #include "worker.h"
 
-#include "partner.h"
+#include "worker_call.h"
 
-/* In milliseconds: a turn at most, and the time between looks for work. */
+/* In milliseconds: how long a turn waits at most, and how often the tables are looked at when nothing happens. */
 #define TURN_MAX 500
 #define LOOK_INTERVAL 1000
 
-/* How long a statement waits for a lock: meanwhile no answer is read. */
-#define LOCK_TIMEOUT_TEXT "1s"
-
-/* A partner that fails is called again after a while, at most this (in milliseconds). */
-#define PAUSE_MAX 60000
-
-/* The same error is logged no more often than this (in milliseconds). */
+/* In milliseconds: how often outcomes are applied that could not be at once, and the same error is logged. */
+#define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
 
-/* A partner as this database has configured it. */
-typedef struct Channel
-{
-	const Partner *partner;
-	int			revision;		/* of the configuration; 0: none */
-	PartnerConfig config;
-	int			in_flight;		/* calls that are not settled */
-	bool		signing_in;
-	bool		due;			/* there is work, but no session */
-	int			failures;		/* in a row */
-	TimestampTz resume_at;		/* not to be called before */
-	double		allowance;		/* calls that the rate allows now */
-	TimestampTz allowance_at;
-} Channel;
+/* What the database or its roles may have set otherwise. */
+static const char *const settings[][2] = {
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"lock_timeout", "1s"}, /* while it waits, no answer is read */
+	{"session_replication_role", "origin"},
+	{"statement_timeout", "0"},
+	{"synchronous_commit", "on"},
+};
 
-/* A call, from its claim until it is settled.  A login is never claimed. */
-typedef struct Call
+int worker_shutdown_grace;
+
+static volatile sig_atomic_t stop_requested = false;
+static volatile sig_atomic_t committing = false;
+
+static MemoryContext turn_context;
+static WaitEventSet *events;
+static TimestampTz next_look = 0;
+static TimestampTz next_settle = 0;
+static TimestampTz next_late = 0;
+static bool recovered = false; /* from the end of an earlier worker */
+static bool recovering = false; /* in the open transaction */
+
+/* What the open transaction has claimed, to be sent when it has committed. */
+static dlist_head claimed = DLIST_STATIC_INIT(claimed);
+
+static void handle_sigterm(SIGNAL_ARGS);
+static void handle_sigint(SIGNAL_ARGS);
+static bool database_wanted(void);
+static void work(bool stopping);
+static bool wait_for_events(void);
+static bool settle_ended(void);
+static void look_for_work(void);
+static bool transact(const char *activity, void (*body)(void));
+static void commit(void);
+static void report_error(void);
+static bool murallink_is_there(void);
+static void settle(void);
+static json_t *result_of(const Call *call);
+static void look(void);
+static bool payouts_on(void);
+static void recover(void);
+static void claim(Channel *channel);
+
+/*
+ * Asks the worker to stop when it can.  A plain die() would end it amid a
+ * transaction, and leave in doubt what it knows; only a commit that waits for
+ * a standby must hear of it at once.
+ */
+static void
+handle_sigterm(SIGNAL_ARGS)
 {
-	dlist_node	node;
-	Channel    *channel;
-	char	   *attempt_uid;	/* NULL: a login */
-	char	   *operation;
-	json_t	   *params;
-	const char *session;		/* the one it was sent with, to compare only */
-	int			http_status;
-	PartnerAnswer answer;
-} Call;
+	int saved = errno;
+
+	stop_requested = true;
+	if (committing)
+		InterruptPending = ProcDiePending = true;
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+/*
+ * Lets lock_timeout cancel a statement, and pg_cancel_backend() do nothing: a
+ * commit that is cancelled while it waits for a standby would report success.
+ */
+static void
+handle_sigint(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	if (get_timeout_indicator(LOCK_TIMEOUT, false))
+		InterruptPending = QueryCancelPending = true;
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+/*
+ * A worker: arg is the oid of its database.  Ends when it is told to, or when
+ * somebody wants the database for himself; the launcher starts it again.
+ */
+void
+worker_main(Datum arg)
+{
+	TimestampTz deadline = 0;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	if (!worker_slot_take())
+		proc_exit(0);
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	turn_context = AllocSetContextCreate(TopMemoryContext, "murallink worker turn", ALLOCSET_DEFAULT_SIZES);
+	events = CreateWaitEventSet(TopMemoryContext, 3);
+	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(events, WL_SOCKET_READABLE, http_open(), NULL, NULL);
+	CHECK_FOR_INTERRUPTS();
+	pqsignal(SIGINT, handle_sigint);
+	pqsignal(SIGTERM, handle_sigterm);
+
+	while (deadline == 0 || (calls_in_flight() > 0 && GetCurrentTimestamp() < deadline))
+	{
+		MemoryContextReset(turn_context);
+		MemoryContextSwitchTo(turn_context);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (deadline == 0 && (stop_requested || database_wanted()))
+			deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), worker_shutdown_grace);
+		work(deadline != 0);
+	}
+	if (calls_in_flight() > 0)
+		ereport(LOG, errmsg("murallink: the worker ends with %d calls under way, which are in doubt", calls_in_flight()));
+	proc_exit(0);
+}
+
+/*
+ * Returns whether somebody wants the database for himself: DROP DATABASE, or
+ * a copy, a move or a change of its name.  Who does holds a lock that a
+ * session takes, for a moment, when it connects.
+ */
+static bool
+database_wanted(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, RowExclusiveLock, true);
+	return false;
+}
+
+/*
+ * One turn: waits for something to happen, settles what has ended, and begins
+ * what is due, unless the worker is stopping.
+ */
+static void
+work(bool stopping)
+{
+	bool woken = wait_for_events();
+
+	worker_slot_beat();
+	http_turn();
+	if (settle_ended())
+		woken = true;
+	if (stopping)
+		return;
+	if ((woken && calls_room()) || GetCurrentTimestamp() >= next_look)
+		look_for_work();
+	http_turn();
+}
+
+/*
+ * Waits for the latch, for calls under way, and for the time of the next look.
+ * Returns whether the latch was set.
+ */
+static bool
+wait_for_events(void)
+{
+	WaitEvent happened[3];
+	long timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
+	long calls = http_wait();
+	bool woken = false;
+	int count;
+
+	if (calls >= 0)
+		timeout = Min(timeout, calls);
+	count = WaitEventSetWait(events, Min(timeout, TURN_MAX), happened, lengthof(happened), PG_WAIT_EXTENSION);
+	for (int i = 0; i < count; i++)
+		woken |= (happened[i].events & WL_LATCH_SET) != 0;
+	if (woken)
+		ResetLatch(MyLatch);
+	return woken;
+}
+
+/*
+ * Settles the calls that have ended, all in one transaction.  Returns whether
+ * there were any and they are settled; if not, they are kept for the next time.
+ */
+static bool
+settle_ended(void)
+{
+	dlist_head *ended = calls_ended();
+	dlist_mutable_iter iter;
+
+	if (dlist_is_empty(ended) || GetCurrentTimestamp() < next_settle)
+		return false;
+	if (!transact("settling calls", settle))
+	{
+		next_settle = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
+		return false;
+	}
+	dlist_foreach_modify(iter, ended)
+	{
+		dlist_delete(iter.cur);
+		call_free(dlist_container(Call, node, iter.cur));
+	}
+	return true;
+}
+
+/*
+ * Claims what is due and sends it.  What the transaction could not commit is
+ * not sent; nor is what it committed while the server was told to stop, for
+ * the commit may then have reached no standby.
+ */
+static void
+look_for_work(void)
+{
+	dlist_mutable_iter iter;
+	bool committed = transact("claiming calls", look);
+
+	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
+	next_look = Min(next_look, calls_resume_at());
+	recovered |= committed && recovering;
+	dlist_foreach_modify(iter, &claimed)
+	{
+		Call *call = dlist_container(Call, node, iter.cur);
+
+		dlist_delete(iter.cur);
+		if (!committed)
+			call_free(call);
+		else if (stop_requested)
+			call_give_up(call, "the worker was told to stop before it was sent");
+		else
+			call_send(call);
+	}
+	if (committed && !stop_requested)
+		calls_sign_in();
+}
+
+/*
+ * Runs body in a transaction, as murallink_owner, where murallink is installed.
+ * Returns whether it has committed; an error is logged.
+ */
+static bool
+transact(const char *activity, void (*body)(void))
+{
+	volatile bool done = false;
+
+	pgstat_report_activity(STATE_RUNNING, activity);
+	PG_TRY()
+		;
+		{
+			SetCurrentStatementStartTimestamp();
+			StartTransactionCommand();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			if (murallink_is_there())
+			{
+				Owner saved = owner_enter();
+
+				SPI_connect();
+				body();
+				SPI_finish();
+				owner_leave(saved);
+			}
+			PopActiveSnapshot();
+			commit();
+			done = true;
+		}
+		PG_CATCH();
+		{
+			HOLD_INTERRUPTS();
+			disable_all_timeouts(false);
+			committing = QueryCancelPending = ProcDiePending = false;
+			MemoryContextSwitchTo(turn_context);
+			report_error();
+			AbortCurrentTransaction();
+			FlushErrorState();
+			RESUME_INTERRUPTS();
+		}
+	PG_END_TRY();
+	MemoryContextSwitchTo(turn_context);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, "");
+	return done;
+}
+
+/*
+ * Commits.  A server that is told to stop meanwhile does not wait for a
+ * standby: this is what PostgreSQL looks at ProcDiePending for.
+ */
+static void
+commit(void)
+{
+	HOLD_INTERRUPTS();
+	committing = true;
+	if (stop_requested)
+		InterruptPending = ProcDiePending = true;
+	CommitTransactionCommand();
+	committing = false;
+	ProcDiePending = false;
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Logs the error at hand, but not the same one again and again.
+ */
+static void
+report_error(void)
+{
+	static char last[128];
+	static TimestampTz last_at = 0;
+	ErrorData *error = CopyErrorData();
+	TimestampTz now = GetCurrentTimestamp();
+
+	worker_slot_error(error->message);
+	if (strncmp(last, error->message, sizeof(last) - 1) == 0 &&
+		!TimestampDifferenceExceeds(last_at, now, REPEAT_INTERVAL))
+		return;
+	strlcpy(last, error->message, sizeof(last));
+	last_at = now;
+	EmitErrorReport();
+}
+
+/*
+ * Returns whether the extension and its tables are there, and holds on to the
+ * extension until the transaction ends.  Raises unknown_data_version.
+ */
+static bool
+murallink_is_there(void)
+{
+	Oid extension = get_extension_oid("murallink", true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (get_extension_oid("murallink", true) != extension || !OidIsValid(install_relation("payout")))
+		return false;
+	install_check();
+	return true;
+}
+
+/*
+ * Writes the outcomes of the calls that have ended.
+ */
+static void
+settle(void)
+{
+	static SavedPlan plan = PLAN("SELECT murallink.settle_calls($1)", "j");
+	json_t *results = json_array();
+	dlist_iter iter;
+	char *text;
+	Datum value;
+
+	dlist_foreach(iter, calls_ended())
+		json_array_append_new(results, result_of(dlist_container(Call, node, iter.cur)));
+	text = json_dumps(results, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(results);
+	if (text == NULL)
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+	value = CStringGetDatum(pstrdup(text));
+	free(text);
+	value = DirectFunctionCall1(jsonb_in, value);
+	plan_execute(&plan, &value, NULL, 0);
+}
+
+/*
+ * Returns how a call ended, as settle_calls() takes it.  The answer is text,
+ * so that an encoding that lacks some of its characters can keep it.
+ */
+static json_t *
+result_of(const Call *call)
+{
+	const PartnerAnswer *answer = &call->answer;
+	char *whole = json_dumps(answer->answer, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+	json_t *result = json_pack("{s:s, s:s, s:s, s:O?, s:s?}",
+							   "attempt_uid", call->attempt_uid,
+							   "outcome", partner_outcome_name(answer->outcome),
+							   "reason", answer->reason,
+							   "facts", answer->facts,
+							   "answer", whole);
+
+	free(whole);
+	if (call->http_status != 0)
+		json_object_set_new(result, "http_status", json_integer(call->http_status));
+	return result;
+}
+
+/*
+ * Looks at all that a worker must know, and claims what is due.
+ */
+static void
+look(void)
+{
+	static SavedPlan late = PLAN("SELECT murallink.apply_late()", "");
+	static SavedPlan partners =
+		PLAN("SELECT p.name, p.revision, p.base_url, p.settings, s.secrets"
+			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid",
+			 "");
+	SPITupleTable *rows;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!payouts_on())
+		return;
+	if (!recovered)
+		recover();
+	else if (now >= next_late)
+	{
+		plan_execute(&late, NULL, NULL, 0);
+		next_late = TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
+	}
+	plan_execute(&partners, NULL, NULL, 0);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		HeapTuple row = rows->vals[i];
+		TupleDesc desc = rows->tupdesc;
+		Channel *channel = channel_configure(SPI_getvalue(row, desc, 1), atoi(SPI_getvalue(row, desc, 2)),
+											 SPI_getvalue(row, desc, 3), SPI_getvalue(row, desc, 4),
+											 SPI_getvalue(row, desc, 5));
+
+		if (channel != NULL && channel_room(channel, now) > 0)
+			claim(channel);
+	}
+}
+
+/*
+ * Returns whether this database pays out, and logs when that changes.
+ */
+static bool
+payouts_on(void)
+{
+	static SavedPlan plan = PLAN("SELECT murallink.payouts_state()", "");
+	static char last[16] = "";
+	char *state;
+
+	plan_execute(&plan, NULL, NULL, 1);
+	state = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (strcmp(state, last) != 0)
+	{
+		if (strcmp(state, "elsewhere") == 0)
+			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, and does not pay out itself", get_database_name(MyDatabaseId)),
+					errhint("If it takes the place of the other, run SELECT murallink.enable_payouts();"));
+		else
+			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, get_database_name(MyDatabaseId)));
+		strlcpy(last, state, sizeof(last));
+	}
+	return strcmp(state, "on") == 0;
+}
+
+/*
+ * Puts in doubt what an earlier worker had under way when it ended; none but
+ * this one is running now.  Assumes that it has nothing under way itself.
+ */
+static void
+recover(void)
+{
+	static SavedPlan plan = PLAN("SELECT murallink.recover_calls()", "");
+	char *count;
+
+	plan_execute(&plan, NULL, NULL, 1);
+	count = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (strcmp(count, "0") != 0)
+		ereport(LOG, errmsg("murallink: %s calls were under way when the last worker ended, and are in doubt", count));
+	recovering = true;
+}
+
+/*
+ * Claims what is due for a partner, as much as may be begun now; where it must
+ * be signed in to first, this is noted instead.
+ */
+static void
+claim(Channel *channel)
+{
+	static SavedPlan due =
+		PLAN("SELECT FROM murallink_private.partner_queue WHERE partner = $1 AND due_at <= clock_timestamp()", "t");
+	static SavedPlan plan = PLAN("SELECT attempt_uid, operation, params FROM murallink.claim_calls($1, $2)", "ti");
+	Datum values[2] = {CStringGetTextDatum(channel->partner->name)};
+	SPITupleTable *rows;
+
+	if (!channel_signed_in(channel))
+	{
+		channel->due = plan_execute(&due, values, NULL, 1) > 0;
+		return;
+	}
+	values[1] = Int32GetDatum(channel_room(channel, GetCurrentTimestamp()));
+	plan_execute(&plan, values, NULL, 0);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		Call *call = call_make(channel, SPI_getvalue(rows->vals[i], rows->tupdesc, 1),
+							   SPI_getvalue(rows->vals[i], rows->tupdesc, 2),
+							   SPI_getvalue(rows->vals[i], rows->tupdesc, 3));
+
+		dlist_push_tail(&claimed, &call->node);
+	}
+}

@@ -20,6 +20,6 @@ extern bool worker_slot_taken(Oid database);
 extern bool worker_slot_take(void);
 extern void worker_slot_beat(void);
 extern void worker_slot_count(const char *partner, int outcome);
-extern void worker_slot_error(const char *partner, const char *error);
+extern void worker_slot_error(const char *error);
 
 #endif /* MURALLINK_WORKER_H */

@@ -7,6 +7,8 @@
 
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "worker.h"
@@ -19,14 +21,14 @@
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
 
-static Channel channels[CHANNELS_MAX];
+static Channel channels[CHANNELS_MAX + 1]; /* up to one without a partner */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static json_t *json_of(const char *text);
 static void forget_session(Channel *channel);
-static void end_call(Call *call, const HttpAnswer *http);
+static void end_call(Call *call);
 static void end_login(Call *call);
-static void pause_channel(Channel *channel, const PartnerAnswer *answer);
+static void judge_channel(Call *call);
 
 /*
  * Returns the channel of a partner, brought to that configuration, or NULL for
@@ -78,8 +80,8 @@ json_of(const char *text)
 int
 channel_room(Channel *channel, TimestampTz now)
 {
-	double		most = channel->failures > 0 ? 1 : partner_number(&channel->config, "concurrency");
-	double		rate = partner_number(&channel->config, "rate");
+	double most = channel->failures > 0 ? 1 : partner_number(&channel->config, "concurrency");
+	double rate = partner_number(&channel->config, "rate");
 
 	if (now < channel->resume_at)
 		return 0;
@@ -95,20 +97,244 @@ channel_room(Channel *channel, TimestampTz now)
 }
 
 /*
- * Counts calls that have been claimed.
- */
-void
-channel_take(Channel *channel, int calls)
-{
-	channel->in_flight += calls;
-	channel->allowance -= calls;
-}
-
-/*
  * Returns whether calls can be made as far as a session is concerned.
  */
 bool
 channel_signed_in(const Channel *channel)
 {
 	return channel->partner->login == NULL || channel->config.session != NULL;
+}
+
+static void
+forget_session(Channel *channel)
+{
+	free(unconstify(char *, channel->config.session));
+	channel->config.session = NULL;
+}
+
+/*
+ * Signs in to the partners that have work and no session.
+ */
+void
+calls_sign_in(void)
+{
+	for (Channel *channel = channels; channel->partner != NULL; channel++)
+	{
+		if (channel->due && !channel->signing_in)
+		{
+			channel->signing_in = true;
+			call_send(call_make(channel, NULL, channel->partner->login, "{}"));
+		}
+		channel->due = false;
+	}
+}
+
+/*
+ * Returns how many calls are claimed and not yet settled.
+ */
+int
+calls_in_flight(void)
+{
+	int count = 0;
+
+	for (Channel *channel = channels; channel->partner != NULL; channel++)
+		count += channel->in_flight;
+	return count;
+}
+
+/*
+ * Returns whether any partner may be called now.
+ */
+bool
+calls_room(void)
+{
+	for (Channel *channel = channels; channel->partner != NULL; channel++)
+		if (channel_room(channel, GetCurrentTimestamp()) > 0)
+			return true;
+	return false;
+}
+
+/*
+ * Returns when the first of the partners that are left alone may be called
+ * again.
+ */
+TimestampTz
+calls_resume_at(void)
+{
+	TimestampTz first = DT_NOEND;
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (Channel *channel = channels; channel->partner != NULL; channel++)
+		if (channel->resume_at > now)
+			first = Min(first, channel->resume_at);
+	return first;
+}
+
+/*
+ * Makes a call of what was claimed: params is JSON in the encoding of the
+ * database.  It counts as under way until call_free().
+ */
+Call *
+call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params)
+{
+	Call *call = MemoryContextAllocZero(TopMemoryContext, sizeof(Call));
+
+	if (attempt_uid != NULL)
+	{
+		call->attempt_uid = MemoryContextStrdup(TopMemoryContext, attempt_uid);
+		channel->in_flight++;
+		channel->allowance--;
+	}
+	call->operation = MemoryContextStrdup(TopMemoryContext, operation);
+	call->channel = channel;
+	call->params = json_of(params);
+	return call;
+}
+
+/*
+ * Sends a call.  Raises no error: what goes wrong is the call's outcome.
+ */
+void
+call_send(Call *call)
+{
+	Channel *channel = call->channel;
+	HttpRequest request = {0};
+
+	call->session = channel->sessions;
+	if (!partner_build(channel->partner, &channel->config, call->operation, call->params, &request))
+	{
+		http_request_free(&request);
+		call_give_up(call, "the request could not be built");
+	}
+	else if (!http_start(&request, call))
+		call_give_up(call, "there is no memory or no descriptor for the call");
+}
+
+/*
+ * Ends a call that has not been sent.
+ */
+void
+call_give_up(Call *call, const char *reason)
+{
+	call->answer.outcome = OUTCOME_NOT_SENT;
+	strlcpy(call->answer.reason, reason, PARTNER_REASON_SIZE);
+	end_call(call);
+}
+
+/*
+ * Returns the calls that have ended and wait to be settled.
+ */
+dlist_head *
+calls_ended(void)
+{
+	HttpCall *http;
+
+	while ((http = http_next_ended()) != NULL)
+	{
+		HttpAnswer answer = http_answer(http);
+		Call *call = http_owner(http);
+
+		call->http_status = answer.status;
+		call->answer = partner_read(call->channel->partner, call->operation, call->params, &answer);
+		http_free(http);
+		end_call(call);
+	}
+	return &ended;
+}
+
+/*
+ * Takes note of how a call ended.
+ */
+static void
+end_call(Call *call)
+{
+	Channel *channel = call->channel;
+
+	judge_channel(call);
+	if (call->answer.signed_out && call->session == channel->sessions)
+		forget_session(channel);
+	if (call->attempt_uid == NULL)
+	{
+		end_login(call);
+		return;
+	}
+	worker_slot_count(channel->partner->name, call->answer.outcome);
+	if (call->answer.outcome == OUTCOME_IN_DOUBT)
+		ereport(LOG, errmsg("murallink: %s: attempt %s to %s is in doubt: %s", channel->partner->name, call->attempt_uid,
+							call->operation, call->answer.reason));
+	dlist_push_tail(&ended, &call->node);
+}
+
+/*
+ * Keeps the session that a login has answered.
+ */
+static void
+end_login(Call *call)
+{
+	Channel *channel = call->channel;
+	const char *session = json_string_value(json_object_get(call->answer.facts, "session"));
+
+	channel->signing_in = false;
+	SetLatch(MyLatch);
+	if (call->answer.outcome == OUTCOME_DONE && session != NULL)
+	{
+		forget_session(channel);
+		channel->config.session = strdup(session);
+		channel->sessions++;
+	}
+	call_free(call);
+}
+
+/*
+ * Takes note of whether a partner works; that one can sign in does not prove
+ * it.  What fails while the partner is left alone was sent before, and is the
+ * same failure.
+ */
+static void
+judge_channel(Call *call)
+{
+	Channel *channel = call->channel;
+	const char *name = channel->partner->name;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz asked = TimestampTzPlusMilliseconds(now, (int64) call->answer.retry_after * 1000);
+
+	if (call->answer.outcome == OUTCOME_DONE && call->attempt_uid == NULL)
+		return;
+	if (call->attempt_uid != NULL &&
+		(call->answer.outcome == OUTCOME_DONE || call->answer.outcome == OUTCOME_DECLINED))
+	{
+		if (channel->failures > 1)
+			ereport(LOG, errmsg("murallink: %s works again", name));
+		channel->failures = 0;
+		channel->resume_at = 0;
+		return;
+	}
+	worker_slot_error(psprintf("%s: %s", name, call->answer.reason));
+	if (now >= channel->resume_at)
+	{
+		int64 pause = PAUSE_FIRST << Min(channel->failures, 10);
+
+		if (channel->failures++ == 1)
+			ereport(LOG, errmsg("murallink: %s fails: %s", name, call->answer.reason));
+		pause = Min(pause, PAUSE_MAX) * (0.5 + pg_prng_double(&pg_global_prng_state));
+		channel->resume_at = TimestampTzPlusMilliseconds(now, pause);
+	}
+	channel->resume_at = Max(channel->resume_at, asked);
+}
+
+/*
+ * Frees a call that was never sent, has been settled, or was a login.
+ */
+void
+call_free(Call *call)
+{
+	if (call->attempt_uid != NULL)
+	{
+		call->channel->in_flight--;
+		pfree(unconstify(char *, call->attempt_uid));
+	}
+	pfree(unconstify(char *, call->operation));
+	json_decref(call->params);
+	partner_answer_free(&call->answer);
+	pfree(call);
 }

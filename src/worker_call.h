@@ -14,42 +14,44 @@
 typedef struct Channel
 {
 	const Partner *partner;
-	int			revision;		/* of the configuration */
+	int revision; /* of the configuration */
 	PartnerConfig config;
-	int			in_flight;		/* calls claimed and not yet settled */
-	bool		signing_in;
-	int			sessions;		/* how often it has signed in */
-	int			failures;		/* in a row */
-	TimestampTz resume_at;		/* not to be called before */
-	double		allowance;		/* calls that the rate allows now */
+	int in_flight; /* calls claimed and not yet settled */
+	bool due; /* there is work, but no session */
+	bool signing_in;
+	int sessions; /* how often it has signed in */
+	int failures; /* in a row */
+	TimestampTz resume_at; /* not to be called before */
+	double allowance; /* calls that the rate allows now */
 	TimestampTz allowance_at;
 } Channel;
 
 /* A call that was claimed, until it is settled; or a login. */
 typedef struct Call
 {
-	dlist_node	node;
-	Channel    *channel;
-	const char *attempt_uid;	/* NULL: a login */
+	dlist_node node;
+	Channel *channel;
+	const char *attempt_uid; /* NULL: a login */
 	const char *operation;
-	json_t	   *params;
-	int			session;		/* number of the session it was sent in */
-	int			http_status;	/* 0: no answer */
+	json_t *params;
+	int session; /* number of the session it was sent in */
+	int http_status; /* 0: no answer */
 	PartnerAnswer answer;
 } Call;
 
 extern Channel *channel_configure(const char *partner, int revision, const char *base_url, const char *settings,
 								  const char *secrets);
-extern int	channel_room(Channel *channel, TimestampTz now);
-extern void channel_take(Channel *channel, int calls);
+extern int channel_room(Channel *channel, TimestampTz now);
 extern bool channel_signed_in(const Channel *channel);
-extern void channel_sign_in(Channel *channel);
 
 extern Call *call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params);
 extern void call_send(Call *call);
 extern void call_give_up(Call *call, const char *reason);
-extern Call *call_next_ended(void);
-extern json_t *call_result(const Call *call);
+extern dlist_head *calls_ended(void);
+extern int calls_in_flight(void);
+extern bool calls_room(void);
+extern TimestampTz calls_resume_at(void);
+extern void calls_sign_in(void);
 extern void call_free(Call *call);
 
-#endif							/* MURALLINK_WORKER_CALL_H */
+#endif /* MURALLINK_WORKER_CALL_H */

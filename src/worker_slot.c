@@ -30,8 +30,6 @@ typedef struct Report
 {
 	char partner[NAMEDATALEN]; /* empty: not used */
 	int64 outcomes[OUTCOMES]; /* by Outcome */
-	char error[ERROR_SIZE];
-	TimestampTz error_at;
 } Report;
 
 typedef struct Slot
@@ -41,6 +39,8 @@ typedef struct Slot
 	Latch *latch;
 	TimestampTz started_at;
 	TimestampTz heartbeat_at;
+	char error[ERROR_SIZE];
+	TimestampTz error_at;
 	Report reports[PARTNERS_MAX];
 } Slot;
 
@@ -214,17 +214,14 @@ worker_slot_count(const char *partner, int outcome)
 }
 
 /*
- * Shows the last error with a partner.
+ * Shows an error as the last one.
  */
 void
-worker_slot_error(const char *partner, const char *error)
+worker_slot_error(const char *error)
 {
-	Report *report;
-
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	report = report_on(partner);
-	strlcpy(report->error, error, ERROR_SIZE);
-	report->error_at = GetCurrentTimestamp();
+	strlcpy(mine->error, error, ERROR_SIZE);
+	mine->error_at = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
 }
 
@@ -309,9 +306,9 @@ worker_slot(PG_FUNCTION_ARGS)
 		nulls[3] = report->partner[0] == '\0';
 		for (int i = 0; i < OUTCOMES; i++)
 			values[4 + i] = Int64GetDatum(report->outcomes[i]);
-		values[8] = CStringGetTextDatum(report->error);
-		values[9] = TimestampTzGetDatum(report->error_at);
-		nulls[8] = nulls[9] = report->error[0] == '\0';
+		values[8] = CStringGetTextDatum(copy.error);
+		values[9] = TimestampTzGetDatum(copy.error_at);
+		nulls[8] = nulls[9] = copy.error[0] == '\0';
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

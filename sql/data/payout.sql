@@ -78,6 +78,6 @@ COMMENT ON COLUMN murallink_private.payout_switch.only_row IS 'Keeps this to one
 COMMENT ON COLUMN murallink_private.payout_switch.enabled IS 'Whether it may.';
 COMMENT ON COLUMN murallink_private.payout_switch.system_identifier IS 'Of the cluster in which it was allowed.';
 COMMENT ON COLUMN murallink_private.payout_switch.database_oid IS 'Of the database in which it was allowed.';
+INSERT INTO murallink_private.payout_switch DEFAULT VALUES;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_switch
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
-INSERT INTO murallink_private.payout_switch DEFAULT VALUES;

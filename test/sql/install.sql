@@ -1,0 +1,114 @@
+-- The extension and its tables: what install() makes, and the rules that every object keeps.
+-- Later tests run in the same database, each with its own users, clients and roles.
+\set SHOW_CONTEXT never
+CREATE EXTENSION murallink;
+
+-- What the tests use: an answer of the JSON protocol, or the refusal of a statement, in one line
+CREATE SCHEMA test;
+GRANT USAGE ON SCHEMA test TO PUBLIC;
+CREATE FUNCTION test.answer(action text, payload jsonb DEFAULT '{}', session_id text DEFAULT NULL) RETURNS text
+LANGUAGE sql VOLATILE AS $$
+    SELECT concat_ws(' ', answer -> 'status_code', answer #>> '{error,code}', NULLIF(answer #>> '{error,field}', ''))
+    FROM murallink.api(jsonb_build_object('action', action, 'payload', payload, 'session_id', session_id)) AS answer
+$$;
+CREATE FUNCTION test.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    error text;
+    field text;
+BEGIN
+    EXECUTE statement;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
+    RETURN concat_ws(' ', SQLSTATE, NULLIF(error, ''), NULLIF(field, ''));
+END
+$$;
+COMMENT ON FUNCTION test.refusal(text) IS 'SQLSTATE, name and field of the error that a statement raises.';
+
+-- Before install()
+SELECT murallink.my_info();
+SELECT test.answer('my_info'), test.answer('ping');
+SELECT murallink.upgrade();
+
+SELECT murallink.install();
+SELECT test.answer('my_info'), test.answer('ping');
+SELECT murallink.known_data_version(), murallink.upgrade();
+
+-- Once is enough, and DROP EXTENSION does not take the data along
+SELECT test.refusal('SELECT murallink.install()');
+SELECT test.refusal('DROP EXTENSION murallink');
+
+-- Data of a version that the library does not know is not touched
+BEGIN;
+UPDATE murallink_private.data_version SET version = version + 1;
+SAVEPOINT newer;
+SELECT murallink.my_info();
+ROLLBACK TO newer;
+SELECT murallink.upgrade();
+ROLLBACK;
+SELECT test.answer('my_info');
+
+-- The roles can do nothing by themselves
+SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles
+WHERE rolname LIKE 'murallink%' ORDER BY rolname;
+
+-- The extension has no tables, and all that install() made belongs to murallink_owner
+SELECT count(*) FROM pg_depend d
+WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'murallink')
+    AND d.classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = d.objid) <> 'c';
+SELECT oid::regclass FROM pg_class
+WHERE relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND relkind <> 'c'
+    AND relowner <> 'murallink_owner'::regrole;
+
+-- Row level security is on for every table, and holds for its owner too
+SELECT oid::regclass FROM pg_class
+WHERE relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND relkind IN ('r', 'p')
+    AND NOT (relrowsecurity AND relforcerowsecurity);
+SELECT c.oid::regclass FROM pg_class c
+WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p')
+    AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'viewer' AND p.polcmd = 'r');
+SELECT polrelid::regclass, polname FROM pg_policy
+WHERE polrelid::regclass::text ~ '^murallink' AND polcmd <> 'r' AND polroles <> ARRAY['murallink_owner'::regrole::oid];
+SELECT oid::regclass FROM pg_class
+WHERE relnamespace = 'murallink'::regnamespace AND relkind IN ('v', 'm')
+    AND 'security_invoker=true' <> ALL (coalesce(reloptions, '{}'));
+
+-- What is read in a table or view of murallink is read by analysts and operators, and written by nobody
+SELECT r.rolname, n.nspname, c.relname, privilege
+FROM pg_roles r, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+    unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
+WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator', 'pg_read_all_stats')
+    AND n.nspname IN ('murallink', 'murallink_private') AND c.relkind IN ('r', 'p', 'v', 'm')
+    AND has_table_privilege(r.oid, c.oid, privilege) <>
+        (privilege = 'SELECT' AND n.nspname = 'murallink' AND r.rolname IN ('murallink_analyst', 'murallink_operator'));
+SELECT r.rolname FROM pg_roles r
+WHERE has_schema_privilege(r.oid, 'murallink_private', 'USAGE') AND NOT r.rolsuper AND r.rolname <> 'murallink_owner';
+SELECT r.rolname FROM pg_roles r
+WHERE has_schema_privilege(r.oid, 'murallink', 'CREATE') AND NOT r.rolsuper AND r.rolname <> 'murallink_owner';
+
+-- Functions: the owner's rights come with a pinned search path; what the type ksuid needs is everybody's, all else
+-- is granted by name
+SELECT oid::regprocedure FROM pg_proc
+WHERE pronamespace = 'murallink'::regnamespace AND prosecdef
+    AND (proowner <> 'murallink_owner'::regrole OR proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}');
+SELECT count(*) > 0 AS found, bool_and(proname ~ '^(gen_)?ksuid') AS of_ksuid FROM pg_proc
+WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
+SELECT r.rolname, array_agg(p.proname ORDER BY p.proname) AS may_execute
+FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
+WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator')
+    AND p.pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+GROUP BY r.rolname ORDER BY r.rolname;
+
+-- Every function, type, table, view and column says what it is
+SELECT oid::regprocedure FROM pg_proc
+WHERE pronamespace = 'murallink'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL;
+SELECT oid::regtype FROM pg_type
+WHERE typnamespace = 'murallink'::regnamespace AND typtype IN ('c', 'd', 'e', 'b') AND typelem = 0
+    AND (typrelid = 0 OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
+    AND obj_description(oid, 'pg_type') IS NULL;
+SELECT oid::regclass FROM pg_class
+WHERE relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND relkind IN ('r', 'p', 'v', 'm')
+    AND obj_description(oid, 'pg_class') IS NULL;
+SELECT c.oid::regclass, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND c.relkind IN ('r', 'p')
+    AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL;

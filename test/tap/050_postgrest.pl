@@ -1,0 +1,151 @@
+# murallink behind a real PostgREST: sessions, status codes, and what bad input gets.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Murallink::Stack;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('postgrest');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf);
+$node->start;
+my $stack = Murallink::Stack->new(node => $node)->start;
+my $client = $stack->client;
+
+# The status and body of a typed function, called in a session.
+sub typed
+{
+	my ($session, $function, $arguments) = @_;
+	my ($status, $body) = $client->rpc($function, $arguments, $session ? { 'Session-Id' => $session } : {});
+	return ($status, $body);
+}
+
+sub api
+{
+	my ($session, $action, $payload) = @_;
+	return $client->api({ action => $action, $session ? (session_id => $session) : (), $payload ? (payload => $payload) : () });
+}
+
+sub login
+{
+	my ($email, $password) = @_;
+	return api(undef, 'login', { email => $email, password => $password })->{payload}{session_id};
+}
+
+note 'without a session';
+is(api(undef, 'ping')->{message}, 'pong', 'ping needs none');
+is(api(undef, 'my_info')->{status_code}, 401, 'my_info does');
+is((typed(undef, 'my_info'))[0], 401, 'also as a function');
+is((typed('0ujtsYcgvSTl8PAuAdqWYSMnLOv', 'ping'))[0], 401, 'a session that there is not is refused, whatever is asked');
+my ($status, $body) = $client->request('GET', "$client->{url}/app_user");
+cmp_ok($status, '>=', 401, 'tables are not for the anonymous role');
+
+note 'sessions';
+my $admin = login($stack->{admin_email}, $stack->{admin_password});
+is(api($admin, 'keepalive')->{message}, 'session valid', 'a session of the JSON protocol');
+($status, $body) = typed($admin, 'my_info');
+is($status, 200, 'the same session in a header');
+is($body->{email}, $stack->{admin_email}, 'is the same user');
+is((typed(undef, 'my_info'))[0], 401, 'and leaves nothing behind in the pooled connection');
+
+note 'failed logins are counted, however they are asked';
+my %wrong = (email => 'nobody@example.com', password => 'wrong password');
+my @answers = map { $_ % 2 ? (typed(undef, 'login', \%wrong))[0] : api(undef, 'login', \%wrong)->{status_code} } 1 .. 6;
+is("@answers", '401 401 401 401 401 423', 'five failures lock an account, also one that there is not');
+is(api(undef, 'login', \%wrong)->{payload}{invalid_attempts}, 5, 'the count is told');
+
+note 'status codes';
+my $owner = api($admin, 'create_client', { name => 'Client' })->{payload}{uid};
+my $contract = api($admin, 'create_contract', { client_uid => $owner, name => 'Contract', currency => 'USD' })->{payload}{uid};
+my $trial = api($admin, 'create_trial', { contract_uid => $contract, name => 'Trial' })->{payload}{uid};
+my $site = api($admin, 'create_site', { trial_uid => $trial, name => 'Site' })->{payload}{uid};
+my $patient = api($admin, 'add_patient', { site_uid => $site, first_name => 'Pat', last_name => 'Ient' })->{payload}{uid};
+api($admin, 'enroll', { patient_uid => $patient, trial_uid => $trial, site_uid => $site, subject_id => '1' });
+my @weeks = map {
+	api($admin, 'add_milestone', { milestone => "Week $_", amount => 10 * $_, trial_uid => $trial, site_uid => $site })->{payload}{uid}
+} 1 .. 5;
+api(undef, 'register', { email => 'u@example.com', password => 'some password', first_name => 'U', last_name => 'Ser' });
+my $user = login('u@example.com', 'some password');
+
+my %pay = (patient_uid => $patient, milestone_uid => $weeks[0]);
+sub both
+{
+	my ($session, $function, $arguments, $expected, $error) = @_;
+	my ($typed_status, $typed_body) = typed($session, $function, $arguments);
+	is($typed_status, $expected, "$function answers $expected");
+	like($typed_body->{details}, qr/^$error\b/, "with the error $error");
+	my $answer = api($session, $function, $arguments);
+	is($answer->{status_code}, $expected, "$function answers $expected through api()");
+	is($answer->{error}{code}, $error, "with the error $error");
+	return;
+}
+both($admin, 'milestone_payment', { patient_uid => $patient }, 400, 'missing_field');
+both($user, 'create_client', { name => 'X' }, 403, 'forbidden');
+both($user, 'milestone_payment', \%pay, 404, 'not_found');
+both($admin, 'milestone_payment', \%pay, 402, 'insufficient_funds');
+api($admin, 'add_funding', { contract_uid => $contract, amount => 1000 });
+($status, $body) = typed($admin, 'milestone_payment', \%pay);
+is($status, 200, 'a typed payment');
+is($body->{amount}, 10, 'of the amount of the schedule');
+both($admin, 'milestone_payment', \%pay, 409, 'already_paid');
+both($admin, 'manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 0.001 }, 400, 'invalid_amount');
+
+note 'lists page and filter';
+($status, $body) = $client->rpc('get_payment_schedule?order=amount.desc&limit=2&select=milestone,amount',
+	{ trial_uid => $trial, site_uid => $site }, { 'Session-Id' => $admin });
+is_deeply($body, [{ milestone => 'Week 5', amount => 50 }, { milestone => 'Week 4', amount => 40 }], 'by PostgREST\'s own parameters');
+
+note 'a retry under an idempotency key';
+my %request = (action => 'milestone_payment', session_id => $admin, idempotency_key => 'once',
+	payload => { patient_uid => $patient, milestone_uid => $weeks[1] });
+my $first = $client->api(\%request);
+is($first->{status_code}, 200, 'pays');
+is_deeply($client->api(\%request), $first, 'and has the same answer');
+is($client->api({ %request, payload => { %{ $request{payload} }, note => 'x' } })->{error}{code}, 'idempotency_conflict',
+	'which is for that request only');
+
+note 'bad input is never a server error';
+my @bodies = (
+	'', '{', 'null', '[]', '"x"', '1', '{"request": 1}', '{"action": null}', '{"action": 1}', '{"action": []}',
+	'{"action": "ping", "payload": []}', '{"action": "ping", "payload": "x"}', '{"action": "ping", "extra": 1}',
+	'{"action": "ping", "payload": {"x": 1}}', '{"action": "\u0000"}', '{"action": "login", "payload": {"email": "a\u0000@b.c"}}',
+	'{"action": "\ud800"}', '{"action": "api"}', '{"action": "install"}', '{"action": "gen_ksuid"}', '{"action": "pg_sleep"}',
+	'{"action": "' . ('x' x 100_000) . '"}', '{"action": "ping", "payload": ' . ('[' x 100_000) . (']' x 100_000) . '}',
+	'{"action": "ping", "session_id": {"x": 1}}', '{"action": "ping", "session_id": "' . ('0' x 300) . '"}',
+	"{\"action\": \"ping\xff\"}");
+foreach my $amount ('1e400', '-1', '0', '"100"', 'null', '1e-400', '99999999999999999999', 'true', '{}', '1.001')
+{
+	push @bodies, qq({"action": "manual_payment", "session_id": "$admin",
+		"payload": {"patient_uid": "$patient", "trial_uid": "$trial", "amount": $amount}});
+}
+foreach my $uid ('"x"', '1', '"aWgEPTl1tmebfsQzFP4bxwgy80W"', qq("$site"), '[]', '"' . ('0' x 27) . '"')
+{
+	push @bodies, qq({"action": "get_patient_payments", "session_id": "$admin", "payload": {"patient_uid": $uid, "trial_uid": "$trial"}});
+}
+foreach my $date ('"2023-02-29"', '"infinity"', '"now"', '"2022-13-01"', '"x"', '20220101', '"10000-01-01"')
+{
+	push @bodies, qq({"action": "create_client", "session_id": "$admin", "payload": {"name": "x", "client_signature_date": $date}});
+}
+my $before = $stack->sql('SELECT count(*) FROM murallink.audit_event');
+foreach my $request (@bodies)
+{
+	my ($answered) = $client->rpc('api', $request);
+	ok($answered >= 400 && $answered < 500, substr($request, 0, 60) . " answers $answered");
+}
+is($stack->sql('SELECT count(*) FROM murallink.audit_event'), $before, 'and changes nothing');
+is($stack->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books are right');
+
+note 'the API describes itself';
+($status, $body) = $client->request('GET', "$client->{url}/");
+like($body->{paths}{'/rpc/milestone_payment'}{post}{description} // $body->{paths}{'/rpc/milestone_payment'}{post}{summary},
+	qr/Pays a patient for a milestone/, 'with the comments of its functions');
+
+note 'logging out';
+is(api($admin, 'logout')->{status_code}, 200, 'ends the session');
+is(api($admin, 'keepalive')->{status_code}, 401, 'for good');
+
+done_testing();

@@ -1,0 +1,67 @@
+# Every command of the README works, in the order in which it is read.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use IPC::Run qw(run);
+use Murallink::Stack;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $root = dirname(__FILE__) . '/../..';
+my $readme = slurp_file("$root/README.md");
+my $node = PostgreSQL::Test::Cluster->new('readme');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf);
+$node->start;
+
+# What the README has the reader make is not there before.
+my $stack = Murallink::Stack->new(node => $node);
+$stack->sql('CREATE DATABASE murallink', 'postgres');
+
+my (@sql, @shell);
+while ($readme =~ /^```(sql|sh)\n(.*?)^```$/gms)
+{
+	push @{ $1 eq 'sql' ? \@sql : \@shell }, $2;
+}
+cmp_ok(scalar @sql, '>=', 8, 'the README has statements');
+
+my $script = join "\\echo ======\n", @sql;
+my ($output, $errors) = ('', '');
+run [qw(psql -XAt -v ON_ERROR_STOP=1 -h), $node->host, '-p', $node->port, qw(-U postgres murallink)], '<', \$script, '>',
+  \$output, '2>', \$errors;
+is($?, 0, 'every statement of the README runs') or diag($errors);
+my @answers = split /======\n/, $output;
+is(scalar @answers, scalar @sql, 'in order');
+like($output, qr/\|10000\|100\|0\|9900$/m, 'the first payment reserves its funds');
+like($output, qr/^approved\|1\|100$/m, 'the analyst sees it');
+
+$stack->start_postgrest;
+local $ENV{MURALLINK_URL} = $stack->{url};
+foreach my $command (@shell)
+{
+	my $answer = '';
+	run ['sh', '-euc', $command], '>', \$answer, '2>', \$errors;
+	is($?, 0, 'a command of the README runs') or diag($errors);
+	like($answer, qr/session_id|check mailed to my home address/, 'and answers');
+}
+
+note 'its tables';
+is(join("\n", sort $readme =~ /^(\| `[a-z_]+` \| \d{3} \| .* \|)$/gm),
+	$stack->sql(q{SELECT string_agg(format('| `%s` | %s | %s |', name, http_status, message), E'\n' ORDER BY name COLLATE "C") FROM murallink.errors()}),
+	'the errors are those of the source');
+my ($functions) = $readme =~ /^## Functions\n(.*?)^## /ms;
+foreach my $function ($functions =~ /`([a-z_]+)`/g)
+{
+	next if $function eq 'ksuid';
+	is($stack->sql("SELECT count(*) > 0 FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace AND proname = '$function'"), 't',
+		"$function is a function");
+}
+my ($settings) = $readme =~ /^## Settings\n(.*?)^## /ms;
+my %told = map { $_ => 1 } $settings =~ /`(murallink\.[a-z_]+)`/g;
+is(join(' ', sort keys %told), $stack->sql("SELECT string_agg(name, ' ' ORDER BY name COLLATE \"C\") FROM pg_settings WHERE name LIKE 'murallink.%'"),
+	'the settings are those of the library');
+
+done_testing();
