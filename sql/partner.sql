@@ -44,7 +44,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     the_partner murallink_private.partner;
     the_card murallink_private.card;
-    program text;
+    the_program text;
 BEGIN
     NEW.card_uid := NULL;
     -- What is not there is looked for again under a lock, for it may be on its way: then it is seen, or whoever
@@ -77,14 +77,14 @@ BEGIN
         RETURN NEW;
     END IF;
 
-    program := the_partner.settings ->> 'cust_prog_id';
+    the_program := the_partner.settings ->> 'cust_prog_id';
     SELECT * INTO the_card FROM murallink_private.card c
-    WHERE c.patient_uid = NEW.patient_uid AND c.partner = NEW.partner AND c.program = payout_route.program;
+    WHERE c.patient_uid = NEW.patient_uid AND c.partner = NEW.partner AND c.program = the_program;
     IF the_card.status IS DISTINCT FROM 'done' THEN
-        INSERT INTO murallink_private.card (patient_uid, partner, program) VALUES (NEW.patient_uid, NEW.partner, program)
+        INSERT INTO murallink_private.card (patient_uid, partner, program) VALUES (NEW.patient_uid, NEW.partner, the_program)
         ON CONFLICT (patient_uid, partner, program) DO NOTHING;
         SELECT * INTO the_card FROM murallink_private.card c
-        WHERE c.patient_uid = NEW.patient_uid AND c.partner = NEW.partner AND c.program = payout_route.program FOR SHARE;
+        WHERE c.patient_uid = NEW.patient_uid AND c.partner = NEW.partner AND c.program = the_program FOR SHARE;
     END IF;
     NEW.card_uid := the_card.uid;
     NEW.reason := CASE the_card.status

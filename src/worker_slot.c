@@ -271,45 +271,42 @@ worker_wake_trigger(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.worker_slot(): what the worker of this database says of itself and
- * of each partner it has called.
+ * murallink.worker_slot(partner): what the worker of this database says of
+ * itself and of its calls to a partner.
  */
 PG_FUNCTION_INFO_V1(worker_slot);
 Datum
 worker_slot(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Slot copy = {InvalidOid};
+	char *partner = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Slot *slot = NULL;
+	Slot copy;
+	TupleDesc desc;
+	Datum values[5 + OUTCOMES] = {0};
+	bool nulls[5 + OUTCOMES];
 
-	InitMaterializedSRF(fcinfo, 0);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "worker_slot must return a row");
 	if (shared != NULL)
 	{
-		Slot *slot;
-
 		LWLockAcquire(shared->lock, LW_SHARED);
 		slot = slot_of(MyDatabaseId);
 		if (slot != NULL)
 			copy = *slot;
 		LWLockRelease(shared->lock);
 	}
-	for (Report *report = copy.reports; report < copy.reports + PARTNERS_MAX; report++)
+	memset(nulls, slot == NULL, sizeof(nulls));
+	if (slot != NULL)
 	{
-		Datum values[10];
-		bool nulls[10] = {false};
-
-		if (!OidIsValid(copy.database) || (report > copy.reports && report->partner[0] == '\0'))
-			break;
 		values[0] = Int32GetDatum(copy.pid);
 		values[1] = TimestampTzGetDatum(copy.started_at);
 		values[2] = TimestampTzGetDatum(copy.heartbeat_at);
-		values[3] = CStringGetTextDatum(report->partner);
-		nulls[3] = report->partner[0] == '\0';
-		for (int i = 0; i < OUTCOMES; i++)
-			values[4 + i] = Int64GetDatum(report->outcomes[i]);
-		values[8] = CStringGetTextDatum(copy.error);
-		values[9] = TimestampTzGetDatum(copy.error_at);
-		nulls[8] = nulls[9] = copy.error[0] == '\0';
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		values[3] = CStringGetTextDatum(copy.error);
+		values[4] = TimestampTzGetDatum(copy.error_at);
+		nulls[3] = nulls[4] = copy.error[0] == '\0';
+		for (Report *report = copy.reports; report < copy.reports + PARTNERS_MAX; report++)
+			for (int i = 0; i < OUTCOMES && strcmp(report->partner, partner) == 0; i++)
+				values[5 + i] = Int64GetDatum(report->outcomes[i]);
 	}
-	return (Datum) 0;
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }

@@ -10,7 +10,7 @@ CREATE TABLE murallink.payout (
     partner text,
     card_uid murallink.ksuid,
     amount numeric NOT NULL,
-    currency murallink.currency NOT NULL,
+    currency text NOT NULL,
     status murallink.payout_status NOT NULL,
     reason text NOT NULL DEFAULT '',
     attempt integer NOT NULL,

@@ -14,7 +14,8 @@ my $root = dirname(__FILE__) . '/../..';
 my $readme = slurp_file("$root/README.md");
 my $node = PostgreSQL::Test::Cluster->new('readme');
 $node->init;
-$node->append_conf('postgresql.conf', $Murallink::Stack::conf);
+# The issuer that the README configures is none: no worker may look for it.
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;
 
 # What the README has the reader make is not there before.
