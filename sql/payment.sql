@@ -227,37 +227,40 @@ COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksui
 
 CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH entries AS (
+    WITH held AS (
         SELECT contract_uid, currency, slot,
-            coalesce(pg_catalog.sum(amount) FILTER (WHERE movement = 'deposit'), 0) AS deposited,
-            coalesce(pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'release' THEN -amount
-                WHEN 'disburse' THEN -amount ELSE 0 END), 0) AS reserved,
-            coalesce(pg_catalog.sum(CASE movement WHEN 'disburse' THEN amount WHEN 'return' THEN -amount ELSE 0 END), 0) AS disbursed
-        FROM murallink.fund_entry GROUP BY contract_uid, currency, slot)
-    SELECT s.contract_uid, s.currency::text, pg_catalog.format(
-        'slot %s holds %s reserved and %s disbursed, its entries add up to %s and %s', s.slot, s.reserved, s.disbursed,
-        coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
-    FROM murallink.fund_slot s LEFT JOIN entries e USING (contract_uid, currency, slot)
-    WHERE (s.reserved, s.disbursed) IS DISTINCT FROM (coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
-    UNION ALL
-    SELECT f.contract_uid, f.currency::text, pg_catalog.format(
-        'the slots hold %s funded, the deposits add up to %s', f.funded, coalesce(e.deposited, 0))
-    FROM (
+            pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'return' THEN 0 ELSE -amount END) AS reserved,
+            pg_catalog.sum(CASE movement WHEN 'disburse' THEN amount WHEN 'return' THEN -amount ELSE 0 END) AS disbursed
+        FROM murallink.fund_entry WHERE movement <> 'deposit' GROUP BY contract_uid, currency, slot),
+    deposits AS (
+        SELECT contract_uid, currency, pg_catalog.sum(amount) AS funded
+        FROM murallink.fund_entry WHERE movement = 'deposit' GROUP BY contract_uid, currency),
+    balances AS (
         SELECT contract_uid, currency, pg_catalog.sum(available + reserved + disbursed) AS funded
-        FROM murallink.fund_slot GROUP BY 1, 2) f
-    LEFT JOIN entries e ON e.contract_uid = f.contract_uid AND e.currency = f.currency AND e.slot = -1
-    WHERE f.funded <> coalesce(e.deposited, 0)
+        FROM murallink.fund_slot GROUP BY contract_uid, currency)
+    SELECT contract_uid, currency::text, pg_catalog.format(
+        'slot %s holds %s reserved and %s disbursed, its entries add up to %s and %s', slot,
+        coalesce(s.reserved, 0), coalesce(s.disbursed, 0), coalesce(h.reserved, 0), coalesce(h.disbursed, 0))
+    FROM murallink.fund_slot s FULL JOIN held h USING (contract_uid, currency, slot)
+    WHERE (coalesce(s.reserved, 0), coalesce(s.disbursed, 0)) <> (coalesce(h.reserved, 0), coalesce(h.disbursed, 0))
+    UNION ALL
+    SELECT contract_uid, currency::text, pg_catalog.format(
+        'the slots hold %s funded, the deposits add up to %s', coalesce(b.funded, 0), coalesce(d.funded, 0))
+    FROM balances b FULL JOIN deposits d USING (contract_uid, currency)
+    WHERE coalesce(b.funded, 0) <> coalesce(d.funded, 0)
     UNION ALL
     SELECT f.contract_uid, f.currency::text, pg_catalog.format('funding %s of %s has no entry of that amount', f.uid, f.amount)
     FROM murallink.funding f LEFT JOIN murallink.fund_entry e ON e.source_uid = f.uid AND e.movement = 'deposit'
-    WHERE (f.contract_uid, f.currency, f.amount) IS DISTINCT FROM (e.contract_uid, e.currency, e.amount)
+    WHERE (f.contract_uid, f.client_uid, f.currency, f.amount) IS DISTINCT FROM (e.contract_uid, e.client_uid, e.currency, e.amount)
     UNION ALL
     SELECT p.contract_uid, p.currency::text, pg_catalog.format(
-        'payment %s is %s, its entries are %s', p.uid, p.status, coalesce(e.movements::text, 'none'))
+        'payment %s of %s is %s, its entries are %s', p.uid, p.amount, p.status, coalesce(e.shown, 'none'))
     FROM murallink.payment p
     LEFT JOIN LATERAL (
         SELECT pg_catalog.array_agg(f.movement ORDER BY f.movement) AS movements,
-            pg_catalog.bool_and((f.contract_uid, f.currency, f.amount) = (p.contract_uid, p.currency, p.amount)) AS agree
+            pg_catalog.string_agg(pg_catalog.format('%s of %s', f.movement, f.amount), ', ' ORDER BY f.movement) AS shown,
+            pg_catalog.bool_and((f.contract_uid, f.client_uid, f.currency, f.amount)
+                = (p.contract_uid, p.client_uid, p.currency, p.amount)) AS agree
         FROM murallink.fund_entry f WHERE f.source_uid = p.uid) e ON true
     WHERE e.agree IS NOT TRUE OR e.movements <> CASE
         WHEN p.status IN ('rejected', 'cancelled') THEN '{reserve,release}'
@@ -267,8 +270,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (%s of %s) has no source', e.uid, e.movement, e.amount)
     FROM murallink.fund_entry e
-    WHERE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid)
-    AND NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
+    WHERE CASE movement
+        WHEN 'deposit' THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
+        ELSE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid) END
 $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
 'Proves that balances, entries, fundings and payments agree: one row for each contradiction, none when the books are right.';

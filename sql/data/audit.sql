@@ -33,14 +33,18 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.audi
 CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (
     murallink.caller_is_admin() OR CASE resource
         WHEN 'client' THEN murallink.permitted('view_clients', client_uid, NULL, NULL, NULL)
+        WHEN 'sponsor' THEN murallink.permitted('view_clients', client_uid, NULL, NULL, NULL)
         WHEN 'contract' THEN murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
         WHEN 'funding' THEN murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+            OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL)
         WHEN 'trial' THEN murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL)
         WHEN 'site' THEN murallink.permitted('view_sites', client_uid, contract_uid, NULL, site_uid)
         WHEN 'trial_site' THEN murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
+            OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)
         WHEN 'patient' THEN EXISTS (SELECT FROM murallink.patient p WHERE p.uid = resource_uid)
         WHEN 'patient_site' THEN murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid)
         WHEN 'enrollment' THEN murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
+            OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
         WHEN 'milestone' THEN murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid)
         WHEN 'payment' THEN murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
         WHEN 'payout' THEN murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)

@@ -32,6 +32,22 @@ BEGIN
 END
 $$;
 
+-- Pays a milestone whose price rises in the meantime, before and after
+CREATE FUNCTION pg_temp.pay_across(trial murallink.ksuid, site murallink.ksuid, patient murallink.ksuid, milestone murallink.ksuid)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz;
+BEGIN
+    PERFORM murallink.milestone_payment(patient, milestone);
+    moment := clock_timestamp() + interval '0.1 seconds';
+    PERFORM murallink.add_milestone('Diary', 11, 'USD', trial, site, 1000, moment);
+    WHILE clock_timestamp() <= moment LOOP
+        PERFORM murallink.milestone_payment(patient, milestone), pg_sleep(0.01);
+    END LOOP;
+    PERFORM murallink.milestone_payment(patient, milestone);
+END
+$$;
+
 -- A trial at two sites, and the people: an admin, a coordinator and an approver at one site, a desk for travel expenses
 SELECT email FROM murallink.create_admin('pay.admin@example.com', 'correct horse', 'Ada', 'Admin');
 SELECT murallink.set_db_role('pay.admin@example.com', 'regress_pay_admin');
@@ -92,18 +108,27 @@ SELECT amount FROM murallink.milestone_payment(:'bill', :'week_2_corrected');
 SELECT amount FROM murallink.milestone_payment(:'jodi', :'week_2');
 SELECT amount, (milestone).amount FROM murallink.get_patient_payments(:'bill', :'trial') WHERE (milestone).milestone = 'Week 2';
 
--- Across the moment: whoever pays, and whatever was remembered of the schedule before
+-- Before, at and after the moment
 SELECT uid AS diary FROM murallink.add_milestone('Diary', 10, 'USD', :'trial', :'site', 1000) \gset
-SELECT set_config('test.diary', :'diary', false), set_config('test.ernie', :'ernie', false) \g /dev/null
-DO $$
-DECLARE
-    diary murallink.milestone := m FROM murallink.milestone AS m WHERE m.uid::text = current_setting('test.diary');
-BEGIN
-    PERFORM murallink.milestone_payment(current_setting('test.ernie')::murallink.ksuid, diary.uid);
-END
-$$;
--- None in force yet
+SELECT pg_temp.pay_across(:'trial', :'site', :'ernie', :'diary');
+BEGIN;
+SELECT milestone, amount FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone = 'Diary';
+SELECT amount FROM murallink.add_milestone('Diary', 12, 'USD', :'trial', :'site', 1000, now() + interval '1 microsecond');
+SELECT milestone, amount FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone = 'Diary';
+SELECT amount FROM murallink.add_milestone('Diary', 13, 'USD', :'trial', :'site', 1000, now());
+SELECT milestone, amount FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone = 'Diary';
+SELECT amount FROM murallink.milestone_payment(:'ernie', :'diary');
+ROLLBACK;
+SELECT amount FROM murallink.milestone_payment(:'ernie', :'diary');
+RESET SESSION AUTHORIZATION;
+SELECT amount, bool_and(created_at >= effective_date) AS after, bool_or(created_at >= next) AS too_late
+FROM murallink.payment p JOIN (
+    SELECT uid, effective_date, lead(effective_date) OVER (ORDER BY effective_date) AS next FROM murallink.milestone
+    WHERE trial_uid = :'trial' AND milestone = 'Diary') AS version ON version.uid = p.milestone_uid
+GROUP BY amount ORDER BY amount;
 SET SESSION AUTHORIZATION regress_pay_admin;
+
+-- None in force yet
 SELECT uid AS week_9 FROM murallink.add_milestone('Week 9', 150, 'USD', :'trial', :'site', effective_date => now() + '1 hour') \gset
 SELECT amount FROM murallink.milestone_payment(:'grover', :'week_9');
 
@@ -277,3 +302,164 @@ SELECT amount, made.status FROM murallink.manual_payment(:'grover', :'quick_tria
 SELECT amount, made.status FROM murallink.travel_payment(:'grover', :'quick_trial', 22) AS made;
 RESET SESSION AUTHORIZATION;
 SELECT amount, status, decided_by_uid FROM murallink.payment WHERE trial_uid = :'quick_trial' ORDER BY amount;
+
+-- The owner's own INSERT pays no other price, patient, contract or time than the functions, and no more often
+SELECT uid AS ernies FROM murallink.enrollment WHERE patient_uid = :'ernie' \gset
+SET ROLE murallink_owner;
+INSERT INTO murallink.payment (
+    client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type, milestone_uid,
+    milestone_name, occurrence, amount, currency, created_at)
+VALUES (
+    :'missing', :'missing', :'missing', :'missing', :'missing', :'grover', :'ernies', 'milestone', :'week_2_dearer',
+    'Week 99', 99, 1000, 'EUR', '2021-02-15')
+RETURNING milestone_uid = :'week_2_corrected' AS in_force, milestone_name, occurrence, amount, currency, status,
+    patient_uid = :'ernie' AS of_patient, contract_uid = :'contract' AS of_contract, created_at > now() - interval '1 day' AS of_now;
+INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, created_at)
+VALUES (:'ernies', 'manual', 3, 'USD', '2021-02-15')
+RETURNING milestone_name, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() - interval '1 day' AS of_now;
+RESET ROLE;
+SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcome(session_user, statement) AS superuser FROM (VALUES
+    (1, :'ernies', 'milestone', :'week_1', 1, 100, 'pending', NULL),
+    (2, :'ernies', 'milestone', :'week_2', 1, 100, 'pending', NULL),
+    (3, :'ernies', 'milestone', :'week_2_dearer', 2, 100, 'pending', NULL),
+    (4, :'ernies', 'milestone', :'week_2', NULL, 100, 'pending', NULL),
+    (5, :'ernies', 'milestone', :'week_2', -1, 100, 'pending', NULL),
+    (6, :'ernies', 'milestone', :'week_2', 2147483647, 100, 'pending', NULL),
+    (7, :'ernies', 'milestone', :'week_9', 1, 100, 'pending', NULL),
+    (8, :'ernies', 'milestone', :'other_week_1', 1, 100, 'pending', NULL),
+    (9, :'ernies', 'milestone', NULL, 1, 100, 'pending', NULL),
+    (10, NULL, 'milestone', :'week_1', 1, 100, 'pending', NULL),
+    (11, :'missing', 'milestone', :'week_1', 1, 100, 'pending', NULL),
+    (12, :'ernies', 'milestone', :'week_1', 1, 100, 'approved', NULL),
+    (13, :'ernies', 'manual', NULL, NULL, 100, 'approved', NULL),
+    (14, :'ernies', 'manual', NULL, NULL, 100, 'paid', NULL),
+    (15, :'ernies', 'manual', NULL, NULL, 100, 'cancelled', NULL),
+    (16, :'ernies', 'manual', :'week_1', NULL, 100, 'pending', NULL),
+    (17, :'ernies', 'manual', NULL, NULL, 0.001, 'pending', NULL),
+    (18, :'ernies', 'manual', NULL, NULL, 999999999, 'pending', NULL),
+    (19, :'ernies', 'travel', NULL, NULL, 100, 'pending', 'infinity')
+) AS given (n, enrollment, kind, milestone, occurrence, amount, status, visit), format(
+    'INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency, status, visit_date)'
+    ' VALUES (%L, %L, %L, %L, %L, ''USD'', %L, %L)', enrollment, kind, milestone, occurrence, amount, status, visit) AS statement;
+
+-- Nor does a session that fires no triggers: the index is there for any statement
+BEGIN;
+SET LOCAL session_replication_role = replica;
+CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM murallink.payment WHERE patient_uid = :'grover' AND milestone_name = 'Week 1'
+    AND trial_uid = :'trial';
+UPDATE again SET uid = murallink.gen_ksuid(), milestone_uid = :'missing';
+SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
+UPDATE again SET status = 'cancelled';
+SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
+ROLLBACK;
+
+-- What was paid and priced stays: not even the owner or a superuser may change or delete it
+SELECT relation, split_part(write, ' ', 1) AS write, pg_temp.outcome('murallink_owner', statement) AS owner,
+    pg_temp.outcome(session_user, statement) AS superuser
+FROM unnest('{payment,milestone}'::text[]) AS relation, (VALUES
+    ('UPDATE %1$s SET amount = amount'),
+    ('INSERT INTO %1$s SELECT * FROM %1$s ON CONFLICT (uid) DO UPDATE SET amount = EXCLUDED.amount'),
+    ('MERGE INTO %1$s t USING %1$s s ON t.uid = s.uid WHEN MATCHED THEN UPDATE SET amount = s.amount'),
+    ('DELETE FROM %1$s'),
+    ('TRUNCATE %1$s CASCADE')) AS writes (write), format(write, 'murallink.' || relation) AS statement;
+
+-- A payment changes its status and who decided, nothing else
+SELECT uid AS whole FROM murallink.payment WHERE patient_uid = :'jodi' AND milestone_name = 'Week 1' \gset
+SELECT pg_temp.outcome(session_user, format('UPDATE murallink.payment SET status = ''approved'', %s = %L WHERE uid = %L',
+    attname, CASE attname WHEN 'currency' THEN 'EUR' END, :'whole')) AS outcome, string_agg(attname, ' ' ORDER BY attnum) AS columns
+FROM pg_attribute WHERE attrelid = 'murallink.payment'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'status'
+GROUP BY outcome ORDER BY outcome;
+
+-- The steps of a payment: all that there could be are tried, on a payment that has come to each status by allowed steps
+CREATE FUNCTION pg_temp.payment_at(enrollment murallink.ksuid, way text[]) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
+DECLARE
+    made murallink.ksuid;
+    step murallink.payment_status;
+BEGIN
+    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency) VALUES (enrollment, 'manual', 1, 'USD')
+    RETURNING uid INTO made;
+    FOREACH step IN ARRAY way LOOP
+        UPDATE murallink.payment SET status = step WHERE uid = made;
+    END LOOP;
+    RETURN made;
+END
+$$;
+CREATE TEMP TABLE way AS SELECT way, coalesce(way[cardinality(way)], 'pending')::murallink.payment_status AS status
+FROM (VALUES ('{}'::text[]), ('{approved}'), ('{rejected}'), ('{approved,cancelled}'), ('{approved,processing}'),
+    ('{approved,processing,paid}'), ('{approved,processing,failed}'), ('{approved,processing,in_doubt}'),
+    ('{approved,processing,paid,reversed}'), ('{approved,processing,failed,approved}'), ('{approved,processing,failed,cancelled}'),
+    ('{approved,processing,in_doubt,paid}'), ('{approved,processing,in_doubt,approved,processing,paid}'),
+    ('{approved,processing,in_doubt,cancelled}')) AS ways (way);
+CREATE TEMP TABLE walked AS SELECT way, status, pg_temp.payment_at(:'ernies', way) AS uid FROM way;
+SELECT status, string_agg(DISTINCT next::text, ' ') FILTER (WHERE outcome = 'done') AS allowed,
+    string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
+FROM walked, unnest(enum_range(NULL::murallink.payment_status)) AS next,
+    pg_temp.outcome('murallink_owner', format('UPDATE murallink.payment SET status = %L WHERE uid = %L', next, uid)) AS outcome
+GROUP BY status ORDER BY status;
+
+-- The funds follow each step, and each movement happens once
+SELECT way, array_agg(movement ORDER BY movement) AS movements,
+    sum(amount * CASE movement WHEN 'reserve' THEN 1 WHEN 'return' THEN 0 ELSE -1 END) AS reserved,
+    sum(amount * CASE movement WHEN 'disburse' THEN 1 WHEN 'return' THEN -1 ELSE 0 END) AS disbursed
+FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid GROUP BY way ORDER BY way;
+
+-- The books: each kind of contradiction is found and named
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT uid AS book_contract FROM murallink.create_contract(client_uid => :'client', name => 'Books', currency => 'USD') \gset
+SELECT uid AS book_trial FROM murallink.create_trial(contract_uid => :'book_contract', name => 'Books') \gset
+SELECT uid AS book_site FROM murallink.create_site(trial_uid => :'book_trial', name => 'Desk') \gset
+SELECT pg_temp.patient(:'book_site', :'book_trial', 'Lucca') AS lucca \gset
+SELECT murallink.add_funding(:'book_contract', 800);
+RESET SESSION AUTHORIZATION;
+SELECT uid AS luccas FROM murallink.enrollment WHERE patient_uid = :'lucca' \gset
+SELECT pg_temp.payment_at(:'luccas', '{}') AS pending, pg_temp.payment_at(:'luccas', '{rejected}') AS rejected,
+    pg_temp.payment_at(:'luccas', '{approved,processing,paid}') AS paid,
+    pg_temp.payment_at(:'luccas', '{approved,processing,paid,reversed}') AS reversed \gset
+SELECT funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'book_contract';
+SELECT * FROM murallink.verify_ledger();
+CREATE FUNCTION pg_temp.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    problems text;
+BEGIN
+    PERFORM set_config('session_replication_role', 'replica', true);
+    EXECUTE damage;
+    problems := string_agg(shown, E'\n' ORDER BY shown) FROM murallink.verify_ledger(),
+        regexp_replace(regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g'), 'slot \d+', 'slot n') AS shown;
+    RAISE 'undone' USING ERRCODE = 'P0000';
+EXCEPTION WHEN SQLSTATE 'P0000' THEN
+    RETURN problems;
+END
+$$;
+SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
+    (1, 'a slot reserves more', 'UPDATE murallink.fund_slot SET reserved = reserved + 1, available = available - 1'
+        ' WHERE contract_uid = %L AND reserved > 0', :'book_contract'),
+    (2, 'a slot disbursed more', 'UPDATE murallink.fund_slot SET disbursed = disbursed + 1, available = available - 1'
+        ' WHERE contract_uid = %L AND reserved > 0', :'book_contract'),
+    (3, 'a slot got richer', 'UPDATE murallink.fund_slot SET available = available + 1 WHERE contract_uid = %L AND slot = 0',
+        :'book_contract'),
+    (4, 'the slots are gone', 'DELETE FROM murallink.fund_slot WHERE contract_uid = %L', :'book_contract'),
+    (5, 'a funding grew', 'UPDATE murallink.funding SET amount = 801 WHERE contract_uid = %L', :'book_contract'),
+    (6, 'a funding is gone', 'DELETE FROM murallink.funding WHERE contract_uid = %L', :'book_contract'),
+    (7, 'a deposit grew', 'UPDATE murallink.fund_entry SET amount = 801 WHERE contract_uid = %L AND movement = ''deposit''',
+        :'book_contract'),
+    (8, 'a deposit is gone', 'DELETE FROM murallink.fund_entry WHERE contract_uid = %L AND movement = ''deposit''', :'book_contract'),
+    (9, 'a payment is paid without disbursing', 'UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L', :'pending'),
+    (10, 'a payment grew', 'UPDATE murallink.payment SET amount = 2 WHERE uid = %L', :'paid'),
+    (11, 'a payment is gone', 'DELETE FROM murallink.payment WHERE uid = %L', :'pending'),
+    (12, 'a release is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''release''', :'rejected'),
+    (13, 'a return is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''return''', :'reversed'),
+    (14, 'all entries of a payment are gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L', :'rejected'),
+    (15, 'a reserve is in no slot', 'UPDATE murallink.fund_entry SET slot = 99 WHERE source_uid = %L', :'pending'),
+    (16, 'an entry is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid() WHERE source_uid = %L',
+        :'pending'),
+    (17, 'a deposit is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid()'
+        ' WHERE contract_uid = %L AND movement = ''deposit''', :'book_contract'),
+    (18, 'a funding reserved and released', 'INSERT INTO murallink.fund_entry'
+        ' (contract_uid, client_uid, currency, movement, amount, source_uid, slot)'
+        ' SELECT contract_uid, client_uid, currency, movement, 1, uid, 0 FROM murallink.funding,'
+        ' unnest(''{reserve,release}''::murallink.fund_movement[]) AS movement WHERE contract_uid = %L', :'book_contract')
+) AS damages (n, damage, statement, uid) ORDER BY n;
+SELECT * FROM murallink.verify_ledger();
+
+DROP ROLE regress_pay_admin, regress_pay_coordinator, regress_pay_approver, regress_pay_desk, regress_pay_stranger,
+    regress_pay_unknown;

@@ -1,0 +1,250 @@
+-- What a grant reaches, and what row level security shows of it.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_permission_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_permission_analyst LOGIN IN ROLE murallink_analyst;
+CREATE ROLE regress_permission_stranger LOGIN IN ROLE murallink_analyst;
+SELECT uid AS admin FROM murallink.create_admin('admin.permission@example.com', 'correct horse', 'Ada', 'Admin') \gset
+SELECT uid AS analyst FROM murallink.register('analyst.permission@example.com', 'correct horse', 'Ann', 'Analyst') \gset
+SELECT session_id AS admin_session FROM murallink.login('admin.permission@example.com', 'correct horse') \gset
+SELECT session_id AS analyst_session FROM murallink.login('analyst.permission@example.com', 'correct horse') \gset
+SELECT murallink.set_db_role('admin.permission@example.com', 'regress_permission_admin');
+
+-- Two clients. A1 and A2 are contracts of A, B1 is B's. Trial A1T takes part at two sites of its own contract and at
+-- one of B's
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT uid AS a FROM murallink.create_client(name => 'A') \gset
+SELECT uid AS b FROM murallink.create_client(name => 'B') \gset
+SELECT uid AS a1 FROM murallink.create_contract(client_uid => :'a', name => 'A1', currency => 'USD') \gset
+SELECT uid AS a2 FROM murallink.create_contract(client_uid => :'a', name => 'A2', currency => 'USD') \gset
+SELECT uid AS b1 FROM murallink.create_contract(client_uid => :'b', name => 'B1', currency => 'USD') \gset
+SELECT uid AS a1t FROM murallink.create_trial(contract_uid => :'a1', name => 'A1T') \gset
+SELECT uid AS a1u FROM murallink.create_trial(contract_uid => :'a1', name => 'A1U') \gset
+SELECT uid AS a2t FROM murallink.create_trial(contract_uid => :'a2', name => 'A2T') \gset
+SELECT uid AS b1t FROM murallink.create_trial(contract_uid => :'b1', name => 'B1T') \gset
+SELECT uid AS a1s FROM murallink.create_site(trial_uid => :'a1t', name => 'A1S') \gset
+SELECT uid AS a1r FROM murallink.create_site(trial_uid => :'a1t', name => 'A1R') \gset
+SELECT uid AS a2s FROM murallink.create_site(trial_uid => :'a2t', name => 'A2S') \gset
+SELECT uid AS b1s FROM murallink.create_site(trial_uid => :'b1t', name => 'B1S') \gset
+SELECT uid IS NOT NULL AS associated FROM murallink.add_trial_site(:'a1u', :'a1s');
+SELECT uid IS NOT NULL AS associated FROM murallink.add_trial_site(:'a1t', :'b1s');
+RESET SESSION AUTHORIZATION;
+
+CREATE TEMP TABLE place AS
+SELECT uid, r.kind || ' ' || r.name AS place, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid,
+    dense_rank() OVER (ORDER BY array_position('{client,contract,trial,site,trial_site}', r.kind), r.name COLLATE "C") AS n
+FROM (SELECT uid FROM murallink.client UNION ALL SELECT uid FROM murallink.contract UNION ALL SELECT uid FROM murallink.trial
+      UNION ALL SELECT uid FROM murallink.site UNION ALL SELECT uid FROM murallink.trial_site) AS every,
+    murallink.resource(uid) AS r
+WHERE r.client_uid IN (:'a', :'b');
+
+-- The permissions, and that each is one
+SELECT * FROM unnest(enum_range(NULL::murallink.permission)) AS permission;
+
+-- A grant reaches the place that it is made on and all that stands below, and ends when it is deleted
+CREATE FUNCTION pg_temp.reach(granted murallink.permission, on_place murallink.ksuid, asked murallink.permission, admin text, analyst text)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    reached text;
+BEGIN
+    PERFORM murallink.authenticate(admin);
+    PERFORM murallink.grant(on_place, granted::text, uid) FROM murallink.app_user WHERE email = 'analyst.permission@example.com';
+    PERFORM murallink.authenticate(analyst);
+    SELECT string_agg(place, ', ' ORDER BY n) INTO reached FROM place
+    WHERE murallink.permitted(asked, client_uid, contract_uid, trial_uid, site_uid);
+    DELETE FROM murallink.permission_grant WHERE granted_by_uid = (
+        SELECT uid FROM murallink.app_user WHERE email = 'admin.permission@example.com');
+    IF EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) THEN
+        RAISE 'something is left of a deleted grant';
+    END IF;
+    RETURN reached;
+END
+$$;
+SELECT place AS granted_on, pg_temp.reach('enroll', uid, 'enroll', :'admin_session', :'analyst_session') FROM place ORDER BY n;
+SELECT count(*) AS others FROM unnest(enum_range(NULL::murallink.permission)) AS asked
+WHERE asked <> 'enroll' AND pg_temp.reach('enroll', :'a', asked, :'admin_session', :'analyst_session') IS NOT NULL;
+SELECT count(*) AS each_by_itself FROM unnest(enum_range(NULL::murallink.permission)) AS asked
+WHERE pg_temp.reach(asked, :'b1t', asked, :'admin_session', :'analyst_session') = 'trial B1T, trial_site B1T at B1S';
+
+-- A revocation takes effect in the next statement, a rolled back grant never
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT murallink.grant(resource_uid => :'a1', permission => 'create_trial', user_uid => :'analyst');
+RESET SESSION AUTHORIZATION;
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'name', 'Granted'), :'analyst_session');
+BEGIN;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'name', 'Revoked'), :'analyst_session');
+ROLLBACK;
+BEGIN;
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'name', 'Granted again'), :'analyst_session');
+SAVEPOINT before;
+UPDATE murallink.permission_grant SET permission = 'create_site' WHERE app_user_uid = :'analyst';
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'name', 'Changed'), :'analyst_session'),
+    test.answer('create_site', jsonb_build_object('contract_uid', :'a1', 'name', 'Changed'), :'analyst_session');
+ROLLBACK TO before;
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'name', 'Granted again'), :'analyst_session'),
+    test.answer('create_site', jsonb_build_object('contract_uid', :'a1', 'name', 'Changed'), :'analyst_session');
+ROLLBACK;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'name', 'Revoked'), :'analyst_session');
+
+-- Who holds nothing at a place is told that it does not exist, who holds something else that it is forbidden
+CREATE FUNCTION pg_temp.told(permission murallink.permission, place place, session_id text) RETURNS text LANGUAGE sql AS $$
+    SELECT murallink.authenticate(session_id);
+    SELECT test.refusal(format('SELECT murallink.permit(%L, %L, %L, %L, %L, ''place'')',
+        permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid));
+$$;
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT murallink.grant(:'a1t', 'enroll', :'analyst'), murallink.grant(:'a1s', 'view_patients', :'analyst');
+RESET SESSION AUTHORIZATION;
+SELECT p.place, pg_temp.told('enroll', p, :'analyst_session'), pg_temp.told('enroll', p, :'admin_session') AS told_admin
+FROM place AS p ORDER BY n;
+SELECT pg_temp.told('enroll', NULL, :'analyst_session') AS nowhere, pg_temp.told('enroll', NULL, :'admin_session') AS admin_nowhere;
+SELECT murallink.permit('enroll', :'a', NULL, NULL, NULL);
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+
+-- Things of every kind below A and B, for row level security to tell apart. Bea is B's patient in A's trial
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT uid AS al FROM murallink.add_patient(site_uid => :'a1s', first_name => 'Al', last_name => 'Patient') \gset
+SELECT uid AS bea FROM murallink.add_patient(site_uid => :'b1s', first_name => 'Bea', last_name => 'Patient') \gset
+SELECT uid AS bob FROM murallink.add_patient(site_uid => :'b1s', first_name => 'Bob', last_name => 'Patient') \gset
+SELECT murallink.enroll(:'al', :'a1t', :'a1s', 'S-1'), murallink.enroll(:'bea', :'a1t', :'b1s', 'S-2'), murallink.enroll(:'bob', :'b1t', :'b1s', 'S-1');
+SELECT murallink.add_funding(:'a1', 1000), murallink.add_funding(:'b1', 1000);
+SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milestone
+FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);
+SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_uid, 5)).uid)).status
+FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
+RESET SESSION AUTHORIZATION;
+INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
+SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
+
+-- What stands below A in each table: the rows with its client_uid, but for these. A table that has no client_uid and
+-- is not here breaks the tests that follow
+CREATE TEMP TABLE below_a (relation, condition) AS VALUES
+    ('app_user', format('uid = %L', :'analyst')),
+    ('client', format('uid = %L', :'a')),
+    ('fund_slot', format('contract_uid IN (%L, %L)', :'a1', :'a2')),
+    ('patient', format('uid IN (%L, %L)', :'al', :'bea')),
+    ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L)', :'a', :'al', :'bea')),
+    ('', format('client_uid = %L', :'a'));
+GRANT SELECT ON below_a TO PUBLIC;
+-- The rows of each table and view that the current role sees, or those of them that stand below A
+CREATE FUNCTION pg_temp.sees(only_of_a boolean) RETURNS TABLE (relation text, sees text[]) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR relation IN
+        SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+    LOOP
+        EXECUTE format('SELECT array_agg(t::text ORDER BY t::text) FROM murallink.%I AS t WHERE %s', relation, CASE WHEN only_of_a
+            THEN (SELECT b.condition FROM below_a AS b WHERE b.relation IN (sees.relation, '') ORDER BY b.relation DESC LIMIT 1)
+            ELSE 'true' END) INTO sees;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- With every permission on A an analyst sees all of A and nothing else, in every table and view
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT count(murallink.grant(:'a', permission::text, :'analyst')) FROM unnest(enum_range(NULL::murallink.permission)) AS permission;
+RESET SESSION AUTHORIZATION;
+CREATE TEMP TABLE all_of_a AS SELECT * FROM pg_temp.sees(true);
+GRANT SELECT ON all_of_a TO PUBLIC;
+SELECT relation AS has_nothing_of_a FROM all_of_a WHERE sees IS NULL;
+SET SESSION AUTHORIZATION regress_permission_analyst;
+SELECT relation, cardinality(ARRAY(SELECT unnest(s.sees) EXCEPT SELECT unnest(a.sees))) AS too_many,
+    cardinality(ARRAY(SELECT unnest(a.sees) EXCEPT SELECT unnest(s.sees))) AS too_few
+FROM pg_temp.sees(false) AS s JOIN all_of_a AS a USING (relation) WHERE s.sees IS DISTINCT FROM a.sees;
+RESET SESSION AUTHORIZATION;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+
+-- An analyst without grants sees the own account, one who is no user sees nothing, an administrator sees everything
+SET SESSION AUTHORIZATION regress_permission_analyst;
+SELECT relation, cardinality(sees) FROM pg_temp.sees(false) WHERE sees IS NOT NULL;
+SELECT email FROM murallink.app_user;
+SET SESSION AUTHORIZATION regress_permission_stranger;
+SELECT relation FROM pg_temp.sees(false) WHERE sees IS NOT NULL;
+RESET SESSION AUTHORIZATION;
+GRANT murallink_analyst TO regress_permission_admin;
+CREATE TEMP TABLE everything AS SELECT * FROM pg_temp.sees(false);
+GRANT SELECT ON everything TO PUBLIC;
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT relation FROM pg_temp.sees(false) AS s JOIN everything AS e USING (relation) WHERE s.sees IS DISTINCT FROM e.sees;
+RESET SESSION AUTHORIZATION;
+
+-- What each permission shows by itself
+CREATE FUNCTION pg_temp.shows(permission text, on_place murallink.ksuid, admin text, analyst text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    shown text;
+BEGIN
+    PERFORM murallink.authenticate(admin);
+    PERFORM murallink.grant(on_place, permission, uid) FROM murallink.app_user WHERE email = 'analyst.permission@example.com';
+    PERFORM murallink.authenticate(analyst), set_config('role', 'regress_permission_analyst', true);
+    SELECT string_agg(relation, ', ' ORDER BY relation COLLATE "C") INTO shown FROM pg_temp.sees(false)
+    WHERE sees IS NOT NULL AND relation NOT IN ('app_user', 'permission_grant');
+    PERFORM set_config('role', 'none', true);
+    DELETE FROM murallink.permission_grant WHERE app_user_uid = (
+        SELECT uid FROM murallink.app_user WHERE email = 'analyst.permission@example.com');
+    RETURN shown;
+END
+$$;
+SELECT permission, shows
+FROM unnest(enum_range(NULL::murallink.permission)) AS permission,
+    pg_temp.shows(permission::text, :'a', :'admin_session', :'analyst_session') AS shows
+WHERE shows IS NOT NULL;
+
+-- Further down, what stands above is not shown
+SELECT place AS granted_on, pg_temp.shows('view_contract', uid, :'admin_session', :'analyst_session') AS view_contract,
+    pg_temp.shows('view_trials', uid, :'admin_session', :'analyst_session') AS view_trials,
+    pg_temp.shows('view_patients', uid, :'admin_session', :'analyst_session') AS view_patients
+FROM place WHERE uid IN (:'a1', :'a1t', :'a1s') OR place = 'trial_site A1T at A1S' ORDER BY n;
+
+-- Nothing of this opens murallink_private, nor any way to write
+SET SESSION AUTHORIZATION regress_permission_analyst;
+SELECT statement, test.refusal(statement) FROM (VALUES
+    ('SELECT * FROM murallink_private.credential'), ('SELECT * FROM murallink_private.session'),
+    ('INSERT INTO murallink.client (name) VALUES (''C'')'), ('UPDATE murallink.client SET name = ''C'''),
+    ('DELETE FROM murallink.permission_grant'), ('TRUNCATE murallink.payment CASCADE'), ('SET ROLE murallink_owner'),
+    ('SET row_security = off; SELECT * FROM murallink.payment'), ('SELECT murallink.install()'),
+    ('CREATE FUNCTION murallink.permitted() RETURNS boolean LANGUAGE sql AS ''SELECT true''')) AS tried (statement);
+RESET SESSION AUTHORIZATION;
+
+-- An index on uids serves under row level security too
+CREATE FUNCTION pg_temp.index_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (COSTS OFF, FORMAT JSON) ' || statement INTO plan;
+    RETURN coalesce(substring(plan::text FROM '"Index Name": "(\w+)"'), 'none');
+END
+$$;
+SET SESSION AUTHORIZATION regress_permission_analyst;
+SET enable_seqscan = off;
+SELECT count(*) > 40 AS indexes, count(*) FILTER (WHERE index_of = 'none') AS unused
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0],
+    pg_temp.index_of(format('SELECT * FROM murallink.%I WHERE %I = ''000000000000000000000000000''', c.relname, a.attname))
+WHERE c.relnamespace = 'murallink'::regnamespace AND a.atttypid = 'murallink.ksuid'::regtype;
+RESET enable_seqscan;
+RESET SESSION AUTHORIZATION;
+
+-- and is chosen where it pays
+BEGIN;
+INSERT INTO murallink.patient (uid, first_name, last_name)
+SELECT overlay('000000000000000000000000000' PLACING lpad(n::text, 5, '0') FROM 20)::murallink.ksuid, 'N', 'N' FROM generate_series(1, 5000) AS n;
+INSERT INTO murallink.patient_site (uid, patient_uid, client_uid, contract_uid, site_uid)
+SELECT uid, uid, :'a', :'a1', :'a1s' FROM murallink.patient WHERE first_name = 'N';
+INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+SELECT p.uid, t.client_uid, t.contract_uid, t.trial_uid, t.site_uid, t.uid, p.uid, p.uid::text
+FROM murallink.patient p, murallink.trial_site t WHERE p.first_name = 'N' AND t.trial_uid = :'a1t' AND t.site_uid = :'a1s';
+ANALYZE murallink.patient, murallink.patient_site, murallink.enrollment;
+SET LOCAL ROLE regress_permission_analyst;
+SET LOCAL max_parallel_workers_per_gather = 0;
+EXPLAIN (COSTS OFF) SELECT * FROM murallink.enrollment WHERE uid = '000000000000000000000000000';
+SELECT relation, key, pg_temp.index_of(format('SELECT * FROM murallink.%I WHERE %I = ''000000000000000000000000000''', relation, key))
+FROM (VALUES ('enrollment', 'patient_uid'), ('patient', 'uid'), ('patient_site', 'uid'), ('patient_site', 'patient_uid')) AS asked (relation, key);
+ROLLBACK;
+
+-- because no operator of the type could tell what the policy has not been asked about yet
+SELECT oprname, oprcode FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
+WHERE 'murallink.ksuid'::regtype IN (o.oprleft, o.oprright) AND NOT p.proleakproof;
+
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'admin', :'analyst');
+UPDATE murallink.app_user SET db_role = NULL WHERE uid IN (:'admin', :'analyst');
+DROP ROLE regress_permission_admin, regress_permission_analyst, regress_permission_stranger;
