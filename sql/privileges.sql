@@ -49,6 +49,17 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
 
+GRANT EXECUTE ON FUNCTION
+    murallink.configure_partner,
+    murallink.disable_payouts,
+    murallink.enable_payouts,
+    murallink.resolve_card,
+    murallink.resolve_payout,
+    murallink.retry_payout,
+    murallink.settle_payout,
+    murallink.worker_status
+    TO murallink_operator;
+
 -- What the policies of the tables ask.
 GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
     TO murallink_analyst, murallink_operator;

@@ -425,32 +425,31 @@ perform(const Request *request, Oid self, Outcome *outcome)
 	answer_reset();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	PG_TRY()
-		;
-		{
-			Action *action = find_action(request->action, self);
-			NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
+	PG_TRY();
+	{
+		Action *action = find_action(request->action, self);
+		NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
 
-			bind_payload(action, request, arguments);
-			outcome->payload =
-				action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
-			ReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
-		}
-		PG_CATCH();
-		{
-			ErrorData *error;
+		bind_payload(action, request, arguments);
+		outcome->payload =
+			action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
 
-			MemoryContextSwitchTo(context);
-			error = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
-			outcome->payload = NULL;
-			fail_with(outcome, error);
-		}
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		outcome->payload = NULL;
+		fail_with(outcome, error);
+	}
 	PG_END_TRY();
 
 	if (outcome->error == NULL)

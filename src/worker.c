@@ -291,36 +291,35 @@ transact(const char *activity, void (*body)(void))
 	volatile bool done = false;
 
 	pgstat_report_activity(STATE_RUNNING, activity);
-	PG_TRY()
-		;
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (murallink_is_there())
 		{
-			SetCurrentStatementStartTimestamp();
-			StartTransactionCommand();
-			PushActiveSnapshot(GetTransactionSnapshot());
-			if (murallink_is_there())
-			{
-				Owner saved = owner_enter();
+			Owner saved = owner_enter();
 
-				SPI_connect();
-				body();
-				SPI_finish();
-				owner_leave(saved);
-			}
-			PopActiveSnapshot();
-			commit();
-			done = true;
+			SPI_connect();
+			body();
+			SPI_finish();
+			owner_leave(saved);
 		}
-		PG_CATCH();
-		{
-			HOLD_INTERRUPTS();
-			disable_all_timeouts(false);
-			committing = QueryCancelPending = ProcDiePending = false;
-			MemoryContextSwitchTo(turn_context);
-			report_error();
-			AbortCurrentTransaction();
-			FlushErrorState();
-			RESUME_INTERRUPTS();
-		}
+		PopActiveSnapshot();
+		commit();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		disable_all_timeouts(false);
+		committing = QueryCancelPending = ProcDiePending = false;
+		MemoryContextSwitchTo(turn_context);
+		report_error();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(turn_context);
 	pgstat_report_stat(false);

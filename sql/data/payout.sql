@@ -64,6 +64,7 @@ CREATE TRIGGER payout AFTER INSERT OR UPDATE OF status ON murallink.payment
     EXECUTE FUNCTION murallink.payout_of_payment();
 CREATE POLICY viewer ON murallink.payout FOR SELECT
     USING (murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+CREATE POLICY operator ON murallink.payout FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink_private.payout_switch (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

@@ -25,7 +25,8 @@ $$;
 
 CREATE FUNCTION pg_temp.patient(site text, trial text, name text) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
 DECLARE
-    added murallink.ksuid := uid FROM murallink.add_patient(site_uid => site::murallink.ksuid, first_name => name, last_name => 'Street');
+    added murallink.ksuid := uid
+        FROM murallink.add_patient(site_uid => site::murallink.ksuid, first_name => name, last_name => 'Street');
 BEGIN
     PERFORM murallink.enroll(added, trial::murallink.ksuid, site::murallink.ksuid, name);
     RETURN added;
@@ -94,16 +95,16 @@ SELECT amount FROM murallink.milestone_payment(:'oscar', :'week_1');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'other_week_1');
 
 -- A price of the future or of the past leaves the amount of today alone, whichever version's uid is given
-SELECT uid AS week_2 FROM murallink.add_milestone('Week 2', 75, 'USD', :'trial', :'site', effective_date => '2021-02-01') \gset
-SELECT uid AS week_2_dearer FROM murallink.add_milestone('Week 2', 80, 'USD', :'trial', :'site', effective_date => now() + '1 hour') \gset
-SELECT uid AS week_2_before FROM murallink.add_milestone('Week 2', 70, 'USD', :'trial', :'site', effective_date => '2021-01-01') \gset
+SELECT uid AS week_2 FROM murallink.add_milestone('Week 2', 75, 'USD', :'trial', :'site', 1, '2021-02-01') \gset
+SELECT uid AS week_2_dearer FROM murallink.add_milestone('Week 2', 80, 'USD', :'trial', :'site', 1, now() + '1 hour') \gset
+SELECT uid AS week_2_before FROM murallink.add_milestone('Week 2', 70, 'USD', :'trial', :'site', 1, '2021-01-01') \gset
 SELECT amount, milestone_uid = :'week_2' AS in_force FROM murallink.milestone_payment(:'grover', :'week_2_dearer');
 SELECT amount, milestone_uid = :'week_2' AS in_force FROM murallink.milestone_payment(:'bill', :'week_2_before');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'week_2');
 SELECT amount FROM murallink.milestone_payment(:'bill', :'week_2_dearer');
 
 -- A version added with a date that has passed holds from now on: what was paid stays as it is, and paid
-SELECT uid AS week_2_corrected FROM murallink.add_milestone('Week 2', 77, 'USD', :'trial', :'site', effective_date => '2021-03-01') \gset
+SELECT uid AS week_2_corrected FROM murallink.add_milestone('Week 2', 77, 'USD', :'trial', :'site', 1, '2021-03-01') \gset
 SELECT amount FROM murallink.milestone_payment(:'bill', :'week_2_corrected');
 SELECT amount FROM murallink.milestone_payment(:'jodi', :'week_2');
 SELECT amount, (milestone).amount FROM murallink.get_patient_payments(:'bill', :'trial') WHERE (milestone).milestone = 'Week 2';
@@ -193,10 +194,10 @@ SELECT payment_type, amount, currency, note, made.status, milestone_uid, milesto
 FROM murallink.travel_payment(:'ernie', :'trial', 99.990, '', NULL) AS made;
 RESET SESSION AUTHORIZATION;
 SELECT amount, currency,
-    pg_temp.outcome('regress_pay_coordinator', format('SELECT murallink.manual_payment(%L, %L, %L, %L)', :'ernie', :'trial', amount, currency))
-    AS manual,
-    pg_temp.outcome('regress_pay_coordinator', format('SELECT murallink.travel_payment(%L, %L, %L, %L)', :'ernie', :'trial', amount, currency))
-    AS travel
+    pg_temp.outcome('regress_pay_coordinator', format(
+    'SELECT murallink.manual_payment(%L, %L, %L, %L)', :'ernie', :'trial', amount, currency)) AS manual,
+    pg_temp.outcome('regress_pay_coordinator', format(
+    'SELECT murallink.travel_payment(%L, %L, %L, %L)', :'ernie', :'trial', amount, currency)) AS travel
 FROM (VALUES
     ('0', 'USD'), ('-1', 'USD'), ('0.001', 'USD'), ('0.5', 'JPY'), ('0.0001', 'KWD'), ('NaN', 'USD'), ('Infinity', 'USD'),
     ('-Infinity', 'USD'), ('1e12', 'USD'), ('1e1000', 'USD'), ('1e-1000', 'USD'), (NULL, 'USD'), ('1', 'usd'), ('1', 'XXX'),
@@ -228,7 +229,8 @@ CREATE TEMP TABLE action AS SELECT * FROM (VALUES
     (7, format('get_patient_payments(%L, %L)', :'ernie', :'trial')),
     (8, format('payable_milestones(%L, %L)', :'ernie', :'trial'))) AS listed (n, call);
 SELECT split_part(call, '(', 1) AS action, caller, pg_temp.outcome('regress_pay_' || caller, 'SELECT murallink.' || call) AS outcome
-FROM action, unnest('{unknown,stranger,desk,approver,coordinator,admin}'::text[]) WITH ORDINALITY AS callers (caller, c) ORDER BY n, c;
+FROM action, unnest('{unknown,stranger,desk,approver,coordinator,admin}'::text[]) WITH ORDINALITY AS callers (caller, c)
+ORDER BY n, c;
 SELECT call, pg_temp.outcome('regress_pay_admin', format('SELECT murallink.' || call, VARIADIC uids)) AS outcome FROM (VALUES
     ('milestone_payment(NULL, %L)', ARRAY[:'week_1']), ('milestone_payment(%L, NULL)', ARRAY[:'grover']),
     ('milestone_payment(%L, %L)', ARRAY[:'missing', :'week_1']), ('milestone_payment(%L, %L)', ARRAY[:'ernie', :'missing']),
@@ -313,10 +315,10 @@ VALUES (
     :'missing', :'missing', :'missing', :'missing', :'missing', :'grover', :'ernies', 'milestone', :'week_2_dearer',
     'Week 99', 99, 1000, 'EUR', '2021-02-15')
 RETURNING milestone_uid = :'week_2_corrected' AS in_force, milestone_name, occurrence, amount, currency, status,
-    patient_uid = :'ernie' AS of_patient, contract_uid = :'contract' AS of_contract, created_at > now() - interval '1 day' AS of_now;
+    patient_uid = :'ernie' AS of_patient, contract_uid = :'contract' AS of_contract, created_at > now() AS of_now;
 INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, created_at)
 VALUES (:'ernies', 'manual', 3, 'USD', '2021-02-15')
-RETURNING milestone_name, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() - interval '1 day' AS of_now;
+RETURNING milestone_name, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() AS of_now;
 RESET ROLE;
 SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcome(session_user, statement) AS superuser FROM (VALUES
     (1, :'ernies', 'milestone', :'week_1', 1, 100, 'pending', NULL),
@@ -345,8 +347,8 @@ SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcom
 -- Nor does a session that fires no triggers: the index is there for any statement
 BEGIN;
 SET LOCAL session_replication_role = replica;
-CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM murallink.payment WHERE patient_uid = :'grover' AND milestone_name = 'Week 1'
-    AND trial_uid = :'trial';
+CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM murallink.payment
+WHERE patient_uid = :'grover' AND milestone_name = 'Week 1' AND trial_uid = :'trial';
 UPDATE again SET uid = murallink.gen_ksuid(), milestone_uid = :'missing';
 SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
 UPDATE again SET status = 'cancelled';
@@ -442,7 +444,8 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
     (6, 'a funding is gone', 'DELETE FROM murallink.funding WHERE contract_uid = %L', :'book_contract'),
     (7, 'a deposit grew', 'UPDATE murallink.fund_entry SET amount = 801 WHERE contract_uid = %L AND movement = ''deposit''',
         :'book_contract'),
-    (8, 'a deposit is gone', 'DELETE FROM murallink.fund_entry WHERE contract_uid = %L AND movement = ''deposit''', :'book_contract'),
+    (8, 'a deposit is gone', 'DELETE FROM murallink.fund_entry WHERE contract_uid = %L AND movement = ''deposit''',
+        :'book_contract'),
     (9, 'a payment is paid without disbursing', 'UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L', :'pending'),
     (10, 'a payment grew', 'UPDATE murallink.payment SET amount = 2 WHERE uid = %L', :'paid'),
     (11, 'a payment is gone', 'DELETE FROM murallink.payment WHERE uid = %L', :'pending'),
@@ -450,8 +453,8 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
     (13, 'a return is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''return''', :'reversed'),
     (14, 'all entries of a payment are gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L', :'rejected'),
     (15, 'a reserve is in no slot', 'UPDATE murallink.fund_entry SET slot = 99 WHERE source_uid = %L', :'pending'),
-    (16, 'an entry is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid() WHERE source_uid = %L',
-        :'pending'),
+    (16, 'an entry is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid()'
+        ' WHERE source_uid = %L', :'pending'),
     (17, 'a deposit is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid()'
         ' WHERE contract_uid = %L AND movement = ''deposit''', :'book_contract'),
     (18, 'a funding reserved and released', 'INSERT INTO murallink.fund_entry'

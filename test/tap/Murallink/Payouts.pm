@@ -1,0 +1,208 @@
+package Murallink::Payouts;
+
+# Payouts to test the worker with, on a stack without PostgREST; and the judgement whether murallink's
+# books agree with the sandbox's ledger.
+#
+#   my $payouts = Murallink::Payouts->new;            # starts a stack of its own
+#   $payouts->patients(10);
+#   $payouts->approve(50);                            # that many payments, for these patients in turn
+#   $payouts->wait_settled;
+#   is_deeply([ $payouts->wrong ], [], 'the books agree');
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Temp qw(tempdir);
+use JSON::PP;
+use Murallink::Stack;
+use Test::More;
+
+sub new
+{
+	my ($class, %arg) = @_;
+	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)));
+	my $self = bless { stack => $stack }, $class;
+	$stack->start_server($arg{conf});
+	$stack->install;
+	$stack->start_sandbox;
+	$self->sql(<<'EOC');
+CREATE TABLE public.place AS
+WITH client AS (
+    INSERT INTO murallink.client (name) VALUES ('Acme') RETURNING uid
+), contract AS (
+    INSERT INTO murallink.contract (client_uid, name, currency, default_payment_type_uid)
+    SELECT c.uid, 'One', 'USD', t.uid FROM client c, murallink_private.payment_type t WHERE t.name = 'debit'
+    RETURNING uid, client_uid
+), trial AS (
+    INSERT INTO murallink.trial (client_uid, contract_uid, name) SELECT client_uid, uid, 'One' FROM contract
+    RETURNING uid, client_uid, contract_uid
+), site AS (
+    INSERT INTO murallink.site (client_uid, contract_uid, name) SELECT client_uid, uid, 'One' FROM contract
+    RETURNING uid
+), trial_site AS (
+    INSERT INTO murallink.trial_site (client_uid, contract_uid, trial_uid, site_uid)
+    SELECT t.client_uid, t.contract_uid, t.uid, s.uid FROM trial t, site s
+    RETURNING client_uid, contract_uid, trial_uid, site_uid, uid AS trial_site_uid
+)
+SELECT * FROM trial_site;
+INSERT INTO murallink.funding (client_uid, contract_uid, amount, currency)
+SELECT client_uid, contract_uid, 10000000, 'USD' FROM public.place;
+EOC
+	return $self;
+}
+
+sub stack { return $_[0]->{stack} }
+sub sql { my ($self, @arguments) = @_; return $self->{stack}->sql(@arguments) }
+
+# Enrolls patients, each with an e-mail address of its own; their cards are ordered when they are first paid.
+sub patients
+{
+	my ($self, $count) = @_;
+	$self->sql(<<"EOC");
+WITH patient AS (
+    INSERT INTO murallink.patient (first_name, last_name, email)
+    SELECT 'Pat', n::text, 'pat' || n + (SELECT count(*) FROM murallink.patient) || '\@example.com'
+    FROM generate_series(1, $count) n
+    RETURNING uid
+), patient_site AS (
+    INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+    SELECT p.uid, l.client_uid, l.contract_uid, l.site_uid FROM patient p, public.place l RETURNING patient_uid
+)
+INSERT INTO murallink.enrollment (
+    client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+SELECT l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.trial_site_uid, p.patient_uid, p.patient_uid::text
+FROM patient_site p, public.place l
+EOC
+	return;
+}
+
+# Makes and approves payments, all of different amounts, to the patients in turn. Returns the uids of the payouts.
+sub approve
+{
+	my ($self, $count) = @_;
+	return split /\n/, $self->sql(<<"EOC");
+CREATE TEMP TABLE made AS
+WITH turn AS (SELECT uid, row_number() OVER () - 1 AS place, count(*) OVER () AS patients FROM murallink.enrollment),
+payment AS (
+    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+    SELECT t.uid, 'manual', 1 + n * 0.01, 'USD'
+    FROM generate_series(1, $count) n JOIN turn t ON t.place = n % t.patients
+    RETURNING uid
+)
+SELECT uid FROM payment;
+UPDATE murallink.payment SET status = 'approved' WHERE uid IN (SELECT uid FROM made);
+SELECT o.uid FROM made m JOIN murallink.payout o ON o.payment_uid = m.uid
+EOC
+}
+
+# Has the patients' cards ordered, so that payouts are loads alone.
+sub order_cards
+{
+	my ($self) = @_;
+	$self->approve($self->sql('SELECT count(*) FROM murallink.enrollment'));
+	return $self->wait_settled;
+}
+
+# Waits until no payout is ready or being sent.
+sub wait_settled
+{
+	my ($self) = @_;
+	return $self->wait_for(q{SELECT count(*) = 0 FROM murallink_private.partner_queue});
+}
+
+# Waits until a query, which may fail meanwhile, answers true.
+sub wait_for
+{
+	my ($self, $query) = @_;
+	open my $stderr, '>&', \*STDERR or die "stderr: $!\n";
+	open STDERR, '>', '/dev/null' or die "stderr: $!\n";
+	my $came = eval { Murallink::Stack::poll($query, sub { (eval { $self->sql($query) } // '') eq 't' }); 1 };
+	open STDERR, '>&', $stderr or die "stderr: $!\n";
+	return $came || die $@, $self->stack->log_of('postgresql');
+}
+
+# The process id of the worker, once it runs.
+sub worker
+{
+	my ($self) = @_;
+	$self->wait_for('SELECT max(pid) IS NOT NULL FROM murallink.worker_status()');
+	return $self->sql('SELECT max(pid) FROM murallink.worker_status()');
+}
+
+# Has the sandbox fail: see its README.
+sub fault
+{
+	my ($self, %fault) = @_;
+	my ($status, $answer) = $self->sandbox('POST', 'faults', [ { operation => 'dash.loadCards', %fault } ]);
+	die "fault: HTTP $status: $answer->{message}\n" unless $status == 200;
+	return;
+}
+
+sub no_fault { my ($self) = @_; $self->sandbox('DELETE', 'faults'); return }
+
+sub sandbox
+{
+	my ($self, $method, $path, $body) = @_;
+	return $self->stack->client->request($method, "$self->{stack}{sandbox_url}/sandbox/$path", $body);
+}
+
+# How often the sandbox has loaded a payout.
+sub loads
+{
+	my ($self, $payout) = @_;
+	return scalar grep { ($_->{referenceId} // '') eq $payout } @{ $self->stack->client->ledger };
+}
+
+# The status of a payout, of its payment, and its reason.
+sub state_of
+{
+	my ($self, $payout) = @_;
+	return $self->sql(<<"EOC");
+SELECT concat_ws(' ', o.status, p.status, o.reason)
+FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid WHERE o.uid = '$payout'
+EOC
+}
+
+# All in which murallink's books and the sandbox's ledger do not agree, as text; an empty list is what is wanted.
+sub wrong
+{
+	my ($self) = @_;
+	my $ledger = $self->stack->client->ledger;
+	my (%loaded, %ordered, @wrong);
+	foreach my $entry (@$ledger)
+	{
+		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
+		push @{ $ordered{ $entry->{email} } }, $entry if $entry->{ledger} eq 'order';
+	}
+	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
+	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
+
+	foreach my $row (split /\n/, $self->sql(<<'EOC'))
+SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, '')
+FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
+EOC
+	{
+		my ($payout, $status, $payment, $amount, $card) = split /\|/, $row, -1;
+		my ($load) = @{ delete $loaded{$payout} // [] };
+		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => 'paid',
+			declined => 'failed', in_doubt => 'in_doubt', cancelled => 'cancelled');
+		push @wrong, "payout $payout is $status, its payment $payment" if $payment ne $expected{$status};
+		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && !$load;
+		push @wrong, "payout $payout is $status and was loaded" if $load && $status !~ /^(done|in_doubt|claimed)$/;
+		push @wrong, "payout $payout of $amount on $card was loaded with $load->{amount} on $load->{proxyKey}"
+		  if $load && ($load->{amount} != $amount || $load->{proxyKey} ne $card);
+	}
+	push @wrong, map { "load of an unknown payout $_" } keys %loaded;
+
+	my $reserved = $self->sql(<<'EOC');
+SELECT b.reserved = coalesce(sum(p.amount), 0) FROM murallink.fund_balance b LEFT JOIN murallink.payment p
+ON p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt') GROUP BY b.reserved
+EOC
+	push @wrong, 'the reserved funds are not those of the open payments' if $reserved ne 't';
+	push @wrong, map { "verify_ledger: $_" } split /\n/, $self->sql('SELECT * FROM murallink.verify_ledger()');
+	return @wrong;
+}
+
+1;
