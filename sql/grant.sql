@@ -14,7 +14,7 @@ BEGIN
         PERFORM murallink.raise('unknown_permission', 'permission');
     END IF;
     granted := "grant".permission;
-    place := murallink.resource(murallink.required("grant".resource_uid, 'resource_uid'));
+    SELECT * INTO place FROM murallink.resource(murallink.required("grant".resource_uid, 'resource_uid'));
     caller := murallink.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
     caller := murallink.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'permission');
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink.required("grant".user_uid, 'user_uid')) THEN
@@ -55,7 +55,7 @@ BEGIN
                  pg_catalog.jsonb_build_object(
                      'uid', g.resource_uid::text,
                      'description', pg_catalog.initcap(pg_catalog.replace(r.kind, '_', ' ')) || ': ' || r.name)
-                 ORDER BY g.uid) AS resources
+                 ORDER BY g.created_at, g.uid) AS resources
              FROM murallink.permission_grant g, LATERAL murallink.resource(g.resource_uid) r
              WHERE g.app_user_uid = get_permissions.user_uid
              GROUP BY g.permission) AS granted),

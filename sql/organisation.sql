@@ -77,7 +77,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, date, text, text, text, jsonb) IS
-'Adds a client (document: Create Client). For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email.';
+'Adds a client (document: Create Client). For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
@@ -105,7 +105,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM murallink.client WHERE uid = murallink.required(create_contract.client_uid, 'client_uid')) THEN
         PERFORM murallink.raise('not_found', 'client_uid');
     END IF;
-    IF murallink.currency_decimals(murallink.checked_text(create_contract.currency, 'currency', 3, true)) IS NULL THEN
+    IF coalesce(create_contract.currency, '') = '' THEN
+        PERFORM murallink.raise('missing_field', 'currency');
+    ELSIF murallink.currency_decimals(create_contract.currency) IS NULL THEN
         PERFORM murallink.raise('unknown_currency', 'currency');
     END IF;
     IF create_contract.total_contract_value <> '' THEN
@@ -165,7 +167,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
-'Adds a trial to a contract (document: Create Trial). approve_milestones: milestone payments are approved as they are made; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long.';
+'Adds a trial to a contract (document: Create Trial). approve_milestones: milestone payments are approved as they are made; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.associate_site(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$

@@ -16,7 +16,7 @@ CREATE TABLE murallink.permission_grant (
            WHEN 'contract' THEN resource_uid = contract_uid AND trial_uid IS NULL AND site_uid IS NULL
            WHEN 'trial' THEN resource_uid = trial_uid AND contract_uid IS NOT NULL AND site_uid IS NULL
            WHEN 'site' THEN resource_uid = site_uid AND contract_uid IS NOT NULL AND trial_uid IS NULL
-           ELSE contract_uid IS NOT NULL AND trial_uid IS NOT NULL AND site_uid IS NOT NULL END)
+           ELSE contract_uid IS NOT NULL AND trial_uid IS NOT NULL AND site_uid IS NOT NULL END IS TRUE)
 );
 COMMENT ON TABLE murallink.permission_grant IS 'Who may do what where: a permission granted on a resource holds for all below it.';
 COMMENT ON COLUMN murallink.permission_grant.uid IS 'Key.';

@@ -231,11 +231,13 @@ sub spawn
 	return;
 }
 
-# The process id of a program of the stack while it runs. Its working directory tells it from
-# another process that was given the same id later.
+# The process id of a program of the stack while it runs. One that another process has started is told
+# by its working directory from a process that was given the same id later.
 sub running
 {
 	my ($self, $name) = @_;
+	my $child = $self->{child}{$name};
+	return waitpid($child, WNOHANG) == 0 ? $child : undef if $child;
 	open my $file, '<', "$self->{dir}/$name.pid" or return;
 	my $pid = <$file>;
 	return (readlink("/proc/$pid/cwd") // '') eq $self->{dir} ? $pid : undef;

@@ -1,0 +1,80 @@
+-- Granting permissions, and showing what was granted.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_grant_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_grant_lead LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_grant_user LOGIN IN ROLE murallink_client;
+SELECT uid AS admin FROM murallink.create_admin('admin.grant@example.com', 'correct horse', 'Greta', 'Admin') \gset
+SELECT uid AS lead FROM murallink.register('lead.grant@example.com', 'correct horse', 'Lea', 'Lead') \gset
+SELECT uid AS "user" FROM murallink.register('user.grant@example.com', 'correct horse', 'Uma', 'User') \gset
+SELECT murallink.set_db_role(name || '.grant@example.com', 'regress_grant_' || name) FROM (VALUES ('admin'), ('lead'), ('user')) AS person (name);
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT uid AS client FROM murallink.create_client(name => 'Grantor') \gset
+SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', name => 'Paul-2295', currency => 'USD') \gset
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial') \gset
+SELECT uid AS other_trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Other') \gset
+SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site') \gset
+SELECT uid AS trial_site FROM murallink.add_trial_site(trial_uid => :'other_trial', site_uid => :'site') \gset
+SELECT uid AS patient FROM murallink.add_patient(site_uid => :'site', first_name => 'Pia', last_name => 'Patient') \gset
+
+-- An administrator grants anything on anything; granting again changes nothing
+SELECT murallink.grant(resource_uid => :'contract', permission => 'create_trial', user_uid => :'user');
+SELECT murallink.grant(resource_uid => :'contract', permission => 'create_trial', user_uid => :'user');
+SELECT murallink.grant(:'client', 'view_clients', :'user'), murallink.grant(:'trial', 'enroll', :'user'), murallink.grant(:'site', 'enroll', :'user'),
+    murallink.grant(:'trial_site', 'enroll', :'user');
+RESET SESSION AUTHORIZATION;
+SELECT permission, resource, client_uid = :'client' AS client, contract_uid = :'contract' AS contract, trial_uid IN (:'trial', :'other_trial') AS trial,
+    site_uid = :'site' AS site, granted_by_uid = :'admin' AS by_admin
+FROM murallink.permission_grant WHERE app_user_uid = :'user' ORDER BY permission, array_position('{client,contract,trial,site,trial_site}', resource);
+
+-- What was granted to a user, for administrators
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT permission, resource ->> 'description' AS description, resource ->> 'uid' IN (:'client', :'contract', :'trial', :'site', :'trial_site') AS uid
+FROM murallink.get_permissions(user_uid => :'user') AS granted, jsonb_each(granted) AS each (permission, resources), jsonb_array_elements(resources) AS resource
+ORDER BY permission, description;
+SELECT murallink.get_permissions(:'lead');
+SELECT n, test.answer('get_permissions', jsonb_build_object('user_uid', uid))
+FROM (VALUES (1, NULL), (2, ''), (3, 'uma'), (4, :'client'), (5, murallink.gen_ksuid()::text)) AS asked (n, uid) ORDER BY n;
+SET SESSION AUTHORIZATION regress_grant_user;
+SELECT test.answer('get_permissions', jsonb_build_object('user_uid', :'user')), murallink.list_permissions() LIMIT 1;
+RESET SESSION AUTHORIZATION;
+SELECT test.answer('get_permissions', jsonb_build_object('user_uid', :'user')), test.answer('list_permissions');
+
+-- What is refused to everybody
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT changed, test.answer('grant', jsonb_build_object('resource_uid', :'contract', 'permission', 'enroll', 'user_uid', :'user') || changed)
+FROM (VALUES
+    (jsonb '{"permission": null}'), ('{"permission": ""}'), ('{"permission": "Enroll"}'), ('{"permission": "enroll "}'), ('{"permission": "all"}'),
+    ('{"permission": ["enroll", "grant"]}'), ('{"resource_uid": ""}'), ('{"resource_uid": "x"}'), ('{"resource_uid": "000000000000000000000000000"}'),
+    ('{"user_uid": ""}'), ('{"user_uid": "000000000000000000000000000"}'), ('{"users": []}')) AS refused (changed);
+SELECT kind, test.answer('grant', jsonb_build_object('resource_uid', uid, 'permission', 'enroll', 'user_uid', :'user')) AS as_resource,
+    test.answer('grant', jsonb_build_object('resource_uid', :'contract', 'permission', 'enroll', 'user_uid', uid)) AS as_user
+FROM (VALUES ('patient', :'patient'), ('payment type', '28LLr8WY5tNSSIDtcjRSmWODmGW')) AS other (kind, uid);
+SELECT test.answer('grant', jsonb_build_object('action', action, 'resource_uid', :'contract', 'permission', 'create_trial', 'user_uid', :'user'))
+FROM (VALUES (jsonb '"grant"'), ('null'), ('{}')) AS sent_back (action);
+
+-- Everybody else grants what they hold, where they hold it together with grant, and below
+SELECT murallink.grant(:'trial', 'grant', :'lead'), murallink.grant(:'contract', 'enroll', :'lead'), murallink.grant(:'trial', 'view_trials', :'lead'),
+    murallink.grant(:'other_trial', 'view_trials', :'lead'), murallink.grant(:'site', 'add_patient', :'lead');
+SET SESSION AUTHORIZATION regress_grant_lead;
+SELECT place, permission, test.answer('grant', jsonb_build_object('resource_uid', uid, 'permission', permission, 'user_uid', :'lead'))
+FROM (VALUES (1, 'client', :'client'), (2, 'contract', :'contract'), (3, 'trial', :'trial'), (4, 'other trial', :'other_trial'), (5, 'site', :'site'),
+        (6, 'other trial at site', :'trial_site')) AS place (n, place, uid),
+    unnest('{grant,enroll,view_trials,add_patient,approve_payments}'::text[]) WITH ORDINALITY AS permission (permission, m) ORDER BY n, m;
+SELECT murallink.grant(:'trial', 'enroll', :'user');
+SET SESSION AUTHORIZATION regress_grant_user;
+SELECT murallink.grant(:'trial', 'enroll', :'lead');
+RESET SESSION AUTHORIZATION;
+SELECT murallink.grant(:'trial', 'enroll', :'lead');
+SELECT count(*) FROM murallink.permission_grant WHERE granted_by_uid = :'lead' AND NOT (permission IN ('grant', 'enroll', 'view_trials') AND resource_uid = :'trial');
+
+-- A grant stands where it says, even one made by hand
+SELECT test.refusal(format('INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'
+    ' VALUES (%L, ''enroll'', %L, %L, %L, %L, %L, %L)', :'user', resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid))
+FROM (VALUES
+    ('client', :'client', :'client', :'contract', NULL, NULL), ('contract', :'contract', :'client', NULL, NULL, NULL), ('trial', :'other_trial', :'client', :'contract', NULL, NULL),
+    ('trial', :'trial', :'client', :'contract', :'trial', :'site'), ('site', :'site', :'client', :'contract', :'trial', :'site'),
+    ('trial_site', :'trial_site', :'client', :'contract', :'other_trial', NULL), ('patient', :'patient', :'client', NULL, NULL, NULL)) AS wrong (resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid);
+
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'admin', :'lead', :'user');
+UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_grant_%';
+DROP ROLE regress_grant_admin, regress_grant_lead, regress_grant_user;
