@@ -33,7 +33,8 @@ SOURCES := src/murallink.c $(call files,src/%.c src/%_*.c)
 REGRESS := install $(filter-out install,$(patsubst test/sql/%.sql,%,$(call files,test/sql/%.sql)))
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 
-STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES),$(wildcard sql/*.sql sql/data/*.sql src/*.c))
+STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES) $(REGRESS:%=test/sql/%.sql), \
+	$(wildcard sql/*.sql sql/data/*.sql src/*.c test/sql/*.sql))
 $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 
 OBJS = $(SOURCES:.c=.o)

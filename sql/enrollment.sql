@@ -86,10 +86,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
     subject text := murallink.checked_text(enroll.subject_id, 'subject_id', 100, true);
+    place_uid CONSTANT murallink.ksuid := murallink.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
     place murallink.trial_site;
 BEGIN
-    SELECT * INTO place FROM murallink.trial_site
-    WHERE uid = murallink.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
+    SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
     IF NOT murallink.patient_visible(murallink.required(enroll.patient_uid, 'patient_uid')) THEN
         PERFORM murallink.raise('not_found', 'patient_uid');
     END IF;
@@ -108,7 +108,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, already_exists.';
+'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.set_enrollment_status(
     status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,

@@ -232,7 +232,7 @@ BEGIN
         END LOOP;
     END;
     -- What could not be claimed now must not be in the way of the others.
-    UPDATE murallink_private.partner_queue q SET due_at = pg_catalog.clock_timestamp() + '10 s'
+    UPDATE murallink_private.partner_queue q SET due_at = pg_catalog.clock_timestamp() + '5 s'
     WHERE q.subject_uid = ANY (due) AND q.due_at <> 'infinity';
 END
 $$;

@@ -20,7 +20,7 @@ CREATE FUNCTION murallink.payout_of_payment() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status = 'cancelled' THEN
-        UPDATE murallink.payout SET status = 'cancelled' WHERE payment_uid = NEW.uid;
+        UPDATE murallink.payout SET status = 'cancelled', reason = '' WHERE payment_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' AND OLD.status <> 'pending' THEN
         UPDATE murallink.payout SET status = 'waiting', due_at = pg_catalog.clock_timestamp()
         WHERE payment_uid = NEW.uid AND status IN ('declined', 'in_doubt');

@@ -20,14 +20,15 @@ CREATE FUNCTION murallink.add_milestone(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+    place_uid CONSTANT murallink.ksuid :=
+        murallink.trial_at_site(add_milestone.trial_uid, add_milestone.site_uid, 'add_milestone');
     place murallink.trial_site;
     payer text := currency;
     name text;
     place_in_schedule integer := sort_order;
     added murallink.milestone;
 BEGIN
-    SELECT * INTO place FROM murallink.trial_site
-    WHERE uid = murallink.trial_at_site(add_milestone.trial_uid, add_milestone.site_uid, 'add_milestone');
+    SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
     name := murallink.checked_text(add_milestone.milestone, 'milestone', 200, true);
     IF coalesce(payer, '') = '' THEN
         SELECT c.currency INTO payer FROM murallink.contract c WHERE c.uid = place.contract_uid;
@@ -35,8 +36,10 @@ BEGIN
     PERFORM murallink.check_money(add_milestone.amount, payer);
     IF coalesce(add_milestone.num_payments, 1) NOT BETWEEN 0 AND 1000 THEN
         PERFORM murallink.raise('invalid_value', 'num_payments');
-    ELSIF NOT pg_catalog.isfinite(add_milestone.effective_date) THEN
+    ELSIF add_milestone.effective_date NOT BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z' THEN
         PERFORM murallink.raise('invalid_value', 'effective_date');
+    ELSIF place_in_schedule NOT BETWEEN 0 AND 1000000 THEN
+        PERFORM murallink.raise('invalid_value', 'sort_order');
     END IF;
     IF place_in_schedule IS NULL THEN
         SELECT coalesce(
@@ -59,7 +62,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, timestamptz, integer) IS
-'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
+'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.get_payment_schedule(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, include_future boolean DEFAULT false

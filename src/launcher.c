@@ -32,7 +32,7 @@
 
 #define LOOK_INTERVAL 1000 /* in milliseconds */
 #define RESTART_MAX 60 /* in seconds, as the next */
-#define SUCCESS_AFTER 60
+#define SUCCESS_AFTER 5
 
 /* A database that is to have a worker. */
 typedef struct Watched
@@ -77,7 +77,7 @@ launcher_init(void)
 							   "A list of names, separated by commas. Needs murallink in shared_preload_libraries.",
 							   &databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("murallink.shutdown_grace", "How long a worker that is to stop waits for calls under way.",
-							"Payouts whose call has not ended by then are in doubt. DROP DATABASE does not wait for longer than five seconds.",
+							"What has not ended by then is in doubt. DROP DATABASE waits for five seconds.",
 							&worker_shutdown_grace, 3000, 0, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 		RegisterBackgroundWorker(&launcher);

@@ -14,6 +14,9 @@
 
 #include "partner.h"
 
+/* Of a text, in bytes. */
+#define SETTING_LONGEST 1000
+
 static const Partner *const partners[] = {&dash_partner};
 
 static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
@@ -57,6 +60,7 @@ static const struct
 static void say(PartnerAnswer *answer, int status, const char *text);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
+static bool is_choice(const char *choices, const char *text);
 static bool setting_fits(const PartnerSetting *setting, const json_t *value);
 static ErrorName complete(json_t *given, const PartnerSetting *known, const char **name);
 static Jsonb *checked(Jsonb *value, const PartnerSetting *known, const char *argument);
@@ -253,27 +257,40 @@ setting_named(const PartnerSetting *known, const char *name)
 }
 
 /*
+ * Returns whether a text is one of "|one|other|".
+ */
+static bool
+is_choice(const char *choices, const char *text)
+{
+	size_t size = strlen(text);
+
+	for (const char *choice = choices; choice[1] != '\0'; choice = strchr(choice + 1, '|'))
+		if (strcspn(choice + 1, "|") == size && strncmp(choice + 1, text, size) == 0)
+			return true;
+	return false;
+}
+
+/*
  * Returns whether a value fits a setting.
  */
 static bool
 setting_fits(const PartnerSetting *setting, const json_t *value)
 {
 	const char *text = json_string_value(value);
-	size_t size = json_string_length(value);
-	char choice[64];
+	size_t size = text == NULL ? 0 : strlen(text);
 
+	if (text != NULL && size > SETTING_LONGEST)
+		return false;
 	switch (setting->kind)
 	{
 		case SETTING_TEXT:
-			snprintf(choice, sizeof(choice), "|%s|", text == NULL ? "" : text);
-			return size > 0 && size <= 1000 &&
-				   (setting->choices == NULL || (strchr(text, '|') == NULL && strstr(setting->choices, choice) != NULL));
+			return size > 0 && (setting->choices == NULL || is_choice(setting->choices, text));
 		case SETTING_PATH:
-			return size > 0 && size <= 1000 && text[0] == '/' &&
+			return text != NULL && text[0] == '/' &&
 				   strspn(text, "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == size;
 		case SETTING_ID:
 			return json_integer_value(value) > 0 ||
-				   (size > 0 && size <= 18 && strspn(text, "0123456789") == size && strspn(text, "0") < size);
+				   (text != NULL && size <= 18 && strspn(text, "0123456789") == size && strspn(text, "0") < size);
 		case SETTING_FLAG:
 			return json_is_boolean(value);
 		case SETTING_NUMBER:

@@ -211,11 +211,13 @@ static bool
 wait_for_events(void)
 {
 	WaitEvent happened[3];
-	long timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
 	long calls = http_wait();
+	long timeout;
 	bool woken = false;
 	int count;
 
+	next_look = Min(next_look, calls_resume_at());
+	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
 	if (calls >= 0)
 		timeout = Min(timeout, calls);
 	count = WaitEventSetWait(events, Min(timeout, TURN_MAX), happened, lengthof(happened), PG_WAIT_EXTENSION);
@@ -263,7 +265,6 @@ look_for_work(void)
 	bool committed = transact("claiming calls", look);
 
 	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
-	next_look = Min(next_look, calls_resume_at());
 	recovered |= committed && recovering;
 	dlist_foreach_modify(iter, &claimed)
 	{
@@ -474,6 +475,7 @@ payouts_on(void)
 {
 	static SavedPlan plan = PLAN("SELECT murallink.payouts_state()", "");
 	static char last[16] = "";
+	char *database = get_database_name(MyDatabaseId);
 	char *state;
 
 	plan_execute(&plan, NULL, NULL, 1);
@@ -481,10 +483,10 @@ payouts_on(void)
 	if (strcmp(state, last) != 0)
 	{
 		if (strcmp(state, "elsewhere") == 0)
-			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, and does not pay out itself", get_database_name(MyDatabaseId)),
+			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, and does not", database),
 					errhint("If it takes the place of the other, run SELECT murallink.enable_payouts();"));
 		else
-			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, get_database_name(MyDatabaseId)));
+			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, database));
 		strlcpy(last, state, sizeof(last));
 	}
 	return strcmp(state, "on") == 0;

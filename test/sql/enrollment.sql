@@ -1,5 +1,6 @@
 -- Patients in trials: enrolling, dropping and completing, and how they want to be paid.
 \set SHOW_CONTEXT never
+SET datestyle = 'ISO';
 CREATE ROLE regress_enrollment_admin LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_enrollment_coordinator LOGIN IN ROLE murallink_client;
 SELECT email FROM murallink.create_admin('admin.enrollment@example.com', 'correct horse', 'Edna', 'Admin');

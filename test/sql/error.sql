@@ -3,7 +3,7 @@
 SET datestyle = 'ISO';
 
 -- All of them
-SELECT name, sqlstate, message FROM murallink.errors() ORDER BY sqlstate, name;
+SELECT name, sqlstate, message FROM murallink.errors() ORDER BY sqlstate, name COLLATE "C";
 
 -- A name is used once; the HTTP status stands in the SQLSTATE, which is PostgREST's for a status and none of those that
 -- it takes for something else; a hint is a sentence
@@ -54,6 +54,7 @@ SELECT length(murallink.checked_text(repeat('x', 1000000), 'note', 1000000, true
 -- Values that must be there, of any type, and dates that can be written
 SELECT murallink.required(1, 'n'), murallink.required('x'::text, 't'), murallink.required(false, 'b');
 SELECT murallink.required(NULL::date, 'visit_date');
+SELECT test.refusal('SELECT murallink.required(NULL::date, NULL)'), test.refusal('SELECT murallink.checked_text(NULL, NULL, 1, true)');
 SELECT murallink.checked_date(date, 'visit_date') FROM (VALUES (NULL), (date '0001-01-01'), ('9999-12-31')) AS fine (date);
 SELECT date, test.refusal(format('SELECT murallink.checked_date(%L, ''visit_date'')', date))
 FROM (VALUES (date '0001-12-31 BC'), ('10000-01-01'), ('infinity'), ('-infinity')) AS refused (date);

@@ -30,7 +30,7 @@ FROM murallink.permission_grant WHERE app_user_uid = :'user' ORDER BY permission
 SET SESSION AUTHORIZATION regress_grant_admin;
 SELECT permission, resource ->> 'description' AS description, resource ->> 'uid' IN (:'client', :'contract', :'trial', :'site', :'trial_site') AS uid
 FROM murallink.get_permissions(user_uid => :'user') AS granted, jsonb_each(granted) AS each (permission, resources), jsonb_array_elements(resources) AS resource
-ORDER BY permission, description;
+ORDER BY permission COLLATE "C", description COLLATE "C";
 SELECT murallink.get_permissions(:'lead');
 SELECT n, test.answer('get_permissions', jsonb_build_object('user_uid', uid))
 FROM (VALUES (1, NULL), (2, ''), (3, 'uma'), (4, :'client'), (5, murallink.gen_ksuid()::text)) AS asked (n, uid) ORDER BY n;

@@ -207,6 +207,11 @@ SET SESSION AUTHORIZATION regress_identity_app;
 SELECT email FROM murallink.my_info();
 RESET SESSION AUTHORIZATION;
 
+SELECT murallink.set_db_role('ivo3@example.com', SESSION_USER);
+SELECT email FROM murallink.my_info();
+SELECT murallink.set_db_role('ivo3@example.com', NULL);
+SELECT murallink.my_info();
+
 -- Administrators are made by superusers, and nobody else makes users what they are not
 SELECT email, first_name FROM murallink.create_admin('Ada.Identity@example.com', 'correct horse', 'Ada', 'Identity');
 SELECT user_role FROM murallink.login('ada.identity@example.com', 'correct horse');

@@ -27,8 +27,7 @@ COMMENT ON FUNCTION test.refusal(text) IS 'SQLSTATE, name and field of the error
 
 -- Before install()
 SELECT murallink.my_info();
-SELECT test.answer('my_info'), test.answer('ping');
-SELECT murallink.upgrade();
+SELECT test.refusal('SELECT test.answer(''ping'')');
 
 SELECT murallink.install();
 SELECT test.answer('my_info'), test.answer('ping');
@@ -44,7 +43,7 @@ UPDATE murallink_private.data_version SET version = version + 1;
 SAVEPOINT newer;
 SELECT murallink.my_info();
 ROLLBACK TO newer;
-SELECT murallink.upgrade();
+SELECT test.refusal('SELECT test.answer(''ping'')'), test.refusal('SELECT murallink.upgrade()');
 ROLLBACK;
 SELECT test.answer('my_info');
 
@@ -81,10 +80,9 @@ WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator
     AND n.nspname IN ('murallink', 'murallink_private') AND c.relkind IN ('r', 'p', 'v', 'm')
     AND has_table_privilege(r.oid, c.oid, privilege) <>
         (privilege = 'SELECT' AND n.nspname = 'murallink' AND r.rolname IN ('murallink_analyst', 'murallink_operator'));
-SELECT r.rolname FROM pg_roles r
-WHERE has_schema_privilege(r.oid, 'murallink_private', 'USAGE') AND NOT r.rolsuper AND r.rolname <> 'murallink_owner';
-SELECT r.rolname FROM pg_roles r
-WHERE has_schema_privilege(r.oid, 'murallink', 'CREATE') AND NOT r.rolsuper AND r.rolname <> 'murallink_owner';
+SELECT r.rolname, has_schema_privilege(r.oid, 'murallink', 'USAGE') AS usage, has_schema_privilege(r.oid, 'murallink', 'CREATE') AS create,
+    has_schema_privilege(r.oid, 'murallink_private', 'USAGE') AS private_usage, has_schema_privilege(r.oid, 'murallink_private', 'CREATE') AS private_create
+FROM pg_roles r WHERE r.rolname LIKE 'murallink%' ORDER BY r.rolname;
 
 -- Functions: the owner's rights come with a pinned search path; what the type ksuid needs is everybody's, all else
 -- is granted by name
@@ -93,11 +91,11 @@ WHERE pronamespace = 'murallink'::regnamespace AND prosecdef
     AND (proowner <> 'murallink_owner'::regrole OR proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}');
 SELECT count(*) > 0 AS found, bool_and(proname ~ '^(gen_)?ksuid') AS of_ksuid FROM pg_proc
 WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
-SELECT r.rolname, array_agg(p.proname ORDER BY p.proname) AS may_execute
+SELECT p.proname, string_agg(substr(r.rolname, 11), ', ' ORDER BY r.rolname) AS may_execute
 FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
 WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator')
     AND p.pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
-GROUP BY r.rolname ORDER BY r.rolname;
+GROUP BY p.proname ORDER BY p.proname COLLATE "C";
 
 -- Every function, type, table, view and column says what it is
 SELECT oid::regprocedure FROM pg_proc

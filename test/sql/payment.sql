@@ -141,7 +141,13 @@ SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 SELECT amount FROM murallink.add_milestone('Call', 6, 'USD', :'trial', :'site', 3, '2021-02-01');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
-SELECT amount FROM murallink.add_milestone('Call', 7, 'USD', :'trial', :'site', 1, '2021-03-01');
+SELECT amount FROM murallink.add_milestone('Call', 7, 'USD', :'trial', :'site', 2, '2021-03-01');
+SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
+SELECT count(murallink.reject_payment(uid)) FROM murallink.get_patient_payments(:'grover', :'trial') WHERE amount = 6;
+SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
+SELECT (SELECT uid FROM murallink.get_patient_payments(:'grover', :'trial') WHERE amount = 5 LIMIT 1) AS first_call \gset
+SELECT rejected.status FROM murallink.reject_payment(:'first_call') AS rejected;
+SELECT amount FROM murallink.add_milestone('Call', 8, 'USD', :'trial', :'site', 1, '2021-04-01');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 
 -- Retired, which is refused through each version; retired from tomorrow on; and back
@@ -179,12 +185,12 @@ SELECT payment_type, milestone_name, amount, :'today' - visit_date AS days_ago F
 WHERE patient_uid = :'jodi' ORDER BY created_at;
 
 -- A visit has a day, and not one to come (today somewhere may be tomorrow in UTC)
-SELECT visit, pg_temp.outcome('regress_pay_coordinator', format(
+SELECT called, pg_temp.outcome('regress_pay_coordinator', format(
     'SELECT murallink.milestone_payment(%L, %L, visit_date => %L)', :'ernie', :'week_1', visit)) AS milestone,
     pg_temp.outcome('regress_pay_coordinator', format(
     'SELECT murallink.travel_payment(%L, %L, 1, visit_date => %L)', :'ernie', :'trial', visit)) AS travel
 FROM (VALUES ('today', :'today'::date), ('tomorrow', :'today'::date + 1), ('day after', :'today'::date + 2),
-    ('endless', 'infinity'), ('long ago', '-infinity')) AS visits (called, visit);
+    ('never', 'infinity'), ('always', '-infinity')) AS visits (called, visit);
 
 -- Manual and travel payments: amounts, currencies, notes
 SET SESSION AUTHORIZATION regress_pay_coordinator;
@@ -250,7 +256,7 @@ SELECT murallink.approve_payment(:'manual');
 SELECT murallink.reject_payment(:'manual');
 RESET SESSION AUTHORIZATION;
 SELECT payment_type, amount, status, decided_by_uid = :'approver' AS by_approver FROM murallink.payment
-WHERE patient_uid = :'ernie' ORDER BY created_at;
+WHERE patient_uid = :'ernie' AND payment_type <> 'milestone' ORDER BY created_at;
 SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT murallink.cancel_payment(:'travel');
 SELECT payment_type, amount, decided.status FROM murallink.cancel_payment(:'manual') AS decided;
@@ -316,9 +322,9 @@ VALUES (
     'Week 99', 99, 1000, 'EUR', '2021-02-15')
 RETURNING milestone_uid = :'week_2_corrected' AS in_force, milestone_name, occurrence, amount, currency, status,
     patient_uid = :'ernie' AS of_patient, contract_uid = :'contract' AS of_contract, created_at > now() AS of_now;
-INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, created_at)
-VALUES (:'ernies', 'manual', 3, 'USD', '2021-02-15')
-RETURNING milestone_name, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() AS of_now;
+INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_name, occurrence, amount, currency, created_at)
+VALUES (:'ernies', 'manual', 'Week 1', 1, 3, 'USD', '2021-02-15')
+RETURNING milestone_name, occurrence, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() AS of_now;
 RESET ROLE;
 SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcome(session_user, statement) AS superuser FROM (VALUES
     (1, :'ernies', 'milestone', :'week_1', 1, 100, 'pending', NULL),
@@ -343,6 +349,13 @@ SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcom
 ) AS given (n, enrollment, kind, milestone, occurrence, amount, status, visit), format(
     'INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency, status, visit_date)'
     ' VALUES (%L, %L, %L, %L, %L, ''USD'', %L, %L)', enrollment, kind, milestone, occurrence, amount, status, visit) AS statement;
+
+-- A payment that was cut short leaves nothing behind for the next INSERT
+BEGIN READ ONLY;
+SELECT pg_temp.outcome('regress_pay_coordinator', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', :'week_1'));
+ROLLBACK;
+SELECT pg_temp.outcome('murallink_owner', format(
+    'INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, amount) VALUES (NULL, %L, ''manual'', 1)', :'ernies'));
 
 -- Nor does a session that fires no triggers: the index is there for any statement
 BEGIN;
@@ -399,11 +412,25 @@ FROM walked, unnest(enum_range(NULL::murallink.payment_status)) AS next,
     pg_temp.outcome('murallink_owner', format('UPDATE murallink.payment SET status = %L WHERE uid = %L', next, uid)) AS outcome
 GROUP BY status ORDER BY status;
 
+-- What of it people may do: neither send, nor decide what is in doubt
+SELECT DISTINCT status, pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', uid)) AS approve,
+    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.reject_payment(%L)', uid)) AS reject,
+    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.cancel_payment(%L)', uid)) AS cancel
+FROM walked ORDER BY status;
+
 -- The funds follow each step, and each movement happens once
 SELECT way, array_agg(movement ORDER BY movement) AS movements,
     sum(amount * CASE movement WHEN 'reserve' THEN 1 WHEN 'return' THEN 0 ELSE -1 END) AS reserved,
     sum(amount * CASE movement WHEN 'disburse' THEN 1 WHEN 'return' THEN -1 ELSE 0 END) AS disbursed
 FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid GROUP BY way ORDER BY way;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+SELECT DISTINCT movement, pg_temp.outcome(session_user, format(
+    'INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)'
+    ' SELECT contract_uid, client_uid, currency, movement, amount, source_uid, slot FROM murallink.fund_entry WHERE uid = %L',
+    e.uid)) AS again
+FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid ORDER BY movement;
+ROLLBACK;
 
 -- The books: each kind of contradiction is found and named
 SET SESSION AUTHORIZATION regress_pay_admin;

@@ -7,19 +7,20 @@ use Murallink::Payouts;
 use Test::More;
 
 my $payouts = Murallink::Payouts->new;
-my $uid = qr/^\w{27}$/;
 
 $payouts->patients(3);
 $payouts->approve(6);
 $payouts->wait_settled;
-is($payouts->sql(q{SELECT string_agg(DISTINCT status::text, ' ') FROM murallink.payment}), 'paid', 'cards are ordered and loaded');
+is($payouts->counts, '6 done', 'cards are ordered and loaded');
 is(scalar(grep { $_->{ledger} eq 'order' } @{ $payouts->stack->client->ledger }), 3, 'one card for each patient');
 check_books('after the first payouts');
 
 # Each of these faults happens to one load; most of them after it was applied.
 my @endings = (
-	{ name => 'closed after', fault => { when => 'after', action => 'close' }, state => 'in_doubt', loads => 1 },
-	{ name => 'reset after', fault => { when => 'after', action => 'reset' }, state => 'in_doubt', loads => 1 },
+	{ name => 'closed after', fault => { when => 'after', action => 'close' }, state => 'in_doubt', loads => 1,
+		warm => 1 },
+	{ name => 'reset after', fault => { when => 'after', action => 'reset' }, state => 'in_doubt', loads => 1,
+		warm => 1 },
 	{ name => 'closed before', fault => { when => 'before', action => 'close' }, state => 'in_doubt', loads => 0 },
 	{ name => 'truncated', fault => { when => 'after', action => 'truncate' }, state => 'in_doubt', loads => 1 },
 	{ name => 'malformed', fault => { when => 'after', action => 'malformed' }, state => 'in_doubt', loads => 1 },
@@ -47,21 +48,105 @@ my @endings = (
 	{ name => '401', fault => { when => 'before', action => 'answer', status => 401 }, state => 'done', loads => 1 },
 );
 my %payment = (done => 'paid', declined => 'failed', in_doubt => 'in_doubt');
+my %payout;
 foreach my $ending (@endings)
 {
+	my $name = $ending->{name};
+	my ($before) = $payouts->approve(1);
+	$payouts->wait_settled;
 	$payouts->fault(count => 1, %{ $ending->{fault} });
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
-	like($payouts->state_of($payout), qr/^$ending->{state} $payment{$ending->{state}}\b/, "$ending->{name}: $ending->{state}");
-	is($payouts->loads($payout), $ending->{loads}, "$ending->{name}: loaded as often as it should be");
+	like($payouts->state_of($payout), qr/^$ending->{state} $payment{$ending->{state}}\b/, "$name: $ending->{state}");
+	is($payouts->loads($payout), $ending->{loads}, "$name: loaded as often as it should be");
+	is($payouts->port_of($payout), $payouts->port_of($before), "$name: on a warm connection") if $ending->{warm};
 	$payouts->no_fault;
+	$payout{$name} = $payout;
 }
 check_books('after all endings');
+
+configure(timeout => 0.5);
+$payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 1500);
+my ($late) = $payouts->approve(1);
+$payouts->wait_settled;
+like($payouts->state_of($late), qr/^in_doubt in_doubt Operation timed out/, 'time-out: in doubt');
+Murallink::Stack::poll('the late load', sub { $payouts->loads($late) == 1 });
+check_books('after a load that was applied after its time-out');
+configure(timeout => 30);
+
+# People decide. What is in doubt is not sent again by itself, whatever happens.
+my ($paid, $not_paid, $cancelled) = @payout{ 'closed after', 'closed before', '503' };
+$payouts->call(resolve_payout => $paid, 'paid', 'seen at the issuer');
+like($payouts->state_of($paid), qr/^done paid/, 'resolved as paid');
+is($payouts->loads($paid), 1, 'and not sent again');
+$payouts->call(resolve_payout => $not_paid, 'not_paid', 'not seen at the issuer');
+$payouts->wait_settled;
+like($payouts->state_of($not_paid), qr/^done paid/, 'resolved as not paid: sent again');
+is($payouts->loads($not_paid), 1, 'and loaded once');
+$payouts->call(resolve_payout => $cancelled, 'cancelled', 'not seen at the issuer');
+like($payouts->state_of($cancelled), qr/^cancelled cancelled/, 'resolved as cancelled');
+refused('wrong_status', resolve_payout => $paid, 'not_paid', 'twice');
+refused('invalid_value', resolve_payout => $payout{'reset after'}, 'perhaps', 'guess');
+refused('missing_field', resolve_payout => $payout{'reset after'}, 'paid', '');
+refused('wrong_status', retry_payout => $payout{'reset after'}, 'in doubt');
+
+$payouts->call(retry_payout => $payout{400}, 'the issuer has mended it');
+$payouts->wait_settled;
+like($payouts->state_of($payout{400}), qr/^done paid/, 'a declined payout, tried again');
+$payouts->sql("UPDATE murallink.payment p SET status = 'cancelled' FROM murallink.payout o"
+	  . " WHERE o.payment_uid = p.uid AND o.uid = '$payout{'200 with failure'}'");
+like($payouts->state_of($payout{'200 with failure'}), qr/^cancelled cancelled/, 'a declined payout, cancelled');
+check_books('after what people decided');
+is($payouts->sql(q{SELECT count(*) > 0 FROM murallink.audit_event WHERE resource = 'payout' AND changes ? 'note'}),
+	't', 'which is audited');
+
+# Nobody is there: nothing is sent, and nothing is lost.
+$payouts->stop_sandbox;
+my @unsent = $payouts->approve(3);
+$payouts->wait_for(q{SELECT not_sent >= 2 FROM murallink.worker_status()});
+like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/^dash: .*connect/, 'the status says why');
+$payouts->wait_for(<<"EOC");
+WITH cancelled AS (
+    UPDATE murallink.payment p SET status = 'cancelled' FROM murallink.payout o
+    WHERE o.payment_uid = p.uid AND o.uid = '$unsent[0]' AND p.status = 'approved' RETURNING p.uid)
+SELECT count(*) = 1 FROM cancelled
+EOC
+is($payouts->state_of($unsent[0]), 'cancelled cancelled', 'what was not sent can be cancelled');
+$payouts->run_sandbox;
+$payouts->wait_settled;
+like($payouts->state_of($unsent[1]), qr/^done paid/, 'and the others are sent when somebody is there again');
+is_deeply([ map { $payouts->loads($_) } @unsent ], [ 0, 1, 1 ], 'once');
+check_books('after the sandbox was away');
+
+# A session that ends in mid-run is renewed.
+$payouts->sandbox('POST', 'settings', { 'dash.session_calls' => 20 });
+my $done = $payouts->count('done');
+$payouts->approve(40);
+$payouts->wait_settled;
+is($payouts->count('done') - $done, 40, 'payouts go on over sessions that end');
+$payouts->sandbox('POST', 'settings', { 'dash.session_calls' => 0 });
+check_books('after sessions that ended');
 done_testing();
 
 sub check_books
 {
 	my ($when) = @_;
 	is_deeply([ $payouts->wrong ], [], "the books agree $when");
+	return;
+}
+
+# Configures Dash with further settings.
+sub configure
+{
+	my %setting = (customer_id => 12345, cust_prog_id => 987654, funding_id => 54850, @_);
+	$payouts->call('configure_partner', 'dash', $payouts->stack->{sandbox_url}, \%setting);
+	return;
+}
+
+# Checks that a function refuses its arguments, with that error.
+sub refused
+{
+	my ($error, @call) = @_;
+	is($payouts->refusal(@call), $error, "$call[0] refuses: $error");
 	return;
 }

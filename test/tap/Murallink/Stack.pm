@@ -8,7 +8,7 @@ package Murallink::Stack;
 #   $stack->start;
 #   my $answer = $stack->client->api({ action => 'ping' });
 #
-# It stops with the program, or with leave => 1 only by stop().
+# It stops with the program, unless new() is told to leave => 1 it.
 
 use strict;
 use warnings;
@@ -78,7 +78,6 @@ sub start_server
 {
 	my ($self, $more) = @_;
 	my $data = "$self->{dir}/data";
-	$SIG{INT} = $SIG{TERM} = sub { exit 1 };    # through END
 	run('initdb', '-D', $data, qw(-U postgres -A trust -E UTF8 --no-locale --no-instructions));
 	open my $file, '>>', "$data/postgresql.conf" or die "postgresql.conf: $!\n";
 	print $file $conf, $more // '', <<"EOC";
@@ -145,7 +144,7 @@ EOC
 	return;
 }
 
-# Stops everything that runs in the stack's directory. A PostgreSQL::Test::Cluster is left to itself.
+# Stops everything that was started. A PostgreSQL::Test::Cluster is left to itself.
 sub stop
 {
 	my ($self) = @_;
@@ -153,19 +152,11 @@ sub stop
 	{
 		my $pid = $self->running($name) or next;
 		kill 'TERM', $pid;
-		poll("$name to stop", sub { waitpid($pid, WNOHANG) > 0 || !$self->running($name) });
+		poll("$name to stop", sub { !$self->running($name) });
 	}
 	run('pg_ctl', '-D', "$self->{dir}/data", qw(-s -w -m fast stop))
 	  if $self->{own_server} && -e "$self->{dir}/data/postmaster.pid";
 	return;
-}
-
-# Whether all that start() started on a server of its own is there.
-sub runs
-{
-	my ($self) = @_;
-	return $self->running('sandbox') && $self->running('postgrest')
-	  && eval { run('pg_ctl', '-D', "$self->{dir}/data", 'status'); 1 };
 }
 
 # The environment in which libpq and Murallink::Client find the stack.
@@ -210,7 +201,7 @@ sub call
 	return "SELECT murallink.$function(" . join(', ', @literals) . ')';
 }
 
-# Starts a program of the stack in the background, with its output in NAME.log and its process id in NAME.pid.
+# Starts a program of the stack in the background, with its output in NAME.log.
 sub spawn
 {
 	my ($self, $name, @command) = @_;
@@ -224,23 +215,16 @@ sub spawn
 		open STDERR, '>&', \*STDOUT;
 		exec @command or POSIX::_exit(127);
 	}
-	open my $file, '>', "$self->{dir}/$name.pid" or die "$name.pid: $!\n";
-	print $file $pid;
-	close $file;
 	$self->{child}{$name} = $pid;
 	return;
 }
 
-# The process id of a program of the stack while it runs. One that another process has started is told
-# by its working directory from a process that was given the same id later.
+# The process id of a program that spawn() started, while it runs.
 sub running
 {
 	my ($self, $name) = @_;
-	my $child = $self->{child}{$name};
-	return waitpid($child, WNOHANG) == 0 ? $child : undef if $child;
-	open my $file, '<', "$self->{dir}/$name.pid" or return;
-	my $pid = <$file>;
-	return (readlink("/proc/$pid/cwd") // '') eq $self->{dir} ? $pid : undef;
+	my $pid = $self->{child}{$name} or return;
+	return waitpid($pid, WNOHANG) == 0 ? $pid : undef;
 }
 
 # Waits until a program that spawn() started answers 200 at the URL.
@@ -249,7 +233,7 @@ sub wait_for_answer
 	my ($self, $name, $url) = @_;
 	my $http = HTTP::Tiny->new(timeout => 5);
 	poll($url, sub {
-		die "$name ended:\n", $self->log_of($name) if waitpid($self->{child}{$name}, WNOHANG) != 0;
+		die "$name ended:\n", $self->log_of($name) unless $self->running($name);
 		return $http->get($url)->{status} == 200;
 	});
 	return;

@@ -1,0 +1,210 @@
+# The worker and the life of its server: the switch, the poisoned row, and all that wants the worker out
+# of the way while it is busy.
+
+use strict;
+use warnings;
+
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new;
+my $dir = $payouts->stack->{dir};
+
+$payouts->patients(4);
+$payouts->order_cards;
+
+# The switch.
+$payouts->sql('SELECT murallink.disable_payouts()');
+my @off = $payouts->approve(2);
+is($payouts->sql('SELECT payouts, ready FROM murallink.worker_status()'), 'off|2', 'off: ready, and not sent');
+foreach my $look (1 .. 3)
+{
+	my $now = $payouts->sql('SELECT clock_timestamp()');
+	$payouts->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+}
+is_deeply([ map { $payouts->loads($_) } @off ], [ 0, 0 ], 'however often the worker looks');
+$payouts->sql('SELECT murallink.enable_payouts()');
+$payouts->wait_settled;
+like($payouts->state_of($_), qr/^done paid/, 'on: sent') foreach @off;
+
+# A copy: another cluster, or another database.
+foreach my $copy ('system_identifier = system_identifier + 1', 'database_oid = 1')
+{
+	$payouts->sql("UPDATE murallink_private.payout_switch SET $copy");
+	my ($payout) = $payouts->approve(1);
+	is($payouts->sql('SELECT payouts FROM murallink.worker_status()'), 'elsewhere', "$copy: off");
+	Murallink::Stack::poll('the log', sub { grep { /copy of one that pays out/ } $payouts->stack->log_of('postgresql') });
+	is($payouts->loads($payout), 0, 'and not sent');
+	$payouts->sql('SELECT murallink.enable_payouts()');
+	$payouts->wait_settled;
+	like($payouts->state_of($payout), qr/^done paid/, 'until it is enabled here');
+}
+
+# What a person settles.
+my ($check, $cash) = by_person(2);
+is($payouts->state_of($check), 'waiting approved settled_by_person', 'no partner: waits for a person');
+$payouts->call('settle_payout', $check, 'paid', 'check 17', '');
+$payouts->call('settle_payout', $cash, 'failed', '', 'came back');
+is($payouts->state_of($check), 'done paid', 'settled: paid');
+is($payouts->state_of($cash), 'declined failed', 'settled: failed');
+is($payouts->refusal('settle_payout', $check, 'paid'), 'wrong_status', 'not twice');
+is($payouts->refusal('settle_payout', $cash, 'lost'), 'invalid_value', 'only as paid or failed');
+$payouts->sql('UPDATE murallink.enrollment SET payment_type_uid = NULL');
+
+# One row that cannot be claimed, and one that cannot be settled, stop no other.
+$payouts->sql(<<'EOC');
+CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'poisoned';
+END
+$$;
+CREATE TRIGGER poison_claim BEFORE UPDATE ON murallink.payout
+    FOR EACH ROW WHEN (NEW.amount = 1.01 AND NEW.status = 'claimed') EXECUTE FUNCTION public.poison();
+CREATE TRIGGER poison_settle BEFORE UPDATE ON murallink.payout
+    FOR EACH ROW WHEN (NEW.amount = 1.02 AND NEW.status = 'done') EXECUTE FUNCTION public.poison();
+EOC
+my $done = $payouts->count('done');
+my @poisoned = $payouts->approve(20);
+$payouts->wait_for(q{SELECT count(*) = 2 FROM murallink_private.partner_queue});
+my %amount = map { split /\|/ } split /\n/, $payouts->sql('SELECT uid, amount FROM murallink.payout');
+my ($unclaimed) = grep { $amount{$_} == 1.01 } @poisoned;
+my ($unsettled) = grep { $amount{$_} == 1.02 } @poisoned;
+is($payouts->count('done') - $done, 18, 'the others are paid');
+like($payouts->state_of($unclaimed), qr/^ready approved/, 'one that cannot be claimed is not sent');
+like($payouts->state_of($unsettled), qr/^claimed processing/, 'one that cannot be settled stays claimed');
+is($payouts->sql("SELECT outcome FROM murallink_private.partner_attempt WHERE subject_uid = '$unsettled'"), 'done',
+	'with its outcome written');
+$payouts->sql('DROP TRIGGER poison_settle ON murallink.payout');
+$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$unsettled'");
+pass('which is applied once it can be');
+$payouts->sql('DROP TRIGGER poison_claim ON murallink.payout');
+$payouts->wait_settled;
+like($payouts->state_of($unclaimed), qr/^done paid/, 'and the other is sent');
+check_books('after the poison');
+
+# A row that is locked holds up itself alone: before it is claimed, and while its call is under way.
+$payouts->sql('SELECT murallink.disable_payouts()');
+my ($locked, @free) = $payouts->approve(5);
+my $session = lock_payment($locked);
+$payouts->sql('SELECT murallink.enable_payouts()');
+$payouts->wait_for('SELECT count(*) = 1 FROM murallink_private.partner_queue');
+like($payouts->state_of($locked), qr/^ready approved/, 'a locked row is not claimed');
+close $session;
+$payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 1000);
+$payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$locked'");
+$session = lock_payment($locked);
+$payouts->wait_for("SELECT outcome = 'done' FROM murallink_private.partner_attempt WHERE subject_uid = '$locked'");
+like($payouts->state_of($locked), qr/^claimed processing/, 'a locked row is not settled, but its outcome is written');
+close $session;
+$payouts->wait_settled;
+like($payouts->state_of($locked), qr/^done paid/, 'and applied later');
+$payouts->no_fault;
+
+# A table that is locked lets the worker stop, and go on.
+$session = $payouts->session('BEGIN; LOCK TABLE murallink.payout IN SHARE MODE');
+$payouts->sql('SELECT pg_terminate_backend(pid, 5000) FROM murallink.worker_slot(NULL)');
+$payouts->wait_for('SELECT pid IS NULL FROM murallink.worker_slot(NULL)');
+close $session;
+cmp_ok($payouts->worker, '>', 0, 'the launcher starts another one');
+
+# A new launcher leaves the worker alone that is there.
+my $worker = $payouts->worker;
+my $launcher = launcher();
+$payouts->sql("SELECT pg_terminate_backend($launcher)");
+Murallink::Stack::poll('another launcher', sub { (launcher() || $launcher) ne $launcher });
+is($payouts->worker, $worker, 'one worker, whatever becomes of the launcher');
+
+# A commit wakes the worker: it need not look to find out.
+my $start = time;
+foreach my $round (1 .. 20)
+{
+	$payouts->approve(1);
+	$payouts->wait_settled;
+}
+cmp_ok(time - $start, '<', 8, 'a commit wakes the worker');
+
+# DROP EXTENSION is refused while there are tables.
+like($payouts->error_of('DROP EXTENSION murallink'), qr/other objects depend on it/, 'DROP EXTENSION is refused');
+
+# Shutdown: calls that end soon are settled, others are in doubt.
+foreach my $mode (qw(smart fast))
+{
+	busy(1000);
+	cmp_ok($payouts->stop_server($mode), '<', 10, "$mode shutdown");
+	$payouts->start_server;
+	$payouts->wait_settled;
+	is($payouts->count('in_doubt'), 0, "$mode shutdown: calls that end soon are settled");
+	check_books("after $mode shutdown");
+}
+busy(6000);
+cmp_ok($payouts->stop_server('fast'), '<', 10, 'fast shutdown with slow calls');
+$payouts->no_fault;
+$payouts->start_server;
+$payouts->wait_settled;
+cmp_ok($payouts->count('in_doubt'), '>', 0, 'fast shutdown: slow calls are in doubt');
+my $sent = $payouts->sql('SELECT count(*) FROM murallink.payout WHERE attempt > 0');
+Murallink::Stack::poll('the slow loads', sub { $payouts->stack->client->sandbox('summary')->{loads} == $sent });
+check_books('after fast shutdown with slow calls');
+
+# Others get the database for themselves: to rename it, to copy it, to drop it.
+busy(1000);
+$payouts->stack->sql('ALTER DATABASE murallink RENAME TO another', 'postgres');
+pass('ALTER DATABASE RENAME while the worker is busy');
+$payouts->stack->sql('ALTER DATABASE another RENAME TO murallink', 'postgres');
+$payouts->wait_settled;
+busy(1000);
+$payouts->stack->sql('CREATE DATABASE copy TEMPLATE murallink', 'postgres');
+pass('CREATE DATABASE TEMPLATE while the worker is busy');
+$payouts->wait_settled;
+$payouts->no_fault;
+$payouts->stack->sql(q{ALTER SYSTEM SET murallink.databases = 'murallink, copy'}, 'postgres');
+$payouts->stack->sql('SELECT pg_reload_conf()', 'postgres');
+Murallink::Stack::poll('the worker of the copy', sub {
+	$payouts->stack->sql('SELECT pid IS NOT NULL FROM murallink.worker_slot(NULL)', 'copy') eq 't' });
+is($payouts->stack->sql('SELECT payouts FROM murallink.worker_status()', 'copy'), 'elsewhere', 'the copy does not pay');
+check_books('at the end');
+busy(6000);
+$payouts->stack->sql('DROP DATABASE murallink', 'postgres');
+pass('DROP DATABASE while the worker is busy');
+done_testing();
+
+# Has the worker make calls that take so long.
+sub busy
+{
+	my ($delay_ms) = @_;
+	$payouts->no_fault;
+	$payouts->fault(when => 'before', action => 'delay', delay_ms => $delay_ms);
+	$payouts->approve(20);
+	$payouts->wait_for('SELECT in_flight > 0 FROM murallink.worker_status()');
+	return;
+}
+
+sub launcher
+{
+	return $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'murallink launcher'});
+}
+
+# Returns a session that holds the lock of a payout's payment.
+sub lock_payment
+{
+	my ($payout) = @_;
+	return $payouts->session("BEGIN; SELECT FROM murallink.payment"
+		  . " WHERE uid = (SELECT payment_uid FROM murallink.payout WHERE uid = '$payout') FOR UPDATE");
+}
+
+sub check_books
+{
+	my ($when) = @_;
+	is_deeply([ $payouts->wrong ], [], "the books agree $when");
+	return;
+}
+
+# Approves payments to patients who are paid by check.
+sub by_person
+{
+	my ($count) = @_;
+	$payouts->sql(<<'EOC');
+UPDATE murallink.enrollment SET payment_type_uid = t.uid FROM murallink_private.payment_type t WHERE t.name = 'check'
+EOC
+	return $payouts->approve($count);
+}
