@@ -11,6 +11,11 @@ CREATE FUNCTION murallink.fund_guard() RETURNS trigger LANGUAGE c AS 'MODULE_PAT
 COMMENT ON FUNCTION murallink.fund_guard() IS
 'Trigger: balances and entries are written together, by murallink''s own functions. Errors: guarded.';
 
+CREATE FUNCTION murallink.fund_hold(contract_uid murallink.ksuid, slot integer) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';
+COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, integer) IS
+'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order.';
+
 CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
 COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract.';
 
@@ -27,8 +32,9 @@ BEGIN
         INSERT INTO murallink.fund_slot (contract_uid, currency, slot)
         SELECT the_funding.contract_uid, the_funding.currency, n FROM pg_catalog.generate_series(0, fund_spread.slots - 1) n;
     END IF;
-    PERFORM FROM murallink.fund_slot s
-    WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency ORDER BY s.slot FOR NO KEY UPDATE;
+    PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (
+        SELECT * FROM murallink.fund_slot s
+        WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency ORDER BY s.slot) AS s;
     SELECT pg_catalog.trunc(the_funding.amount / pg_catalog.count(*), murallink.currency_decimals(the_funding.currency)),
         pg_catalog.count(*)
     INTO share, slots
@@ -51,8 +57,9 @@ DECLARE
     taken numeric;
     missing numeric := amount;
 BEGIN
-    PERFORM FROM murallink.fund_slot s
-    WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency ORDER BY s.slot FOR NO KEY UPDATE;
+    PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (
+        SELECT * FROM murallink.fund_slot s
+        WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency ORDER BY s.slot) AS s;
     FOR other IN
         SELECT s.slot, s.available FROM murallink.fund_slot s
         WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency
@@ -80,11 +87,9 @@ COMMENT ON FUNCTION murallink.fund_gather(murallink.ksuid, text, numeric) IS
 
 CREATE FUNCTION murallink.fund_lock(payment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT FROM murallink.fund_slot s
-    WHERE (s.contract_uid, s.currency, s.slot) IN (
-        SELECT e.contract_uid, e.currency, e.slot FROM murallink.fund_entry e
-        WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve')
-    ORDER BY s.contract_uid, s.currency, s.slot FOR NO KEY UPDATE;
+    SELECT murallink.fund_hold(h.contract_uid, h.slot) FROM (
+        SELECT DISTINCT e.contract_uid, e.slot FROM murallink.fund_entry e
+        WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve' ORDER BY e.contract_uid, e.slot) AS h;
 $$;
 COMMENT ON FUNCTION murallink.fund_lock(murallink.ksuid[]) IS
 'Locks the slots that hold the reserves of payments, in the one order that all take: for a transaction that settles several.';

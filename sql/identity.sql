@@ -51,7 +51,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_email(text, text, boolean) IS
-'The e-mail address in lower case, empty for null. Errors: missing_field, too_long, invalid_email.';
+'The e-mail address in lower case, empty for null. Errors: missing_field, too_long, invalid_email, invalid_value.';
 
 CREATE TYPE murallink.user_info AS (
     uid murallink.ksuid,
@@ -107,7 +107,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_user(text, text, text, text, text, jsonb, text) IS
-'Adds a user with a password and returns the uid. Errors: missing_field, too_long, invalid_email, weak_password, already_exists.';
+'Adds a user with a password and returns the uid. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.register(
     email text DEFAULT NULL, password text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
@@ -121,7 +121,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.register(text, text, text, text, text, jsonb) IS
-'Registers a user, who can do nothing until permissions are granted (document: Register). address: an object with street1, street2, city, state, post_code. Errors: missing_field, too_long, invalid_email, weak_password, already_exists.';
+'Registers a user, who can do nothing until permissions are granted (document: Register). address: an object with street1, street2, city, state, post_code. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.create_admin(email text, password text, first_name text, last_name text) RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -155,6 +155,8 @@ DECLARE
     account_user record;
     attempt murallink_private.login_attempt;
 BEGIN
+    -- Looks at the version of the data, as everything does that asks who is calling.
+    PERFORM murallink.caller();
     IF coalesce(login.password, '') = '' THEN
         PERFORM murallink.raise('missing_field', 'password');
     END IF;
@@ -190,7 +192,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.login(text, text) IS
-'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out; both as data, so that the failure is counted: session_id is then empty. Errors: missing_field, invalid_email.';
+'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out; both as data, so that the failure is counted: session_id is then empty. Errors: missing_field, too_long, invalid_email, invalid_value.';
 
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -13,7 +13,7 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'money_check';
 COMMENT ON FUNCTION murallink.check_money(numeric, text) IS
 'Raises missing_field, unknown_currency or invalid_amount unless the amount (in currency units) can be paid.';
 
-CREATE DOMAIN murallink.currency AS text CHECK (murallink.currency_decimals(VALUE) IS NOT NULL);
+CREATE DOMAIN murallink.currency AS text CHECK (VALUE IS NULL OR murallink.currency_decimals(VALUE) IS NOT NULL);
 COMMENT ON DOMAIN murallink.currency IS 'A currency code of ISO 4217.';
 
 CREATE FUNCTION murallink.money_text(amount numeric, currency text) RETURNS text

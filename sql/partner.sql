@@ -105,10 +105,11 @@ COMMENT ON FUNCTION murallink.payout_route() IS
 CREATE FUNCTION murallink.card_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.reason := 'no_contact';
-    IF EXISTS (SELECT FROM murallink.patient p WHERE p.uid = NEW.patient_uid AND (p.email <> '' OR p.phone <> '') FOR SHARE) THEN
+    -- The lock is for an address that is on its way: either it is seen here, or whoever brings it sees this card.
+    SELECT CASE WHEN p.email = '' AND p.phone = '' THEN 'no_contact' ELSE '' END INTO NEW.reason
+    FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
+    IF NEW.reason = '' THEN
         NEW.status := 'ready';
-        NEW.reason := '';
     END IF;
     RETURN NEW;
 END
@@ -207,6 +208,7 @@ CREATE FUNCTION murallink.claim_calls(partner text, most integer)
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     due murallink.ksuid[];
     subject murallink.ksuid;
 BEGIN
@@ -215,7 +217,7 @@ BEGIN
     END IF;
     due := ARRAY(
         SELECT q.subject_uid FROM murallink_private.partner_queue q
-        WHERE q.partner = claim_calls.partner AND q.due_at <= pg_catalog.clock_timestamp()
+        WHERE q.partner = claim_calls.partner AND q.due_at <= moment
         ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
     IF due = '{}' THEN
         RETURN;
@@ -232,7 +234,7 @@ BEGIN
         END LOOP;
     END;
     -- What could not be claimed now must not be in the way of the others.
-    UPDATE murallink_private.partner_queue q SET due_at = pg_catalog.clock_timestamp() + '5 s'
+    UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s'
     WHERE q.subject_uid = ANY (due) AND q.due_at <> 'infinity';
 END
 $$;

@@ -61,4 +61,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text) IS
-'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database. Needs add_patient on the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value.';
+'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database. Needs add_patient on the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';

@@ -111,7 +111,7 @@ fail_with(Outcome *outcome, ErrorData *error)
 	{
 		outcome->status = error_http_status(error->sqlerrcode);
 		outcome->message = error->message;
-		outcome->error = error->constraint_name;
+		outcome->error = error->constraint_name == NULL ? "" : error->constraint_name;
 		outcome->field = error->column_name;
 		outcome->hint = error->hint;
 	}
@@ -206,7 +206,7 @@ read_request(Jsonb *body, Request *request, Outcome *outcome)
 
 /*
  * Returns whether EXECUTE on a function is granted to one of murallink's
- * roles by name, which is what makes it an action.
+ * roles by name, which is what makes a definer function an action.
  */
 static bool
 granted_by_name(HeapTuple proc)
@@ -272,7 +272,7 @@ find_action(const char *name, Oid self)
 			int nargs;
 
 			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-				!granted_by_name(proc))
+				!form->prosecdef || !granted_by_name(proc))
 				continue;
 			nargs = get_func_arg_info(proc, &types, &names, &modes);
 			if (nargs > 0 && names == NULL)
@@ -518,6 +518,7 @@ api(PG_FUNCTION_ARGS)
 	Jsonb *result = NULL;
 	bool keep = false;
 
+	install_check();
 	if (read_request(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0), &request, &outcome))
 	{
 		if (request.session_id != NULL && !identity_authenticate(request.session_id))

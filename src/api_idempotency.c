@@ -12,7 +12,20 @@
 #include "install.h"
 #include "utils/builtins.h"
 
+static bool has_password(const Request *request);
 static bytea *hash_request(const Request *request);
+
+/*
+ * Returns whether a request brings a password.
+ */
+static bool
+has_password(const Request *request)
+{
+	JsonbValue buffer;
+
+	return request->payload != NULL &&
+		   getKeyJsonValueFromContainer(request->payload->val.binary.data, "password", strlen("password"), &buffer) != NULL;
+}
 
 /*
  * Returns the SHA-256 of what a request asks for; who asks is kept beside it.
@@ -35,7 +48,9 @@ hash_request(const Request *request)
 /*
  * Returns whether the caller uses the idempotency key for the first time.  A
  * repeat waits for the first to end, and has its answer in `kept`; another
- * request under the same key has an outcome.
+ * request under the same key has an outcome.  A request with a password is
+ * done each time, because neither a fast hash of it nor the session id that
+ * login answers may be kept.
  */
 bool
 api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
@@ -58,6 +73,8 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 		api_fail(outcome, ERR_UNAUTHENTICATED, "idempotency_key");
 		return false;
 	}
+	if (has_password(request))
+		return false;
 	request->keyed_by = who->user;
 	values[0] = KsuidPGetDatum(&request->keyed_by);
 	values[1] = CStringGetTextDatum(request->idempotency_key);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "error.h"
 #include "fmgr.h"
@@ -12,6 +13,7 @@
 #include "ksuid.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/datum.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -20,9 +22,21 @@
 /* The columns of audit_event that place it in the hierarchy. */
 static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
 
+static Datum value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull);
 static bool same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row);
 static void append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row);
 static Datum changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
+
+/*
+ * Returns attribute i (from 0) of a row; of a row that is no more (NULL), all
+ * are null.
+ */
+static Datum
+value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull)
+{
+	*isnull = true;
+	return row == NULL ? (Datum) 0 : heap_getattr(row, i + 1, desc, isnull);
+}
 
 /*
  * Returns whether attribute i (from 0) is the same in both rows.
@@ -33,8 +47,8 @@ same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
 	Form_pg_attribute att = TupleDescAttr(desc, i);
 	bool old_null,
 		new_null;
-	Datum old_value = heap_getattr(old_row, i + 1, desc, &old_null);
-	Datum new_value = heap_getattr(new_row, i + 1, desc, &new_null);
+	Datum old_value = value_in(old_row, i, desc, &old_null);
+	Datum new_value = value_in(new_row, i, desc, &new_null);
 
 	if (old_null || new_null)
 		return old_null == new_null;
@@ -42,28 +56,37 @@ same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
 }
 
 /*
- * Appends an attribute as a JSON string, or null.
+ * Appends an attribute as a JSON string, or null; days and moments in ISO
+ * 8601 and UTC, whatever the session has set.
  */
 static void
 append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 {
 	bool isnull;
-	Datum value = heap_getattr(row, i + 1, desc, &isnull);
+	Datum value = value_in(row, i, desc, &isnull);
+	Oid type = TupleDescAttr(desc, i)->atttypid;
 	Oid output;
 	bool varlena;
 
 	if (isnull)
-	{
 		appendStringInfoString(out, "null");
-		return;
+	else if (type == DATEOID || type == TIMESTAMPTZOID)
+	{
+		char text[MAXDATELEN + 1];
+		int utc = 0;
+
+		escape_json(out, JsonEncodeDateTime(text, value, type, &utc));
 	}
-	getTypeOutputInfo(TupleDescAttr(desc, i)->atttypid, &output, &varlena);
-	escape_json(out, OidOutputFunctionCall(output, value));
+	else
+	{
+		getTypeOutputInfo(type, &output, &varlena);
+		escape_json(out, OidOutputFunctionCall(output, value));
+	}
 }
 
 /*
  * Returns {"column": {"from": "...", "to": "..."}, ...} for the columns that
- * differ, or 0 when none does.
+ * differ, or 0 when none does.  new_row is NULL for a row that was deleted.
  */
 static Datum
 changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
@@ -130,7 +153,11 @@ audit_record(PG_FUNCTION_ARGS)
 		nulls[5] = ' ';
 	}
 	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
 		action = "deleted";
+		values[5] = changes_between(desc, row, NULL);
+		nulls[5] = ' ';
+	}
 
 	who = identity_caller_if_any();
 	nulls[0] = who == NULL ? 'n' : ' ';

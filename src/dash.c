@@ -16,7 +16,7 @@
 static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
 static json_t *order_body(const PartnerConfig *config, json_t *params);
 static json_t *load_body(const PartnerConfig *config, json_t *params);
-static json_int_t number_of(const json_t *value);
+static json_int_t program_of(json_t *params);
 static bool address(const PartnerConfig *config, const char *path_setting, const char *path, HttpRequest *request);
 static bool add_session(const PartnerConfig *config, json_t *body, HttpRequest *request);
 static char *join(const char *a, const char *b, const char *c);
@@ -99,8 +99,8 @@ order_body(const PartnerConfig *config, json_t *params)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		json_object_set(row, names[i][0], json_object_get(params, names[i][1]));
 	return json_pack("{s:I, s:I, s:O, s:O, s:[o]}",
-					 "custProgId", number_of(json_object_get(params, "program")),
-					 "customerId", number_of(json_object_get(config->settings, "customer_id")),
+					 "custProgId", program_of(params),
+					 "customerId", json_integer_value(json_object_get(config->settings, "customer_id")),
 					 "orderProdType", json_object_get(config->settings, "order_prod_type"),
 					 "cardType", json_object_get(config->settings, "card_type"),
 					 "orderDetails", row);
@@ -120,19 +120,21 @@ load_body(const PartnerConfig *config, json_t *params)
 	if (json_is_true(json_object_get(config->settings, "send_reference")))
 		json_object_set(row, "referenceId", json_object_get(params, "reference"));
 	return json_pack("{s:I, s:I, s:I, s:[o]}",
-					 "customerId", number_of(json_object_get(config->settings, "customer_id")),
-					 "custProgId", number_of(json_object_get(params, "program")),
-					 "fundingId", number_of(json_object_get(config->settings, "funding_id")),
+					 "customerId", json_integer_value(json_object_get(config->settings, "customer_id")),
+					 "custProgId", program_of(params),
+					 "fundingId", json_integer_value(json_object_get(config->settings, "funding_id")),
 					 "orderDetails", row);
 }
 
 /*
- * Returns a number that may be given as text.
+ * Returns the number of the program, which the params have as text.
  */
 static json_int_t
-number_of(const json_t *value)
+program_of(json_t *params)
 {
-	return json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : json_integer_value(value);
+	const char *program = json_string_value(json_object_get(params, "program"));
+
+	return program == NULL ? 0 : strtoll(program, NULL, 10);
 }
 
 /*

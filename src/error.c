@@ -158,7 +158,7 @@ Datum
 error_checked_text_sql(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(error_checked_text(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0),
-										text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_INT32(2),
+										PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_INT32(2),
 										PG_GETARG_BOOL(3)));
 }
 
@@ -171,6 +171,6 @@ Datum
 error_required(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, errnamed(ERR_MISSING_FIELD, text_to_cstring(PG_GETARG_TEXT_PP(1))));
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1))));
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }

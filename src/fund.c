@@ -2,10 +2,13 @@
  * fund.c
  *	  The only door through which funds move.
  *
- * A balance is spread over slots.  A reserver takes the slot of its backend,
- * else any slot that is not locked and has enough; only when there is none
- * does it lock all slots and gather.  So payers on one contract seldom wait
- * for each other, and nobody hears "insufficient" while there is enough.
+ * A balance is spread over slots.  Whoever writes a slot holds its lock until
+ * the end of the transaction: not a lock of the row, which would stay behind
+ * where a slot turns out to have too little.  A payer takes the slot of its
+ * backend, else any slot that nobody holds and has enough; only when there is
+ * none does it wait for all slots, in order, and gather.  So payers on one
+ * contract seldom wait for each other, none waits out of order, and nobody
+ * hears "insufficient" while there is enough.
  */
 #include "postgres.h"
 
@@ -23,7 +26,7 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 
-/* The kind of advisory lock that a payer holds on the slot it is at work on. */
+/* The kind of advisory lock that is the lock of a slot. */
 #define SLOT_LOCK_KIND 5
 
 /* Entries and slots are written only while this is set. */
@@ -34,8 +37,10 @@ static int fund_slots = 8;
 static void stop_moving(XactEvent event, void *arg);
 static void stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 							void *arg);
-static bool take_slot(SavedPlan *plan, const FundMove *move, int preferred, int32 *slot);
-static bool own_slot(const FundMove *move, int slot);
+static LOCKTAG slot_lock(const Ksuid *contract, int slot);
+static bool take_slot(const FundMove *move, int slot);
+static bool take_other_slot(const FundMove *move, int32 *slot);
+static bool gather(const FundMove *move, int32 *slot);
 static void move_reserved(SavedPlan *plan, const FundMove *move);
 
 /*
@@ -65,33 +70,78 @@ stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId pare
 }
 
 /*
- * Runs one of the plans of fund_reserve(); returns whether it found a slot,
- * and which.
+ * Returns the lock of a slot.  Contracts that share one by chance only wait
+ * for each other now and then.
  */
-static bool
-take_slot(SavedPlan *plan, const FundMove *move, int preferred, int32 *slot)
+static LOCKTAG
+slot_lock(const Ksuid *contract, int slot)
 {
-	Datum values[] = {move->contract, move->currency, move->amount, Int32GetDatum(preferred)};
-	bool isnull;
+	LOCKTAG tag;
 
-	if (plan_execute(plan, values, NULL, 0) == 0)
-		return false;
-	*slot = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	return !isnull;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash_bytes(contract->bytes, KSUID_LEN), slot, SLOT_LOCK_KIND);
+	return tag;
 }
 
 /*
- * Returns whether no other payer is at work on a slot, and keeps others off it
- * until the end of the transaction.
+ * Reserves in a slot; returns false when somebody else holds the slot or it
+ * has not enough.
  */
 static bool
-own_slot(const FundMove *move, int slot)
+take_slot(const FundMove *move, int slot)
 {
-	LOCKTAG tag;
-	uint32 contract = hash_bytes(DatumGetKsuidP(move->contract)->bytes, KSUID_LEN);
+	static SavedPlan plan =
+		PLAN("UPDATE murallink.fund_slot SET available = available - $3, reserved = reserved + $3"
+			 " WHERE contract_uid = $1 AND currency = $2 AND slot = $4 AND available >= $3",
+			 "ktni");
+	Datum values[] = {move->contract, move->currency, move->amount, Int32GetDatum(slot)};
+	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, contract, slot, SLOT_LOCK_KIND);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	if (plan_execute(&plan, values, NULL, 0) == 1)
+		return true;
+	LockRelease(&tag, ExclusiveLock, false);
+	return false;
+}
+
+/*
+ * Reserves in some slot that has enough and that nobody holds; returns false
+ * when there is none.
+ */
+static bool
+take_other_slot(const FundMove *move, int32 *slot)
+{
+	static SavedPlan plan = PLAN("SELECT slot FROM murallink.fund_slot"
+								 " WHERE contract_uid = $1 AND currency = $2 AND available >= $3 ORDER BY slot",
+								 "ktn");
+	Datum values[] = {move->contract, move->currency, move->amount};
+	int count = plan_execute(&plan, values, NULL, 0);
+	SPITupleTable *found = SPI_tuptable;
+	bool isnull;
+
+	for (int i = 0; i < count; i++)
+	{
+		*slot = DatumGetInt32(SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull));
+		if (take_slot(move, *slot))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Waits for all slots and gathers the amount in one of them; returns false
+ * when all together have not enough.
+ */
+static bool
+gather(const FundMove *move, int32 *slot)
+{
+	static SavedPlan plan = PLAN("SELECT murallink.fund_gather($1, $2, $3)", "ktn");
+	Datum values[] = {move->contract, move->currency, move->amount};
+	bool isnull;
+
+	plan_execute(&plan, values, NULL, 0);
+	*slot = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	return !isnull;
 }
 
 /*
@@ -100,31 +150,16 @@ own_slot(const FundMove *move, int slot)
 void
 fund_reserve(const FundMove *move)
 {
-	static SavedPlan take_own =
-		PLAN("UPDATE murallink.fund_slot SET available = available - $3, reserved = reserved + $3"
-			 " WHERE contract_uid = $1 AND currency = $2 AND slot = $4 AND available >= $3"
-			 " RETURNING slot",
-			 "ktni");
-	static SavedPlan take_any =
-		PLAN("UPDATE murallink.fund_slot SET available = available - $3, reserved = reserved + $3"
-			 " WHERE contract_uid = $1 AND currency = $2 AND slot = ("
-			 "  SELECT slot FROM murallink.fund_slot WHERE contract_uid = $1 AND currency = $2 AND slot <> $4"
-			 "  AND available >= $3 ORDER BY slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
-			 " RETURNING slot",
-			 "ktni");
-	static SavedPlan gather = PLAN("SELECT murallink.fund_gather($1, $2, $3)", "ktni");
 	static SavedPlan insert = PLAN("INSERT INTO murallink.fund_entry"
 								   " (contract_uid, client_uid, currency, movement, amount, source_uid, slot)"
 								   " VALUES ($1, $2, $3, 'reserve', $4, $5, $6)",
 								   "kktnki");
-	int preferred = MyBackendId % fund_slots;
-	int32 slot;
+	int32 slot = MyBackendId % fund_slots;
 	Owner saved = owner_enter();
 
 	SPI_connect();
 	moving = true;
-	if (!(own_slot(move, preferred) && take_slot(&take_own, move, preferred, &slot)) && !take_slot(&take_any, move, preferred, &slot) &&
-		!(take_slot(&gather, move, preferred, &slot) && take_slot(&take_own, move, slot, &slot)))
+	if (!take_slot(move, slot) && !take_other_slot(move, &slot) && !(gather(move, &slot) && take_slot(move, slot)))
 		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
 	{
 		Datum values[] = {move->contract, move->client, move->currency,
@@ -157,7 +192,8 @@ move_reserved(SavedPlan *plan, const FundMove *move)
 }
 
 #define MOVE(movement, change)                                                                           \
-	"WITH held AS (SELECT * FROM murallink.fund_entry WHERE source_uid = $1 AND movement = 'reserve'),"  \
+	"WITH held AS (SELECT * FROM murallink.fund_entry"                                                   \
+	"  WHERE source_uid = $1 AND movement = 'reserve'),"                                                 \
 	" moved AS (UPDATE murallink.fund_slot s SET " change                                                \
 	" FROM held h WHERE s.contract_uid = h.contract_uid AND s.currency = h.currency AND s.slot = h.slot" \
 	" RETURNING h.*)"                                                                                    \
@@ -197,6 +233,19 @@ fund_return(const FundMove *move)
 	static SavedPlan plan = PLAN(MOVE("return", "disbursed = s.disbursed - $2, available = s.available + $2"), "kn");
 
 	move_reserved(&plan, move);
+}
+
+/*
+ * murallink.fund_hold(contract, slot): waits for the lock of a slot.
+ */
+PG_FUNCTION_INFO_V1(fund_hold);
+Datum
+fund_hold(PG_FUNCTION_ARGS)
+{
+	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	PG_RETURN_VOID();
 }
 
 /*

@@ -301,9 +301,10 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 }
 
 /*
- * Checks given settings against the known ones and adds the initial values of
- * those that are absent.  Returns the error and the name of the first that does
- * not fit, or ERR_COUNT.
+ * Checks given settings against the known ones, adds the initial values of
+ * those that are absent, and makes numbers of numbers given as text: 012 and 12
+ * are one program.  Returns the error and the name of the first that does not
+ * fit, or ERR_COUNT.
  */
 static ErrorName
 complete(json_t *given, const PartnerSetting *known, const char **name)
@@ -322,11 +323,13 @@ complete(json_t *given, const PartnerSetting *known, const char **name)
 	for (; known->name != NULL; known++)
 	{
 		*name = known->name;
-		if (json_object_get(given, known->name) != NULL)
-			continue;
-		if (known->initial == NULL)
+		value = json_object_get(given, known->name);
+		if (value == NULL && known->initial == NULL)
 			return ERR_MISSING_FIELD;
-		json_object_set_new(given, known->name, json_loads(known->initial, JSON_DECODE_ANY, NULL));
+		if (value == NULL)
+			json_object_set_new(given, known->name, json_loads(known->initial, JSON_DECODE_ANY, NULL));
+		else if (known->kind == SETTING_ID && json_is_string(value))
+			json_object_set_new(given, known->name, json_integer(strtoll(json_string_value(value), NULL, 10)));
 	}
 	return ERR_COUNT;
 }

@@ -104,11 +104,15 @@ PG_FUNCTION_INFO_V1(password_matches);
 Datum
 password_matches(PG_FUNCTION_ARGS)
 {
-	text *password = PG_GETARG_TEXT_PP(1);
-	int len = VARSIZE_ANY_EXHDR(password);
+	text *password;
+	int len;
 	LOCKTAG tag;
 	bool matches;
 
+	if (PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	password = PG_GETARG_TEXT_PP(1);
+	len = VARSIZE_ANY_EXHDR(password);
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
 	len = Min(len, PASSWORD_LONGEST + 1);

@@ -134,9 +134,11 @@ static int
 next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 {
 	static SavedPlan plan =
-		PLAN("SELECT n FROM pg_catalog.generate_series(1, $3) n WHERE NOT EXISTS"
-			 " (SELECT FROM murallink.payment p WHERE p.enrollment_uid = $1 AND p.milestone_name = $2"
-			 "  AND p.occurrence = n AND p.status NOT IN ('rejected', 'cancelled', 'reversed'))"
+		PLAN("WITH live AS (SELECT occurrence FROM murallink.payment"
+			 "  WHERE enrollment_uid = $1 AND milestone_name = $2 AND occurrence IS NOT NULL"
+			 "  AND status NOT IN ('rejected', 'cancelled', 'reversed'))"
+			 " SELECT n FROM pg_catalog.generate_series(1, $3) n"
+			 " WHERE n NOT IN (SELECT occurrence FROM live) AND (SELECT pg_catalog.count(*) FROM live) < $3"
 			 " ORDER BY n LIMIT 1",
 			 "kti");
 	Datum values[] = {KsuidPGetDatum(enrollment), milestone->name,
@@ -209,7 +211,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 	Datum arguments[2];
 	Ksuid uid;
 	Datum result;
-	int occurrence = 1;
+	int occurrence;
 
 	(void) identity_caller();
 	if (PG_ARGISNULL(0))
@@ -237,6 +239,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 	check_version(&milestone);
 
 	ksuid_generate(&uid);
+	occurrence = milestone.was_more_often ? next_occurrence(&enrolled.uid, &milestone) : 1;
 	while (!insert_milestone_payment(&uid, &enrolled, &milestone, occurrence, note, PG_GETARG_DATUM(3), no_visit, at))
 		occurrence = next_occurrence(&enrolled.uid, &milestone);
 	result = payment_result(fcinfo, &uid, &enrolled, &milestone, note, at);
@@ -307,7 +310,7 @@ payment_price(PG_FUNCTION_ARGS)
 		elog(ERROR, "payment_price is a trigger");
 	row = trigger->tg_trigtuple;
 	heap_deform_tuple(row, RelationGetDescr(trigger->tg_relation), values, nulls);
-	if (checked && ksuid_compare(DatumGetKsuidP(values[PAYMENT_UID]), &checked_payment) == 0)
+	if (checked && !nulls[PAYMENT_UID] && ksuid_compare(DatumGetKsuidP(values[PAYMENT_UID]), &checked_payment) == 0)
 	{
 		checked = false;
 		return PointerGetDatum(row);
@@ -338,6 +341,8 @@ payment_price(PG_FUNCTION_ARGS)
 		FILL(PAYMENT_AMOUNT, milestone.version.amount);
 		FILL(PAYMENT_CURRENCY, milestone.version.currency);
 	}
+	else
+		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_OCCURRENCE] = true;
 	status = nulls[PAYMENT_STATUS] ? "" : enum_label(values[PAYMENT_STATUS]);
 	if (strcmp(status, "pending") != 0 && !(of_milestone && milestone.approved && strcmp(status, "approved") == 0))
 		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));

@@ -181,6 +181,7 @@ grants_of(const Ksuid *user)
 	{
 		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(UserGrants)};
 
+		last_user = NULL;
 		if (grants_context != NULL)
 			MemoryContextReset(grants_context);
 		else
@@ -304,6 +305,8 @@ permission_permit(PG_FUNCTION_ARGS)
 	char *field = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
 	Ksuid *result = palloc(sizeof(Ksuid));
 
+	if (PG_ARGISNULL(0))
+		elog(ERROR, "murallink.permit needs a permission");
 	permission_require(PG_GETARG_OID(0), &place, field);
 	*result = identity_caller()->user;
 	PG_RETURN_KSUID_P(result);

@@ -4,7 +4,7 @@
  *
  * Versions of a milestone are never edited, and new ones are rare beside the
  * payments made by them: each backend keeps what it has read until milestone
- * or trial changes anywhere, of which it hears before its next transaction.
+ * or trial changes anywhere, of which it hears at its next payment.
  */
 #include "postgres.h"
 
@@ -169,20 +169,27 @@ bool
 schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 {
 	Known buffer;
-	Known *known = find(version_uid, &buffer);
+	Known *known;
 
+	AcceptInvalidationMessages();
+	known = find(version_uid, &buffer);
 	if (known == NULL)
 		return false;
 	*milestone = known->milestone;
 	milestone->name = datumCopy(milestone->name, false, -1);
-	for (int i = 0; i < known->count && !milestone->in_force; i++)
+	for (int i = 0; i < known->count; i++)
 	{
-		if (known->versions[i].effective_date > at)
-			continue;
-		milestone->in_force = true;
-		milestone->version = known->versions[i];
-		milestone->version.amount = datumCopy(milestone->version.amount, false, -1);
-		milestone->version.currency = datumCopy(milestone->version.currency, false, -1);
+		const Version *version = &known->versions[i];
+
+		if (milestone->in_force)
+			milestone->was_more_often |= version->num_payments > milestone->version.num_payments;
+		else if (version->effective_date <= at)
+		{
+			milestone->in_force = true;
+			milestone->version = *version;
+			milestone->version.amount = datumCopy(version->amount, false, -1);
+			milestone->version.currency = datumCopy(version->currency, false, -1);
+		}
 	}
 	return true;
 }

@@ -30,6 +30,7 @@ typedef struct Milestone
 	bool approved; /* payments of it are approved as they are made */
 	Datum name; /* text */
 	bool in_force; /* whether a version is */
+	bool was_more_often; /* an earlier version could be paid more often */
 	Version version; /* the one in force */
 } Milestone;
 

@@ -517,7 +517,7 @@ static void
 claim(Channel *channel)
 {
 	static SavedPlan due =
-		PLAN("SELECT FROM murallink_private.partner_queue WHERE partner = $1 AND due_at <= clock_timestamp()", "t");
+		PLAN("SELECT FROM murallink_private.partner_queue WHERE partner = $1 AND due_at <= now()", "t");
 	static SavedPlan plan = PLAN("SELECT attempt_uid, operation, params FROM murallink.claim_calls($1, $2)", "ti");
 	Datum values[2] = {CStringGetTextDatum(channel->partner->name)};
 	SPITupleTable *rows;

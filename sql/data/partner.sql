@@ -120,6 +120,8 @@ CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.partner_attempt
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER settled_once BEFORE UPDATE ON murallink_private.partner_attempt
+    FOR EACH ROW WHEN (OLD.outcome IS NOT NULL) EXECUTE FUNCTION murallink.install_append_only();
 
 CREATE TRIGGER reroute AFTER UPDATE OF payment_type_uid ON murallink.enrollment
     FOR EACH ROW WHEN (NEW.payment_type_uid IS DISTINCT FROM OLD.payment_type_uid)

@@ -10,7 +10,8 @@ SELECT murallink.set_db_role('admin.audit@example.com', 'regress_audit_admin');
 -- What is recorded: every table but those that are records themselves
 SELECT c.relname AS not_audited FROM pg_class c
 WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p')
-    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit' AND t.tgfoid = 'murallink.audit_record'::regproc AND t.tgenabled = 'O')
+    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit'
+        AND t.tgfoid = 'murallink.audit_record'::regproc AND t.tgenabled = 'O')
 ORDER BY c.relname;
 
 -- Every new thing has its event, which names who made it and stands where the thing stands
@@ -20,27 +21,34 @@ SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', n
 SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Audited') \gset
 SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Audited') \gset
 SELECT uid AS patient FROM murallink.add_patient(site_uid => :'site', first_name => 'Pat', last_name => 'Patient', email => 'pat@example.com') \gset
-SELECT murallink.enroll(:'patient', :'trial', :'site', 'A-1'), murallink.add_funding(:'contract', 100), murallink.grant(:'trial', 'set_enrollment_status', :'user');
+SELECT murallink.enroll(:'patient', :'trial', :'site', 'A-1'), murallink.add_funding(:'contract', 100),
+    murallink.grant(:'trial', 'set_enrollment_status', :'user');
 SELECT (murallink.add_milestone('Week 1', 10, 'USD', :'trial', :'site')).milestone, (murallink.manual_payment(:'patient', :'trial', 5)).status;
 RESET SESSION AUTHORIZATION;
-SELECT resource, action, changes, app_user_uid = :'admin' AS by_admin, switched_by_uid, db_user, client_uid = :'client' AS client, contract_uid = :'contract' AS contract,
+SELECT resource, action, changes, app_user_uid = :'admin' AS by_admin, switched_by_uid, db_user, client_uid = :'client' AS client,
+    contract_uid = :'contract' AS contract,
     trial_uid = :'trial' AS trial, site_uid = :'site' AS site
 FROM murallink.audit_event WHERE :'client' = client_uid OR resource_uid = :'patient' ORDER BY at;
-SELECT count(*) FILTER (WHERE now() - at < interval '1 hour') = count(*) AS just_now, count(DISTINCT uid) = count(*) AS distinct_uids FROM murallink.audit_event WHERE client_uid = :'client';
+SELECT count(*) FILTER (WHERE now() - at < interval '1 hour') = count(*) AS just_now, count(DISTINCT uid) = count(*) AS distinct_uids
+FROM murallink.audit_event WHERE client_uid = :'client';
 
 -- A change shows each column that differs, before and after; a change of nothing is none
 SELECT resource_uid AS enrollment FROM murallink.audit_event WHERE client_uid = :'client' AND resource = 'enrollment' \gset
 SELECT resource_uid AS payment FROM murallink.audit_event WHERE client_uid = :'client' AND resource = 'payment' \gset
 CREATE TEMP TABLE seen AS SELECT uid FROM murallink.audit_event;
-CREATE FUNCTION pg_temp.news() RETURNS TABLE (resource text, action murallink.audit_action, changes jsonb, app_user text, switched_by text, by_this_role boolean) LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.news() RETURNS TABLE (resource text, action murallink.audit_action, changes jsonb, app_user text, switched_by text,
+    by_this_role boolean) LANGUAGE sql AS $$
     WITH new AS (
         INSERT INTO pg_temp.seen SELECT e.uid FROM murallink.audit_event e WHERE e.uid NOT IN (SELECT s.uid FROM pg_temp.seen s) RETURNING seen.uid)
     SELECT e.resource, e.action, e.changes, u.first_name, s.first_name, e.db_user = SESSION_USER
-    FROM new JOIN murallink.audit_event e USING (uid) LEFT JOIN murallink.app_user u ON u.uid = e.app_user_uid LEFT JOIN murallink.app_user s ON s.uid = e.switched_by_uid ORDER BY e.at;
+    FROM new JOIN murallink.audit_event e USING (uid) LEFT JOIN murallink.app_user u ON u.uid = e.app_user_uid LEFT
+        JOIN murallink.app_user s ON s.uid = e.switched_by_uid ORDER BY e.at;
 $$;
-SELECT test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'dropped', 'dropped_on', '2022-08-08'), :'user_session');
+SELECT test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'dropped',
+    'dropped_on', '2022-08-08'), :'user_session');
 SELECT * FROM pg_temp.news();
-SELECT test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'dropped', 'dropped_on', '2022-08-08'), :'user_session');
+SELECT test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'dropped',
+    'dropped_on', '2022-08-08'), :'user_session');
 UPDATE murallink.enrollment SET subject_id = subject_id, dropped_on = dropped_on WHERE uid = :'enrollment';
 SELECT * FROM pg_temp.news();
 SET SESSION AUTHORIZATION regress_audit_admin;
@@ -51,11 +59,14 @@ SELECT resource, action, changes - 'decided_by_uid' AS changes, app_user, by_thi
 -- By hand, the login role is all that is known. Values are text, days and moments as ISO 8601 has them, whatever the
 -- session has set; a value that is none is null. What was deleted can be read here
 SET datestyle = 'SQL, DMY';
-UPDATE murallink.patient SET first_name = E'Pa"t\\', phone = '1', address = ROW(NULL, 'a "b", c', NULL, 'Zürich', NULL, NULL, true), email_enabled = true WHERE uid = :'patient';
+UPDATE murallink.patient SET first_name = E'Pa"t\\', phone = '1', address = ROW(NULL, 'a "b", c', NULL, 'Zürich', NULL, NULL, true),
+    email_enabled = true WHERE uid = :'patient';
 UPDATE murallink.patient SET address = NULL WHERE uid = :'patient';
 UPDATE murallink.contract SET total_contract_value = 1.50, contract_end_date = '2024-11-07' WHERE uid = :'contract';
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
-SELECT resource, action, changes - '{uid,app_user_uid,resource_uid,client_uid,contract_uid,trial_uid,granted_by_uid,created_at}'::text[] AS changes, changes #>> '{created_at,from}' LIKE '%+00:00' AS utc, app_user, by_this_role
+SELECT resource, action,
+    changes - '{uid,app_user_uid,resource_uid,client_uid,contract_uid,trial_uid,granted_by_uid,created_at}'::text[] AS changes,
+    changes #>> '{created_at,from}' LIKE '%+00:00' AS utc, app_user, by_this_role
 FROM pg_temp.news();
 RESET datestyle;
 
@@ -64,14 +75,16 @@ UPDATE murallink_private.session SET switched_by_uid = :'admin' WHERE app_user_u
 SET SESSION AUTHORIZATION regress_audit_admin;
 SELECT murallink.grant(:'trial', 'set_enrollment_status', :'user');
 RESET SESSION AUTHORIZATION;
-SELECT test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'completed'), :'user_session');
+SELECT test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'completed'),
+    :'user_session');
 SELECT * FROM pg_temp.news();
 
 -- What was rolled back or refused leaves nothing
 BEGIN;
 UPDATE murallink.trial SET name = 'Other' WHERE uid = :'trial';
 ROLLBACK;
-SELECT test.answer('enroll', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'site_uid', :'site', 'subject_id', 'A-2'), :'user_session');
+SELECT test.answer('enroll', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'site_uid', :'site', 'subject_id',
+    'A-2'), :'user_session');
 SELECT * FROM pg_temp.news();
 
 -- No password and no session gets there
@@ -79,7 +92,8 @@ SELECT count(*) FROM murallink.audit_event WHERE changes::text LIKE '%argon2%' O
 
 -- What is recorded is never changed, not by the owner of the table and not by a superuser
 SELECT statement, test.refusal(statement) FROM (VALUES
-    ('UPDATE murallink.audit_event SET app_user_uid = NULL'), ('DELETE FROM murallink.audit_event'), ('DELETE FROM murallink.audit_event WHERE false'), ('TRUNCATE murallink.audit_event'),
+    ('UPDATE murallink.audit_event SET app_user_uid = NULL'), ('DELETE FROM murallink.audit_event'),
+    ('DELETE FROM murallink.audit_event WHERE false'), ('TRUNCATE murallink.audit_event'),
     ('INSERT INTO murallink.audit_event (uid, resource, resource_uid, action) SELECT uid, resource, resource_uid, action FROM murallink.audit_event ON CONFLICT (uid) DO UPDATE SET action = ''deleted''')) AS tried (statement);
 SET ROLE murallink_owner;
 DELETE FROM murallink.audit_event;

@@ -5,7 +5,8 @@ CREATE ROLE regress_enrollment_admin LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_enrollment_coordinator LOGIN IN ROLE murallink_client;
 SELECT email FROM murallink.create_admin('admin.enrollment@example.com', 'correct horse', 'Edna', 'Admin');
 SELECT uid AS coordinator FROM murallink.register('coordinator.enrollment@example.com', 'correct horse', 'Cora', 'Coordinator') \gset
-SELECT murallink.set_db_role(name || '.enrollment@example.com', 'regress_enrollment_' || name) FROM (VALUES ('admin'), ('coordinator')) AS person (name);
+SELECT murallink.set_db_role(name || '.enrollment@example.com', 'regress_enrollment_' || name)
+FROM (VALUES ('admin'), ('coordinator')) AS person (name);
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT uid AS client FROM murallink.create_client(name => 'Enroller') \gset
 SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', name => 'Enroller', currency => 'USD') \gset
@@ -17,40 +18,52 @@ SELECT uid AS hidden FROM murallink.create_site(contract_uid => :'contract', nam
 SELECT uid AS al FROM murallink.add_patient(site_uid => :'north', first_name => 'Al', last_name => 'Patient') \gset
 SELECT uid AS bea FROM murallink.add_patient(site_uid => :'north', first_name => 'Bea', last_name => 'Patient') \gset
 SELECT uid AS secret FROM murallink.add_patient(site_uid => :'hidden', first_name => 'Secret', last_name => 'Patient') \gset
-SELECT count(murallink.grant(:'trial', permission, :'coordinator')) FROM unnest('{enroll,set_enrollment_status,set_payment_type}'::text[]) AS permission;
+SELECT count(murallink.grant(:'trial', permission, :'coordinator'))
+FROM unnest('{enroll,set_enrollment_status,set_payment_type}'::text[]) AS permission;
 
 -- A patient is enrolled once in a trial, at one of its sites, under a number that is the patient's alone in that trial
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT test.answer('enroll', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id', '5420')) AS patient_not_known_to_the_coordinator;
+SELECT test.answer('enroll', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id',
+    '5420')) AS patient_not_known_to_the_coordinator;
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT murallink.grant(:'north', 'view_patients', :'coordinator');
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
 SELECT murallink.enroll(patient_uid => :'al', trial_uid => :'trial', site_uid => :'north', subject_id => ' 5420 ');
-SELECT patient, site, subject, test.answer('enroll', jsonb_build_object('patient_uid', patient_uid, 'trial_uid', :'trial', 'site_uid', site_uid, 'subject_id', subject))
+SELECT patient, site, subject, test.answer('enroll', jsonb_build_object('patient_uid', patient_uid, 'trial_uid', :'trial', 'site_uid',
+    site_uid, 'subject_id', subject))
 FROM (VALUES
     ('Al', :'al', 'North', :'north', '5420'), ('Al', :'al', 'North', :'north', '5421'), ('Al', :'al', 'South', :'south', '5421'),
-    ('Bea', :'bea', 'North', :'north', '5420'), ('Bea', :'bea', 'South', :'south', '5421'), ('Bea', :'bea', 'North', :'north', '5422')) AS enrolled (patient, patient_uid, site, site_uid, subject);
+    ('Bea', :'bea', 'North', :'north', '5420'), ('Bea', :'bea', 'South', :'south', '5421'), ('Bea', :'bea', 'North', :'north', '5422'))
+    AS enrolled (patient, patient_uid, site, site_uid, subject);
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT site_uid IS NOT NULL AS associated FROM murallink.add_trial_site(:'other_trial', :'north');
 SELECT murallink.enroll(:'al', :'other_trial', :'north', '5420');
 RESET SESSION AUTHORIZATION;
-SELECT first_name, trial.name AS trial, site.name AS site, subject_id, status, dropped_on, payment_type_uid, enrollment.contract_uid = :'contract' AS of_contract
-FROM murallink.enrollment JOIN murallink.patient ON patient.uid = patient_uid JOIN murallink.trial ON trial.uid = trial_uid JOIN murallink.site ON site.uid = site_uid
+SELECT first_name, trial.name AS trial, site.name AS site, subject_id, status, dropped_on, payment_type_uid,
+    enrollment.contract_uid = :'contract' AS of_contract
+FROM murallink.enrollment JOIN murallink.patient ON patient.uid = patient_uid JOIN murallink.trial ON trial.uid = trial_uid
+    JOIN murallink.site ON site.uid = site_uid
 WHERE enrollment.client_uid = :'client' ORDER BY first_name, trial.name;
-SELECT first_name, site.name FROM murallink.patient_site JOIN murallink.patient ON patient.uid = patient_uid JOIN murallink.site ON site.uid = site_uid
+SELECT first_name, site.name FROM murallink.patient_site JOIN murallink.patient ON patient.uid = patient_uid
+    JOIN murallink.site ON site.uid = site_uid
 WHERE patient_site.client_uid = :'client' ORDER BY first_name, site.name;
 
 -- What is refused; what the coordinator may not see does not exist
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT changed, test.answer('enroll', jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id', '9') || changed)
+SELECT jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id', '9') AS fine \gset
+SELECT changed, test.answer('enroll', :'fine' || changed)
 FROM (VALUES
-    (jsonb '{"patient_uid": ""}'), ('{"trial_uid": null}'), ('{"site_uid": ""}'), ('{"subject_id": ""}'), ('{"subject_id": null}'), ('{"subject_id": 9}'), ('{"subject_id": "9\u0001"}'),
-    ('{"patient_uid": "x"}'), ('{"trial_uid": 1}'), ('{"patient_uid": "000000000000000000000000000"}'), ('{"trial_uid": "000000000000000000000000000"}'),
+    (jsonb '{"patient_uid": ""}'), ('{"trial_uid": null}'), ('{"site_uid": ""}'), ('{"subject_id": ""}'), ('{"subject_id": null}'),
+    ('{"subject_id": 9}'), ('{"subject_id": "9\u0001"}'),
+    ('{"patient_uid": "x"}'), ('{"trial_uid": 1}'), ('{"patient_uid": "000000000000000000000000000"}'),
+    ('{"trial_uid": "000000000000000000000000000"}'),
     ('{"site_uid": "000000000000000000000000000"}'), ('{"subject": "9"}')) AS refused (changed);
-SELECT what, test.answer('enroll', jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id', '9') || jsonb_build_object(field, value))
+SELECT what, test.answer('enroll', :'fine' || jsonb_build_object(field, value))
 FROM (VALUES
-    (1, 'long', 'subject_id', repeat('x', 101)), (2, 'site as trial', 'trial_uid', :'north'), (3, 'trial as site', 'site_uid', :'trial'), (4, 'site as patient', 'patient_uid', :'north'),
-    (5, 'a patient elsewhere', 'patient_uid', :'secret'), (6, 'a site elsewhere', 'site_uid', :'hidden'), (7, 'a trial elsewhere', 'trial_uid', :'other_trial')) AS refused (n, what, field, value) ORDER BY n;
+    (1, 'long', 'subject_id', repeat('x', 101)), (2, 'site as trial', 'trial_uid', :'north'), (3, 'trial as site', 'site_uid', :'trial'),
+    (4, 'site as patient', 'patient_uid', :'north'),
+    (5, 'a patient elsewhere', 'patient_uid', :'secret'), (6, 'a site elsewhere', 'site_uid', :'hidden'),
+    (7, 'a trial elsewhere', 'trial_uid', :'other_trial')) AS refused (n, what, field, value) ORDER BY n;
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT murallink.enroll(:'secret', :'trial', :'hidden', '9');
 
@@ -65,31 +78,43 @@ CREATE FUNCTION pg_temp.dropped_on(patient murallink.ksuid) RETURNS text LANGUAG
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid WHERE e.patient_uid = patient AND t.name = 'Trial'
 $$;
 SELECT pg_temp.dropped_on(:'al');
-SELECT n, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', status, 'dropped_on', dropped_on), session_id), pg_temp.dropped_on(:'al')
+SELECT n, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', status,
+    'dropped_on', dropped_on), session_id), pg_temp.dropped_on(:'al')
 FROM (VALUES
-    (1, 'enrolled', NULL), (2, 'dropped', NULL), (3, 'dropped', ''), (4, 'dropped', (pg_temp.today() - 10)::text), (5, 'dropped', NULL), (6, 'dropped', (pg_temp.today() + 1)::text),
-    (7, 'dropped', pg_temp.today()::text), (8, 'completed', pg_temp.today()::text), (9, 'completed', NULL), (10, 'dropped', NULL), (11, 'enrolled', NULL), (12, 'dropped', '0001-01-01')) AS step (n, status, dropped_on),
+    (1, 'enrolled', NULL), (2, 'dropped', NULL), (3, 'dropped', ''), (4, 'dropped', (pg_temp.today() - 10)::text), (5, 'dropped', NULL),
+    (6, 'dropped', (pg_temp.today() + 1)::text),
+    (7, 'dropped', pg_temp.today()::text), (8, 'completed', pg_temp.today()::text), (9, 'completed', NULL), (10, 'dropped', NULL),
+    (11, 'enrolled', NULL), (12, 'dropped', '0001-01-01')) AS step (n, status, dropped_on),
     murallink.login('coordinator.enrollment@example.com', 'correct horse') ORDER BY n;
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT changed, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', 'enrolled') || changed)
+SELECT jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', 'enrolled') AS fine \gset
+SELECT changed, test.answer('set_enrollment_status', :'fine' || changed)
 FROM (VALUES
-    (jsonb '{"status": null}'), ('{"status": ""}'), ('{"status": "Dropped"}'), ('{"status": "withdrawn"}'), ('{"status": 1}'), ('{"status": "dropped", "dropped_on": "2022-02-29"}'),
+    (jsonb '{"status": null}'), ('{"status": ""}'), ('{"status": "Dropped"}'), ('{"status": "withdrawn"}'), ('{"status": 1}'),
+    ('{"status": "dropped", "dropped_on": "2022-02-29"}'),
     ('{"status": "dropped", "dropped_on": "yesterday"}'), ('{"status": "enrolled", "dropped_on": "2022-02-28"}'),
-    ('{"patient_uid": ""}'), ('{"trial_uid": ""}'), ('{"patient_uid": "000000000000000000000000000"}'), ('{"trial_uid": "000000000000000000000000000"}'), ('{"site_uid": ""}')) AS refused (changed);
-SELECT patient, trial, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', patient_uid, 'trial_uid', trial_uid, 'status', 'enrolled'))
-FROM (VALUES ('secret', :'secret', 'trial', :'trial'), ('al', :'al', 'other trial', :'other_trial'), ('trial', :'trial', 'patient', :'al')) AS refused (patient, patient_uid, trial, trial_uid);
+    ('{"patient_uid": ""}'), ('{"trial_uid": ""}'), ('{"patient_uid": "000000000000000000000000000"}'),
+    ('{"trial_uid": "000000000000000000000000000"}'), ('{"site_uid": ""}')) AS refused (changed);
+SELECT patient, trial, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', patient_uid, 'trial_uid', trial_uid,
+    'status', 'enrolled'))
+FROM (VALUES ('secret', :'secret', 'trial', :'trial'), ('al', :'al', 'other trial', :'other_trial'), ('trial', :'trial', 'patient', :'al'))
+    AS refused (patient, patient_uid, trial, trial_uid);
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT murallink.set_enrollment_status('dropped', :'trial', :'secret');
 
 -- How the patient wants to be paid in the trial, out of a list that is the same everywhere
 SELECT * FROM murallink.get_payment_types();
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT payment_type_uid, status FROM murallink.set_payment_type(payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo', trial_uid => :'trial', patient_uid => :'bea');
-SELECT changed, test.answer('set_payment_type', jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'payment_type_uid', '28LLr9EUm9f1G5S5yxoOJKNTDP0') || changed)
+SELECT payment_type_uid, status FROM murallink.set_payment_type(payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo', trial_uid => :'trial',
+    patient_uid => :'bea');
+SELECT jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'payment_type_uid', '28LLr9EUm9f1G5S5yxoOJKNTDP0') AS fine \gset
+SELECT changed, test.answer('set_payment_type', :'fine' || changed)
 FROM (VALUES
-    (jsonb '{}'), ('{"payment_type_uid": ""}'), ('{"payment_type_uid": "PayPal"}'), ('{"payment_type_uid": "000000000000000000000000000"}'), ('{"patient_uid": null}'),
+    (jsonb '{}'), ('{"payment_type_uid": ""}'), ('{"payment_type_uid": "PayPal"}'),
+    ('{"payment_type_uid": "000000000000000000000000000"}'), ('{"patient_uid": null}'),
     ('{"trial_uid": "000000000000000000000000000"}'), ('{"payment_type": "PayPal"}')) AS sent (changed);
-SELECT test.answer('set_payment_type', jsonb_build_object('patient_uid', :'secret', 'trial_uid', :'trial', 'payment_type_uid', '28LLr9EUm9f1G5S5yxoOJKNTDP0')) AS elsewhere,
+SELECT test.answer('set_payment_type', jsonb_build_object('patient_uid', :'secret', 'trial_uid', :'trial', 'payment_type_uid',
+    '28LLr9EUm9f1G5S5yxoOJKNTDP0')) AS elsewhere,
     test.answer('set_payment_type', jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'payment_type_uid', :'bea')) AS no_payment_type;
 
 -- Without the permission, and without a session
@@ -104,8 +129,10 @@ SELECT action, test.answer(action) FROM unnest('{enroll,set_enrollment_status,se
 
 -- An enrollment stays what it is, because payments stand on it
 SELECT assignment, test.refusal(format('UPDATE murallink.enrollment SET %s WHERE patient_uid = %L AND trial_uid = %L', assignment, :'al', :'trial'))
-FROM (VALUES ('patient_uid = patient_uid'), ('subject_id = ''5430'''), ('uid = murallink.gen_ksuid()'), ('trial_uid = murallink.gen_ksuid()'), ('site_uid = murallink.gen_ksuid()'),
-    ('patient_uid = murallink.gen_ksuid()'), ('client_uid = contract_uid'), ('status = ''dropped'', dropped_on = NULL'), ('status = ''enrolled'', dropped_on = now()')) AS tried (assignment);
+FROM (VALUES ('patient_uid = patient_uid'), ('subject_id = ''5430'''), ('uid = murallink.gen_ksuid()'),
+    ('trial_uid = murallink.gen_ksuid()'), ('site_uid = murallink.gen_ksuid()'),
+    ('patient_uid = murallink.gen_ksuid()'), ('client_uid = contract_uid'), ('status = ''dropped'', dropped_on = NULL'),
+    ('status = ''enrolled'', dropped_on = now()')) AS tried (assignment);
 SELECT test.refusal('DELETE FROM murallink.enrollment'), test.refusal('TRUNCATE murallink.enrollment CASCADE');
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'coordinator';

@@ -22,15 +22,17 @@ SELECT murallink.grant(resource_uid => :'contract', permission => 'create_trial'
 SELECT murallink.grant(:'client', 'view_clients', :'user'), murallink.grant(:'trial', 'enroll', :'user'), murallink.grant(:'site', 'enroll', :'user'),
     murallink.grant(:'trial_site', 'enroll', :'user');
 RESET SESSION AUTHORIZATION;
-SELECT permission, resource, client_uid = :'client' AS client, contract_uid = :'contract' AS contract, trial_uid IN (:'trial', :'other_trial') AS trial,
+SELECT permission, resource, client_uid = :'client' AS client, contract_uid = :'contract' AS contract,
+    trial_uid IN (:'trial', :'other_trial') AS trial,
     site_uid = :'site' AS site, granted_by_uid = :'admin' AS by_admin
 FROM murallink.permission_grant WHERE app_user_uid = :'user' ORDER BY permission, array_position('{client,contract,trial,site,trial_site}', resource);
 
 -- What was granted to a user, for administrators
 SET SESSION AUTHORIZATION regress_grant_admin;
 SELECT permission, resource ->> 'description' AS description, resource ->> 'uid' IN (:'client', :'contract', :'trial', :'site', :'trial_site') AS uid
-FROM murallink.get_permissions(user_uid => :'user') AS granted, jsonb_each(granted) AS each (permission, resources), jsonb_array_elements(resources) AS resource
-ORDER BY permission COLLATE "C", description COLLATE "C";
+FROM murallink.get_permissions(user_uid => :'user') AS granted, jsonb_each(granted) AS each (permission, resources),
+    jsonb_array_elements(resources) AS resource
+ORDER BY permission, description;
 SELECT murallink.get_permissions(:'lead');
 SELECT n, test.answer('get_permissions', jsonb_build_object('user_uid', uid))
 FROM (VALUES (1, NULL), (2, ''), (3, 'uma'), (4, :'client'), (5, murallink.gen_ksuid()::text)) AS asked (n, uid) ORDER BY n;
@@ -41,7 +43,8 @@ SELECT test.answer('get_permissions', jsonb_build_object('user_uid', :'user')), 
 
 -- What is refused to everybody
 SET SESSION AUTHORIZATION regress_grant_admin;
-SELECT changed, test.answer('grant', jsonb_build_object('resource_uid', :'contract', 'permission', 'enroll', 'user_uid', :'user') || changed)
+SELECT jsonb_build_object('resource_uid', :'contract', 'permission', 'enroll', 'user_uid', :'user') AS fine \gset
+SELECT changed, test.answer('grant', :'fine' || changed)
 FROM (VALUES
     (jsonb '{"permission": null}'), ('{"permission": ""}'), ('{"permission": "Enroll"}'), ('{"permission": "enroll "}'), ('{"permission": "all"}'),
     ('{"permission": ["enroll", "grant"]}'), ('{"resource_uid": ""}'), ('{"resource_uid": "x"}'), ('{"resource_uid": "000000000000000000000000000"}'),
@@ -53,7 +56,8 @@ SELECT test.answer('grant', jsonb_build_object('action', action, 'resource_uid',
 FROM (VALUES (jsonb '"grant"'), ('null'), ('{}')) AS sent_back (action);
 
 -- Everybody else grants what they hold, where they hold it together with grant, and below
-SELECT murallink.grant(:'trial', 'grant', :'lead'), murallink.grant(:'contract', 'enroll', :'lead'), murallink.grant(:'trial', 'view_trials', :'lead'),
+SELECT murallink.grant(:'trial', 'grant', :'lead'), murallink.grant(:'contract', 'enroll', :'lead'),
+    murallink.grant(:'trial', 'view_trials', :'lead'),
     murallink.grant(:'other_trial', 'view_trials', :'lead'), murallink.grant(:'site', 'add_patient', :'lead');
 SET SESSION AUTHORIZATION regress_grant_lead;
 SELECT place, permission, test.answer('grant', jsonb_build_object('resource_uid', uid, 'permission', permission, 'user_uid', :'lead'))
@@ -65,15 +69,18 @@ SET SESSION AUTHORIZATION regress_grant_user;
 SELECT murallink.grant(:'trial', 'enroll', :'lead');
 RESET SESSION AUTHORIZATION;
 SELECT murallink.grant(:'trial', 'enroll', :'lead');
-SELECT count(*) FROM murallink.permission_grant WHERE granted_by_uid = :'lead' AND NOT (permission IN ('grant', 'enroll', 'view_trials') AND resource_uid = :'trial');
+SELECT count(*) FROM murallink.permission_grant WHERE granted_by_uid = :'lead'
+    AND NOT (permission IN ('grant', 'enroll', 'view_trials') AND resource_uid = :'trial');
 
 -- A grant stands where it says, even one made by hand
 SELECT test.refusal(format('INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'
     ' VALUES (%L, ''enroll'', %L, %L, %L, %L, %L, %L)', :'user', resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid))
 FROM (VALUES
-    ('client', :'client', :'client', :'contract', NULL, NULL), ('contract', :'contract', :'client', NULL, NULL, NULL), ('trial', :'other_trial', :'client', :'contract', NULL, NULL),
+    ('client', :'client', :'client', :'contract', NULL, NULL), ('contract', :'contract', :'client', NULL, NULL, NULL),
+    ('trial', :'other_trial', :'client', :'contract', NULL, NULL),
     ('trial', :'trial', :'client', :'contract', :'trial', :'site'), ('site', :'site', :'client', :'contract', :'trial', :'site'),
-    ('trial_site', :'trial_site', :'client', :'contract', :'other_trial', NULL), ('patient', :'patient', :'client', NULL, NULL, NULL)) AS wrong (resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid);
+    ('trial_site', :'trial_site', :'client', :'contract', :'other_trial', NULL), ('patient', :'patient', :'client', NULL, NULL, NULL))
+    AS wrong (resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid);
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'admin', :'lead', :'user');
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_grant_%';

@@ -38,7 +38,8 @@ SELECT count(*) FROM murallink.app_user WHERE email LIKE 'ivo%';
 -- A password has 8 to 1024 bytes, whatever they are
 SELECT length(password) AS characters, octet_length(password) AS bytes, test.answer('register', jsonb_build_object(
     'email', 'ivo' || row_number() OVER () || '@example.com', 'password', password, 'first_name', 'Ivo', 'last_name', 'I'))
-FROM (VALUES ('1234567'), ('äöü€'), ('        '), ('äöü1'), (repeat('x', 1024)), (repeat('x', 1025)), (repeat('ä', 513)), (repeat('x', 10000000))) AS chosen (password);
+FROM (VALUES ('1234567'), ('äöü€'), ('        '), ('äöü1'), (repeat('x', 1024)), (repeat('x', 1025)), (repeat('ä', 513)),
+    (repeat('x', 10000000))) AS chosen (password);
 SELECT test.answer('login', jsonb_build_object('email', 'ivo3@example.com', 'password', '        ')) AS same,
     test.answer('login', jsonb_build_object('email', 'ivo3@example.com', 'password', '       ')) AS shorter,
     test.answer('login', jsonb_build_object('email', 'ivo5@example.com', 'password', repeat('x', 1024))) AS longest,
@@ -113,7 +114,8 @@ SELECT pg_temp.logs_in('ida.identity@example.com', password) FROM (VALUES
     ('wrong horse'), ('Correct horse'), ('correct horse '), ('correct horse'), ('wrong horse')) AS tried (password);
 SELECT session_id = '' AS refused, user_role, invalid_attempts FROM murallink.login('ida.identity@example.com', 'wrong horse');
 SELECT test.answer('login', payload) FROM (VALUES
-    (jsonb '{}'), ('{"email": "ida.identity@example.com"}'), ('{"password": "correct horse"}'), ('{"email": "ida.identity@example.com", "password": ""}'),
+    (jsonb '{}'), ('{"email": "ida.identity@example.com"}'), ('{"password": "correct horse"}'),
+    ('{"email": "ida.identity@example.com", "password": ""}'),
     ('{"email": "ida", "password": "correct horse"}')) AS incomplete (payload);
 SELECT failures FROM murallink_private.login_attempt WHERE email = 'ida.identity@example.com';
 
@@ -163,7 +165,8 @@ SELECT murallink.caller();
 -- PostgREST's header, which authenticate() reads by default
 BEGIN;
 SELECT set_config('request.headers', headers::text, true) IS NOT NULL AS set, test.refusal('SELECT murallink.authenticate()'), murallink.caller()
-FROM (VALUES (NULL), (jsonb '{}'), ('{"session-id": ""}'), ('{"session-id": 1}'), ('{"session-id": "x"}'), ('{"cookie": "session-id"}'), ('[]')) AS request (headers);
+FROM (VALUES (NULL), (jsonb '{}'), ('{"session-id": ""}'), ('{"session-id": 1}'), ('{"session-id": "x"}'), ('{"cookie": "session-id"}'),
+    ('[]')) AS request (headers);
 SELECT set_config('request.headers', jsonb_build_object('host', 'localhost', 'session-id', :'session')::text, true) IS NOT NULL AS set;
 SELECT murallink.authenticate();
 SELECT murallink.caller() = :'ida' AS ida;

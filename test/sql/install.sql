@@ -81,7 +81,8 @@ WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator
     AND has_table_privilege(r.oid, c.oid, privilege) <>
         (privilege = 'SELECT' AND n.nspname = 'murallink' AND r.rolname IN ('murallink_analyst', 'murallink_operator'));
 SELECT r.rolname, has_schema_privilege(r.oid, 'murallink', 'USAGE') AS usage, has_schema_privilege(r.oid, 'murallink', 'CREATE') AS create,
-    has_schema_privilege(r.oid, 'murallink_private', 'USAGE') AS private_usage, has_schema_privilege(r.oid, 'murallink_private', 'CREATE') AS private_create
+    has_schema_privilege(r.oid, 'murallink_private', 'USAGE') AS private_usage,
+        has_schema_privilege(r.oid, 'murallink_private', 'CREATE') AS private_create
 FROM pg_roles r WHERE r.rolname LIKE 'murallink%' ORDER BY r.rolname;
 
 -- Functions: the owner's rights come with a pinned search path; what the type ksuid needs is everybody's, all else

@@ -107,7 +107,8 @@ SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT uid AS al FROM murallink.add_patient(site_uid => :'a1s', first_name => 'Al', last_name => 'Patient') \gset
 SELECT uid AS bea FROM murallink.add_patient(site_uid => :'b1s', first_name => 'Bea', last_name => 'Patient') \gset
 SELECT uid AS bob FROM murallink.add_patient(site_uid => :'b1s', first_name => 'Bob', last_name => 'Patient') \gset
-SELECT murallink.enroll(:'al', :'a1t', :'a1s', 'S-1'), murallink.enroll(:'bea', :'a1t', :'b1s', 'S-2'), murallink.enroll(:'bob', :'b1t', :'b1s', 'S-1');
+SELECT murallink.enroll(:'al', :'a1t', :'a1s', 'S-1'), murallink.enroll(:'bea', :'a1t', :'b1s', 'S-2'),
+    murallink.enroll(:'bob', :'b1t', :'b1s', 'S-1');
 SELECT murallink.add_funding(:'a1', 1000), murallink.add_funding(:'b1', 1000);
 SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milestone
 FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);

@@ -7,10 +7,12 @@ CREATE ROLE regress_schedule_user LOGIN IN ROLE murallink_client;
 SELECT email FROM murallink.create_admin('admin.schedule@example.com', 'correct horse', 'Sami', 'Admin');
 SELECT uid AS "user" FROM murallink.register('user.schedule@example.com', 'correct horse', 'Sue', 'User') \gset
 SELECT murallink.set_db_role(name || '.schedule@example.com', 'regress_schedule_' || name) FROM (VALUES ('admin'), ('user')) AS person (name);
-CREATE FUNCTION pg_temp.schedule(trial murallink.ksuid, site murallink.ksuid, include_future boolean DEFAULT NULL) RETURNS TABLE (milestone text, price text, num_payments int, sort_order int, "from" text)
+CREATE FUNCTION pg_temp.schedule(trial murallink.ksuid, site murallink.ksuid, include_future boolean DEFAULT NULL)
+RETURNS TABLE (milestone text, price text, num_payments int, sort_order int, "from" text)
 LANGUAGE sql AS $$
     SELECT s.milestone, s.amount || ' ' || s.currency, s.num_payments, s.sort_order,
-        CASE WHEN s.effective_date > now() THEN 'to come' WHEN s.effective_date < now() - interval '1 hour' THEN s.effective_date::date::text ELSE 'now' END
+        CASE WHEN s.effective_date > now() THEN 'to come'
+            WHEN s.effective_date < now() - interval '1 hour' THEN s.effective_date::date::text ELSE 'now' END
     FROM murallink.get_payment_schedule(trial, site, include_future) AS s
 $$;
 
@@ -23,7 +25,8 @@ SELECT uid AS free_site FROM murallink.create_site(contract_uid => :'contract', 
 SELECT uid AS trial_site FROM murallink.trial_site WHERE trial_uid = :'trial' AND site_uid = :'site' \gset
 
 -- A milestone is in force from now on, in the contract's currency, payable once, at the end of the schedule
-SELECT uid AS week_1, trial_site_uid = :'trial_site' AS trial_site, trial_uid = :'trial' AS trial, site_uid = :'site' AS site, milestone, amount, currency, num_payments,
+SELECT uid AS week_1, trial_site_uid = :'trial_site' AS trial_site, trial_uid = :'trial' AS trial, site_uid = :'site' AS site, milestone,
+    amount, currency, num_payments,
     sort_order, now() - effective_date < interval '1 minute' AS from_now
 FROM murallink.add_milestone(milestone => ' Week 1 ', amount => 75.00, trial_uid => :'trial', site_uid => :'site') \gset got_
 \echo :got_trial_site :got_trial :got_site :got_milestone :got_amount :got_currency :got_num_payments :got_sort_order :got_from_now
@@ -60,35 +63,49 @@ SELECT milestone, amount, sort_order FROM murallink.payment_schedule WHERE trial
 EXCEPT SELECT milestone, amount, sort_order FROM murallink.get_payment_schedule(:'trial', :'site');
 
 -- The same moment twice is refused, in any notation
-SELECT effective_date, test.answer('add_milestone', jsonb_build_object('milestone', 'Week 7', 'amount', 7, 'trial_uid', :'trial', 'site_uid', :'site', 'effective_date', effective_date))
-FROM (VALUES ('2020-03-03'), ('2020-03-03'), ('2020-03-03T00:00:00Z'), ('2020-03-03T00:00:00'), ('2020-03-03 00:00:00.000'), ('2020-03-03T01:30:00+01:30'), ('2020-03-02T19:00:00.000000-05:00'),
+SELECT effective_date, test.answer('add_milestone', jsonb_build_object('milestone', 'Week 7', 'amount', 7, 'trial_uid', :'trial',
+    'site_uid', :'site', 'effective_date', effective_date))
+FROM (VALUES ('2020-03-03'), ('2020-03-03'), ('2020-03-03T00:00:00Z'), ('2020-03-03T00:00:00'), ('2020-03-03 00:00:00.000'),
+    ('2020-03-03T01:30:00+01:30'), ('2020-03-02T19:00:00.000000-05:00'),
     ('2020-03-03T00:00:00.000001Z'), ('2020-03-03T00:00:00.0000019Z'), ('0001-01-01'), ('9999-12-31T23:59:59.999999Z')) AS moment (effective_date);
 SET timezone = 'America/New_York';
 SET datestyle = 'SQL, DMY';
-SELECT murallink.api(jsonb_build_object('action', 'add_milestone', 'payload', jsonb_build_object('milestone', 'Week 7', 'amount', 7, 'trial_uid', :'trial', 'site_uid', :'site',
+SELECT murallink.api(jsonb_build_object('action', 'add_milestone', 'payload',
+    jsonb_build_object('milestone', 'Week 7', 'amount', 7, 'trial_uid', :'trial', 'site_uid', :'site',
     'effective_date', '2020-07-04'))) #>> '{payload,effective_date}' AS shown_in_utc;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 
-SELECT changed, test.answer('add_milestone', jsonb_build_object('milestone', 'Refused', 'amount', 1, 'currency', 'USD', 'trial_uid', :'trial', 'site_uid', :'site') || changed)
+SELECT jsonb_build_object('milestone', 'Refused', 'amount', 1, 'currency', 'USD', 'trial_uid', :'trial', 'site_uid', :'site') AS fine \gset
+SELECT changed, test.answer('add_milestone', :'fine' || changed)
 FROM (VALUES
     (jsonb '{"milestone": ""}'), ('{"milestone": null}'), ('{"milestone": 1}'), ('{"milestone": "Week\u00011"}'),
-    ('{"amount": null}'), ('{"amount": "1"}'), ('{"amount": ""}'), ('{"amount": 0}'), ('{"amount": -1}'), ('{"amount": 0.001}'), ('{"amount": 1000000000000}'), ('{"amount": 0.5, "currency": "JPY"}'),
+    ('{"amount": null}'), ('{"amount": "1"}'), ('{"amount": ""}'), ('{"amount": 0}'), ('{"amount": -1}'), ('{"amount": 0.001}'),
+    ('{"amount": 1000000000000}'), ('{"amount": 0.5, "currency": "JPY"}'),
     ('{"amount": 1.2345, "currency": "KWD"}'), ('{"currency": "usd"}'), ('{"currency": "XXX"}'), ('{"currency": 840}'),
-    ('{"num_payments": -1}'), ('{"num_payments": 1001}'), ('{"num_payments": 1.5}'), ('{"num_payments": "1"}'), ('{"num_payments": 3000000000}'), ('{"num_payments": true}'),
+    ('{"num_payments": -1}'), ('{"num_payments": 1001}'), ('{"num_payments": 1.5}'), ('{"num_payments": "1"}'),
+    ('{"num_payments": 3000000000}'), ('{"num_payments": true}'),
     ('{"sort_order": -1}'), ('{"sort_order": 1000001}'), ('{"sort_order": 2147483648}'), ('{"sort_order": 0.5}'),
-    ('{"effective_date": "2022-02-29"}'), ('{"effective_date": "2022-02-28T24:00:00Z"}'), ('{"effective_date": "2022-02-28T23:60:00Z"}'), ('{"effective_date": "2022-02-28T23:59:60Z"}'),
-    ('{"effective_date": "2022-02-28T12:00Z"}'), ('{"effective_date": "2022-02-28T12:00:00."}'), ('{"effective_date": "2022-02-28T12:00:00 UTC"}'), ('{"effective_date": "2022-02-28T12:00:00+0100"}'),
-    ('{"effective_date": "2022-02-28T12:00:00+16:00"}'), ('{"effective_date": "0000-12-31"}'), ('{"effective_date": "0001-01-01T00:00:00+01:00"}'), ('{"effective_date": "9999-12-31T23:59:59-01:00"}'),
+    ('{"effective_date": "2022-02-29"}'), ('{"effective_date": "2022-02-28T24:00:00Z"}'), ('{"effective_date": "2022-02-28T23:60:00Z"}'),
+    ('{"effective_date": "2022-02-28T23:59:60Z"}'),
+    ('{"effective_date": "2022-02-28T12:00Z"}'), ('{"effective_date": "2022-02-28T12:00:00."}'),
+    ('{"effective_date": "2022-02-28T12:00:00 UTC"}'), ('{"effective_date": "2022-02-28T12:00:00+0100"}'),
+    ('{"effective_date": "2022-02-28T12:00:00+16:00"}'), ('{"effective_date": "0000-12-31"}'),
+    ('{"effective_date": "0001-01-01T00:00:00+01:00"}'), ('{"effective_date": "9999-12-31T23:59:59-01:00"}'),
     ('{"effective_date": "10000-01-01"}'), ('{"effective_date": "infinity"}'), ('{"effective_date": "now"}'), ('{"effective_date": 1645000000}'),
-    ('{"trial_uid": ""}'), ('{"site_uid": null}'), ('{"trial_uid": "000000000000000000000000000"}'), ('{"site_uid": "000000000000000000000000000"}'), ('{"trial_site_uid": ""}'), ('{"uid": ""}')) AS refused (changed);
-SELECT what, test.answer('add_milestone', jsonb_build_object('milestone', 'Refused', 'amount', 1, 'trial_uid', :'trial', 'site_uid', :'site') || jsonb_build_object(field, value))
-FROM (VALUES (1, 'long', 'milestone', repeat('x', 201)), (2, 'site as trial', 'trial_uid', :'site'), (3, 'trial as site', 'site_uid', :'trial'), (4, 'trial at site as site', 'site_uid', :'trial_site'),
+    ('{"trial_uid": ""}'), ('{"site_uid": null}'), ('{"trial_uid": "000000000000000000000000000"}'),
+    ('{"site_uid": "000000000000000000000000000"}'), ('{"trial_site_uid": ""}'), ('{"uid": ""}')) AS refused (changed);
+SELECT what, test.answer('add_milestone', :'fine' || jsonb_build_object(field, value))
+FROM (VALUES (1, 'long', 'milestone', repeat('x', 201)), (2, 'site as trial', 'trial_uid', :'site'),
+    (3, 'trial as site', 'site_uid', :'trial'), (4, 'trial at site as site', 'site_uid', :'trial_site'),
     (5, 'not associated', 'site_uid', :'free_site')) AS refused (n, what, field, value) ORDER BY n;
-SELECT test.refusal(format('SELECT murallink.add_milestone(''Refused'', 1, ''USD'', %L, %L, effective_date => %L)', :'trial', :'site', effective_date))
+SELECT test.refusal(format('SELECT murallink.add_milestone(''Refused'', 1, ''USD'', %L, %L, effective_date => %L)', :'trial', :'site',
+    effective_date))
 FROM (VALUES ('infinity'), ('-infinity'), ('0001-12-31 BC'), ('10000-01-01')) AS refused (effective_date);
-SELECT payload, test.answer('get_payment_schedule', jsonb_build_object('trial_uid', :'trial', 'site_uid', :'site') || payload)
-FROM (VALUES (jsonb '{}'), ('{"include_future": null}'), ('{"include_future": "yes"}'), ('{"trial_uid": ""}'), ('{"site_uid": ""}'), ('{"site_uid": "000000000000000000000000000"}'), ('{"future": true}')) AS asked (payload);
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'site') AS fine \gset
+SELECT payload, test.answer('get_payment_schedule', :'fine' || payload)
+FROM (VALUES (jsonb '{}'), ('{"include_future": null}'), ('{"include_future": "yes"}'), ('{"trial_uid": ""}'), ('{"site_uid": ""}'),
+    ('{"site_uid": "000000000000000000000000000"}'), ('{"future": true}')) AS asked (payload);
 SELECT murallink.get_payment_schedule(:'trial', :'free_site');
 SELECT count(*) FROM murallink.get_payment_schedule(:'trial', :'site', true) WHERE milestone = 'Refused';
 
@@ -120,16 +137,20 @@ ROLLBACK;
 
 -- Versions are never edited, not by their owner and not by a superuser
 SELECT statement, test.refusal(statement) FROM (VALUES
-    ('UPDATE murallink.milestone SET amount = 1000'), ('DELETE FROM murallink.milestone'), ('TRUNCATE murallink.milestone CASCADE')) AS tried (statement);
+    ('UPDATE murallink.milestone SET amount = 1000'), ('DELETE FROM murallink.milestone'), ('TRUNCATE murallink.milestone CASCADE'))
+    AS tried (statement);
 SET ROLE murallink_owner;
 SELECT test.refusal('UPDATE murallink.milestone SET amount = 1000'), test.refusal('DELETE FROM murallink.milestone');
 RESET ROLE;
 SELECT field, test.refusal(format('INSERT INTO murallink.milestone (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'
     ' SELECT %s FROM murallink.trial_site WHERE uid = %L',
     (SELECT string_agg(CASE column_name WHEN field THEN value ELSE usual END, ', ' ORDER BY n) FROM (VALUES
-        (1, 'client_uid', 'client_uid'), (2, 'contract_uid', 'contract_uid'), (3, 'trial_uid', 'trial_uid'), (4, 'site_uid', 'site_uid'), (5, 'trial_site_uid', 'uid'), (6, 'milestone', '''By hand'''),
-        (7, 'effective_date', 'now()'), (8, 'amount', '1'), (9, 'currency', '''USD'''), (10, 'num_payments', '1'), (11, 'sort_order', '0')) AS columns (n, column_name, usual)), :'trial_site'))
-FROM (VALUES ('client_uid', 'contract_uid'), ('site_uid', 'murallink.gen_ksuid()'), ('amount', '0.001'), ('amount', '0'), ('currency', '''usd'''), ('num_payments', '-1'), ('milestone', '''''')) AS wrong (field, value);
+        (1, 'client_uid', 'client_uid'), (2, 'contract_uid', 'contract_uid'), (3, 'trial_uid', 'trial_uid'), (4, 'site_uid', 'site_uid'),
+        (5, 'trial_site_uid', 'uid'), (6, 'milestone', '''By hand'''),
+        (7, 'effective_date', 'now()'), (8, 'amount', '1'), (9, 'currency', '''USD'''), (10, 'num_payments', '1'), (11, 'sort_order', '0'))
+        AS columns (n, column_name, usual)), :'trial_site'))
+FROM (VALUES ('client_uid', 'contract_uid'), ('site_uid', 'murallink.gen_ksuid()'), ('amount', '0.001'), ('amount', '0'),
+    ('currency', '''usd'''), ('num_payments', '-1'), ('milestone', '''''')) AS wrong (field, value);
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_schedule_%';

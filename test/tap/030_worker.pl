@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use JSON::PP;
 use Murallink::Payouts;
 use Test::More;
 
@@ -126,6 +127,31 @@ $payouts->wait_settled;
 is($payouts->count('done') - $done, 40, 'payouts go on over sessions that end');
 $payouts->sandbox('POST', 'settings', { 'dash.session_calls' => 0 });
 check_books('after sessions that ended');
+
+# What the document leaves open, the other way round: cards are ordered and loaded all the same.
+my @readings = (
+	[ { 'dash.session' => 'body' }, { session_in => 'body' } ],
+	[ { 'dash.session' => 'query' }, { session_in => 'query' } ],
+	[ { 'dash.login_path' => '/auth/sign-in' }, { login_path => '/auth/sign-in' } ],
+	[ { 'dash.answer' => 'nested', 'dash.numbers' => 'text' }, {} ],
+	[ { 'dash.numbers' => 'number' }, { customer_id => '12345', card_type => 'Physical' } ],
+	[ { 'dash.reference' => 'refused' }, { send_reference => JSON::PP::false } ],
+);
+my $initial = $payouts->stack->client->sandbox('settings');
+foreach my $reading (@readings)
+{
+	my ($theirs, $ours) = @$reading;
+	my $name = join ', ', map { "$_ $theirs->{$_}" } sort keys %$theirs;
+	$payouts->sandbox('POST', 'settings', $theirs);
+	configure(%$ours);
+	$payouts->patients(1);
+	my $loads = $payouts->stack->client->sandbox('summary')->{loads};
+	my @payout = $payouts->approve($payouts->sql('SELECT count(*) FROM murallink.enrollment'));
+	$payouts->wait_settled;
+	is_deeply([ map { $payouts->state_of($_) } @payout ], [ ('done paid') x @payout ], "$name: paid");
+	is($payouts->stack->client->sandbox('summary')->{loads} - $loads, scalar @payout, "$name: each loaded once");
+	$payouts->sandbox('POST', 'settings', $initial);
+}
 done_testing();
 
 sub check_books

@@ -16,7 +16,8 @@ my $seed = $ENV{MURALLINK_SEED} || int(rand(2**31));
 diag("MURALLINK_SEED=$seed");
 srand($seed);
 
-my $payouts = Murallink::Payouts->new;
+# Commits take a while, so that some are hit.
+my $payouts = Murallink::Payouts->new(conf => "commit_delay = 5000\ncommit_siblings = 0\n");
 $payouts->patients(20);
 $payouts->order_cards;
 

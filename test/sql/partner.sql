@@ -1,0 +1,200 @@
+-- Partners: how they are set up, what makes a payout ready, and the claims and outcomes that the worker writes.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_partner_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_partner_operator LOGIN IN ROLE murallink_operator;
+CREATE ROLE regress_partner_analyst LOGIN IN ROLE murallink_analyst;
+SELECT email FROM murallink.create_admin('partner.admin@example.com', 'correct horse', 'Ada', 'Admin');
+SELECT murallink.set_db_role('partner.admin@example.com', 'regress_partner_admin');
+
+-- What configure_partner() refuses
+\set settings '{"customer_id": 12345, "cust_prog_id": "0987654", "funding_id": 54850}'
+\set secrets '{"username": "someone", "password": "very secret"}'
+SET SESSION AUTHORIZATION regress_partner_admin;
+SELECT test.refusal('SELECT murallink.configure_partner(''dash'')') AS no_operator;
+SET SESSION AUTHORIZATION regress_partner_operator;
+SELECT base_url, test.refusal(format('SELECT murallink.configure_partner(''dash'', %L, %L, %L)', base_url, :'settings', :'secrets'))
+FROM unnest(ARRAY[
+    NULL, '', 'dash', 'http://dash.example.com', 'ftp://dash.example.com', 'https://user@dash.example.com',
+    'https://dash.example.com/?x=1', 'https://dash.example.com/#x', 'http://localhost.example.com', 'http://127.0.0.1@dash.example.com',
+    'http://10.0.0.1', 'https://dash example.com', 'file:///etc/passwd']) AS base_url;
+SELECT settings, test.refusal(format('SELECT murallink.configure_partner(''dash'', ''https://dash.example.com'', %L, %L)', settings, :'secrets'))
+FROM unnest(ARRAY[
+    '[]', '{}', '{"customer_id": 1, "cust_prog_id": 2}', '{"customer_id": 1, "cust_prog_id": 2, "funding_id": null}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 0}', '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 1.5}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": "x"}', '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "fundingid": 3}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "currency": "usd"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "currency": "KWD"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "session_in": "header|body"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "session_in": "cookie"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "login_path": "login"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "login_path": "/login?x"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "send_reference": "yes"}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "concurrency": 0}',
+    '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "timeout": 1e9}']) AS settings;
+SELECT secrets, test.refusal(format('SELECT murallink.configure_partner(''dash'', ''https://dash.example.com'', %L, %L)', :'settings', secrets))
+FROM unnest(ARRAY['{}', '{"username": "x"}', '{"username": "x", "password": ""}', '{"username": "x", "password": "x", "key": "x"}']) AS secrets;
+SELECT partner, test.refusal(format('SELECT murallink.configure_partner(%L, ''https://example.com'')', partner))
+FROM unnest(ARRAY[NULL, 'Dash', 'visa']) AS partner;
+
+-- What it keeps: all settings; what is not given stays as it was; secrets are for nobody's eyes
+SELECT murallink.configure_partner('dash', 'https://dash.example.com/', :'settings', :'secrets');
+SELECT murallink.configure_partner('dash', settings => '{"customer_id": 1, "cust_prog_id": "0987654", "funding_id": 3, "rate": 2.5}');
+SELECT relation, test.refusal('TABLE murallink_private.' || relation)
+FROM unnest('{partner,partner_secret,partner_attempt,partner_queue,card}'::text[]) AS relation;
+RESET SESSION AUTHORIZATION;
+SELECT name, base_url, jsonb_pretty(settings), revision FROM murallink_private.partner;
+SELECT secrets = :'secrets' AS kept FROM murallink_private.partner_secret;
+SELECT count(*) AS audited, count(*) FILTER (WHERE changes::text LIKE '%secret%') AS told
+FROM murallink.audit_event WHERE resource LIKE 'partner%';
+
+-- Payouts of a patient who can be told of a card and of one who cannot, and money that the cards do not hold
+SET SESSION AUTHORIZATION regress_partner_admin;
+SELECT uid AS client FROM murallink.create_client(name => 'Cards') \gset
+SELECT uid AS debit FROM murallink.get_payment_types() WHERE name = 'debit' \gset
+SELECT uid AS contract FROM murallink.create_contract(
+    client_uid => :'client', name => 'Cards', currency => 'USD', default_payment_type_uid => :'debit') \gset
+SELECT murallink.add_funding(:'contract', 1000, 'USD'), murallink.add_funding(:'contract', 1000, 'EUR');
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial') \gset
+SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site') \gset
+SELECT uid AS ann FROM murallink.add_patient(site_uid => :'site', first_name => 'Ann', last_name => 'Known', email => 'ann@example.com') \gset
+SELECT uid AS bob FROM murallink.add_patient(site_uid => :'site', first_name => 'Bob', last_name => 'Unknown') \gset
+SELECT murallink.enroll(:'ann', :'trial', :'site', 'ANN'), murallink.enroll(:'bob', :'trial', :'site', 'BOB');
+RESET SESSION AUTHORIZATION;
+-- What other tests have left is not due
+UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
+CREATE FUNCTION test.pay(patient text, amount numeric, currency text DEFAULT 'USD') RETURNS text
+LANGUAGE sql SECURITY DEFINER AS $$
+    WITH made AS (
+        INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+        SELECT e.uid, 'manual', pay.amount, pay.currency FROM murallink.enrollment e WHERE e.subject_id = pay.patient
+        RETURNING uid)
+    SELECT uid::text FROM made
+$$;
+CREATE FUNCTION test.approve(payment text) RETURNS void LANGUAGE sql AS $$
+    UPDATE murallink.payment SET status = 'approved' WHERE uid = approve.payment::murallink.ksuid
+$$;
+CREATE VIEW test.payouts AS
+SELECT e.subject_id AS patient, o.amount, o.status, o.reason, p.status AS payment, o.attempt, o.reference, c.status AS card,
+    q.due_at = 'infinity' AS claimed, q.due_at > clock_timestamp() AS later
+FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
+LEFT JOIN murallink_private.card c ON c.uid = o.card_uid LEFT JOIN murallink_private.partner_queue q ON q.subject_uid = o.uid
+WHERE e.subject_id IN ('ANN', 'BOB');
+SELECT test.approve(test.pay('ANN', 10)), test.approve(test.pay('ANN', 11.5)), test.approve(test.pay('ANN', 12, 'EUR')), test.approve(test.pay('BOB', 13));
+SELECT * FROM test.payouts ORDER BY amount;
+SELECT count(*) AS cards FROM murallink_private.card WHERE patient_uid IN (:'ann', :'bob');
+
+-- The claims of one transaction, by what is called and with what; and their outcomes
+CREATE TABLE test.claim (number integer GENERATED ALWAYS AS IDENTITY, attempt_uid murallink.ksuid, operation text, params jsonb);
+CREATE FUNCTION test.claim() RETURNS TABLE (operation text, params jsonb) LANGUAGE sql AS $$
+    INSERT INTO test.claim (attempt_uid, operation, params) SELECT * FROM murallink.claim_calls('dash', 10)
+    RETURNING operation, params - 'reference'
+$$;
+CREATE FUNCTION test.settle(claim integer, outcome text, facts jsonb DEFAULT '{}', reason text DEFAULT 'HTTP 200: so') RETURNS void
+LANGUAGE sql AS $$
+    SELECT murallink.settle_calls(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'attempt_uid', c.attempt_uid, 'outcome', settle.outcome, 'http_status', 200, 'reason', settle.reason, 'facts', settle.facts,
+        'answer', '{"status": "\u0000 \ud83d\ude00"}')))
+    FROM test.claim c WHERE c.number = settle.claim
+$$;
+SELECT * FROM test.claim();
+SET SESSION AUTHORIZATION regress_partner_operator;
+SELECT murallink.enable_payouts();
+RESET SESSION AUTHORIZATION;
+
+-- The card is ordered first; what was not sent is sent again later, with the same content
+SELECT * FROM test.claim();
+SELECT * FROM test.claim();
+SELECT * FROM test.payouts ORDER BY amount;
+SELECT test.settle(1, 'not_sent');
+SELECT c.status, c.attempt, q.due_at > clock_timestamp() AS later, c.reason
+FROM murallink_private.card c JOIN murallink_private.partner_queue q ON q.subject_uid = c.uid WHERE c.patient_uid = :'ann';
+UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at < '2100-01-01';
+SELECT * FROM test.claim();
+SELECT count(*) AS attempts, count(DISTINCT content_hash) AS contents, bool_and(octet_length(content_hash) = 32) AS sha256
+FROM murallink_private.partner_attempt a JOIN murallink_private.card c ON c.uid = a.subject_uid WHERE c.patient_uid = :'ann';
+
+-- An order in doubt is not repeated; a person decides
+SELECT test.settle(2, 'in_doubt', reason => 'nobody answered');
+SELECT test.settle(2, 'done', '{"proxy_key": "late"}');
+SELECT * FROM test.payouts ORDER BY amount;
+SELECT * FROM test.claim();
+SELECT uid AS card FROM murallink_private.card WHERE patient_uid = :'ann' \gset
+SET SESSION AUTHORIZATION regress_partner_operator;
+SELECT test.refusal(format('SELECT murallink.resolve_card(%L, %L, %L, %L)', card, ordered, note, proxy_key))
+FROM (VALUES (NULL, 'true', 'seen', '1'), (:'site', 'true', 'seen', '1'), (:'card', NULL, 'seen', '1'), (:'card', 'true', '', '1'), (:'card', 'true', 'seen', ''))
+    AS wrong (card, ordered, note, proxy_key);
+SELECT murallink.resolve_card(:'card', true, 'the issuer shows it', '0252000000017');
+SELECT test.refusal(format('SELECT murallink.resolve_card(%L, false, ''again'')', :'card'));
+RESET SESSION AUTHORIZATION;
+SELECT * FROM test.payouts ORDER BY amount;
+
+-- Loads: declined, tried again, answered late for the first time, in doubt, resolved
+SELECT * FROM test.claim() ORDER BY params ->> 'amount';
+SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
+SELECT number AS ten FROM test.claim WHERE params ->> 'amount' = '10.00' \gset
+SELECT number AS eleven FROM test.claim WHERE params ->> 'amount' = '11.50' \gset
+SELECT test.settle(:ten, 'declined', reason => 'HTTP 400: no funds'), test.settle(:eleven, 'done', '{"order_id": "70001"}');
+SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
+SELECT uid AS payout FROM murallink.payout WHERE contract_uid = :'contract' AND amount = 10 \gset
+SELECT amount, status, attempt FROM murallink.retry_payout(:'payout', 'funds are there');
+SELECT operation, params ->> 'amount' AS amount FROM test.claim();
+SELECT test.settle(:ten, 'done', '{"order_id": "70002"}');
+SELECT test.refusal('UPDATE murallink_private.partner_attempt SET outcome = NULL') AS another_outcome;
+SET session_replication_role = replica;
+UPDATE murallink_private.partner_attempt SET outcome = NULL WHERE subject_uid = :'payout' AND attempt = 1;
+RESET session_replication_role;
+SELECT test.settle(:ten, 'done', '{"order_id": "70002"}');
+SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
+SELECT max(number) AS again FROM test.claim \gset
+SELECT test.settle(:again, 'in_doubt', reason => 'nobody answered');
+SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
+SELECT test.refusal(format('UPDATE murallink.payout SET status = ''ready'' WHERE uid = %L', :'payout')) AS sent_again_by_hand;
+SELECT * FROM test.claim();
+SELECT status, note FROM murallink.resolve_payout(:'payout', 'not_paid', 'the issuer does not show it');
+SELECT operation FROM test.claim();
+-- A worker that ended without an outcome leaves doubt behind
+SELECT murallink.recover_calls();
+SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
+SELECT status, note FROM murallink.resolve_payout(:'payout', 'paid', 'the issuer shows it now');
+SELECT a.operation, a.attempt, a.outcome, a.http_status, a.reason, a.settled_at >= a.claimed_at AS in_order
+FROM murallink_private.partner_attempt a WHERE a.subject_uid IN (:'card', :'payout') ORDER BY a.claimed_at;
+
+-- Bob has an e-mail address now; and his card is ordered again when a person says so; then the cards hold other money
+UPDATE murallink.patient SET email = 'bob@example.com' WHERE uid = :'bob';
+SELECT * FROM test.payouts WHERE patient = 'BOB';
+SELECT * FROM test.claim();
+SELECT max(number) AS ordered FROM test.claim \gset
+SELECT test.settle(:ordered, 'declined', reason => 'HTTP 400: no such town');
+SELECT * FROM test.payouts WHERE patient = 'BOB';
+SELECT murallink.resolve_card(uid, false, 'the town is known now') FROM murallink_private.card WHERE patient_uid = :'bob';
+SELECT operation FROM test.claim();
+SELECT max(number) AS ordered FROM test.claim \gset
+SELECT test.settle(:ordered, 'done', '{"proxy_key": "0252000000025", "order_id": "70003", "person_id": "5000002"}');
+SELECT * FROM test.payouts WHERE patient = 'BOB';
+SELECT murallink.configure_partner('dash', settings => '{"customer_id": 1, "cust_prog_id": "0987654", "funding_id": 3, "currency": "EUR"}');
+SELECT * FROM test.payouts WHERE status IN ('waiting', 'ready') ORDER BY amount;
+
+-- One that cannot be claimed, and one that cannot be settled, stop no other
+CREATE FUNCTION test.poison() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'poisoned';
+END
+$$;
+CREATE TRIGGER poison BEFORE UPDATE ON murallink.payout FOR EACH ROW
+    WHEN ((NEW.amount, NEW.status) IN ((20, 'claimed'), (21, 'done'))) EXECUTE FUNCTION test.poison();
+SELECT count(test.approve(test.pay('ANN', 19 + n, 'EUR'))) FROM generate_series(1, 3) AS n;
+\set VERBOSITY sqlstate
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY amount;
+SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object('attempt_uid', c.attempt_uid, 'outcome', 'done', 'reason', 'done', 'facts', '{}'::jsonb)))
+FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid WHERE a.outcome IS NULL;
+\set VERBOSITY default
+SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+DROP TRIGGER poison ON murallink.payout;
+SELECT murallink.apply_late();
+SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+
+SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract' ORDER BY currency;
+SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
+SELECT partner, payouts, pid FROM murallink.worker_status();
+SELECT murallink.disable_payouts();
+DROP ROLE regress_partner_admin, regress_partner_operator, regress_partner_analyst;
