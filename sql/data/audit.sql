@@ -22,7 +22,7 @@ COMMENT ON COLUMN murallink.audit_event.db_user IS 'The PostgreSQL login role.';
 COMMENT ON COLUMN murallink.audit_event.resource IS 'The table of what was changed.';
 COMMENT ON COLUMN murallink.audit_event.resource_uid IS 'The uid of what was changed.';
 COMMENT ON COLUMN murallink.audit_event.action IS 'created, changed or deleted.';
-COMMENT ON COLUMN murallink.audit_event.changes IS 'For changed: each column with its value before (from) and after (to), as text.';
+COMMENT ON COLUMN murallink.audit_event.changes IS 'For changed and deleted: each column that differs, with its value before (from) and after (to), as text.';
 COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or stands below, where it has one.';

@@ -43,8 +43,8 @@ BEGIN
         RETURN NEXT shown;
     ELSE
         RETURN QUERY SELECT format('%s: %s, document: %s', key, coalesce(s.value::text, 'absent'), coalesce(d.value::text, 'absent'))
-        FROM jsonb_each(shown -> 'payload') AS s FULL JOIN jsonb_each(documented) AS d USING (key) WHERE s.value IS DISTINCT
-        FROM d.value ORDER BY key;
+        FROM jsonb_each(shown -> 'payload') AS s FULL JOIN jsonb_each(documented) AS d USING (key)
+        WHERE s.value IS DISTINCT FROM d.value ORDER BY key;
     END IF;
 END
 $$;
@@ -54,27 +54,26 @@ SELECT pg_temp.exchange('login', '{"email": "admin@example.com", "password": "25
     '{"session_id": "<uid>", "user_role": "admin", "invalid_attempts": 0}');
 SELECT pg_temp.exchange('keepalive', NULL, NULL, 'session valid');
 SELECT pg_temp.exchange('register',
-    '{"email": "seth.randall@example.com", "phone": "(212) 555-1212", "first_name": "Seth", "last_name": "Randall", "password": "c9f656ccf86a~",
+    '{"email": "seth.randall@example.com", "phone": "(212) 555-1212", "first_name": "Seth", "last_name": "Randall",
+      "password": "c9f656ccf86a~",
       "address": {"street1": "168 Old Pinbrick Dr", "street2": "", "city": "Hampton", "state": "VA", "post_code": "23670"}}',
     '{"uid": "<uid>", "email": "seth.randall@example.com", "first_name": "Seth", "last_name": "Randall",
       "address": {"uid": "<uid>", "street1": "168 Old Pinbrick Dr", "city": "Hampton", "state": "VA", "post_code": "23670", "valid": false},
       "phone": "(212) 555-1212", "email_verified": false, "sms_verified": false}');
 SELECT pg_temp.exchange('my_info', NULL,
-    '{"uid": "<uid>", "email": "admin@example.com", "first_name": "Api", "last_name": "Admin", "address": {"valid": false}, "phone": "",
-          "email_verified": false, "sms_verified": false}');
+    '{"uid": "<uid>", "email": "admin@example.com", "first_name": "Api", "last_name": "Admin", "address": {"valid": false},
+      "phone": "", "email_verified": false, "sms_verified": false}');
 SELECT pg_temp.exchange('create_client',
     '{"name": "Murray, Inc.", "sales_contact": "Enrique Salas", "tax_id": "391701535", "contact_name": "Lynne Navarro",
-          "contact_phone": "(952) 505-1184", "contact_email": "lynne.navarro@example.com"}',
+      "contact_phone": "(952) 505-1184", "contact_email": "lynne.navarro@example.com"}',
     '{"uid": "<uid>", "name": "Murray, Inc.", "sales_contact": "", "client_type": "", "tax_id": "", "client_signature_date": "",
-          "address": {"valid": false}}');
+      "address": {"valid": false}}');
 SELECT pg_temp.exchange('create_contract',
     '{"client_uid": "<create_client>", "name": "Example Contract Young-4860", "client_signature_date": "2022-07-21",
-          "contract_start_date": "2022-08-09",
-      "contract_end_date": "2024-11-07", "total_contract_value": "371000", "currency": "USD"}',
+      "contract_start_date": "2022-08-09", "contract_end_date": "2024-11-07", "total_contract_value": "371000", "currency": "USD"}',
     '{"uid": "<uid>", "client_uid": "<uid>", "name": "Example Contract Young-4860", "total_contract_value": "$371,000.00",
-          "currency": "USD", "client_signature_date": "2022-07-21T00:00:00Z",
-      "contract_start_date": "2022-08-09T00:00:00Z", "contract_end_date": "2024-11-07T00:00:00Z",
-          "document_url": "http://api:6666/contracts/2D5YrV6UslqVXWtlg1SI6J8ZohY"}')
+      "currency": "USD", "client_signature_date": "2022-07-21T00:00:00Z", "contract_start_date": "2022-08-09T00:00:00Z",
+      "contract_end_date": "2024-11-07T00:00:00Z", "document_url": "http://api:6666/contracts/2D5YrV6UslqVXWtlg1SI6J8ZohY"}')
     ~ '^document_url: "http://[^"]*/rpc/contract_document\?uid=[0-9A-Za-z]{27}"' AS document_url_is_ours;
 SELECT pg_temp.exchange('create_trial', '{"contract_uid": "<create_contract>", "name": "Trial Hester-42", "protocol_id": "XK2293-75260"}',
     '{"uid": "<uid>", "contract_uid": "<uid>", "name": "Trial Hester-42", "protocol_id": "XK2293-75260"}');
@@ -82,91 +81,71 @@ SELECT pg_temp.exchange('create_site', '{"name": "Lawrence Clinic", "trial_uid":
     '{"uid": "<uid>", "name": "Lawrence Clinic", "contract_uid": "<uid>"}');
 SELECT pg_temp.exchange('add_patient',
     '{"site_uid": "<create_site>", "first_name": "Grover", "last_name": "Briggs", "email": "Grover.Briggs@example.com",
-          "phone": "(536) 595-0599", "email_enabled": true,
+      "phone": "(536) 595-0599", "email_enabled": true,
       "address": {"street1": "595 Tulip St", "street2": "", "city": "Biloxi", "state": "MS", "post_code": "39530"},
-          "emergency_contact": "Joe Pesci", "emergency_phone": "(212) 555-1212"}',
+      "emergency_contact": "Joe Pesci", "emergency_phone": "(212) 555-1212"}',
     '{"uid": "<uid>", "site_uid": "", "email": "grover.briggs@example.com", "phone": "(536) 595-0599", "first_name": "Grover",
-          "last_name": "Briggs", "email_enabled": false, "sms_enabled": false,
+      "last_name": "Briggs", "email_enabled": false, "sms_enabled": false,
       "address": {"uid": "<uid>", "street1": "595 Tulip St", "city": "Biloxi", "state": "MS", "post_code": "39530", "valid": false},
       "emergency_contact": "Joe Pesci", "emergency_phone": "(212) 555-1212", "time_zone": "", "audit_history": null}', 'patient added');
 SELECT pg_temp.exchange('add_funding', '{"contract_uid": "<create_contract>", "amount": 10000, "currency": "USD"}', NULL);
-SELECT pg_temp.exchange('grant', '{"action": "grant", "resource_uid": "<create_contract>", "permission": "create_trial",
-      "user_uid": "<register>"}', NULL);
+SELECT pg_temp.exchange('grant',
+    '{"action": "grant", "resource_uid": "<create_contract>", "permission": "create_trial", "user_uid": "<register>"}', NULL);
 SELECT pg_temp.exchange('get_permissions', '{"user_uid": "<register>"}',
     '{"create_trial": [{"uid": "<uid>", "description": "Contract: Example Contract Young-4860"}]}');
 SELECT pg_temp.exchange('list_permissions', NULL,
     '["add_milestone", "add_patient", "add_trial_site", "approve_payments", "approve_travel", "bulk_email", "create_appointment",
-          "create_site", "create_trial", "delete_site", "delete_trial",
-      "edit_contract", "edit_trial", "enroll", "get_document", "grant", "manual_payment", "milestone_payment", "set_enrollment_status",
-          "set_payment_type", "travel_payment", "update_patient",
-      "upload_document", "view_clients", "view_contract", "view_enrollments", "view_patients", "view_payment_schedule", "view_payments",
-          "view_report", "view_sites", "view_trials"]');
+      "create_site", "create_trial", "delete_site", "delete_trial", "edit_contract", "edit_trial", "enroll", "get_document", "grant",
+      "manual_payment", "milestone_payment", "set_enrollment_status", "set_payment_type", "travel_payment", "update_patient",
+      "upload_document", "view_clients", "view_contract", "view_enrollments", "view_patients", "view_payment_schedule",
+      "view_payments", "view_report", "view_sites", "view_trials"]');
 INSERT INTO made SELECT 'other site', murallink.api(pg_temp.with_uids(
     '{"action": "create_site", "session_id": "<login>", "payload": {"name": "Dana", "contract_uid": "<create_contract>"}}')) #>> '{payload,uid}';
+\set empty_site '"site": {"uid": "", "name": ""}, "trial": {"uid": "", "contract_uid": "", "name": "", "protocol_id": ""}'
 SELECT pg_temp.exchange('add_trial_site', '{"trial_uid": "<create_trial>", "site_uid": "<other site>"}',
-    '{"uid": "<uid>", "site_uid": "<uid>", "trial_uid": "<uid>", "site": {"uid": "", "name": ""}, "trial": {"uid": "", "contract_uid": "",
-          "name": "", "protocol_id": ""}}');
-SELECT pg_temp.exchange('enroll', '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>", "site_uid": "<create_site>",
-      "subject_id": "5420"}', NULL);
-SELECT pg_temp.exchange('set_enrollment_status', '{"status": "completed", "trial_uid": "<create_trial>", "patient_uid": "<add_patient>"}',
-    '{"uid": "<uid>", "trial_uid": "<uid>", "site_uid": "", "trial_site_uid": "<uid>", "patient_uid": "<uid>", "subject_id": "5420",
-          "payment_type_uid": "", "status": "completed",
-      "patient": {"uid": "", "site_uid": "", "email": "", "phone": "", "first_name": "", "last_name": "", "email_enabled": false,
-          "sms_enabled": false, "address": {"valid": false},
-                  "emergency_contact": "", "emergency_phone": "", "time_zone": "", "audit_history": null},
-      "trial_site": {"uid": "<uid>", "site_uid": "<uid>", "trial_uid": "<uid>", "site": {"uid": "", "name": ""}, "trial": {"uid": "",
-          "contract_uid": "", "name": "", "protocol_id": ""}}}');
-SELECT pg_temp.exchange('add_milestone', '{"milestone": "Week 01", "amount": 75, "currency": "USD", "trial_uid": "<create_trial>",
-      "site_uid": "<create_site>", "num_payments": 1}',
-    '{"uid": "<uid>", "trial_site_uid": "<uid>", "effective_date": "<moment>", "milestone": "Week 01", "amount": 75, "num_payments": 0,
-          "currency": "USD", "sort_order": 0, "site_uid": "<uid>", "trial_uid": "<uid>"}');
+    ('{"uid": "<uid>", "site_uid": "<uid>", "trial_uid": "<uid>", ' || :'empty_site' || '}')::jsonb);
+SELECT pg_temp.exchange('enroll',
+    '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>", "site_uid": "<create_site>", "subject_id": "5420"}', NULL);
+SELECT '{"uid": "<uid>", "trial_uid": "<uid>", "site_uid": "", "trial_site_uid": "<uid>", "patient_uid": "<uid>",
+    "subject_id": "5420", "payment_type_uid": "", "status": "completed",
+    "patient": {"uid": "", "site_uid": "", "email": "", "phone": "", "first_name": "", "last_name": "", "email_enabled": false,
+        "sms_enabled": false, "address": {"valid": false}, "emergency_contact": "", "emergency_phone": "", "time_zone": "",
+        "audit_history": null},
+    "trial_site": {"uid": "<uid>", "site_uid": "<uid>", "trial_uid": "<uid>", ' || :'empty_site' || '}}' AS enrollment \gset
+SELECT pg_temp.exchange('set_enrollment_status',
+    '{"status": "completed", "trial_uid": "<create_trial>", "patient_uid": "<add_patient>"}', :'enrollment');
+SELECT pg_temp.exchange('add_milestone',
+    '{"milestone": "Week 01", "amount": 75, "currency": "USD", "trial_uid": "<create_trial>", "site_uid": "<create_site>",
+      "num_payments": 1}',
+    '{"uid": "<uid>", "trial_site_uid": "<uid>", "effective_date": "<moment>", "milestone": "Week 01", "amount": 75,
+      "num_payments": 0, "currency": "USD", "sort_order": 0, "site_uid": "<uid>", "trial_uid": "<uid>"}');
 SELECT pg_temp.exchange('get_payment_schedule', '{"trial_uid": "<create_trial>", "site_uid": "<create_site>"}', NULL);
-SELECT pg_temp.exchange('milestone_payment', '{"patient_uid": "<add_patient>", "milestone_uid": "<add_milestone>", "note": "test suite"}',
-    '{"uid": "<uid>", "enrollment_uid": "<uid>", "payment_type": "milestone", "milestone_uid": "<uid>", "amount": 75, "currency": "USD",
-          "note": "test suite", "status": "pending",
-      "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0, "currency": "",
-          "sort_order": 0}}');
-SELECT pg_temp.exchange('manual_payment', '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>", "amount": 123,
-      "currency": "USD", "note": "test of manual"}',
-    '{"uid": "<uid>", "enrollment_uid": "<uid>", "payment_type": "manual", "amount": 123, "currency": "USD", "note": "test of manual",
-          "status": "pending",
-      "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0, "currency": "",
-          "sort_order": 0}}');
+SELECT '{"uid": "<uid>", "enrollment_uid": "<uid>", "currency": "USD", "status": "pending",
+    "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0,
+        "currency": "", "sort_order": 0}}' AS payment \gset
+SELECT pg_temp.exchange('milestone_payment',
+    '{"patient_uid": "<add_patient>", "milestone_uid": "<add_milestone>", "note": "test suite"}',
+    :'payment' || jsonb '{"payment_type": "milestone", "milestone_uid": "<uid>", "amount": 75, "note": "test suite"}');
+SELECT pg_temp.exchange('manual_payment',
+    '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>", "amount": 123, "currency": "USD", "note": "test of manual"}',
+    :'payment' || jsonb '{"payment_type": "manual", "amount": 123, "note": "test of manual"}');
 SELECT pg_temp.exchange('approve_payment', '{"payment_uid": "<manual_payment>"}',
-    '{"uid": "<uid>", "enrollment_uid": "<uid>", "payment_type": "manual", "amount": 123, "currency": "USD", "note": "test of manual",
-          "status": "approved", "date": "<today>",
-      "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0, "currency": "",
-          "sort_order": 0}}');
-SELECT pg_temp.exchange('travel_payment', '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>", "amount": 225,
-      "currency": "USD", "note": "test of travel"}',
-    '{"uid": "<uid>", "enrollment_uid": "<uid>", "payment_type": "travel", "amount": 225, "currency": "USD", "note": "test of travel",
-          "status": "pending",
-      "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0, "currency": "",
-          "sort_order": 0}}');
+    :'payment' || jsonb '{"payment_type": "manual", "amount": 123, "note": "test of manual", "status": "approved", "date": "<today>"}');
+SELECT pg_temp.exchange('travel_payment',
+    '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>", "amount": 225, "currency": "USD", "note": "test of travel"}',
+    :'payment' || jsonb '{"payment_type": "travel", "amount": 225, "note": "test of travel"}');
 SELECT pg_temp.exchange('get_patient_payments', '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>"}', NULL);
 SELECT pg_temp.exchange('get_payment_types', NULL, NULL);
-SELECT pg_temp.exchange('set_payment_type', '{"payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo", "trial_uid": "<create_trial>",
-      "patient_uid": "<add_patient>"}',
-    '{"uid": "<uid>", "trial_uid": "<uid>", "site_uid": "", "trial_site_uid": "<uid>", "patient_uid": "<uid>", "subject_id": "5420",
-          "payment_type_uid": "<uid>", "status": "completed",
-      "patient": {"uid": "", "site_uid": "", "email": "", "phone": "", "first_name": "", "last_name": "", "email_enabled": false,
-          "sms_enabled": false, "address": {"valid": false},
-                  "emergency_contact": "", "emergency_phone": "", "time_zone": "", "audit_history": null},
-      "trial_site": {"uid": "<uid>", "site_uid": "<uid>", "trial_uid": "<uid>", "site": {"uid": "", "name": ""}, "trial": {"uid": "",
-          "contract_uid": "", "name": "", "protocol_id": ""}}}');
+SELECT pg_temp.exchange('set_payment_type',
+    '{"payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo", "trial_uid": "<create_trial>", "patient_uid": "<add_patient>"}',
+    :'enrollment' || jsonb '{"payment_type_uid": "<uid>"}');
 
 -- Beyond the document
 SELECT pg_temp.exchange('payable_milestones', '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>"}', NULL);
 SELECT pg_temp.exchange('reject_payment', '{"payment_uid": "<travel_payment>"}',
-    '{"uid": "<uid>", "enrollment_uid": "<uid>", "payment_type": "travel", "amount": 225, "currency": "USD", "note": "test of travel",
-          "status": "rejected", "date": "<today>",
-      "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0, "currency": "",
-          "sort_order": 0}}');
+    :'payment' || jsonb '{"payment_type": "travel", "amount": 225, "note": "test of travel", "status": "rejected", "date": "<today>"}');
 SELECT pg_temp.exchange('cancel_payment', '{"payment_uid": "<manual_payment>"}',
-    '{"uid": "<uid>", "enrollment_uid": "<uid>", "payment_type": "manual", "amount": 123, "currency": "USD", "note": "test of manual",
-          "status": "cancelled", "date": "<today>",
-      "milestone": {"uid": "", "effective_date": "0001-01-01T00:00:00Z", "milestone": "", "amount": 0, "num_payments": 0, "currency": "",
-          "sort_order": 0}}');
+    :'payment' || jsonb '{"payment_type": "manual", "amount": 123, "note": "test of manual", "status": "cancelled", "date": "<today>"}');
 
 -- A request is an object with action, payload, session_id and idempotency_key
 SELECT request, pg_temp.without_uids(murallink.api(request)) - 'request_id' AS answer
@@ -194,14 +173,15 @@ SELECT statement, test.refusal(statement) FROM (VALUES
     AS no_json (statement);
 
 -- Actions are functions that are granted by name and run with the owner's rights, and no others, whoever asks
-SELECT name, test.answer(name) FROM unnest(ARRAY['install', 'upgrade', 'permitted', 'permit', 'authenticate', 'errors', 'caller',
-    'gen_ksuid', 'ksuid_in', 'api', 'raise', 'create_admin', 'set_db_role',
-    'open_session', 'password_hash', 'PING', 'ping ', ' ping', 'murallink.ping', 'ping()', '"ping"', 'ping; DROP TABLE murallink.payment',
-        'pg_sleep', 'current_setting', 'péng', repeat('ping', 16)]) AS name;
+SELECT name, test.answer(name) FROM unnest(ARRAY[
+    'install', 'upgrade', 'permitted', 'permit', 'authenticate', 'errors', 'caller', 'gen_ksuid', 'ksuid_in', 'api', 'raise',
+    'create_admin', 'set_db_role', 'open_session', 'password_hash', 'PING', 'ping ', ' ping', 'murallink.ping', 'ping()', '"ping"',
+    'ping; DROP TABLE murallink.payment', 'pg_sleep', 'current_setting', 'péng', repeat('ping', 16)]) AS name;
 SELECT proname FROM pg_proc p
 WHERE pronamespace = 'murallink'::regnamespace
-    AND NOT (prosecdef AND EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee IN ('murallink_client'::regrole,
-        'murallink_analyst'::regrole, 'murallink_operator'::regrole)))
+    AND NOT (prosecdef AND EXISTS (
+        SELECT FROM aclexplode(proacl)
+        WHERE grantee IN ('murallink_client'::regrole, 'murallink_analyst'::regrole, 'murallink_operator'::regrole)))
     AND test.answer(proname) <> '404 unknown_action action';
 -- and not beyond the rights of the role that asks
 CREATE ROLE regress_api_client LOGIN IN ROLE murallink_client;
@@ -216,7 +196,8 @@ SELECT test.answer('ping') AS ping, test.answer('my_info') AS my_info;
 RESET SESSION AUTHORIZATION;
 DROP OWNED BY regress_api_client;
 
--- An error that PostgreSQL or somebody's trigger raises is told without what it says; one that is nobody's fault but ours is raised
+-- An error that PostgreSQL or somebody's trigger raises is told without what it says, or is raised when it is nobody's
+-- fault but ours
 CREATE FUNCTION test.fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.name = 'no error' THEN
@@ -228,9 +209,9 @@ $$;
 CREATE TRIGGER fail BEFORE INSERT ON murallink.client FOR EACH ROW EXECUTE FUNCTION test.fail();
 SELECT murallink.set_db_role('admin@example.com', 'regress_api_admin');
 SET SESSION AUTHORIZATION regress_api_admin;
-SELECT error, murallink.api(jsonb_build_object('action', 'create_client', 'payload',
-    jsonb_build_object('name', error))) - '{action,request_id,payload}'::text[] AS answer
-FROM unnest('{no error,22012,22003,23505,23514,54001,PT409}'::text[]) AS error;
+SELECT error, answer - '{action,request_id,payload}'::text[] AS answer
+FROM unnest('{no error,22012,22003,23505,23514,54001,PT409}'::text[]) AS error,
+    murallink.api(jsonb_build_object('action', 'create_client', 'payload', jsonb_build_object('name', error))) AS answer;
 SELECT error, test.refusal(format('SELECT test.answer(''create_client'', %L)', jsonb_build_object('name', error)))
 FROM unnest('{P0001,42501,40001,XX000}'::text[]) AS error;
 RESET SESSION AUTHORIZATION;
@@ -256,13 +237,18 @@ SELECT test.keyed('"2"', 'create_client', '{"name": ""}') = :'failed' AS repeate
 SELECT test.keyed('"3"', 'pong', '{}') AS failed \gset
 SELECT test.keyed('"3"', 'pong', '{}') = :'failed' AS repeated, :'failed'::jsonb ->> 'status_code' AS status;
 SELECT n, answer ->> 'status_code' AS status, answer #>> '{error,code}' AS error, answer #>> '{error,field}' AS field, answer = :'first' AS the_first
-FROM (VALUES (1, jsonb '"1"', 'create_client', jsonb '{"name": "Twice", "tax_id": "1"}'), (2, '"1"', 'create_client', '{"name": "Once"}'),
-    (3, '"1"', 'create_client', '{"name": "Once", "tax_id": "1", "client_type": ""}'),
-        (4, '"1"', 'create_trial', '{"name": "Once", "tax_id": "1"}'), (5, '" 1"', 'create_client', '{"name": "Once", "tax_id": "1"}'),
+FROM (VALUES
+        (1, jsonb '"1"', 'create_client', jsonb '{"name": "Twice", "tax_id": "1"}'),
+        (2, '"1"', 'create_client', '{"name": "Once"}'),
+        (3, '"1"', 'create_client', '{"name": "Once", "tax_id": "1", "client_type": ""}'),
+        (4, '"1"', 'create_trial', '{"name": "Once", "tax_id": "1"}'),
+        (5, '" 1"', 'create_client', '{"name": "Once", "tax_id": "1"}'),
         (6, '""', 'create_client', '{"name": "Once", "tax_id": "1"}'),
-        (7, 'null', 'create_client', '{"name": "Once", "tax_id": "1"}'), (8, '1', 'create_client', '{"name": "Once", "tax_id": "1"}'),
+        (7, 'null', 'create_client', '{"name": "Once", "tax_id": "1"}'),
+        (8, '1', 'create_client', '{"name": "Once", "tax_id": "1"}'),
         (9, '"1"', 'create_client', '{"name": "Once", "tax_id": "1"}')) AS sent (n, key, action, payload),
-    test.keyed(key, action, payload) AS answer ORDER BY n;
+    test.keyed(key, action, payload) AS answer
+ORDER BY n;
 RESET SESSION AUTHORIZATION;
 SELECT count(*) FROM murallink.client WHERE name = 'Once';
 SELECT session_id AS seth FROM murallink.login('seth.randall@example.com', 'c9f656ccf86a~') \gset
@@ -274,8 +260,7 @@ ROLLBACK;
 SELECT test.keyed('"4"', 'list_permissions', '{}', :'seth') ->> 'status_code' AS not_used_by_what_was_rolled_back;
 
 -- Every action, with a payload that was fine but for one value, is answered, and no value of a wrong type is taken
-CREATE TEMP TABLE tried AS SELECT NULL::text AS action, NULL::text AS argument, NULL::regtype AS type, NULL::jsonb AS value,
-    NULL::text AS answer WHERE false;
+CREATE TEMP TABLE tried (action text, argument text, type regtype, value jsonb, answer text);
 CREATE FUNCTION pg_temp.rolled_back(action text, payload jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer text;
@@ -293,18 +278,19 @@ INSERT INTO tried
 SELECT p.proname, a.name, a.type, v.value, pg_temp.rolled_back(p.proname, coalesce(s.payload, '{}') || jsonb_build_object(a.name, v.value))
 FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargnames[:p.pronargs], p.proargtypes::regtype[]) AS a (name, type)
     LEFT JOIN LATERAL (SELECT sent.payload FROM sent WHERE sent.action = p.proname LIMIT 1) AS s ON true,
-    (VALUES (jsonb 'null'), ('true'), ('false'), ('0'), ('-1'), ('1.5'), ('2147483648'), ('1e400'), ('-1e-400'), ('""'), ('" "'), ('"x"'),
-    ('"ö\u0001"'), ('"NaN"'), ('"2022-02-30"'), ('"infinity"'),
-        ('"000000000000000000000000000"'), ('"aWgEPTl1tmebfsQzFP4bxwgy80W"'), ('"\u202e\ufeff😀"'), ('"'';--"'), ('"%s%n"'), ('[]'), ('{}'),
-        ('[null]'), ('{"": {"": []}}'), ('{"uid": 1}'),
-        (to_jsonb(repeat('x', 100000))), ((repeat('[', 1000) || repeat(']', 1000))::jsonb),
+    (VALUES
+        (jsonb 'null'), ('true'), ('false'), ('0'), ('-1'), ('1.5'), ('2147483648'), ('1e400'), ('-1e-400'), ('""'), ('" "'), ('"x"'),
+        ('"ö\u0001"'), ('"NaN"'), ('"2022-02-30"'), ('"infinity"'), ('"000000000000000000000000000"'), ('"aWgEPTl1tmebfsQzFP4bxwgy80W"'),
+        ('"\u202e\ufeff😀"'), ('"'';--"'), ('"%s%n"'), ('[]'), ('{}'), ('[null]'), ('{"": {"": []}}'), ('{"uid": 1}'),
+        (to_jsonb(repeat('x', 100000))),
+        ((repeat('[', 1000) || repeat(']', 1000))::jsonb),
         ((repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb)) AS v (value)
 WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND has_function_privilege(p.oid, 'EXECUTE');
 RESET SESSION AUTHORIZATION;
 SELECT count(DISTINCT action) > 20 AS actions, count(*) > 2000 AS requests FROM tried;
 SELECT action, argument, left(value::text, 40) AS value, answer FROM tried
-WHERE answer !~ '^(200|4[0-9][0-9] [a-z_]+( [a-z0-9_.]+)?)$' OR answer ~ '^4' AND split_part(answer, ' ', 2) NOT IN (SELECT name
-FROM murallink.errors());
+WHERE answer !~ '^(200|4[0-9][0-9] [a-z_]+( [a-z0-9_.]+)?)$'
+    OR answer ~ '^4' AND split_part(answer, ' ', 2) NOT IN (SELECT name FROM murallink.errors());
 SELECT action, argument, type, left(value::text, 40) AS value, answer FROM tried
 WHERE value <> 'null' AND jsonb_typeof(value) <> ALL (CASE
         WHEN type IN ('numeric'::regtype, 'integer'::regtype) THEN '{number}'
@@ -349,9 +335,9 @@ WHERE pg_temp.kind(m.action) <> pg_temp.kind(argument) AND answer <> '404 not_fo
 -- The functions are the API: called in SQL, with values that JSON does not have, they refuse by name too
 SELECT DISTINCT called.function, argument, left(value, 20) AS value, refusal
 FROM (
-    SELECT p.oid::regprocedure AS function, bad.name AS argument, bad.value, test.refusal(format('SELECT murallink.%I(%s)', p.proname, string_agg(
-        format('%I => %L::%s', a.name, CASE WHEN bad.name = 'all' OR bad.name = a.name THEN bad.value ELSE s.payload ->> a.name END,
-            a.type), ', '))) AS refusal
+    SELECT p.oid::regprocedure AS function, bad.name AS argument, bad.value,
+        test.refusal(format('SELECT murallink.%I(%s)', p.proname, string_agg(format('%I => %L::%s',
+            a.name, CASE WHEN bad.name IN ('all', a.name) THEN bad.value ELSE s.payload ->> a.name END, a.type), ', '))) AS refusal
     FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargnames[:p.pronargs], p.proargtypes::regtype[]) AS a (name, type)
         LEFT JOIN LATERAL (SELECT sent.payload FROM sent WHERE sent.action = p.proname LIMIT 1) AS s ON true
         CROSS JOIN LATERAL (
@@ -363,9 +349,9 @@ FROM (
                 ('integer', '2147483647'), ('integer', '-2147483648'),
                 ('date', 'infinity'), ('date', '-infinity'), ('date', '4713-01-01 BC'), ('date', '5874897-12-31'),
                 ('timestamptz', 'infinity'), ('timestamptz', '-infinity'), ('timestamptz', '4713-01-01 BC'), ('timestamptz', '294276-12-31'),
-                ('text', ''), ('text', E'\r\n'), ('text', E'\x7f'), ('text', repeat('ü', 3000)), ('murallink.numeric_text', '1e5'),
-                ('murallink.numeric_text', 'x'),
-                ('murallink.ksuid', 'aWgEPTl1tmebfsQzFP4bxwgy80V'), ('jsonb', '[]'), ('jsonb', '{"a": "b"}'))
+                ('text', ''), ('text', E'\r\n'), ('text', E'\x7f'), ('text', repeat('ü', 3000)),
+                ('murallink.numeric_text', '1e5'), ('murallink.numeric_text', 'x'), ('jsonb', '[]'), ('jsonb', '{"a": "b"}'),
+                ('murallink.ksuid', 'aWgEPTl1tmebfsQzFP4bxwgy80V'))
                 AS v (type, value) ON v.type::regtype = b.type
         ) AS bad (name, value)
     WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND has_function_privilege(p.oid, 'EXECUTE')

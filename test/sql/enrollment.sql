@@ -23,14 +23,14 @@ FROM unnest('{enroll,set_enrollment_status,set_payment_type}'::text[]) AS permis
 
 -- A patient is enrolled once in a trial, at one of its sites, under a number that is the patient's alone in that trial
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT test.answer('enroll', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id',
-    '5420')) AS patient_not_known_to_the_coordinator;
+SELECT jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id', '5420') AS fine \gset
+SELECT test.answer('enroll', :'fine') AS patient_not_known_to_the_coordinator;
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT murallink.grant(:'north', 'view_patients', :'coordinator');
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
 SELECT murallink.enroll(patient_uid => :'al', trial_uid => :'trial', site_uid => :'north', subject_id => ' 5420 ');
-SELECT patient, site, subject, test.answer('enroll', jsonb_build_object('patient_uid', patient_uid, 'trial_uid', :'trial', 'site_uid',
-    site_uid, 'subject_id', subject))
+SELECT patient, site, subject,
+    test.answer('enroll', :'fine' || jsonb_build_object('patient_uid', patient_uid, 'site_uid', site_uid, 'subject_id', subject))
 FROM (VALUES
     ('Al', :'al', 'North', :'north', '5420'), ('Al', :'al', 'North', :'north', '5421'), ('Al', :'al', 'South', :'south', '5421'),
     ('Bea', :'bea', 'North', :'north', '5420'), ('Bea', :'bea', 'South', :'south', '5421'), ('Bea', :'bea', 'North', :'north', '5422'))
@@ -78,8 +78,9 @@ CREATE FUNCTION pg_temp.dropped_on(patient murallink.ksuid) RETURNS text LANGUAG
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid WHERE e.patient_uid = patient AND t.name = 'Trial'
 $$;
 SELECT pg_temp.dropped_on(:'al');
-SELECT n, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', status,
-    'dropped_on', dropped_on), session_id), pg_temp.dropped_on(:'al')
+SELECT jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', 'enrolled') AS fine \gset
+SELECT n, test.answer('set_enrollment_status', :'fine' || jsonb_build_object('status', status, 'dropped_on', dropped_on), session_id),
+    pg_temp.dropped_on(:'al')
 FROM (VALUES
     (1, 'enrolled', NULL), (2, 'dropped', NULL), (3, 'dropped', ''), (4, 'dropped', (pg_temp.today() - 10)::text), (5, 'dropped', NULL),
     (6, 'dropped', (pg_temp.today() + 1)::text),
@@ -87,7 +88,6 @@ FROM (VALUES
     (11, 'enrolled', NULL), (12, 'dropped', '0001-01-01')) AS step (n, status, dropped_on),
     murallink.login('coordinator.enrollment@example.com', 'correct horse') ORDER BY n;
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'status', 'enrolled') AS fine \gset
 SELECT changed, test.answer('set_enrollment_status', :'fine' || changed)
 FROM (VALUES
     (jsonb '{"status": null}'), ('{"status": ""}'), ('{"status": "Dropped"}'), ('{"status": "withdrawn"}'), ('{"status": 1}'),
@@ -95,8 +95,8 @@ FROM (VALUES
     ('{"status": "dropped", "dropped_on": "yesterday"}'), ('{"status": "enrolled", "dropped_on": "2022-02-28"}'),
     ('{"patient_uid": ""}'), ('{"trial_uid": ""}'), ('{"patient_uid": "000000000000000000000000000"}'),
     ('{"trial_uid": "000000000000000000000000000"}'), ('{"site_uid": ""}')) AS refused (changed);
-SELECT patient, trial, test.answer('set_enrollment_status', jsonb_build_object('patient_uid', patient_uid, 'trial_uid', trial_uid,
-    'status', 'enrolled'))
+SELECT patient, trial,
+    test.answer('set_enrollment_status', :'fine' || jsonb_build_object('patient_uid', patient_uid, 'trial_uid', trial_uid))
 FROM (VALUES ('secret', :'secret', 'trial', :'trial'), ('al', :'al', 'other trial', :'other_trial'), ('trial', :'trial', 'patient', :'al'))
     AS refused (patient, patient_uid, trial, trial_uid);
 SET SESSION AUTHORIZATION regress_enrollment_admin;
@@ -105,17 +105,16 @@ SELECT murallink.set_enrollment_status('dropped', :'trial', :'secret');
 -- How the patient wants to be paid in the trial, out of a list that is the same everywhere
 SELECT * FROM murallink.get_payment_types();
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
-SELECT payment_type_uid, status FROM murallink.set_payment_type(payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo', trial_uid => :'trial',
-    patient_uid => :'bea');
+SELECT payment_type_uid, status
+FROM murallink.set_payment_type(payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo', trial_uid => :'trial', patient_uid => :'bea');
 SELECT jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'payment_type_uid', '28LLr9EUm9f1G5S5yxoOJKNTDP0') AS fine \gset
 SELECT changed, test.answer('set_payment_type', :'fine' || changed)
 FROM (VALUES
     (jsonb '{}'), ('{"payment_type_uid": ""}'), ('{"payment_type_uid": "PayPal"}'),
     ('{"payment_type_uid": "000000000000000000000000000"}'), ('{"patient_uid": null}'),
     ('{"trial_uid": "000000000000000000000000000"}'), ('{"payment_type": "PayPal"}')) AS sent (changed);
-SELECT test.answer('set_payment_type', jsonb_build_object('patient_uid', :'secret', 'trial_uid', :'trial', 'payment_type_uid',
-    '28LLr9EUm9f1G5S5yxoOJKNTDP0')) AS elsewhere,
-    test.answer('set_payment_type', jsonb_build_object('patient_uid', :'bea', 'trial_uid', :'trial', 'payment_type_uid', :'bea')) AS no_payment_type;
+SELECT test.answer('set_payment_type', :'fine' || jsonb_build_object('patient_uid', :'secret')) AS elsewhere,
+    test.answer('set_payment_type', :'fine' || jsonb_build_object('payment_type_uid', :'bea')) AS no_payment_type;
 
 -- Without the permission, and without a session
 SET SESSION AUTHORIZATION regress_enrollment_admin;

@@ -73,7 +73,8 @@ SELECT count(*) FROM murallink.permission_grant WHERE granted_by_uid = :'lead'
     AND NOT (permission IN ('grant', 'enroll', 'view_trials') AND resource_uid = :'trial');
 
 -- A grant stands where it says, even one made by hand
-SELECT test.refusal(format('INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'
+SELECT test.refusal(format('INSERT INTO murallink.permission_grant'
+    ' (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'
     ' VALUES (%L, ''enroll'', %L, %L, %L, %L, %L, %L)', :'user', resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid))
 FROM (VALUES
     ('client', :'client', :'client', :'contract', NULL, NULL), ('contract', :'contract', :'client', NULL, NULL, NULL),

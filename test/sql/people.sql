@@ -16,11 +16,10 @@ SELECT murallink.grant(:'site', 'add_patient', :'coordinator'), murallink.grant(
 -- A coordinator adds a patient to a site
 SET SESSION AUTHORIZATION regress_people_coordinator;
 SELECT uid AS patient, site_uid, email, phone, first_name, last_name, email_enabled, sms_enabled, (address).city, (address).valid,
-    emergency_contact, emergency_phone,
-    time_zone, audit_history
+    emergency_contact, emergency_phone, time_zone, audit_history
 FROM murallink.add_patient(
     site_uid => :'site', first_name => 'Grover', last_name => 'Briggs', email => 'Grover.Briggs@example.com', phone => '(536) 595-0599',
-        email_enabled => true,
+    email_enabled => true,
     address => '{"street1": "595 Tulip St", "city": "Biloxi", "state": "MS", "post_code": "39530"}', emergency_contact => 'Joe Pesci',
     emergency_phone => '(212) 555-1212', time_zone => 'America/Chicago') \gset
 \echo :email :phone :first_name :last_name :email_enabled :sms_enabled :city :valid :emergency_contact :emergency_phone :time_zone
@@ -32,8 +31,8 @@ FROM murallink.patient_site JOIN murallink.patient ON patient.uid = patient_uid 
 -- Families share an address, and a name is all that must be known
 SET SESSION AUTHORIZATION regress_people_coordinator;
 SELECT email, phone, email_enabled, sms_enabled, address FROM murallink.add_patient(:'site', 'Gina', 'Briggs', 'grover.briggs@example.com');
-SELECT email, phone, email_enabled, sms_enabled, time_zone FROM murallink.add_patient(site_uid => :'site', first_name => ' 文 ',
-    last_name => E'O''Neil', sms_enabled => NULL, email => '');
+SELECT email, phone, email_enabled, sms_enabled, time_zone
+FROM murallink.add_patient(site_uid => :'site', first_name => ' 文 ', last_name => 'O''Neil', sms_enabled => NULL, email => '');
 
 SELECT jsonb_build_object('site_uid', :'site', 'first_name', 'Refused', 'last_name', 'Refused') AS fine \gset
 SELECT changed, test.answer('add_patient', :'fine' || changed)
@@ -45,15 +44,14 @@ FROM (VALUES
     ('{"time_zone": "Mars/Phobos"}'), ('{"time_zone": "america/chicago"}'), ('{"address": "595 Tulip St"}'),
     ('{"address": {"zip": "39530"}}'), ('{"patient_uid": ""}'),
     ('{"emergency_contact": "Joe\u001b"}')) AS refused (changed);
-SELECT field, longest, test.answer('add_patient', jsonb_build_object('site_uid', :'site', 'first_name', 'Refused', 'last_name', 'Refused',
-    field, repeat('ß', longest + 1)))
+SELECT field, longest, test.answer('add_patient', :'fine' || jsonb_build_object(field, repeat('ß', longest + 1)))
 FROM (VALUES ('email', 254), ('phone', 50), ('first_name', 100), ('last_name', 100), ('emergency_contact', 200), ('emergency_phone', 50),
     ('time_zone', 60)) AS limited (field, longest);
-SELECT kind, test.answer('add_patient', jsonb_build_object('site_uid', uid, 'first_name', 'Refused', 'last_name', 'Refused'))
+SELECT kind, test.answer('add_patient', :'fine' || jsonb_build_object('site_uid', uid))
 FROM (VALUES ('other site', :'other_site'), ('trial', :'trial'), ('contract', :'contract'), ('client', :'client'), ('patient', :'patient'))
     AS other (kind, uid);
 RESET SESSION AUTHORIZATION;
-SELECT test.answer('add_patient', jsonb_build_object('site_uid', :'site', 'first_name', 'Refused', 'last_name', 'Refused')) AS nobody;
+SELECT test.answer('add_patient', :'fine') AS nobody;
 SELECT count(*) FROM murallink.patient WHERE first_name = 'Refused';
 
 -- Not even by hand

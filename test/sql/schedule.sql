@@ -142,7 +142,8 @@ SELECT statement, test.refusal(statement) FROM (VALUES
 SET ROLE murallink_owner;
 SELECT test.refusal('UPDATE murallink.milestone SET amount = 1000'), test.refusal('DELETE FROM murallink.milestone');
 RESET ROLE;
-SELECT field, test.refusal(format('INSERT INTO murallink.milestone (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'
+SELECT field, test.refusal(format('INSERT INTO murallink.milestone'
+    ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'
     ' SELECT %s FROM murallink.trial_site WHERE uid = %L',
     (SELECT string_agg(CASE column_name WHEN field THEN value ELSE usual END, ', ' ORDER BY n) FROM (VALUES
         (1, 'client_uid', 'client_uid'), (2, 'contract_uid', 'contract_uid'), (3, 'trial_uid', 'trial_uid'), (4, 'site_uid', 'site_uid'),
