@@ -15,6 +15,7 @@
 #include "identity.h"
 #include "install.h"
 #include "ksuid.h"
+#include "miscadmin.h"
 #include "payment.h"
 #include "permission.h"
 #include "schedule.h"
@@ -241,7 +242,10 @@ milestone_payment(PG_FUNCTION_ARGS)
 	ksuid_generate(&uid);
 	occurrence = milestone.was_more_often ? next_occurrence(&enrolled.uid, &milestone) : 1;
 	while (!insert_milestone_payment(&uid, &enrolled, &milestone, occurrence, note, PG_GETARG_DATUM(3), no_visit, at))
+	{
+		CHECK_FOR_INTERRUPTS();
 		occurrence = next_occurrence(&enrolled.uid, &milestone);
+	}
 	result = payment_result(fcinfo, &uid, &enrolled, &milestone, note, at);
 	SPI_finish();
 	return result;
