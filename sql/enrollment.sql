@@ -90,7 +90,17 @@ DECLARE
     place murallink.trial_site;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
-    IF NOT murallink.patient_visible(murallink.required(enroll.patient_uid, 'patient_uid')) THEN
+    -- Who does not see the person elsewhere must not get to see the person here.
+    PERFORM murallink.required(enroll.patient_uid, 'patient_uid');
+    IF NOT EXISTS (
+        SELECT FROM murallink.patient_site p
+        WHERE p.patient_uid = enroll.patient_uid AND (
+            p.site_uid = enroll.site_uid AND murallink.visible(p.client_uid, p.contract_uid, NULL, p.site_uid)
+            OR murallink.permitted('view_patients', p.client_uid, p.contract_uid, NULL, p.site_uid)))
+        AND NOT EXISTS (
+            SELECT FROM murallink.enrollment e
+            WHERE e.patient_uid = enroll.patient_uid
+            AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)) THEN
         PERFORM murallink.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)

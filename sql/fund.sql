@@ -16,6 +16,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';
 COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, integer) IS
 'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order.';
 
+CREATE FUNCTION murallink.fund_try_hold(contract_uid murallink.ksuid, slot integer) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_try_hold';
+COMMENT ON FUNCTION murallink.fund_try_hold(murallink.ksuid, integer) IS
+'Does what fund_hold() does without waiting: false when somebody else holds the slot.';
+
 CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
 COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract.';
 
@@ -85,14 +90,13 @@ $$;
 COMMENT ON FUNCTION murallink.fund_gather(murallink.ksuid, text, numeric) IS
 'Locks all slots of a fund and gathers an amount in one of them, which it returns; null when all together have not enough.';
 
-CREATE FUNCTION murallink.fund_lock(payment_uids murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink.fund_held(payment_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.fund_hold(h.contract_uid, h.slot) FROM (
-        SELECT DISTINCT e.contract_uid, e.slot FROM murallink.fund_entry e
-        WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve' ORDER BY e.contract_uid, e.slot) AS h;
+    SELECT e.source_uid FROM murallink.fund_entry e
+    WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve' AND murallink.fund_try_hold(e.contract_uid, e.slot);
 $$;
-COMMENT ON FUNCTION murallink.fund_lock(murallink.ksuid[]) IS
-'Locks the slots that hold the reserves of payments, in the one order that all take: for a transaction that settles several.';
+COMMENT ON FUNCTION murallink.fund_held(murallink.ksuid[]) IS
+'Those of the payments whose slot nobody else holds; it is held from here on. For a transaction that settles several and must not wait.';
 
 CREATE FUNCTION murallink.add_funding(
     contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL

@@ -44,7 +44,7 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     result text := pg_catalog.lower(murallink.checked_text(email, field, 254, required));
 BEGIN
-    IF result <> '' AND result !~ '^[^\s@<>",;]+@[^\s@<>",;]+$' THEN
+    IF result <> '' AND result !~ '^[^[:space:]@<>",;]+@[^[:space:]@<>",;]+$' THEN
         PERFORM murallink.raise('invalid_email', field);
     END IF;
     RETURN result;
@@ -160,6 +160,10 @@ BEGIN
     IF coalesce(login.password, '') = '' THEN
         PERFORM murallink.raise('missing_field', 'password');
     END IF;
+    IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
+        -- A failure that cannot be counted must not tell whether the password was right.
+        PERFORM murallink.raise('invalid_request');
+    END IF;
     SELECT * INTO attempt FROM murallink_private.login_attempt WHERE email = account;
     IF attempt.locked_until > pg_catalog.clock_timestamp() THEN
         PERFORM murallink.refuse('locked_out');
@@ -192,7 +196,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.login(text, text) IS
-'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out; both as data, so that the failure is counted: session_id is then empty. Errors: missing_field, too_long, invalid_email, invalid_value.';
+'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out; both as data, so that the failure is counted: session_id is then empty. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value.';
 
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -2,6 +2,10 @@ DO $$
 DECLARE
     role text;
 BEGIN
+    IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'murallink') THEN
+        RAISE 'the schema murallink belongs to somebody who is no superuser'
+            USING HINT = 'Who owns a schema can put functions beside ours. Drop or rename it.';
+    END IF;
     FOREACH role IN ARRAY ARRAY['murallink_owner', 'murallink_client', 'murallink_analyst', 'murallink_operator'] LOOP
         IF pg_catalog.to_regrole(role) IS NULL THEN
             EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role);

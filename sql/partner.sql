@@ -12,12 +12,16 @@ DECLARE
     checked record;
     changed murallink.ksuid;
 BEGIN
-    -- Whoever routes a payout past a partner that is not there waits for this.
+    -- Whoever routes a payout by the settings of a partner waits for this.
     LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
     WHERE p.name = configure_partner.partner;
     base_url := murallink.required(coalesce(configure_partner.base_url, present.base_url), 'base_url');
+    IF configure_partner.secrets IS NULL AND pg_catalog.rtrim(base_url, '/') <> present.base_url THEN
+        -- Secrets are not sent to an address that whoever gave them has not seen.
+        PERFORM murallink.raise('missing_field', 'secrets');
+    END IF;
     checked := murallink.partner_checked(
         murallink.required(configure_partner.partner, 'partner'), pg_catalog.rtrim(base_url, '/'),
         coalesce(configure_partner.settings, present.settings, '{}'), coalesce(configure_partner.secrets, present.secrets, '{}'));
@@ -37,7 +41,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.configure_partner(text, text, jsonb, jsonb) IS
-'Sets up a partner, or changes what is given of it. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones. For operators. Errors: not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';
+'Sets up a partner, or changes what is given of it. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones; with another base_url the secrets must be given again. For operators. Errors: not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';
 
 CREATE FUNCTION murallink.payout_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -64,11 +68,8 @@ BEGIN
         RETURN NEW;
     END IF;
 
-    FOR look IN 1..2 LOOP
-        SELECT * INTO the_partner FROM murallink_private.partner p WHERE p.name = NEW.partner;
-        EXIT WHEN FOUND;
-        LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
-    END LOOP;
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    SELECT * INTO the_partner FROM murallink_private.partner p WHERE p.name = NEW.partner;
     IF the_partner.uid IS NULL THEN
         NEW.reason := 'partner_not_configured';
         RETURN NEW;
@@ -329,7 +330,11 @@ BEGIN
     free_payouts := ARRAY(
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
         WHERE p.uid = ANY (subjects) AND p.status = 'claimed' FOR NO KEY UPDATE SKIP LOCKED);
-    PERFORM murallink.fund_lock(ARRAY(SELECT p.payment_uid FROM murallink.payout p WHERE p.uid = ANY (free_payouts)));
+    -- A payer may hold a slot for long. Answers must be read meanwhile, so what cannot be settled now is settled later.
+    free_payouts := ARRAY(
+        SELECT p.uid FROM murallink.payout p
+        WHERE p.uid = ANY (free_payouts) AND p.payment_uid IN (
+            SELECT murallink.fund_held(ARRAY(SELECT f.payment_uid FROM murallink.payout f WHERE f.uid = ANY (free_payouts)))));
     UPDATE murallink.payout p
     SET status = murallink.status_after(a.outcome), reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
         reference = coalesce(a.facts ->> 'order_id', ''), due_at = murallink.due_after(a.outcome, a.attempt),

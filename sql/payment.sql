@@ -154,7 +154,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.decide_payment(murallink.ksuid, murallink.payment_status) IS
-'Approves, rejects or cancels a payment for the caller.';
+'Approves, rejects or cancels a payment for the caller. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
 
 CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -64,4 +64,4 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
     TO murallink_analyst, murallink_operator;
 
-GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_analyst, murallink_operator;
+GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;

@@ -16,15 +16,20 @@ static bool has_password(const Request *request);
 static bytea *hash_request(const Request *request);
 
 /*
- * Returns whether a request brings a password.
+ * Returns whether a request brings a password or a partner's secrets.
  */
 static bool
 has_password(const Request *request)
 {
+	static const char *const keys[] = {"password", "secrets"};
 	JsonbValue buffer;
 
-	return request->payload != NULL &&
-		   getKeyJsonValueFromContainer(request->payload->val.binary.data, "password", strlen("password"), &buffer) != NULL;
+	if (request->payload == NULL)
+		return false;
+	for (int i = 0; i < lengthof(keys); i++)
+		if (getKeyJsonValueFromContainer(request->payload->val.binary.data, keys[i], strlen(keys[i]), &buffer) != NULL)
+			return true;
+	return false;
 }
 
 /*

@@ -179,10 +179,14 @@ fund_reserve(const FundMove *move)
 static void
 move_reserved(SavedPlan *plan, const FundMove *move)
 {
+	static SavedPlan hold = PLAN("SELECT murallink.fund_hold(contract_uid, slot) FROM murallink.fund_entry"
+								 " WHERE source_uid = $1 AND movement = 'reserve'",
+								 "kn");
 	Datum values[] = {move->source, move->amount};
 	Owner saved = owner_enter();
 
 	SPI_connect();
+	plan_execute(&hold, values, NULL, 0);
 	moving = true;
 	if (plan_execute(plan, values, NULL, 0) != 1)
 		elog(ERROR, "murallink: a payment to be settled has no reserve");
@@ -292,4 +296,17 @@ fund_guard(PG_FUNCTION_ARGS)
 	if (!moving)
 		ereport(ERROR, errnamed(ERR_GUARDED, RelationGetRelationName(trigger->tg_relation)));
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * murallink.fund_try_hold(contract, slot): takes the lock of a slot unless
+ * somebody else has it; returns whether it is held.
+ */
+PG_FUNCTION_INFO_V1(fund_try_hold);
+Datum
+fund_try_hold(PG_FUNCTION_ARGS)
+{
+	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
+
+	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
 }

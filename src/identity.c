@@ -25,6 +25,9 @@ static bool known = false;
 static Caller caller;
 static SubTransactionId known_since;
 
+/* A session's identity was rolled back: nobody asks until the next one, least of all the login role. */
+static bool lost = false;
+
 /* SHA-256 of the caller's session id, when by_session. */
 static unsigned char session_hash[crypto_hash_sha256_BYTES];
 
@@ -74,6 +77,7 @@ static void
 forget_at_end(XactEvent event, void *arg)
 {
 	known = false;
+	lost = false;
 }
 
 /*
@@ -86,7 +90,10 @@ forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionI
 	if (!known || known_since != self)
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		lost = caller.by_session;
 		known = false;
+	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 		known_since = parent;
 }
@@ -150,7 +157,7 @@ const Caller *
 identity_caller_if_any(void)
 {
 	install_check();
-	if (!known && look_up_role())
+	if (!known && !lost && look_up_role())
 	{
 		caller = role_caller;
 		known = true;

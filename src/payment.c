@@ -51,6 +51,7 @@ typedef struct Enrolled
 static Ksuid checked_payment;
 static bool checked = false;
 
+static void check_columns(Relation payment);
 static Enrolled look_up(SavedPlan *plan, const Datum *arguments);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_version(const Milestone *milestone);
@@ -61,6 +62,16 @@ static bool insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled,
 static Datum payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enrolled,
 							const Milestone *milestone, Datum note, TimestampTz at);
 static const char *enum_label(Datum value);
+
+/*
+ * Raises an error when the table has other columns than enum PaymentColumn.
+ */
+static void
+check_columns(Relation payment)
+{
+	if (RelationGetNumberOfAttributes(payment) != PAYMENT_COLUMNS)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL));
+}
 
 /*
  * Returns an enrollment.  Assumes SPI_connect() and owner_enter().
@@ -312,6 +323,7 @@ payment_price(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "payment_price is a trigger");
+	check_columns(trigger->tg_relation);
 	row = trigger->tg_trigtuple;
 	heap_deform_tuple(row, RelationGetDescr(trigger->tg_relation), values, nulls);
 	if (checked && !nulls[PAYMENT_UID] && ksuid_compare(DatumGetKsuidP(values[PAYMENT_UID]), &checked_payment) == 0)
@@ -397,6 +409,7 @@ payment_funds(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "payment_funds is a trigger");
+	check_columns(trigger->tg_relation);
 	heap_deform_tuple(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple,
 					  RelationGetDescr(trigger->tg_relation), values, nulls);
 	move.contract = values[PAYMENT_CONTRACT];

@@ -169,8 +169,6 @@ grants_of(const Ksuid *user)
 
 	if (last_user != NULL && ksuid_compare(&last_user->user, user) == 0)
 		return last_user->grants;
-	if (!OidIsValid(grant_relation))
-		grant_relation = install_relation("permission_grant");
 	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
 	{
 		last_user = entry;
@@ -189,6 +187,7 @@ grants_of(const Ksuid *user)
 		ctl.hcxt = grants_context;
 		users = hash_create("murallink users", USERS_KEPT, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
+	grant_relation = install_relation("permission_grant");
 	loaded = generation;
 	grants = load_grants(user);
 	if (loaded == generation)
@@ -239,6 +238,7 @@ permission_require(Oid permission, const Place *place, const char *field)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
 	if (who->admin)
 		return;
+	AcceptInvalidationMessages();
 	grants = grants_of(&who->user);
 	if (holds(grants, permission, place))
 		return;

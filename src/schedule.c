@@ -137,11 +137,8 @@ find(Datum uid, Known *buffer)
 
 	if (milestones != NULL && (kept = hash_search(milestones, DatumGetKsuidP(uid), HASH_FIND, NULL)) != NULL)
 		return kept;
-	if (!OidIsValid(milestone_relation))
-	{
-		milestone_relation = install_relation("milestone");
-		trial_relation = install_relation("trial");
-	}
+	milestone_relation = install_relation("milestone");
+	trial_relation = install_relation("trial");
 	if (milestones == NULL || hash_get_num_entries(milestones) >= MILESTONES_KEPT)
 	{
 		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};

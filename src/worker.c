@@ -262,7 +262,10 @@ static void
 look_for_work(void)
 {
 	dlist_mutable_iter iter;
-	bool committed = transact("claiming calls", look);
+	bool committed;
+
+	recovering = false;
+	committed = transact("claiming calls", look);
 
 	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
 	recovered |= committed && recovering;
@@ -438,7 +441,7 @@ look(void)
 	static SavedPlan late = PLAN("SELECT murallink.apply_late()", "");
 	static SavedPlan partners =
 		PLAN("SELECT p.name, p.revision, p.base_url, p.settings, s.secrets"
-			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid",
+			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid FOR KEY SHARE OF p",
 			 "");
 	SPITupleTable *rows;
 	TimestampTz now = GetCurrentTimestamp();
