@@ -48,6 +48,10 @@ NO_INSTALLCHECK = 1
 # Bitcode for inlining by the JIT: these functions spend their time elsewhere.
 override with_llvm = no
 
+# What cannot be built without; where it is missing it is installed before PGXS is looked for.
+NEEDED = $(PG_CONFIG) /usr/include/jansson.h /usr/include/sodium.h
+$(if $(filter-out $(wildcard $(NEEDED)),$(NEEDED)),$(shell dev/deps >&2))
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 

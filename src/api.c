@@ -516,12 +516,16 @@ api(PG_FUNCTION_ARGS)
 	Request request = {0};
 	Outcome outcome = {0};
 	Jsonb *result = NULL;
+	int version;
 	bool keep = false;
 
-	install_check();
 	if (read_request(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0), &request, &outcome))
 	{
-		if (request.session_id != NULL && !identity_authenticate(request.session_id))
+		ErrorName problem = install_problem(&version);
+
+		if (problem != ERR_COUNT)
+			api_fail(&outcome, problem, NULL);
+		else if (request.session_id != NULL && !identity_authenticate(request.session_id))
 			api_fail(&outcome, ERR_UNAUTHENTICATED, "session_id");
 		else if (request.idempotency_key != NULL)
 			keep = api_first_time(&request, &outcome, &result);

@@ -117,36 +117,50 @@ install_relation(const char *name)
 }
 
 /*
- * Raises not_installed or unknown_data_version unless the tables are there
- * and of the version that this library was built for.
+ * Returns not_installed or unknown_data_version unless the tables are there
+ * and of the version that this library was built for, else ERR_COUNT.
+ */
+ErrorName
+install_problem(int *version)
+{
+	static SavedPlan select = PLAN("SELECT version FROM murallink_private.data_version", "");
+	Oid schema;
+	Owner saved;
+	bool isnull;
+
+	*version = 0;
+	if (version_checked)
+		return ERR_COUNT;
+	schema = get_namespace_oid("murallink_private", true);
+	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("data_version", schema)))
+		return ERR_NOT_INSTALLED;
+
+	saved = owner_enter();
+	SPI_connect();
+	if (plan_execute(&select, NULL, NULL, 1) == 1)
+		*version = DatumGetInt32(
+			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	owner_leave(saved);
+	version_checked = *version == DATA_VERSION;
+	return version_checked ? ERR_COUNT : ERR_UNKNOWN_DATA_VERSION;
+}
+
+/*
+ * Raises what install_problem() finds.
  */
 void
 install_check(void)
 {
-	static SavedPlan version = PLAN("SELECT version FROM murallink_private.data_version", "");
-	Oid schema;
-	Owner saved;
-	bool isnull;
-	int32 found = 0;
+	int version;
+	ErrorName problem = install_problem(&version);
 
-	if (version_checked)
-		return;
-	schema = get_namespace_oid("murallink_private", true);
-	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("data_version", schema)))
-		ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
-
-	saved = owner_enter();
-	SPI_connect();
-	if (plan_execute(&version, NULL, NULL, 1) == 1)
-		found = DatumGetInt32(
-			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	owner_leave(saved);
-	if (found != DATA_VERSION)
-		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL),
+	if (problem == ERR_UNKNOWN_DATA_VERSION)
+		ereport(ERROR, errnamed(problem, NULL),
 				errdetail("unknown_data_version: the tables are of version %d, the library knows %d.",
-						  found, DATA_VERSION));
-	version_checked = true;
+						  version, DATA_VERSION));
+	if (problem != ERR_COUNT)
+		ereport(ERROR, errnamed(problem, NULL));
 }
 
 /*

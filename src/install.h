@@ -6,6 +6,7 @@
 #ifndef MURALLINK_INSTALL_H
 #define MURALLINK_INSTALL_H
 
+#include "error.h"
 #include "executor/spi.h"
 
 /* The version of the tables that this library works on. */
@@ -39,6 +40,7 @@ typedef struct SavedPlan
 	}
 
 extern void install_init(void);
+extern ErrorName install_problem(int *version);
 extern void install_check(void);
 extern Oid install_owner(void);
 extern Oid install_ksuid_type(void);

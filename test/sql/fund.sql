@@ -6,20 +6,6 @@ CREATE ROLE regress_fund_user LOGIN IN ROLE murallink_client;
 SELECT email FROM murallink.create_admin('fund.admin@example.com', 'correct horse', 'Frida', 'Fund');
 SELECT murallink.set_db_role('fund.admin@example.com', 'regress_fund_admin');
 
--- The SQLSTATE, name and field of the error that a statement is refused with
-CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    error text;
-    field text;
-BEGIN
-    EXECUTE statement;
-    RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
-    RETURN concat_ws(' ', SQLSTATE, error, field);
-END
-$$;
-
 -- A contract, and a patient who can be paid from it
 SET SESSION AUTHORIZATION regress_fund_admin;
 SELECT uid AS client FROM murallink.create_client(name => 'Fund Pharma') \gset
@@ -47,12 +33,12 @@ WHERE e.contract_uid = :'contract' ORDER BY 1, 3;
 
 -- Who may deposit, what, and where
 SET SESSION AUTHORIZATION regress_fund_admin;
-SELECT amount, currency, pg_temp.refusal(format('SELECT murallink.add_funding(%L, %L, %L)', :'contract', amount, currency))
+SELECT amount, currency, test.refusal(format('SELECT murallink.add_funding(%L, %L, %L)', :'contract', amount, currency))
 FROM (VALUES
     ('0', 'USD'), ('-1', 'USD'), ('0.001', 'USD'), ('0.5', 'JPY'), ('0.0001', 'KWD'), ('NaN', 'USD'), ('Infinity', 'USD'),
     ('-Infinity', 'USD'), ('1e12', 'USD'), ('1e1000', 'USD'), ('1e-1000', 'USD'), (NULL, 'USD'),
     ('1', 'usd'), ('1', 'US'), ('1', 'XXX'), ('1', 'USDX'), ('1', ' USD ')) AS deposit (amount, currency);
-SELECT pg_temp.refusal(format('SELECT murallink.add_funding(%L, 1)', uid))
+SELECT test.refusal(format('SELECT murallink.add_funding(%L, 1)', uid))
 FROM (VALUES (NULL), (:'client'), (:'trial'), (:'patient'), ('0ujtsYcgvSTl8PAuAdqWYSMnLOv')) AS other (uid);
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION regress_fund_user;
@@ -101,7 +87,7 @@ GROUP BY movement ORDER BY movement;
 
 -- Balances and entries are written by murallink alone, and what was deposited stays: not even the owner or a superuser may
 CREATE FUNCTION pg_temp.refusals() RETURNS TABLE (relation text, write text, refusal text) LANGUAGE sql AS $$
-    SELECT relation, split_part(write, ' ', 1), pg_temp.refusal(format(write, 'murallink.' || relation))
+    SELECT relation, split_part(write, ' ', 1), test.refusal(format(write, 'murallink.' || relation))
     FROM unnest('{fund,fund_slot,fund_entry,funding}'::text[]) AS relation,
         unnest('{INSERT INTO %1$s SELECT * FROM %1$s,UPDATE %s SET currency = currency,DELETE FROM %s,TRUNCATE %s CASCADE}'::text[])
         AS write
@@ -116,7 +102,7 @@ RESET ROLE;
 -- An error on the way does not leave the door open
 BEGIN;
 SET LOCAL SESSION AUTHORIZATION regress_fund_admin;
-SELECT pg_temp.refusal(format('SELECT murallink.manual_payment(%L, %L, 1)', :'patient', :'trial'));
+SELECT test.refusal(format('SELECT murallink.manual_payment(%L, %L, 1)', :'patient', :'trial'));
 RESET SESSION AUTHORIZATION;
 UPDATE murallink.fund_slot SET available = 1;
 ROLLBACK;

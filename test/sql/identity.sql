@@ -239,3 +239,9 @@ RESET SESSION AUTHORIZATION;
 
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role = 'regress_identity_app';
 DROP ROLE regress_identity_app, regress_identity_stranger;
+
+-- A login that could not be counted says nothing, right or wrong: PostgREST runs GET in a read-only transaction.
+BEGIN READ ONLY;
+SELECT test.refusal($$SELECT murallink.login('ida.identity@example.com', 'correct horse')$$),
+    test.refusal($$SELECT murallink.login('ida.identity@example.com', 'wrong horse')$$);
+ROLLBACK;

@@ -27,7 +27,7 @@ COMMENT ON FUNCTION test.refusal(text) IS 'SQLSTATE, name and field of the error
 
 -- Before install()
 SELECT murallink.my_info();
-SELECT test.refusal('SELECT test.answer(''ping'')');
+SELECT test.answer('ping');
 
 SELECT murallink.install();
 SELECT test.answer('my_info'), test.answer('ping');
@@ -43,7 +43,7 @@ UPDATE murallink_private.data_version SET version = version + 1;
 SAVEPOINT newer;
 SELECT murallink.my_info();
 ROLLBACK TO newer;
-SELECT test.refusal('SELECT test.answer(''ping'')'), test.refusal('SELECT murallink.upgrade()');
+SELECT test.answer('ping'), test.refusal('SELECT murallink.upgrade()');
 ROLLBACK;
 SELECT test.answer('my_info');
 

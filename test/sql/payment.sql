@@ -291,6 +291,8 @@ SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT uid AS strict_trial FROM murallink.create_trial(:'contract', 'Strict', separate_approver => true) \gset
 SELECT uid AS strict_trial_site FROM murallink.add_trial_site(:'strict_trial', :'site') \gset
 SELECT murallink.enroll(:'grover', :'strict_trial', :'site', 'S-1');
+SELECT amount FROM murallink.manual_payment(:'ernie', :'strict_trial', 40);
+SELECT amount FROM murallink.get_patient_payments(:'ernie', :'strict_trial');
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT uid AS own FROM murallink.manual_payment(:'grover', :'strict_trial', 40) \gset
@@ -371,12 +373,12 @@ ROLLBACK;
 -- What was paid and priced stays: not even the owner or a superuser may change or delete it
 SELECT relation, split_part(write, ' ', 1) AS write, pg_temp.outcome('murallink_owner', statement) AS owner,
     pg_temp.outcome(session_user, statement) AS superuser
-FROM unnest('{payment,milestone}'::text[]) AS relation, (VALUES
+FROM (VALUES ('payment', :'own'), ('milestone', :'week_1')) AS written (relation, uid), (VALUES
     ('UPDATE %1$s SET amount = amount'),
-    ('INSERT INTO %1$s SELECT * FROM %1$s ON CONFLICT (uid) DO UPDATE SET amount = EXCLUDED.amount'),
+    ('INSERT INTO %1$s SELECT * FROM %1$s WHERE uid = %2$L ON CONFLICT (uid) DO UPDATE SET amount = EXCLUDED.amount'),
     ('MERGE INTO %1$s t USING %1$s s ON t.uid = s.uid WHEN MATCHED THEN UPDATE SET amount = s.amount'),
     ('DELETE FROM %1$s'),
-    ('TRUNCATE %1$s CASCADE')) AS writes (write), format(write, 'murallink.' || relation) AS statement;
+    ('TRUNCATE %1$s CASCADE')) AS writes (write), format(write, 'murallink.' || relation, uid) AS statement;
 
 -- A payment changes its status and who decided, nothing else
 SELECT uid AS whole FROM murallink.payment WHERE patient_uid = :'jodi' AND milestone_name = 'Week 1' \gset
