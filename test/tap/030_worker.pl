@@ -152,6 +152,21 @@ foreach my $reading (@readings)
 	is($payouts->stack->client->sandbox('summary')->{loads} - $loads, scalar @payout, "$name: each loaded once");
 	$payouts->sandbox('POST', 'settings', $initial);
 }
+
+note 'a payer who keeps the funds to himself holds up no answer';
+$payouts->call('disable_payouts');
+my @held = $payouts->approve(8);
+my $payer = $payouts->session('BEGIN; SELECT murallink.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
+$payouts->call('enable_payouts');
+my $of_held = join ', ', map { "'$_'" } @held;
+$payouts->wait_for(<<"EOC");
+SELECT count(*) = 8 FROM murallink_private.partner_attempt WHERE subject_uid IN ($of_held) AND outcome = 'done'
+EOC
+is_deeply([ map { $payouts->state_of($_) } @held ], [ ('claimed processing') x @held ], 'answers are read and kept');
+close $payer;
+$payouts->wait_settled;
+is_deeply([ map { $payouts->state_of($_) } @held ], [ ('done paid') x @held ], 'and settled when the funds are free');
+is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'and the ledger is right');
 done_testing();
 
 sub check_books
