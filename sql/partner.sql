@@ -6,13 +6,13 @@ COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
     present record;
     checked record;
     changed murallink.ksuid;
 BEGIN
-    -- Whoever routes a payout by the settings of a partner waits for this.
+    -- Whoever routes a payout by the settings of a partner waits for this, which so must not wait for long itself.
     LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid

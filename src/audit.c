@@ -121,7 +121,8 @@ PG_FUNCTION_INFO_V1(audit_record);
 Datum
 audit_record(PG_FUNCTION_ARGS)
 {
-	static SavedPlan insert = PLAN("INSERT INTO murallink.audit_event (app_user_uid, switched_by_uid, resource, resource_uid,"
+	static SavedPlan insert = PLAN("INSERT INTO murallink.audit_event"
+								   " (app_user_uid, switched_by_uid, resource, resource_uid,"
 								   " action, changes, client_uid, contract_uid, trial_uid, site_uid)"
 								   " VALUES ($1, $2, $3, $4, $5::murallink.audit_action, $6, $7, $8, $9, $10)",
 								   "kktktjkkkk");

@@ -433,15 +433,17 @@ result_of(const Call *call)
 }
 
 /*
- * Looks at all that a worker must know, and claims what is due.
+ * Looks at all that a worker must know, and claims what is due.  The partners
+ * stay as they are until the claims are committed: see configure_partner().
  */
 static void
 look(void)
 {
 	static SavedPlan late = PLAN("SELECT murallink.apply_late()", "");
+	static SavedPlan steady = PLAN("LOCK TABLE murallink_private.partner IN ROW SHARE MODE", "");
 	static SavedPlan partners =
 		PLAN("SELECT p.name, p.revision, p.base_url, p.settings, s.secrets"
-			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid FOR KEY SHARE OF p",
+			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid",
 			 "");
 	SPITupleTable *rows;
 	TimestampTz now = GetCurrentTimestamp();
@@ -455,6 +457,7 @@ look(void)
 		plan_execute(&late, NULL, NULL, 0);
 		next_late = TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
 	}
+	plan_execute(&steady, NULL, NULL, 0);
 	plan_execute(&partners, NULL, NULL, 0);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
