@@ -89,7 +89,7 @@ FROM pg_roles r WHERE r.rolname LIKE 'murallink%' ORDER BY r.rolname;
 -- is granted by name
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace = 'murallink'::regnamespace AND prosecdef
-    AND (proowner <> 'murallink_owner'::regrole OR proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}');
+    AND (proowner <> 'murallink_owner'::regrole OR ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE);
 SELECT count(*) > 0 AS found, bool_and(proname ~ '^(gen_)?ksuid') AS of_ksuid FROM pg_proc
 WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
 SELECT p.proname, string_agg(substr(r.rolname, 11), ', ' ORDER BY r.rolname) AS may_execute
