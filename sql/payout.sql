@@ -197,13 +197,16 @@ $$;
 COMMENT ON FUNCTION murallink.retry_payout(murallink.ksuid, text) IS
 'Sends a declined payout again. note: why it should work now. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
 
+CREATE FUNCTION murallink.payout_place(OUT system_identifier bigint, OUT database_oid oid)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'payout_place';
+COMMENT ON FUNCTION murallink.payout_place() IS 'This cluster and this database, which no copy of them is.';
+
 CREATE FUNCTION murallink.payouts_state() RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce((
         SELECT CASE
             WHEN NOT s.enabled THEN 'off'
-            WHEN s.system_identifier = (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c)
-                AND s.database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+            WHEN (s.system_identifier, s.database_oid) = (SELECT p.system_identifier, p.database_oid FROM murallink.payout_place() p)
             THEN 'on'
             ELSE 'elsewhere' END
         FROM murallink_private.payout_switch s), 'off')
@@ -213,9 +216,8 @@ COMMENT ON FUNCTION murallink.payouts_state() IS
 
 CREATE FUNCTION murallink.enable_payouts() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE murallink_private.payout_switch SET enabled = true,
-        system_identifier = (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c),
-        database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database());
+    UPDATE murallink_private.payout_switch s SET enabled = true, system_identifier = p.system_identifier, database_oid = p.database_oid
+    FROM murallink.payout_place() p;
     SELECT murallink.worker_wake();
 $$;
 COMMENT ON FUNCTION murallink.enable_payouts() IS

@@ -65,7 +65,11 @@ static TimestampTz next_look = 0;
 static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
 static bool recovered = false; /* from the end of an earlier worker */
-static bool recovering = false; /* in the open transaction */
+
+/* What the open transaction does. */
+static bool settling;
+static bool looking;
+static bool recovering;
 
 /* What the open transaction has claimed, to be sent when it has committed. */
 static dlist_head claimed = DLIST_STATIC_INIT(claimed);
@@ -75,9 +79,10 @@ static void handle_sigint(SIGNAL_ARGS);
 static bool database_wanted(void);
 static void work(bool stopping);
 static bool wait_for_events(void);
-static bool settle_ended(void);
-static void look_for_work(void);
-static bool transact(const char *activity, void (*body)(void));
+static bool act(bool settles, bool looks);
+static void end_settling(bool committed);
+static void end_looking(bool committed);
+static bool transact(const char *activity);
 static void commit(void);
 static void report_error(void);
 static bool murallink_is_there(void);
@@ -185,21 +190,27 @@ database_wanted(void)
 
 /*
  * One turn: waits for something to happen, settles what has ended, and begins
- * what is due, unless the worker is stopping.
+ * what is due, unless the worker is stopping.  One commit serves both; where
+ * it fails, each is tried by itself.
  */
 static void
 work(bool stopping)
 {
 	bool woken = wait_for_events();
+	bool settles;
+	bool looks;
 
 	worker_slot_beat();
 	http_turn();
-	if (settle_ended())
-		woken = true;
-	if (stopping)
-		return;
-	if ((woken && calls_room()) || GetCurrentTimestamp() >= next_look)
-		look_for_work();
+	settles = !dlist_is_empty(calls_ended()) && GetCurrentTimestamp() >= next_settle;
+	looks = !stopping && (settles || (woken && calls_room()) || GetCurrentTimestamp() >= next_look);
+	if (!settles || !looks || !act(true, true))
+	{
+		if (settles)
+			act(true, false);
+		if (looks)
+			act(false, true);
+	}
 	http_turn();
 }
 
@@ -229,43 +240,58 @@ wait_for_events(void)
 }
 
 /*
- * Settles the calls that have ended, all in one transaction.  Returns whether
- * there were any and they are settled; if not, they are kept for the next time.
+ * Settles, or looks for work, or both, in one transaction.  Returns whether it
+ * has committed.
  */
 static bool
-settle_ended(void)
+act(bool settles, bool looks)
 {
-	dlist_head *ended = calls_ended();
-	dlist_mutable_iter iter;
+	bool committed;
 
-	if (dlist_is_empty(ended) || GetCurrentTimestamp() < next_settle)
-		return false;
-	if (!transact("settling calls", settle))
-	{
-		next_settle = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
-		return false;
-	}
-	dlist_foreach_modify(iter, ended)
-	{
-		dlist_delete(iter.cur);
-		call_free(dlist_container(Call, node, iter.cur));
-	}
-	return true;
+	settling = settles;
+	looking = looks;
+	recovering = false;
+	committed = transact(!looks ? "settling calls" : settles ? "settling and claiming calls"
+															 : "claiming calls");
+	if (settles)
+		end_settling(committed);
+	if (looks)
+		end_looking(committed);
+	return committed;
 }
 
 /*
- * Claims what is due and sends it.  What the transaction could not commit is
- * not sent; nor is what it committed while the server was told to stop, for
- * the commit may then have reached no standby.
+ * Forgets the calls that are settled; those that are not are kept for later.
  */
 static void
-look_for_work(void)
+end_settling(bool committed)
 {
 	dlist_mutable_iter iter;
-	bool committed;
 
-	recovering = false;
-	committed = transact("claiming calls", look);
+	if (!committed)
+		next_settle = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
+	dlist_foreach_modify(iter, calls_ended())
+	{
+		Call *call = dlist_container(Call, node, iter.cur);
+
+		call->channel->settling = 0;
+		if (committed)
+		{
+			dlist_delete(iter.cur);
+			call_free(call);
+		}
+	}
+}
+
+/*
+ * Sends what has been claimed.  What the transaction could not commit is not
+ * sent; nor is what it committed while the server was told to stop, for the
+ * commit may then have reached no standby.
+ */
+static void
+end_looking(bool committed)
+{
+	dlist_mutable_iter iter;
 
 	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
 	recovered |= committed && recovering;
@@ -286,11 +312,12 @@ look_for_work(void)
 }
 
 /*
- * Runs body in a transaction, as murallink_owner, where murallink is installed.
- * Returns whether it has committed; an error is logged.
+ * Settles and looks, as act() wants it, in a transaction, as murallink_owner,
+ * where murallink is installed.  Returns whether it has committed; an error is
+ * logged.
  */
 static bool
-transact(const char *activity, void (*body)(void))
+transact(const char *activity)
 {
 	volatile bool done = false;
 
@@ -305,7 +332,10 @@ transact(const char *activity, void (*body)(void))
 			Owner saved = owner_enter();
 
 			SPI_connect();
-			body();
+			if (settling)
+				settle();
+			if (looking)
+				look();
 			SPI_finish();
 			owner_leave(saved);
 		}
@@ -399,7 +429,12 @@ settle(void)
 	Datum value;
 
 	dlist_foreach(iter, calls_ended())
-		json_array_append_new(results, result_of(dlist_container(Call, node, iter.cur)));
+	{
+		Call *call = dlist_container(Call, node, iter.cur);
+
+		json_array_append_new(results, result_of(call));
+		call->channel->settling++;
+	}
 	text = json_dumps(results, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(results);
 	if (text == NULL)

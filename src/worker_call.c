@@ -85,7 +85,7 @@ channel_room(Channel *channel, TimestampTz now)
 
 	if (now < channel->resume_at)
 		return 0;
-	most -= channel->in_flight;
+	most -= channel->in_flight - channel->settling;
 	if (rate > 0)
 	{
 		channel->allowance += rate * (now - channel->allowance_at) / USECS_PER_SEC;

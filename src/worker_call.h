@@ -17,6 +17,7 @@ typedef struct Channel
 	int revision; /* of the configuration */
 	PartnerConfig config;
 	int in_flight; /* calls claimed and not yet settled */
+	int settling; /* of these, in the open transaction */
 	bool due; /* there is work, but no session */
 	bool signing_in;
 	int sessions; /* how often it has signed in */
