@@ -35,6 +35,8 @@ BEGIN
     RETURNING p.uid INTO changed;
     INSERT INTO murallink_private.partner_secret (partner_uid, secrets) VALUES (changed, checked.secrets)
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
+    -- Cards before payouts, as the worker locks them.
+    PERFORM FROM murallink_private.card c WHERE c.partner = configure_partner.partner ORDER BY c.uid FOR SHARE;
     UPDATE murallink.payout p SET status = 'waiting'
     WHERE p.partner = configure_partner.partner AND p.status IN ('waiting', 'ready');
     PERFORM murallink.worker_wake();
@@ -149,6 +151,8 @@ COMMENT ON FUNCTION murallink.card_release() IS 'Trigger: payouts that wait for 
 CREATE FUNCTION murallink.enrollment_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    -- Cards before payouts, as the worker locks them.
+    PERFORM FROM murallink_private.card c WHERE c.patient_uid = NEW.patient_uid ORDER BY c.uid FOR SHARE;
     UPDATE murallink.payout SET status = 'waiting'
     WHERE status IN ('waiting', 'ready')
         AND payment_uid IN (SELECT p.uid FROM murallink.payment p WHERE p.enrollment_uid = NEW.uid AND p.status = 'approved');
@@ -216,19 +220,20 @@ BEGIN
     IF murallink.payouts_state() <> 'on' THEN
         RETURN;
     END IF;
-    due := ARRAY(
-        SELECT q.subject_uid FROM murallink_private.partner_queue q
-        WHERE q.partner = claim_calls.partner AND q.due_at <= moment
-        ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
-    IF due = '{}' THEN
-        RETURN;
-    END IF;
+    -- What is locked is updated in the same subtransaction: otherwise both would need a multixact, whose dead rows
+    -- every later scan of the index has to visit.
     BEGIN
+        due := ARRAY(
+            SELECT q.subject_uid FROM murallink_private.partner_queue q
+            WHERE q.partner = claim_calls.partner AND q.due_at <= moment
+            ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
         RETURN QUERY SELECT * FROM murallink.claim_subjects(due);
     EXCEPTION WHEN OTHERS THEN
         FOREACH subject IN ARRAY due LOOP
             BEGIN
-                RETURN QUERY SELECT * FROM murallink.claim_subjects(ARRAY[subject]);
+                RETURN QUERY SELECT * FROM murallink.claim_subjects(ARRAY(
+                    SELECT q.subject_uid FROM murallink_private.partner_queue q
+                    WHERE q.subject_uid = subject AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
             EXCEPTION WHEN OTHERS THEN
                 RAISE WARNING 'murallink: % cannot be claimed: %', subject, SQLERRM;
             END;
@@ -236,7 +241,9 @@ BEGIN
     END;
     -- What could not be claimed now must not be in the way of the others.
     UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s'
-    WHERE q.subject_uid = ANY (due) AND q.due_at <> 'infinity';
+    WHERE q.subject_uid = ANY (ARRAY(
+        SELECT q.subject_uid FROM murallink_private.partner_queue q
+        WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS

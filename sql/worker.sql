@@ -20,13 +20,13 @@ CREATE FUNCTION murallink.worker_status(
 ) RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5 AS $$
     SELECT p.name, murallink.payouts_state(), w.pid, w.started_at, w.heartbeat_at, w.last_error, w.last_error_at,
-        q.ready, q.in_flight, w.done, w.declined, w.not_sent, w.in_doubt
+        coalesce(q.ready, 0), coalesce(q.in_flight, 0), w.done, w.declined, w.not_sent, w.in_doubt
     FROM murallink.worker_slot(NULL) anyway
     LEFT JOIN murallink_private.partner p ON true
+    LEFT JOIN (
+        SELECT partner, count(*) FILTER (WHERE due_at <> 'infinity') AS ready, count(*) FILTER (WHERE due_at = 'infinity') AS in_flight
+        FROM murallink_private.partner_queue GROUP BY partner) q ON q.partner = p.name
     CROSS JOIN LATERAL murallink.worker_slot(p.name) w
-    CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE due_at <> 'infinity') AS ready, count(*) FILTER (WHERE due_at = 'infinity') AS in_flight
-        FROM murallink_private.partner_queue WHERE partner = p.name) q
     ORDER BY p.name
 $$;
 COMMENT ON FUNCTION murallink.worker_status() IS

@@ -44,10 +44,12 @@
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
 
-/* What the database or its roles may have set otherwise. */
+/* What the server, the database or its roles may have set otherwise. */
 static const char *const settings[][2] = {
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
+	{"enable_seqscan", "off"}, /* plans are kept from when the queue was empty */
+	{"jit", "off"}, /* which a plan without seqscan seems worth */
 	{"lock_timeout", "1s"}, /* while it waits, no answer is read */
 	{"session_replication_role", "origin"},
 	{"statement_timeout", "0"},
