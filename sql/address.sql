@@ -61,3 +61,34 @@ END
 $$;
 COMMENT ON FUNCTION murallink.checked_address(jsonb, text) IS
 'The address in a JSON object with street1, street2, city, state and post_code, each at most 200 characters; uid and valid are read-only. Null where all is empty. Errors: wrong_type, unknown_key, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.changed_address(address murallink.address, changes jsonb, field text DEFAULT 'address')
+RETURNS murallink.address
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    result murallink.address;
+BEGIN
+    IF changes IS NULL OR changes = 'null' THEN
+        RETURN address;
+    END IF;
+    -- Looks at the types before both are put together.
+    PERFORM murallink.checked_address(changes, field);
+    result := murallink.checked_address(coalesce(pg_catalog.to_jsonb(address), '{}') || changes, field);
+    IF address IS NOT DISTINCT FROM NULL OR result IS NOT DISTINCT FROM NULL THEN
+        RETURN result;
+    END IF;
+    result.uid := address.uid;
+    result.valid := (result.street1, result.street2, result.city, result.state, result.post_code)
+        IS NOT DISTINCT FROM (address.street1, address.street2, address.city, address.state, address.post_code)
+        AND address.valid;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION murallink.changed_address(murallink.address, jsonb, text) IS
+'The address with the changes in a JSON object, as checked_address() takes it: what the object does not have stays. The uid stays; a changed address is no longer valid. Errors: wrong_type, unknown_key, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.address_text(address murallink.address) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.concat_ws(', ', NULLIF((address).street1, ''), NULLIF((address).street2, ''), NULLIF((address).city, ''),
+    NULLIF((address).state, ''), NULLIF((address).post_code, ''));
+COMMENT ON FUNCTION murallink.address_text(murallink.address) IS 'An address in one line.';

@@ -5,3 +5,35 @@ CREATE FUNCTION murallink.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink.audit_record() IS
 'Trigger: writes an audit_event for each row created, changed or deleted.';
+
+CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
+COMMENT ON TYPE murallink.audit_entry IS 'Something that happened to a resource, in words. user_uid: who did it.';
+
+CREATE DOMAIN murallink.optional_history AS murallink.audit_entry[];
+COMMENT ON DOMAIN murallink.optional_history IS 'A history that the JSON protocol leaves out where it is not asked for.';
+
+CREATE FUNCTION murallink.audit_words(changes jsonb) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT 'changed ' || pg_catalog.string_agg(
+        pg_catalog.format('%s from %s to %s', pg_catalog.replace(change.key, '_', ' '),
+            pg_catalog.to_json(coalesce(change.value ->> 'from', '')), pg_catalog.to_json(coalesce(change.value ->> 'to', ''))),
+        ', ' ORDER BY change.key)
+    FROM pg_catalog.jsonb_each(changes) AS part,
+        LATERAL (
+            SELECT part.key, CASE WHEN part.key <> 'address' THEN part.value ELSE pg_catalog.jsonb_build_object(
+                'from', murallink.address_text((part.value ->> 'from')::murallink.address),
+                'to', murallink.address_text((part.value ->> 'to')::murallink.address)) END AS value) AS change
+$$;
+COMMENT ON FUNCTION murallink.audit_words(jsonb) IS 'The changes of an audit_event as a sentence: changed name from "A" to "B".';
+
+CREATE FUNCTION murallink.audit_history(resource_uid murallink.ksuid) RETURNS murallink.audit_entry[]
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.array_agg(
+        ROW(e.uid, e.resource_uid, e.app_user_uid, CASE e.action
+            WHEN 'changed' THEN murallink.audit_words(e.changes)
+            ELSE e.action || ' ' || pg_catalog.replace(e.resource, '_', ' ') END)::murallink.audit_entry
+        ORDER BY e.at DESC, e.uid DESC)
+    FROM murallink.audit_event e WHERE e.resource_uid = audit_history.resource_uid
+$$;
+COMMENT ON FUNCTION murallink.audit_history(murallink.ksuid) IS
+'What happened to a resource, newest first, as the documents write it (document: Get Client).';

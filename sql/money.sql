@@ -24,3 +24,6 @@ RETURN CASE currency WHEN 'USD' THEN '$' WHEN 'EUR' THEN '€' WHEN 'GBP' THEN '
                 THEN '.' || pg_catalog.repeat('0', murallink.currency_decimals(currency)) ELSE '' END);
 COMMENT ON FUNCTION murallink.money_text(numeric, text) IS
 'An amount as people write it: $371,000.00; a currency without a sign of its own shows its code.';
+
+CREATE DOMAIN murallink.numeric_text AS text;
+COMMENT ON DOMAIN murallink.numeric_text IS 'A number that clients may also send as text.';

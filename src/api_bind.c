@@ -160,8 +160,8 @@ integer_of(const JsonbValue *value, const char *field)
 }
 
 /*
- * Returns a JSON value as a value of an argument's type.  null is NULL, and
- * so is "" for a uid, date or moment: absent.  Raises wrong_type,
+ * Returns a JSON value as a value of an argument's type.  null is NULL, or ""
+ * for text; "" for a uid, date or moment is NULL: absent.  Raises wrong_type,
  * invalid_value or invalid_uid, naming the field.
  */
 Datum
@@ -174,6 +174,11 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 	TimestampTz moment;
 
 	*isnull = value->type == jbvNull || domain_named(type, "read_only");
+	if (*isnull && base == TEXTOID)
+	{
+		*isnull = false;
+		return CStringGetTextDatum("");
+	}
 	if (*isnull)
 		return (Datum) 0;
 	switch (base)

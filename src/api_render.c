@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "install.h"
 #include "ksuid.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -28,6 +29,7 @@ static void render_columns(StringInfo out, Datum *values, bool *nulls, TupleDesc
 static void render_scalar(StringInfo out, Datum value, Oid base, Oid type);
 static void render_absent(StringInfo out, Oid base, bool inside_absent);
 static void render_composite(StringInfo out, Datum value, bool isnull, Oid type);
+static void render_array(StringInfo out, Datum value, Oid type);
 static void append_moment(StringInfo out, TimestampTz moment);
 static bool left_out(Datum value, bool isnull, Oid type);
 
@@ -92,7 +94,7 @@ render_absent(StringInfo out, Oid base, bool inside_absent)
 			appendStringInfoString(out, inside_absent ? MOMENT_ZERO : "\"\"");
 			break;
 		default:
-			appendStringInfoString(out, "\"\"");
+			appendStringInfoString(out, type_is_array(base) ? "null" : "\"\"");
 	}
 }
 
@@ -186,6 +188,33 @@ render_composite(StringInfo out, Datum value, bool isnull, Oid type)
 }
 
 /*
+ * Appends an array of one dimension.
+ */
+static void
+render_array(StringInfo out, Datum value, Oid type)
+{
+	Oid element = get_element_type(type);
+	int16 len;
+	bool byval;
+	char align;
+	Datum *values;
+	bool *nulls;
+	int count;
+
+	get_typlenbyvalalign(element, &len, &byval, &align);
+	deconstruct_array(DatumGetArrayTypeP(value), element, len, byval, align, &values, &nulls, &count);
+	appendStringInfoChar(out, '[');
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		api_render(out, values[i], nulls[i], element);
+	}
+	appendStringInfoChar(out, ']');
+}
+
+/*
  * Appends a value as JSON.
  */
 void
@@ -197,6 +226,8 @@ api_render(StringInfo out, Datum value, bool isnull, Oid type)
 		render_composite(out, value, isnull, base);
 	else if (isnull)
 		render_absent(out, base, false);
+	else if (type_is_array(base))
+		render_array(out, value, base);
 	else
 		render_scalar(out, value, base, type);
 }

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "file.h"
 #include "fmgr.h"
 #include "fund.h"
 #include "identity.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 	password_init();
 	identity_init();
 	permission_init();
+	file_init();
 	schedule_init();
 	fund_init();
 	api_init();

@@ -30,33 +30,12 @@ COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or stan
 CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (
-    murallink.caller_is_admin() OR CASE resource
-        WHEN 'client' THEN murallink.permitted('view_clients', client_uid, NULL, NULL, NULL)
-        WHEN 'sponsor' THEN murallink.permitted('view_clients', client_uid, NULL, NULL, NULL)
-        WHEN 'contract' THEN murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-        WHEN 'funding' THEN murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-            OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL)
-        WHEN 'trial' THEN murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL)
-        WHEN 'site' THEN murallink.permitted('view_sites', client_uid, contract_uid, NULL, site_uid)
-        WHEN 'trial_site' THEN murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
-            OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)
-        WHEN 'patient' THEN EXISTS (SELECT FROM murallink.patient p WHERE p.uid = resource_uid)
-        WHEN 'patient_site' THEN murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid)
-        WHEN 'enrollment' THEN murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
-            OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
-        WHEN 'milestone' THEN murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid)
-        WHEN 'payment' THEN murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
-        WHEN 'payout' THEN murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
-        WHEN 'permission_grant' THEN murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid)
-        ELSE false
-    END);
+CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink.caller_is_admin());
 
-FOREACH relation IN ARRAY ARRAY[
-    'murallink.app_user', 'murallink.permission_grant', 'murallink.client', 'murallink.sponsor', 'murallink.contract',
-    'murallink.trial', 'murallink.site', 'murallink.trial_site', 'murallink.patient', 'murallink.patient_site',
-    'murallink.enrollment', 'murallink.milestone', 'murallink.funding', 'murallink.payment']::regclass[]
-LOOP
-    EXECUTE pg_catalog.format('CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON %s'
-        ' FOR EACH ROW EXECUTE FUNCTION murallink.audit_record()', relation);
-END LOOP;
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.app_user
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.permission_grant
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY permission_grant ON murallink.audit_event FOR SELECT USING (
+    resource = 'permission_grant' AND murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

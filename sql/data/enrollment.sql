@@ -47,3 +47,9 @@ CREATE POLICY viewer ON murallink.patient FOR SELECT USING (
         SELECT FROM murallink.enrollment e
         WHERE e.patient_uid = patient.uid
         AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (
+    resource = 'enrollment' AND (
+        murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)));

@@ -63,6 +63,12 @@ CREATE TRIGGER deposit AFTER INSERT ON murallink.funding
 CREATE POLICY viewer ON murallink.funding FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.funding
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY funding ON murallink.audit_event FOR SELECT USING (
+    resource = 'funding' AND (
+        murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+        OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL)));
 
 CREATE TABLE murallink.fund_entry (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

@@ -58,3 +58,7 @@ CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink.payment
     FOR EACH ROW EXECUTE FUNCTION murallink.payment_funds();
 CREATE POLICY viewer ON murallink.payment FOR SELECT
     USING (murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.payment
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
+    resource = 'payment' AND murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));

@@ -65,6 +65,8 @@ CREATE TRIGGER payout AFTER INSERT OR UPDATE OF status ON murallink.payment
 CREATE POLICY viewer ON murallink.payout FOR SELECT
     USING (murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 CREATE POLICY operator ON murallink.payout FOR SELECT TO murallink_operator USING (true);
+CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
+    resource = 'payout' AND murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE TABLE murallink_private.payout_switch (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

@@ -25,6 +25,10 @@ COMMENT ON COLUMN murallink.patient.emergency_contact IS 'Whom to call in an eme
 COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
 COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY patient ON murallink.audit_event FOR SELECT USING (
+    resource = 'patient' AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = resource_uid));
 
 CREATE TABLE murallink.patient_site (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -46,3 +50,7 @@ COMMENT ON COLUMN murallink.patient_site.created_at IS 'When the patient came to
 CREATE INDEX patient_site_site ON murallink.patient_site (site_uid);
 CREATE POLICY viewer ON murallink.patient_site FOR SELECT
     USING (murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient_site
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY patient_site ON murallink.audit_event FOR SELECT USING (
+    resource = 'patient_site' AND murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));

@@ -46,3 +46,7 @@ WHERE m.num_payments > 0 AND m.effective_date = (
     SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v
     WHERE v.trial_site_uid = m.trial_site_uid AND v.milestone = m.milestone AND v.effective_date <= pg_catalog.now());
 COMMENT ON VIEW murallink.payment_schedule IS 'What is in force now, without retired milestones.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY milestone ON murallink.audit_event FOR SELECT USING (
+    resource = 'milestone' AND murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));

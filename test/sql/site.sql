@@ -2,13 +2,13 @@
 \set SHOW_CONTEXT never
 SET datestyle = 'ISO';
 SET timezone = 'UTC';
-CREATE ROLE regress_organisation_admin LOGIN IN ROLE murallink_client;
-CREATE ROLE regress_organisation_user LOGIN IN ROLE murallink_client;
-SELECT email FROM murallink.create_admin('admin.organisation@example.com', 'correct horse', 'Olga', 'Admin');
-SELECT uid AS "user" FROM murallink.register('user.organisation@example.com', 'correct horse', 'Otto', 'User') \gset
-SELECT murallink.set_db_role('admin.organisation@example.com', 'regress_organisation_admin'),
-    murallink.set_db_role('user.organisation@example.com', 'regress_organisation_user');
-SET SESSION AUTHORIZATION regress_organisation_admin;
+CREATE ROLE regress_site_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_site_user LOGIN IN ROLE murallink_client;
+SELECT email FROM murallink.create_admin('admin.site@example.com', 'correct horse', 'Olga', 'Admin');
+SELECT uid AS "user" FROM murallink.register('user.site@example.com', 'correct horse', 'Otto', 'User') \gset
+SELECT murallink.set_db_role('admin.site@example.com', 'regress_site_admin'),
+    murallink.set_db_role('user.site@example.com', 'regress_site_user');
+SET SESSION AUTHORIZATION regress_site_admin;
 
 -- A client needs no more than a name
 SELECT name, sales_contact, client_type, tax_id, client_signature_date, contact_name, contact_phone, contact_email, (address).city, (address).valid
@@ -138,17 +138,17 @@ LANGUAGE sql AS $$
         test.answer('add_trial_site', jsonb_build_object('trial_uid', trial, 'site_uid', site))
 $$;
 SELECT * FROM pg_temp.answers(:'contract', :'trial', :'free_site');
-SET SESSION AUTHORIZATION regress_organisation_user;
+SET SESSION AUTHORIZATION regress_site_user;
 SELECT * FROM pg_temp.answers(:'contract', :'other_trial', :'free_site');
-SET SESSION AUTHORIZATION regress_organisation_admin;
+SET SESSION AUTHORIZATION regress_site_admin;
 SELECT murallink.grant(:'contract', 'view_contract', :'user'), murallink.grant(:'other_trial', 'add_trial_site', :'user');
-SET SESSION AUTHORIZATION regress_organisation_user;
+SET SESSION AUTHORIZATION regress_site_user;
 SELECT * FROM pg_temp.answers(:'contract', :'other_trial', :'free_site');
-SET SESSION AUTHORIZATION regress_organisation_admin;
+SET SESSION AUTHORIZATION regress_site_admin;
 SELECT murallink.grant(:'contract', 'create_trial', :'user'), murallink.grant(:'contract', 'create_site', :'user'),
     murallink.grant(:'other_trial', 'create_site', :'user'),
     murallink.grant(:'free_site', 'add_trial_site', :'user');
-SET SESSION AUTHORIZATION regress_organisation_user;
+SET SESSION AUTHORIZATION regress_site_user;
 SELECT * FROM pg_temp.answers(:'contract', :'other_trial', :'free_site');
 RESET SESSION AUTHORIZATION;
 
@@ -163,5 +163,5 @@ FROM (VALUES
     ('client', 'name', ''''''), ('client', 'name, contact_email', '''x'', ''X@example.com''')) AS wrong (relation, columns, vals);
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
-UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_organisation_%';
-DROP ROLE regress_organisation_admin, regress_organisation_user;
+UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_site_%';
+DROP ROLE regress_site_admin, regress_site_user;

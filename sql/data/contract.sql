@@ -1,0 +1,34 @@
+CREATE TABLE murallink.contract (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL REFERENCES murallink.client,
+    sponsor_uid murallink.ksuid,
+    name text NOT NULL CHECK (name <> ''),
+    total_contract_value numeric CHECK (murallink.amount_fits(total_contract_value, currency)),
+    currency murallink.currency NOT NULL,
+    client_signature_date date,
+    contract_start_date date,
+    contract_end_date date,
+    default_payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (uid, client_uid),
+    FOREIGN KEY (sponsor_uid, client_uid) REFERENCES murallink.sponsor (uid, client_uid),
+    CHECK (contract_end_date >= contract_start_date)
+);
+COMMENT ON TABLE murallink.contract IS 'An agreement with a client, which covers trials and is funded by the client.';
+COMMENT ON COLUMN murallink.contract.uid IS 'Key.';
+COMMENT ON COLUMN murallink.contract.client_uid IS 'With whom.';
+COMMENT ON COLUMN murallink.contract.sponsor_uid IS 'On whose behalf, null where it is the client''s own.';
+COMMENT ON COLUMN murallink.contract.name IS 'Name.';
+COMMENT ON COLUMN murallink.contract.total_contract_value IS 'In currency units, null where not agreed.';
+COMMENT ON COLUMN murallink.contract.currency IS 'Of the value, and of amounts that name none.';
+COMMENT ON COLUMN murallink.contract.client_signature_date IS 'When the client signed.';
+COMMENT ON COLUMN murallink.contract.contract_start_date IS 'First day.';
+COMMENT ON COLUMN murallink.contract.contract_end_date IS 'Last day.';
+COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'How patients are paid who have chosen nothing.';
+COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
+CREATE INDEX contract_client ON murallink.contract (client_uid);
+CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink.permitted('view_contract', client_uid, uid, NULL, NULL));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY contract ON murallink.audit_event FOR SELECT USING (
+    resource = 'contract' AND murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));

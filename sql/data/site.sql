@@ -1,0 +1,52 @@
+CREATE TABLE murallink.site (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    name text NOT NULL CHECK (name <> ''),
+    time_zone text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (uid, contract_uid, client_uid),
+    FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
+);
+COMMENT ON TABLE murallink.site IS 'A practice, hospital or university where trials are conducted.';
+COMMENT ON COLUMN murallink.site.uid IS 'Key.';
+COMMENT ON COLUMN murallink.site.client_uid IS 'The contract''s client.';
+COMMENT ON COLUMN murallink.site.contract_uid IS 'The contract that it works under.';
+COMMENT ON COLUMN murallink.site.name IS 'Name.';
+COMMENT ON COLUMN murallink.site.time_zone IS 'Where it is, as a name of the tz database; empty where unknown.';
+COMMENT ON COLUMN murallink.site.created_at IS 'When it was added.';
+CREATE INDEX site_contract ON murallink.site (contract_uid);
+CREATE POLICY viewer ON murallink.site FOR SELECT USING (murallink.permitted('view_sites', client_uid, contract_uid, NULL, uid));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.site
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY site ON murallink.audit_event FOR SELECT USING (
+    resource = 'site' AND murallink.permitted('view_sites', client_uid, contract_uid, NULL, site_uid));
+
+CREATE TABLE murallink.trial_site (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    trial_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL REFERENCES murallink.site,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (trial_uid, site_uid),
+    UNIQUE (uid, trial_uid, site_uid, contract_uid, client_uid),
+    FOREIGN KEY (trial_uid, contract_uid, client_uid) REFERENCES murallink.trial (uid, contract_uid, client_uid)
+);
+COMMENT ON TABLE murallink.trial_site IS 'A trial at one of its sites: below both.';
+COMMENT ON COLUMN murallink.trial_site.uid IS 'Key.';
+COMMENT ON COLUMN murallink.trial_site.client_uid IS 'The client of the trial''s contract.';
+COMMENT ON COLUMN murallink.trial_site.contract_uid IS 'The trial''s contract, which may be another than the site''s.';
+COMMENT ON COLUMN murallink.trial_site.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink.trial_site.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink.trial_site.created_at IS 'When they were associated.';
+CREATE INDEX trial_site_site ON murallink.trial_site (site_uid);
+CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
+    murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (
+    resource = 'trial_site' AND (
+        murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)));

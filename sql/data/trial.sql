@@ -1,0 +1,29 @@
+CREATE TABLE murallink.trial (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    name text NOT NULL CHECK (name <> ''),
+    protocol_id text NOT NULL DEFAULT '',
+    approve_milestones boolean NOT NULL DEFAULT false,
+    separate_approver boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (uid, contract_uid, client_uid),
+    FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
+);
+COMMENT ON TABLE murallink.trial IS 'A clinical trial.';
+COMMENT ON COLUMN murallink.trial.uid IS 'Key.';
+COMMENT ON COLUMN murallink.trial.client_uid IS 'The contract''s client.';
+COMMENT ON COLUMN murallink.trial.contract_uid IS 'The contract that covers it and whose funds pay for it.';
+COMMENT ON COLUMN murallink.trial.name IS 'The name that people use.';
+COMMENT ON COLUMN murallink.trial.protocol_id IS 'The official identification.';
+COMMENT ON COLUMN murallink.trial.approve_milestones IS 'Whether milestone payments are approved as they are made.';
+COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person than the requester must approve.';
+COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
+CREATE TRIGGER changed AFTER UPDATE ON murallink.trial
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
+CREATE INDEX trial_contract ON murallink.trial (contract_uid);
+CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink.permitted('view_trials', client_uid, contract_uid, uid, NULL));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY trial ON murallink.audit_event FOR SELECT USING (
+    resource = 'trial' AND murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL));

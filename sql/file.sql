@@ -1,0 +1,93 @@
+-- PostgREST answers with the bytes of this type as they are, whatever media type is asked for.
+CREATE DOMAIN murallink."*/*" AS bytea;
+COMMENT ON DOMAIN murallink."*/*" IS 'A file that PostgREST sends as it is.';
+
+CREATE FUNCTION murallink.checked_file(data text, field text) RETURNS bytea
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    content bytea;
+    limit_kb CONSTANT integer := pg_catalog.pg_size_bytes(pg_catalog.current_setting('murallink.document_limit')) / 1024;
+BEGIN
+    IF coalesce(data, '') = '' THEN
+        PERFORM murallink.raise('missing_field', field);
+    END IF;
+    BEGIN
+        content := pg_catalog.decode(data, 'base64');
+    EXCEPTION WHEN invalid_parameter_value THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END;
+    IF pg_catalog.octet_length(content) > limit_kb * 1024 THEN
+        PERFORM murallink.raise('too_long', field);
+    ELSIF pg_catalog.octet_length(content) = 0 THEN
+        PERFORM murallink.raise('missing_field', field);
+    END IF;
+    RETURN content;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_file(text, text) IS
+'The bytes of a file in base64, not more than murallink.document_limit. field: its name in errors. Errors: missing_field, invalid_value, too_long.';
+
+CREATE FUNCTION murallink.checked_file_name(filename text, field text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    name CONSTANT text := murallink.checked_text(filename, field, 200, true);
+BEGIN
+    IF name ~ '[/\\]' OR name IN ('.', '..') THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END IF;
+    RETURN name;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_file_name(text, text) IS
+'The name of a file, which is no path. Errors: missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.checked_content_type(content_type text, filename text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    type CONSTANT text := pg_catalog.lower(murallink.checked_text(content_type, 'content_type', 100, false));
+BEGIN
+    IF type = '' THEN
+        RETURN CASE pg_catalog.lower(pg_catalog.substring(filename FROM '\.([^.]*)$'))
+            WHEN 'pdf' THEN 'application/pdf'
+            WHEN 'csv' THEN 'text/csv'
+            WHEN 'txt' THEN 'text/plain'
+            WHEN 'png' THEN 'image/png'
+            WHEN 'jpg' THEN 'image/jpeg'
+            WHEN 'jpeg' THEN 'image/jpeg'
+            WHEN 'docx' THEN 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+            WHEN 'xlsx' THEN 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
+            ELSE 'application/octet-stream' END;
+    ELSIF type !~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$' THEN
+        PERFORM murallink.raise('invalid_value', 'content_type');
+    END IF;
+    RETURN type;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_content_type(text, text) IS
+'The media type of a file, by the ending of its name when none is given. Errors: too_long, invalid_value.';
+
+CREATE FUNCTION murallink.serve_as(filename text, content_type text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('response.headers', pg_catalog.jsonb_build_array(
+        pg_catalog.jsonb_build_object('Content-Type', content_type),
+        pg_catalog.jsonb_build_object('X-Content-Type-Options', 'nosniff'),
+        pg_catalog.jsonb_build_object('Cache-Control', 'private, no-store'),
+        pg_catalog.jsonb_build_object('Content-Disposition', pg_catalog.format(
+            'attachment; filename="%s"; filename*=UTF-8''''%s',
+            pg_catalog.regexp_replace(filename, '[^ !#-\[\]-~]', '_', 'g'), murallink.percent_encoded(filename))))::text, true);
+END
+$$;
+COMMENT ON FUNCTION murallink.serve_as(text, text) IS
+'Has PostgREST send the answer as a file of that name and media type, which browsers save and do not open.';
+
+CREATE FUNCTION murallink.percent_encoded(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT pg_catalog.string_agg(
+        CASE WHEN byte BETWEEN 48 AND 57 OR byte BETWEEN 65 AND 90 OR byte BETWEEN 97 AND 122 OR byte IN (45, 46, 95, 126)
+            THEN pg_catalog.chr(byte)
+            ELSE '%' || pg_catalog.upper(pg_catalog.lpad(pg_catalog.to_hex(byte), 2, '0')) END, '' ORDER BY place)
+    FROM (SELECT n AS place, pg_catalog.get_byte(pg_catalog.convert_to(value, 'UTF8'), n) AS byte
+          FROM pg_catalog.generate_series(0, pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')) - 1) AS n) AS bytes
+$$;
+COMMENT ON FUNCTION murallink.percent_encoded(text) IS 'The value for a URL or a header, as RFC 3986 encodes it.';

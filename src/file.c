@@ -1,0 +1,21 @@
+/*
+ * file.c
+ *	  How large a file may be.
+ */
+#include "postgres.h"
+
+#include "file.h"
+#include "utils/guc.h"
+
+/* In kB. A request is one jsonb, whose strings end at 256 MB, and base64 is a third longer. */
+static int document_limit = 10 * 1024;
+
+/*
+ * Registers the setting.
+ */
+void
+file_init(void)
+{
+	DefineCustomIntVariable("murallink.document_limit", "Size of the largest document that can be uploaded.", NULL,
+							&document_limit, 10 * 1024, 1, 180 * 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+}
