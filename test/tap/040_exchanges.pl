@@ -300,6 +300,7 @@ foreach my $way (sort keys %ways)
 		my @undeclared = grep { !$declared{$_} } @differences;
 		is(join("\n", @undeclared), '', "$title by $way") && $as_documented{$title}++;
 	}
+	describes_itself() if $way eq 'api';
 }
 my @titles = grep { $as_documented{$_} == keys %ways } keys %as_documented;
 note @titles . '/' . $document->exchanges;
@@ -307,6 +308,25 @@ is(scalar @titles, 69, 'all exchanges');
 is(join("\n", grep { !$came_up{$_} } sort keys %declared), '', 'every declared deviation comes up');
 
 done_testing();
+
+# Tests that PostgREST's own page shows each action with its comment, and each argument with a type.
+sub describes_itself
+{
+	my ($status, $page) = $client->request('GET', "$client->{url}/");
+	my $types = argument_types();
+	my $comments = $json->decode($stack->sql(<<'EOC'));
+SELECT json_object_agg(proname, obj_description(oid, 'pg_proc')) FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace
+EOC
+	foreach my $action (map { $_->{action} } $document->exchanges)
+	{
+		my $post = $page->{paths}{"/rpc/$action"}{post};
+		my ($schema) = map { $_->{schema} } grep { $_->{in} eq 'body' } @{ $post->{parameters} };
+		is($post->{summary}, $comments->{$action}, "$action is described");
+		is(join(' ', sort keys %{ $schema->{properties} }), join(' ', sort keys %{ $types->{$action} }), 'with its arguments');
+		is(join(' ', grep { !$schema->{properties}{$_}{format} } keys %{ $schema->{properties} }), '', 'and their types');
+	}
+	return;
+}
 
 # The ways: each sends an exchange's request and returns the differences of its answer.
 
