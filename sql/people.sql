@@ -33,16 +33,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
-    zone text := murallink.checked_text(add_patient.time_zone, 'time_zone', 60, false);
     the_site murallink.site;
     added murallink.ksuid;
     answer murallink.patient_info;
 BEGIN
     SELECT * INTO the_site FROM murallink.site WHERE uid = murallink.required(add_patient.site_uid, 'site_uid');
     caller := murallink.permit('add_patient', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
-    IF zone <> '' AND NOT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = zone) THEN
-        PERFORM murallink.raise('invalid_value', 'time_zone');
-    END IF;
     INSERT INTO murallink.patient (
         first_name, last_name, email, phone, email_enabled, sms_enabled, address, emergency_contact, emergency_phone, time_zone)
     VALUES (
@@ -54,7 +50,7 @@ BEGIN
         murallink.checked_address(add_patient.address),
         murallink.checked_text(add_patient.emergency_contact, 'emergency_contact', 200, false),
         murallink.checked_text(add_patient.emergency_phone, 'emergency_phone', 50, false),
-        zone)
+        murallink.checked_time_zone(add_patient.time_zone, 'time_zone'))
     RETURNING uid INTO added;
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     VALUES (added, the_site.client_uid, the_site.contract_uid, the_site.uid);
