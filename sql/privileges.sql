@@ -72,7 +72,7 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- What the policies of the tables ask.
-GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.granted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
