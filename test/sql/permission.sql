@@ -65,6 +65,23 @@ WHERE asked <> 'enroll' AND pg_temp.reach('enroll', :'a', asked, :'admin_session
 SELECT count(*) AS each_by_itself FROM unnest(enum_range(NULL::murallink.permission)) AS asked
 WHERE pg_temp.reach(asked, :'b1t', asked, :'admin_session', :'analyst_session') = 'trial B1T, trial_site B1T at B1S';
 
+-- granted() lists the resources themselves by kind, of one permission
+BEGIN;
+SELECT murallink.authenticate(:'admin_session');
+SELECT count(murallink.grant(uid, 'enroll', :'analyst')) AS granted FROM place WHERE place NOT IN ('client B', 'contract B1');
+COMMIT;
+CREATE FUNCTION pg_temp.lists(permission murallink.permission, session_id text) RETURNS TABLE (kind text, places text) LANGUAGE sql AS $$
+    SELECT murallink.authenticate(session_id);
+    SELECT kind, (SELECT string_agg(place, ', ' ORDER BY n) FROM place WHERE uid = ANY (murallink.granted(permission, kind)))
+    FROM unnest('{client,contract,trial,site,trial_site}'::text[]) AS kind;
+$$;
+SELECT * FROM pg_temp.lists('enroll', :'analyst_session');
+SELECT * FROM pg_temp.lists('view_patients', :'analyst_session') WHERE places IS NOT NULL;
+SELECT * FROM pg_temp.lists('enroll', :'admin_session') WHERE places IS NOT NULL;
+SELECT murallink.granted('enroll', 'client') AS nobodys;
+SELECT murallink.granted('enroll', 'clients');
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+
 -- A revocation takes effect in the next statement, a rolled back grant never
 SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT murallink.grant(resource_uid => :'a1', permission => 'create_trial', user_uid => :'analyst');
