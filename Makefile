@@ -30,7 +30,7 @@ files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1
 
 SQL := $(call files,sql/%.sql)
 DATA_SQL := $(call files,sql/data/%.sql)
-SOURCES := src/murallink.c $(call files,src/%.c src/%_*.c)
+SOURCES := $(sort src/murallink.c $(call files,src/%.c src/%_*.c))
 REGRESS := install $(filter-out install,$(patsubst test/sql/%.sql,%,$(call files,test/sql/%.sql)))
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 
