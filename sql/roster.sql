@@ -47,7 +47,7 @@ BEGIN
     RETURN QUERY EXECUTE pg_catalog.format($query$
         SELECT i.* FROM murallink.patient_infos() i
         WHERE %s AND %s
-        ORDER BY %s DESC, murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
+        ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
         CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients(NULL, NULL, false) AS seen)' END,
