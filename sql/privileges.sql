@@ -56,17 +56,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,
+    murallink.search_patients,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.switch_user,
     murallink.travel_payment,
-    murallink.update_user
-    murallink.search_patients,
-    murallink.set_enrollment_status,
-    murallink.set_payment_type,
-    murallink.travel_payment,
     murallink.update_caregiver,
     murallink.update_patient,
+    murallink.update_user,
     murallink.upload_document
     TO murallink_client;
 
