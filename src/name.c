@@ -9,11 +9,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/unicode_norm.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
@@ -30,6 +32,7 @@ static const struct
 } plain_letters[] = {
 	{0x00df, "ss"}, {0x00e6, "ae"}, {0x00f0, "d"}, {0x00f8, "o"}, {0x00fe, "th"}, {0x0111, "d"}, {0x0131, "i"}, {0x0142, "l"}, {0x0153, "oe"}, {0x2019, "'"}};
 
+static pg_wchar *letters_of(const char *name, int length);
 static pg_wchar *folded(const text *name, int *length);
 static int append_plain(pg_wchar *out, pg_wchar letter);
 static int parts_of(const pg_wchar *letters, int length, int size, uint64 *out);
@@ -55,9 +58,34 @@ append_plain(pg_wchar *out, pg_wchar letter)
 			out[n] = (pg_wchar) plain_letters[i].plain[n];
 		return n;
 	}
-	/* What was no lower case letter before the accents were gone, as in a database of locale C. */
 	*out = letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter;
 	return 1;
+}
+
+/*
+ * Returns the letters of a name, not yet plain, but lower case where they are
+ * not ASCII: as Unicode has it, whatever the locale of the database, if the
+ * server knows.
+ */
+static pg_wchar *
+letters_of(const char *name, int length)
+{
+	pg_wchar *letters;
+	Oid collation = InvalidOid;
+	bool ascii = true;
+
+	for (int i = 0; ascii && i < length; i++)
+		ascii = !IS_HIGHBIT_SET(name[i]);
+	if (!ascii)
+	{
+		if (GetDatabaseEncoding() == PG_UTF8)
+			collation = get_collation_oid(list_make2(makeString("pg_catalog"), makeString("und-x-icu")), true);
+		name = str_tolower(name, length, OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID);
+		length = strlen(name);
+	}
+	letters = palloc((length + 1) * sizeof(pg_wchar));
+	(void) pg_mb2wchar_with_len(name, letters, length);
+	return !ascii && GetDatabaseEncoding() == PG_UTF8 ? unicode_normalize(UNICODE_NFKD, letters) : letters;
 }
 
 /*
@@ -67,30 +95,25 @@ append_plain(pg_wchar *out, pg_wchar letter)
 static pg_wchar *
 folded(const text *name, int *length)
 {
-	char *lower = str_tolower(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), DEFAULT_COLLATION_OID);
-	int lower_length = strlen(lower);
-	pg_wchar *letters = palloc((lower_length + 1) * sizeof(pg_wchar));
+	pg_wchar *letters = letters_of(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	pg_wchar *out;
-	int n = pg_mb2wchar_with_len(lower, letters, lower_length);
+	int n = 0;
 
-	if (n < lower_length && GetDatabaseEncoding() == PG_UTF8)
-		letters = unicode_normalize(UNICODE_NFKD, letters);
-	for (n = 0; letters[n] != 0;)
+	while (letters[n] != 0)
 		n++;
 	out = palloc((2 * n + 2) * sizeof(pg_wchar));
-	*length = 0;
+	out[0] = ' ';
+	*length = 1;
 	for (int i = 0; i < n; i++)
 	{
 		if (letters[i] > ' ')
-		{
-			if (*length == 0)
-				out[(*length)++] = ' ';
 			*length += append_plain(out + *length, letters[i]);
-		}
-		else if (*length > 0 && out[*length - 1] != ' ')
+		else if (out[*length - 1] != ' ')
 			out[(*length)++] = ' ';
 	}
-	if (*length > 0 && out[*length - 1] != ' ')
+	if (*length == 1)
+		*length = 0;
+	else if (out[*length - 1] != ' ')
 		out[(*length)++] = ' ';
 	return out;
 }
