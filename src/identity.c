@@ -198,7 +198,7 @@ hash_session(const char *session_id, Datum *hash)
 /*
  * Makes the user of a session the caller of this transaction, and moves the
  * session's end when a tenth of its time has gone by.  Returns false when the
- * session is unknown or has ended.
+ * session is unknown or has ended, or acts for an admin who is none any more.
  */
 static bool
 take_on(Datum hash)
@@ -206,7 +206,9 @@ take_on(Datum hash)
 	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at"
 								 " FROM murallink_private.session s"
 								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
-								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()",
+								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()"
+								 " AND (s.switched_by_uid IS NULL OR EXISTS (SELECT FROM murallink.app_user a"
+								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'))",
 								 "y");
 	static SavedPlan refresh =
 		PLAN("UPDATE murallink_private.session SET expires_at = $2 WHERE hash ="

@@ -52,7 +52,8 @@ password_reset_random_digits(PG_FUNCTION_ARGS)
 		elog(ERROR, "libsodium could not be initialized");
 	SET_VARSIZE(result, VARHDRSZ + count);
 	for (int i = 0; i < count; i++)
-		VARDATA(result)[i] = '0' + randombytes_uniform(10);
+		VARDATA(result)
+		[i] = '0' + randombytes_uniform(10);
 	PG_RETURN_TEXT_P(result);
 }
 
