@@ -25,11 +25,27 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_contract,
     murallink.create_site,
     murallink.create_trial,
+    murallink.delete_client,
+    murallink.delete_contract,
+    murallink.delete_site,
+    murallink.delete_trial,
+    murallink.edit_client,
+    murallink.edit_contract,
+    murallink.edit_site,
+    murallink.edit_trial,
     murallink.enroll,
+    murallink.get_client,
+    murallink.get_clients,
+    murallink.get_contract,
+    murallink.get_contracts,
     murallink.get_patient_payments,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_site,
+    murallink.get_sites,
+    murallink.get_trial,
+    murallink.get_trials,
     murallink.grant,
     murallink.keepalive,
     murallink.list_permissions,
@@ -42,12 +58,18 @@ GRANT EXECUTE ON FUNCTION
     murallink.ping,
     murallink.register,
     murallink.reject_payment,
+    murallink.search_clients,
+    murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
-    murallink.travel_payment
+    murallink.travel_payment,
+    murallink.upload_contract
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+
+-- Downloads, which answer with bytes.
+GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,
