@@ -28,18 +28,34 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_contract,
     murallink.create_site,
     murallink.create_trial,
+    murallink.delete_client,
+    murallink.delete_contract,
+    murallink.delete_site,
+    murallink.delete_trial,
+    murallink.edit_client,
+    murallink.edit_contract,
+    murallink.edit_site,
+    murallink.edit_trial,
     murallink.enroll,
     murallink.get_caregivers,
     murallink.get_document,
     murallink.get_enrolled,
     murallink.get_enrollments,
     murallink.get_patient,
+    murallink.get_client,
+    murallink.get_clients,
+    murallink.get_contract,
+    murallink.get_contracts,
     murallink.get_patient_payments,
     murallink.get_patients,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
     murallink.get_users,
+    murallink.get_site,
+    murallink.get_sites,
+    murallink.get_trial,
+    murallink.get_trials,
     murallink.grant,
     murallink.keepalive,
     murallink.list_permissions,
@@ -65,9 +81,18 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_patient,
     murallink.update_user,
     murallink.upload_document
+    murallink.search_clients,
+    murallink.search_trials,
+    murallink.set_enrollment_status,
+    murallink.set_payment_type,
+    murallink.travel_payment,
+    murallink.upload_contract
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+
+-- Downloads, which answer with bytes.
+GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,

@@ -283,7 +283,7 @@ read_action(const char *name, Oid self)
 		char *modes;
 
 		if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-			!form->prosecdef || !granted_by_name(proc) ||
+			!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc) ||
 			(form->pronargs > 0 && heap_attisnull(proc, Anum_pg_proc_proargnames, NULL)))
 			continue;
 		context = AllocSetContextCreate(CurrentMemoryContext, "murallink action", ALLOCSET_SMALL_SIZES);
