@@ -20,12 +20,16 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_patient,
     murallink.add_trial_site,
     murallink.approve_payment,
+    murallink.bulk_email,
+    murallink.cancel_appointment,
     murallink.cancel_payment,
     murallink.create_client,
     murallink.create_contract,
     murallink.create_site,
     murallink.create_trial,
     murallink.enroll,
+    murallink.funding_report,
+    murallink.get_appointments,
     murallink.get_patient_payments,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
@@ -42,12 +46,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.ping,
     murallink.register,
     murallink.reject_payment,
+    murallink.schedule_appointment,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
-    murallink.travel_payment
+    murallink.travel_payment,
+    murallink.trial_payment_report
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,

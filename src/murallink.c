@@ -11,7 +11,9 @@
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
+#include "notice.h"
 #include "permission.h"
+#include "report.h"
 #include "schedule.h"
 #include "utils/guc.h"
 #include "worker.h"
@@ -31,8 +33,10 @@ _PG_init(void)
 	identity_init();
 	permission_init();
 	file_init();
+	notice_init();
 	schedule_init();
 	fund_init();
+	report_init();
 	api_init();
 	worker_slot_init();
 	launcher_init();
