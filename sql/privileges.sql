@@ -20,6 +20,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_patient,
     murallink.add_trial_site,
     murallink.approve_payment,
+    murallink.bulk_email,
+    murallink.cancel_appointment,
     murallink.cancel_payment,
     murallink.change_password,
     murallink.change_user_password,
@@ -46,6 +48,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_clients,
     murallink.get_contract,
     murallink.get_contracts,
+    murallink.funding_report,
+    murallink.get_appointments,
     murallink.get_patient_payments,
     murallink.get_patients,
     murallink.get_payment_schedule,
@@ -87,9 +91,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.set_payment_type,
     murallink.travel_payment,
     murallink.upload_contract
+    murallink.schedule_appointment,
+    murallink.set_enrollment_status,
+    murallink.set_payment_type,
+    murallink.travel_payment,
+    murallink.trial_payment_report
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
 
 -- Downloads, which answer with bytes.
 GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
