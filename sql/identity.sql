@@ -293,7 +293,7 @@ DECLARE
     known murallink.app_user;
     new_email text;
     new_phone text;
-    hash text;
+    new_hash text;
 BEGIN
     SELECT * INTO known FROM murallink.app_user WHERE uid = update_user.uid AND permitted FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -302,8 +302,8 @@ BEGIN
     new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
     new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN
-        hash := murallink.password_hash(update_user.password, 'password');
-        PERFORM murallink.set_password(known.uid, hash, CASE WHEN oneself THEN murallink.caller_session() END);
+        new_hash := murallink.password_hash(update_user.password, 'password');
+        PERFORM murallink.set_password(known.uid, new_hash, CASE WHEN oneself THEN murallink.caller_session() END);
     END IF;
     BEGIN
         UPDATE murallink.app_user SET
