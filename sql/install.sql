@@ -35,6 +35,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $mura
 DECLARE
     relation regclass;
 BEGIN
+    IF pg_catalog.to_regclass('murallink_private.data_version') IS NOT NULL THEN
+        PERFORM murallink.raise('already_exists');
+    END IF;
 -- @data@
     FOR relation IN
         SELECT c.oid FROM pg_catalog.pg_class c
@@ -47,7 +50,7 @@ BEGIN
 END
 $murallink_install$;
 COMMENT ON FUNCTION murallink.install() IS
-'Creates the tables, indexes, policies and views in this database, as ordinary objects of murallink_owner. Run once after CREATE EXTENSION.';
+'Creates the tables, indexes, policies and views in this database, as ordinary objects of murallink_owner. Run once after CREATE EXTENSION. Errors: already_exists.';
 
 CREATE FUNCTION murallink.upgrade() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -55,6 +58,9 @@ DECLARE
     known CONSTANT integer := murallink.known_data_version();
     present integer;
 BEGIN
+    IF pg_catalog.to_regclass('murallink_private.data_version') IS NULL THEN
+        PERFORM murallink.raise('not_installed');
+    END IF;
     SELECT version INTO present FROM murallink_private.data_version FOR UPDATE;
     IF present IS NULL OR present > known THEN
         PERFORM murallink.raise('unknown_data_version');
@@ -68,7 +74,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.upgrade() IS
-'Brings the tables to the version that the installed library works on and returns it. Errors: unknown_data_version when they are newer than the library.';
+'Brings the tables to the version that the installed library works on and returns it. Errors: not_installed, unknown_data_version when they are newer than the library.';
 
 CREATE FUNCTION murallink.known_data_version() RETURNS integer
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'install_known_data_version';

@@ -26,7 +26,13 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_site,
     murallink.create_trial,
     murallink.enroll,
+    murallink.get_caregivers,
+    murallink.get_document,
+    murallink.get_enrolled,
+    murallink.get_enrollments,
+    murallink.get_patient,
     murallink.get_patient_payments,
+    murallink.get_patients,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
@@ -41,10 +47,15 @@ GRANT EXECUTE ON FUNCTION
     murallink.payable_milestones,
     murallink.ping,
     murallink.register,
+    murallink.register_caregiver,
     murallink.reject_payment,
+    murallink.search_patients,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
-    murallink.travel_payment
+    murallink.travel_payment,
+    murallink.update_caregiver,
+    murallink.update_patient,
+    murallink.upload_document
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;

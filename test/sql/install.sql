@@ -27,7 +27,7 @@ COMMENT ON FUNCTION test.refusal(text) IS 'SQLSTATE, name and field of the error
 
 -- Before install()
 SELECT murallink.my_info();
-SELECT test.answer('ping');
+SELECT test.answer('ping'), test.refusal('SELECT murallink.upgrade()');
 
 SELECT murallink.install();
 SELECT test.answer('my_info'), test.answer('ping');

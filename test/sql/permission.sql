@@ -131,7 +131,12 @@ SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milest
 FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);
 SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_uid, 5)).uid)).status
 FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
+SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', first_name => 'Cara', last_name => 'Carer') \gset
+SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
+SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', data => 'QWw='),
+    murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
 RESET SESSION AUTHORIZATION;
+SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
 SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
 
@@ -142,7 +147,9 @@ CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('client', format('uid = %L', :'a')),
     ('fund_slot', format('contract_uid IN (%L, %L)', :'a1', :'a2')),
     ('patient', format('uid IN (%L, %L)', :'al', :'bea')),
-    ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L)', :'a', :'al', :'bea')),
+    ('caregiver', format('uid = %L', :'carer')),
+    ('document', format('uid = %L', :'file')),
+    ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L, %L, %L)', :'a', :'al', :'bea', :'carer', :'file')),
     ('', format('client_uid = %L', :'a'));
 GRANT SELECT ON below_a TO PUBLIC;
 -- The rows of each table and view that the current role sees, or those of them that stand below A
