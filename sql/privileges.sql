@@ -82,7 +82,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.granted_from,
     murallink.granted_on,
     murallink.granted_sites,
-    murallink.permitted
+    murallink.maybe_viewable,
+    murallink.permitted,
+    murallink.viewable_patients
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
