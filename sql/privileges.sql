@@ -34,11 +34,17 @@ GRANT EXECUTE ON FUNCTION
     murallink.edit_site,
     murallink.edit_trial,
     murallink.enroll,
+    murallink.get_caregivers,
     murallink.get_client,
     murallink.get_clients,
     murallink.get_contract,
     murallink.get_contracts,
+    murallink.get_document,
+    murallink.get_enrolled,
+    murallink.get_enrollments,
+    murallink.get_patient,
     murallink.get_patient_payments,
+    murallink.get_patients,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
@@ -57,13 +63,18 @@ GRANT EXECUTE ON FUNCTION
     murallink.payable_milestones,
     murallink.ping,
     murallink.register,
+    murallink.register_caregiver,
     murallink.reject_payment,
     murallink.search_clients,
+    murallink.search_patients,
     murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.travel_payment,
-    murallink.upload_contract
+    murallink.update_caregiver,
+    murallink.update_patient,
+    murallink.upload_contract,
+    murallink.upload_document
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
@@ -83,7 +94,19 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- What the policies of the tables ask.
-GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+GRANT EXECUTE ON FUNCTION
+    murallink.authenticate,
+    murallink.caller,
+    murallink.caller_is_admin,
+    murallink.granted,
+    murallink.granted_all,
+    murallink.granted_at,
+    murallink.granted_from,
+    murallink.granted_on,
+    murallink.granted_sites,
+    murallink.maybe_viewable,
+    murallink.permitted,
+    murallink.viewable_patients
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
