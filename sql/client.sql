@@ -134,8 +134,8 @@ BEGIN
         sales_contact = murallink.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
         client_type = murallink.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
         tax_id = murallink.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
-        client_signature_date =
-            coalesce(murallink.checked_date(edit_client.client_signature_date, 'client_signature_date'), client_signature_date),
+        client_signature_date = murallink.checked_date(
+            coalesce(edit_client.client_signature_date, client_signature_date), 'client_signature_date'),
         contact_name = murallink.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
         contact_phone = murallink.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
         contact_email = murallink.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),

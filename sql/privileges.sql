@@ -88,6 +88,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,
+    murallink.travel_payment,
+    murallink.update_caregiver,
+    murallink.update_patient,
     murallink.upload_contract,
     murallink.upload_document
     TO murallink_client;
@@ -109,7 +112,19 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- What the policies of the tables ask.
-GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.granted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+GRANT EXECUTE ON FUNCTION
+    murallink.authenticate,
+    murallink.caller,
+    murallink.caller_is_admin,
+    murallink.granted,
+    murallink.granted_all,
+    murallink.granted_at,
+    murallink.granted_from,
+    murallink.granted_on,
+    murallink.granted_sites,
+    murallink.maybe_viewable,
+    murallink.permitted,
+    murallink.viewable_patients
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
