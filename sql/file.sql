@@ -32,7 +32,7 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     name CONSTANT text := murallink.checked_text(filename, field, 200, true);
 BEGIN
-    IF name ~ '[/\\]' OR name IN ('.', '..') THEN
+    IF name ~ '[/\\[:cntrl:]]' OR name IN ('.', '..') THEN
         PERFORM murallink.raise('invalid_value', field);
     END IF;
     RETURN name;
@@ -47,7 +47,7 @@ DECLARE
     type CONSTANT text := pg_catalog.lower(murallink.checked_text(content_type, 'content_type', 100, false));
 BEGIN
     IF type = '' THEN
-        RETURN CASE pg_catalog.lower(pg_catalog.substring(filename FROM '\.([^.]*)$'))
+        RETURN CASE pg_catalog.lower(pg_catalog.substring(filename, '\.([^.]*)$'))
             WHEN 'pdf' THEN 'application/pdf'
             WHEN 'csv' THEN 'text/csv'
             WHEN 'txt' THEN 'text/plain'
