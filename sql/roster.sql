@@ -33,14 +33,9 @@ CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
-    admin CONSTANT boolean := murallink.caller_is_admin();
+    caller CONSTANT murallink.ksuid := murallink.permit_somewhere('view_patients');
     matches record;
 BEGIN
-    IF NOT admin AND NOT EXISTS (
-        SELECT FROM murallink.permission_grant WHERE app_user_uid = caller AND permission = 'view_patients') THEN
-        PERFORM murallink.raise('forbidden');
-    END IF;
     SELECT * INTO matches FROM murallink.name_condition(
         murallink.checked_text(search_patients.query, 'query', 200, false), 'i.first_name || '' '' || i.last_name');
     RETURN QUERY EXECUTE pg_catalog.format($query$
@@ -49,7 +44,7 @@ BEGIN
         ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
-        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
+        CASE WHEN murallink.caller_is_admin() THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
         matches.verbatim);
 END
 $$;
