@@ -91,6 +91,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.travel_payment,
     murallink.update_caregiver,
     murallink.update_patient,
+    murallink.update_user,
     murallink.upload_contract,
     murallink.upload_document
     TO murallink_client;

@@ -19,11 +19,10 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 #variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
-    admin CONSTANT boolean := murallink.caller_is_admin();
 BEGIN
     RETURN QUERY
     SELECT i.* FROM murallink.patient_infos() i
-    JOIN murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid, admin) AS seen ON i.uid = seen
+    WHERE i.uid IN (SELECT seen FROM murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid) AS seen)
     ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
 END
 $$;
@@ -34,14 +33,9 @@ CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
-    admin CONSTANT boolean := murallink.caller_is_admin();
+    caller CONSTANT murallink.ksuid := murallink.permit_somewhere('view_patients');
     matches record;
 BEGIN
-    IF NOT admin AND NOT EXISTS (
-        SELECT FROM murallink.permission_grant WHERE app_user_uid = caller AND permission = 'view_patients') THEN
-        PERFORM murallink.raise('forbidden');
-    END IF;
     SELECT * INTO matches FROM murallink.name_condition(
         murallink.checked_text(search_patients.query, 'query', 200, false), 'i.first_name || '' '' || i.last_name');
     RETURN QUERY EXECUTE pg_catalog.format($query$
@@ -50,7 +44,7 @@ BEGIN
         ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
-        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients(NULL, NULL, false) AS seen)' END,
+        CASE WHEN murallink.caller_is_admin() THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
         matches.verbatim);
 END
 $$;
@@ -90,7 +84,7 @@ BEGIN
         emergency_phone = coalesce(answer.emergency_phone, emergency_phone), time_zone = coalesce(answer.time_zone, time_zone)
     WHERE uid = update_patient.uid;
     -- Who may change a person but not see them gets to see what they wrote.
-    IF murallink.patient_permitted(update_patient.uid, 'view_patients') THEN
+    IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = update_patient.uid) THEN
         SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = update_patient.uid;
         answer.audit_history := murallink.audit_history(update_patient.uid);
     END IF;
