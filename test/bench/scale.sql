@@ -1,7 +1,6 @@
--- What the scale benchmark measures: :patients patients at a hundredth as many sites, each with ten payments of forty possible
+-- What the scale benchmark measures: :patients patients at :sites sites, each patient with ten payments of forty possible
 -- ones, and a coordinator at each site. Ten sites are a contract with its trial, ten contracts a client.
 -- Uids are numbers behind a prefix, so that pgbench can name them without a look-up.
-\set sites :patients / 100
 CREATE SCHEMA bench;
 CREATE FUNCTION bench.uid(kind text, n bigint) RETURNS murallink.ksuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ('2D5YrMBp4s5Z4oz' || kind || pg_catalog.lpad(n::text, 9, '0'))::murallink.ksuid;
