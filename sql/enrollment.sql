@@ -41,34 +41,26 @@ $$;
 COMMENT ON FUNCTION murallink.enrollment_infos() IS
 'The enrollments as clients see them, without the person. Becomes part of the statement that asks, so that this reads only those it wants.';
 
-CREATE FUNCTION murallink.patient_place(
-    patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid, OUT trial_uid murallink.ksuid,
+CREATE FUNCTION murallink.patient_places(
+    OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid, OUT trial_uid murallink.ksuid,
     OUT site_uid murallink.ksuid
 ) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
-    SELECT p.client_uid, p.contract_uid, NULL::murallink.ksuid, p.site_uid FROM murallink.patient_site p WHERE p.patient_uid = $1
+    SELECT patient_uid, client_uid, contract_uid, NULL::murallink.ksuid, site_uid FROM murallink.patient_site
     UNION ALL
-    SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid FROM murallink.enrollment e WHERE e.patient_uid = $1
+    SELECT patient_uid, client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment
 $$;
-COMMENT ON FUNCTION murallink.patient_place(murallink.ksuid) IS
-'The places below which a patient stands: each of the patient''s sites, and each trial at the site of the enrollment. A permission at one of them is a permission on the patient.';
+COMMENT ON FUNCTION murallink.patient_places() IS
+'The places below which patients stand: the sites of each, and the trials at the sites of the enrollments. A permission at one of them is a permission on the patient. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.patient_place(patient_uid) p WHERE murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
+        SELECT FROM murallink.patient_places() p
+        WHERE p.patient_uid = $1 AND murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
 $$;
 COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
 'Whether the caller holds any permission at one of the patient''s sites or trials and so may know that the patient exists.';
-
-CREATE FUNCTION murallink.patient_permitted(patient_uid murallink.ksuid, permission murallink.permission) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM murallink.patient_place(patient_uid) p
-        WHERE murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
-$$;
-COMMENT ON FUNCTION murallink.patient_permitted(murallink.ksuid, murallink.permission) IS
-'Whether the caller holds the permission on a patient: at one of the patient''s sites or trials.';
 
 CREATE FUNCTION murallink.permit_patient(patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid')
 RETURNS murallink.ksuid
@@ -78,7 +70,8 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
     place record;
 BEGIN
-    SELECT * INTO place FROM murallink.patient_place(murallink.required(permit_patient.patient_uid, field)) p
+    SELECT * INTO place FROM murallink.patient_places() p
+    WHERE p.patient_uid = murallink.required(permit_patient.patient_uid, field)
     ORDER BY murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC,
         murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
     RETURN murallink.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
@@ -87,25 +80,15 @@ $$;
 COMMENT ON FUNCTION murallink.permit_patient(murallink.ksuid, murallink.permission, text) IS
 'The caller, who holds the permission on a patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
-CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid, site_uid murallink.ksuid, admin boolean)
+CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
-    SELECT p.patient_uid FROM murallink.patient_site p
-    WHERE $1 IS NULL AND ($2 IS NULL OR p.site_uid = $2) AND ($3
-        OR p.site_uid = ANY (murallink.granted('view_patients', 'site'))
-        OR p.contract_uid = ANY (murallink.granted('view_patients', 'contract'))
-        OR p.client_uid = ANY (murallink.granted('view_patients', 'client')))
-    UNION
-    SELECT e.patient_uid FROM murallink.enrollment e
-    WHERE ($1 IS NULL OR e.trial_uid = $1) AND ($2 IS NULL OR e.site_uid = $2) AND ($3
-        OR e.trial_site_uid = ANY (murallink.granted('view_patients', 'trial_site'))
-        OR e.trial_uid = ANY (murallink.granted('view_patients', 'trial'))
-        OR e.site_uid = ANY (murallink.granted('view_patients', 'site'))
-        OR e.contract_uid = ANY (murallink.granted('view_patients', 'contract'))
-        OR e.client_uid = ANY (murallink.granted('view_patients', 'client')))
+    SELECT p.patient_uid FROM murallink.patient_places() p
+    WHERE ($1 IS NULL OR p.trial_uid = $1) AND ($2 IS NULL OR p.site_uid = $2)
+    AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
 $$;
-COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid, boolean) IS
-'The patients on whom the caller holds view_patients: those in a trial, at a site, at both, or all for nulls. admin: whether the caller is one, and holds it everywhere. Becomes part of the statement that asks, and finds them by indexes.';
+COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS
+'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.viewable_patients() RETURNS murallink.ksuid[]
 LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
@@ -286,13 +269,17 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 #variable_conflict use_column
 DECLARE
     place CONSTANT murallink.ksuid := murallink.trial_at_site(get_enrolled.trial_uid, get_enrolled.site_uid, 'view_enrollments');
+    all_visible CONSTANT boolean := (
+        SELECT murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+        FROM murallink.trial_site WHERE uid = place);
 BEGIN
     RETURN QUERY
     SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled, p.address,
         p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
     FROM murallink.enrollment_infos() e
-    LEFT JOIN murallink.patient_infos() p ON p.uid = e.patient_uid AND murallink.patient_permitted(p.uid, 'view_patients')
-    WHERE e.trial_site_uid = place
+    LEFT JOIN murallink.patient_infos() p
+        ON p.uid = e.patient_uid AND (all_visible OR p.uid IN (SELECT seen FROM murallink.visible_patients() AS seen))
+    WHERE e.trial_uid = get_enrolled.trial_uid AND e.site_uid = get_enrolled.site_uid AND e.trial_site_uid = place
     ORDER BY murallink.name_folded(p.last_name || ' ' || p.first_name) COLLATE "C", e.uid;
 END
 $$;

@@ -19,11 +19,10 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 #variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
-    admin CONSTANT boolean := murallink.caller_is_admin();
 BEGIN
     RETURN QUERY
     SELECT i.* FROM murallink.patient_infos() i
-    JOIN murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid, admin) AS seen ON i.uid = seen
+    WHERE i.uid IN (SELECT seen FROM murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid) AS seen)
     ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
 END
 $$;
@@ -50,7 +49,7 @@ BEGIN
         ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
-        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients(NULL, NULL, false) AS seen)' END,
+        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
         matches.verbatim);
 END
 $$;
@@ -90,7 +89,7 @@ BEGIN
         emergency_phone = coalesce(answer.emergency_phone, emergency_phone), time_zone = coalesce(answer.time_zone, time_zone)
     WHERE uid = update_patient.uid;
     -- Who may change a person but not see them gets to see what they wrote.
-    IF murallink.patient_permitted(update_patient.uid, 'view_patients') THEN
+    IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = update_patient.uid) THEN
         SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = update_patient.uid;
         answer.audit_history := murallink.audit_history(update_patient.uid);
     END IF;

@@ -272,7 +272,7 @@ find_action(const char *name, Oid self)
 			int nargs;
 
 			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-				!form->prosecdef || !granted_by_name(proc))
+				!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc))
 				continue;
 			nargs = get_func_arg_info(proc, &types, &names, &modes);
 			if (nargs > 0 && names == NULL)
