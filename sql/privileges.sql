@@ -23,6 +23,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.bulk_email,
     murallink.cancel_appointment,
     murallink.cancel_payment,
+    murallink.change_password,
+    murallink.change_user_password,
+    murallink.copy_permissions,
     murallink.create_client,
     murallink.create_contract,
     murallink.create_site,
@@ -34,6 +37,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_users,
     murallink.grant,
     murallink.keepalive,
     murallink.list_permissions,
@@ -46,11 +50,16 @@ GRANT EXECUTE ON FUNCTION
     murallink.ping,
     murallink.register,
     murallink.reject_payment,
+    murallink.request_password_reset,
+    murallink.reset_password,
+    murallink.reset_tokens,
     murallink.schedule_appointment,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
+    murallink.switch_user,
     murallink.travel_payment,
-    murallink.trial_payment_report
+    murallink.trial_payment_report,
+    murallink.update_user
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;

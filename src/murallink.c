@@ -12,6 +12,7 @@
 #include "identity.h"
 #include "install.h"
 #include "notice.h"
+#include "password_reset.h"
 #include "permission.h"
 #include "report.h"
 #include "schedule.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 	install_init();
 	password_init();
 	identity_init();
+	password_reset_init();
 	permission_init();
 	file_init();
 	notice_init();
