@@ -30,13 +30,35 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_contract,
     murallink.create_site,
     murallink.create_trial,
+    murallink.delete_client,
+    murallink.delete_contract,
+    murallink.delete_site,
+    murallink.delete_trial,
+    murallink.edit_client,
+    murallink.edit_contract,
+    murallink.edit_site,
+    murallink.edit_trial,
     murallink.enroll,
     murallink.funding_report,
     murallink.get_appointments,
+    murallink.get_caregivers,
+    murallink.get_client,
+    murallink.get_clients,
+    murallink.get_contract,
+    murallink.get_contracts,
+    murallink.get_document,
+    murallink.get_enrolled,
+    murallink.get_enrollments,
+    murallink.get_patient,
     murallink.get_patient_payments,
+    murallink.get_patients,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_site,
+    murallink.get_sites,
+    murallink.get_trial,
+    murallink.get_trials,
     murallink.get_users,
     murallink.grant,
     murallink.keepalive,
@@ -49,20 +71,31 @@ GRANT EXECUTE ON FUNCTION
     murallink.payable_milestones,
     murallink.ping,
     murallink.register,
+    murallink.register_caregiver,
     murallink.reject_payment,
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,
     murallink.schedule_appointment,
+    murallink.search_clients,
+    murallink.search_patients,
+    murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.switch_user,
     murallink.travel_payment,
     murallink.trial_payment_report,
-    murallink.update_user
+    murallink.update_caregiver,
+    murallink.update_patient,
+    murallink.update_user,
+    murallink.upload_contract,
+    murallink.upload_document
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+
+-- Downloads, which answer with bytes.
+GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,
@@ -76,7 +109,19 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- What the policies of the tables ask.
-GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+GRANT EXECUTE ON FUNCTION
+    murallink.authenticate,
+    murallink.caller,
+    murallink.caller_is_admin,
+    murallink.granted,
+    murallink.granted_all,
+    murallink.granted_at,
+    murallink.granted_from,
+    murallink.granted_on,
+    murallink.granted_sites,
+    murallink.maybe_viewable,
+    murallink.permitted,
+    murallink.viewable_patients
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;

@@ -16,6 +16,7 @@
 #include "identity.h"
 #include "install.h"
 #include "permission.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -24,25 +25,50 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* The kinds of resources, and how permission_grant names them. */
+typedef enum Kind
+{
+	KIND_CLIENT,
+	KIND_CONTRACT,
+	KIND_TRIAL,
+	KIND_SITE,
+	KIND_TRIAL_SITE,
+} Kind;
+
+static const char *const kinds[] = {"client", "contract", "trial", "site", "trial_site"};
+
 /*
- * A grant: of one permission, or of any (InvalidOid), on one resource.  The
- * resource of a grant on a trial at one site is the pair of both.
+ * A grant: of one permission, or of any (InvalidOid), on one resource.  A
+ * trial at a site is known by the pair of both.
  */
 typedef struct GrantKey
 {
 	Oid permission;
-	Ksuid resource;
+	Kind kind;
+	Ksuid place;
 	Ksuid site;
 } GrantKey;
+
+typedef struct Grant
+{
+	Oid permission;
+	Kind kind;
+	Ksuid resource;
+	Ksuid site; /* where it is at a site */
+} Grant;
 
 typedef struct UserGrants
 {
 	Ksuid user;
-	HTAB *grants;
+	HTAB *places; /* of GrantKey */
+	Grant *list;
+	int count;
 } UserGrants;
 
 /* How many users' grants are kept before all are forgotten. */
 #define USERS_KEPT 64
+
+#define FEW_SITES 100
 
 static MemoryContext grants_context = NULL;
 static HTAB *users = NULL;
@@ -51,11 +77,14 @@ static Oid grant_relation = InvalidOid;
 static uint64 generation = 0;
 
 static void forget_grants(Datum arg, Oid relation);
-static HTAB *grants_of(const Ksuid *user);
-static HTAB *load_grants(const Ksuid *user);
-static void add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
-static bool has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
+static Kind kind_named(const text *name);
+static UserGrants *grants_of(const Ksuid *user);
+static void load_grants(const Ksuid *user, UserGrants *result);
+static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
+static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
+static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *trial, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
+static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
 /*
@@ -86,11 +115,10 @@ forget_grants(Datum arg, Oid relation)
  * Adds a grant to a set, once for its permission and once for any.
  */
 static void
-add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
+add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site)
 {
-	GrantKey key = {0};
+	GrantKey key = {.kind = kind, .place = *place};
 
-	key.resource = *resource;
 	if (site != NULL)
 		key.site = *site;
 	(void) hash_search(grants, &key, HASH_ENTER, NULL);
@@ -99,81 +127,94 @@ add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
 }
 
 /*
- * Returns whether a set has a grant on a resource, which may be NULL: on
- * nothing there is none.
+ * Returns whether a set has a grant on a place, which may be NULL: on nothing
+ * there is none.
  */
 static bool
-has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
+has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site)
 {
-	GrantKey key = {0};
+	GrantKey key = {.permission = permission, .kind = kind};
 
-	if (resource == NULL)
+	if (place == NULL)
 		return false;
-	key.permission = permission;
-	key.resource = *resource;
+	key.place = *place;
 	if (site != NULL)
 		key.site = *site;
 	return hash_search(grants, &key, HASH_FIND, NULL) != NULL;
 }
 
 /*
+ * Returns the kind of a name, which must be one.
+ */
+static Kind
+kind_named(const text *name)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (strlen(kinds[i]) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(kinds[i], VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return i;
+	elog(ERROR, "murallink: no resource is a \"%s\"", text_to_cstring(name));
+}
+
+/*
  * Reads the grants of a user, as committed now: the snapshot of a repeatable
  * read transaction may be older than a revocation that was heard of.
  */
-static HTAB *
-load_grants(const Ksuid *user)
+static void
+load_grants(const Ksuid *user, UserGrants *result)
 {
-	static SavedPlan select =
-		PLAN("SELECT g.permission, g.resource_uid, g.trial_uid, g.site_uid, g.resource = 'trial_site'"
-			 " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
-			 "k");
+	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid"
+								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
+								   "k");
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
-	HTAB *grants;
 	Datum value = KsuidPGetDatum(user);
 	Owner saved = owner_enter();
 
-	grants = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	SPI_connect();
 	if (SPI_execute_snapshot(plan_saved(&select), &value, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) !=
 		SPI_OK_SELECT)
 		elog(ERROR, "murallink: could not read the grants");
-	for (uint64 i = 0; i < SPI_processed; i++)
+	result->user = *user;
+	result->places = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	result->count = (int) SPI_processed;
+	result->list = MemoryContextAllocExtended(grants_context, result->count * sizeof(Grant), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < result->count; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
+		Grant *grant = &result->list[i];
 		bool isnull;
-		Oid permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
 
-		if (DatumGetBool(SPI_getbinval(row, desc, 5, &isnull)))
-			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull)),
-					DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)));
+		grant->permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		grant->kind = kind_named(DatumGetTextPP(SPI_getbinval(row, desc, 2, &isnull)));
+		grant->resource = *DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull));
+		if (grant->kind == KIND_SITE || grant->kind == KIND_TRIAL_SITE)
+			grant->site = *DatumGetKsuidP(SPI_getbinval(row, desc, 5, &isnull));
+		if (grant->kind == KIND_TRIAL_SITE)
+			add_key(result->places, grant->permission, grant->kind, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
+					&grant->site);
 		else
-			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 2, &isnull)), NULL);
+			add_key(result->places, grant->permission, grant->kind, &grant->resource, NULL);
 	}
 	SPI_finish();
 	owner_leave(saved);
-	return grants;
 }
 
 /*
- * Returns the grants of a user.  The set is good until the next look into a
+ * Returns the grants of a user.  They are good until the next look into a
  * table or catalog.
  */
-static HTAB *
+static UserGrants *
 grants_of(const Ksuid *user)
 {
 	UserGrants *entry;
-	bool found;
-	HTAB *grants;
+	UserGrants *loading;
 	uint64 loaded;
 
 	if (last_user != NULL && ksuid_compare(&last_user->user, user) == 0)
-		return last_user->grants;
+		return last_user;
 	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
-	{
-		last_user = entry;
-		return entry->grants;
-	}
+		return last_user = entry;
 
 	if (users == NULL || hash_get_num_entries(users) >= USERS_KEPT)
 	{
@@ -189,14 +230,23 @@ grants_of(const Ksuid *user)
 	}
 	grant_relation = install_relation("permission_grant");
 	loaded = generation;
-	grants = load_grants(user);
-	if (loaded == generation)
-	{
-		entry = hash_search(users, user, HASH_ENTER, &found);
-		entry->grants = grants;
-		last_user = entry;
-	}
-	return grants;
+	loading = palloc(sizeof(UserGrants));
+	load_grants(user, loading);
+	if (loaded != generation)
+		return loading;
+	entry = hash_search(users, user, HASH_ENTER, NULL);
+	*entry = *loading;
+	return last_user = entry;
+}
+
+/*
+ * Returns whether a set has a grant on a site or on the trial at that site.
+ */
+static bool
+holds_at_site(HTAB *grants, Oid permission, const Ksuid *trial, const Ksuid *site)
+{
+	return has_key(grants, permission, KIND_SITE, site, NULL) ||
+		   (site != NULL && has_key(grants, permission, KIND_TRIAL_SITE, trial, site));
 }
 
 /*
@@ -205,21 +255,9 @@ grants_of(const Ksuid *user)
 static bool
 holds(HTAB *grants, Oid permission, const Place *place)
 {
-	return has_key(grants, permission, place->client, NULL) || has_key(grants, permission, place->contract, NULL) ||
-		   has_key(grants, permission, place->trial, NULL) || has_key(grants, permission, place->site, NULL) ||
-		   (place->site != NULL && has_key(grants, permission, place->trial, place->site));
-}
-
-/*
- * Returns whether the caller holds a permission (any, for InvalidOid) at a
- * place; false when nobody is known to ask.
- */
-bool
-permission_holds(Oid permission, const Place *place)
-{
-	const Caller *who = identity_caller_if_any();
-
-	return who != NULL && (who->admin || holds(grants_of(&who->user), permission, place));
+	return has_key(grants, permission, KIND_CLIENT, place->client, NULL) ||
+		   has_key(grants, permission, KIND_CONTRACT, place->contract, NULL) ||
+		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) || holds_at_site(grants, permission, place->trial, place->site);
 }
 
 /*
@@ -239,12 +277,36 @@ permission_require(Oid permission, const Place *place, const char *field)
 	if (who->admin)
 		return;
 	AcceptInvalidationMessages();
-	grants = grants_of(&who->user);
+	grants = grants_of(&who->user)->places;
 	if (holds(grants, permission, place))
 		return;
 	if (holds(grants, InvalidOid, place))
 		ereport(ERROR, errnamed(ERR_FORBIDDEN, field));
 	ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
+}
+
+/*
+ * Returns whether the caller holds a permission at some sites only, so few
+ * that what is there can be looked up one by one.
+ */
+bool
+permission_on_few_sites(Oid permission)
+{
+	const Caller *who = identity_caller_if_any();
+	UserGrants *grants;
+	int sites = 0;
+
+	if (who == NULL || who->admin)
+		return who == NULL;
+	grants = grants_of(&who->user);
+	for (int i = 0; i < grants->count; i++)
+	{
+		if (grants->list[i].permission != permission)
+			continue;
+		if (grants->list[i].kind < KIND_SITE || ++sites > FEW_SITES)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -280,19 +342,6 @@ place_arguments(FunctionCallInfo fcinfo, int first)
 }
 
 /*
- * murallink.permitted(permission, client, contract, trial, site): whether the
- * caller holds the permission there; for row level security.
- */
-PG_FUNCTION_INFO_V1(permission_permitted);
-Datum
-permission_permitted(PG_FUNCTION_ARGS)
-{
-	Place place = place_arguments(fcinfo, 1);
-
-	PG_RETURN_BOOL(!PG_ARGISNULL(0) && permission_holds(PG_GETARG_OID(0), &place));
-}
-
-/*
  * murallink.permit(permission, client, contract, trial, site, field): the uid
  * of the caller, who holds the permission there.  Raises unauthenticated,
  * forbidden or not_found.
@@ -314,13 +363,120 @@ permission_permit(PG_FUNCTION_ARGS)
 
 /*
  * murallink.visible(client, contract, trial, site): whether the caller holds
- * any permission there.
+ * any permission there; nobody does when nobody is known to ask.
  */
 PG_FUNCTION_INFO_V1(permission_visible);
 Datum
 permission_visible(PG_FUNCTION_ARGS)
 {
 	Place place = place_arguments(fcinfo, 0);
+	const Caller *who = identity_caller_if_any();
 
-	PG_RETURN_BOOL(permission_holds(InvalidOid, &place));
+	PG_RETURN_BOOL(who != NULL && (who->admin || holds(grants_of(&who->user)->places, InvalidOid, &place)));
+}
+
+/*
+ * murallink.granted_on(permission, kind, uid): whether the caller was granted
+ * the permission on this very resource.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_on);
+Datum
+permission_granted_on(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) && !PG_ARGISNULL(1) && !PG_ARGISNULL(2) &&
+				   has_key(grants_of(&who->user)->places, PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)),
+						   PG_GETARG_KSUID_P(2), NULL));
+}
+
+/*
+ * murallink.granted_at(permission, trial, site): whether the caller was
+ * granted the permission on the site, or on the trial at the site.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_at);
+Datum
+permission_granted_at(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) &&
+				   holds_at_site(grants_of(&who->user)->places, PG_GETARG_OID(0),
+								 PG_ARGISNULL(1) ? NULL : PG_GETARG_KSUID_P(1),
+								 PG_ARGISNULL(2) ? NULL : PG_GETARG_KSUID_P(2)));
+}
+
+/*
+ * Returns, as an array, the resources of a kind on which the caller was
+ * granted the permission, or with sites the sites that these are or are at.
+ */
+static Datum
+granted_uids(Oid permission, Kind kind, bool sites)
+{
+	const Caller *who = identity_caller_if_any();
+	UserGrants *grants = who == NULL ? NULL : grants_of(&who->user);
+	Datum *uids = palloc(sizeof(Datum) * (grants == NULL ? 0 : grants->count));
+	int count = 0;
+
+	for (int i = 0; grants != NULL && i < grants->count; i++)
+	{
+		Grant *grant = &grants->list[i];
+
+		if (grant->permission != permission)
+			continue;
+		if (sites && (grant->kind == KIND_SITE || grant->kind == KIND_TRIAL_SITE))
+			uids[count++] = KsuidPGetDatum(&grant->site);
+		else if (!sites && grant->kind == kind)
+			uids[count++] = KsuidPGetDatum(&grant->resource);
+	}
+	return PointerGetDatum(construct_array(uids, count, install_ksuid_type(), KSUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/*
+ * murallink.granted(permission, kind): the uids of the resources of that kind
+ * on which the caller was granted the permission.
+ */
+PG_FUNCTION_INFO_V1(permission_granted);
+Datum
+permission_granted(PG_FUNCTION_ARGS)
+{
+	return granted_uids(PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)), false);
+}
+
+/*
+ * murallink.granted_sites(permission): the uids of the sites on which, or on
+ * trials at which, the caller was granted the permission.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_sites);
+Datum
+permission_granted_sites(PG_FUNCTION_ARGS)
+{
+	return granted_uids(PG_GETARG_OID(0), KIND_SITE, true);
+}
+
+/*
+ * murallink.granted_all(client): whether an admin asks, who needs no grants.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_all);
+Datum
+permission_granted_all(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && who->admin);
+}
+
+/*
+ * murallink.granted_from(): the least ksuid when an admin asks, else the
+ * greatest.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_from);
+Datum
+permission_granted_from(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+	Ksuid *result = palloc(sizeof(Ksuid));
+
+	memset(result, who != NULL && who->admin ? 0 : 0xff, sizeof(Ksuid));
+	PG_RETURN_KSUID_P(result);
 }

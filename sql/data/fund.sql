@@ -11,6 +11,8 @@ COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
+CREATE TRIGGER fund_keeps_currency BEFORE UPDATE OF currency ON murallink.contract
+    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency('fund');
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
@@ -95,6 +97,7 @@ COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment tha
 COMMENT ON COLUMN murallink.fund_entry.slot IS 'The slot whose balance holds the payment''s reserve; -1 for a deposit, which is spread.';
 COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
 CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
+CREATE INDEX fund_entry_client ON murallink.fund_entry (client_uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.fund_entry
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER guard BEFORE INSERT ON murallink.fund_entry

@@ -1,0 +1,141 @@
+/*
+ * permission_plan.c
+ *	  What the planner is told about the functions that murallink.permitted()
+ *	  is made of: how many rows the caller's grants reach, and which indexes
+ *	  find them.
+ *
+ * The conditions for indexes call functions themselves, so that a plan stays
+ * right when grants change or somebody else asks.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "install.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "permission.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+static Oid family(void);
+static Node *condition(List *arguments);
+
+/*
+ * Returns a call of a function of schema murallink.
+ */
+Expr *
+permission_call(const char *name, Oid result, List *arguments)
+{
+	Oid types[FUNC_MAX_ARGS];
+	int count = 0;
+	ListCell *argument;
+
+	foreach (argument, arguments)
+		types[count++] = exprType(lfirst(argument));
+	return (Expr *) makeFuncExpr(LookupFuncName(list_make2(makeString("murallink"), makeString(pstrdup(name))), count,
+												types, false),
+								 result, arguments, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * Returns the family of ksuid's operators in B-trees.
+ */
+static Oid
+family(void)
+{
+	return lookup_type_cache(install_ksuid_type(), TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+}
+
+/*
+ * Returns "uid = ANY (array)".
+ */
+Node *
+permission_any(Expr *uid, Expr *array)
+{
+	Oid ksuid = install_ksuid_type();
+	ScalarArrayOpExpr *any = makeNode(ScalarArrayOpExpr);
+
+	any->opno = get_opfamily_member(family(), ksuid, ksuid, BTEqualStrategyNumber);
+	any->opfuncid = get_opcode(any->opno);
+	any->useOr = true;
+	any->args = list_make2(uid, array);
+	any->location = -1;
+	return (Node *) any;
+}
+
+/*
+ * Answers a request for the condition that an index on the last argument of a
+ * function can be asked instead, given that condition: with NULL where the
+ * index is on another argument, or of another kind.
+ */
+List *
+permission_index_condition(SupportRequestIndexCondition *asked, Node *condition)
+{
+	if (!IsA(asked->node, FuncExpr) || asked->indexarg != list_length(((FuncExpr *) asked->node)->args) - 1 ||
+		asked->opfamily != family())
+		return NIL;
+	return list_make1(condition);
+}
+
+/*
+ * Returns what an index can be asked in place of a function, given its
+ * arguments, the last of which is what is looked up:
+ *
+ * granted_all(uid): uid >= granted_from();
+ * granted_on(permission, kind, uid): uid = ANY (granted(permission, kind));
+ * granted_at(permission, trial, site): site = ANY (granted_sites(permission)).
+ */
+static Node *
+condition(List *arguments)
+{
+	Oid ksuid = install_ksuid_type();
+	Expr *uid = llast(arguments);
+
+	if (list_length(arguments) == 1)
+		return (Node *) make_opclause(get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber), BOOLOID,
+									  false, uid, permission_call("granted_from", ksuid, NIL), InvalidOid, InvalidOid);
+	if (exprType(lsecond(arguments)) == TEXTOID)
+		return permission_any(uid, permission_call("granted", get_array_type(ksuid),
+												   list_make2(linitial(arguments), lsecond(arguments))));
+	return permission_any(uid, permission_call("granted_sites", get_array_type(ksuid), list_make1(linitial(arguments))));
+}
+
+/*
+ * murallink.granted_support(internal): answers the planner for granted_all,
+ * granted_on and granted_at.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_support);
+Datum
+permission_granted_support(PG_FUNCTION_ARGS)
+{
+	Node *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestSimplify))
+	{
+		List *arguments = ((SupportRequestSimplify *) request)->fcall->args;
+		Node *uid = llast(arguments);
+
+		/* On nothing there is no grant. */
+		if (list_length(arguments) > 1 && IsA(uid, Const) && ((Const *) uid)->constisnull)
+			PG_RETURN_POINTER(makeBoolConst(false, false));
+	}
+	else if (IsA(request, SupportRequestSelectivity))
+	{
+		SupportRequestSelectivity *asked = (SupportRequestSelectivity *) request;
+
+		asked->selectivity =
+			clause_selectivity(asked->root, condition(asked->args), asked->varRelid, asked->jointype, asked->sjinfo);
+		PG_RETURN_POINTER(request);
+	}
+	else if (IsA(request, SupportRequestIndexCondition))
+	{
+		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
+
+		PG_RETURN_POINTER(permission_index_condition(asked, condition(((FuncExpr *) asked->node)->args)));
+	}
+	PG_RETURN_POINTER(NULL);
+}
