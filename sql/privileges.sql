@@ -89,6 +89,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_patient,
     murallink.update_user,
     murallink.travel_payment,
+    murallink.trial_payment_report,
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,
@@ -96,10 +97,10 @@ GRANT EXECUTE ON FUNCTION
     murallink.upload_document
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
 
 -- Downloads, which answer with bytes.
-GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,
