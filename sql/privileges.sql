@@ -88,11 +88,6 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,
-    murallink.travel_payment,
-    murallink.trial_payment_report,
-    murallink.update_caregiver,
-    murallink.update_patient,
-    murallink.update_user,
     murallink.upload_contract,
     murallink.upload_document
     TO murallink_client;
