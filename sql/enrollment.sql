@@ -1,5 +1,5 @@
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
-COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part (document: Set Enrollment Status).';
+COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part.';
 
 CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
