@@ -379,7 +379,7 @@ is(join("\n", grep { !$came_up{$_} } sort keys %declared), '', 'every declared d
 
 done_testing();
 
-# Tests that what the answers call URLs is there to be fetched, without a session.
+# Tests that what the answers call URLs is there to be fetched; the link to a report needs no session.
 sub sends_files
 {
 	my %file = (
@@ -391,7 +391,8 @@ sub sends_files
 		my ($type, $content) = @{ $file{ $exchange->{title} } };
 		my $payload = must($exchange->{action}, ours($exchange->{request}{payload}));
 		my ($path) = (ref $payload ? $payload->{document_url} : $payload) =~ m{\Ahttp://[^/]+(/.*)\z};
-		my (undef, $body, $headers) = $client->request('GET', "$client->{url}$path", undef, { 'Session-Id' => $admin });
+		my (undef, $body, $headers) =
+		  $client->request('GET', "$client->{url}$path", undef, ref $payload ? { 'Session-Id' => $admin } : {});
 		like($headers->{'content-type'}, qr/\A\Q$type\E(?:;|\z)/, "$exchange->{title} is fetched by its URL");
 		like($body, $content, 'with its content');
 	}
