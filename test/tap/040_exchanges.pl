@@ -31,10 +31,12 @@ my $pdf = "%PDF-1.4\n%\xff\xff\xff\xff\n1 0 obj\n<< /Title (A contract) >>\nendo
 my $uid = qr/\A[0-9A-Za-z]{27}\z/;
 my $moment = qr/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}(?:Z|\+00:00)\z/;
 my %no_contact = map { ("contact_$_ (added)" => '') } qw(name phone email);
-my %place = ('site.uid' => $uid, 'site.name' => 'Site', 'trial.uid' => $uid, 'trial.contract_uid' => $uid, 'trial.name' => 'Trial');
+my %place = ('site.uid' => $uid, 'site.name' => 'Site', 'trial.uid' => $uid, 'trial.contract_uid' => $uid,
+	'trial.name' => 'Trial');
 my %milestone = (uid => $uid, effective_date => $moment, milestone => 'First Visit', amount => 75, num_payments => 1,
 	currency => 'USD');
-my %created = ('audit_history (array)' => qr/\A\[\{"changes":"created patient","resource_uid":"\w{27}","uid":"\w{27}","user_uid":"\w{27}"\}\]\z/);
+my %created = ('audit_history (array)' =>
+	  qr/\A\[\{"changes":"created patient","resource_uid":"\w{27}","uid":"\w{27}","user_uid":"\w{27}"\}\]\z/);
 my @deviations = (
 	['What is known is shown, where the document leaves it empty or out',
 		create_client => { below('payload',
