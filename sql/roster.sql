@@ -44,7 +44,8 @@ BEGIN
         ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
-        CASE WHEN murallink.caller_is_admin() THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
+        CASE WHEN murallink.caller_is_admin() THEN 'true'
+            ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
         matches.verbatim);
 END
 $$;
