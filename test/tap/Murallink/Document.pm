@@ -2,8 +2,8 @@ package Murallink::Document;
 
 # The exchanges that the protocol's document shows, and how an answer differs from the documented one.
 #
-# A uid of the document stands for one of ours: the one that it was bound to, or the one that an answer
-# first shows in its place. Other strings stand for themselves until they are bound.
+# A uid of the document stands for one of ours: the one that it was bound to, or the one, as yet unseen, that
+# an answer first shows in its place. Other strings stand for themselves until they are bound.
 
 use strict;
 use warnings;
@@ -101,7 +101,8 @@ sub different_elements
 		my ($place) = grep { !defined $uid || $answer->[$_]{uid} eq $uid } @left;
 		@left = grep { $_ != ($place // -1) } @left;
 		push @places, $place // ();
-		push @differences, defined $place ? $self->differences("$path\[]", $element, $answer->[$place]) : ["$path\[] (missing)"];
+		push @differences,
+		  defined $place ? $self->differences("$path\[]", $element, $answer->[$place]) : ["$path\[] (missing)"];
 	}
 	push @differences, ["$path\[] (order)", "@places"] if "@places" ne join ' ', sort { $a <=> $b } @places;
 	return (@differences, map { ["$path\[] (added)", $answer->[$_]] } @left);
@@ -114,8 +115,10 @@ sub same
 	return 1 unless defined $documented;
 	return $answer eq $documented unless type_of($documented) eq 'string';
 	$answer =~ s/(?<=\d)\+00:00\z/Z/ if $self->{null_is_empty};
-	return is_recent($answer) if $documented =~ /:\d\d\.\d+Z\z/;
-	$self->{our}{$documented} //= $answer if $documented =~ UID && $answer =~ UID;
+	return is_recent($answer) && ($self->{null_is_empty} || length $answer == length $documented)
+	  if $documented =~ /:\d\d\.\d+Z\z/;
+	$self->bind($documented => $answer)
+	  if $documented =~ UID && $answer =~ UID && !$self->known($documented) && !grep { $_ eq $answer } values %{ $self->{our} };
 	return $answer eq $self->ours($documented);
 }
 
@@ -130,8 +133,8 @@ sub is_recent
 sub is_empty
 {
 	my ($value) = @_;
-	my @parts = ref $value eq 'HASH' ? values %$value : ref $value eq 'ARRAY' ? @$value : return !$value || $value eq MOMENT_ZERO;
-	return !grep { !is_empty($_) } @parts;
+	return !$value || $value eq MOMENT_ZERO unless ref $value eq 'HASH' || ref $value eq 'ARRAY';
+	return !grep { !is_empty($_) } ref $value eq 'HASH' ? values %$value : @$value;
 }
 
 sub type_of
