@@ -52,6 +52,13 @@ sub bind
 	return;
 }
 
+# Whether one of ours is what a string of the document stands for.
+sub shown
+{
+	my ($self, $ours) = @_;
+	return scalar grep { $_ eq $ours } values %{ $self->{our} };
+}
+
 # A documented value, with our strings.
 sub ours
 {
@@ -118,7 +125,7 @@ sub same
 	return is_recent($answer) && ($self->{null_is_empty} || length $answer == length $documented)
 	  if $documented =~ /:\d\d\.\d+Z\z/;
 	$self->bind($documented => $answer)
-	  if $documented =~ UID && $answer =~ UID && !$self->known($documented) && !grep { $_ eq $answer } values %{ $self->{our} };
+	  if $documented =~ UID && !$self->known($documented) && $answer =~ UID && !$self->shown($answer);
 	return $answer eq $self->ours($documented);
 }
 
