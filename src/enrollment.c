@@ -73,7 +73,7 @@ PG_FUNCTION_INFO_V1(enrollment_viewable_patients);
 Datum
 enrollment_viewable_patients(PG_FUNCTION_ARGS)
 {
-	static SavedPlan select = PLAN("SELECT seen FROM murallink.visible_patients(NULL, NULL, false) AS seen", "");
+	static SavedPlan select = PLAN("SELECT DISTINCT seen FROM murallink.visible_patients() AS seen", "");
 	MemoryContext context = CurrentMemoryContext;
 	Owner saved = owner_enter();
 	Datum *uids;
