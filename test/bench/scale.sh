@@ -67,7 +67,7 @@ script 'search_patients, one of all' <<-'END'
 	SELECT murallink.search_patients(bench.last_name(:p));
 END
 script 'search_patients, one of a site' bench_site <<-'END'
-	SELECT murallink.search_patients(bench.last_name(:s * 0));
+	SELECT murallink.search_patients(bench.last_name(:p / 100 * (:patients / 100) % :patients));
 END
 script 'get_patients of a site' bench_site <<-'END'
 	SELECT murallink.get_patients();

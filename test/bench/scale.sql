@@ -38,10 +38,10 @@ SELECT bench.uid('pat', n), ('{Ada,Bill,Carol,Dan,Eve,Frank,Grace,Henry,Iris,Jim
 FROM generate_series(0, :patients - 1) n;
 INSERT INTO murallink.patient_site (uid, patient_uid, client_uid, contract_uid, site_uid)
 SELECT bench.uid('psi', n), bench.uid('pat', n), client_uid, contract_uid, uid
-FROM generate_series(0, :patients - 1) n JOIN murallink.site ON uid = bench.uid('sit', n % :sites);
+FROM generate_series(0, :patients - 1) n JOIN murallink.site ON uid = bench.uid('sit', n % :sites) ORDER BY n;
 INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
 SELECT bench.uid('enr', n), client_uid, contract_uid, trial_uid, site_uid, uid, bench.uid('pat', n), 'S-' || n
-FROM generate_series(0, :patients - 1) n JOIN murallink.trial_site ON uid = bench.uid('tsi', n % :sites);
+FROM generate_series(0, :patients - 1) n JOIN murallink.trial_site ON uid = bench.uid('tsi', n % :sites) ORDER BY n;
 
 INSERT INTO murallink.app_user (uid, email)
 SELECT bench.uid('usr', n), 'user' || n || '@example.com' FROM generate_series(0, :sites - 1) n;
@@ -64,7 +64,7 @@ BEGIN
         SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, e.uid, 'milestone',
             m.uid, m.milestone, 1, m.amount, m.currency, now() - (10 - w) * interval '1 week'
         FROM murallink.enrollment e JOIN murallink.milestone m USING (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid)
-        WHERE m.sort_order = w;
+        WHERE m.sort_order = w ORDER BY e.uid;
     END LOOP;
 END
 $$;
