@@ -269,6 +269,21 @@ SELECT relation, key, pg_temp.index_of(format('SELECT * FROM murallink.%I WHERE 
 FROM (VALUES ('enrollment', 'patient_uid'), ('patient', 'uid'), ('patient_site', 'uid'), ('patient_site', 'patient_uid')) AS asked (relation, key);
 ROLLBACK;
 
+-- but never where each row asks for another permission, or another kind
+CREATE TEMP TABLE asked AS
+SELECT permission, kind, :'a'::murallink.ksuid AS uid FROM murallink.list_permissions() AS listed (name),
+    LATERAL (SELECT name::murallink.permission AS permission) AS typed, unnest('{client,contract}'::text[]) AS kind;
+CREATE INDEX ON asked (uid);
+GRANT SELECT ON asked TO regress_permission_analyst;
+SET SESSION AUTHORIZATION regress_permission_analyst;
+SET enable_seqscan = off;
+SELECT count(*) FILTER (WHERE murallink.granted_on(permission, 'client', uid)) AS on_client FROM asked;
+SELECT count(*) FROM asked WHERE murallink.granted_on(permission, 'client', uid);
+SELECT count(*) FROM asked WHERE murallink.granted_on('view_clients', kind, uid);
+SELECT count(*) FROM asked WHERE murallink.granted_at(permission, NULL, uid);
+RESET enable_seqscan;
+RESET SESSION AUTHORIZATION;
+
 -- because no operator of the type could tell what the policy has not been asked about yet
 SELECT oprname, oprcode FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
 WHERE 'murallink.ksuid'::regtype IN (o.oprleft, o.oprright) AND NOT p.proleakproof;
