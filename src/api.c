@@ -430,6 +430,7 @@ perform(const Request *request, Oid self, Outcome *outcome)
 		Action *action = find_action(request->action, self);
 		NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
 
+		outcome->read = func_volatile(action->function) != PROVOLATILE_VOLATILE;
 		bind_payload(action, request, arguments);
 		outcome->payload =
 			action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
@@ -535,7 +536,7 @@ api(PG_FUNCTION_ARGS)
 		if (outcome.error == NULL && request.action != NULL)
 			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
 		result = answer(&request, &outcome);
-		if (keep)
+		if (keep && !outcome.read)
 			api_keep_answer(&request, result);
 	}
 	answer_set_status(status_of(result));

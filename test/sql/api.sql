@@ -261,6 +261,17 @@ SELECT test.keyed('"4"', 'my_info', '{}', :'seth') #>> '{payload,first_name}' AS
 ROLLBACK;
 SELECT test.keyed('"4"', 'list_permissions', '{}', :'seth') ->> 'status_code' AS not_used_by_what_was_rolled_back;
 
+-- but what only reads is read again: the caller may see more or less by then
+SET SESSION AUTHORIZATION regress_api_admin;
+SELECT test.keyed('"10"', 'create_client', '{"name": "Read again"}') #>> '{payload,uid}' AS read \gset
+SELECT murallink.grant(:'read', 'view_clients', uid) FROM murallink.get_users() WHERE email = 'seth.randall@example.com';
+RESET SESSION AUTHORIZATION;
+SELECT test.keyed('"11"', 'get_client', jsonb_build_object('uid', :'read'), :'seth') #>> '{payload,name}' AS granted;
+DELETE FROM murallink.permission_grant WHERE resource_uid = :'read';
+SELECT test.keyed('"11"', 'get_client', jsonb_build_object('uid', :'read'), :'seth') #>> '{error,code}' AS revoked,
+    test.keyed('"11"', 'get_clients', '{}', :'seth') #>> '{error,code}' AS another;
+SELECT count(*) FROM murallink_private.idempotency WHERE key = '11' AND answer IS NOT NULL;
+
 -- Every action, with a payload that was fine but for one value, is answered, and no value of a wrong type is taken
 CREATE TEMP TABLE tried (action text, argument text, type regtype, value jsonb, answer text);
 CREATE FUNCTION pg_temp.rolled_back(action text, payload jsonb) RETURNS text LANGUAGE plpgsql AS $$

@@ -271,15 +271,16 @@ ROLLBACK;
 
 -- but never where each row asks for another permission, or another kind
 CREATE TEMP TABLE asked AS
-SELECT permission, kind, :'a'::murallink.ksuid AS uid FROM murallink.list_permissions() AS listed (name),
-    LATERAL (SELECT name::murallink.permission AS permission) AS typed, unnest('{client,contract}'::text[]) AS kind;
+SELECT permission, kind, :'a'::murallink.ksuid AS uid
+FROM unnest(enum_range(NULL::murallink.permission)) AS permission, unnest('{client,contract}'::text[]) AS kind;
 CREATE INDEX ON asked (uid);
 GRANT SELECT ON asked TO regress_permission_analyst;
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT murallink.grant(:'a', 'view_clients', :'analyst');
 SET SESSION AUTHORIZATION regress_permission_analyst;
 SET enable_seqscan = off;
-SELECT count(*) FILTER (WHERE murallink.granted_on(permission, 'client', uid)) AS on_client FROM asked;
-SELECT count(*) FROM asked WHERE murallink.granted_on(permission, 'client', uid);
-SELECT count(*) FROM asked WHERE murallink.granted_on('view_clients', kind, uid);
+SELECT permission, kind FROM asked WHERE murallink.granted_on(permission, 'client', uid) AND kind = 'client';
+SELECT permission, kind FROM asked WHERE murallink.granted_on('view_clients', kind, uid) AND permission = 'grant';
 SELECT count(*) FROM asked WHERE murallink.granted_at(permission, NULL, uid);
 RESET enable_seqscan;
 RESET SESSION AUTHORIZATION;
@@ -290,4 +291,5 @@ WHERE 'murallink.ksuid'::regtype IN (o.oprleft, o.oprright) AND NOT p.proleakpro
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'admin', :'analyst');
 UPDATE murallink.app_user SET db_role = NULL WHERE uid IN (:'admin', :'analyst');
+DROP TABLE asked;
 DROP ROLE regress_permission_admin, regress_permission_analyst, regress_permission_stranger;
