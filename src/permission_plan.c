@@ -70,13 +70,19 @@ permission_any(Expr *uid, Expr *array)
 /*
  * Answers a request for the condition that an index on the last argument of a
  * function can be asked instead, given that condition: with NULL where the
- * index is on another argument, or of another kind.
+ * index is on another argument, or of another kind, or where the arguments
+ * before it differ from row to row, of which an index knows nothing.
  */
 List *
 permission_index_condition(SupportRequestIndexCondition *asked, Node *condition)
 {
+	List *before;
+
 	if (!IsA(asked->node, FuncExpr) || asked->indexarg != list_length(((FuncExpr *) asked->node)->args) - 1 ||
 		asked->opfamily != family())
+		return NIL;
+	before = list_copy_head(((FuncExpr *) asked->node)->args, asked->indexarg);
+	if (!is_pseudo_constant_for_index(asked->root, (Node *) before, asked->index))
 		return NIL;
 	return list_make1(condition);
 }

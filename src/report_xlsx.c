@@ -147,16 +147,20 @@ add_sheet(XlsxWriter *writer)
 
 /*
  * Writes a text, as far as a cell holds it.  It is a string whatever it
- * begins with.
+ * begins with; U+FFFE and U+FFFF, which XML has not, become U+FFFD.
  */
 static void
 write_text(XlsxWriter *writer, int column, const char *text, lxw_format *format)
 {
 	int len = pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), CELL_LONGEST);
 
-	if (text[len] != '\0')
-		text = pnstrdup(text, len);
-	check(worksheet_write_string(writer->sheet, writer->row, column, text, format));
+	char *written = pnstrdup(text, len);
+
+	for (char *at = strstr(written, "\xEF\xBF"); at != NULL; at = strstr(at + 3, "\xEF\xBF"))
+		if ((unsigned char) at[2] > 0xBD)
+			at[2] = '\xBD';
+	check(worksheet_write_string(writer->sheet, writer->row, column, written, format));
+	pfree(written);
 }
 
 /*

@@ -268,10 +268,27 @@ SELECT relation, key, pg_temp.index_of(format('SELECT * FROM murallink.%I WHERE 
 FROM (VALUES ('enrollment', 'patient_uid'), ('patient', 'uid'), ('patient_site', 'uid'), ('patient_site', 'patient_uid')) AS asked (relation, key);
 ROLLBACK;
 
+-- but never where each row asks for another permission, or another kind
+CREATE TEMP TABLE asked AS
+SELECT permission, kind, :'a'::murallink.ksuid AS uid
+FROM unnest(enum_range(NULL::murallink.permission)) AS permission, unnest('{client,contract}'::text[]) AS kind;
+CREATE INDEX ON asked (uid);
+GRANT SELECT ON asked TO regress_permission_analyst;
+SET SESSION AUTHORIZATION regress_permission_admin;
+SELECT murallink.grant(:'a', 'view_clients', :'analyst');
+SET SESSION AUTHORIZATION regress_permission_analyst;
+SET enable_seqscan = off;
+SELECT permission, kind FROM asked WHERE murallink.granted_on(permission, 'client', uid) AND kind = 'client';
+SELECT permission, kind FROM asked WHERE murallink.granted_on('view_clients', kind, uid) AND permission = 'grant';
+SELECT count(*) FROM asked WHERE murallink.granted_at(permission, NULL, uid);
+RESET enable_seqscan;
+RESET SESSION AUTHORIZATION;
+
 -- because no operator of the type could tell what the policy has not been asked about yet
 SELECT oprname, oprcode FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
 WHERE 'murallink.ksuid'::regtype IN (o.oprleft, o.oprright) AND NOT p.proleakproof;
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'admin', :'analyst');
 UPDATE murallink.app_user SET db_role = NULL WHERE uid IN (:'admin', :'analyst');
+DROP TABLE asked;
 DROP ROLE regress_permission_admin, regress_permission_analyst, regress_permission_stranger;

@@ -30,7 +30,7 @@ api('enroll', { patient_uid => $patient, trial_uid => $trial, site_uid => $site,
 api('add_funding', { contract_uid => $contract, amount => 1000.5 });
 api('add_funding', { contract_uid => $contract, amount => 5000, currency => 'JPY' });
 api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 12.5, note => '@SUM(A1:A2)', visit_date => '2022-08-08' });
-api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1000, currency => 'JPY', note => "<\x{fc}>\n&" });
+api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1000, currency => 'JPY', note => "<\x{fc}>\n&\x{ffff}" });
 
 # The payload of an action's answer.
 sub api
@@ -81,7 +81,7 @@ like($headers->{'content-disposition'}, qr/^attachment; filename="Payments M_nch
 	'and its name, which is no path');
 is($headers->{'cache-control'}, 'private, no-store', 'and is not kept on the way');
 is($headers->{'x-content-type-options'}, 'nosniff', 'nor taken for something else');
-like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,2022-08-08,12\.50,USD,pending,,,"'\@SUM\(A1:A2\)",\w{27}\r\n.*,1000,JPY,pending,,,"<\xc3\xbc>\n&",\w{27}\r\n$/s,
+like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,2022-08-08,12\.50,USD,pending,,,"'\@SUM\(A1:A2\)",\w{27}\r\n.*,1000,JPY,pending,,,"<\xc3\xbc>\n&\xef\xbf\xbf",\w{27}\r\n$/s,
 	'the file itself');
 foreach my $accept ('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8', 'application/json', 'text/csv',
 	'application/octet-stream')
@@ -123,7 +123,7 @@ is_deeply([ @{ $cells->{G3} }{qw(type content)}, format_of('G3') ], ['n', '1000'
 is_deeply([ @{ $cells->{F2} }{qw(type content)}, format_of('F2') ], ['n', '44781', 'yyyy-mm-dd'], 'days are days');
 is_deeply([ @{ $cells->{C2} }{qw(type content)} ], ['inlineStr', '=1+1'], 'what looks like a formula is a text');
 is_deeply([ @{ $cells->{L2} }{qw(type content)} ], ['inlineStr', '@SUM(A1:A2)'], 'as are notes');
-is($cells->{L3}{content}, "&lt;\xc3\xbc&gt;\n&amp;", 'of any characters');
+is($cells->{L3}{content}, "&lt;\xc3\xbc&gt;\n&amp;\xef\xbf\xbd", 'of any characters that XML has');
 unlike($xml, qr/<f>/, 'there is no formula');
 unlike($xml, qr/Ient/, 'and no name of a person');
 
