@@ -216,6 +216,8 @@ grants_of(const Ksuid *user)
 	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
 		return last_user = entry;
 
+	/* First this: it looks into the catalog, which may forget all users. */
+	grant_relation = install_relation("permission_grant");
 	if (users == NULL || hash_get_num_entries(users) >= USERS_KEPT)
 	{
 		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(UserGrants)};
@@ -228,7 +230,6 @@ grants_of(const Ksuid *user)
 		ctl.hcxt = grants_context;
 		users = hash_create("murallink users", USERS_KEPT, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	grant_relation = install_relation("permission_grant");
 	loaded = generation;
 	loading = palloc(sizeof(UserGrants));
 	load_grants(user, loading);
@@ -456,7 +457,8 @@ permission_granted_sites(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.granted_all(client): whether an admin asks, who needs no grants.
+ * murallink.granted_all(client): whether an admin asks, who needs no grants,
+ * about something.
  */
 PG_FUNCTION_INFO_V1(permission_granted_all);
 Datum
@@ -464,7 +466,7 @@ permission_granted_all(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_caller_if_any();
 
-	PG_RETURN_BOOL(who != NULL && who->admin);
+	PG_RETURN_BOOL(who != NULL && who->admin && !PG_ARGISNULL(0));
 }
 
 /*

@@ -152,9 +152,7 @@ add_sheet(XlsxWriter *writer)
 static void
 write_text(XlsxWriter *writer, int column, const char *text, lxw_format *format)
 {
-	int len = pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), CELL_LONGEST);
-
-	char *written = pnstrdup(text, len);
+	char *written = pnstrdup(text, pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), CELL_LONGEST));
 
 	for (char *at = strstr(written, "\xEF\xBF"); at != NULL; at = strstr(at + 3, "\xEF\xBF"))
 		if ((unsigned char) at[2] > 0xBD)
