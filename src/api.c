@@ -416,6 +416,7 @@ call_for_set(Action *action, const char *name, const NullableDatum *arguments)
 	char nulls[FUNC_MAX_ARGS];
 	StringInfoData out;
 	MemoryContext context = CurrentMemoryContext;
+	MemoryContext rendering = AllocSetContextCreate(context, "murallink row", ALLOCSET_DEFAULT_SIZES);
 	bool rows = type_is_rowtype(action->result);
 
 	initStringInfo(&out);
@@ -440,10 +441,12 @@ call_for_set(Action *action, const char *name, const NullableDatum *arguments)
 	}
 	if (SPI_execute_plan(action->set_plan, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "murallink: could not call %s", name);
-	MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(rendering);
 	appendStringInfoChar(&out, '[');
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(rendering);
 		if (i > 0)
 			appendStringInfoChar(&out, ',');
 		if (rows)
@@ -458,6 +461,7 @@ call_for_set(Action *action, const char *name, const NullableDatum *arguments)
 	}
 	appendStringInfoChar(&out, ']');
 	SPI_finish();
+	MemoryContextDelete(rendering);
 	return out.data;
 }
 
