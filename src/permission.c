@@ -158,7 +158,8 @@ kind_named(const text *name)
 
 /*
  * Reads the grants of a user, as committed now: the snapshot of a repeatable
- * read transaction may be older than a revocation that was heard of.
+ * read transaction may be older than a revocation that was heard of, and
+ * GetLatestSnapshot() refuses to work in a parallel query.
  */
 static void
 load_grants(const Ksuid *user, UserGrants *result)
@@ -169,9 +170,11 @@ load_grants(const Ksuid *user, UserGrants *result)
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
 	Datum value = KsuidPGetDatum(user);
 	Owner saved = owner_enter();
+	SPIPlanPtr plan;
 
 	SPI_connect();
-	if (SPI_execute_snapshot(plan_saved(&select), &value, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) !=
+	plan = plan_saved(&select);
+	if (SPI_execute_snapshot(plan, &value, NULL, GetCatalogSnapshot(grant_relation), InvalidSnapshot, true, false, 0) !=
 		SPI_OK_SELECT)
 		elog(ERROR, "murallink: could not read the grants");
 	result->user = *user;

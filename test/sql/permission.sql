@@ -80,7 +80,15 @@ SELECT * FROM pg_temp.lists('view_patients', :'analyst_session') WHERE places IS
 SELECT * FROM pg_temp.lists('enroll', :'admin_session') WHERE places IS NOT NULL;
 SELECT murallink.granted('enroll', 'client') AS nobodys;
 SELECT murallink.granted('enroll', 'clients');
+
+-- They are read anew in a parallel query, too
+BEGIN;
+SELECT murallink.authenticate(:'analyst_session');
+SET LOCAL force_parallel_mode = on;
+SELECT EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) AS before;
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+SELECT EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) AS after;
+COMMIT;
 
 -- A revocation takes effect in the next statement, a rolled back grant never
 SET SESSION AUTHORIZATION regress_permission_admin;
