@@ -36,14 +36,10 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink.permit_somewhere('grant');
     known bigint;
     copied bigint;
 BEGIN
-    IF NOT murallink.caller_is_admin()
-        AND NOT EXISTS (SELECT FROM murallink.permission_grant WHERE app_user_uid = caller AND permission = 'grant') THEN
-        PERFORM murallink.raise('forbidden');
-    END IF;
     PERFORM murallink.required(from_uid, 'from_uid'), murallink.required(to_uid, 'to_uid');
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = from_uid) THEN
         PERFORM murallink.raise('not_found', 'from_uid');

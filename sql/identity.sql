@@ -252,8 +252,8 @@ CREATE FUNCTION murallink.get_users() RETURNS SETOF murallink.user_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM murallink.require_admin();
-    RETURN QUERY SELECT uid, email, first_name, last_name, address, phone, email_verified, sms_verified
-    FROM murallink.app_user ORDER BY last_name, first_name, uid;
+    RETURN QUERY
+    SELECT i.* FROM murallink.app_user u, LATERAL murallink.user_info(u.uid) i ORDER BY u.last_name, u.first_name, u.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_users() IS

@@ -20,6 +20,5 @@ extern void identity_init(void);
 extern const Caller *identity_caller(void);
 extern const Caller *identity_caller_if_any(void);
 extern bool identity_authenticate(const char *session_id);
-extern void password_init(void);
 
 #endif /* MURALLINK_IDENTITY_H */

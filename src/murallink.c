@@ -12,6 +12,7 @@
 #include "identity.h"
 #include "install.h"
 #include "notice.h"
+#include "password.h"
 #include "password_reset.h"
 #include "permission.h"
 #include "report.h"

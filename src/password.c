@@ -8,8 +8,8 @@
 
 #include "error.h"
 #include "fmgr.h"
-#include "identity.h"
 #include "miscadmin.h"
+#include "password.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
