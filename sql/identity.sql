@@ -164,8 +164,7 @@ DECLARE
     matches boolean;
     attempt murallink_private.login_attempt;
 BEGIN
-    -- Looks at the version of the data, as everything does that asks who is calling.
-    PERFORM murallink.caller();
+    PERFORM murallink.require_installed();
     IF coalesce(login.password, '') = '' THEN
         PERFORM murallink.raise('missing_field', 'password');
     END IF;

@@ -79,3 +79,8 @@ COMMENT ON FUNCTION murallink.upgrade() IS
 CREATE FUNCTION murallink.known_data_version() RETURNS integer
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'install_known_data_version';
 COMMENT ON FUNCTION murallink.known_data_version() IS 'The version of the tables that the installed library works on.';
+
+CREATE FUNCTION murallink.require_installed() RETURNS void
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_require';
+COMMENT ON FUNCTION murallink.require_installed() IS
+'For what does not ask who is calling, where this is looked at too. Errors: not_installed, unknown_data_version.';

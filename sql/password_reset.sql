@@ -14,8 +14,7 @@ DECLARE
     account CONSTANT text := murallink.checked_email(request_password_reset.email, 'email', true);
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
 BEGIN
-    -- Looks at the version of the data, as everything does that asks who is calling.
-    PERFORM murallink.caller();
+    PERFORM murallink.require_installed();
     INSERT INTO murallink_private.password_reset AS r (email, app_user_uid, token, counted_since, created_at, expires_at)
     VALUES (
         account,
@@ -53,8 +52,7 @@ DECLARE
     tried CONSTANT text := murallink.checked_text(reset_password.token, 'token', 100, true);
     live murallink_private.live_reset_token;
 BEGIN
-    -- Looks at the version of the data, as everything does that asks who is calling.
-    PERFORM murallink.caller();
+    PERFORM murallink.require_installed();
     IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
         -- A try that cannot be counted must not tell whether the token was right.
         PERFORM murallink.raise('invalid_request');

@@ -41,8 +41,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     wanted murallink_private.report;
 BEGIN
-    -- Looks at the version of the data.
-    PERFORM murallink.caller();
+    PERFORM murallink.require_installed();
     SELECT * INTO wanted FROM murallink_private.report r WHERE r.uid = report.uid AND r.expires_at > pg_catalog.clock_timestamp();
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'uid');

@@ -281,6 +281,17 @@ install_known_data_version(PG_FUNCTION_ARGS)
 }
 
 /*
+ * murallink.require_installed(): raises what install_problem() finds.
+ */
+PG_FUNCTION_INFO_V1(install_require);
+Datum
+install_require(PG_FUNCTION_ARGS)
+{
+	install_check();
+	PG_RETURN_VOID();
+}
+
+/*
  * Trigger: invalidates the table's relcache entry, which every session hears
  * of when this transaction commits, and this one at its next command.
  */
