@@ -90,7 +90,7 @@ for i in "${!names[@]}"; do
 		small=$(tps small "$i" "$round")
 		large=$(tps large "$i" "$round")
 		echo "$small $large"
-	done | tee /dev/stderr | awk '{ print $1 / $2 }' | sort -n | awk -v name="${names[i]}" -v patients="$patients" \
+	done | tee >(cat >&2) | awk '{ print $1 / $2 }' | sort -n | awk -v name="${names[i]}" -v patients="$patients" \
 		'{ v[NR] = $1 } END { printf "%s, with %d patients against 10000: ratio %.2f (at most 1.5)\n", name, patients, v[int((NR + 1) / 2)] }'
 done
 
