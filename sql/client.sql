@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, date, text, text, text, jsonb) IS
-'Adds a client (document: Create Client). For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a client (document: Create Client). name is required; client_signature_date: yyyy-mm-dd; sales_contact: who looks after the client; contact_name, contact_phone, contact_email: whom to reach there; address: an object with street1, street2, city, state, post_code. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -148,7 +148,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, date, text, text, text, jsonb, murallink.read_only) IS
-'Changes a client (document: Edit Client). What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a client (document: Edit Client). Arguments as create_client takes them. What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

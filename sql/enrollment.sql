@@ -1,5 +1,5 @@
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
-COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part (document: Set Enrollment Status).';
+COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part.';
 
 CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -42,8 +42,8 @@ COMMENT ON FUNCTION murallink.enrollment_infos() IS
 'The enrollments as clients see them, without the person. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.patient_places(
-    OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid, OUT trial_uid murallink.ksuid,
-    OUT site_uid murallink.ksuid
+    OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
+    OUT trial_uid murallink.ksuid, OUT site_uid murallink.ksuid
 ) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
     SELECT patient_uid, client_uid, contract_uid, NULL::murallink.ksuid, site_uid FROM murallink.patient_site
@@ -62,8 +62,9 @@ $$;
 COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
 'Whether the caller holds any permission at one of the patient''s sites or trials and so may know that the patient exists.';
 
-CREATE FUNCTION murallink.permit_patient(patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid')
-RETURNS murallink.ksuid
+CREATE FUNCTION murallink.permit_patient(
+    patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'
+) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
@@ -274,8 +275,8 @@ DECLARE
         FROM murallink.trial_site WHERE uid = place);
 BEGIN
     RETURN QUERY
-    SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled, p.address,
-        p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
+    SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled,
+        p.address, p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
     FROM murallink.enrollment_infos() e
     LEFT JOIN murallink.patient_infos() p
         ON p.uid = e.patient_uid AND (all_visible OR p.uid IN (SELECT seen FROM murallink.visible_patients() AS seen))

@@ -20,7 +20,12 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_patient,
     murallink.add_trial_site,
     murallink.approve_payment,
+    murallink.bulk_email,
+    murallink.cancel_appointment,
     murallink.cancel_payment,
+    murallink.change_password,
+    murallink.change_user_password,
+    murallink.copy_permissions,
     murallink.create_client,
     murallink.create_contract,
     murallink.create_site,
@@ -34,6 +39,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.edit_site,
     murallink.edit_trial,
     murallink.enroll,
+    murallink.funding_report,
+    murallink.get_appointments,
     murallink.get_caregivers,
     murallink.get_client,
     murallink.get_clients,
@@ -52,6 +59,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_sites,
     murallink.get_trial,
     murallink.get_trials,
+    murallink.get_users,
     murallink.grant,
     murallink.keepalive,
     murallink.list_permissions,
@@ -65,14 +73,21 @@ GRANT EXECUTE ON FUNCTION
     murallink.register,
     murallink.register_caregiver,
     murallink.reject_payment,
+    murallink.request_password_reset,
+    murallink.reset_password,
+    murallink.reset_tokens,
+    murallink.schedule_appointment,
     murallink.search_clients,
     murallink.search_patients,
     murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
+    murallink.switch_user,
     murallink.travel_payment,
+    murallink.trial_payment_report,
     murallink.update_caregiver,
     murallink.update_patient,
+    murallink.update_user,
     murallink.upload_contract,
     murallink.upload_document
     TO murallink_client;
@@ -80,7 +95,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
 
 -- Downloads, which answer with bytes.
-GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,

@@ -11,7 +11,10 @@
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
+#include "notice.h"
+#include "password_reset.h"
 #include "permission.h"
+#include "report.h"
 #include "schedule.h"
 #include "utils/guc.h"
 #include "worker.h"
@@ -29,10 +32,13 @@ _PG_init(void)
 	install_init();
 	password_init();
 	identity_init();
+	password_reset_init();
 	permission_init();
 	file_init();
+	notice_init();
 	schedule_init();
 	fund_init();
+	report_init();
 	api_init();
 	worker_slot_init();
 	launcher_init();

@@ -148,6 +148,8 @@ SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milest
 FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);
 SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_uid, 5)).uid)).status
 FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
+SELECT (murallink.schedule_appointment(patient_uid => uid, datetime => '2999-01-01T09:00:00')).datetime
+FROM (VALUES (:'al'::murallink.ksuid), (:'bob')) AS patient (uid);
 SELECT murallink.upload_contract(uid, 'eA==', 'contract.pdf') FROM (VALUES (:'a1'::murallink.ksuid), (:'b1')) AS uploaded (uid);
 SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', first_name => 'Cara', last_name => 'Carer') \gset
 SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
