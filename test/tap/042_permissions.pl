@@ -1,0 +1,343 @@
+# Who may do what: every action, called by an administrator, by users with each permission at each place, by one
+# with every permission but the one needed, by one with none, by nobody, and in a session that has ended. What
+# is expected is worked out from the table at the end, which has all actions or the test fails.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use List::Util qw(any first uniq);
+use Murallink::Stack;
+use Murallink::World;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('permissions');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
+$node->start;
+my $stack = Murallink::Stack->new(node => $node);
+$stack->install;
+my $world = Murallink::World->new($stack);
+my $json = JSON::PP->new->canonical;
+my @all = $world->permissions;
+
+# One call, of which nothing remains: what it answers, and how many rows it wrote or tried to write. A session
+# moves its end as it is used, which is no such row.
+$world->script(<<'EOC');
+SELECT murallink.set_db_role('admin@example.com', NULL);
+CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
+    SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid))
+    FROM pg_class WHERE relkind = 'r' AND relname <> 'session'
+        AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
+$$;
+CREATE FUNCTION world.ask(grants text[], request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    answer jsonb;
+    written bigint;
+BEGIN
+    PERFORM world.give(grants);
+    written := world.written();
+    answer := murallink.api(request) - 'request_id';
+    answer := answer || jsonb_build_object('written', world.written() - written);
+    RAISE 'take it back';
+EXCEPTION WHEN raise_exception THEN
+    RETURN answer;
+END
+$$;
+GRANT EXECUTE ON FUNCTION world.written, world.ask TO PUBLIC;
+EOC
+my %session;
+@session{qw(admin caller ended)} = $world->script(<<"EOC");
+SELECT session_id FROM murallink.login('$stack->{admin_email}', '$stack->{admin_password}');
+SELECT session_id FROM murallink.login('caller\@example.com', 'correct horse');
+SELECT session_id FROM murallink.login('caller\@example.com', 'correct horse');
+EOC
+$world->script(<<"EOC");
+UPDATE murallink_private.session SET expires_at = now() - interval '1 s' WHERE hash = sha256('$session{ended}')
+EOC
+
+# The rows of the table, taken apart.
+my @rows;
+while (my $line = <DATA>)
+{
+	chomp $line;
+	next unless $line =~ /\S/;
+	my ($action, $payload, $needs) = split / *\| */, $line;
+	my @conditions = map {
+		my ($any_of, $at, $hidden) = /^(.+) at (.+?)( else not_found)?$/ or die "not understood: $line\n";
+		{ any_of => [ split / or /, $any_of ], at => [ split / or /, $at ], hidden => $hidden }
+	} $needs =~ / at / ? split /, */, $needs : ();
+	my ($listed, $of, $refused) = $needs =~ /^(\w+) lists (.+?)( or forbidden)?$/;
+	push @rows, { line => "$action $payload", action => $action, payload => $payload, needs => $needs, conditions => \@conditions,
+		($listed ? (listed => $listed, of => [ split / /, $of ], refused => $refused) : ()) };
+}
+
+# Where those things stand that are no place themselves.
+my %stands = (
+	patient => [qw(site trial_site)], newcomer => ['site'], elsewhere => ['other_site'],
+	map { $_ => ['trial_site'] } qw(enrollment payment travel approved milestone));
+$stands{"far_$_"} = [ map { "far_$_" } @{ $stands{$_} } ] foreach keys %stands;
+
+note 'the table has every action';
+my @actions = $world->script(<<'EOC');
+SELECT DISTINCT p.proname FROM pg_proc p, aclexplode(p.proacl) AS granted
+WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef
+    AND granted.grantee IN ('murallink_client'::regrole, 'murallink_operator'::regrole, 'murallink_analyst'::regrole)
+EOC
+my %in_table = map { $_->{action} => 1 } @rows;
+is(join(' ', sort grep { !$in_table{$_} } @actions), '', 'no action without a row');
+my %is_action = map { $_ => 1 } @actions;
+is(join(' ', sort grep { !$is_action{$_} } keys %in_table), '', 'no row without an action');
+
+# Whether the grants of a caller, each a permission and a place, hold one of the permissions at one of the places.
+sub holds
+{
+	my ($grants, $any_of, $at) = @_;
+	return any {
+		my ($permission, $place) = split / /;
+		(any { $_ eq $permission || $_ eq 'anything' } @$any_of) && any { $world->reaches($place, $_) } @$at
+	} @$grants;
+}
+
+# The answer that the table promises to the caller with these grants.
+sub expected
+{
+	my ($row, $who, $grants) = @_;
+	my $needs = $row->{needs};
+	return 'unauthenticated' if $who eq 'ended';
+	return 'unknown_action' if $needs eq 'operator';
+	return $1 // '200' if $needs =~ /^nothing(?:, answers (\w+))?$/;
+	return 'unauthenticated' if $who eq 'nobody';
+	return '200' if $who eq 'admin' || $needs eq 'any';
+	return 'forbidden' if $needs eq 'admin';
+	return $row->{refused} && !listed($row, $grants) ? 'forbidden' : '200' if $row->{listed};
+	return holds($grants, [$1], [ $world->places ]) ? '200' : 'forbidden' if $needs =~ /^(\w+) anywhere$/;
+	foreach my $condition (@{ $row->{conditions} })
+	{
+		next if holds($grants, $condition->{any_of}, $condition->{at});
+		return !$condition->{hidden} && holds($grants, ['anything'], $condition->{at}) ? 'forbidden' : 'not_found';
+	}
+	return '200';
+}
+
+# The things that a list shows to the caller with these grants.
+sub listed
+{
+	my ($row, $grants) = @_;
+	return sort grep { holds($grants, [ $row->{listed} ], $stands{$_} // [$_]) } map { ($_, "far_$_") } @{ $row->{of} };
+}
+
+# The callers to try a row with: who, and the grants.
+sub callers
+{
+	my ($row) = @_;
+	my @callers = (['admin'], ['nobody'], ['ended'], ['caller'], [ 'caller', map { "$_ client" } @all ]);
+	return @callers if $row->{needs} =~ /^(nothing|any|admin|operator)\b/;
+	my @conditions = @{ $row->{conditions} };
+	@conditions = { any_of => [ $row->{listed} // ($row->{needs} =~ /^(\w+)/)[0] ], at => [] } unless @conditions;
+	my @wanted = uniq map { @{ $_->{any_of} } } @conditions;
+	push @callers, map { my $place = $_; [ 'caller', map { "$_ $place" } @all ] } 'far_client', 'other_site', 'trial_site';
+	push @callers, map { [ 'caller', "$_ client" ] } @all;
+	push @callers, [ 'caller', map { "$_ client" } grep { my $other = $_; !any { $_ eq $other } @wanted } @all ];
+	foreach my $varied (@conditions)
+	{
+		my @others = map { my $at = $_->{at}[0]; map { "$_ $at" } grep { $_ ne 'anything' } @{ $_->{any_of} } }
+		  grep { $_ != $varied } @conditions;
+		foreach my $permission (map { $_ eq 'anything' ? 'view_report' : $_ } @{ $varied->{any_of} })
+		{
+			push @callers, map { [ 'caller', @others, "$permission $_" ] } $world->places;
+			push @callers, [ 'caller', @others, "$permission far_client", 'view_report client' ];
+		}
+		push @callers, [ 'caller', @others, map { "$_ client" } grep { my $other = $_; !any { $_ eq $other } @{ $varied->{any_of} } } @all ];
+	}
+	return @callers;
+}
+
+# The statement that sends a request with these grants.
+sub call
+{
+	my ($action, $payload, $who, @grants) = @_;
+	my %request = (action => $action, payload => $payload, $session{$who} ? (session_id => $session{$who}) : ());
+	my $request = $json->encode(\%request) =~ s/'/''/gr;
+	return "SELECT world.ask('{" . join(',', uniq @grants) . "}', '$request');\n";
+}
+
+# The payload of a row, with the uids of the world; $changed has some of its own.
+sub payload
+{
+	my ($row, %changed) = @_;
+	return $json->decode($row->{payload} =~ s/"\@\K(\w+)/$changed{$1} \/\/ $world->uid($1)/ger =~ s/"\@/"/gr);
+}
+
+# Sends all requests as a role, each in a transaction of its own, and returns the answers.
+sub answers
+{
+	my ($role, @calls) = @_;
+	my @answers = $world->script(join '', "SET SESSION AUTHORIZATION $role;\n", @calls);
+	die scalar(@answers) . ' answers to ' . scalar(@calls) . " requests\n" if @answers != @calls;
+	return map { $json->decode($_) } @answers;
+}
+
+# What is wrong with the answer to a caller, or nothing.
+sub wrong
+{
+	my ($row, $who, $grants, $answer) = @_;
+	my $expected = expected($row, $who, $grants);
+	my $error = $answer->{error};
+	my $got = $error ? $error->{code} : $answer->{status_code};
+	return "expected $expected, got $got" if $got ne $expected;
+	return "wrote $answer->{written} rows" if $error && $answer->{written};
+	return 'shows a person to one without view_patients'
+	  if $who eq 'caller' && $row->{payload} !~ /Personal/ && $json->encode($answer) =~ /Personal/i
+	  && !any { /^view_patients/ } @$grants;
+	return unless $row->{listed} && $who ne 'admin' && !$error;
+	my $shown = join ' ', sort map { $_->{uid} } @{ $answer->{payload} };
+	my $to_show = join ' ', sort map { $world->uid($_) } listed($row, $grants);
+	return $shown eq $to_show ? () : "lists $shown, not $to_show";
+}
+
+@rows = grep { $is_action{ $_->{action} } } @rows;
+note 'what each caller is answered';
+my @cases = map { my $row = $_; map { [ $row, @$_ ] } callers($row) } @rows;
+my @answers = answers('world_client', map { my ($row, @caller) = @$_; call($row->{action}, payload($row), @caller) } @cases);
+my %wrong;
+foreach my $case (@cases)
+{
+	my ($row, $who, @grants) = @$case;
+	my $wrong = wrong($row, $who, \@grants, shift @answers) or next;
+	my $missing = join ' ', grep { my $permission = $_; !any { $_ eq "$permission client" } @grants } @all;
+	push @{ $wrong{ $row->{line} } }, "$who (" . (@grants > 20 ? "all but $missing" : "@grants") . "): $wrong";
+}
+foreach my $row (@rows)
+{
+	my @tried = grep { $_->[0] == $row } @cases;
+	is(join("\n", @{ $wrong{ $row->{line} } // [] }), '', @tried . " callers: $row->{line}");
+}
+
+note 'what operators may do';
+my @of_operators = grep { $_->{needs} eq 'operator' } @rows;
+@answers = answers('world_operator', map { call($_->{action}, payload($_), 'nobody') } @of_operators);
+foreach my $row (@of_operators)
+{
+	unlike((shift @answers)->{error}{code} // '', qr/unknown_action|unauthenticated|forbidden/, $row->{action});
+}
+
+# To one with every permission on one client, what the other client has is not there: the same bytes.
+note 'what exists elsewhere is answered as what does not exist';
+my $nowhere = '0ujtsYcgvSTl8PAuAdqWYSMnLOv';
+my (@hidden, @calls);
+foreach my $row (grep { @{ $_->{conditions} } } @rows)
+{
+	foreach my $name (grep { $world->{uid}{"far_$_"} } uniq $row->{payload} =~ /"\@(\w+)/g)
+	{
+		push @hidden, "$row->{line}: $name";
+		push @calls, map { call($row->{action}, payload($row, $name => $_), 'caller', map { "$_ client" } @all) }
+		  $world->uid("far_$name"), $nowhere;
+		push @hidden, "$row->{line}: $name, without any grant";
+		push @calls, map { call($row->{action}, payload($row, $name => $_), 'caller') } $world->uid("far_$name"), $nowhere;
+	}
+}
+@answers = map { $json->encode($_) } answers('world_client', @calls);
+foreach my $what (@hidden)
+{
+	my ($hidden, $absent) = splice @answers, 0, 2;
+	is($hidden, $absent, $what);
+}
+
+note 'afterwards';
+is_deeply([ $world->script('SELECT * FROM murallink.verify_ledger()') ], [], 'the books are right');
+
+done_testing();
+
+# The action, its payload (@name: the uid of what the world has under that name), and who may:
+#   nothing              everybody, also without a session
+#   any                  whoever has a session
+#   admin, operator      only they
+#   P or Q at X or Y     who holds one of these permissions at one of these places; several such, with commas between
+#                        them, are looked at in their order; "anything": any permission; "else not_found": who lacks
+#                        it never hears "forbidden"
+#   P lists X Y          whoever has a session, and sees those of X, Y, far_X and far_Y on which P is held; "or forbidden":
+#                        when that is none
+#   P anywhere           who holds the permission somewhere
+__DATA__
+ping                  | {}                                                                                | nothing
+register              | {"email": "new@example.com", "password": "correct horse", "first_name": "N", "last_name": "N"} | nothing
+login                 | {"email": "user@example.com", "password": "correct horse"}                        | nothing
+request_password_reset | {"email": "user@example.com"}                                                    | nothing
+reset_password        | {"email": "user@example.com", "password": "correct horse", "token": "00000000"}   | nothing, answers invalid_token
+keepalive             | {}                                                                                | any
+logout                | {}                                                                                | any
+my_info               | {}                                                                                | any
+change_password       | {"new_password": "correct horse"}                                                 | any
+list_permissions      | {}                                                                                | any
+get_payment_types     | {}                                                                                | any
+get_users             | {}                                                                                | admin
+get_permissions       | {"user_uid": "@user"}                                                             | admin
+switch_user           | {"uid": "@user"}                                                                  | admin
+change_user_password  | {"user_uid": "@user", "new_password": "correct horse"}                            | admin
+reset_tokens          | {}                                                                                | admin
+update_user           | {"uid": "@user", "phone": "1"}                                                    | admin
+update_user           | {"uid": "@caller", "phone": "1"}                                                  | any
+get_clients           | {}                                                                                | admin
+create_client         | {"name": "N"}                                                                     | admin
+edit_client           | {"uid": "@client", "name": "N"}                                                   | admin
+delete_client         | {"client_uid": "@bare_client"}                                                    | admin
+get_client            | {"uid": "@client"}                                                                | view_clients at client
+search_clients        | {"query": ""}                                                                     | view_clients lists client bare_client or forbidden
+create_contract       | {"client_uid": "@client", "name": "N", "currency": "USD"}                         | admin
+edit_contract         | {"uid": "@contract", "name": "N"}                                                 | admin
+delete_contract       | {"contract_uid": "@bare_contract"}                                                | admin
+get_contract          | {"contract_uid": "@contract"}                                                     | view_contract at contract
+get_contracts         | {}                                                                                | view_contract lists contract other_contract bare_contract or forbidden
+upload_contract       | {"contract_uid": "@contract", "data": "JVBERg==", "filename": "a.pdf"}            | edit_contract at contract
+add_funding           | {"contract_uid": "@contract", "amount": 1}                                        | admin
+create_trial          | {"contract_uid": "@contract", "name": "N"}                                        | create_trial at contract
+edit_trial            | {"uid": "@trial", "name": "N"}                                                    | edit_trial at trial
+delete_trial          | {"trial_uid": "@bare_trial"}                                                      | delete_trial at bare_trial
+get_trial             | {"trial_uid": "@trial"}                                                           | view_trials at trial
+get_trials            | {}                                                                                | view_trials lists trial other_trial bare_trial
+search_trials         | {"query": ""}                                                                     | view_trials lists trial other_trial bare_trial or forbidden
+create_site           | {"contract_uid": "@contract", "name": "N"}                                        | create_site at contract
+create_site           | {"trial_uid": "@trial", "name": "N"}                                              | create_site at trial
+edit_site             | {"uid": "@site", "name": "N"}                                                     | admin
+delete_site           | {"site_uid": "@bare_site"}                                                        | delete_site at bare_site
+get_site              | {"uid": "@site"}                                                                  | view_sites at site
+get_sites             | {}                                                                                | view_sites lists site other_site bare_site
+add_trial_site        | {"trial_uid": "@other_trial", "site_uid": "@other_site"}                          | add_trial_site at other_trial, add_trial_site at other_site
+grant                 | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}            | grant at site, enroll at site
+grant                 | {"resource_uid": "@trial_site", "permission": "enroll", "user_uid": "@user"}      | grant at trial_site, enroll at trial_site
+copy_permissions      | {"from_uid": "@caller", "to_uid": "@user"}                                        | grant anywhere
+add_patient           | {"site_uid": "@site", "first_name": "N", "last_name": "N"}                        | add_patient at site
+get_patient           | {"patient_uid": "@patient"}                                                       | view_patients at site or trial_site
+get_patients          | {}                                                                                | view_patients lists patient newcomer elsewhere
+search_patients       | {"query": ""}                                                                     | view_patients lists patient newcomer elsewhere or forbidden
+update_patient        | {"uid": "@patient", "phone": "1"}                                                 | update_patient at site or trial_site
+enroll                | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"} | enroll at trial_site, anything at site else not_found
+enroll                | {"patient_uid": "@elsewhere", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"} | enroll at trial_site, view_patients at other_site else not_found
+get_enrolled          | {"trial_uid": "@trial", "site_uid": "@site"}                                      | view_enrollments at trial_site
+get_enrollments       | {"patient_uid": "@patient"}                                                       | view_patients at site or trial_site
+set_enrollment_status | {"trial_uid": "@trial", "patient_uid": "@patient", "status": "completed"}         | set_enrollment_status at trial_site
+set_payment_type      | {"trial_uid": "@trial", "patient_uid": "@patient", "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"} | set_payment_type at trial_site
+add_milestone         | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}       | add_milestone at trial_site
+get_payment_schedule  | {"trial_uid": "@trial", "site_uid": "@site"}                                      | view_payment_schedule at trial_site
+milestone_payment     | {"patient_uid": "@patient", "milestone_uid": "@milestone"}                        | milestone_payment at trial_site
+payable_milestones    | {"patient_uid": "@patient", "trial_uid": "@trial"}                                | milestone_payment at trial_site
+manual_payment        | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}                   | manual_payment at trial_site
+travel_payment        | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}                   | travel_payment at trial_site
+get_patient_payments  | {"patient_uid": "@patient", "trial_uid": "@trial"}                                | view_payments at trial_site
+approve_payment       | {"payment_uid": "@payment"}                                                       | approve_payments at trial_site
+approve_payment       | {"payment_uid": "@travel"}                                                        | approve_travel or approve_payments at trial_site
+reject_payment        | {"payment_uid": "@payment"}                                                       | approve_payments at trial_site
+reject_payment        | {"payment_uid": "@travel"}                                                        | approve_travel or approve_payments at trial_site
+cancel_payment        | {"payment_uid": "@approved"}                                                      | approve_payments at trial_site
+configure_partner     | {}                                                                                | operator
+disable_payouts       | {}                                                                                | operator
+enable_payouts        | {}                                                                                | operator
+resolve_card          | {}                                                                                | operator
+resolve_payout        | {}                                                                                | operator
+retry_payout          | {}                                                                                | operator
+settle_payout         | {}                                                                                | operator
+verify_ledger         | {}                                                                                | operator
+worker_status         | {}                                                                                | operator
