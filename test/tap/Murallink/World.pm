@@ -32,6 +32,9 @@ GRANT SELECT, INSERT ON world.thing TO PUBLIC;
 CREATE FUNCTION world.add(name text, uid murallink.ksuid) RETURNS murallink.ksuid LANGUAGE sql AS
 'INSERT INTO world.thing VALUES (name, uid) RETURNING uid';
 
+CREATE FUNCTION world.uid(name text) RETURNS murallink.ksuid LANGUAGE sql AS
+'SELECT uid FROM world.thing t WHERE t.name = uid.name';
+
 -- A client with all that can stand below it; what begins with bare_ has nothing below it
 CREATE FUNCTION world.make(prefix text) RETURNS void LANGUAGE plpgsql AS \$\$
 DECLARE
@@ -68,15 +71,17 @@ BEGIN
     PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5)).uid);
     payment := world.add(prefix || 'approved', (murallink.manual_payment(patient, trial, 5)).uid);
     PERFORM murallink.approve_payment(payment);
+    PERFORM murallink.grant(site, 'enroll', world.uid('user'));
 END
 \$\$;
-GRANT EXECUTE ON FUNCTION world.make, world.add TO PUBLIC;
+GRANT EXECUTE ON FUNCTION world.make, world.add, world.uid TO PUBLIC;
 $admin;
 INSERT INTO world.thing VALUES ('caller', (murallink.register('caller\@example.com', 'correct horse', 'Cal', 'Caller')).uid),
     ('user', (murallink.register('user\@example.com', 'correct horse', 'Una', 'User')).uid);
 SET SESSION AUTHORIZATION world_admin;
 SELECT world.make(''), world.make('far_');
 RESET SESSION AUTHORIZATION;
+UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client\$';
 
 -- Grants to the caller, each a permission and the name of a place
