@@ -23,15 +23,8 @@ my $world = Murallink::World->new($stack);
 my $json = JSON::PP->new->canonical;
 my @all = $world->permissions;
 
-# One call, of which nothing remains: what it answers, and how many rows it wrote or tried to write. A session
-# moves its end as it is used, which is no such row.
+# One call, of which nothing remains: what it answers, and how many rows it wrote or tried to write.
 $world->script(<<'EOC');
-SELECT murallink.set_db_role('admin@example.com', NULL);
-CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
-    SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid))
-    FROM pg_class WHERE relkind = 'r' AND relname <> 'session'
-        AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
-$$;
 CREATE FUNCTION world.ask(grants text[], request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     answer jsonb;
@@ -46,7 +39,7 @@ EXCEPTION WHEN raise_exception THEN
     RETURN answer;
 END
 $$;
-GRANT EXECUTE ON FUNCTION world.written, world.ask TO PUBLIC;
+GRANT EXECUTE ON FUNCTION world.ask TO PUBLIC;
 EOC
 my %session;
 @session{qw(admin caller ended)} = $world->script(<<"EOC");

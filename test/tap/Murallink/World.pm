@@ -18,8 +18,7 @@ sub new
 {
 	my ($class, $stack) = @_;
 	my $self = bless { stack => $stack }, $class;
-	my $admin = Murallink::Stack::call('set_db_role', $stack->{admin_email}, 'world_admin');
-	$self->script(<<"EOC");
+	$self->script(<<'EOC');
 CREATE ROLE world_admin LOGIN IN ROLE murallink_client, murallink_analyst;
 CREATE ROLE world_client LOGIN IN ROLE murallink_client;
 CREATE ROLE world_operator LOGIN IN ROLE murallink_operator, murallink_client;
@@ -36,7 +35,7 @@ CREATE FUNCTION world.uid(name text) RETURNS murallink.ksuid LANGUAGE sql AS
 'SELECT uid FROM world.thing t WHERE t.name = uid.name';
 
 -- A client with all that can stand below it; what begins with bare_ has nothing below it
-CREATE FUNCTION world.make(prefix text) RETURNS void LANGUAGE plpgsql AS \$\$
+CREATE FUNCTION world.make(prefix text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     client murallink.ksuid := world.add(prefix || 'client', (murallink.create_client(prefix || 'Client')).uid);
     contract murallink.ksuid := world.add(prefix || 'contract', (murallink.create_contract(client, 'Contract', currency => 'USD',
@@ -62,7 +61,7 @@ BEGIN
     PERFORM world.add(prefix || 'newcomer', (murallink.add_patient(site, 'Personal', 'Newcomer')).uid);
     PERFORM world.add(prefix || 'elsewhere', (murallink.add_patient(other_site, 'Personal', 'Elsewhere')).uid);
     patient := world.add(prefix || 'patient', (murallink.add_patient(
-        site, 'Personal', 'Personal', prefix || 'personal\@example.com', 'Personal', true, true,
+        site, 'Personal', 'Personal', prefix || 'personal@example.com', 'Personal', true, true,
         '{"street1": "Personal", "street2": "", "city": "Personal", "state": "VA", "post_code": "23670"}',
         'Personal', 'Personal')).uid);
     PERFORM murallink.enroll(patient, trial, site, 'S-1');
@@ -73,27 +72,35 @@ BEGIN
     PERFORM murallink.approve_payment(payment);
     PERFORM murallink.grant(site, 'enroll', world.uid('user'));
 END
-\$\$;
+$$;
 GRANT EXECUTE ON FUNCTION world.make, world.add, world.uid TO PUBLIC;
-$admin;
-INSERT INTO world.thing VALUES ('caller', (murallink.register('caller\@example.com', 'correct horse', 'Cal', 'Caller')).uid),
-    ('user', (murallink.register('user\@example.com', 'correct horse', 'Una', 'User')).uid);
+INSERT INTO world.thing VALUES ('caller', (murallink.register('caller@example.com', 'correct horse', 'Cal', 'Caller')).uid),
+    ('user', (murallink.register('user@example.com', 'correct horse', 'Una', 'User')).uid);
+UPDATE murallink.app_user SET db_role = 'world_admin' WHERE user_role = 'admin';
 SET SESSION AUTHORIZATION world_admin;
 SELECT world.make(''), world.make('far_');
 RESET SESSION AUTHORIZATION;
+UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
-INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client\$';
+INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
 
 -- Grants to the caller, each a permission and the name of a place
-CREATE FUNCTION world.give(grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS \$\$
+CREATE FUNCTION world.give(grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO murallink.permission_grant (
         app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)
     SELECT c.uid, split_part(g, ' ', 1)::murallink.permission, r.kind, t.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid
     FROM unnest(grants) AS g JOIN world.thing t ON t.name = split_part(g, ' ', 2), murallink.resource(t.uid) AS r,
         world.thing c
     WHERE c.name = 'caller'
-\$\$;
-GRANT EXECUTE ON FUNCTION world.give TO PUBLIC;
+$$;
+
+-- How many rows this transaction wrote or tried to write. A session moves its end as it is used: no such row
+CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
+    SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid))
+    FROM pg_class WHERE relkind = 'r' AND relname <> 'session'
+        AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
+$$;
+GRANT EXECUTE ON FUNCTION world.give, world.written TO PUBLIC;
 EOC
 	$self->{uid} = { map { split /\|/ } $self->script('SELECT name, uid FROM world.thing') };
 	foreach ($self->script(<<'EOC'))
