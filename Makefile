@@ -21,7 +21,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.cont
 MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error answer install ksuid money address password identity permission audit file payment_type client contract \
+SUBJECTS = error answer install ksuid money address password identity password_reset permission audit file payment_type client contract \
 	trial site grant people enrollment schedule fund payment payout http partner dash worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
@@ -29,7 +29,7 @@ files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1
 
 SQL := $(call files,sql/%.sql)
 DATA_SQL := $(call files,sql/data/%.sql)
-SOURCES := src/murallink.c $(call files,src/%.c src/%_*.c)
+SOURCES := $(sort src/murallink.c $(call files,src/%.c src/%_*.c))
 REGRESS := install $(filter-out install,$(patsubst test/sql/%.sql,%,$(call files,test/sql/%.sql)))
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 

@@ -31,6 +31,45 @@ $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
 'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). Granting again changes nothing. Needs grant and the permission itself there. action: ignored. Errors: unauthenticated, missing_field, unknown_permission, forbidden, not_found.';
 
+CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    known bigint;
+    copied bigint;
+BEGIN
+    IF NOT murallink.caller_is_admin()
+        AND NOT EXISTS (SELECT FROM murallink.permission_grant WHERE app_user_uid = caller AND permission = 'grant') THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+    PERFORM murallink.required(from_uid, 'from_uid'), murallink.required(to_uid, 'to_uid');
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = from_uid) THEN
+        PERFORM murallink.raise('not_found', 'from_uid');
+    ELSIF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = to_uid) THEN
+        PERFORM murallink.raise('not_found', 'to_uid');
+    END IF;
+    WITH held AS (
+        SELECT *, murallink.permitted(permission, client_uid, contract_uid, trial_uid, site_uid) AS may_grant
+        FROM murallink.permission_grant
+        WHERE app_user_uid = from_uid AND murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid)
+    ), granted AS (
+        INSERT INTO murallink.permission_grant (
+            app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
+        SELECT to_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, caller
+        FROM held WHERE may_grant
+        -- In one order, so that copies made at the same time wait for each other in turn.
+        ORDER BY resource_uid, permission
+        ON CONFLICT (app_user_uid, permission, resource_uid) DO NOTHING
+    )
+    SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE may_grant) INTO known, copied FROM held;
+    PERFORM murallink.say(pg_catalog.format('%s of %s permissions copied successfully', copied, known));
+END
+$$;
+COMMENT ON FUNCTION murallink.copy_permissions(murallink.ksuid, murallink.ksuid) IS
+'Grants a user what another was granted, beside what the user has already (document: Copy Permissions). from_uid: whose grants are copied; to_uid: who gets them. The message, "n of m permissions copied successfully", counts grants of a permission on a resource: m are those of from_uid where the caller holds grant, and only of these the caller may know; n are those among them that the caller may grant, by holding the permission there too, and that to_uid has from here on, had they been granted before or not. Needs grant anywhere. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
 CREATE FUNCTION murallink.list_permissions() RETURNS SETOF text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 32 AS $$
 BEGIN

@@ -17,6 +17,16 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_ses
 COMMENT ON FUNCTION murallink.caller_session() IS
 'The SHA-256 of the caller''s session id, null for a caller without a session. Errors: unauthenticated.';
 
+CREATE FUNCTION murallink.caller_switched_by() RETURNS murallink.ksuid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_switched_by';
+COMMENT ON FUNCTION murallink.caller_switched_by() IS
+'The admin who acts as the caller after switch_user(), null when the caller is no other.';
+
+CREATE FUNCTION murallink.reload_session() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_reload_session';
+COMMENT ON FUNCTION murallink.reload_session() IS
+'Makes the caller, for the rest of this transaction, whom the session is of by now. Errors: unauthenticated, also for a caller without a session.';
+
 CREATE FUNCTION murallink.require_caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_caller';
 COMMENT ON FUNCTION murallink.require_caller() IS 'The app_user who is asking. Errors: unauthenticated.';
@@ -30,9 +40,10 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
 COMMENT ON FUNCTION murallink.open_session(murallink.ksuid) IS
 'Opens a session for a user and returns its id, of which only the SHA-256 is stored.';
 
-CREATE FUNCTION murallink.password_hash(password text) RETURNS text
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_hash';
-COMMENT ON FUNCTION murallink.password_hash(text) IS 'The Argon2id hash of a password. Errors: weak_password.';
+CREATE FUNCTION murallink.password_hash(password text, field text) RETURNS text
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_hash';
+COMMENT ON FUNCTION murallink.password_hash(text, text) IS
+'The Argon2id hash of a password. field: its name in errors. Errors: missing_field, weak_password.';
 
 CREATE FUNCTION murallink.password_matches(hash text, password text) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_matches';
@@ -86,10 +97,7 @@ DECLARE
     added murallink.ksuid;
 BEGIN
     add_user.email := murallink.checked_email(add_user.email, 'email', true);
-    IF coalesce(add_user.password, '') = '' THEN
-        PERFORM murallink.raise('missing_field', 'password');
-    END IF;
-    hash := murallink.password_hash(add_user.password);
+    hash := murallink.password_hash(add_user.password, 'password');
     INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
     VALUES (
         add_user.email,
@@ -153,6 +161,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     account text := murallink.checked_email(login.email, 'email', true);
     account_user record;
+    matches boolean;
     attempt murallink_private.login_attempt;
 BEGIN
     -- Looks at the version of the data, as everything does that asks who is calling.
@@ -172,9 +181,16 @@ BEGIN
     SELECT u.uid, u.user_role, c.password_hash INTO account_user
     FROM murallink.app_user u JOIN murallink_private.credential c ON c.app_user_uid = u.uid
     WHERE u.email = account;
+    matches := murallink.password_matches(account_user.password_hash, login.password);
+    IF matches THEN
+        -- Who changes the password at this moment is waited for, or waits, and then finds the session to end.
+        PERFORM FROM murallink_private.credential
+        WHERE app_user_uid = account_user.uid AND password_hash = account_user.password_hash FOR SHARE;
+        matches := FOUND;
+    END IF;
 
     -- The count is looked at again under a lock and after hashing: guesses made side by side are not worth more.
-    IF NOT murallink.password_matches(account_user.password_hash, login.password) THEN
+    IF NOT matches THEN
         INSERT INTO murallink_private.login_attempt AS a (email, failures) VALUES (account, 1)
         ON CONFLICT (email) DO UPDATE SET failures = a.failures + 1 RETURNING * INTO attempt;
         IF attempt.failures >= pg_catalog.current_setting('murallink.login_max_failures')::integer THEN
@@ -231,3 +247,131 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.my_info() IS 'The caller''s own account (document: My Info). Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.get_users() RETURNS SETOF murallink.user_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    RETURN QUERY SELECT uid, email, first_name, last_name, address, phone, email_verified, sms_verified
+    FROM murallink.app_user ORDER BY created_at, uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_users() IS
+'All users, who registered first first (document: Get Users). For admins. Errors: unauthenticated, forbidden.';
+
+CREATE FUNCTION murallink.set_password(user_uid murallink.ksuid, password_hash text, spared_session bytea) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+    IF murallink.caller_switched_by() IS NOT NULL THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+    -- The credential comes first: everything that sets a password, or opens a session by one, stands in line here.
+    INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
+    VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
+    ON CONFLICT (app_user_uid) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = EXCLUDED.changed_at;
+    DELETE FROM murallink_private.session
+    WHERE coalesce(switched_by_uid, app_user_uid) = user_uid AND hash IS DISTINCT FROM spared_session;
+    DELETE FROM murallink_private.login_attempt
+    WHERE email = (SELECT email FROM murallink.app_user WHERE uid = user_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_password(murallink.ksuid, text, bytea) IS
+'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: the session that goes on, null for none. Errors: forbidden to an admin who acts as another user.';
+
+CREATE FUNCTION murallink.update_user(
+    uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
+    address jsonb DEFAULT NULL, phone text DEFAULT NULL, password text DEFAULT NULL,
+    email_verified murallink.read_only DEFAULT NULL, sms_verified murallink.read_only DEFAULT NULL
+) RETURNS murallink.user_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    oneself CONSTANT boolean := murallink.required(update_user.uid, 'uid') = caller;
+    permitted CONSTANT boolean := oneself OR murallink.caller_is_admin();
+    known murallink.app_user;
+    new_email text;
+    new_phone text;
+    hash text;
+BEGIN
+    SELECT * INTO known FROM murallink.app_user WHERE uid = update_user.uid AND permitted FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'uid');
+    END IF;
+    new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
+    new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
+    IF update_user.password <> '' THEN
+        hash := murallink.password_hash(update_user.password, 'password');
+        PERFORM murallink.set_password(known.uid, hash, CASE WHEN oneself THEN murallink.caller_session() END);
+    END IF;
+    BEGIN
+        UPDATE murallink.app_user SET
+            email = new_email,
+            phone = new_phone,
+            first_name = murallink.checked_text(coalesce(update_user.first_name, first_name), 'first_name', 100, true),
+            last_name = murallink.checked_text(coalesce(update_user.last_name, last_name), 'last_name', 100, true),
+            address = murallink.changed_address(address, update_user.address),
+            email_verified = email_verified AND email = new_email,
+            sms_verified = sms_verified AND phone = new_phone
+        WHERE uid = known.uid;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM murallink.raise('already_exists', 'email');
+    END;
+    RETURN murallink.user_info(known.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only) IS
+'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: ignored. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password set by an admin who acts as another user), missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+
+CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    own CONSTANT bytea := murallink.caller_session();
+    administrator CONSTANT murallink.ksuid := coalesce(murallink.caller_switched_by(), caller);
+BEGIN
+    IF own IS NULL THEN
+        PERFORM murallink.raise('unauthenticated', 'session_id');
+    ELSIF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = administrator AND user_role = 'admin') THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+    PERFORM murallink.required(switch_user.uid, 'uid');
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = switch_user.uid) THEN
+        PERFORM murallink.raise('not_found', 'uid');
+    END IF;
+    UPDATE murallink_private.session
+    SET app_user_uid = switch_user.uid, switched_by_uid = NULLIF(administrator, switch_user.uid) WHERE hash = own;
+    PERFORM murallink.reload_session();
+END
+$$;
+COMMENT ON FUNCTION murallink.switch_user(murallink.ksuid) IS
+'Lets an admin''s session act as another user from here on, with that user''s permissions and no others; audit_event keeps both names (document: Switch User). uid: of the user; one''s own leads back. For sessions that an admin opened. Errors: unauthenticated (also for an admin who came in by a PostgreSQL role, without a session), forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.change_password(new_password text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+BEGIN
+    PERFORM murallink.set_password(
+        caller, murallink.password_hash(new_password, 'new_password'), murallink.caller_session());
+END
+$$;
+COMMENT ON FUNCTION murallink.change_password(text) IS
+'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes. Errors: unauthenticated, forbidden (to an admin who acts as another user), missing_field, weak_password.';
+
+CREATE FUNCTION murallink.change_user_password(user_uid murallink.ksuid DEFAULT NULL, new_password text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    PERFORM murallink.required(user_uid, 'user_uid');
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = user_uid) THEN
+        PERFORM murallink.raise('not_found', 'user_uid');
+    END IF;
+    PERFORM murallink.set_password(user_uid, murallink.password_hash(new_password, 'new_password'), NULL);
+END
+$$;
+COMMENT ON FUNCTION murallink.change_user_password(murallink.ksuid, text) IS
+'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, weak_password.';

@@ -21,6 +21,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_trial_site,
     murallink.approve_payment,
     murallink.cancel_payment,
+    murallink.change_password,
+    murallink.change_user_password,
+    murallink.copy_permissions,
     murallink.create_client,
     murallink.create_contract,
     murallink.create_site,
@@ -30,6 +33,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_users,
     murallink.grant,
     murallink.keepalive,
     murallink.list_permissions,
@@ -42,9 +46,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.ping,
     murallink.register,
     murallink.reject_payment,
+    murallink.request_password_reset,
+    murallink.reset_password,
+    murallink.reset_tokens,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
-    murallink.travel_payment
+    murallink.switch_user,
+    murallink.travel_payment,
+    murallink.update_user
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;

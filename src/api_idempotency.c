@@ -12,16 +12,17 @@
 #include "install.h"
 #include "utils/builtins.h"
 
-static bool has_password(const Request *request);
+static bool has_secret(const Request *request);
 static bytea *hash_request(const Request *request);
 
 /*
- * Returns whether a request brings a password or a partner's secrets.
+ * Returns whether a request brings a password, a token to set one, or a
+ * partner's secrets.
  */
 static bool
-has_password(const Request *request)
+has_secret(const Request *request)
 {
-	static const char *const keys[] = {"password", "secrets"};
+	static const char *const keys[] = {"password", "new_password", "token", "secrets"};
 	JsonbValue buffer;
 
 	if (request->payload == NULL)
@@ -53,7 +54,7 @@ hash_request(const Request *request)
 /*
  * Returns whether the caller uses the idempotency key for the first time.  A
  * repeat waits for the first to end, and has its answer in `kept`; another
- * request under the same key has an outcome.  A request with a password is
+ * request under the same key has an outcome.  A request with a secret is
  * done each time, because neither a fast hash of it nor the session id that
  * login answers may be kept.
  */
@@ -78,7 +79,7 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 		api_fail(outcome, ERR_UNAUTHENTICATED, "idempotency_key");
 		return false;
 	}
-	if (has_password(request))
+	if (has_secret(request))
 		return false;
 	request->keyed_by = who->user;
 	values[0] = KsuidPGetDatum(&request->keyed_by);

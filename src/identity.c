@@ -49,6 +49,8 @@ static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
 static void forget_role(Datum arg, Oid relation);
 static bool look_up_role(void);
 static void hash_session(const char *session_id, Datum *hash);
+static bool take_on(Datum hash);
+static Datum own_session(void);
 static char *session_header(void);
 
 /*
@@ -196,31 +198,29 @@ hash_session(const char *session_id, Datum *hash)
 /*
  * Makes the user of a session the caller of this transaction, and moves the
  * session's end when a tenth of its time has gone by.  Returns false when the
- * session is unknown or has ended.
+ * session is unknown or has ended, or acts for an admin who is none any more.
  */
-bool
-identity_authenticate(const char *session_id)
+static bool
+take_on(Datum hash)
 {
 	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at"
 								 " FROM murallink_private.session s"
 								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
-								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()",
+								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()"
+								 " AND (s.switched_by_uid IS NULL OR EXISTS (SELECT FROM murallink.app_user a"
+								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'))",
 								 "y");
 	static SavedPlan refresh =
 		PLAN("UPDATE murallink_private.session SET expires_at = $2 WHERE hash ="
 			 " (SELECT hash FROM murallink_private.session WHERE hash = $1 FOR UPDATE SKIP LOCKED)",
 			 "yz");
-	Datum values[2];
-	TimestampTz fresh;
+	Datum values[2] = {hash};
+	TimestampTz fresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000);
 	Caller found = {0};
 	bool exists;
-	Owner saved;
+	Owner saved = owner_enter();
 
-	install_check();
-	fresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000);
-	saved = owner_enter();
 	SPI_connect();
-	hash_session(session_id, &values[0]);
 	exists = plan_execute(&find, values, NULL, 1) == 1;
 	if (exists)
 	{
@@ -246,11 +246,25 @@ identity_authenticate(const char *session_id)
 
 	if (!exists)
 		return false;
-	memcpy(session_hash, VARDATA(DatumGetPointer(values[0])), sizeof(session_hash));
+	memcpy(session_hash, VARDATA(DatumGetPointer(hash)), sizeof(session_hash));
 	caller = found;
 	known = true;
 	known_since = GetCurrentSubTransactionId();
 	return true;
+}
+
+/*
+ * Makes the user of a session the caller of this transaction.  Returns false
+ * when the session is unknown or has ended.
+ */
+bool
+identity_authenticate(const char *session_id)
+{
+	Datum hash;
+
+	install_check();
+	hash_session(session_id, &hash);
+	return take_on(hash);
 }
 
 /*
@@ -345,8 +359,26 @@ identity_require_admin(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.open_session(app_user_uid, switched_by_uid): starts a session and
- * returns its id, which nothing but the client knows from here on.
+ * murallink.caller_switched_by(): the admin who acts as the caller, NULL when
+ * the caller is no other.
+ */
+PG_FUNCTION_INFO_V1(identity_caller_switched_by);
+Datum
+identity_caller_switched_by(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+	Ksuid *result;
+
+	if (who == NULL || !who->switched)
+		PG_RETURN_NULL();
+	result = palloc(sizeof(Ksuid));
+	*result = who->switched_by;
+	PG_RETURN_KSUID_P(result);
+}
+
+/*
+ * murallink.open_session(app_user_uid): starts a session and returns its id,
+ * which nothing but the client knows from here on.
  */
 PG_FUNCTION_INFO_V1(identity_open_session);
 Datum
@@ -374,6 +406,19 @@ identity_open_session(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Returns the hash of the caller's session, which there must be.
+ */
+static Datum
+own_session(void)
+{
+	bytea *result = palloc(VARHDRSZ + sizeof(session_hash));
+
+	SET_VARSIZE(result, VARHDRSZ + sizeof(session_hash));
+	memcpy(VARDATA(result), session_hash, sizeof(session_hash));
+	return PointerGetDatum(result);
+}
+
+/*
  * murallink.caller_session(): the hash of the caller's session, NULL for a
  * caller without one.  Raises unauthenticated.
  */
@@ -381,12 +426,20 @@ PG_FUNCTION_INFO_V1(identity_caller_session);
 Datum
 identity_caller_session(PG_FUNCTION_ARGS)
 {
-	bytea *result;
-
 	if (!identity_caller()->by_session)
 		PG_RETURN_NULL();
-	result = palloc(VARHDRSZ + sizeof(session_hash));
-	SET_VARSIZE(result, VARHDRSZ + sizeof(session_hash));
-	memcpy(VARDATA(result), session_hash, sizeof(session_hash));
-	PG_RETURN_BYTEA_P(result);
+	PG_RETURN_DATUM(own_session());
+}
+
+/*
+ * murallink.reload_session(): makes the caller whom the session is of by now.
+ * Raises unauthenticated, also for a caller without a session.
+ */
+PG_FUNCTION_INFO_V1(identity_reload_session);
+Datum
+identity_reload_session(PG_FUNCTION_ARGS)
+{
+	if (!identity_caller()->by_session || !take_on(own_session()))
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+	PG_RETURN_VOID();
 }

@@ -11,6 +11,7 @@
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
+#include "password_reset.h"
 #include "permission.h"
 #include "schedule.h"
 #include "utils/guc.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 	install_init();
 	password_init();
 	identity_init();
+	password_reset_init();
 	permission_init();
 	file_init();
 	schedule_init();

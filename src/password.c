@@ -26,7 +26,7 @@ static int password_passes = 2;
 static int passwords_at_once = 2;
 
 static void hash_lock_tag(LOCKTAG *tag);
-static char *password_argument(text *password);
+static char *password_argument(FunctionCallInfo fcinfo);
 
 /*
  * Registers the cost of a password hash.  The least values are OWASP's.
@@ -55,28 +55,33 @@ hash_lock_tag(LOCKTAG *tag)
 }
 
 /*
- * Returns the password as a string.  Raises weak_password outside of the
+ * Returns the password in the first argument, of the field named in the
+ * second, as a string.  Raises missing_field, or weak_password outside of the
  * lengths allowed.
  */
 static char *
-password_argument(text *password)
+password_argument(FunctionCallInfo fcinfo)
 {
-	int len = VARSIZE_ANY_EXHDR(password);
+	const char *field = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	text *password = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
+	int len = password == NULL ? 0 : VARSIZE_ANY_EXHDR(password);
 
+	if (len == 0)
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, field));
 	if (len < PASSWORD_SHORTEST || len > PASSWORD_LONGEST)
-		ereport(ERROR, errnamed(ERR_WEAK_PASSWORD, "password"));
+		ereport(ERROR, errnamed(ERR_WEAK_PASSWORD, field));
 	return text_to_cstring(password);
 }
 
 /*
- * murallink.password_hash(password): its Argon2id hash.  Raises
- * weak_password.
+ * murallink.password_hash(password, field): its Argon2id hash.  Raises
+ * missing_field or weak_password.
  */
 PG_FUNCTION_INFO_V1(password_hash);
 Datum
 password_hash(PG_FUNCTION_ARGS)
 {
-	char *password = password_argument(PG_GETARG_TEXT_PP(0));
+	char *password = password_argument(fcinfo);
 	char hash[crypto_pwhash_STRBYTES];
 	LOCKTAG tag;
 	int failed;

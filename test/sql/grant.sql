@@ -72,6 +72,48 @@ SELECT murallink.grant(:'trial', 'enroll', :'lead');
 SELECT count(*) FROM murallink.permission_grant WHERE granted_by_uid = :'lead'
     AND NOT (permission IN ('grant', 'enroll', 'view_trials') AND resource_uid = :'trial');
 
+-- What one user was granted is copied to another, who keeps the rest; a repeat says the same
+CREATE FUNCTION pg_temp.copies(from_uid text, to_uid text) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', answer -> 'status_code', answer ->> 'message', NULLIF(answer #>> '{error,field}', ''))
+    FROM murallink.api(jsonb_build_object('action', 'copy_permissions', 'payload', jsonb_build_object('from_uid', from_uid, 'to_uid', to_uid))) AS answer
+$$;
+SELECT uid AS "copy" FROM murallink.register('copy.grant@example.com', 'correct horse', 'Cora', 'Copy') \gset
+SELECT resource, permission, count(*) OVER () FROM murallink.permission_grant WHERE app_user_uid = :'user' ORDER BY permission, resource;
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT murallink.grant(:'contract', 'view_report', :'copy');
+SELECT pg_temp.copies(:'user', :'copy');
+SELECT pg_temp.copies(:'user', :'copy'), pg_temp.copies(:'copy', :'copy'), pg_temp.copies(:'admin', :'copy');
+RESET SESSION AUTHORIZATION;
+SELECT count(*), count(*) FILTER (WHERE granted_by_uid = :'admin') AS by_admin FROM murallink.permission_grant WHERE app_user_uid = :'copy';
+SELECT (SELECT array_agg((permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid) ORDER BY permission, resource)
+    FROM murallink.permission_grant WHERE app_user_uid = :'user')
+    = (SELECT array_agg((permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid) ORDER BY permission, resource)
+    FROM murallink.permission_grant WHERE app_user_uid = :'copy' AND permission <> 'view_report') AS the_same;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'copy';
+
+-- Who is no administrator copies what may be granted, and learns of grants only where `grant` is held
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT murallink.grant(:'trial', permission, :'user') FROM unnest('{view_trials,approve_payments,bulk_email}'::text[]) AS permission;
+SET SESSION AUTHORIZATION regress_grant_lead;
+SELECT pg_temp.copies(:'user', :'copy'), pg_temp.copies(:'copy', :'copy'), pg_temp.copies(:'admin', :'copy');
+SELECT pg_temp.copies(:'lead', :'copy') AS own;
+RESET SESSION AUTHORIZATION;
+SELECT permission, resource, resource_uid = :'trial' AS trial, granted_by_uid = :'lead' AS by_lead FROM murallink.permission_grant
+WHERE app_user_uid = :'copy' ORDER BY permission, resource;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'copy';
+
+-- What is refused: without grant anywhere everything, whether the users exist or not
+SET SESSION AUTHORIZATION regress_grant_lead;
+SELECT n, pg_temp.copies(from_uid, to_uid)
+FROM (VALUES (1, NULL, :'copy'), (2, :'user', NULL), (3, '', :'copy'), (4, 'x', :'copy'), (5, '000000000000000000000000000', :'copy'),
+    (6, :'user', '000000000000000000000000000'), (7, :'trial', :'copy')) AS refused (n, from_uid, to_uid) ORDER BY n;
+SELECT test.answer('copy_permissions', jsonb_build_object('from_uid', :'user', 'to_uid', :'copy', 'permission', 'enroll'));
+SET SESSION AUTHORIZATION regress_grant_user;
+SELECT pg_temp.copies(:'lead', :'copy'), pg_temp.copies(:'user', :'user'), pg_temp.copies('000000000000000000000000000', :'copy'), pg_temp.copies(NULL, NULL);
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.copies(:'user', :'copy');
+SELECT count(*) FROM murallink.permission_grant WHERE app_user_uid = :'copy';
+
 -- A grant stands where it says, even one made by hand
 SELECT test.refusal(format('INSERT INTO murallink.permission_grant'
     ' (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'

@@ -237,6 +237,180 @@ SELECT statement, test.refusal(statement) FROM (VALUES
     ($$SELECT * FROM murallink_private.session$$)) AS tried (statement);
 RESET SESSION AUTHORIZATION;
 
+-- For what follows: a session of somebody, and whose it is
+CREATE FUNCTION pg_temp.session(email text, password text DEFAULT 'correct horse') RETURNS text LANGUAGE sql AS $$
+    SELECT session_id FROM murallink.login(email, password)
+$$;
+CREATE FUNCTION pg_temp.is_of(session_id text) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(answer #>> '{payload,email}', answer #>> '{error,code}')
+    FROM murallink.api(jsonb_build_object('action', 'my_info', 'session_id', session_id)) AS answer
+$$;
+CREATE FUNCTION pg_temp.app_user(email text) RETURNS murallink.ksuid LANGUAGE sql RETURN (
+    SELECT uid FROM murallink.app_user u WHERE u.email = app_user.email);
+SELECT pg_temp.app_user('ada.identity@example.com') AS ada, pg_temp.session('ada.identity@example.com') AS ada_session \gset
+SELECT uid AS ian FROM murallink.register('ian.identity@example.com', 'correct horse', 'Ian', 'Identity', '1', '{"city": "York"}') \gset
+SELECT pg_temp.session('ian.identity@example.com') AS ian_session \gset
+
+-- All users, for administrators: who came first first
+SELECT murallink.api(jsonb_build_object('action', 'get_users', 'session_id', :'ada_session')) AS users \gset
+SELECT count(*) = (SELECT count(*) FROM murallink.app_user) AS all_of_them, bool_and(position = place) AS in_order
+FROM jsonb_array_elements(:'users'::jsonb -> 'payload') WITH ORDINALITY AS listed (info, position)
+    JOIN (SELECT uid, row_number() OVER (ORDER BY created_at, uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
+SELECT info - 'uid' #- '{address,uid}' FROM jsonb_array_elements(:'users'::jsonb -> 'payload') AS info WHERE info ->> 'uid' = :'ian';
+SELECT test.answer('get_users', '{}', :'ian_session');
+SELECT test.answer('get_users');
+
+-- An account is changed by whom it is of, and by administrators; what is absent stays, what is sent back is ignored
+SELECT murallink.api(jsonb_build_object('action', 'update_user', 'session_id', :'ian_session', 'payload', jsonb_build_object(
+    'uid', :'ian', 'first_name', ' Ivan ', 'address', '{"street1": "559 Freeland Ave", "valid": true}'::jsonb, 'email_verified', true,
+    'sms_verified', true))) #- '{request_id}' #- '{payload,uid}' #- '{payload,address,uid}';
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'phone', '', 'address', null, 'password', null), :'ian_session');
+SELECT first_name, phone, email_verified, murallink.address_text(address) FROM murallink.app_user WHERE uid = :'ian';
+SELECT test.answer('update_user', jsonb_build_object('uid', uid, 'last_name', 'I'), session_id)
+FROM (VALUES (:'ian', :'ada_session'), (:'ada', :'ian_session'), ('000000000000000000000000000', :'ian_session'),
+    ('000000000000000000000000000', :'ada_session'), ('', :'ada_session'), ('x', :'ada_session')) AS tried (uid, session_id);
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'last_name', 'Nobody'));
+SELECT last_name FROM murallink.app_user WHERE uid IN (:'ian', :'ada') ORDER BY 1;
+SELECT changed, test.answer('update_user', jsonb_build_object('uid', :'ian') || changed, :'ian_session')
+FROM (VALUES
+    (jsonb '{"email": ""}'), ('{"email": null}'), ('{"email": "ian"}'), ('{"email": 1}'), ('{"first_name": " "}'), ('{"last_name": null}'),
+    ('{"first_name": "I\u0008"}'), ('{"address": {"town": "York"}}'), ('{"address": "York"}'), ('{"password": "1234567"}'), ('{"phone": []}'),
+    ('{"user_role": "admin"}'), ('{"db_role": "postgres"}'), ('{"session_id": "x"}')) AS refused (changed);
+SELECT field, test.answer('update_user', jsonb_build_object('uid', :'ian', field, repeat('x', longest - 12) || 'y@example.com'), :'ian_session')
+FROM (VALUES ('email', 254), ('first_name', 100), ('last_name', 100), ('phone', 50)) AS limited (field, longest);
+
+-- An address is one user's, in any case; a new address or phone is not verified yet
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'email', ' ADA.Identity@Example.com'), :'ian_session');
+UPDATE murallink.app_user SET email_verified = true, sms_verified = true, email = 'ian.identity@example.com', phone = '1' WHERE uid = :'ian';
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'email', 'IAN.identity@example.com', 'phone', ' 1', 'last_name', 'Identity'),
+    :'ada_session');
+SELECT email_verified, sms_verified FROM murallink.app_user WHERE uid = :'ian';
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'phone', '2'), :'ian_session');
+SELECT email_verified, sms_verified FROM murallink.app_user WHERE uid = :'ian';
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'email', 'Ivan.identity@example.com'), :'ian_session');
+SELECT email, email_verified, sms_verified FROM murallink.app_user WHERE uid = :'ian';
+SELECT pg_temp.logs_in('ian.identity@example.com', 'correct horse'), pg_temp.logs_in('ivan.identity@example.com', 'correct horse');
+
+-- Who sets a password ends the other sessions of the account, and its lock
+SELECT pg_temp.session('ivan.identity@example.com') AS other_session \gset
+SELECT pg_temp.logs_in('ivan.identity@example.com', 'wrong horse') FROM generate_series(1, 5);
+SELECT test.answer('change_password', '{"new_password": "a new horse"}', :'ian_session');
+SELECT pg_temp.is_of(:'ian_session') AS own, pg_temp.is_of(:'other_session') AS other, pg_temp.is_of(:'ada_session') AS of_another;
+SELECT pg_temp.logs_in('ivan.identity@example.com', 'correct horse') AS old, pg_temp.logs_in('ivan.identity@example.com', 'a new horse') AS new;
+SELECT payload, test.answer('change_password', payload, :'ian_session')
+FROM (VALUES (jsonb '{}'), ('{"new_password": ""}'), ('{"new_password": null}'), ('{"new_password": "1234567"}'), ('{"new_password": 12345678}'),
+    ('{"password": "a new horse"}')) AS refused (payload);
+SELECT test.answer('change_password', '{"new_password": "a new horse"}');
+
+SELECT pg_temp.session('ivan.identity@example.com', 'a new horse') AS other_session \gset
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'password', 'e84269fee79d~'), :'ian_session');
+SELECT pg_temp.is_of(:'ian_session') AS own, pg_temp.is_of(:'other_session') AS other;
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'password', 'by the admin'), :'ada_session');
+SELECT pg_temp.is_of(:'ian_session') AS own, pg_temp.is_of(:'ada_session') AS of_the_admin;
+-- not when anything else in the same request is refused
+SELECT pg_temp.session('ivan.identity@example.com', 'by the admin') AS ian_session \gset
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'password', 'correct horse', 'email', 'ada.identity@example.com'), :'ada_session');
+SELECT pg_temp.is_of(:'ian_session') AS still_open, pg_temp.logs_in('ivan.identity@example.com', 'by the admin');
+
+SELECT pg_temp.logs_in('ivan.identity@example.com', 'wrong horse') FROM generate_series(1, 5);
+SELECT test.answer('change_user_password', jsonb_build_object('user_uid', :'ian', 'new_password', 'the user forgot'), :'ada_session');
+SELECT pg_temp.is_of(:'ian_session') AS of_the_user, pg_temp.is_of(:'ada_session') AS of_the_admin,
+    pg_temp.logs_in('ivan.identity@example.com', 'the user forgot') AS new;
+SELECT pg_temp.session('ivan.identity@example.com', 'the user forgot') AS ian_session \gset
+SELECT n, test.answer('change_user_password', payload, CASE WHEN n < 7 THEN :'ada_session' ELSE :'ian_session' END)
+FROM (VALUES (1, jsonb '{}'), (2, jsonb_build_object('user_uid', :'ian')), (3, '{"new_password": "correct horse"}'),
+    (4, jsonb_build_object('user_uid', :'ian', 'new_password', '1234567')),
+    (5, '{"user_uid": "000000000000000000000000000", "new_password": "correct horse"}'), (6, '{"user_uid": "x", "new_password": "correct horse"}'),
+    (7, jsonb_build_object('user_uid', :'ian', 'new_password', 'correct horse')), (8, '{"user_uid": "000000000000000000000000000"}')) AS refused (n, payload)
+ORDER BY n;
+SELECT test.answer('change_user_password', jsonb_build_object('user_uid', :'ian', 'new_password', 'correct horse'));
+-- an administrator may also mean the own account, whose sessions then all end
+SELECT test.answer('change_user_password', jsonb_build_object('user_uid', :'ada', 'new_password', 'correct horse'), :'ada_session');
+SELECT pg_temp.is_of(:'ada_session');
+SELECT pg_temp.session('ada.identity@example.com') AS ada_session \gset
+
+-- No password is kept for a repeat of its request, nor anywhere else
+SELECT murallink.api(jsonb_build_object('action', action, 'session_id', session_id, 'idempotency_key', 'secret', 'payload', payload)) - 'request_id'
+FROM (VALUES ('change_password', :'ian_session', jsonb '{"new_password": "a secret horse"}'),
+    ('change_user_password', :'ada_session', jsonb_build_object('user_uid', :'ian', 'new_password', 'a secret horse'))) AS request (action, session_id, payload);
+SELECT count(*) FROM murallink_private.idempotency WHERE key = 'secret';
+SELECT pg_temp.tables_with(secret) FROM unnest('{a new horse,e84269fee79d~,by the admin,the user forgot,a secret horse}'::text[]) AS secret;
+SELECT test.answer('change_user_password', jsonb_build_object('user_uid', :'ian', 'new_password', 'correct horse'), :'ada_session');
+
+-- Who came in by a PostgreSQL role has no session that could go on
+SELECT murallink.set_db_role('ivo5@example.com', NULL), murallink.set_db_role('ivan.identity@example.com', 'regress_identity_app');
+SELECT pg_temp.session('ivan.identity@example.com') AS ian_session \gset
+SET SESSION AUTHORIZATION regress_identity_app;
+SELECT test.answer('change_password', '{"new_password": "correct horse"}'), test.answer('switch_user', jsonb_build_object('uid', :'ada'));
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.is_of(:'ian_session');
+UPDATE murallink.app_user SET user_role = 'admin' WHERE uid = :'ian';
+SET SESSION AUTHORIZATION regress_identity_app;
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ada'));
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.app_user SET user_role = 'user' WHERE uid = :'ian';
+SELECT pg_temp.session('ivan.identity@example.com') AS ian_session \gset
+
+-- An admin's session acts as another user, with the other's permissions; one's own uid leads back
+SELECT pg_temp.app_user('ivo5@example.com') AS ivo \gset
+SELECT murallink.api(jsonb_build_object('action', 'switch_user', 'session_id', :'ada_session', 'payload', jsonb_build_object('uid', :'ian')))
+    - 'request_id';
+SELECT pg_temp.is_of(:'ada_session'), test.answer('get_users', '{}', :'ada_session'),
+    test.answer('update_user', jsonb_build_object('uid', :'ada', 'phone', '3'), :'ada_session') AS the_admin,
+    test.answer('update_user', jsonb_build_object('uid', :'ian', 'phone', '3'), :'ada_session') AS the_other;
+SELECT u.email AS who, s.email AS switched_by, changes FROM murallink.audit_event e
+    JOIN murallink.app_user u ON u.uid = e.app_user_uid LEFT JOIN murallink.app_user s ON s.uid = e.switched_by_uid
+WHERE e.resource_uid = :'ian' ORDER BY e.at DESC LIMIT 1;
+SELECT pg_temp.is_of(:'ian_session'), test.answer('switch_user', jsonb_build_object('uid', :'ada'), :'ian_session') AS the_other_s_own;
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ivo'), :'ada_session'), test.answer('keepalive', '{}', :'ada_session');
+SELECT pg_temp.is_of(:'ada_session'), test.answer('switch_user', jsonb_build_object('uid', :'ada'), :'ada_session'),
+    test.answer('get_users', '{}', :'ada_session');
+SELECT pg_temp.is_of(:'ada_session'), app_user_uid = :'ada' AS own, switched_by_uid FROM murallink_private.session WHERE hash = sha256(:'ada_session');
+SELECT payload, test.answer('switch_user', payload, :'ada_session'), test.answer('switch_user', payload, :'ian_session') AS no_admin
+FROM (VALUES (jsonb '{}'), ('{"uid": ""}'), ('{"uid": "x"}'), ('{"uid": "000000000000000000000000000"}'), ('{"user_uid": ""}')) AS refused (payload);
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ian'));
+
+-- Who acts as another sets no password, not by mistake either; the sessions of the other are not the admin's, nor the other way round
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ian'), :'ada_session');
+SELECT test.answer('change_password', '{"new_password": "a new horse"}', :'ada_session'),
+    test.answer('update_user', jsonb_build_object('uid', :'ian', 'password', 'a new horse'), :'ada_session'),
+    test.answer('change_user_password', jsonb_build_object('user_uid', :'ian', 'new_password', 'a new horse'), :'ada_session');
+SELECT test.answer('change_password', '{"new_password": "correct horse"}', :'ian_session');
+SELECT pg_temp.is_of(:'ada_session') AS switched, pg_temp.is_of(:'ian_session') AS own;
+SELECT pg_temp.session('ada.identity@example.com') AS other_session \gset
+SELECT test.answer('change_password', '{"new_password": "correct horse"}', :'other_session');
+SELECT pg_temp.is_of(:'ada_session') AS switched, pg_temp.is_of(:'other_session') AS own;
+SELECT :'other_session' AS ada_session \gset
+
+-- Logging out ends a switched session, as does the end of being an admin; who acts as another admin is one, but for passwords
+SELECT pg_temp.session('ada.identity@example.com') AS other_session \gset
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ian'), :'other_session');
+SELECT test.answer('logout', '{}', :'other_session');
+SELECT pg_temp.is_of(:'other_session');
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ian'), :'ada_session');
+UPDATE murallink.app_user SET user_role = 'user' WHERE uid = :'ada';
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ada'), :'ada_session');
+UPDATE murallink.app_user SET user_role = 'admin' WHERE uid IN (:'ada', :'ian');
+SELECT test.answer('get_users', '{}', :'ada_session'),
+    test.answer('change_user_password', jsonb_build_object('user_uid', :'ivo', 'new_password', 'correct horse'), :'ada_session');
+
+-- In SQL the switch holds at once, and is undone with what did it
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'ada'), :'ada_session');
+BEGIN;
+SELECT murallink.authenticate(:'ada_session');
+SELECT murallink.switch_user(:'ivo');
+SELECT murallink.caller() = :'ivo' AS ivo, murallink.caller_is_admin() AS admin, murallink.caller_switched_by() = :'ada' AS by_ada;
+SELECT test.refusal('SELECT murallink.get_users()');
+SELECT murallink.switch_user(:'ada');
+SELECT murallink.caller() = :'ada' AS ada, murallink.caller_is_admin() AS admin, murallink.caller_switched_by();
+SAVEPOINT switched;
+SELECT murallink.switch_user(:'ivo');
+ROLLBACK TO switched;
+SELECT murallink.caller();
+ROLLBACK;
+SELECT pg_temp.is_of(:'ada_session');
+UPDATE murallink.app_user SET user_role = 'user' WHERE uid = :'ian';
+
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role = 'regress_identity_app';
 DROP ROLE regress_identity_app, regress_identity_stranger;
 

@@ -1,0 +1,74 @@
+/*
+ * password_reset.c
+ *	  Tokens for users who forgot their password: digits that nobody can
+ *	  foresee, compared in constant time.
+ */
+#include "postgres.h"
+
+#include <sodium.h>
+
+#include "fmgr.h"
+#include "password_reset.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+static int token_digits = 8;
+static int token_lifetime = 900;
+static int token_tries = 5;
+static int requests_per_hour = 5;
+static bool expose_tokens = false;
+
+/*
+ * Registers the settings.
+ */
+void
+password_reset_init(void)
+{
+	DefineCustomIntVariable("murallink.reset_token_digits", "Digits of a token to reset a password.", NULL, &token_digits,
+							8, 4, 12, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.reset_token_lifetime", "Time for which a token to reset a password is good.", NULL,
+							&token_lifetime, 900, 10, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.reset_token_tries", "Wrong tokens after which none resets the password.", NULL,
+							&token_tries, 5, 1, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.reset_requests_per_hour",
+							"Tokens to reset a password that an account gets in an hour.", NULL, &requests_per_hour, 5, 1,
+							100, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("murallink.expose_reset_tokens", "Shows admins the tokens, for test systems.", NULL,
+							 &expose_tokens, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+/*
+ * murallink.random_digits(count): digits from the system's strong random
+ * source, each as likely as the others.
+ */
+PG_FUNCTION_INFO_V1(password_reset_random_digits);
+Datum
+password_reset_random_digits(PG_FUNCTION_ARGS)
+{
+	int count = PG_GETARG_INT32(0);
+	text *result = palloc(VARHDRSZ + count);
+
+	if (sodium_init() < 0)
+		elog(ERROR, "libsodium could not be initialized");
+	SET_VARSIZE(result, VARHDRSZ + count);
+	for (int i = 0; i < count; i++)
+		VARDATA(result)
+		[i] = '0' + randombytes_uniform(10);
+	PG_RETURN_TEXT_P(result);
+}
+
+/*
+ * murallink.same_secret(secret, tried): whether both are the same, in a time
+ * that does not tell how far they agree.
+ */
+PG_FUNCTION_INFO_V1(password_reset_same_secret);
+Datum
+password_reset_same_secret(PG_FUNCTION_ARGS)
+{
+	text *secret = PG_GETARG_TEXT_PP(0);
+	text *tried = PG_GETARG_TEXT_PP(1);
+	int len = VARSIZE_ANY_EXHDR(secret);
+
+	PG_RETURN_BOOL(VARSIZE_ANY_EXHDR(tried) == len &&
+				   sodium_memcmp(VARDATA_ANY(secret), VARDATA_ANY(tried), len) == 0);
+}

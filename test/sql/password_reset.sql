@@ -1,0 +1,146 @@
+-- Tokens for users who forgot their password.
+\set SHOW_CONTEXT never
+SELECT uid AS rita, email FROM murallink.register('rita.reset@example.com', 'correct horse', 'Rita', 'Reset') \gset
+SELECT uid AS rolf FROM murallink.register('rolf.reset@example.com', 'correct horse', 'Rolf', 'Reset') \gset
+SELECT uid AS admin FROM murallink.create_admin('admin.reset@example.com', 'correct horse', 'Ruth', 'Admin') \gset
+CREATE FUNCTION pg_temp.session(email text, password text DEFAULT 'correct horse') RETURNS text LANGUAGE sql AS $$
+    SELECT session_id FROM murallink.login(email, password)
+$$;
+CREATE FUNCTION pg_temp.request(email text) RETURNS text LANGUAGE sql AS $$
+    SELECT test.answer('request_password_reset', jsonb_build_object('email', email))
+$$;
+CREATE FUNCTION pg_temp.reset(email text, token text, password text DEFAULT 'a new horse') RETURNS text LANGUAGE sql AS $$
+    SELECT test.answer('reset_password', jsonb_build_object('email', email, 'password', password, 'token', token))
+$$;
+CREATE FUNCTION pg_temp.token(email text) RETURNS text LANGUAGE sql AS $$
+    SELECT token FROM murallink_private.password_reset r WHERE r.email = token.email
+$$;
+CREATE FUNCTION pg_temp.wrong(token text) RETURNS text LANGUAGE sql IMMUTABLE RETURN translate(token, '0123456789', '1234567890');
+
+-- The answer is the same for an address that nobody has, and so is what is written
+SELECT murallink.api(jsonb_build_object('action', 'request_password_reset', 'payload', jsonb_build_object('email', asked))) - 'request_id'
+FROM (VALUES (' Rita.Reset@example.com'), ('nobody.reset@example.com')) AS request (asked);
+SHOW murallink.reset_token_digits;
+SHOW murallink.reset_token_lifetime;
+SELECT email, app_user_uid = :'rita' AS rita, token ~ '^\d{8}$' AS digits, tries, requests, counted_since = created_at AS counted,
+    expires_at - created_at AS lifetime
+FROM murallink_private.password_reset ORDER BY email DESC;
+SELECT payload, test.answer('request_password_reset', payload)
+FROM (VALUES (jsonb '{}'), ('{"email": ""}'), ('{"email": "rita"}'), ('{"email": 1}'), ('{"user_uid": ""}'),
+    (jsonb_build_object('email', repeat('x', 250) || '@y.example'))) AS refused (payload);
+
+-- A token sets the password, ends all sessions and the lock of the account, and is used up
+SELECT pg_temp.session(:'email') AS session, pg_temp.token(:'email') AS token \gset
+SELECT test.answer('login', jsonb_build_object('email', :'email', 'password', 'wrong horse')) FROM generate_series(1, 6);
+SELECT murallink.api(jsonb_build_object('action', 'reset_password', 'payload', jsonb_build_object(
+    'email', 'RITA.reset@example.com', 'password', 'monkey123', 'token', :'token'))) - 'request_id';
+SELECT test.answer('my_info', '{}', :'session') AS old_session, test.answer('login', jsonb_build_object('email', :'email', 'password', 'monkey123')) AS new_password,
+    test.answer('login', jsonb_build_object('email', :'email', 'password', 'correct horse')) AS old_password;
+SELECT pg_temp.reset(:'email', :'token') AS used, pg_temp.reset('nobody.reset@example.com', pg_temp.token('nobody.reset@example.com')) AS unknown,
+    pg_temp.reset('never.reset@example.com', '12345678') AS never_asked;
+
+-- Wrong, used and expired tokens and addresses that nobody has are answered alike
+SELECT murallink.api(jsonb_build_object('action', 'reset_password', 'payload', jsonb_build_object(
+    'email', asked, 'password', 'a new horse', 'token', :'token'))) - 'request_id'
+FROM unnest(ARRAY[:'email', 'nobody.reset@example.com']) AS asked;
+SELECT pg_temp.request(:'email');
+SELECT pg_temp.reset(:'email', tried) FROM (VALUES (pg_temp.wrong(pg_temp.token(:'email'))), (left(pg_temp.token(:'email'), 7)),
+    (pg_temp.token(:'email') || '0'), ('%')) AS wrong (tried);
+SELECT tries FROM murallink_private.password_reset WHERE email = :'email';
+SELECT payload, test.answer('reset_password', jsonb_build_object('email', :'email', 'password', 'a new horse', 'token', '1') || payload)
+FROM (VALUES (jsonb '{"email": ""}'), ('{"password": ""}'), ('{"token": ""}'), ('{"email": "rita"}'), ('{"password": "1234567"}'), ('{"token": 1}'),
+    ('{"token": null}'), (jsonb_build_object('token', repeat('1', 101))), ('{"new_password": "a new horse"}')) AS refused (payload);
+SELECT tries FROM murallink_private.password_reset WHERE email = :'email';
+UPDATE murallink_private.password_reset SET expires_at = now() - interval '1 us' WHERE email = :'email';
+SELECT pg_temp.reset(:'email', pg_temp.token(:'email')) AS expired;
+UPDATE murallink_private.password_reset SET expires_at = now() + interval '1 min', tries = 0 WHERE email = :'email';
+SELECT pg_temp.reset('rolf.reset@example.com', pg_temp.token(:'email')) AS of_another;
+SELECT pg_temp.reset(:'email', ' ' || pg_temp.token(:'email') || E'\n') AS pasted;
+
+-- In SQL the refusal shows in what PostgREST reads the status from; where it cannot be counted, nothing is tried
+SELECT pg_temp.request(:'email');
+BEGIN;
+SELECT murallink.reset_password(:'email', 'a new horse', pg_temp.wrong(pg_temp.token(:'email')));
+SELECT current_setting('response.status');
+COMMIT;
+SELECT tries FROM murallink_private.password_reset WHERE email = :'email';
+BEGIN READ ONLY;
+SELECT pg_temp.reset(:'email', pg_temp.token(:'email'));
+COMMIT;
+
+-- After so many wrong tries the right one is none either
+SHOW murallink.reset_token_tries;
+SELECT pg_temp.reset(:'email', pg_temp.wrong(pg_temp.token(:'email'))) FROM generate_series(1, 4);
+SELECT pg_temp.reset(:'email', pg_temp.token(:'email'));
+
+-- A new token takes the place of the last one
+SELECT pg_temp.token(:'email') AS token \gset
+SELECT pg_temp.request(:'email');
+SELECT pg_temp.token(:'email') <> :'token' AS another, tries FROM murallink_private.password_reset WHERE email = :'email';
+SELECT pg_temp.reset(:'email', :'token') AS last_one, pg_temp.reset(:'email', pg_temp.token(:'email'), 'correct horse') AS new_one;
+
+-- Requests are counted for an hour: beyond so many none makes a token, whether the address is known or not
+SHOW murallink.reset_requests_per_hour;
+SELECT requests FROM murallink_private.password_reset WHERE email = :'email';
+SELECT pg_temp.request(asked) FROM generate_series(1, 6), unnest(ARRAY[:'email', 'nobody.reset@example.com']) AS asked;
+SELECT email, requests, tries, count(*) OVER () FROM murallink_private.password_reset ORDER BY email DESC;
+SELECT pg_temp.token(:'email') AS token \gset
+SELECT pg_temp.request(:'email');
+SELECT pg_temp.token(:'email') = :'token' AS the_same;
+UPDATE murallink_private.password_reset SET counted_since = counted_since - interval '1 hour' WHERE email = :'email';
+SELECT pg_temp.request(:'email');
+SELECT pg_temp.token(:'email') <> :'token' AS another, requests, counted_since = created_at AS counted_anew
+FROM murallink_private.password_reset WHERE email = :'email';
+
+-- A token ends when the password or the address of its user changes
+SELECT pg_temp.session(:'email') AS session, pg_temp.token(:'email') AS token \gset
+SELECT test.answer('change_password', '{"new_password": "correct horse"}', :'session');
+SELECT pg_temp.reset(:'email', :'token');
+SELECT pg_temp.request(:'email');
+SELECT pg_temp.token(:'email') AS token \gset
+SELECT test.answer('update_user', jsonb_build_object('uid', :'rita', 'email', 'new.rita.reset@example.com'), :'session');
+SELECT pg_temp.reset(:'email', :'token') AS old_address, pg_temp.reset('new.rita.reset@example.com', :'token') AS new_address;
+SELECT test.answer('update_user', jsonb_build_object('uid', :'rolf', 'email', :'email'), pg_temp.session('rolf.reset@example.com'));
+SELECT pg_temp.reset(:'email', :'token') AS who_has_it_now;
+
+-- What nobody can use any more goes away
+INSERT INTO murallink_private.password_reset (email, token, counted_since, expires_at)
+SELECT 'old' || n || '.reset@example.com', '1', now() - interval '3 days', now() - interval '3 days' FROM generate_series(1, 15) AS n;
+SELECT pg_temp.request('nobody.reset@example.com');
+SELECT count(*) FROM murallink_private.password_reset WHERE email LIKE 'old%';
+SELECT pg_temp.request('nobody.reset@example.com');
+SELECT count(*) FROM murallink_private.password_reset WHERE email LIKE 'old%';
+
+-- The tokens, for administrators of test systems
+SELECT pg_temp.session('admin.reset@example.com') AS admin_session \gset
+SELECT pg_temp.request(asked) FROM unnest('{admin.reset@example.com,new.rita.reset@example.com}'::text[]) AS asked;
+SHOW murallink.expose_reset_tokens;
+SELECT murallink.api(jsonb_build_object('action', 'reset_tokens', 'session_id', :'admin_session')) - 'request_id';
+SET murallink.expose_reset_tokens = on;
+ALTER SYSTEM SET murallink.expose_reset_tokens = on;
+SELECT pg_reload_conf();
+\c
+SELECT murallink.api(jsonb_build_object('action', 'reset_tokens', 'session_id', :'admin_session')) AS answer \gset
+SELECT answer - 'request_id' - 'payload', answer -> 'payload' = jsonb_build_object('tokens', jsonb_build_object(
+    :'admin', a.token, :'rita', r.token)) AS of_both
+FROM (VALUES (:'answer'::jsonb)) AS answered (answer), murallink_private.password_reset a, murallink_private.password_reset r
+WHERE a.email = 'admin.reset@example.com' AND r.email = 'new.rita.reset@example.com';
+UPDATE murallink_private.password_reset SET expires_at = now() WHERE app_user_uid IS NOT NULL;
+SELECT murallink.api(jsonb_build_object('action', 'reset_tokens', 'session_id', :'admin_session')) -> 'payload';
+SELECT test.answer('reset_tokens', '{}', session_id) FROM murallink.login('new.rita.reset@example.com', 'correct horse');
+SELECT test.answer('reset_tokens');
+ALTER SYSTEM RESET murallink.expose_reset_tokens;
+SELECT pg_reload_conf();
+
+-- A token is not kept for a repeat of its request, and shows nowhere else; digits are as likely as each other
+SELECT test.answer('request_password_reset', '{"email": "admin.reset@example.com"}', :'admin_session');
+SELECT murallink.api(jsonb_build_object('action', 'reset_password', 'session_id', :'admin_session', 'idempotency_key', 'secret', 'payload',
+    jsonb_build_object('email', 'admin.reset@example.com', 'password', 'a secret horse', 'token', token))) - 'request_id'
+FROM murallink_private.password_reset WHERE email = 'admin.reset@example.com';
+SELECT count(*) FROM murallink_private.idempotency WHERE key = 'secret';
+SELECT count(*) AS audited FROM murallink.audit_event WHERE resource IN ('password_reset', 'credential', 'session');
+SELECT count(DISTINCT made) AS different, bool_and(made ~ '^\d{12}$') AS digits FROM
+    (SELECT murallink.random_digits(12) AS made FROM generate_series(1, 1000)) AS many;
+SELECT digit, count(*) BETWEEN 800 AND 1200 AS fair
+FROM string_to_table(murallink.random_digits(10000), NULL) AS digit GROUP BY digit ORDER BY digit;
+SELECT murallink.same_secret('1234', tried) FROM unnest('{1234,1235,123,12345,""}'::text[]) AS tried;
