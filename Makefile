@@ -21,8 +21,9 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.cont
 MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error answer install ksuid money address password identity password_reset permission audit file payment_type client contract \
-	trial site grant people enrollment schedule fund payment payout http partner dash worker launcher api privileges
+SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
+	payment_type client contract trial site grant name people enrollment roster caregiver document schedule fund payment \
+	payout http partner dash worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))

@@ -28,28 +28,84 @@ CREATE TYPE murallink.enrollment_info AS (
     patient murallink.patient_info,
     trial_site murallink.trial_site_info
 );
-COMMENT ON TYPE murallink.enrollment_info IS 'An enrollment, as set_enrollment_status and set_payment_type answer.';
+COMMENT ON TYPE murallink.enrollment_info IS 'An enrollment, as get_enrollments answers. patient: always empty, since the enrollment stands for the person.';
 
-CREATE FUNCTION murallink.enrollment_info(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
+CREATE FUNCTION murallink.enrollment_infos() RETURNS SETOF murallink.enrollment_info
 LANGUAGE sql STABLE AS $$
-    SELECT uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, payment_type_uid, status::text,
+    SELECT e.uid, e.trial_uid, e.site_uid, e.trial_site_uid, e.patient_uid, e.subject_id, e.payment_type_uid, e.status::text,
         NULL::murallink.patient_info,
-        ROW(trial_site_uid, site_uid, trial_uid, NULL::murallink.site_name, NULL::murallink.trial_info)::murallink.trial_site_info
-    FROM murallink.enrollment WHERE uid = enrollment_uid
+        ROW(e.trial_site_uid, e.site_uid, e.trial_uid, ROW(s.uid, s.name)::murallink.site_name,
+            ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info)::murallink.trial_site_info
+    FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
 $$;
-COMMENT ON FUNCTION murallink.enrollment_info(murallink.ksuid) IS 'An enrollment as clients see it.';
+COMMENT ON FUNCTION murallink.enrollment_infos() IS
+'The enrollments as clients see them, without the person. Becomes part of the statement that asks, so that this reads only those it wants.';
+
+CREATE FUNCTION murallink.patient_place(
+    patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid, OUT trial_uid murallink.ksuid,
+    OUT site_uid murallink.ksuid
+) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
+    SELECT p.client_uid, p.contract_uid, NULL::murallink.ksuid, p.site_uid FROM murallink.patient_site p WHERE p.patient_uid = $1
+    UNION ALL
+    SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid FROM murallink.enrollment e WHERE e.patient_uid = $1
+$$;
+COMMENT ON FUNCTION murallink.patient_place(murallink.ksuid) IS
+'The places below which a patient stands: each of the patient''s sites, and each trial at the site of the enrollment. A permission at one of them is a permission on the patient.';
 
 CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.patient_site p
-        WHERE p.patient_uid = $1 AND murallink.visible(p.client_uid, p.contract_uid, NULL, p.site_uid))
-    OR EXISTS (
-        SELECT FROM murallink.enrollment e
-        WHERE e.patient_uid = $1 AND murallink.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))
+        SELECT FROM murallink.patient_place(patient_uid) p WHERE murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
 $$;
 COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
 'Whether the caller holds any permission at one of the patient''s sites or trials and so may know that the patient exists.';
+
+CREATE FUNCTION murallink.patient_permitted(patient_uid murallink.ksuid, permission murallink.permission) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink.patient_place(patient_uid) p
+        WHERE murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
+$$;
+COMMENT ON FUNCTION murallink.patient_permitted(murallink.ksuid, murallink.permission) IS
+'Whether the caller holds the permission on a patient: at one of the patient''s sites or trials.';
+
+CREATE FUNCTION murallink.permit_patient(patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid')
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    place record;
+BEGIN
+    SELECT * INTO place FROM murallink.patient_place(murallink.required(permit_patient.patient_uid, field)) p
+    ORDER BY murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC,
+        murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
+    RETURN murallink.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_patient(murallink.ksuid, murallink.permission, text) IS
+'The caller, who holds the permission on a patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
+
+CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid, site_uid murallink.ksuid, admin boolean)
+RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT p.patient_uid FROM murallink.patient_site p
+    WHERE $1 IS NULL AND ($2 IS NULL OR p.site_uid = $2) AND ($3
+        OR p.site_uid = ANY (murallink.granted('view_patients', 'site'))
+        OR p.contract_uid = ANY (murallink.granted('view_patients', 'contract'))
+        OR p.client_uid = ANY (murallink.granted('view_patients', 'client')))
+    UNION
+    SELECT e.patient_uid FROM murallink.enrollment e
+    WHERE ($1 IS NULL OR e.trial_uid = $1) AND ($2 IS NULL OR e.site_uid = $2) AND ($3
+        OR e.trial_site_uid = ANY (murallink.granted('view_patients', 'trial_site'))
+        OR e.trial_uid = ANY (murallink.granted('view_patients', 'trial'))
+        OR e.site_uid = ANY (murallink.granted('view_patients', 'site'))
+        OR e.contract_uid = ANY (murallink.granted('view_patients', 'contract'))
+        OR e.client_uid = ANY (murallink.granted('view_patients', 'client')))
+$$;
+COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid, boolean) IS
+'The patients on whom the caller holds view_patients: those in a trial, at a site, at both, or all for nulls. admin: whether the caller is one, and holds it everywhere. Becomes part of the statement that asks, and finds them by indexes.';
 
 CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
@@ -129,6 +185,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     changed murallink.ksuid :=
         murallink.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
+    answer murallink.enrollment_info;
     today date := (pg_catalog.now() AT TIME ZONE 'UTC')::date;
     last_day date := murallink.checked_date(set_enrollment_status.dropped_on, 'dropped_on');
 BEGIN
@@ -142,7 +199,8 @@ BEGIN
     SET status = set_enrollment_status.status::murallink.enrollment_status,
         dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, dropped_on, today) END
     WHERE uid = changed;
-    RETURN murallink.enrollment_info(changed);
+    SELECT * INTO answer FROM murallink.enrollment_infos() WHERE uid = changed;
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, date) IS
@@ -155,6 +213,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     changed murallink.ksuid := murallink.enrolled(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
+    answer murallink.enrollment_info;
 BEGIN
     IF NOT EXISTS (
         SELECT FROM murallink_private.payment_type
@@ -162,8 +221,65 @@ BEGIN
         PERFORM murallink.raise('not_found', 'payment_type_uid');
     END IF;
     UPDATE murallink.enrollment SET payment_type_uid = set_payment_type.payment_type_uid WHERE uid = changed;
-    RETURN murallink.enrollment_info(changed);
+    SELECT * INTO answer FROM murallink.enrollment_infos() WHERE uid = changed;
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Sets how a patient wants to be paid in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+
+CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.enrollment_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.permit_patient(get_enrollments.patient_uid, 'view_patients');
+BEGIN
+    RETURN QUERY
+    SELECT i.* FROM murallink.enrollment_infos() i JOIN murallink.enrollment e ON e.uid = i.uid
+    WHERE e.patient_uid = get_enrollments.patient_uid AND (
+        murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+        OR murallink.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))
+    ORDER BY e.created_at, e.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_enrollments(murallink.ksuid) IS
+'The enrollments of a patient, oldest first (document: Get Enrollments). Needs view_patients on the patient; shows those in trials at sites where the caller holds view_patients or view_enrollments. Errors: unauthenticated, forbidden, not_found, missing_field.';
+
+CREATE TYPE murallink.enrolled_info AS (
+    uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    email text,
+    phone text,
+    first_name text,
+    last_name text,
+    enrollment_uid murallink.ksuid,
+    email_enabled boolean,
+    sms_enabled boolean,
+    address murallink.address,
+    emergency_contact text,
+    emergency_phone text,
+    time_zone text,
+    audit_history murallink.audit_entry[],
+    enrollments murallink.enrollment_info[]
+);
+COMMENT ON TYPE murallink.enrolled_info IS
+'A patient enrolled in a trial at a site, as get_enrolled answers: the person only for those who hold view_patients.';
+
+CREATE FUNCTION murallink.get_enrolled(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.enrolled_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    place CONSTANT murallink.ksuid := murallink.trial_at_site(get_enrolled.trial_uid, get_enrolled.site_uid, 'view_enrollments');
+BEGIN
+    RETURN QUERY
+    SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled, p.address,
+        p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
+    FROM murallink.enrollment_infos() e
+    LEFT JOIN murallink.patient_infos() p ON p.uid = e.patient_uid AND murallink.patient_permitted(p.uid, 'view_patients')
+    WHERE e.trial_site_uid = place
+    ORDER BY murallink.name_folded(p.last_name || ' ' || p.first_name) COLLATE "C", e.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_enrolled(murallink.ksuid, murallink.ksuid) IS
+'The patients enrolled in a trial at a site, by last and first name, each with the enrollment (document: Get Enrolled). Needs view_enrollments on the trial at the site; of patients on whom the caller does not hold view_patients it shows the enrollment only. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field.';

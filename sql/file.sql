@@ -47,7 +47,7 @@ DECLARE
     type CONSTANT text := pg_catalog.lower(murallink.checked_text(content_type, 'content_type', 100, false));
 BEGIN
     IF type = '' THEN
-        RETURN CASE pg_catalog.lower(pg_catalog.substring(filename FROM '\.([^.]*)$'))
+        RETURN CASE pg_catalog.lower(pg_catalog.substring(filename, '\.([^.]*)$'))
             WHEN 'pdf' THEN 'application/pdf'
             WHEN 'csv' THEN 'text/csv'
             WHEN 'txt' THEN 'text/plain'

@@ -11,17 +11,18 @@ CREATE TYPE murallink.patient_info AS (
     emergency_contact text,
     emergency_phone text,
     time_zone text,
-    audit_history jsonb
+    audit_history murallink.audit_entry[]
 );
-COMMENT ON TYPE murallink.patient_info IS 'A patient, as add_patient answers.';
+COMMENT ON TYPE murallink.patient_info IS 'A patient, as get_patient answers. audit_history: for those who hold view_patients, and not in lists.';
 
-CREATE FUNCTION murallink.patient_info(patient_uid murallink.ksuid) RETURNS murallink.patient_info
+CREATE FUNCTION murallink.patient_infos() RETURNS SETOF murallink.patient_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, NULL::murallink.ksuid, email, phone, first_name, last_name, email_enabled, sms_enabled, address, emergency_contact,
-        emergency_phone, time_zone, NULL::jsonb
-    FROM murallink.patient WHERE uid = patient_uid
+        emergency_phone, time_zone, NULL::murallink.audit_entry[]
+    FROM murallink.patient
 $$;
-COMMENT ON FUNCTION murallink.patient_info(murallink.ksuid) IS 'A patient as clients see it.';
+COMMENT ON FUNCTION murallink.patient_infos() IS
+'The patients as clients see them. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.add_patient(
     site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
@@ -32,15 +33,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
-    zone text := murallink.checked_text(add_patient.time_zone, 'time_zone', 60, false);
     the_site murallink.site;
     added murallink.ksuid;
+    answer murallink.patient_info;
 BEGIN
     SELECT * INTO the_site FROM murallink.site WHERE uid = murallink.required(add_patient.site_uid, 'site_uid');
     caller := murallink.permit('add_patient', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
-    IF zone <> '' AND NOT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = zone) THEN
-        PERFORM murallink.raise('invalid_value', 'time_zone');
-    END IF;
     INSERT INTO murallink.patient (
         first_name, last_name, email, phone, email_enabled, sms_enabled, address, emergency_contact, emergency_phone, time_zone)
     VALUES (
@@ -52,12 +50,16 @@ BEGIN
         murallink.checked_address(add_patient.address),
         murallink.checked_text(add_patient.emergency_contact, 'emergency_contact', 200, false),
         murallink.checked_text(add_patient.emergency_phone, 'emergency_phone', 50, false),
-        zone)
+        murallink.checked_time_zone(add_patient.time_zone, 'time_zone'))
     RETURNING uid INTO added;
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     VALUES (added, the_site.client_uid, the_site.contract_uid, the_site.uid);
     PERFORM murallink.say('patient added');
-    RETURN murallink.patient_info(added);
+    SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = added;
+    IF murallink.permitted('view_patients', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid) THEN
+        answer.audit_history := murallink.audit_history(added);
+    END IF;
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text) IS

@@ -28,3 +28,8 @@ CREATE FUNCTION murallink.visible(
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_visible';
 COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place and so may know of it.';
+
+CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';
+COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
+'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, not of those below; none when nobody is known to ask, and none that an administrator did not need.';

@@ -29,7 +29,13 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_site,
     murallink.create_trial,
     murallink.enroll,
+    murallink.get_caregivers,
+    murallink.get_document,
+    murallink.get_enrolled,
+    murallink.get_enrollments,
+    murallink.get_patient,
     murallink.get_patient_payments,
+    murallink.get_patients,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
@@ -45,15 +51,20 @@ GRANT EXECUTE ON FUNCTION
     murallink.payable_milestones,
     murallink.ping,
     murallink.register,
+    murallink.register_caregiver,
     murallink.reject_payment,
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,
+    murallink.search_patients,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.switch_user,
     murallink.travel_payment,
-    murallink.update_user
+    murallink.update_caregiver,
+    murallink.update_patient,
+    murallink.update_user,
+    murallink.upload_document
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
@@ -70,7 +81,7 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- What the policies of the tables ask.
-GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.granted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;

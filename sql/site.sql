@@ -34,7 +34,6 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
-    zone text := murallink.checked_text(create_site.time_zone, 'time_zone', 60, false);
     the_contract murallink.contract;
     the_trial murallink.trial;
     added murallink.site;
@@ -50,11 +49,10 @@ BEGIN
         END IF;
         SELECT * INTO the_contract FROM murallink.contract WHERE uid = the_trial.contract_uid;
     END IF;
-    IF zone <> '' AND NOT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = zone) THEN
-        PERFORM murallink.raise('invalid_value', 'time_zone');
-    END IF;
     INSERT INTO murallink.site (client_uid, contract_uid, name, time_zone)
-    VALUES (the_contract.client_uid, the_contract.uid, murallink.checked_text(create_site.name, 'name', 200, true), zone)
+    VALUES (
+        the_contract.client_uid, the_contract.uid, murallink.checked_text(create_site.name, 'name', 200, true),
+        murallink.checked_time_zone(create_site.time_zone, 'time_zone'))
     RETURNING * INTO added;
     IF the_trial.uid IS NOT NULL THEN
         PERFORM murallink.associate_site(the_trial.uid, added.uid);

@@ -16,6 +16,7 @@
 #include "identity.h"
 #include "install.h"
 #include "permission.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -35,10 +36,24 @@ typedef struct GrantKey
 	Ksuid site;
 } GrantKey;
 
+/*
+ * The kinds of resources, as permission_grant names them.
+ */
+static const char *const kinds[] = {"client", "contract", "trial", "site", "trial_site"};
+
+typedef struct Grant
+{
+	Oid permission;
+	int kind; /* index into kinds */
+	Ksuid resource;
+} Grant;
+
 typedef struct UserGrants
 {
 	Ksuid user;
-	HTAB *grants;
+	HTAB *places; /* of GrantKey */
+	Grant *list;
+	int count;
 } UserGrants;
 
 /* How many users' grants are kept before all are forgotten. */
@@ -51,8 +66,9 @@ static Oid grant_relation = InvalidOid;
 static uint64 generation = 0;
 
 static void forget_grants(Datum arg, Oid relation);
-static HTAB *grants_of(const Ksuid *user);
-static HTAB *load_grants(const Ksuid *user);
+static int kind_named(const char *name);
+static UserGrants *grants_of(const Ksuid *user);
+static void load_grants(const Ksuid *user, UserGrants *result);
 static void add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
 static bool has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
@@ -117,63 +133,74 @@ has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
 }
 
 /*
+ * Returns the index of a kind of resource, which must be one.
+ */
+static int
+kind_named(const char *name)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (strcmp(kinds[i], name) == 0)
+			return i;
+	elog(ERROR, "murallink: no resource is a \"%s\"", name);
+}
+
+/*
  * Reads the grants of a user, as committed now: the snapshot of a repeatable
  * read transaction may be older than a revocation that was heard of.
  */
-static HTAB *
-load_grants(const Ksuid *user)
+static void
+load_grants(const Ksuid *user, UserGrants *result)
 {
-	static SavedPlan select =
-		PLAN("SELECT g.permission, g.resource_uid, g.trial_uid, g.site_uid, g.resource = 'trial_site'"
-			 " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
-			 "k");
+	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid"
+								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
+								   "k");
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
-	HTAB *grants;
 	Datum value = KsuidPGetDatum(user);
 	Owner saved = owner_enter();
 
-	grants = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	SPI_connect();
 	if (SPI_execute_snapshot(plan_saved(&select), &value, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) !=
 		SPI_OK_SELECT)
 		elog(ERROR, "murallink: could not read the grants");
-	for (uint64 i = 0; i < SPI_processed; i++)
+	result->user = *user;
+	result->places = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	result->count = (int) SPI_processed;
+	result->list = MemoryContextAllocExtended(grants_context, result->count * sizeof(Grant), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < result->count; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
+		Grant *grant = &result->list[i];
 		bool isnull;
-		Oid permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
 
-		if (DatumGetBool(SPI_getbinval(row, desc, 5, &isnull)))
-			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull)),
-					DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)));
+		grant->permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		grant->kind = kind_named(TextDatumGetCString(SPI_getbinval(row, desc, 2, &isnull)));
+		grant->resource = *DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull));
+		if (strcmp(kinds[grant->kind], "trial_site") == 0)
+			add_key(result->places, grant->permission, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
+					DatumGetKsuidP(SPI_getbinval(row, desc, 5, &isnull)));
 		else
-			add_key(grants, permission, DatumGetKsuidP(SPI_getbinval(row, desc, 2, &isnull)), NULL);
+			add_key(result->places, grant->permission, &grant->resource, NULL);
 	}
 	SPI_finish();
 	owner_leave(saved);
-	return grants;
 }
 
 /*
- * Returns the grants of a user.  The set is good until the next look into a
+ * Returns the grants of a user.  They are good until the next look into a
  * table or catalog.
  */
-static HTAB *
+static UserGrants *
 grants_of(const Ksuid *user)
 {
 	UserGrants *entry;
-	bool found;
-	HTAB *grants;
+	UserGrants *loading;
 	uint64 loaded;
 
 	if (last_user != NULL && ksuid_compare(&last_user->user, user) == 0)
-		return last_user->grants;
+		return last_user;
 	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
-	{
-		last_user = entry;
-		return entry->grants;
-	}
+		return last_user = entry;
 
 	if (users == NULL || hash_get_num_entries(users) >= USERS_KEPT)
 	{
@@ -189,14 +216,13 @@ grants_of(const Ksuid *user)
 	}
 	grant_relation = install_relation("permission_grant");
 	loaded = generation;
-	grants = load_grants(user);
-	if (loaded == generation)
-	{
-		entry = hash_search(users, user, HASH_ENTER, &found);
-		entry->grants = grants;
-		last_user = entry;
-	}
-	return grants;
+	loading = palloc(sizeof(UserGrants));
+	load_grants(user, loading);
+	if (loaded != generation)
+		return loading;
+	entry = hash_search(users, user, HASH_ENTER, NULL);
+	*entry = *loading;
+	return last_user = entry;
 }
 
 /*
@@ -219,7 +245,7 @@ permission_holds(Oid permission, const Place *place)
 {
 	const Caller *who = identity_caller_if_any();
 
-	return who != NULL && (who->admin || holds(grants_of(&who->user), permission, place));
+	return who != NULL && (who->admin || holds(grants_of(&who->user)->places, permission, place));
 }
 
 /*
@@ -239,7 +265,7 @@ permission_require(Oid permission, const Place *place, const char *field)
 	if (who->admin)
 		return;
 	AcceptInvalidationMessages();
-	grants = grants_of(&who->user);
+	grants = grants_of(&who->user)->places;
 	if (holds(grants, permission, place))
 		return;
 	if (holds(grants, InvalidOid, place))
@@ -323,4 +349,25 @@ permission_visible(PG_FUNCTION_ARGS)
 	Place place = place_arguments(fcinfo, 0);
 
 	PG_RETURN_BOOL(permission_holds(InvalidOid, &place));
+}
+
+/*
+ * murallink.granted(permission, kind): the uids of the resources of that kind
+ * on which the caller was granted the permission.
+ */
+PG_FUNCTION_INFO_V1(permission_granted);
+Datum
+permission_granted(PG_FUNCTION_ARGS)
+{
+	Oid permission = PG_GETARG_OID(0);
+	int kind = kind_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	const Caller *who = identity_caller_if_any();
+	UserGrants *grants = who == NULL ? NULL : grants_of(&who->user);
+	Datum *uids = palloc(sizeof(Datum) * (grants == NULL ? 0 : grants->count));
+	int count = 0;
+
+	for (int i = 0; grants != NULL && i < grants->count; i++)
+		if (grants->list[i].permission == permission && grants->list[i].kind == kind)
+			uids[count++] = KsuidPGetDatum(&grants->list[i].resource);
+	PG_RETURN_ARRAYTYPE_P(construct_array(uids, count, install_ksuid_type(), KSUID_LEN, false, TYPALIGN_CHAR));
 }

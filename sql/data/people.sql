@@ -25,6 +25,7 @@ COMMENT ON COLUMN murallink.patient.emergency_contact IS 'Whom to call in an eme
 COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
 COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';
+CREATE INDEX patient_name ON murallink.patient USING gin (murallink.name_parts(first_name || ' ' || last_name));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY patient ON murallink.audit_event FOR SELECT USING (

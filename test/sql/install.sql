@@ -111,3 +111,13 @@ WHERE relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamesp
 SELECT c.oid::regclass, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND c.relkind IN ('r', 'p')
     AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL;
+
+-- Each exchange of the protocol's document is named in the comment of its action, and in no other
+\getenv inputs PG_ABS_SRCDIR
+\set exchanges :inputs/../../test/tap/exchanges.json
+\set exchanges `cat :'exchanges'`
+SELECT count(*) AS exchanges, count(*) FILTER (WHERE described_in = ARRAY[action]) AS described
+FROM jsonb_to_recordset(:'exchanges') AS exchange (title text, action name), LATERAL (
+    SELECT array_agg(proname) AS described_in FROM pg_proc
+    WHERE pronamespace = 'murallink'::regnamespace
+        AND strpos(obj_description(oid, 'pg_proc'), format('(document: %s)', title)) > 0) AS comment;

@@ -65,6 +65,23 @@ WHERE asked <> 'enroll' AND pg_temp.reach('enroll', :'a', asked, :'admin_session
 SELECT count(*) AS each_by_itself FROM unnest(enum_range(NULL::murallink.permission)) AS asked
 WHERE pg_temp.reach(asked, :'b1t', asked, :'admin_session', :'analyst_session') = 'trial B1T, trial_site B1T at B1S';
 
+-- granted() lists the resources themselves by kind, of one permission
+BEGIN;
+SELECT murallink.authenticate(:'admin_session');
+SELECT count(murallink.grant(uid, 'enroll', :'analyst')) AS granted FROM place WHERE place NOT IN ('client B', 'contract B1');
+COMMIT;
+CREATE FUNCTION pg_temp.lists(permission murallink.permission, session_id text) RETURNS TABLE (kind text, places text) LANGUAGE sql AS $$
+    SELECT murallink.authenticate(session_id);
+    SELECT kind, (SELECT string_agg(place, ', ' ORDER BY n) FROM place WHERE uid = ANY (murallink.granted(permission, kind)))
+    FROM unnest('{client,contract,trial,site,trial_site}'::text[]) AS kind;
+$$;
+SELECT * FROM pg_temp.lists('enroll', :'analyst_session');
+SELECT * FROM pg_temp.lists('view_patients', :'analyst_session') WHERE places IS NOT NULL;
+SELECT * FROM pg_temp.lists('enroll', :'admin_session') WHERE places IS NOT NULL;
+SELECT murallink.granted('enroll', 'client') AS nobodys;
+SELECT murallink.granted('enroll', 'clients');
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
+
 -- A revocation takes effect in the next statement, a rolled back grant never
 SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT murallink.grant(resource_uid => :'a1', permission => 'create_trial', user_uid => :'analyst');
@@ -114,7 +131,12 @@ SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milest
 FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);
 SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_uid, 5)).uid)).status
 FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
+SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', first_name => 'Cara', last_name => 'Carer') \gset
+SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
+SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', data => 'QWw='),
+    murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
 RESET SESSION AUTHORIZATION;
+SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
 SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
 
@@ -125,7 +147,9 @@ CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('client', format('uid = %L', :'a')),
     ('fund_slot', format('contract_uid IN (%L, %L)', :'a1', :'a2')),
     ('patient', format('uid IN (%L, %L)', :'al', :'bea')),
-    ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L)', :'a', :'al', :'bea')),
+    ('caregiver', format('uid = %L', :'carer')),
+    ('document', format('uid = %L', :'file')),
+    ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L, %L, %L)', :'a', :'al', :'bea', :'carer', :'file')),
     ('', format('client_uid = %L', :'a'));
 GRANT SELECT ON below_a TO PUBLIC;
 -- The rows of each table and view that the current role sees, or those of them that stand below A

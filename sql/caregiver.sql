@@ -1,0 +1,107 @@
+CREATE TYPE murallink.caregiver_info AS (
+    uid murallink.ksuid,
+    patient_uid murallink.ksuid,
+    email text,
+    first_name text,
+    last_name text,
+    phone text,
+    address murallink.address
+);
+COMMENT ON TYPE murallink.caregiver_info IS 'A caregiver, as register_caregiver answers.';
+
+CREATE FUNCTION murallink.caregiver_infos() RETURNS SETOF murallink.caregiver_info
+LANGUAGE sql STABLE AS $$
+    SELECT uid, patient_uid, email, first_name, last_name, phone, address FROM murallink.caregiver
+$$;
+COMMENT ON FUNCTION murallink.caregiver_infos() IS
+'The caregivers as clients see them. Becomes part of the statement that asks, so that this reads only those it wants.';
+
+CREATE FUNCTION murallink.permit_caregiver(caregiver_uid murallink.ksuid, permission murallink.permission, field text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    patient murallink.ksuid := (
+        SELECT patient_uid FROM murallink.caregiver WHERE uid = murallink.required(permit_caregiver.caregiver_uid, field));
+BEGIN
+    IF patient IS NULL THEN
+        PERFORM murallink.raise('not_found', field);
+    END IF;
+    caller := murallink.permit_patient(patient, permission, field);
+    RETURN patient;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_caregiver(murallink.ksuid, murallink.permission, text) IS
+'The patient of a caregiver, on whom the caller holds the permission. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
+
+CREATE FUNCTION murallink.register_caregiver(
+    patient_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
+    phone text DEFAULT NULL, address jsonb DEFAULT NULL
+) RETURNS murallink.caregiver_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.permit_patient(register_caregiver.patient_uid, 'add_patient');
+    answer murallink.caregiver_info;
+BEGIN
+    INSERT INTO murallink.caregiver (patient_uid, email, first_name, last_name, phone, address)
+    VALUES (
+        register_caregiver.patient_uid,
+        murallink.checked_email(register_caregiver.email, 'email', false),
+        murallink.checked_text(register_caregiver.first_name, 'first_name', 100, true),
+        murallink.checked_text(register_caregiver.last_name, 'last_name', 100, true),
+        murallink.checked_text(register_caregiver.phone, 'phone', 50, false),
+        murallink.checked_address(register_caregiver.address))
+    RETURNING uid, patient_uid, email, first_name, last_name, phone, address INTO answer;
+    PERFORM murallink.say('caregiver added');
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.register_caregiver(murallink.ksuid, text, text, text, text, jsonb) IS
+'Adds a person who acts on behalf of a patient (document: Register Caregiver). address: an object with street1, street2, city, state, post_code. Needs add_patient on the patient: at one of the patient''s sites or trials. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+
+CREATE FUNCTION murallink.update_caregiver(
+    uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
+    phone text DEFAULT NULL, address jsonb DEFAULT NULL, patient_uid murallink.read_only DEFAULT NULL
+) RETURNS murallink.caregiver_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    the_patient CONSTANT murallink.ksuid := murallink.permit_caregiver(update_caregiver.uid, 'update_patient', 'uid');
+    answer murallink.caregiver_info;
+BEGIN
+    answer.uid := update_caregiver.uid;
+    answer.patient_uid := the_patient;
+    answer.email := CASE WHEN email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
+    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_text(first_name, 'first_name', 100, true) END;
+    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_text(last_name, 'last_name', 100, true) END;
+    answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
+    UPDATE murallink.caregiver SET
+        email = coalesce(answer.email, email), first_name = coalesce(answer.first_name, first_name),
+        last_name = coalesce(answer.last_name, last_name), phone = coalesce(answer.phone, phone),
+        address = murallink.changed_address(address, update_caregiver.address)
+    WHERE uid = update_caregiver.uid;
+    -- Who may change a person but not see them gets to see what they wrote.
+    IF murallink.patient_permitted(the_patient, 'view_patients') THEN
+        SELECT * INTO answer FROM murallink.caregiver_infos() WHERE uid = update_caregiver.uid;
+    END IF;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.update_caregiver(murallink.ksuid, text, text, text, text, jsonb, murallink.read_only) IS
+'Changes a caregiver (document: Update Caregiver). uid: the caregiver; what is absent stays as it is, also inside address; patient_uid is read-only. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+
+CREATE FUNCTION murallink.get_caregivers(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.caregiver_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.permit_patient(get_caregivers.patient_uid, 'view_patients');
+BEGIN
+    RETURN QUERY
+    SELECT i.* FROM murallink.caregiver_infos() i WHERE i.patient_uid = get_caregivers.patient_uid
+    ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_caregivers(murallink.ksuid) IS
+'The caregivers of a patient, by last and first name. Needs view_patients on the patient. Errors: unauthenticated, forbidden, not_found, missing_field.';

@@ -1,0 +1,74 @@
+CREATE TYPE murallink.document_info AS (
+    patient_uid murallink.optional_uid,
+    caregiver_uid murallink.optional_uid,
+    data text,
+    filename text,
+    content_type text
+);
+COMMENT ON TYPE murallink.document_info IS 'A document, as get_document answers. data: in base64.';
+
+CREATE FUNCTION murallink.permit_document(patient_uid murallink.ksuid, caregiver_uid murallink.ksuid, permission murallink.permission)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+BEGIN
+    IF caregiver_uid IS NULL THEN
+        caller := murallink.permit_patient(patient_uid, permission);
+        RETURN patient_uid;
+    ELSIF patient_uid IS NOT NULL THEN
+        PERFORM murallink.raise('invalid_value', 'caregiver_uid');
+    END IF;
+    RETURN murallink.permit_caregiver(caregiver_uid, permission, 'caregiver_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_document(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+'The patient, on whom the caller holds the permission: the one given, or that of the caregiver given. Errors: unauthenticated, missing_field (neither), invalid_value (both), forbidden, not_found.';
+
+CREATE FUNCTION murallink.upload_document(
+    patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL,
+    data text DEFAULT NULL, content_type text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    owner CONSTANT murallink.ksuid :=
+        murallink.permit_document(upload_document.patient_uid, upload_document.caregiver_uid, 'upload_document');
+    file_name CONSTANT text := murallink.checked_file_name(upload_document.filename, 'filename');
+    media_type CONSTANT text := murallink.checked_content_type(upload_document.content_type, file_name);
+    bytes CONSTANT bytea := murallink.checked_file(upload_document.data, 'data');
+BEGIN
+    WITH added AS (
+        INSERT INTO murallink.document (patient_uid, caregiver_uid, filename, content_type, size, app_user_uid)
+        VALUES (owner, upload_document.caregiver_uid, file_name, media_type, pg_catalog.octet_length(bytes), murallink.caller())
+        RETURNING uid)
+    INSERT INTO murallink_private.document_content (document_uid, content) SELECT uid, bytes FROM added;
+END
+$$;
+COMMENT ON FUNCTION murallink.upload_document(murallink.ksuid, murallink.ksuid, text, text, text) IS
+'Keeps a document of a patient or of a caregiver; with the name of one that is there it is the next version of that (document: Upload Document). patient_uid or caregiver_uid is required, not both; filename: at most 200 characters, no path; data: in base64, at most murallink.document_limit; content_type: the media type, default by the ending of the filename. Needs upload_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.get_document(
+    patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL
+) RETURNS murallink.document_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    owner CONSTANT murallink.ksuid := murallink.permit_document(get_document.patient_uid, get_document.caregiver_uid, 'get_document');
+    file_name CONSTANT text := murallink.checked_file_name(get_document.filename, 'filename');
+    answer murallink.document_info;
+BEGIN
+    SELECT get_document.patient_uid, d.caregiver_uid,
+        pg_catalog.replace(pg_catalog.encode(c.content, 'base64'), E'\n', ''), d.filename, d.content_type
+    INTO answer
+    FROM murallink.document d JOIN murallink_private.document_content c ON c.document_uid = d.uid
+    WHERE d.patient_uid = owner AND d.caregiver_uid IS NOT DISTINCT FROM get_document.caregiver_uid AND d.filename = file_name
+    ORDER BY d.created_at DESC, d.uid DESC LIMIT 1;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'filename');
+    END IF;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_document(murallink.ksuid, murallink.ksuid, text) IS
+'The newest document of that name of a patient or of a caregiver, in base64 (document: Get Document). patient_uid or caregiver_uid is required, not both. Needs get_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

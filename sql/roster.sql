@@ -1,0 +1,101 @@
+CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.permit_patient(get_patient.patient_uid, 'view_patients');
+    answer murallink.patient_info;
+BEGIN
+    SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = get_patient.patient_uid;
+    answer.audit_history := murallink.audit_history(get_patient.patient_uid);
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_patient(murallink.ksuid) IS
+'A patient (document: Get Patient). Needs view_patients on the patient: at one of the patient''s sites or trials. Errors: unauthenticated, forbidden, not_found, missing_field.';
+
+CREATE FUNCTION murallink.get_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.patient_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    admin CONSTANT boolean := murallink.caller_is_admin();
+BEGIN
+    RETURN QUERY
+    SELECT i.* FROM murallink.patient_infos() i
+    JOIN murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid, admin) AS seen ON i.uid = seen
+    ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_patients(murallink.ksuid, murallink.ksuid) IS
+'The patients on whom the caller holds view_patients, by last and first name (document: Get Patients). trial_uid: only those enrolled in it; site_uid: only those of that site; none are shown of a trial or site that is not known or not permitted. Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF murallink.patient_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    admin CONSTANT boolean := murallink.caller_is_admin();
+    matches record;
+BEGIN
+    IF NOT admin AND NOT EXISTS (
+        SELECT FROM murallink.permission_grant WHERE app_user_uid = caller AND permission = 'view_patients') THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+    SELECT * INTO matches FROM murallink.name_condition(
+        murallink.checked_text(search_patients.query, 'query', 200, false), 'i.first_name || '' '' || i.last_name');
+    RETURN QUERY EXECUTE pg_catalog.format($query$
+        SELECT i.* FROM murallink.patient_infos() i
+        WHERE %s AND %s
+        ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
+        $query$,
+        matches.condition,
+        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients(NULL, NULL, false) AS seen)' END,
+        matches.verbatim);
+END
+$$;
+COMMENT ON FUNCTION murallink.search_patients(text) IS
+'The patients on whom the caller holds view_patients and whose name has every word of the query (document: Search Patients): anywhere in it, without regard to case and accents, or by a nickname, as "bill" finds William; the latter come last, all by last and first name. query: at most 200 characters; all patients for an empty one. Needs view_patients somewhere. Errors: unauthenticated, forbidden, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.update_patient(
+    uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, phone text DEFAULT NULL, first_name text DEFAULT NULL,
+    last_name text DEFAULT NULL, email_enabled boolean DEFAULT NULL, sms_enabled boolean DEFAULT NULL, address jsonb DEFAULT NULL,
+    emergency_contact text DEFAULT NULL, emergency_phone text DEFAULT NULL, time_zone text DEFAULT NULL,
+    site_uid murallink.read_only DEFAULT NULL, audit_history murallink.read_only DEFAULT NULL
+) RETURNS murallink.patient_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.permit_patient(update_patient.uid, 'update_patient', 'uid');
+    answer murallink.patient_info;
+BEGIN
+    answer.uid := update_patient.uid;
+    answer.email := CASE WHEN update_patient.email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
+    answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
+    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_text(first_name, 'first_name', 100, true) END;
+    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_text(last_name, 'last_name', 100, true) END;
+    answer.email_enabled := email_enabled;
+    answer.sms_enabled := sms_enabled;
+    answer.emergency_contact := CASE WHEN emergency_contact IS NOT NULL THEN
+        murallink.checked_text(emergency_contact, 'emergency_contact', 200, false) END;
+    answer.emergency_phone := CASE WHEN emergency_phone IS NOT NULL THEN
+        murallink.checked_text(emergency_phone, 'emergency_phone', 50, false) END;
+    answer.time_zone := CASE WHEN time_zone IS NOT NULL THEN murallink.checked_time_zone(time_zone, 'time_zone') END;
+    UPDATE murallink.patient SET
+        email = coalesce(answer.email, email), phone = coalesce(answer.phone, phone),
+        first_name = coalesce(answer.first_name, first_name), last_name = coalesce(answer.last_name, last_name),
+        email_enabled = coalesce(answer.email_enabled, email_enabled), sms_enabled = coalesce(answer.sms_enabled, sms_enabled),
+        address = murallink.changed_address(address, update_patient.address),
+        emergency_contact = coalesce(answer.emergency_contact, emergency_contact),
+        emergency_phone = coalesce(answer.emergency_phone, emergency_phone), time_zone = coalesce(answer.time_zone, time_zone)
+    WHERE uid = update_patient.uid;
+    -- Who may change a person but not see them gets to see what they wrote.
+    IF murallink.patient_permitted(update_patient.uid, 'view_patients') THEN
+        SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = update_patient.uid;
+        answer.audit_history := murallink.audit_history(update_patient.uid);
+    END IF;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.update_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.read_only, murallink.read_only) IS
+'Changes a patient (document: Update Patient). uid: the patient; what is absent stays as it is, also inside address; site_uid and audit_history are read-only. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';

@@ -1,0 +1,18 @@
+CREATE FUNCTION murallink.known_time_zone(name text) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_known';
+COMMENT ON FUNCTION murallink.known_time_zone(text) IS
+'Whether the tz database has a time zone of exactly this name, such as America/Chicago.';
+
+CREATE FUNCTION murallink.checked_time_zone(time_zone text, field text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    zone CONSTANT text := murallink.checked_text(time_zone, field, 60, false);
+BEGIN
+    IF zone <> '' AND NOT murallink.known_time_zone(zone) THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END IF;
+    RETURN zone;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_time_zone(text, text) IS
+'The name of a time zone of the tz database, empty for null. field: its name in errors. Errors: too_long, invalid_value.';

@@ -1,0 +1,37 @@
+-- Names as they are searched for: folding, parts, nicknames and the condition that a search becomes.
+\set SHOW_CONTEXT never
+
+-- Lower case, without accents, one blank around each word
+SELECT format('"%s"', murallink.name_folded(name)) FROM (VALUES
+    (1, 'Bill Hicks'), (2, '  JO  ANN   O''Neil '), (3, 'Müller'), (4, E'Mu\u0308ller'), (5, 'Øystein Straße'), (6, 'ŁÓDŹ'), (7, 'D’Arcy'),
+    (8, '文 太郎'), (9, ''), (10, '   '), (11, E'a\u00a0b'), (12, 'İI'), (13, E'\u0301'), (14, '100%_\'),
+    (15, 'ЗОЯ ЁЛКИНА'), (16, 'ﬁ Ⅳ')) AS named (n, name) ORDER BY n;
+SELECT murallink.name_folded(NULL) IS NULL AS nothing, murallink.name_parts(NULL) IS NULL AS no_parts;
+
+-- The parts of one, two and three letters, each once; a pattern has only its longest, which the name has too
+SELECT name, cardinality(murallink.name_parts(name)) FROM (VALUES (''), ('x'), ('aaaa'), ('Bill')) AS named (name);
+SELECT pattern, cardinality(murallink.pattern_parts(pattern)), murallink.name_parts('Bill Hicks') @> murallink.pattern_parts(pattern) AS found,
+    murallink.name_has('Bill Hicks', ARRAY[pattern]) AS has
+FROM (VALUES (1, 'b'), (2, 'il'), (3, 'ill'), (4, 'bill'), (5, ' bill '), (6, 'hicks '), (7, 'x'), (8, 'bx'), (9, 'billy'), (10, ' ill'),
+    (11, 'hi')) AS asked (n, pattern) ORDER BY n;
+SELECT murallink.name_has('Bill Hicks', '{}') AS none, murallink.name_has('Bill Hicks', '{x,NULL, hicks }') AS one;
+
+-- All that is a part of any name is found by its parts
+SELECT count(*) > 1000 AS many, bool_and(murallink.name_parts(name) @> murallink.pattern_parts(part)) AS all_found,
+    bool_and(murallink.name_has(name, ARRAY[part])) AS all_had
+FROM unnest('{Bill Hicks,Зоя Ёлкина,Ångström Þór,文太郎,Nguyễn Thị,a%b_c\\d}'::text[]) AS name,
+    generate_series(1, length(murallink.name_folded(name))) AS first, generate_series(1, 20) AS size,
+    substr(murallink.name_folded(name), first, size) AS part WHERE part <> ' ';
+
+-- Nicknames go both ways, and through one formal name only
+SELECT word, murallink.name_patterns(word)
+FROM unnest('{bill,william,memo,sam,hicks,"il\"\\"}'::text[]) AS word;
+SELECT count(*) > 500 AS many, bool_and(formal_name IN (SELECT name FROM murallink_private.nickname)) AS all_known
+FROM murallink_private.nickname;
+SELECT test.refusal('INSERT INTO murallink_private.nickname VALUES (''Bill'', ''william'')');
+
+-- The condition holds nothing of the query but literals
+\x on
+SELECT * FROM murallink.name_condition(E'O''Neil \\ "x" %s', 'name');
+\x off
+SELECT * FROM murallink.name_condition(' ', 'name');

@@ -1,0 +1,141 @@
+package Murallink::Document;
+
+# The exchanges that the protocol's document shows, and how an answer differs from the documented one.
+#
+# A uid of the document stands for one of ours: the one that it was bound to, or the one that an answer
+# first shows in its place. Other strings stand for themselves until they are bound.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use JSON::PP;
+use Time::Local qw(timegm);
+
+use constant { UID => qr/\A[0-9A-Za-z]{27}\z/, MOMENT_ZERO => '0001-01-01T00:00:00Z', SOON => 3600 };
+
+my $json = JSON::PP->new->utf8->canonical->allow_nonref;
+
+# null_is_empty: whether null may stand for everything that the document shows empty, as it does in
+# the rows of a function.
+sub new
+{
+	my ($class, %arg) = @_;
+	open my $file, '<', dirname(__FILE__) . '/../exchanges.json' or die "exchanges.json: $!\n";
+	my $self = {
+		exchanges => $json->decode(do { local $/; <$file> }),
+		null_is_empty => $arg{null_is_empty},
+		our => {},
+	};
+	return bless $self, $class;
+}
+
+# All exchanges: hashes of title, action, request and response.
+sub exchanges { return @{ $_[0]{exchanges} } }
+
+# The documented payloads of the request and the answer of a title.
+sub payloads
+{
+	my ($self, $title) = @_;
+	my ($exchange) = grep { $_->{title} eq $title } $self->exchanges;
+	return map { $_->{payload} } @$exchange{qw(request response)};
+}
+
+# Whether a string of the document stands for one of ours.
+sub known { return exists $_[0]{our}{ $_[1] } }
+
+# Has strings of the document stand for ours.
+sub bind
+{
+	my ($self, %our) = @_;
+	$self->{our}{$_} = $our{$_} foreach grep { $_ ne '' } keys %our;
+	return;
+}
+
+# A documented value, with our strings.
+sub ours
+{
+	my ($self, $value) = @_;
+	return { map { $self->ours($_) => $self->ours($value->{$_}) } keys %$value } if ref $value eq 'HASH';
+	return [map { $self->ours($_) } @$value] if ref $value eq 'ARRAY';
+	return defined $value && exists $self->{our}{$value} ? $self->{our}{$value} : $value;
+}
+
+# Where an answer differs from the documented one: paths like payload.address.uid and payload[].name,
+# with a word in parentheses where the difference is not in the value.
+sub differences
+{
+	my ($self, $path, $documented, $answer) = @_;
+	return if $self->{null_is_empty} && !defined $answer && is_empty($documented);
+	my ($type, $our_type) = map { type_of($_) } $documented, $answer;
+	return "$path ($our_type)" if $type ne $our_type;
+	return $self->different_keys($path, $documented, $answer) if $type eq 'object';
+	return $self->different_elements($path, $documented, $answer) if $type eq 'array';
+	return $self->same($documented, $answer) ? () : $path;
+}
+
+sub different_keys
+{
+	my ($self, $path, $documented, $answer) = @_;
+	my %documented = map { $self->ours($_) => $documented->{$_} } keys %$documented;
+	my $inside = $path eq '' ? '' : "$path.";
+	my @added = grep { !exists $documented{$_} && !($self->{null_is_empty} && !defined $answer->{$_}) } keys %$answer;
+	return (
+		(map { "$inside$_ (added)" } @added),
+		map { exists $answer->{$_} ? $self->differences("$inside$_", $documented{$_}, $answer->{$_}) : "$inside$_ (missing)" }
+		  keys %documented);
+}
+
+# Elements that have a uid which is known are compared with those of the same uid.
+sub different_elements
+{
+	my ($self, $path, $documented, $answer) = @_;
+	my @ours = @$answer;
+	my @differences;
+	foreach my $element (@$documented)
+	{
+		my $uid = ref $element eq 'HASH' ? $self->{our}{ $element->{uid} } : undef;
+		my ($i) = defined $uid ? grep { $ours[$_]{uid} eq $uid } 0 .. $#ours : 0;
+		push @differences, defined $i && $i < @ours
+		  ? ($i > 0 ? "$path\[] (order)" : (), $self->differences("$path\[]", $element, splice @ours, $i, 1))
+		  : "$path\[] (missing)";
+	}
+	return (@differences, @ours ? "$path\[] (added)" : ());
+}
+
+# Whether one of our strings, numbers or booleans is what a documented one stands for.
+sub same
+{
+	my ($self, $documented, $answer) = @_;
+	return 1 unless defined $documented;
+	return $answer eq $documented unless type_of($documented) eq 'string';
+	$answer =~ s/(?<=\d)\+00:00\z/Z/ if $self->{null_is_empty};
+	return is_recent($answer) if $documented =~ /:\d\d\.\d+Z\z/;
+	$self->{our}{$documented} //= $answer if $documented =~ UID && $answer =~ UID;
+	return $answer eq $self->ours($documented);
+}
+
+# Whether a moment in UTC with a fraction of a second has just been.
+sub is_recent
+{
+	my ($moment) = @_;
+	my ($year, $month, @rest) = $moment =~ /\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.\d{1,6}Z\z/ or return 0;
+	return abs(time - timegm(reverse($year, $month - 1, @rest))) < SOON;
+}
+
+sub is_empty
+{
+	my ($value) = @_;
+	return !grep { !is_empty($_) } ref $value eq 'HASH' ? values %$value : @$value if ref $value =~ /\A(?:HASH|ARRAY)\z/;
+	return !$value || $value eq MOMENT_ZERO;
+}
+
+sub type_of
+{
+	my ($value) = @_;
+	return { HASH => 'object', ARRAY => 'array', 'JSON::PP::Boolean' => 'boolean' }->{ ref $value } if ref $value;
+	return 'null' unless defined $value;
+	return $json->encode($value) =~ /\A"/ ? 'string' : 'number';
+}
+
+1;
