@@ -22,8 +22,8 @@ MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
 SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
-	payment_type client contract trial site grant name people enrollment roster caregiver document schedule fund payment \
-	payout http partner dash worker launcher api privileges
+	payment_type client contract trial site grant name people enrollment roster caregiver document appointment notice \
+	schedule fund payment payout report http partner dash worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))
@@ -39,7 +39,7 @@ STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES) $(REGRESS:%=test/sql/%.sql)
 $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 
 OBJS = $(SOURCES:.c=.o)
-SHLIB_LINK = -lcurl -ljansson -lsodium
+SHLIB_LINK = -lcurl -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
 EXTRA_CLEAN = build/regress build/isolation build/tap build/sandbox
@@ -50,7 +50,7 @@ NO_INSTALLCHECK = 1
 override with_llvm = no
 
 # What cannot be built without; where it is missing it is installed before PGXS is looked for.
-NEEDED = $(PG_CONFIG) /usr/include/jansson.h /usr/include/sodium.h
+NEEDED = $(PG_CONFIG) /usr/include/jansson.h /usr/include/sodium.h /usr/include/xlsxwriter.h
 $(if $(filter-out $(wildcard $(NEEDED)),$(NEEDED)),$(shell dev/deps >&2))
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -20,6 +20,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_patient,
     murallink.add_trial_site,
     murallink.approve_payment,
+    murallink.bulk_email,
+    murallink.cancel_appointment,
     murallink.cancel_payment,
     murallink.change_password,
     murallink.change_user_password,
@@ -29,6 +31,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_site,
     murallink.create_trial,
     murallink.enroll,
+    murallink.funding_report,
+    murallink.get_appointments,
     murallink.get_caregivers,
     murallink.get_document,
     murallink.get_enrolled,
@@ -56,18 +60,20 @@ GRANT EXECUTE ON FUNCTION
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,
+    murallink.schedule_appointment,
     murallink.search_patients,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.switch_user,
     murallink.travel_payment,
+    murallink.trial_payment_report,
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,
     murallink.upload_document
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,

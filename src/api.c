@@ -3,8 +3,9 @@
  *	  murallink.api(jsonb): one dispatcher for all actions.
  *
  * An action is a function of schema murallink whose EXECUTE is granted by name
- * to one of murallink's roles.  It is found by its name, its arguments are
- * bound from the payload by theirs, and its result is rendered by its type.
+ * to one of murallink's roles, and which does not answer with a file.  It is
+ * found by its name, its arguments are bound from the payload by theirs, and
+ * its result is rendered by its type.
  */
 #include "postgres.h"
 
@@ -241,6 +242,7 @@ find_action(const char *name, Oid self)
 	bool found;
 	CatCList *functions;
 	Oid schema;
+	Oid file;
 	char key[NAMEDATALEN] = {0};
 
 	if (strlen(name) >= NAMEDATALEN)
@@ -261,6 +263,7 @@ find_action(const char *name, Oid self)
 		HTAB *into = actions;
 
 		schema = get_namespace_oid("murallink", false);
+		file = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("*/*"), ObjectIdGetDatum(schema));
 		functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(key));
 		for (int i = 0; i < functions->n_members && action == NULL; i++)
 		{
@@ -272,7 +275,7 @@ find_action(const char *name, Oid self)
 			int nargs;
 
 			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-				!form->prosecdef || !granted_by_name(proc))
+				!form->prosecdef || form->prorettype == file || !granted_by_name(proc))
 				continue;
 			nargs = get_func_arg_info(proc, &types, &names, &modes);
 			if (nargs > 0 && names == NULL)

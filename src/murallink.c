@@ -12,7 +12,9 @@
 #include "identity.h"
 #include "install.h"
 #include "password_reset.h"
+#include "notice.h"
 #include "permission.h"
+#include "report.h"
 #include "schedule.h"
 #include "utils/guc.h"
 #include "worker.h"
@@ -33,8 +35,10 @@ _PG_init(void)
 	password_reset_init();
 	permission_init();
 	file_init();
+	notice_init();
 	schedule_init();
 	fund_init();
+	report_init();
 	api_init();
 	worker_slot_init();
 	launcher_init();

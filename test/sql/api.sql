@@ -172,14 +172,15 @@ SELECT statement, test.refusal(statement) FROM (VALUES
     ($$SELECT murallink.api('{"action": NaN}')$$), ($$SELECT murallink.api('{"action": 1e200000}')$$), ($$SELECT murallink.api('')$$))
     AS no_json (statement);
 
--- Actions are functions that are granted by name and run with the owner's rights, and no others, whoever asks
+-- Actions are functions that are granted by name and run with the owner's rights, and no others, whoever asks; and no
+-- file is an answer
 SELECT name, test.answer(name) FROM unnest(ARRAY[
     'install', 'upgrade', 'permitted', 'permit', 'authenticate', 'errors', 'caller', 'gen_ksuid', 'ksuid_in', 'api', 'raise',
     'create_admin', 'set_db_role', 'open_session', 'password_hash', 'PING', 'ping ', ' ping', 'murallink.ping', 'ping()', '"ping"',
     'ping; DROP TABLE murallink.payment', 'pg_sleep', 'current_setting', 'péng', repeat('ping', 16)]) AS name;
 SELECT proname FROM pg_proc p
 WHERE pronamespace = 'murallink'::regnamespace
-    AND NOT (prosecdef AND EXISTS (
+    AND NOT (prosecdef AND prorettype <> 'murallink."*/*"'::regtype AND EXISTS (
         SELECT FROM aclexplode(proacl)
         WHERE grantee IN ('murallink_client'::regrole, 'murallink_analyst'::regrole, 'murallink_operator'::regrole)))
     AND test.answer(proname) <> '404 unknown_action action';
@@ -285,7 +286,8 @@ FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargnames[:p.pronargs], p.proargtyp
         (to_jsonb(repeat('x', 100000))),
         ((repeat('[', 1000) || repeat(']', 1000))::jsonb),
         ((repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb)) AS v (value)
-WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND has_function_privilege(p.oid, 'EXECUTE');
+WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND p.prorettype <> 'murallink."*/*"'::regtype
+    AND has_function_privilege(p.oid, 'EXECUTE');
 RESET SESSION AUTHORIZATION;
 SELECT count(DISTINCT action) > 20 AS actions, count(*) > 2000 AS requests FROM tried;
 SELECT action, argument, left(value::text, 40) AS value, answer FROM tried

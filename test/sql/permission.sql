@@ -135,6 +135,8 @@ SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', fir
 SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
 SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', data => 'QWw='),
     murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
+SELECT (murallink.schedule_appointment(patient_uid => uid, datetime => '2999-01-01T09:00:00')).datetime
+FROM (VALUES (:'al'::murallink.ksuid), (:'bob')) AS patient (uid);
 RESET SESSION AUTHORIZATION;
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');

@@ -1,0 +1,177 @@
+CREATE TYPE murallink.appointment_status AS ENUM ('scheduled', 'cancelled');
+COMMENT ON TYPE murallink.appointment_status IS 'Whether a patient is still to come.';
+
+CREATE TYPE murallink.appointment_info AS (
+    uid murallink.ksuid, enrollment_uid murallink.ksuid, description text, datetime text, patient_uid murallink.ksuid);
+COMMENT ON TYPE murallink.appointment_info IS
+'An appointment, as schedule_appointment answers. datetime: local time of the patient, YYYY-MM-DDTHH:MM:SS.';
+
+CREATE FUNCTION murallink.appointment_guard() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, e.patient_uid
+        INTO NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid
+        FROM murallink.enrollment e WHERE e.uid = NEW.enrollment_uid;
+        RETURN NEW;
+    ELSIF NEW.status <> OLD.status AND OLD.status <> 'scheduled' THEN
+        PERFORM murallink.raise('wrong_status', 'appointment_uid');
+    END IF;
+    OLD.status := NEW.status;
+    IF NEW IS DISTINCT FROM OLD THEN
+        PERFORM murallink.raise('append_only', 'appointment');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.appointment_guard() IS
+'Trigger: completes a new appointment from its enrollment; later it can only be cancelled. Errors: wrong_status, append_only.';
+
+CREATE FUNCTION murallink.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
+LANGUAGE sql STABLE AS $$
+    SELECT uid, enrollment_uid, description, pg_catalog.to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS'), patient_uid
+    FROM murallink.appointment WHERE uid = appointment_uid
+$$;
+COMMENT ON FUNCTION murallink.appointment_info(murallink.ksuid) IS 'An appointment as clients see it.';
+
+CREATE FUNCTION murallink.checked_local_time(value text, field text) RETURNS timestamp
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    written CONSTANT text := coalesce(value, '');
+BEGIN
+    IF written = '' THEN
+        PERFORM murallink.raise('missing_field', field);
+    ELSIF written !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$' THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END IF;
+    BEGIN
+        RETURN pg_catalog.make_timestamp(
+            pg_catalog.substr(written, 1, 4)::integer, pg_catalog.substr(written, 6, 2)::integer,
+            pg_catalog.substr(written, 9, 2)::integer, pg_catalog.substr(written, 12, 2)::integer,
+            pg_catalog.substr(written, 15, 2)::integer, pg_catalog.substr(written, 18, 2)::double precision);
+    EXCEPTION WHEN datetime_field_overflow THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_local_time(text, text) IS
+'A moment without a time zone, from YYYY-MM-DDTHH:MM:SS. field: its name in errors. Errors: missing_field, invalid_value.';
+
+CREATE FUNCTION murallink.enrollment_to_visit(enrollment_uid murallink.ksuid, patient_uid murallink.ksuid) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    candidates murallink.ksuid[];
+    the_enrollment murallink.enrollment;
+BEGIN
+    IF enrollment_to_visit.enrollment_uid IS NULL THEN
+        PERFORM murallink.required(enrollment_to_visit.patient_uid, 'patient_uid');
+        -- Trials that the caller may not know of must not be told by counting them.
+        SELECT pg_catalog.array_agg(e.uid) INTO candidates FROM murallink.enrollment e
+        WHERE e.patient_uid = enrollment_to_visit.patient_uid AND e.status = 'enrolled'
+        AND murallink.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid);
+        IF pg_catalog.cardinality(candidates) > 1 THEN
+            PERFORM murallink.raise('missing_field', 'enrollment_uid');
+        ELSIF candidates IS NULL AND murallink.patient_visible(enrollment_to_visit.patient_uid) THEN
+            PERFORM murallink.raise('not_enrolled', 'patient_uid');
+        END IF;
+    END IF;
+    SELECT * INTO the_enrollment FROM murallink.enrollment
+    WHERE uid = coalesce(enrollment_to_visit.enrollment_uid, candidates[1]);
+    caller := murallink.permit(
+        'create_appointment', the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid,
+        the_enrollment.site_uid, CASE WHEN enrollment_to_visit.enrollment_uid IS NULL THEN 'patient_uid' ELSE 'enrollment_uid' END);
+    IF the_enrollment.patient_uid <> enrollment_to_visit.patient_uid THEN
+        PERFORM murallink.raise('invalid_value', 'patient_uid');
+    END IF;
+    RETURN the_enrollment.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.enrollment_to_visit(murallink.ksuid, murallink.ksuid) IS
+'The enrollment of an appointment, where the caller holds create_appointment: the one named, also when the patient was dropped or has completed; else the only one of the patient that the caller can see and that is not over. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled, invalid_value when the patient is another.';
+
+CREATE FUNCTION murallink.schedule_appointment(
+    enrollment_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL,
+    description text DEFAULT NULL
+) RETURNS murallink.appointment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    visitor murallink.ksuid :=
+        murallink.enrollment_to_visit(schedule_appointment.enrollment_uid, schedule_appointment.patient_uid);
+    agreed CONSTANT timestamp := murallink.checked_local_time(schedule_appointment.datetime, 'datetime');
+    zone text;
+    moment timestamptz;
+    added murallink.ksuid;
+BEGIN
+    SELECT coalesce(NULLIF(p.time_zone, ''), NULLIF(s.time_zone, ''), 'UTC') INTO zone
+    FROM murallink.enrollment e
+    JOIN murallink.patient p ON p.uid = e.patient_uid
+    JOIN murallink.site s ON s.uid = e.site_uid
+    WHERE e.uid = visitor;
+    moment := agreed AT TIME ZONE zone;
+    -- An hour that the clock skips comes back as another one.
+    IF moment <= pg_catalog.now() OR moment AT TIME ZONE zone <> agreed THEN
+        PERFORM murallink.raise('invalid_value', 'datetime');
+    END IF;
+    INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description)
+    VALUES (visitor, moment, agreed, zone, murallink.checked_text(schedule_appointment.description, 'description', 1000, false))
+    ON CONFLICT DO NOTHING RETURNING uid INTO added;
+    IF added IS NULL THEN
+        PERFORM murallink.raise('already_exists', 'datetime');
+    END IF;
+    RETURN murallink.appointment_info(added);
+END
+$$;
+COMMENT ON FUNCTION murallink.schedule_appointment(murallink.ksuid, murallink.ksuid, text, text) IS
+'Schedules a visit of a patient to the site and queues the reminders (document: Schedule Appointment). enrollment_uid or patient_uid is required, enrollment_uid when the patient takes part in several trials; datetime: YYYY-MM-DDTHH:MM:SS in the future, local time of the patient''s time zone, else of the site''s, else UTC; an hour that the clock skips is refused, of one that it repeats the second is meant. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, already_exists.';
+
+CREATE FUNCTION murallink.get_appointments(patient_uid murallink.ksuid DEFAULT NULL, enrollment_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.appointment_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    the_enrollment murallink.enrollment;
+BEGIN
+    IF get_appointments.enrollment_uid IS NOT NULL THEN
+        SELECT * INTO the_enrollment FROM murallink.enrollment WHERE uid = get_appointments.enrollment_uid;
+        caller := murallink.permit(
+            'view_patients', the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid,
+            the_enrollment.site_uid, 'enrollment_uid');
+    ELSIF NOT murallink.patient_visible(murallink.required(get_appointments.patient_uid, 'patient_uid')) THEN
+        PERFORM murallink.raise('not_found', 'patient_uid');
+    END IF;
+    RETURN QUERY
+    SELECT i.* FROM murallink.appointment a, LATERAL murallink.appointment_info(a.uid) i
+    WHERE (get_appointments.patient_uid IS NULL OR a.patient_uid = get_appointments.patient_uid)
+    AND (get_appointments.enrollment_uid IS NULL OR a.enrollment_uid = get_appointments.enrollment_uid)
+    AND a.status = 'scheduled' AND murallink.permitted('view_patients', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
+    ORDER BY a.at, a.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid) IS
+'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Shows those of the trials and sites where the caller holds view_patients. Errors: unauthenticated, forbidden, not_found, missing_field.';
+
+CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    the_appointment murallink.appointment;
+BEGIN
+    SELECT * INTO the_appointment FROM murallink.appointment
+    WHERE uid = murallink.required(cancel_appointment.appointment_uid, 'appointment_uid');
+    caller := murallink.permit(
+        'create_appointment', the_appointment.client_uid, the_appointment.contract_uid, the_appointment.trial_uid,
+        the_appointment.site_uid, 'appointment_uid');
+    UPDATE murallink.appointment SET status = 'cancelled' WHERE uid = the_appointment.uid AND status = 'scheduled';
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('wrong_status', 'appointment_uid');
+    END IF;
+    RETURN murallink.appointment_info(the_appointment.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.cancel_appointment(murallink.ksuid) IS
+'Cancels an appointment and the reminders that were not sent. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';

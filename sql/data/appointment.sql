@@ -1,0 +1,43 @@
+CREATE TABLE murallink.appointment (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    trial_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL,
+    enrollment_uid murallink.ksuid NOT NULL REFERENCES murallink.enrollment,
+    patient_uid murallink.ksuid NOT NULL,
+    at timestamptz NOT NULL,
+    local_time timestamp NOT NULL,
+    time_zone text NOT NULL,
+    description text NOT NULL DEFAULT '',
+    status murallink.appointment_status NOT NULL DEFAULT 'scheduled',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink.appointment IS 'A visit that a patient is to make to the site.';
+COMMENT ON COLUMN murallink.appointment.uid IS 'Key.';
+COMMENT ON COLUMN murallink.appointment.client_uid IS 'The client of the trial''s contract.';
+COMMENT ON COLUMN murallink.appointment.contract_uid IS 'The trial''s contract.';
+COMMENT ON COLUMN murallink.appointment.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink.appointment.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink.appointment.enrollment_uid IS 'The patient in the trial at the site.';
+COMMENT ON COLUMN murallink.appointment.patient_uid IS 'Who is to come.';
+COMMENT ON COLUMN murallink.appointment.at IS 'When.';
+COMMENT ON COLUMN murallink.appointment.local_time IS 'What the clock shows then, where time_zone is: what was agreed with the patient.';
+COMMENT ON COLUMN murallink.appointment.time_zone IS 'The time zone that held: the patient''s, else the site''s, else UTC.';
+COMMENT ON COLUMN murallink.appointment.description IS 'What for.';
+COMMENT ON COLUMN murallink.appointment.status IS 'scheduled or cancelled.';
+COMMENT ON COLUMN murallink.appointment.created_at IS 'When it was made.';
+CREATE UNIQUE INDEX appointment_once ON murallink.appointment (enrollment_uid, at) WHERE status = 'scheduled';
+COMMENT ON INDEX murallink.appointment_once IS 'A patient has one appointment at a time in a trial.';
+CREATE INDEX appointment_enrollment ON murallink.appointment (enrollment_uid, at);
+CREATE INDEX appointment_patient ON murallink.appointment (patient_uid, at);
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.appointment
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink.appointment
+    FOR EACH ROW EXECUTE FUNCTION murallink.appointment_guard();
+CREATE POLICY viewer ON murallink.appointment FOR SELECT
+    USING (murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.appointment
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY appointment ON murallink.audit_event FOR SELECT USING (
+    resource = 'appointment' AND murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));

@@ -1,0 +1,59 @@
+CREATE TABLE murallink_private.bulk_email (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    trial_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL,
+    subject text NOT NULL CHECK (subject <> ''),
+    body text NOT NULL CHECK (body <> ''),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink_private.bulk_email IS 'An e-mail message to the patients of a trial at a site; notice has one row for each recipient.';
+COMMENT ON COLUMN murallink_private.bulk_email.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.bulk_email.client_uid IS 'The client of the trial''s contract.';
+COMMENT ON COLUMN murallink_private.bulk_email.contract_uid IS 'The trial''s contract.';
+COMMENT ON COLUMN murallink_private.bulk_email.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink_private.bulk_email.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink_private.bulk_email.subject IS 'In one line.';
+COMMENT ON COLUMN murallink_private.bulk_email.body IS 'Plain text.';
+COMMENT ON COLUMN murallink_private.bulk_email.created_at IS 'When it was asked for.';
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.bulk_email
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.bulk_email
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY bulk_email ON murallink.audit_event FOR SELECT USING (
+    resource = 'bulk_email' AND murallink.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
+
+CREATE TABLE murallink_private.notice (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    kind murallink.notice_kind NOT NULL,
+    channel murallink.notice_channel NOT NULL,
+    patient_uid murallink.ksuid REFERENCES murallink.patient,
+    app_user_uid murallink.ksuid REFERENCES murallink.app_user,
+    appointment_uid murallink.ksuid REFERENCES murallink.appointment,
+    bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
+    status murallink.notice_status NOT NULL DEFAULT 'queued',
+    due_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    CHECK ((kind = 'password_reset') = (app_user_uid IS NOT NULL)),
+    CHECK ((kind = 'password_reset') = (patient_uid IS NULL)),
+    CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
+    CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
+) WITH (fillfactor = 70);
+COMMENT ON TABLE murallink_private.notice IS
+'What is to be sent to people, by e-mail or SMS. It refers to the person and the subject: address and text are looked up when it is sent.';
+COMMENT ON COLUMN murallink_private.notice.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.notice.kind IS 'What it is about.';
+COMMENT ON COLUMN murallink_private.notice.channel IS 'How it is sent.';
+COMMENT ON COLUMN murallink_private.notice.patient_uid IS 'The patient to whom it goes, null when it goes to a user.';
+COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user to whom a password_reset goes.';
+COMMENT ON COLUMN murallink_private.notice.appointment_uid IS 'The appointment that it reminds of.';
+COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The message that it carries.';
+COMMENT ON COLUMN murallink_private.notice.status IS 'Where it stands.';
+COMMENT ON COLUMN murallink_private.notice.due_at IS 'Not to be sent before.';
+COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
+CREATE INDEX notice_due ON murallink_private.notice (due_at, uid) WHERE status = 'queued';
+CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel) WHERE kind = 'appointment';
+CREATE UNIQUE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
+CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status ON murallink.appointment
+    FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();

@@ -1,0 +1,19 @@
+CREATE TABLE murallink_private.report (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    filename text NOT NULL,
+    content_type text NOT NULL,
+    content bytea NOT NULL,
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    expires_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE murallink_private.report IS 'Reports to be downloaded, until their links expire.';
+COMMENT ON COLUMN murallink_private.report.uid IS
+'What the link carries, and all that is needed to download the report: 128 of its bits are random.';
+COMMENT ON COLUMN murallink_private.report.filename IS 'The name that the file is saved under.';
+COMMENT ON COLUMN murallink_private.report.content_type IS 'Its media type.';
+COMMENT ON COLUMN murallink_private.report.content IS 'The file.';
+COMMENT ON COLUMN murallink_private.report.app_user_uid IS 'Who asked for it.';
+COMMENT ON COLUMN murallink_private.report.expires_at IS 'When the link ends; the row goes when the next report is made.';
+COMMENT ON COLUMN murallink_private.report.created_at IS 'When it was made.';
+CREATE INDEX report_expires ON murallink_private.report (expires_at);

@@ -1,0 +1,138 @@
+/*
+ * report_csv.c
+ *	  Reports as CSV of RFC 4180, in UTF-8.
+ *
+ * Spreadsheets take a text that begins with one of = + - @ for a formula: such
+ * a text gets an apostrophe before it.  The byte order mark tells them that
+ * this is UTF-8.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "report.h"
+#include "utils/builtins.h"
+
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+
+typedef struct CsvWriter
+{
+	ReportWriter base;
+	StringInfoData out; /* a bytea, whose length is set in the end */
+} CsvWriter;
+
+static void append_text(StringInfo out, const char *text);
+static void start_sheet(ReportWriter *writer, const char *title);
+static void add_row(ReportWriter *writer, const ReportCell *cells);
+static bytea *finish(ReportWriter *writer);
+static void release(ReportWriter *writer);
+
+/*
+ * Returns a writer of CSV, which has no titles: the sheets follow each other.
+ */
+ReportWriter *
+report_csv(void)
+{
+	CsvWriter *writer = palloc0(sizeof(CsvWriter));
+
+	writer->base.start_sheet = start_sheet;
+	writer->base.add_row = add_row;
+	writer->base.finish = finish;
+	writer->base.release = release;
+	initStringInfo(&writer->out);
+	appendStringInfoSpaces(&writer->out, VARHDRSZ);
+	appendStringInfoString(&writer->out, BYTE_ORDER_MARK);
+	return &writer->base;
+}
+
+/*
+ * Appends a text, which no program takes for more than one field or for a
+ * formula.
+ */
+static void
+append_text(StringInfo out, const char *text)
+{
+	bool formula = strchr("=+-@\t\r", text[0]) != NULL;
+
+	if (!formula && text[strcspn(text, "\",\r\n")] == '\0')
+	{
+		appendStringInfoString(out, text);
+		return;
+	}
+	appendStringInfoString(out, formula ? "\"'" : "\"");
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '"')
+			appendStringInfoChar(out, '"');
+		appendStringInfoChar(out, *text);
+	}
+	appendStringInfoChar(out, '"');
+}
+
+/*
+ * Writes the headings.
+ */
+static void
+start_sheet(ReportWriter *writer, const char *title)
+{
+	StringInfo out = &((CsvWriter *) writer)->out;
+
+	for (int i = 0; i < writer->count; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		append_text(out, writer->columns[i].heading);
+	}
+	appendStringInfoString(out, "\r\n");
+}
+
+/*
+ * Writes a row.
+ */
+static void
+add_row(ReportWriter *writer, const ReportCell *cells)
+{
+	StringInfo out = &((CsvWriter *) writer)->out;
+
+	for (int i = 0; i < writer->count; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		if (cells[i].isnull)
+			continue;
+		switch (writer->columns[i].kind)
+		{
+			case CELL_TEXT:
+				append_text(out, cells[i].text);
+				break;
+			case CELL_NUMBER:
+				appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(numeric_out, cells[i].value)));
+				break;
+			case CELL_DATE:
+				appendStringInfoString(out, report_date(cells[i].value));
+				break;
+		}
+	}
+	appendStringInfoString(out, "\r\n");
+	report_check_length(out->len);
+}
+
+/*
+ * Returns the file.
+ */
+static bytea *
+finish(ReportWriter *writer)
+{
+	StringInfo out = &((CsvWriter *) writer)->out;
+
+	SET_VARSIZE(out->data, out->len);
+	return (bytea *) out->data;
+}
+
+/*
+ * All that was used is of PostgreSQL, which cleans up by itself.
+ */
+static void
+release(ReportWriter *writer)
+{
+}

@@ -1,0 +1,104 @@
+-- The queue of what is to be sent: reminders and bulk e-mail.
+\set SHOW_CONTEXT never
+SET datestyle = 'ISO';
+SET timezone = 'Pacific/Auckland';
+CREATE ROLE regress_notice_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_notice_user LOGIN IN ROLE murallink_client, murallink_analyst;
+SELECT email FROM murallink.create_admin('admin.notice@example.com', 'correct horse', 'Ada', 'Admin');
+SELECT uid AS user FROM murallink.register('user.notice@example.com', 'correct horse', 'Cora', 'Coordinator') \gset
+SELECT murallink.set_db_role(name || '.notice@example.com', 'regress_notice_' || name) FROM (VALUES ('admin'), ('user')) AS person (name);
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT uid AS client FROM murallink.create_client(name => 'Notices') \gset
+SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', name => 'Notices', currency => 'USD') \gset
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial') \gset
+SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site', time_zone => 'America/New_York') \gset
+SELECT uid AS empty FROM murallink.create_site(trial_uid => :'trial', name => 'Empty') \gset
+SELECT uid AS apart FROM murallink.create_site(contract_uid => :'contract', name => 'Apart') \gset
+SELECT murallink.enroll(p.uid, :'trial', :'site', name) FROM (VALUES
+    ('both', 'a@example.com', '1', true, true), ('email', 'b@example.com', '1', true, false), ('sms', 'b@example.com', '1', false, true),
+    ('unwanted', 'd@example.com', '1', false, false), ('no address', '', '', true, true)) AS wants (name, email, phone, by_email, by_sms),
+    murallink.add_patient(site_uid => :'site', first_name => name, last_name => 'Patient', email => email, phone => phone,
+        email_enabled => by_email, sms_enabled => by_sms) AS p;
+RESET SESSION AUTHORIZATION;
+CREATE VIEW test.notice AS
+SELECT e.subject_id, n.kind, n.channel, n.status, n.due_at AT TIME ZONE 'America/New_York' AS due, a.local_time, b.subject, b.body,
+    n.due_at = n.created_at AS at_once, e.trial_uid
+FROM murallink_private.notice n JOIN murallink.enrollment e USING (patient_uid)
+LEFT JOIN murallink.appointment a ON a.uid = n.appointment_uid
+LEFT JOIN murallink_private.bulk_email b ON b.uid = n.bulk_email_uid
+WHERE e.trial_uid = (SELECT uid FROM murallink.trial WHERE client_uid = (SELECT uid FROM murallink.client WHERE name = 'Notices'))
+ORDER BY n.kind, a.local_time, b.subject, e.subject_id, n.channel;
+
+CREATE TEMP TABLE enrolled AS SELECT uid, patient_uid, subject_id FROM murallink.enrollment WHERE trial_uid = :'trial';
+GRANT SELECT ON enrolled TO PUBLIC;
+
+-- Each patient is reminded in the ways that they want and can be reached, at the same hour of the day before, also when
+-- the clock is changed in the night
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT count(murallink.schedule_appointment(enrollment_uid => uid, datetime => '2035-03-11T10:00:00')) FROM enrolled;
+RESET SESSION AUTHORIZATION;
+SELECT subject_id, kind, channel, status, due, local_time, at_once FROM test.notice;
+
+-- and at once when that has passed
+BEGIN;
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT count(murallink.schedule_appointment(enrollment_uid => uid,
+    datetime => to_char(now() AT TIME ZONE 'America/New_York' + interval '3 hours', 'YYYY-MM-DD"T"HH24:MI:SS'))) FROM enrolled;
+RESET SESSION AUTHORIZATION;
+SELECT count(*), bool_and(status = 'queued') AS queued FROM test.notice WHERE at_once;
+ROLLBACK;
+
+-- A cancelled appointment takes along what was not sent yet
+SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
+UPDATE murallink.appointment SET status = status WHERE uid = :'visit';
+UPDATE murallink_private.notice SET status = 'sent' WHERE appointment_uid = :'visit' AND channel = 'sms';
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT datetime FROM murallink.cancel_appointment(:'visit');
+RESET SESSION AUTHORIZATION;
+SELECT subject_id, channel, status FROM test.notice;
+
+-- Bulk e-mail goes to those who are enrolled, have an address and want it
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'site', 'subject', 'Test Subject', 'body', E'Test Body\n\tin \u00f6') AS mail \gset
+SELECT answer -> 'payload' AS payload, answer -> 'status_code' AS status
+FROM murallink.api(jsonb_build_object('action', 'bulk_email', 'payload', :'mail'::jsonb)) AS answer;
+RESET SESSION AUTHORIZATION;
+SELECT subject_id, channel, status, subject, body, at_once FROM test.notice WHERE kind = 'bulk_email';
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT murallink.bulk_email(:'trial', :'site', 'Test Subject', 'Test Body') AS the_same_again;
+SELECT murallink.bulk_email(:'trial', :'empty', 'Test Subject', 'Test Body') AS no_patients;
+SELECT (murallink.set_enrollment_status('dropped', :'trial', patient_uid)).status FROM enrolled WHERE subject_id = 'both';
+SELECT murallink.bulk_email(:'trial', :'site', 'Test Subject', 'Test Body') AS one_dropped;
+RESET SESSION AUTHORIZATION;
+SELECT subject_id, count(*) FROM test.notice WHERE kind = 'bulk_email' GROUP BY 1 ORDER BY 1;
+
+-- What is no message
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT left(replace(replace(changed::text, :'apart', '<apart>'), :'site', '<site>'), 50) AS changed, test.answer('bulk_email', :'mail' || changed)
+FROM (VALUES (jsonb '{"subject": ""}'), ('{"subject": null}'), ('{"subject": "a\r\nBcc: b@example.com"}'), ('{"subject": "a\tb"}'),
+    ('{"subject": "\u0007"}'), ('{"body": " "}'), ('{"body": "\u0007"}'), ('{"body": 1}'), ('{"trial_uid": ""}'), ('{"site_uid": ""}'),
+    (jsonb_build_object('subject', repeat('ß', 201))), (jsonb_build_object('body', repeat('ß', 100001))), ('{"to": "x@example.com"}'),
+    (jsonb_build_object('site_uid', :'apart')), (jsonb_build_object('trial_uid', :'site'))) AS wrong (changed);
+
+-- Who may
+RESET SESSION AUTHORIZATION;
+SELECT test.answer('bulk_email', :'mail') AS nobody;
+SET SESSION AUTHORIZATION regress_notice_user;
+SELECT test.answer('bulk_email', :'mail') AS stranger;
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT murallink.grant(:'trial', 'view_patients', :'user');
+SET SESSION AUTHORIZATION regress_notice_user;
+SELECT test.answer('bulk_email', :'mail') AS may_only_look;
+SELECT test.refusal('SELECT * FROM murallink_private.notice'), test.refusal('SELECT * FROM murallink_private.bulk_email');
+SELECT count(*) AS audited FROM murallink.audit_event WHERE resource = 'bulk_email';
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT murallink.grant(:'trial', 'bulk_email', :'user');
+SET SESSION AUTHORIZATION regress_notice_user;
+SELECT test.answer('bulk_email', :'mail') AS may;
+SELECT count(*) AS audited FROM murallink.audit_event WHERE resource = 'bulk_email';
+RESET SESSION AUTHORIZATION;
+
+DROP VIEW test.notice;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
+UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_notice_%';
+DROP ROLE regress_notice_admin, regress_notice_user;
