@@ -6,13 +6,54 @@ CREATE TYPE murallink.permission AS ENUM (
     'view_payments', 'view_report', 'view_sites', 'view_trials');
 COMMENT ON TYPE murallink.permission IS 'What can be granted (document: List Permissions).';
 
+CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';
+COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
+'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, not of those below; none when nobody is known to ask, and none that an administrator did not need.';
+
+CREATE FUNCTION murallink.granted_sites(permission murallink.permission) RETURNS murallink.ksuid[]
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted_sites';
+COMMENT ON FUNCTION murallink.granted_sites(murallink.permission) IS
+'The uids of the sites on which, or on trials at which, the caller was granted the permission.';
+
+CREATE FUNCTION murallink.granted_from() RETURNS murallink.ksuid
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted_from';
+COMMENT ON FUNCTION murallink.granted_from() IS
+'The least ksuid when an administrator asks, else the greatest: what is at or above it is what the caller needs no grants for.';
+
+CREATE FUNCTION murallink.granted_support(internal) RETURNS internal
+LANGUAGE c AS 'MODULE_PATHNAME', 'permission_granted_support';
+COMMENT ON FUNCTION murallink.granted_support(internal) IS
+'Tells the planner which rows the functions that permitted() is made of are true for, so that indexes on uids of places find them.';
+
+CREATE FUNCTION murallink.granted_all(client_uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';
+COMMENT ON FUNCTION murallink.granted_all(murallink.ksuid) IS
+'Whether the caller is an administrator and needs no grants. An index on client_uid finds the rows.';
+
+CREATE FUNCTION murallink.granted_on(permission murallink.permission, kind text, uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_on';
+COMMENT ON FUNCTION murallink.granted_on(murallink.permission, text, murallink.ksuid) IS
+'Whether uid is one of granted(permission, kind). An index on uid finds the rows.';
+
+CREATE FUNCTION murallink.granted_at(permission murallink.permission, trial_uid murallink.ksuid, site_uid murallink.ksuid)
+RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
+COMMENT ON FUNCTION murallink.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid) IS
+'Whether the caller was granted the permission on the site or on the trial at the site. An index on site_uid finds the rows.';
+
 CREATE FUNCTION murallink.permitted(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
     trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_permitted';
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+RETURN murallink.granted_all(client_uid)
+    OR murallink.granted_on(permission, 'client', client_uid)
+    OR murallink.granted_on(permission, 'contract', contract_uid)
+    OR murallink.granted_on(permission, 'trial', trial_uid)
+    OR murallink.granted_at(permission, trial_uid, site_uid);
 COMMENT ON FUNCTION murallink.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the caller holds the permission at a place or at any level above it; row level security asks this for each row. Null for the levels that a row does not have.';
+'Whether the caller holds the permission at a place or at any level above it. Null for the levels that a row does not have. Row level security asks this of each row that indexes on these columns find, where all of them have one.';
 
 CREATE FUNCTION murallink.permit(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
@@ -28,8 +69,3 @@ CREATE FUNCTION murallink.visible(
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_visible';
 COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place and so may know of it.';
-
-CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
-LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';
-COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
-'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, not of those below; none when nobody is known to ask, and none that an administrator did not need.';

@@ -87,7 +87,17 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- What the policies of the tables ask.
-GRANT EXECUTE ON FUNCTION murallink.permitted, murallink.granted, murallink.caller, murallink.caller_is_admin, murallink.authenticate
+GRANT EXECUTE ON FUNCTION
+    murallink.authenticate,
+    murallink.caller,
+    murallink.caller_is_admin,
+    murallink.granted,
+    murallink.granted_all,
+    murallink.granted_at,
+    murallink.granted_from,
+    murallink.granted_on,
+    murallink.granted_sites,
+    murallink.permitted
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;

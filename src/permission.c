@@ -25,27 +25,36 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* The kinds of resources, and how permission_grant names them. */
+typedef enum Kind
+{
+	KIND_CLIENT,
+	KIND_CONTRACT,
+	KIND_TRIAL,
+	KIND_SITE,
+	KIND_TRIAL_SITE,
+} Kind;
+
+static const char *const kinds[] = {"client", "contract", "trial", "site", "trial_site"};
+
 /*
- * A grant: of one permission, or of any (InvalidOid), on one resource.  The
- * resource of a grant on a trial at one site is the pair of both.
+ * A grant: of one permission, or of any (InvalidOid), on one resource.  A
+ * trial at a site is known by the pair of both.
  */
 typedef struct GrantKey
 {
 	Oid permission;
-	Ksuid resource;
+	Kind kind;
+	Ksuid place;
 	Ksuid site;
 } GrantKey;
-
-/*
- * The kinds of resources, as permission_grant names them.
- */
-static const char *const kinds[] = {"client", "contract", "trial", "site", "trial_site"};
 
 typedef struct Grant
 {
 	Oid permission;
-	int kind; /* index into kinds */
+	Kind kind;
 	Ksuid resource;
+	Ksuid site; /* where it is at a site */
 } Grant;
 
 typedef struct UserGrants
@@ -66,12 +75,14 @@ static Oid grant_relation = InvalidOid;
 static uint64 generation = 0;
 
 static void forget_grants(Datum arg, Oid relation);
-static int kind_named(const char *name);
+static Kind kind_named(const text *name);
 static UserGrants *grants_of(const Ksuid *user);
 static void load_grants(const Ksuid *user, UserGrants *result);
-static void add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
-static bool has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site);
+static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
+static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
+static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *trial, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
+static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
 /*
@@ -102,11 +113,10 @@ forget_grants(Datum arg, Oid relation)
  * Adds a grant to a set, once for its permission and once for any.
  */
 static void
-add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
+add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site)
 {
-	GrantKey key = {0};
+	GrantKey key = {.kind = kind, .place = *place};
 
-	key.resource = *resource;
 	if (site != NULL)
 		key.site = *site;
 	(void) hash_search(grants, &key, HASH_ENTER, NULL);
@@ -115,33 +125,33 @@ add_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
 }
 
 /*
- * Returns whether a set has a grant on a resource, which may be NULL: on
- * nothing there is none.
+ * Returns whether a set has a grant on a place, which may be NULL: on nothing
+ * there is none.
  */
 static bool
-has_key(HTAB *grants, Oid permission, const Ksuid *resource, const Ksuid *site)
+has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site)
 {
-	GrantKey key = {0};
+	GrantKey key = {.permission = permission, .kind = kind};
 
-	if (resource == NULL)
+	if (place == NULL)
 		return false;
-	key.permission = permission;
-	key.resource = *resource;
+	key.place = *place;
 	if (site != NULL)
 		key.site = *site;
 	return hash_search(grants, &key, HASH_FIND, NULL) != NULL;
 }
 
 /*
- * Returns the index of a kind of resource, which must be one.
+ * Returns the kind of a name, which must be one.
  */
-static int
-kind_named(const char *name)
+static Kind
+kind_named(const text *name)
 {
 	for (int i = 0; i < lengthof(kinds); i++)
-		if (strcmp(kinds[i], name) == 0)
+		if (strlen(kinds[i]) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(kinds[i], VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
 			return i;
-	elog(ERROR, "murallink: no resource is a \"%s\"", name);
+	elog(ERROR, "murallink: no resource is a \"%s\"", text_to_cstring(name));
 }
 
 /*
@@ -174,13 +184,15 @@ load_grants(const Ksuid *user, UserGrants *result)
 		bool isnull;
 
 		grant->permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
-		grant->kind = kind_named(TextDatumGetCString(SPI_getbinval(row, desc, 2, &isnull)));
+		grant->kind = kind_named(DatumGetTextPP(SPI_getbinval(row, desc, 2, &isnull)));
 		grant->resource = *DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull));
-		if (strcmp(kinds[grant->kind], "trial_site") == 0)
-			add_key(result->places, grant->permission, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
-					DatumGetKsuidP(SPI_getbinval(row, desc, 5, &isnull)));
+		if (grant->kind == KIND_SITE || grant->kind == KIND_TRIAL_SITE)
+			grant->site = *DatumGetKsuidP(SPI_getbinval(row, desc, 5, &isnull));
+		if (grant->kind == KIND_TRIAL_SITE)
+			add_key(result->places, grant->permission, grant->kind, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
+					&grant->site);
 		else
-			add_key(result->places, grant->permission, &grant->resource, NULL);
+			add_key(result->places, grant->permission, grant->kind, &grant->resource, NULL);
 	}
 	SPI_finish();
 	owner_leave(saved);
@@ -226,26 +238,24 @@ grants_of(const Ksuid *user)
 }
 
 /*
+ * Returns whether a set has a grant on a site or on the trial at that site.
+ */
+static bool
+holds_at_site(HTAB *grants, Oid permission, const Ksuid *trial, const Ksuid *site)
+{
+	return has_key(grants, permission, KIND_SITE, site, NULL) ||
+		   (site != NULL && has_key(grants, permission, KIND_TRIAL_SITE, trial, site));
+}
+
+/*
  * Returns whether a set of grants reaches a place, from any level above it.
  */
 static bool
 holds(HTAB *grants, Oid permission, const Place *place)
 {
-	return has_key(grants, permission, place->client, NULL) || has_key(grants, permission, place->contract, NULL) ||
-		   has_key(grants, permission, place->trial, NULL) || has_key(grants, permission, place->site, NULL) ||
-		   (place->site != NULL && has_key(grants, permission, place->trial, place->site));
-}
-
-/*
- * Returns whether the caller holds a permission (any, for InvalidOid) at a
- * place; false when nobody is known to ask.
- */
-bool
-permission_holds(Oid permission, const Place *place)
-{
-	const Caller *who = identity_caller_if_any();
-
-	return who != NULL && (who->admin || holds(grants_of(&who->user)->places, permission, place));
+	return has_key(grants, permission, KIND_CLIENT, place->client, NULL) ||
+		   has_key(grants, permission, KIND_CONTRACT, place->contract, NULL) ||
+		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) || holds_at_site(grants, permission, place->trial, place->site);
 }
 
 /*
@@ -306,19 +316,6 @@ place_arguments(FunctionCallInfo fcinfo, int first)
 }
 
 /*
- * murallink.permitted(permission, client, contract, trial, site): whether the
- * caller holds the permission there; for row level security.
- */
-PG_FUNCTION_INFO_V1(permission_permitted);
-Datum
-permission_permitted(PG_FUNCTION_ARGS)
-{
-	Place place = place_arguments(fcinfo, 1);
-
-	PG_RETURN_BOOL(!PG_ARGISNULL(0) && permission_holds(PG_GETARG_OID(0), &place));
-}
-
-/*
  * murallink.permit(permission, client, contract, trial, site, field): the uid
  * of the caller, who holds the permission there.  Raises unauthenticated,
  * forbidden or not_found.
@@ -340,15 +337,73 @@ permission_permit(PG_FUNCTION_ARGS)
 
 /*
  * murallink.visible(client, contract, trial, site): whether the caller holds
- * any permission there.
+ * any permission there; nobody does when nobody is known to ask.
  */
 PG_FUNCTION_INFO_V1(permission_visible);
 Datum
 permission_visible(PG_FUNCTION_ARGS)
 {
 	Place place = place_arguments(fcinfo, 0);
+	const Caller *who = identity_caller_if_any();
 
-	PG_RETURN_BOOL(permission_holds(InvalidOid, &place));
+	PG_RETURN_BOOL(who != NULL && (who->admin || holds(grants_of(&who->user)->places, InvalidOid, &place)));
+}
+
+/*
+ * murallink.granted_on(permission, kind, uid): whether the caller was granted
+ * the permission on this very resource.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_on);
+Datum
+permission_granted_on(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) && !PG_ARGISNULL(1) && !PG_ARGISNULL(2) &&
+				   has_key(grants_of(&who->user)->places, PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)),
+						   PG_GETARG_KSUID_P(2), NULL));
+}
+
+/*
+ * murallink.granted_at(permission, trial, site): whether the caller was
+ * granted the permission on the site, or on the trial at the site.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_at);
+Datum
+permission_granted_at(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) &&
+				   holds_at_site(grants_of(&who->user)->places, PG_GETARG_OID(0),
+								 PG_ARGISNULL(1) ? NULL : PG_GETARG_KSUID_P(1),
+								 PG_ARGISNULL(2) ? NULL : PG_GETARG_KSUID_P(2)));
+}
+
+/*
+ * Returns, as an array, the resources of a kind on which the caller was
+ * granted the permission, or with sites the sites that these are or are at.
+ */
+static Datum
+granted_uids(Oid permission, Kind kind, bool sites)
+{
+	const Caller *who = identity_caller_if_any();
+	UserGrants *grants = who == NULL ? NULL : grants_of(&who->user);
+	Datum *uids = palloc(sizeof(Datum) * (grants == NULL ? 0 : grants->count));
+	int count = 0;
+
+	for (int i = 0; grants != NULL && i < grants->count; i++)
+	{
+		Grant *grant = &grants->list[i];
+
+		if (grant->permission != permission)
+			continue;
+		if (sites && (grant->kind == KIND_SITE || grant->kind == KIND_TRIAL_SITE))
+			uids[count++] = KsuidPGetDatum(&grant->site);
+		else if (!sites && grant->kind == kind)
+			uids[count++] = KsuidPGetDatum(&grant->resource);
+	}
+	return PointerGetDatum(construct_array(uids, count, install_ksuid_type(), KSUID_LEN, false, TYPALIGN_CHAR));
 }
 
 /*
@@ -359,15 +414,43 @@ PG_FUNCTION_INFO_V1(permission_granted);
 Datum
 permission_granted(PG_FUNCTION_ARGS)
 {
-	Oid permission = PG_GETARG_OID(0);
-	int kind = kind_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	const Caller *who = identity_caller_if_any();
-	UserGrants *grants = who == NULL ? NULL : grants_of(&who->user);
-	Datum *uids = palloc(sizeof(Datum) * (grants == NULL ? 0 : grants->count));
-	int count = 0;
+	return granted_uids(PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)), false);
+}
 
-	for (int i = 0; grants != NULL && i < grants->count; i++)
-		if (grants->list[i].permission == permission && grants->list[i].kind == kind)
-			uids[count++] = KsuidPGetDatum(&grants->list[i].resource);
-	PG_RETURN_ARRAYTYPE_P(construct_array(uids, count, install_ksuid_type(), KSUID_LEN, false, TYPALIGN_CHAR));
+/*
+ * murallink.granted_sites(permission): the uids of the sites on which, or on
+ * trials at which, the caller was granted the permission.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_sites);
+Datum
+permission_granted_sites(PG_FUNCTION_ARGS)
+{
+	return granted_uids(PG_GETARG_OID(0), KIND_SITE, true);
+}
+
+/*
+ * murallink.granted_all(client): whether an admin asks, who needs no grants.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_all);
+Datum
+permission_granted_all(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+
+	PG_RETURN_BOOL(who != NULL && who->admin);
+}
+
+/*
+ * murallink.granted_from(): the least ksuid when an admin asks, else the
+ * greatest.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_from);
+Datum
+permission_granted_from(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+	Ksuid *result = palloc(sizeof(Ksuid));
+
+	memset(result, who != NULL && who->admin ? 0 : 0xff, sizeof(Ksuid));
+	PG_RETURN_KSUID_P(result);
 }

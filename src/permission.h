@@ -18,7 +18,6 @@ typedef struct Place
 } Place;
 
 extern void permission_init(void);
-extern bool permission_holds(Oid permission, const Place *place);
 extern void permission_require(Oid permission, const Place *place, const char *field);
 extern Oid permission_named(const char *name);
 

@@ -36,6 +36,9 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.enrollment
 CREATE TRIGGER keeps BEFORE UPDATE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink.enrollment_keeps();
 CREATE INDEX enrollment_trial_site ON murallink.enrollment (trial_site_uid);
+CREATE INDEX enrollment_client ON murallink.enrollment (client_uid);
+CREATE INDEX enrollment_contract ON murallink.enrollment (contract_uid);
+CREATE INDEX enrollment_site ON murallink.enrollment (site_uid);
 CREATE POLICY viewer ON murallink.enrollment FOR SELECT USING (
     murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));

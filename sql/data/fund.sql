@@ -95,6 +95,7 @@ COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment tha
 COMMENT ON COLUMN murallink.fund_entry.slot IS 'The slot whose balance holds the payment''s reserve; -1 for a deposit, which is spread.';
 COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
 CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
+CREATE INDEX fund_entry_client ON murallink.fund_entry (client_uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.fund_entry
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER guard BEFORE INSERT ON murallink.fund_entry

@@ -47,6 +47,10 @@ CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, milestone
     WHERE status NOT IN ('rejected', 'cancelled', 'reversed');
 COMMENT ON INDEX murallink.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
 CREATE INDEX payment_enrollment ON murallink.payment (enrollment_uid, uid);
+CREATE INDEX payment_client ON murallink.payment (client_uid);
+CREATE INDEX payment_contract ON murallink.payment (contract_uid);
+CREATE INDEX payment_trial ON murallink.payment (trial_uid);
+CREATE INDEX payment_site ON murallink.payment (site_uid);
 
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payment
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();

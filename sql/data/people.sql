@@ -49,6 +49,8 @@ COMMENT ON COLUMN murallink.patient_site.contract_uid IS 'The site''s contract.'
 COMMENT ON COLUMN murallink.patient_site.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.patient_site.created_at IS 'When the patient came to the site.';
 CREATE INDEX patient_site_site ON murallink.patient_site (site_uid);
+CREATE INDEX patient_site_client ON murallink.patient_site (client_uid);
+CREATE INDEX patient_site_contract ON murallink.patient_site (contract_uid);
 CREATE POLICY viewer ON murallink.patient_site FOR SELECT
     USING (murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient_site
