@@ -69,3 +69,36 @@ CREATE FUNCTION murallink.visible(
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_visible';
 COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place and so may know of it.';
+
+CREATE FUNCTION murallink.permit_somewhere(permission murallink.permission) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+BEGIN
+    IF NOT murallink.caller_is_admin() AND NOT EXISTS (
+        SELECT FROM murallink.permission_grant g
+        WHERE g.app_user_uid = caller AND g.permission = permit_somewhere.permission) THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+    RETURN caller;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_somewhere(murallink.permission) IS
+'The caller, who holds the permission on something; a list then shows on what. Errors: unauthenticated, forbidden.';
+
+CREATE FUNCTION murallink.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    deleted integer;
+BEGIN
+    EXECUTE pg_catalog.format('DELETE FROM murallink.%I WHERE uid = $1', kind) USING resource_uid;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    IF deleted = 0 THEN
+        PERFORM murallink.raise('not_found', field);
+    END IF;
+EXCEPTION WHEN foreign_key_violation THEN
+    PERFORM murallink.raise('in_use', field);
+END
+$$;
+COMMENT ON FUNCTION murallink.delete_resource(text, murallink.ksuid, text) IS
+'Deletes a client, contract, trial or site, and the grants on it, unless something refers to it. kind: its table; field: named in errors. Errors: not_found, in_use.';

@@ -30,10 +30,22 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_contract,
     murallink.create_site,
     murallink.create_trial,
+    murallink.delete_client,
+    murallink.delete_contract,
+    murallink.delete_site,
+    murallink.delete_trial,
+    murallink.edit_client,
+    murallink.edit_contract,
+    murallink.edit_site,
+    murallink.edit_trial,
     murallink.enroll,
     murallink.funding_report,
     murallink.get_appointments,
     murallink.get_caregivers,
+    murallink.get_client,
+    murallink.get_clients,
+    murallink.get_contract,
+    murallink.get_contracts,
     murallink.get_document,
     murallink.get_enrolled,
     murallink.get_enrollments,
@@ -43,6 +55,10 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_site,
+    murallink.get_sites,
+    murallink.get_trial,
+    murallink.get_trials,
     murallink.get_users,
     murallink.grant,
     murallink.keepalive,
@@ -61,7 +77,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.reset_password,
     murallink.reset_tokens,
     murallink.schedule_appointment,
+    murallink.search_clients,
     murallink.search_patients,
+    murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.switch_user,
@@ -70,10 +88,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,
+    murallink.upload_contract,
     murallink.upload_document
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
+
+-- Downloads, which answer with bytes.
+GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,

@@ -242,7 +242,6 @@ find_action(const char *name, Oid self)
 	bool found;
 	CatCList *functions;
 	Oid schema;
-	Oid file;
 	char key[NAMEDATALEN] = {0};
 
 	if (strlen(name) >= NAMEDATALEN)
@@ -263,7 +262,6 @@ find_action(const char *name, Oid self)
 		HTAB *into = actions;
 
 		schema = get_namespace_oid("murallink", false);
-		file = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("*/*"), ObjectIdGetDatum(schema));
 		functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(key));
 		for (int i = 0; i < functions->n_members && action == NULL; i++)
 		{
@@ -275,7 +273,7 @@ find_action(const char *name, Oid self)
 			int nargs;
 
 			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-				!form->prosecdef || form->prorettype == file || !granted_by_name(proc))
+				!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc))
 				continue;
 			nargs = get_func_arg_info(proc, &types, &names, &modes);
 			if (nargs > 0 && names == NULL)

@@ -137,6 +137,7 @@ SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', dat
     murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
 SELECT (murallink.schedule_appointment(patient_uid => uid, datetime => '2999-01-01T09:00:00')).datetime
 FROM (VALUES (:'al'::murallink.ksuid), (:'bob')) AS patient (uid);
+SELECT murallink.upload_contract(uid, 'eA==', 'contract.pdf') FROM (VALUES (:'a1'::murallink.ksuid), (:'b1')) AS uploaded (uid);
 RESET SESSION AUTHORIZATION;
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
