@@ -87,25 +87,18 @@ $$;
 COMMENT ON FUNCTION murallink.permit_patient(murallink.ksuid, murallink.permission, text) IS
 'The caller, who holds the permission on a patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
-CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid, site_uid murallink.ksuid, admin boolean)
-RETURNS SETOF murallink.ksuid
+CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
     SELECT p.patient_uid FROM murallink.patient_site p
-    WHERE $1 IS NULL AND ($2 IS NULL OR p.site_uid = $2) AND ($3
-        OR p.site_uid = ANY (murallink.granted('view_patients', 'site'))
-        OR p.contract_uid = ANY (murallink.granted('view_patients', 'contract'))
-        OR p.client_uid = ANY (murallink.granted('view_patients', 'client')))
+    WHERE $1 IS NULL AND ($2 IS NULL OR p.site_uid = $2)
+    AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, NULL, p.site_uid)
     UNION
     SELECT e.patient_uid FROM murallink.enrollment e
-    WHERE ($1 IS NULL OR e.trial_uid = $1) AND ($2 IS NULL OR e.site_uid = $2) AND ($3
-        OR e.trial_site_uid = ANY (murallink.granted('view_patients', 'trial_site'))
-        OR e.trial_uid = ANY (murallink.granted('view_patients', 'trial'))
-        OR e.site_uid = ANY (murallink.granted('view_patients', 'site'))
-        OR e.contract_uid = ANY (murallink.granted('view_patients', 'contract'))
-        OR e.client_uid = ANY (murallink.granted('view_patients', 'client')))
+    WHERE ($1 IS NULL OR e.trial_uid = $1) AND ($2 IS NULL OR e.site_uid = $2)
+    AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
 $$;
-COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid, boolean) IS
-'The patients on whom the caller holds view_patients: those in a trial, at a site, at both, or all for nulls. admin: whether the caller is one, and holds it everywhere. Becomes part of the statement that asks, and finds them by indexes.';
+COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS
+'The patients on whom the caller holds view_patients: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, and finds them by indexes.';
 
 CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid

@@ -19,11 +19,10 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 #variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
-    admin CONSTANT boolean := murallink.caller_is_admin();
 BEGIN
     RETURN QUERY
     SELECT i.* FROM murallink.patient_infos() i
-    JOIN murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid, admin) AS seen ON i.uid = seen
+    JOIN murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid) AS seen ON i.uid = seen
     ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
 END
 $$;
@@ -50,7 +49,7 @@ BEGIN
         ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
-        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients(NULL, NULL, false) AS seen)' END,
+        CASE WHEN admin THEN 'true' ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients(NULL, NULL) AS seen)' END,
         matches.verbatim);
 END
 $$;

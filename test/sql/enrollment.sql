@@ -134,6 +134,69 @@ FROM (VALUES ('patient_uid = patient_uid'), ('subject_id = ''5430'''), ('uid = m
     ('status = ''enrolled'', dropped_on = now()')) AS tried (assignment);
 SELECT test.refusal('DELETE FROM murallink.enrollment'), test.refusal('TRUNCATE murallink.enrollment CASCADE');
 
+-- Who is enrolled: the person for those who may see patients, the subject id for all others who may know
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pg_temp.grant_alone(permission text, place murallink.ksuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM murallink.permission_grant g USING murallink.app_user u
+    WHERE u.uid = g.app_user_uid AND u.email = 'coordinator.enrollment@example.com';
+    PERFORM murallink.authenticate(session_id) FROM murallink.login('admin.enrollment@example.com', 'correct horse');
+    PERFORM murallink.grant(place, permission, uid) FROM murallink.app_user WHERE email = 'coordinator.enrollment@example.com';
+END
+$$;
+SELECT uid AS trial_at_north FROM murallink.trial_site WHERE trial_uid = :'trial' AND site_uid = :'north' \gset
+INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+SELECT :'al', client_uid, contract_uid, uid FROM murallink.site WHERE uid = :'south';
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'north') AS here \gset
+SELECT pg_temp.grant_alone('view_enrollments', :'trial_at_north');
+SET SESSION AUTHORIZATION regress_enrollment_coordinator;
+SELECT uid IN (:'al', :'bea') AS uid, first_name, last_name, email, enrollment_uid IS NOT NULL AS enrollment, email_enabled, address,
+    cardinality(enrollments) AS n, (enrollments[1]).subject_id, (enrollments[1]).status, (enrollments[1]).patient,
+    (enrollments[1]).payment_type_uid IS NOT NULL AS payment_type, (((enrollments[1]).trial_site).site).name AS site,
+    (((enrollments[1]).trial_site).trial).name AS trial
+FROM murallink.get_enrolled(:'trial', :'north') ORDER BY (enrollments[1]).subject_id;
+SELECT test.answer('get_enrollments', jsonb_build_object('patient_uid', :'al')) AS get_enrollments,
+    test.answer('get_enrolled', :'here' || jsonb_build_object('site_uid', :'south')) AS elsewhere;
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SELECT murallink.authenticate(session_id) FROM murallink.login('admin.enrollment@example.com', 'correct horse');
+SELECT murallink.grant(:'south', 'view_patients', :'coordinator');
+COMMIT;
+SET SESSION AUTHORIZATION regress_enrollment_coordinator;
+SELECT first_name, (enrollments[1]).subject_id FROM murallink.get_enrolled(:'trial', :'north');
+SET SESSION AUTHORIZATION regress_enrollment_admin;
+SELECT first_name, last_name, (enrollments[1]).subject_id FROM murallink.get_enrolled(:'trial', :'north');
+SELECT jsonb_pretty(regexp_replace(murallink.api(jsonb_build_object('action', 'get_enrolled', 'payload', :'here'::jsonb)) #>> '{payload,0}',
+    '"[0-9A-Za-z]{27}"', '"<uid>"', 'g')::jsonb) AS whole;
+SELECT changed, test.answer('get_enrolled', :'here' || changed)
+FROM (VALUES (jsonb '{"trial_uid": ""}'), ('{"site_uid": null}'), ('{"trial_uid": "x"}'), ('{"site_uid": "000000000000000000000000000"}'),
+    ('{"trial_uid": "000000000000000000000000000"}'), ('{"patient_uid": ""}')) AS refused (changed);
+SELECT test.answer('get_enrolled', :'here' || jsonb_build_object('site_uid', :'hidden')) AS no_site_of_the_trial;
+
+-- The enrollments of a patient: those that the caller may see, oldest first
+SELECT subject_id, status, trial_uid = :'trial' AS trial, site_uid = :'north' AS north, (trial_site).uid = trial_site_uid AS trial_site,
+    ((trial_site).site).name AS site, ((trial_site).trial).name AS trial_name, patient
+FROM murallink.get_enrollments(:'al');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.grant_alone('view_patients', :'trial');
+SELECT session_id AS coordinator_session FROM murallink.login('coordinator.enrollment@example.com', 'correct horse') \gset
+SELECT jsonb_path_query_array(murallink.api(jsonb_build_object('action', 'get_enrollments', 'session_id', :'coordinator_session',
+    'payload', jsonb_build_object('patient_uid', :'al'))), '$.payload[*].trial_site.trial.name') AS with_the_trial;
+SELECT pg_temp.grant_alone('view_patients', :'north');
+SELECT jsonb_path_query_array(murallink.api(jsonb_build_object('action', 'get_enrollments', 'session_id', :'coordinator_session',
+    'payload', jsonb_build_object('patient_uid', :'al'))), '$.payload[*].trial_site.trial.name') AS with_the_site;
+SELECT pg_temp.grant_alone('view_patients', :'south');
+SELECT jsonb_path_query_array(murallink.api(jsonb_build_object('action', 'get_enrollments', 'session_id', :'coordinator_session',
+    'payload', jsonb_build_object('patient_uid', :'al'))), '$.payload[*].trial_site.trial.name') AS with_a_site_of_neither;
+SET SESSION AUTHORIZATION regress_enrollment_coordinator;
+SELECT payload, test.answer('get_enrollments', payload)
+FROM (VALUES (jsonb '{}'), ('{"patient_uid": ""}'), ('{"patient_uid": "x"}'), ('{"patient_uid": "000000000000000000000000000"}'),
+    ('{"uid": ""}')) AS asked (payload);
+SELECT test.answer('get_enrollments', jsonb_build_object('patient_uid', :'secret')) AS secret,
+    test.answer('get_enrollments', jsonb_build_object('patient_uid', :'bea')) AS bea;
+RESET SESSION AUTHORIZATION;
+SELECT action, test.answer(action) FROM unnest('{get_enrolled,get_enrollments}'::text[]) AS action;
+
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'coordinator';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_enrollment_%';
 DROP ROLE regress_enrollment_admin, regress_enrollment_coordinator;
