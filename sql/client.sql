@@ -8,17 +8,45 @@ CREATE TYPE murallink.client_info AS (
     contact_name text,
     contact_phone text,
     contact_email text,
-    address murallink.address
+    address murallink.address,
+    audit_history murallink.optional_history
 );
-COMMENT ON TYPE murallink.client_info IS 'A client, as create_client answers.';
+COMMENT ON TYPE murallink.client_info IS 'A client, as create_client answers. audit_history: in the answers of get_client and edit_client.';
 
-CREATE FUNCTION murallink.client_info(client_uid murallink.ksuid) RETURNS murallink.client_info
+CREATE FUNCTION murallink.client_info(client_uid murallink.ksuid, with_history boolean DEFAULT false)
+RETURNS murallink.client_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, name, sales_contact, client_type, tax_id, client_signature_date::timestamp AT TIME ZONE 'UTC', contact_name,
-        contact_phone, contact_email, address
+        contact_phone, contact_email, address, CASE WHEN with_history THEN murallink.audit_history(uid) END
     FROM murallink.client WHERE uid = client_uid
 $$;
-COMMENT ON FUNCTION murallink.client_info(murallink.ksuid) IS 'A client as users see it.';
+COMMENT ON FUNCTION murallink.client_info(murallink.ksuid, boolean) IS 'A client as users see it. with_history: whether also what happened to it.';
+
+CREATE FUNCTION murallink.contains(value text, query text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.strpos(
+        pg_catalog.lower(value COLLATE pg_catalog."und-x-icu"), pg_catalog.lower(query COLLATE pg_catalog."und-x-icu")) > 0
+$$;
+COMMENT ON FUNCTION murallink.contains(text, text) IS
+'Whether a value has the query in it, in any case, whatever the locale of the database; every value has the empty one.';
+
+CREATE FUNCTION murallink.sponsor_named(client_uid murallink.ksuid, name text) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    sponsor murallink.ksuid;
+BEGIN
+    INSERT INTO murallink.sponsor (client_uid, name) VALUES (sponsor_named.client_uid, sponsor_named.name)
+    ON CONFLICT (client_uid, pg_catalog.lower(name)) DO NOTHING RETURNING uid INTO sponsor;
+    IF sponsor IS NULL THEN
+        SELECT uid INTO sponsor FROM murallink.sponsor
+        WHERE client_uid = sponsor_named.client_uid AND pg_catalog.lower(name) = pg_catalog.lower(sponsor_named.name);
+    END IF;
+    RETURN sponsor;
+END
+$$;
+COMMENT ON FUNCTION murallink.sponsor_named(murallink.ksuid, text) IS
+'The sponsor of a client with that name in any case, added when there is none.';
 
 CREATE FUNCTION murallink.create_client(
     name text DEFAULT NULL, sales_contact text DEFAULT NULL, client_type text DEFAULT NULL, tax_id text DEFAULT NULL,
@@ -49,3 +77,85 @@ END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, date, text, text, text, jsonb) IS
 'Adds a client (document: Create Client). For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+
+CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    RETURN QUERY
+    SELECT i.* FROM murallink.client c, LATERAL murallink.client_info(c.uid) i ORDER BY c.created_at, c.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_clients() IS
+'All clients in the order of their creation (document: Get Clients). For admins. Errors: unauthenticated, forbidden.';
+
+CREATE FUNCTION murallink.search_clients(query text DEFAULT NULL) RETURNS SETOF murallink.client_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part CONSTANT text := murallink.checked_text(query, 'query', 200, false);
+BEGIN
+    PERFORM murallink.permit_somewhere('view_clients');
+    RETURN QUERY
+    SELECT i.* FROM murallink.client c, LATERAL murallink.client_info(c.uid) i
+    WHERE murallink.permitted('view_clients', c.uid, NULL, NULL, NULL) AND murallink.contains(c.name, part)
+    ORDER BY c.created_at, c.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.search_clients(text) IS
+'The clients with the query in their name, in any case, in the order of their creation (document: Search Clients). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_clients. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
+
+CREATE FUNCTION murallink.get_client(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.client_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    known murallink.ksuid;
+BEGIN
+    SELECT uid INTO known FROM murallink.client WHERE uid = murallink.required(get_client.uid, 'uid');
+    caller := murallink.permit('view_clients', known, NULL, NULL, NULL, 'uid');
+    RETURN murallink.client_info(known, true);
+END
+$$;
+COMMENT ON FUNCTION murallink.get_client(murallink.ksuid) IS
+'A client and what happened to it (document: Get Client). Needs view_clients on the client. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.edit_client(
+    uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, sales_contact text DEFAULT NULL, client_type text DEFAULT NULL,
+    tax_id text DEFAULT NULL, client_signature_date date DEFAULT NULL, contact_name text DEFAULT NULL,
+    contact_phone text DEFAULT NULL, contact_email text DEFAULT NULL, address jsonb DEFAULT NULL,
+    audit_history murallink.read_only DEFAULT NULL
+) RETURNS murallink.client_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM murallink.require_admin(), murallink.required(edit_client.uid, 'uid');
+    UPDATE murallink.client SET
+        name = murallink.checked_text(coalesce(edit_client.name, name), 'name', 200, true),
+        sales_contact = murallink.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
+        client_type = murallink.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
+        tax_id = murallink.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
+        client_signature_date =
+            coalesce(murallink.checked_date(edit_client.client_signature_date, 'client_signature_date'), client_signature_date),
+        contact_name = murallink.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
+        contact_phone = murallink.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
+        contact_email = murallink.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),
+        address = murallink.changed_address(address, edit_client.address)
+    WHERE uid = edit_client.uid;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'uid');
+    END IF;
+    RETURN murallink.client_info(edit_client.uid, true);
+END
+$$;
+COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, date, text, text, text, jsonb, murallink.read_only) IS
+'Changes a client (document: Edit Client). What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+
+CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    PERFORM murallink.delete_resource('client', murallink.required(client_uid, 'client_uid'), 'client_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink.delete_client(murallink.ksuid) IS
+'Deletes a client that has no contracts, with its sponsors and the grants on it (document: Delete Client). For admins. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';

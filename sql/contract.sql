@@ -7,70 +7,237 @@ CREATE TYPE murallink.contract_info AS (
     client_signature_date timestamptz,
     contract_start_date timestamptz,
     contract_end_date timestamptz,
-    document_url text
+    document_url text,
+    sponsor murallink.optional_text,
+    default_payment_type_uid murallink.optional_uid
 );
-COMMENT ON TYPE murallink.contract_info IS 'A contract, as create_contract answers. total_contract_value: with the sign of its currency.';
+COMMENT ON TYPE murallink.contract_info IS
+'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file.';
 
 CREATE FUNCTION murallink.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
-    SELECT uid, client_uid, name, coalesce(murallink.money_text(total_contract_value, currency), ''), currency::text,
-        client_signature_date::timestamp AT TIME ZONE 'UTC', contract_start_date::timestamp AT TIME ZONE 'UTC',
-        contract_end_date::timestamp AT TIME ZONE 'UTC',
-        pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || uid::text
-    FROM murallink.contract WHERE uid = contract_uid
+    SELECT c.uid, c.client_uid, c.name, coalesce(murallink.money_text(c.total_contract_value, c.currency), ''), c.currency::text,
+        c.client_signature_date::timestamp AT TIME ZONE 'UTC', c.contract_start_date::timestamp AT TIME ZONE 'UTC',
+        c.contract_end_date::timestamp AT TIME ZONE 'UTC',
+        pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || c.uid::text,
+        s.name, c.default_payment_type_uid
+    FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
 COMMENT ON FUNCTION murallink.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
+
+CREATE FUNCTION murallink.contract_keeps_currency() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    in_use boolean;
+BEGIN
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM murallink.%I WHERE contract_uid = $1)', TG_ARGV[0]) INTO in_use USING OLD.uid;
+    IF in_use THEN
+        PERFORM murallink.raise('in_use', 'currency');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.contract_keeps_currency() IS
+'Trigger: the currency of a contract stays once the table named in the argument has a row for it, because amounts there that named no currency are in this one. Errors: in_use.';
+
+CREATE FUNCTION murallink.write_contract(
+    contract_uid murallink.ksuid, client_uid murallink.ksuid, name text, sponsor text, client_signature_date date,
+    contract_start_date date, contract_end_date date, total_contract_value text, currency text,
+    default_payment_type_uid murallink.ksuid
+) RETURNS murallink.contract_info
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    the_contract murallink.contract;
+    party text := murallink.checked_text(write_contract.sponsor, 'sponsor', 200, false);
+BEGIN
+    -- Waits for who is adding a trial or funds: the currency may depend on it.
+    SELECT * INTO the_contract FROM murallink.contract WHERE uid = write_contract.contract_uid FOR UPDATE;
+    IF write_contract.contract_uid IS NULL THEN
+        the_contract.uid := murallink.gen_ksuid();
+        the_contract.client_uid := write_contract.client_uid;
+        the_contract.created_at := pg_catalog.now();
+    ELSIF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'uid');
+    END IF;
+    the_contract.name := murallink.checked_text(coalesce(write_contract.name, the_contract.name), 'name', 200, true);
+    IF write_contract.total_contract_value
+        <> coalesce(murallink.money_text(the_contract.total_contract_value, the_contract.currency), '') THEN
+        IF write_contract.total_contract_value !~ '^([0-9]{1,12}(\.[0-9]{1,4})?)?$' THEN
+            PERFORM murallink.raise('invalid_amount', 'total_contract_value');
+        END IF;
+        the_contract.total_contract_value := pg_catalog.trim_scale(NULLIF(write_contract.total_contract_value, '')::numeric);
+    END IF;
+    write_contract.currency := coalesce(NULLIF(write_contract.currency, ''), the_contract.currency);
+    IF write_contract.currency IS NULL THEN
+        PERFORM murallink.raise('missing_field', 'currency');
+    ELSIF murallink.currency_decimals(write_contract.currency) IS NULL THEN
+        PERFORM murallink.raise('unknown_currency', 'currency');
+    ELSIF NOT murallink.amount_fits(the_contract.total_contract_value, write_contract.currency) THEN
+        PERFORM murallink.raise('invalid_amount', 'total_contract_value');
+    END IF;
+    the_contract.currency := write_contract.currency;
+    the_contract.client_signature_date := coalesce(
+        murallink.checked_date(write_contract.client_signature_date, 'client_signature_date'), the_contract.client_signature_date);
+    the_contract.contract_start_date := coalesce(
+        murallink.checked_date(write_contract.contract_start_date, 'contract_start_date'), the_contract.contract_start_date);
+    the_contract.contract_end_date := coalesce(
+        murallink.checked_date(write_contract.contract_end_date, 'contract_end_date'), the_contract.contract_end_date);
+    IF the_contract.contract_end_date < the_contract.contract_start_date THEN
+        PERFORM murallink.raise('invalid_value', 'contract_end_date');
+    END IF;
+    the_contract.default_payment_type_uid :=
+        coalesce(write_contract.default_payment_type_uid, the_contract.default_payment_type_uid);
+    IF the_contract.default_payment_type_uid IS NOT NULL
+        AND NOT EXISTS (SELECT FROM murallink_private.payment_type WHERE uid = the_contract.default_payment_type_uid) THEN
+        PERFORM murallink.raise('not_found', 'default_payment_type_uid');
+    END IF;
+    IF write_contract.sponsor IS NOT NULL THEN
+        the_contract.sponsor_uid := CASE WHEN party <> '' THEN murallink.sponsor_named(the_contract.client_uid, party) END;
+    END IF;
+    INSERT INTO murallink.contract SELECT the_contract.*
+    ON CONFLICT (uid) DO UPDATE SET
+        name = excluded.name,
+        sponsor_uid = excluded.sponsor_uid,
+        total_contract_value = excluded.total_contract_value,
+        currency = excluded.currency,
+        client_signature_date = excluded.client_signature_date,
+        contract_start_date = excluded.contract_start_date,
+        contract_end_date = excluded.contract_end_date,
+        default_payment_type_uid = excluded.default_payment_type_uid;
+    RETURN murallink.contract_info(the_contract.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid) IS
+'Changes a contract where the arguments are not null, or with a contract_uid of null adds one. total_contract_value: digits, as contract_info shows it, or empty for none; sponsor: empty for none. Errors: missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.create_contract(
     client_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
     contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
-    default_payment_type_uid murallink.ksuid DEFAULT NULL
+    default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    value numeric;
-    added murallink.ksuid;
 BEGIN
     PERFORM murallink.require_admin();
-    IF NOT EXISTS (SELECT FROM murallink.client WHERE uid = murallink.required(create_contract.client_uid, 'client_uid')) THEN
+    IF NOT EXISTS (
+        SELECT FROM murallink.client c WHERE c.uid = murallink.required(create_contract.client_uid, 'client_uid')) THEN
         PERFORM murallink.raise('not_found', 'client_uid');
     END IF;
-    IF coalesce(create_contract.currency, '') = '' THEN
-        PERFORM murallink.raise('missing_field', 'currency');
-    ELSIF murallink.currency_decimals(create_contract.currency) IS NULL THEN
-        PERFORM murallink.raise('unknown_currency', 'currency');
-    END IF;
-    IF create_contract.total_contract_value <> '' THEN
-        IF create_contract.total_contract_value !~ '^[0-9]{1,12}(\.[0-9]{1,4})?$' THEN
-            PERFORM murallink.raise('invalid_amount', 'total_contract_value');
-        END IF;
-        value := create_contract.total_contract_value;
-        IF NOT murallink.amount_fits(value, create_contract.currency) THEN
-            PERFORM murallink.raise('invalid_amount', 'total_contract_value');
-        END IF;
-    END IF;
-    IF create_contract.contract_end_date < create_contract.contract_start_date THEN
-        PERFORM murallink.raise('invalid_value', 'contract_end_date');
-    END IF;
-    IF create_contract.default_payment_type_uid IS NOT NULL
-        AND NOT EXISTS (SELECT FROM murallink_private.payment_type WHERE uid = create_contract.default_payment_type_uid) THEN
-        PERFORM murallink.raise('not_found', 'default_payment_type_uid');
-    END IF;
-    INSERT INTO murallink.contract (
-        client_uid, name, total_contract_value, currency, client_signature_date, contract_start_date, contract_end_date,
-        default_payment_type_uid)
-    VALUES (
-        create_contract.client_uid, murallink.checked_text(create_contract.name, 'name', 200, true), value,
-        create_contract.currency,
-        murallink.checked_date(create_contract.client_signature_date, 'client_signature_date'),
-        murallink.checked_date(create_contract.contract_start_date, 'contract_start_date'),
-        murallink.checked_date(create_contract.contract_end_date, 'contract_end_date'),
-        create_contract.default_payment_type_uid)
-    RETURNING uid INTO added;
-    RETURN murallink.contract_info(added);
+    RETURN murallink.write_contract(
+        NULL, client_uid, name, sponsor, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
+        currency, default_payment_type_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid) IS
-'Adds a contract (document: Create Contract). total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text) IS
+'Adds a contract (document: Create Contract). total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+
+CREATE FUNCTION murallink.edit_contract(
+    uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
+    contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
+    total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
+    default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL,
+    client_uid murallink.read_only DEFAULT NULL, document_url murallink.read_only DEFAULT NULL
+) RETURNS murallink.contract_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    RETURN murallink.write_contract(
+        murallink.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
+        currency, default_payment_type_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, murallink.read_only, murallink.read_only) IS
+'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds. client_uid, document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+
+CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.permit_somewhere('view_contract');
+    RETURN QUERY
+    SELECT i.* FROM murallink.contract c, LATERAL murallink.contract_info(c.uid) i
+    WHERE c.client_uid = coalesce(get_contracts.client_uid, c.client_uid)
+    AND murallink.permitted('view_contract', c.client_uid, c.uid, NULL, NULL)
+    ORDER BY c.created_at, c.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_contracts(murallink.ksuid) IS
+'The contracts on which the caller holds view_contract, of one client or of all, in the order of their creation (document: Get Contracts). Errors: unauthenticated, forbidden (to one who holds it nowhere).';
+
+CREATE FUNCTION murallink.permit_contract(contract_uid murallink.ksuid, permission murallink.permission, field text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    owner murallink.ksuid;
+BEGIN
+    SELECT c.client_uid INTO owner FROM murallink.contract c WHERE c.uid = murallink.required(permit_contract.contract_uid, field);
+    caller := murallink.permit(permission, owner, permit_contract.contract_uid, NULL, NULL, field);
+    RETURN permit_contract.contract_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_contract(murallink.ksuid, murallink.permission, text) IS
+'The uid of a contract on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.get_contract(contract_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.contract_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.contract_info(murallink.permit_contract(contract_uid, 'view_contract', 'contract_uid'));
+END
+$$;
+COMMENT ON FUNCTION murallink.get_contract(murallink.ksuid) IS
+'A contract (document: Get Contract). Needs view_contract on the contract. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.delete_contract(contract_uid murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_admin();
+    PERFORM murallink.delete_resource('contract', murallink.required(contract_uid, 'contract_uid'), 'contract_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink.delete_contract(murallink.ksuid) IS
+'Deletes a contract that was never funded and has no trials or sites, with its files and the grants on it (document: Delete Contract). For admins. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';
+
+CREATE FUNCTION murallink.upload_contract(
+    contract_uid murallink.ksuid DEFAULT NULL, data text DEFAULT NULL, filename text DEFAULT NULL,
+    client_signature_date date DEFAULT NULL, contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
+    total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL, content_type text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    permitted murallink.ksuid := murallink.permit_contract(contract_uid, 'edit_contract', 'contract_uid');
+    file_name text := murallink.checked_file_name(filename, 'filename');
+    added murallink.ksuid;
+BEGIN
+    PERFORM murallink.write_contract(
+        permitted, NULL, NULL, NULL, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
+        currency, NULL);
+    INSERT INTO murallink.contract_document (client_uid, contract_uid, filename, content_type)
+    SELECT c.client_uid, c.uid, file_name, murallink.checked_content_type(upload_contract.content_type, file_name)
+    FROM murallink.contract c WHERE c.uid = permitted
+    RETURNING uid INTO added;
+    INSERT INTO murallink_private.contract_content (contract_document_uid, content)
+    VALUES (added, murallink.checked_file(data, 'data'));
+END
+$$;
+COMMENT ON FUNCTION murallink.upload_contract(murallink.ksuid, text, text, date, date, date, murallink.numeric_text, text, text) IS
+'Adds a file to a contract, and changes its dates and value where they are given, as edit_contract does (document: Upload Contract). data: the file in base64, at most murallink.document_limit; filename: at most 200 characters, no path; content_type: default by the ending of the file name. Every file is kept; document_url answers with the newest. Needs edit_contract on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, in_use.';
+
+CREATE FUNCTION murallink.contract_document(uid murallink.ksuid DEFAULT NULL) RETURNS murallink."*/*"
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    permitted murallink.ksuid := murallink.permit_contract(uid, 'view_contract', 'uid');
+    file record;
+BEGIN
+    SELECT d.filename, d.content_type, c.content INTO file
+    FROM murallink.contract_document d JOIN murallink_private.contract_content c ON c.contract_document_uid = d.uid
+    WHERE d.contract_uid = permitted ORDER BY d.created_at DESC, d.uid DESC LIMIT 1;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'uid');
+    END IF;
+    PERFORM murallink.serve_as(file.filename, file.content_type);
+    RETURN file.content;
+END
+$$;
+COMMENT ON FUNCTION murallink.contract_document(murallink.ksuid) IS
+'The newest file of a contract, for a GET through PostgREST: what document_url points to. uid: the contract''s. Needs view_contract on the contract. Errors: unauthenticated, forbidden, missing_field, not_found (also when no file was uploaded).';

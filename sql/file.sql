@@ -32,7 +32,7 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     name CONSTANT text := murallink.checked_text(filename, field, 200, true);
 BEGIN
-    IF name ~ '[/\\]' OR name IN ('.', '..') THEN
+    IF name ~ '[/\\[:cntrl:]]' OR name IN ('.', '..') THEN
         PERFORM murallink.raise('invalid_value', field);
     END IF;
     RETURN name;

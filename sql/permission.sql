@@ -29,7 +29,42 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_visible'
 COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place and so may know of it.';
 
+<<<<<<< HEAD
 CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';
 COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
 'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, not of those below; none when nobody is known to ask, and none that an administrator did not need.';
+=======
+CREATE FUNCTION murallink.permit_somewhere(permission murallink.permission) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+BEGIN
+    IF NOT murallink.caller_is_admin() AND NOT EXISTS (
+        SELECT FROM murallink.permission_grant g
+        WHERE g.app_user_uid = caller AND g.permission = permit_somewhere.permission) THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+    RETURN caller;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_somewhere(murallink.permission) IS
+'The caller, who holds the permission on something; a list then shows on what. Errors: unauthenticated, forbidden.';
+
+CREATE FUNCTION murallink.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    deleted integer;
+BEGIN
+    EXECUTE pg_catalog.format('DELETE FROM murallink.%I WHERE uid = $1', kind) USING resource_uid;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    IF deleted = 0 THEN
+        PERFORM murallink.raise('not_found', field);
+    END IF;
+EXCEPTION WHEN foreign_key_violation THEN
+    PERFORM murallink.raise('in_use', field);
+END
+$$;
+COMMENT ON FUNCTION murallink.delete_resource(text, murallink.ksuid, text) IS
+'Deletes a client, contract, trial or site, and the grants on it, unless something refers to it. kind: its table; field: named in errors. Errors: not_found, in_use.';
+>>>>>>> orgs

@@ -28,8 +28,20 @@ GRANT EXECUTE ON FUNCTION
     murallink.create_contract,
     murallink.create_site,
     murallink.create_trial,
+    murallink.delete_client,
+    murallink.delete_contract,
+    murallink.delete_site,
+    murallink.delete_trial,
+    murallink.edit_client,
+    murallink.edit_contract,
+    murallink.edit_site,
+    murallink.edit_trial,
     murallink.enroll,
     murallink.get_caregivers,
+    murallink.get_client,
+    murallink.get_clients,
+    murallink.get_contract,
+    murallink.get_contracts,
     murallink.get_document,
     murallink.get_enrolled,
     murallink.get_enrollments,
@@ -39,6 +51,10 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_site,
+    murallink.get_sites,
+    murallink.get_trial,
+    murallink.get_trials,
     murallink.get_users,
     murallink.grant,
     murallink.keepalive,
@@ -56,7 +72,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,
+    murallink.search_clients,
     murallink.search_patients,
+    murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.switch_user,
@@ -64,10 +82,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,
+    murallink.upload_contract,
     murallink.upload_document
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+
+-- Downloads, which answer with bytes.
+GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,

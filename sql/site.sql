@@ -1,12 +1,47 @@
-CREATE TYPE murallink.site_info AS (uid murallink.ksuid, name text, contract_uid murallink.ksuid);
-COMMENT ON TYPE murallink.site_info IS 'A site, as create_site answers.';
-
 CREATE TYPE murallink.site_name AS (uid murallink.ksuid, name text);
 COMMENT ON TYPE murallink.site_name IS 'A site inside another answer.';
 
 CREATE TYPE murallink.trial_site_info AS (
     uid murallink.ksuid, site_uid murallink.ksuid, trial_uid murallink.ksuid, site murallink.site_name, trial murallink.trial_info);
 COMMENT ON TYPE murallink.trial_site_info IS 'A trial at a site, as add_trial_site answers.';
+
+CREATE DOMAIN murallink.optional_trial_sites AS murallink.trial_site_info[];
+COMMENT ON DOMAIN murallink.optional_trial_sites IS 'Trials at a site that the JSON protocol leaves out where they are not asked for.';
+
+CREATE TYPE murallink.site_info AS (
+    uid murallink.ksuid,
+    name text,
+    contract_uid murallink.ksuid,
+    time_zone murallink.optional_text,
+    trial_sites murallink.optional_trial_sites
+);
+COMMENT ON TYPE murallink.site_info IS 'A site, as create_site answers. trial_sites: in the answer of get_site.';
+
+CREATE FUNCTION murallink.trial_site_info(trial_site_uid murallink.ksuid) RETURNS murallink.trial_site_info
+LANGUAGE sql STABLE AS $$
+    SELECT a.uid, a.site_uid, a.trial_uid,
+        CASE WHEN murallink.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
+             THEN ROW(s.uid, s.name)::murallink.site_name END,
+        CASE WHEN murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+             THEN murallink.trial_info(t.uid) END
+    FROM murallink.trial_site a JOIN murallink.site s ON s.uid = a.site_uid JOIN murallink.trial t ON t.uid = a.trial_uid
+    WHERE a.uid = trial_site_uid
+$$;
+COMMENT ON FUNCTION murallink.trial_site_info(murallink.ksuid) IS
+'A trial at a site as clients see it: the site and the trial are filled in for those who may see them.';
+
+CREATE FUNCTION murallink.site_info(site_uid murallink.ksuid, with_trials boolean DEFAULT false) RETURNS murallink.site_info
+LANGUAGE sql STABLE AS $$
+    SELECT s.uid, s.name, s.contract_uid, s.time_zone, CASE WHEN with_trials THEN ARRAY(
+        SELECT murallink.trial_site_info(a.uid) FROM murallink.trial_site a
+        WHERE a.site_uid = s.uid AND (
+            murallink.permitted('view_sites', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
+            OR murallink.permitted('view_trials', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid))
+        ORDER BY a.created_at, a.uid) END
+    FROM murallink.site s WHERE s.uid = $1
+$$;
+COMMENT ON FUNCTION murallink.site_info(murallink.ksuid, boolean) IS
+'A site as clients see it. with_trials: whether also the trials there that the caller may see.';
 
 CREATE FUNCTION murallink.associate_site(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
@@ -36,7 +71,7 @@ DECLARE
     caller murallink.ksuid := murallink.require_caller();
     the_contract murallink.contract;
     the_trial murallink.trial;
-    added murallink.site;
+    added murallink.ksuid;
 BEGIN
     IF create_site.trial_uid IS NULL THEN
         SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_site.contract_uid, 'contract_uid');
@@ -53,11 +88,11 @@ BEGIN
     VALUES (
         the_contract.client_uid, the_contract.uid, murallink.checked_text(create_site.name, 'name', 200, true),
         murallink.checked_time_zone(create_site.time_zone, 'time_zone'))
-    RETURNING * INTO added;
+    RETURNING uid INTO added;
     IF the_trial.uid IS NOT NULL THEN
-        PERFORM murallink.associate_site(the_trial.uid, added.uid);
+        PERFORM murallink.associate_site(the_trial.uid, added);
     END IF;
-    RETURN ROW(added.uid, added.name, added.contract_uid);
+    RETURN murallink.site_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_site(text, murallink.ksuid, murallink.ksuid, text) IS
@@ -66,21 +101,84 @@ COMMENT ON FUNCTION murallink.create_site(text, murallink.ksuid, murallink.ksuid
 CREATE FUNCTION murallink.add_trial_site(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS murallink.trial_site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
-    the_trial murallink.trial;
-    the_site murallink.site;
+    permitted_trial murallink.ksuid := murallink.permit_trial(trial_uid, 'add_trial_site', 'trial_uid');
+    permitted_site murallink.ksuid := murallink.permit_site(site_uid, 'add_trial_site', 'site_uid');
+    added murallink.ksuid := murallink.associate_site(permitted_trial, permitted_site);
 BEGIN
-    SELECT * INTO the_trial FROM murallink.trial WHERE uid = murallink.required(add_trial_site.trial_uid, 'trial_uid');
-    caller := murallink.permit('add_trial_site', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
-    SELECT * INTO the_site FROM murallink.site WHERE uid = murallink.required(add_trial_site.site_uid, 'site_uid');
-    caller := murallink.permit('add_trial_site', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
-    RETURN ROW(murallink.associate_site(the_trial.uid, the_site.uid), the_site.uid, the_trial.uid, NULL::murallink.site_name, NULL::murallink.trial_info);
+    RETURN murallink.trial_site_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.add_trial_site(murallink.ksuid, murallink.ksuid) IS
 'Associates a site with a trial, also one of another contract (document: Add Trial Site). Needs add_trial_site on both. Errors: unauthenticated, forbidden, not_found, missing_field, already_exists.';
+
+CREATE FUNCTION murallink.get_sites() RETURNS SETOF murallink.site_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.permit_somewhere('view_sites');
+    RETURN QUERY
+    SELECT i.* FROM murallink.site s, LATERAL murallink.site_info(s.uid) i
+    WHERE murallink.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
+    ORDER BY s.created_at, s.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_sites() IS
+'The sites on which the caller holds view_sites, in the order of their creation (document: Get Sites). Errors: unauthenticated, forbidden (to one who holds it nowhere).';
+
+CREATE FUNCTION murallink.permit_site(site_uid murallink.ksuid, permission murallink.permission, field text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    the_site murallink.site;
+BEGIN
+    SELECT * INTO the_site FROM murallink.site s WHERE s.uid = murallink.required(permit_site.site_uid, field);
+    caller := murallink.permit(permission, the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, field);
+    RETURN the_site.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_site(murallink.ksuid, murallink.permission, text) IS
+'The uid of a site on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.get_site(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.site_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.site_info(murallink.permit_site(uid, 'view_sites', 'uid'), true);
+END
+$$;
+COMMENT ON FUNCTION murallink.get_site(murallink.ksuid) IS
+'A site and the trials there (document: Get Site); a trial is named to those who hold view_trials on it. Needs view_sites on the site. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.edit_site(
+    uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, time_zone text DEFAULT NULL,
+    contract_uid murallink.read_only DEFAULT NULL, trial_sites murallink.read_only DEFAULT NULL
+) RETURNS murallink.site_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM murallink.require_admin(), murallink.required(edit_site.uid, 'uid');
+    UPDATE murallink.site SET
+        name = murallink.checked_text(coalesce(edit_site.name, name), 'name', 200, true),
+        time_zone = murallink.checked_time_zone(coalesce(edit_site.time_zone, time_zone), 'time_zone')
+    WHERE uid = edit_site.uid;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'uid');
+    END IF;
+    RETURN murallink.site_info(edit_site.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
+'Changes a site (document: Edit Site). What is null or absent stays. time_zone: as create_site takes it, empty for none. contract_uid, trial_sites: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.delete_site(site_uid murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.delete_resource('site', murallink.permit_site(site_uid, 'delete_site', 'site_uid'), 'site_uid');
+    PERFORM murallink.say('site deleted');
+END
+$$;
+COMMENT ON FUNCTION murallink.delete_site(murallink.ksuid) IS
+'Deletes a site that takes part in no trial and has no patients, with the grants on it (document: Delete Site). Needs delete_site on the site. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';
 
 CREATE FUNCTION murallink.resource(
     resource_uid murallink.ksuid, OUT kind text, OUT name text, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,

@@ -1,6 +1,12 @@
 CREATE TYPE murallink.trial_info AS (uid murallink.ksuid, contract_uid murallink.ksuid, name text, protocol_id text);
 COMMENT ON TYPE murallink.trial_info IS 'A trial, as create_trial answers.';
 
+CREATE FUNCTION murallink.trial_info(trial_uid murallink.ksuid) RETURNS murallink.trial_info
+LANGUAGE sql STABLE AS $$
+    SELECT uid, contract_uid, name, protocol_id FROM murallink.trial WHERE uid = trial_uid
+$$;
+COMMENT ON FUNCTION murallink.trial_info(murallink.ksuid) IS 'A trial as clients see it.';
+
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
     approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT false
@@ -10,7 +16,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
     the_contract murallink.contract;
-    added murallink.trial;
+    added murallink.ksuid;
 BEGIN
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_trial.contract_uid, 'contract_uid');
     caller := murallink.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
@@ -20,9 +26,95 @@ BEGIN
         murallink.checked_text(create_trial.name, 'name', 200, true),
         murallink.checked_text(create_trial.protocol_id, 'protocol_id', 100, false),
         coalesce(create_trial.approve_milestones, false), coalesce(create_trial.separate_approver, false))
-    RETURNING * INTO added;
-    RETURN ROW(added.uid, added.contract_uid, added.name, added.protocol_id);
+    RETURNING uid INTO added;
+    RETURN murallink.trial_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
 'Adds a trial to a contract (document: Create Trial). approve_milestones: milestone payments are approved as they are made; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.require_caller();
+    RETURN QUERY
+    SELECT i.* FROM murallink.trial t, LATERAL murallink.trial_info(t.uid) i
+    WHERE t.contract_uid = coalesce(get_trials.contract_uid, t.contract_uid)
+    AND murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+    ORDER BY t.created_at, t.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_trials(murallink.ksuid) IS
+'The trials on which the caller holds view_trials, of one contract or of all, in the order of their creation (document: Get Trials). Errors: unauthenticated.';
+
+CREATE FUNCTION murallink.search_trials(query text DEFAULT NULL) RETURNS SETOF murallink.trial_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part CONSTANT text := murallink.checked_text(query, 'query', 200, false);
+BEGIN
+    PERFORM murallink.permit_somewhere('view_trials');
+    RETURN QUERY
+    SELECT i.* FROM murallink.trial t, LATERAL murallink.trial_info(t.uid) i
+    WHERE murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+    AND (murallink.contains(t.name, part) OR murallink.contains(t.protocol_id, part))
+    ORDER BY t.created_at, t.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.search_trials(text) IS
+'The trials with the query in their name or protocol id, in any case, in the order of their creation (document: Search Trials). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_trials. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
+
+CREATE FUNCTION murallink.permit_trial(trial_uid murallink.ksuid, permission murallink.permission, field text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller murallink.ksuid := murallink.require_caller();
+    the_trial murallink.trial;
+BEGIN
+    SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink.required(permit_trial.trial_uid, field);
+    caller := murallink.permit(permission, the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, field);
+    RETURN the_trial.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_trial(murallink.ksuid, murallink.permission, text) IS
+'The uid of a trial on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.get_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.trial_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink.trial_info(murallink.permit_trial(trial_uid, 'view_trials', 'trial_uid'));
+END
+$$;
+COMMENT ON FUNCTION murallink.get_trial(murallink.ksuid) IS
+'A trial (document: Get Trial). Needs view_trials on the trial. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
+CREATE FUNCTION murallink.edit_trial(
+    uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
+    approve_milestones boolean DEFAULT NULL, separate_approver boolean DEFAULT NULL,
+    contract_uid murallink.read_only DEFAULT NULL
+) RETURNS murallink.trial_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    permitted murallink.ksuid := murallink.permit_trial(edit_trial.uid, 'edit_trial', 'uid');
+BEGIN
+    UPDATE murallink.trial SET
+        name = murallink.checked_text(coalesce(edit_trial.name, name), 'name', 200, true),
+        protocol_id = murallink.checked_text(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
+        approve_milestones = coalesce(edit_trial.approve_milestones, approve_milestones),
+        separate_approver = coalesce(edit_trial.separate_approver, separate_approver)
+    WHERE uid = permitted;
+    RETURN murallink.trial_info(permitted);
+END
+$$;
+COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
+'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on. contract_uid: ignored. Needs edit_trial on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.delete_resource(
+        'trial', murallink.permit_trial(trial_uid, 'delete_trial', 'trial_uid'), 'trial_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink.delete_trial(murallink.ksuid) IS
+'Deletes a trial that never had an enrolled patient or a milestone, with what associates it with sites and the grants on it; the sites stay (document: Delete Trial). Needs delete_trial on the trial. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';

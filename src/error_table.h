@@ -32,6 +32,7 @@ ERROR_ROW(NOT_FOUND, "not_found", "PT404", "there is no such thing", "The uid ma
 ERROR_ROW(UNKNOWN_ACTION, "unknown_action", "PT404", "there is no such action", NULL)
 ERROR_ROW(ALREADY_EXISTS, "already_exists", "PT409", "it exists already", NULL)
 ERROR_ROW(CONFLICT, "conflict", "PT409", "this is at odds with what is stored or was done at the same time", NULL)
+ERROR_ROW(IN_USE, "in_use", "PT409", "something else depends on this", "Delete what depends on it first; what was enrolled, scheduled or funded stays for good.")
 ERROR_ROW(ALREADY_PAID, "already_paid", "PT409", "this milestone has been paid as often as the schedule allows", NULL)
 ERROR_ROW(NOT_PAYABLE, "not_payable", "PT409", "no version of this milestone that can be paid is in force", "get_payment_schedule shows what is in force now.")
 ERROR_ROW(NOT_ENROLLED, "not_enrolled", "PT409", "the patient is not enrolled in this trial at this site", NULL)

@@ -24,6 +24,7 @@ COMMENT ON COLUMN murallink.client.contact_email IS 'Their e-mail address, in lo
 COMMENT ON COLUMN murallink.client.address IS 'Postal address, null where unknown.';
 COMMENT ON COLUMN murallink.client.created_at IS 'When it was added.';
 CREATE POLICY viewer ON murallink.client FOR SELECT USING (murallink.permitted('view_clients', uid, NULL, NULL, NULL));
+ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (client_uid) REFERENCES murallink.client ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.client
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY client ON murallink.audit_event FOR SELECT USING (
@@ -31,7 +32,7 @@ CREATE POLICY client ON murallink.audit_event FOR SELECT USING (
 
 CREATE TABLE murallink.sponsor (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    client_uid murallink.ksuid NOT NULL REFERENCES murallink.client,
+    client_uid murallink.ksuid NOT NULL REFERENCES murallink.client ON DELETE CASCADE,
     name text NOT NULL CHECK (name <> ''),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (uid, client_uid)
@@ -39,9 +40,9 @@ CREATE TABLE murallink.sponsor (
 COMMENT ON TABLE murallink.sponsor IS 'The company that a client works on behalf of.';
 COMMENT ON COLUMN murallink.sponsor.uid IS 'Key.';
 COMMENT ON COLUMN murallink.sponsor.client_uid IS 'The client that works for it.';
-COMMENT ON COLUMN murallink.sponsor.name IS 'Name.';
+COMMENT ON COLUMN murallink.sponsor.name IS 'Name, once for each client in any case.';
 COMMENT ON COLUMN murallink.sponsor.created_at IS 'When it was added.';
-CREATE INDEX sponsor_client ON murallink.sponsor (client_uid);
+CREATE UNIQUE INDEX sponsor_name ON murallink.sponsor (client_uid, pg_catalog.lower(name));
 CREATE POLICY viewer ON murallink.sponsor FOR SELECT USING (murallink.permitted('view_clients', client_uid, NULL, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.sponsor
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();

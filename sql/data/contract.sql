@@ -27,8 +27,44 @@ COMMENT ON COLUMN murallink.contract.contract_end_date IS 'Last day.';
 COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'How patients are paid who have chosen nothing.';
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
+CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
 CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink.permitted('view_contract', client_uid, uid, NULL, NULL));
+CREATE POLICY contract ON murallink.sponsor FOR SELECT
+    USING (EXISTS (SELECT FROM murallink.contract c WHERE c.sponsor_uid = sponsor.uid));
+ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (contract_uid) REFERENCES murallink.contract ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY contract ON murallink.audit_event FOR SELECT USING (
     resource = 'contract' AND murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
+
+CREATE TABLE murallink.contract_document (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    filename text NOT NULL CHECK (filename <> ''),
+    content_type text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid) ON DELETE CASCADE
+);
+COMMENT ON TABLE murallink.contract_document IS 'A file of a contract. All are kept, the newest counts.';
+COMMENT ON COLUMN murallink.contract_document.uid IS 'Key.';
+COMMENT ON COLUMN murallink.contract_document.client_uid IS 'The contract''s client.';
+COMMENT ON COLUMN murallink.contract_document.contract_uid IS 'The contract.';
+COMMENT ON COLUMN murallink.contract_document.filename IS 'Name of the file, without a path.';
+COMMENT ON COLUMN murallink.contract_document.content_type IS 'Its media type.';
+COMMENT ON COLUMN murallink.contract_document.created_at IS 'When it was uploaded.';
+CREATE INDEX contract_document_contract ON murallink.contract_document (contract_uid, created_at);
+CREATE POLICY viewer ON murallink.contract_document FOR SELECT
+    USING (murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract_document
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+CREATE POLICY contract_document ON murallink.audit_event FOR SELECT USING (
+    resource = 'contract_document' AND murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
+
+CREATE TABLE murallink_private.contract_content (
+    contract_document_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.contract_document ON DELETE CASCADE,
+    content bytea NOT NULL
+);
+COMMENT ON TABLE murallink_private.contract_content IS 'What is in a contract_document, apart from it so that no list reads it.';
+COMMENT ON COLUMN murallink_private.contract_content.contract_document_uid IS 'The file.';
+COMMENT ON COLUMN murallink_private.contract_content.content IS 'Its bytes.';

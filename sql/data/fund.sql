@@ -11,6 +11,8 @@ COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
+CREATE TRIGGER fund_keeps_currency BEFORE UPDATE OF currency ON murallink.contract
+    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency('fund');
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));

@@ -17,6 +17,7 @@ COMMENT ON COLUMN murallink.site.time_zone IS 'Where it is, as a name of the tz 
 COMMENT ON COLUMN murallink.site.created_at IS 'When it was added.';
 CREATE INDEX site_contract ON murallink.site (contract_uid);
 CREATE POLICY viewer ON murallink.site FOR SELECT USING (murallink.permitted('view_sites', client_uid, contract_uid, NULL, uid));
+ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (site_uid) REFERENCES murallink.site ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.site
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY site ON murallink.audit_event FOR SELECT USING (
@@ -32,6 +33,7 @@ CREATE TABLE murallink.trial_site (
     UNIQUE (trial_uid, site_uid),
     UNIQUE (uid, trial_uid, site_uid, contract_uid, client_uid),
     FOREIGN KEY (trial_uid, contract_uid, client_uid) REFERENCES murallink.trial (uid, contract_uid, client_uid)
+        ON DELETE CASCADE
 );
 COMMENT ON TABLE murallink.trial_site IS 'A trial at one of its sites: below both.';
 COMMENT ON COLUMN murallink.trial_site.uid IS 'Key.';
@@ -44,6 +46,8 @@ CREATE INDEX trial_site_site ON murallink.trial_site (site_uid);
 CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
     murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
+ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid, site_uid) REFERENCES murallink.trial_site (trial_uid, site_uid)
+    ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (

@@ -23,6 +23,9 @@ CREATE TRIGGER changed AFTER UPDATE ON murallink.trial
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
 CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink.permitted('view_trials', client_uid, contract_uid, uid, NULL));
+ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;
+CREATE TRIGGER trial_keeps_currency BEFORE UPDATE OF currency ON murallink.contract
+    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency('trial');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY trial ON murallink.audit_event FOR SELECT USING (

@@ -131,10 +131,14 @@ SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milest
 FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);
 SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_uid, 5)).uid)).status
 FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
+<<<<<<< HEAD
 SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', first_name => 'Cara', last_name => 'Carer') \gset
 SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
 SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', data => 'QWw='),
     murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
+=======
+SELECT murallink.upload_contract(uid, 'eA==', 'contract.pdf') FROM (VALUES (:'a1'::murallink.ksuid), (:'b1')) AS uploaded (uid);
+>>>>>>> orgs
 RESET SESSION AUTHORIZATION;
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
