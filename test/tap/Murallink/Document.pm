@@ -16,8 +16,8 @@ use constant { UID => qr/\A[0-9A-Za-z]{27}\z/, MOMENT_ZERO => '0001-01-01T00:00:
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
-# null_is_empty: whether null may stand for everything that the document shows empty, as it does in
-# the rows of a function.
+# null_is_empty: whether null may stand for what the document shows empty, and what is empty for a key
+# that it leaves out, as in the rows of functions.
 sub new
 {
 	my ($class, %arg) = @_;
@@ -62,7 +62,7 @@ sub ours
 }
 
 # Where an answer differs from the documented one: paths like payload.address.uid and payload[].name,
-# with a word in parentheses where the difference is not in the value.
+# with a word in parentheses where the difference is not in the value; a key that is a uid is *.
 sub differences
 {
 	my ($self, $path, $documented, $answer) = @_;
@@ -79,28 +79,32 @@ sub different_keys
 	my ($self, $path, $documented, $answer) = @_;
 	my %documented = map { $self->ours($_) => $documented->{$_} } keys %$documented;
 	my $inside = $path eq '' ? '' : "$path.";
-	my @added = grep { !exists $documented{$_} && !($self->{null_is_empty} && !defined $answer->{$_}) } keys %$answer;
+	my %name = map { $_ => $inside . ($_ =~ UID ? '*' : $_) } keys %documented, keys %$answer;
+	my @added = grep { !exists $documented{$_} && !($self->{null_is_empty} && is_empty($answer->{$_})) } keys %$answer;
 	return (
-		(map { "$inside$_ (added)" } @added),
-		map { exists $answer->{$_} ? $self->differences("$inside$_", $documented{$_}, $answer->{$_}) : "$inside$_ (missing)" }
+		(map { "$name{$_} (added)" } @added),
+		map { exists $answer->{$_} ? $self->differences($name{$_}, $documented{$_}, $answer->{$_}) : "$name{$_} (missing)" }
 		  keys %documented);
 }
 
-# Elements that have a uid which is known are compared with those of the same uid.
+# An element whose uid is known is compared with ours of that uid, another with the first that is left.
 sub different_elements
 {
 	my ($self, $path, $documented, $answer) = @_;
-	my @ours = @$answer;
+	my @left = 0 .. $#$answer;
+	my @places;
 	my @differences;
 	foreach my $element (@$documented)
 	{
 		my $uid = ref $element eq 'HASH' ? $self->{our}{ $element->{uid} } : undef;
-		my ($i) = defined $uid ? grep { $ours[$_]{uid} eq $uid } 0 .. $#ours : 0;
-		push @differences, defined $i && $i < @ours
-		  ? ($i > 0 ? "$path\[] (order)" : (), $self->differences("$path\[]", $element, splice @ours, $i, 1))
-		  : "$path\[] (missing)";
+		my ($place) = grep { !defined $uid || $answer->[$_]{uid} eq $uid } @left;
+		@left = grep { $_ != ($place // -1) } @left;
+		push @places, $place // ();
+		push @differences, defined $place ? $self->differences("$path\[]", $element, $answer->[$place]) : "$path\[] (missing)";
 	}
-	return (@differences, @ours ? "$path\[] (added)" : ());
+	push @differences, "$path\[] (order)" if "@places" ne join ' ', sort { $a <=> $b } @places;
+	push @differences, "$path\[] (added)" if @left;
+	return @differences;
 }
 
 # Whether one of our strings, numbers or booleans is what a documented one stands for.
@@ -126,8 +130,8 @@ sub is_recent
 sub is_empty
 {
 	my ($value) = @_;
-	return !grep { !is_empty($_) } ref $value eq 'HASH' ? values %$value : @$value if ref $value =~ /\A(?:HASH|ARRAY)\z/;
-	return !$value || $value eq MOMENT_ZERO;
+	my @parts = ref $value eq 'HASH' ? values %$value : ref $value eq 'ARRAY' ? @$value : return !$value || $value eq MOMENT_ZERO;
+	return !grep { !is_empty($_) } @parts;
 }
 
 sub type_of
