@@ -284,7 +284,7 @@ read_action(const char *name, Oid self)
 		char *modes;
 
 		if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-			!form->prosecdef || !granted_by_name(proc) ||
+			!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc) ||
 			(form->pronargs > 0 && heap_attisnull(proc, Anum_pg_proc_proargnames, NULL)))
 			continue;
 		context = AllocSetContextCreate(CurrentMemoryContext, "murallink action", ALLOCSET_SMALL_SIZES);
@@ -334,7 +334,6 @@ find_action(const char *name, Oid self)
 		Action *action = read_action(key, self);
 		Action *old;
 
-<<<<<<< HEAD
 		if (action == NULL)
 			ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
 		action->stale = changes != before;
@@ -343,39 +342,6 @@ find_action(const char *name, Oid self)
 		known->action = action;
 		if (old != NULL)
 			release_action(old);
-=======
-		schema = get_namespace_oid("murallink", false);
-		functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(key));
-		for (int i = 0; i < functions->n_members && action == NULL; i++)
-		{
-			HeapTuple proc = &functions->members[i]->tuple;
-			Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
-			char **names;
-			char *modes;
-			Oid *types;
-			int nargs;
-
-			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-				!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc))
-				continue;
-			nargs = get_func_arg_info(proc, &types, &names, &modes);
-			if (nargs > 0 && names == NULL)
-				continue;
-			action = hash_search(into, key, HASH_ENTER, &found);
-			action->function = form->oid;
-			action->result = form->prorettype;
-			action->returns_set = form->proretset;
-			action->nargs = form->pronargs;
-			action->set_plan = NULL;
-			for (int j = 0; j < form->pronargs; j++)
-			{
-				action->types[j] = types[j];
-				action->names[j] = MemoryContextStrdup(actions_context, names[j]);
-			}
-			fmgr_info_cxt(form->oid, &action->call, actions_context);
-		}
-		ReleaseSysCacheList(functions);
->>>>>>> orgs
 	}
 	if (pg_proc_aclcheck(known->action->function, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
