@@ -140,8 +140,8 @@ BEGIN
         caller := murallink.permit(
             'view_patients', the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid,
             the_enrollment.site_uid, 'enrollment_uid');
-    ELSIF NOT murallink.patient_visible(murallink.required(get_appointments.patient_uid, 'patient_uid')) THEN
-        PERFORM murallink.raise('not_found', 'patient_uid');
+    ELSE
+        caller := murallink.permit_patient(get_appointments.patient_uid, 'view_patients');
     END IF;
     RETURN QUERY
     SELECT i.* FROM murallink.appointment a, LATERAL murallink.appointment_info(a.uid) i
@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid) IS
-'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Shows those of the trials and sites where the caller holds view_patients. Errors: unauthenticated, forbidden, not_found, missing_field.';
+'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Needs view_patients on the patient and shows the appointments of the trials and sites where it is held. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
 CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

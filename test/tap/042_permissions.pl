@@ -15,7 +15,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('permissions');
 $node->init;
-$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\nmurallink.expose_reset_tokens = on\n");
 $node->start;
 my $stack = Murallink::Stack->new(node => $node);
 $stack->install;
@@ -23,32 +23,50 @@ my $world = Murallink::World->new($stack);
 my $json = JSON::PP->new->canonical;
 my @all = $world->permissions;
 
-# One call, of which nothing remains: what it answers, and how many rows it wrote or tried to write.
+# One call, of which nothing remains: what it answers, and how many rows it wrote or tried to write. Functions that
+# answer with a file are no actions of the JSON protocol: they are called by name.
 $world->script(<<'EOC');
-CREATE FUNCTION world.ask(grants text[], request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION world.files() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg(proname) FROM pg_proc
+    WHERE pronamespace = 'murallink'::regnamespace AND prorettype = 'murallink."*/*"'::regtype AND prosecdef
+$$;
+CREATE FUNCTION world.fetch(request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    error text;
+BEGIN
+    IF request ? 'session_id' THEN
+        PERFORM murallink.authenticate(request ->> 'session_id');
+    END IF;
+    EXECUTE format('SELECT murallink.%I(%L)', request ->> 'action', request #>> '{payload,uid}');
+    RETURN '{"status_code": 200}';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME;
+    RETURN jsonb_build_object('error', jsonb_build_object('code', error));
+END
+$$;
+CREATE FUNCTION world.ask(request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     answer jsonb;
-    written bigint;
+    written bigint := world.written();
 BEGIN
-    PERFORM world.give(grants);
-    written := world.written();
-    answer := murallink.api(request) - 'request_id';
+    answer := CASE WHEN request ->> 'action' = ANY (world.files()) THEN world.fetch(request) ELSE murallink.api(request) - 'request_id' END;
     answer := answer || jsonb_build_object('written', world.written() - written);
     RAISE 'take it back';
 EXCEPTION WHEN raise_exception THEN
     RETURN answer;
 END
 $$;
-GRANT EXECUTE ON FUNCTION world.ask TO PUBLIC;
-EOC
-my %session;
-@session{qw(admin caller ended)} = $world->script(<<"EOC");
-SELECT session_id FROM murallink.login('$stack->{admin_email}', '$stack->{admin_password}');
-SELECT session_id FROM murallink.login('caller\@example.com', 'correct horse');
-SELECT session_id FROM murallink.login('caller\@example.com', 'correct horse');
-EOC
-$world->script(<<"EOC");
-UPDATE murallink_private.session SET expires_at = now() - interval '1 s' WHERE hash = sha256('$session{ended}')
+GRANT EXECUTE ON FUNCTION world.ask, world.fetch, world.files TO PUBLIC;
+
+-- A new user with these grants, and a session
+CREATE FUNCTION world.caller(grants text[], OUT uid murallink.ksuid, OUT session text) LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO murallink.app_user AS u (email, first_name, last_name)
+    VALUES (gen_random_uuid() || '@example.com', 'N', 'N') RETURNING u.uid INTO uid;
+    PERFORM world.give(uid, grants);
+    session := murallink.open_session(uid);
+END
+$$;
 EOC
 
 # The rows of the table, taken apart.
@@ -67,11 +85,10 @@ while (my $line = <DATA>)
 		($listed ? (listed => $listed, of => [ split / /, $of ], refused => $refused) : ()) };
 }
 
-# Where those things stand that are no place themselves.
+# Where those of the listed things stand that are no place themselves.
 my %stands = (
-	patient => [qw(site trial_site)], newcomer => ['site'], elsewhere => ['other_site'],
-	map { $_ => ['trial_site'] } qw(enrollment payment travel approved milestone));
-$stands{"far_$_"} = [ map { "far_$_" } @{ $stands{$_} } ] foreach keys %stands;
+	patient => [qw(site trial_site)], far_patient => [qw(far_site far_trial_site)], newcomer => ['site'], far_newcomer => ['far_site'],
+	elsewhere => ['other_site'], far_elsewhere => ['far_other_site']);
 
 note 'the table has every action';
 my @actions = $world->script(<<'EOC');
@@ -104,9 +121,9 @@ sub expected
 	return $1 // '200' if $needs =~ /^nothing(?:, answers (\w+))?$/;
 	return 'unauthenticated' if $who eq 'nobody';
 	return '200' if $who eq 'admin' || $needs eq 'any';
-	return 'forbidden' if $needs eq 'admin';
-	return $row->{refused} && !listed($row, $grants) ? 'forbidden' : '200' if $row->{listed};
-	return holds($grants, [$1], [ $world->places ]) ? '200' : 'forbidden' if $needs =~ /^(\w+) anywhere$/;
+	return $1 // 'forbidden' if $needs =~ /^admin(?: else (not_found))?$/;
+	return '200' if $row->{listed} && !$row->{refused};
+	return (any { /^$1 / } @$grants) ? '200' : 'forbidden' if $needs =~ /^(\w+) (lists|anywhere)/;
 	foreach my $condition (@{ $row->{conditions} })
 	{
 		next if holds($grants, $condition->{any_of}, $condition->{at});
@@ -148,15 +165,6 @@ sub callers
 	return @callers;
 }
 
-# The statement that sends a request with these grants.
-sub call
-{
-	my ($action, $payload, $who, @grants) = @_;
-	my %request = (action => $action, payload => $payload, $session{$who} ? (session_id => $session{$who}) : ());
-	my $request = $json->encode(\%request) =~ s/'/''/gr;
-	return "SELECT world.ask('{" . join(',', uniq @grants) . "}', '$request');\n";
-}
-
 # The payload of a row, with the uids of the world; $changed has some of its own.
 sub payload
 {
@@ -164,12 +172,32 @@ sub payload
 	return $json->decode($row->{payload} =~ s/"\@\K(\w+)/$changed{$1} \/\/ $world->uid($1)/ger =~ s/"\@/"/gr);
 }
 
-# Sends all requests as a role, each in a transaction of its own, and returns the answers.
+# Sends requests as a role, each in a transaction of its own, and returns the answers. A request is a row of the
+# table, uids that its payload is to have instead, who sends it, and the grants.
 sub answers
 {
-	my ($role, @calls) = @_;
-	my @answers = $world->script(join '', "SET SESSION AUTHORIZATION $role;\n", @calls);
-	die scalar(@answers) . ' answers to ' . scalar(@calls) . " requests\n" if @answers != @calls;
+	my ($role, @requests) = @_;
+	my %callers = map { join(',', @$_[ 3 .. $#$_ ]) => undef } @requests;
+	my @lists = sort keys %callers;
+	@callers{@lists} = map { [ split /\|/ ] } $world->script(join '', map { "SELECT * FROM world.caller('{$_}');\n" } @lists);
+	my ($admin, $ended) = $world->script(<<"EOC");
+SELECT murallink.open_session(uid) FROM murallink.app_user WHERE user_role = 'admin';
+SELECT session FROM world.caller('{}');
+EOC
+	$world->script("UPDATE murallink_private.session SET expires_at = now() - interval '1 s' WHERE hash = sha256('$ended')");
+
+	my $statements = "SET SESSION AUTHORIZATION $role;\n";
+	foreach (@requests)
+	{
+		my ($row, $changed, $who, @grants) = @$_;
+		my ($uid, $session) = @{ $callers{ join ',', @grants } };
+		my %session = (admin => $admin, caller => $session, ended => $ended, nobody => undef);
+		my %request = (action => $row->{action}, payload => payload($row, caller => $uid, %$changed));
+		$request{session_id} = $session{$who} if $session{$who};
+		$statements .= "SELECT world.ask('" . $json->encode(\%request) =~ s/'/''/gr . "');\n";
+	}
+	my @answers = $world->script($statements);
+	die scalar(@answers) . ' answers to ' . scalar(@requests) . " requests\n" if @answers != @requests;
 	return map { $json->decode($_) } @answers;
 }
 
@@ -183,7 +211,7 @@ sub wrong
 	return "expected $expected, got $got" if $got ne $expected;
 	return "wrote $answer->{written} rows" if $error && $answer->{written};
 	return 'shows a person to one without view_patients'
-	  if $who eq 'caller' && $row->{payload} !~ /Personal/ && $json->encode($answer) =~ /Personal/i
+	  if $who eq 'caller' && $row->{payload} !~ /personal/ && $json->encode($answer) =~ /Personal/i
 	  && !any { /^view_patients/ } @$grants;
 	return unless $row->{listed} && $who ne 'admin' && !$error;
 	my $shown = join ' ', sort map { $_->{uid} } @{ $answer->{payload} };
@@ -194,7 +222,7 @@ sub wrong
 @rows = grep { $is_action{ $_->{action} } } @rows;
 note 'what each caller is answered';
 my @cases = map { my $row = $_; map { [ $row, @$_ ] } callers($row) } @rows;
-my @answers = answers('world_client', map { my ($row, @caller) = @$_; call($row->{action}, payload($row), @caller) } @cases);
+my @answers = answers('world_client', map { my ($row, @caller) = @$_; [ $row, {}, @caller ] } @cases);
 my %wrong;
 foreach my $case (@cases)
 {
@@ -211,7 +239,7 @@ foreach my $row (@rows)
 
 note 'what operators may do';
 my @of_operators = grep { $_->{needs} eq 'operator' } @rows;
-@answers = answers('world_operator', map { call($_->{action}, payload($_), 'nobody') } @of_operators);
+@answers = answers('world_operator', map { [ $_, {}, 'nobody' ] } @of_operators);
 foreach my $row (@of_operators)
 {
 	unlike((shift @answers)->{error}{code} // '', qr/unknown_action|unauthenticated|forbidden/, $row->{action});
@@ -220,19 +248,18 @@ foreach my $row (@of_operators)
 # To one with every permission on one client, what the other client has is not there: the same bytes.
 note 'what exists elsewhere is answered as what does not exist';
 my $nowhere = '0ujtsYcgvSTl8PAuAdqWYSMnLOv';
-my (@hidden, @calls);
+my (@hidden, @requests);
 foreach my $row (grep { @{ $_->{conditions} } } @rows)
 {
 	foreach my $name (grep { $world->{uid}{"far_$_"} } uniq $row->{payload} =~ /"\@(\w+)/g)
 	{
 		push @hidden, "$row->{line}: $name";
-		push @calls, map { call($row->{action}, payload($row, $name => $_), 'caller', map { "$_ client" } @all) }
-		  $world->uid("far_$name"), $nowhere;
+		push @requests, map { [ $row, { $name => $_ }, 'caller', map { "$_ client" } @all ] } $world->uid("far_$name"), $nowhere;
 		push @hidden, "$row->{line}: $name, without any grant";
-		push @calls, map { call($row->{action}, payload($row, $name => $_), 'caller') } $world->uid("far_$name"), $nowhere;
+		push @requests, map { [ $row, { $name => $_ }, 'caller' ] } $world->uid("far_$name"), $nowhere;
 	}
 }
-@answers = map { $json->encode($_) } answers('world_client', @calls);
+@answers = map { $json->encode($_) } answers('world_client', @requests);
 foreach my $what (@hidden)
 {
 	my ($hidden, $absent) = splice @answers, 0, 2;
@@ -252,7 +279,7 @@ done_testing();
 #                        them, are looked at in their order; "anything": any permission; "else not_found": who lacks
 #                        it never hears "forbidden"
 #   P lists X Y          whoever has a session, and sees those of X, Y, far_X and far_Y on which P is held; "or forbidden":
-#                        when that is none
+#                        when it is held nowhere
 #   P anywhere           who holds the permission somewhere
 __DATA__
 ping                  | {}                                                                                | nothing
@@ -271,7 +298,7 @@ get_permissions       | {"user_uid": "@user"}                                   
 switch_user           | {"uid": "@user"}                                                                  | admin
 change_user_password  | {"user_uid": "@user", "new_password": "correct horse"}                            | admin
 reset_tokens          | {}                                                                                | admin
-update_user           | {"uid": "@user", "phone": "1"}                                                    | admin
+update_user           | {"uid": "@user", "phone": "1"}                                                    | admin else not_found
 update_user           | {"uid": "@caller", "phone": "1"}                                                  | any
 get_clients           | {}                                                                                | admin
 create_client         | {"name": "N"}                                                                     | admin
@@ -285,6 +312,7 @@ delete_contract       | {"contract_uid": "@bare_contract"}                      
 get_contract          | {"contract_uid": "@contract"}                                                     | view_contract at contract
 get_contracts         | {}                                                                                | view_contract lists contract other_contract bare_contract or forbidden
 upload_contract       | {"contract_uid": "@contract", "data": "JVBERg==", "filename": "a.pdf"}            | edit_contract at contract
+contract_document     | {"uid": "@contract"}                                                              | view_contract at contract
 add_funding           | {"contract_uid": "@contract", "amount": 1}                                        | admin
 create_trial          | {"contract_uid": "@contract", "name": "N"}                                        | create_trial at contract
 edit_trial            | {"uid": "@trial", "name": "N"}                                                    | edit_trial at trial
@@ -297,7 +325,7 @@ create_site           | {"trial_uid": "@trial", "name": "N"}                    
 edit_site             | {"uid": "@site", "name": "N"}                                                     | admin
 delete_site           | {"site_uid": "@bare_site"}                                                        | delete_site at bare_site
 get_site              | {"uid": "@site"}                                                                  | view_sites at site
-get_sites             | {}                                                                                | view_sites lists site other_site bare_site
+get_sites             | {}                                                                                | view_sites lists site other_site bare_site or forbidden
 add_trial_site        | {"trial_uid": "@other_trial", "site_uid": "@other_site"}                          | add_trial_site at other_trial, add_trial_site at other_site
 grant                 | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}            | grant at site, enroll at site
 grant                 | {"resource_uid": "@trial_site", "permission": "enroll", "user_uid": "@user"}      | grant at trial_site, enroll at trial_site
@@ -307,6 +335,19 @@ get_patient           | {"patient_uid": "@patient"}                             
 get_patients          | {}                                                                                | view_patients lists patient newcomer elsewhere
 search_patients       | {"query": ""}                                                                     | view_patients lists patient newcomer elsewhere or forbidden
 update_patient        | {"uid": "@patient", "phone": "1"}                                                 | update_patient at site or trial_site
+register_caregiver    | {"patient_uid": "@patient", "first_name": "N", "last_name": "N"}                  | add_patient at site or trial_site
+update_caregiver      | {"uid": "@caregiver", "phone": "1"}                                               | update_patient at site or trial_site
+get_caregivers        | {"patient_uid": "@patient"}                                                       | view_patients at site or trial_site
+upload_document       | {"patient_uid": "@patient", "filename": "a.txt", "data": "QQ=="}                  | upload_document at site or trial_site
+upload_document       | {"caregiver_uid": "@caregiver", "filename": "a.txt", "data": "QQ=="}              | upload_document at site or trial_site
+get_document          | {"patient_uid": "@patient", "filename": "personal.txt"}                           | get_document at site or trial_site
+get_document          | {"caregiver_uid": "@caregiver", "filename": "personal.txt"}                       | get_document at site or trial_site
+schedule_appointment  | {"patient_uid": "@patient", "datetime": "2999-01-02T09:00:00"}                    | create_appointment at trial_site
+schedule_appointment  | {"enrollment_uid": "@enrollment", "datetime": "2999-01-02T09:00:00"}              | create_appointment at trial_site
+cancel_appointment    | {"appointment_uid": "@appointment"}                                               | create_appointment at trial_site
+get_appointments      | {"enrollment_uid": "@enrollment"}                                                 | view_patients at trial_site
+get_appointments      | {"patient_uid": "@patient"}                                                       | view_patients at site or trial_site
+bulk_email            | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}         | bulk_email at trial_site
 enroll                | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"} | enroll at trial_site, anything at site else not_found
 enroll                | {"patient_uid": "@elsewhere", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"} | enroll at trial_site, view_patients at other_site else not_found
 get_enrolled          | {"trial_uid": "@trial", "site_uid": "@site"}                                      | view_enrollments at trial_site
@@ -325,6 +366,9 @@ approve_payment       | {"payment_uid": "@travel"}                              
 reject_payment        | {"payment_uid": "@payment"}                                                       | approve_payments at trial_site
 reject_payment        | {"payment_uid": "@travel"}                                                        | approve_travel or approve_payments at trial_site
 cancel_payment        | {"payment_uid": "@approved"}                                                      | approve_payments at trial_site
+trial_payment_report  | {"trial_uid": "@trial"}                                                           | view_report at trial
+funding_report        | {"contract_uid": "@contract"}                                                     | view_report at contract
+report                | {"uid": "@report"}                                                                | nothing
 configure_partner     | {}                                                                                | operator
 disable_payouts       | {}                                                                                | operator
 enable_payouts        | {}                                                                                | operator

@@ -81,7 +81,7 @@ sub seen
 	my ($role, @lists) = @_;
 	my $statements = join '', map { <<"EOC" } @lists;
 BEGIN;
-SELECT world.give('{${\join ',', @$_}}');
+SELECT world.give('$self', '{${\join ',', @$_}}');
 SET LOCAL SESSION AUTHORIZATION $role;
 $everything;
 ROLLBACK;

@@ -44,7 +44,7 @@ CREATE FUNCTION world.session(name text) RETURNS text LANGUAGE sql SECURITY DEFI
     SELECT murallink.open_session(uid) FROM murallink.app_user WHERE email = name || '@example.com'
 $$;
 GRANT EXECUTE ON FUNCTION world.send, world.session TO PUBLIC;
-SELECT world.give(array_agg(permission || ' client')) FROM unnest(enum_range(NULL::murallink.permission)) AS permission;
+SELECT world.give(world.uid('caller'), array_agg(permission || ' client')) FROM unnest(enum_range(NULL::murallink.permission)) AS permission;
 EOC
 
 # The actions with the names and types of their arguments, from the catalog.

@@ -70,6 +70,15 @@ BEGIN
     PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5)).uid);
     payment := world.add(prefix || 'approved', (murallink.manual_payment(patient, trial, 5)).uid);
     PERFORM murallink.approve_payment(payment);
+    PERFORM world.add(prefix || 'caregiver',
+        (murallink.register_caregiver(patient, 'Personal', 'Personal', 'personal@example.com', 'Personal')).uid);
+    PERFORM murallink.upload_document(patient, filename => 'personal.txt', data => 'UGVyc29uYWw=');
+    PERFORM murallink.upload_document(caregiver_uid => world.uid(prefix || 'caregiver'), filename => 'personal.txt', data => 'UGVyc29uYWw=');
+    PERFORM world.add(prefix || 'appointment',
+        (murallink.schedule_appointment(patient_uid => patient, datetime => '2999-01-01T09:00:00', description => 'Visit')).uid);
+    PERFORM murallink.upload_contract(contract, 'JVBERg==', 'contract.pdf');
+    PERFORM world.add(prefix || 'report', substring(murallink.funding_report(contract) FROM '=(.*)')::murallink.ksuid);
+    PERFORM murallink.bulk_email(trial, site, 'Subject', 'Body');
     PERFORM murallink.grant(site, 'enroll', world.uid('user'));
 END
 $$;
@@ -84,16 +93,13 @@ UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
 
--- Grants to the caller, each a permission and the name of a place
-CREATE FUNCTION world.give(grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+-- Gives a user grants, each a permission and the name of a place
+CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO murallink.permission_grant (
         app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)
-    SELECT c.uid, split_part(g, ' ', 1)::murallink.permission, r.kind, t.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid
-    FROM unnest(grants) AS g JOIN world.thing t ON t.name = split_part(g, ' ', 2), murallink.resource(t.uid) AS r,
-        world.thing c
-    WHERE c.name = 'caller'
+    SELECT user_uid, split_part(g, ' ', 1)::murallink.permission, r.kind, t.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid
+    FROM (SELECT DISTINCT unnest(grants) AS g) AS given JOIN world.thing t ON t.name = split_part(g, ' ', 2), murallink.resource(t.uid) AS r
 $$;
-
 -- How many rows this transaction wrote or tried to write. A session moves its end as it is used: no such row
 CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
     SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid))
@@ -123,8 +129,9 @@ sub script
 	my ($output, $errors) = ('', '');
 	my @psql = (qw(psql -XqAt -v ON_ERROR_STOP=1 -h), @{ $self->{stack} }{qw(host port)});
 	splice @psql, -1, 0, '-p';
-	run [ @psql, '-U', $self->{stack}{user}, Murallink::Stack::DATABASE ], '<', \$statements, '>', \$output, '2>', \$errors;
-	die $errors if $?;
+	push @psql, '-U', $self->{stack}{user}, Murallink::Stack::DATABASE;
+	my $succeeded = eval { run \@psql, '<', \$statements, '>', \$output, '2>', \$errors };
+	die $errors || $@ unless $succeeded;
 	return split /\n/, $output;
 }
 
