@@ -21,7 +21,15 @@ $stack->install;
 my $world = Murallink::World->new($stack);
 my @all = $world->permissions;
 my $self = $world->uid('caller');
-$world->script("SELECT murallink.set_db_role('caller\@example.com', 'world_analyst')");
+$world->script(<<'EOC');
+SELECT murallink.set_db_role('caller@example.com', 'world_analyst');
+-- The patient whom an audit_event is about
+CREATE FUNCTION world.patient(e murallink.audit_event) RETURNS murallink.ksuid LANGUAGE sql AS $$
+    SELECT uid FROM murallink.patient WHERE e.resource = 'patient' AND uid = e.resource_uid
+    UNION ALL SELECT patient_uid FROM murallink.caregiver WHERE e.resource = 'caregiver' AND uid = e.resource_uid
+    UNION ALL SELECT patient_uid FROM murallink.document WHERE e.resource = 'document' AND uid = e.resource_uid
+$$;
+EOC
 
 # The table, taken apart: for each relation what shows its rows, one way or another.
 my %shown_by;
@@ -29,8 +37,12 @@ while (my $line = <DATA>)
 {
 	my ($relation, $permissions, $place) = split / *\| */, $line =~ s/\s+$//r;
 	next unless defined $place;
-	$place =~ s/^\*/r.client_uid, r.contract_uid, r.trial_uid, r.site_uid/;
-	push @{ $shown_by{$relation} }, { any_of => [ split / or /, $permissions ], place => $place };
+	my ($patient) = $place =~ /^of the patient (.*)/;
+	my @places = $patient
+	  ? ("client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment WHERE patient_uid = $patient",
+		"client_uid, contract_uid, NULL, site_uid FROM murallink.patient_site WHERE patient_uid = $patient")
+	  : $place =~ s/^\*/client_uid, contract_uid, trial_uid, site_uid/r;
+	push @{ $shown_by{$relation} }, map { { permissions => $permissions =~ s/ or / /gr, place => $_ } } @places;
 }
 
 note 'the table has every table and view';
@@ -48,9 +60,8 @@ foreach my $relation (sort keys %shown_by)
 {
 	foreach my $way (@{ $shown_by{$relation} })
 	{
-		my $permissions = join ' ', @{ $way->{any_of} };
 		push @{ $row{ shift @$_ } }, $_ foreach map { [ split /\|/, $_, -1 ] } $world->script(<<"EOC");
-SELECT '$relation ' || md5(r::text), '$permissions', place.* FROM murallink.$relation AS r, LATERAL (SELECT $way->{place}) AS place
+SELECT '$relation ' || md5(r::text), '$way->{permissions}', place.* FROM murallink.$relation AS r, LATERAL (SELECT $way->{place}) AS place
 EOC
 	}
 	$content{"$relation $_->[0]"} = $_->[1] foreach map { [ split /\|/, $_, 2 ] } $world->script(<<"EOC");
@@ -107,11 +118,13 @@ sub differs
 	return map { "$_ ($differs{$_})" } sort keys %differs;
 }
 
+# What shows nothing on a client shows nothing below it.
 note 'what each permission shows at each place';
 my @places = grep { !/^(far_.*_|bare_|far_bare_)/ } $world->places;
 foreach my $permission (@all)
 {
-	my @lists = map { ["$permission $_"] } @places;
+	my $shows = any { / $permission\b/ } map { " $_->{permissions}" } map { @$_ } values %shown_by;
+	my @lists = map { ["$permission $_"] } $shows ? @places : 'client';
 	my @seen = seen('world_analyst', @lists);
 	my @wrong = map {
 		my $granted = $_->[0];
@@ -135,25 +148,30 @@ is_deeply($stranger, [], 'nothing for a login role that is no user');
 done_testing();
 
 # The table or view, the permissions of which one shows its rows, and the place where it must be held: the client,
-# contract, trial and site, as expressions on the row r; * for the columns of these names. Several lines: several
-# ways. oneself: the user whom the row is about.
+# contract, trial and site, as expressions on the row r; * for the columns of these names; of the patient: one of
+# the patient's sites or trials. Several lines: several ways. oneself: the user whom the row is about.
 __DATA__
+appointment      | view_patients                     | *
 app_user         | oneself                           | r.uid
 audit_event      | view_clients                      | r.client_uid, NULL, NULL, NULL WHERE r.resource IN ('client', 'sponsor')
-audit_event      | view_contract                     | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource = 'contract'
+audit_event      | view_contract                     | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource IN ('contract', 'contract_document')
 audit_event      | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource = 'funding'
 audit_event      | view_trials                       | r.client_uid, r.contract_uid, r.trial_uid, NULL WHERE r.resource = 'trial'
 audit_event      | view_sites                        | r.client_uid, r.contract_uid, NULL, r.site_uid WHERE r.resource = 'site'
 audit_event      | view_sites or view_trials         | * WHERE r.resource = 'trial_site'
 audit_event      | grant                             | * WHERE r.resource = 'permission_grant'
-audit_event      | view_patients                     | s.client_uid, s.contract_uid, NULL, s.site_uid FROM murallink.patient_site s WHERE s.patient_uid = r.resource_uid
-audit_event      | view_patients                     | s.client_uid, s.contract_uid, s.trial_uid, s.site_uid FROM murallink.enrollment s WHERE s.patient_uid = r.resource_uid
+audit_event      | view_patients                     | of the patient world.patient(r)
+audit_event      | view_patients                     | * WHERE r.resource = 'appointment'
+audit_event      | bulk_email                        | * WHERE r.resource = 'bulk_email'
 audit_event      | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid WHERE r.resource = 'patient_site'
 audit_event      | view_enrollments or view_patients | * WHERE r.resource = 'enrollment'
 audit_event      | view_payment_schedule             | * WHERE r.resource = 'milestone'
 audit_event      | view_payments                     | * WHERE r.resource IN ('payment', 'payout')
+caregiver        | view_patients                     | of the patient r.patient_uid
 client           | view_clients                      | r.uid, NULL, NULL, NULL
 contract         | view_contract                     | r.client_uid, r.uid, NULL, NULL
+contract_document | view_contract                    | r.client_uid, r.contract_uid, NULL, NULL
+document         | view_patients                     | of the patient r.patient_uid
 enrollment       | view_enrollments or view_patients | *
 fund             | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
 fund_balance     | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
@@ -161,8 +179,7 @@ fund_entry       | view_contract or view_report      | r.client_uid, r.contract_
 fund_slot        | view_contract or view_report      | f.client_uid, f.contract_uid, NULL, NULL FROM murallink.fund f WHERE f.contract_uid = r.contract_uid
 funding          | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
 milestone        | view_payment_schedule             | *
-patient          | view_patients                     | s.client_uid, s.contract_uid, NULL, s.site_uid FROM murallink.patient_site s WHERE s.patient_uid = r.uid
-patient          | view_patients                     | s.client_uid, s.contract_uid, s.trial_uid, s.site_uid FROM murallink.enrollment s WHERE s.patient_uid = r.uid
+patient          | view_patients                     | of the patient r.uid
 patient_site     | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid
 payment          | view_payments                     | *
 payment_schedule | view_payment_schedule             | *
@@ -171,5 +188,6 @@ permission_grant | oneself                           | r.app_user_uid
 permission_grant | grant                             | *
 site             | view_sites                        | r.client_uid, r.contract_uid, NULL, r.uid
 sponsor          | view_clients                      | r.client_uid, NULL, NULL, NULL
+sponsor          | view_contract                     | c.client_uid, c.uid, NULL, NULL FROM murallink.contract c WHERE c.sponsor_uid = r.uid
 trial            | view_trials                       | r.client_uid, r.contract_uid, r.uid, NULL
 trial_site       | view_sites or view_trials         | *

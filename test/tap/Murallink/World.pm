@@ -92,6 +92,7 @@ RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
+UPDATE murallink.contract c SET sponsor_uid = s.uid FROM murallink.sponsor s WHERE c.client_uid = s.client_uid AND c.name = 'Contract';
 
 -- Gives a user grants, each a permission and the name of a place
 CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
