@@ -22,7 +22,7 @@ MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
 SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
-	payment_type client contract trial site grant name people enrollment roster caregiver document appointment notice \
+	payment_type client contract trial site grant name people enrollment appointment notice roster caregiver document \
 	schedule fund payment payout report http partner dash worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.

@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid) IS
-'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Needs view_patients on the patient and shows the appointments of the trials and sites where it is held. Errors: unauthenticated, forbidden, not_found, missing_field.';
+'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Needs view_patients on the patient, or on the trial at the site of the enrollment; shows the appointments of the trials and sites where the caller holds it. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
 CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -83,7 +83,7 @@ BEGIN
         address = murallink.changed_address(address, update_caregiver.address)
     WHERE uid = update_caregiver.uid;
     -- Who may change a person but not see them gets to see what they wrote.
-    IF murallink.patient_permitted(the_patient, 'view_patients') THEN
+    IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = the_patient) THEN
         SELECT * INTO answer FROM murallink.caregiver_infos() WHERE uid = update_caregiver.uid;
     END IF;
     RETURN answer;

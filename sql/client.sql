@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, date, text, text, text, jsonb) IS
-'Adds a client (document: Create Client). For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a client (document: Create Client). name is required; client_signature_date: yyyy-mm-dd; sales_contact: who looks after the client; contact_name, contact_phone, contact_email: whom to reach there; address: an object with street1, street2, city, state, post_code. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -134,8 +134,8 @@ BEGIN
         sales_contact = murallink.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
         client_type = murallink.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
         tax_id = murallink.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
-        client_signature_date =
-            coalesce(murallink.checked_date(edit_client.client_signature_date, 'client_signature_date'), client_signature_date),
+        client_signature_date = murallink.checked_date(
+            coalesce(edit_client.client_signature_date, client_signature_date), 'client_signature_date'),
         contact_name = murallink.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
         contact_phone = murallink.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
         contact_email = murallink.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),
@@ -148,7 +148,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, date, text, text, text, jsonb, murallink.read_only) IS
-'Changes a client (document: Edit Client). What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a client (document: Edit Client). Arguments as create_client takes them. What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -30,7 +30,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
     in_use boolean;
 BEGIN
-    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM murallink.%I WHERE contract_uid = $1)', TG_ARGV[0]) INTO in_use USING OLD.uid;
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM murallink.%I WHERE contract_uid = $1)', TG_ARGV[0])
+    INTO in_use USING OLD.uid;
     IF in_use THEN
         PERFORM murallink.raise('in_use', 'currency');
     END IF;
@@ -77,12 +78,12 @@ BEGIN
         PERFORM murallink.raise('invalid_amount', 'total_contract_value');
     END IF;
     the_contract.currency := write_contract.currency;
-    the_contract.client_signature_date := coalesce(
-        murallink.checked_date(write_contract.client_signature_date, 'client_signature_date'), the_contract.client_signature_date);
-    the_contract.contract_start_date := coalesce(
-        murallink.checked_date(write_contract.contract_start_date, 'contract_start_date'), the_contract.contract_start_date);
-    the_contract.contract_end_date := coalesce(
-        murallink.checked_date(write_contract.contract_end_date, 'contract_end_date'), the_contract.contract_end_date);
+    the_contract.client_signature_date := murallink.checked_date(
+        coalesce(write_contract.client_signature_date, the_contract.client_signature_date), 'client_signature_date');
+    the_contract.contract_start_date := murallink.checked_date(
+        coalesce(write_contract.contract_start_date, the_contract.contract_start_date), 'contract_start_date');
+    the_contract.contract_end_date := murallink.checked_date(
+        coalesce(write_contract.contract_end_date, the_contract.contract_end_date), 'contract_end_date');
     IF the_contract.contract_end_date < the_contract.contract_start_date THEN
         PERFORM murallink.raise('invalid_value', 'contract_end_date');
     END IF;
@@ -130,7 +131,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text) IS
-'Adds a contract (document: Create Contract). total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.edit_contract(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
@@ -143,8 +144,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN
     PERFORM murallink.require_admin();
     RETURN murallink.write_contract(
-        murallink.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
-        currency, default_payment_type_uid);
+        murallink.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date,
+        total_contract_value, currency, default_payment_type_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, murallink.read_only, murallink.read_only) IS
@@ -171,7 +172,8 @@ DECLARE
     caller murallink.ksuid := murallink.require_caller();
     owner murallink.ksuid;
 BEGIN
-    SELECT c.client_uid INTO owner FROM murallink.contract c WHERE c.uid = murallink.required(permit_contract.contract_uid, field);
+    SELECT c.client_uid INTO owner FROM murallink.contract c
+    WHERE c.uid = murallink.required(permit_contract.contract_uid, field);
     caller := murallink.permit(permission, owner, permit_contract.contract_uid, NULL, NULL, field);
     RETURN permit_contract.contract_uid;
 END

@@ -7,8 +7,9 @@ CREATE TYPE murallink.document_info AS (
 );
 COMMENT ON TYPE murallink.document_info IS 'A document, as get_document answers. data: in base64.';
 
-CREATE FUNCTION murallink.permit_document(patient_uid murallink.ksuid, caregiver_uid murallink.ksuid, permission murallink.permission)
-RETURNS murallink.ksuid
+CREATE FUNCTION murallink.permit_document(
+    patient_uid murallink.ksuid, caregiver_uid murallink.ksuid, permission murallink.permission
+) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
@@ -54,7 +55,8 @@ CREATE FUNCTION murallink.get_document(
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    owner CONSTANT murallink.ksuid := murallink.permit_document(get_document.patient_uid, get_document.caregiver_uid, 'get_document');
+    owner CONSTANT murallink.ksuid :=
+        murallink.permit_document(get_document.patient_uid, get_document.caregiver_uid, 'get_document');
     file_name CONSTANT text := murallink.checked_file_name(get_document.filename, 'filename');
     answer murallink.document_info;
 BEGIN
@@ -71,4 +73,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_document(murallink.ksuid, murallink.ksuid, text) IS
-'The newest document of that name of a patient or of a caregiver, in base64 (document: Get Document). patient_uid or caregiver_uid is required, not both. Needs get_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'The newest document of that name of a patient or of a caregiver, in base64 (document: Get Document). filename: as it was uploaded; patient_uid or caregiver_uid is required, not both. Needs get_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

@@ -1,5 +1,5 @@
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
-COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part (document: Set Enrollment Status).';
+COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part.';
 
 CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -41,44 +41,38 @@ $$;
 COMMENT ON FUNCTION murallink.enrollment_infos() IS
 'The enrollments as clients see them, without the person. Becomes part of the statement that asks, so that this reads only those it wants.';
 
-CREATE FUNCTION murallink.patient_place(
-    patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid, OUT trial_uid murallink.ksuid,
-    OUT site_uid murallink.ksuid
+CREATE FUNCTION murallink.patient_places(
+    OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
+    OUT trial_uid murallink.ksuid, OUT site_uid murallink.ksuid
 ) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
-    SELECT p.client_uid, p.contract_uid, NULL::murallink.ksuid, p.site_uid FROM murallink.patient_site p WHERE p.patient_uid = $1
+    SELECT patient_uid, client_uid, contract_uid, NULL::murallink.ksuid, site_uid FROM murallink.patient_site
     UNION ALL
-    SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid FROM murallink.enrollment e WHERE e.patient_uid = $1
+    SELECT patient_uid, client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment
 $$;
-COMMENT ON FUNCTION murallink.patient_place(murallink.ksuid) IS
-'The places below which a patient stands: each of the patient''s sites, and each trial at the site of the enrollment. A permission at one of them is a permission on the patient.';
+COMMENT ON FUNCTION murallink.patient_places() IS
+'The places below which patients stand: the sites of each, and the trials at the sites of the enrollments. A permission at one of them is a permission on the patient. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.patient_place(patient_uid) p WHERE murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
+        SELECT FROM murallink.patient_places() p
+        WHERE p.patient_uid = $1 AND murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
 $$;
 COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
 'Whether the caller holds any permission at one of the patient''s sites or trials and so may know that the patient exists.';
 
-CREATE FUNCTION murallink.patient_permitted(patient_uid murallink.ksuid, permission murallink.permission) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM murallink.patient_place(patient_uid) p
-        WHERE murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
-$$;
-COMMENT ON FUNCTION murallink.patient_permitted(murallink.ksuid, murallink.permission) IS
-'Whether the caller holds the permission on a patient: at one of the patient''s sites or trials.';
-
-CREATE FUNCTION murallink.permit_patient(patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid')
-RETURNS murallink.ksuid
+CREATE FUNCTION murallink.permit_patient(
+    patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'
+) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
     place record;
 BEGIN
-    SELECT * INTO place FROM murallink.patient_place(murallink.required(permit_patient.patient_uid, field)) p
+    SELECT * INTO place FROM murallink.patient_places() p
+    WHERE p.patient_uid = murallink.required(permit_patient.patient_uid, field)
     ORDER BY murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC,
         murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
     RETURN murallink.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
@@ -87,18 +81,30 @@ $$;
 COMMENT ON FUNCTION murallink.permit_patient(murallink.ksuid, murallink.permission, text) IS
 'The caller, who holds the permission on a patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
-CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
+CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
-    SELECT p.patient_uid FROM murallink.patient_site p
-    WHERE $1 IS NULL AND ($2 IS NULL OR p.site_uid = $2)
-    AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, NULL, p.site_uid)
-    UNION
-    SELECT e.patient_uid FROM murallink.enrollment e
-    WHERE ($1 IS NULL OR e.trial_uid = $1) AND ($2 IS NULL OR e.site_uid = $2)
-    AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+    SELECT p.patient_uid FROM murallink.patient_places() p
+    WHERE ($1 IS NULL OR p.trial_uid = $1) AND ($2 IS NULL OR p.site_uid = $2)
+    AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
 $$;
 COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS
-'The patients on whom the caller holds view_patients: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, and finds them by indexes.';
+'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, so that this reads only those it wants.';
+
+CREATE FUNCTION murallink.viewable_patients() RETURNS murallink.ksuid[]
+LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
+COMMENT ON FUNCTION murallink.viewable_patients() IS
+'The patients on whom the caller, who is no administrator, holds view_patients. Changes nothing, but is called volatile lest the planner runs it to estimate.';
+
+CREATE FUNCTION murallink.maybe_viewable_support(internal) RETURNS internal
+LANGUAGE c AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable_support';
+COMMENT ON FUNCTION murallink.maybe_viewable_support(internal) IS
+'Tells the planner that maybe_viewable() need only be asked about viewable_patients(), where the caller holds view_patients at few sites.';
+
+CREATE FUNCTION murallink.maybe_viewable(patient_uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
+COMMENT ON FUNCTION murallink.maybe_viewable(murallink.ksuid) IS
+'True; but where the caller holds view_patients at few sites only, an index on patient_uid may be asked for viewable_patients() instead. Row level security asks this beside what decides.';
 
 CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
@@ -264,13 +270,17 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 #variable_conflict use_column
 DECLARE
     place CONSTANT murallink.ksuid := murallink.trial_at_site(get_enrolled.trial_uid, get_enrolled.site_uid, 'view_enrollments');
+    all_visible CONSTANT boolean := (
+        SELECT murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+        FROM murallink.trial_site WHERE uid = place);
 BEGIN
     RETURN QUERY
-    SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled, p.address,
-        p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
+    SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled,
+        p.address, p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
     FROM murallink.enrollment_infos() e
-    LEFT JOIN murallink.patient_infos() p ON p.uid = e.patient_uid AND murallink.patient_permitted(p.uid, 'view_patients')
-    WHERE e.trial_site_uid = place
+    LEFT JOIN murallink.patient_infos() p
+        ON p.uid = e.patient_uid AND (all_visible OR p.uid IN (SELECT seen FROM murallink.visible_patients() AS seen))
+    WHERE e.trial_uid = get_enrolled.trial_uid AND e.site_uid = get_enrolled.site_uid AND e.trial_site_uid = place
     ORDER BY murallink.name_folded(p.last_name || ' ' || p.first_name) COLLATE "C", e.uid;
 END
 $$;

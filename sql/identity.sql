@@ -253,11 +253,11 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 BEGIN
     PERFORM murallink.require_admin();
     RETURN QUERY SELECT uid, email, first_name, last_name, address, phone, email_verified, sms_verified
-    FROM murallink.app_user ORDER BY created_at, uid;
+    FROM murallink.app_user ORDER BY last_name, first_name, uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_users() IS
-'All users, who registered first first (document: Get Users). For admins. Errors: unauthenticated, forbidden.';
+'All users, by last and first name (document: Get Users). For admins. Errors: unauthenticated, forbidden.';
 
 CREATE FUNCTION murallink.set_password(user_uid murallink.ksuid, password_hash text, spared_session bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -293,7 +293,7 @@ DECLARE
     known murallink.app_user;
     new_email text;
     new_phone text;
-    hash text;
+    new_hash text;
 BEGIN
     SELECT * INTO known FROM murallink.app_user WHERE uid = update_user.uid AND permitted FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -302,8 +302,8 @@ BEGIN
     new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
     new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN
-        hash := murallink.password_hash(update_user.password, 'password');
-        PERFORM murallink.set_password(known.uid, hash, CASE WHEN oneself THEN murallink.caller_session() END);
+        new_hash := murallink.password_hash(update_user.password, 'password');
+        PERFORM murallink.set_password(known.uid, new_hash, CASE WHEN oneself THEN murallink.caller_session() END);
     END IF;
     BEGIN
         UPDATE murallink.app_user SET

@@ -33,7 +33,8 @@ LANGUAGE sql STABLE AS $$
             SELECT pg_catalog.string_agg(
                 pg_catalog.format('murallink.name_parts(%s) @> %L', $2, murallink.pattern_parts(pattern)), ' OR ')
             FROM pg_catalog.unnest(patterns) AS pattern), $2, patterns), ' AND ' ORDER BY patterns), 'true'),
-        coalesce(pg_catalog.string_agg(pg_catalog.format('murallink.name_has(%s, %L)', $2, patterns[1:1]), ' AND ' ORDER BY patterns), 'true')
+        coalesce(pg_catalog.string_agg(
+            pg_catalog.format('murallink.name_has(%s, %L)', $2, patterns[1:1]), ' AND ' ORDER BY patterns), 'true')
     FROM (
         SELECT DISTINCT murallink.name_patterns(word) AS patterns
         FROM pg_catalog.string_to_table(pg_catalog.btrim(murallink.name_folded(query)), ' ') AS word WHERE word <> '') AS words

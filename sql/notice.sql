@@ -29,6 +29,18 @@ $$;
 COMMENT ON FUNCTION murallink.notice_of_appointment() IS
 'Trigger: queues the reminders of an appointment, one for each way in which the patient wants them, murallink.reminder_lead before it; takes them back when it is cancelled.';
 
+CREATE FUNCTION murallink.notice_of_password_reset() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE murallink_private.notice SET status = 'cancelled'
+    WHERE app_user_uid = NEW.app_user_uid AND kind = 'password_reset' AND status = 'queued';
+    INSERT INTO murallink_private.notice (kind, channel, app_user_uid) VALUES ('password_reset', 'email', NEW.app_user_uid);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_of_password_reset() IS
+'Trigger: queues the message with a user''s new token, in place of that with the one before.';
+
 CREATE FUNCTION murallink.bulk_email(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, subject text DEFAULT NULL, body text DEFAULT NULL
 ) RETURNS jsonb

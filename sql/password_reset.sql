@@ -49,7 +49,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     account CONSTANT text := murallink.checked_email(reset_password.email, 'email', true);
-    hash CONSTANT text := murallink.password_hash(reset_password.password, 'password');
+    new_hash CONSTANT text := murallink.password_hash(reset_password.password, 'password');
     tried CONSTANT text := murallink.checked_text(reset_password.token, 'token', 100, true);
     live murallink_private.live_reset_token;
 BEGIN
@@ -65,7 +65,7 @@ BEGIN
     PERFORM FROM murallink_private.password_reset WHERE email = account FOR UPDATE;
     SELECT * INTO live FROM murallink_private.live_reset_token WHERE email = account;
     IF murallink.same_secret(live.token, tried) THEN
-        PERFORM murallink.set_password(live.app_user_uid, hash, NULL);
+        PERFORM murallink.set_password(live.app_user_uid, new_hash, NULL);
     ELSE
         UPDATE murallink_private.password_reset SET tries = tries + 1 WHERE email = account;
         PERFORM murallink.refuse('invalid_token');

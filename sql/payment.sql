@@ -112,7 +112,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
-'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, needed for a patient who was dropped since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
@@ -125,7 +125,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
-'Reimburses travel expenses (document: Travel Payment), after approval. Arguments and errors as manual_payment; needs travel_payment.';
+'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$

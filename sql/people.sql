@@ -17,8 +17,8 @@ COMMENT ON TYPE murallink.patient_info IS 'A patient, as get_patient answers. au
 
 CREATE FUNCTION murallink.patient_infos() RETURNS SETOF murallink.patient_info
 LANGUAGE sql STABLE AS $$
-    SELECT uid, NULL::murallink.ksuid, email, phone, first_name, last_name, email_enabled, sms_enabled, address, emergency_contact,
-        emergency_phone, time_zone, NULL::murallink.audit_entry[]
+    SELECT uid, NULL::murallink.ksuid, email, phone, first_name, last_name, email_enabled, sms_enabled, address,
+        emergency_contact, emergency_phone, time_zone, NULL::murallink.audit_entry[]
     FROM murallink.patient
 $$;
 COMMENT ON FUNCTION murallink.patient_infos() IS

@@ -92,10 +92,10 @@ GRANT EXECUTE ON FUNCTION
     murallink.upload_document
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors, murallink.report TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
 
 -- Downloads, which answer with bytes.
-GRANT EXECUTE ON FUNCTION murallink.contract_document TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
     murallink.configure_partner,
@@ -119,7 +119,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.granted_from,
     murallink.granted_on,
     murallink.granted_sites,
-    murallink.permitted
+    murallink.maybe_viewable,
+    murallink.permitted,
+    murallink.viewable_patients
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;

@@ -2,7 +2,12 @@ CREATE TYPE murallink.site_name AS (uid murallink.ksuid, name text);
 COMMENT ON TYPE murallink.site_name IS 'A site inside another answer.';
 
 CREATE TYPE murallink.trial_site_info AS (
-    uid murallink.ksuid, site_uid murallink.ksuid, trial_uid murallink.ksuid, site murallink.site_name, trial murallink.trial_info);
+    uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    trial_uid murallink.ksuid,
+    site murallink.site_name,
+    trial murallink.trial_info
+);
 COMMENT ON TYPE murallink.trial_site_info IS 'A trial at a site, as add_trial_site answers.';
 
 CREATE DOMAIN murallink.optional_trial_sites AS murallink.trial_site_info[];
@@ -74,7 +79,8 @@ DECLARE
     added murallink.ksuid;
 BEGIN
     IF create_site.trial_uid IS NULL THEN
-        SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_site.contract_uid, 'contract_uid');
+        SELECT * INTO the_contract FROM murallink.contract
+        WHERE uid = murallink.required(create_site.contract_uid, 'contract_uid');
         caller := murallink.permit('create_site', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     ELSE
         SELECT * INTO the_trial FROM murallink.trial WHERE uid = create_site.trial_uid;

@@ -3,9 +3,8 @@
  *	  murallink.api(jsonb): one dispatcher for all actions.
  *
  * An action is a function of schema murallink whose EXECUTE is granted by name
- * to one of murallink's roles, and which does not answer with a file.  It is
- * found by its name, its arguments are bound from the payload by theirs, and
- * its result is rendered by its type.
+ * to one of murallink's roles.  It is found by its name, its arguments are
+ * bound from the payload by theirs, and its result is rendered by its type.
  */
 #include "postgres.h"
 

@@ -30,7 +30,17 @@ static const struct
 	pg_wchar letter;
 	const char *plain;
 } plain_letters[] = {
-	{0x00df, "ss"}, {0x00e6, "ae"}, {0x00f0, "d"}, {0x00f8, "o"}, {0x00fe, "th"}, {0x0111, "d"}, {0x0131, "i"}, {0x0142, "l"}, {0x0153, "oe"}, {0x2019, "'"}};
+	{0x00df, "ss"},
+	{0x00e6, "ae"},
+	{0x00f0, "d"},
+	{0x00f8, "o"},
+	{0x00fe, "th"},
+	{0x0111, "d"},
+	{0x0131, "i"},
+	{0x0142, "l"},
+	{0x0153, "oe"},
+	{0x2019, "'"},
+};
 
 static pg_wchar *letters_of(const char *name, int length);
 static pg_wchar *folded(const text *name, int *length);

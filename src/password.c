@@ -62,7 +62,7 @@ hash_lock_tag(LOCKTAG *tag)
 static char *
 password_argument(FunctionCallInfo fcinfo)
 {
-	const char *field = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	const char *field = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	text *password = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
 	int len = password == NULL ? 0 : VARSIZE_ANY_EXHDR(password);
 

@@ -45,15 +45,15 @@ PG_FUNCTION_INFO_V1(password_reset_random_digits);
 Datum
 password_reset_random_digits(PG_FUNCTION_ARGS)
 {
-	int count = PG_GETARG_INT32(0);
+	int count = Max(PG_GETARG_INT32(0), 0);
 	text *result = palloc(VARHDRSZ + count);
+	char *digits = VARDATA(result);
 
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
 	SET_VARSIZE(result, VARHDRSZ + count);
 	for (int i = 0; i < count; i++)
-		VARDATA(result)
-		[i] = '0' + randombytes_uniform(10);
+		digits[i] = '0' + randombytes_uniform(10);
 	PG_RETURN_TEXT_P(result);
 }
 

@@ -68,6 +68,8 @@ typedef struct UserGrants
 /* How many users' grants are kept before all are forgotten. */
 #define USERS_KEPT 64
 
+#define FEW_SITES 100
+
 static MemoryContext grants_context = NULL;
 static HTAB *users = NULL;
 static UserGrants *last_user = NULL;
@@ -255,7 +257,8 @@ holds(HTAB *grants, Oid permission, const Place *place)
 {
 	return has_key(grants, permission, KIND_CLIENT, place->client, NULL) ||
 		   has_key(grants, permission, KIND_CONTRACT, place->contract, NULL) ||
-		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) || holds_at_site(grants, permission, place->trial, place->site);
+		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) ||
+		   holds_at_site(grants, permission, place->trial, place->site);
 }
 
 /*
@@ -281,6 +284,30 @@ permission_require(Oid permission, const Place *place, const char *field)
 	if (holds(grants, InvalidOid, place))
 		ereport(ERROR, errnamed(ERR_FORBIDDEN, field));
 	ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
+}
+
+/*
+ * Returns whether the caller holds a permission at some sites only, so few
+ * that what is there can be looked up one by one.
+ */
+bool
+permission_on_few_sites(Oid permission)
+{
+	const Caller *who = identity_caller_if_any();
+	UserGrants *grants;
+	int sites = 0;
+
+	if (who == NULL || who->admin)
+		return who == NULL;
+	grants = grants_of(&who->user);
+	for (int i = 0; i < grants->count; i++)
+	{
+		if (grants->list[i].permission != permission)
+			continue;
+		if (grants->list[i].kind < KIND_SITE || ++sites > FEW_SITES)
+			return false;
+	}
+	return true;
 }
 
 /*

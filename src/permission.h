@@ -7,6 +7,7 @@
 #define MURALLINK_PERMISSION_H
 
 #include "ksuid.h"
+#include "nodes/supportnodes.h"
 
 /* Where something stands; NULL for levels above which it stands. */
 typedef struct Place
@@ -19,6 +20,11 @@ typedef struct Place
 
 extern void permission_init(void);
 extern void permission_require(Oid permission, const Place *place, const char *field);
+extern bool permission_on_few_sites(Oid permission);
 extern Oid permission_named(const char *name);
+
+extern Expr *permission_call(const char *name, Oid result, List *arguments);
+extern Node *permission_any(Expr *uid, Expr *array);
+extern List *permission_index_condition(SupportRequestIndexCondition *asked, Node *condition);
 
 #endif /* MURALLINK_PERMISSION_H */

@@ -15,21 +15,20 @@
 #include "install.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
+#include "permission.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
-static Expr *call(const char *name, Oid result, List *arguments);
-static Node *condition(List *arguments);
 static Oid family(void);
+static Node *condition(List *arguments);
 
 /*
  * Returns a call of a function of schema murallink.
  */
-static Expr *
-call(const char *name, Oid result, List *arguments)
+Expr *
+permission_call(const char *name, Oid result, List *arguments)
 {
 	Oid types[FUNC_MAX_ARGS];
 	int count = 0;
@@ -52,6 +51,37 @@ family(void)
 }
 
 /*
+ * Returns "uid = ANY (array)".
+ */
+Node *
+permission_any(Expr *uid, Expr *array)
+{
+	Oid ksuid = install_ksuid_type();
+	ScalarArrayOpExpr *any = makeNode(ScalarArrayOpExpr);
+
+	any->opno = get_opfamily_member(family(), ksuid, ksuid, BTEqualStrategyNumber);
+	any->opfuncid = get_opcode(any->opno);
+	any->useOr = true;
+	any->args = list_make2(uid, array);
+	any->location = -1;
+	return (Node *) any;
+}
+
+/*
+ * Answers a request for the condition that an index on the last argument of a
+ * function can be asked instead, given that condition: with NULL where the
+ * index is on another argument, or of another kind.
+ */
+List *
+permission_index_condition(SupportRequestIndexCondition *asked, Node *condition)
+{
+	if (!IsA(asked->node, FuncExpr) || asked->indexarg != list_length(((FuncExpr *) asked->node)->args) - 1 ||
+		asked->opfamily != family())
+		return NIL;
+	return list_make1(condition);
+}
+
+/*
  * Returns what an index can be asked in place of a function, given its
  * arguments, the last of which is what is looked up:
  *
@@ -63,29 +93,15 @@ static Node *
 condition(List *arguments)
 {
 	Oid ksuid = install_ksuid_type();
-	Oid ksuids = get_array_type(ksuid);
 	Expr *uid = llast(arguments);
-	ScalarArrayOpExpr *any;
-	Expr *array;
 
 	if (list_length(arguments) == 1)
-	{
-		Oid at_least = get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber);
-
-		return (Node *) make_opclause(at_least, BOOLOID, false, uid, call("granted_from", ksuid, NIL), InvalidOid,
-									  InvalidOid);
-	}
+		return (Node *) make_opclause(get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber), BOOLOID,
+									  false, uid, permission_call("granted_from", ksuid, NIL), InvalidOid, InvalidOid);
 	if (exprType(lsecond(arguments)) == TEXTOID)
-		array = call("granted", ksuids, list_make2(linitial(arguments), lsecond(arguments)));
-	else
-		array = call("granted_sites", ksuids, list_make1(linitial(arguments)));
-	any = makeNode(ScalarArrayOpExpr);
-	any->opno = get_opfamily_member(family(), ksuid, ksuid, BTEqualStrategyNumber);
-	any->opfuncid = get_opcode(any->opno);
-	any->useOr = true;
-	any->args = list_make2(uid, array);
-	any->location = -1;
-	return (Node *) any;
+		return permission_any(uid, permission_call("granted", get_array_type(ksuid),
+												   list_make2(linitial(arguments), lsecond(arguments))));
+	return permission_any(uid, permission_call("granted_sites", get_array_type(ksuid), list_make1(linitial(arguments))));
 }
 
 /*
@@ -119,9 +135,7 @@ permission_granted_support(PG_FUNCTION_ARGS)
 	{
 		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
 
-		if (IsA(asked->node, FuncExpr) && asked->opfamily == family() &&
-			asked->indexarg == list_length(((FuncExpr *) asked->node)->args) - 1)
-			PG_RETURN_POINTER(list_make1(condition(((FuncExpr *) asked->node)->args)));
+		PG_RETURN_POINTER(permission_index_condition(asked, condition(((FuncExpr *) asked->node)->args)));
 	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -244,7 +244,7 @@ finish(ReportWriter *base)
 	off_t size;
 	bytea *result;
 
-	STAILQ_FOREACH(sheet, workbook->worksheets, list_pointers)
+	STAILQ_FOREACH (sheet, workbook->worksheets, list_pointers)
 	{
 		if (fflush(sheet->optimize_tmpfile) != 0 || ferror(sheet->optimize_tmpfile))
 			ereport(ERROR, errcode_for_file_access(), errmsg("could not write a temporary file: %m"));
@@ -273,7 +273,7 @@ release(ReportWriter *base)
 	if (writer->workbook != NULL)
 	{
 		/* Freeing the workbook leaves these open. */
-		STAILQ_FOREACH(sheet, writer->workbook->worksheets, list_pointers)
+		STAILQ_FOREACH (sheet, writer->workbook->worksheets, list_pointers)
 			fclose(sheet->optimize_tmpfile);
 		lxw_workbook_free(writer->workbook);
 	}

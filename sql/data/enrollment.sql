@@ -44,12 +44,13 @@ CREATE POLICY viewer ON murallink.enrollment FOR SELECT USING (
     OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE POLICY viewer ON murallink.patient FOR SELECT USING (
-    murallink.caller_is_admin()
-    OR EXISTS (SELECT FROM murallink.patient_site p WHERE p.patient_uid = patient.uid)
-    OR EXISTS (
-        SELECT FROM murallink.enrollment e
-        WHERE e.patient_uid = patient.uid
-        AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)));
+    murallink.granted_all(uid)
+    OR murallink.maybe_viewable(uid) AND (
+        EXISTS (SELECT FROM murallink.patient_site p WHERE p.patient_uid = patient.uid)
+        OR EXISTS (
+            SELECT FROM murallink.enrollment e
+            WHERE e.patient_uid = patient.uid
+            AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (

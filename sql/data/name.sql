@@ -58,7 +58,7 @@ FROM (VALUES
         ('louis', 'lou louie luis lewis luigi ludwig'), ('louise', 'lou lulu luisa'), ('lucille', 'lucy'),
         ('lucy', 'lucia lucinda cindy'), ('madeline', 'maddie maddy'), ('magdalena', 'lena maggie magda'),
         ('malcolm', 'mal'),
-        ('margaret', 'maggie meg megan peg peggy madge marge margie margo greta gretchen rita daisy margarita margarete marguerite'),
+        ('margaret', 'maggie meg megan peg peggy madge marge margie margo greta gretchen rita daisy margarita marguerite'),
         ('maria', 'mary marie mia'), ('marcus', 'mark marc marco markus marcos'), ('marjorie', 'marge margie'),
         ('marilyn', 'mary'), ('martha', 'marty patty'), ('martin', 'marty'), ('martina', 'tina'),
         ('mary', 'molly polly mamie mimi maria marie miriam'), ('matilda', 'tilda tillie mattie'),

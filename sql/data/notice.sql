@@ -55,5 +55,9 @@ COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
 CREATE INDEX notice_due ON murallink_private.notice (due_at, uid) WHERE status = 'queued';
 CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel) WHERE kind = 'appointment';
 CREATE UNIQUE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
+CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE status = 'queued';
 CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset
+    FOR EACH ROW WHEN (NEW.app_user_uid IS NOT NULL)
+    EXECUTE FUNCTION murallink.notice_of_password_reset();

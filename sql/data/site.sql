@@ -46,8 +46,6 @@ CREATE INDEX trial_site_site ON murallink.trial_site (site_uid);
 CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
     murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
-ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid, site_uid) REFERENCES murallink.trial_site (trial_uid, site_uid)
-    ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (

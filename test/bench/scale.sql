@@ -1,7 +1,7 @@
--- What the scale benchmark measures: :patients patients at a hundredth as many sites, each with ten payments of forty possible
--- ones, and a coordinator at each site. Ten sites are a contract with its trial, ten contracts a client.
+-- What the scale benchmark measures: :patients patients at :sites sites, each patient with ten payments of forty possible
+-- ones, a coordinator at each site, and somebody who may do everything for every client. Ten sites are a contract with its
+-- trial, ten contracts a client.
 -- Uids are numbers behind a prefix, so that pgbench can name them without a look-up.
-\set sites :patients / 100
 CREATE SCHEMA bench;
 CREATE FUNCTION bench.uid(kind text, n bigint) RETURNS murallink.ksuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ('2D5YrMBp4s5Z4oz' || kind || pg_catalog.lpad(n::text, 9, '0'))::murallink.ksuid;
@@ -38,10 +38,10 @@ SELECT bench.uid('pat', n), ('{Ada,Bill,Carol,Dan,Eve,Frank,Grace,Henry,Iris,Jim
 FROM generate_series(0, :patients - 1) n;
 INSERT INTO murallink.patient_site (uid, patient_uid, client_uid, contract_uid, site_uid)
 SELECT bench.uid('psi', n), bench.uid('pat', n), client_uid, contract_uid, uid
-FROM generate_series(0, :patients - 1) n JOIN murallink.site ON uid = bench.uid('sit', n % :sites);
+FROM generate_series(0, :patients - 1) n JOIN murallink.site ON uid = bench.uid('sit', n % :sites) ORDER BY n;
 INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
 SELECT bench.uid('enr', n), client_uid, contract_uid, trial_uid, site_uid, uid, bench.uid('pat', n), 'S-' || n
-FROM generate_series(0, :patients - 1) n JOIN murallink.trial_site ON uid = bench.uid('tsi', n % :sites);
+FROM generate_series(0, :patients - 1) n JOIN murallink.trial_site ON uid = bench.uid('tsi', n % :sites) ORDER BY n;
 
 INSERT INTO murallink.app_user (uid, email)
 SELECT bench.uid('usr', n), 'user' || n || '@example.com' FROM generate_series(0, :sites - 1) n;
@@ -49,6 +49,10 @@ INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, reso
 SELECT bench.uid('usr', n), permission, 'site', uid, client_uid, contract_uid, uid
 FROM generate_series(0, :sites - 1) n JOIN murallink.site ON uid = bench.uid('sit', n),
     unnest('{add_patient,enroll,milestone_payment,view_enrollments,view_patients,view_payments}'::murallink.permission[]) AS permission;
+INSERT INTO murallink.app_user (uid, email) VALUES (bench.uid('usr', :sites), 'clients@example.com');
+INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid)
+SELECT bench.uid('usr', :sites), permission, 'client', uid, uid
+FROM murallink.client, unnest(enum_range(NULL::murallink.permission)) AS permission;
 
 -- The weeks one after the other, so that the payments of a patient lie as far apart as they do where time goes by.
 DO $$
@@ -60,7 +64,7 @@ BEGIN
         SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, e.uid, 'milestone',
             m.uid, m.milestone, 1, m.amount, m.currency, now() - (10 - w) * interval '1 week'
         FROM murallink.enrollment e JOIN murallink.milestone m USING (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid)
-        WHERE m.sort_order = w;
+        WHERE m.sort_order = w ORDER BY e.uid;
     END LOOP;
 END
 $$;

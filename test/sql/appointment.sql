@@ -125,8 +125,8 @@ DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user' AND permissi
 SET SESSION AUTHORIZATION regress_appointment_user;
 SELECT count(*) AS without_view_patients FROM murallink.appointment;
 SELECT count(*) AS without_view_patients FROM murallink.audit_event WHERE resource = 'appointment';
-SELECT test.answer('get_appointments', jsonb_build_object('patient_uid', :'bea')) AS without_view_patients;
-SELECT test.answer('get_appointments', jsonb_build_object('enrollment_uid', enrollment)) FROM pg_temp.patient;
+SELECT test.answer('get_appointments', jsonb_build_object('patient_uid', patient)),
+    test.answer('get_appointments', jsonb_build_object('enrollment_uid', enrollment)) FROM pg_temp.patient;
 
 -- Cancelling
 RESET SESSION AUTHORIZATION;

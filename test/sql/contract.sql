@@ -3,7 +3,7 @@
 SET datestyle = 'ISO';
 SET timezone = 'UTC';
 CREATE ROLE regress_contract_admin LOGIN IN ROLE murallink_client;
-CREATE ROLE regress_contract_user LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_contract_user LOGIN IN ROLE murallink_client, murallink_analyst;
 SELECT uid AS admin FROM murallink.create_admin('admin.contract@example.com', 'correct horse', 'Olga', 'Admin') \gset
 SELECT uid AS "user" FROM murallink.register('user.contract@example.com', 'correct horse', 'Otto', 'User') \gset
 SELECT murallink.set_db_role('admin.contract@example.com', 'regress_contract_admin'),
@@ -171,6 +171,8 @@ SET SESSION AUTHORIZATION regress_contract_user;
 SELECT * FROM pg_temp.answers(:'other_contract');
 SELECT name FROM murallink.get_contracts();
 SELECT count(*) AS of_other_client FROM murallink.get_contracts(:'client');
+SELECT c.name, s.name AS sponsor, d.filename FROM murallink.contract c FULL JOIN murallink.sponsor s ON s.uid = sponsor_uid
+    FULL JOIN murallink.contract_document d ON d.contract_uid = c.uid;
 SET SESSION AUTHORIZATION regress_contract_admin;
 SELECT murallink.grant(:'other_contract', 'view_contract', :'user');
 SET SESSION AUTHORIZATION regress_contract_user;

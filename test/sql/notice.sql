@@ -1,4 +1,4 @@
--- The queue of what is to be sent: reminders and bulk e-mail.
+-- The queue of what is to be sent: reminders, bulk e-mail and tokens to reset a password.
 \set SHOW_CONTEXT never
 SET datestyle = 'ISO';
 SET timezone = 'Pacific/Auckland';
@@ -97,6 +97,13 @@ SET SESSION AUTHORIZATION regress_notice_user;
 SELECT test.answer('bulk_email', :'mail') AS may;
 SELECT count(*) AS audited FROM murallink.audit_event WHERE resource = 'bulk_email';
 RESET SESSION AUTHORIZATION;
+
+-- A user is sent the token that is good now, one that nobody has none; the token itself is not copied
+SELECT test.answer('request_password_reset', jsonb_build_object('email', email))
+FROM (VALUES ('User.Notice@example.com'), ('user.notice@example.com'), ('nobody.notice@example.com')) AS asked (email);
+SELECT kind, channel, status, patient_uid IS NULL AS no_patient FROM murallink_private.notice
+WHERE app_user_uid = :'user' ORDER BY status;
+SELECT count(*) AS to_nobody FROM murallink_private.notice WHERE app_user_uid IS NULL AND patient_uid IS NULL;
 
 DROP VIEW test.notice;
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';

@@ -26,9 +26,78 @@ my ($document, $stack, $client, $admin, $session);
 # The document cuts its file short.
 my $pdf = "%PDF-1.4\n%\xff\xff\xff\xff\n1 0 obj\n<< /Title (A contract) >>\nendobj\ntrailer\n<< >>\n%%EOF\n";
 
-# Where our answers differ from the documented ones, and why: a reason, then action => paths. A difference
-# that is not here fails the test, and so does one here that does not come up.
+# Where our answers differ from the documented ones: a reason, then by action the paths and what is there: a
+# value, or a pattern for it or its JSON. Another difference fails the test, and so does one that does not come up.
+my $uid = qr/\A[0-9A-Za-z]{27}\z/;
+my $moment = qr/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}(?:Z|\+00:00)\z/;
+my %no_contact = map { ("contact_$_ (added)" => '') } qw(name phone email);
+my %place = ('site.uid' => $uid, 'site.name' => 'Site', 'trial.uid' => $uid, 'trial.contract_uid' => $uid,
+	'trial.name' => 'Trial');
+my %milestone = (uid => $uid, effective_date => $moment, milestone => 'First Visit', amount => 75, num_payments => 1,
+	currency => 'USD');
+my %created = ('audit_history (array)' =>
+	  qr/\A\[\{"changes":"created patient","resource_uid":"\w{27}","uid":"\w{27}","user_uid":"\w{27}"\}\]\z/);
 my @deviations = (
+	['What is known is shown, where the document leaves it empty or out',
+		create_client => { below('payload',
+			sales_contact => 'Enrique Salas', tax_id => '391701535', 'contact_name (added)' => 'Lynne Navarro',
+			'contact_phone (added)' => '(952) 505-1184', 'contact_email (added)' => 'lynne.navarro@example.com') },
+		get_client => { below('payload', %no_contact) },
+		edit_client => { below('payload', %no_contact) },
+		search_clients => { below('payload[]', %no_contact) },
+		get_contract => { 'payload.client_uid' => $uid },
+		add_trial_site => { below('payload', %place) },
+		get_site => { below('payload', 'contract_uid (added)' => $uid), below('payload.trial_sites[]',
+			uid => $uid, site_uid => $uid, trial_uid => $uid, 'site.uid' => $uid, 'site.name' => 'c68233dde7a249bdb9d589c920b2483f',
+			'trial.contract_uid' => $uid) },
+		search_patients => { below('payload[]',
+			email => qr/\A(?:bill.hicks|william.hickey)\@example.com\z/, phone => qr/\A\(2\d\d\) \d{3}-\d{4}\z/,
+			emergency_contact => 'Joe Pesci', emergency_phone => '(212) 555-1212') },
+		get_patients => { below('payload[].address', 'uid (added)' => $uid, 'street1 (added)' => '595 Tulip St',
+			'city (added)' => 'Biloxi', 'state (added)' => 'MS', 'post_code (added)' => '39530') },
+		get_enrolled => { below('payload[].enrollments[]', trial_uid => $uid, site_uid => $uid, 'trial_site_uid (added)' => $uid,
+			patient_uid => $uid, 'trial_site.uid' => $uid, 'trial_site.site_uid' => $uid, 'trial_site.trial_uid' => $uid,
+			'trial_site.trial.contract_uid' => $uid) },
+		get_enrollments => { 'payload[].site_uid' => $uid, below('payload[].trial_site', %place) },
+		set_enrollment_status => { 'payload.site_uid' => $uid, below('payload.trial_site', %place) },
+		set_payment_type => { 'payload.site_uid' => $uid, below('payload.trial_site', %place) },
+		get_payment_schedule => { below('payload[]', 'trial_uid (added)' => $uid, 'site_uid (added)' => $uid) },
+		milestone_payment => { 'payload.date (added)' => '2022-08-08', below('payload.milestone', %milestone) },
+		get_patient_payments => { below('payload[].milestone', %milestone) },
+		manual_payment => { 'payload.date (added)' => '2022-08-08' },
+		travel_payment => { 'payload.date (added)' => '2022-08-08' }],
+	['`num_payments` is what was asked for, not 0',
+		add_milestone => { 'payload.num_payments' => 1 },
+		get_payment_schedule => { 'payload[].num_payments' => 1 }],
+	['`email_enabled` is what was asked for, not false',
+		add_patient => { 'payload.email_enabled' => JSON::PP::true },
+		get_patients => { 'payload[].email_enabled' => JSON::PP::true }],
+	['The history is shown to those who may see the patient, not null',
+		add_patient => { below('payload', %created) },
+		get_patient => { below('payload', %created) },
+		update_patient => { 'payload.audit_history (array)' =>
+			  qr/\A\[\{"changes":"changed .*first name from \\"Jimmie\\" to \\"Throatwobbler\\".*"changes":"created patient"/ }],
+	['Who made a change is a uid, also of an administrator: there may be several',
+		map { ($_ => { 'payload.audit_history[].user_uid' => $uid }) } qw(get_client edit_client)],
+	['What is uploaded with a contract is set: its dates and its value',
+		get_contract => { below('payload', total_contract_value => '$480,000.00',
+			'client_signature_date (added)' => qr/\A2022-05-30T00:00:00(?:Z|\+00:00)\z/,
+			'contract_end_date (added)' => qr/\A2026-10-13T00:00:00(?:Z|\+00:00)\z/) }],
+	['Moments are written one way, with Z',
+		get_contract => { 'payload.contract_start_date' => qr/\A2022-08-09T00:00:00(?:Z|\+00:00)\z/ }],
+	['Files are fetched from PostgREST, at `murallink.public_url`',
+		(map { ($_ => { 'payload.document_url' => qr{\Ahttp://localhost:3000/rpc/contract_document\?uid=\w{27}\z} }) }
+			  qw(create_contract edit_contract get_contract)),
+		get_contracts => { 'payload[].document_url' => qr{\Ahttp://localhost:3000/rpc/contract_document\?uid=\w{27}\z} },
+		map { ($_ => { payload => qr{\Ahttp://localhost:3000/rpc/report\?uid=\w{27}\z} }) } qw(trial_payment_report funding_report)],
+	['An app that shows a file needs its type',
+		get_document => { 'payload.content_type (added)' => 'application/pdf' }],
+	['Administrators are users',
+		get_users => { 'payload[] (added)' => qr/"email":"admin\@example.com"/ }],
+	['The prose of the document names three more ways to be paid',
+		get_payment_types => { 'payload[] (added)' => qr/"name":"(?:ACH|wire|Cash App)"/ }],
+	['Tokens have eight digits, by default: four are guessed too soon',
+		reset_tokens => { 'payload.tokens.*' => qr/\A\d{8}\z/ }],
 );
 
 # What the world must have before an exchange, by its title: a function of the documented payloads of
@@ -268,13 +337,14 @@ my %before = (
 	},
 );
 
+# The value that is declared, by "ACTION PATH".
 my %declared;
 foreach my $deviation (@deviations)
 {
-	my ($reason, %paths) = @$deviation;
-	foreach my $action (keys %paths)
+	my ($reason, %actions) = @$deviation;
+	while (my ($action, $paths) = each %actions)
 	{
-		$declared{"$action $_"} = $reason foreach @{ $paths{$action} };
+		$declared{"$action $_"} = $paths->{$_} foreach keys %$paths;
 	}
 }
 
@@ -293,21 +363,55 @@ foreach my $way (sort keys %ways)
 			$before{$title}->(map { $_->{payload} } @$exchange{qw(request response)}) if $before{$title};
 			stands_for($request->{session_id} => $session)
 			  if $request->{session_id} && ($session ne $admin || !$document->known($request->{session_id}));
-			map { "$exchange->{action} $_" } $ways{$way}->($exchange);
+			$ways{$way}->($exchange);
 		};
-		push @differences, $@ if $@;
-		$came_up{$_} = 1 foreach @differences;
-		my @undeclared = grep { !$declared{$_} } @differences;
-		is(join("\n", @undeclared), '', "$title by $way") && $as_documented{$title}++;
+		push @differences, [$@] if $@;
+		my @undeclared = grep { !declared($exchange->{action}, @$_) } @differences;
+		is(join("\n", map { "$_->[0]: " . $json->encode($_->[1]) } @undeclared), '', "$title by $way")
+		  && $as_documented{$title}++;
 	}
-	describes_itself() if $way eq 'api';
+	next unless $way eq 'api';
+	describes_itself();
+	sends_files();
 }
 my @titles = grep { $as_documented{$_} == keys %ways } keys %as_documented;
-note @titles . '/' . $document->exchanges;
+note @titles . '/' . $document->exchanges . ' exchanges as documented';
 is(scalar @titles, 69, 'all exchanges');
 is(join("\n", grep { !$came_up{$_} } sort keys %declared), '', 'every declared deviation comes up');
 
 done_testing();
+
+# Tests that what the answers call URLs is there to be fetched; the link to a report needs no session.
+sub sends_files
+{
+	my %file = (
+		'Get Contract' => ['application/pdf', qr/\A\Q$pdf\E\z/],
+		'Trial Payment Report' => ['text/csv', qr/^[^\n]*\b5\.?0*\b/m],
+		'Funding Report' => ['application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', qr/\APK/]);
+	foreach my $exchange (grep { $file{ $_->{title} } } $document->exchanges)
+	{
+		my ($type, $content) = @{ $file{ $exchange->{title} } };
+		my $payload = must($exchange->{action}, ours($exchange->{request}{payload}));
+		my ($path) = (ref $payload ? $payload->{document_url} : $payload) =~ m{\Ahttp://[^/]+(/.*)\z};
+		my (undef, $body, $headers) =
+		  $client->request('GET', "$client->{url}$path", undef, ref $payload ? { 'Session-Id' => $admin } : {});
+		like($headers->{'content-type'}, qr/\A\Q$type\E(?:;|\z)/, "$exchange->{title} is fetched by its URL");
+		like($body, $content, 'with its content');
+	}
+	return;
+}
+
+# Whether a difference is declared, with this value: a string, for a uid of the document ours, or a pattern
+# for the value or its JSON.
+sub declared
+{
+	my ($action, $path, $value) = @_;
+	exists $declared{"$action $path"} or return 0;
+	my $declared = $declared{"$action $path"};
+	$came_up{"$action $path"} = 1;
+	return (ref $value ? $json->encode($value) : $value) =~ $declared if ref $declared eq 'Regexp';
+	return $json->encode($value) eq $json->encode(ours($declared));
+}
 
 # Tests that PostgREST's own page shows each action with its comment, and each argument with a type.
 sub describes_itself
@@ -335,7 +439,7 @@ sub by_protocol
 	my ($exchange) = @_;
 	my $answer = $client->api(ours($exchange->{request}));
 	die "$answer->{status_code} " . $json->encode($answer->{error}) . "\n" if $answer->{error};
-	return $document->differences('', $exchange->{response}, $answer);
+	return ($document->differences('', $exchange->{response}, $answer), contradictions($answer->{payload}));
 }
 
 sub by_function
@@ -364,6 +468,17 @@ sub by_sql
 	my $authenticate = $request->{session_id} ? 'SELECT murallink.authenticate(' . quoted(ours($request->{session_id})) . ');' : '';
 	my $answer = $stack->sql("SET LOCAL ROLE web_anon; $authenticate $select");
 	return exists $response->{payload} ? $document->differences('payload', $response->{payload}, $json->decode($answer)) : ();
+}
+
+# Where an object inside another is not the one that the uid beside it names: pairs of a key and what is there.
+sub contradictions
+{
+	my ($value) = @_;
+	return map { contradictions($_) } @$value if ref $value eq 'ARRAY';
+	return if ref $value ne 'HASH';
+	my @objects = grep { ref $value->{$_} eq 'HASH' && $value->{$_}{uid} && defined $value->{"${_}_uid"} } keys %$value;
+	my @other = grep { $value->{$_}{uid} ne $value->{"${_}_uid"} } @objects;
+	return ((map { [$_, $value->{$_}] } @other), map { contradictions($_) } values %$value);
 }
 
 # The payload of a request as arguments of a function. For a uid there "" is none: it is left out.
@@ -411,6 +526,13 @@ sub start
 	stands_for('2022-08-08' => strftime('%Y-%m-%d', gmtime), $_->{data} => encode_base64($pdf, ''))
 	  foreach request('Upload Contract'), request('Upload Document');
 	return;
+}
+
+# Puts paths below another.
+sub below
+{
+	my ($path, %paths) = @_;
+	return map { ("$path.$_" => $paths{$_}) } keys %paths;
 }
 
 sub ours { return $document->ours(@_) }

@@ -27,7 +27,8 @@ sub must
 
 my $admin = must('login', undef, { email => $stack->{admin_email}, password => $stack->{admin_password} })->{session_id};
 my $owner = must('create_client', $admin, { name => 'Client' })->{uid};
-my @contracts = map { must('create_contract', $admin, { client_uid => $owner, name => $_, currency => 'USD' })->{uid} } 'Ours', 'Other';
+my @contracts =
+  map { must('create_contract', $admin, { client_uid => $owner, name => $_, currency => 'USD' })->{uid} } 'Ours', 'Other';
 must('add_funding', $admin, { contract_uid => $_, amount => 1000 }) foreach @contracts;
 my $trial = must('create_trial', $admin, { contract_uid => $contracts[0], name => 'Trial' })->{uid};
 my $site = must('create_site', $admin, { trial_uid => $trial, name => 'Site' })->{uid};
@@ -46,7 +47,8 @@ my ($status) = $client->request('GET', "$client->{url}/payment", undef, { 'Sessi
 is($status, 401, 'tables are closed to a role that is no analyst, in any session');
 $stack->sql('GRANT murallink_analyst TO web_anon');
 
-my $input = encode_json({ %login, url => $client->{url}, patient_uid => $patient, trial_uid => $trial, milestone_uids => \@weeks });
+my $input = encode_json({
+	%login, url => $client->{url}, patient_uid => $patient, trial_uid => $trial, milestone_uids => \@weeks });
 my ($output, $errors) = run_command(['node', "$FindBin::RealBin/postgrest_js.mjs", $input]);
 is($errors, '', 'the app runs');
 my $answers = decode_json($output || '{}');

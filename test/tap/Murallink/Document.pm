@@ -61,17 +61,18 @@ sub ours
 	return defined $value && exists $self->{our}{$value} ? $self->{our}{$value} : $value;
 }
 
-# Where an answer differs from the documented one: paths like payload.address.uid and payload[].name,
-# with a word in parentheses where the difference is not in the value; a key that is a uid is *.
+# Where an answer differs from the documented one: pairs of a path and what is there. Paths are like
+# payload.address.uid and payload[].name, with a word in parentheses where the difference is not in the
+# value; a key that is a uid is *.
 sub differences
 {
 	my ($self, $path, $documented, $answer) = @_;
 	return if $self->{null_is_empty} && !defined $answer && is_empty($documented);
 	my ($type, $our_type) = map { type_of($_) } $documented, $answer;
-	return "$path ($our_type)" if $type ne $our_type;
+	return ["$path ($our_type)", $answer] if $type ne $our_type;
 	return $self->different_keys($path, $documented, $answer) if $type eq 'object';
 	return $self->different_elements($path, $documented, $answer) if $type eq 'array';
-	return $self->same($documented, $answer) ? () : $path;
+	return $self->same($documented, $answer) ? () : [$path, $answer];
 }
 
 sub different_keys
@@ -82,9 +83,9 @@ sub different_keys
 	my %name = map { $_ => $inside . ($_ =~ UID ? '*' : $_) } keys %documented, keys %$answer;
 	my @added = grep { !exists $documented{$_} && !($self->{null_is_empty} && is_empty($answer->{$_})) } keys %$answer;
 	return (
-		(map { "$name{$_} (added)" } @added),
-		map { exists $answer->{$_} ? $self->differences($name{$_}, $documented{$_}, $answer->{$_}) : "$name{$_} (missing)" }
-		  keys %documented);
+		(map { ["$name{$_} (added)", $answer->{$_}] } @added),
+		map { exists $answer->{$_} ? $self->differences($name{$_}, $documented{$_}, $answer->{$_}) : ["$name{$_} (missing)"] }
+		  sort keys %documented);
 }
 
 # An element whose uid is known is compared with ours of that uid, another with the first that is left.
@@ -100,11 +101,10 @@ sub different_elements
 		my ($place) = grep { !defined $uid || $answer->[$_]{uid} eq $uid } @left;
 		@left = grep { $_ != ($place // -1) } @left;
 		push @places, $place // ();
-		push @differences, defined $place ? $self->differences("$path\[]", $element, $answer->[$place]) : "$path\[] (missing)";
+		push @differences, defined $place ? $self->differences("$path\[]", $element, $answer->[$place]) : ["$path\[] (missing)"];
 	}
-	push @differences, "$path\[] (order)" if "@places" ne join ' ', sort { $a <=> $b } @places;
-	push @differences, "$path\[] (added)" if @left;
-	return @differences;
+	push @differences, ["$path\[] (order)", "@places"] if "@places" ne join ' ', sort { $a <=> $b } @places;
+	return (@differences, map { ["$path\[] (added)", $answer->[$_]] } @left);
 }
 
 # Whether one of our strings, numbers or booleans is what a documented one stands for.

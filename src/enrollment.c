@@ -1,0 +1,95 @@
+/*
+ * enrollment.c
+ *	  Row level security of patients, who stand below many places: it asks for
+ *	  each patient's places, which is right where somebody looks one up and
+ *	  where somebody sees most.  For those who see few sites the planner is
+ *	  told here how to find the patients of these instead.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "install.h"
+#include "optimizer/optimizer.h"
+#include "permission.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+
+static Node *condition(List *arguments);
+
+/*
+ * Returns "uid = ANY (viewable_patients())" for maybe_viewable(uid).
+ */
+static Node *
+condition(List *arguments)
+{
+	return permission_any(linitial(arguments),
+						  permission_call("viewable_patients", get_array_type(install_ksuid_type()), NIL));
+}
+
+/*
+ * murallink.maybe_viewable(uid): true.
+ */
+PG_FUNCTION_INFO_V1(enrollment_maybe_viewable);
+Datum
+enrollment_maybe_viewable(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * murallink.maybe_viewable_support(internal): answers the planner for
+ * maybe_viewable.
+ */
+PG_FUNCTION_INFO_V1(enrollment_maybe_viewable_support);
+Datum
+enrollment_maybe_viewable_support(PG_FUNCTION_ARGS)
+{
+	Node *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestSelectivity))
+	{
+		SupportRequestSelectivity *asked = (SupportRequestSelectivity *) request;
+
+		asked->selectivity = !permission_on_few_sites(permission_named("view_patients"))
+								 ? 1.0
+								 : clause_selectivity(asked->root, condition(asked->args), asked->varRelid,
+													  asked->jointype, asked->sjinfo);
+		PG_RETURN_POINTER(request);
+	}
+	if (IsA(request, SupportRequestIndexCondition) && permission_on_few_sites(permission_named("view_patients")))
+	{
+		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
+
+		PG_RETURN_POINTER(permission_index_condition(asked, condition(((FuncExpr *) asked->node)->args)));
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * murallink.viewable_patients(): the uids of the patients on whom the caller
+ * holds view_patients, in the snapshot of the statement.
+ */
+PG_FUNCTION_INFO_V1(enrollment_viewable_patients);
+Datum
+enrollment_viewable_patients(PG_FUNCTION_ARGS)
+{
+	static SavedPlan select = PLAN("SELECT DISTINCT seen FROM murallink.visible_patients() AS seen", "");
+	MemoryContext context = CurrentMemoryContext;
+	Owner saved = owner_enter();
+	Datum *uids;
+	ArrayType *result;
+	bool isnull;
+
+	SPI_connect();
+	if (SPI_execute_plan(plan_saved(&select), NULL, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "murallink: could not look for the patients");
+	uids = palloc_extended(sizeof(Datum) * SPI_processed, MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		uids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+	context = MemoryContextSwitchTo(context);
+	result = construct_array(uids, (int) SPI_processed, install_ksuid_type(), KSUID_LEN, false, TYPALIGN_CHAR);
+	MemoryContextSwitchTo(context);
+	SPI_finish();
+	owner_leave(saved);
+	PG_RETURN_ARRAYTYPE_P(result);
+}
