@@ -88,7 +88,7 @@ my @wild = (
 
 # What no jsonb is, and so gets no further than PostgREST and PostgreSQL's own reading of it.
 my @no_json = (quoted('\\u0000'), quoted('a\\u0000b'), quoted('\\ud800'), quoted('\\udc00\\ud800'), quoted('\\u12'), quoted("\t"),
-	quoted("\xff"), quoted("\xed\xa0\x80"), qw(1e400000 -1e999999 01 +1 .5 1. NaN Infinity nul tru '' {,} [1,] {"a"} {"a":}), '"', '[', '{', '',
+	quoted("\xff"), quoted("\xed\xa0\x80"), qw(1e400000 -1e999999 01 +1 .5 1. NaN Infinity nul tru '' {"a"} {"a":}), '{,}', '[1,]', '"', '[', '{', '',
 	'[' x 100_000, '[' x 100_000 . ']' x 100_000, '"' . 'x' x 1_000_000);
 
 # Something that an argument of this name and type takes.
@@ -153,7 +153,7 @@ foreach my $n (0 .. $requests - 1)
 		print $script <<'EOC', 'SET SESSION AUTHORIZATION ', $callers[0] eq 'nobody' ? 'world_client' : 'world_operator', ";\n";
 RESET SESSION AUTHORIZATION;
 SELECT 'memory ' || sum(total_bytes) FROM pg_backend_memory_contexts;
-SELECT 'resident ' || substring(pg_read_file('/proc/self/status') FROM 'VmRSS:\s*(\d+)');
+SELECT 'resident ' || substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s*(\d+)');
 SELECT world.session('admin') AS admin, world.session('caller') AS caller \gset
 EOC
 	}
