@@ -193,12 +193,13 @@ sub answers
 	my ($role, @requests) = @_;
 	my %callers = map { join(',', @$_[ 3 .. $#$_ ]) => undef } @requests;
 	my @lists = sort keys %callers;
-	@callers{@lists} = map { [ split /\|/ ] } $world->script(join '', map { "SELECT * FROM world.caller('{$_}');\n" } @lists);
+	my $make = join '', map { "SELECT * FROM world.caller('{$_}');\n" } @lists;
+	@callers{@lists} = map { [ split /\|/ ] } $world->script($make);
 	my ($admin, $ended) = $world->script(<<"EOC");
 SELECT murallink.open_session(uid) FROM murallink.app_user WHERE user_role = 'admin';
 SELECT session FROM world.caller('{}');
 EOC
-	$world->script("UPDATE murallink_private.session SET expires_at = now() - interval '1 s' WHERE hash = sha256('$ended')");
+	$world->script("UPDATE murallink_private.session SET expires_at = now() WHERE hash = sha256('$ended')");
 
 	my $statements = "SET SESSION AUTHORIZATION $role;\n";
 	foreach (@requests)
@@ -287,11 +288,12 @@ foreach my $what (@hidden)
 note 'how long an answer takes does not tell who has an account';
 foreach my $row (grep { $_->{action} =~ /^(login|request_password_reset|reset_password)$/ } @rows)
 {
-	my @requests = map {
-		$json->encode({ action => $row->{action}, payload => { %{ payload($row) }, %$_ } })
-	} map { { email => $_, $row->{action} eq 'login' ? (password => 'wrong horse') : () } } 'user@example.com', 'nobody@example.com';
+	my %payload = %{ payload($row) };
+	$payload{password} = 'wrong horse' if $row->{action} eq 'login';
+	my @requests = map { $json->encode({ action => $row->{action}, payload => { %payload, email => $_ } }) }
+	  'user@example.com', 'nobody@example.com';
 	my @seconds = $world->script(join '', map { "SELECT world.seconds('$_');\n" } (@requests) x 9);
-	my ($known, $unknown) = map { my $which = $_; (sort { $a <=> $b } @seconds[ map { 2 * $_ + $which } 0 .. 8 ])[4] } 0, 1;
+	my ($known, $unknown) = map { my $first = $_; (sort { $a <=> $b } map { $seconds[ $first + 2 * $_ ] } 0 .. 8)[4] } 0, 1;
 	cmp_ok($known, '<', 3 * $unknown, "$row->{action}: not much longer with an account");
 	cmp_ok($unknown, '<', 3 * $known, 'nor much shorter');
 }
@@ -308,8 +310,8 @@ done_testing();
 #   P or Q at X or Y     who holds one of these permissions at one of these places; several such, with commas between
 #                        them, are looked at in their order; "anything": any permission; "else not_found": who lacks
 #                        it never hears "forbidden"
-#   P lists X Y          whoever has a session, and sees those of X, Y, far_X and far_Y on which P is held; "or forbidden":
-#                        when it is held nowhere
+#   P lists X Y          whoever has a session, and sees those of X, Y, far_X and far_Y on which P is held; "or
+#                        forbidden": when it is held nowhere
 #   P anywhere           who holds the permission somewhere
 __DATA__
 ping                   | nothing                                   | {}

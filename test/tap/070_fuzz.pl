@@ -20,7 +20,10 @@ srand $seed;
 
 my $node = PostgreSQL::Test::Cluster->new('fuzz');
 $node->init;
-$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\nlog_min_messages = fatal\n");
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . <<'EOC');
+murallink.databases = ''
+log_min_messages = fatal
+EOC
 $node->start;
 my $stack = Murallink::Stack->new(node => $node);
 $stack->install;
@@ -44,7 +47,8 @@ CREATE FUNCTION world.session(name text) RETURNS text LANGUAGE sql SECURITY DEFI
     SELECT murallink.open_session(uid) FROM murallink.app_user WHERE email = name || '@example.com'
 $$;
 GRANT EXECUTE ON FUNCTION world.send, world.session TO PUBLIC;
-SELECT world.give(world.uid('caller'), array_agg(permission || ' client')) FROM unnest(enum_range(NULL::murallink.permission)) AS permission;
+SELECT world.give(world.uid('caller'), array_agg(permission || ' client'))
+FROM unnest(enum_range(NULL::murallink.permission)) AS permission;
 EOC
 
 # The actions with the names and types of their arguments, from the catalog.
@@ -52,7 +56,8 @@ my %arguments;
 foreach ($world->script(<<'EOC'))
 SELECT p.proname, name, format_type(type, NULL)
 FROM pg_proc p LEFT JOIN LATERAL unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) AS a (name, type) ON true
-WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND has_function_privilege('world_operator', p.oid, 'EXECUTE')
+WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef
+    AND has_function_privilege('world_operator', p.oid, 'EXECUTE')
 ORDER BY p.proname COLLATE "C", p.oid, name COLLATE "C"
 EOC
 {
@@ -76,39 +81,40 @@ sub quoted { return qq("$_[0]") }
 # Values of every kind, as JSON.
 my @wild = (
 	qw(null true false 0 -0 1 -1 0.1 0.001 1e400 -1e400 1e-400 1e15 99999999999999999999999999999999999999 2147483648
-	  -2147483649 9223372036854775808 [] {} [null] [[]] {"a":1}), '{"": ""}',
-	(map { quoted($_) } '', ' ', 'x', 'NULL', '0', '-1', '100', '1e400', 'NaN', 'Infinity', '-Infinity', 'infinity', 'now', 'epoch',
-	  'today', '2022-02-30', '0001-01-01 BC', '294277-01-01', '5874897-12-31', '2022-07-21T00:00:00Z', '2022-07-21T00:00:00+15:59:59',
-	  '2022-08-15T20:30:00', '24:00:00', 'USD', 'usd', 'XXX', 'true', '{}', '[]', '{1,2}', '()', '(,,,,)', q(''; DROP TABLE x; --), '%', '_',
-	  '\\\\', '\\u0001', '\\u0085', '\\ud83d\\ude00', '\\u202e', '\\ufeff', "\x{e4}", "\x{4e2d}\x{6587}", '=1+1', '@SUM(1)', '../../etc/passwd',
-	  'America/New_York', 'posixrules', 'a@b', 'admin@example.com', 'user@example.com', 'AAAA', 'JVBERg==', 'JVBERg=', 'csv', 'xlsx', 'enrolled', 'dropped',
-	  '@HUGE@', '000000000000000000000000000', 'aWgEPTl1tmebfsQzFP4bxwgy80V', 'aWgEPTl1tmebfsQzFP4bxwgy80W', 'zzzzzzzzzzzzzzzzzzzzzzzzzzz'),
-	'{"street1": "1", "street2": "", "city": "C", "state": "VA", "post_code": "1"}', '{"street1": 1, "city": null}', '{"uid": "", "valid": true}',
+	  -2147483649 9223372036854775808 [] {} [null] [[]] {"a":1}),
+	(map { quoted($_) } '', ' ', 'x', 'NULL', '0', '-1', '100', '1e400', 'NaN', 'Infinity', '-Infinity', 'USD', 'usd', 'XXX',
+		'true', '{}', '[]', '{1,2}', '()', '(,,,,)', q(''; DROP TABLE x; --), '%', '_', '%s', '=1+1', '../../etc/passwd',
+		'infinity', 'now', 'epoch', 'today', '2022-02-30', '0001-01-01 BC', '294277-01-01', '5874897-12-31', '24:00:00',
+		'2022-07-21T00:00:00Z', '2022-07-21T00:00:00+15:59:59', '2022-08-15T20:30:00', 'America/New_York', 'posixrules',
+		'\\\\', '\\u0001', '\\u0085', '\\ud83d\\ude00', '\\u202e', '\\ufeff', "\x{e4}", "\x{4e2d}\x{6587}", '@HUGE@',
+		'a@b', 'admin@example.com', 'user@example.com', 'AAAA', 'JVBERg==', 'JVBERg=', 'csv', 'xlsx', 'enrolled', 'dropped',
+		'0' x 27, 'z' x 27, 'aWgEPTl1tmebfsQzFP4bxwgy80V', 'aWgEPTl1tmebfsQzFP4bxwgy80W'),
+	'{"": ""}', '{"street1": 1, "city": null}', '{"uid": "", "valid": true}',
 	'[' x 1000 . ']' x 1000, '{"a":' x 1000 . '1' . '}' x 1000, '[' . '1,' x 10_000 . '1]');
 
 # What no jsonb is, and so gets no further than PostgREST and PostgreSQL's own reading of it.
-my @no_json = (quoted('\\u0000'), quoted('a\\u0000b'), quoted('\\ud800'), quoted('\\udc00\\ud800'), quoted('\\u12'), quoted("\t"),
-	quoted("\xff"), quoted("\xed\xa0\x80"), qw(1e400000 -1e999999 01 +1 .5 1. NaN Infinity nul tru '' {"a"} {"a":}), '{,}', '[1,]', '"', '[', '{', '',
+my @no_json = (
+	(map { quoted($_) } '\\u0000', 'a\\u0000b', '\\ud800', '\\udc00\\ud800', '\\u12', "\t", "\xff", "\xed\xa0\x80"),
+	qw(1e400000 -1e999999 01 +1 .5 1. NaN Infinity nul tru '' {"a"} {"a":), '{,}', '[1,]', '"', '[', '{', '',
 	'[' x 100_000, '[' x 100_000 . ']' x 100_000, '"' . 'x' x 1_000_000);
 
 # Something that an argument of this name and type takes.
+my %of_name = (
+	currency => ['USD'], status => [qw(enrolled completed dropped)], data => ['JVBERg=='], format => [qw(csv xlsx)],
+	datetime => ['2999-08-15T20:30:00'], permission => [ $world->permissions ],
+	map({ $_ => ['28LLqy3paByy5jcqpoU9wXuTiYo'] } qw(payment_type_uid default_payment_type_uid)),
+	map({ $_ => ['correct horse'] } qw(password new_password)),
+	map({ $_ => [ map { $world->uid($_) } qw(caller user) ] } qw(user_uid from_uid to_uid)));
+my $kinds = qr/client|contract|trial|site|patient|payment|milestone|caregiver|appointment|enrollment/;
+
 sub valid
 {
 	my ($action, $name, $type) = @_;
-	return quoted($world->uid(one_of(grep { $_ !~ /^far_/ || chance(0.2) } map { ($_, "far_$_") } $1)))
-	  if $name =~ /^(client|contract|trial|site|patient|payment|milestone)_uid$/;
-	return quoted('28LLqy3paByy5jcqpoU9wXuTiYo') if $name =~ /payment_type_uid$/;
-	return quoted($world->uid(one_of('caller', 'user'))) if $name =~ /^(user|from|to)_uid$/;
-	return quoted($world->uid(one_of(@things))) if $name eq 'resource_uid' || $type =~ /ksuid|uid/ && $action !~ /_(client|contract|trial|site|patient)$/;
-	return quoted($world->uid($1)) if $type eq 'ksuid' && $action =~ /_(client|contract|trial|site|patient)$/;
-	return quoted('n' . int(rand 1000) . '@example.com') if $name =~ /email$/ && $type =~ /text/;
-	return quoted('correct horse') if $name =~ /password/;
-	return quoted(one_of($world->permissions)) if $name eq 'permission';
-	return quoted('USD') if $name eq 'currency';
-	return quoted(one_of('enrolled', 'completed', 'dropped')) if $name eq 'status';
-	return quoted('JVBERg==') if $name eq 'data';
-	return quoted(one_of('csv', 'xlsx')) if $name eq 'format';
-	return quoted('2027-08-15T20:30:00') if $name eq 'datetime';
+	return quoted(one_of(@{ $of_name{$name} })) if $of_name{$name};
+	my ($kind) = ($name eq 'uid' ? $action : $name =~ s/_uid$//r) =~ /(?:^|_)($kinds)$/;
+	return quoted($world->uid((chance(0.1) ? 'far_' : '') . $kind)) if $kind && $type eq 'ksuid';
+	return quoted($world->uid(one_of(@things))) if $type eq 'ksuid';
+	return quoted('n' . int(rand 1000) . '@example.com') if $name =~ /email$/ && $type eq 'text';
 	return int(rand 1000) / 100 + 0.01 if $name =~ /amount|value/;
 	return int rand 10 if $type =~ /integer|numeric/;
 	return one_of('true', 'false') if $type eq 'boolean';
@@ -150,7 +156,8 @@ foreach my $n (0 .. $requests - 1)
 	if ($n % 100 == 0)
 	{
 		@callers = $n % 700 == 600 ? ('nobody') : ('admin', 'caller');
-		print $script <<'EOC', 'SET SESSION AUTHORIZATION ', $callers[0] eq 'nobody' ? 'world_client' : 'world_operator', ";\n";
+		my $role = $callers[0] eq 'nobody' ? 'world_client' : 'world_operator';
+		print $script <<'EOC', "SET SESSION AUTHORIZATION $role;\n";
 RESET SESSION AUTHORIZATION;
 SELECT 'memory ' || sum(total_bytes) FROM pg_backend_memory_contexts;
 SELECT 'resident ' || substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s*(\d+)');
@@ -165,7 +172,8 @@ EOC
 }
 close $script or die "$file: $!\n";
 my ($output, $errors) = ('', '');
-run [qw(psql -XqAt -v ON_ERROR_STOP=1 -h), $node->host, '-p', $node->port, '-f', $file, 'murallink'], '>', \$output, '2>', \$errors;
+my @psql = (qw(psql -XqAt -v ON_ERROR_STOP=1 -h), $node->host, '-p', $node->port, '-f', $file, 'murallink');
+run \@psql, '>', \$output, '2>', \$errors;
 my $finished = $? == 0;
 my @lines = split /\n/, $output;
 my @answers = grep { /^\S* \d+$/ && !/^(memory|resident)/ } @lines;

@@ -38,16 +38,18 @@ CREATE FUNCTION world.uid(name text) RETURNS murallink.ksuid LANGUAGE sql AS
 CREATE FUNCTION world.make(prefix text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     client murallink.ksuid := world.add(prefix || 'client', (murallink.create_client(prefix || 'Client')).uid);
-    contract murallink.ksuid := world.add(prefix || 'contract', (murallink.create_contract(client, 'Contract', currency => 'USD',
-        default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo')).uid);
+    contract murallink.ksuid := world.add(prefix || 'contract', (murallink.create_contract(
+        client, 'Contract', currency => 'USD', default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo')).uid);
     other_contract murallink.ksuid := world.add(prefix || 'other_contract',
         (murallink.create_contract(client, 'Other', currency => 'USD')).uid);
     trial murallink.ksuid := world.add(prefix || 'trial', (murallink.create_trial(contract, 'Trial')).uid);
     other_trial murallink.ksuid := world.add(prefix || 'other_trial', (murallink.create_trial(contract, 'Other')).uid);
     site murallink.ksuid := world.add(prefix || 'site', (murallink.create_site('Site', contract_uid => contract)).uid);
-    other_site murallink.ksuid := world.add(prefix || 'other_site', (murallink.create_site('Other', contract_uid => contract)).uid);
+    other_site murallink.ksuid := world.add(prefix || 'other_site',
+        (murallink.create_site('Other', contract_uid => contract)).uid);
     patient murallink.ksuid;
     payment murallink.ksuid;
+    caregiver murallink.ksuid;
 BEGIN
     PERFORM world.add(prefix || 'bare_client', (murallink.create_client(prefix || 'Bare')).uid);
     PERFORM world.add(prefix || 'bare_contract', (murallink.create_contract(client, 'Bare', currency => 'USD')).uid);
@@ -70,12 +72,12 @@ BEGIN
     PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5)).uid);
     payment := world.add(prefix || 'approved', (murallink.manual_payment(patient, trial, 5)).uid);
     PERFORM murallink.approve_payment(payment);
-    PERFORM world.add(prefix || 'caregiver',
+    caregiver := world.add(prefix || 'caregiver',
         (murallink.register_caregiver(patient, 'Personal', 'Personal', 'personal@example.com', 'Personal')).uid);
     PERFORM murallink.upload_document(patient, filename => 'personal.txt', data => 'UGVyc29uYWw=');
-    PERFORM murallink.upload_document(caregiver_uid => world.uid(prefix || 'caregiver'), filename => 'personal.txt', data => 'UGVyc29uYWw=');
+    PERFORM murallink.upload_document(caregiver_uid => caregiver, filename => 'personal.txt', data => 'UGVyc29uYWw=');
     PERFORM world.add(prefix || 'appointment',
-        (murallink.schedule_appointment(patient_uid => patient, datetime => '2999-01-01T09:00:00', description => 'Visit')).uid);
+        (murallink.schedule_appointment(patient_uid => patient, datetime => '2999-01-01T09:00:00')).uid);
     PERFORM murallink.upload_contract(contract, 'JVBERg==', 'contract.pdf');
     PERFORM world.add(prefix || 'report', substring(murallink.funding_report(contract) FROM '=(.*)')::murallink.ksuid);
     PERFORM murallink.bulk_email(trial, site, 'Subject', 'Body');
@@ -83,7 +85,8 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION world.make, world.add, world.uid TO PUBLIC;
-INSERT INTO world.thing VALUES ('caller', (murallink.register('caller@example.com', 'correct horse', 'Cal', 'Caller')).uid),
+INSERT INTO world.thing VALUES
+    ('caller', (murallink.register('caller@example.com', 'correct horse', 'Cal', 'Caller')).uid),
     ('user', (murallink.register('user@example.com', 'correct horse', 'Una', 'User')).uid);
 UPDATE murallink.app_user SET db_role = 'world_admin' WHERE user_role = 'admin';
 SET SESSION AUTHORIZATION world_admin;
@@ -92,18 +95,22 @@ RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
-UPDATE murallink.contract c SET sponsor_uid = s.uid FROM murallink.sponsor s WHERE c.client_uid = s.client_uid AND c.name = 'Contract';
+UPDATE murallink.contract c SET sponsor_uid = s.uid FROM murallink.sponsor s
+WHERE c.client_uid = s.client_uid AND c.name = 'Contract';
 
 -- Gives a user grants, each a permission and the name of a place
 CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO murallink.permission_grant (
         app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)
-    SELECT user_uid, split_part(g, ' ', 1)::murallink.permission, r.kind, t.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid
-    FROM (SELECT DISTINCT unnest(grants) AS g) AS given JOIN world.thing t ON t.name = split_part(g, ' ', 2), murallink.resource(t.uid) AS r
+    SELECT user_uid, split_part(g, ' ', 1)::murallink.permission, r.kind, t.uid, r.client_uid, r.contract_uid,
+        r.trial_uid, r.site_uid
+    FROM (SELECT DISTINCT unnest(grants) AS g) AS given JOIN world.thing t ON t.name = split_part(g, ' ', 2),
+        murallink.resource(t.uid) AS r
 $$;
 -- How many rows this transaction wrote or tried to write. A session moves its end as it is used: no such row
 CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
-    SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid))
+    SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid)
+        + pg_stat_get_xact_tuples_deleted(oid))
     FROM pg_class WHERE relkind = 'r' AND relname <> 'session'
         AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
 $$;
