@@ -140,8 +140,12 @@ BEGIN
         caller := murallink.permit(
             'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
-    IF decision = 'approved' AND the_payment.requested_by_uid = caller
-        AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid) THEN
+    -- An admin who acts as another user is the same person still.
+    IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
+        AND (the_payment.requested_by_uid = caller OR EXISTS (
+            SELECT FROM murallink.audit_event e
+            WHERE e.resource_uid = the_payment.uid AND e.action = 'created'
+            AND coalesce(e.switched_by_uid, e.app_user_uid) = coalesce(murallink.caller_switched_by(), caller))) THEN
         PERFORM murallink.raise('same_person', 'payment_uid');
     END IF;
     UPDATE murallink.payment SET status = decision, decided_by_uid = caller
