@@ -94,10 +94,14 @@ while (my $line = <DATA>)
 	} $needs =~ / at / ? split /, */, $needs : ();
 	my ($listed, $of, $refused) = $needs =~ /^(\w+) lists (.+?)( or forbidden)?$/;
 	push @rows, { line => "$action $payload", action => $action, payload => $payload, needs => $needs,
-		conditions => \@conditions, ($listed ? (listed => $listed, of => [ split / /, $of ], refused => $refused) : ()) };
+		conditions => \@conditions, ($listed ? (listed => $listed, of => $of, refused => $refused) : ()) };
 }
 
-# Where those of the listed things stand that are no place themselves.
+# What can be listed of either client; and where what is no place itself stands.
+my %listable = (
+	clients => [qw(client bare_client)], contracts => [qw(contract other_contract bare_contract)],
+	trials => [qw(trial other_trial bare_trial)], sites => [qw(site other_site bare_site)],
+	patients => [qw(patient newcomer elsewhere)]);
 my %stands = (
 	patient => [qw(site trial_site)], newcomer => ['site'], elsewhere => ['other_site'],
 	far_patient => [qw(far_site far_trial_site)], far_newcomer => ['far_site'], far_elsewhere => ['far_other_site']);
@@ -148,7 +152,8 @@ sub expected
 sub listed
 {
 	my ($row, $grants) = @_;
-	return sort grep { holds($grants, [ $row->{listed} ], $stands{$_} // [$_]) } map { ($_, "far_$_") } @{ $row->{of} };
+	my @things = map { ($_, "far_$_") } @{ $listable{ $row->{of} } };
+	return grep { holds($grants, [ $row->{listed} ], $stands{$_} // [$_]) } @things;
 }
 
 # Grants of permissions on a place; and the permissions without some.
@@ -196,7 +201,7 @@ sub answers
 	my $make = join '', map { "SELECT * FROM world.caller('{$_}');\n" } @lists;
 	@callers{@lists} = map { [ split /\|/ ] } $world->script($make);
 	my ($admin, $ended) = $world->script(<<"EOC");
-SELECT murallink.open_session(uid) FROM murallink.app_user WHERE user_role = 'admin';
+SELECT murallink.open_session(world.uid('admin'));
 SELECT session FROM world.caller('{}');
 EOC
 	$world->script("UPDATE murallink_private.session SET expires_at = now() WHERE hash = sha256('$ended')");
@@ -298,115 +303,126 @@ foreach my $row (grep { $_->{action} =~ /^(login|request_password_reset|reset_pa
 	cmp_ok($unknown, '<', 3 * $known, 'nor much shorter');
 }
 
+note 'a report shows the subject id, not the person';
+my $report = join "\n", $world->script(<<'EOC');
+BEGIN;
+SELECT murallink.authenticate(session) FROM world.caller('{view_report client}');
+SELECT convert_from(murallink.report(substring(link FROM '=(.*)')::murallink.ksuid), 'UTF8')
+FROM murallink.trial_payment_report(world.uid('trial')) AS link;
+COMMIT;
+EOC
+like($report, qr/S-1/, 'the subject id');
+unlike($report, qr/Personal/i, 'and no name or address');
+
 note 'afterwards';
 is_deeply([ $world->script('SELECT * FROM murallink.verify_ledger()') ], [], 'the books are right');
 
 done_testing();
 
 # The action, who may, and its payload (@name: the uid of what the world has under that name). Who may:
-#   nothing              everybody, also without a session
+#   nothing              everybody, also without a session; but one that has ended is refused whatever is asked
 #   any                  whoever has a session
 #   admin, operator      only they
 #   P or Q at X or Y     who holds one of these permissions at one of these places; several such, with commas between
 #                        them, are looked at in their order; "anything": any permission; "else not_found": who lacks
 #                        it never hears "forbidden"
-#   P lists X Y          whoever has a session, and sees those of X, Y, far_X and far_Y on which P is held; "or
-#                        forbidden": when it is held nowhere
+#   P lists things       whoever has a session, and sees those on which P is held; "or forbidden": when that is held
+#                        nowhere
 #   P anywhere           who holds the permission somewhere
 __DATA__
-ping                   | nothing                                   | {}
-register               | nothing                                   | {"email": "new@example.com", "password": "correct horse", "first_name": "N", "last_name": "N"}
-login                  | nothing                                   | {"email": "user@example.com", "password": "correct horse"}
-request_password_reset | nothing                                   | {"email": "user@example.com"}
-reset_password         | nothing, answers invalid_token            | {"email": "user@example.com", "password": "correct horse", "token": "00000000"}
-keepalive              | any                                       | {}
-logout                 | any                                       | {}
-my_info                | any                                       | {}
-change_password        | any                                       | {"new_password": "correct horse"}
-list_permissions       | any                                       | {}
-get_payment_types      | any                                       | {}
-get_users              | admin                                     | {}
-get_permissions        | admin                                     | {"user_uid": "@user"}
-switch_user            | admin                                     | {"uid": "@user"}
-change_user_password   | admin                                     | {"user_uid": "@user", "new_password": "correct horse"}
-reset_tokens           | admin                                     | {}
-update_user            | admin else not_found                      | {"uid": "@user", "phone": "1"}
-update_user            | any                                       | {"uid": "@caller", "phone": "1"}
-get_clients            | admin                                     | {}
-create_client          | admin                                     | {"name": "N"}
-edit_client            | admin                                     | {"uid": "@client", "name": "N"}
-delete_client          | admin                                     | {"client_uid": "@bare_client"}
-get_client             | view_clients at client                    | {"uid": "@client"}
-search_clients         | view_clients lists client bare_client or forbidden | {"query": ""}
-create_contract        | admin                                     | {"client_uid": "@client", "name": "N", "currency": "USD"}
-edit_contract          | admin                                     | {"uid": "@contract", "name": "N"}
-delete_contract        | admin                                     | {"contract_uid": "@bare_contract"}
-get_contract           | view_contract at contract                 | {"contract_uid": "@contract"}
-get_contracts          | view_contract lists contract other_contract bare_contract or forbidden | {}
-upload_contract        | edit_contract at contract                 | {"contract_uid": "@contract", "data": "JVBERg==", "filename": "a.pdf"}
-contract_document      | view_contract at contract                 | {"uid": "@contract"}
-add_funding            | admin                                     | {"contract_uid": "@contract", "amount": 1}
-create_trial           | create_trial at contract                  | {"contract_uid": "@contract", "name": "N"}
-edit_trial             | edit_trial at trial                       | {"uid": "@trial", "name": "N"}
-delete_trial           | delete_trial at bare_trial                | {"trial_uid": "@bare_trial"}
-get_trial              | view_trials at trial                      | {"trial_uid": "@trial"}
-get_trials             | view_trials lists trial other_trial bare_trial | {}
-search_trials          | view_trials lists trial other_trial bare_trial or forbidden | {"query": ""}
-create_site            | create_site at contract                   | {"contract_uid": "@contract", "name": "N"}
-create_site            | create_site at trial                      | {"trial_uid": "@trial", "name": "N"}
-edit_site              | admin                                     | {"uid": "@site", "name": "N"}
-delete_site            | delete_site at bare_site                  | {"site_uid": "@bare_site"}
-get_site               | view_sites at site                        | {"uid": "@site"}
-get_sites              | view_sites lists site other_site bare_site or forbidden | {}
-add_trial_site         | add_trial_site at other_trial, add_trial_site at other_site | {"trial_uid": "@other_trial", "site_uid": "@other_site"}
-grant                  | grant at site, enroll at site             | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}
-grant                  | grant at trial_site, enroll at trial_site | {"resource_uid": "@trial_site", "permission": "enroll", "user_uid": "@user"}
-copy_permissions       | grant anywhere                            | {"from_uid": "@caller", "to_uid": "@user"}
-add_patient            | add_patient at site                       | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
-get_patient            | view_patients at site or trial_site       | {"patient_uid": "@patient"}
-get_patients           | view_patients lists patient newcomer elsewhere | {}
-search_patients        | view_patients lists patient newcomer elsewhere or forbidden | {"query": ""}
-update_patient         | update_patient at site or trial_site      | {"uid": "@patient", "phone": "1"}
-register_caregiver     | add_patient at site or trial_site         | {"patient_uid": "@patient", "first_name": "N", "last_name": "N"}
-update_caregiver       | update_patient at site or trial_site      | {"uid": "@caregiver", "phone": "1"}
-get_caregivers         | view_patients at site or trial_site       | {"patient_uid": "@patient"}
-upload_document        | upload_document at site or trial_site     | {"patient_uid": "@patient", "filename": "a.txt", "data": "QQ=="}
-upload_document        | upload_document at site or trial_site     | {"caregiver_uid": "@caregiver", "filename": "a.txt", "data": "QQ=="}
-get_document           | get_document at site or trial_site        | {"patient_uid": "@patient", "filename": "personal.txt"}
-get_document           | get_document at site or trial_site        | {"caregiver_uid": "@caregiver", "filename": "personal.txt"}
-schedule_appointment   | create_appointment at trial_site          | {"patient_uid": "@patient", "datetime": "2999-01-02T09:00:00"}
-schedule_appointment   | create_appointment at trial_site          | {"enrollment_uid": "@enrollment", "datetime": "2999-01-02T09:00:00"}
-cancel_appointment     | create_appointment at trial_site          | {"appointment_uid": "@appointment"}
-get_appointments       | view_patients at trial_site               | {"enrollment_uid": "@enrollment"}
-get_appointments       | view_patients at site or trial_site       | {"patient_uid": "@patient"}
-bulk_email             | bulk_email at trial_site                  | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}
-enroll                 | enroll at trial_site, anything at site else not_found | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
+ping                   | nothing                                                         | {}
+register               | nothing                                                         | {"email": "new@example.com", "password": "correct horse", "first_name": "N", "last_name": "N"}
+login                  | nothing                                                         | {"email": "user@example.com", "password": "correct horse"}
+request_password_reset | nothing                                                         | {"email": "user@example.com"}
+reset_password         | nothing, answers invalid_token                                  | {"email": "user@example.com", "password": "correct horse", "token": "00000000"}
+keepalive              | any                                                             | {}
+logout                 | any                                                             | {}
+my_info                | any                                                             | {}
+change_password        | any                                                             | {"new_password": "correct horse"}
+list_permissions       | any                                                             | {}
+get_payment_types      | any                                                             | {}
+get_users              | admin                                                           | {}
+get_permissions        | admin                                                           | {"user_uid": "@user"}
+switch_user            | admin                                                           | {"uid": "@user"}
+change_user_password   | admin                                                           | {"user_uid": "@user", "new_password": "correct horse"}
+reset_tokens           | admin                                                           | {}
+update_user            | admin else not_found                                            | {"uid": "@user", "phone": "1"}
+update_user            | any                                                             | {"uid": "@caller", "phone": "1"}
+get_clients            | admin                                                           | {}
+create_client          | admin                                                           | {"name": "N"}
+edit_client            | admin                                                           | {"uid": "@client", "name": "N"}
+delete_client          | admin                                                           | {"client_uid": "@bare_client"}
+get_client             | view_clients at client                                          | {"uid": "@client"}
+search_clients         | view_clients lists clients or forbidden                         | {"query": ""}
+create_contract        | admin                                                           | {"client_uid": "@client", "name": "N", "currency": "USD"}
+edit_contract          | admin                                                           | {"uid": "@contract", "name": "N"}
+delete_contract        | admin                                                           | {"contract_uid": "@bare_contract"}
+get_contract           | view_contract at contract                                       | {"contract_uid": "@contract"}
+get_contracts          | view_contract lists contracts or forbidden                      | {}
+upload_contract        | edit_contract at contract                                       | {"contract_uid": "@contract", "data": "JVBERg==", "filename": "a.pdf"}
+contract_document      | view_contract at contract                                       | {"uid": "@contract"}
+add_funding            | admin                                                           | {"contract_uid": "@contract", "amount": 1}
+create_trial           | create_trial at contract                                        | {"contract_uid": "@contract", "name": "N"}
+edit_trial             | edit_trial at trial                                             | {"uid": "@trial", "name": "N"}
+delete_trial           | delete_trial at bare_trial                                      | {"trial_uid": "@bare_trial"}
+get_trial              | view_trials at trial                                            | {"trial_uid": "@trial"}
+get_trials             | view_trials lists trials                                        | {}
+search_trials          | view_trials lists trials or forbidden                           | {"query": ""}
+create_site            | create_site at contract                                         | {"contract_uid": "@contract", "name": "N"}
+create_site            | create_site at trial                                            | {"trial_uid": "@trial", "name": "N"}
+edit_site              | admin                                                           | {"uid": "@site", "name": "N"}
+delete_site            | delete_site at bare_site                                        | {"site_uid": "@bare_site"}
+get_site               | view_sites at site                                              | {"uid": "@site"}
+get_sites              | view_sites lists sites or forbidden                             | {}
+add_trial_site         | add_trial_site at other_trial, add_trial_site at other_site     | {"trial_uid": "@other_trial", "site_uid": "@other_site"}
+grant                  | grant at site, enroll at site                                   | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}
+grant                  | grant at trial_site, enroll at trial_site                       | {"resource_uid": "@trial_site", "permission": "enroll", "user_uid": "@user"}
+copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
+add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
+get_patient            | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+get_patients           | view_patients lists patients                                    | {}
+search_patients        | view_patients lists patients or forbidden                       | {"query": ""}
+update_patient         | update_patient at site or trial_site                            | {"uid": "@patient", "phone": "1"}
+register_caregiver     | add_patient at site or trial_site                               | {"patient_uid": "@patient", "first_name": "N", "last_name": "N"}
+update_caregiver       | update_patient at site or trial_site                            | {"uid": "@caregiver", "phone": "1"}
+get_caregivers         | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+upload_document        | upload_document at site or trial_site                           | {"patient_uid": "@patient", "filename": "a.txt", "data": "QQ=="}
+upload_document        | upload_document at site or trial_site                           | {"caregiver_uid": "@caregiver", "filename": "a.txt", "data": "QQ=="}
+get_document           | get_document at site or trial_site                              | {"patient_uid": "@patient", "filename": "personal.txt"}
+get_document           | get_document at site or trial_site                              | {"caregiver_uid": "@caregiver", "filename": "personal.txt"}
+schedule_appointment   | create_appointment at trial_site                                | {"patient_uid": "@patient", "datetime": "2999-01-02T09:00:00"}
+schedule_appointment   | create_appointment at trial_site                                | {"enrollment_uid": "@enrollment", "datetime": "2999-01-02T09:00:00"}
+cancel_appointment     | create_appointment at trial_site                                | {"appointment_uid": "@appointment"}
+get_appointments       | view_patients at trial_site                                     | {"enrollment_uid": "@enrollment"}
+get_appointments       | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+bulk_email             | bulk_email at trial_site                                        | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}
+enroll                 | enroll at trial_site, anything at site else not_found           | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
 enroll                 | enroll at trial_site, view_patients at other_site else not_found | {"patient_uid": "@elsewhere", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
-get_enrolled           | view_enrollments at trial_site            | {"trial_uid": "@trial", "site_uid": "@site"}
-get_enrollments        | view_patients at site or trial_site       | {"patient_uid": "@patient"}
-set_enrollment_status  | set_enrollment_status at trial_site       | {"trial_uid": "@trial", "patient_uid": "@patient", "status": "completed"}
-set_payment_type       | set_payment_type at trial_site            | {"trial_uid": "@trial", "patient_uid": "@patient", "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"}
-add_milestone          | add_milestone at trial_site               | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
-get_payment_schedule   | view_payment_schedule at trial_site       | {"trial_uid": "@trial", "site_uid": "@site"}
-milestone_payment      | milestone_payment at trial_site           | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
-payable_milestones     | milestone_payment at trial_site           | {"patient_uid": "@patient", "trial_uid": "@trial"}
-manual_payment         | manual_payment at trial_site              | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
-travel_payment         | travel_payment at trial_site              | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
-get_patient_payments   | view_payments at trial_site               | {"patient_uid": "@patient", "trial_uid": "@trial"}
-approve_payment        | approve_payments at trial_site            | {"payment_uid": "@payment"}
-approve_payment        | approve_travel or approve_payments at trial_site | {"payment_uid": "@travel"}
-reject_payment         | approve_payments at trial_site            | {"payment_uid": "@payment"}
-reject_payment         | approve_travel or approve_payments at trial_site | {"payment_uid": "@travel"}
-cancel_payment         | approve_payments at trial_site            | {"payment_uid": "@approved"}
-trial_payment_report   | view_report at trial                      | {"trial_uid": "@trial"}
-funding_report         | view_report at contract                   | {"contract_uid": "@contract"}
-report                 | nothing                                   | {"uid": "@report"}
-configure_partner      | operator                                  | {}
-disable_payouts        | operator                                  | {}
-enable_payouts         | operator                                  | {}
-resolve_card           | operator                                  | {}
-resolve_payout         | operator                                  | {}
-retry_payout           | operator                                  | {}
-settle_payout          | operator                                  | {}
-verify_ledger          | operator                                  | {}
-worker_status          | operator                                  | {}
+get_enrolled           | view_enrollments at trial_site                                  | {"trial_uid": "@trial", "site_uid": "@site"}
+get_enrollments        | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+set_enrollment_status  | set_enrollment_status at trial_site                             | {"trial_uid": "@trial", "patient_uid": "@patient", "status": "completed"}
+set_payment_type       | set_payment_type at trial_site                                  | {"trial_uid": "@trial", "patient_uid": "@patient", "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"}
+add_milestone          | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
+get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
+milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
+payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}
+manual_payment         | manual_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
+travel_payment         | travel_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
+get_patient_payments   | view_payments at trial_site                                     | {"patient_uid": "@patient", "trial_uid": "@trial"}
+approve_payment        | approve_payments at trial_site                                  | {"payment_uid": "@payment"}
+approve_payment        | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel"}
+reject_payment         | approve_payments at trial_site                                  | {"payment_uid": "@payment"}
+reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel"}
+cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved"}
+trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}
+funding_report         | view_report at contract                                         | {"contract_uid": "@contract"}
+report                 | nothing                                                         | {"uid": "@report"}
+configure_partner      | operator                                                        | {}
+disable_payouts        | operator                                                        | {}
+enable_payouts         | operator                                                        | {}
+resolve_card           | operator                                                        | {}
+resolve_payout         | operator                                                        | {}
+retry_payout           | operator                                                        | {}
+settle_payout          | operator                                                        | {}
+verify_ledger          | operator                                                        | {}
+worker_status          | operator                                                        | {}

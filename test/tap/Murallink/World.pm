@@ -85,6 +85,7 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION world.make, world.add, world.uid TO PUBLIC;
+INSERT INTO world.thing SELECT 'admin', uid FROM murallink.app_user WHERE user_role = 'admin';
 INSERT INTO world.thing VALUES
     ('caller', (murallink.register('caller@example.com', 'correct horse', 'Cal', 'Caller')).uid),
     ('user', (murallink.register('user@example.com', 'correct horse', 'Una', 'User')).uid);
