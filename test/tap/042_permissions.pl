@@ -307,8 +307,8 @@ note 'a report shows the subject id, not the person';
 my $report = join "\n", $world->script(<<'EOC');
 BEGIN;
 SELECT murallink.authenticate(session) FROM world.caller('{view_report client}');
-SELECT convert_from(murallink.report(substring(link FROM '=(.*)')::murallink.ksuid), 'UTF8')
-FROM murallink.trial_payment_report(world.uid('trial')) AS link;
+SELECT substring(murallink.trial_payment_report(world.uid('trial')) FROM '=(.*)') AS report \gset
+SELECT convert_from(murallink.report(:'report'), 'UTF8');
 COMMIT;
 EOC
 like($report, qr/S-1/, 'the subject id');
