@@ -1,12 +1,12 @@
 # murallink: pays the people who take part in clinical trials, inside PostgreSQL.
 #
 # make, make install, make installcheck, make clean   as every PGXS extension
-# make check, demo, up, down, bench, lint             install what is missing first (dev/run)
+# make check, demo, up, down, bench, fuzz, lint       install what is missing first (dev/run)
 # make check TESTS='regress test/tap/010_worker.pl'   only these (test/run)
 
 export PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 
-COMMANDS = check demo up down bench lint
+COMMANDS = check demo up down bench fuzz lint
 ifneq (,$(filter $(COMMANDS),$(MAKECMDGOALS)))
 
 .PHONY: $(COMMANDS)
@@ -22,8 +22,8 @@ MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
 SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
-	payment_type client contract trial site grant name people enrollment roster caregiver document appointment notice schedule \
-	fund payment payout report http partner dash worker launcher api privileges
+	payment_type client contract trial site grant name people enrollment appointment notice roster caregiver document \
+	schedule fund payment payout report http partner dash worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))

@@ -36,4 +36,4 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.audit_event e WHERE e.resource_uid = audit_history.resource_uid
 $$;
 COMMENT ON FUNCTION murallink.audit_history(murallink.ksuid) IS
-'What happened to a resource, newest first, as the documents write it (document: Get Client).';
+'What happened to a resource, newest first, as the documents write it.';

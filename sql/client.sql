@@ -34,15 +34,15 @@ CREATE FUNCTION murallink.sponsor_named(client_uid murallink.ksuid, name text) R
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    sponsor murallink.ksuid;
+    the_sponsor murallink.ksuid;
 BEGIN
     INSERT INTO murallink.sponsor (client_uid, name) VALUES (sponsor_named.client_uid, sponsor_named.name)
-    ON CONFLICT (client_uid, pg_catalog.lower(name)) DO NOTHING RETURNING uid INTO sponsor;
-    IF sponsor IS NULL THEN
-        SELECT uid INTO sponsor FROM murallink.sponsor
+    ON CONFLICT (client_uid, pg_catalog.lower(name)) DO NOTHING RETURNING uid INTO the_sponsor;
+    IF the_sponsor IS NULL THEN
+        SELECT uid INTO the_sponsor FROM murallink.sponsor
         WHERE client_uid = sponsor_named.client_uid AND pg_catalog.lower(name) = pg_catalog.lower(sponsor_named.name);
     END IF;
-    RETURN sponsor;
+    RETURN the_sponsor;
 END
 $$;
 COMMENT ON FUNCTION murallink.sponsor_named(murallink.ksuid, text) IS
@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, date, text, text, text, jsonb) IS
-'Adds a client (document: Create Client). For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a client (document: Create Client). name is required; client_signature_date: yyyy-mm-dd; sales_contact: who looks after the client; contact_name, contact_phone, contact_email: whom to reach there; address: an object with street1, street2, city, state, post_code. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -148,7 +148,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, date, text, text, text, jsonb, murallink.read_only) IS
-'Changes a client (document: Edit Client). What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a client (document: Edit Client). Arguments as create_client takes them. What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

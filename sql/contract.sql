@@ -131,7 +131,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text) IS
-'Adds a contract (document: Create Contract). total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.edit_contract(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,

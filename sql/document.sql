@@ -73,4 +73,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_document(murallink.ksuid, murallink.ksuid, text) IS
-'The newest document of that name of a patient or of a caregiver, in base64 (document: Get Document). patient_uid or caregiver_uid is required, not both. Needs get_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'The newest document of that name of a patient or of a caregiver, in base64 (document: Get Document). filename: as it was uploaded; patient_uid or caregiver_uid is required, not both. Needs get_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

@@ -1,5 +1,5 @@
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
-COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part (document: Set Enrollment Status).';
+COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part.';
 
 CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION murallink.maybe_viewable_support(internal) IS
 CREATE FUNCTION murallink.maybe_viewable(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
 COMMENT ON FUNCTION murallink.maybe_viewable(murallink.ksuid) IS
-'True, or left out for patients who are none of viewable_patients(): an index on patient_uid finds these. Row level security asks this beside what decides.';
+'True; but where the caller holds view_patients at few sites only, an index on patient_uid may be asked for viewable_patients() instead. Row level security asks this beside what decides.';
 
 CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid

@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
-'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). Granting again changes nothing. Needs grant and the permission itself there. action: ignored. Errors: unauthenticated, missing_field, unknown_permission, forbidden, not_found.';
+'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing. Needs grant and the permission itself there. action: ignored. Errors: unauthenticated, missing_field, unknown_permission, forbidden, not_found.';
 
 CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
 RETURNS void

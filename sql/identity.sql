@@ -253,11 +253,11 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 BEGIN
     PERFORM murallink.require_admin();
     RETURN QUERY SELECT uid, email, first_name, last_name, address, phone, email_verified, sms_verified
-    FROM murallink.app_user ORDER BY created_at, uid;
+    FROM murallink.app_user ORDER BY last_name, first_name, uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_users() IS
-'All users, who registered first first (document: Get Users). For admins. Errors: unauthenticated, forbidden.';
+'All users, by last and first name (document: Get Users). For admins. Errors: unauthenticated, forbidden.';
 
 CREATE FUNCTION murallink.set_password(user_uid murallink.ksuid, password_hash text, spared_session bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -57,14 +57,21 @@ $$;
 COMMENT ON FUNCTION murallink.payment_step() IS
 'Trigger: a payment only ever changes its status, one allowed step at a time, and who decided. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
+CREATE FUNCTION murallink.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
-    SELECT p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
+    SELECT p.created_at, ROW(
+        p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
-            m.currency::text, m.sort_order)::murallink.milestone_version END
+            m.currency::text, m.sort_order)::murallink.milestone_version END)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid
-    WHERE p.uid = payment_uid
+$$;
+COMMENT ON FUNCTION murallink.payment_infos() IS
+'The payments as clients see them, and when they were made. Becomes part of the statement that asks, so that this reads only those it wants.';
+
+CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
+LANGUAGE sql STABLE AS $$
+    SELECT i.info FROM murallink.payment_infos() i WHERE (i.info).uid = payment_uid
 $$;
 COMMENT ON FUNCTION murallink.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
 
@@ -112,7 +119,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
-'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, needed for a patient who was dropped since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
@@ -125,7 +132,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
-'Reimburses travel expenses (document: Travel Payment), after approval. Arguments and errors as manual_payment; needs travel_payment.';
+'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
@@ -140,8 +147,12 @@ BEGIN
         caller := murallink.permit(
             'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
-    IF decision = 'approved' AND the_payment.requested_by_uid = caller
-        AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid) THEN
+    -- An admin who acts as another user is the same person still.
+    IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
+        AND (the_payment.requested_by_uid = caller OR EXISTS (
+            SELECT FROM murallink.audit_event e
+            WHERE e.resource_uid = the_payment.uid AND e.action = 'created'
+            AND coalesce(e.switched_by_uid, e.app_user_uid) = coalesce(murallink.caller_switched_by(), caller))) THEN
         PERFORM murallink.raise('same_person', 'payment_uid');
     END IF;
     UPDATE murallink.payment SET status = decision, decided_by_uid = caller
@@ -191,8 +202,7 @@ DECLARE
     place murallink.ksuid := murallink.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
 BEGIN
     RETURN QUERY
-    SELECT i.* FROM murallink.payment p, LATERAL murallink.payment_info(p.uid) i WHERE p.enrollment_uid = place
-    ORDER BY p.created_at, p.uid;
+    SELECT (i.info).* FROM murallink.payment_infos() i WHERE (i.info).enrollment_uid = place ORDER BY i.created_at, (i.info).uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ksuid) IS

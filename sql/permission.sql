@@ -4,7 +4,7 @@ CREATE TYPE murallink.permission AS ENUM (
     'manual_payment', 'milestone_payment', 'set_enrollment_status', 'set_payment_type', 'travel_payment', 'update_patient',
     'upload_document', 'view_clients', 'view_contract', 'view_enrollments', 'view_patients', 'view_payment_schedule',
     'view_payments', 'view_report', 'view_sites', 'view_trials');
-COMMENT ON TYPE murallink.permission IS 'What can be granted (document: List Permissions).';
+COMMENT ON TYPE murallink.permission IS 'What can be granted.';
 
 CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';

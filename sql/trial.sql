@@ -34,7 +34,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
-'Adds a trial to a contract (document: Create Trial). approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -34,52 +34,86 @@
 
 #define KEY_LONGEST 200
 
-/* A function that is an action. */
+/* A function that is an action, in a memory context of its own. */
 typedef struct Action
 {
-	char name[NAMEDATALEN]; /* hash key */
+	MemoryContext context;
+	bool stale; /* the function was changed or dropped */
+	int users; /* the entry below, and calls: an action may call api() in turn */
 	Oid function;
+	uint32 hash; /* of the function in the cache PROCOID */
 	Oid result;
 	bool returns_set;
 	int nargs;
-	Oid types[FUNC_MAX_ARGS];
-	char *names[FUNC_MAX_ARGS];
+	Oid *types;
+	char **names;
 	FmgrInfo call;
 	SPIPlanPtr set_plan;
 } Action;
 
-static MemoryContext actions_context = NULL;
-static HTAB *actions = NULL;
+/* The actions that have been called, by name. */
+typedef struct KnownAction
+{
+	char name[NAMEDATALEN]; /* hash key */
+	Action *action;
+} KnownAction;
 
-static void forget_actions(Datum arg, int cache, uint32 hash);
+static HTAB *actions = NULL;
+static uint64 changes = 0; /* of functions, as far as this session has heard */
+
+static void mark_stale(Datum arg, int cache, uint32 hash);
+static void release_action(Action *action);
 static bool read_request(Jsonb *body, Request *request, Outcome *outcome);
 static char *short_string(const JsonbValue *value, int longest);
 static void fail_with(Outcome *outcome, ErrorData *error);
 static bool granted_by_name(HeapTuple proc);
+static Action *read_action(const char *name, Oid self);
 static Action *find_action(const char *name, Oid self);
 static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
 static char *call_action(Action *action, const NullableDatum *arguments);
-static char *call_for_set(Action *action, const NullableDatum *arguments);
+static char *call_for_set(Action *action, const char *name, const NullableDatum *arguments);
 static void perform(const Request *request, Oid self, Outcome *outcome);
 static Jsonb *answer(const Request *request, const Outcome *outcome);
 static int status_of(Jsonb *kept);
 
 /*
- * Registers the callback that forgets actions when functions change.
+ * Registers the callback that marks actions whose functions change.
  */
 void
 api_init(void)
 {
-	CacheRegisterSyscacheCallback(PROCOID, forget_actions, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, mark_stale, (Datum) 0);
 }
 
 /*
  * Only marks them: the callback may run while one is called.
  */
 static void
-forget_actions(Datum arg, int cache, uint32 hash)
+mark_stale(Datum arg, int cache, uint32 hash)
 {
-	actions = NULL;
+	HASH_SEQ_STATUS sequence;
+	KnownAction *known;
+
+	changes++;
+	if (actions == NULL)
+		return;
+	hash_seq_init(&sequence, actions);
+	while ((known = hash_seq_search(&sequence)) != NULL)
+		if (hash == 0 || hash == known->action->hash)
+			known->action->stale = true;
+}
+
+/*
+ * Frees an action that has no users left.
+ */
+static void
+release_action(Action *action)
+{
+	if (--action->users > 0)
+		return;
+	if (action->set_plan != NULL)
+		SPI_freeplan(action->set_plan);
+	MemoryContextDelete(action->context);
 }
 
 /*
@@ -231,16 +265,56 @@ granted_by_name(HeapTuple proc)
 }
 
 /*
- * Returns the action of a name.  Raises unknown_action, also for api() itself
- * and for functions that the current role may not execute.
+ * Reads the action of a name from the catalog; NULL when there is none.
+ */
+static Action *
+read_action(const char *name, Oid self)
+{
+	Action *action = NULL;
+	Oid schema = get_namespace_oid("murallink", false);
+	CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+
+	for (int i = 0; i < functions->n_members && action == NULL; i++)
+	{
+		HeapTuple proc = &functions->members[i]->tuple;
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
+		MemoryContext context;
+		MemoryContext caller;
+		char *modes;
+
+		if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
+			!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc) ||
+			(form->pronargs > 0 && heap_attisnull(proc, Anum_pg_proc_proargnames, NULL)))
+			continue;
+		context = AllocSetContextCreate(CurrentMemoryContext, "murallink action", ALLOCSET_SMALL_SIZES);
+		caller = MemoryContextSwitchTo(context);
+		action = palloc0(sizeof(Action));
+		action->context = context;
+		action->users = 1;
+		action->function = form->oid;
+		action->hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(form->oid));
+		action->result = form->prorettype;
+		action->returns_set = form->proretset;
+		action->nargs = form->pronargs;
+		(void) get_func_arg_info(proc, &action->types, &action->names, &modes);
+		fmgr_info_cxt(form->oid, &action->call, context);
+		MemoryContextSwitchTo(caller);
+		MemoryContextSetParent(context, CacheMemoryContext);
+	}
+	ReleaseSysCacheList(functions);
+	return action;
+}
+
+/*
+ * Returns the action of a name, read anew after its function has changed.
+ * Raises unknown_action, also for api() itself and for functions that the
+ * current role may not execute.
  */
 static Action *
 find_action(const char *name, Oid self)
 {
-	Action *action = NULL;
+	KnownAction *known;
 	bool found;
-	CatCList *functions;
-	Oid schema;
 	char key[NAMEDATALEN] = {0};
 
 	if (strlen(name) >= NAMEDATALEN)
@@ -248,53 +322,29 @@ find_action(const char *name, Oid self)
 	strcpy(key, name);
 	if (actions == NULL)
 	{
-		HASHCTL ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(Action)};
+		HASHCTL ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(KnownAction)};
 
-		if (actions_context == NULL)
-			actions_context = AllocSetContextCreate(CacheMemoryContext, "murallink actions", ALLOCSET_DEFAULT_SIZES);
-		ctl.hcxt = actions_context;
-		actions = hash_create("murallink actions", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		actions = hash_create("murallink actions", 64, &ctl, HASH_ELEM | HASH_BLOBS);
 	}
-	action = hash_search(actions, key, HASH_FIND, NULL);
-	if (action == NULL)
+	known = hash_search(actions, key, HASH_FIND, NULL);
+	if (known == NULL || known->action->stale)
 	{
-		HTAB *into = actions;
+		uint64 before = changes;
+		Action *action = read_action(key, self);
+		Action *old;
 
-		schema = get_namespace_oid("murallink", false);
-		functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(key));
-		for (int i = 0; i < functions->n_members && action == NULL; i++)
-		{
-			HeapTuple proc = &functions->members[i]->tuple;
-			Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
-			char **names;
-			char *modes;
-			Oid *types;
-			int nargs;
-
-			if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-				!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc))
-				continue;
-			nargs = get_func_arg_info(proc, &types, &names, &modes);
-			if (nargs > 0 && names == NULL)
-				continue;
-			action = hash_search(into, key, HASH_ENTER, &found);
-			action->function = form->oid;
-			action->result = form->prorettype;
-			action->returns_set = form->proretset;
-			action->nargs = form->pronargs;
-			action->set_plan = NULL;
-			for (int j = 0; j < form->pronargs; j++)
-			{
-				action->types[j] = types[j];
-				action->names[j] = MemoryContextStrdup(actions_context, names[j]);
-			}
-			fmgr_info_cxt(form->oid, &action->call, actions_context);
-		}
-		ReleaseSysCacheList(functions);
+		if (action == NULL)
+			ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+		action->stale = changes != before;
+		known = hash_search(actions, key, HASH_ENTER, &found);
+		old = found ? known->action : NULL;
+		known->action = action;
+		if (old != NULL)
+			release_action(old);
 	}
-	if (action == NULL || pg_proc_aclcheck(action->function, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
+	if (pg_proc_aclcheck(known->action->function, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
-	return action;
+	return known->action;
 }
 
 /*
@@ -360,7 +410,7 @@ call_action(Action *action, const NullableDatum *arguments)
  * Calls an action that returns a set; returns it as a JSON array.
  */
 static char *
-call_for_set(Action *action, const NullableDatum *arguments)
+call_for_set(Action *action, const char *name, const NullableDatum *arguments)
 {
 	Datum values[FUNC_MAX_ARGS];
 	char nulls[FUNC_MAX_ARGS];
@@ -375,7 +425,7 @@ call_for_set(Action *action, const NullableDatum *arguments)
 		StringInfoData sql;
 
 		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT * FROM murallink.%s(", quote_identifier(action->name));
+		appendStringInfo(&sql, "SELECT * FROM murallink.%s(", quote_identifier(name));
 		for (int i = 0; i < action->nargs; i++)
 			appendStringInfo(&sql, "%s%s => $%d", i > 0 ? ", " : "", quote_identifier(action->names[i]), i + 1);
 		appendStringInfoChar(&sql, ')');
@@ -389,7 +439,7 @@ call_for_set(Action *action, const NullableDatum *arguments)
 		nulls[i] = arguments[i].isnull ? 'n' : ' ';
 	}
 	if (SPI_execute_plan(action->set_plan, values, nulls, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "murallink: could not call %s", action->name);
+		elog(ERROR, "murallink: could not call %s", name);
 	MemoryContextSwitchTo(context);
 	appendStringInfoChar(&out, '[');
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -420,6 +470,7 @@ perform(const Request *request, Oid self, Outcome *outcome)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	Action *volatile action = NULL;
 	ErrorName refusal;
 
 	answer_reset();
@@ -427,16 +478,17 @@ perform(const Request *request, Oid self, Outcome *outcome)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		Action *action = find_action(request->action, self);
 		NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
 
-		outcome->read = func_volatile(action->function) != PROVOLATILE_VOLATILE;
+		action = find_action(request->action, self);
+		action->users++;
 		bind_payload(action, request, arguments);
-		outcome->payload =
-			action->returns_set ? call_for_set(action, arguments) : call_action(action, arguments);
+		outcome->payload = action->returns_set ? call_for_set(action, request->action, arguments)
+											   : call_action(action, arguments);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		release_action(action);
 	}
 	PG_CATCH();
 	{
@@ -449,6 +501,8 @@ perform(const Request *request, Oid self, Outcome *outcome)
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 		outcome->payload = NULL;
+		if (action != NULL)
+			release_action(action);
 		fail_with(outcome, error);
 	}
 	PG_END_TRY();
@@ -536,7 +590,7 @@ api(PG_FUNCTION_ARGS)
 		if (outcome.error == NULL && request.action != NULL)
 			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
 		result = answer(&request, &outcome);
-		if (keep && !outcome.read)
+		if (keep)
 			api_keep_answer(&request, result);
 	}
 	answer_set_status(status_of(result));

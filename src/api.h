@@ -31,7 +31,6 @@ typedef struct Outcome
 	const char *field;
 	const char *hint;
 	char *payload; /* JSON, NULL when there is none */
-	bool read; /* nothing was to be changed */
 } Outcome;
 
 extern void api_init(void);

@@ -54,10 +54,9 @@ hash_request(const Request *request)
 /*
  * Returns whether the caller uses the idempotency key for the first time.  A
  * repeat waits for the first to end, and has its answer in `kept`; another
- * request under the same key has an outcome.  A request that only reads is
- * done each time, because the caller may see less by then, and one with a
- * secret too, because neither a fast hash of it nor the session id that login
- * answers may be kept.
+ * request under the same key has an outcome.  A request with a secret is
+ * done each time, because neither a fast hash of it nor the session id that
+ * login answers may be kept.
  */
 bool
 api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
@@ -96,8 +95,7 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 			Datum found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 
 			MemoryContextSwitchTo(context);
-			if (!isnull)
-				*kept = (Jsonb *) PG_DETOAST_DATUM_COPY(found);
+			*kept = (Jsonb *) PG_DETOAST_DATUM_COPY(found);
 		}
 		else
 			api_fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");

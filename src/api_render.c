@@ -20,13 +20,14 @@
 #include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #define MOMENT_ZERO "\"0001-01-01T00:00:00Z\""
 
 static void render_columns(StringInfo out, Datum *values, bool *nulls, TupleDesc desc, bool absent);
-static void render_scalar(StringInfo out, Datum value, Oid base, Oid type);
+static void render_scalar(StringInfo out, Datum value, Oid base);
 static void render_absent(StringInfo out, Oid base, bool inside_absent);
 static void render_composite(StringInfo out, Datum value, bool isnull, Oid type);
 static void render_array(StringInfo out, Datum value, Oid type);
@@ -102,7 +103,7 @@ render_absent(StringInfo out, Oid base, bool inside_absent)
  * Appends a value that is neither composite nor an array.
  */
 static void
-render_scalar(StringInfo out, Datum value, Oid base, Oid type)
+render_scalar(StringInfo out, Datum value, Oid base)
 {
 	Oid output;
 	bool varlena;
@@ -128,11 +129,17 @@ render_scalar(StringInfo out, Datum value, Oid base, Oid type)
 		case JSONBOID:
 			(void) JsonbToCString(out, &DatumGetJsonbP(value)->root, 0);
 			return;
+		case NUMERICOID:
+			if (numeric_is_nan(DatumGetNumeric(value)) || numeric_is_inf(DatumGetNumeric(value)))
+				appendStringInfoString(out, "null");
+			else
+				appendStringInfoString(out, numeric_normalize(DatumGetNumeric(value)));
+			return;
 		default:
 			break;
 	}
 	getTypeOutputInfo(base, &output, &varlena);
-	if (base == INT4OID || base == INT8OID || base == NUMERICOID)
+	if (base == INT4OID || base == INT8OID)
 		appendStringInfoString(out, OidOutputFunctionCall(output, value));
 	else
 		escape_json(out, OidOutputFunctionCall(output, value));
@@ -229,7 +236,7 @@ api_render(StringInfo out, Datum value, bool isnull, Oid type)
 	else if (type_is_array(base))
 		render_array(out, value, base);
 	else
-		render_scalar(out, value, base, type);
+		render_scalar(out, value, base);
 }
 
 /*

@@ -53,15 +53,16 @@ errnamed(ErrorName name, const char *field)
 }
 
 /*
- * Returns the HTTP status that an SQLSTATE of ours (PTxyz) stands for, or 0
- * when it is none of ours.
+ * Returns the HTTP status of an error that an SQLSTATE (PTxyz) stands for, or
+ * 0 when it stands for none.
  */
 int
 error_http_status(int sqlstate)
 {
 	const char *text = unpack_sql_state(sqlstate);
+	int status = strncmp(text, "PT", 2) == 0 ? atoi(text + 2) : 0;
 
-	return strncmp(text, "PT", 2) == 0 ? atoi(text + 2) : 0;
+	return status >= 400 && status < 600 ? status : 0;
 }
 
 /*

@@ -257,7 +257,8 @@ holds(HTAB *grants, Oid permission, const Place *place)
 {
 	return has_key(grants, permission, KIND_CLIENT, place->client, NULL) ||
 		   has_key(grants, permission, KIND_CONTRACT, place->contract, NULL) ||
-		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) || holds_at_site(grants, permission, place->trial, place->site);
+		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) ||
+		   holds_at_site(grants, permission, place->trial, place->site);
 }
 
 /*

@@ -68,23 +68,22 @@ permission_any(Expr *uid, Expr *array)
 }
 
 /*
- * Answers a request for the condition that an index on the last argument of a
- * function can be asked instead, given that condition: with NULL where the
- * index is on another argument, or of another kind, or where the arguments
- * before it differ from row to row, of which an index knows nothing.
+ * Returns the arguments of the call of a function for which an index is asked
+ * about, when it is one of ksuids on the last of them and the others are the
+ * same for all rows, else NIL.
  */
 List *
-permission_index_condition(SupportRequestIndexCondition *asked, Node *condition)
+permission_indexed(SupportRequestIndexCondition *asked)
 {
-	List *before;
+	List *arguments = IsA(asked->node, FuncExpr) ? ((FuncExpr *) asked->node)->args : NIL;
+	int last = list_length(arguments) - 1;
 
-	if (!IsA(asked->node, FuncExpr) || asked->indexarg != list_length(((FuncExpr *) asked->node)->args) - 1 ||
-		asked->opfamily != family())
+	if (asked->indexarg != last || asked->opfamily != family())
 		return NIL;
-	before = list_copy_head(((FuncExpr *) asked->node)->args, asked->indexarg);
-	if (!is_pseudo_constant_for_index(asked->root, (Node *) before, asked->index))
-		return NIL;
-	return list_make1(condition);
+	for (int i = 0; i < last; i++)
+		if (!is_pseudo_constant_for_index(asked->root, list_nth(arguments, i), asked->index))
+			return NIL;
+	return arguments;
 }
 
 /*
@@ -139,9 +138,10 @@ permission_granted_support(PG_FUNCTION_ARGS)
 	}
 	else if (IsA(request, SupportRequestIndexCondition))
 	{
-		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
+		List *arguments = permission_indexed((SupportRequestIndexCondition *) request);
 
-		PG_RETURN_POINTER(permission_index_condition(asked, condition(((FuncExpr *) asked->node)->args)));
+		if (arguments != NIL)
+			PG_RETURN_POINTER(list_make1(condition(arguments)));
 	}
 	PG_RETURN_POINTER(NULL);
 }

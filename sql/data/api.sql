@@ -10,5 +10,5 @@ COMMENT ON TABLE murallink_private.idempotency IS 'Answers that a repeat of the 
 COMMENT ON COLUMN murallink_private.idempotency.app_user_uid IS 'Whose key.';
 COMMENT ON COLUMN murallink_private.idempotency.key IS 'The key, chosen by the client.';
 COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and payload.';
-COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null where it was not to change anything: then a repeat reads again. Null, too, while it is at work, which nobody else can see.';
+COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null while it is at work, which nobody else can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';

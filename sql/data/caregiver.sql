@@ -19,8 +19,9 @@ COMMENT ON COLUMN murallink.caregiver.phone IS 'As entered.';
 COMMENT ON COLUMN murallink.caregiver.address IS 'Postal address, null where unknown.';
 COMMENT ON COLUMN murallink.caregiver.created_at IS 'When the caregiver was added.';
 CREATE INDEX caregiver_patient ON murallink.caregiver (patient_uid);
-CREATE POLICY viewer ON murallink.caregiver FOR SELECT
-    USING (EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
+CREATE POLICY viewer ON murallink.caregiver FOR SELECT USING (
+    murallink.granted_all(patient_uid)
+    OR murallink.maybe_viewable(patient_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.caregiver
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE POLICY caregiver ON murallink.audit_event FOR SELECT USING (

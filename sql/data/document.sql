@@ -22,8 +22,9 @@ COMMENT ON COLUMN murallink.document.app_user_uid IS 'Who uploaded it.';
 COMMENT ON COLUMN murallink.document.created_at IS 'When it was uploaded.';
 CREATE INDEX document_newest ON murallink.document (patient_uid, filename, created_at);
 CREATE INDEX document_caregiver ON murallink.document (caregiver_uid) WHERE caregiver_uid IS NOT NULL;
-CREATE POLICY viewer ON murallink.document FOR SELECT
-    USING (EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
+CREATE POLICY viewer ON murallink.document FOR SELECT USING (
+    murallink.granted_all(patient_uid)
+    OR murallink.maybe_viewable(patient_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.document
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.document

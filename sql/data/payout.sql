@@ -44,6 +44,10 @@ COMMENT ON COLUMN murallink.payout.note IS 'What the person wrote who decided la
 COMMENT ON COLUMN murallink.payout.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink.payout.settled_at IS 'When the last attempt ended.';
 
+CREATE INDEX payout_client ON murallink.payout (client_uid);
+CREATE INDEX payout_contract ON murallink.payout (contract_uid);
+CREATE INDEX payout_trial ON murallink.payout (trial_uid);
+CREATE INDEX payout_site ON murallink.payout (site_uid);
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payout
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER complete BEFORE INSERT ON murallink.payout

@@ -251,11 +251,11 @@ SELECT pg_temp.app_user('ada.identity@example.com') AS ada, pg_temp.session('ada
 SELECT uid AS ian FROM murallink.register('ian.identity@example.com', 'correct horse', 'Ian', 'Identity', '1', '{"city": "York"}') \gset
 SELECT pg_temp.session('ian.identity@example.com') AS ian_session \gset
 
--- All users, for administrators: who came first first
+-- All users, for administrators, by name
 SELECT murallink.api(jsonb_build_object('action', 'get_users', 'session_id', :'ada_session')) AS users \gset
 SELECT count(*) = (SELECT count(*) FROM murallink.app_user) AS all_of_them, bool_and(position = place) AS in_order
 FROM jsonb_array_elements(:'users'::jsonb -> 'payload') WITH ORDINALITY AS listed (info, position)
-    JOIN (SELECT uid, row_number() OVER (ORDER BY created_at, uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
+    JOIN (SELECT uid, row_number() OVER (ORDER BY last_name, first_name, uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
 SELECT info - 'uid' #- '{address,uid}' FROM jsonb_array_elements(:'users'::jsonb -> 'payload') AS info WHERE info ->> 'uid' = :'ian';
 SELECT test.answer('get_users', '{}', :'ian_session');
 SELECT test.answer('get_users');

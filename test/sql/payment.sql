@@ -301,6 +301,21 @@ RESET SESSION AUTHORIZATION;
 SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L)', decision, :'own'))
 FROM unnest('{approve_payment,reject_payment}'::text[]) AS decision, unnest('{approver,admin}'::text[]) AS caller;
 
+-- An admin who acts as another user is the same person still, whichever of the two requests
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT uid AS admins FROM murallink.manual_payment(:'grover', :'strict_trial', 41) \gset
+RESET SESSION AUTHORIZATION;
+SELECT session_id AS acting FROM murallink.login('pay.admin@example.com', 'correct horse') \gset
+SELECT test.answer('switch_user', jsonb_build_object('uid', :'approver'), :'acting') AS switched;
+SELECT test.answer('approve_payment', jsonb_build_object('payment_uid', :'admins'), :'acting') AS acting;
+SELECT pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', :'admins')) AS approver;
+BEGIN;
+SELECT murallink.authenticate(:'acting');
+SELECT uid AS acted FROM murallink.manual_payment(:'grover', :'strict_trial', 42) \gset
+COMMIT;
+SELECT caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.approve_payment(%L)', :'acted'))
+FROM unnest('{approver,admin}'::text[]) AS caller;
+
 -- A trial that approves milestone payments by itself, and no others
 SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT uid AS quick_trial FROM murallink.create_trial(:'contract', 'Quick', approve_milestones => true) \gset

@@ -45,6 +45,10 @@ FROM generate_series(0, 14) AS n JOIN murallink.trial t ON t.uid = bench.uid('tr
 INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
 SELECT t.client_uid, t.contract_uid, t.trial_uid, t.site_uid, t.uid, p.patient_uid, 'T-' || p.uid
 FROM murallink.trial_site t JOIN murallink.patient_site p USING (site_uid) WHERE t.uid::text ~ 'ts2';
+INSERT INTO murallink.caregiver (patient_uid, first_name, last_name) SELECT uid, first_name, last_name FROM murallink.patient;
+INSERT INTO murallink.payout (
+    payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, status, attempt)
+SELECT uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, 'waiting', 0 FROM murallink.payment;
 RESET session_replication_role;
 UPDATE murallink.app_user SET user_role = 'admin' WHERE db_role = 'user8';
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (SELECT uid FROM murallink.app_user WHERE db_role <> 'user3');
@@ -75,9 +79,11 @@ EOS
 # Tables, and what a site, a trial at a site, a trial, a contract and a client have there.
 my %rows = (
 	patient => [ 20, 20, 200, 200, 2040 ],
+	caregiver => [ 20, 20, 200, 200, 2040 ],
 	patient_site => [ 20, 0, 0, 200, 2000 ],
 	enrollment => [ 20, 20, 200, 200, 2040 ],
 	payment => [ 200, 200, 2000, 2000, 20000 ],
+	payout => [ 200, 200, 2000, 2000, 20000 ],
 	fund_entry => [ 0, 0, 0, 2001, 20010 ],
 );
 foreach my $table (sort keys %rows)
@@ -87,7 +93,7 @@ foreach my $table (sort keys %rows)
 		my $expected = $rows{$table}[ $user - 3 ];
 		my ($count, $read) = read_by("user$user", "SELECT count(*) FROM murallink.$table");
 		is($count, $expected, "user$user sees what is theirs in $table");
-		cmp_ok($read, '<=', $table eq 'patient' && $user > 4 ? 40_000 : 6 * $expected + 100, 'and reads little else');
+		cmp_ok($read, '<=', $table =~ /patient$|caregiver/ && $user > 4 ? 80_000 : 6 * $expected + 100, 'and reads little else');
 	}
 }
 

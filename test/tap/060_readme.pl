@@ -53,12 +53,16 @@ is(join("\n", sort $readme =~ /^(\| `[a-z_]+` \| \d{3} \| .* \|)$/gm),
 	$stack->sql(q{SELECT string_agg(format('| `%s` | %s | %s |', name, http_status, message), E'\n' ORDER BY name COLLATE "C") FROM murallink.errors()}),
 	'the errors are those of the source');
 my ($functions) = $readme =~ /^## Functions\n(.*?)^## /ms;
-foreach my $function ($functions =~ /`([a-z_]+)`/g)
-{
-	next if $function eq 'ksuid';
-	is($stack->sql("SELECT count(*) > 0 FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace AND proname = '$function'"), 't',
-		"$function is a function");
-}
+my %shown = map { $_ => 1 } map { /`([a-z_]+)`/g } $functions =~ /^\|(.*\|)$/gm;
+# What a caller may execute by name, without what policies and the type ksuid need; and what superusers start with.
+my $granted = $stack->sql(q{
+	SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname)
+	FROM pg_proc p, aclexplode(proacl) AS a JOIN pg_roles r ON r.oid = a.grantee
+	WHERE pronamespace = 'murallink'::regnamespace AND rolname IN ('murallink_client', 'murallink_operator')
+		AND NOT EXISTS (SELECT FROM aclexplode(proacl) AS o JOIN pg_roles n ON n.oid = o.grantee
+			WHERE rolname = 'murallink_analyst' AND proname <> 'authenticate')});
+is(join(' ', sort keys %shown), join(' ', sort split(/ /, $granted), qw(create_admin gen_ksuid install set_db_role upgrade)),
+	'the functions are those of the library');
 my ($settings) = $readme =~ /^## Settings\n(.*?)^## /ms;
 my %told = map { $_ => 1 } $settings =~ /`(murallink\.[a-z_]+)`/g;
 is(join(' ', sort keys %told), $stack->sql("SELECT string_agg(name, ' ' ORDER BY name COLLATE \"C\") FROM pg_settings WHERE name LIKE 'murallink.%'"),

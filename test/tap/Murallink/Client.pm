@@ -8,6 +8,7 @@ use warnings;
 
 use HTTP::Tiny;
 use JSON::PP;
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
 
 my $json = JSON::PP->new->utf8->canonical;
 
@@ -29,6 +30,9 @@ sub request
 	my ($self, $method, $url, $body, $headers) = @_;
 	my %options = (headers => { 'Content-Type' => 'application/json', %{ $headers // {} } });
 	$options{content} = ref $body ? $json->encode($body) : $body if defined $body;
+	# HTTP::Tiny writes head and body apart; the body must not wait for the head's acknowledgement.
+	my $connection = $self->{http}{handle};
+	setsockopt $connection->{fh}, IPPROTO_TCP, TCP_NODELAY, 1 if $connection;
 	my $answer = $self->{http}->request($method, $url, \%options);
 	die "$method $url: $answer->{content}\n" if $answer->{status} == 599;
 	my $content = $answer->{content};
