@@ -21,7 +21,8 @@ BEGIN
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_trial.contract_uid, 'contract_uid');
     caller := murallink.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     IF create_trial.approve_milestones THEN
-        caller := murallink.permit('approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'approve_milestones');
+        caller := murallink.permit(
+            'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'approve_milestones');
     END IF;
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
     VALUES (
