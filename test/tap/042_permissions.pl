@@ -396,7 +396,7 @@ cancel_appointment     | create_appointment at trial_site                       
 get_appointments       | view_patients at trial_site                                     | {"enrollment_uid": "@enrollment"}
 get_appointments       | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 bulk_email             | bulk_email at trial_site                                        | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}
-enroll                 | enroll at trial_site, anything at site else not_found           | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
+enroll                 | enroll at trial_site                                            | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
 enroll                 | enroll at trial_site, view_patients at other_site else not_found | {"patient_uid": "@elsewhere", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
 get_enrolled           | view_enrollments at trial_site                                  | {"trial_uid": "@trial", "site_uid": "@site"}
 get_enrollments        | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
