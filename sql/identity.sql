@@ -208,6 +208,10 @@ BEGIN
         RETURN ROW(''::text, ''::text, attempt.failures);
     END IF;
     DELETE FROM murallink_private.login_attempt WHERE email = account;
+    -- Sessions that have ended go away with time, few at a time.
+    DELETE FROM murallink_private.session WHERE hash IN (
+        SELECT hash FROM murallink_private.session WHERE expires_at < pg_catalog.clock_timestamp()
+        ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
     RETURN ROW(murallink.open_session(account_user.uid), account_user.user_role, 0);
 END
 $$;
