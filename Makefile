@@ -1,12 +1,12 @@
 # murallink: pays the people who take part in clinical trials, inside PostgreSQL.
 #
 # make, make install, make installcheck, make clean   as every PGXS extension
-# make check, demo, up, down, bench, lint             install what is missing first (dev/run)
+# make check, demo, up, down, bench, fuzz, lint       install what is missing first (dev/run)
 # make check TESTS='regress test/tap/010_worker.pl'   only these (test/run)
 
 export PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 
-COMMANDS = check demo up down bench lint
+COMMANDS = check demo up down bench fuzz lint
 ifneq (,$(filter $(COMMANDS),$(MAKECMDGOALS)))
 
 .PHONY: $(COMMANDS)

@@ -22,14 +22,14 @@ LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
-    patient murallink.ksuid := (
+    the_patient murallink.ksuid := (
         SELECT patient_uid FROM murallink.caregiver WHERE uid = murallink.required(permit_caregiver.caregiver_uid, field));
 BEGIN
-    IF patient IS NULL THEN
+    IF the_patient IS NULL THEN
         PERFORM murallink.raise('not_found', field);
     END IF;
-    caller := murallink.permit_patient(patient, permission, field);
-    RETURN patient;
+    caller := murallink.permit_patient(the_patient, permission, field);
+    RETURN the_patient;
 END
 $$;
 COMMENT ON FUNCTION murallink.permit_caregiver(murallink.ksuid, murallink.permission, text) IS

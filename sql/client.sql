@@ -34,15 +34,15 @@ CREATE FUNCTION murallink.sponsor_named(client_uid murallink.ksuid, name text) R
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    sponsor murallink.ksuid;
+    the_sponsor murallink.ksuid;
 BEGIN
     INSERT INTO murallink.sponsor (client_uid, name) VALUES (sponsor_named.client_uid, sponsor_named.name)
-    ON CONFLICT (client_uid, pg_catalog.lower(name)) DO NOTHING RETURNING uid INTO sponsor;
-    IF sponsor IS NULL THEN
-        SELECT uid INTO sponsor FROM murallink.sponsor
+    ON CONFLICT (client_uid, pg_catalog.lower(name)) DO NOTHING RETURNING uid INTO the_sponsor;
+    IF the_sponsor IS NULL THEN
+        SELECT uid INTO the_sponsor FROM murallink.sponsor
         WHERE client_uid = sponsor_named.client_uid AND pg_catalog.lower(name) = pg_catalog.lower(sponsor_named.name);
     END IF;
-    RETURN sponsor;
+    RETURN the_sponsor;
 END
 $$;
 COMMENT ON FUNCTION murallink.sponsor_named(murallink.ksuid, text) IS

@@ -145,17 +145,13 @@ DECLARE
     place murallink.trial_site;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
-    -- Who does not see the person elsewhere must not get to see the person here.
+    -- Of a patient who is not at this site, nobody gets to see more by enrolling than they could before.
     PERFORM murallink.required(enroll.patient_uid, 'patient_uid');
     IF NOT EXISTS (
-        SELECT FROM murallink.patient_site p
+        SELECT FROM murallink.patient_places() p
         WHERE p.patient_uid = enroll.patient_uid AND (
-            p.site_uid = enroll.site_uid AND murallink.visible(p.client_uid, p.contract_uid, NULL, p.site_uid)
-            OR murallink.permitted('view_patients', p.client_uid, p.contract_uid, NULL, p.site_uid)))
-        AND NOT EXISTS (
-            SELECT FROM murallink.enrollment e
-            WHERE e.patient_uid = enroll.patient_uid
-            AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)) THEN
+            p.site_uid = enroll.site_uid
+            OR murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))) THEN
         PERFORM murallink.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
@@ -173,7 +169,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
+'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.set_enrollment_status(
     status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,

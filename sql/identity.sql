@@ -207,6 +207,10 @@ BEGIN
         RETURN ROW(''::text, ''::text, attempt.failures);
     END IF;
     DELETE FROM murallink_private.login_attempt WHERE email = account;
+    -- Sessions that have ended go away with time, few at a time.
+    DELETE FROM murallink_private.session WHERE hash IN (
+        SELECT hash FROM murallink_private.session WHERE expires_at < pg_catalog.clock_timestamp()
+        ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
     RETURN ROW(murallink.open_session(account_user.uid), account_user.user_role, 0);
 END
 $$;
@@ -269,6 +273,10 @@ BEGIN
     INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
     VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
     ON CONFLICT (app_user_uid) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = EXCLUDED.changed_at;
+    -- Who stood in line may have no session any more, because the one before ended it.
+    IF murallink.caller() IS NOT NULL AND murallink.caller_session() IS NOT NULL THEN
+        PERFORM murallink.reload_session();
+    END IF;
     DELETE FROM murallink_private.session
     WHERE coalesce(switched_by_uid, app_user_uid) = user_uid AND hash IS DISTINCT FROM spared_session;
     DELETE FROM murallink_private.login_attempt
@@ -276,7 +284,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_password(murallink.ksuid, text, bytea) IS
-'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: the session that goes on, null for none. Errors: forbidden to an admin who acts as another user.';
+'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: the session that goes on, null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
 
 CREATE FUNCTION murallink.update_user(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,

@@ -32,9 +32,11 @@ COMMENT ON FUNCTION murallink.notice_of_appointment() IS
 CREATE FUNCTION murallink.notice_of_password_reset() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    -- Runs for an address without an account too: how long an answer takes is not to tell that there is one.
     UPDATE murallink_private.notice SET status = 'cancelled'
     WHERE app_user_uid = NEW.app_user_uid AND kind = 'password_reset' AND status = 'queued';
-    INSERT INTO murallink_private.notice (kind, channel, app_user_uid) VALUES ('password_reset', 'email', NEW.app_user_uid);
+    INSERT INTO murallink_private.notice (kind, channel, app_user_uid)
+    SELECT 'password_reset', 'email', NEW.app_user_uid WHERE NEW.app_user_uid IS NOT NULL;
     RETURN NULL;
 END
 $$;

@@ -57,14 +57,21 @@ $$;
 COMMENT ON FUNCTION murallink.payment_step() IS
 'Trigger: a payment only ever changes its status, one allowed step at a time, and who decided. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
+CREATE FUNCTION murallink.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
-    SELECT p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
+    SELECT p.created_at, ROW(
+        p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
-            m.currency::text, m.sort_order)::murallink.milestone_version END
+            m.currency::text, m.sort_order)::murallink.milestone_version END)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid
-    WHERE p.uid = payment_uid
+$$;
+COMMENT ON FUNCTION murallink.payment_infos() IS
+'The payments as clients see them, and when they were made. Becomes part of the statement that asks, so that this reads only those it wants.';
+
+CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
+LANGUAGE sql STABLE AS $$
+    SELECT i.info FROM murallink.payment_infos() i WHERE (i.info).uid = payment_uid
 $$;
 COMMENT ON FUNCTION murallink.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
 
@@ -195,8 +202,7 @@ DECLARE
     place murallink.ksuid := murallink.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
 BEGIN
     RETURN QUERY
-    SELECT i.* FROM murallink.payment p, LATERAL murallink.payment_info(p.uid) i WHERE p.enrollment_uid = place
-    ORDER BY p.created_at, p.uid;
+    SELECT (i.info).* FROM murallink.payment_infos() i WHERE (i.info).enrollment_uid = place ORDER BY i.created_at, (i.info).uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ksuid) IS

@@ -113,14 +113,14 @@ COMMENT ON FUNCTION murallink.payout_info(murallink.ksuid) IS 'A payout, as the 
 CREATE FUNCTION murallink.payout_locked(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    payment_uid CONSTANT murallink.ksuid := (
+    its_payment CONSTANT murallink.ksuid := (
         SELECT p.payment_uid FROM murallink.payout p
         WHERE p.uid = murallink.required(payout_locked.payout_uid, 'payout_uid'));
 BEGIN
-    IF payment_uid IS NULL THEN
+    IF its_payment IS NULL THEN
         PERFORM murallink.raise('not_found', 'payout_uid');
     END IF;
-    PERFORM FROM murallink.payment p WHERE p.uid = payment_uid FOR NO KEY UPDATE;
+    PERFORM FROM murallink.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
     PERFORM FROM murallink.payout p WHERE p.uid = payout_locked.payout_uid FOR NO KEY UPDATE;
     RETURN murallink.payout_info(payout_locked.payout_uid);
 END

@@ -18,7 +18,7 @@ CREATE FUNCTION murallink.keep_report(name text, format text, content bytea) RET
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    filename CONSTANT text := pg_catalog.format('%s %s.%s', pg_catalog.regexp_replace(name, '[/\\:*?"<>|[:cntrl:]]', '_', 'g'),
+    file CONSTANT text := pg_catalog.format('%s %s.%s', pg_catalog.regexp_replace(name, '[/\\:*?"<>|[:cntrl:]]', '_', 'g'),
         pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD'), keep_report.format);
     made murallink.ksuid;
 BEGIN
@@ -26,7 +26,7 @@ BEGIN
         SELECT uid FROM murallink_private.report WHERE expires_at <= pg_catalog.now() FOR UPDATE SKIP LOCKED);
     INSERT INTO murallink_private.report (filename, content_type, content, app_user_uid, expires_at)
     VALUES (
-        filename, CASE keep_report.format WHEN 'csv' THEN 'text/csv; charset=utf-8' ELSE murallink.checked_content_type('', filename) END,
+        file, CASE keep_report.format WHEN 'csv' THEN 'text/csv; charset=utf-8' ELSE murallink.checked_content_type('', file) END,
         keep_report.content, murallink.caller(),
         pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.report_lifetime')::interval)
     RETURNING uid INTO made;

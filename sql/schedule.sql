@@ -24,12 +24,12 @@ DECLARE
         murallink.trial_at_site(add_milestone.trial_uid, add_milestone.site_uid, 'add_milestone');
     place murallink.trial_site;
     payer text := currency;
-    name text;
+    named text;
     place_in_schedule integer := sort_order;
     added murallink.milestone;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
-    name := murallink.checked_text(add_milestone.milestone, 'milestone', 200, true);
+    named := murallink.checked_text(add_milestone.milestone, 'milestone', 200, true);
     IF coalesce(payer, '') = '' THEN
         SELECT c.currency INTO payer FROM murallink.contract c WHERE c.uid = place.contract_uid;
     END IF;
@@ -43,14 +43,14 @@ BEGIN
     END IF;
     IF place_in_schedule IS NULL THEN
         SELECT coalesce(
-            pg_catalog.max(m.sort_order) FILTER (WHERE m.milestone = name), pg_catalog.max(m.sort_order) + 1, 0)
+            pg_catalog.max(m.sort_order) FILTER (WHERE m.milestone = named), pg_catalog.max(m.sort_order) + 1, 0)
         INTO place_in_schedule FROM murallink.milestone m WHERE m.trial_site_uid = place.uid;
     END IF;
     INSERT INTO murallink.milestone (
         client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments,
         sort_order)
     VALUES (
-        place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, name,
+        place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, named,
         coalesce(add_milestone.effective_date, pg_catalog.now()), add_milestone.amount, payer,
         coalesce(add_milestone.num_payments, 1), place_in_schedule)
     ON CONFLICT (trial_site_uid, milestone, effective_date) DO NOTHING RETURNING * INTO added;

@@ -20,6 +20,10 @@ DECLARE
 BEGIN
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_trial.contract_uid, 'contract_uid');
     caller := murallink.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+    IF create_trial.approve_milestones THEN
+        caller := murallink.permit(
+            'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'approve_milestones');
+    END IF;
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
     VALUES (
         the_contract.client_uid, the_contract.uid,
@@ -31,7 +35,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
-'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -97,6 +101,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     permitted murallink.ksuid := murallink.permit_trial(edit_trial.uid, 'edit_trial', 'uid');
 BEGIN
+    -- Who may not approve must not get round those who may.
+    IF EXISTS (
+        SELECT FROM murallink.trial WHERE uid = permitted
+        AND (edit_trial.approve_milestones > approve_milestones OR edit_trial.separate_approver < separate_approver)) THEN
+        permitted := murallink.permit_trial(permitted, 'approve_payments', 'uid');
+    END IF;
     UPDATE murallink.trial SET
         name = murallink.checked_text(coalesce(edit_trial.name, name), 'name', 200, true),
         protocol_id = murallink.checked_text(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
@@ -107,7 +117,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on. contract_uid: ignored. Needs edit_trial on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: ignored. Needs edit_trial on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

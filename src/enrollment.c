@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 
 static Node *condition(List *arguments);
+static bool few_sites(void);
 
 /*
  * Returns "uid = ANY (viewable_patients())" for maybe_viewable(uid).
@@ -24,6 +25,15 @@ condition(List *arguments)
 {
 	return permission_any(linitial(arguments),
 						  permission_call("viewable_patients", get_array_type(install_ksuid_type()), NIL));
+}
+
+/*
+ * Returns whether the caller sees the patients of few sites only.
+ */
+static bool
+few_sites(void)
+{
+	return permission_on_few_sites(permission_named("view_patients"));
 }
 
 /*
@@ -50,17 +60,17 @@ enrollment_maybe_viewable_support(PG_FUNCTION_ARGS)
 	{
 		SupportRequestSelectivity *asked = (SupportRequestSelectivity *) request;
 
-		asked->selectivity = !permission_on_few_sites(permission_named("view_patients"))
-								 ? 1.0
-								 : clause_selectivity(asked->root, condition(asked->args), asked->varRelid,
-													  asked->jointype, asked->sjinfo);
+		asked->selectivity = !few_sites() ? 1.0
+										  : clause_selectivity(asked->root, condition(asked->args), asked->varRelid,
+															   asked->jointype, asked->sjinfo);
 		PG_RETURN_POINTER(request);
 	}
-	if (IsA(request, SupportRequestIndexCondition) && permission_on_few_sites(permission_named("view_patients")))
+	if (IsA(request, SupportRequestIndexCondition))
 	{
-		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
+		List *arguments = permission_indexed((SupportRequestIndexCondition *) request);
 
-		PG_RETURN_POINTER(permission_index_condition(asked, condition(((FuncExpr *) asked->node)->args)));
+		if (arguments != NIL && few_sites())
+			PG_RETURN_POINTER(list_make1(condition(arguments)));
 	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -42,6 +42,19 @@ static const struct
 	{0x2019, "'"},
 };
 
+/* What is in a name without being seen: soft hyphens, blanks of no width, directions of writing. */
+static const struct
+{
+	pg_wchar first;
+	pg_wchar last;
+} unseen_letters[] = {
+	{0x00ad, 0x00ad},
+	{0x200b, 0x200f},
+	{0x202a, 0x202e},
+	{0x2060, 0x206f},
+	{0xfeff, 0xfeff},
+};
+
 static pg_wchar *letters_of(const char *name, int length);
 static pg_wchar *folded(const text *name, int *length);
 static int append_plain(pg_wchar *out, pg_wchar letter);
@@ -51,13 +64,16 @@ static Datum part_array(uint64 *parts, int count);
 
 /*
  * Writes a letter in its plain form, and returns how many letters that is: at
- * most two, none for an accent.
+ * most two, none for an accent and for what nobody sees.
  */
 static int
 append_plain(pg_wchar *out, pg_wchar letter)
 {
 	if (letter >= 0x0300 && letter <= 0x036f)
 		return 0;
+	for (int i = 0; letter >= 0x80 && i < lengthof(unseen_letters); i++)
+		if (letter >= unseen_letters[i].first && letter <= unseen_letters[i].last)
+			return 0;
 	for (int i = 0; letter >= 0x80 && i < lengthof(plain_letters); i++)
 	{
 		int n = 0;

@@ -25,6 +25,6 @@ extern Oid permission_named(const char *name);
 
 extern Expr *permission_call(const char *name, Oid result, List *arguments);
 extern Node *permission_any(Expr *uid, Expr *array);
-extern List *permission_index_condition(SupportRequestIndexCondition *asked, Node *condition);
+extern List *permission_indexed(SupportRequestIndexCondition *asked);
 
 #endif /* MURALLINK_PERMISSION_H */

@@ -22,6 +22,7 @@
 #include "utils/typcache.h"
 
 static Oid family(void);
+static Expr *operand(List *arguments);
 static Node *condition(List *arguments);
 
 /*
@@ -68,28 +69,35 @@ permission_any(Expr *uid, Expr *array)
 }
 
 /*
- * Answers a request for the condition that an index on the last argument of a
- * function can be asked instead, given that condition: with NULL where the
- * index is on another argument, or of another kind, or where the arguments
- * before it differ from row to row, of which an index knows nothing.
+ * Returns the arguments of the call of a function for which an index is asked
+ * about, when it is one of ksuids on the last of them, else NIL.
  */
 List *
-permission_index_condition(SupportRequestIndexCondition *asked, Node *condition)
+permission_indexed(SupportRequestIndexCondition *asked)
 {
-	List *before;
+	List *arguments = IsA(asked->node, FuncExpr) ? ((FuncExpr *) asked->node)->args : NIL;
 
-	if (!IsA(asked->node, FuncExpr) || asked->indexarg != list_length(((FuncExpr *) asked->node)->args) - 1 ||
-		asked->opfamily != family())
-		return NIL;
-	before = list_copy_head(((FuncExpr *) asked->node)->args, asked->indexarg);
-	if (!is_pseudo_constant_for_index(asked->root, (Node *) before, asked->index))
-		return NIL;
-	return list_make1(condition);
+	return asked->indexarg == list_length(arguments) - 1 && asked->opfamily == family() ? arguments : NIL;
 }
 
 /*
- * Returns what an index can be asked in place of a function, given its
- * arguments, the last of which is what is looked up:
+ * Returns what the last of a function's arguments is compared with in
+ * condition().
+ */
+static Expr *
+operand(List *arguments)
+{
+	Oid ksuid = install_ksuid_type();
+
+	if (list_length(arguments) == 1)
+		return permission_call("granted_from", ksuid, NIL);
+	if (exprType(lsecond(arguments)) == TEXTOID)
+		return permission_call("granted", get_array_type(ksuid), list_make2(linitial(arguments), lsecond(arguments)));
+	return permission_call("granted_sites", get_array_type(ksuid), list_make1(linitial(arguments)));
+}
+
+/*
+ * Returns what an index can be asked in place of a function:
  *
  * granted_all(uid): uid >= granted_from();
  * granted_on(permission, kind, uid): uid = ANY (granted(permission, kind));
@@ -101,13 +109,10 @@ condition(List *arguments)
 	Oid ksuid = install_ksuid_type();
 	Expr *uid = llast(arguments);
 
-	if (list_length(arguments) == 1)
-		return (Node *) make_opclause(get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber), BOOLOID,
-									  false, uid, permission_call("granted_from", ksuid, NIL), InvalidOid, InvalidOid);
-	if (exprType(lsecond(arguments)) == TEXTOID)
-		return permission_any(uid, permission_call("granted", get_array_type(ksuid),
-												   list_make2(linitial(arguments), lsecond(arguments))));
-	return permission_any(uid, permission_call("granted_sites", get_array_type(ksuid), list_make1(linitial(arguments))));
+	if (list_length(arguments) > 1)
+		return permission_any(uid, operand(arguments));
+	return (Node *) make_opclause(get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber), BOOLOID, false,
+								  uid, operand(arguments), InvalidOid, InvalidOid);
 }
 
 /*
@@ -140,8 +145,11 @@ permission_granted_support(PG_FUNCTION_ARGS)
 	else if (IsA(request, SupportRequestIndexCondition))
 	{
 		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
+		List *arguments = permission_indexed(asked);
 
-		PG_RETURN_POINTER(permission_index_condition(asked, condition(((FuncExpr *) asked->node)->args)));
+		/* Which permission is asked about may be another for each row. */
+		if (arguments != NIL && is_pseudo_constant_for_index(asked->root, (Node *) operand(arguments), asked->index))
+			PG_RETURN_POINTER(list_make1(condition(arguments)));
 	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -31,6 +31,10 @@ CREATE UNIQUE INDEX appointment_once ON murallink.appointment (enrollment_uid, a
 COMMENT ON INDEX murallink.appointment_once IS 'A patient has one appointment at a time in a trial.';
 CREATE INDEX appointment_enrollment ON murallink.appointment (enrollment_uid, at);
 CREATE INDEX appointment_patient ON murallink.appointment (patient_uid, at);
+CREATE INDEX appointment_client ON murallink.appointment (client_uid);
+CREATE INDEX appointment_contract ON murallink.appointment (contract_uid);
+CREATE INDEX appointment_trial ON murallink.appointment (trial_uid);
+CREATE INDEX appointment_site ON murallink.appointment (site_uid);
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.appointment
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink.appointment

@@ -52,6 +52,7 @@ COMMENT ON COLUMN murallink_private.session.switched_by_uid IS 'The admin who ac
 COMMENT ON COLUMN murallink_private.session.expires_at IS 'Moved on by use.';
 COMMENT ON COLUMN murallink_private.session.created_at IS 'When it was opened.';
 CREATE INDEX session_opened_by ON murallink_private.session ((coalesce(switched_by_uid, app_user_uid)));
+CREATE INDEX session_expires ON murallink_private.session (expires_at);
 
 CREATE TABLE murallink_private.login_attempt (
     email text PRIMARY KEY,

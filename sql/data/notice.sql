@@ -59,5 +59,4 @@ CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE st
 CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset
-    FOR EACH ROW WHEN (NEW.app_user_uid IS NOT NULL)
-    EXECUTE FUNCTION murallink.notice_of_password_reset();
+    FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_password_reset();

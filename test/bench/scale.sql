@@ -12,9 +12,11 @@ RETURN pg_catalog.initcap(pg_catalog.translate(pg_catalog.to_char(n * 7919 % 100
 SET session_replication_role = replica;
 SET work_mem = '256MB';
 SET maintenance_work_mem = '1GB';
+CREATE TABLE bench.large AS
+SELECT unnest('{patient,patient_site,enrollment,milestone,payment,fund_entry,app_user,permission_grant}'::text[]) AS name;
 UPDATE pg_catalog.pg_index SET indisready = false, indisvalid = false
-WHERE indrelid::regclass::text = ANY ('{murallink.patient,murallink.patient_site,murallink.enrollment,murallink.milestone,'
-    'murallink.payment,murallink.fund_entry,murallink.app_user,murallink.permission_grant}');
+WHERE indrelid IN (SELECT ('murallink.' || name)::regclass FROM bench.large);
+SELECT format('ALTER TABLE murallink.%I SET (autovacuum_enabled = off)', name) FROM bench.large \gexec
 
 INSERT INTO murallink.client (uid, name)
 SELECT bench.uid('cli', n), 'Client ' || n FROM generate_series(0, (:sites - 1) / 100) n;
@@ -78,14 +80,7 @@ UPDATE murallink.fund_slot s SET available = available - p.amount, reserved = p.
 FROM (SELECT contract_uid, sum(amount) AS amount FROM murallink.payment GROUP BY contract_uid) AS p
 WHERE s.contract_uid = p.contract_uid AND s.slot = 0;
 
-REINDEX TABLE murallink.patient;
-REINDEX TABLE murallink.patient_site;
-REINDEX TABLE murallink.enrollment;
-REINDEX TABLE murallink.milestone;
-REINDEX TABLE murallink.payment;
-REINDEX TABLE murallink.fund_entry;
-REINDEX TABLE murallink.app_user;
-REINDEX TABLE murallink.permission_grant;
+SELECT format('REINDEX TABLE murallink.%I', name) FROM bench.large \gexec
 RESET session_replication_role;
 VACUUM ANALYZE;
 CHECKPOINT;

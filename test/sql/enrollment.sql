@@ -24,7 +24,7 @@ FROM unnest('{enroll,set_enrollment_status,set_payment_type}'::text[]) AS permis
 -- A patient is enrolled once in a trial, at one of its sites, under a number that is the patient's alone in that trial
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;
 SELECT jsonb_build_object('patient_uid', :'al', 'trial_uid', :'trial', 'site_uid', :'north', 'subject_id', '5420') AS fine \gset
-SELECT test.answer('enroll', :'fine') AS patient_not_known_to_the_coordinator;
+SELECT test.answer('enroll', :'fine' || jsonb_build_object('patient_uid', :'secret')) AS patient_of_a_site_not_known;
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT murallink.grant(:'north', 'view_patients', :'coordinator');
 SET SESSION AUTHORIZATION regress_enrollment_coordinator;

@@ -44,6 +44,11 @@ SAVEPOINT newer;
 SELECT murallink.my_info();
 ROLLBACK TO newer;
 SELECT test.answer('ping'), test.refusal('SELECT murallink.upgrade()');
+SELECT statement, test.refusal(statement) FROM (VALUES
+    ('SELECT murallink.login(''a@example.com'', ''correct horse'')'),
+    ('SELECT murallink.request_password_reset(''a@example.com'')'),
+    ('SELECT murallink.reset_password(''a@example.com'', ''correct horse'', ''1'')'),
+    ('SELECT murallink.report(murallink.gen_ksuid())')) AS asks_nobody (statement);
 ROLLBACK;
 SELECT test.answer('my_info');
 
@@ -97,6 +102,39 @@ FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE'
 WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator')
     AND p.pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
 GROUP BY p.proname ORDER BY p.proname COLLATE "C";
+
+-- All that is not of the type ksuid belongs to murallink_owner, and what runs with the owner's rights in C is known
+SELECT oid::regprocedure FROM pg_proc
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
+    AND proname !~ '^(gen_)?ksuid' AND proowner <> 'murallink_owner'::regrole;
+SELECT proname AS definer_in_c FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE pronamespace = 'murallink'::regnamespace AND prosecdef AND lanname = 'c' ORDER BY proname COLLATE "C";
+
+-- PL/pgSQL: no variable has the name of a table, or of a column of a table that the function names, which would be what
+-- a query takes it for, nor that of FOUND; and no argument that of a table, but for these
+CREATE TEMP TABLE plpgsql AS
+SELECT p.oid::regprocedure AS function, p.proname, p.proargnames, p.prosrc,
+    ARRAY(SELECT part[1] FROM regexp_matches(prosrc, '\mDECLARE\M(.*?)\mBEGIN\M', 'g') AS part) AS declarations
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = 'murallink'::regnamespace AND l.lanname = 'plpgsql';
+CREATE TEMP TABLE column_of AS
+SELECT c.relname, c.relnamespace::regnamespace || '\.' || c.relname AS named, a.attname
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
+    AND a.attnum > 0 AND NOT a.attisdropped;
+SELECT DISTINCT function, variable[1] FROM plpgsql, unnest(declarations) AS declaration,
+    regexp_matches(declaration, '(?:^|;)\s*(\w+)\s+(?:CONSTANT\s+)?[\w.]+', 'g') AS variable
+WHERE variable[1] = 'found' OR EXISTS (
+    SELECT FROM column_of WHERE relname = variable[1] OR attname = variable[1] AND prosrc ~ ('\m' || named || '\M'));
+SELECT DISTINCT proname, argument FROM plpgsql, unnest(proargnames) AS argument JOIN column_of ON relname = argument
+ORDER BY 1, 2;
+
+-- What refuses the caller is no condition on rows, where there may be none; and statements are put together by format(),
+-- in these functions only
+SELECT function FROM plpgsql
+WHERE prosrc ~ '\mWHERE\M((?!;|\mTHEN\M|\mLOOP\M).)*\mmurallink\.(permit|permit_\w+|require_\w+)\(';
+SELECT proname, prosrc ~ '\mEXECUTE\s+(?!pg_catalog\.format\(|FUNCTION\M)' AS otherwise FROM plpgsql
+WHERE prosrc ~ '\mEXECUTE\M' ORDER BY proname COLLATE "C";
 
 -- Every function, type, table, view and column says what it is
 SELECT oid::regprocedure FROM pg_proc

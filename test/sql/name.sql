@@ -5,7 +5,7 @@
 SELECT format('"%s"', murallink.name_folded(name)) FROM (VALUES
     (1, 'Bill Hicks'), (2, '  JO  ANN   O''Neil '), (3, 'Müller'), (4, E'Mu\u0308ller'), (5, 'Øystein Straße'), (6, 'ŁÓDŹ'), (7, 'D’Arcy'),
     (8, '文 太郎'), (9, ''), (10, '   '), (11, E'a\u00a0b'), (12, 'İI'), (13, E'\u0301'), (14, '100%_\'),
-    (15, 'ЗОЯ ЁЛКИНА'), (16, 'ﬁ Ⅳ')) AS named (n, name) ORDER BY n;
+    (15, 'ЗОЯ ЁЛКИНА'), (16, 'ﬁ Ⅳ'), (17, E'A\u200Bn\u00ADna \uFEFF \u202EB\u2060')) AS named (n, name) ORDER BY n;
 SELECT murallink.name_folded(NULL) IS NULL AS nothing, murallink.name_parts(NULL) IS NULL AS no_parts;
 
 -- The parts of one, two and three letters, each once; a pattern has only its longest, which the name has too

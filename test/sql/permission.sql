@@ -90,6 +90,23 @@ DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
 SELECT EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) AS after;
 COMMIT;
 
+-- Which permission is asked may be another in each row: then no index is
+BEGIN;
+CREATE TEMP TABLE asked ON COMMIT DROP AS SELECT * FROM place, unnest(enum_range(NULL::murallink.permission)) AS permission;
+CREATE INDEX ON asked (client_uid);
+CREATE INDEX ON asked (contract_uid);
+CREATE INDEX ON asked (trial_uid);
+CREATE INDEX ON asked (site_uid);
+SELECT murallink.authenticate(:'admin_session');
+SELECT murallink.grant(:'a1t', 'enroll', :'analyst'), murallink.grant(:'b1s', 'view_patients', :'analyst');
+SELECT murallink.authenticate(:'analyst_session');
+SET LOCAL enable_seqscan = off;
+SELECT permission, place FROM asked WHERE murallink.permitted(permission, client_uid, contract_uid, trial_uid, site_uid)
+ORDER BY permission, n;
+SELECT permission, place FROM asked WHERE murallink.permitted('enroll', client_uid, contract_uid, trial_uid, site_uid)
+AND permission = 'enroll' ORDER BY n;
+ROLLBACK;
+
 -- A revocation takes effect in the next statement, a rolled back grant never
 SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT murallink.grant(resource_uid => :'a1', permission => 'create_trial', user_uid => :'analyst');

@@ -108,6 +108,27 @@ SET SESSION AUTHORIZATION regress_trial_user;
 SELECT name FROM murallink.get_trial(:'trial');
 SELECT name FROM murallink.get_trials();
 
+-- What does away with an approver is for those who approve; what asks for one is not
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pg_temp.loosened(trial text, contract text) RETURNS TABLE (changed jsonb, answer text) LANGUAGE sql AS $$
+    SELECT changed, test.answer('edit_trial', jsonb_build_object('uid', trial) || changed)
+    FROM (VALUES
+        (1, jsonb '{"separate_approver": true}'), (2, '{"approve_milestones": false}'), (3, '{"separate_approver": false}'),
+        (4, '{"approve_milestones": true, "name": "Loose"}'), (5, '{"separate_approver": true, "approve_milestones": false}'))
+        AS sent (n, changed)
+    UNION ALL
+    SELECT changed, test.answer('create_trial', jsonb_build_object('contract_uid', contract, 'name', 'Loose') || changed)
+    FROM (VALUES (jsonb '{"approve_milestones": true}'), ('{"approve_milestones": false, "separate_approver": true}')) AS sent (changed)
+$$;
+SET SESSION AUTHORIZATION regress_trial_admin;
+SELECT murallink.grant(:'contract', 'create_trial', :'user');
+SET SESSION AUTHORIZATION regress_trial_user;
+SELECT * FROM pg_temp.loosened(:'trial', :'contract');
+SET SESSION AUTHORIZATION regress_trial_admin;
+SELECT murallink.grant(:'contract', 'approve_payments', :'user');
+SET SESSION AUTHORIZATION regress_trial_user;
+SELECT * FROM pg_temp.loosened(:'trial', :'contract');
+
 RESET SESSION AUTHORIZATION;
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_trial_%';

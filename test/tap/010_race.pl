@@ -155,6 +155,18 @@ is($done, 1, "by function and by the owner's own INSERT at once: paid once");
 is(balance(), '10000 10 0 9990', 'at its price');
 is_clean('by function and INSERT');
 
+# One request with one idempotency key, from all at once and from each twice
+$stack->sql('SELECT race.start(10000, 10, 1); CREATE TABLE race.answer (answer jsonb)');
+($done, $refused) = race(<<'EOS', 2);
+INSERT INTO race.answer SELECT murallink.api(jsonb_build_object('action', 'manual_payment', 'idempotency_key', 'once',
+    'payload', jsonb_build_object('patient_uid', race.uid('patient'), 'trial_uid', race.uid('trial'), 'amount', 10)))
+EOS
+is($done, 2 * CLIENTS, 'one request repeated by all: all are answered') or diag(explain($refused));
+is($stack->sql(q{SELECT concat_ws(' ', count(DISTINCT answer::text), min(answer ->> 'status_code')) FROM race.answer}), '1 200',
+	'with the same bytes');
+is(balance(), '10000 10 0 9990', 'and one payment is made');
+is_clean('repeated');
+
 # Funds for exactly 25, in slots of which none holds a multiple of the price
 foreach my $slots (8, 1, 64)
 {

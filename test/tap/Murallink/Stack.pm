@@ -66,7 +66,7 @@ sub new
 sub start
 {
 	my ($self) = @_;
-	$self->start_server if $self->{own_server};
+	$self->start_server($ENV{STACK_CONF}) if $self->{own_server};
 	$self->install;
 	$self->start_sandbox;
 	$self->start_postgrest;
@@ -80,7 +80,7 @@ sub start_server
 	my $data = "$self->{dir}/data";
 	run('initdb', '-D', $data, qw(-U postgres -A trust -E UTF8 --no-locale --no-instructions));
 	open my $file, '>>', "$data/postgresql.conf" or die "postgresql.conf: $!\n";
-	print $file $conf, $more // '', <<"EOC";
+	print $file $conf, <<"EOC", $more // '';
 listen_addresses = ''
 port = $self->{port}
 unix_socket_directories = '$self->{dir}'

@@ -1,0 +1,199 @@
+# Who sees what: for login roles bound to a user, the rows of every table and view that they can reach, with each
+# permission by itself at each level. What is expected is worked out from the table at the end, which has all
+# tables and views or the test fails.
+
+use strict;
+use warnings;
+
+use List::Util qw(any);
+use Murallink::Stack;
+use Murallink::World;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('rows');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
+$node->start;
+my $stack = Murallink::Stack->new(node => $node);
+$stack->install;
+my $world = Murallink::World->new($stack);
+my @all = $world->permissions;
+my $self = $world->uid('caller');
+$world->script(<<'EOC');
+SELECT murallink.set_db_role('caller@example.com', 'world_analyst');
+-- The patient whom an audit_event is about
+CREATE FUNCTION world.patient(e murallink.audit_event) RETURNS murallink.ksuid LANGUAGE sql AS $$
+    SELECT uid FROM murallink.patient WHERE e.resource = 'patient' AND uid = e.resource_uid
+    UNION ALL SELECT patient_uid FROM murallink.caregiver WHERE e.resource = 'caregiver' AND uid = e.resource_uid
+    UNION ALL SELECT patient_uid FROM murallink.document WHERE e.resource = 'document' AND uid = e.resource_uid
+$$;
+EOC
+
+# The table, taken apart: for each relation what shows its rows, one way or another.
+my %shown_by;
+while (my $line = <DATA>)
+{
+	my ($relation, $permissions, $place) = split / *\| */, $line =~ s/\s+$//r;
+	next unless defined $place;
+	my ($patient) = $place =~ /^of the patient (.*)/;
+	my @places = $patient
+	  ? ("client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment WHERE patient_uid = $patient",
+		"client_uid, contract_uid, NULL, site_uid FROM murallink.patient_site WHERE patient_uid = $patient")
+	  : $place =~ s/^\*/client_uid, contract_uid, trial_uid, site_uid/r;
+	push @{ $shown_by{$relation} }, map { { permissions => $permissions =~ s/ or / /gr, place => $_ } } @places;
+}
+
+note 'the table has every table and view';
+my @relations = $world->script(<<'EOC');
+SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'world')
+    AND has_table_privilege('world_analyst', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+ORDER BY c.oid::regclass::text COLLATE "C"
+EOC
+is(join(' ', map { "murallink.$_" } sort keys %shown_by), "@relations", 'no more and no less than analysts can reach');
+
+# Every row with each way in which it can be seen: the permissions, and the place where one of them must be held.
+my (%row, %content);
+foreach my $relation (sort keys %shown_by)
+{
+	foreach my $way (@{ $shown_by{$relation} })
+	{
+		push @{ $row{ shift @$_ } }, $_ foreach map { [ split /\|/, $_, -1 ] } $world->script(<<"EOC");
+SELECT '$relation ' || md5(r::text), '$way->{permissions}', place.*
+FROM murallink.$relation AS r, LATERAL (SELECT $way->{place}) AS place
+EOC
+	}
+	$content{"$relation $_->[0]"} = $_->[1] foreach map { [ split /\|/, $_, 2 ] } $world->script(<<"EOC");
+SELECT md5(r::text), replace(r::text, E'\\n', ' ') FROM murallink.$relation AS r
+EOC
+}
+my %filled = map { (split / /)[0] => 1 } keys %content;
+is_deeply([ sort keys %filled ], [ sort keys %shown_by ], 'there are rows in all of them');
+
+# The rows that these grants show, each a permission and a place.
+sub expected
+{
+	my (@grants) = @_;
+	return grep {
+		any {
+			my ($permissions, @place) = @$_;
+			$permissions eq 'oneself' ? $place[0] eq $self : any {
+				my ($permission, $granted) = split / /;
+				$permissions =~ /\b$permission\b/ && $world->reaches($granted, \@place)
+			} @grants
+		} @{ $row{$_} }
+	} keys %row;
+}
+
+# What a role sees of everything, with each of these lists of grants.
+my $everything = join ' UNION ALL ', map { "SELECT '$_ ' || md5(r::text) FROM murallink.$_ AS r" } sort keys %shown_by;
+sub seen
+{
+	my ($role, @lists) = @_;
+	my $statements = join '', map { <<"EOC" } @lists;
+BEGIN;
+SELECT world.give('$self', '{${\join ',', @$_}}');
+SET LOCAL SESSION AUTHORIZATION $role;
+$everything;
+ROLLBACK;
+\\echo ======
+EOC
+	# What a list adds, the caller's own grants and the audit of them, was not there before and is left out.
+	my $output = join "\n", $world->script($statements), '';
+	my @seen = map { [ grep { exists $content{$_} } split /\n/ ] } split /^======$/m, $output;
+	return @seen[ 0 .. $#lists ];
+}
+
+# Two lists of rows that should be the same: how they differ, by relation.
+sub differs
+{
+	my ($got, $expected) = @_;
+	my (%count, %differs);
+	$count{$_}++ foreach @$got;
+	$count{$_}-- foreach @$expected;
+	foreach (grep { $count{$_} } sort keys %count)
+	{
+		my ($relation) = split / /;
+		$differs{ ($count{$_} > 0 ? 'shows ' : 'hides ') . $relation }++;
+	}
+	return map { "$_ ($differs{$_})" } sort keys %differs;
+}
+
+# What shows nothing on a client shows nothing below it.
+note 'what each permission shows at each place';
+my @places = grep { !/^(far_.*_|bare_|far_bare_)/ } $world->places;
+foreach my $permission (@all)
+{
+	my $shows = any { / $permission\b/ } map { " $_->{permissions}" } map { @$_ } values %shown_by;
+	my @lists = map { ["$permission $_"] } $shows ? @places : 'client';
+	my @seen = seen('world_analyst', @lists);
+	my @wrong = map {
+		my $granted = $_->[0];
+		map { "$granted: $_" } differs(shift @seen, [ expected($granted) ])
+	} @lists;
+	is(join("\n", @wrong), '', $permission);
+}
+
+note 'what they show together';
+my @lists = ([], map { my $place = $_; [ map { "$_ $place" } @all ] } @places);
+my @seen = seen('world_analyst', @lists);
+foreach my $list (@lists)
+{
+	my $what = @$list ? 'every permission on ' . ($list->[0] =~ /(\w+)$/)[0] : 'nothing granted';
+	is(join("\n", differs(shift @seen, [ expected(@$list) ])), '', $what);
+}
+my ($other) = seen('world_analyst', [ map { "$_ client" } grep { $_ ne 'view_patients' } @all ]);
+is_deeply([ grep { $content{$_} =~ /Personal/i } @$other ], [], 'no person without view_patients');
+my ($person) = seen('world_analyst', ['view_patients client']);
+cmp_ok(scalar(grep { $content{$_} =~ /Personal/i } @$person), '>', 0, 'persons with it');
+my ($stranger) = seen('world_stranger', [ map { "$_ client" } @all ]);
+is_deeply($stranger, [], 'nothing for a login role that is no user');
+
+done_testing();
+
+# The table or view, the permissions of which one shows its rows, and the place where it must be held: the client,
+# contract, trial and site, as expressions on the row r; * for the columns of these names; of the patient: one of
+# the patient's sites or trials. Several lines: several ways. oneself: the user whom the row is about.
+__DATA__
+appointment      | view_patients                     | *
+app_user         | oneself                           | r.uid
+audit_event      | view_clients                      | r.client_uid, NULL, NULL, NULL WHERE r.resource IN ('client', 'sponsor')
+audit_event      | view_contract                     | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource IN ('contract', 'contract_document')
+audit_event      | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource = 'funding'
+audit_event      | view_trials                       | r.client_uid, r.contract_uid, r.trial_uid, NULL WHERE r.resource = 'trial'
+audit_event      | view_sites                        | r.client_uid, r.contract_uid, NULL, r.site_uid WHERE r.resource = 'site'
+audit_event      | view_sites or view_trials         | * WHERE r.resource = 'trial_site'
+audit_event      | grant                             | * WHERE r.resource = 'permission_grant'
+audit_event      | view_patients                     | of the patient world.patient(r)
+audit_event      | view_patients                     | * WHERE r.resource = 'appointment'
+audit_event      | bulk_email                        | * WHERE r.resource = 'bulk_email'
+audit_event      | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid WHERE r.resource = 'patient_site'
+audit_event      | view_enrollments or view_patients | * WHERE r.resource = 'enrollment'
+audit_event      | view_payment_schedule             | * WHERE r.resource = 'milestone'
+audit_event      | view_payments                     | * WHERE r.resource IN ('payment', 'payout')
+caregiver        | view_patients                     | of the patient r.patient_uid
+client           | view_clients                      | r.uid, NULL, NULL, NULL
+contract         | view_contract                     | r.client_uid, r.uid, NULL, NULL
+contract_document | view_contract                    | r.client_uid, r.contract_uid, NULL, NULL
+document         | view_patients                     | of the patient r.patient_uid
+enrollment       | view_enrollments or view_patients | *
+fund             | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
+fund_balance     | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
+fund_entry       | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
+fund_slot        | view_contract or view_report      | f.client_uid, f.contract_uid, NULL, NULL FROM murallink.fund f WHERE f.contract_uid = r.contract_uid
+funding          | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
+milestone        | view_payment_schedule             | *
+patient          | view_patients                     | of the patient r.uid
+patient_site     | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid
+payment          | view_payments                     | *
+payment_schedule | view_payment_schedule             | *
+payout           | view_payments                     | *
+permission_grant | oneself                           | r.app_user_uid
+permission_grant | grant                             | *
+site             | view_sites                        | r.client_uid, r.contract_uid, NULL, r.uid
+sponsor          | view_clients                      | r.client_uid, NULL, NULL, NULL
+sponsor          | view_contract                     | c.client_uid, c.uid, NULL, NULL FROM murallink.contract c WHERE c.sponsor_uid = r.uid
+trial            | view_trials                       | r.client_uid, r.contract_uid, r.uid, NULL
+trial_site       | view_sites or view_trials         | *
