@@ -107,12 +107,13 @@ static Node *
 condition(List *arguments)
 {
 	Oid ksuid = install_ksuid_type();
+	Oid at_or_above;
 	Expr *uid = llast(arguments);
 
 	if (list_length(arguments) > 1)
 		return permission_any(uid, operand(arguments));
-	return (Node *) make_opclause(get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber), BOOLOID, false,
-								  uid, operand(arguments), InvalidOid, InvalidOid);
+	at_or_above = get_opfamily_member(family(), ksuid, ksuid, BTGreaterEqualStrategyNumber);
+	return (Node *) make_opclause(at_or_above, BOOLOID, false, uid, operand(arguments), InvalidOid, InvalidOid);
 }
 
 /*
