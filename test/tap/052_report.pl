@@ -89,7 +89,8 @@ foreach my $accept ('text/html,application/xhtml+xml,application/xml;q=0.9,image
 	($status, my $same, $headers) = download($link, $accept);
 	ok($status == 200 && $same eq $csv && $headers->{'content-type'} =~ /^text\/csv/, "also to one who accepts $accept");
 }
-($status, undef) = $client->request('HEAD', $link);
+# PostgREST may close a connection after HEAD: it gets one of its own.
+($status, undef) = $stack->client->request('HEAD', $link);
 is($status, 200, 'HEAD');
 my ($posted, $body) = $client->rpc('report', { uid => $link =~ s/.*=//r });
 is($posted, 200, 'POST');
