@@ -37,13 +37,22 @@ BEGIN
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
     -- Cards before payouts, as the worker locks them.
     PERFORM FROM murallink_private.card c WHERE c.partner = configure_partner.partner ORDER BY c.uid FOR SHARE;
-    UPDATE murallink.payout p SET status = 'waiting'
-    WHERE p.partner = configure_partner.partner AND p.status IN ('waiting', 'ready');
+    PERFORM murallink.reroute(ARRAY(
+        SELECT p.uid FROM murallink.payout p
+        WHERE p.partner = configure_partner.partner AND p.status IN ('waiting', 'ready')
+        ORDER BY p.uid FOR NO KEY UPDATE));
     PERFORM murallink.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.configure_partner(text, text, jsonb, jsonb) IS
 'Sets up a partner, or changes what is given of it. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones; with another base_url the secrets must be given again. For operators. Errors: not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';
+
+CREATE FUNCTION murallink.reroute(payout_uids murallink.ksuid[]) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE murallink.payout SET status = 'waiting' WHERE uid = ANY (payout_uids) AND status IN ('waiting', 'ready')
+$$;
+COMMENT ON FUNCTION murallink.reroute(murallink.ksuid[]) IS
+'Looks anew how payouts that have not been claimed are paid. Whoever calls it has locked them, in the order of their uids.';
 
 CREATE FUNCTION murallink.payout_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -53,8 +62,8 @@ DECLARE
     the_program text;
 BEGIN
     NEW.card_uid := NULL;
-    -- What is not there is looked for again under a lock, for it may be on its way: then it is seen, or whoever
-    -- brings it sees this payout.
+    -- Whoever changes the enrollment waits for the lock of the payment, and so sees this payout afterwards. The contract's
+    -- default is looked for again under a lock, for it may be on its way: then it is seen, or whoever brings it sees this.
     FOR look IN 1..2 LOOP
         SELECT t.uid, t.partner INTO NEW.payment_type_uid, NEW.partner
         FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
@@ -62,15 +71,18 @@ BEGIN
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         WHERE p.uid = NEW.payment_uid;
         EXIT WHEN FOUND;
-        PERFORM FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
-        WHERE p.uid = NEW.payment_uid FOR SHARE OF e;
+        PERFORM FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
     END LOOP;
-    IF NEW.partner IS NULL THEN
+    -- Who holds payouts, or sets up a partner, waits for this, and so sees this payout afterwards.
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    IF EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (NEW.uid, NEW.contract_uid)) THEN
+        NEW.reason := 'held';
+        RETURN NEW;
+    ELSIF NEW.partner IS NULL THEN
         NEW.reason := CASE WHEN NEW.payment_type_uid IS NULL THEN 'no_payment_type' ELSE 'settled_by_person' END;
         RETURN NEW;
     END IF;
 
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
     SELECT * INTO the_partner FROM murallink_private.partner p WHERE p.name = NEW.partner;
     IF the_partner.uid IS NULL THEN
         NEW.reason := 'partner_not_configured';
@@ -91,7 +103,7 @@ BEGIN
     END IF;
     NEW.card_uid := the_card.uid;
     NEW.reason := CASE the_card.status
-        WHEN 'done' THEN ''
+        WHEN 'done' THEN CASE OLD.status WHEN 'claimed' THEN NEW.reason ELSE '' END
         WHEN 'waiting' THEN the_card.reason
         WHEN 'declined' THEN 'card_declined'
         WHEN 'in_doubt' THEN 'card_in_doubt'
@@ -104,6 +116,80 @@ END
 $$;
 COMMENT ON FUNCTION murallink.payout_route() IS
 'Trigger: finds out how a waiting payout is paid; it becomes ready, or its reason says what it waits for.';
+
+CREATE FUNCTION murallink.hold_subject(payout_uid murallink.ksuid, contract_uid murallink.ksuid, partner text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    subject CONSTANT murallink.ksuid := coalesce(
+        (SELECT o.uid FROM murallink.payout o WHERE o.uid = hold_subject.payout_uid),
+        (SELECT c.uid FROM murallink.contract c WHERE c.uid = hold_subject.contract_uid),
+        (SELECT p.uid FROM murallink_private.partner p WHERE p.name = hold_subject.partner));
+BEGIN
+    IF pg_catalog.num_nonnulls(payout_uid, contract_uid, partner) <> 1 THEN
+        PERFORM murallink.raise('missing_field', 'payout_uid');
+    ELSIF subject IS NULL THEN
+        PERFORM murallink.raise('not_found', CASE
+            WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
+    END IF;
+    RETURN subject;
+END
+$$;
+COMMENT ON FUNCTION murallink.hold_subject(murallink.ksuid, murallink.ksuid, text) IS
+'What is to be held or released, of which exactly one must be given. Errors: missing_field, not_found.';
+
+CREATE FUNCTION murallink.reroute_held(subject_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Cards before payouts, as everybody locks them.
+    PERFORM FROM murallink_private.card c
+    WHERE c.uid IN (
+        SELECT o.card_uid FROM murallink.payout o
+        WHERE subject_uid IN (o.uid, o.contract_uid) AND o.status IN ('waiting', 'ready'))
+    ORDER BY c.uid FOR SHARE;
+    PERFORM murallink.reroute(ARRAY(
+        SELECT o.uid FROM murallink.payout o
+        WHERE subject_uid IN (o.uid, o.contract_uid) AND o.status IN ('waiting', 'ready')
+        ORDER BY o.uid FOR NO KEY UPDATE));
+    PERFORM murallink.worker_wake();
+END
+$$;
+COMMENT ON FUNCTION murallink.reroute_held(murallink.ksuid) IS 'Looks anew at the payouts that a hold concerns.';
+
+CREATE FUNCTION murallink.hold_payouts(
+    note text, payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
+BEGIN
+    LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
+    INSERT INTO murallink_private.payout_hold AS h (subject_uid, note)
+    VALUES (subject, murallink.checked_text(hold_payouts.note, 'note', 1000, true))
+    ON CONFLICT (subject_uid) DO UPDATE SET note = EXCLUDED.note;
+    PERFORM murallink.reroute_held(subject);
+END
+$$;
+COMMENT ON FUNCTION murallink.hold_payouts(text, murallink.ksuid, murallink.ksuid, text) IS
+'Holds a payout, all of a contract, or all that a partner is asked, one of which is given, until release_payouts(). What is being sent is finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.release_payouts(
+    payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
+BEGIN
+    LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
+    DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('wrong_status', NULL);
+    END IF;
+    PERFORM murallink.reroute_held(subject);
+END
+$$;
+COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text) IS
+'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. For operators. Errors: missing_field, not_found, wrong_status.';
 
 CREATE FUNCTION murallink.card_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -125,7 +211,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
         ('waiting', 'ready'), ('ready', 'claimed'),
-        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'ready'),
+        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'waiting'), ('claimed', 'ready'),
         ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'done'),
         ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'))
     THEN
@@ -151,15 +237,38 @@ COMMENT ON FUNCTION murallink.card_release() IS 'Trigger: payouts that wait for 
 CREATE FUNCTION murallink.enrollment_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- Cards before payouts, as the worker locks them.
+    -- Payments that are being approved, or given back by the worker, are waited for. Then come the partners, the cards
+    -- and the payouts, in the order in which everybody locks them.
+    PERFORM FROM murallink.payment p
+    WHERE p.enrollment_uid = NEW.uid AND p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt')
+    ORDER BY p.uid FOR SHARE;
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
     PERFORM FROM murallink_private.card c WHERE c.patient_uid = NEW.patient_uid ORDER BY c.uid FOR SHARE;
-    UPDATE murallink.payout SET status = 'waiting'
-    WHERE status IN ('waiting', 'ready')
-        AND payment_uid IN (SELECT p.uid FROM murallink.payment p WHERE p.enrollment_uid = NEW.uid AND p.status = 'approved');
+    PERFORM murallink.reroute(ARRAY(
+        SELECT o.uid FROM murallink.payment p JOIN murallink.payout o ON o.payment_uid = p.uid
+        WHERE p.enrollment_uid = NEW.uid AND o.status IN ('waiting', 'ready')
+        ORDER BY o.uid FOR NO KEY UPDATE OF o));
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.enrollment_reroute() IS 'Trigger: payouts that have not been claimed go the new way.';
+
+CREATE FUNCTION murallink.contract_reroute() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    PERFORM FROM murallink_private.card c
+    WHERE c.uid IN (SELECT o.card_uid FROM murallink.payout o WHERE o.contract_uid = NEW.uid AND o.status IN ('waiting', 'ready'))
+    ORDER BY c.uid FOR SHARE;
+    PERFORM murallink.reroute(ARRAY(
+        SELECT o.uid FROM murallink.payout o
+        WHERE o.contract_uid = NEW.uid AND o.status IN ('waiting', 'ready')
+        ORDER BY o.uid FOR NO KEY UPDATE));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.contract_reroute() IS
+'Trigger: payouts that have not been claimed go the new way, where patients have chosen nothing.';
 
 CREATE FUNCTION murallink.patient_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -169,6 +278,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.patient_reroute() IS 'Trigger: a card that waited for the patient''s e-mail address or phone can be ordered.';
+
+CREATE FUNCTION murallink.task_step() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('ready', 'claimed'), ('claimed', 'ready'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
+        ('done', 'ready'), ('declined', 'ready'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
+        OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
+    THEN
+        PERFORM murallink.raise('wrong_status', 'task_uid');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.task_step() IS
+'Trigger: a task goes one allowed step at a time, and is done again only where it changes nothing. Errors: wrong_status.';
 
 CREATE FUNCTION murallink.partner_enqueue() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -184,7 +309,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards and payouts wants it.';
+COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts and tasks wants it.';
 
 CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -209,6 +334,62 @@ $$;
 COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS
 'Decides an order that was declined or is in doubt, after asking the partner. ordered: whether there is a card, whose proxy_key is then needed; if not, it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
 
+CREATE TYPE murallink.task_info AS (
+    uid murallink.ksuid, partner text, operation text, subject_uid murallink.ksuid, status murallink.payout_status, reason text,
+    attempt integer, facts jsonb, note text, requested_by name, created_at timestamptz, settled_at timestamptz);
+COMMENT ON TYPE murallink.task_info IS
+'What a partner was asked, and what it answered. facts: by murallink''s own names; reason: why it was not done.';
+
+CREATE FUNCTION murallink.partner_tasks(task_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.task_info
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.uid, t.partner, t.operation, t.subject_uid, t.status, t.reason, t.attempt, t.facts, t.note, t.requested_by,
+        t.created_at, t.settled_at
+    FROM murallink_private.partner_task t WHERE t.uid = coalesce(task_uid, t.uid) ORDER BY t.created_at, t.uid
+$$;
+COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid) IS
+'What partners were asked besides ordering and loading cards, oldest first. task_uid: only this one. For operators.';
+
+CREATE FUNCTION murallink.task_begin(
+    partner text, operation text, params jsonb, repeatable boolean, subject_uid murallink.ksuid DEFAULT NULL
+) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.ksuid;
+BEGIN
+    IF NOT EXISTS (SELECT FROM murallink_private.partner p WHERE p.name = task_begin.partner) THEN
+        PERFORM murallink.raise('not_found', 'partner');
+    END IF;
+    INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid)
+    VALUES (task_begin.partner, task_begin.operation, task_begin.params, task_begin.repeatable, task_begin.subject_uid)
+    RETURNING uid INTO made;
+    RETURN (SELECT t FROM murallink.partner_tasks(made) t);
+END
+$$;
+COMMENT ON FUNCTION murallink.task_begin(text, text, jsonb, boolean, murallink.ksuid) IS
+'Asks a partner for something, which the worker does. Errors: not_found.';
+
+CREATE FUNCTION murallink.resolve_task(task_uid murallink.ksuid, done boolean, note text) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present murallink.payout_status;
+BEGIN
+    SELECT t.status INTO present FROM murallink_private.partner_task t
+    WHERE t.uid = murallink.required(resolve_task.task_uid, 'task_uid') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'task_uid');
+    ELSIF present <> 'in_doubt' THEN
+        PERFORM murallink.raise('wrong_status', 'task_uid');
+    END IF;
+    UPDATE murallink_private.partner_task t
+    SET status = CASE WHEN murallink.required(resolve_task.done, 'done') THEN 'done' ELSE 'declined' END::murallink.payout_status,
+        note = murallink.checked_text(resolve_task.note, 'note', 1000, true)
+    WHERE t.uid = resolve_task.task_uid;
+    RETURN (SELECT t FROM murallink.partner_tasks(resolve_task.task_uid) t);
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
+'Decides a task in doubt, after asking the partner. done: whether it was done; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+
 CREATE FUNCTION murallink.claim_calls(partner text, most integer)
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -217,7 +398,9 @@ DECLARE
     due murallink.ksuid[];
     subject murallink.ksuid;
 BEGIN
-    IF murallink.payouts_state() <> 'on' THEN
+    IF murallink.payouts_state() <> 'on' OR EXISTS (
+        SELECT FROM murallink_private.payout_hold h JOIN murallink_private.partner p ON p.uid = h.subject_uid
+        WHERE p.name = claim_calls.partner) THEN
         RETURN;
     END IF;
     -- What is locked is updated in the same subtransaction: otherwise both would need a multixact, whose dead rows
@@ -266,6 +449,13 @@ LANGUAGE sql VOLATILE AS $$
         UPDATE murallink_private.card c SET status = 'claimed', attempt = c.attempt + 1, reason = ''
         FROM free_card f WHERE c.uid = f.uid
         RETURNING c.uid, c.partner, c.attempt, c.program, c.patient_uid
+    ), free_task AS MATERIALIZED (
+        SELECT t.uid FROM murallink_private.partner_task t
+        WHERE t.uid = ANY (subjects) AND t.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
+    ), task AS (
+        UPDATE murallink_private.partner_task t SET status = 'claimed', attempt = t.attempt + 1, reason = ''
+        FROM free_task f WHERE t.uid = f.uid
+        RETURNING t.uid, t.partner, t.attempt, t.operation, t.params, t.subject_uid
     ), call AS (
         SELECT p.uid, p.partner, p.attempt, 'load' AS operation, pg_catalog.jsonb_build_object(
             'program', c.program, 'proxy_key', c.proxy_key, 'amount', p.amount::numeric(16, 2)::text,
@@ -275,6 +465,13 @@ LANGUAGE sql VOLATILE AS $$
         SELECT c.uid, c.partner, c.attempt, 'order', pg_catalog.jsonb_build_object(
             'program', c.program, 'first_name', p.first_name, 'last_name', p.last_name, 'phone', p.phone, 'email', p.email)
         FROM card c JOIN murallink.patient p ON p.uid = c.patient_uid
+        UNION ALL
+        -- Whatever the profile was when it changed, what it is now is sent.
+        SELECT t.uid, t.partner, t.attempt, t.operation, CASE WHEN c.uid IS NULL THEN t.params ELSE pg_catalog.jsonb_build_object(
+            'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id, 'first_name', p.first_name,
+            'last_name', p.last_name, 'phone', p.phone, 'email', p.email) END
+        FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
+        LEFT JOIN murallink.patient p ON p.uid = c.patient_uid
     ), attempt AS (
         INSERT INTO murallink_private.partner_attempt (subject_uid, attempt, partner, operation, content_hash)
         SELECT c.uid, c.attempt, c.partner, c.operation,
@@ -285,7 +482,7 @@ LANGUAGE sql VOLATILE AS $$
     SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid
 $$;
 COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
-'Claims those of the cards and payouts that are ready and locked by nobody.';
+'Claims those of the cards, payouts and tasks that are ready and locked by nobody.';
 
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -327,12 +524,13 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_outcomes(murallink.ksuid[]) IS
-'Brings cards and payouts to the outcome of their last attempt. One that fails stops no other; its outcome is kept, and applied later.';
+'Brings cards, payouts and tasks to the outcome of their last attempt. One that fails stops no other; its outcome is kept, and applied later.';
 
 CREATE FUNCTION murallink.apply_together(subjects murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     free_payouts murallink.ksuid[];
+    unsent murallink.ksuid[];
 BEGIN
     free_payouts := ARRAY(
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
@@ -342,8 +540,16 @@ BEGIN
         SELECT p.uid FROM murallink.payout p
         WHERE p.uid = ANY (free_payouts) AND p.payment_uid IN (
             SELECT murallink.fund_held(ARRAY(SELECT f.payment_uid FROM murallink.payout f WHERE f.uid = ANY (free_payouts)))));
+    -- What was not sent finds its way anew, which may have changed meanwhile: as soon as the partners are at rest.
+    unsent := ARRAY(
+        SELECT p.uid
+        FROM murallink.payout p JOIN murallink_private.partner_attempt a ON a.subject_uid = p.uid AND a.attempt = p.attempt
+        WHERE p.uid = ANY (free_payouts) AND a.outcome = 'not_sent');
+    IF unsent <> '{}' AND NOT murallink.partners_at_rest() THEN
+        free_payouts := ARRAY(SELECT f FROM pg_catalog.unnest(free_payouts) f WHERE f <> ALL (unsent));
+    END IF;
     UPDATE murallink.payout p
-    SET status = murallink.status_after(a.outcome), reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
+    SET status = CASE WHEN p.uid = ANY (unsent) THEN 'waiting' ELSE murallink.status_after(a.outcome) END, reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
         reference = coalesce(a.facts ->> 'order_id', ''), due_at = murallink.due_after(a.outcome, a.attempt),
         settled_at = a.settled_at
     FROM murallink_private.partner_attempt a
@@ -358,15 +564,37 @@ BEGIN
             SELECT f.uid FROM murallink_private.card f
             WHERE f.uid = ANY (subjects) AND f.status = 'claimed' FOR NO KEY UPDATE SKIP LOCKED))
         AND a.subject_uid = c.uid AND a.attempt = c.attempt AND a.outcome IS NOT NULL;
+    UPDATE murallink_private.partner_task t
+    SET status = murallink.status_after(a.outcome), reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
+        facts = a.facts, due_at = murallink.due_after(a.outcome, a.attempt), settled_at = a.settled_at
+    FROM (
+        SELECT r.uid, r.attempt, o.facts, o.reason, o.settled_at,
+            CASE WHEN r.repeatable AND o.outcome = 'in_doubt' THEN 'not_sent' ELSE o.outcome END AS outcome
+        FROM murallink_private.partner_task r
+        JOIN murallink_private.partner_attempt o ON o.subject_uid = r.uid AND o.attempt = r.attempt
+        WHERE r.uid = ANY (subjects) AND r.status = 'claimed' AND o.outcome IS NOT NULL FOR NO KEY UPDATE OF r SKIP LOCKED) a
+    WHERE t.uid = a.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_together(murallink.ksuid[]) IS
-'Applies outcomes to those cards and payouts that are claimed and locked by nobody: an answer to an earlier attempt changes nothing.';
+'Applies outcomes to those cards, payouts and tasks that are claimed and locked by nobody: an answer to an earlier attempt changes nothing. A task that changes nothing at the partner is asked again where the outcome is in doubt.';
+
+CREATE FUNCTION murallink.partners_at_rest() RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE NOWAIT;
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION murallink.partners_at_rest() IS
+'Whether nobody is configuring a partner; if so, nobody does until this transaction ends.';
 
 CREATE FUNCTION murallink.status_after(outcome text) RETURNS murallink.payout_status
 LANGUAGE sql IMMUTABLE STRICT
 RETURN CASE outcome WHEN 'not_sent' THEN 'ready' ELSE outcome END::murallink.payout_status;
-COMMENT ON FUNCTION murallink.status_after(text) IS 'The status of a card or payout after an attempt with that outcome.';
+COMMENT ON FUNCTION murallink.status_after(text) IS 'The status of a card, payout or task after an attempt with that outcome.';
 
 CREATE FUNCTION murallink.due_after(outcome text, attempt integer) RETURNS timestamptz
 LANGUAGE sql VOLATILE STRICT

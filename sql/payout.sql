@@ -25,6 +25,10 @@ BEGIN
         UPDATE murallink.payout SET status = 'waiting', due_at = pg_catalog.clock_timestamp()
         WHERE payment_uid = NEW.uid AND status IN ('declined', 'in_doubt');
     ELSE
+        IF TG_OP = 'INSERT' THEN
+            -- Nobody sees a new payment yet: who is just changing how the patient is paid is waited for, or waits for this.
+            PERFORM FROM murallink.enrollment e WHERE e.uid = NEW.enrollment_uid FOR SHARE;
+        END IF;
         INSERT INTO murallink.payout (payment_uid) VALUES (NEW.uid);
     END IF;
     RETURN NULL;
@@ -56,7 +60,7 @@ BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
         ('waiting', 'ready'), ('waiting', 'done'), ('waiting', 'declined'), ('waiting', 'cancelled'),
         ('ready', 'waiting'), ('ready', 'claimed'), ('ready', 'cancelled'),
-        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'ready'),
+        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'waiting'), ('claimed', 'ready'),
         ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'cancelled'),
         ('in_doubt', 'done'), ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'cancelled'))
     THEN
@@ -89,7 +93,7 @@ BEGIN
     FOREACH step IN ARRAY CASE
         WHEN NEW.status = 'claimed' THEN '{processing}'
         WHEN NEW.status = 'in_doubt' THEN '{in_doubt}'
-        WHEN NEW.status = 'ready' THEN '{failed,approved}'
+        WHEN NEW.status IN ('waiting', 'ready') THEN '{failed,approved}'
         WHEN NEW.status = 'done' AND OLD.status = 'waiting' THEN '{processing,paid}'
         WHEN NEW.status = 'done' THEN '{paid}'
         WHEN OLD.status = 'waiting' THEN '{processing,failed}'

@@ -92,18 +92,30 @@ GRANT EXECUTE ON FUNCTION
     murallink.upload_document
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.dash_shipping_update, murallink.errors TO murallink_client;
 
 -- Downloads, which answer with bytes.
 GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION
+    murallink.ask_card,
+    murallink.cards,
     murallink.configure_partner,
     murallink.disable_payouts,
     murallink.enable_payouts,
+    murallink.hold_payouts,
+    murallink.needs_person,
+    murallink.partner_tasks,
+    murallink.payout_attempts,
+    murallink.reconcile_funding,
+    murallink.refresh_dash,
+    murallink.release_payouts,
+    murallink.resend_card_link,
     murallink.resolve_card,
     murallink.resolve_payout,
+    murallink.resolve_task,
     murallink.retry_payout,
+    murallink.reverse_payment,
     murallink.settle_payout,
     murallink.worker_status
     TO murallink_operator;

@@ -37,6 +37,7 @@ struct HttpCall
 	HttpRequest request;
 	size_t body_size;
 	size_t given; /* of the body, to libcurl */
+	bool repeated; /* libcurl has tried to send it again */
 	bool counted; /* as an external descriptor */
 	char *received;
 	size_t received_size;
@@ -150,9 +151,9 @@ http_start(HttpRequest *request, void *owner)
 /*
  * Sets all that libcurl must know; returns false when memory is short.
  *
- * The body is read through give_body(), which hands it out once: libcurl would
- * otherwise repeat a POST by itself, and report success, when a kept connection
- * ends before the answer.
+ * When a kept connection ends before the answer, libcurl repeats a request by
+ * itself and reports success.  So the body is read through give_body(), which
+ * hands it out once; and a request without a body has a connection of its own.
  */
 static bool
 configure(HttpCall *call)
@@ -180,7 +181,10 @@ configure(HttpCall *call)
 		return false;
 	SET(CURLOPT_HTTPHEADER, call->headers);
 	if (request->body == NULL)
+	{
+		SET(CURLOPT_FRESH_CONNECT, 1L);
 		return true;
+	}
 	SET(CURLOPT_POST, 1L);
 	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size);
 	SET(CURLOPT_READFUNCTION, give_body);
@@ -240,6 +244,9 @@ give_body(char *buffer, size_t size, size_t count, void *arg)
 static int
 refuse_rewind(void *arg, curl_off_t offset, int origin)
 {
+	HttpCall *call = arg;
+
+	call->repeated = true;
 	return CURL_SEEKFUNC_FAIL;
 }
 
@@ -400,7 +407,8 @@ http_owner(HttpCall *call)
 HttpAnswer
 http_answer(HttpCall *call)
 {
-	HttpAnswer answer = {.sent = call->given > 0};
+	HttpAnswer answer = {0};
+	long request_size = 0;
 	long status = 0;
 	curl_off_t retry_after = 0;
 	char *type = NULL;
@@ -408,6 +416,8 @@ http_answer(HttpCall *call)
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_size);
+	answer.sent = call->request.body == NULL ? request_size > 0 : call->given > 0;
 	answer.complete = call->ending == CURLE_OK;
 	answer.status = (int) status;
 	answer.json = type != NULL && pg_strncasecmp(type, "application/json", 16) == 0 &&
@@ -415,7 +425,9 @@ http_answer(HttpCall *call)
 	answer.body = call->received;
 	answer.size = call->received_size;
 	answer.retry_after = (int) Min(retry_after, INT_MAX);
-	answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(call->ending);
+	answer.error = call->repeated			? "The connection ended before the answer"
+				   : call->error[0] != '\0' ? call->error
+											: curl_easy_strerror(call->ending);
 	return answer;
 }
 

@@ -13,8 +13,8 @@
 #define HTTP_HEADERS 4
 
 /*
- * What to send.  The strings are from malloc; http_start() takes them over.  A
- * body leaves this process at most once, whatever happens to the connection.
+ * What to send.  The strings are from malloc; http_start() takes them over.  It
+ * is sent at most once, whatever happens to the connection.
  */
 typedef struct HttpRequest
 {
@@ -28,7 +28,7 @@ typedef struct HttpRequest
 /* How a call ended. */
 typedef struct HttpAnswer
 {
-	bool sent; /* a part of the body may have left this process */
+	bool sent; /* a part of the body, or a request without one, may have left this process */
 	bool complete; /* there is an answer, and it is whole */
 	int status;
 	bool json; /* by its Content-Type */

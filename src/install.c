@@ -211,8 +211,6 @@ type_of_letter(char letter)
 			return DATEOID;
 		case 'i':
 			return INT4OID;
-		case 'I':
-			return INT8OID;
 		case 'j':
 			return JSONBOID;
 		case 'k':

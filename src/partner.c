@@ -28,23 +28,32 @@ static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_
 #define REFUSED (1 << VERDICT_REFUSED)
 #define ANY (NOT_JSON | UNCLEAR | ACCEPTED | REFUSED)
 
+/* In the place of an HTTP status, for a call that ended without a whole answer. */
+#define NOT_SENT (-1)
+#define NO_ANSWER 0
+
 /*
- * What the ending of a call means; the first row that fits holds.  A call that
- * ended without an answer has status 0.
+ * What the ending of a call means; the first row that fits holds.
  *
  * The rule behind it: done and declined need the partner's own word in a whole
  * answer; not_sent needs the certainty that the partner did not act; all else is
  * in doubt, for a wrong guess pays twice or not at all.
+ *
+ * Not sent: the connection was refused or took too long, the name is unknown,
+ * TLS failed or the certificate was wrong, memory or descriptors were short.  No
+ * answer: the time was over, before the first byte or after it; the connection
+ * was closed or reset; the body was cut off or too long.
  */
 static const struct
 {
-	int first; /* HTTP status, from */
+	int first; /* status, from */
 	int last; /* to */
 	int says;
 	Outcome outcome;
 	const char *why;
 } endings[] = {
-	{0, 0, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and there is no whole answer"},
+	{NOT_SENT, NOT_SENT, ANY, OUTCOME_NOT_SENT, "nothing that could be acted on has left this process"},
+	{NO_ANSWER, NO_ANSWER, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and there is no whole answer"},
 	{200, 299, ACCEPTED, OUTCOME_DONE, "done"},
 	{200, 299, REFUSED, OUTCOME_DECLINED, "refused"},
 	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
@@ -54,10 +63,12 @@ static const struct
 	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
 	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
 	{400, 499, UNCLEAR | REFUSED, OUTCOME_DECLINED, "refused"},
-	{0, 999, ANY, OUTCOME_IN_DOUBT, "the partner failed while it was doing it"},
+	{500, 599, ANY, OUTCOME_IN_DOUBT, "the partner failed while it was doing it"},
+	{0, 999, ANY, OUTCOME_IN_DOUBT, "no such status is known"},
 };
 
 static void say(PartnerAnswer *answer, int status, const char *text);
+static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
 static bool is_choice(const char *choices, const char *text);
@@ -114,16 +125,12 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 PartnerAnswer
 partner_read(const Partner *partner, const char *operation, json_t *params, const HttpAnswer *http)
 {
-	PartnerAnswer answer = {.outcome = OUTCOME_NOT_SENT, .retry_after = http->retry_after, .facts = json_pack("{}")};
-	int status = http->complete ? http->status : 0;
+	PartnerAnswer answer = {.retry_after = http->retry_after, .facts = json_pack("{}")};
+	int status = http->complete ? http->status : http->sent ? NO_ANSWER
+															: NOT_SENT;
 	int says = NOT_JSON;
 	json_error_t error;
 
-	if (!http->sent && !http->complete)
-	{
-		say(&answer, 0, http->error);
-		return answer;
-	}
 	if (http->complete && http->json)
 		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
 	if (answer.answer != NULL)
@@ -170,29 +177,15 @@ say(PartnerAnswer *answer, int status, const char *text)
 }
 
 /*
- * Returns the first text or number, not empty, that an answer has anywhere
- * under one of the names (up to NULL), or NULL.
+ * Returns whether a name is one of those (up to NULL), however it is spelt.
  */
-const json_t *
-partner_find(const json_t *answer, const char *const *names)
+bool
+partner_is_named(const char *name, const char *const *names)
 {
-	const json_t *found = NULL;
-	const char *name;
-	json_t *member;
-	size_t i;
-
-	json_array_foreach (answer, i, member)
-		if (found == NULL)
-			found = partner_find(member, names);
-	json_object_foreach (unconstify(json_t *, answer), name, member)
-	{
-		for (int j = 0; names[j] != NULL && found == NULL; j++)
-			if (pg_strcasecmp(name, names[j]) == 0 && (json_is_number(member) || json_string_length(member) > 0))
-				found = member;
-		if (found == NULL)
-			found = partner_find(member, names);
-	}
-	return found;
+	for (; *names != NULL; names++)
+		if (pg_strcasecmp(name, *names) == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -202,7 +195,7 @@ partner_find(const json_t *answer, const char *const *names)
 bool
 partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
 {
-	const json_t *value = partner_find(answer, names);
+	const json_t *value = find(answer, names);
 	json_t *text;
 
 	if (json_is_string(value))
@@ -214,6 +207,31 @@ partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *
 	else
 		return false;
 	return json_object_set_new(facts, fact, text) == 0;
+}
+
+/*
+ * Returns the first text or number, not empty, that an answer has anywhere
+ * under one of the names (up to NULL), or NULL.
+ */
+static const json_t *
+find(const json_t *answer, const char *const *names)
+{
+	const json_t *found = NULL;
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach (answer, i, member)
+		if (found == NULL)
+			found = find(member, names);
+	json_object_foreach (unconstify(json_t *, answer), name, member)
+	{
+		if (found == NULL && partner_is_named(name, names) && (json_is_number(member) || json_string_length(member) > 0))
+			found = member;
+		if (found == NULL)
+			found = find(member, names);
+	}
+	return found;
 }
 
 /*
@@ -324,6 +342,8 @@ complete(json_t *given, const PartnerSetting *known, const char **name)
 	{
 		*name = known->name;
 		value = json_object_get(given, known->name);
+		if (value == NULL && known->optional)
+			continue;
 		if (value == NULL && known->initial == NULL)
 			return ERR_MISSING_FIELD;
 		if (value == NULL)

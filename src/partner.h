@@ -55,6 +55,7 @@ typedef struct PartnerSetting
 	const char *name;
 	SettingKind kind;
 	const char *initial; /* as JSON; NULL: must be given */
+	bool optional; /* or may be absent */
 	const char *choices; /* of a text: "|one|other|"; NULL: any */
 	double least;
 	double most;
@@ -120,7 +121,7 @@ extern const char *partner_outcome_name(Outcome outcome);
 extern double partner_number(const PartnerConfig *config, const char *setting);
 
 /* For the partners' files. */
-extern const json_t *partner_find(const json_t *answer, const char *const *names);
+extern bool partner_is_named(const char *name, const char *const *names);
 extern bool partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
 
 #endif /* MURALLINK_PARTNER_H */

@@ -5,6 +5,8 @@
 #ifndef MURALLINK_WORKER_H
 #define MURALLINK_WORKER_H
 
+#include "datatype/timestamp.h"
+
 /* launcher.c */
 extern void launcher_init(void);
 extern PGDLLEXPORT void launcher_main(Datum arg);
@@ -20,6 +22,7 @@ extern bool worker_slot_taken(Oid database);
 extern bool worker_slot_take(void);
 extern void worker_slot_beat(void);
 extern void worker_slot_count(const char *partner, int outcome);
+extern void worker_slot_failing(const char *partner, int failures, TimestampTz resume_at);
 extern void worker_slot_error(const char *error);
 
 #endif /* MURALLINK_WORKER_H */

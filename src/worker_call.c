@@ -59,6 +59,7 @@ channel_configure(const char *partner, int revision, const char *base_url, const
 	channel->config.secrets = json_of(secrets);
 	channel->failures = 0;
 	channel->resume_at = 0;
+	worker_slot_failing(partner, 0, 0);
 	channel->revision = revision;
 	return channel;
 }
@@ -307,6 +308,7 @@ judge_channel(Call *call)
 			ereport(LOG, errmsg("murallink: %s works again", name));
 		channel->failures = 0;
 		channel->resume_at = 0;
+		worker_slot_failing(name, 0, 0);
 		return;
 	}
 	worker_slot_error(psprintf("%s: %s", name, call->answer.reason));
@@ -320,6 +322,7 @@ judge_channel(Call *call)
 		channel->resume_at = TimestampTzPlusMilliseconds(now, pause);
 	}
 	channel->resume_at = Max(channel->resume_at, asked);
+	worker_slot_failing(name, channel->failures, channel->resume_at);
 }
 
 /*

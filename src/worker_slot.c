@@ -30,6 +30,8 @@ typedef struct Report
 {
 	char partner[NAMEDATALEN]; /* empty: not used */
 	int64 outcomes[OUTCOMES]; /* by Outcome */
+	int failures; /* in a row, now */
+	TimestampTz resume_at; /* not to be called before; 0: it may be */
 } Report;
 
 typedef struct Slot
@@ -214,6 +216,21 @@ worker_slot_count(const char *partner, int outcome)
 }
 
 /*
+ * Shows whether a partner fails, and until when it is left alone.
+ */
+void
+worker_slot_failing(const char *partner, int failures, TimestampTz resume_at)
+{
+	Report *report;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	report = report_on(partner);
+	report->failures = failures;
+	report->resume_at = resume_at;
+	LWLockRelease(shared->lock);
+}
+
+/*
  * Shows an error as the last one.
  */
 void
@@ -282,8 +299,8 @@ worker_slot(PG_FUNCTION_ARGS)
 	Slot *slot = NULL;
 	Slot copy;
 	TupleDesc desc;
-	Datum values[5 + OUTCOMES] = {0};
-	bool nulls[5 + OUTCOMES];
+	Datum values[7 + OUTCOMES] = {0};
+	bool nulls[7 + OUTCOMES];
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "worker_slot must return a row");
@@ -304,9 +321,17 @@ worker_slot(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(copy.error);
 		values[4] = TimestampTzGetDatum(copy.error_at);
 		nulls[3] = nulls[4] = copy.error[0] == '\0';
+		nulls[6] = true;
 		for (Report *report = copy.reports; report < copy.reports + PARTNERS_MAX; report++)
-			for (int i = 0; i < OUTCOMES && strcmp(report->partner, partner) == 0; i++)
-				values[5 + i] = Int64GetDatum(report->outcomes[i]);
+		{
+			if (strcmp(report->partner, partner) != 0)
+				continue;
+			values[5] = Int32GetDatum(report->failures);
+			values[6] = TimestampTzGetDatum(report->resume_at);
+			nulls[6] = report->resume_at < GetCurrentTimestamp();
+			for (int i = 0; i < OUTCOMES; i++)
+				values[7 + i] = Int64GetDatum(report->outcomes[i]);
+		}
 	}
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }

@@ -22,6 +22,22 @@ COMMENT ON TABLE murallink_private.partner_secret IS 'What the partners must not
 COMMENT ON COLUMN murallink_private.partner_secret.partner_uid IS 'The partner.';
 COMMENT ON COLUMN murallink_private.partner_secret.secrets IS 'Passwords and keys, by name.';
 
+CREATE TABLE murallink_private.payout_hold (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    subject_uid murallink.ksuid NOT NULL UNIQUE,
+    note text NOT NULL,
+    held_by name NOT NULL DEFAULT SESSION_USER,
+    held_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE murallink_private.payout_hold IS 'What is held by hold_payouts().';
+COMMENT ON COLUMN murallink_private.payout_hold.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.payout_hold.subject_uid IS 'The payout, contract or partner.';
+COMMENT ON COLUMN murallink_private.payout_hold.note IS 'Why.';
+COMMENT ON COLUMN murallink_private.payout_hold.held_by IS 'The PostgreSQL login role that held it.';
+COMMENT ON COLUMN murallink_private.payout_hold.held_at IS 'When.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_hold
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+
 CREATE TABLE murallink_private.card (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
@@ -57,14 +73,52 @@ COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was first needed
 COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
 ALTER TABLE murallink.payout ADD FOREIGN KEY (card_uid) REFERENCES murallink_private.card;
 
+CREATE TABLE murallink_private.partner_task (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    partner text NOT NULL,
+    operation text NOT NULL,
+    params jsonb NOT NULL,
+    repeatable boolean NOT NULL,
+    subject_uid murallink.ksuid,
+    subject_attempt integer,
+    status murallink.payout_status NOT NULL DEFAULT 'ready' CHECK (status NOT IN ('waiting', 'cancelled')),
+    reason text NOT NULL DEFAULT '',
+    attempt integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    facts jsonb,
+    note text NOT NULL DEFAULT '',
+    requested_by name NOT NULL DEFAULT SESSION_USER,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    settled_at timestamptz
+) WITH (fillfactor = 70);
+COMMENT ON TABLE murallink_private.partner_task IS 'What a partner is asked besides ordering and loading cards: look-ups, and what operators want.';
+COMMENT ON COLUMN murallink_private.partner_task.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.partner_task.partner IS 'Who is asked.';
+COMMENT ON COLUMN murallink_private.partner_task.operation IS 'What it is asked, by the partner''s file.';
+COMMENT ON COLUMN murallink_private.partner_task.params IS 'What the request is made of, settings and secrets apart.';
+COMMENT ON COLUMN murallink_private.partner_task.repeatable IS
+'Whether it changes nothing at the partner, so that it is simply asked again when the answer is lost.';
+COMMENT ON COLUMN murallink_private.partner_task.subject_uid IS 'The payout, card or patient that it is about, where there is one.';
+COMMENT ON COLUMN murallink_private.partner_task.subject_attempt IS 'The attempt of that payout that it is about.';
+COMMENT ON COLUMN murallink_private.partner_task.status IS 'ready, claimed, done, declined or in_doubt.';
+COMMENT ON COLUMN murallink_private.partner_task.reason IS 'Why the last attempt was not done.';
+COMMENT ON COLUMN murallink_private.partner_task.attempt IS 'How often it has been claimed.';
+COMMENT ON COLUMN murallink_private.partner_task.due_at IS 'Not to be asked before.';
+COMMENT ON COLUMN murallink_private.partner_task.facts IS 'What the last answer told, by murallink''s own names.';
+COMMENT ON COLUMN murallink_private.partner_task.note IS 'What the person wrote who decided it.';
+COMMENT ON COLUMN murallink_private.partner_task.requested_by IS 'The PostgreSQL login role that wanted it; the worker''s for look-ups.';
+COMMENT ON COLUMN murallink_private.partner_task.created_at IS 'When it was wanted.';
+COMMENT ON COLUMN murallink_private.partner_task.settled_at IS 'When the last attempt ended.';
+CREATE INDEX partner_task_subject ON murallink_private.partner_task (subject_uid);
+
 CREATE TABLE murallink_private.partner_queue (
     subject_uid murallink.ksuid PRIMARY KEY,
     partner text NOT NULL,
     due_at timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE murallink_private.partner_queue IS
-'What the worker has to do: the cards and payouts that are ready or claimed, kept by triggers beside their status, so that finding work costs the same whatever was done before.';
-COMMENT ON COLUMN murallink_private.partner_queue.subject_uid IS 'The card or payout.';
+'What the worker has to do: the cards, payouts and tasks that are ready or claimed, kept by triggers beside their status, so that finding work costs the same whatever was done before.';
+COMMENT ON COLUMN murallink_private.partner_queue.subject_uid IS 'The card, payout or task.';
 COMMENT ON COLUMN murallink_private.partner_queue.partner IS 'Who is to be called.';
 COMMENT ON COLUMN murallink_private.partner_queue.due_at IS 'Not before; infinity: claimed.';
 CREATE INDEX partner_queue_due ON murallink_private.partner_queue (partner, due_at);
@@ -88,10 +142,10 @@ CREATE TABLE murallink_private.partner_attempt (
 COMMENT ON TABLE murallink_private.partner_attempt IS
 'Every call that was claimed, written before it is sent: one without an outcome was under way when its worker ended.';
 COMMENT ON COLUMN murallink_private.partner_attempt.uid IS 'Key.';
-COMMENT ON COLUMN murallink_private.partner_attempt.subject_uid IS 'The card or payout.';
+COMMENT ON COLUMN murallink_private.partner_attempt.subject_uid IS 'The card, payout or task.';
 COMMENT ON COLUMN murallink_private.partner_attempt.attempt IS 'Number of the attempt, from 1.';
 COMMENT ON COLUMN murallink_private.partner_attempt.partner IS 'Who was called.';
-COMMENT ON COLUMN murallink_private.partner_attempt.operation IS 'order: a card; load: a card for a payout.';
+COMMENT ON COLUMN murallink_private.partner_attempt.operation IS 'order: a card; load: a card for a payout; others: of a task.';
 COMMENT ON COLUMN murallink_private.partner_attempt.content_hash IS 'SHA-256 of all that the request is made of, secrets apart.';
 COMMENT ON COLUMN murallink_private.partner_attempt.claimed_at IS 'When it was claimed.';
 COMMENT ON COLUMN murallink_private.partner_attempt.settled_at IS 'When the outcome was written.';
@@ -118,6 +172,14 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
+CREATE TRIGGER step BEFORE UPDATE ON murallink_private.partner_task
+    FOR EACH ROW EXECUTE FUNCTION murallink.task_step();
+CREATE TRIGGER queue AFTER INSERT OR UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW EXECUTE FUNCTION murallink.partner_enqueue();
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.partner_task
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER audit AFTER UPDATE ON murallink_private.partner_task
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.partner_attempt
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER settled_once BEFORE UPDATE ON murallink_private.partner_attempt
@@ -126,5 +188,8 @@ CREATE TRIGGER settled_once BEFORE UPDATE ON murallink_private.partner_attempt
 CREATE TRIGGER reroute AFTER UPDATE OF payment_type_uid ON murallink.enrollment
     FOR EACH ROW WHEN (NEW.payment_type_uid IS DISTINCT FROM OLD.payment_type_uid)
     EXECUTE FUNCTION murallink.enrollment_reroute();
+CREATE TRIGGER reroute AFTER UPDATE OF default_payment_type_uid ON murallink.contract
+    FOR EACH ROW WHEN (NEW.default_payment_type_uid IS DISTINCT FROM OLD.default_payment_type_uid)
+    EXECUTE FUNCTION murallink.contract_reroute();
 CREATE TRIGGER reroute AFTER UPDATE OF email, phone ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.patient_reroute();

@@ -36,7 +36,7 @@ COMMENT ON COLUMN murallink.payout.amount IS 'The payment''s, in currency units.
 COMMENT ON COLUMN murallink.payout.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.payout.status IS 'Where the payout stands; the payment follows it.';
 COMMENT ON COLUMN murallink.payout.reason IS
-'What it waits for (no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or why the last attempt was not done.';
+'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink.payout.attempt IS 'How often it has been claimed; an answer to an earlier attempt changes nothing.';
 COMMENT ON COLUMN murallink.payout.due_at IS 'Not to be sent before.';
 COMMENT ON COLUMN murallink.payout.reference IS 'The partner''s own reference, or that of the person who settled it.';

@@ -103,6 +103,7 @@ fault() {
 
 orders=/orderendpoint/v1/orderCards
 loads=/orderendpoint/v1/loadCards
+unloads=/orderendpoint/v1/unloadCards
 details=/orderendpoint/v1/getOrderDetailsByOrderId
 session=
 
@@ -171,6 +172,33 @@ check 'unknown order' "$status $body" '400 *orderId:*'
 call GET "$details?orderId=$order_id&more=1"
 check 'unknown argument' "$status $body" '400 *more:*'
 
+# Money back, links, shipping, lists
+call POST $unloads "$(load)"
+check unloaded "$status $body" '200 {"status":"success","orderId":"*","balance":"150.00"}'
+call POST $unloads "$(load 'amount="150.01"')"
+check 'more than there is' "$status $body" '400 *amount: is not on the card*'
+call GET "/orderendpoint/v1/sendDigitalCardAlert?cpId=987654&proxyKey=$card&resendMethod=sms&alertType=Initial"
+check 'link sent again' "$status $body" '200 {"status":"success"}'
+call GET "/orderendpoint/v1/sendDigitalCardAlert?cpId=987654&proxyKey=$card&resendMethod=letter&alertType=Initial"
+check 'link by letter' "$status $body" '400 *resendMethod:*'
+call GET "/orderendpoint/v1/getShippingInformation?proxyKey=$card&customerProgramId=987654"
+check 'shipping of a card' "$status $body" '200 *"Not shipped"*'
+call GET "/orderendpoint/v1/getOrderTrackingInfo?orderId=$order_id"
+check 'tracking of an order' "$status $body" "200 *\"proxyKey\":\"$card\"*"
+profile='{"customerId":12345,"custProgId":987654,"personId":"5000001","firstName":"Ann","lastName":"Lee","phone":"","email":""}'
+call POST /orderendpoint/v1/updateCardholder "$profile"
+check 'profile changed' "$status $body" '200 {"status":"success"}'
+call POST /orderendpoint/v1/updateCardholder "${profile/5000001/1}"
+check 'profile of nobody' "$status $body" '400 *personId:*'
+call GET /orderendpoint/v1/getCustomerList
+check customers "$status $body" '200 *"customerId":12345,*'
+call GET '/orderendpoint/v1/getCustomerProgramList?customerId=12345'
+check programs "$status $body" '200 *"custProgId":987654,*'
+call GET '/orderendpoint/v1/getAllVirtualAccountsByCustomer?customerId=1'
+check 'accounts of another customer' "$status $body" '400 *customerId:*'
+call POST $loads "$(load)"
+check 'loaded again' "$status $body" '200 *"225.00"*'
+
 # HTTP
 call POST /nothing '{}'
 check 'unknown path' "$status" 404
@@ -195,7 +223,7 @@ check 'large body' "$status $body" '413 *large*'
 call GET "$details?%ff=%00"
 check 'query string not UTF-8' "$status" 400
 summary
-check 'nothing was loaded' "$body" '{"loads":3,*'
+check 'nothing was loaded' "$body" '{"loads":4,*'
 call GET /sandbox/requests
 check 'requests seen' "$body" '*"method":"POST","path":"'$loads'",*"content-type":"application/json"*'
 

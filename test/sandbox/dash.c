@@ -1,6 +1,7 @@
 /*
  * dash.c
- *		Dash, the card issuer: orders cards and loads money on them.
+ *		Dash, the card issuer: orders cards, loads money on them and takes it back, and tells
+ *		of cards, programs and accounts.
  *
  * What its document leaves open is a setting: a reading that a client must cope with.
  * Dash never recognises a repeated call: it loads again.
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PREFIX "/orderendpoint/v1"
 
 #define FIRST_ORDER 70000001
 #define FIRST_PERSON 5000001
@@ -50,6 +53,15 @@ wrong_reference(const json_t *value)
 	return setting_is("dash.reference", "refused") ? "is not known" : strict_blank(value);
 }
 
+/*
+ * wrong_customer checks the number of a customer in a query string.
+ */
+static const char *
+wrong_customer(const json_t *value)
+{
+	return setting_is("dash.customer_id", json_string_value(value)) ? NULL : "is not known";
+}
+
 static const Key login_keys[] = {
 	{.name = "username", .type = KEY_TEXT, .required = true},
 	{.name = "password", .type = KEY_TEXT, .required = true},
@@ -73,6 +85,17 @@ static const Key order_keys[] = {
 	{.name = NULL},
 };
 
+static const Key profile_keys[] = {
+	{.name = "customerId", .type = KEY_NUMBER, .required = true, .known = "dash.customer_id"},
+	{.name = "custProgId", .type = KEY_NUMBER, .required = true, .known = "dash.cust_prog_id"},
+	{.name = "personId", .type = KEY_TEXT, .required = true},
+	{.name = "firstName", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
+	{.name = "lastName", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
+	{.name = "phone", .type = KEY_TEXT, .required = true, .wrong = strict_phone},
+	{.name = "email", .type = KEY_TEXT, .required = true, .wrong = strict_email},
+	{.name = NULL},
+};
+
 static const Key load_row_keys[] = {
 	{.name = "amount", .type = KEY_TEXT, .required = true, .wrong = money_wrong},
 	{.name = "proxyKey", .type = KEY_TEXT, .required = true},
@@ -85,6 +108,23 @@ static const Key load_keys[] = {
 	{.name = "custProgId", .type = KEY_NUMBER, .required = true, .known = "dash.cust_prog_id"},
 	{.name = "fundingId", .type = KEY_NUMBER, .required = true, .known = "dash.funding_id"},
 	{.name = "orderDetails", .type = KEY_LIST, .required = true, .row = load_row_keys},
+	{.name = NULL},
+};
+
+static const Key nothing_keys[] = {
+	{.name = NULL},
+};
+
+static const Key customer_keys[] = {
+	{.name = "customerId", .type = KEY_TEXT, .required = true, .wrong = wrong_customer},
+	{.name = NULL},
+};
+
+static const Key alert_keys[] = {
+	{.name = "cpId", .type = KEY_TEXT, .required = true},
+	{.name = "proxyKey", .type = KEY_TEXT, .required = true},
+	{.name = "resendMethod", .type = KEY_TEXT, .required = true, .choices = "email,sms"},
+	{.name = "alertType", .type = KEY_TEXT, .required = true, .choices = "Initial"},
 	{.name = NULL},
 };
 
@@ -330,10 +370,11 @@ funding_left(const char *funding)
 }
 
 /*
- * can_load tells whether all rows of a load can be applied.  The lock is held.
+ * can_load tells whether all rows of a load, or of an unload, can be applied.  The lock
+ * is held.
  */
 static bool
-can_load(const json_t *call, const char *funding, Message message)
+can_load(const json_t *call, const char *funding, bool back, Message message)
 {
 	json_t *program = json_object_get(call, "custProgId");
 	int64_t sum = 0;
@@ -352,8 +393,13 @@ can_load(const json_t *call, const char *funding, Message message)
 		}
 		money_read(json_string_value(json_object_get(row, "amount")), &cents);
 		sum += cents;
+		if (back && cents > json_integer_value(json_object_get(card, "balance")))
+		{
+			snprintf(message, sizeof(Message), "orderDetails[%zu].amount: is not on the card", i);
+			return false;
+		}
 	}
-	if (sum > funding_left(funding))
+	if (!back && sum > funding_left(funding))
 	{
 		strcpy(message, "fundingId: has insufficient funds");
 		return false;
@@ -362,10 +408,11 @@ can_load(const json_t *call, const char *funding, Message message)
 }
 
 /*
- * run_load_cards loads money on a card for each row: all, or none where one cannot.
+ * move_money loads money on a card for each row, or takes it back: all, or none where
+ * one cannot.
  */
 static void
-run_load_cards(const Request *request, Answer *answer)
+move_money(const Request *request, bool back, Answer *answer)
 {
 	json_t *call = open_call(request, load_keys, true, answer);
 	json_t *results;
@@ -382,7 +429,7 @@ run_load_cards(const Request *request, Answer *answer)
 	setting_get("dash.currency", currency);
 
 	pthread_mutex_lock(&lock);
-	if (!can_load(call, json_string_value(funding), message))
+	if (!can_load(call, json_string_value(funding), back, message))
 	{
 		pthread_mutex_unlock(&lock);
 		refuse(answer, 400, message);
@@ -401,7 +448,7 @@ run_load_cards(const Request *request, Answer *answer)
 		json_object_set_new(entry, "currency", json_string(currency));
 		json_object_set(entry, "fundingId", funding);
 		json_object_set(entry, "orderId", order_id);
-		ledger_write("load", "dash", entry);
+		ledger_write(back ? "unload" : "load", "dash", entry);
 		json_array_append_new(results,
 							  json_pack("{s:O, s:o}", "proxyKey", proxy_key, "balance",
 										shown_cents(json_integer_value(json_object_get(card, "balance")))));
@@ -412,6 +459,24 @@ run_load_cards(const Request *request, Answer *answer)
 	json_decref(order_id);
 	json_decref(funding);
 	json_decref(call);
+}
+
+/*
+ * run_load_cards loads cards.
+ */
+static void
+run_load_cards(const Request *request, Answer *answer)
+{
+	move_money(request, false, answer);
+}
+
+/*
+ * run_unload_cards takes money back from cards.
+ */
+static void
+run_unload_cards(const Request *request, Answer *answer)
+{
+	move_money(request, true, answer);
 }
 
 /*
@@ -527,6 +592,166 @@ run_order_details(const Request *request, Answer *answer)
 }
 
 /*
+ * run_list answers a list of what the settings say there is.
+ */
+static void
+run_list(const Request *request, const Key *keys, const char *name, const char *setting, Answer *answer)
+{
+	json_t *call = open_call(request, keys, true, answer);
+	json_t *list = json_array();
+	char known[SETTING_SIZE];
+	char *rest = known;
+	char *id;
+
+	if (call == NULL)
+	{
+		json_decref(list);
+		return;
+	}
+	json_decref(call);
+	setting_get(setting, known);
+	pthread_mutex_lock(&lock);
+	while ((id = strsep(&rest, ",")) != NULL)
+	{
+		json_t *row = json_pack("{s:I, s:s}", name, (json_int_t) strtoll(id, NULL, 10), "name", "Example");
+
+		if (strcmp(name, "fundingId") == 0 && funding_left(id) != INT64_MAX)
+			json_object_set_new(row, "balance", shown_cents(funding_left(id)));
+		json_array_append_new(list, row);
+	}
+	pthread_mutex_unlock(&lock);
+	succeed(answer, json_pack("{s:o}", "list", list));
+}
+
+/*
+ * run_customers, run_programs and run_accounts answer what there is.
+ */
+static void
+run_customers(const Request *request, Answer *answer)
+{
+	run_list(request, nothing_keys, "customerId", "dash.customer_id", answer);
+}
+
+static void
+run_programs(const Request *request, Answer *answer)
+{
+	run_list(request, customer_keys, "custProgId", "dash.cust_prog_id", answer);
+}
+
+static void
+run_accounts(const Request *request, Answer *answer)
+{
+	run_list(request, customer_keys, "fundingId", "dash.funding_id", answer);
+}
+
+/*
+ * run_alert sends a card's link to the patient again.
+ */
+static void
+run_alert(const Request *request, Answer *answer)
+{
+	json_t *call = open_call(request, alert_keys, true, answer);
+	json_t *order;
+
+	if (call == NULL)
+		return;
+	pthread_mutex_lock(&lock);
+	order = json_object_get(json_object_get(cards, json_string_value(json_object_get(call, "proxyKey"))), "order");
+	if (order != NULL)
+		ledger_write("alert", "dash", json_incref(call));
+	pthread_mutex_unlock(&lock);
+	json_decref(call);
+	if (order == NULL)
+		refuse(answer, 400, "proxyKey: is no card of this program");
+	else
+		succeed(answer, json_pack("{}"));
+}
+
+/*
+ * run_update_cardholder changes what is known of a person.
+ */
+static void
+run_update_cardholder(const Request *request, Answer *answer)
+{
+	json_t *call = open_call(request, profile_keys, true, answer);
+	json_int_t person;
+
+	if (call == NULL)
+		return;
+	person = strtoll(json_string_value(json_object_get(call, "personId")), NULL, 10);
+	pthread_mutex_lock(&lock);
+	if (person >= FIRST_PERSON && person < FIRST_PERSON + (json_int_t) json_object_size(cards))
+	{
+		ledger_write("profile", "dash", json_incref(call));
+		succeed(answer, json_pack("{}"));
+	}
+	else
+		refuse(answer, 400, "personId: is not known");
+	pthread_mutex_unlock(&lock);
+	json_decref(call);
+}
+
+/*
+ * shipment returns where a card is: only physical ones are sent.
+ */
+static json_t *
+shipment(const json_t *entry)
+{
+	json_t *proxy_key = json_object_get(entry, "proxyKey");
+
+	if (strcmp(json_string_value(json_object_get(entry, "cardType")), "Physical") != 0)
+		return json_pack("{s:O, s:s}", "proxyKey", proxy_key, "shippingStatus", "Not shipped");
+	return json_pack("{s:O, s:s, s:s, s:o}", "proxyKey", proxy_key, "shippingStatus", "Shipped", "carrier", "USPS",
+					 "trackingNumber", json_sprintf("9400%s", json_string_value(proxy_key)));
+}
+
+/*
+ * run_shipments answers where the cards of an order are, or one card.
+ */
+static void
+run_shipments(const Request *request, bool by_card, Answer *answer)
+{
+	json_t *call = open_call(request, by_card ? details_by_card_keys : details_by_order_keys, true, answer);
+	json_t *rows = json_array();
+	json_t *list;
+	json_t *entry;
+	size_t i;
+
+	if (call != NULL)
+	{
+		pthread_mutex_lock(&lock);
+		list = find_entries(call, by_card);
+		json_array_foreach (list, i, entry)
+		{
+			json_array_append_new(rows, shipment(entry));
+		}
+		pthread_mutex_unlock(&lock);
+		if (list == NULL)
+			refuse(answer, 400, by_card ? "proxyKey: is no card of this program" : "orderId: is not known");
+		else
+			succeed(answer, json_pack("{s:O}", "shipments", rows));
+		json_decref(list);
+	}
+	json_decref(rows);
+	json_decref(call);
+}
+
+/*
+ * run_shipping and run_tracking answer where a card is, and the cards of an order.
+ */
+static void
+run_shipping(const Request *request, Answer *answer)
+{
+	run_shipments(request, true, answer);
+}
+
+static void
+run_tracking(const Request *request, Answer *answer)
+{
+	run_shipments(request, false, answer);
+}
+
+/*
  * reset empties cards, orders and accounts.
  */
 static void
@@ -562,9 +787,12 @@ replay(json_t *entry)
 	const char *proxy_key = json_string_value(json_object_get(entry, "proxyKey"));
 	const char *amount = json_string_value(json_object_get(entry, "amount"));
 	const char *funding = json_string_value(json_object_get(entry, "fundingId"));
+	bool back = strcmp(json_string_value(json_object_get(entry, "ledger")), "unload") == 0;
 	json_t *card;
 	int64_t cents;
 
+	if (order_id == NULL)
+		return;
 	if (json_object_get(orders, order_id) == NULL)
 		json_object_set_new(orders, order_id, json_array());
 	json_array_append(json_object_get(orders, order_id), entry);
@@ -575,10 +803,11 @@ replay(json_t *entry)
 		return;
 	}
 	card = json_object_get(cards, proxy_key);
-	json_array_append(json_object_get(card, "loads"), entry);
+	if (!back)
+		json_array_append(json_object_get(card, "loads"), entry);
 	money_read(amount, &cents);
-	add_number(card, "balance", cents);
-	add_number(spent, funding, cents);
+	add_number(card, "balance", back ? -cents : cents);
+	add_number(spent, funding, back ? -cents : cents);
 }
 
 /*
@@ -616,11 +845,34 @@ static Setting settings[] = {
 
 static const Operation operations[] = {
 	{.name = "dash.login", .method = "POST", .path_setting = "dash.login_path", .run = run_login},
-	{.name = "dash.orderCards", .method = "POST", .path = "/orderendpoint/v1/orderCards", .run = run_order_cards},
-	{.name = "dash.loadCards", .method = "POST", .path = "/orderendpoint/v1/loadCards", .run = run_load_cards},
+	{.name = "dash.orderCards", .method = "POST", .path = PREFIX "/orderCards", .run = run_order_cards},
+	{.name = "dash.loadCards", .method = "POST", .path = PREFIX "/loadCards", .run = run_load_cards},
+	{.name = "dash.unloadCards", .method = "POST", .path = PREFIX "/unloadCards", .run = run_unload_cards},
+	{.name = "dash.updateCardholder",
+	 .method = "POST",
+	 .path = PREFIX "/updateCardholder",
+	 .run = run_update_cardholder},
+	{.name = "dash.sendDigitalCardAlert", .method = "GET", .path = PREFIX "/sendDigitalCardAlert", .run = run_alert},
+	{.name = "dash.getShippingInformation",
+	 .method = "GET",
+	 .path = PREFIX "/getShippingInformation",
+	 .run = run_shipping},
+	{.name = "dash.getOrderTrackingInfo",
+	 .method = "GET",
+	 .path = PREFIX "/getOrderTrackingInfo",
+	 .run = run_tracking},
+	{.name = "dash.getCustomerList", .method = "GET", .path = PREFIX "/getCustomerList", .run = run_customers},
+	{.name = "dash.getCustomerProgramList",
+	 .method = "GET",
+	 .path = PREFIX "/getCustomerProgramList",
+	 .run = run_programs},
+	{.name = "dash.getAllVirtualAccountsByCustomer",
+	 .method = "GET",
+	 .path = PREFIX "/getAllVirtualAccountsByCustomer",
+	 .run = run_accounts},
 	{.name = "dash.getOrderDetailsByOrderId",
 	 .method = "GET",
-	 .path = "/orderendpoint/v1/getOrderDetailsByOrderId",
+	 .path = PREFIX "/getOrderDetailsByOrderId",
 	 .run = run_order_details},
 	{.name = NULL},
 };

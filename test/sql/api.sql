@@ -318,7 +318,7 @@ FROM pg_proc p CROSS JOIN LATERAL unnest(p.proargnames[:p.pronargs], p.proargtyp
         ((repeat('[', 1000) || repeat(']', 1000))::jsonb),
         ((repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb)) AS v (value)
 WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND p.prorettype <> 'murallink."*/*"'::regtype
-    AND has_function_privilege(p.oid, 'EXECUTE');
+    AND has_function_privilege(p.oid, 'EXECUTE') AND a.name IS NOT NULL;
 RESET SESSION AUTHORIZATION;
 SELECT count(DISTINCT action) > 20 AS actions, count(*) > 2000 AS requests FROM tried;
 SELECT action, argument, left(value::text, 40) AS value, answer FROM tried
@@ -342,7 +342,8 @@ SELECT action, argument, left(value::text, 40) AS value, answer FROM tried
 WHERE type = 'murallink.ksuid'::regtype AND jsonb_typeof(value) = 'string' AND value NOT IN ('""', '"000000000000000000000000000"')
     AND answer <> '400 invalid_uid ' || argument;
 SELECT action, argument, answer FROM tried
-WHERE length(value::text) > 100000 AND jsonb_typeof(value) = 'string' AND type <> 'murallink.read_only'::regtype AND answer !~ '^400';
+WHERE length(value::text) > 100000 AND jsonb_typeof(value) = 'string' AND type <> 'murallink.read_only'::regtype AND answer !~ '^400'
+ORDER BY action COLLATE "C", argument COLLATE "C";
 SELECT DISTINCT answer FROM (
     SELECT pg_temp.rolled_back(action, jsonb_build_object('no_such_key', 1)) AS answer
     FROM (SELECT DISTINCT action FROM tried) AS every) AS unknown_key;
@@ -388,7 +389,7 @@ FROM (
                 AS v (type, value) ON v.type::regtype = b.type
         ) AS bad (name, value)
     WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND has_function_privilege(p.oid, 'EXECUTE')
-        AND a.type <> 'murallink.read_only'::regtype
+        AND a.type <> 'murallink.read_only'::regtype AND a.name IS NOT NULL
     GROUP BY p.oid, p.proname, bad.name, bad.value) AS called
 WHERE refusal !~ '^PT4[0-9][0-9] [a-z_]+( [a-z0-9_.]+)?$';
 RESET SESSION AUTHORIZATION;

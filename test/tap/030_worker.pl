@@ -7,7 +7,8 @@ use JSON::PP;
 use Murallink::Payouts;
 use Test::More;
 
-my $payouts = Murallink::Payouts->new;
+# People decide here what is in doubt.
+my $payouts = Murallink::Payouts->new(settings => { look_up => JSON::PP::false });
 
 $payouts->patients(3);
 $payouts->approve(6);
@@ -22,6 +23,9 @@ my @endings = (
 		warm => 1 },
 	{ name => 'reset after', fault => { when => 'after', action => 'reset' }, state => 'in_doubt', loads => 1,
 		warm => 1 },
+	{ name => 'reset before', fault => { when => 'before', action => 'reset' }, state => 'in_doubt', loads => 0,
+		warm => 1 },
+	{ name => 'slow', fault => { when => 'after', action => 'slow', delay_ms => 1 }, state => 'done', loads => 1 },
 	{ name => 'closed before', fault => { when => 'before', action => 'close' }, state => 'in_doubt', loads => 0 },
 	{ name => 'truncated', fault => { when => 'after', action => 'truncate' }, state => 'in_doubt', loads => 1 },
 	{ name => 'malformed', fault => { when => 'after', action => 'malformed' }, state => 'in_doubt', loads => 1 },
@@ -66,14 +70,27 @@ foreach my $ending (@endings)
 }
 check_books('after all endings');
 
-configure(timeout => 0.5);
+my $requests = $payouts->stack->client->sandbox('requests');
+my %attempts = split /[|\n]/, $payouts->sql('SELECT uid, attempt FROM murallink.payout');
+my %requested = map {
+	my $payout = $_;
+	$payout => scalar grep { index($_->{body}, $payout) >= 0 } @$requests;
+} values %payout;
+is_deeply(\%requested, { map { $_ => 0 + $attempts{$_} } values %payout }, 'one attempt is one request on the wire');
+
+$payouts->stack->configure_dash({ timeout => 0.5 });
+$payouts->fault(count => 1, when => 'after', action => 'slow', delay_ms => 100);
+my ($slow) = $payouts->approve(1);
+$payouts->wait_settled;
+like($payouts->state_of($slow), qr/^in_doubt in_doubt HTTP 200: Operation timed out/, 'time-out after the first byte');
+is($payouts->loads($slow), 1, 'time-out after the first byte: loaded');
 $payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 1500);
 my ($late) = $payouts->approve(1);
 $payouts->wait_settled;
-like($payouts->state_of($late), qr/^in_doubt in_doubt Operation timed out/, 'time-out: in doubt');
+like($payouts->state_of($late), qr/^in_doubt in_doubt Operation timed out/, 'time-out before the first byte');
 Murallink::Stack::poll('the late load', sub { $payouts->loads($late) == 1 });
 check_books('after a load that was applied after its time-out');
-configure(timeout => 30);
+$payouts->stack->configure_dash({ timeout => 30 });
 
 # People decide. What is in doubt is not sent again by itself, whatever happens.
 my ($paid, $not_paid, $cancelled) = @payout{ 'closed after', 'closed before', '503' };
@@ -143,7 +160,7 @@ foreach my $reading (@readings)
 	my ($theirs, $ours) = @$reading;
 	my $name = join ', ', map { "$_ $theirs->{$_}" } sort keys %$theirs;
 	$payouts->sandbox('POST', 'settings', $theirs);
-	configure(%$ours);
+	$payouts->stack->configure_dash($ours);
 	$payouts->patients(1);
 	my $loads = $payouts->stack->client->sandbox('summary')->{loads};
 	my @payout = $payouts->approve($payouts->sql('SELECT count(*) FROM murallink.enrollment'));
@@ -173,14 +190,6 @@ sub check_books
 {
 	my ($when) = @_;
 	is_deeply([ $payouts->wrong ], [], "the books agree $when");
-	return;
-}
-
-# Configures Dash with further settings.
-sub configure
-{
-	my %setting = (customer_id => 12345, cust_prog_id => 987654, funding_id => 54850, @_);
-	$payouts->call('configure_partner', 'dash', $payouts->stack->{sandbox_url}, \%setting);
 	return;
 }
 

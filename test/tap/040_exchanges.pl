@@ -506,7 +506,7 @@ sub argument_types
 	return $stack->{argument_types} //= $json->decode($stack->sql(<<'EOC'));
 SELECT json_object_agg(proname, coalesce(arguments, '{}'))
 FROM pg_proc, LATERAL (
-	SELECT json_object_agg(name, format_type(type, NULL)) AS arguments
+	SELECT json_object_agg(name, format_type(type, NULL)) FILTER (WHERE name <> '') AS arguments
 	FROM unnest(proargnames[:pronargs], proargtypes::oid[]) AS argument (name, type)) AS of
 WHERE pronamespace = 'murallink'::regnamespace AND prosecdef AND has_function_privilege('murallink_client', oid, 'EXECUTE')
 EOC

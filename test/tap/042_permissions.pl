@@ -417,12 +417,25 @@ cancel_payment         | approve_payments at trial_site                         
 trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}
 funding_report         | view_report at contract                                         | {"contract_uid": "@contract"}
 report                 | nothing                                                         | {"uid": "@report"}
+dash_shipping_update   | nothing, answers unknown_action                                 | {}
+ask_card               | operator                                                        | {}
+cards                  | operator                                                        | {}
 configure_partner      | operator                                                        | {}
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
+hold_payouts           | operator                                                        | {}
+needs_person           | operator                                                        | {}
+partner_tasks          | operator                                                        | {}
+payout_attempts        | operator                                                        | {}
+reconcile_funding      | operator                                                        | {}
+refresh_dash           | operator                                                        | {}
+release_payouts        | operator                                                        | {}
+resend_card_link       | operator                                                        | {}
 resolve_card           | operator                                                        | {}
 resolve_payout         | operator                                                        | {}
+resolve_task           | operator                                                        | {}
 retry_payout           | operator                                                        | {}
+reverse_payment        | operator                                                        | {}
 settle_payout          | operator                                                        | {}
 verify_ledger          | operator                                                        | {}
 worker_status          | operator                                                        | {}

@@ -24,7 +24,7 @@ my $sandbox = abs_path(dirname(__FILE__) . '/../../../build/sandbox') . '/murall
 sub new
 {
 	my ($class, %arg) = @_;
-	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)));
+	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings});
 	my $self = bless { stack => $stack }, $class;
 	$stack->start_server($arg{conf});
 	$stack->install;
@@ -150,22 +150,35 @@ sub stop_server
 	return time - $start;
 }
 
-# Waits until no payout is ready or being sent.
+# Waits until no card and no payout is ready or being sent.
 sub wait_settled
 {
 	my ($self) = @_;
-	return $self->wait_for(q{SELECT count(*) = 0 FROM murallink_private.partner_queue});
+	return $self->wait_for(<<'EOC');
+SELECT count(*) = 0 FROM murallink_private.partner_queue
+WHERE subject_uid NOT IN (SELECT uid FROM murallink_private.partner_task)
+EOC
 }
+
+# Waits until nothing is to be asked either.
+sub wait_idle { my ($self) = @_; return $self->wait_for('SELECT count(*) = 0 FROM murallink_private.partner_queue') }
 
 # Waits until a query, which may fail meanwhile, answers true.
 sub wait_for
 {
 	my ($self, $query) = @_;
+	return $self->quietly(sub { Murallink::Stack::poll($query, sub { (eval { $self->sql($query) } // '') eq 't' }) });
+}
+
+# Does something that may fail a few times, without its complaints. Dies with the server's log if it fails for good.
+sub quietly
+{
+	my ($self, $something) = @_;
 	open my $stderr, '>&', \*STDERR or die "stderr: $!\n";
 	open STDERR, '>', '/dev/null' or die "stderr: $!\n";
-	my $came = eval { Murallink::Stack::poll($query, sub { (eval { $self->sql($query) } // '') eq 't' }); 1 };
+	my $done = eval { $something->(); 1 };
 	open STDERR, '>&', $stderr or die "stderr: $!\n";
-	return $came || die $@, $self->stack->log_of('postgresql');
+	return $done || die $@, $self->stack->log_of('postgresql');
 }
 
 # The process id of the worker, once it runs.

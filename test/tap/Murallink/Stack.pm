@@ -5,6 +5,7 @@ package Murallink::Stack;
 #
 #   my $stack = Murallink::Stack->new(dir => $dir);       # with a server of its own
 #   my $stack = Murallink::Stack->new(node => $node);     # on a running PostgreSQL::Test::Cluster
+#   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
 #   $stack->start;
 #   my $answer = $stack->client->api({ action => 'ping' });
 #
@@ -55,6 +56,7 @@ sub new
 		user => $node ? getpwuid($>) : 'postgres',
 		own_server => !$node,
 		process => $$,
+		settings => $arg{settings} // {},
 		admin_email => 'admin@example.com',
 		admin_password => 'correct horse battery staple',
 	};
@@ -115,10 +117,20 @@ sub start_sandbox
 	$self->spawn('sandbox', $sandbox, '--port', $port, '--ledger', "$self->{dir}/sandbox.ledger");
 	$self->wait_for_answer('sandbox', "$self->{sandbox_url}/sandbox/health");
 
-	my %settings = (customer_id => 12345, cust_prog_id => 987654, funding_id => 54850, currency => 'USD');
-	my %secrets = (username => 'murallink', password => 'sandbox');
-	$self->sql(call('configure_partner', 'dash', $self->{sandbox_url}, \%settings, \%secrets));
+	$self->configure_dash;
 	$self->sql(call('enable_payouts'));
+	return;
+}
+
+# Configures Dash, with further settings, and at another URL than the sandbox's.
+sub configure_dash
+{
+	my ($self, $settings, $url) = @_;
+	my %settings = (
+		customer_id => 12345, cust_prog_id => 987654, funding_id => 54850,
+		%{ $self->{settings} }, %{ $settings // {} });
+	my %secrets = (username => 'murallink', password => 'sandbox');
+	$self->sql(call('configure_partner', 'dash', $url // $self->{sandbox_url}, \%settings, \%secrets));
 	return;
 }
 

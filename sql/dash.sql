@@ -1,0 +1,245 @@
+CREATE FUNCTION murallink.dash_params(patient_uid murallink.ksuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    params jsonb;
+BEGIN
+    SELECT pg_catalog.jsonb_build_object(
+        'card_uid', c.uid, 'program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id)
+    INTO params
+    FROM murallink_private.card c
+    JOIN murallink_private.partner p ON p.name = c.partner AND p.settings ->> 'cust_prog_id' = c.program
+    WHERE c.patient_uid = murallink.required(dash_params.patient_uid, 'patient_uid') AND c.partner = 'dash' AND c.status = 'done';
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'patient_uid');
+    END IF;
+    RETURN params;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_params(murallink.ksuid) IS
+'What Dash knows a patient''s card of the present program by. Errors: missing_field, not_found.';
+
+CREATE FUNCTION murallink.resend_card_link(patient_uid murallink.ksuid, method text) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    params CONSTANT jsonb := murallink.dash_params(patient_uid);
+BEGIN
+    IF murallink.required(method, 'method') NOT IN ('email', 'sms') THEN
+        PERFORM murallink.raise('invalid_value', 'method');
+    END IF;
+    RETURN murallink.task_begin('dash', 'alert', params || pg_catalog.jsonb_build_object('method', method), false,
+        (params ->> 'card_uid')::murallink.ksuid);
+END
+$$;
+COMMENT ON FUNCTION murallink.resend_card_link(murallink.ksuid, text) IS
+'Has Dash send a patient the link to the digital card again. method: email or sms. For operators. Errors: missing_field, not_found, invalid_value.';
+
+CREATE FUNCTION murallink.ask_card(patient_uid murallink.ksuid, question text) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    params CONSTANT jsonb := murallink.dash_params(patient_uid);
+BEGIN
+    IF murallink.required(question, 'question') NOT IN ('details', 'shipping', 'tracking')
+        OR question = 'tracking' AND params ->> 'order_id' = '' THEN
+        PERFORM murallink.raise('invalid_value', 'question');
+    END IF;
+    RETURN murallink.task_begin('dash', question, params, true, (params ->> 'card_uid')::murallink.ksuid);
+END
+$$;
+COMMENT ON FUNCTION murallink.ask_card(murallink.ksuid, text) IS
+'Asks Dash about a patient''s card; partner_tasks() tells what it answers. question: details of the order, shipping of the card, or tracking of all cards of the order. For operators. Errors: missing_field, not_found, invalid_value.';
+
+CREATE FUNCTION murallink.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO murallink_private.card_shipment AS s (card_uid, status, carrier, tracking_number)
+    VALUES (card_uid, coalesce(status, ''), coalesce(carrier, ''), coalesce(tracking_number, ''))
+    ON CONFLICT (card_uid) DO UPDATE
+    SET status = coalesce(NULLIF(EXCLUDED.status, ''), s.status), carrier = coalesce(NULLIF(EXCLUDED.carrier, ''), s.carrier),
+        tracking_number = coalesce(NULLIF(EXCLUDED.tracking_number, ''), s.tracking_number), heard_at = EXCLUDED.heard_at
+$$;
+COMMENT ON FUNCTION murallink.record_shipment(murallink.ksuid, text, text, text) IS
+'Keeps what is heard of a physical card on its way; what is not told stays as it was.';
+
+CREATE FUNCTION murallink.dash_shipped() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.record_shipment(c.uid, f.shipping_status, f.carrier, f.tracking_number)
+    FROM pg_catalog.jsonb_to_recordset(NEW.facts -> 'cards') AS f(
+        proxy_key text, shipping_status text, carrier text, tracking_number text)
+    JOIN murallink_private.card c ON c.partner = 'dash' AND c.program = NEW.params ->> 'program'
+        AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(f.proxy_key, '0')
+    WHERE f.shipping_status <> '';
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_shipped() IS 'Trigger: keeps what Dash answers about cards on their way.';
+
+CREATE FUNCTION murallink.dash_shipping_update(jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    expected CONSTANT text := (
+        SELECT s.secrets ->> 'webhook_access_key'
+        FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid WHERE p.name = 'dash');
+    the_order CONSTANT text := coalesce($1 ->> 'orderId', '');
+    the_card CONSTANT text := coalesce($1 ->> 'proxyKey', '');
+    the_status CONSTANT text := murallink.checked_text($1 ->> 'status', 'status', 100, false);
+    the_carrier CONSTANT text := murallink.checked_text($1 ->> 'carrier', 'carrier', 100, false);
+    the_number CONSTANT text := murallink.checked_text($1 ->> 'trackingNumber', 'trackingNumber', 100, false);
+    addressed CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT c.uid FROM murallink_private.card c
+        WHERE c.partner = 'dash' AND c.status = 'done' AND (the_order, the_card) <> ('', '')
+        AND the_card IN ('', c.proxy_key) AND the_order IN ('', c.order_id) ORDER BY c.uid);
+BEGIN
+    -- Hashes are compared, so that the time tells nothing about the key.
+    IF expected IS NULL OR pg_catalog.sha256(pg_catalog.convert_to(coalesce($1 ->> 'accessKey', ''), 'UTF8'))
+        <> pg_catalog.sha256(pg_catalog.convert_to(expected, 'UTF8')) THEN
+        PERFORM murallink.raise('unauthenticated', 'accessKey');
+    ELSIF addressed = '{}' THEN
+        PERFORM murallink.raise('not_found', 'proxyKey');
+    END IF;
+    PERFORM murallink.record_shipment(a, the_status, the_carrier, the_number) FROM pg_catalog.unnest(addressed) AS a;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
+'Dash''s webhook: where the cards of an order, or one card, are; in any order, any number of times. The body has accessKey (the secret webhook_access_key), orderId or proxyKey, status, carrier, trackingNumber. Errors: unauthenticated, not_found, too_long, invalid_value.';
+
+CREATE TYPE murallink.card_info AS (
+    uid murallink.ksuid, patient_uid murallink.ksuid, partner text, program text, status murallink.payout_status, reason text,
+    order_id text, shipping_status text, carrier text, tracking_number text);
+COMMENT ON TYPE murallink.card_info IS 'A card, as operators see it.';
+
+CREATE FUNCTION murallink.cards(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.card_info
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.uid, c.patient_uid, c.partner, c.program, c.status, c.reason, c.order_id, s.status, s.carrier, s.tracking_number
+    FROM murallink_private.card c LEFT JOIN murallink_private.card_shipment s ON s.card_uid = c.uid
+    WHERE c.patient_uid = coalesce(cards.patient_uid, c.patient_uid) ORDER BY c.created_at, c.uid
+$$;
+COMMENT ON FUNCTION murallink.cards(murallink.ksuid) IS
+'The cards, oldest first, with what is known of their way to the patient. patient_uid: only the cards of this one. For operators.';
+
+CREATE FUNCTION murallink.refresh_dash() RETURNS SETOF murallink.task_info
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.* FROM pg_catalog.unnest('{customers,programs,accounts}'::text[]) AS operation,
+        LATERAL murallink.task_begin('dash', operation, '{}', true) AS t
+$$;
+COMMENT ON FUNCTION murallink.refresh_dash() IS
+'Asks Dash for its customers, programs and virtual funding accounts, for reconcile_funding(). For operators. Errors: not_found.';
+
+CREATE FUNCTION murallink.dash_refreshed() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    of_kind CONSTANT text := pg_catalog.rtrim(NEW.operation, 's');
+BEGIN
+    DELETE FROM murallink_private.dash_record r
+    WHERE r.kind = of_kind AND r.id NOT IN (
+        SELECT f.id FROM pg_catalog.jsonb_to_recordset(NEW.facts -> NEW.operation) AS f(id text) WHERE f.id <> '');
+    INSERT INTO murallink_private.dash_record (kind, id, name, balance)
+    SELECT DISTINCT ON (f.id) of_kind, f.id, coalesce(f.name, ''),
+        CASE WHEN f.balance ~ '^-?[0-9]+(\.[0-9]+)?$' THEN f.balance::numeric END
+    FROM pg_catalog.jsonb_to_recordset(NEW.facts -> NEW.operation) AS f(id text, name text, balance text) WHERE f.id <> ''
+    ON CONFLICT (kind, id) DO UPDATE SET name = EXCLUDED.name, balance = EXCLUDED.balance, heard_at = EXCLUDED.heard_at;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_refreshed() IS 'Trigger: keeps what Dash answers about customers, programs and accounts.';
+
+CREATE FUNCTION murallink.reconcile_funding(OUT subject text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH dash AS (
+        SELECT p.settings, p.settings ->> 'currency' AS currency FROM murallink_private.partner p WHERE p.name = 'dash'
+    ), books AS (
+        SELECT coalesce(pg_catalog.sum(b.available + b.reserved), 0) AS held
+        FROM murallink.fund_balance b, dash d WHERE b.currency = d.currency
+    ), doubtful AS (
+        SELECT coalesce(pg_catalog.sum(o.amount), 0) AS amount FROM murallink.payout o, dash d
+        WHERE o.partner = 'dash' AND o.status IN ('claimed', 'in_doubt') AND o.currency = d.currency
+    ), by_person AS (
+        SELECT coalesce(pg_catalog.sum(o.amount), 0) AS amount FROM murallink.payout o, dash d
+        WHERE o.partner IS NULL AND o.status = 'done' AND o.currency = d.currency
+    )
+    SELECT 'setting ' || k.name, pg_catalog.format('is %s, which Dash does not list', d.settings ->> k.name)
+    FROM dash d, (VALUES ('customer_id', 'customer'), ('cust_prog_id', 'program'), ('funding_id', 'account')) AS k (name, kind)
+    WHERE EXISTS (SELECT FROM murallink_private.dash_record r WHERE r.kind = k.kind)
+        AND NOT EXISTS (SELECT FROM murallink_private.dash_record r WHERE r.kind = k.kind AND r.id = d.settings ->> k.name)
+    UNION ALL
+    SELECT k.kind || 's', 'have never been heard of: see refresh_dash()'
+    FROM dash d, (VALUES ('customer'), ('program'), ('account')) AS k (kind)
+    WHERE NOT EXISTS (SELECT FROM murallink_private.dash_record r WHERE r.kind = k.kind)
+    UNION ALL
+    SELECT 'account ' || r.id, 'does not tell its balance'
+    FROM dash d JOIN murallink_private.dash_record r ON r.kind = 'account' AND r.id = d.settings ->> 'funding_id'
+    WHERE r.balance IS NULL
+    UNION ALL
+    SELECT 'account ' || r.id, pg_catalog.format('holds %s, the books say %s; %s are being sent or in doubt',
+        r.balance, b.held + m.amount, o.amount)
+    FROM dash d JOIN murallink_private.dash_record r ON r.kind = 'account' AND r.id = d.settings ->> 'funding_id',
+        books b, doubtful o, by_person m
+    WHERE r.balance NOT BETWEEN b.held + m.amount - o.amount AND b.held + m.amount
+$$;
+COMMENT ON FUNCTION murallink.reconcile_funding() IS
+'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; what is being sent or in doubt may be missing there. For operators.';
+
+CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text) RETURNS murallink.payout_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    why CONSTANT text := murallink.checked_text(note, 'note', 1000, true);
+    the_payout murallink.payout_info;
+    load jsonb;
+BEGIN
+    the_payout := murallink.payout_locked((
+        SELECT o.uid FROM murallink.payout o
+        WHERE o.payment_uid = murallink.required(reverse_payment.payment_uid, 'payment_uid')));
+    IF the_payout.status <> 'done' OR EXISTS (
+        SELECT FROM murallink.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
+        PERFORM murallink.raise('wrong_status', 'payment_uid');
+    ELSIF EXISTS (
+        SELECT FROM murallink_private.partner_task t
+        WHERE t.operation = 'unload' AND t.subject_uid = the_payout.uid AND t.status <> 'declined') THEN
+        PERFORM murallink.raise('already_exists', 'payment_uid');
+    END IF;
+    UPDATE murallink.payout o SET note = why WHERE o.uid = the_payout.uid;
+    IF the_payout.partner IS NULL THEN
+        UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = reverse_payment.payment_uid;
+    ELSE
+        SELECT pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
+            'amount', o.amount::numeric(16, 2)::text, 'reference', o.uid::text)
+        INTO load
+        FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid WHERE o.uid = the_payout.uid;
+        PERFORM murallink.task_begin(the_payout.partner, 'unload', load, false, the_payout.uid);
+    END IF;
+    RETURN murallink.payout_info(the_payout.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text) IS
+'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
+
+CREATE FUNCTION murallink.dash_unloaded() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    unloaded CONSTANT murallink.ksuid := (SELECT o.payment_uid FROM murallink.payout o WHERE o.uid = NEW.subject_uid);
+BEGIN
+    -- A payer may hold the slot for long. Then this fails, the outcome is kept, and it is applied later.
+    IF NOT EXISTS (SELECT FROM murallink.fund_held(ARRAY[unloaded])) THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'the funds are held by another transaction';
+    END IF;
+    UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = unloaded;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_unloaded() IS 'Trigger: a payment whose load was taken back is reversed.';
+
+CREATE FUNCTION murallink.dash_profile() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.first_name, NEW.last_name, NEW.phone, NEW.email)
+        IS DISTINCT FROM (OLD.first_name, OLD.last_name, OLD.phone, OLD.email) THEN
+        INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid)
+        SELECT c.partner, 'profile', '{}', true, c.uid
+        FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
+        WHERE c.patient_uid = NEW.uid AND c.partner = 'dash' AND c.status = 'done' AND c.person_id <> ''
+            AND (p.settings ->> 'send_profile')::boolean;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_profile() IS
+'Trigger: Dash is told of a patient''s new name, phone or e-mail address, where the setting send_profile says so.';

@@ -1,0 +1,43 @@
+CREATE TABLE murallink_private.card_shipment (
+    card_uid murallink.ksuid PRIMARY KEY REFERENCES murallink_private.card,
+    status text NOT NULL,
+    carrier text NOT NULL,
+    tracking_number text NOT NULL,
+    heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE murallink_private.card_shipment IS 'Where physical cards are, as Dash told last.';
+COMMENT ON COLUMN murallink_private.card_shipment.card_uid IS 'The card.';
+COMMENT ON COLUMN murallink_private.card_shipment.status IS 'In Dash''s words.';
+COMMENT ON COLUMN murallink_private.card_shipment.carrier IS 'Who brings it.';
+COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrier''s.';
+COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When it was told.';
+
+CREATE TABLE murallink_private.dash_record (
+    kind text NOT NULL CHECK (kind IN ('customer', 'program', 'account')),
+    id text NOT NULL,
+    name text NOT NULL,
+    balance numeric,
+    heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (kind, id)
+);
+COMMENT ON TABLE murallink_private.dash_record IS 'The customers, programs and virtual funding accounts that Dash listed last.';
+COMMENT ON COLUMN murallink_private.dash_record.kind IS 'customer, program or account.';
+COMMENT ON COLUMN murallink_private.dash_record.id IS 'Dash''s number.';
+COMMENT ON COLUMN murallink_private.dash_record.name IS 'Name.';
+COMMENT ON COLUMN murallink_private.dash_record.balance IS 'Of an account, in units of its currency, where Dash tells it.';
+COMMENT ON COLUMN murallink_private.dash_record.heard_at IS 'When it was listed.';
+
+CREATE UNIQUE INDEX partner_task_unload ON murallink_private.partner_task (subject_uid)
+    WHERE operation = 'unload' AND status <> 'declined';
+COMMENT ON INDEX murallink_private.partner_task_unload IS 'A load is taken back once.';
+CREATE TRIGGER settled_shipment AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation IN ('shipping', 'tracking') AND NEW.status = 'done' AND OLD.status <> 'done')
+    EXECUTE FUNCTION murallink.dash_shipped();
+CREATE TRIGGER settled_list AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation IN ('customers', 'programs', 'accounts') AND NEW.status = 'done' AND OLD.status <> 'done')
+    EXECUTE FUNCTION murallink.dash_refreshed();
+CREATE TRIGGER settled_unload AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'unload' AND NEW.status = 'done' AND OLD.status <> 'done')
+    EXECUTE FUNCTION murallink.dash_unloaded();
+CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
+    FOR EACH ROW EXECUTE FUNCTION murallink.dash_profile();

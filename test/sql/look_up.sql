@@ -1,0 +1,80 @@
+-- What the loads that a partner shows on a card say of a payout in doubt.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_look_up_admin LOGIN IN ROLE murallink_client;
+SELECT email FROM murallink.create_admin('look.up.admin@example.com', 'correct horse', 'Ada', 'Admin');
+SELECT murallink.set_db_role('look.up.admin@example.com', 'regress_look_up_admin');
+SET SESSION AUTHORIZATION regress_look_up_admin;
+SELECT uid AS client FROM murallink.create_client(name => 'Look') \gset
+SELECT uid AS debit FROM murallink.get_payment_types() WHERE name = 'debit' \gset
+SELECT uid AS contract FROM murallink.create_contract(
+    client_uid => :'client', name => 'Look', currency => 'USD', default_payment_type_uid => :'debit') \gset
+SELECT murallink.add_funding(:'contract', 1000, 'USD');
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial') \gset
+SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site') \gset
+SELECT uid AS pat FROM murallink.add_patient(site_uid => :'site', first_name => 'Pat', last_name => 'Payee', email => 'look.up@example.com') \gset
+SELECT murallink.enroll(:'pat', :'trial', :'site', 'LOOK');
+RESET SESSION AUTHORIZATION;
+SELECT murallink.configure_partner('dash', 'https://dash.example.com', '{"customer_id": 1, "cust_prog_id": 77, "funding_id": 3}', '{"username": "x", "password": "y"}');
+INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key, order_id)
+VALUES (:'pat', 'dash', '77', 'done', '0252000000777', '70001');
+SELECT murallink.enable_payouts();
+-- What other tests have left is not due
+UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
+
+-- A payout that is done, and then one in doubt, which is to be looked up
+CREATE FUNCTION test.send(amount numeric, outcome text, order_id text) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
+DECLARE
+    sent murallink.ksuid;
+BEGIN
+    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+    SELECT e.uid, 'manual', send.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = 'LOOK' RETURNING uid INTO sent;
+    UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = sent;
+    PERFORM murallink.settle_calls(jsonb_agg(jsonb_build_object(
+        'attempt_uid', c.attempt_uid, 'outcome', outcome, 'reason', 'so', 'facts', jsonb_build_object('order_id', order_id))))
+    FROM murallink.claim_calls('dash', 1) c;
+    RETURN (SELECT o.uid FROM murallink.payout o WHERE o.payment_uid = sent);
+END
+$$;
+SELECT test.send(10, 'done', '71') IS NOT NULL AS done;
+SELECT test.send(10, 'in_doubt', NULL) AS payout \gset
+SELECT o.status, t.operation, t.params - 'referenced' AS params, t.repeatable, t.subject_attempt, t.due_at > clock_timestamp() AS later
+FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid WHERE o.uid = :'payout';
+
+CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT clock_timestamp()::text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'order_id', order_id, 'at', at))
+$$;
+CREATE TEMP TABLE shown (number integer, what text, referenced boolean, loads jsonb);
+INSERT INTO shown VALUES
+    (1, 'no list', true, NULL),
+    (2, 'a list without the load that is known', true, '[]'),
+    (3, 'our reference', true, jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load('other', '10.00', '71'))),
+    (4, 'our reference, another amount', true, jsonb_build_array(test.load(:'payout', '1.00', '72'))),
+    (5, 'our reference twice', true, jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load(:'payout', '10.00', '73'))),
+    (6, 'other references', true, jsonb_build_array(test.load('other', '10.00', '71'))),
+    (7, 'no references, the other payout''s order', true, jsonb_build_array(test.load(NULL, '10.00', '71'))),
+    (8, 'no references, one order more', true, jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72'))),
+    (9, 'no references, two orders more', true,
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72'), test.load('', '10.00', '73'))),
+    (10, 'no references, another amount', true, jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.01', '72'))),
+    (11, 'no references, two days ago', true,
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', (clock_timestamp() - interval '2 d')::text))),
+    (12, 'no references, today', true,
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', current_date::text))),
+    (13, 'no references, a time that nobody understands', true,
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', 'yesterday evening'))),
+    (14, 'no references, no orders', true, jsonb_build_array(test.load(NULL, '10.00', NULL))),
+    (15, 'others have references, this one has none', true,
+        jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72'))),
+    (16, 'the same, and it was sent without', false,
+        jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72')));
+SELECT s.number, s.what, j.verdict, j.reference
+FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, s.loads) j ORDER BY s.number;
+
+-- Where another payout of the same amount is in doubt, too, one load proves nothing for either
+SELECT test.send(10, 'in_doubt', NULL) IS NOT NULL AS in_doubt;
+SELECT s.number, s.what, j.verdict, j.reference
+FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, s.loads) j WHERE s.number IN (3, 7, 8, 16) ORDER BY s.number;
+SELECT amount, status, reserved FROM murallink.payout o JOIN murallink.fund_balance b USING (contract_uid) WHERE o.contract_uid = :'contract' ORDER BY o.status;
+SELECT murallink.disable_payouts();
+SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
+DROP ROLE regress_look_up_admin;

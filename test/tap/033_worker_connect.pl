@@ -1,0 +1,48 @@
+# Where no connection comes about nothing is sent, money stays where it is, and it is sent once there is one.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use Murallink::Payouts;
+use Murallink::Stack;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new(settings => { connect_timeout => 0.5 });
+my $stack = $payouts->stack;
+my $dash = $stack->{sandbox_url};
+
+$payouts->patients(1);
+$payouts->order_cards;
+
+# A server whose certificate nobody vouches for, and one that lets no more connections in.
+my $tls_port = Murallink::Stack::free_port();
+Murallink::Stack::run('sh', '-c', "cd $stack->{dir} && exec openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1"
+	  . ' -addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.crt 2> tls.log');
+$stack->spawn('tls', qw(openssl s_server -quiet -cert tls.crt -key tls.key -accept), "127.0.0.1:$tls_port");
+Murallink::Stack::poll('the TLS server', sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$tls_port") });
+my $full = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "listen: $!\n";
+my @filling = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1:' . $full->sockport, Blocking => 0) } 1 .. 4;
+
+my @endings = (
+	[ 'connection refused', 'http://127.0.0.1:' . Murallink::Stack::free_port(), 'connect' ],
+	[ 'unknown name', 'https://dash.invalid', 'resolve' ],
+	[ 'no TLS', $dash =~ s/http/https/r, 'SSL|TLS' ],
+	[ 'untrusted certificate', "https://127.0.0.1:$tls_port", 'certificate' ],
+	[ 'time-out before the connection', 'http://127.0.0.1:' . $full->sockport, '[Tt]imeout' ],
+);
+foreach my $ending (@endings)
+{
+	my ($name, $url, $why) = @$ending;
+	$stack->configure_dash({}, $url);
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_for("SELECT last_error ~ '$why' FROM murallink.worker_status()");
+	like($payouts->state_of($payout), qr/^ready approved/, "$name: not sent");
+	$stack->configure_dash;
+	$payouts->wait_settled;
+	is($payouts->state_of($payout), 'done paid', "$name: sent when there is a connection");
+	is($payouts->loads($payout), 1, "$name: once");
+}
+is_deeply([ $payouts->wrong ], [], 'the books agree');
+kill 'TERM', $stack->running('tls');
+done_testing();

@@ -1,0 +1,126 @@
+# What is in doubt is looked up at the issuer: what it shows is paid, what it surely does not show is sent again
+# under the same reference, and what it leaves open waits for a person.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Murallink::Payouts;
+use Test::More;
+
+use constant SETTLING => 1.5;
+
+my $payouts = Murallink::Payouts->new(settings => { settling => SETTLING });
+my %after = (when => 'after', action => 'close', count => 1);
+my %before = (when => 'before', action => 'close', count => 1);
+
+$payouts->patients(1);
+$payouts->order_cards;
+
+my @readings = (
+	[ 'without references', { 'dash.reference' => 'refused' }, { send_reference => JSON::PP::false } ],
+	[ 'by reference', {}, {} ],
+	[ 'by card, amount and time', { 'dash.details_loads' => 'anonymous' }, {} ],
+	[ 'in another shape', { 'dash.answer' => 'nested', 'dash.numbers' => 'number' }, {} ],
+	[ 'session in the query', { 'dash.session' => 'query' }, { session_in => 'query' } ],
+	[ 'session in the body', { 'dash.session' => 'body' }, { session_in => 'body' } ],
+);
+my $initial = $payouts->stack->client->sandbox('settings');
+foreach my $reading (@readings)
+{
+	my ($name, $theirs, $ours) = @$reading;
+	$payouts->sandbox('POST', 'settings', $theirs);
+	$payouts->stack->configure_dash($ours);
+	my $loads = summary();
+	my $applied = doubtful(%after);
+	$payouts->wait_idle;
+	is($payouts->state_of($applied), 'done paid', "$name: what the issuer shows is paid");
+	is($payouts->sql("SELECT attempt || ' ' || (reference <> '') FROM murallink.payout WHERE uid = '$applied'"),
+		'1 true', "$name: and not sent again; its reference is kept");
+	my $lost = doubtful(%before);
+	$payouts->wait_idle;
+	is($payouts->state_of($lost), 'done paid', "$name: what it does not show is sent again");
+	is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$lost'"), 2, "$name: in a second attempt");
+	is($payouts->sql(<<"EOC"), 't', "$name: after the settling time");
+SELECT b.claimed_at - a.settled_at > interval '${\SETTLING} s' FROM murallink_private.partner_attempt a
+JOIN murallink_private.partner_attempt b USING (subject_uid) WHERE subject_uid = '$lost' AND (a.attempt, b.attempt) = (1, 2)
+EOC
+	is(summary() - $loads, 2, "$name: each was loaded once");
+	$payouts->sandbox('POST', 'settings', $initial);
+}
+$payouts->stack->configure_dash;
+is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
+
+note 'the answer to a look-up is lost, and it is asked again';
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', count => 1, when => 'after', action => $_) foreach qw(close malformed);
+my $asked = doubtful(%after);
+$payouts->wait_idle;
+is($payouts->state_of($asked), 'done paid', 'until it is answered');
+$payouts->no_fault;
+
+note 'a load that arrives after its time-out';
+$payouts->stack->configure_dash({ timeout => 0.5, settling => 4 });
+my $late = doubtful(when => 'before', action => 'delay', count => 1, delay_ms => 2000);
+$payouts->wait_idle;
+is($payouts->state_of($late), 'done paid', 'is seen in a later look');
+is($payouts->loads($late), 1, 'and loaded once');
+$payouts->stack->configure_dash;
+
+note 'what the issuer leaves open waits for a person';
+my @open = (
+	[ 'no loads are listed', { 'dash.details_loads' => 'none' }, %after ],
+	[ 'look-ups are refused', { 'dash.details_by' => 'card' }, %after ],
+);
+foreach my $open (@open)
+{
+	my ($name, $theirs, %fault) = @$open;
+	$payouts->sandbox('POST', 'settings', $theirs);
+	my $payout = doubtful(%fault);
+	$payouts->wait_idle;
+	like($payouts->state_of($payout), qr/^in_doubt in_doubt/, "$name: left in doubt");
+	$payouts->sandbox('POST', 'settings', $initial);
+	$payouts->call(resolve_payout => $payout, 'paid', 'the issuer says so');
+	is($payouts->loads($payout), 1, "$name: loaded once");
+}
+$payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'anonymous' });
+$payouts->fault(%after);
+$payouts->fault(%before);
+my @alike = ($payouts->approve(1), $payouts->approve(1));
+$payouts->wait_idle;
+like($payouts->state_of($_), qr/^in_doubt in_doubt/, 'two alike, of which one was loaded: left in doubt') foreach @alike;
+$payouts->sandbox('POST', 'settings', $initial);
+$payouts->call(resolve_payout => $_, $payouts->loads($_) ? 'paid' : 'not_paid', 'the issuer says so') foreach @alike;
+$payouts->wait_idle;
+is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } @alike ], [ ('done paid 1') x 2 ], 'a person decides');
+
+note 'a person decides while a look-up is under way';
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1500, count => 1);
+my $decided = doubtful(%after);
+$payouts->wait_for(<<"EOC");
+SELECT status = 'claimed' FROM murallink_private.partner_task WHERE subject_uid = '$decided'
+EOC
+$payouts->call(resolve_payout => $decided, 'cancelled', 'taken back at the issuer');
+$payouts->wait_idle;
+like($payouts->state_of($decided), qr/^cancelled cancelled/, 'whose answer changes nothing then');
+
+note 'a row that is locked, and a payer who keeps the funds: the look is repeated';
+my $held = doubtful(%after);
+my $session = $payouts->session('BEGIN; SELECT murallink.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
+$payouts->wait_for("SELECT attempt > 1 FROM murallink_private.partner_task WHERE subject_uid = '$held'");
+like($payouts->state_of($held), qr/^in_doubt/, 'in doubt meanwhile');
+close $session;
+$payouts->wait_idle;
+is($payouts->state_of($held), 'done paid', 'paid when the funds are free');
+done_testing();
+
+# A payout that is in doubt, after that fault.
+sub doubtful
+{
+	my (%fault) = @_;
+	$payouts->fault(%fault);
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_for("SELECT count(*) > 0 FROM murallink_private.partner_task WHERE subject_uid = '$payout'");
+	return $payout;
+}
+
+sub summary { return $payouts->stack->client->sandbox('summary')->{loads} }

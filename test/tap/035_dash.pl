@@ -1,0 +1,124 @@
+# What operators have Dash do besides ordering and loading cards, and what Dash tells by itself.
+
+use strict;
+use warnings;
+
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new(settings => { card_type => 'Physical' });
+my $client = $payouts->stack->client;
+
+$payouts->sandbox('POST', 'settings', { 'dash.funding_total' => '10000000.00' });
+$payouts->patients(2);
+my @paid = $payouts->approve(4);
+$payouts->wait_settled;
+my $patient = $payouts->sql("SELECT patient_uid FROM murallink.payout WHERE uid = '$paid[0]'");
+
+note 'accounts, and whether they agree with the books';
+like($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), qr/^customers\|have never been heard of/, 'not asked yet');
+refresh();
+is($payouts->sql('SELECT kind, id FROM murallink_private.dash_record ORDER BY kind'),
+	"account|54850\ncustomer|12345\nprogram|987654", 'customers, programs and accounts are kept');
+is($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), '', 'the books agree with the account');
+$payouts->sandbox('POST', 'settings', { 'dash.funding_total' => '9000000.00', 'dash.cust_prog_id' => '987655,987656' });
+refresh();
+my $problems = $payouts->sql('SELECT * FROM murallink.reconcile_funding()');
+like($problems, qr/^setting cust_prog_id\|is 987654, which Dash does not list$/m, 'a program that is gone is named');
+like($problems, qr/^account 54850\|holds 8999995\.\d+, the books say 9999995\.\d+; 0 are/m, 'and so is missing money');
+$payouts->sandbox('POST', 'settings', { 'dash.funding_total' => '10000000.00', 'dash.cust_prog_id' => '987654' });
+
+note 'the link to the card';
+ask(resend_card_link => $patient, $_) foreach qw(email sms);
+is_deeply([ map { $_->{resendMethod} } grep { $_->{ledger} eq 'alert' } @{ $client->ledger } ], [qw(email sms)], 'is sent again');
+is($payouts->refusal(resend_card_link => $patient, 'letter'), 'invalid_value', 'by e-mail or SMS alone');
+is($payouts->refusal(resend_card_link => $paid[0], 'sms'), 'not_found', 'to those who have a card');
+$payouts->fault(operation => 'dash.sendDigitalCardAlert', when => 'after', action => 'close', count => 1);
+my $doubtful = ask(resend_card_link => $patient, 'sms');
+is($payouts->sql("SELECT status FROM murallink.partner_tasks('$doubtful')"), 'in_doubt', 'and not by itself once more');
+is($payouts->refusal(resolve_task => $doubtful, 'true', ''), 'missing_field', 'a person says how it is known');
+$payouts->call(resolve_task => $doubtful, 'true', 'the patient has got it');
+is($payouts->refusal(resolve_task => $doubtful, 'true', 'again'), 'wrong_status', 'what became of it, once');
+
+note 'orders and shipping';
+my $details = ask(ask_card => $patient, 'details');
+is($payouts->sql("SELECT facts #>> '{cards,0,person_id}' ~ '^500' FROM murallink.partner_tasks('$details')"), 't', 'details of an order');
+ask(ask_card => $patient, 'shipping');
+like(shipment(), qr/^Shipped\|USPS\|9400/, 'where the card is');
+ask(ask_card => $patient, 'tracking');
+like(shipment(), qr/^Shipped\|USPS\|9400/, 'where the cards of an order are');
+is($payouts->refusal(ask_card => $patient, 'balance'), 'invalid_value', 'no other question');
+my ($order_id, $proxy_key) = split /\|/,
+  $payouts->sql("SELECT order_id, proxy_key FROM murallink_private.card WHERE patient_uid = '$patient'");
+is(webhook('wrong', orderId => $order_id, status => 'Lost'), 'unauthenticated', 'the webhook is closed without a key');
+my %secrets = (username => 'murallink', password => 'sandbox', webhook_access_key => 'a long key');
+$payouts->sql("SELECT murallink.configure_partner('dash', secrets => '" . JSON::PP::encode_json(\%secrets) . "')");
+is(webhook('', orderId => $order_id, status => 'Lost'), 'unauthenticated', 'and to a wrong one');
+is(webhook('a long key', status => 'Lost'), 'not_found', 'it must say which card');
+is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered'), '', 'and is heard then');
+like(shipment(), qr/^Delivered\|USPS\|9400/, 'what it does not say stays');
+
+note 'a profile that changes';
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Unsent' WHERE uid = '$patient'");
+$payouts->wait_idle;
+is(scalar(profiles()), 0, 'is not sent unless wanted');
+$payouts->stack->configure_dash({ send_profile => JSON::PP::true });
+$payouts->fault(operation => 'dash.updateCardholder', when => 'after', action => 'close', count => 1);
+$payouts->sql("UPDATE murallink.patient SET last_name = 'First' WHERE uid = '$patient'");
+$payouts->wait_for(q{SELECT bool_or(attempt = 1 AND status = 'ready') FROM murallink.partner_tasks() WHERE operation = 'profile'});
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Second' WHERE uid = '$patient'");
+$payouts->wait_idle;
+is((profiles())[-1]{lastName}, 'Second', 'is sent on as it is now');
+is((profiles())[-1]{personId}, $payouts->sql("SELECT person_id FROM murallink_private.card WHERE patient_uid = '$patient'"),
+	'by the number that Dash has given the patient');
+
+note 'a payment is taken back';
+my ($payment) = map { $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $paid[0];
+is($payouts->refusal(reverse_payment => $payment, ''), 'missing_field', 'not without a reason');
+$payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'answer', status => 400, count => 1);
+$payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
+$payouts->wait_idle;
+is($payouts->state_of($paid[0]), 'done paid', 'declined by Dash: still paid');
+$payouts->fault(operation => 'dash.unloadCards', when => 'after', action => 'reset', count => 1);
+$payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
+$payouts->wait_idle;
+is($payouts->state_of($paid[0]), 'done paid', 'in doubt: still paid');
+is($payouts->refusal(reverse_payment => $payment, 'again'), 'already_exists', 'and not asked for twice');
+my $unload = $payouts->sql("SELECT uid FROM murallink.partner_tasks() WHERE operation = 'unload' AND status = 'in_doubt'");
+$payouts->call(resolve_task => $unload, 'true', 'Dash shows it');
+is($payouts->state_of($paid[0]), 'done reversed', 'until a person knows');
+my ($other) = map { $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $paid[1];
+$payouts->call(reverse_payment => $other, 'twice in the list');
+$payouts->wait_idle;
+is($payouts->state_of($paid[1]), 'done reversed', 'taken back');
+is($payouts->refusal(reverse_payment => $other, 'again'), 'wrong_status', 'once');
+is(scalar(grep { $_->{ledger} eq 'unload' } @{ $client->ledger }), 2, 'one unload each');
+is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
+refresh();
+is($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), '', 'and agrees with the account');
+done_testing();
+
+# Has an operator ask something, and returns the task once it has ended.
+sub ask
+{
+	my (@call) = @_;
+	my $task = $payouts->call(@call) =~ s/^\(([^,]*).*/$1/rs;
+	$payouts->wait_idle;
+	return $task;
+}
+
+sub refresh { $payouts->call('refresh_dash'); return $payouts->wait_idle }
+
+sub profiles { return grep { $_->{ledger} eq 'profile' } @{ $client->ledger } }
+
+sub shipment
+{
+	return $payouts->sql("SELECT shipping_status, carrier, tracking_number FROM murallink.cards('$patient')");
+}
+
+# Sends an event of Dash and returns the error.
+sub webhook
+{
+	my ($key, %event) = @_;
+	return $payouts->refusal(dash_shipping_update => { accessKey => $key, %event });
+}

@@ -1,0 +1,89 @@
+# What operators see and hold: payouts that need a person, the attempts of a payout, holds, and a partner that fails.
+
+use strict;
+use warnings;
+
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new(settings => { settling => 1 });
+$payouts->patients(2);
+$payouts->order_cards;
+my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
+
+note 'a payout, a contract and a partner are held and released';
+my %held = (payout_uid => undef, contract_uid => $contract, partner => 'dash');
+foreach my $what (sort keys %held)
+{
+	my ($payout) = by_hand();
+	my $which = $held{$what} // $payout;
+	hold('hold_payouts', $what, $which, q{note => 'audit'});
+	$payouts->call('enable_payouts');
+	my ($late) = $what eq 'payout_uid' ? () : $payouts->approve(1);
+	my $state = $what eq 'partner' ? 'ready approved' : 'waiting approved held';
+	looked();
+	is_deeply([ map { $payouts->state_of($_) } grep { defined } $payout, $late ], [ ($state) x (defined $late ? 2 : 1) ], "$what: held");
+	is($payouts->loads($payout), 0, "$what: not sent");
+	is($payouts->sql('SELECT held FROM murallink.worker_status()'), $what eq 'partner' ? 't' : 'f', "$what: the status tells");
+	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person() WHERE uid = '$payout'"),
+		$what eq 'partner' ? '' : 'held|release_payouts', "$what: and who must do something");
+	hold('release_payouts', $what, $which);
+	$payouts->wait_settled;
+	is($payouts->state_of($payout), 'done paid', "$what: released, it is sent");
+	is($payouts->error_of("SELECT murallink.release_payouts($what => '$which')"), 'wrong_status', "$what: once");
+}
+is($payouts->error_of(q{SELECT murallink.hold_payouts('why')}), 'missing_field', 'something must be held');
+is($payouts->error_of(q{SELECT murallink.hold_payouts('why', partner => 'visa')}), 'not_found', 'that is there');
+is($payouts->error_of(qq{SELECT murallink.hold_payouts('', contract_uid => '$contract')}), 'missing_field', 'for a reason');
+is($payouts->sql(q{SELECT count(*) FROM murallink.audit_event WHERE resource = 'payout_hold'}), 6, 'which is audited');
+
+note 'attempts';
+$payouts->fault(when => 'before', action => 'close', count => 1);
+my ($attempted) = $payouts->approve(1);
+$payouts->wait_for("SELECT status = 'in_doubt' FROM murallink.payout WHERE uid = '$attempted'");
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person() WHERE uid = '$attempted'"), 0, 'in doubt: first it is looked up');
+$payouts->wait_idle;
+is($payouts->sql("SELECT DISTINCT operation, outcome FROM murallink.payout_attempts('$attempted') ORDER BY 1, 2"),
+	"load|done\nload|in_doubt\nlook_up|done", 'each call about a payout is told');
+
+note 'a partner that fails is left alone, but for a call now and then';
+$payouts->stack->configure_dash({ look_up => JSON::PP::false, concurrency => 4 });
+$payouts->fault(when => 'before', action => 'answer', status => 500);
+my $requests = requests();
+my @failing = $payouts->approve(200);
+$payouts->wait_for('SELECT failures > 4 AND resume_at > now() FROM murallink.worker_status()');
+cmp_ok(requests() - $requests, '<', 20, 'few calls are made');
+like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/^dash: HTTP 500/, 'the status says why');
+$payouts->no_fault;
+$payouts->wait_settled;
+is($payouts->sql('SELECT failures, resume_at IS NULL FROM murallink.worker_status()'), '0|t', 'it is called again when it works');
+my $doubtful = $payouts->count('in_doubt');
+is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person() WHERE "do" = 'resolve_payout'}), $doubtful, 'a person decides the rest');
+is_deeply([ $payouts->wrong ], [], 'the books agree');
+done_testing();
+
+# A payout that is ready while payouts are off.
+sub by_hand
+{
+	$payouts->call('disable_payouts');
+	return $payouts->approve(1);
+}
+
+sub hold
+{
+	my ($function, $what, $which, @more) = @_;
+	return $payouts->sql("SELECT murallink.$function(" . join(', ', "$what => '$which'", @more) . ')');
+}
+
+# Waits until the worker has looked for work a few times.
+sub looked
+{
+	foreach my $look (1 .. 3)
+	{
+		my $now = $payouts->sql('SELECT clock_timestamp()');
+		$payouts->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+	}
+	return;
+}
+
+sub requests { return $payouts->stack->client->sandbox('requests')->[-1]{number} }
