@@ -6,7 +6,7 @@ CREATE FUNCTION murallink.checked_file(data text, field text) RETURNS bytea
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     content bytea;
-    limit_kb CONSTANT integer := pg_catalog.pg_size_bytes(pg_catalog.current_setting('murallink.document_limit')) / 1024;
+    most CONSTANT bigint := pg_catalog.pg_size_bytes(pg_catalog.current_setting('murallink.document_limit'));
 BEGIN
     IF coalesce(data, '') = '' THEN
         PERFORM murallink.raise('missing_field', field);
@@ -16,7 +16,7 @@ BEGIN
     EXCEPTION WHEN invalid_parameter_value THEN
         PERFORM murallink.raise('invalid_value', field);
     END;
-    IF pg_catalog.octet_length(content) > limit_kb * 1024 THEN
+    IF pg_catalog.octet_length(content) > most THEN
         PERFORM murallink.raise('too_long', field);
     ELSIF pg_catalog.octet_length(content) = 0 THEN
         PERFORM murallink.raise('missing_field', field);
