@@ -11,7 +11,7 @@ use Murallink::Payouts;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-use constant { PAYOUTS => 60, LONGEST_US => 120_000, JUDGED_EVERY => 10 };
+use constant { PAYOUTS => 60, LONGEST_US => 120_000, WITHIN_US => 200_000, JUDGED_EVERY => 10 };
 
 my $rounds = $ENV{MURALLINK_ROUNDS} || 25;
 my $seed = $ENV{MURALLINK_SEED} || int(rand(2**31));
@@ -19,7 +19,7 @@ diag("MURALLINK_SEED=$seed");
 srand($seed);
 my %kill = (worker => \&kill_worker, backend => \&kill_backend, postmaster => \&kill_postmaster, stop => \&stop);
 my @victims = (('worker') x 5, 'backend', 'postmaster', 'stop');
-my @plan = map { { victim => $victims[rand @victims], moment => rand(LONGEST_US) } } 1 .. $rounds;
+my @plan = map { { victim => $victims[rand @victims], moment => rand(LONGEST_US), within => rand(WITHIN_US) } } 1 .. $rounds;
 
 # What a process has written survives its end without being synced.
 my $payouts = Murallink::Payouts->new(conf => "fsync = off\n", settings => { settling => 1, timeout => 0.5 });
@@ -47,11 +47,11 @@ die "faults: HTTP $status: $answer->{message}\n" unless $status == 200;
 my %figures; # how often, and seconds in all
 foreach my $round (1 .. $rounds)
 {
-	my ($victim, $moment) = @{ $plan[ $round - 1 ] }{qw(victim moment)};
+	my ($victim, $moment, $within) = @{ $plan[ $round - 1 ] }{qw(victim moment within)};
 	my $worker = timed('start', sub { $payouts->worker });
 	timed('approve', sub { $payouts->patients(2); $payouts->approve(PAYOUTS) });
 	usleep($moment);
-	timed($victim, sub { $kill{$victim}->($worker) });
+	timed($victim, sub { $kill{$victim}->($worker, $within) });
 	timed('judge', sub { judge("round $round") }) if $round % JUDGED_EVERY == 0 || $round == $rounds;
 }
 $payouts->no_fault;
@@ -86,12 +86,13 @@ sub kill_worker
 # Kills a session amid approving payments, of which all or none are then approved.
 sub kill_backend
 {
-	my ($worker) = @_;
+	my ($worker, $within) = @_;
 	local $SIG{PIPE} = 'IGNORE';
 	$payouts->quietly(sub {
 		my $session = $payouts->session('BEGIN; COMMIT');
 		my $backend = $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'session'});
 		print $session Murallink::Payouts::approval(PAYOUTS), ";\n";
+		usleep($within);
 		kill 'KILL', $backend;
 		restarted($worker);
 		close $session;
@@ -134,6 +135,7 @@ sub judge
 	$payouts->wait_for('SELECT in_flight = 0 FROM murallink.worker_status()');
 	is_deeply([ $payouts->wrong ], [], "the books agree after $after");
 	note($payouts->counts);
+	$payouts->resolve_cards;
 	$payouts->call('enable_payouts');
 	return;
 }

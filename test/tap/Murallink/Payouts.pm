@@ -92,7 +92,8 @@ EOC
 	return;
 }
 
-# Makes and approves payments, all of different amounts, to the patients in turn. Returns the uids of the payouts.
+# Makes and approves payments, all of different amounts, to the patients in turn, the newest first. Returns the uids of the
+# payouts.
 sub approve
 {
 	my ($self, $count) = @_;
@@ -104,11 +105,12 @@ sub approval
 	my ($count) = @_;
 	return <<"EOC";
 CREATE TEMP TABLE made AS
-WITH turn AS (SELECT uid, row_number() OVER () - 1 AS place, count(*) OVER () AS patients FROM murallink.enrollment),
-payment AS (
+WITH turn AS (
+    SELECT uid, row_number() OVER (ORDER BY uid DESC) AS place, count(*) OVER () AS patients FROM murallink.enrollment
+), payment AS (
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT t.uid, 'manual', 1 + n * 0.01, 'USD'
-    FROM generate_series(1, $count) n JOIN turn t ON t.place = n % t.patients
+    FROM generate_series(1, $count) n JOIN turn t ON t.place = (n - 1) % t.patients + 1
     RETURNING uid
 )
 SELECT uid FROM payment;
@@ -364,7 +366,8 @@ SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(CASE e.movement WHEN 'reserve' THEN e.amount WHEN 'return' THEN 0 ELSE -e.amount END), 0) AS reserved
+    SELECT coalesce(sum(
+        CASE e.movement WHEN 'reserve' THEN e.amount WHEN 'return' THEN 0 ELSE -e.amount END), 0) AS reserved
     FROM murallink.fund_entry e WHERE e.source_uid = p.uid) AS e
 EOC
 	{
