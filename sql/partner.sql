@@ -434,7 +434,10 @@ COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS
 
 CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH free_payout AS MATERIALIZED (
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
         WHERE p.uid = ANY (subjects) AND p.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
@@ -479,7 +482,8 @@ LANGUAGE sql VOLATILE AS $$
         FROM call c JOIN murallink_private.partner p ON p.name = c.partner
         RETURNING uid, subject_uid
     )
-    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid
+    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid;
+END
 $$;
 COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
 'Claims those of the cards, payouts and tasks that are ready and locked by nobody.';

@@ -63,7 +63,7 @@ typedef struct PartnerSetting
 
 /* The settings that every partner has. */
 #define PARTNER_SETTINGS                                                                               \
-	{.name = "concurrency", .kind = SETTING_NUMBER, .initial = "16", .least = 1, .most = 256},         \
+	{.name = "concurrency", .kind = SETTING_NUMBER, .initial = "32", .least = 1, .most = 256},         \
 		{.name = "rate", .kind = SETTING_NUMBER, .initial = "0", .least = 0, .most = 100000},          \
 		{.name = "connect_timeout", .kind = SETTING_NUMBER, .initial = "5", .least = 0.1, .most = 60}, \
 	{                                                                                                  \

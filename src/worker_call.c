@@ -223,12 +223,15 @@ call_give_up(Call *call, const char *reason)
 }
 
 /*
- * Returns the calls that have ended and wait to be settled.
+ * Reads the answers that have come.  Returns how many calls have ended and wait
+ * to be settled.
  */
-dlist_head *
-calls_ended(void)
+int
+calls_read(void)
 {
 	HttpCall *http;
+	dlist_iter iter;
+	int count = 0;
 
 	while ((http = http_next_ended()) != NULL)
 	{
@@ -240,6 +243,17 @@ calls_ended(void)
 		http_free(http);
 		end_call(call);
 	}
+	dlist_foreach(iter, &ended)
+		count++;
+	return count;
+}
+
+/*
+ * Returns the calls that have ended and wait to be settled.
+ */
+dlist_head *
+calls_ended(void)
+{
 	return &ended;
 }
 

@@ -48,6 +48,7 @@ extern bool channel_signed_in(const Channel *channel);
 extern Call *call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params);
 extern void call_send(Call *call);
 extern void call_give_up(Call *call, const char *reason);
+extern int calls_read(void);
 extern dlist_head *calls_ended(void);
 extern int calls_in_flight(void);
 extern bool calls_room(void);
