@@ -44,7 +44,7 @@ FROM unnest('{partner,partner_secret,partner_attempt,partner_queue,card}'::text[
 RESET SESSION AUTHORIZATION;
 SELECT name, base_url, jsonb_pretty(settings), revision FROM murallink_private.partner;
 SELECT secrets = :'secrets' AS kept FROM murallink_private.partner_secret;
-SELECT count(*) AS audited, count(*) FILTER (WHERE changes::text LIKE '%secret%') AS told
+SELECT count(*) AS audited, count(*) FILTER (WHERE (changes - 'secrets_changed_at')::text LIKE '%secret%') AS told
 FROM murallink.audit_event WHERE resource LIKE 'partner%';
 
 -- Payouts of a patient who can be told of a card and of one who cannot, and money that the cards do not hold

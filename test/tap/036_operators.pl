@@ -25,7 +25,7 @@ foreach my $what (sort keys %held)
 	is_deeply([ map { $payouts->state_of($_) } grep { defined } $payout, $late ], [ ($state) x (defined $late ? 2 : 1) ], "$what: held");
 	is($payouts->loads($payout), 0, "$what: not sent");
 	is($payouts->sql('SELECT held FROM murallink.worker_status()'), $what eq 'partner' ? 't' : 'f', "$what: the status tells");
-	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person() WHERE uid = '$payout'"),
+	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person WHERE uid = '$payout'"),
 		$what eq 'partner' ? '' : 'held|release_payouts', "$what: and who must do something");
 	hold('release_payouts', $what, $which);
 	$payouts->wait_settled;
@@ -41,7 +41,7 @@ note 'attempts';
 $payouts->fault(when => 'before', action => 'close', count => 1);
 my ($attempted) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'in_doubt' FROM murallink.payout WHERE uid = '$attempted'");
-is($payouts->sql("SELECT count(*) FROM murallink.needs_person() WHERE uid = '$attempted'"), 0, 'in doubt: first it is looked up');
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE uid = '$attempted'"), 0, 'in doubt: first it is looked up');
 $payouts->wait_idle;
 is($payouts->sql("SELECT DISTINCT operation, outcome FROM murallink.payout_attempts('$attempted') ORDER BY 1, 2"),
 	"load|done\nload|in_doubt\nlook_up|done", 'each call about a payout is told');
@@ -58,7 +58,7 @@ $payouts->no_fault;
 $payouts->wait_settled;
 is($payouts->sql('SELECT failures, resume_at IS NULL FROM murallink.worker_status()'), '0|t', 'it is called again when it works');
 my $doubtful = $payouts->count('in_doubt');
-is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person() WHERE "do" = 'resolve_payout'}), $doubtful, 'a person decides the rest');
+is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE "do" = 'resolve_payout'}), $doubtful, 'a person decides the rest');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
 

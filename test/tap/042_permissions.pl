@@ -424,7 +424,6 @@ configure_partner      | operator                                               
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
-needs_person           | operator                                                        | {}
 partner_tasks          | operator                                                        | {}
 payout_attempts        | operator                                                        | {}
 reconcile_funding      | operator                                                        | {}
