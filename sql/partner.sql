@@ -50,7 +50,7 @@ LANGUAGE sql STABLE AS $$
         SELECT o.uid FROM murallink.payout o WHERE o.contract_uid = unclaimed.contract_uid AND o.reason <> ''
         UNION
         SELECT o.uid FROM murallink_private.partner_queue q JOIN murallink.payout o ON o.uid = q.subject_uid
-        WHERE o.contract_uid = unclaimed.contract_uid AND q.resource = 'payout'
+        WHERE o.contract_uid = unclaimed.contract_uid AND q.resource = 'payout' AND unclaimed.contract_uid IS NOT NULL
         UNION
         SELECT o.uid FROM murallink.payout o WHERE o.partner = unclaimed.partner AND o.reason <> ''
         UNION

@@ -32,8 +32,9 @@ UNION ALL
 SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
     o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid)
 FROM murallink_private.partner_task t
-LEFT JOIN murallink.payout o ON o.uid = t.subject_uid
-LEFT JOIN murallink_private.card c ON c.uid = t.subject_uid
+-- One by one, however many payouts there are.
+LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
 WHERE t.status = 'in_doubt';
 COMMENT ON VIEW murallink.needs_person IS
 'What goes on only when a person does something. kind: payout, card or task; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made; the uids tell where. A payout in doubt that is still being looked up is not among them. It shows operators, and nobody else, what only the owner reads.';
