@@ -300,9 +300,9 @@ BEGIN
     IF NEW.status = 'ready' THEN
         INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
         VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner, NEW.due_at)
-        ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at;
+        ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, problem = '';
     ELSIF NEW.status = 'claimed' THEN
-        UPDATE murallink_private.partner_queue SET due_at = 'infinity' WHERE subject_uid = NEW.uid;
+        UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '' WHERE subject_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' THEN
         DELETE FROM murallink_private.partner_queue WHERE subject_uid = NEW.uid;
     END IF;
@@ -310,6 +310,21 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts and tasks wants it.';
+
+CREATE FUNCTION murallink.queue_problem(subject murallink.ksuid, problem text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.partner_queue q SET problem = queue_problem.problem, problem_at = pg_catalog.clock_timestamp()
+    WHERE q.subject_uid IN (
+        SELECT k.subject_uid FROM murallink_private.partner_queue k
+        WHERE k.subject_uid = subject AND k.problem <> queue_problem.problem FOR NO KEY UPDATE SKIP LOCKED);
+    IF FOUND THEN
+        RAISE WARNING 'murallink: %: %', subject, queue_problem.problem USING HINT = 'It is tried again by itself. See murallink.needs_person.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.queue_problem(murallink.ksuid, text) IS
+'Keeps, for needs_person, why a card, payout or task cannot go on; a problem is logged when it is new.';
 
 CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -441,8 +456,10 @@ BEGIN
                 RETURN QUERY SELECT * FROM murallink.claim_subjects(ARRAY(
                     SELECT q.subject_uid FROM murallink_private.partner_queue q
                     WHERE q.subject_uid = subject AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
-            EXCEPTION WHEN OTHERS THEN
-                RAISE WARNING 'murallink: % cannot be claimed: %', subject, SQLERRM;
+            EXCEPTION WHEN lock_not_available THEN
+                NULL;
+            WHEN OTHERS THEN
+                PERFORM murallink.queue_problem(subject, 'cannot be claimed: ' || SQLERRM);
             END;
         END LOOP;
     END;
@@ -541,8 +558,10 @@ EXCEPTION WHEN OTHERS THEN
         BEGIN
             PERFORM murallink.apply_together(ARRAY[subject]);
             SET CONSTRAINTS ALL IMMEDIATE;
-        EXCEPTION WHEN OTHERS THEN
-            RAISE WARNING 'murallink: the outcome of % cannot be applied: %', subject, SQLERRM;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        WHEN OTHERS THEN
+            PERFORM murallink.queue_problem(subject, 'its outcome cannot be applied: ' || SQLERRM);
         END;
     END LOOP;
 END

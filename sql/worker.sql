@@ -36,7 +36,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROW
         SELECT partner, count(*) FILTER (WHERE resource = 'payout' AND due_at <> 'infinity') AS payouts,
             count(*) FILTER (WHERE resource = 'card' AND due_at <> 'infinity') AS cards,
             count(*) FILTER (WHERE resource = 'partner_task' AND due_at <> 'infinity') AS tasks,
-            pg_catalog.min(due_at) FILTER (WHERE due_at <= pg_catalog.clock_timestamp()) AS oldest,
+            pg_catalog.min(due_at) FILTER (WHERE pg_catalog.isfinite(due_at) AND due_at <= pg_catalog.clock_timestamp()) AS oldest,
             count(*) FILTER (WHERE due_at = 'infinity') AS in_flight
         FROM murallink_private.partner_queue GROUP BY partner) q ON q.partner = p.name
     CROSS JOIN LATERAL murallink.worker_slot(p.name) w
