@@ -169,7 +169,8 @@ worker_main(Datum arg)
 		work(deadline != 0);
 	}
 	if (calls_in_flight() > 0)
-		ereport(LOG, errmsg("%s: ends with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name, calls_in_flight()));
+		ereport(LOG, errmsg("%s: ends with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
+							calls_in_flight()));
 	proc_exit(0);
 }
 
