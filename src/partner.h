@@ -86,6 +86,7 @@ typedef struct PartnerAnswer
 	bool signed_out; /* the session is no longer good */
 	int retry_after; /* in seconds; 0: the partner does not say */
 	char reason[PARTNER_REASON_SIZE];
+	bool quoted; /* the reason has the partner's words, which may name a person */
 	json_t *facts; /* text by name, in ASCII */
 	json_t *answer; /* all of it, NULL where there was none */
 } PartnerAnswer;

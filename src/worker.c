@@ -174,7 +174,8 @@ worker_main(Datum arg)
 		work(deadline != 0);
 	}
 	if (calls_in_flight() > 0)
-		ereport(LOG, errmsg("murallink: the worker ends with %d calls under way, which are in doubt", calls_in_flight()));
+		ereport(LOG, errmsg("%s: ends with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
+							calls_in_flight()));
 	proc_exit(0);
 }
 
@@ -423,6 +424,7 @@ report_error(void)
 		return;
 	strlcpy(last, error->message, sizeof(last));
 	last_at = now;
+	errcontext("%s", MyBgworkerEntry->bgw_name);
 	EmitErrorReport();
 }
 
@@ -574,7 +576,8 @@ recover(void)
 	plan_execute(&plan, NULL, NULL, 1);
 	count = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (strcmp(count, "0") != 0)
-		ereport(LOG, errmsg("murallink: %s calls were under way when the last worker ended, and are in doubt", count));
+		ereport(LOG, errmsg("%s: %s calls were under way when the last worker ended, and are in doubt",
+							MyBgworkerEntry->bgw_name, count));
 	recovering = true;
 }
 
