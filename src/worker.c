@@ -259,12 +259,11 @@ gathered(void)
 	TimestampTz now = GetCurrentTimestamp();
 	int count = calls_read();
 
-	if (count == 0)
+	if (count == 0 || now < next_settle)
 		return false;
 	if (gathering_since == 0)
 		gathering_since = now;
-	return now >= next_settle &&
-		   (2 * count >= calls_in_flight() || TimestampDifferenceExceeds(gathering_since, now, GATHER_MAX));
+	return 2 * count >= calls_in_flight() || TimestampDifferenceExceeds(gathering_since, now, GATHER_MAX);
 }
 
 /*
