@@ -23,13 +23,16 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_moment(text) IS 'A partner''s time, null where it is not understood.';
 
 CREATE FUNCTION murallink.look_up_judge(
-    payout_uid murallink.ksuid, referenced boolean, loads jsonb, OUT verdict text, OUT reference text)
+    payout_uid murallink.ksuid, referenced boolean, looked timestamptz, loads jsonb, OUT verdict text, OUT reference text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     the_payout murallink.payout;
+    tried timestamptz;
     listed record;
 BEGIN
     SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = look_up_judge.payout_uid;
+    SELECT a.claimed_at INTO tried FROM murallink_private.partner_attempt a
+    WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt;
     -- A load of the same amount without a reference may be this one, unless another payout is known to have made it. The
     -- time counts by days, for it may be a date, or be told in another zone.
     WITH other AS MATERIALIZED (
@@ -41,9 +44,7 @@ BEGIN
     ), load AS (
         SELECT r.order_id, r.reference, r.reference <> '' AS named, coalesce(r.reference = the_payout.uid::text, false) AS ours,
             r.amount = the_payout.amount AS equal, coalesce(r.reference, '') = '' AND r.amount = the_payout.amount
-            AND coalesce(murallink.look_up_moment(r.at) > (
-                SELECT a.claimed_at - interval '36 h' FROM murallink_private.partner_attempt a
-                WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt), true)
+            AND coalesce(murallink.look_up_moment(r.at) > tried - interval '36 h', true)
             AND NOT EXISTS (SELECT FROM other o WHERE o.reference = r.order_id AND r.order_id <> '') AS alike
         FROM pg_catalog.jsonb_to_recordset(loads) AS r(reference text, amount numeric, order_id text, at text)
     )
@@ -55,10 +56,12 @@ BEGIN
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
             AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')) AS rivalled,
-        -- Who does not show the last load that is known does not show all.
+        -- Who does not show the last load known before this one, or the last known when he was asked, does not show all.
         EXISTS (
             SELECT FROM (
-                SELECT * FROM other o WHERE o.status = 'done' AND o.reference <> '' ORDER BY o.settled_at DESC LIMIT 1) AS o
+                SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference FROM other o
+                WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < look_up_judge.looked
+                ORDER BY o.settled_at < tried, o.settled_at DESC) AS o
             WHERE NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference OR k.reference = o.uid::text)) AS partial
     INTO listed
     FROM load l;
@@ -72,8 +75,8 @@ BEGIN
     reference := coalesce(CASE WHEN listed.ours = 1 THEN listed.our_order ELSE listed.alike_order END, '');
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, jsonb) IS
-'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
+COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, timestamptz, jsonb) IS
+'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; looked: when the partner was asked; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
 
 CREATE FUNCTION murallink.look_up_end() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -93,7 +96,7 @@ BEGIN
         RETURN NULL;
     END IF;
     judged := murallink.look_up_judge(
-        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, NEW.facts -> 'loads');
+        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, the_payout.looked, NEW.facts -> 'loads');
     IF NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL THEN
         judged.verdict := 'unclear';
     ELSIF judged.verdict <> 'paid' AND the_payout.looked < the_payout.settled THEN

@@ -15,6 +15,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "crash_point.h"
 #include "install.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -296,7 +297,9 @@ end_settling(bool committed)
 	dlist_mutable_iter iter;
 
 	gathering_since = 0;
-	if (!committed)
+	if (committed)
+		CRASH_POINT("settle_committed");
+	else
 		next_settle = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
 	dlist_foreach_modify(iter, calls_ended())
 	{
@@ -323,6 +326,10 @@ end_looking(bool committed)
 
 	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
 	recovered |= committed && recovering;
+	if (committed && recovering)
+		CRASH_POINT("recovery_committed");
+	if (committed && !dlist_is_empty(&claimed))
+		CRASH_POINT("claim_committed");
 	dlist_foreach_modify(iter, &claimed)
 	{
 		Call *call = dlist_container(Call, node, iter.cur);
@@ -471,7 +478,9 @@ settle(void)
 	value = CStringGetDatum(pstrdup(text));
 	free(text);
 	value = DirectFunctionCall1(jsonb_in, value);
+	CRASH_POINT("settling");
 	plan_execute(&plan, &value, NULL, 0);
+	CRASH_POINT("settled");
 }
 
 /*
@@ -572,7 +581,9 @@ recover(void)
 	static SavedPlan plan = PLAN("SELECT murallink.recover_calls()", "");
 	char *count;
 
+	CRASH_POINT("recovering");
 	plan_execute(&plan, NULL, NULL, 1);
+	CRASH_POINT("recovered");
 	count = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (strcmp(count, "0") != 0)
 		ereport(LOG, errmsg("%s: %s calls were under way when the last worker ended, and are in doubt",
@@ -599,7 +610,9 @@ claim(Channel *channel)
 		return;
 	}
 	values[1] = Int32GetDatum(channel_room(channel, GetCurrentTimestamp()));
-	plan_execute(&plan, values, NULL, 0);
+	CRASH_POINT("claiming");
+	if (plan_execute(&plan, values, NULL, 0) > 0)
+		CRASH_POINT("claimed");
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
+#include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -131,6 +132,7 @@ calls_sign_in(void)
 		{
 			channel->signing_in = true;
 			call_send(call_make(channel, NULL, channel->partner->login, "{}"));
+			CRASH_POINT("login_begun");
 		}
 		channel->due = false;
 	}
@@ -216,7 +218,10 @@ call_send(Call *call)
 	else if (!http_start(&request, call))
 		call_give_up(call, "there is no memory or no descriptor for the call");
 	else
+	{
 		call->sent_at = GetCurrentTimestamp();
+		CRASH_POINT("call_begun");
+	}
 }
 
 /*
@@ -249,6 +254,7 @@ calls_read(void)
 		call->http_status = answer.status;
 		call->answer = partner_read(call->channel->partner, call->operation, call->params, &answer);
 		http_free(http);
+		CRASH_POINT("call_answered");
 		end_call(call);
 	}
 	dlist_foreach(iter, &ended)
@@ -330,6 +336,7 @@ end_login(Call *call)
 	Channel *channel = call->channel;
 	const char *session = json_string_value(json_object_get(call->answer.facts, "session"));
 
+	CRASH_POINT("login_answered");
 	channel->signing_in = false;
 	SetLatch(MyLatch);
 	if (call->answer.outcome == OUTCOME_DONE && session != NULL)
