@@ -143,35 +143,3 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.payout_attempts(murallink.ksuid) IS
 'All calls about a payout, oldest first: loads, look-ups, unloads. For operators.';
-
-CREATE FUNCTION murallink.needs_person(OUT kind text, OUT uid murallink.ksuid, OUT why text, OUT "do" text, OUT since timestamptz)
-RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT 'payout', o.uid,
-        CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, NULLIF(o.reason, '')) END,
-        CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
-            WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
-            WHEN o.reason = 'held' THEN 'release_payouts'
-            WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
-            WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
-            WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
-            WHEN o.reason = 'no_contact' THEN 'update_patient'
-            WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
-            ELSE 'set_payment_type or cancel_payment' END,
-        coalesce(o.settled_at, o.created_at)
-    FROM murallink.payout o
-    WHERE o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending'
-        OR o.status = 'in_doubt' AND NOT EXISTS (
-            SELECT FROM murallink_private.partner_task t
-            WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
-            AND t.status IN ('ready', 'claimed'))
-    UNION ALL
-    SELECT 'card', c.uid, pg_catalog.concat_ws(': ', c.status, NULLIF(c.reason, '')), 'resolve_card', c.settled_at
-    FROM murallink_private.card c WHERE c.status IN ('declined', 'in_doubt')
-    UNION ALL
-    SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at
-    FROM murallink_private.partner_task t WHERE t.status = 'in_doubt'
-    ORDER BY 5, 2
-$$;
-COMMENT ON FUNCTION murallink.needs_person() IS
-'What goes on only when a person does something, oldest first. why: the status and the reason; do: the function that helps. A payout in doubt that is still being looked up is not among them. For operators.';

@@ -44,7 +44,7 @@ FROM unnest('{partner,partner_secret,partner_attempt,partner_queue,card}'::text[
 RESET SESSION AUTHORIZATION;
 SELECT name, base_url, jsonb_pretty(settings), revision FROM murallink_private.partner;
 SELECT secrets = :'secrets' AS kept FROM murallink_private.partner_secret;
-SELECT count(*) AS audited, count(*) FILTER (WHERE changes::text LIKE '%secret%') AS told
+SELECT count(*) AS audited, count(*) FILTER (WHERE (changes - 'secrets_changed_at')::text LIKE '%secret%') AS told
 FROM murallink.audit_event WHERE resource LIKE 'partner%';
 
 -- Payouts of a patient who can be told of a card and of one who cannot, and money that the cards do not hold
@@ -228,9 +228,13 @@ SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object('attempt_uid', c.atte
 FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid WHERE a.outcome IS NULL;
 \set VERBOSITY default
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+-- which somebody hears of once
+SELECT murallink.apply_late();
+SELECT kind, why, "do", amount FROM murallink.needs_person WHERE amount >= 20 AND contract_uid = :'contract' ORDER BY amount;
 DROP TRIGGER poison ON murallink.payout;
 SELECT murallink.apply_late();
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+SELECT kind, why, amount FROM murallink.needs_person WHERE amount >= 21 AND contract_uid = :'contract';
 
 SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';

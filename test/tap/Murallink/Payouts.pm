@@ -25,7 +25,8 @@ my $sandbox = abs_path(dirname(__FILE__) . '/../../../build/sandbox') . '/murall
 sub new
 {
 	my ($class, %arg) = @_;
-	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings});
+	my $stack = Murallink::Stack->new(
+		dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings}, sandbox => $arg{sandbox});
 	my $self = bless { stack => $stack }, $class;
 	$stack->start_server($arg{conf});
 	$stack->install;
