@@ -12,6 +12,7 @@
 #include "identity.h"
 #include "install.h"
 #include "notice.h"
+#include "partner_secret.h"
 #include "password.h"
 #include "password_reset.h"
 #include "permission.h"
@@ -40,6 +41,7 @@ _PG_init(void)
 	schedule_init();
 	fund_init();
 	report_init();
+	partner_secret_init();
 	api_init();
 	worker_slot_init();
 	launcher_init();
