@@ -55,23 +55,14 @@ $payouts->no_fault;
 
 # What is in doubt is looked up at the issuer, which knows the truth; orders of cards have no look-up, so people ask.
 $payouts->wait_settled;
-my $ledger = $payouts->stack->client->ledger;
-my %card = map { $_->{email} => $_->{proxyKey} } grep { $_->{ledger} eq 'order' } @$ledger;
-foreach my $row (split /\n/, $payouts->sql(<<'EOC'))
-SELECT c.uid, p.email FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid
-WHERE c.status = 'in_doubt'
-EOC
-{
-	my ($card, $email) = split /\|/, $row;
-	$payouts->call('resolve_card', $card, $card{$email} ? ('true', 'asked', $card{$email}) : ('false', 'asked'));
-}
+$payouts->resolve_cards;
 # What is to be asked later, after many failures, is asked now.
 $payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
 $payouts->call('enable_payouts');
 $payouts->wait_idle;
 like($payouts->counts, qr/^\d+ done$/, 'all are paid in the end');
 judge('looking up');
-note(scalar(@$ledger) . ' effects at the issuer');
+note(scalar(@{ $payouts->stack->client->ledger }) . ' effects at the issuer');
 done_testing();
 
 sub kill_worker

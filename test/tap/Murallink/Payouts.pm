@@ -150,6 +150,82 @@ sub stop_server
 	return time - $start;
 }
 
+# A base backup of the server, in a directory of its own, which is not started; with -R it is a standby.
+sub base_backup
+{
+	my ($self, @options) = @_;
+	my $stack = $self->stack;
+	my $copy = $self->elsewhere;
+	Murallink::Stack::run('pg_basebackup', '-D', "$copy->{stack}{dir}/data", '-h', $stack->{host}, '-p', $stack->{port},
+		'-U', $stack->{user}, qw(-c fast), @options);
+	return $copy->reached;
+}
+
+# A copy of the files of the server, which is stopped.
+sub file_copy
+{
+	my ($self) = @_;
+	my $copy = $self->elsewhere;
+	Murallink::Stack::run('cp', '-a', "$self->{stack}{dir}/data", $copy->stack->{dir});
+	return $copy->reached;
+}
+
+# A place for a copy, with the same issuer.
+sub elsewhere
+{
+	my ($self) = @_;
+	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)));
+	$stack->{sandbox_url} = $self->{stack}{sandbox_url};
+	return bless { stack => $stack }, ref $self;
+}
+
+# Has a copy listen in its own directory.
+sub reached
+{
+	my ($self) = @_;
+	my $dir = $self->stack->{dir};
+	open my $file, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!\n";
+	print $file "unix_socket_directories = '$dir'\n";
+	close $file or die "postgresql.conf: $!\n";
+	return $self;
+}
+
+# Changes settings of the server.
+sub set
+{
+	my ($self, %settings) = @_;
+	$self->stack->sql("ALTER SYSTEM SET $_ = '$settings{$_}'", 'postgres') foreach keys %settings;
+	return $self->stack->sql('SELECT pg_reload_conf()', 'postgres');
+}
+
+# Waits until the worker has looked three times for work.
+sub wait_looks
+{
+	my ($self) = @_;
+	foreach my $look (1 .. 3)
+	{
+		my $now = $self->sql('SELECT clock_timestamp()');
+		$self->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+	}
+	return;
+}
+
+# Decides the orders of cards that are in doubt, as the issuer's ledger has them.
+sub resolve_cards
+{
+	my ($self) = @_;
+	my %card = map { $_->{email} => $_->{proxyKey} } grep { $_->{ledger} eq 'order' } @{ $self->stack->client->ledger };
+	foreach my $row (split /\n/, $self->sql(<<'EOC'))
+SELECT c.uid, p.email FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid
+WHERE c.status = 'in_doubt'
+EOC
+	{
+		my ($card, $email) = split /\|/, $row;
+		$self->call('resolve_card', $card, $card{$email} ? ('true', 'asked', $card{$email}) : ('false', 'asked'));
+	}
+	return;
+}
+
 # Waits until no card and no payout is ready or being sent.
 sub wait_settled
 {
