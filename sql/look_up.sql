@@ -23,7 +23,8 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_moment(text) IS 'A partner''s time, null where it is not understood.';
 
 CREATE FUNCTION murallink.look_up_judge(
-    payout_uid murallink.ksuid, referenced boolean, loads jsonb, OUT verdict text, OUT reference text)
+    payout_uid murallink.ksuid, referenced boolean, loads jsonb, looked_at timestamptz DEFAULT 'infinity',
+    OUT verdict text, OUT reference text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     the_payout murallink.payout;
@@ -53,10 +54,11 @@ BEGIN
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
             AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')) AS rivalled,
-        -- Who does not show the last load that is known does not show all.
+        -- Who does not show the last load that was known does not show all.
         EXISTS (
             SELECT FROM (
-                SELECT * FROM other o WHERE o.status = 'done' AND o.reference <> '' ORDER BY o.settled_at DESC LIMIT 1) AS o
+                SELECT * FROM other o WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < looked_at
+                ORDER BY o.settled_at DESC LIMIT 1) AS o
             WHERE NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference OR k.reference = o.uid::text)) AS partial
     INTO listed
     FROM load l;
@@ -70,8 +72,8 @@ BEGIN
     reference := coalesce(CASE WHEN listed.ours = 1 THEN listed.our_order ELSE listed.alike_order END, '');
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, jsonb) IS
-'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
+COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, jsonb, timestamptz) IS
+'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; loads: an array of {reference, amount, order_id, at}, null where none are listed; looked_at: when it was asked, for what was loaded since is not among them.';
 
 CREATE FUNCTION murallink.look_up_end() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -91,7 +93,7 @@ BEGIN
         RETURN NULL;
     END IF;
     judged := murallink.look_up_judge(
-        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, NEW.facts -> 'loads');
+        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, NEW.facts -> 'loads', the_payout.looked);
     IF NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL THEN
         judged.verdict := 'unclear';
     ELSIF judged.verdict <> 'paid' AND the_payout.looked < the_payout.settled THEN

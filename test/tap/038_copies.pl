@@ -61,13 +61,26 @@ $payouts->stop_server('immediate');
 $payouts->start_server;
 is($payouts->sql('SELECT murallink.payout_place()'), $place, 'the place is the same');
 busy();
-my $worker = $payouts->worker;
 $payouts->call('enable_payouts');
 $payouts->no_fault;
 $payouts->wait_idle;
 is($payouts->sql(q{SELECT count(*) FROM murallink_private.partner_suspect s JOIN murallink.payout o ON o.uid = s.subject_uid
 	WHERE o.status <> 'done'}), 0, 'enabled again while it pays: nothing is suspected');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
+
+note 'the same files, recovered to an earlier point';
+$payouts->set(restore_command => 'false');
+$payouts->stop_server('fast');
+open my $signal, '>', "$dir/data/recovery.signal" or die "recovery.signal: $!\n";
+close $signal;
+$payouts->start_server;
+is($payouts->sql('SELECT murallink.payouts_state()'), 'elsewhere', 'another timeline is another place');
+my ($unsent) = $payouts->approve(1);
+$payouts->wait_looks;
+like($payouts->state_of($unsent), qr/^ready/, 'it does not pay');
+$payouts->sql('SELECT murallink.enable_payouts(look_first => false)');
+$payouts->wait_settled;
+is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$unsent'"), 1, 'an operator may know that nothing was sent');
 done_testing();
 
 # Restores the dump in a database, and has it pay there.
