@@ -29,6 +29,14 @@ sub new
 	$stack->start_server($arg{conf});
 	$stack->install;
 	$stack->start_sandbox;
+	$self->make_place;
+	return $self;
+}
+
+# Makes a trial to enroll patients in, with its funds, and what tells the name of an error.
+sub make_place
+{
+	my ($self) = @_;
 	$self->sql(<<'EOC');
 CREATE TABLE public.place AS
 WITH client AS (
@@ -63,7 +71,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$
 EOC
-	return $self;
+	return;
 }
 
 sub stack { return $_[0]->{stack} }
