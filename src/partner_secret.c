@@ -72,7 +72,8 @@ has_secrets(const ErrorData *error)
 {
 	return (called_at != 0 && called_at == GetCurrentStatementStartTimestamp()) ||
 		   (debug_query_string != NULL && strcasestr(debug_query_string, NAME) != NULL) ||
-		   (error->message != NULL && strcasestr(error->message, NAME) != NULL);
+		   (error->message != NULL && strcasestr(error->message, NAME) != NULL) ||
+		   (error->detail != NULL && strcasestr(error->detail, NAME) != NULL);
 }
 
 /*
