@@ -490,7 +490,8 @@ LANGUAGE sql VOLATILE AS $$
         FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
         LEFT JOIN murallink.patient p ON p.uid = c.patient_uid
     ), suspect AS (
-        DELETE FROM murallink_private.partner_suspect s USING call c WHERE s.subject_uid = c.uid RETURNING s.subject_uid
+        DELETE FROM murallink_private.partner_suspect s
+        WHERE s.subject_uid = ANY (subjects) AND s.subject_uid IN (SELECT c.uid FROM call c) RETURNING s.subject_uid
     ), attempt AS (
         INSERT INTO murallink_private.partner_attempt (
             subject_uid, attempt, partner, operation, content_hash, outcome, settled_at, reason)
