@@ -23,14 +23,16 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_moment(text) IS 'A partner''s time, null where it is not understood.';
 
 CREATE FUNCTION murallink.look_up_judge(
-    payout_uid murallink.ksuid, referenced boolean, loads jsonb, looked_at timestamptz DEFAULT 'infinity',
-    OUT verdict text, OUT reference text)
+    payout_uid murallink.ksuid, referenced boolean, looked timestamptz, loads jsonb, OUT verdict text, OUT reference text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     the_payout murallink.payout;
+    tried timestamptz;
     listed record;
 BEGIN
     SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = look_up_judge.payout_uid;
+    SELECT a.claimed_at INTO tried FROM murallink_private.partner_attempt a
+    WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt;
     -- A load of the same amount without a reference may be this one, unless another payout is known to have made it. The
     -- time counts by days, for it may be a date, or be told in another zone.
     WITH other AS MATERIALIZED (
@@ -54,11 +56,12 @@ BEGIN
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
             AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')) AS rivalled,
-        -- Who does not show the last load that was known does not show all.
+        -- Who does not show the last load known before this one, or the last known when he was asked, does not show all.
         EXISTS (
             SELECT FROM (
-                SELECT * FROM other o WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < looked_at
-                ORDER BY o.settled_at DESC LIMIT 1) AS o
+                SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference FROM other o
+                WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < look_up_judge.looked
+                ORDER BY o.settled_at < tried, o.settled_at DESC) AS o
             WHERE NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference OR k.reference = o.uid::text)) AS partial
     INTO listed
     FROM load l;
@@ -72,8 +75,8 @@ BEGIN
     reference := coalesce(CASE WHEN listed.ours = 1 THEN listed.our_order ELSE listed.alike_order END, '');
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, jsonb, timestamptz) IS
-'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; loads: an array of {reference, amount, order_id, at}, null where none are listed; looked_at: when it was asked, for what was loaded since is not among them.';
+COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, timestamptz, jsonb) IS
+'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; looked: when the partner was asked; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
 
 CREATE FUNCTION murallink.look_up_end() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -93,7 +96,7 @@ BEGIN
         RETURN NULL;
     END IF;
     judged := murallink.look_up_judge(
-        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, NEW.facts -> 'loads', the_payout.looked);
+        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, the_payout.looked, NEW.facts -> 'loads');
     IF NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL THEN
         judged.verdict := 'unclear';
     ELSIF judged.verdict <> 'paid' AND the_payout.looked < the_payout.settled THEN
@@ -140,35 +143,3 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.payout_attempts(murallink.ksuid) IS
 'All calls about a payout, oldest first: loads, look-ups, unloads. For operators.';
-
-CREATE FUNCTION murallink.needs_person(OUT kind text, OUT uid murallink.ksuid, OUT why text, OUT "do" text, OUT since timestamptz)
-RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT 'payout', o.uid,
-        CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, NULLIF(o.reason, '')) END,
-        CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
-            WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
-            WHEN o.reason = 'held' THEN 'release_payouts'
-            WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
-            WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
-            WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
-            WHEN o.reason = 'no_contact' THEN 'update_patient'
-            WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
-            ELSE 'set_payment_type or cancel_payment' END,
-        coalesce(o.settled_at, o.created_at)
-    FROM murallink.payout o
-    WHERE o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending'
-        OR o.status = 'in_doubt' AND NOT EXISTS (
-            SELECT FROM murallink_private.partner_task t
-            WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
-            AND t.status IN ('ready', 'claimed'))
-    UNION ALL
-    SELECT 'card', c.uid, pg_catalog.concat_ws(': ', c.status, NULLIF(c.reason, '')), 'resolve_card', c.settled_at
-    FROM murallink_private.card c WHERE c.status IN ('declined', 'in_doubt')
-    UNION ALL
-    SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at
-    FROM murallink_private.partner_task t WHERE t.status = 'in_doubt'
-    ORDER BY 5, 2
-$$;
-COMMENT ON FUNCTION murallink.needs_person() IS
-'What goes on only when a person does something, oldest first. why: the status and the reason; do: the function that helps. A payout in doubt that is still being looked up is not among them. For operators.';

@@ -63,6 +63,7 @@ is($payouts->sql('SELECT pid FROM murallink.worker_slot(NULL)'), $worker, 'CASCA
 cmp_ok($payouts->stack->client->sandbox('summary')->{loads} - $loads, '<=', $claimed + 4, 'and sends no more');
 is($payouts->sql('SELECT murallink.payouts_state()'), 'off', 'made anew, it does not pay');
 $payouts->sandbox('POST', 'reset');
+delete @$payouts{qw(ledger ledger_read)};
 $payouts->make_place;
 $payouts->stack->configure_dash;
 $payouts->patients(2);
