@@ -82,7 +82,7 @@ sub busy
 	$payouts->no_fault;
 	$payouts->fault(operation => 'dash.loadCards', when => $_, action => 'delay', delay_ms => 150) foreach qw(before after);
 	$payouts->approve(40);
-	return $payouts->wait_for('SELECT in_flight > 0 AND ready > 10 FROM murallink.worker_status()');
+	return $payouts->wait_for('SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout');
 }
 
 sub check_books

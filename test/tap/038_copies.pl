@@ -74,6 +74,7 @@ $payouts->stop_server('fast');
 open my $signal, '>', "$dir/data/recovery.signal" or die "recovery.signal: $!\n";
 close $signal;
 $payouts->start_server;
+$payouts->wait_for('SELECT NOT pg_is_in_recovery()');
 is($payouts->sql('SELECT murallink.payouts_state()'), 'elsewhere', 'another timeline is another place');
 my ($unsent) = $payouts->approve(1);
 $payouts->wait_looks;

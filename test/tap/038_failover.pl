@@ -61,23 +61,25 @@ note 'an asynchronous standby that is behind';
 $payouts->sql('ALTER SYSTEM RESET synchronous_standby_names');
 $payouts->set(wal_receiver_timeout => 0);
 $payouts->patients(3);
-$payouts->sql(q{SELECT murallink.hold_payouts('not yet', payout_uid => uid) FROM murallink.payout WHERE uid = '}
-	  . ($payouts->approve(1))[0] . q{'});
-busy(60);
+$payouts->call('disable_payouts');
+my ($held) = $payouts->approve(1);
+$payouts->sql("SELECT murallink.hold_payouts('not yet', payout_uid => '$held')");
+$payouts->call('enable_payouts');
+busy(120);
 $standby->set(primary_conninfo => '');
 $standby->wait_for('SELECT count(*) = 0 FROM pg_stat_wal_receiver');
 $standby->wait_for('SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()');
 my $known = $standby->sql(q{SELECT string_agg(DISTINCT status::text, ' ' ORDER BY status::text) FROM murallink.payout});
 is($known, 'claimed done ready waiting', 'it knows of payouts in every state');
 my @lost = $payouts->approve(5);
-$payouts->sql('SELECT murallink.release_payouts(payout_uid => subject_uid) FROM murallink_private.payout_hold');
+$payouts->sql("SELECT murallink.release_payouts(payout_uid => '$held')");
 $payouts->no_fault;
 $payouts->wait_settled;
 is($payouts->count('done'), $payouts->sql('SELECT count(*) FROM murallink.payout'), 'the server pays all, and ends');
 $payouts->stop_server('immediate');
 my %paid = map { $_->{referenceId} => 1 } loads();
 promote();
-$payouts->sql('SELECT murallink.release_payouts(payout_uid => subject_uid) FROM murallink_private.payout_hold');
+$payouts->sql("SELECT murallink.release_payouts(payout_uid => '$held')");
 $payouts->wait_looks;
 is(scalar(loads()), scalar(keys %paid), 'the standby does not send it again');
 like(join('', $payouts->stack->log_of('postgresql')), qr/is a copy of one that pays out, and does not/, 'its log says so');
@@ -117,7 +119,7 @@ sub promote
 sub busy
 {
 	my ($count) = @_;
-	$payouts->fault(operation => 'dash.*', when => $_, action => 'delay', delay_ms => 300) foreach qw(before after);
+	$payouts->fault(operation => 'dash.*', when => $_, action => 'delay', delay_ms => 400) foreach qw(before after);
 	$payouts->approve($count);
 	my $done = $payouts->count('done');
 	$payouts->wait_for(<<"EOC");
@@ -140,7 +142,7 @@ sub check_enabled
 	is($payouts->count('done'), $payouts->sql('SELECT count(*) FROM murallink.payout'), 'enabled there: all are paid');
 	my @wrong = $payouts->wrong;
 	is(scalar(grep { /^load of an unknown payout/ } @wrong), $unknown, 'every load is known that could be');
-	is_deeply([ grep { !/^load of an unknown payout/ } @wrong ], [], 'the books agree');
+	is_deeply([ grep { !$unknown || !/^load of an unknown payout|loads applied/ } @wrong ], [], 'the books agree');
 	is($payouts->sql('SELECT count(*) FROM murallink_private.partner_attempt WHERE outcome <> \'done\' AND subject_uid IN ('
 		  . join(', ', map { "'$_'" } @new) . ')'), 0, 'what is new is sent at once');
 	return;
