@@ -81,8 +81,10 @@ sub busy
 {
 	$payouts->no_fault;
 	$payouts->fault(operation => 'dash.loadCards', when => $_, action => 'delay', delay_ms => 150) foreach qw(before after);
-	$payouts->approve(40);
-	return $payouts->wait_for('SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout');
+	$payouts->approve(80);
+	return $payouts->wait_for(<<'EOC');
+SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout
+EOC
 }
 
 sub check_books
