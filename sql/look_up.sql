@@ -44,7 +44,7 @@ BEGIN
     ), load AS (
         SELECT r.order_id, r.reference, r.reference <> '' AS named, coalesce(r.reference = the_payout.uid::text, false) AS ours,
             r.amount = the_payout.amount AS equal, coalesce(r.reference, '') = '' AND r.amount = the_payout.amount
-            AND coalesce(murallink.look_up_moment(r.at) > tried - interval '36 h', true)
+            AND coalesce(murallink.look_up_moment(r.at) > the_payout.created_at - interval '36 h', true)
             AND NOT EXISTS (SELECT FROM other o WHERE o.reference = r.order_id AND r.order_id <> '') AS alike
         FROM pg_catalog.jsonb_to_recordset(loads) AS r(reference text, amount numeric, order_id text, at text)
     )

@@ -3,6 +3,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
+CREATE FUNCTION murallink.hide_statement() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'partner_hide_statement';
+COMMENT ON FUNCTION murallink.hide_statement() IS
+'Keeps the statement that is running, which has secrets, out of pg_stat_activity and of the log.';
+
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void
@@ -12,6 +17,7 @@ DECLARE
     checked record;
     changed murallink.ksuid;
 BEGIN
+    PERFORM murallink.hide_statement();
     -- Whoever routes a payout by the settings of a partner waits for this, which so must not wait for long itself.
     LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
@@ -299,7 +305,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status = 'ready' THEN
         INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
-        VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner, NEW.due_at)
+        VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner, CASE WHEN EXISTS (
+            SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN '-infinity' ELSE NEW.due_at END)
         ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, problem = '';
     ELSIF NEW.status = 'claimed' THEN
         UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '' WHERE subject_uid = NEW.uid;
@@ -435,6 +442,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     due murallink.ksuid[];
+    suspects murallink.ksuid[];
     subject murallink.ksuid;
 BEGIN
     IF murallink.payouts_state() <> 'on' OR EXISTS (
@@ -447,8 +455,13 @@ BEGIN
     BEGIN
         due := ARRAY(
             SELECT q.subject_uid FROM murallink_private.partner_queue q
-            WHERE q.partner = claim_calls.partner AND q.due_at <= moment
+            WHERE q.partner = claim_calls.partner AND q.due_at > '-infinity' AND q.due_at <= moment
             ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
+        -- These are not sent, so they are not among the most. Answers are not read meanwhile, so it is not all of them.
+        suspects := ARRAY(
+            SELECT q.subject_uid FROM murallink_private.partner_queue q
+            WHERE q.partner = claim_calls.partner AND q.due_at = '-infinity' LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED);
+        due := due || suspects;
         RETURN QUERY SELECT * FROM murallink.claim_subjects(due);
     EXCEPTION WHEN OTHERS THEN
         FOREACH subject IN ARRAY due LOOP
@@ -468,6 +481,9 @@ BEGIN
     WHERE q.subject_uid = ANY (ARRAY(
         SELECT q.subject_uid FROM murallink_private.partner_queue q
         WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
+    IF suspects <> '{}' THEN
+        PERFORM murallink.apply_outcomes(suspects);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS
@@ -516,18 +532,47 @@ BEGIN
             'last_name', p.last_name, 'phone', p.phone, 'email', p.email) END
         FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
         LEFT JOIN murallink.patient p ON p.uid = c.patient_uid
+    ), suspect AS (
+        DELETE FROM murallink_private.partner_suspect s
+        WHERE s.subject_uid = ANY (subjects) AND s.subject_uid IN (SELECT c.uid FROM call c) RETURNING s.subject_uid
     ), attempt AS (
-        INSERT INTO murallink_private.partner_attempt (subject_uid, attempt, partner, operation, content_hash)
+        INSERT INTO murallink_private.partner_attempt (
+            subject_uid, attempt, partner, operation, content_hash, outcome, settled_at, reason)
         SELECT c.uid, c.attempt, c.partner, c.operation,
-            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || c.params::text, 'UTF8'))
-        FROM call c JOIN murallink_private.partner p ON p.name = c.partner
-        RETURNING uid, subject_uid
+            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || c.params::text, 'UTF8')), d.*
+        FROM call c JOIN murallink_private.partner p ON p.name = c.partner LEFT JOIN suspect s ON s.subject_uid = c.uid
+        LEFT JOIN (VALUES (
+            'in_doubt', pg_catalog.clock_timestamp(), 'not sent: it may have been sent from where this was copied')) AS d
+            ON s.subject_uid IS NOT NULL
+        RETURNING uid, subject_uid, outcome
     )
-    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid;
+    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid WHERE a.outcome IS NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
-'Claims those of the cards, payouts and tasks that are ready and locked by nobody.';
+'Claims those of the cards, payouts and tasks that are ready and locked by nobody, and returns what is to be sent of them: the attempt of a suspect ends in doubt at once.';
+
+CREATE FUNCTION murallink.suspect_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO murallink_private.partner_suspect (subject_uid)
+    SELECT p.uid FROM murallink.payout p WHERE p.status NOT IN ('done', 'cancelled')
+    UNION ALL
+    SELECT c.uid FROM murallink_private.card c WHERE c.status IN ('waiting', 'ready', 'claimed')
+    UNION ALL
+    SELECT t.uid FROM murallink_private.partner_task t WHERE t.status IN ('ready', 'claimed') AND NOT t.repeatable
+    ON CONFLICT DO NOTHING;
+    UPDATE murallink_private.partner_queue q SET due_at = '-infinity'
+    FROM murallink_private.partner_suspect s WHERE s.subject_uid = q.subject_uid AND q.due_at <> 'infinity';
+$$;
+COMMENT ON FUNCTION murallink.suspect_calls() IS
+'Has all that another server may have sent put in doubt instead of being sent here: at once what is ready, and the rest when it would be. Orders of cards and tasks that were declined or are in doubt are left out: a person asks the partner before they go on.';
+
+CREATE FUNCTION murallink.trust_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    DELETE FROM murallink_private.partner_suspect;
+    UPDATE murallink_private.partner_queue SET due_at = pg_catalog.clock_timestamp() WHERE due_at = '-infinity';
+$$;
+COMMENT ON FUNCTION murallink.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
 
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

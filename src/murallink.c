@@ -13,6 +13,7 @@
 #include "identity.h"
 #include "install.h"
 #include "notice.h"
+#include "partner_secret.h"
 #include "password.h"
 #include "password_reset.h"
 #include "permission.h"
@@ -41,6 +42,7 @@ _PG_init(void)
 	schedule_init();
 	fund_init();
 	report_init();
+	partner_secret_init();
 	api_init();
 	crash_point_init();
 	worker_slot_init();

@@ -130,11 +130,19 @@ COMMENT ON TABLE murallink_private.partner_queue IS
 COMMENT ON COLUMN murallink_private.partner_queue.subject_uid IS 'The card, payout or task.';
 COMMENT ON COLUMN murallink_private.partner_queue.resource IS 'Its table.';
 COMMENT ON COLUMN murallink_private.partner_queue.partner IS 'Who is to be called.';
-COMMENT ON COLUMN murallink_private.partner_queue.due_at IS 'Not before; infinity: claimed.';
+COMMENT ON COLUMN murallink_private.partner_queue.due_at IS
+'Not before; infinity: claimed; -infinity: not sent but put in doubt, for it is a partner_suspect.';
 COMMENT ON COLUMN murallink_private.partner_queue.problem IS 'Why it cannot be claimed, or its outcome not be applied, though no other holds it.';
 COMMENT ON COLUMN murallink_private.partner_queue.problem_at IS 'Since when.';
 CREATE INDEX partner_queue_problem ON murallink_private.partner_queue (partner) WHERE problem <> '';
 CREATE INDEX partner_queue_due ON murallink_private.partner_queue (partner, due_at);
+
+CREATE TABLE murallink_private.partner_suspect (
+    subject_uid murallink.ksuid PRIMARY KEY
+);
+COMMENT ON TABLE murallink_private.partner_suspect IS
+'The cards, payouts and tasks that another server may have sent: see enable_payouts(). The first attempt here is put in doubt without being sent.';
+COMMENT ON COLUMN murallink_private.partner_suspect.subject_uid IS 'The card, payout or task.';
 
 CREATE TABLE murallink_private.partner_attempt (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

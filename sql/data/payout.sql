@@ -80,15 +80,13 @@ CREATE TABLE murallink_private.payout_switch (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     only_row boolean NOT NULL UNIQUE DEFAULT true CHECK (only_row),
     enabled boolean NOT NULL DEFAULT false,
-    system_identifier bigint,
-    database_oid oid
+    place text NOT NULL
 );
 COMMENT ON TABLE murallink_private.payout_switch IS 'Whether the worker may pay out, and where: a copy of the database does not pay.';
 COMMENT ON COLUMN murallink_private.payout_switch.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payout_switch.only_row IS 'Keeps this to one row.';
 COMMENT ON COLUMN murallink_private.payout_switch.enabled IS 'Whether it may.';
-COMMENT ON COLUMN murallink_private.payout_switch.system_identifier IS 'Of the cluster in which it was allowed.';
-COMMENT ON COLUMN murallink_private.payout_switch.database_oid IS 'Of the database in which it was allowed.';
-INSERT INTO murallink_private.payout_switch DEFAULT VALUES;
+COMMENT ON COLUMN murallink_private.payout_switch.place IS 'Where it was allowed last, at first where the tables were made: see payout_place().';
+INSERT INTO murallink_private.payout_switch (place) VALUES (murallink.payout_place());
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_switch
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();

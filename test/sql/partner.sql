@@ -58,7 +58,8 @@ SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', nam
 SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site') \gset
 SELECT uid AS ann FROM murallink.add_patient(site_uid => :'site', first_name => 'Ann', last_name => 'Known', email => 'ann@example.com') \gset
 SELECT uid AS bob FROM murallink.add_patient(site_uid => :'site', first_name => 'Bob', last_name => 'Unknown') \gset
-SELECT murallink.enroll(:'ann', :'trial', :'site', 'ANN'), murallink.enroll(:'bob', :'trial', :'site', 'BOB');
+SELECT uid AS cy FROM murallink.add_patient(site_uid => :'site', first_name => 'Cy', last_name => 'Late') \gset
+SELECT murallink.enroll(:'ann', :'trial', :'site', 'ANN'), murallink.enroll(:'bob', :'trial', :'site', 'BOB'), murallink.enroll(:'cy', :'trial', :'site', 'CY');
 RESET SESSION AUTHORIZATION;
 -- What other tests have left is not due
 UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
@@ -78,7 +79,7 @@ SELECT e.subject_id AS patient, o.amount, o.status, o.reason, p.status AS paymen
     q.due_at = 'infinity' AS claimed, q.due_at > clock_timestamp() AS later
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid LEFT JOIN murallink_private.partner_queue q ON q.subject_uid = o.uid
-WHERE e.subject_id IN ('ANN', 'BOB');
+WHERE e.subject_id IN ('ANN', 'BOB', 'CY');
 SELECT test.approve(test.pay('ANN', 10)), test.approve(test.pay('ANN', 11.5)), test.approve(test.pay('ANN', 12, 'EUR')), test.approve(test.pay('BOB', 13));
 SELECT * FROM test.payouts ORDER BY amount;
 SELECT count(*) AS cards FROM murallink_private.card WHERE patient_uid IN (:'ann', :'bob');
@@ -235,6 +236,42 @@ DROP TRIGGER poison ON murallink.payout;
 SELECT murallink.apply_late();
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
 SELECT kind, why, amount FROM murallink.needs_person WHERE amount >= 21 AND contract_uid = :'contract';
+
+-- In another place: what was open is put in doubt before it is sent, what is approved there is sent, and questions are asked again
+CREATE FUNCTION test.move(look_first boolean) RETURNS void LANGUAGE sql AS $$
+    UPDATE murallink_private.payout_switch SET place = 'another';
+    SELECT murallink.enable_payouts(look_first);
+$$;
+CREATE VIEW test.tasks AS
+SELECT operation, status, attempt, reason FROM murallink.partner_tasks() WHERE subject_uid IN (SELECT uid FROM murallink_private.card)
+    AND operation <> 'look_up';
+SET SESSION AUTHORIZATION regress_partner_operator;
+SELECT test.refusal('SELECT murallink.enable_payouts(NULL)');
+RESET SESSION AUTHORIZATION;
+SELECT test.approve(test.pay('ANN', 30, 'EUR')), test.approve(test.pay('ANN', 31, 'EUR'));
+SELECT uid AS held FROM murallink.payout WHERE contract_uid = :'contract' AND amount = 31 \gset
+SELECT murallink.hold_payouts('not yet', :'held');
+SELECT murallink.resend_card_link(:'ann', 'email') IS NULL, murallink.ask_card(:'ann', 'shipping') IS NULL;
+UPDATE murallink.patient SET email = 'cy@example.com' WHERE uid = :'cy';
+SELECT test.approve(test.pay('CY', 32, 'EUR'));
+SELECT test.move(true);
+SELECT test.approve(test.pay('ANN', 33, 'EUR'));
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
+SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
+SELECT * FROM test.tasks ORDER BY operation;
+SELECT murallink.release_payouts(:'held');
+SELECT * FROM test.claim();
+SELECT amount, status, reason, attempt FROM test.payouts WHERE amount = 31;
+SELECT status FROM murallink.resolve_payout(:'held', 'not_paid', 'the issuer does not show it');
+SELECT murallink.resolve_card(uid, false, 'the issuer does not know it') FROM murallink_private.card WHERE patient_uid = :'cy';
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
+SELECT a.attempt, a.outcome, a.reason FROM murallink_private.partner_attempt a WHERE a.subject_uid = :'held' ORDER BY a.attempt;
+-- Unless somebody knows better: then only what had been claimed is in doubt
+SELECT test.approve(test.pay('ANN', 34, 'EUR'));
+SELECT test.move(false);
+SELECT operation, params ->> 'amount' AS amount FROM test.claim();
+SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
+SELECT count(*) FROM murallink_private.partner_suspect;
 
 SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';

@@ -31,6 +31,14 @@ sub new
 	$stack->start_server($arg{conf});
 	$stack->install;
 	$stack->start_sandbox;
+	$self->make_place;
+	return $self;
+}
+
+# Makes a trial to enroll patients in, with its funds, and what tells the name of an error.
+sub make_place
+{
+	my ($self) = @_;
 	$self->sql(<<'EOC');
 CREATE TABLE public.place AS
 WITH client AS (
@@ -65,7 +73,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$
 EOC
-	return $self;
+	return;
 }
 
 sub stack { return $_[0]->{stack} }
@@ -158,6 +166,67 @@ sub stop_server
 	my $start = time;
 	Murallink::Stack::run('pg_ctl', '-D', "$self->{stack}{dir}/data", qw(-s -w -m), $mode, 'stop');
 	return time - $start;
+}
+
+# A base backup of the server, in a directory of its own, which is not started; with -R it is a standby.
+sub base_backup
+{
+	my ($self, @options) = @_;
+	my $stack = $self->stack;
+	my $copy = $self->elsewhere;
+	Murallink::Stack::run('pg_basebackup', '-D', "$copy->{stack}{dir}/data", '-h', $stack->{host}, '-p', $stack->{port},
+		'-U', $stack->{user}, qw(-c fast), @options);
+	return $copy->reached;
+}
+
+# A copy of the files of the server, which is stopped.
+sub file_copy
+{
+	my ($self) = @_;
+	my $copy = $self->elsewhere;
+	Murallink::Stack::run('cp', '-a', "$self->{stack}{dir}/data", $copy->stack->{dir});
+	return $copy->reached;
+}
+
+# A place for a copy, with the same issuer.
+sub elsewhere
+{
+	my ($self) = @_;
+	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)));
+	$stack->{sandbox_url} = $self->{stack}{sandbox_url};
+	symlink "$self->{stack}{dir}/sandbox.ledger", "$stack->{dir}/sandbox.ledger" or die "sandbox.ledger: $!\n";
+	return bless { stack => $stack }, ref $self;
+}
+
+# Has a copy listen in its own directory.
+sub reached
+{
+	my ($self) = @_;
+	my $dir = $self->stack->{dir};
+	open my $file, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!\n";
+	print $file "unix_socket_directories = '$dir'\n";
+	close $file or die "postgresql.conf: $!\n";
+	return $self;
+}
+
+# Changes settings of the server.
+sub set
+{
+	my ($self, %settings) = @_;
+	$self->stack->sql("ALTER SYSTEM SET $_ = '$settings{$_}'", 'postgres') foreach keys %settings;
+	return $self->stack->sql('SELECT pg_reload_conf()', 'postgres');
+}
+
+# Waits until the worker has looked three times for work.
+sub wait_looks
+{
+	my ($self) = @_;
+	foreach my $look (1 .. 3)
+	{
+		my $now = $self->sql('SELECT clock_timestamp()');
+		$self->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+	}
+	return;
 }
 
 # Waits until the server, which does not start again by itself, has ended.
