@@ -105,6 +105,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.enable_payouts,
     murallink.hold_payouts,
     murallink.needs_person,
+    murallink.order_cards,
     murallink.partner_tasks,
     murallink.payout_attempts,
     murallink.reconcile_funding,

@@ -425,6 +425,7 @@ disable_payouts        | operator                                               
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
 needs_person           | operator                                                        | {}
+order_cards            | operator                                                        | {}
 partner_tasks          | operator                                                        | {}
 payout_attempts        | operator                                                        | {}
 reconcile_funding      | operator                                                        | {}

@@ -91,13 +91,17 @@ EOC
 	return;
 }
 
-# Makes and approves payments, all of different amounts, to the patients in turn. Returns the uids of the payouts.
+# Makes and approves payments, all of different amounts, to the patients in turn, or to one. Returns the uids of the
+# payouts.
 sub approve
 {
-	my ($self, $count) = @_;
+	my ($self, $count, $patient) = @_;
+	my $whom = $patient ? "patient_uid = '$patient'" : 'true';
 	return split /\n/, $self->sql(<<"EOC");
 CREATE TEMP TABLE made AS
-WITH turn AS (SELECT uid, row_number() OVER () - 1 AS place, count(*) OVER () AS patients FROM murallink.enrollment),
+WITH turn AS (
+    SELECT uid, row_number() OVER () - 1 AS place, count(*) OVER () AS patients FROM murallink.enrollment WHERE $whom
+),
 payment AS (
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT t.uid, 'manual', 1 + n * 0.01, 'USD'
@@ -290,7 +294,7 @@ sub wrong
 	foreach my $entry (@$ledger)
 	{
 		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
-		push @{ $ordered{ $entry->{email} } }, $entry if $entry->{ledger} eq 'order';
+		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
 	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
