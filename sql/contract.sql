@@ -94,7 +94,8 @@ BEGIN
         AND NOT EXISTS (SELECT FROM murallink_private.payment_type WHERE uid = the_contract.default_payment_type_uid) THEN
         PERFORM murallink.raise('not_found', 'default_payment_type_uid');
     END IF;
-    the_contract.order_cards := coalesce(write_contract.order_cards, the_contract.order_cards, 'first_payment');
+    the_contract.order_cards := coalesce(
+        NULLIF(write_contract.order_cards, ''), the_contract.order_cards, 'first_payment');
     IF the_contract.order_cards NOT IN ('first_payment', 'enrollment') THEN
         PERFORM murallink.raise('invalid_value', 'order_cards');
     END IF;

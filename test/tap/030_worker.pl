@@ -41,7 +41,7 @@ my @endings = (
 	map({
 		my ($name, $fault) = @$_;
 		map { { name => "$name $_", fault => { when => $_, %$fault }, state => 'in_doubt', loads => $_ eq 'after' ? 1 : 0,
-			warm => $name =~ /^(closed|reset)$/ } } qw(before after)
+			warm => !!($name =~ /^(closed|reset)$/) } } qw(before after)
 	} @unclear),
 	{ name => 'slow', fault => { when => 'after', action => 'slow', delay_ms => 1 }, state => 'done', loads => 1 },
 	{ name => '400', fault => { when => 'before', action => 'answer', status => 400 }, state => 'declined', loads => 0 },
@@ -58,8 +58,7 @@ my %payout;
 foreach my $ending (@endings)
 {
 	my $name = $ending->{name};
-	my ($before) = $payouts->approve(1);
-	$payouts->wait_settled;
+	my $before = $ending->{warm} && warm();
 	$payouts->fault(count => 1, %{ $ending->{fault} });
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
@@ -187,7 +186,7 @@ foreach my $asked ([ retry_after => 30, 25, 31 ], [ retry_at => 30, 25, 31 ], [ 
 }
 
 note 'a call that hangs delays no other';
-$payouts->fault(when => 'before', action => 'delay', delay_ms => 8000, count => 1);
+$payouts->fault(when => 'before', action => 'delay', delay_ms => 6000, count => 1);
 my ($hanging) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$hanging'");
 my @others = $payouts->approve(100);
@@ -215,6 +214,14 @@ $payouts->wait_settled;
 is_deeply([ map { $payouts->state_of($_) } @held ], [ ('done paid') x @held ], 'and settled when the funds are free');
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'and the ledger is right');
 done_testing();
+
+# A payout that has just been loaded, over a connection that is still there.
+sub warm
+{
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_settled;
+	return $payout;
+}
 
 sub check_books
 {

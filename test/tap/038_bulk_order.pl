@@ -22,24 +22,24 @@ is($payouts->sql('SELECT count(DISTINCT order_id) FROM murallink.cards() WHERE o
 $payouts->wait_for(q{SELECT bool_or(attempt > 1) FROM murallink.partner_tasks() WHERE operation = 'bulk_details'});
 is($payouts->sql(q{SELECT string_agg(DISTINCT reason, ', ' ORDER BY reason) FROM murallink.payout}), 'card_pending, no_contact',
 	'payouts wait, and say so');
-is($payouts->refusal(order_cards => [ @patients[ 0 .. 3 ] ]), 'wrong_status', 'nobody gets into another order');
+is($payouts->refusal(order_cards => uids(@patients[ 0 .. 3 ])), 'wrong_status', 'nobody gets into another order');
 $payouts->wait_idle;
 is(cards(@patients), 'done 4, waiting no_contact 1', 'the keys are asked for until they are there');
 is($payouts->count('done'), 4, 'and the payouts go on by themselves');
 is_deeply([ sort map { $_->{lastName} } orders() ], [ 1 .. 4 ], 'each has one card');
 is($payouts->sql('SELECT count(*) FROM murallink_private.card WHERE person_id <> \'\''), 4, 'and a number as a person');
 check_books('after a bulk order');
-is($payouts->refusal(order_cards => [ @patients[ 0 .. 3 ] ]), 'wrong_status', 'nobody gets a second card');
+is($payouts->refusal(order_cards => uids(@patients[ 0 .. 3 ])), 'wrong_status', 'nobody gets a second card');
 $payouts->sql("UPDATE murallink.patient SET email = 'five\@example.com' WHERE uid = '$patients[4]'");
 $payouts->wait_settled;
 is($payouts->count('done'), 5, 'who can be told later gets his own');
 
 note 'what is refused';
-is($payouts->refusal(order_cards => []), 'invalid_value', 'nobody');
-is($payouts->sql(q{SELECT public.error_of('SELECT murallink.order_cards(ARRAY(SELECT murallink.gen_ksuid() FROM generate_series(1, 501)))')}),
+is($payouts->refusal(order_cards => '{}'), 'invalid_value', 'nobody');
+is($payouts->error_of('SELECT murallink.order_cards(ARRAY(SELECT murallink.gen_ksuid() FROM generate_series(1, 501)))'),
 	'invalid_value', 'too many');
-is($payouts->refusal(order_cards => [ $waiting[0] ]), 'not_found', 'who is no patient');
-is($payouts->sql(q{SELECT public.error_of('SELECT murallink.order_cards(NULL)')}), 'missing_field', 'nothing');
+is($payouts->refusal(order_cards => uids($waiting[0])), 'not_found', 'who is no patient');
+is($payouts->error_of('SELECT murallink.order_cards(NULL)'), 'missing_field', 'nothing');
 
 note 'declined: so is each card, and they may be ordered again together';
 @patients = patients(3);
@@ -71,7 +71,7 @@ $bulk = order(@patients);
 $payouts->wait_idle;
 like(cards(@patients), qr/^in_doubt .* 3$/, 'all cards are in doubt');
 is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person() WHERE "do" IN ('resolve_card', 'resolve_task')}), 4, 'as a person sees');
-is($payouts->refusal(order_cards => \@patients), 'wrong_status', 'and cannot be ordered');
+is($payouts->refusal(order_cards => uids(@patients)), 'wrong_status', 'and cannot be ordered');
 foreach my $patient (@patients)
 {
 	my ($order) = grep { $_->{email} eq email($patient) } orders();
@@ -145,8 +145,10 @@ EOC
 sub order
 {
 	my (@uids) = @_;
-	return $payouts->call(order_cards => \@uids) =~ s/^\(([^,]*).*/$1/rs;
+	return $payouts->call(order_cards => uids(@uids)) =~ s/^\(([^,]*).*/$1/rs;
 }
+
+sub uids { return '{' . join(',', @_) . '}' }
 
 sub cards
 {
