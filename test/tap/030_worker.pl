@@ -58,7 +58,7 @@ my %payout;
 foreach my $ending (@endings)
 {
 	my $name = $ending->{name};
-	my $before = $ending->{warm} && warm();
+	my $before = paid();
 	$payouts->fault(count => 1, %{ $ending->{fault} });
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
@@ -215,8 +215,8 @@ is_deeply([ map { $payouts->state_of($_) } @held ], [ ('done paid') x @held ], '
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'and the ledger is right');
 done_testing();
 
-# A payout that has just been loaded, over a connection that is still there.
-sub warm
+# A payout that has just been loaded: the partner works, and a connection to it is still there.
+sub paid
 {
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
