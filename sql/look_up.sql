@@ -84,8 +84,8 @@ DECLARE
     silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL;
     again timestamptz;
 BEGIN
-    SELECT o.uid, o.payment_uid, a.outcome = 'not_sent' AS refused, o.settled_at + CASE a.outcome WHEN 'not_sent' THEN 0
-            ELSE (p.settings ->> 'settling')::numeric END * interval '1 s' AS settled,
+    SELECT o.uid, o.payment_uid, o.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled,
+        a.outcome = 'not_sent' AS refused,
         (SELECT a.claimed_at FROM murallink_private.partner_attempt a
          WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
     INTO the_payout
@@ -101,8 +101,9 @@ BEGIN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
-    IF NOT silent AND judged.verdict <> 'paid' AND the_payout.looked < the_payout.settled THEN
-        -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
+    IF NOT silent AND the_payout.looked < the_payout.settled
+        AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
+        -- It may still be on its way, or another one be so: it is looked for more and more seldom, and once more when it can be no longer.
         again := LEAST(murallink.due_after('not_sent', NEW.attempt), GREATEST(the_payout.settled, moment + '0.1 s'));
     ELSIF judged.verdict <> 'unclear' THEN
         -- Answers are read meanwhile, so nothing is waited for: neither a person who decides, nor a payer with the funds.

@@ -35,7 +35,9 @@ BEGIN
     RETURNING p.uid INTO changed;
     INSERT INTO murallink_private.partner_secret (partner_uid, secrets) VALUES (changed, checked.secrets)
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
-    PERFORM murallink.order_enrolled(NULL, NULL);
+    PERFORM murallink.order_enrolled(ARRAY(
+        SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
+        WHERE c.order_cards = 'enrollment'));
     -- Cards before payouts, as the worker locks them.
     PERFORM FROM murallink_private.card c WHERE c.partner = configure_partner.partner ORDER BY c.uid FOR SHARE;
     PERFORM murallink.reroute(ARRAY(
@@ -279,7 +281,7 @@ $$;
 COMMENT ON FUNCTION murallink.contract_reroute() IS
 'Trigger: payouts that have not been claimed go the new way, where patients have chosen nothing.';
 
-CREATE FUNCTION murallink.order_enrolled(contract_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink.order_enrolled(enrollment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Who sets up a partner waits for this, or this for him: either sees what the other has brought.
@@ -289,15 +291,13 @@ BEGIN
     FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
     JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
     JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
-    WHERE e.status = 'enrolled' AND c.order_cards = 'enrollment'
-        AND (order_enrolled.contract_uid IS NULL OR e.contract_uid = order_enrolled.contract_uid)
-        AND (order_enrolled.enrollment_uid IS NULL OR e.uid = order_enrolled.enrollment_uid)
+    WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
     ORDER BY 1
     ON CONFLICT (patient_uid, partner, program) DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION murallink.order_enrolled(murallink.ksuid, murallink.ksuid) IS
-'Sees to it that the enrolled patients of contracts with order_cards = enrollment have a card, or one that is being ordered, where a partner that is set up, in the contract''s currency, pays them. contract_uid, enrollment_uid: only there; null: everywhere.';
+COMMENT ON FUNCTION murallink.order_enrolled(murallink.ksuid[]) IS
+'Sees to it that of these enrollments, those in contracts with order_cards = enrollment have a card, or one that is being ordered, where a partner that is set up, in the contract''s currency, pays the patient.';
 
 CREATE FUNCTION murallink.enrollment_card() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -307,7 +307,7 @@ BEGIN
     -- Who turns the choice on waits for this, or this for him.
     SELECT c.order_cards INTO chosen FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
     IF chosen = 'enrollment' THEN
-        PERFORM murallink.order_enrolled(NEW.contract_uid, NEW.uid);
+        PERFORM murallink.order_enrolled(ARRAY[NEW.uid]);
     END IF;
     RETURN NULL;
 END
@@ -317,7 +317,7 @@ COMMENT ON FUNCTION murallink.enrollment_card() IS 'Trigger: a patient is enroll
 CREATE FUNCTION murallink.contract_cards() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM murallink.order_enrolled(NEW.uid, NULL);
+    PERFORM murallink.order_enrolled(ARRAY(SELECT e.uid FROM murallink.enrollment e WHERE e.contract_uid = NEW.uid));
     RETURN NULL;
 END
 $$;

@@ -61,6 +61,19 @@ $payouts->stack->configure_dash;
 $payouts->wait_settled;
 is($payouts->state_of($payout), 'done paid', 'until they hold this');
 
+$payouts->sql('TRUNCATE murallink_private.partner_secret; DELETE FROM murallink_private.partner');
+my $early = add_patient('Early');
+$payout = pay($early);
+is($payouts->state_of($payout), 'waiting approved partner_not_configured', 'nobody issues cards yet');
+$payouts->stack->configure_dash;
+$payouts->wait_settled;
+is($payouts->state_of($payout), 'done paid', 'until somebody does');
+$payouts->sql('TRUNCATE murallink_private.partner_secret; DELETE FROM murallink_private.partner');
+$early = add_patient('Earlier');
+$payouts->stack->configure_dash;
+$payouts->wait_settled;
+is(state_of_card($early), 'done', 'and who was enrolled before that has a card without a payment');
+
 note 'a program that is new';
 my $orders = orders();
 $payouts->sandbox('POST', 'settings', { 'dash.cust_prog_id' => '987654,987655' });
