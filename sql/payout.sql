@@ -149,7 +149,7 @@ BEGIN
     SET status = CASE settle_payout.outcome WHEN 'paid' THEN 'done' ELSE 'declined' END::murallink.payout_status,
         reference = murallink.checked_text(settle_payout.reference, 'reference', 200, false),
         note = murallink.checked_text(settle_payout.note, 'note', 1000, false),
-        reason = '', settled_at = pg_catalog.clock_timestamp()
+        reason = CASE settle_payout.outcome WHEN 'paid' THEN '' ELSE p.reason END, settled_at = pg_catalog.clock_timestamp()
     WHERE p.uid = settle_payout.payout_uid;
     RETURN murallink.payout_info(payout_uid);
 END

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "crash_point.h"
 #include "file.h"
 #include "fmgr.h"
 #include "fund.h"
@@ -41,6 +42,7 @@ _PG_init(void)
 	fund_init();
 	report_init();
 	api_init();
+	crash_point_init();
 	worker_slot_init();
 	launcher_init();
 	MarkGUCPrefixReserved("murallink");

@@ -159,6 +159,7 @@ partner_read(const Partner *partner, const char *operation, json_t *params, cons
 			const char *message = json_string_value(json_object_get(answer.facts, "message"));
 
 			answer.outcome = endings[i].outcome;
+			answer.quoted = http->complete && message != NULL;
 			say(&answer, http->status, !http->complete ? http->error : message != NULL ? message
 																					   : endings[i].why);
 			break;

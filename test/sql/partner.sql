@@ -44,7 +44,7 @@ FROM unnest('{partner,partner_secret,partner_attempt,partner_queue,card}'::text[
 RESET SESSION AUTHORIZATION;
 SELECT name, base_url, jsonb_pretty(settings), revision FROM murallink_private.partner;
 SELECT secrets = :'secrets' AS kept FROM murallink_private.partner_secret;
-SELECT count(*) AS audited, count(*) FILTER (WHERE changes::text LIKE '%secret%') AS told
+SELECT count(*) AS audited, count(*) FILTER (WHERE (changes - 'secrets_changed_at')::text LIKE '%secret%') AS told
 FROM murallink.audit_event WHERE resource LIKE 'partner%';
 
 -- Payouts of a patient who can be told of a card and of one who cannot, and money that the cards do not hold
@@ -163,12 +163,51 @@ SELECT status, note FROM murallink.resolve_payout(:'payout', 'paid', 'the issuer
 SELECT a.operation, a.attempt, a.outcome, a.http_status, a.reason, a.settled_at >= a.claimed_at AS in_order
 FROM murallink_private.partner_attempt a WHERE a.subject_uid IN (:'card', :'payout') ORDER BY a.claimed_at;
 
+-- What comes late changes nothing: neither for an earlier attempt, whatever was asked, nor for one that was left in doubt
+CREATE FUNCTION test.late(claim integer, outcome text, facts jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
+    SET session_replication_role = replica;
+    UPDATE murallink_private.partner_attempt a SET outcome = NULL
+    FROM test.claim c WHERE c.number = late.claim AND a.uid = c.attempt_uid;
+    SET session_replication_role = origin;
+    SELECT test.settle(claim, outcome, facts);
+$$;
+CREATE FUNCTION test.claim_again(claim integer) RETURNS integer LANGUAGE sql AS $$
+    SELECT test.settle(claim, 'not_sent');
+    UPDATE murallink_private.partner_queue q SET due_at = clock_timestamp()
+    FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid
+    WHERE c.number = claim AND q.subject_uid = a.subject_uid;
+    SELECT test.claim();
+    SELECT max(d.number)
+    FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid
+    JOIN murallink_private.partner_attempt b ON b.subject_uid = a.subject_uid JOIN test.claim d ON d.attempt_uid = b.uid
+    WHERE c.number = claim;
+$$;
+SELECT test.approve(test.pay('ANN', 11.75));
+SELECT uid AS task FROM murallink.task_begin('dash', 'customers', '{}', true) \gset
+SELECT operation FROM test.claim() ORDER BY operation;
+SELECT max(number) FILTER (WHERE operation = 'load') AS load, max(number) FILTER (WHERE operation = 'customers') AS task_claim FROM test.claim \gset
+SELECT test.claim_again(:load) AS load_again, test.claim_again(:task_claim) AS task_again \gset
+CREATE VIEW test.late_ones AS
+SELECT o.status AS payout, o.attempt, o.reference, t.status AS task, t.attempt AS task_attempt, t.facts
+FROM murallink.payout o JOIN murallink_private.partner_task t ON t.operation = 'customers' WHERE o.amount = 11.75;
+SELECT test.late(:load, 'declined'), test.late(:task_claim, 'declined');
+TABLE test.late_ones;
+SELECT test.settle(:load_again, 'in_doubt'), test.settle(:task_again, 'done', '{"customers": []}');
+SELECT test.late(:load_again, 'done', '{"order_id": "70009"}'), test.late(:task_again, 'declined');
+TABLE test.late_ones;
+SELECT murallink.resolve_payout(uid, 'not_paid', 'the issuer does not show it') IS NOT NULL AS sent_again FROM murallink.payout WHERE amount = 11.75;
+SELECT operation FROM test.claim() WHERE operation = 'load';
+SELECT test.claim_again(max(number)) AS load FROM test.claim WHERE operation = 'load' \gset
+SELECT test.settle(:load, 'done', '{"order_id": "70010"}');
+TABLE test.late_ones;
+
 -- Bob has an e-mail address now; and his card is ordered again when a person says so; then the cards hold other money
 UPDATE murallink.patient SET email = 'bob@example.com' WHERE uid = :'bob';
 SELECT * FROM test.payouts WHERE patient = 'BOB';
 SELECT * FROM test.claim();
 SELECT max(number) AS ordered FROM test.claim \gset
 SELECT test.settle(:ordered, 'declined', reason => 'HTTP 400: no such town');
+SELECT test.late(:ordered, 'done', '{"proxy_key": "0252000000033"}');
 SELECT * FROM test.payouts WHERE patient = 'BOB';
 SELECT murallink.resolve_card(uid, false, 'the town is known now') FROM murallink_private.card WHERE patient_uid = :'bob';
 SELECT operation FROM test.claim();
@@ -193,9 +232,13 @@ SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object('attempt_uid', c.atte
 FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid WHERE a.outcome IS NULL;
 \set VERBOSITY default
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+-- which somebody hears of once
+SELECT murallink.apply_late();
+SELECT kind, why, "do", amount FROM murallink.needs_person WHERE amount >= 20 AND contract_uid = :'contract' ORDER BY amount;
 DROP TRIGGER poison ON murallink.payout;
 SELECT murallink.apply_late();
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+SELECT kind, why, amount FROM murallink.needs_person WHERE amount >= 21 AND contract_uid = :'contract';
 
 SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';

@@ -48,7 +48,7 @@ is($payouts->state_of($check), 'waiting approved settled_by_person', 'no partner
 $payouts->call('settle_payout', $check, 'paid', 'check 17', '');
 $payouts->call('settle_payout', $cash, 'failed', '', 'came back');
 is($payouts->state_of($check), 'done paid', 'settled: paid');
-is($payouts->state_of($cash), 'declined failed', 'settled: failed');
+is($payouts->state_of($cash), 'declined failed settled_by_person', 'settled: failed');
 is($payouts->refusal('settle_payout', $check, 'paid'), 'wrong_status', 'not twice');
 is($payouts->refusal('settle_payout', $cash, 'lost'), 'invalid_value', 'only as paid or failed');
 $payouts->sql('UPDATE murallink.enrollment SET payment_type_uid = NULL');

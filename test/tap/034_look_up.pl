@@ -113,6 +113,20 @@ $payouts->call(resolve_payout => $_, $payouts->loads($_) ? 'paid' : 'not_paid', 
 $payouts->wait_idle;
 is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } @alike ], [ ('done paid 1') x 2 ], 'a person decides');
 
+note 'the card is loaded with another payout while the last look-up is under way';
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1000);
+my $lost = doubtful(%before);
+$payouts->wait_for(<<"EOC");
+SELECT bool_or(a.settled_at IS NULL AND a.claimed_at > o.settled_at + interval '${\SETTLING} s')
+FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid
+JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid WHERE o.uid = '$lost'
+EOC
+my ($other) = $payouts->approve(1);
+$payouts->wait_idle;
+$payouts->no_fault;
+is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } $lost, $other ], [ ('done paid 1') x 2 ],
+	'whose answer cannot show it, and is understood');
+
 note 'a person decides while a look-up is under way';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1500, count => 1);
 my $decided = doubtful(%after);

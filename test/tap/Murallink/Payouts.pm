@@ -16,6 +16,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Handle;
+use JSON::PP;
 use Murallink::Stack;
 use POSIX qw(WNOHANG);
 
@@ -24,7 +25,8 @@ my $sandbox = abs_path(dirname(__FILE__) . '/../../../build/sandbox') . '/murall
 sub new
 {
 	my ($class, %arg) = @_;
-	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings});
+	my $stack = Murallink::Stack->new(
+		dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings}, sandbox => $arg{sandbox});
 	my $self = bless { stack => $stack }, $class;
 	$stack->start_server($arg{conf});
 	$stack->install;
@@ -96,8 +98,13 @@ EOC
 sub approve
 {
 	my ($self, $count, $patient) = @_;
-	my $whom = $patient ? "patient_uid = '$patient'" : 'true';
-	return split /\n/, $self->sql(<<"EOC");
+	return split /\n/, $self->sql(approval($count, $patient ? "patient_uid = '$patient'" : 'true'));
+}
+
+sub approval
+{
+	my ($count, $whom) = @_;
+	return <<"EOC";
 CREATE TEMP TABLE made AS
 WITH turn AS (
     SELECT uid, row_number() OVER () - 1 AS place, count(*) OVER () AS patients FROM murallink.enrollment WHERE $whom
@@ -152,6 +159,14 @@ sub stop_server
 	my $start = time;
 	Murallink::Stack::run('pg_ctl', '-D', "$self->{stack}{dir}/data", qw(-s -w -m), $mode, 'stop');
 	return time - $start;
+}
+
+# Waits until the server, which does not start again by itself, has ended.
+sub wait_ended
+{
+	my ($self) = @_;
+	Murallink::Stack::poll('the server to end', sub { !-e "$self->{stack}{dir}/data/postmaster.pid" });
+	return;
 }
 
 # Waits until no card and no payout is ready or being sent.
@@ -267,6 +282,16 @@ SELECT string_agg(concat(n, ' ', status), ', ') FROM (SELECT status, count(*) AS
 EOC
 }
 
+# The number of calls that were in doubt, by operation.
+sub doubts
+{
+	my ($self) = @_;
+	return $self->sql(<<'EOC');
+SELECT string_agg(concat_ws(' ', n, operation), ', ')
+FROM (SELECT operation, count(*) AS n FROM murallink_private.partner_attempt WHERE outcome = 'in_doubt' GROUP BY 1) AS a
+EOC
+}
+
 # The stable name of the error that a statement raises, empty where it raises none.
 sub error_of
 {
@@ -285,43 +310,85 @@ FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid WHERE 
 EOC
 }
 
-# All in which murallink's books and the sandbox's ledger do not agree, as text; an empty list is what is wanted.
+# What people do about orders in doubt, of which there is no look-up: they ask the issuer, which knows the truth.
+sub resolve_cards
+{
+	my ($self) = @_;
+	my %card = map { $_->{email} => $_->{proxyKey} } grep { $_->{ledger} eq 'order' } $self->ledger;
+	foreach my $row (split /\n/, $self->sql(<<'EOC'))
+SELECT c.uid, p.email FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid
+WHERE c.status = 'in_doubt'
+EOC
+	{
+		my ($card, $email) = split /\|/, $row;
+		$self->call('resolve_card', $card, $card{$email} ? ('true', 'asked', $card{$email}) : ('false', 'asked'));
+	}
+	return;
+}
+
+# Has what waits for its time, after a failure, begun now, and waits until there is nothing left to do.
+sub finish
+{
+	my ($self) = @_;
+	$self->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+	$self->call('enable_payouts');
+	return $self->wait_idle;
+}
+
+# The entries of the sandbox's ledger; only what has been added is read anew.
+sub ledger
+{
+	my ($self) = @_;
+	open my $file, '<', "$self->{stack}{dir}/sandbox.ledger" or die "ledger: $!\n";
+	seek $file, $self->{ledger_read} // 0, 0;
+	push @{ $self->{ledger} }, map { decode_json($_) } <$file>;
+	$self->{ledger_read} = tell $file;
+	return @{ $self->{ledger} // [] };
+}
+
+# All in which murallink's books and the sandbox's ledger do not agree, as text; an empty list is what is wanted. Loads
+# applied = payouts paid + in doubt and applied; none twice; none of an unknown payout; each open payment, whether in
+# doubt or not, has its funds reserved, and no other has.
 sub wrong
 {
 	my ($self) = @_;
-	my $ledger = $self->stack->client->ledger;
-	my (%loaded, %ordered, @wrong);
-	foreach my $entry (@$ledger)
+	my (%loaded, %ordered, %is, @wrong);
+	foreach my $entry ($self->ledger)
 	{
 		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
 		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
+	my $applied = keys %loaded;
 	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
 
 	foreach my $row (split /\n/, $self->sql(<<'EOC'))
-SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL
+SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
+    e.reserved::numeric(16, 2)
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(CASE e.movement WHEN 'reserve' THEN e.amount WHEN 'return' THEN 0 ELSE -e.amount END), 0) AS reserved
+    FROM murallink.fund_entry e WHERE e.source_uid = p.uid) AS e
 EOC
 	{
-		my ($payout, $status, $payment, $amount, $card, $by_person) = split /\|/, $row, -1;
+		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
+		my $open = $status !~ /^(done|cancelled)$/;
+		$is{$status}++ if $load || $status eq 'done' && $by_person ne 't';
 		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => 'paid',
 			declined => 'failed', in_doubt => 'in_doubt', cancelled => 'cancelled');
 		push @wrong, "payout $payout is $status, its payment $payment" if $payment ne $expected{$status};
 		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && !$load && $by_person ne 't';
 		push @wrong, "payout $payout is $status and was loaded" if $load && $status !~ /^(done|in_doubt|claimed)$/;
+		push @wrong, "payout $payout of $amount is $status, with $reserved reserved" if $reserved != ($open ? $amount : 0);
 		push @wrong, "payout $payout of $amount on $card was loaded with $load->{amount} on $load->{proxyKey}"
 		  if $load && ($load->{amount} != $amount || $load->{proxyKey} ne $card);
 	}
 	push @wrong, map { "load of an unknown payout $_" } keys %loaded;
 
-	my $reserved = $self->sql(<<'EOC');
-SELECT b.reserved = coalesce(sum(p.amount), 0) FROM murallink.fund_balance b LEFT JOIN murallink.payment p
-ON p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt') GROUP BY b.reserved
-EOC
-	push @wrong, 'the reserved funds are not those of the open payments' if $reserved ne 't';
+	my ($paid, $doubtful) = ($is{done} // 0, ($is{in_doubt} // 0) + ($is{claimed} // 0));
+	push @wrong, "$applied loads applied, $paid paid, $doubtful in doubt and applied" if $applied != $paid + $doubtful;
 	push @wrong, map { "verify_ledger: $_" } split /\n/, $self->sql('SELECT * FROM murallink.verify_ledger()');
 	return @wrong;
 }
