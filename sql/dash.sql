@@ -219,7 +219,8 @@ BEGIN
             AND coalesce(pg_catalog.lower(s.last_name) = pg_catalog.lower(r.last_name), true)
     )
     UPDATE murallink_private.card c
-    SET status = 'done', reason = '', proxy_key = p.proxy_key, person_id = p.person_id, settled_at = NEW.settled_at, task_uid = NULL
+    SET status = 'done', reason = '', proxy_key = p.proxy_key, person_id = p.person_id, settled_at = NEW.settled_at,
+        task_uid = NULL
     FROM pair p
     WHERE c.uid = p.card_uid AND c.task_uid = NEW.subject_uid AND p.proxy_key <> '' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
