@@ -84,22 +84,28 @@ DECLARE
     judged record;
     the_payout record;
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL;
     again timestamptz;
 BEGIN
     SELECT o.uid, o.payment_uid, o.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled,
+        a.outcome = 'not_sent' AS refused,
         (SELECT a.claimed_at FROM murallink_private.partner_attempt a
          WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
     INTO the_payout
     FROM murallink.payout o JOIN murallink_private.partner p ON p.name = NEW.partner
+    JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
     WHERE o.uid = NEW.subject_uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
     judged := murallink.look_up_judge(
         NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, the_payout.looked, NEW.facts -> 'loads');
-    IF NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL THEN
-        judged.verdict := 'unclear';
-    ELSIF judged.verdict <> 'paid' AND the_payout.looked < the_payout.settled THEN
+    IF silent THEN
+        -- Then there is nothing but the partner's word where it has refused to look at it.
+        judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
+    END IF;
+    IF NOT silent AND the_payout.looked < the_payout.settled
+        AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
         again := LEAST(murallink.due_after('not_sent', NEW.attempt), GREATEST(the_payout.settled, moment + '0.1 s'));
     ELSIF judged.verdict <> 'unclear' THEN
@@ -125,7 +131,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.look_up_end() IS
-'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference; anything else is left to a person.';
+'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person.';
 
 CREATE TYPE murallink.payout_attempt AS (
     attempt integer, operation text, claimed_at timestamptz, settled_at timestamptz, outcome text, http_status integer,

@@ -43,6 +43,9 @@ BEGIN
     RETURNING p.uid INTO changed;
     INSERT INTO murallink_private.partner_secret (partner_uid, secrets) VALUES (changed, checked.secrets)
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
+    PERFORM murallink.order_enrolled(ARRAY(
+        SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
+        WHERE c.order_cards = 'enrollment'));
     PERFORM murallink.reroute(murallink.unclaimed(NULL, configure_partner.partner));
     PERFORM murallink.worker_wake();
 END
@@ -131,7 +134,7 @@ BEGIN
     NEW.card_uid := the_card.uid;
     NEW.reason := CASE the_card.status
         WHEN 'done' THEN CASE OLD.status WHEN 'claimed' THEN NEW.reason ELSE '' END
-        WHEN 'waiting' THEN the_card.reason
+        WHEN 'waiting' THEN CASE the_card.reason WHEN 'bulk_order' THEN 'card_pending' ELSE the_card.reason END
         WHEN 'declined' THEN 'card_declined'
         WHEN 'in_doubt' THEN 'card_in_doubt'
         ELSE 'card_pending' END;
@@ -208,6 +211,10 @@ COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, 
 CREATE FUNCTION murallink.card_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.task_uid IS NOT NULL THEN
+        NEW.reason := 'bulk_order';
+        RETURN NEW;
+    END IF;
     -- The lock is for an address that is on its way: either it is seen here, or whoever brings it sees this card.
     SELECT CASE WHEN p.email = '' AND p.phone = '' THEN 'no_contact' ELSE '' END INTO NEW.reason
     FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
@@ -218,23 +225,26 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.card_route() IS
-'Trigger: a card is ready to be ordered once the patient can be told of it.';
+'Trigger: a card is ready to be ordered once the patient can be told of it, unless it is ordered with others.';
 
 CREATE FUNCTION murallink.card_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
-        ('waiting', 'ready'), ('ready', 'claimed'),
+        ('waiting', 'ready'), ('ready', 'waiting'), ('ready', 'claimed'),
+        ('waiting', 'done'), ('waiting', 'declined'), ('waiting', 'in_doubt'),
         ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'waiting'), ('claimed', 'ready'),
         ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'done'),
-        ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'))
+        ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
+        OR OLD.status = 'waiting' AND NEW.status IN ('done', 'declined', 'in_doubt') AND OLD.task_uid IS NULL
     THEN
         PERFORM murallink.raise('wrong_status', 'card_uid');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.card_step() IS 'Trigger: a card goes one allowed step at a time. Errors: wrong_status.';
+COMMENT ON FUNCTION murallink.card_step() IS
+'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others. Errors: wrong_status.';
 
 CREATE FUNCTION murallink.card_release() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -251,7 +261,9 @@ COMMENT ON FUNCTION murallink.card_release() IS 'Trigger: payouts that wait for 
 CREATE FUNCTION murallink.enrollment_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- Payments that are being approved, or given back by the worker, are waited for. Then come the partners.
+    -- Payments that are being approved, or given back by the worker, are waited for. Before them comes the contract, which
+    -- enrollment_card() locks; then the partners.
+    PERFORM FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
     PERFORM FROM murallink.payment p
     WHERE p.enrollment_uid = NEW.uid AND p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt')
     ORDER BY p.uid FOR SHARE;
@@ -274,6 +286,48 @@ END
 $$;
 COMMENT ON FUNCTION murallink.contract_reroute() IS
 'Trigger: payouts that have not been claimed go the new way, where patients have chosen nothing.';
+
+CREATE FUNCTION murallink.order_enrolled(enrollment_uids murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Who sets up a partner waits for this, or this for him: either sees what the other has brought.
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    INSERT INTO murallink_private.card (patient_uid, partner, program)
+    SELECT DISTINCT e.patient_uid, p.name, p.settings ->> 'cust_prog_id'
+    FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
+    JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
+    JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
+    WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
+    ORDER BY 1
+    ON CONFLICT (patient_uid, partner, program) DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION murallink.order_enrolled(murallink.ksuid[]) IS
+'Sees to it that of these enrollments, those in contracts with order_cards = enrollment have a card, or one that is being ordered, where a partner that is set up, in the contract''s currency, pays the patient.';
+
+CREATE FUNCTION murallink.enrollment_card() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    chosen text;
+BEGIN
+    -- Who turns the choice on waits for this, or this for him.
+    SELECT c.order_cards INTO chosen FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
+    IF chosen = 'enrollment' THEN
+        PERFORM murallink.order_enrolled(ARRAY[NEW.uid]);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.enrollment_card() IS 'Trigger: a patient is enrolled, or has chosen how to be paid, and gets a card where the contract says so.';
+
+CREATE FUNCTION murallink.contract_cards() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.order_enrolled(ARRAY(SELECT e.uid FROM murallink.enrollment e WHERE e.contract_uid = NEW.uid));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.contract_cards() IS 'Trigger: the patients of a contract that now orders cards on enrollment get theirs.';
 
 CREATE FUNCTION murallink.patient_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -623,6 +677,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     free_payouts murallink.ksuid[];
     unsent murallink.ksuid[];
+    refused murallink.ksuid[];
 BEGIN
     free_payouts := ARRAY(
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
@@ -640,8 +695,16 @@ BEGIN
     IF unsent <> '{}' AND NOT murallink.partners_at_rest() THEN
         free_payouts := ARRAY(SELECT f FROM pg_catalog.unnest(free_payouts) f WHERE f <> ALL (unsent));
     END IF;
+    -- What was answered as signed out, or as too many calls, is looked for before it is sent again.
+    refused := ARRAY(
+        SELECT o.uid
+        FROM murallink.payout o JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
+        JOIN murallink_private.partner p ON p.name = o.partner
+        WHERE o.uid = ANY (unsent) AND a.http_status IN (401, 429) AND (p.settings ->> 'look_up')::boolean);
     UPDATE murallink.payout p
-    SET status = CASE WHEN p.uid = ANY (unsent) THEN 'waiting' ELSE murallink.status_after(a.outcome) END, reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
+    SET status = CASE WHEN p.uid = ANY (refused) THEN 'in_doubt' WHEN p.uid = ANY (unsent) THEN 'waiting'
+            ELSE murallink.status_after(a.outcome) END,
+        reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
         reference = coalesce(a.facts ->> 'order_id', ''), due_at = murallink.due_after(a.outcome, a.attempt),
         settled_at = a.settled_at
     FROM murallink_private.partner_attempt a

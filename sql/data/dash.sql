@@ -43,5 +43,13 @@ CREATE TRIGGER settled_list AFTER UPDATE OF status ON murallink_private.partner_
 CREATE TRIGGER settled_unload AFTER UPDATE OF status ON murallink_private.partner_task
     FOR EACH ROW WHEN (NEW.operation = 'unload' AND NEW.status = 'done' AND OLD.status <> 'done')
     EXECUTE FUNCTION murallink.dash_unloaded();
+CREATE TRIGGER bulk_claimed BEFORE UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'bulk_order' AND NEW.status = 'claimed') EXECUTE FUNCTION murallink.dash_bulk_claimed();
+CREATE TRIGGER settled_bulk AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'bulk_order' AND NEW.status IN ('done', 'declined', 'in_doubt'))
+    EXECUTE FUNCTION murallink.dash_bulk_ended();
+CREATE TRIGGER settled_bulk_details AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'bulk_details' AND OLD.status = 'claimed' AND NEW.status IN ('done', 'declined'))
+    EXECUTE FUNCTION murallink.dash_bulk_details();
 CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.dash_profile();

@@ -25,9 +25,11 @@ WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.re
         WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
         AND t.status IN ('ready', 'claimed')))
 UNION ALL
-SELECT 'card', c.uid, pg_catalog.concat_ws(': ', c.status, c.reason), 'resolve_card', c.settled_at, c.partner, NULL, NULL, NULL,
+SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
+    CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
+    coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
     NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.card c WHERE c.reason <> '' AND c.status IN ('declined', 'in_doubt')
+FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
 UNION ALL
 SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
     o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid)

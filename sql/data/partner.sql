@@ -52,11 +52,13 @@ CREATE TABLE murallink_private.card (
     proxy_key text NOT NULL DEFAULT '',
     order_id text NOT NULL DEFAULT '',
     person_id text NOT NULL DEFAULT '',
+    task_uid murallink.ksuid,
     note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
     UNIQUE (patient_uid, partner, program),
     CHECK (status <> 'done' OR proxy_key <> ''),
+    CHECK (status = 'waiting' OR task_uid IS NULL),
     CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> '')
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.card IS 'The card of a patient in a partner''s program. There is never a second one: it is ordered once.';
@@ -65,12 +67,13 @@ COMMENT ON COLUMN murallink_private.card.patient_uid IS 'Whose card.';
 COMMENT ON COLUMN murallink_private.card.partner IS 'Who issues it.';
 COMMENT ON COLUMN murallink_private.card.program IS 'The partner''s number of the program.';
 COMMENT ON COLUMN murallink_private.card.status IS 'Where the order stands; done: it can be loaded.';
-COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact), or why the last attempt was not done.';
+COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink_private.card.attempt IS 'How often the order has been claimed.';
 COMMENT ON COLUMN murallink_private.card.due_at IS 'Not to be ordered before.';
 COMMENT ON COLUMN murallink_private.card.proxy_key IS 'The partner''s key for loading it; text, for it may begin with zeros.';
 COMMENT ON COLUMN murallink_private.card.order_id IS 'The partner''s number of the order.';
 COMMENT ON COLUMN murallink_private.card.person_id IS 'The partner''s number of the patient.';
+COMMENT ON COLUMN murallink_private.card.task_uid IS 'The bulk order that it is in, until this has an outcome for it.';
 COMMENT ON COLUMN murallink_private.card.note IS 'What the person wrote who decided last.';
 COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was first needed.';
 COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
@@ -116,6 +119,8 @@ COMMENT ON COLUMN murallink_private.partner_task.settled_at IS 'When the last at
 CREATE INDEX partner_task_subject ON murallink_private.partner_task (subject_uid);
 CREATE INDEX partner_task_created ON murallink_private.partner_task (created_at, uid);
 CREATE INDEX partner_task_doubtful ON murallink_private.partner_task (partner) WHERE status = 'in_doubt';
+ALTER TABLE murallink_private.card ADD FOREIGN KEY (task_uid) REFERENCES murallink_private.partner_task;
+CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
 
 CREATE TABLE murallink_private.partner_queue (
     subject_uid murallink.ksuid PRIMARY KEY,
@@ -188,7 +193,8 @@ CREATE TRIGGER step BEFORE UPDATE ON murallink_private.card
 CREATE TRIGGER queue AFTER INSERT OR UPDATE OF status ON murallink_private.card
     FOR EACH ROW EXECUTE FUNCTION murallink.partner_enqueue();
 CREATE TRIGGER release AFTER UPDATE OF status ON murallink_private.card
-    FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.status <> 'claimed') EXECUTE FUNCTION murallink.card_release();
+    FOR EACH ROW WHEN ((NEW.status, NEW.reason) <> (OLD.status, OLD.reason) AND NEW.status <> 'claimed')
+    EXECUTE FUNCTION murallink.card_release();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
@@ -218,5 +224,10 @@ CREATE TRIGGER reroute AFTER UPDATE OF payment_type_uid ON murallink.enrollment
 CREATE TRIGGER reroute AFTER UPDATE OF default_payment_type_uid ON murallink.contract
     FOR EACH ROW WHEN (NEW.default_payment_type_uid IS DISTINCT FROM OLD.default_payment_type_uid)
     EXECUTE FUNCTION murallink.contract_reroute();
+-- After reroute, which locks the payments before the partners.
+CREATE TRIGGER wants_card AFTER INSERT OR UPDATE OF status, payment_type_uid ON murallink.enrollment
+    FOR EACH ROW WHEN (NEW.status = 'enrolled') EXECUTE FUNCTION murallink.enrollment_card();
+CREATE TRIGGER wants_cards AFTER UPDATE OF order_cards, default_payment_type_uid ON murallink.contract
+    FOR EACH ROW WHEN (NEW.order_cards = 'enrollment') EXECUTE FUNCTION murallink.contract_cards();
 CREATE TRIGGER reroute AFTER UPDATE OF email, phone ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.patient_reroute();

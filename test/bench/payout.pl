@@ -11,7 +11,7 @@ use Murallink::Payouts;
 use Time::HiRes qw(usleep);
 use Time::Local qw(timegm);
 
-use constant { WAITING => 200_000, ROUNDS => 3, A_ROUND => 10_000, CLAIM => 32, CLAIMS => 15, REQUESTS => 100 };
+use constant { WAITING => 200_000, ROUNDS => 3, A_ROUND => 10_000, A_TRANSACTION => 4000, CLAIM => 32, CLAIMS => 15, REQUESTS => 100 };
 
 my $all = $ENV{BENCH_PAYOUTS} // 500_000;
 my $payouts = Murallink::Payouts->new(
@@ -36,7 +36,7 @@ my $memory = memory();
 throughput();
 while ((my $left = $all - done()) > 0)
 {
-	$payouts->approve($left > 50_000 ? 50_000 : $left);
+	approve($left > 50_000 ? 50_000 : $left);
 }
 wait_done();
 die "another worker has taken over\n" if $worker != $payouts->worker;
@@ -49,7 +49,7 @@ printf "worker's memory after %d payouts, against after 5000: %.2f MiB more (at 
 sub throughput
 {
 	$payouts->call('disable_payouts');
-	$payouts->approve(WAITING);
+	approve(WAITING);
 	$payouts->sql('VACUUM ANALYZE');
 	my @ratios;
 	foreach my $round (1 .. ROUNDS)
@@ -217,6 +217,14 @@ sub memory
 	my ($anonymous) = map { /^Anonymous:\s+(\d+)/ } <$smaps>;
 	close $smaps;
 	return $anonymous / 1024;
+}
+
+# Approves payments, a few in each transaction: one that pays many thousands takes longer and longer.
+sub approve
+{
+	my ($count) = @_;
+	for (; $count > 0; $count -= A_TRANSACTION) { $payouts->approve(A_TRANSACTION) }
+	return;
 }
 
 # The number of payouts that the worker has paid; waits until all are.

@@ -20,7 +20,7 @@ INSERT INTO murallink.payout (
 SELECT bench.uid('out', n), bench.uid('pay', n), bench.uid('cli', 0), bench.uid('con', 0), bench.uid('tri', 0),
     bench.uid('sit', 0), bench.uid('pat', n % 1000), 'dash', bench.uid('car', n % 1000), 100, 'USD', 'ready', 0
 FROM generate_series(0, :waiting - 1) n;
-INSERT INTO murallink_private.partner_queue (subject_uid, partner, due_at)
-SELECT uid, partner, due_at FROM murallink.payout;
+INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
+SELECT uid, 'payout', partner, due_at FROM murallink.payout;
 SET session_replication_role = origin;
 SELECT murallink.enable_payouts();

@@ -129,6 +129,10 @@ SELECT test.refusal(format('SELECT murallink.resolve_card(%L, false, ''again'')'
 RESET SESSION AUTHORIZATION;
 SELECT * FROM test.payouts ORDER BY amount;
 
+-- What was never sent has no outcome, and is in no order that has one
+SELECT step, test.refusal(format('UPDATE murallink_private.card SET %s WHERE patient_uid = %L', step, :'bob'))
+FROM unnest('{status = ''done'',status = ''declined'',status = ''in_doubt'',status = ''claimed''}'::text[]) AS step;
+
 -- Loads: declined, tried again, answered late for the first time, in doubt, resolved
 SELECT * FROM test.claim() ORDER BY params ->> 'amount';
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;

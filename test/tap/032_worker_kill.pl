@@ -91,7 +91,7 @@ sub kill_backend
 	$payouts->quietly(sub {
 		my $session = $payouts->session('BEGIN; COMMIT');
 		my $backend = $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'session'});
-		print $session Murallink::Payouts::approval(PAYOUTS), ";\n";
+		print $session Murallink::Payouts::approval(PAYOUTS, 'true'), ";\n";
 		usleep($within);
 		kill 'KILL', $backend;
 		restarted($worker);

@@ -51,6 +51,26 @@ EOC
 $payouts->stack->configure_dash;
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
 
+note 'signed out, or too many calls: looked up before it is sent again, and without the settling time';
+$payouts->stack->configure_dash({ settling => 900 });
+foreach my $status (401, 429)
+{
+	foreach my $when (qw(before after))
+	{
+		my $payout = doubtful(when => $when, action => 'answer', status => $status, count => 1);
+		$payouts->wait_idle;
+		is($payouts->state_of($payout) . ' ' . $payouts->loads($payout), 'done paid 1', "$status $when: loaded once");
+		is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$payout'"), $when eq 'before' ? 2 : 1,
+			"$status $when: sent again only if need be");
+	}
+}
+$payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'none' });
+my $unlisted = doubtful(when => 'before', action => 'answer', status => 401, count => 1);
+$payouts->wait_idle;
+is($payouts->state_of($unlisted) . ' ' . $payouts->loads($unlisted), 'done paid 1', 'where no loads are listed its word counts');
+$payouts->sandbox('POST', 'settings', $initial);
+$payouts->stack->configure_dash;
+
 note 'the answer to a look-up is lost, and it is asked again';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', count => 1, when => 'after', action => $_) foreach qw(close malformed);
 my $asked = doubtful(%after);

@@ -443,6 +443,7 @@ configure_partner      | operator                                               
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
+order_cards            | operator                                                        | {}
 partner_tasks          | operator                                                        | {}
 payout_attempts        | operator                                                        | {}
 reconcile_funding      | operator                                                        | {}

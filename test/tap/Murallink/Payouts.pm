@@ -101,21 +101,22 @@ EOC
 	return;
 }
 
-# Makes and approves payments, all of different amounts, to the patients in turn, the newest first. Returns
-# the uids of the payouts.
+# Makes and approves payments, all of different amounts, to the patients in turn, the newest first, or to one. Returns the
+# uids of the payouts.
 sub approve
 {
-	my ($self, $count) = @_;
-	return split /\n/, $self->sql(approval($count));
+	my ($self, $count, $patient) = @_;
+	return split /\n/, $self->sql(approval($count, $patient ? "patient_uid = '$patient'" : 'true'));
 }
 
 sub approval
 {
-	my ($count) = @_;
+	my ($count, $whom) = @_;
 	return <<"EOC";
 CREATE TEMP TABLE made AS
 WITH turn AS (
-    SELECT uid, row_number() OVER (ORDER BY uid DESC) AS place, count(*) OVER () AS patients FROM murallink.enrollment
+    SELECT uid, row_number() OVER (ORDER BY uid DESC) AS place, count(*) OVER () AS patients
+    FROM murallink.enrollment WHERE $whom
 ), payment AS (
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT t.uid, 'manual', 1 + n * 0.01, 'USD'
@@ -424,7 +425,7 @@ sub wrong
 	foreach my $entry ($self->ledger)
 	{
 		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
-		push @{ $ordered{ $entry->{email} } }, $entry if $entry->{ledger} eq 'order';
+		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
 	my $applied = keys %loaded;
