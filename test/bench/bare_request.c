@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char request[] = "POST /orderendpoint/v1/loadCards HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-							  "Connection: close\r\nContent-Length: 2\r\n\r\n{}";
+static const char request[] = "POST /orderendpoint/v1/loadCards HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+							  "Content-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
 
 int
 main(int argc, char **argv)

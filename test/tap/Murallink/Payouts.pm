@@ -101,8 +101,8 @@ EOC
 	return;
 }
 
-# Makes and approves payments, all of different amounts, to the patients in turn, the newest first, or to one. Returns the
-# uids of the payouts.
+# Makes and approves payments, all of different amounts, to the patients in turn, the newest first, or to
+# one. Returns the uids of the payouts.
 sub approve
 {
 	my ($self, $count, $patient) = @_;
