@@ -47,8 +47,9 @@ SELECT t.client_uid, t.contract_uid, t.trial_uid, t.site_uid, t.uid, p.patient_u
 FROM murallink.trial_site t JOIN murallink.patient_site p USING (site_uid) WHERE t.uid::text ~ 'ts2';
 INSERT INTO murallink.caregiver (patient_uid, first_name, last_name) SELECT uid, first_name, last_name FROM murallink.patient;
 INSERT INTO murallink.payout (
-    payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, status, attempt)
-SELECT uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, 'waiting', 0 FROM murallink.payment;
+    payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, status, reason, attempt)
+SELECT uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, 'waiting', 'no_payment_type', 0
+FROM murallink.payment;
 RESET session_replication_role;
 UPDATE murallink.app_user SET user_role = 'admin' WHERE db_role = 'user8';
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (SELECT uid FROM murallink.app_user WHERE db_role <> 'user3');
