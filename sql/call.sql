@@ -249,11 +249,25 @@ $$;
 COMMENT ON FUNCTION murallink.recover_calls() IS
 'Puts in doubt what an earlier worker had under way when it ended, and returns how many calls that were. Only for a worker before its first claim.';
 
-CREATE FUNCTION murallink.apply_late() RETURNS void
-LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.apply_outcomes(ARRAY(SELECT q.subject_uid FROM murallink_private.partner_queue q WHERE q.due_at = 'infinity'));
+CREATE FUNCTION murallink.apply_late() RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    most CONSTANT integer := 200;
+    late CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT q.subject_uid
+        FROM murallink_private.partner p JOIN murallink_private.partner_queue q ON q.partner = p.name AND q.due_at = 'infinity'
+        WHERE NOT EXISTS (
+            SELECT FROM murallink_private.partner_attempt a WHERE a.subject_uid = q.subject_uid AND a.outcome IS NULL)
+        ORDER BY pg_catalog.random() LIMIT most);
+BEGIN
+    PERFORM murallink.apply_outcomes(late);
+    RETURN pg_catalog.cardinality(late) = most AND (
+        SELECT pg_catalog.count(*) < most FROM murallink_private.partner_queue q
+        WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity');
+END
 $$;
-COMMENT ON FUNCTION murallink.apply_late() IS 'Applies outcomes that could not be applied when they were written.';
+COMMENT ON FUNCTION murallink.apply_late() IS
+'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. Returns whether there may be more that can be.';
 
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

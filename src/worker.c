@@ -70,6 +70,7 @@ static WaitEventSet *events;
 static TimestampTz next_look = 0;
 static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
+static bool more_late = false; /* some were applied, and others are left */
 static TimestampTz gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
 
@@ -324,7 +325,8 @@ end_looking(bool committed)
 {
 	dlist_mutable_iter iter;
 
-	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
+	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), committed && more_late ? 0 : LOOK_INTERVAL);
+	more_late = false;
 	recovered |= committed && recovering;
 	if (committed && recovering)
 		CRASH_POINT("recovery_committed");
@@ -527,8 +529,11 @@ look(void)
 		recover();
 	else if (now >= next_late)
 	{
-		plan_execute(&late, NULL, NULL, 0);
-		next_late = TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
+		bool isnull;
+
+		plan_execute(&late, NULL, NULL, 1);
+		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		next_late = more_late ? now : TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
 	}
 	plan_execute(&steady, NULL, NULL, 0);
 	plan_execute(&partners, NULL, NULL, 0);

@@ -141,7 +141,7 @@ sub claim_once
 {
 	my ($world) = @_;
 	my $claim = "SELECT count(*) FROM murallink.claim_calls('dash', ${\CLAIM})";
-	return psql(<<"EOC", $world);
+	my @lines = psql(<<"EOC", $world);
 SET ROLE murallink_owner;
 SET enable_seqscan = off;
 $claim;
@@ -149,6 +149,7 @@ SELECT clock_timestamp() AS start \\gset
 $claim;
 SELECT extract(epoch FROM clock_timestamp() - :'start') * 1000;
 EOC
+	return $lines[-1];
 }
 
 # How many microseconds go by from the commit of an approval to its request at the sandbox, against a bare request.
@@ -162,20 +163,17 @@ sub first_byte
 	my @bare = arrived(REQUESTS);
 	my @took_bare = map { $bare[$_] - $began[$_] } 0 .. REQUESTS - 1;
 
-	my @committed;
-	foreach my $request (1 .. REQUESTS)
-	{
-		push @committed, psql(<<'EOC');
+	my @committed = psql(<<'EOC' x REQUESTS);
 INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 1, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid \gset
 BEGIN;
 UPDATE murallink.payment SET status = 'approved' WHERE uid = :'uid';
 SELECT pg_current_xact_id()::text AS approval \gset
 COMMIT;
+SELECT FROM pg_sleep(0.05) \g /dev/null
 SELECT (extract(epoch FROM pg_xact_commit_timestamp(:'approval'::xid)) * 1000000)::bigint;
 EOC
-		$payouts->wait_settled;
-	}
+	$payouts->wait_settled;
 	my @sent = arrived(REQUESTS);
 	my @took = map { $sent[$_] - $committed[$_] } 0 .. REQUESTS - 1;
 	printf "commit of an approval to its request at the sandbox, against a bare request: %.2f ms more at the median (at most 5)\n",
@@ -183,7 +181,7 @@ EOC
 	return;
 }
 
-# Runs a script and returns the last line of what it prints.
+# Runs a script and returns the lines that it prints.
 sub psql
 {
 	my ($script, $database) = @_;
@@ -195,7 +193,7 @@ sub psql
 	my @lines = <$output>;
 	close $output or die "psql failed\n";
 	chomp @lines;
-	return $lines[-1];
+	return @lines;
 }
 
 # When the last loads that were asked for came in, in microseconds.
