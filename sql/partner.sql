@@ -25,9 +25,6 @@ BEGIN
     checked := murallink.partner_checked(
         murallink.required(configure_partner.partner, 'partner'), pg_catalog.rtrim(base_url, '/'),
         coalesce(configure_partner.settings, present.settings, '{}'), coalesce(configure_partner.secrets, present.secrets, '{}'));
-    IF murallink.currency_decimals(checked.settings ->> 'currency') IS DISTINCT FROM 2 THEN
-        PERFORM murallink.raise('invalid_value', 'settings.currency');
-    END IF;
     INSERT INTO murallink_private.partner AS p (name, base_url, settings)
     VALUES (configure_partner.partner, pg_catalog.rtrim(base_url, '/'), checked.settings)
     ON CONFLICT (name) DO UPDATE
@@ -390,7 +387,7 @@ $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
 'Decides a task in doubt, after asking the partner. done: whether it was done; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
 
-CREATE FUNCTION murallink.claim_calls(partner text, most integer)
+CREATE FUNCTION murallink.claim_calls(partner text, most integer, only text DEFAULT NULL)
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -408,7 +405,8 @@ BEGIN
     BEGIN
         due := ARRAY(
             SELECT q.subject_uid FROM murallink_private.partner_queue q
-            WHERE q.partner = claim_calls.partner AND q.due_at <= moment
+            WHERE q.partner = claim_calls.partner AND q.due_at <= moment AND (only IS NULL OR EXISTS (
+                SELECT FROM murallink_private.partner_task t WHERE t.uid = q.subject_uid AND t.operation = only))
             ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
         RETURN QUERY SELECT * FROM murallink.claim_subjects(due);
     EXCEPTION WHEN OTHERS THEN
@@ -429,8 +427,8 @@ BEGIN
         WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
 END
 $$;
-COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS
-'Takes what is due for a partner, at most so many, and writes an attempt for each. It must be committed before the calls are made. One that cannot be claimed stops no other.';
+COMMENT ON FUNCTION murallink.claim_calls(text, integer, text) IS
+'Takes what is due for a partner, at most so many, and writes an attempt for each. only: tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
 
 CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)

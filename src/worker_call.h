@@ -21,6 +21,7 @@ typedef struct Channel
 	bool due; /* there is work, but no session */
 	bool signing_in;
 	int sessions; /* how often it has signed in */
+	TimestampTz session_ends;
 	int failures; /* in a row */
 	TimestampTz resume_at; /* not to be called before */
 	double allowance; /* calls that the rate allows now */
@@ -36,6 +37,7 @@ typedef struct Call
 	const char *operation;
 	json_t *params;
 	int session; /* number of the session it was sent in */
+	TimestampTz sent_at;
 	int http_status; /* 0: no answer */
 	PartnerAnswer answer;
 } Call;
