@@ -387,7 +387,7 @@ $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
 'Decides a task in doubt, after asking the partner. done: whether it was done; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
 
-CREATE FUNCTION murallink.claim_calls(partner text, most integer, only text DEFAULT NULL)
+CREATE FUNCTION murallink.claim_calls(partner text, most integer, wanted text DEFAULT NULL)
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -405,8 +405,8 @@ BEGIN
     BEGIN
         due := ARRAY(
             SELECT q.subject_uid FROM murallink_private.partner_queue q
-            WHERE q.partner = claim_calls.partner AND q.due_at <= moment AND (only IS NULL OR EXISTS (
-                SELECT FROM murallink_private.partner_task t WHERE t.uid = q.subject_uid AND t.operation = only))
+            WHERE q.partner = claim_calls.partner AND q.due_at <= moment AND (wanted IS NULL OR EXISTS (
+                SELECT FROM murallink_private.partner_task t WHERE t.uid = q.subject_uid AND t.operation = wanted))
             ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
         RETURN QUERY SELECT * FROM murallink.claim_subjects(due);
     EXCEPTION WHEN OTHERS THEN
@@ -428,7 +428,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_calls(text, integer, text) IS
-'Takes what is due for a partner, at most so many, and writes an attempt for each. only: tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
+'Takes what is due for a partner, at most so many, and writes an attempt for each. wanted: only tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
 
 CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)

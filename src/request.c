@@ -9,9 +9,10 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "partner_field.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+
+#include "partner_field.h"
 
 static const Partner *const partners[] = {&relay_partner, &inside_rx_partner, &bastion_partner};
 
