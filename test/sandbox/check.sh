@@ -423,5 +423,14 @@ stop
 check 'ends at once, though a call is delayed' "$code" 0
 check 'delayed load is not applied' "$(wc -l < "$ledger")" 525
 
+# The other partners, with a ledger of their own
+ledger=$scratch/partners
+start
+for part in relay inside_rx bastion; do
+	# shellcheck source=/dev/null
+	. "$(dirname "$0")/check_$part.sh"
+done
+stop
+
 echo "$passed passed, $failed failed"
 test "$failed" = 0

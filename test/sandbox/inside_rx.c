@@ -8,8 +8,10 @@
 #include "sandbox.h"
 
 #include <ctype.h>
+#include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -179,6 +181,68 @@ check_keys(const json_t *call, bool person, Message message)
 }
 
 /*
+ * decoded returns a part of a form, for curl_free, or NULL.
+ */
+static char *
+decoded(char *part)
+{
+	for (char *c = part; c != NULL && *c != '\0'; c++)
+		if (*c == '+')
+			*c = ' ';
+	return part == NULL ? NULL : curl_easy_unescape(NULL, part, 0, NULL);
+}
+
+/*
+ * add_field adds a field of a form to a call: a dot in its name means an object.
+ * Returns whether it is new and UTF-8.
+ */
+static bool
+add_field(json_t *call, char *name, const char *value)
+{
+	char *key = strsep(&name, ".");
+	bool is_flag = strcmp(key, "active") == 0 && list_has("true,false", value);
+
+	if (name != NULL)
+	{
+		if (json_object_get(call, key) == NULL)
+			json_object_set_new(call, key, json_object());
+		call = json_object_get(call, key);
+		key = name;
+	}
+	return json_object_get(call, key) == NULL &&
+		   json_object_set_new(call, key, is_flag ? json_boolean(*value == 't') : json_string(value)) == 0;
+}
+
+/*
+ * read_form is strict_call for the other reading of how fields are sent.
+ */
+static unsigned
+read_form(const Request *request, json_t **call, Message message)
+{
+	const char *type = json_string_value(json_object_get(request->headers, "content-type"));
+	char *body = strndup(request->body == NULL ? "" : request->body, request->size);
+	char *rest = body;
+	char *field;
+	bool good = true;
+
+	strcpy(message, "body is no form");
+	*call = json_object();
+	while (good && (field = strsep(&rest, "&")) != NULL)
+	{
+		char *name = decoded(strsep(&field, "="));
+		char *value = decoded(field);
+
+		good = name != NULL && value != NULL && add_field(*call, name, value);
+		curl_free(name);
+		curl_free(value);
+	}
+	free(body);
+	if (type == NULL || strcmp(type, "application/x-www-form-urlencoded") != 0)
+		return 415;
+	return good ? 0 : 400;
+}
+
+/*
  * open_call returns the object that a call carries, or NULL with the refusal in the
  * answer.
  */
@@ -197,7 +261,8 @@ open_call(const Request *request, bool person, Answer *answer)
 		refuse(answer, 403, "");
 		return NULL;
 	}
-	status = strict_call(request, NULL, &call, message);
+	status = setting_is("inside_rx.body", "form") ? read_form(request, &call, message)
+												  : strict_call(request, NULL, &call, message);
 	if (status != 0)
 		refuse(answer, status, message);
 	else if (!check_keys(call, person, message))
@@ -383,6 +448,7 @@ wrong_required(const char *value)
 
 static Setting settings[] = {
 	{.name = "inside_rx.api_key", .initial = "inside-rx-key"},
+	{.name = "inside_rx.body", .initial = "json", .choices = "json,form"},
 	{.name = "inside_rx.groups", .initial = ""},
 	{.name = "inside_rx.required", .initial = "", .wrong = wrong_required},
 	{.name = "inside_rx.update", .initial = "merge", .choices = "merge,replace"},
