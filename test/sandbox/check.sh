@@ -36,11 +36,11 @@ ended() {
 }
 
 # call METHOD PATH [BODY [CURL-OPTION...]]: status, body and curl's exit code go to
-# $status, $body and $code.
+# $status, $body and $code.  $content_type is JSON's unless set.
 call() {
 	local method=$1 path=$2 data=${3-}
 
-	body=$(curl -s -m 20 -X "$method" -H 'Content-Type: application/json' -H "sessionId: $session" \
+	body=$(curl -s -m 20 -X "$method" -H "Content-Type: ${content_type:-application/json}" -H "sessionId: $session" \
 		-w '\n%{http_code}' ${data:+--data-binary} ${data:+"$data"} "${@:4}" "$url$path")
 	code=$?
 	status=${body##*$'\n'}

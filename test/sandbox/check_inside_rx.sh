@@ -78,9 +78,10 @@ call POST /sandbox/settings '{"inside_rx.required":"","inside_rx.groups":"","ins
 enroll card "$card"
 check 'no form' "$status" 415
 form() {
-	call POST /eligibility/v1/enrollment/card "$1" -H 'x-api-key: inside-rx-key' -H 'Content-Type: application/x-www-form-urlencoded'
+	local content_type=application/x-www-form-urlencoded
+	enroll card "$1"
 }
-form 'action=create&active=false&memberId=F1&group=SAVE11&address.city=New+York&address.line1=A%26B'
+form 'action=create&active=false&memberId=F1&group=SAVE11&address.line1=A%26B&address.city=New+York'
 check 'form' "$status $body" '200 {*"active":false,"memberId":"F1",*"address":{"line1":"A&B","city":"New York"}}'
 form 'action=update&active=no&memberId=F1&group=SAVE11'
 check 'form with an error' "$status $body" '400 *"ACTIVE_INCORRECT_OR_MISSING"*'
