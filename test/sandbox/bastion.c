@@ -26,7 +26,7 @@ wrong_seconds(const json_t *value)
 {
 	double seconds = json_number_value(value);
 
-	return seconds > 0 && seconds < 1e9 ? NULL : "must be above 0";
+	return seconds >= 1 && seconds < 1e9 ? NULL : "must be from 1 to a billion";
 }
 
 static const Key token_keys[] = {

@@ -248,7 +248,7 @@ carry_out(json_t *call)
 	json_t *channels = json_object_get(customer, "notification_channels");
 	json_t *results = json_object();
 	json_t *entry = json_copy(call);
-	const json_t *known;
+	json_t *known;
 	const char *number;
 	json_t *value;
 	size_t i;
@@ -265,8 +265,10 @@ carry_out(json_t *call)
 			send_text(call, number);
 		json_decref(full);
 	}
+	if (channels != NULL)
+		return results;
 	known = json_object_get(json_object_get(patients, json_string_value(ccid)), "connections");
-	json_object_foreach (channels == NULL ? (json_t *) known : NULL, number, value)
+	json_object_foreach (known, number, value)
 	{
 		send_text(call, number);
 	}

@@ -12,11 +12,11 @@
 
 typedef struct Session
 {
-	char id[SESSION_SIZE];
 	const char *partner;
-	unsigned calls;
 	int64_t opened_ms;
 	int64_t life_ms;
+	unsigned calls;
+	char id[SESSION_SIZE];
 } Session;
 
 /* A new one takes the place of the oldest. */
