@@ -1,9 +1,15 @@
 CREATE FUNCTION murallink.refresh_bastion() RETURNS SETOF murallink.task_info
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT t.*
-    FROM (VALUES ('plans', '{}'), ('conditions', '{}'), ('states', '{"and_cities": true}'), ('providers', '{}'))
-        AS asked (operation, params),
-        LATERAL murallink.partner_tasks(murallink.request_begin('bastion', asked.operation, asked.params::jsonb, NULL)) t
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    list text;
+    begun murallink.ksuid;
+BEGIN
+    FOREACH list IN ARRAY '{plans,conditions,states,providers}'::text[] LOOP
+        begun := murallink.request_begin('bastion', list,
+            CASE list WHEN 'states' THEN '{"and_cities": true}' ELSE '{}' END::jsonb, NULL);
+        RETURN QUERY SELECT * FROM murallink.partner_tasks(begun);
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION murallink.refresh_bastion() IS
 'Asks Bastion for its plans, conditions, states, the cities of each state, and providers, which the tables bastion_plan and so on keep. For operators. Errors: not_found.';

@@ -1,13 +1,13 @@
 CREATE FUNCTION murallink.partner_built(
     partner text, base_url text, settings jsonb, secrets jsonb, operation text, params jsonb
 ) RETURNS jsonb
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_built';
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_built';
 COMMENT ON FUNCTION murallink.partner_built(text, text, jsonb, jsonb, text, jsonb) IS
 'The request of an operation as it would be sent, with the key repeatable. Errors: not_found, and of what is wrong with params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.partner_meaning(partner text, operation text, params jsonb, http_status integer, answer text)
 RETURNS jsonb
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_meaning';
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_meaning';
 COMMENT ON FUNCTION murallink.partner_meaning(text, text, jsonb, integer, text) IS
 'What an answer of a partner would mean: its outcome, the reason and the facts. answer: JSON. Errors: not_found.';
 

@@ -187,6 +187,7 @@ const Partner bastion_partner = {.name = "bastion",
 								 .login = "login",
 								 .sessionless = "reset_password",
 								 .session_lifetime = "token_expires",
+								 .conflict_refuses = true,
 								 .build = build,
 								 .read = understand};
 
@@ -383,8 +384,11 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 	for (size_t i = 0; i < sizeof(row_facts) / sizeof(row_facts[0]); i++)
 		if (strcmp(row_facts[i].rows, operation) == 0)
 			return understand_rows(operation, answer, facts);
-	if (json_object_get(params, "member_id") != NULL || strcmp(operation, "endorse") == 0)
+	if (strcmp(operation, "endorse") == 0)
 		return understand_member(operation, params, answer, facts);
+	for (const PartnerField *field = partner_operation(&bastion_partner, operation)->fields; field->name != NULL; field++)
+		if (strcmp(field->name, "member_id") == 0)
+			return understand_member(operation, params, answer, facts);
 	return verdict;
 }
 

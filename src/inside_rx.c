@@ -183,15 +183,14 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 {
 	const PartnerField *fields = partner_operation(&inside_rx_partner, operation)->fields;
 	json_t *message = json_object_get(answer, "message");
-	const PartnerField *field;
+	char field[100];
 
 	partner_words(facts, "message", answer, message_names);
 	partner_fact(facts, "id", answer, id_names);
 	if (partner_fact(facts, "code", answer, code_names))
 	{
-		field = field_of_code(fields, json_string_value(json_object_get(facts, "code")));
-		if (field != NULL)
-			json_object_set_new(facts, "field", json_string(field->name));
+		if (field_of_code(fields, json_string_value(json_object_get(facts, "code")), field, sizeof(field)))
+			json_object_set_new(facts, "field", json_string(field));
 		return VERDICT_REFUSED;
 	}
 	if (message != NULL || json_object_get(answer, "statusCode") != NULL)

@@ -59,17 +59,26 @@ field_kind_name(FieldKind kind)
 }
 
 /*
- * Returns the first field, also within others, that the partner's code is for,
- * or NULL.
+ * Writes the name of the field, with those it is within, that the partner's code
+ * is for.  Returns whether there is one.
  */
-const PartnerField *
-field_of_code(const PartnerField *fields, const char *code)
+bool
+field_of_code(const PartnerField *fields, const char *code, char *path, size_t size)
 {
-	const PartnerField *found = NULL;
+	for (; fields != NULL && fields->name != NULL; fields++)
+	{
+		size_t length = (size_t) snprintf(path, size, "%s", fields->name);
 
-	for (; fields != NULL && fields->name != NULL && found == NULL; fields++)
-		found = fields->code != NULL && strcmp(fields->code, code) == 0 ? fields : field_of_code(fields->fields, code);
-	return found;
+		if (fields->code != NULL && strcmp(fields->code, code) == 0)
+			return true;
+		if (length + 1 < size && fields->fields != NULL)
+		{
+			path[length] = '.';
+			if (field_of_code(fields->fields, code, path + length + 1, size - length - 1))
+				return true;
+		}
+	}
+	return false;
 }
 
 /*

@@ -87,7 +87,7 @@ extern const PartnerOperation *partner_operation(const Partner *partner, const c
 extern FieldWrong fields_wrong(const PartnerConfig *config, const PartnerField *fields, json_t *params);
 extern bool fields_build(const PartnerConfig *config, const PartnerOperation *operation, json_t *params,
 						 HttpRequest *request);
-extern const PartnerField *field_of_code(const PartnerField *fields, const char *code);
+extern bool field_of_code(const PartnerField *fields, const char *code, char *path, size_t size);
 extern const char *field_kind_name(FieldKind kind);
 
 #endif /* MURALLINK_PARTNER_FIELD_H */

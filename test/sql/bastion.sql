@@ -77,7 +77,7 @@ SELECT operation, status, test.meaning(operation, status, answer) FROM (VALUES
     ('endorse', 200, '{"status": true, "data": {"success": 1, "message": "m", "membersDetails": {"planId": "85", "memberId": "100004976", "policyId": 2058, "firstName": "John", "dob": "10-01-1962"}}}'),
     ('endorse', 200, '{"status": true, "data": {"success": 1, "message": "m", "membersDetails": {}}}'),
     ('endorse', 200, '{"status": true, "data": {"success": 0, "message": "Duplicate"}}'), ('endorse', 422, '{"message": "Invalid dob"}'),
-    ('endorse', 200, '{}'), ('endorse', 500, '{"message": "m"}'), ('endorse', 400, '{"status": true, "message": "m"}'),
+    ('endorse', 200, '{}'), ('endorse', 500, '{"message": "m"}'), ('webhook', 400, '{"status": true, "message": "m"}'),
     ('conditions', 200, '{"statusCode": 200, "message": "m", "data": [{"id": "651", "pec_name": "Abdominal pregnancy", "pec_chapter_id": "14", "pec_status": "1"}]}'),
     ('conditions', 200, '{"statusCode": 400, "message": "m", "data": []}'),
     ('remove', 200, '{"status": true, "data": {"success": 1, "message": "m", "memberId": "100004976", "policyId": "2058"}}'),
@@ -113,7 +113,7 @@ SELECT operation, status FROM murallink.refresh_bastion();
 RESET SESSION AUTHORIZATION;
 \set lists '{"plans": [{"id": "1", "name": "Gold", "premium": "64500"}, {"id": "2", "name": "Silver"}, {"id": "2", "name": "Silver again"}], "conditions": [{"id": "651", "name": "Pain"}], "states": [{"id": "15", "name": "Abuja"}, {"id": "16", "name": "Lagos"}], "providers": [{"code": "A", "name": "ABC", "longitude": "0.000000024"}, {"code": "B", "name": "BCD"}]}'
 SELECT * FROM test.answer_bastion(:'lists') ORDER BY operation;
-SELECT * FROM test.answer_bastion('{"cities": [{"id": "271", "name": "Ikeja"}, {"id": "272", "name": "Gwagwalada"}]}') ORDER BY params;
+SELECT * FROM test.answer_bastion('{"cities": [{"id": "271", "name": "Gwagwalada", "state_id": "15"}, {"id": "272", "name": "Ikeja", "state_id": "16"}]}') ORDER BY params;
 SELECT murallink.partner_request('bastion', 'cities', '{"state_id": 15}') IS NOT NULL, murallink.partner_request('bastion', 'plan', '{"id": 1}') IS NOT NULL,
     murallink.partner_request('bastion', 'providers', '{"state_id": 15}') IS NOT NULL, murallink.partner_request('bastion', 'conditions', '{"query": "x"}') IS NOT NULL;
 SELECT * FROM test.answer_bastion('{"cities": [{"id": "300", "name": "Only"}], "plans": [{"id": "1", "name": "Gold", "premium": "70000"}], "providers": [{"code": "A", "name": "New"}, {"code": "C"}], "conditions": []}') ORDER BY operation;

@@ -26,8 +26,8 @@ WHERE operation = 'onboard' AND field ~ '^(ccid|ssn|notification|product)';
 -- A request that nobody answers; one that is answered; what the transaction itself has asked for
 SELECT murallink.partner_request('relay', 'onboard', '{"ccid": "A"}') AS asked \gset
 SELECT murallink.await_partner(:'asked', '10 ms') - 'uid' AS state;
-SELECT task_uid, timeout, test.refusal(format('SELECT murallink.await_partner(%L, %L)', task_uid, timeout))
-FROM (VALUES (NULL, '1 ms'), (:'asked', NULL), ('0ujtsYcgvSTl8PAuAdqWYSMnLOv', '1 ms')) AS wrong (task_uid, timeout) ORDER BY timeout DESC, task_uid = :'asked';
+SELECT number, test.refusal(format('SELECT murallink.await_partner(%L, %L)', task_uid, timeout))
+FROM (VALUES (1, NULL, '1 ms'), (2, :'asked', NULL), (3, '0ujtsYcgvSTl8PAuAdqWYSMnLOv', '1 ms')) AS wrong (number, task_uid, timeout) ORDER BY number;
 BEGIN;
 SELECT murallink.partner_request('relay', 'onboard', '{"ccid": "B"}') AS own \gset
 SELECT test.refusal(format('SELECT murallink.await_partner(%L, ''10 ms'')', :'own')) AS own_transaction;
