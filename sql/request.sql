@@ -74,13 +74,17 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 COMMENT ON FUNCTION murallink.request_state(murallink.ksuid) IS 'What became of a task, as await_partner() answers it.';
 
-CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout interval DEFAULT '30 s') RETURNS jsonb
+CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout numeric DEFAULT 30) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    deadline CONSTANT timestamptz := pg_catalog.clock_timestamp() + LEAST(murallink.required(timeout, 'timeout'), '5 min');
-    pause interval := '5 ms';
+    deadline timestamptz;
+    pause double precision := 0.005;
     state jsonb;
 BEGIN
+    IF murallink.required(timeout, 'timeout') NOT BETWEEN 0 AND 300 THEN
+        PERFORM murallink.raise('invalid_value', 'timeout');
+    END IF;
+    deadline := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout);
     -- What this transaction has asked for is not on its way before it commits, and what others commit must be seen here.
     IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
         SELECT FROM murallink_private.partner_task t
@@ -93,11 +97,11 @@ BEGIN
             PERFORM murallink.raise('not_found', 'task_uid');
         END IF;
         EXIT WHEN state ->> 'status' NOT IN ('ready', 'claimed') OR pg_catalog.clock_timestamp() >= deadline;
-        PERFORM pg_catalog.pg_sleep_for(LEAST(pause, deadline - pg_catalog.clock_timestamp()));
-        pause := LEAST(pause * 1.5, '100 ms');
+        PERFORM pg_catalog.pg_sleep(pause);
+        pause := LEAST(pause * 1.5, 0.1);
     END LOOP;
     RETURN state;
 END
 $$;
-COMMENT ON FUNCTION murallink.await_partner(murallink.ksuid, interval) IS
-'Waits for the answer to what partner_request() and its like have asked for, in a later transaction than they. Returns uid, status (done, declined, in_doubt; ready or claimed when the time is over), reason, http_status, facts and answer. timeout: at most 5 minutes. For operators. Errors: missing_field, not_found; wrong_status: asked for by this transaction, or it is not read committed.';
+COMMENT ON FUNCTION murallink.await_partner(murallink.ksuid, numeric) IS
+'Waits for the answer to what partner_request() and its like have asked for, in a later transaction than they. Returns uid, status (done, declined, in_doubt; ready or claimed when the time is over), reason, http_status, facts and answer. timeout: in seconds, at most 300. For operators. Errors: missing_field, invalid_value, not_found; wrong_status: asked for by this transaction, or it is not read committed.';

@@ -25,15 +25,15 @@ WHERE operation = 'onboard' AND field ~ '^(ccid|ssn|notification|product)';
 
 -- A request that nobody answers; one that is answered; what the transaction itself has asked for
 SELECT murallink.partner_request('relay', 'onboard', '{"ccid": "A"}') AS asked \gset
-SELECT murallink.await_partner(:'asked', '10 ms') - 'uid' AS state;
+SELECT murallink.await_partner(:'asked', 0.01) - 'uid' AS state;
 SELECT number, test.refusal(format('SELECT murallink.await_partner(%L, %L)', task_uid, timeout))
-FROM (VALUES (1, NULL, '1 ms'), (2, :'asked', NULL), (3, '0ujtsYcgvSTl8PAuAdqWYSMnLOv', '1 ms')) AS wrong (number, task_uid, timeout) ORDER BY number;
+FROM (VALUES (1, NULL, 0.1), (2, :'asked', NULL), (3, '0ujtsYcgvSTl8PAuAdqWYSMnLOv', 0.1), (4, :'asked', -1), (5, :'asked', 301), (6, :'asked', 'NaN')) AS wrong (number, task_uid, timeout) ORDER BY number;
 BEGIN;
 SELECT murallink.partner_request('relay', 'onboard', '{"ccid": "B"}') AS own \gset
-SELECT test.refusal(format('SELECT murallink.await_partner(%L, ''10 ms'')', :'own')) AS own_transaction;
+SELECT test.refusal(format('SELECT murallink.await_partner(%L, 0.01)', :'own')) AS own_transaction;
 ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
-SELECT test.refusal(format('SELECT murallink.await_partner(%L, ''10 ms'')', :'asked')) AS sees_no_commit;
+SELECT test.refusal(format('SELECT murallink.await_partner(%L, 0.01)', :'asked')) AS sees_no_commit;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT operation, params, attempt_uid AS attempt FROM murallink.claim_calls('relay', 10) \gset

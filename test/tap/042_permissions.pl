@@ -428,7 +428,6 @@ disable_payouts        | operator                                               
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
 needs_person           | operator                                                        | {}
-partner_operations     | operator                                                        | {}
 partner_preview        | operator                                                        | {}
 partner_request        | operator                                                        | {}
 partner_tasks          | operator                                                        | {}
