@@ -63,9 +63,38 @@ static const FieldChoice blood_groups[] = {
 static const FieldChoice religions[] = {
 	{"Islam", 1}, {"Christianity", 2}, {"Hinduism", 3}, {"Buddhism", 4}, {"Other", 5}, {NULL, 0}};
 static const FieldChoice relations[] = {
-	{"Spouse", 0}, {"Son", 0}, {"Sibling", 0}, {"Daughter", 0}, {"Mother", 0}, {"Father", 0}, {"Grand Father", 0}, {"Grand Mother", 0}, {"Cousin", 0}, {"Friend", 0}, {NULL, 0}};
+	{"Spouse", 0},
+	{"Son", 0},
+	{"Sibling", 0},
+	{"Daughter", 0},
+	{"Mother", 0},
+	{"Father", 0},
+	{"Grand Father", 0},
+	{"Grand Mother", 0},
+	{"Cousin", 0},
+	{"Friend", 0},
+	{NULL, 0},
+};
 static const FieldChoice provider_types[] = {
-	{"Hospital", 1}, {"Pharmacy", 2}, {"Optical / Ophthalmology", 3}, {"Physiotherapist", 5}, {"Dentist", 6}, {"Polyclinic", 7}, {"Doctor", 8}, {"Ambulatory Center", 9}, {"Diagnostic Centres", 10}, {"Radiology", 11}, {"Medical Supplies Company", 12}, {"Gym/Fitness Centres", 13}, {"Mental Wellbeing", 14}, {"Child Care", 15}, {"Maternal Health", 16}, {"Emergency Service", 17}, {"Public Health Facility", 18}, {NULL, 0}};
+	{"Hospital", 1},
+	{"Pharmacy", 2},
+	{"Optical / Ophthalmology", 3},
+	{"Physiotherapist", 5},
+	{"Dentist", 6},
+	{"Polyclinic", 7},
+	{"Doctor", 8},
+	{"Ambulatory Center", 9},
+	{"Diagnostic Centres", 10},
+	{"Radiology", 11},
+	{"Medical Supplies Company", 12},
+	{"Gym/Fitness Centres", 13},
+	{"Mental Wellbeing", 14},
+	{"Child Care", 15},
+	{"Maternal Health", 16},
+	{"Emergency Service", 17},
+	{"Public Health Facility", 18},
+	{NULL, 0},
+};
 
 /* Fields of several operations. */
 #define MEMBER_ID                                                                   \
@@ -103,7 +132,8 @@ static const FieldChoice provider_types[] = {
 static const PartnerField no_fields[] = {NAMELESS};
 static const PartnerField reset_fields[] = {
 	{.name = "email", .wire = "email", .kind = FIELD_EMAIL, .required = true}, NAMELESS};
-static const PartnerField plan_fields[] = {{.name = "id", .kind = FIELD_ID, .required = true, .setting = "plan_id"}, NAMELESS};
+static const PartnerField plan_fields[] = {
+	{.name = "id", .kind = FIELD_ID, .required = true, .setting = "plan_id"}, NAMELESS};
 static const PartnerField endorse_fields[] = {
 	{.name = "reference", .wire = "reference", .kind = FIELD_TEXT, .required = true},
 	{.name = "plan_id", .wire = "plan_id", .kind = FIELD_ID, .required = true, .setting = "plan_id"},
@@ -134,7 +164,7 @@ static const PartnerField endorse_fields[] = {
 	{.name = "weight", .wire = "customer.weight", .kind = FIELD_NUMBER},
 	{.name = "pre_existing_condition", .wire = "customer.preExistingCondition", .kind = FIELD_FLAG_NUMBER},
 	{.name = "condition", .wire = "customer.condition", .kind = FIELD_IDS, .rule = condition_wrong},
-	{.name = "payment_plan", .kind = FIELD_NUMBERED, .choices = payment_plans},
+	{.name = "payment_plan", .wire_setting = "payment_plan_field", .kind = FIELD_NUMBERED, .choices = payment_plans},
 	NAMELESS};
 static const PartnerField conditions_fields[] = {{.name = "query", .wire = "query", .kind = FIELD_TEXT}, NAMELESS};
 static const PartnerField remove_fields[] = {MEMBER_ID, POLICY_ID, NAMELESS};
@@ -287,8 +317,6 @@ static bool
 build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
 {
 	const PartnerOperation *operation = partner_operation(&bastion_partner, name);
-	const char *place = json_string_value(json_object_get(config->settings, "payment_plan_field"));
-	const char *payment_plan = json_string_value(json_object_get(params, "payment_plan"));
 	json_int_t lifetime = (json_int_t) partner_number(config, "token_expires");
 
 	if (operation == NULL || !fields_build(config, operation, params, request) || !add_key(config, name, request))
@@ -301,9 +329,6 @@ build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest
 			   add_to_body(request, "newConfirmPassword", json_string(secret(config, "new_password")));
 	if (strcmp(name, "webhook") == 0)
 		return add_to_body(request, "webhookAccessKey", json_string(secret(config, "webhook_access_key")));
-	for (const FieldChoice *choice = payment_plans; place != NULL && payment_plan != NULL && choice->name != NULL; choice++)
-		if (strcmp(choice->name, payment_plan) == 0)
-			return add_to_body(request, place, json_integer(choice->number));
 	return true;
 }
 

@@ -16,6 +16,7 @@ static const char *const kind_names[] = {"text", "digits", "capital letters", "d
 
 static json_t *present(json_t *params, const char *name);
 static json_t *value_of(const PartnerConfig *config, const PartnerField *field, json_t *params);
+static const char *wire_of(const PartnerConfig *config, const PartnerField *field);
 static const PartnerField *field_named(const PartnerField *fields, const char *name, bool patterns);
 static bool fits_pattern(const char *pattern, const char *name);
 static bool check(const PartnerConfig *config, const PartnerField *fields, json_t *params, const char *prefix,
@@ -117,6 +118,16 @@ value_of(const PartnerConfig *config, const PartnerField *field, json_t *params)
 }
 
 /*
+ * Returns where a field goes in the request, or NULL.
+ */
+static const char *
+wire_of(const PartnerConfig *config, const PartnerField *field)
+{
+	return field->wire_setting == NULL ? field->wire
+									   : json_string_value(json_object_get(config->settings, field->wire_setting));
+}
+
+/*
  * Returns the field of that name, or whose pattern fits it, or NULL.
  */
 static const PartnerField *
@@ -162,7 +173,8 @@ check(const PartnerConfig *config, const PartnerField *fields, json_t *params, c
 
 		value = present(params, fields->name);
 		if (value != NULL)
-			kind = value_wrong(fields, value);
+			kind = wire_of(config, fields) == NULL && fields->wire_setting != NULL ? WRONG_UNKNOWN
+																				   : value_wrong(fields, value);
 		else if (fields->required && value_of(config, fields, params) == NULL)
 			kind = WRONG_MISSING;
 		if (kind == WRONG_NOTHING && fields->rule != NULL)
@@ -179,8 +191,8 @@ check(const PartnerConfig *config, const PartnerField *fields, json_t *params, c
  * Looks at what a field holds within.
  */
 static bool
-check_within(const PartnerConfig *config, const PartnerField *field, json_t *value, const char *prefix, const char *code,
-			 FieldWrong *wrong)
+check_within(const PartnerConfig *config, const PartnerField *field, json_t *value, const char *prefix,
+			 const char *code, FieldWrong *wrong)
 {
 	char within[sizeof(wrong->field)];
 	const char *name;
@@ -409,10 +421,11 @@ object_of(const PartnerConfig *config, const PartnerField *fields, json_t *param
 
 	for (; fields->name != NULL; fields++)
 	{
-		json_t *value = fields->wire == NULL ? NULL : value_of(config, fields, params);
+		const char *wire = wire_of(config, fields);
+		json_t *value = wire == NULL ? NULL : value_of(config, fields, params);
 
 		if (value != NULL)
-			built = built && set_at(object, fields->wire, wire_value(config, fields, value));
+			built = built && set_at(object, wire, wire_value(config, fields, value));
 	}
 	if (built)
 		return object;

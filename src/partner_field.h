@@ -53,6 +53,7 @@ typedef struct PartnerField
 {
 	const char *name;
 	const char *wire; /* names in the request, with dots between; NULL: not there, but perhaps in the path */
+	const char *wire_setting; /* that says so instead; without it the field is not known */
 	FieldKind kind;
 	bool required;
 	int least; /* characters of a text */

@@ -201,8 +201,8 @@ partner_operations(PG_FUNCTION_ARGS)
  * Lists the fields of an operation, and those within them.
  */
 static void
-list_fields(ReturnSetInfo *result, const Partner *partner, const PartnerOperation *operation, const PartnerField *fields,
-			const char *prefix, const char *code)
+list_fields(ReturnSetInfo *result, const Partner *partner, const PartnerOperation *operation,
+			const PartnerField *fields, const char *prefix, const char *code)
 {
 	bool first = *prefix == '\0';
 

@@ -49,7 +49,7 @@ SELECT more, test.refusal(format('SELECT test.bastion(''endorse'', %L)', params 
     ('{"phone": "+12 345 678 90"}'), ('{"relation": "Self"}'), ('{"relation": null}'), ('{"marital_status": 1}'), ('{"marital_status": "single"}'),
     ('{"state": "Lagos"}'), ('{"city": null}'), ('{"address": ""}'), ('{"genotype": "SS"}'), ('{"blood_group": "A"}'), ('{"religion": "None"}'),
     ('{"height": "1.8"}'), ('{"weight": 0}'), ('{"pre_existing_condition": 1}'), ('{"pre_existing_condition": false}'), ('{"condition": []}'),
-    ('{"condition": "651"}'), ('{"pre_existing_condition": false, "condition": null}'), ('{"firstName": "J"}')) AS wrong (more);
+    ('{"condition": "651"}'), ('{"payment_plan": "Monthly"}'), ('{"pre_existing_condition": false, "condition": null}'), ('{"firstName": "J"}')) AS wrong (more);
 SELECT operation, params, test.refusal(format('SELECT test.bastion(%L, %L)', operation, params)) FROM (VALUES
     ('plan', '{"id": []}'), ('remove', '{}'), ('change_plan', '{"member_id": "1", "old_plan_id": 1}'), ('change_details', '{"member_id": "1"}'),
     ('webhook', '{"webhook_url": "http://pay.example.com"}'), ('cities', '{}'), ('providers', '{"provider_type": "4"}'), ('reset_password', '{}')) AS wrong (operation, params);
