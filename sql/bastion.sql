@@ -55,7 +55,8 @@ COMMENT ON FUNCTION murallink.bastion_listed() IS
 CREATE FUNCTION murallink.bastion_password() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE murallink_private.partner p SET revision = p.revision + 1 WHERE p.name = 'bastion';
+    UPDATE murallink_private.partner p SET revision = p.revision + 1, secrets_changed_at = pg_catalog.clock_timestamp()
+    WHERE p.name = 'bastion';
     UPDATE murallink_private.partner_secret s
     SET secrets = s.secrets - 'new_password' || CASE NEW.status
         WHEN 'done' THEN pg_catalog.jsonb_build_object('password', s.secrets -> 'new_password') ELSE '{}' END

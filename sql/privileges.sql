@@ -111,6 +111,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.partner_operations,
     murallink.partner_preview,
     murallink.partner_request,
+    murallink.order_cards,
     murallink.partner_tasks,
     murallink.payout_attempts,
     murallink.reconcile_funding,
