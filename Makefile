@@ -23,7 +23,7 @@ MODULE_big = murallink
 # One subject has one name in every folder, and uses only those before it.
 SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
 	payment_type client contract trial site grant name people enrollment appointment notice roster caregiver document \
-	schedule fund payment payout report http partner look_up dash worker launcher api privileges
+	schedule fund payment payout report crash_point http partner look_up dash worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))
@@ -39,10 +39,12 @@ STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES) $(REGRESS:%=test/sql/%.sql)
 $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 
 OBJS = $(SOURCES:.c=.o)
+# make CRASH_POINTS=1: what can be made to crash by the tests.
+PG_CPPFLAGS = $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
 SHLIB_LINK = -lcurl -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
-EXTRA_CLEAN = build/regress build/isolation build/tap build/sandbox
+EXTRA_CLEAN = build/crash_points build/regress build/isolation build/tap build/sandbox
 
 # The rules for installcheck are below: pg_regress 15 wants sql/ and expected/ side by side.
 NO_INSTALLCHECK = 1
@@ -59,6 +61,14 @@ include $(PGXS)
 .DELETE_ON_ERROR:
 
 $(OBJS): $(wildcard src/*.h)
+$(patsubst %.c,%.o,$(shell grep -l crash_point.h $(SOURCES))): build/crash_points
+
+# Changes when CRASH_POINTS does.
+build/crash_points: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CRASH_POINTS)' | cmp -s - $@ || echo '$(CRASH_POINTS)' > $@
+
+.PHONY: FORCE
 
 # The extension's script: the subjects one after the other, and all of the data in the body of
 # murallink.install(), where sql/install.sql has the line "-- @data@".

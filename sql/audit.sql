@@ -4,7 +4,7 @@ COMMENT ON TYPE murallink.audit_action IS 'What happened to a row.';
 CREATE FUNCTION murallink.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink.audit_record() IS
-'Trigger: writes an audit_event for each row created, changed or deleted.';
+'Trigger: writes an audit_event for each row created, changed or deleted; with the argument values, also with what was created.';
 
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
 COMMENT ON TYPE murallink.audit_entry IS 'Something that happened to a resource, in words. user_uid: who did it.';

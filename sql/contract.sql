@@ -9,10 +9,11 @@ CREATE TYPE murallink.contract_info AS (
     contract_end_date timestamptz,
     document_url text,
     sponsor murallink.optional_text,
-    default_payment_type_uid murallink.optional_uid
+    default_payment_type_uid murallink.optional_uid,
+    order_cards murallink.optional_text
 );
 COMMENT ON TYPE murallink.contract_info IS
-'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file.';
+'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment.';
 
 CREATE FUNCTION murallink.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
@@ -20,7 +21,7 @@ LANGUAGE sql STABLE AS $$
         c.client_signature_date::timestamp AT TIME ZONE 'UTC', c.contract_start_date::timestamp AT TIME ZONE 'UTC',
         c.contract_end_date::timestamp AT TIME ZONE 'UTC',
         pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || c.uid::text,
-        s.name, c.default_payment_type_uid
+        s.name, c.default_payment_type_uid, NULLIF(c.order_cards, 'first_payment')
     FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
 COMMENT ON FUNCTION murallink.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
@@ -44,7 +45,7 @@ COMMENT ON FUNCTION murallink.contract_keeps_currency() IS
 CREATE FUNCTION murallink.write_contract(
     contract_uid murallink.ksuid, client_uid murallink.ksuid, name text, sponsor text, client_signature_date date,
     contract_start_date date, contract_end_date date, total_contract_value text, currency text,
-    default_payment_type_uid murallink.ksuid
+    default_payment_type_uid murallink.ksuid, order_cards text
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -93,6 +94,11 @@ BEGIN
         AND NOT EXISTS (SELECT FROM murallink_private.payment_type WHERE uid = the_contract.default_payment_type_uid) THEN
         PERFORM murallink.raise('not_found', 'default_payment_type_uid');
     END IF;
+    the_contract.order_cards := coalesce(
+        NULLIF(write_contract.order_cards, ''), the_contract.order_cards, 'first_payment');
+    IF the_contract.order_cards NOT IN ('first_payment', 'enrollment') THEN
+        PERFORM murallink.raise('invalid_value', 'order_cards');
+    END IF;
     IF write_contract.sponsor IS NOT NULL THEN
         the_contract.sponsor_uid := CASE WHEN party <> '' THEN murallink.sponsor_named(the_contract.client_uid, party) END;
     END IF;
@@ -105,18 +111,19 @@ BEGIN
         client_signature_date = excluded.client_signature_date,
         contract_start_date = excluded.contract_start_date,
         contract_end_date = excluded.contract_end_date,
-        default_payment_type_uid = excluded.default_payment_type_uid;
+        default_payment_type_uid = excluded.default_payment_type_uid,
+        order_cards = excluded.order_cards;
     RETURN murallink.contract_info(the_contract.uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid, text) IS
 'Changes a contract where the arguments are not null, or with a contract_uid of null adds one. total_contract_value: digits, as contract_info shows it, or empty for none; sponsor: empty for none. Errors: missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.create_contract(
     client_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
     contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
-    default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL
+    default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL, order_cards text DEFAULT NULL
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -127,29 +134,29 @@ BEGIN
     END IF;
     RETURN murallink.write_contract(
         NULL, client_uid, name, sponsor, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
-        currency, default_payment_type_uid);
+        currency, default_payment_type_uid, order_cards);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text) IS
-'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, text) IS
+'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client; order_cards: when patients who are paid by card get one, first_payment (the default) or enrollment. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.edit_contract(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
     contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
     default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL,
-    client_uid murallink.read_only DEFAULT NULL, document_url murallink.read_only DEFAULT NULL
+    order_cards text DEFAULT NULL, client_uid murallink.read_only DEFAULT NULL, document_url murallink.read_only DEFAULT NULL
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM murallink.require_admin();
     RETURN murallink.write_contract(
         murallink.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date,
-        total_contract_value, currency, default_payment_type_uid);
+        total_contract_value, currency, default_payment_type_uid, order_cards);
 END
 $$;
-COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, murallink.read_only, murallink.read_only) IS
-'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds. client_uid, document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
+'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid, document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -213,7 +220,7 @@ DECLARE
 BEGIN
     PERFORM murallink.write_contract(
         permitted, NULL, NULL, NULL, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
-        currency, NULL);
+        currency, NULL, NULL);
     INSERT INTO murallink.contract_document (client_uid, contract_uid, filename, content_type)
     SELECT c.client_uid, c.uid, file_name, murallink.checked_content_type(upload_contract.content_type, file_name)
     FROM murallink.contract c WHERE c.uid = permitted

@@ -116,6 +116,132 @@ $$;
 COMMENT ON FUNCTION murallink.cards(murallink.ksuid) IS
 'The cards, oldest first, with what is known of their way to the patient. patient_uid: only the cards of this one. For operators.';
 
+CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[]) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    wanted CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT DISTINCT u FROM pg_catalog.unnest(murallink.required(patient_uids, 'patient_uids')) AS u ORDER BY 1);
+    bulk murallink.task_info;
+    the_program text;
+BEGIN
+    IF pg_catalog.cardinality(wanted) NOT BETWEEN 1 AND 500 THEN
+        PERFORM murallink.raise('invalid_value', 'patient_uids');
+    ELSIF EXISTS (
+        SELECT FROM pg_catalog.unnest(wanted) AS w LEFT JOIN murallink.patient p ON p.uid = w WHERE p.uid IS NULL) THEN
+        PERFORM murallink.raise('not_found', 'patient_uids');
+    END IF;
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    SELECT p.settings ->> 'cust_prog_id' INTO the_program FROM murallink_private.partner p WHERE p.name = 'dash';
+    bulk := murallink.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
+    INSERT INTO murallink_private.card (patient_uid, partner, program)
+    SELECT w, 'dash', the_program FROM pg_catalog.unnest(wanted) AS w
+    ON CONFLICT (patient_uid, partner, program) DO NOTHING;
+    -- A card that the worker is ordering meanwhile is waited for, and is not among them.
+    PERFORM FROM murallink_private.card c
+    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program ORDER BY c.uid FOR NO KEY UPDATE;
+    UPDATE murallink_private.card c SET status = 'waiting', task_uid = bulk.uid
+    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.status IN ('ready', 'declined');
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('wrong_status', 'patient_uids');
+    END IF;
+    RETURN bulk;
+END
+$$;
+COMMENT ON FUNCTION murallink.order_cards(murallink.ksuid[]) IS
+'Orders cards for up to 500 patients in one call, instead of one by one. Who has a card, or one that is being ordered or in doubt, is left out; who cannot be told of one waits alone, for an e-mail address or phone. Where the order was declined each card is, and may be in another order; where it is in doubt each card is decided by resolve_card(), or all that are still open by resolve_task() with done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
+
+CREATE FUNCTION murallink.dash_bulk_claimed() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- Nothing of this order has arrived at Dash so far: one who can no longer be told of a card does not spoil it.
+    UPDATE murallink_private.card c SET status = 'waiting', task_uid = NULL
+    FROM murallink.patient p
+    WHERE c.task_uid = NEW.uid AND p.uid = c.patient_uid AND p.email = '' AND p.phone = '';
+    NEW.params := NEW.params || pg_catalog.jsonb_build_object('rows', (
+        SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('card_uid', c.uid, 'first_name', p.first_name,
+            'last_name', p.last_name, 'phone', p.phone, 'email', p.email) ORDER BY c.uid), '[]')
+        FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid WHERE c.task_uid = NEW.uid));
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_bulk_claimed() IS
+'Trigger: a bulk order is sent with what is known of the patients now, which is kept: its cards are told apart by that.';
+
+CREATE FUNCTION murallink.dash_bulk_ended() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- Answers are read meanwhile, so nothing is waited for: then this fails, the outcome is kept, and it is applied later.
+    PERFORM FROM murallink_private.card c WHERE c.task_uid = NEW.uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    IF OLD.status = 'claimed' AND NEW.status = 'done' THEN
+        UPDATE murallink_private.card c SET order_id = NEW.facts ->> 'order_id' WHERE c.task_uid = NEW.uid;
+        INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid, due_at)
+        VALUES (NEW.partner, 'bulk_details', pg_catalog.jsonb_build_object('order_id', NEW.facts ->> 'order_id'), true, NEW.uid,
+            pg_catalog.clock_timestamp() + '1 s');
+    ELSIF OLD.status = 'claimed' THEN
+        UPDATE murallink_private.card c
+        SET status = NEW.status, reason = NEW.reason, settled_at = NEW.settled_at, task_uid = NULL WHERE c.task_uid = NEW.uid;
+    ELSIF NEW.status = 'declined' THEN
+        -- Those whose last doubt is this one.
+        UPDATE murallink_private.card c SET status = 'declined', note = NEW.note
+        FROM pg_catalog.jsonb_to_recordset(NEW.params -> 'rows') AS r(card_uid murallink.ksuid)
+        WHERE c.uid = r.card_uid AND c.status = 'in_doubt' AND c.settled_at = NEW.settled_at;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_bulk_ended() IS
+'Trigger: the cards of a bulk order share its outcome; where it is done, their keys are asked for.';
+
+CREATE FUNCTION murallink.dash_bulk_details() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    sent CONSTANT jsonb := (SELECT t.params -> 'rows' FROM murallink_private.partner_task t WHERE t.uid = NEW.subject_uid);
+    missing bigint;
+BEGIN
+    -- As above.
+    PERFORM FROM murallink_private.card c WHERE c.task_uid = NEW.subject_uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    -- A row belongs to a patient when all that it shows of a person is what was sent of this one, and of no other.
+    WITH shown AS (
+        SELECT s.*, count(*) OVER (PARTITION BY s.proxy_key) AS keys
+        FROM ROWS FROM (pg_catalog.jsonb_to_recordset(NEW.facts -> 'ordered') AS (
+            proxy_key text, person_id text, first_name text, last_name text, phone text, email text))
+            WITH ORDINALITY AS s(proxy_key, person_id, first_name, last_name, phone, email, place)
+    ), pair AS (
+        SELECT r.card_uid, s.proxy_key, s.person_id, s.keys, count(*) OVER (PARTITION BY r.card_uid) AS rows,
+            count(*) OVER (PARTITION BY s.place) AS patients
+        FROM pg_catalog.jsonb_to_recordset(sent) AS r(
+            card_uid murallink.ksuid, first_name text, last_name text, phone text, email text)
+        JOIN shown s ON coalesce(s.email, s.phone, s.first_name || s.last_name) IS NOT NULL
+            AND coalesce(pg_catalog.lower(s.email) = pg_catalog.lower(r.email), true)
+            AND coalesce(pg_catalog.regexp_replace(s.phone, '[^0-9]', '', 'g')
+                = pg_catalog.regexp_replace(r.phone, '[^0-9]', '', 'g'), true)
+            AND coalesce(pg_catalog.lower(s.first_name) = pg_catalog.lower(r.first_name), true)
+            AND coalesce(pg_catalog.lower(s.last_name) = pg_catalog.lower(r.last_name), true)
+    )
+    UPDATE murallink_private.card c
+    SET status = 'done', reason = '', proxy_key = p.proxy_key, person_id = p.person_id, settled_at = NEW.settled_at,
+        task_uid = NULL
+    FROM pair p
+    WHERE c.uid = p.card_uid AND c.task_uid = NEW.subject_uid AND p.proxy_key <> '' AND p.person_id <> ''
+        AND (p.rows, p.patients, p.keys) = (1, 1, 1);
+    SELECT pg_catalog.jsonb_array_length(sent)
+        - count(*) FILTER (WHERE s.proxy_key <> '' AND s.person_id <> '') INTO missing
+    FROM pg_catalog.jsonb_to_recordset(NEW.facts -> 'ordered') AS s(proxy_key text, person_id text);
+    IF missing > 0 AND NEW.created_at > pg_catalog.clock_timestamp() - interval '1 day' THEN
+        UPDATE murallink_private.partner_task t
+        SET status = 'ready', due_at = murallink.due_after('not_sent', NEW.attempt) WHERE t.uid = NEW.uid;
+    ELSE
+        UPDATE murallink_private.card c
+        SET status = 'in_doubt', reason = 'the details of the order do not tell which card it is', settled_at = NEW.settled_at,
+            task_uid = NULL
+        WHERE c.task_uid = NEW.subject_uid;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_bulk_details() IS
+'Trigger: the cards of a bulk order get their keys as Dash tells them. It is asked again until all are there, for a day; a card that cannot be told apart then is in doubt, for a person to decide.';
+
 CREATE FUNCTION murallink.refresh_dash() RETURNS SETOF murallink.task_info
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.* FROM pg_catalog.unnest('{customers,programs,accounts}'::text[]) AS operation,

@@ -91,9 +91,12 @@ COMMENT ON FUNCTION murallink.fund_gather(murallink.ksuid, text, numeric) IS
 'Locks all slots of a fund and gathers an amount in one of them, which it returns; null when all together have not enough.';
 
 CREATE FUNCTION murallink.fund_held(payment_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN QUERY
     SELECT e.source_uid FROM murallink.fund_entry e
     WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve' AND murallink.fund_try_hold(e.contract_uid, e.slot);
+END
 $$;
 COMMENT ON FUNCTION murallink.fund_held(murallink.ksuid[]) IS
 'Those of the payments whose slot nobody else holds; it is held from here on. For a transaction that settles several and must not wait.';

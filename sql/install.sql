@@ -47,6 +47,7 @@ BEGIN
         EXECUTE pg_catalog.format('CREATE POLICY owner ON %s TO murallink_owner USING (true)', relation);
     END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
+    REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
 END
 $murallink_install$;
 COMMENT ON FUNCTION murallink.install() IS

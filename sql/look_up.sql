@@ -23,13 +23,16 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_moment(text) IS 'A partner''s time, null where it is not understood.';
 
 CREATE FUNCTION murallink.look_up_judge(
-    payout_uid murallink.ksuid, referenced boolean, loads jsonb, OUT verdict text, OUT reference text)
+    payout_uid murallink.ksuid, referenced boolean, looked timestamptz, loads jsonb, OUT verdict text, OUT reference text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     the_payout murallink.payout;
+    tried timestamptz;
     listed record;
 BEGIN
     SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = look_up_judge.payout_uid;
+    SELECT a.claimed_at INTO tried FROM murallink_private.partner_attempt a
+    WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt;
     -- A load of the same amount without a reference may be this one, unless another payout is known to have made it. The
     -- time counts by days, for it may be a date, or be told in another zone.
     WITH other AS MATERIALIZED (
@@ -41,9 +44,7 @@ BEGIN
     ), load AS (
         SELECT r.order_id, r.reference, r.reference <> '' AS named, coalesce(r.reference = the_payout.uid::text, false) AS ours,
             r.amount = the_payout.amount AS equal, coalesce(r.reference, '') = '' AND r.amount = the_payout.amount
-            AND coalesce(murallink.look_up_moment(r.at) > (
-                SELECT a.claimed_at - interval '36 h' FROM murallink_private.partner_attempt a
-                WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt), true)
+            AND coalesce(murallink.look_up_moment(r.at) > the_payout.created_at - interval '36 h', true)
             AND NOT EXISTS (SELECT FROM other o WHERE o.reference = r.order_id AND r.order_id <> '') AS alike
         FROM pg_catalog.jsonb_to_recordset(loads) AS r(reference text, amount numeric, order_id text, at text)
     )
@@ -55,10 +56,12 @@ BEGIN
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
             AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')) AS rivalled,
-        -- Who does not show the last load that is known does not show all.
+        -- Who does not show the last load known before this one, or the last known when he was asked, does not show all.
         EXISTS (
             SELECT FROM (
-                SELECT * FROM other o WHERE o.status = 'done' AND o.reference <> '' ORDER BY o.settled_at DESC LIMIT 1) AS o
+                SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference FROM other o
+                WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < look_up_judge.looked
+                ORDER BY o.settled_at < tried, o.settled_at DESC) AS o
             WHERE NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference OR k.reference = o.uid::text)) AS partial
     INTO listed
     FROM load l;
@@ -72,8 +75,8 @@ BEGIN
     reference := coalesce(CASE WHEN listed.ours = 1 THEN listed.our_order ELSE listed.alike_order END, '');
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, jsonb) IS
-'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
+COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, timestamptz, jsonb) IS
+'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; looked: when the partner was asked; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
 
 CREATE FUNCTION murallink.look_up_end() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -81,22 +84,28 @@ DECLARE
     judged record;
     the_payout record;
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL;
     again timestamptz;
 BEGIN
     SELECT o.uid, o.payment_uid, o.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled,
+        a.outcome = 'not_sent' AS refused,
         (SELECT a.claimed_at FROM murallink_private.partner_attempt a
          WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
     INTO the_payout
     FROM murallink.payout o JOIN murallink_private.partner p ON p.name = NEW.partner
+    JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
     WHERE o.uid = NEW.subject_uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
     judged := murallink.look_up_judge(
-        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, NEW.facts -> 'loads');
-    IF NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL THEN
-        judged.verdict := 'unclear';
-    ELSIF judged.verdict <> 'paid' AND the_payout.looked < the_payout.settled THEN
+        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, the_payout.looked, NEW.facts -> 'loads');
+    IF silent THEN
+        -- Then there is nothing but the partner's word where it has refused to look at it.
+        judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
+    END IF;
+    IF NOT silent AND the_payout.looked < the_payout.settled
+        AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
         again := LEAST(murallink.due_after('not_sent', NEW.attempt), GREATEST(the_payout.settled, moment + '0.1 s'));
     ELSIF judged.verdict <> 'unclear' THEN
@@ -122,7 +131,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.look_up_end() IS
-'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference; anything else is left to a person.';
+'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person.';
 
 CREATE TYPE murallink.payout_attempt AS (
     attempt integer, operation text, claimed_at timestamptz, settled_at timestamptz, outcome text, http_status integer,
@@ -140,35 +149,3 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.payout_attempts(murallink.ksuid) IS
 'All calls about a payout, oldest first: loads, look-ups, unloads. For operators.';
-
-CREATE FUNCTION murallink.needs_person(OUT kind text, OUT uid murallink.ksuid, OUT why text, OUT "do" text, OUT since timestamptz)
-RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT 'payout', o.uid,
-        CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, NULLIF(o.reason, '')) END,
-        CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
-            WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
-            WHEN o.reason = 'held' THEN 'release_payouts'
-            WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
-            WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
-            WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
-            WHEN o.reason = 'no_contact' THEN 'update_patient'
-            WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
-            ELSE 'set_payment_type or cancel_payment' END,
-        coalesce(o.settled_at, o.created_at)
-    FROM murallink.payout o
-    WHERE o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending'
-        OR o.status = 'in_doubt' AND NOT EXISTS (
-            SELECT FROM murallink_private.partner_task t
-            WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
-            AND t.status IN ('ready', 'claimed'))
-    UNION ALL
-    SELECT 'card', c.uid, pg_catalog.concat_ws(': ', c.status, NULLIF(c.reason, '')), 'resolve_card', c.settled_at
-    FROM murallink_private.card c WHERE c.status IN ('declined', 'in_doubt')
-    UNION ALL
-    SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at
-    FROM murallink_private.partner_task t WHERE t.status = 'in_doubt'
-    ORDER BY 5, 2
-$$;
-COMMENT ON FUNCTION murallink.needs_person() IS
-'What goes on only when a person does something, oldest first. why: the status and the reason; do: the function that helps. A payout in doubt that is still being looked up is not among them. For operators.';

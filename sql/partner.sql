@@ -3,6 +3,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
+CREATE FUNCTION murallink.hide_statement() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'partner_hide_statement';
+COMMENT ON FUNCTION murallink.hide_statement() IS
+'Keeps the statement that is running, which has secrets, out of pg_stat_activity and of the log.';
+
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void
@@ -12,6 +17,7 @@ DECLARE
     checked record;
     changed murallink.ksuid;
 BEGIN
+    PERFORM murallink.hide_statement();
     -- Whoever routes a payout by the settings of a partner waits for this, which so must not wait for long itself.
     LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
@@ -31,28 +37,52 @@ BEGIN
     INSERT INTO murallink_private.partner AS p (name, base_url, settings)
     VALUES (configure_partner.partner, pg_catalog.rtrim(base_url, '/'), checked.settings)
     ON CONFLICT (name) DO UPDATE
-    SET base_url = EXCLUDED.base_url, settings = EXCLUDED.settings, revision = p.revision + 1
+    SET base_url = EXCLUDED.base_url, settings = EXCLUDED.settings, revision = p.revision + 1,
+        secrets_changed_at = CASE checked.secrets WHEN present.secrets THEN p.secrets_changed_at
+            ELSE EXCLUDED.secrets_changed_at END
     RETURNING p.uid INTO changed;
     INSERT INTO murallink_private.partner_secret (partner_uid, secrets) VALUES (changed, checked.secrets)
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
-    -- Cards before payouts, as the worker locks them.
-    PERFORM FROM murallink_private.card c WHERE c.partner = configure_partner.partner ORDER BY c.uid FOR SHARE;
-    PERFORM murallink.reroute(ARRAY(
-        SELECT p.uid FROM murallink.payout p
-        WHERE p.partner = configure_partner.partner AND p.status IN ('waiting', 'ready')
-        ORDER BY p.uid FOR NO KEY UPDATE));
+    PERFORM murallink.order_enrolled(ARRAY(
+        SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
+        WHERE c.order_cards = 'enrollment'));
+    PERFORM murallink.reroute(murallink.unclaimed(NULL, configure_partner.partner));
     PERFORM murallink.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.configure_partner(text, text, jsonb, jsonb) IS
 'Sets up a partner, or changes what is given of it. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones; with another base_url the secrets must be given again. For operators. Errors: not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';
 
+CREATE FUNCTION murallink.unclaimed(contract_uid murallink.ksuid, partner text) RETURNS murallink.ksuid[]
+LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(
+        SELECT o.uid FROM murallink.payout o WHERE o.contract_uid = unclaimed.contract_uid AND o.reason <> ''
+        UNION
+        SELECT o.uid FROM murallink_private.partner_queue q JOIN murallink.payout o ON o.uid = q.subject_uid
+        WHERE o.contract_uid = unclaimed.contract_uid AND q.resource = 'payout' AND unclaimed.contract_uid IS NOT NULL
+        UNION
+        SELECT o.uid FROM murallink.payout o WHERE o.partner = unclaimed.partner AND o.reason <> ''
+        UNION
+        SELECT q.subject_uid FROM murallink_private.partner_queue q
+        WHERE q.partner = unclaimed.partner AND q.resource = 'payout')
+$$;
+COMMENT ON FUNCTION murallink.unclaimed(murallink.ksuid, text) IS
+'All payouts of a contract or of a partner that are waiting or ready, and some others that are not done: found by what is open, whatever was paid before.';
+
 CREATE FUNCTION murallink.reroute(payout_uids murallink.ksuid[]) RETURNS void
-LANGUAGE sql VOLATILE AS $$
-    UPDATE murallink.payout SET status = 'waiting' WHERE uid = ANY (payout_uids) AND status IN ('waiting', 'ready')
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Cards before payouts, as everybody locks them.
+    PERFORM FROM murallink_private.card c
+    WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink.payout o WHERE o.uid = ANY (payout_uids))
+    ORDER BY c.uid FOR SHARE;
+    PERFORM FROM murallink.payout o
+    WHERE o.uid = ANY (payout_uids) AND o.status IN ('waiting', 'ready') ORDER BY o.uid FOR NO KEY UPDATE;
+    UPDATE murallink.payout SET status = 'waiting' WHERE uid = ANY (payout_uids) AND status IN ('waiting', 'ready');
+END
 $$;
 COMMENT ON FUNCTION murallink.reroute(murallink.ksuid[]) IS
-'Looks anew how payouts that have not been claimed are paid. Whoever calls it has locked them, in the order of their uids.';
+'Looks anew how those of these payouts are paid that are waiting or ready, and locks them and the cards of their patients.';
 
 CREATE FUNCTION murallink.payout_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -104,7 +134,7 @@ BEGIN
     NEW.card_uid := the_card.uid;
     NEW.reason := CASE the_card.status
         WHEN 'done' THEN CASE OLD.status WHEN 'claimed' THEN NEW.reason ELSE '' END
-        WHEN 'waiting' THEN the_card.reason
+        WHEN 'waiting' THEN CASE the_card.reason WHEN 'bulk_order' THEN 'card_pending' ELSE the_card.reason END
         WHEN 'declined' THEN 'card_declined'
         WHEN 'in_doubt' THEN 'card_in_doubt'
         ELSE 'card_pending' END;
@@ -138,24 +168,6 @@ $$;
 COMMENT ON FUNCTION murallink.hold_subject(murallink.ksuid, murallink.ksuid, text) IS
 'What is to be held or released, of which exactly one must be given. Errors: missing_field, not_found.';
 
-CREATE FUNCTION murallink.reroute_held(subject_uid murallink.ksuid) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    -- Cards before payouts, as everybody locks them.
-    PERFORM FROM murallink_private.card c
-    WHERE c.uid IN (
-        SELECT o.card_uid FROM murallink.payout o
-        WHERE subject_uid IN (o.uid, o.contract_uid) AND o.status IN ('waiting', 'ready'))
-    ORDER BY c.uid FOR SHARE;
-    PERFORM murallink.reroute(ARRAY(
-        SELECT o.uid FROM murallink.payout o
-        WHERE subject_uid IN (o.uid, o.contract_uid) AND o.status IN ('waiting', 'ready')
-        ORDER BY o.uid FOR NO KEY UPDATE));
-    PERFORM murallink.worker_wake();
-END
-$$;
-COMMENT ON FUNCTION murallink.reroute_held(murallink.ksuid) IS 'Looks anew at the payouts that a hold concerns.';
-
 CREATE FUNCTION murallink.hold_payouts(
     note text, payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
 ) RETURNS void
@@ -167,33 +179,42 @@ BEGIN
     INSERT INTO murallink_private.payout_hold AS h (subject_uid, note)
     VALUES (subject, murallink.checked_text(hold_payouts.note, 'note', 1000, true))
     ON CONFLICT (subject_uid) DO UPDATE SET note = EXCLUDED.note;
-    PERFORM murallink.reroute_held(subject);
+    PERFORM murallink.reroute(murallink.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.hold_payouts(text, murallink.ksuid, murallink.ksuid, text) IS
 'Holds a payout, all of a contract, or all that a partner is asked, one of which is given, until release_payouts(). What is being sent is finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.release_payouts(
-    payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
+    payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL,
+    note text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
     subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
+    why CONSTANT text := murallink.checked_text(note, 'note', 1000, false);
 BEGIN
     LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
+    -- For the audit, which tells the note of what is deleted.
+    UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
     DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
     IF NOT FOUND THEN
         PERFORM murallink.raise('wrong_status', NULL);
     END IF;
-    PERFORM murallink.reroute_held(subject);
+    PERFORM murallink.reroute(murallink.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);
+    PERFORM murallink.worker_wake();
 END
 $$;
-COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text) IS
-'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. For operators. Errors: missing_field, not_found, wrong_status.';
+COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text, text) IS
+'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
 
 CREATE FUNCTION murallink.card_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.task_uid IS NOT NULL THEN
+        NEW.reason := 'bulk_order';
+        RETURN NEW;
+    END IF;
     -- The lock is for an address that is on its way: either it is seen here, or whoever brings it sees this card.
     SELECT CASE WHEN p.email = '' AND p.phone = '' THEN 'no_contact' ELSE '' END INTO NEW.reason
     FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
@@ -204,23 +225,26 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.card_route() IS
-'Trigger: a card is ready to be ordered once the patient can be told of it.';
+'Trigger: a card is ready to be ordered once the patient can be told of it, unless it is ordered with others.';
 
 CREATE FUNCTION murallink.card_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
-        ('waiting', 'ready'), ('ready', 'claimed'),
+        ('waiting', 'ready'), ('ready', 'waiting'), ('ready', 'claimed'),
+        ('waiting', 'done'), ('waiting', 'declined'), ('waiting', 'in_doubt'),
         ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'waiting'), ('claimed', 'ready'),
         ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'done'),
-        ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'))
+        ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
+        OR OLD.status = 'waiting' AND NEW.status IN ('done', 'declined', 'in_doubt') AND OLD.task_uid IS NULL
     THEN
         PERFORM murallink.raise('wrong_status', 'card_uid');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.card_step() IS 'Trigger: a card goes one allowed step at a time. Errors: wrong_status.';
+COMMENT ON FUNCTION murallink.card_step() IS
+'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others. Errors: wrong_status.';
 
 CREATE FUNCTION murallink.card_release() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -237,17 +261,16 @@ COMMENT ON FUNCTION murallink.card_release() IS 'Trigger: payouts that wait for 
 CREATE FUNCTION murallink.enrollment_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- Payments that are being approved, or given back by the worker, are waited for. Then come the partners, the cards
-    -- and the payouts, in the order in which everybody locks them.
+    -- Payments that are being approved, or given back by the worker, are waited for. Before them comes the contract, which
+    -- enrollment_card() locks; then the partners.
+    PERFORM FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
     PERFORM FROM murallink.payment p
     WHERE p.enrollment_uid = NEW.uid AND p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt')
     ORDER BY p.uid FOR SHARE;
     LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
-    PERFORM FROM murallink_private.card c WHERE c.patient_uid = NEW.patient_uid ORDER BY c.uid FOR SHARE;
     PERFORM murallink.reroute(ARRAY(
         SELECT o.uid FROM murallink.payment p JOIN murallink.payout o ON o.payment_uid = p.uid
-        WHERE p.enrollment_uid = NEW.uid AND o.status IN ('waiting', 'ready')
-        ORDER BY o.uid FOR NO KEY UPDATE OF o));
+        WHERE p.enrollment_uid = NEW.uid));
     RETURN NULL;
 END
 $$;
@@ -257,18 +280,54 @@ CREATE FUNCTION murallink.contract_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
-    PERFORM FROM murallink_private.card c
-    WHERE c.uid IN (SELECT o.card_uid FROM murallink.payout o WHERE o.contract_uid = NEW.uid AND o.status IN ('waiting', 'ready'))
-    ORDER BY c.uid FOR SHARE;
-    PERFORM murallink.reroute(ARRAY(
-        SELECT o.uid FROM murallink.payout o
-        WHERE o.contract_uid = NEW.uid AND o.status IN ('waiting', 'ready')
-        ORDER BY o.uid FOR NO KEY UPDATE));
+    PERFORM murallink.reroute(murallink.unclaimed(NEW.uid, NULL));
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.contract_reroute() IS
 'Trigger: payouts that have not been claimed go the new way, where patients have chosen nothing.';
+
+CREATE FUNCTION murallink.order_enrolled(enrollment_uids murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Who sets up a partner waits for this, or this for him: either sees what the other has brought.
+    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    INSERT INTO murallink_private.card (patient_uid, partner, program)
+    SELECT DISTINCT e.patient_uid, p.name, p.settings ->> 'cust_prog_id'
+    FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
+    JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
+    JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
+    WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
+    ORDER BY 1
+    ON CONFLICT (patient_uid, partner, program) DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION murallink.order_enrolled(murallink.ksuid[]) IS
+'Sees to it that of these enrollments, those in contracts with order_cards = enrollment have a card, or one that is being ordered, where a partner that is set up, in the contract''s currency, pays the patient.';
+
+CREATE FUNCTION murallink.enrollment_card() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    chosen text;
+BEGIN
+    -- Who turns the choice on waits for this, or this for him.
+    SELECT c.order_cards INTO chosen FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
+    IF chosen = 'enrollment' THEN
+        PERFORM murallink.order_enrolled(ARRAY[NEW.uid]);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.enrollment_card() IS 'Trigger: a patient is enrolled, or has chosen how to be paid, and gets a card where the contract says so.';
+
+CREATE FUNCTION murallink.contract_cards() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.order_enrolled(ARRAY(SELECT e.uid FROM murallink.enrollment e WHERE e.contract_uid = NEW.uid));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.contract_cards() IS 'Trigger: the patients of a contract that now orders cards on enrollment get theirs.';
 
 CREATE FUNCTION murallink.patient_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -299,10 +358,12 @@ CREATE FUNCTION murallink.partner_enqueue() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status = 'ready' THEN
-        INSERT INTO murallink_private.partner_queue (subject_uid, partner, due_at) VALUES (NEW.uid, NEW.partner, NEW.due_at)
-        ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at;
+        INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
+        VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner, CASE WHEN EXISTS (
+            SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN '-infinity' ELSE NEW.due_at END)
+        ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, problem = '';
     ELSIF NEW.status = 'claimed' THEN
-        UPDATE murallink_private.partner_queue SET due_at = 'infinity' WHERE subject_uid = NEW.uid;
+        UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '' WHERE subject_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' THEN
         DELETE FROM murallink_private.partner_queue WHERE subject_uid = NEW.uid;
     END IF;
@@ -310,6 +371,21 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts and tasks wants it.';
+
+CREATE FUNCTION murallink.queue_problem(subject murallink.ksuid, problem text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.partner_queue q SET problem = queue_problem.problem, problem_at = pg_catalog.clock_timestamp()
+    WHERE q.subject_uid IN (
+        SELECT k.subject_uid FROM murallink_private.partner_queue k
+        WHERE k.subject_uid = subject AND k.problem <> queue_problem.problem FOR NO KEY UPDATE SKIP LOCKED);
+    IF FOUND THEN
+        RAISE WARNING 'murallink: %: %', subject, queue_problem.problem USING HINT = 'It is tried again by itself. See murallink.needs_person.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.queue_problem(murallink.ksuid, text) IS
+'Keeps, for needs_person, why a card, payout or task cannot go on; a problem is logged when it is new.';
 
 CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -340,14 +416,38 @@ CREATE TYPE murallink.task_info AS (
 COMMENT ON TYPE murallink.task_info IS
 'What a partner was asked, and what it answered. facts: by murallink''s own names; reason: why it was not done.';
 
-CREATE FUNCTION murallink.partner_tasks(task_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.task_info
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.partner_tasks(
+    task_uid murallink.ksuid DEFAULT NULL, operation text DEFAULT NULL, status text DEFAULT NULL,
+    subject_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, most integer DEFAULT 100
+) RETURNS SETOF murallink.task_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    wanted CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
+BEGIN
+    IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
+        PERFORM murallink.raise('invalid_value', 'status');
+    ELSIF most < 0 THEN
+        PERFORM murallink.raise('invalid_value', 'most');
+    END IF;
+    RETURN QUERY
     SELECT t.uid, t.partner, t.operation, t.subject_uid, t.status, t.reason, t.attempt, t.facts, t.note, t.requested_by,
         t.created_at, t.settled_at
-    FROM murallink_private.partner_task t WHERE t.uid = coalesce(task_uid, t.uid) ORDER BY t.created_at, t.uid
+    FROM murallink_private.partner_task t
+    WHERE (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
+        AND (wanted IS NULL OR t.operation = wanted)
+        AND (partner_tasks.status IS NULL OR t.status::text = partner_tasks.status)
+        AND (partner_tasks.subject_uid IS NULL OR t.subject_uid = partner_tasks.subject_uid)
+        AND (partner_tasks.patient_uid IS NULL OR t.subject_uid = ANY (ARRAY(
+            SELECT c.uid FROM murallink_private.card c WHERE c.patient_uid = partner_tasks.patient_uid
+            UNION ALL
+            SELECT o.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+            JOIN murallink.payout o ON o.payment_uid = p.uid WHERE e.patient_uid = partner_tasks.patient_uid)))
+    ORDER BY t.created_at DESC, t.uid DESC
+    LIMIT partner_tasks.most;
+END
 $$;
-COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid) IS
-'What partners were asked besides ordering and loading cards, oldest first. task_uid: only this one. For operators.';
+COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, murallink.ksuid, murallink.ksuid, integer) IS
+'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card or a payout), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
 
 CREATE FUNCTION murallink.task_begin(
     partner text, operation text, params jsonb, repeatable boolean, subject_uid murallink.ksuid DEFAULT NULL
@@ -396,6 +496,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     due murallink.ksuid[];
+    suspects murallink.ksuid[];
     subject murallink.ksuid;
 BEGIN
     IF murallink.payouts_state() <> 'on' OR EXISTS (
@@ -408,8 +509,13 @@ BEGIN
     BEGIN
         due := ARRAY(
             SELECT q.subject_uid FROM murallink_private.partner_queue q
-            WHERE q.partner = claim_calls.partner AND q.due_at <= moment
+            WHERE q.partner = claim_calls.partner AND q.due_at > '-infinity' AND q.due_at <= moment
             ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
+        -- These are not sent, so they are not among the most. Answers are not read meanwhile, so it is not all of them.
+        suspects := ARRAY(
+            SELECT q.subject_uid FROM murallink_private.partner_queue q
+            WHERE q.partner = claim_calls.partner AND q.due_at = '-infinity' LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED);
+        due := due || suspects;
         RETURN QUERY SELECT * FROM murallink.claim_subjects(due);
     EXCEPTION WHEN OTHERS THEN
         FOREACH subject IN ARRAY due LOOP
@@ -417,8 +523,10 @@ BEGIN
                 RETURN QUERY SELECT * FROM murallink.claim_subjects(ARRAY(
                     SELECT q.subject_uid FROM murallink_private.partner_queue q
                     WHERE q.subject_uid = subject AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
-            EXCEPTION WHEN OTHERS THEN
-                RAISE WARNING 'murallink: % cannot be claimed: %', subject, SQLERRM;
+            EXCEPTION WHEN lock_not_available THEN
+                NULL;
+            WHEN OTHERS THEN
+                PERFORM murallink.queue_problem(subject, 'cannot be claimed: ' || SQLERRM);
             END;
         END LOOP;
     END;
@@ -427,6 +535,9 @@ BEGIN
     WHERE q.subject_uid = ANY (ARRAY(
         SELECT q.subject_uid FROM murallink_private.partner_queue q
         WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
+    IF suspects <> '{}' THEN
+        PERFORM murallink.apply_outcomes(suspects);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS
@@ -434,7 +545,10 @@ COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS
 
 CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH free_payout AS MATERIALIZED (
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
         WHERE p.uid = ANY (subjects) AND p.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
@@ -472,17 +586,47 @@ LANGUAGE sql VOLATILE AS $$
             'last_name', p.last_name, 'phone', p.phone, 'email', p.email) END
         FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
         LEFT JOIN murallink.patient p ON p.uid = c.patient_uid
+    ), suspect AS (
+        DELETE FROM murallink_private.partner_suspect s
+        WHERE s.subject_uid = ANY (subjects) AND s.subject_uid IN (SELECT c.uid FROM call c) RETURNING s.subject_uid
     ), attempt AS (
-        INSERT INTO murallink_private.partner_attempt (subject_uid, attempt, partner, operation, content_hash)
+        INSERT INTO murallink_private.partner_attempt (
+            subject_uid, attempt, partner, operation, content_hash, outcome, settled_at, reason)
         SELECT c.uid, c.attempt, c.partner, c.operation,
-            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || c.params::text, 'UTF8'))
-        FROM call c JOIN murallink_private.partner p ON p.name = c.partner
-        RETURNING uid, subject_uid
+            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || c.params::text, 'UTF8')), d.*
+        FROM call c JOIN murallink_private.partner p ON p.name = c.partner LEFT JOIN suspect s ON s.subject_uid = c.uid
+        LEFT JOIN (VALUES (
+            'in_doubt', pg_catalog.clock_timestamp(), 'not sent: it may have been sent from where this was copied')) AS d
+            ON s.subject_uid IS NOT NULL
+        RETURNING uid, subject_uid, outcome
     )
-    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid
+    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid WHERE a.outcome IS NULL;
+END
 $$;
 COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
-'Claims those of the cards, payouts and tasks that are ready and locked by nobody.';
+'Claims those of the cards, payouts and tasks that are ready and locked by nobody, and returns what is to be sent of them: the attempt of a suspect ends in doubt at once.';
+
+CREATE FUNCTION murallink.suspect_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO murallink_private.partner_suspect (subject_uid)
+    SELECT p.uid FROM murallink.payout p WHERE p.status NOT IN ('done', 'cancelled')
+    UNION ALL
+    SELECT c.uid FROM murallink_private.card c WHERE c.status IN ('waiting', 'ready', 'claimed')
+    UNION ALL
+    SELECT t.uid FROM murallink_private.partner_task t WHERE t.status IN ('ready', 'claimed') AND NOT t.repeatable
+    ON CONFLICT DO NOTHING;
+    UPDATE murallink_private.partner_queue q SET due_at = '-infinity'
+    FROM murallink_private.partner_suspect s WHERE s.subject_uid = q.subject_uid AND q.due_at <> 'infinity';
+$$;
+COMMENT ON FUNCTION murallink.suspect_calls() IS
+'Has all that another server may have sent put in doubt instead of being sent here: at once what is ready, and the rest when it would be. Orders of cards and tasks that were declined or are in doubt are left out: a person asks the partner before they go on.';
+
+CREATE FUNCTION murallink.trust_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    DELETE FROM murallink_private.partner_suspect;
+    UPDATE murallink_private.partner_queue SET due_at = pg_catalog.clock_timestamp() WHERE due_at = '-infinity';
+$$;
+COMMENT ON FUNCTION murallink.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
 
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -517,8 +661,10 @@ EXCEPTION WHEN OTHERS THEN
         BEGIN
             PERFORM murallink.apply_together(ARRAY[subject]);
             SET CONSTRAINTS ALL IMMEDIATE;
-        EXCEPTION WHEN OTHERS THEN
-            RAISE WARNING 'murallink: the outcome of % cannot be applied: %', subject, SQLERRM;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        WHEN OTHERS THEN
+            PERFORM murallink.queue_problem(subject, 'its outcome cannot be applied: ' || SQLERRM);
         END;
     END LOOP;
 END
@@ -531,6 +677,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     free_payouts murallink.ksuid[];
     unsent murallink.ksuid[];
+    refused murallink.ksuid[];
 BEGIN
     free_payouts := ARRAY(
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
@@ -548,8 +695,16 @@ BEGIN
     IF unsent <> '{}' AND NOT murallink.partners_at_rest() THEN
         free_payouts := ARRAY(SELECT f FROM pg_catalog.unnest(free_payouts) f WHERE f <> ALL (unsent));
     END IF;
+    -- What was answered as signed out, or as too many calls, is looked for before it is sent again.
+    refused := ARRAY(
+        SELECT o.uid
+        FROM murallink.payout o JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
+        JOIN murallink_private.partner p ON p.name = o.partner
+        WHERE o.uid = ANY (unsent) AND a.http_status IN (401, 429) AND (p.settings ->> 'look_up')::boolean);
     UPDATE murallink.payout p
-    SET status = CASE WHEN p.uid = ANY (unsent) THEN 'waiting' ELSE murallink.status_after(a.outcome) END, reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
+    SET status = CASE WHEN p.uid = ANY (refused) THEN 'in_doubt' WHEN p.uid = ANY (unsent) THEN 'waiting'
+            ELSE murallink.status_after(a.outcome) END,
+        reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
         reference = coalesce(a.facts ->> 'order_id', ''), due_at = murallink.due_after(a.outcome, a.attempt),
         settled_at = a.settled_at
     FROM murallink_private.partner_attempt a

@@ -149,7 +149,7 @@ BEGIN
     SET status = CASE settle_payout.outcome WHEN 'paid' THEN 'done' ELSE 'declined' END::murallink.payout_status,
         reference = murallink.checked_text(settle_payout.reference, 'reference', 200, false),
         note = murallink.checked_text(settle_payout.note, 'note', 1000, false),
-        reason = '', settled_at = pg_catalog.clock_timestamp()
+        reason = CASE settle_payout.outcome WHEN 'paid' THEN '' ELSE p.reason END, settled_at = pg_catalog.clock_timestamp()
     WHERE p.uid = settle_payout.payout_uid;
     RETURN murallink.payout_info(payout_uid);
 END
@@ -201,31 +201,40 @@ $$;
 COMMENT ON FUNCTION murallink.retry_payout(murallink.ksuid, text) IS
 'Sends a declined payout again. note: why it should work now. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
 
-CREATE FUNCTION murallink.payout_place(OUT system_identifier bigint, OUT database_oid oid)
+CREATE FUNCTION murallink.payout_place() RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'payout_place';
-COMMENT ON FUNCTION murallink.payout_place() IS 'This cluster and this database, which no copy of them is.';
+COMMENT ON FUNCTION murallink.payout_place() IS
+'This cluster, its timeline and data directory, and this database with its tables: together, no copy of them has it.';
 
 CREATE FUNCTION murallink.payouts_state() RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce((
-        SELECT CASE
-            WHEN NOT s.enabled THEN 'off'
-            WHEN (s.system_identifier, s.database_oid) = (SELECT p.system_identifier, p.database_oid FROM murallink.payout_place() p)
-            THEN 'on'
-            ELSE 'elsewhere' END
+        SELECT CASE WHEN NOT s.enabled THEN 'off' WHEN s.place = murallink.payout_place() THEN 'on' ELSE 'elsewhere' END
         FROM murallink_private.payout_switch s), 'off')
 $$;
 COMMENT ON FUNCTION murallink.payouts_state() IS
-'on; off; elsewhere: on in the cluster and database that this one was copied from, and so off here.';
+'on; off; elsewhere: on where this database was copied from, and so off here.';
 
-CREATE FUNCTION murallink.enable_payouts() RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE murallink_private.payout_switch s SET enabled = true, system_identifier = p.system_identifier, database_oid = p.database_oid
-    FROM murallink.payout_place() p;
-    SELECT murallink.worker_wake();
+CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here CONSTANT text := murallink.payout_place();
+    earlier text;
+BEGIN
+    SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
+    IF earlier <> here THEN
+        PERFORM murallink.recover_calls();
+        PERFORM murallink.suspect_calls();
+    END IF;
+    IF NOT murallink.required(look_first, 'look_first') THEN
+        PERFORM murallink.trust_calls();
+    END IF;
+    UPDATE murallink_private.payout_switch s SET enabled = true, place = here;
+    PERFORM murallink.worker_wake();
+END
 $$;
-COMMENT ON FUNCTION murallink.enable_payouts() IS
-'Lets the worker pay out in this database of this cluster, and in no copy of it. For operators.';
+COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
+'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, what is open now may have been sent from there since the copy was made, so it is put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field.';
 
 CREATE FUNCTION murallink.disable_payouts() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

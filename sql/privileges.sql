@@ -104,7 +104,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.disable_payouts,
     murallink.enable_payouts,
     murallink.hold_payouts,
-    murallink.needs_person,
+    murallink.order_cards,
     murallink.partner_tasks,
     murallink.payout_attempts,
     murallink.reconcile_funding,

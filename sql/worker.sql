@@ -8,27 +8,39 @@ COMMENT ON FUNCTION murallink.worker_wake_trigger() IS 'Trigger: there is work, 
 
 CREATE FUNCTION murallink.worker_slot(
     partner text, OUT pid integer, OUT started_at timestamptz, OUT heartbeat_at timestamptz, OUT last_error text,
-    OUT last_error_at timestamptz, OUT failures integer, OUT resume_at timestamptz, OUT done bigint, OUT declined bigint, OUT not_sent bigint, OUT in_doubt bigint
+    OUT last_error_at timestamptz, OUT failures integer, OUT resume_at timestamptz,
+    OUT done bigint, OUT declined bigint, OUT not_sent bigint, OUT in_doubt bigint,
+    OUT recent_calls bigint, OUT recent_payouts bigint, OUT latency interval, OUT latency_max interval
 ) LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'worker_slot';
 COMMENT ON FUNCTION murallink.worker_slot(text) IS
-'What the worker of this database says of itself and of its calls to a partner; null where none is running.';
+'What the worker of this database says of itself and of its calls to a partner; null where none is running. recent_calls to latency_max: of the last 60 seconds.';
 
 CREATE FUNCTION murallink.worker_status(
     OUT partner text, OUT payouts text, OUT pid integer, OUT started_at timestamptz, OUT heartbeat_at timestamptz,
-    OUT last_error text, OUT last_error_at timestamptz, OUT held boolean, OUT failures integer, OUT resume_at timestamptz,
-    OUT ready bigint, OUT in_flight bigint, OUT done bigint, OUT declined bigint, OUT not_sent bigint, OUT in_doubt bigint
+    OUT last_error text, OUT last_error_at timestamptz, OUT held boolean, OUT breaker text, OUT failures integer,
+    OUT resume_at timestamptz, OUT ready bigint, OUT ready_payouts bigint, OUT ready_cards bigint, OUT ready_tasks bigint,
+    OUT oldest_due_at timestamptz, OUT in_flight bigint, OUT calls_per_second numeric, OUT payouts_per_second numeric,
+    OUT latency interval, OUT latency_max interval, OUT done bigint, OUT declined bigint, OUT not_sent bigint, OUT in_doubt bigint
 ) RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5 AS $$
     SELECT p.name, murallink.payouts_state(), w.pid, w.started_at, w.heartbeat_at, w.last_error, w.last_error_at,
-        h.uid IS NOT NULL, w.failures, w.resume_at, coalesce(q.ready, 0), coalesce(q.in_flight, 0), w.done, w.declined, w.not_sent, w.in_doubt
+        h.uid IS NOT NULL,
+        CASE WHEN w.failures = 0 THEN 'closed' WHEN w.failures > 0 AND w.resume_at IS NULL THEN 'probing' WHEN w.failures > 0 THEN 'open' END,
+        w.failures, w.resume_at, coalesce(q.payouts + q.cards + q.tasks, 0), coalesce(q.payouts, 0), coalesce(q.cards, 0),
+        coalesce(q.tasks, 0), q.oldest, coalesce(q.in_flight, 0), pg_catalog.round(w.recent_calls / 60.0, 1),
+        pg_catalog.round(w.recent_payouts / 60.0, 1), w.latency, w.latency_max, w.done, w.declined, w.not_sent, w.in_doubt
     FROM murallink.worker_slot(NULL) anyway
     LEFT JOIN murallink_private.partner p ON true
     LEFT JOIN murallink_private.payout_hold h ON h.subject_uid = p.uid
     LEFT JOIN (
-        SELECT partner, count(*) FILTER (WHERE due_at <> 'infinity') AS ready, count(*) FILTER (WHERE due_at = 'infinity') AS in_flight
+        SELECT partner, count(*) FILTER (WHERE resource = 'payout' AND due_at <> 'infinity') AS payouts,
+            count(*) FILTER (WHERE resource = 'card' AND due_at <> 'infinity') AS cards,
+            count(*) FILTER (WHERE resource = 'partner_task' AND due_at <> 'infinity') AS tasks,
+            pg_catalog.min(due_at) FILTER (WHERE pg_catalog.isfinite(due_at) AND due_at <= pg_catalog.clock_timestamp()) AS oldest,
+            count(*) FILTER (WHERE due_at = 'infinity') AS in_flight
         FROM murallink_private.partner_queue GROUP BY partner) q ON q.partner = p.name
     CROSS JOIN LATERAL murallink.worker_slot(p.name) w
     ORDER BY p.name
 $$;
 COMMENT ON FUNCTION murallink.worker_status() IS
-'The worker of this database, with each configured partner. payouts: on, off, elsewhere (see enable_payouts); pid: null where no worker runs; held: by hold_payouts(); failures: how often the partner has failed in a row; resume_at: until then it is left alone; ready, in_flight: cards, payouts and tasks now; done to in_doubt: calls since the worker started. For operators.';
+'The worker of this database, with each configured partner. payouts: on, off, elsewhere (see enable_payouts); pid: null where no worker runs; held: by hold_payouts(); breaker: closed: the partner is called; open: it failed so often in a row (failures) that it is left alone until resume_at; probing: it is called once to see; ready: what is to be sent, now or when it is due: payouts, cards and tasks; oldest_due_at: since when the first of them could have been sent; in_flight: being sent; calls_per_second, payouts_per_second (paid), latency (from sending to the answer, on average), latency_max: of the last 60 seconds; done to in_doubt: calls since the worker started. For operators.';

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "install.h"
 #include "ksuid.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -23,6 +24,8 @@ static bool parse_date(const char *text, DateADT *date, const char **rest);
 static bool parse_moment(const char *text, TimestampTz *moment);
 static bool digits(const char *text, int count, int *number);
 static int32 integer_of(const JsonbValue *value, const char *field);
+static Datum uid_of(const JsonbValue *value, const char *field, bool *isnull);
+static Datum uids_of(const JsonbValue *value, Oid element, const char *field);
 
 /*
  * Returns whether a type is murallink's domain of that name.
@@ -160,6 +163,52 @@ integer_of(const JsonbValue *value, const char *field)
 }
 
 /*
+ * Returns a JSON string as a uid, which "" is none of.  Raises wrong_type or
+ * invalid_uid.
+ */
+static Datum
+uid_of(const JsonbValue *value, const char *field, bool *isnull)
+{
+	Ksuid *uid = palloc(sizeof(Ksuid));
+	char *text = string_of(value, field);
+
+	*isnull = text[0] == '\0';
+	if (!*isnull && !ksuid_parse(text, strlen(text), uid))
+		ereport(ERROR, errnamed(ERR_INVALID_UID, field));
+	return KsuidPGetDatum(uid);
+}
+
+/*
+ * Returns a JSON array of uids as one of type element.  Raises wrong_type or
+ * invalid_uid.
+ */
+static Datum
+uids_of(const JsonbValue *value, Oid element, const char *field)
+{
+	ArrayBuildState *uids = initArrayResult(element, CurrentMemoryContext, false);
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue member;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It is an array of uids."));
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
+	{
+		Datum uid;
+		bool isnull;
+
+		if (token != WJB_ELEM)
+			continue;
+		uid = uid_of(&member, field, &isnull);
+		if (isnull)
+			ereport(ERROR, errnamed(ERR_INVALID_UID, field));
+		uids = accumArrayResult(uids, uid, false, element, CurrentMemoryContext);
+	}
+	return makeArrayResult(uids, CurrentMemoryContext);
+}
+
+/*
  * Returns a JSON value as a value of an argument's type.  null is NULL, or ""
  * for text; "" for a uid, date or moment is NULL: absent.  Raises wrong_type,
  * invalid_value or invalid_uid, naming the field.
@@ -221,14 +270,8 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 			break;
 	}
 	if (base == install_ksuid_type())
-	{
-		Ksuid *uid = palloc(sizeof(Ksuid));
-
-		text = string_of(value, field);
-		*isnull = text[0] == '\0';
-		if (!*isnull && !ksuid_parse(text, strlen(text), uid))
-			ereport(ERROR, errnamed(ERR_INVALID_UID, field));
-		return KsuidPGetDatum(uid);
-	}
+		return uid_of(value, field, isnull);
+	if (get_element_type(base) == install_ksuid_type())
+		return uids_of(value, get_element_type(base), field);
 	elog(ERROR, "murallink: no JSON for arguments of type %s", format_type_be(type));
 }

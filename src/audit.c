@@ -86,7 +86,8 @@ append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 
 /*
  * Returns {"column": {"from": "...", "to": "..."}, ...} for the columns that
- * differ, or 0 when none does.  new_row is NULL for a row that was deleted.
+ * differ, or 0 when none does.  old_row is NULL for a row that was created,
+ * new_row for one that was deleted.
  */
 static Datum
 changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
@@ -114,8 +115,9 @@ changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
 
 /*
  * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.  An
- * update that changes nothing writes none.  The row's own uid also places it:
- * a contract's event stands at that contract.
+ * update that changes nothing writes none.  With an argument, an INSERT tells
+ * the values.  The row's own uid also places it: a contract's event stands at
+ * that contract.
  */
 PG_FUNCTION_INFO_V1(audit_record);
 Datum
@@ -144,7 +146,12 @@ audit_record(PG_FUNCTION_ARGS)
 	table = RelationGetRelationName(trigger->tg_relation);
 	row = trigger->tg_trigtuple;
 	nulls[5] = 'n';
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && trigger->tg_trigger->tgnargs > 0)
+	{
+		values[5] = changes_between(desc, NULL, row);
+		nulls[5] = ' ';
+	}
+	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
 		action = "changed";
 		row = trigger->tg_newtuple;

@@ -1,7 +1,7 @@
 /*
  * dash.c
- *	  Dash, the card issuer: signing in, ordering a card, loading and unloading
- *	  it, sending its link again, and looking things up.
+ *	  Dash, the card issuer: signing in, ordering cards, loading and unloading
+ *	  them, sending their links again, and looking things up.
  *
  * Assumptions, where its document is silent: login is a POST of username and
  * password and answers a sessionId; an answer says "status": "success" or
@@ -9,15 +9,14 @@
  * load's row, and shown with it; order details show the loads of a card in a
  * list beside its proxyKey; unloadCards takes what loadCards takes; the lists of
  * customers, programs and accounts are under the same path as the orders; a
- * profile is sent like an order's row, with the personId as text.  Dash
- * recognises no repeated call.
+ * profile is sent like an order's row, with the personId as text; the details of
+ * a bulk order show each row's names, phone or e-mail beside its proxyKey and
+ * personId once there are any.  Dash recognises no repeated call.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "partner.h"
+#include "dash.h"
 
 /* An operation: what it is called with, and where. */
 typedef struct Operation
@@ -34,6 +33,8 @@ static bool build(const PartnerConfig *config, const char *operation, json_t *pa
 static const Operation *operation_named(const char *name);
 static json_t *login_arguments(const PartnerConfig *config, json_t *params);
 static json_t *order_arguments(const PartnerConfig *config, json_t *params);
+static json_t *bulk_order_arguments(const PartnerConfig *config, json_t *params);
+static json_t *order_of(const PartnerConfig *config, json_t *params, json_t *rows);
 static json_t *load_arguments(const PartnerConfig *config, json_t *params);
 static json_t *details_arguments(const PartnerConfig *config, json_t *params);
 static json_t *no_arguments(const PartnerConfig *config, json_t *params);
@@ -48,15 +49,6 @@ static bool add_session(const PartnerConfig *config, bool get, json_t *arguments
 static bool address(const PartnerConfig *config, const Operation *operation, json_t *query, HttpRequest *request);
 static char *join(const char *a, const char *b, const char *c);
 static Verdict understand(const char *operation, json_t *params, json_t *answer, json_t *facts);
-static Verdict understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts);
-static Verdict understand_rows(const char *rows, json_t *answer, json_t *facts);
-static Verdict understand_loads(json_t *params, json_t *answer, json_t *facts);
-static Verdict own_status(const json_t *answer);
-static void add_rows(const char *rows, json_t *value, json_t *list);
-static void count_statuses(json_t *value, int *accepted, int *refused);
-static bool same_card(const json_t *shown, const char *proxy_key);
-static json_t *loads_of(json_t *value, const char *proxy_key);
-static json_t *load_facts(json_t *load);
 
 static const PartnerSetting settings[] = {
 	PARTNER_SETTINGS,
@@ -90,6 +82,8 @@ const Partner dash_partner = {
 static const Operation operations[] = {
 	{"login", false, "login_path", "", login_arguments, NULL},
 	{"order", false, "order_path", "/orderCards", order_arguments, NULL},
+	{"bulk_order", false, "order_path", "/orderCards", bulk_order_arguments, NULL},
+	{"bulk_details", true, "order_path", "/getOrderDetailsByOrderId", order_id_arguments, "ordered"},
 	{"load", false, "order_path", "/loadCards", load_arguments, NULL},
 	{"unload", false, "order_path", "/unloadCards", load_arguments, NULL},
 	{"look_up", true, "order_path", "/getOrderDetailsByOrderId", details_arguments, NULL},
@@ -102,46 +96,6 @@ static const Operation operations[] = {
 	{"programs", true, "order_path", "/getCustomerProgramList", customer_arguments, "programs"},
 	{"accounts", true, "order_path", "/getAllVirtualAccountsByCustomer", customer_arguments, "accounts"},
 	{.name = NULL},
-};
-
-static const char *const session_names[] = {"sessionId", NULL};
-static const char *const message_names[] = {"message", "errorMessage", "error", "description", NULL};
-static const char *const order_names[] = {"orderId", NULL};
-static const char *const proxy_names[] = {"proxyKey", "panProxy", NULL};
-static const char *const person_names[] = {"personId", NULL};
-static const char *const balance_names[] = {"balance", NULL};
-static const char *const loads_names[] = {"loads", "loadDetails", "transactions", NULL};
-static const char *const reference_names[] = {"referenceId", NULL};
-static const char *const amount_names[] = {"amount", "loadAmount", NULL};
-static const char *const time_names[] = {"loadDate", "date", "time", "createdDate", NULL};
-static const char *const customer_names[] = {"customerId", NULL};
-static const char *const program_names[] = {"custProgId", "custProgramId", "customerProgramId", "cpId", NULL};
-static const char *const account_names[] = {"fundingId", NULL};
-static const char *const name_names[] = {"name", "customerName", "programName", "accountName", NULL};
-static const char *const held_names[] = {"balance", "availableBalance", NULL};
-static const char *const shipping_names[] = {"shippingStatus", NULL};
-static const char *const carrier_names[] = {"carrier", NULL};
-static const char *const tracking_names[] = {"trackingNumber", NULL};
-
-/* What is shown of a row, by the fact that lists the rows; the first name makes it one. */
-static const struct
-{
-	const char *rows;
-	const char *fact;
-	const char *const *names;
-} row_facts[] = {
-	{"cards", "proxy_key", proxy_names},
-	{"cards", "person_id", person_names},
-	{"cards", "shipping_status", shipping_names},
-	{"cards", "carrier", carrier_names},
-	{"cards", "tracking_number", tracking_names},
-	{"customers", "id", customer_names},
-	{"customers", "name", name_names},
-	{"programs", "id", program_names},
-	{"programs", "name", name_names},
-	{"accounts", "id", account_names},
-	{"accounts", "name", name_names},
-	{"accounts", "balance", held_names},
 };
 
 /*
@@ -198,12 +152,41 @@ order_arguments(const PartnerConfig *config, json_t *params)
 	json_t *row = json_pack("{}");
 
 	set_person(row, params);
-	return json_pack("{s:I, s:I, s:O, s:O, s:[o]}",
+	return order_of(config, params, json_pack("[o]", row));
+}
+
+/*
+ * bulk_order: params program, and rows with first_name, last_name, phone, email.
+ */
+static json_t *
+bulk_order_arguments(const PartnerConfig *config, json_t *params)
+{
+	json_t *rows = json_array();
+	json_t *person;
+	size_t i;
+
+	json_array_foreach (json_object_get(params, "rows"), i, person)
+	{
+		json_t *row = json_pack("{}");
+
+		set_person(row, person);
+		json_array_append_new(rows, row);
+	}
+	return order_of(config, params, rows);
+}
+
+/*
+ * Returns the order of cards for the rows, which it takes over.
+ */
+static json_t *
+order_of(const PartnerConfig *config, json_t *params, json_t *rows)
+{
+	return json_pack("{s:I, s:I, s:O, s:O, s:o}",
 					 "custProgId", program_of(params),
 					 "customerId", json_integer_value(json_object_get(config->settings, "customer_id")),
 					 "orderProdType", json_object_get(config->settings, "order_prod_type"),
 					 "cardType", json_object_get(config->settings, "card_type"),
-					 "orderDetails", row);
+					 "orderDetails", rows);
 }
 
 /*
@@ -261,7 +244,7 @@ card_arguments(const PartnerConfig *config, json_t *params)
 }
 
 /*
- * tracking: params order_id.
+ * bulk_details, tracking: params order_id.
  */
 static json_t *
 order_id_arguments(const PartnerConfig *config, json_t *params)
@@ -400,215 +383,5 @@ join(const char *a, const char *b, const char *c)
 static Verdict
 understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 {
-	const char *rows = operation_named(operation)->rows;
-
-	partner_fact(facts, "message", answer, message_names);
-	if (rows != NULL)
-		return understand_rows(rows, answer, facts);
-	return strcmp(operation, "look_up") == 0 ? understand_loads(params, answer, facts)
-											 : understand_change(operation, params, answer, facts);
-}
-
-/*
- * Returns what the answer to a call that changes something means.  Statuses
- * that contradict each other are unclear; so is an order without the card's key,
- * for it could not be loaded, and an answer that speaks of another card than was
- * meant.
- */
-static Verdict
-understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts)
-{
-	int accepted = 0;
-	int refused = 0;
-	bool complete = true;
-
-	count_statuses(answer, &accepted, &refused);
-	if (strcmp(operation, "login") == 0)
-		complete = partner_fact(facts, "session", answer, session_names);
-	else
-	{
-		partner_fact(facts, "order_id", answer, order_names);
-		partner_fact(facts, "person_id", answer, person_names);
-		partner_fact(facts, "balance", answer, balance_names);
-		complete = partner_fact(facts, "proxy_key", answer, proxy_names);
-	}
-	if (json_object_get(params, "proxy_key") != NULL)
-		complete = !complete || same_card(json_object_get(facts, "proxy_key"),
-										  json_string_value(json_object_get(params, "proxy_key")));
-
-	if (refused > 0)
-		return accepted > 0 ? VERDICT_UNCLEAR : VERDICT_REFUSED;
-	return accepted > 0 && complete ? VERDICT_ACCEPTED : VERDICT_UNCLEAR;
-}
-
-/*
- * Counts the statuses anywhere in an answer that mean success or failure.
- */
-static void
-count_statuses(json_t *value, int *accepted, int *refused)
-{
-	const char *name;
-	json_t *member;
-	size_t i;
-
-	json_array_foreach (value, i, member)
-		count_statuses(member, accepted, refused);
-	json_object_foreach (value, name, member)
-	{
-		const char *text = json_string_value(member);
-
-		count_statuses(member, accepted, refused);
-		if (strcasecmp(name, "status") != 0 || text == NULL)
-			continue;
-		*accepted += strcasecmp(text, "success") == 0;
-		*refused += strcasecmp(text, "failure") == 0;
-	}
-}
-
-/*
- * Returns whether a key that an answer shows is a card's: as a number it has
- * lost its leading zeros.
- */
-static bool
-same_card(const json_t *shown, const char *proxy_key)
-{
-	char number[32] = "";
-	const char *text = json_is_string(shown) ? json_string_value(shown) : number;
-
-	if (proxy_key == NULL || (!json_is_string(shown) && !json_is_integer(shown)))
-		return false;
-	if (json_is_integer(shown))
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(shown));
-	return strcmp(text + strspn(text, "0"), proxy_key + strspn(proxy_key, "0")) == 0;
-}
-
-/*
- * Returns what the answer to a look-up means: its own status, for those within
- * may be of loads.  The fact "loads" is there only if each load of the card was
- * understood.
- */
-static Verdict
-understand_loads(json_t *params, json_t *answer, json_t *facts)
-{
-	json_t *listed = loads_of(answer, json_string_value(json_object_get(params, "proxy_key")));
-	json_t *loads = json_array();
-	json_t *load;
-	size_t i;
-
-	json_array_foreach (listed, i, load)
-		json_array_append_new(loads, load_facts(load));
-	if (listed != NULL && json_array_size(loads) == json_array_size(listed))
-		json_object_set(facts, "loads", loads);
-	json_decref(loads);
-	return own_status(answer);
-}
-
-/*
- * Returns what an answer that shows rows means, which it says at its top, and
- * adds the rows to the facts.
- */
-static Verdict
-understand_rows(const char *rows, json_t *answer, json_t *facts)
-{
-	json_t *list = json_array();
-
-	add_rows(rows, answer, list);
-	json_object_set_new(facts, rows, list);
-	return own_status(answer);
-}
-
-/*
- * Returns what an answer says at its top.
- */
-static Verdict
-own_status(const json_t *answer)
-{
-	const char *status = json_string_value(json_object_get(answer, "status"));
-
-	if (status != NULL && strcasecmp(status, "success") == 0)
-		return VERDICT_ACCEPTED;
-	return status != NULL && strcasecmp(status, "failure") == 0 ? VERDICT_REFUSED : VERDICT_UNCLEAR;
-}
-
-/*
- * Adds the rows that a value holds, but not those within a row.
- */
-static void
-add_rows(const char *rows, json_t *value, json_t *list)
-{
-	const char *const *key = NULL;
-	bool is_row = false;
-	const char *name;
-	json_t *member;
-	json_t *row;
-	size_t i;
-
-	for (i = 0; key == NULL; i++)
-		key = strcmp(row_facts[i].rows, rows) == 0 ? row_facts[i].names : NULL;
-	json_array_foreach (value, i, member)
-		add_rows(rows, member, list);
-	json_object_foreach (value, name, member)
-		is_row = is_row || partner_is_named(name, key);
-	if (!is_row)
-	{
-		json_object_foreach (value, name, member)
-			add_rows(rows, member, list);
-		return;
-	}
-	row = json_pack("{}");
-	for (i = 0; i < sizeof(row_facts) / sizeof(row_facts[0]); i++)
-		if (strcmp(row_facts[i].rows, rows) == 0)
-			partner_fact(row, row_facts[i].fact, value, row_facts[i].names);
-	json_array_append_new(list, row);
-}
-
-/*
- * Returns the list of loads beside a card's key, anywhere in an answer, or NULL.
- */
-static json_t *
-loads_of(json_t *value, const char *proxy_key)
-{
-	json_t *found = NULL;
-	json_t *key = NULL;
-	json_t *list = NULL;
-	const char *name;
-	json_t *member;
-	size_t i;
-
-	json_array_foreach (value, i, member)
-		found = found == NULL ? loads_of(member, proxy_key) : found;
-	json_object_foreach (value, name, member)
-	{
-		if (partner_is_named(name, proxy_names))
-			key = member;
-		if (partner_is_named(name, loads_names) && json_is_array(member))
-			list = member;
-		found = found == NULL ? loads_of(member, proxy_key) : found;
-	}
-	return list != NULL && same_card(key, proxy_key) ? list : found;
-}
-
-/*
- * Returns a load by murallink's names, or NULL where its amount is not
- * understood or it is said to have failed.
- */
-static json_t *
-load_facts(json_t *load)
-{
-	json_t *facts = json_pack("{}");
-	const char *amount;
-	int accepted = 0;
-	int refused = 0;
-
-	count_statuses(load, &accepted, &refused);
-	partner_fact(facts, "amount", load, amount_names);
-	partner_fact(facts, "reference", load, reference_names);
-	partner_fact(facts, "order_id", load, order_names);
-	partner_fact(facts, "at", load, time_names);
-	amount = json_string_value(json_object_get(facts, "amount"));
-	if (refused == 0 && amount != NULL && *amount != '\0' && strspn(amount, "0123456789.") == strlen(amount) &&
-		strchr(amount, '.') == strrchr(amount, '.') && strcmp(amount, ".") != 0)
-		return facts;
-	json_decref(facts);
-	return NULL;
+	return dash_understand(operation, operation_named(operation)->rows, params, answer, facts);
 }

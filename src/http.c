@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "crash_point.h"
 #include "http.h"
 #include "lib/ilist.h"
 #include "storage/fd.h"
@@ -273,7 +274,8 @@ take_body(char *data, size_t size, size_t count, void *arg)
 }
 
 /*
- * Called by libcurl to have a socket watched, or no longer.
+ * Called by libcurl to have a socket watched, or no longer.  It waits for
+ * reading alone when all of a request has been sent.
  */
 static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
@@ -285,6 +287,8 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		return 0;
 	}
+	if (what == CURL_POLL_IN)
+		CRASH_POINT("call_sent");
 	event.events = ((what & CURL_POLL_IN) ? EPOLLIN : 0) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0);
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
 		(errno == ENOENT && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0))

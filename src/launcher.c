@@ -224,7 +224,8 @@ look_after(Watched *database)
 	if (OidIsValid(oid) && !worker_slot_taken(oid))
 		start_worker(database, oid);
 	else if (!OidIsValid(oid) && !database->missing)
-		ereport(LOG, errmsg("murallink: there is no database \"%s\" to pay out in", database->name));
+		ereport(LOG, errmsg("murallink: there is no database \"%s\" to pay out in", database->name),
+				errhint("It is named in murallink.databases; its worker starts when it is there."));
 	database->missing = !OidIsValid(oid);
 }
 

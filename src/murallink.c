@@ -6,12 +6,14 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "crash_point.h"
 #include "file.h"
 #include "fmgr.h"
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
 #include "notice.h"
+#include "partner_secret.h"
 #include "password.h"
 #include "password_reset.h"
 #include "permission.h"
@@ -40,7 +42,9 @@ _PG_init(void)
 	schedule_init();
 	fund_init();
 	report_init();
+	partner_secret_init();
 	api_init();
+	crash_point_init();
 	worker_slot_init();
 	launcher_init();
 	MarkGUCPrefixReserved("murallink");

@@ -26,7 +26,11 @@ static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_
 #define UNCLEAR (1 << VERDICT_UNCLEAR)
 #define ACCEPTED (1 << VERDICT_ACCEPTED)
 #define REFUSED (1 << VERDICT_REFUSED)
+#define TRACED (1 << 4) /* it names an order, and so something that was done */
 #define ANY (NOT_JSON | UNCLEAR | ACCEPTED | REFUSED)
+
+/* In seconds: a partner that asks to be left alone for longer is called again after this. */
+#define RETRY_AFTER_MAX 3600
 
 /* In the place of an HTTP status, for a call that ended without a whole answer. */
 #define NOT_SENT (-1)
@@ -43,6 +47,11 @@ static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_
  * TLS failed or the certificate was wrong, memory or descriptors were short.  No
  * answer: the time was over, before the first byte or after it; the connection
  * was closed or reset; the body was cut off or too long.
+ *
+ * Signed out or too many calls: whoever says so says it at the door, as long as
+ * no word of the answer is of something done.  An issuer may be careless enough to
+ * act and say it after that; so a load is looked up, where the setting look_up
+ * allows it, before it is sent again: see apply_together().
  */
 static const struct
 {
@@ -59,6 +68,8 @@ static const struct
 	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
 	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: who redirects may have acted before"},
 	{400, 499, ACCEPTED, OUTCOME_IN_DOUBT, "the answer contradicts its status"},
+	{401, 401, TRACED, OUTCOME_IN_DOUBT, "signed out, but the answer names an order"},
+	{429, 429, TRACED, OUTCOME_IN_DOUBT, "too many calls, but the answer names an order"},
 	{401, 401, ANY, OUTCOME_NOT_SENT, "signed out: refused before it was looked at"},
 	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
 	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
@@ -125,7 +136,7 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 PartnerAnswer
 partner_read(const Partner *partner, const char *operation, json_t *params, const HttpAnswer *http)
 {
-	PartnerAnswer answer = {.retry_after = http->retry_after, .facts = json_pack("{}")};
+	PartnerAnswer answer = {.retry_after = Min(http->retry_after, RETRY_AFTER_MAX), .facts = json_pack("{}")};
 	int status = http->complete ? http->status : http->sent ? NO_ANSWER
 															: NOT_SENT;
 	int says = NOT_JSON;
@@ -134,7 +145,11 @@ partner_read(const Partner *partner, const char *operation, json_t *params, cons
 	if (http->complete && http->json)
 		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
 	if (answer.answer != NULL)
+	{
 		says = 1 << partner->read(operation, params, answer.answer, answer.facts);
+		if (json_object_get(answer.facts, "order_id") != NULL)
+			says |= TRACED;
+	}
 	else if (http->size > 0)
 		answer.answer = ascii_of(http->body, Min(http->size, 1000), false);
 
@@ -144,6 +159,7 @@ partner_read(const Partner *partner, const char *operation, json_t *params, cons
 			const char *message = json_string_value(json_object_get(answer.facts, "message"));
 
 			answer.outcome = endings[i].outcome;
+			answer.quoted = http->complete && message != NULL;
 			say(&answer, http->status, !http->complete ? http->error : message != NULL ? message
 																					   : endings[i].why);
 			break;

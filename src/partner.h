@@ -63,7 +63,7 @@ typedef struct PartnerSetting
 
 /* The settings that every partner has. */
 #define PARTNER_SETTINGS                                                                               \
-	{.name = "concurrency", .kind = SETTING_NUMBER, .initial = "16", .least = 1, .most = 256},         \
+	{.name = "concurrency", .kind = SETTING_NUMBER, .initial = "32", .least = 1, .most = 256},         \
 		{.name = "rate", .kind = SETTING_NUMBER, .initial = "0", .least = 0, .most = 100000},          \
 		{.name = "connect_timeout", .kind = SETTING_NUMBER, .initial = "5", .least = 0.1, .most = 60}, \
 	{                                                                                                  \
@@ -86,6 +86,7 @@ typedef struct PartnerAnswer
 	bool signed_out; /* the session is no longer good */
 	int retry_after; /* in seconds; 0: the partner does not say */
 	char reason[PARTNER_REASON_SIZE];
+	bool quoted; /* the reason has the partner's words, which may name a person */
 	json_t *facts; /* text by name, in ASCII */
 	json_t *answer; /* all of it, NULL where there was none */
 } PartnerAnswer;

@@ -15,6 +15,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "crash_point.h"
 #include "install.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -39,6 +40,9 @@
 /* In milliseconds: how long a turn waits at most, and how often the tables are looked at when nothing happens. */
 #define TURN_MAX 500
 #define LOOK_INTERVAL 1000
+
+/* In milliseconds: how long answers are gathered, to be settled together, while more are to come. */
+#define GATHER_MAX 5
 
 /* In milliseconds: how often outcomes are applied that could not be at once, and the same error is logged. */
 #define LATE_INTERVAL 5000
@@ -66,6 +70,7 @@ static WaitEventSet *events;
 static TimestampTz next_look = 0;
 static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
+static TimestampTz gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
 
 /* What the open transaction does. */
@@ -81,6 +86,7 @@ static void handle_sigint(SIGNAL_ARGS);
 static bool database_wanted(void);
 static void work(bool stopping);
 static bool wait_for_events(void);
+static bool gathered(void);
 static bool act(bool settles, bool looks);
 static void end_settling(bool committed);
 static void end_looking(bool committed);
@@ -169,7 +175,8 @@ worker_main(Datum arg)
 		work(deadline != 0);
 	}
 	if (calls_in_flight() > 0)
-		ereport(LOG, errmsg("murallink: the worker ends with %d calls under way, which are in doubt", calls_in_flight()));
+		ereport(LOG, errmsg("%s: ends with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
+							calls_in_flight()));
 	proc_exit(0);
 }
 
@@ -204,7 +211,7 @@ work(bool stopping)
 
 	worker_slot_beat();
 	http_turn();
-	settles = !dlist_is_empty(calls_ended()) && GetCurrentTimestamp() >= next_settle;
+	settles = gathered();
 	looks = !stopping && (settles || (woken && calls_room()) || GetCurrentTimestamp() >= next_look);
 	if (!settles || !looks || !act(true, true))
 	{
@@ -231,6 +238,8 @@ wait_for_events(void)
 
 	next_look = Min(next_look, calls_resume_at());
 	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
+	if (gathering_since != 0)
+		timeout = Min(timeout, GATHER_MAX);
 	if (calls >= 0)
 		timeout = Min(timeout, calls);
 	count = WaitEventSetWait(events, Min(timeout, TURN_MAX), happened, lengthof(happened), PG_WAIT_EXTENSION);
@@ -239,6 +248,23 @@ wait_for_events(void)
 	if (woken)
 		ResetLatch(MyLatch);
 	return woken;
+}
+
+/*
+ * Returns whether the calls that have ended are to be settled now: not while
+ * most are still under way, for a moment, since a commit costs more than a call.
+ */
+static bool
+gathered(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int count = calls_read();
+
+	if (count == 0 || now < next_settle)
+		return false;
+	if (gathering_since == 0)
+		gathering_since = now;
+	return 2 * count >= calls_in_flight() || TimestampDifferenceExceeds(gathering_since, now, GATHER_MAX);
 }
 
 /*
@@ -270,7 +296,10 @@ end_settling(bool committed)
 {
 	dlist_mutable_iter iter;
 
-	if (!committed)
+	gathering_since = 0;
+	if (committed)
+		CRASH_POINT("settle_committed");
+	else
 		next_settle = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
 	dlist_foreach_modify(iter, calls_ended())
 	{
@@ -297,6 +326,10 @@ end_looking(bool committed)
 
 	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
 	recovered |= committed && recovering;
+	if (committed && recovering)
+		CRASH_POINT("recovery_committed");
+	if (committed && !dlist_is_empty(&claimed))
+		CRASH_POINT("claim_committed");
 	dlist_foreach_modify(iter, &claimed)
 	{
 		Call *call = dlist_container(Call, node, iter.cur);
@@ -397,6 +430,7 @@ report_error(void)
 		return;
 	strlcpy(last, error->message, sizeof(last));
 	last_at = now;
+	errcontext("%s", MyBgworkerEntry->bgw_name);
 	EmitErrorReport();
 }
 
@@ -444,7 +478,9 @@ settle(void)
 	value = CStringGetDatum(pstrdup(text));
 	free(text);
 	value = DirectFunctionCall1(jsonb_in, value);
+	CRASH_POINT("settling");
 	plan_execute(&plan, &value, NULL, 0);
+	CRASH_POINT("settled");
 }
 
 /*
@@ -545,10 +581,13 @@ recover(void)
 	static SavedPlan plan = PLAN("SELECT murallink.recover_calls()", "");
 	char *count;
 
+	CRASH_POINT("recovering");
 	plan_execute(&plan, NULL, NULL, 1);
+	CRASH_POINT("recovered");
 	count = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (strcmp(count, "0") != 0)
-		ereport(LOG, errmsg("murallink: %s calls were under way when the last worker ended, and are in doubt", count));
+		ereport(LOG, errmsg("%s: %s calls were under way when the last worker ended, and are in doubt",
+							MyBgworkerEntry->bgw_name, count));
 	recovering = true;
 }
 
@@ -571,7 +610,9 @@ claim(Channel *channel)
 		return;
 	}
 	values[1] = Int32GetDatum(channel_room(channel, GetCurrentTimestamp()));
-	plan_execute(&plan, values, NULL, 0);
+	CRASH_POINT("claiming");
+	if (plan_execute(&plan, values, NULL, 0) > 0)
+		CRASH_POINT("claimed");
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{

@@ -21,7 +21,7 @@ extern void worker_slot_init(void);
 extern bool worker_slot_taken(Oid database);
 extern bool worker_slot_take(void);
 extern void worker_slot_beat(void);
-extern void worker_slot_count(const char *partner, int outcome);
+extern void worker_slot_count(const char *partner, int outcome, bool payout, int64 duration);
 extern void worker_slot_failing(const char *partner, int failures, TimestampTz resume_at);
 extern void worker_slot_error(const char *error);
 

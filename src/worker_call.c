@@ -6,8 +6,10 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
+#include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -21,13 +23,20 @@
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
 
+/* Of each partner the same is logged once in this time (in milliseconds). */
+#define LOG_INTERVAL 60000
+
 static Channel channels[CHANNELS_MAX + 1]; /* up to one without a partner */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static json_t *json_of(const char *text);
 static void forget_session(Channel *channel);
+static void hide_secrets(char *text, const PartnerConfig *config);
+static void hide_secret(char *text, const char *secret);
 static void end_call(Call *call);
 static void end_login(Call *call);
+static void log_doubt(Call *call);
+static const char *reason_to_log(const Call *call);
 static void judge_channel(Call *call);
 
 /*
@@ -125,6 +134,7 @@ calls_sign_in(void)
 		{
 			channel->signing_in = true;
 			call_send(call_make(channel, NULL, channel->partner->login, "{}"));
+			CRASH_POINT("login_begun");
 		}
 		channel->due = false;
 	}
@@ -209,6 +219,11 @@ call_send(Call *call)
 	}
 	else if (!http_start(&request, call))
 		call_give_up(call, "there is no memory or no descriptor for the call");
+	else
+	{
+		call->sent_at = GetCurrentTimestamp();
+		CRASH_POINT("call_begun");
+	}
 }
 
 /*
@@ -223,12 +238,15 @@ call_give_up(Call *call, const char *reason)
 }
 
 /*
- * Returns the calls that have ended and wait to be settled.
+ * Reads the answers that have come.  Returns how many calls have ended and wait
+ * to be settled.
  */
-dlist_head *
-calls_ended(void)
+int
+calls_read(void)
 {
 	HttpCall *http;
+	dlist_iter iter;
+	int count = 0;
 
 	while ((http = http_next_ended()) != NULL)
 	{
@@ -237,10 +255,55 @@ calls_ended(void)
 
 		call->http_status = answer.status;
 		call->answer = partner_read(call->channel->partner, call->operation, call->params, &answer);
+		if (answer.complete)
+			hide_secrets(call->answer.reason, &call->channel->config);
 		http_free(http);
+		CRASH_POINT("call_answered");
 		end_call(call);
 	}
+	dlist_foreach(iter, &ended)
+		count++;
+	return count;
+}
+
+/*
+ * Returns the calls that have ended and wait to be settled.
+ */
+dlist_head *
+calls_ended(void)
+{
 	return &ended;
+}
+
+/*
+ * Masks the secrets that a partner repeats in its own words.
+ */
+static void
+hide_secrets(char *text, const PartnerConfig *config)
+{
+	const char *name;
+	json_t *secret;
+
+	json_object_foreach (config->secrets, name, secret)
+		hide_secret(text, json_string_value(secret));
+	hide_secret(text, config->session);
+}
+
+/*
+ * Masks a secret in a text, unless it is so short that any text has it.
+ */
+static void
+hide_secret(char *text, const char *secret)
+{
+	size_t size = secret == NULL ? 0 : strlen(secret);
+
+	if (size < 4)
+		return;
+	while ((text = strstr(text, secret)) != NULL)
+	{
+		memset(text, '*', size);
+		text += size;
+	}
 }
 
 /*
@@ -259,11 +322,44 @@ end_call(Call *call)
 		end_login(call);
 		return;
 	}
-	worker_slot_count(channel->partner->name, call->answer.outcome);
+	worker_slot_count(channel->partner->name, call->answer.outcome,
+					  call->answer.outcome == OUTCOME_DONE && strcmp(call->operation, "load") == 0,
+					  call->sent_at == 0 ? -1 : GetCurrentTimestamp() - call->sent_at);
 	if (call->answer.outcome == OUTCOME_IN_DOUBT)
-		ereport(LOG, errmsg("murallink: %s: attempt %s to %s is in doubt: %s", channel->partner->name, call->attempt_uid,
-							call->operation, call->answer.reason));
+		log_doubt(call);
 	dlist_push_tail(&ended, &call->node);
+}
+
+/*
+ * Logs that a call is in doubt; others that follow soon are counted, and told
+ * with the next.
+ */
+static void
+log_doubt(Call *call)
+{
+	Channel *channel = call->channel;
+	const char *reference = json_string_value(json_object_get(call->params, "reference"));
+	TimestampTz now = GetCurrentTimestamp();
+
+	channel->doubts++;
+	if (!TimestampDifferenceExceeds(channel->doubt_at, now, LOG_INTERVAL))
+		return;
+	ereport(LOG,
+			errmsg("%s: %s: %s%s%s is in doubt: %s", MyBgworkerEntry->bgw_name, channel->partner->name, call->operation,
+				   reference == NULL ? "" : " of payout ", reference == NULL ? "" : reference, reason_to_log(call)),
+			channel->doubts == 1 ? 0 : errdetail("In doubt since the last was logged: %d.", channel->doubts),
+			errhint("What is not cleared up by asking the partner will be in murallink.needs_person."));
+	channel->doubts = 0;
+	channel->doubt_at = now;
+}
+
+/*
+ * Returns why a call ended as it did, without what the partner says of it.
+ */
+static const char *
+reason_to_log(const Call *call)
+{
+	return call->answer.quoted ? psprintf("HTTP %d", call->http_status) : call->answer.reason;
 }
 
 /*
@@ -275,6 +371,7 @@ end_login(Call *call)
 	Channel *channel = call->channel;
 	const char *session = json_string_value(json_object_get(call->answer.facts, "session"));
 
+	CRASH_POINT("login_answered");
 	channel->signing_in = false;
 	SetLatch(MyLatch);
 	if (call->answer.outcome == OUTCOME_DONE && session != NULL)
@@ -304,8 +401,9 @@ judge_channel(Call *call)
 	if (call->attempt_uid != NULL &&
 		(call->answer.outcome == OUTCOME_DONE || call->answer.outcome == OUTCOME_DECLINED))
 	{
-		if (channel->failures > 1)
-			ereport(LOG, errmsg("murallink: %s works again", name));
+		if (channel->fails_logged)
+			ereport(LOG, errmsg("%s: %s works again", MyBgworkerEntry->bgw_name, name));
+		channel->fails_logged = false;
 		channel->failures = 0;
 		channel->resume_at = 0;
 		worker_slot_failing(name, 0, 0);
@@ -316,8 +414,14 @@ judge_channel(Call *call)
 	{
 		int64 pause = PAUSE_FIRST << Min(channel->failures, 10);
 
-		if (channel->failures++ == 1)
-			ereport(LOG, errmsg("murallink: %s fails: %s", name, call->answer.reason));
+		if (channel->failures++ > 0 && !channel->fails_logged &&
+			TimestampDifferenceExceeds(channel->fails_at, now, LOG_INTERVAL))
+		{
+			ereport(LOG, errmsg("%s: %s fails: %s", MyBgworkerEntry->bgw_name, name, reason_to_log(call)),
+					errhint("It is called seldom until it works; murallink.worker_status() tells when."));
+			channel->fails_logged = true;
+			channel->fails_at = now;
+		}
 		pause = Min(pause, PAUSE_MAX) * (0.5 + pg_prng_double(&pg_global_prng_state));
 		channel->resume_at = TimestampTzPlusMilliseconds(now, pause);
 	}

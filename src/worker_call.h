@@ -25,6 +25,10 @@ typedef struct Channel
 	TimestampTz resume_at; /* not to be called before */
 	double allowance; /* calls that the rate allows now */
 	TimestampTz allowance_at;
+	bool fails_logged; /* so that its end is logged too */
+	TimestampTz fails_at; /* when it was logged */
+	int doubts; /* calls in doubt since the last that was logged */
+	TimestampTz doubt_at; /* when it was */
 } Channel;
 
 /* A call that was claimed, until it is settled; or a login. */
@@ -36,6 +40,7 @@ typedef struct Call
 	const char *operation;
 	json_t *params;
 	int session; /* number of the session it was sent in */
+	TimestampTz sent_at; /* 0: it was not */
 	int http_status; /* 0: no answer */
 	PartnerAnswer answer;
 } Call;
@@ -48,6 +53,7 @@ extern bool channel_signed_in(const Channel *channel);
 extern Call *call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params);
 extern void call_send(Call *call);
 extern void call_give_up(Call *call, const char *reason);
+extern int calls_read(void);
 extern dlist_head *calls_ended(void);
 extern int calls_in_flight(void);
 extern bool calls_room(void);

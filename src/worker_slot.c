@@ -24,12 +24,25 @@
 #define PARTNERS_MAX 8
 #define OUTCOMES 4
 #define ERROR_SIZE 256
+#define RECENT 60 /* seconds of which the calls are told */
+
+/* The calls to a partner that ended in one second. */
+typedef struct Second
+{
+	int64 second; /* which, since the epoch of timestamps */
+	int64 calls;
+	int64 payouts; /* of these, paid */
+	int64 timed; /* of these calls, sent */
+	int64 duration; /* of all that were sent, in microseconds */
+	int64 longest;
+} Second;
 
 /* What a worker tells of one partner, since it started. */
 typedef struct Report
 {
 	char partner[NAMEDATALEN]; /* empty: not used */
 	int64 outcomes[OUTCOMES]; /* by Outcome */
+	Second recent[RECENT]; /* by second, modulo RECENT */
 	int failures; /* in a row, now */
 	TimestampTz resume_at; /* not to be called before; 0: it may be */
 } Report;
@@ -66,6 +79,8 @@ static void create_slots(void);
 static Slot *slot_of(Oid database);
 static void leave_slot(int code, Datum arg);
 static Report *report_on(const char *partner);
+static Second recently(const Report *report);
+static Datum interval_of(int64 duration);
 static void at_commit(XactEvent event, void *arg);
 
 /*
@@ -205,14 +220,52 @@ report_on(const char *partner)
 }
 
 /*
- * Counts a call to a partner by its outcome.
+ * Counts a call to a partner that has just ended, by its outcome.  payout: it
+ * has paid one; duration: in microseconds, below 0 where it was not sent.
  */
 void
-worker_slot_count(const char *partner, int outcome)
+worker_slot_count(const char *partner, int outcome, bool payout, int64 duration)
 {
+	int64 now = GetCurrentTimestamp() / USECS_PER_SEC;
+	Report *report;
+	Second *second;
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	report_on(partner)->outcomes[outcome]++;
+	report = report_on(partner);
+	report->outcomes[outcome]++;
+	second = &report->recent[now % RECENT];
+	if (second->second != now)
+		*second = (Second){.second = now};
+	second->calls++;
+	second->payouts += payout;
+	if (duration >= 0)
+	{
+		second->timed++;
+		second->duration += duration;
+		second->longest = Max(second->longest, duration);
+	}
 	LWLockRelease(shared->lock);
+}
+
+/*
+ * Returns the calls of the last RECENT seconds, taken together.
+ */
+static Second
+recently(const Report *report)
+{
+	int64 now = GetCurrentTimestamp() / USECS_PER_SEC;
+	Second sum = {0};
+
+	for (const Second *second = report->recent; second < report->recent + RECENT; second++)
+		if (second->second > now - RECENT)
+		{
+			sum.calls += second->calls;
+			sum.payouts += second->payouts;
+			sum.timed += second->timed;
+			sum.duration += second->duration;
+			sum.longest = Max(sum.longest, second->longest);
+		}
+	return sum;
 }
 
 /*
@@ -288,6 +341,18 @@ worker_wake_trigger(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Returns microseconds as an interval.
+ */
+static Datum
+interval_of(int64 duration)
+{
+	Interval *interval = palloc0(sizeof(Interval));
+
+	interval->time = duration;
+	return IntervalPGetDatum(interval);
+}
+
+/*
  * murallink.worker_slot(partner): what the worker of this database says of
  * itself and of its calls to a partner.
  */
@@ -298,9 +363,10 @@ worker_slot(PG_FUNCTION_ARGS)
 	char *partner = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	Slot *slot = NULL;
 	Slot copy;
+	Second recent;
 	TupleDesc desc;
-	Datum values[7 + OUTCOMES] = {0};
-	bool nulls[7 + OUTCOMES];
+	Datum values[11 + OUTCOMES] = {0};
+	bool nulls[11 + OUTCOMES];
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "worker_slot must return a row");
@@ -321,7 +387,7 @@ worker_slot(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(copy.error);
 		values[4] = TimestampTzGetDatum(copy.error_at);
 		nulls[3] = nulls[4] = copy.error[0] == '\0';
-		nulls[6] = true;
+		nulls[6] = nulls[9 + OUTCOMES] = nulls[10 + OUTCOMES] = true;
 		for (Report *report = copy.reports; report < copy.reports + PARTNERS_MAX; report++)
 		{
 			if (strcmp(report->partner, partner) != 0)
@@ -331,6 +397,13 @@ worker_slot(PG_FUNCTION_ARGS)
 			nulls[6] = report->resume_at < GetCurrentTimestamp();
 			for (int i = 0; i < OUTCOMES; i++)
 				values[7 + i] = Int64GetDatum(report->outcomes[i]);
+			recent = recently(report);
+			values[7 + OUTCOMES] = Int64GetDatum(recent.calls);
+			values[8 + OUTCOMES] = Int64GetDatum(recent.payouts);
+			nulls[9 + OUTCOMES] = nulls[10 + OUTCOMES] = recent.timed == 0;
+			if (recent.timed > 0)
+				values[9 + OUTCOMES] = interval_of(recent.duration / recent.timed);
+			values[10 + OUTCOMES] = interval_of(recent.longest);
 		}
 	}
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));

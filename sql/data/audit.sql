@@ -4,6 +4,7 @@ CREATE TABLE murallink.audit_event (
     app_user_uid murallink.ksuid,
     switched_by_uid murallink.ksuid,
     db_user name NOT NULL DEFAULT SESSION_USER,
+    db_role text DEFAULT NULLIF(pg_catalog.current_setting('role'), 'none'),
     resource text NOT NULL,
     resource_uid murallink.ksuid NOT NULL,
     action murallink.audit_action NOT NULL,
@@ -19,10 +20,11 @@ COMMENT ON COLUMN murallink.audit_event.at IS 'When.';
 COMMENT ON COLUMN murallink.audit_event.app_user_uid IS 'Who, null when nobody was known to ask: then db_user tells.';
 COMMENT ON COLUMN murallink.audit_event.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
 COMMENT ON COLUMN murallink.audit_event.db_user IS 'The PostgreSQL login role.';
+COMMENT ON COLUMN murallink.audit_event.db_role IS 'The role that it had set, null where none: behind PostgREST all log in as one.';
 COMMENT ON COLUMN murallink.audit_event.resource IS 'The table of what was changed.';
 COMMENT ON COLUMN murallink.audit_event.resource_uid IS 'The uid of what was changed.';
 COMMENT ON COLUMN murallink.audit_event.action IS 'created, changed or deleted.';
-COMMENT ON COLUMN murallink.audit_event.changes IS 'For changed and deleted: each column that differs, with its value before (from) and after (to), as text.';
+COMMENT ON COLUMN murallink.audit_event.changes IS 'Each column that differs, with its value before (from) and after (to), as text; for created only of what operators do.';
 COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or stands below, where it has one.';

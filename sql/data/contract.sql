@@ -9,6 +9,7 @@ CREATE TABLE murallink.contract (
     contract_start_date date,
     contract_end_date date,
     default_payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
+    order_cards text NOT NULL DEFAULT 'first_payment' CHECK (order_cards IN ('first_payment', 'enrollment')),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (uid, client_uid),
     FOREIGN KEY (sponsor_uid, client_uid) REFERENCES murallink.sponsor (uid, client_uid),
@@ -25,6 +26,7 @@ COMMENT ON COLUMN murallink.contract.client_signature_date IS 'When the client s
 COMMENT ON COLUMN murallink.contract.contract_start_date IS 'First day.';
 COMMENT ON COLUMN murallink.contract.contract_end_date IS 'Last day.';
 COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'How patients are paid who have chosen nothing.';
+COMMENT ON COLUMN murallink.contract.order_cards IS 'When patients who are paid by card get one: at the first payment or the enrollment.';
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);

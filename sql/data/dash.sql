@@ -1,16 +1,20 @@
 CREATE TABLE murallink_private.card_shipment (
-    card_uid murallink.ksuid PRIMARY KEY REFERENCES murallink_private.card,
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    card_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink_private.card,
     status text NOT NULL,
     carrier text NOT NULL,
     tracking_number text NOT NULL,
     heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink_private.card_shipment IS 'Where physical cards are, as Dash told last.';
+COMMENT ON COLUMN murallink_private.card_shipment.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.card_shipment.card_uid IS 'The card.';
 COMMENT ON COLUMN murallink_private.card_shipment.status IS 'In Dash''s words.';
 COMMENT ON COLUMN murallink_private.card_shipment.carrier IS 'Who brings it.';
 COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrier''s.';
 COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When it was told.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE ON murallink_private.card_shipment
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
 
 CREATE TABLE murallink_private.dash_record (
     kind text NOT NULL CHECK (kind IN ('customer', 'program', 'account')),
@@ -39,5 +43,13 @@ CREATE TRIGGER settled_list AFTER UPDATE OF status ON murallink_private.partner_
 CREATE TRIGGER settled_unload AFTER UPDATE OF status ON murallink_private.partner_task
     FOR EACH ROW WHEN (NEW.operation = 'unload' AND NEW.status = 'done' AND OLD.status <> 'done')
     EXECUTE FUNCTION murallink.dash_unloaded();
+CREATE TRIGGER bulk_claimed BEFORE UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'bulk_order' AND NEW.status = 'claimed') EXECUTE FUNCTION murallink.dash_bulk_claimed();
+CREATE TRIGGER settled_bulk AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'bulk_order' AND NEW.status IN ('done', 'declined', 'in_doubt'))
+    EXECUTE FUNCTION murallink.dash_bulk_ended();
+CREATE TRIGGER settled_bulk_details AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'bulk_details' AND OLD.status = 'claimed' AND NEW.status IN ('done', 'declined'))
+    EXECUTE FUNCTION murallink.dash_bulk_details();
 CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.dash_profile();

@@ -19,7 +19,8 @@ CREATE TABLE murallink.payout (
     note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
-    CHECK (status IN ('waiting', 'done', 'declined', 'cancelled') OR (partner IS NOT NULL AND card_uid IS NOT NULL))
+    CHECK (status IN ('waiting', 'done', 'declined', 'cancelled') OR (partner IS NOT NULL AND card_uid IS NOT NULL)),
+    CHECK (status IN ('ready', 'claimed', 'done', 'cancelled') OR reason <> '')
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink.payout IS 'An approved payment on its way to the patient; one for each payment.';
 COMMENT ON COLUMN murallink.payout.uid IS 'Key; also the reference that the partner is sent, the same in each attempt.';
@@ -48,6 +49,9 @@ CREATE INDEX payout_client ON murallink.payout (client_uid);
 CREATE INDEX payout_contract ON murallink.payout (contract_uid);
 CREATE INDEX payout_trial ON murallink.payout (trial_uid);
 CREATE INDEX payout_site ON murallink.payout (site_uid);
+CREATE INDEX payout_stopped ON murallink.payout (contract_uid) WHERE reason <> '';
+COMMENT ON INDEX murallink.payout_stopped IS
+'What waits or was not done. It speaks of no column that changes while a payout is paid, so that it hinders no update in place.';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payout
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER complete BEFORE INSERT ON murallink.payout
@@ -59,7 +63,7 @@ CREATE TRIGGER lead AFTER UPDATE OF status ON murallink.payout
         NEW.status IN ('claimed', 'done', 'declined', 'in_doubt') OR OLD.status = 'claimed'))
     EXECUTE FUNCTION murallink.payout_lead();
 CREATE TRIGGER audit AFTER UPDATE ON murallink.payout
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR (OLD.status = 'waiting' AND NEW.status IN ('done', 'declined')))
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt', 'done') OR (OLD.status = 'waiting' AND NEW.status IN ('done', 'declined')))
     EXECUTE FUNCTION murallink.audit_record();
 COMMENT ON TRIGGER audit ON murallink.payout IS
 'What people decide. What the worker does is in partner_attempt, and what came of it in the audit of the payment.';
@@ -76,15 +80,13 @@ CREATE TABLE murallink_private.payout_switch (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     only_row boolean NOT NULL UNIQUE DEFAULT true CHECK (only_row),
     enabled boolean NOT NULL DEFAULT false,
-    system_identifier bigint,
-    database_oid oid
+    place text NOT NULL
 );
 COMMENT ON TABLE murallink_private.payout_switch IS 'Whether the worker may pay out, and where: a copy of the database does not pay.';
 COMMENT ON COLUMN murallink_private.payout_switch.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payout_switch.only_row IS 'Keeps this to one row.';
 COMMENT ON COLUMN murallink_private.payout_switch.enabled IS 'Whether it may.';
-COMMENT ON COLUMN murallink_private.payout_switch.system_identifier IS 'Of the cluster in which it was allowed.';
-COMMENT ON COLUMN murallink_private.payout_switch.database_oid IS 'Of the database in which it was allowed.';
-INSERT INTO murallink_private.payout_switch DEFAULT VALUES;
+COMMENT ON COLUMN murallink_private.payout_switch.place IS 'Where it was allowed last, at first where the tables were made: see payout_place().';
+INSERT INTO murallink_private.payout_switch (place) VALUES (murallink.payout_place());
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_switch
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();

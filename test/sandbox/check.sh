@@ -252,6 +252,8 @@ strike '52 *' 0 "{$f,\"action\":\"close\"}"
 strike '56 *' 0 "{$f,\"action\":\"reset\"}"
 strike '0 503 *failure*' 0 "{$f,\"action\":\"answer\",\"status\":503,\"retry_after\":7}"
 check 'Retry-After' "$(tr -d '\r' < "$scratch/head")" $'*Retry-After: 7\n*'
+strike '0 429 *' 0 "{$f,\"action\":\"answer\",\"status\":429,\"retry_at\":60}"
+check 'Retry-After as a date' "$(tr -d '\r' < "$scratch/head")" $'*Retry-After: ???, ?? ??? 20?? ??:??:?? GMT\n*'
 strike '0 429 *' 0 "{$f,\"action\":\"answer\",\"status\":429,\"retry_after\":1}"
 strike '0 401 *' 0 "{$f,\"action\":\"answer\",\"status\":401}"
 strike '0 307 *' 0 "{$f,\"action\":\"answer\",\"status\":307}"
@@ -368,6 +370,16 @@ check 'cards of a batch' "$status $(grep -o proxyKey <<< "$body" | wc -l)" '200 
 second=$(field proxyKey)
 call POST $loads "$(load | sed "s/\[\(.*\)\]/[\1,\1]/; s/$card/$second/2")"
 check 'batch load' "$status $body" "200 *\"balance\":\"1425.00\"*$second\",\"balance\":\"75.00\"*"
+call POST /sandbox/settings '{"dash.bulk_calls":"1"}'
+call POST $orders "$(order | sed 's/\[\(.*\)\]/[\1,\1]/')"
+batch=$(field orderId)
+call GET "/orderendpoint/v1/getOrderTrackingInfo?orderId=$batch"
+check 'tracking of a batch that is being made' "$status $(grep -c proxyKey <<< "$body")" '200 0'
+call GET "$details?orderId=$batch"
+check 'a batch that is being made' "$status $(grep -o ann@example.org <<< "$body" | wc -l) $(grep -c 'proxyKey\|personId' <<< "$body")" \
+	'200 2 0'
+call GET "$details?orderId=$batch"
+check 'and made' "$status $(grep -o 'proxyKey\|personId' <<< "$body" | wc -l)" '200 4'
 call POST $loads "$(load | sed "s/\[\(.*\)\]/[\1,\1]/; s/$card/1/2")"
 check 'batch load with an unknown card' "$status $body" '200 *failure*orderDetails[[]1].proxyKey:*'
 summary
@@ -398,7 +410,7 @@ check 'sessions do not survive' "$status" 401
 sign_in
 call POST $loads "$(load)"
 check 'cards do' "$status $body" '200 *"balance":"1575.00"*'
-check 'the torn line is gone' "$(tail -1 "$ledger")" '{"ledger":"load","seq":25,*}'
+check 'the torn line is gone' "$(tail -1 "$ledger")" '{"ledger":"load","seq":27,*}'
 call GET "$details?proxyKey=$card&customerProgramId=987654"
 check 'details by order alone' "$status" 400
 
@@ -421,7 +433,7 @@ curl -s -o "$scratch/out" -H 'Content-Type: application/json' -H "sessionId: $se
 sleep 0.3
 stop
 check 'ends at once, though a call is delayed' "$code" 0
-check 'delayed load is not applied' "$(wc -l < "$ledger")" 525
+check 'delayed load is not applied' "$(wc -l < "$ledger")" 527
 
 # The other partners, with a ledger of their own
 ledger=$scratch/partners

@@ -24,6 +24,8 @@ static json_t *cards; /* by proxyKey: order (entry), loads (entries), balance (c
 static json_t *orders; /* by orderId: entries */
 static json_t *spent; /* by fundingId: cents */
 
+static json_t *asked; /* by orderId: calls for its details so far */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
@@ -490,10 +492,33 @@ load_details(json_t *entry)
 }
 
 /*
- * card_details returns a card as order details show it.
+ * add_number adds to a number in an object, which is 0 where missing.
+ */
+static void
+add_number(json_t *object, const char *name, json_int_t number)
+{
+	json_object_set_new(object, name, json_integer(json_integer_value(json_object_get(object, name)) + number));
+}
+
+/*
+ * is_made tells whether the entries of an order have their keys: those of a batch only
+ * after some calls for its details.
+ */
+static bool
+is_made(const json_t *list)
+{
+	const char *order_id = json_string_value(json_object_get(json_array_get(list, 0), "orderId"));
+
+	return json_array_size(list) == 1 ||
+		   json_integer_value(json_object_get(asked, order_id)) > (json_int_t) setting_number("dash.bulk_calls");
+}
+
+/*
+ * card_details returns a card as order details show it; one that is not made yet has
+ * neither key nor balance.
  */
 static json_t *
-card_details(const json_t *entry)
+card_details(const json_t *entry, bool made)
 {
 	static const char *const names[] = {"firstName", "lastName", "phone", "email", "cardType", "proxyKey"};
 	const json_t *card = json_object_get(cards, json_string_value(json_object_get(entry, "proxyKey")));
@@ -501,8 +526,10 @@ card_details(const json_t *entry)
 	json_t *load;
 	size_t i;
 
-	for (i = 0; i < lengthof(names); i++)
+	for (i = 0; i < lengthof(names) - !made; i++)
 		json_object_set(details, names[i], json_object_get(entry, names[i]));
+	if (!made)
+		return details;
 	json_object_set_new(details, "personId", shown(json_object_get(entry, "personId")));
 	json_object_set_new(details, "balance", shown_cents(json_integer_value(json_object_get(card, "balance"))));
 	if (!setting_is("dash.details_loads", "none"))
@@ -519,24 +546,29 @@ card_details(const json_t *entry)
 }
 
 /*
- * order_details returns entries of one order as order details show them.
+ * order_details returns entries of one order as order details show them, and counts the
+ * call.
  */
 static json_t *
 order_details(const json_t *list)
 {
 	json_t *first = json_array_get(list, 0);
 	json_t *rows = json_array();
+	bool made;
 	json_t *entry;
 	size_t i;
 
+	add_number(asked, json_string_value(json_object_get(first, "orderId")), 1);
+	made = is_made(list);
 	json_array_foreach (list, i, entry)
 	{
 		bool is_card = strcmp(json_string_value(json_object_get(entry, "ledger")), "order") == 0;
 
-		json_array_append_new(rows, is_card ? card_details(entry) : load_details(entry));
+		json_array_append_new(rows, is_card ? card_details(entry, made) : load_details(entry));
 	}
 	return json_pack("{s:o, s:s, s:O, s:o}", "orderId", shown(json_object_get(first, "orderId")), "orderStatus",
-					 "Completed", "orderDate", json_object_get(first, "time"), "orderDetails", rows);
+					 made ? "Completed" : "Processing", "orderDate", json_object_get(first, "time"), "orderDetails",
+					 rows);
 }
 
 /*
@@ -685,13 +717,15 @@ run_update_cardholder(const Request *request, Answer *answer)
 }
 
 /*
- * shipment returns where a card is: only physical ones are sent.
+ * shipment returns where a card is: only physical ones are sent, once they are made.
  */
 static json_t *
-shipment(const json_t *entry)
+shipment(const json_t *entry, bool made)
 {
 	json_t *proxy_key = json_object_get(entry, "proxyKey");
 
+	if (!made)
+		return json_pack("{s:s}", "shippingStatus", "Not shipped");
 	if (strcmp(json_string_value(json_object_get(entry, "cardType")), "Physical") != 0)
 		return json_pack("{s:O, s:s}", "proxyKey", proxy_key, "shippingStatus", "Not shipped");
 	return json_pack("{s:O, s:s, s:s, s:o}", "proxyKey", proxy_key, "shippingStatus", "Shipped", "carrier", "USPS",
@@ -716,7 +750,7 @@ run_shipments(const Request *request, bool by_card, Answer *answer)
 		list = find_entries(call, by_card);
 		json_array_foreach (list, i, entry)
 		{
-			json_array_append_new(rows, shipment(entry));
+			json_array_append_new(rows, shipment(entry, is_made(list)));
 		}
 		pthread_mutex_unlock(&lock);
 		if (list == NULL)
@@ -754,19 +788,12 @@ reset(void)
 	json_decref(cards);
 	json_decref(orders);
 	json_decref(spent);
+	json_decref(asked);
 	cards = json_object();
 	orders = json_object();
 	spent = json_object();
+	asked = json_object();
 	pthread_mutex_unlock(&lock);
-}
-
-/*
- * add_number adds to a number in an object, which is 0 where missing.
- */
-static void
-add_number(json_t *object, const char *name, json_int_t number)
-{
-	json_object_set_new(object, name, json_integer(json_integer_value(json_object_get(object, name)) + number));
 }
 
 /*
@@ -831,6 +858,7 @@ static Setting settings[] = {
 	{.name = "dash.refusal", .initial = "400", .choices = "400,200"},
 	{.name = "dash.answer", .initial = "flat", .choices = "flat,nested"},
 	{.name = "dash.numbers", .initial = "mixed", .choices = "mixed,text,number"},
+	{.name = "dash.bulk_calls", .initial = "0", .wrong = setting_wrong_number},
 	{.name = "dash.details_by", .initial = "either", .choices = "either,order,card"},
 	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none"},
 	{.name = NULL},

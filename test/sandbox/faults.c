@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Who is not told otherwise gets the same chances in every run. */
 #define FIRST_SEED 1
@@ -57,6 +58,7 @@ static const Key fault_keys[] = {
 	{.name = "delay_ms", .type = KEY_NUMBER, .wrong = wrong_natural},
 	{.name = "status", .type = KEY_NUMBER, .wrong = wrong_status},
 	{.name = "retry_after", .type = KEY_NUMBER, .wrong = wrong_natural},
+	{.name = "retry_at", .type = KEY_NUMBER, .wrong = wrong_natural},
 	{.name = "location", .type = KEY_TEXT},
 	{.name = "content_type", .type = KEY_TEXT},
 	{.name = "body", .type = KEY_TEXT},
@@ -291,6 +293,14 @@ change(Answer *answer, const json_t *fault, const Partner *partner, const char *
 		snprintf(answer->location, sizeof(answer->location), "%s", location == NULL ? path : location);
 	if (json_object_get(fault, "retry_after") != NULL)
 		snprintf(answer->retry_after, sizeof(answer->retry_after), "%u", number_of(fault, "retry_after"));
+
+	if (json_object_get(fault, "retry_at") != NULL)
+	{
+		time_t at = time(NULL) + number_of(fault, "retry_at");
+		struct tm parts;
+
+		strftime(answer->retry_after, sizeof(answer->retry_after), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&at, &parts));
+	}
 
 	for (size_t i = 0; i < lengthof(actions); i++)
 		if (strcmp(actions[i].name, text_of(fault, "action")) == 0)

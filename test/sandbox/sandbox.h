@@ -53,7 +53,7 @@ typedef struct Answer
 	size_t size;
 	char content_type[64];
 	char location[256]; /* empty: no such header, as below */
-	char retry_after[16];
+	char retry_after[32];
 	char allow[16];
 	bool done; /* the operation was carried out */
 	Manner manner;

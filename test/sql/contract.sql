@@ -41,7 +41,7 @@ FROM (VALUES
     ('{"total_contract_value": true}'), ('{"total_contract_value": []}'),
     ('{"contract_start_date": "2022-08-10", "contract_end_date": "2022-08-09"}'), ('{"contract_end_date": "2023-02-29"}'),
     ('{"default_payment_type_uid": "000000000000000000000000000"}'), ('{"sponsor": "\u0007"}'),
-    ('{"sponsor_uid": ""}')) AS refused (changed);
+    ('{"order_cards": "never"}'), ('{"sponsor_uid": ""}')) AS refused (changed);
 SELECT test.answer('create_contract', :'fine' || jsonb_build_object('client_uid', :'contract')) AS contract_as_client,
     test.answer('create_contract', :'fine' || jsonb_build_object('default_payment_type_uid', :'client')) AS client_as_payment_type;
 SELECT test.refusal(format('SELECT murallink.create_contract(client_uid => %L, name => ''x'', currency => ''USD'', %I => %L)',
@@ -69,6 +69,8 @@ SELECT name, total_contract_value, currency, client_signature_date, contract_sta
 FROM murallink.edit_contract(:'contract', name => 'Example Contract 02');
 SELECT total_contract_value, contract_end_date, default_payment_type_uid FROM murallink.edit_contract(
     :'contract', total_contract_value => '1000.5', contract_end_date => '2026-11-09', default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo');
+SELECT order_cards FROM murallink.edit_contract(:'contract', order_cards => 'enrollment');
+SELECT order_cards FROM murallink.edit_contract(:'contract', order_cards => '');
 SELECT murallink.api(jsonb_build_object('action', 'get_contract', 'payload', jsonb_build_object('contract_uid', :'contract'))) -> 'payload' AS whole \gset
 SELECT (answer -> 'payload') = :'whole' AS sent_back_whole
 FROM murallink.api(jsonb_build_object('action', 'edit_contract', 'payload', :'whole'::jsonb)) AS answer;

@@ -74,7 +74,8 @@ FROM murallink.set_enrollment_status(status => 'completed', trial_uid => :'trial
 RESET SESSION AUTHORIZATION;
 CREATE FUNCTION pg_temp.today() RETURNS date LANGUAGE sql RETURN (now() AT TIME ZONE 'UTC')::date;
 CREATE FUNCTION pg_temp.dropped_on(patient murallink.ksuid) RETURNS text LANGUAGE sql AS $$
-    SELECT e.status || coalesce(' on today' || (e.dropped_on - pg_temp.today()), '')
+    SELECT e.status || coalesce(
+        ' on ' || CASE WHEN e.dropped_on > pg_temp.today() - 30 THEN 'today' || (e.dropped_on - pg_temp.today()) ELSE e.dropped_on::text END, '')
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid WHERE e.patient_uid = patient AND t.name = 'Trial'
 $$;
 SELECT pg_temp.dropped_on(:'al');

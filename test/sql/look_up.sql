@@ -68,13 +68,26 @@ INSERT INTO shown VALUES
     (16, 'the same, and it was sent without', false,
         jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72')));
 SELECT s.number, s.what, j.verdict, j.reference
-FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, s.loads) j ORDER BY s.number;
+FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, clock_timestamp(), s.loads) j ORDER BY s.number;
 
 -- Where another payout of the same amount is in doubt, too, one load proves nothing for either
 SELECT test.send(10, 'in_doubt', NULL) IS NOT NULL AS in_doubt;
 SELECT s.number, s.what, j.verdict, j.reference
-FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, s.loads) j WHERE s.number IN (3, 7, 8, 16) ORDER BY s.number;
+FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, clock_timestamp(), s.loads) j WHERE s.number IN (3, 7, 8, 16) ORDER BY s.number;
 SELECT amount, status, reserved FROM murallink.payout o JOIN murallink.fund_balance b USING (contract_uid) WHERE o.contract_uid = :'contract' ORDER BY o.status;
+
+-- What was loaded after the partner was asked need not be shown; what was before and after ours must be, if it was known
+SELECT clock_timestamp() AS looked \gset
+SELECT test.send(11, 'done', '74') IS NOT NULL AS done;
+CREATE TEMP TABLE page (number integer, what text, loads jsonb);
+INSERT INTO page VALUES
+    (1, 'until ours', jsonb_build_array(test.load('other', '10.00', '71'))),
+    (2, 'all', jsonb_build_array(test.load('other', '10.00', '71'), test.load('other', '11.00', '74'))),
+    (3, 'the last', jsonb_build_array(test.load('other', '11.00', '74')));
+SELECT p.number, p.what, j.verdict, k.verdict AS asked_before
+FROM page p, LATERAL murallink.look_up_judge(:'payout', true, clock_timestamp(), p.loads) j,
+    LATERAL murallink.look_up_judge(:'payout', true, :'looked', p.loads) k ORDER BY p.number;
+
 SELECT murallink.disable_payouts();
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 DROP ROLE regress_look_up_admin;

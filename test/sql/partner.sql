@@ -44,7 +44,7 @@ FROM unnest('{partner,partner_secret,partner_attempt,partner_queue,card}'::text[
 RESET SESSION AUTHORIZATION;
 SELECT name, base_url, jsonb_pretty(settings), revision FROM murallink_private.partner;
 SELECT secrets = :'secrets' AS kept FROM murallink_private.partner_secret;
-SELECT count(*) AS audited, count(*) FILTER (WHERE changes::text LIKE '%secret%') AS told
+SELECT count(*) AS audited, count(*) FILTER (WHERE (changes - 'secrets_changed_at')::text LIKE '%secret%') AS told
 FROM murallink.audit_event WHERE resource LIKE 'partner%';
 
 -- Payouts of a patient who can be told of a card and of one who cannot, and money that the cards do not hold
@@ -58,7 +58,8 @@ SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', nam
 SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site') \gset
 SELECT uid AS ann FROM murallink.add_patient(site_uid => :'site', first_name => 'Ann', last_name => 'Known', email => 'ann@example.com') \gset
 SELECT uid AS bob FROM murallink.add_patient(site_uid => :'site', first_name => 'Bob', last_name => 'Unknown') \gset
-SELECT murallink.enroll(:'ann', :'trial', :'site', 'ANN'), murallink.enroll(:'bob', :'trial', :'site', 'BOB');
+SELECT uid AS cy FROM murallink.add_patient(site_uid => :'site', first_name => 'Cy', last_name => 'Late') \gset
+SELECT murallink.enroll(:'ann', :'trial', :'site', 'ANN'), murallink.enroll(:'bob', :'trial', :'site', 'BOB'), murallink.enroll(:'cy', :'trial', :'site', 'CY');
 RESET SESSION AUTHORIZATION;
 -- What other tests have left is not due
 UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
@@ -78,7 +79,7 @@ SELECT e.subject_id AS patient, o.amount, o.status, o.reason, p.status AS paymen
     q.due_at = 'infinity' AS claimed, q.due_at > clock_timestamp() AS later
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid LEFT JOIN murallink_private.partner_queue q ON q.subject_uid = o.uid
-WHERE e.subject_id IN ('ANN', 'BOB');
+WHERE e.subject_id IN ('ANN', 'BOB', 'CY');
 SELECT test.approve(test.pay('ANN', 10)), test.approve(test.pay('ANN', 11.5)), test.approve(test.pay('ANN', 12, 'EUR')), test.approve(test.pay('BOB', 13));
 SELECT * FROM test.payouts ORDER BY amount;
 SELECT count(*) AS cards FROM murallink_private.card WHERE patient_uid IN (:'ann', :'bob');
@@ -128,6 +129,10 @@ SELECT test.refusal(format('SELECT murallink.resolve_card(%L, false, ''again'')'
 RESET SESSION AUTHORIZATION;
 SELECT * FROM test.payouts ORDER BY amount;
 
+-- What was never sent has no outcome, and is in no order that has one
+SELECT step, test.refusal(format('UPDATE murallink_private.card SET %s WHERE patient_uid = %L', step, :'bob'))
+FROM unnest('{status = ''done'',status = ''declined'',status = ''in_doubt'',status = ''claimed''}'::text[]) AS step;
+
 -- Loads: declined, tried again, answered late for the first time, in doubt, resolved
 SELECT * FROM test.claim() ORDER BY params ->> 'amount';
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
@@ -159,12 +164,51 @@ SELECT status, note FROM murallink.resolve_payout(:'payout', 'paid', 'the issuer
 SELECT a.operation, a.attempt, a.outcome, a.http_status, a.reason, a.settled_at >= a.claimed_at AS in_order
 FROM murallink_private.partner_attempt a WHERE a.subject_uid IN (:'card', :'payout') ORDER BY a.claimed_at;
 
+-- What comes late changes nothing: neither for an earlier attempt, whatever was asked, nor for one that was left in doubt
+CREATE FUNCTION test.late(claim integer, outcome text, facts jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
+    SET session_replication_role = replica;
+    UPDATE murallink_private.partner_attempt a SET outcome = NULL
+    FROM test.claim c WHERE c.number = late.claim AND a.uid = c.attempt_uid;
+    SET session_replication_role = origin;
+    SELECT test.settle(claim, outcome, facts);
+$$;
+CREATE FUNCTION test.claim_again(claim integer) RETURNS integer LANGUAGE sql AS $$
+    SELECT test.settle(claim, 'not_sent');
+    UPDATE murallink_private.partner_queue q SET due_at = clock_timestamp()
+    FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid
+    WHERE c.number = claim AND q.subject_uid = a.subject_uid;
+    SELECT test.claim();
+    SELECT max(d.number)
+    FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid
+    JOIN murallink_private.partner_attempt b ON b.subject_uid = a.subject_uid JOIN test.claim d ON d.attempt_uid = b.uid
+    WHERE c.number = claim;
+$$;
+SELECT test.approve(test.pay('ANN', 11.75));
+SELECT uid AS task FROM murallink.task_begin('dash', 'customers', '{}', true) \gset
+SELECT operation FROM test.claim() ORDER BY operation;
+SELECT max(number) FILTER (WHERE operation = 'load') AS load, max(number) FILTER (WHERE operation = 'customers') AS task_claim FROM test.claim \gset
+SELECT test.claim_again(:load) AS load_again, test.claim_again(:task_claim) AS task_again \gset
+CREATE VIEW test.late_ones AS
+SELECT o.status AS payout, o.attempt, o.reference, t.status AS task, t.attempt AS task_attempt, t.facts
+FROM murallink.payout o JOIN murallink_private.partner_task t ON t.operation = 'customers' WHERE o.amount = 11.75;
+SELECT test.late(:load, 'declined'), test.late(:task_claim, 'declined');
+TABLE test.late_ones;
+SELECT test.settle(:load_again, 'in_doubt'), test.settle(:task_again, 'done', '{"customers": []}');
+SELECT test.late(:load_again, 'done', '{"order_id": "70009"}'), test.late(:task_again, 'declined');
+TABLE test.late_ones;
+SELECT murallink.resolve_payout(uid, 'not_paid', 'the issuer does not show it') IS NOT NULL AS sent_again FROM murallink.payout WHERE amount = 11.75;
+SELECT operation FROM test.claim() WHERE operation = 'load';
+SELECT test.claim_again(max(number)) AS load FROM test.claim WHERE operation = 'load' \gset
+SELECT test.settle(:load, 'done', '{"order_id": "70010"}');
+TABLE test.late_ones;
+
 -- Bob has an e-mail address now; and his card is ordered again when a person says so; then the cards hold other money
 UPDATE murallink.patient SET email = 'bob@example.com' WHERE uid = :'bob';
 SELECT * FROM test.payouts WHERE patient = 'BOB';
 SELECT * FROM test.claim();
 SELECT max(number) AS ordered FROM test.claim \gset
 SELECT test.settle(:ordered, 'declined', reason => 'HTTP 400: no such town');
+SELECT test.late(:ordered, 'done', '{"proxy_key": "0252000000033"}');
 SELECT * FROM test.payouts WHERE patient = 'BOB';
 SELECT murallink.resolve_card(uid, false, 'the town is known now') FROM murallink_private.card WHERE patient_uid = :'bob';
 SELECT operation FROM test.claim();
@@ -189,9 +233,49 @@ SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object('attempt_uid', c.atte
 FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid WHERE a.outcome IS NULL;
 \set VERBOSITY default
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+-- which somebody hears of once
+SELECT murallink.apply_late();
+SELECT kind, why, "do", amount FROM murallink.needs_person WHERE amount >= 20 AND contract_uid = :'contract' ORDER BY amount;
 DROP TRIGGER poison ON murallink.payout;
 SELECT murallink.apply_late();
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
+SELECT kind, why, amount FROM murallink.needs_person WHERE amount >= 21 AND contract_uid = :'contract';
+
+-- In another place: what was open is put in doubt before it is sent, what is approved there is sent, and questions are asked again
+CREATE FUNCTION test.move(look_first boolean) RETURNS void LANGUAGE sql AS $$
+    UPDATE murallink_private.payout_switch SET place = 'another';
+    SELECT murallink.enable_payouts(look_first);
+$$;
+CREATE VIEW test.tasks AS
+SELECT operation, status, attempt, reason FROM murallink.partner_tasks() WHERE subject_uid IN (SELECT uid FROM murallink_private.card)
+    AND operation <> 'look_up';
+SET SESSION AUTHORIZATION regress_partner_operator;
+SELECT test.refusal('SELECT murallink.enable_payouts(NULL)');
+RESET SESSION AUTHORIZATION;
+SELECT test.approve(test.pay('ANN', 30, 'EUR')), test.approve(test.pay('ANN', 31, 'EUR'));
+SELECT uid AS held FROM murallink.payout WHERE contract_uid = :'contract' AND amount = 31 \gset
+SELECT murallink.hold_payouts('not yet', :'held');
+SELECT murallink.resend_card_link(:'ann', 'email') IS NULL, murallink.ask_card(:'ann', 'shipping') IS NULL;
+UPDATE murallink.patient SET email = 'cy@example.com' WHERE uid = :'cy';
+SELECT test.approve(test.pay('CY', 32, 'EUR'));
+SELECT test.move(true);
+SELECT test.approve(test.pay('ANN', 33, 'EUR'));
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
+SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
+SELECT * FROM test.tasks ORDER BY operation;
+SELECT murallink.release_payouts(:'held');
+SELECT * FROM test.claim();
+SELECT amount, status, reason, attempt FROM test.payouts WHERE amount = 31;
+SELECT status FROM murallink.resolve_payout(:'held', 'not_paid', 'the issuer does not show it');
+SELECT murallink.resolve_card(uid, false, 'the issuer does not know it') FROM murallink_private.card WHERE patient_uid = :'cy';
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
+SELECT a.attempt, a.outcome, a.reason FROM murallink_private.partner_attempt a WHERE a.subject_uid = :'held' ORDER BY a.attempt;
+-- Unless somebody knows better: then only what had been claimed is in doubt
+SELECT test.approve(test.pay('ANN', 34, 'EUR'));
+SELECT test.move(false);
+SELECT operation, params ->> 'amount' AS amount FROM test.claim();
+SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
+SELECT count(*) FROM murallink_private.partner_suspect;
 
 SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';

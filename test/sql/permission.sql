@@ -185,6 +185,7 @@ CREATE FUNCTION pg_temp.sees(only_of_a boolean) RETURNS TABLE (relation text, se
 BEGIN
     FOR relation IN
         SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+            AND has_table_privilege('murallink_analyst', c.oid, 'SELECT')
     LOOP
         EXECUTE format('SELECT array_agg(t::text ORDER BY t::text) FROM murallink.%I AS t WHERE %s', relation, CASE WHEN only_of_a
             THEN (SELECT b.condition FROM below_a AS b WHERE b.relation IN (sees.relation, '') ORDER BY b.relation DESC LIMIT 1)

@@ -17,35 +17,36 @@ is($payouts->counts, '6 done', 'cards are ordered and loaded');
 is(scalar(grep { $_->{ledger} eq 'order' } @{ $payouts->stack->client->ledger }), 3, 'one card for each patient');
 check_books('after the first payouts');
 
-# Each of these faults happens to one load; most of them after it was applied.
+# Each of these faults happens to one load, before it is applied and after.
+my @unclear = (
+	[ 'closed', { action => 'close' } ],
+	[ 'reset', { action => 'reset' } ],
+	[ 'truncated', { action => 'truncate' } ],
+	[ 'malformed', { action => 'malformed' } ],
+	[ 'empty', { action => 'empty' } ],
+	[ 'endless', { action => 'endless' } ],
+	[ 'not JSON', { action => 'answer', content_type => 'text/html', body => '<p>' } ],
+	[ 'JSON that does not say so', { action => 'answer', content_type => 'text/plain', body => '{"status":"success"}' } ],
+	[ '200 without a word', { action => 'answer', body => '{}' } ],
+	[ 'both words', { action => 'answer', body => '{"status":"success","orderDetails":[{"status":"failure"}]}' } ],
+	[ 'another card', { action => 'answer', body => '{"status":"success","proxyKey":"0252000000000"}' } ],
+	[ '400 that says success', { action => 'answer', status => 400, body => '{"status":"success"}' } ],
+	[ '401 that names an order', { action => 'answer', status => 401, body => '{"status":"failure","orderId":"7"}' } ],
+	[ '429 that names an order', { action => 'answer', status => 429, body => '{"status":"failure","orderId":"7"}' } ],
+	map({ [ "$_ cut off", { action => 'truncate', status => $_ } ] } 400, 401, 429),
+	map({ [ $_, { action => 'answer', status => $_ } ] } 301, 307, 408, 409, 500, 502),
+	[ '503', { action => 'answer', status => 503, retry_after => 1 } ],
+);
 my @endings = (
-	{ name => 'closed after', fault => { when => 'after', action => 'close' }, state => 'in_doubt', loads => 1,
-		warm => 1 },
-	{ name => 'reset after', fault => { when => 'after', action => 'reset' }, state => 'in_doubt', loads => 1,
-		warm => 1 },
-	{ name => 'reset before', fault => { when => 'before', action => 'reset' }, state => 'in_doubt', loads => 0,
-		warm => 1 },
+	map({
+		my ($name, $fault) = @$_;
+		map { { name => "$name $_", fault => { when => $_, %$fault }, state => 'in_doubt', loads => $_ eq 'after' ? 1 : 0,
+			warm => !!($name =~ /^(closed|reset)$/) } } qw(before after)
+	} @unclear),
 	{ name => 'slow', fault => { when => 'after', action => 'slow', delay_ms => 1 }, state => 'done', loads => 1 },
-	{ name => 'closed before', fault => { when => 'before', action => 'close' }, state => 'in_doubt', loads => 0 },
-	{ name => 'truncated', fault => { when => 'after', action => 'truncate' }, state => 'in_doubt', loads => 1 },
-	{ name => 'malformed', fault => { when => 'after', action => 'malformed' }, state => 'in_doubt', loads => 1 },
-	{ name => 'empty', fault => { when => 'after', action => 'empty' }, state => 'in_doubt', loads => 1 },
-	{ name => 'endless', fault => { when => 'after', action => 'endless' }, state => 'in_doubt', loads => 1 },
-	{ name => 'not JSON', fault => { when => 'after', action => 'answer', content_type => 'text/html', body => '<p>' },
-		state => 'in_doubt', loads => 1 },
-	{ name => '200 without a word', fault => { when => 'after', action => 'answer', body => '{}' },
-		state => 'in_doubt', loads => 1 },
-	{ name => 'both words', fault => { when => 'after', action => 'answer',
-		body => '{"status":"success","orderDetails":[{"status":"failure"}]}' }, state => 'in_doubt', loads => 1 },
-	{ name => 'another card', fault => { when => 'after', action => 'answer',
-		body => '{"status":"success","proxyKey":"0252000000000"}' }, state => 'in_doubt', loads => 1 },
-	{ name => '500', fault => { when => 'after', action => 'answer', status => 500 }, state => 'in_doubt', loads => 1 },
-	{ name => '503', fault => { when => 'before', action => 'answer', status => 503, retry_after => 1 },
-		state => 'in_doubt', loads => 0 },
-	{ name => '307', fault => { when => 'before', action => 'answer', status => 307 }, state => 'in_doubt', loads => 0 },
-	{ name => '408', fault => { when => 'before', action => 'answer', status => 408 }, state => 'in_doubt', loads => 0 },
-	{ name => '409', fault => { when => 'before', action => 'answer', status => 409 }, state => 'in_doubt', loads => 0 },
 	{ name => '400', fault => { when => 'before', action => 'answer', status => 400 }, state => 'declined', loads => 0 },
+	{ name => '404', fault => { when => 'before', action => 'answer', status => 404, content_type => 'text/html', body => '<p>' },
+		state => 'in_doubt', loads => 0 },
 	{ name => '200 with failure', fault => { when => 'before', action => 'answer', status => 200,
 		body => '{"status":"failure","message":"no"}' }, state => 'declined', loads => 0 },
 	{ name => '429', fault => { when => 'before', action => 'answer', status => 429, retry_after => 1 },
@@ -57,8 +58,7 @@ my %payout;
 foreach my $ending (@endings)
 {
 	my $name = $ending->{name};
-	my ($before) = $payouts->approve(1);
-	$payouts->wait_settled;
+	my $before = paid();
 	$payouts->fault(count => 1, %{ $ending->{fault} });
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
@@ -93,7 +93,7 @@ check_books('after a load that was applied after its time-out');
 $payouts->stack->configure_dash({ timeout => 30 });
 
 # People decide. What is in doubt is not sent again by itself, whatever happens.
-my ($paid, $not_paid, $cancelled) = @payout{ 'closed after', 'closed before', '503' };
+my ($paid, $not_paid, $cancelled) = @payout{ 'closed after', 'closed before', '503 before' };
 $payouts->call(resolve_payout => $paid, 'paid', 'seen at the issuer');
 like($payouts->state_of($paid), qr/^done paid/, 'resolved as paid');
 is($payouts->loads($paid), 1, 'and not sent again');
@@ -170,6 +170,35 @@ foreach my $reading (@readings)
 	$payouts->sandbox('POST', 'settings', $initial);
 }
 
+note 'how long a partner asks to be left alone, in seconds or as a date, but not for ever';
+foreach my $asked ([ retry_after => 30, 25, 31 ], [ retry_at => 30, 25, 31 ], [ retry_after => 1000000, 3500, 3601 ])
+{
+	my ($how, $seconds, $least, $most) = @$asked;
+	$payouts->fault(when => 'before', action => 'answer', status => 429, $how => $seconds, count => 1);
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_for(q{SELECT resume_at > now() + interval '5 s' FROM murallink.worker_status()});
+	is($payouts->sql("SELECT resume_at - now() BETWEEN interval '$least s' AND interval '$most s' FROM murallink.worker_status()"),
+		't', "$how $seconds: left alone for so long");
+	is($payouts->loads($payout), 0, "$how $seconds: nothing is sent");
+	$payouts->stack->configure_dash;
+	$payouts->wait_settled;
+	is($payouts->state_of($payout) . ' ' . $payouts->loads($payout), 'done paid 1', "$how $seconds: sent when it is set up anew");
+}
+
+note 'a call that hangs delays no other';
+$payouts->fault(when => 'before', action => 'delay', delay_ms => 6000, count => 1);
+my ($hanging) = $payouts->approve(1);
+$payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$hanging'");
+my @others = $payouts->approve(100);
+my $of_others = join ', ', map { "'$_'" } @others;
+$payouts->wait_for("SELECT count(*) = 100 FROM murallink.payout WHERE uid IN ($of_others) AND status = 'done'");
+is($payouts->state_of($hanging), 'claimed processing', '100 others are paid while it hangs');
+$payouts->wait_settled;
+my ($its_load) = grep { ($_->{referenceId} // '') eq $hanging } @{ $payouts->stack->client->ledger };
+is(scalar(grep { $_->{ledger} eq 'load' && $_->{seq} > $its_load->{seq} } @{ $payouts->stack->client->ledger }), 0,
+	'and loaded before it');
+is($payouts->state_of($hanging), 'done paid', 'and it, too, in the end');
+
 note 'a payer who keeps the funds to himself holds up no answer';
 $payouts->call('disable_payouts');
 my @held = $payouts->approve(8);
@@ -185,6 +214,14 @@ $payouts->wait_settled;
 is_deeply([ map { $payouts->state_of($_) } @held ], [ ('done paid') x @held ], 'and settled when the funds are free');
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'and the ledger is right');
 done_testing();
+
+# A payout that has just been loaded: the partner works, and a connection to it is still there.
+sub paid
+{
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_settled;
+	return $payout;
+}
 
 sub check_books
 {

@@ -1,25 +1,28 @@
-# The worker, a backend and the postmaster are killed at random moments, while the issuer fails in all its ways. No
-# payout is ever loaded twice, none is lost, and once what is in doubt has been looked up, all are paid.
+# The worker, a backend and the postmaster are killed at random moments, while the issuer fails in all its ways: loads
+# applied = payouts paid + in doubt that turn out applied; none twice; none lost. Once what is in doubt has been looked up,
+# all are paid.
 #
-# MURALLINK_ROUNDS says how often; MURALLINK_SEED repeats the moments and the faults of an earlier run, as far as the
-# machine does.
+# MURALLINK_ROUNDS says how often; MURALLINK_SEED repeats the victims, the moments and the faults of an earlier run.
 
 use strict;
 use warnings;
 
 use Murallink::Payouts;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
-use constant { PAYOUTS => 60, LONGEST_US => 120_000, JUDGED_EVERY => 25 };
+use constant { PAYOUTS => 60, LONGEST_US => 120_000, WITHIN_US => 200_000, JUDGED_EVERY => 10 };
 
 my $rounds = $ENV{MURALLINK_ROUNDS} || 25;
 my $seed = $ENV{MURALLINK_SEED} || int(rand(2**31));
 diag("MURALLINK_SEED=$seed");
 srand($seed);
+my %kill = (worker => \&kill_worker, backend => \&kill_backend, postmaster => \&kill_postmaster, stop => \&stop);
+my @victims = (('worker') x 5, 'backend', 'postmaster', 'stop');
+my @plan = map { { victim => $victims[rand @victims], moment => rand(LONGEST_US), within => rand(WITHIN_US) } } 1 .. $rounds;
 
-# Commits take a while, so that some are hit.
-my $payouts = Murallink::Payouts->new(conf => "commit_delay = 5000\ncommit_siblings = 0\n", settings => { settling => 1 });
+# What a process has written survives its end without being synced.
+my $payouts = Murallink::Payouts->new(conf => "fsync = off\n", settings => { settling => 1, timeout => 0.5 });
 my $dir = $payouts->stack->{dir};
 $payouts->patients(20);
 $payouts->order_cards;
@@ -32,6 +35,7 @@ my @faults;
 foreach my $when (qw(before after))
 {
 	push @faults, { operation => 'dash.*', when => $when, action => 'delay', delay_ms => 8 };
+	push @faults, { operation => 'dash.loadCards', when => $when, action => 'delay', delay_ms => 700, probability => 0.002 };
 	push @faults, map { { operation => "dash.$_->[0]", when => $when, probability => $_->[1], %{ $_->[2] } } }
 	  map { [ 'loadCards', 0.005, $_ ], [ 'orderCards', 0.01, $_ ], [ 'getOrderDetailsByOrderId', 0.02, $_ ] } @endings;
 }
@@ -40,39 +44,37 @@ push @faults, { operation => 'dash.loadCards', when => 'before', action => 'answ
 my ($status, $answer) = $payouts->sandbox('POST', "faults?seed=$seed", \@faults);
 die "faults: HTTP $status: $answer->{message}\n" unless $status == 200;
 
-my %kill = (worker => \&kill_worker, backend => \&kill_backend, postmaster => \&kill_postmaster, stop => \&stop);
-my @victims = (('worker') x 5, 'backend', 'postmaster', 'stop');
+my %figures; # how often, and seconds in all
 foreach my $round (1 .. $rounds)
 {
-	my $worker = $payouts->worker;
-	$payouts->patients(2);
-	$payouts->approve(PAYOUTS);
-	usleep(rand(LONGEST_US));
-	$kill{ $victims[rand @victims] }->($worker);
-	judge("round $round") if $round % JUDGED_EVERY == 0 || $round == $rounds;
+	my ($victim, $moment, $within) = @{ $plan[ $round - 1 ] }{qw(victim moment within)};
+	my $worker = timed('start', sub { $payouts->worker });
+	timed('approve', sub { $payouts->patients(2); $payouts->approve(PAYOUTS) });
+	usleep($moment);
+	timed($victim, sub { $kill{$victim}->($worker, $within) });
+	timed('judge', sub { judge("round $round") }) if $round % JUDGED_EVERY == 0 || $round == $rounds;
 }
 $payouts->no_fault;
 
-# What is in doubt is looked up at the issuer, which knows the truth; orders of cards have no look-up, so people ask.
+# What is in doubt is looked up at the issuer.
 $payouts->wait_settled;
-my $ledger = $payouts->stack->client->ledger;
-my %card = map { $_->{email} => $_->{proxyKey} } grep { $_->{ledger} eq 'order' } @$ledger;
-foreach my $row (split /\n/, $payouts->sql(<<'EOC'))
-SELECT c.uid, p.email FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid
-WHERE c.status = 'in_doubt'
-EOC
-{
-	my ($card, $email) = split /\|/, $row;
-	$payouts->call('resolve_card', $card, $card{$email} ? ('true', 'asked', $card{$email}) : ('false', 'asked'));
-}
-# What is to be asked later, after many failures, is asked now.
-$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
-$payouts->call('enable_payouts');
-$payouts->wait_idle;
+$payouts->resolve_cards;
+$payouts->finish;
 like($payouts->counts, qr/^\d+ done$/, 'all are paid in the end');
 judge('looking up');
-note(scalar(@$ledger) . ' effects at the issuer');
+note("$rounds/$rounds rounds: ", join ', ', map { sprintf '%s %d (%.2f s)', $_, @{ $figures{$_} } } sort keys %figures);
+note("$rounds/$rounds rounds: ", scalar($payouts->ledger), ' effects at the issuer; in doubt: ', $payouts->doubts);
 done_testing();
+
+sub timed
+{
+	my ($what, $something) = @_;
+	my $start = time;
+	my $result = $something->();
+	$figures{$what}[0]++;
+	$figures{$what}[1] += time - $start;
+	return $result;
+}
 
 sub kill_worker
 {
@@ -81,14 +83,20 @@ sub kill_worker
 	return restarted($worker);
 }
 
+# Kills a session amid approving payments, of which all or none are then approved.
 sub kill_backend
 {
-	my ($worker) = @_;
-	my $session = $payouts->session('BEGIN');
-	kill 'KILL', $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'session'});
-	restarted($worker);
+	my ($worker, $within) = @_;
 	local $SIG{PIPE} = 'IGNORE';
-	close $session;
+	$payouts->quietly(sub {
+		my $session = $payouts->session('BEGIN; COMMIT');
+		my $backend = $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'session'});
+		print $session Murallink::Payouts::approval(PAYOUTS, 'true'), ";\n";
+		usleep($within);
+		kill 'KILL', $backend;
+		restarted($worker);
+		close $session;
+	});
 	return;
 }
 
@@ -127,6 +135,7 @@ sub judge
 	$payouts->wait_for('SELECT in_flight = 0 FROM murallink.worker_status()');
 	is_deeply([ $payouts->wrong ], [], "the books agree after $after");
 	note($payouts->counts);
+	$payouts->resolve_cards;
 	$payouts->call('enable_payouts');
 	return;
 }

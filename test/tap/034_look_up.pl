@@ -51,6 +51,26 @@ EOC
 $payouts->stack->configure_dash;
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
 
+note 'signed out, or too many calls: looked up before it is sent again, and without the settling time';
+$payouts->stack->configure_dash({ settling => 900 });
+foreach my $status (401, 429)
+{
+	foreach my $when (qw(before after))
+	{
+		my $payout = doubtful(when => $when, action => 'answer', status => $status, count => 1);
+		$payouts->wait_idle;
+		is($payouts->state_of($payout) . ' ' . $payouts->loads($payout), 'done paid 1', "$status $when: loaded once");
+		is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$payout'"), $when eq 'before' ? 2 : 1,
+			"$status $when: sent again only if need be");
+	}
+}
+$payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'none' });
+my $unlisted = doubtful(when => 'before', action => 'answer', status => 401, count => 1);
+$payouts->wait_idle;
+is($payouts->state_of($unlisted) . ' ' . $payouts->loads($unlisted), 'done paid 1', 'where no loads are listed its word counts');
+$payouts->sandbox('POST', 'settings', $initial);
+$payouts->stack->configure_dash;
+
 note 'the answer to a look-up is lost, and it is asked again';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', count => 1, when => 'after', action => $_) foreach qw(close malformed);
 my $asked = doubtful(%after);
@@ -92,6 +112,20 @@ $payouts->sandbox('POST', 'settings', $initial);
 $payouts->call(resolve_payout => $_, $payouts->loads($_) ? 'paid' : 'not_paid', 'the issuer says so') foreach @alike;
 $payouts->wait_idle;
 is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } @alike ], [ ('done paid 1') x 2 ], 'a person decides');
+
+note 'the card is loaded with another payout while the last look-up is under way';
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1000);
+my $lost = doubtful(%before);
+$payouts->wait_for(<<"EOC");
+SELECT bool_or(a.settled_at IS NULL AND a.claimed_at > o.settled_at + interval '${\SETTLING} s')
+FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid
+JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid WHERE o.uid = '$lost'
+EOC
+my ($other) = $payouts->approve(1);
+$payouts->wait_idle;
+$payouts->no_fault;
+is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } $lost, $other ], [ ('done paid 1') x 2 ],
+	'whose answer cannot show it, and is understood');
 
 note 'a person decides while a look-up is under way';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1500, count => 1);

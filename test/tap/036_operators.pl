@@ -1,4 +1,5 @@
-# What operators see and hold: payouts that need a person, the attempts of a payout, holds, and a partner that fails.
+# What operators see and hold: payouts that need a person, the attempts of a payout, holds, and a partner that fails;
+# and what the log says of it.
 
 use strict;
 use warnings;
@@ -10,6 +11,10 @@ my $payouts = Murallink::Payouts->new(settings => { settling => 1 });
 $payouts->patients(2);
 $payouts->order_cards;
 my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
+is($payouts->sql(<<'EOC'), 'closed|t|t|t|t', 'the status tells how fast payouts go');
+SELECT breaker, payouts_per_second = round(2 / 60.0, 1), calls_per_second >= payouts_per_second, latency > interval '0', latency_max >= latency
+FROM murallink.worker_status()
+EOC
 
 note 'a payout, a contract and a partner are held and released';
 my %held = (payout_uid => undef, contract_uid => $contract, partner => 'dash');
@@ -24,8 +29,10 @@ foreach my $what (sort keys %held)
 	looked();
 	is_deeply([ map { $payouts->state_of($_) } grep { defined } $payout, $late ], [ ($state) x (defined $late ? 2 : 1) ], "$what: held");
 	is($payouts->loads($payout), 0, "$what: not sent");
+	is($payouts->sql('SELECT ready_payouts, ready_cards + ready_tasks, oldest_due_at < now() FROM murallink.worker_status()'),
+		'2|0|t', "$what: the backlog tells") if $what eq 'partner';
 	is($payouts->sql('SELECT held FROM murallink.worker_status()'), $what eq 'partner' ? 't' : 'f', "$what: the status tells");
-	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person() WHERE uid = '$payout'"),
+	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person WHERE uid = '$payout'"),
 		$what eq 'partner' ? '' : 'held|release_payouts', "$what: and who must do something");
 	hold('release_payouts', $what, $which);
 	$payouts->wait_settled;
@@ -41,24 +48,28 @@ note 'attempts';
 $payouts->fault(when => 'before', action => 'close', count => 1);
 my ($attempted) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'in_doubt' FROM murallink.payout WHERE uid = '$attempted'");
-is($payouts->sql("SELECT count(*) FROM murallink.needs_person() WHERE uid = '$attempted'"), 0, 'in doubt: first it is looked up');
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE uid = '$attempted'"), 0, 'in doubt: first it is looked up');
 $payouts->wait_idle;
 is($payouts->sql("SELECT DISTINCT operation, outcome FROM murallink.payout_attempts('$attempted') ORDER BY 1, 2"),
 	"load|done\nload|in_doubt\nlook_up|done", 'each call about a payout is told');
+is_deeply([ logged('in doubt') ], ["dash: load of payout $attempted is in doubt: The connection ended before the answer"], 'in the log, too');
 
 note 'a partner that fails is left alone, but for a call now and then';
 $payouts->stack->configure_dash({ look_up => JSON::PP::false, concurrency => 4 });
-$payouts->fault(when => 'before', action => 'answer', status => 500);
+$payouts->fault(when => 'before', action => 'answer', status => 500, body => '{"status": "failure", "message": "Pat has no account"}');
 my $requests = requests();
 my @failing = $payouts->approve(200);
-$payouts->wait_for('SELECT failures > 4 AND resume_at > now() FROM murallink.worker_status()');
+$payouts->wait_for(q{SELECT failures > 4 AND resume_at > now() AND breaker = 'open' FROM murallink.worker_status()});
 cmp_ok(requests() - $requests, '<', 20, 'few calls are made');
-like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/^dash: HTTP 500/, 'the status says why');
+like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/^dash: HTTP 500: Pat/, 'the status says why');
+is_deeply([ logged('fails') ], ['dash fails: HTTP 500'], 'the log, too, but nothing that the partner says of a person');
 $payouts->no_fault;
 $payouts->wait_settled;
-is($payouts->sql('SELECT failures, resume_at IS NULL FROM murallink.worker_status()'), '0|t', 'it is called again when it works');
+is($payouts->sql('SELECT failures, resume_at IS NULL, breaker FROM murallink.worker_status()'), '0|t|closed', 'it is called again when it works');
+is_deeply([ logged('works') ], ['dash works again'], 'the log says so');
+is(scalar(() = logged('in doubt')), 1, 'and does not name each that is in doubt');
 my $doubtful = $payouts->count('in_doubt');
-is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person() WHERE "do" = 'resolve_payout'}), $doubtful, 'a person decides the rest');
+is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE "do" = 'resolve_payout'}), $doubtful, 'a person decides the rest');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
 
@@ -84,6 +95,13 @@ sub looked
 		$payouts->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
 	}
 	return;
+}
+
+# What the worker has logged with these words, without what it begins with: the database.
+sub logged
+{
+	my ($words) = @_;
+	return map { /LOG:  murallink worker for murallink: (.*$words.*)$/ } $payouts->stack->log_of('postgresql');
 }
 
 sub requests { return $payouts->stack->client->sandbox('requests')->[-1]{number} }

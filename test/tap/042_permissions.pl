@@ -61,6 +61,18 @@ EXCEPTION WHEN raise_exception THEN
 END
 $$;
 GRANT EXECUTE ON FUNCTION world.ask, world.fetch, world.files TO PUBLIC;
+-- The SQLSTATE of the error of a function that is called with nothing
+CREATE FUNCTION world.refused(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE (
+        SELECT format('SELECT * FROM murallink.%I(%s)', name, array_to_string(array_fill('NULL'::text, ARRAY[pronargs - pronargdefaults]), ','))
+        FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace AND proname = name);
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE;
+END
+$$;
+GRANT EXECUTE ON FUNCTION world.refused TO PUBLIC;
 CREATE FUNCTION world.seconds(request jsonb) RETURNS float LANGUAGE plpgsql AS $$
 DECLARE
     start timestamptz := clock_timestamp();
@@ -264,6 +276,13 @@ foreach my $row (@of_operators)
 	unlike((shift @answers)->{error}{code} // '', qr/unknown_action|unauthenticated|forbidden/, $row->{action});
 }
 
+# As functions they are refused by privilege: to applications, whatever their session may do, and to analysts.
+foreach my $role (qw(world_client world_analyst))
+{
+	my @refused = $world->script(join '', "SET SESSION AUTHORIZATION $role;\n", map { "SELECT world.refused('$_->{action}');\n" } @of_operators);
+	is(join(' ', @refused), join(' ', ('42501') x @of_operators), "not $role");
+}
+
 # To one with every permission on one client, what the other client has is not there: the same bytes. Who is no
 # administrator does not hear either whether there is what only administrators may ask for.
 note 'what exists elsewhere is answered as what does not exist';
@@ -424,7 +443,7 @@ configure_partner      | operator                                               
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
-needs_person           | operator                                                        | {}
+order_cards            | operator                                                        | {}
 partner_tasks          | operator                                                        | {}
 payout_attempts        | operator                                                        | {}
 reconcile_funding      | operator                                                        | {}

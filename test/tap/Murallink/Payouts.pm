@@ -16,6 +16,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Handle;
+use JSON::PP;
 use Murallink::Stack;
 use POSIX qw(WNOHANG);
 
@@ -24,11 +25,20 @@ my $sandbox = abs_path(dirname(__FILE__) . '/../../../build/sandbox') . '/murall
 sub new
 {
 	my ($class, %arg) = @_;
-	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings});
+	my $stack = Murallink::Stack->new(
+		dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings}, sandbox => $arg{sandbox});
 	my $self = bless { stack => $stack }, $class;
 	$stack->start_server($arg{conf});
 	$stack->install;
 	$stack->start_sandbox;
+	$self->make_place;
+	return $self;
+}
+
+# Makes a trial to enroll patients in, with its funds, and what tells the name of an error.
+sub make_place
+{
+	my ($self) = @_;
 	$self->sql(<<'EOC');
 CREATE TABLE public.place AS
 WITH client AS (
@@ -63,7 +73,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$
 EOC
-	return $self;
+	return;
 }
 
 sub stack { return $_[0]->{stack} }
@@ -91,17 +101,26 @@ EOC
 	return;
 }
 
-# Makes and approves payments, all of different amounts, to the patients in turn. Returns the uids of the payouts.
+# Makes and approves payments, all of different amounts, to the patients in turn, the newest first, or to one. Returns the
+# uids of the payouts.
 sub approve
 {
-	my ($self, $count) = @_;
-	return split /\n/, $self->sql(<<"EOC");
+	my ($self, $count, $patient) = @_;
+	return split /\n/, $self->sql(approval($count, $patient ? "patient_uid = '$patient'" : 'true'));
+}
+
+sub approval
+{
+	my ($count, $whom) = @_;
+	return <<"EOC";
 CREATE TEMP TABLE made AS
-WITH turn AS (SELECT uid, row_number() OVER () - 1 AS place, count(*) OVER () AS patients FROM murallink.enrollment),
-payment AS (
+WITH turn AS (
+    SELECT uid, row_number() OVER (ORDER BY uid DESC) AS place, count(*) OVER () AS patients
+    FROM murallink.enrollment WHERE $whom
+), payment AS (
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT t.uid, 'manual', 1 + n * 0.01, 'USD'
-    FROM generate_series(1, $count) n JOIN turn t ON t.place = n % t.patients
+    FROM generate_series(1, $count) n JOIN turn t ON t.place = (n - 1) % t.patients + 1
     RETURNING uid
 )
 SELECT uid FROM payment;
@@ -148,6 +167,75 @@ sub stop_server
 	my $start = time;
 	Murallink::Stack::run('pg_ctl', '-D', "$self->{stack}{dir}/data", qw(-s -w -m), $mode, 'stop');
 	return time - $start;
+}
+
+# A base backup of the server, in a directory of its own, which is not started; with -R it is a standby.
+sub base_backup
+{
+	my ($self, @options) = @_;
+	my $stack = $self->stack;
+	my $copy = $self->elsewhere;
+	Murallink::Stack::run('pg_basebackup', '-D', "$copy->{stack}{dir}/data", '-h', $stack->{host}, '-p', $stack->{port},
+		'-U', $stack->{user}, qw(-c fast), @options);
+	return $copy->reached;
+}
+
+# A copy of the files of the server, which is stopped.
+sub file_copy
+{
+	my ($self) = @_;
+	my $copy = $self->elsewhere;
+	Murallink::Stack::run('cp', '-a', "$self->{stack}{dir}/data", $copy->stack->{dir});
+	return $copy->reached;
+}
+
+# A place for a copy, with the same issuer.
+sub elsewhere
+{
+	my ($self) = @_;
+	my $stack = Murallink::Stack->new(dir => abs_path(tempdir(CLEANUP => 1)));
+	$stack->{sandbox_url} = $self->{stack}{sandbox_url};
+	symlink "$self->{stack}{dir}/sandbox.ledger", "$stack->{dir}/sandbox.ledger" or die "sandbox.ledger: $!\n";
+	return bless { stack => $stack }, ref $self;
+}
+
+# Has a copy listen in its own directory.
+sub reached
+{
+	my ($self) = @_;
+	my $dir = $self->stack->{dir};
+	open my $file, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!\n";
+	print $file "unix_socket_directories = '$dir'\n";
+	close $file or die "postgresql.conf: $!\n";
+	return $self;
+}
+
+# Changes settings of the server.
+sub set
+{
+	my ($self, %settings) = @_;
+	$self->stack->sql("ALTER SYSTEM SET $_ = '$settings{$_}'", 'postgres') foreach keys %settings;
+	return $self->stack->sql('SELECT pg_reload_conf()', 'postgres');
+}
+
+# Waits until the worker has looked three times for work.
+sub wait_looks
+{
+	my ($self) = @_;
+	foreach my $look (1 .. 3)
+	{
+		my $now = $self->sql('SELECT clock_timestamp()');
+		$self->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+	}
+	return;
+}
+
+# Waits until the server, which does not start again by itself, has ended.
+sub wait_ended
+{
+	my ($self) = @_;
+	Murallink::Stack::poll('the server to end', sub { !-e "$self->{stack}{dir}/data/postmaster.pid" });
+	return;
 }
 
 # Waits until no card and no payout is ready or being sent.
@@ -263,6 +351,16 @@ SELECT string_agg(concat(n, ' ', status), ', ') FROM (SELECT status, count(*) AS
 EOC
 }
 
+# The number of calls that were in doubt, by operation.
+sub doubts
+{
+	my ($self) = @_;
+	return $self->sql(<<'EOC');
+SELECT string_agg(concat_ws(' ', n, operation), ', ')
+FROM (SELECT operation, count(*) AS n FROM murallink_private.partner_attempt WHERE outcome = 'in_doubt' GROUP BY 1) AS a
+EOC
+}
+
 # The stable name of the error that a statement raises, empty where it raises none.
 sub error_of
 {
@@ -281,43 +379,86 @@ FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid WHERE 
 EOC
 }
 
-# All in which murallink's books and the sandbox's ledger do not agree, as text; an empty list is what is wanted.
+# What people do about orders in doubt, of which there is no look-up: they ask the issuer, which knows the truth.
+sub resolve_cards
+{
+	my ($self) = @_;
+	my %card = map { $_->{email} => $_->{proxyKey} } grep { $_->{ledger} eq 'order' } $self->ledger;
+	foreach my $row (split /\n/, $self->sql(<<'EOC'))
+SELECT c.uid, p.email FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid
+WHERE c.status = 'in_doubt'
+EOC
+	{
+		my ($card, $email) = split /\|/, $row;
+		$self->call('resolve_card', $card, $card{$email} ? ('true', 'asked', $card{$email}) : ('false', 'asked'));
+	}
+	return;
+}
+
+# Has what waits for its time, after a failure, begun now, and waits until there is nothing left to do.
+sub finish
+{
+	my ($self) = @_;
+	$self->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+	$self->call('enable_payouts');
+	return $self->wait_idle;
+}
+
+# The entries of the sandbox's ledger; only what has been added is read anew.
+sub ledger
+{
+	my ($self) = @_;
+	open my $file, '<', "$self->{stack}{dir}/sandbox.ledger" or die "ledger: $!\n";
+	seek $file, $self->{ledger_read} // 0, 0;
+	push @{ $self->{ledger} }, map { decode_json($_) } <$file>;
+	$self->{ledger_read} = tell $file;
+	return @{ $self->{ledger} // [] };
+}
+
+# All in which murallink's books and the sandbox's ledger do not agree, as text; an empty list is what is wanted. Loads
+# applied = payouts paid + in doubt and applied; none twice; none of an unknown payout; each open payment, whether in
+# doubt or not, has its funds reserved, and no other has.
 sub wrong
 {
 	my ($self) = @_;
-	my $ledger = $self->stack->client->ledger;
-	my (%loaded, %ordered, @wrong);
-	foreach my $entry (@$ledger)
+	my (%loaded, %ordered, %is, @wrong);
+	foreach my $entry ($self->ledger)
 	{
 		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
-		push @{ $ordered{ $entry->{email} } }, $entry if $entry->{ledger} eq 'order';
+		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
+	my $applied = keys %loaded;
 	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
 
 	foreach my $row (split /\n/, $self->sql(<<'EOC'))
-SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL
+SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
+    e.reserved::numeric(16, 2)
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(
+        CASE e.movement WHEN 'reserve' THEN e.amount WHEN 'return' THEN 0 ELSE -e.amount END), 0) AS reserved
+    FROM murallink.fund_entry e WHERE e.source_uid = p.uid) AS e
 EOC
 	{
-		my ($payout, $status, $payment, $amount, $card, $by_person) = split /\|/, $row, -1;
+		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
+		my $open = $status !~ /^(done|cancelled)$/;
+		$is{$status}++ if $load || $status eq 'done' && $by_person ne 't';
 		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => 'paid',
 			declined => 'failed', in_doubt => 'in_doubt', cancelled => 'cancelled');
 		push @wrong, "payout $payout is $status, its payment $payment" if $payment ne $expected{$status};
 		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && !$load && $by_person ne 't';
 		push @wrong, "payout $payout is $status and was loaded" if $load && $status !~ /^(done|in_doubt|claimed)$/;
+		push @wrong, "payout $payout of $amount is $status, with $reserved reserved" if $reserved != ($open ? $amount : 0);
 		push @wrong, "payout $payout of $amount on $card was loaded with $load->{amount} on $load->{proxyKey}"
 		  if $load && ($load->{amount} != $amount || $load->{proxyKey} ne $card);
 	}
 	push @wrong, map { "load of an unknown payout $_" } keys %loaded;
 
-	my $reserved = $self->sql(<<'EOC');
-SELECT b.reserved = coalesce(sum(p.amount), 0) FROM murallink.fund_balance b LEFT JOIN murallink.payment p
-ON p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt') GROUP BY b.reserved
-EOC
-	push @wrong, 'the reserved funds are not those of the open payments' if $reserved ne 't';
+	my ($paid, $doubtful) = ($is{done} // 0, ($is{in_doubt} // 0) + ($is{claimed} // 0));
+	push @wrong, "$applied loads applied, $paid paid, $doubtful in doubt and applied" if $applied != $paid + $doubtful;
 	push @wrong, map { "verify_ledger: $_" } split /\n/, $self->sql('SELECT * FROM murallink.verify_ledger()');
 	return @wrong;
 }

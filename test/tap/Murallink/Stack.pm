@@ -6,6 +6,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(dir => $dir);       # with a server of its own
 #   my $stack = Murallink::Stack->new(node => $node);     # on a running PostgreSQL::Test::Cluster
 #   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
+#   my $stack = Murallink::Stack->new(dir => $dir, sandbox => ['--no-sync']);         # its further options
 #   $stack->start;
 #   my $answer = $stack->client->api({ action => 'ping' });
 #
@@ -57,6 +58,7 @@ sub new
 		own_server => !$node,
 		process => $$,
 		settings => $arg{settings} // {},
+		sandbox => $arg{sandbox} // [],
 		admin_email => 'admin@example.com',
 		admin_password => 'correct horse battery staple',
 	};
@@ -114,7 +116,8 @@ sub start_sandbox
 	my ($self) = @_;
 	my $port = free_port();
 	$self->{sandbox_url} = "http://127.0.0.1:$port";
-	$self->spawn('sandbox', $sandbox, '--port', $port, '--ledger', "$self->{dir}/sandbox.ledger");
+	$self->spawn('sandbox', $sandbox, '--port', $port, '--ledger', "$self->{dir}/sandbox.ledger",
+		@{ $self->{sandbox} });
 	$self->wait_for_answer('sandbox', "$self->{sandbox_url}/sandbox/health");
 
 	$self->configure_dash;

@@ -1,0 +1,52 @@
+/*
+ * crash_point.c
+ *	  The setting that says where a process ends, for tests.
+ */
+#include "postgres.h"
+
+#include "crash_point.h"
+
+#ifdef MURALLINK_CRASH_POINTS
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "utils/guc.h"
+
+static char *wanted = "";
+static int passed; /* how often, since it was set */
+
+static void count_anew(const char *value, void *extra);
+
+/*
+ * Registers the setting.  Called once, from _PG_init.
+ */
+void
+crash_point_init(void)
+{
+	DefineCustomStringVariable("murallink.crash_point", "Where the worker ends as kill -9 would.",
+							   "NAME, or NAME:N for the N-th time. For tests.", &wanted, "", PGC_SIGHUP,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, count_anew, NULL);
+}
+
+static void
+count_anew(const char *value, void *extra)
+{
+	passed = 0;
+}
+
+/*
+ * Ends this process if it has been told to end here.
+ */
+void
+crash_point(const char *name)
+{
+	size_t size = strlen(name);
+
+	if (strncmp(wanted, name, size) != 0 || (wanted[size] != '\0' && wanted[size] != ':'))
+		return;
+	if (++passed == (wanted[size] == ':' ? atoi(wanted + size + 1) : 1))
+		kill(getpid(), SIGKILL);
+}
+
+#endif

@@ -1,0 +1,117 @@
+# While payouts are being sent: reload, disable_payouts(), ALTER EXTENSION UPDATE, DROP EXTENSION and CREATE EXTENSION.
+# Nothing hangs, nothing is sent twice, and the worker goes on.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new;
+my $dir = $payouts->stack->{dir};
+
+$payouts->patients(4);
+$payouts->order_cards;
+my $worker = $payouts->worker;
+
+busy();
+$payouts->set('murallink.shutdown_grace' => '1s', 'murallink.databases' => 'murallink, absent');
+$payouts->stack->configure_dash({ concurrency => 4 });
+$payouts->wait_settled;
+is($payouts->worker, $worker, 'reload, and other settings of the issuer: the worker goes on');
+check_books('reload');
+
+busy();
+$payouts->call('disable_payouts');
+$payouts->wait_for('SELECT in_flight = 0 FROM murallink.worker_status()');
+my ($done, $ready) = ($payouts->count('done'), $payouts->count('ready'));
+$payouts->wait_looks;
+is_deeply([ $payouts->count('done'), $payouts->count('ready'), $payouts->count('in_doubt') ], [ $done, $ready, 0 ],
+	'disable_payouts: what was being sent is finished, and nothing else is begun');
+cmp_ok($ready, '>', 0, 'though there is more');
+check_books('disable_payouts');
+$payouts->call('enable_payouts');
+$payouts->wait_settled;
+check_books('enable_payouts');
+
+note 'ALTER EXTENSION UPDATE, to a version that has another payouts_state()';
+$payouts->stop_server('fast');
+Murallink::Stack::run('pg_ctl', '-p', with_update(), '-D', "$dir/data", '-l', "$dir/postgresql.log", qw(-s -w start));
+$worker = $payouts->worker;
+busy();
+$payouts->sql(q{SET lock_timeout = '5 s'; ALTER EXTENSION murallink UPDATE TO 'next'});
+is($payouts->sql(q{SELECT extversion FROM pg_extension WHERE extname = 'murallink'}), 'next', 'it is updated');
+$payouts->wait_settled;
+is($payouts->worker, $worker, 'the worker goes on');
+check_books('ALTER EXTENSION UPDATE');
+is($payouts->sql(q{SELECT application_name FROM pg_stat_activity WHERE backend_type = 'murallink worker'}), 'next',
+	'with the new function');
+
+note 'DROP EXTENSION';
+busy();
+like($payouts->error_of('DROP EXTENSION murallink'), qr/other objects depend on it/, 'is refused');
+my $loads = $payouts->stack->client->sandbox('summary')->{loads};
+my $claimed = $payouts->count('claimed');
+$payouts->sql(q{SET lock_timeout = '5 s'; SET client_min_messages = error;
+	DROP EXTENSION murallink CASCADE; DROP SCHEMA murallink CASCADE; DROP TABLE public.place; DROP FUNCTION public.error_of});
+$payouts->no_fault;
+$payouts->sql('CREATE EXTENSION murallink; SELECT murallink.install()');
+my $now = $payouts->sql('SELECT clock_timestamp()');
+$payouts->wait_for("SELECT heartbeat_at > timestamptz '$now' + interval '2 s' FROM murallink.worker_slot(NULL)");
+is($payouts->sql('SELECT pid FROM murallink.worker_slot(NULL)'), $worker, 'CASCADE: the worker lives on without its tables');
+cmp_ok($payouts->stack->client->sandbox('summary')->{loads} - $loads, '<=', $claimed + 4, 'and sends no more');
+is($payouts->sql('SELECT murallink.payouts_state()'), 'off', 'made anew, it does not pay');
+$payouts->sandbox('POST', 'reset');
+delete @$payouts{qw(ledger ledger_read)};
+$payouts->make_place;
+$payouts->stack->configure_dash;
+$payouts->patients(2);
+$payouts->approve(4);
+$payouts->call('enable_payouts');
+$payouts->wait_settled;
+is($payouts->counts, '4 done', 'until it is told to');
+is($payouts->worker, $worker, 'by the same worker');
+check_books('CREATE EXTENSION');
+is(scalar(grep { /PANIC|was terminated by|TRAP/ } $payouts->stack->log_of('postgresql')), 0, 'nothing crashed');
+done_testing();
+
+# Payouts of which some are being sent, and more are ready.
+sub busy
+{
+	$payouts->no_fault;
+	$payouts->fault(operation => 'dash.loadCards', when => $_, action => 'delay', delay_ms => 150) foreach qw(before after);
+	$payouts->approve(80);
+	return $payouts->wait_for(<<'EOC');
+SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout
+EOC
+}
+
+sub check_books
+{
+	my ($after) = @_;
+	is_deeply([ $payouts->wrong ], [], "the books agree after $after");
+	return;
+}
+
+# A server program that finds its files beside itself, where the extension has an update: as an administrator installs it.
+sub with_update
+{
+	my ($bin, $share, $lib) = map { my $path = `$ENV{PG_CONFIG} --$_`; chomp $path; $path } qw(bindir sharedir pkglibdir);
+	my $tree = "$dir/tree";
+	Murallink::Stack::run('mkdir', '-p', "$tree$bin", "$tree$share/extension", $tree . dirname($lib));
+	Murallink::Stack::run('cp', "$bin/postgres", "$tree$bin");
+	Murallink::Stack::run('ln', '-s', $lib, "$tree$lib");
+	Murallink::Stack::run('ln', '-s', (grep { !/extension$/ } glob "$share/*"), "$tree$share");
+	Murallink::Stack::run('ln', '-s', glob("$share/extension/*"), "$tree$share/extension");
+	open my $script, '>', "$tree$share/extension/murallink--1.0--next.sql" or die "script: $!\n";
+	print $script <<'EOC';
+ALTER FUNCTION murallink.payouts_state RENAME TO payouts_state_before;
+CREATE FUNCTION murallink.payouts_state() RETURNS text LANGUAGE sql AS $$
+    SELECT pg_catalog.set_config('application_name', 'next', false);
+    SELECT murallink.payouts_state_before();
+$$;
+EOC
+	close $script or die "script: $!\n";
+	return "$tree$bin/postgres";
+}

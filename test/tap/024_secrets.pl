@@ -1,0 +1,155 @@
+# Secrets of partners: whoever looks, in the log, in the statements of others, in dumps, in the audit and in the tables,
+# finds them nowhere but in partner_secret, which its owner alone reads; and nobody is sent them who is not vouched for.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use JSON::PP;
+use Murallink::Payouts;
+use Test::More;
+
+use constant { CANARY => 'Canary-4711-Ostrich', SHOWN => '<configure_partner with secrets>' };
+
+my $payouts = Murallink::Payouts->new(conf => "shared_preload_libraries = 'pg_stat_statements, murallink'\n",
+	settings => { look_up => JSON::PP::false });
+my $stack = $payouts->stack;
+my ($dir, $url) = @$stack{qw(dir sandbox_url)};
+my $settings = '{"customer_id": 12345, "cust_prog_id": 987654, "funding_id": 54850, "look_up": false}';
+my $secrets = '{"username": "murallink", "password": "' . CANARY . '"}';
+my $right = "SELECT murallink.configure_partner('dash', '$url', '$settings', '$secrets')";
+
+$payouts->sql('CREATE EXTENSION pg_stat_statements SCHEMA public');
+$payouts->sandbox('POST', 'settings', { 'dash.password' => CANARY });
+$payouts->patients(2);
+
+note 'statements, right and wrong, as they are logged by default and when all is logged';
+my %wrong = (
+	'insecure URL' => $right =~ s/http:/ftp:/r,
+	'unknown key' => $right =~ s/"password"/"passwort"/r,
+	'no JSON' => $right =~ s/"}'\)/"'\)/r,
+	'no end' => $right =~ s/'\)$//r,
+	'another column' => "$right AS a, nothing",
+	'no such function' => $right =~ s/configure_partner/CONFIGURE_PARTNERS/r,
+	'cast' => "SELECT '$secrets'::integer, murallink.configure_partner('dash')",
+	'in a DO' => "DO \$\$ BEGIN PERFORM murallink.configure_partner('dash', 'ftp:', '{}', '$secrets'); END \$\$",
+	'prepared' => "PREPARE set_up(jsonb) AS SELECT murallink.configure_partner('dash', 'ftp://x', '{}', \$1); EXECUTE set_up('$secrets')",
+	'by nobody' => "SET ROLE murallink_analyst; $right",
+);
+$payouts->sql(<<'EOC');
+CREATE FUNCTION public.set_up(secrets jsonb, url text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.configure_partner('dash', url, '{}', secrets);
+END
+$$
+EOC
+my @all = (log_statement => 'all', log_min_duration_statement => 0, log_duration => 'on', log_lock_waits => 'on',
+	log_parameter_max_length_on_error => -1, debug_print_parse => 'on', log_error_verbosity => 'verbose');
+foreach my $how ([ 'by default' ], [ 'all is logged', @all ])
+{
+	my ($name, %settings) = @$how;
+	$payouts->set(%settings, deadlock_timeout => '100ms');
+	$payouts->sql('SELECT 1');
+	$payouts->sql($right);
+	# What calls it by another name is known only once it has called it.
+	local $wrong{'in a function of the user'} = "SELECT public.set_up('$secrets', 'ftp://x')" unless %settings;
+	foreach my $what (sort keys %wrong)
+	{
+		$payouts->quietly(sub { ok(!eval { $payouts->sql($wrong{$what}); 1 }, "$name: $what is refused") });
+	}
+	with_parameters($url);
+	with_parameters('ftp://x');
+
+	note 'the statement of a session that waits';
+	my $holder = $payouts->session('BEGIN; LOCK TABLE murallink_private.partner');
+	open my $psql, '|-', "psql -XqAt -h $dir -U postgres -o /dev/null murallink 2> /dev/null" or die "psql: $!\n";
+	$psql->autoflush;
+	print $psql "SET application_name = 'secretive'; SELECT 1;\n$right;\n";
+	$payouts->wait_for(q{SELECT bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'secretive'});
+	is(statement(), SHOWN, "$name: is not shown");
+	close $holder;
+	$payouts->wait_for(q{SELECT bool_or(state = 'idle') FROM pg_stat_activity WHERE application_name = 'secretive'});
+	is(statement(), SHOWN, 'nor when it has ended');
+	print $psql "SELECT 2;\n";
+	$payouts->wait_for(q{SELECT bool_or(query = 'SELECT 2;') FROM pg_stat_activity WHERE application_name = 'secretive'});
+	close $psql;
+}
+my @log = $stack->log_of('postgresql');
+is_deeply([ grep { index($_, CANARY) >= 0 } @log ], [], 'the log has no secret');
+cmp_ok(scalar(grep { /a statement with configure_partner is not shown/ } @log), '>', 2 * keys %wrong, 'but says that there were some');
+cmp_ok(scalar(grep { /LOG: .*statement: SELECT 1$/ } @log), '>', 0, 'and what else there was');
+$payouts->sql("ALTER SYSTEM RESET $_") foreach keys %{ {@all} };
+$payouts->set(deadlock_timeout => '1s');
+is($payouts->sql('SELECT count(*) FROM pg_stat_statements WHERE query ~ \'' . CANARY . q{' AND query !~ '^(DO|EXECUTE|PREPARE)'}), 0,
+	'no statistics have a secret');
+
+note 'the tables, the audit and dumps';
+$payouts->approve(4);
+$payouts->wait_settled;
+is($payouts->counts, '4 done', 'the secret is used');
+my @tables = split /\n/, $payouts->sql(q{SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace::regnamespace::text ~ '^murallink'});
+is_deeply([ grep { $payouts->sql(qq{SELECT count(*) FROM $_ AS t WHERE t::text ~ '${\CANARY}'}) } @tables ],
+	['murallink_private.partner_secret'], 'one table alone has secrets');
+is(scalar(grep { index($_, CANARY) >= 0 } `pg_dump -h $dir -U postgres -n $_ murallink`), 0, "a dump of $_ has none") foreach qw(murallink public);
+cmp_ok(scalar(grep { index($_, CANARY) >= 0 } `pg_dump -h $dir -U postgres murallink`), '>', 0, 'unlike a dump of all');
+
+note 'who reads them';
+$payouts->sql('CREATE ROLE stranger; CREATE ROLE reader IN ROLE pg_read_all_data');
+foreach my $role (qw(stranger murallink_client murallink_analyst murallink_operator web_anon authenticator))
+{
+	is($payouts->sql("SELECT has_table_privilege('$role', 'murallink_private.partner_secret', 'SELECT, INSERT, UPDATE, DELETE')"),
+		'f', "$role has no privilege");
+	$payouts->quietly(sub {
+		ok(!eval { $payouts->sql("SET ROLE $role; SELECT * FROM murallink_private.partner_secret"); 1 }, 'and is refused');
+	});
+}
+is($payouts->sql('SET ROLE reader; SELECT count(*) FROM murallink_private.partner_secret'), 0, 'who may read everything sees no row');
+
+note 'an issuer that repeats what it is told';
+my $echo = encode_json({ status => 'failure', message => 'user murallink may not, with ' . CANARY });
+$payouts->fault(when => 'before', action => 'answer', status => 400, body => $echo, count => 1);
+my ($declined) = $payouts->approve(1);
+$payouts->wait_settled;
+is($payouts->state_of($declined), 'declined failed HTTP 400: user ********* may not, with ' . '*' x length CANARY, 'is not believed a word');
+$payouts->fault(operation => 'dash.*', when => 'before', action => 'answer', status => 401, body => $echo);
+$payouts->approve(1);
+$payouts->wait_for(q{SELECT last_error ~ 'may not' AND failures > 1 FROM murallink.worker_status()});
+unlike($payouts->sql('SELECT * FROM murallink.worker_status()'), qr/Canary/, 'nor at the login');
+$payouts->no_fault;
+$payouts->wait_settled;
+
+note 'a server that nobody vouches for is not told';
+my $port = Murallink::Stack::free_port();
+Murallink::Stack::run('sh', '-c', "cd $dir && exec openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1"
+	  . ' -addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.crt 2> tls.err');
+$stack->spawn('tls', qw(openssl s_server -quiet -cert tls.crt -key tls.key -accept), "127.0.0.1:$port");
+Murallink::Stack::poll('the TLS server', sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") });
+$payouts->sql($right =~ s/\Q$url\E/https:\/\/127.0.0.1:$port/r);
+$payouts->approve(1);
+$payouts->wait_for(q{SELECT last_error ~ 'certificate' FROM murallink.worker_status()});
+$payouts->wait_looks;
+unlike(join('', $stack->log_of('tls')), qr/Canary|POST/, 'it has received nothing');
+kill 'TERM', $stack->running('tls');
+$payouts->sql($right);
+$payouts->wait_settled;
+is(scalar(grep { index($_, CANARY) >= 0 } $stack->log_of('postgresql')), 0, 'nothing of it is in the log');
+is_deeply([ $payouts->wrong ], [], 'the books agree');
+done_testing();
+
+# Runs the function with its arguments as parameters.
+sub with_parameters
+{
+	my ($to) = @_;
+	my $script = "$dir/parameters.sql";
+	open my $file, '>', $script or die "$script: $!\n";
+	print $file "SELECT murallink.configure_partner('dash', :to, (:settings)::jsonb, (:secrets)::jsonb);\n";
+	close $file;
+	my @pgbench = (qw(pgbench -n -t 1 -M extended -h), $dir, qw(-U postgres -f), $script, '-D', "to=$to", '-D', "settings=$settings",
+		'-D', "secrets=$secrets", 'murallink');
+	return $payouts->quietly(sub { eval { Murallink::Stack::run(@pgbench) } });
+}
+
+sub statement
+{
+	return $payouts->sql(q{SELECT query FROM pg_stat_activity WHERE application_name = 'secretive'});
+}
