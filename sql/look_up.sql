@@ -107,7 +107,7 @@ BEGIN
     IF NOT silent AND the_payout.looked < the_payout.settled
         AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
-        again := LEAST(murallink.due_after('not_sent', NEW.attempt), GREATEST(the_payout.settled, moment + '0.1 s'));
+        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), GREATEST(the_payout.settled, moment + '0.1 s'));
     ELSIF judged.verdict <> 'unclear' THEN
         -- Answers are read meanwhile, so nothing is waited for: neither a person who decides, nor a payer with the funds.
         PERFORM FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid

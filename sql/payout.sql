@@ -207,34 +207,15 @@ COMMENT ON FUNCTION murallink.payout_place() IS
 'This cluster, its timeline and data directory, and this database with its tables: together, no copy of them has it.';
 
 CREATE FUNCTION murallink.payouts_state() RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce((
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce((
         SELECT CASE WHEN NOT s.enabled THEN 'off' WHEN s.place = murallink.payout_place() THEN 'on' ELSE 'elsewhere' END
-        FROM murallink_private.payout_switch s), 'off')
+        FROM murallink_private.payout_switch s), 'off');
+END
 $$;
 COMMENT ON FUNCTION murallink.payouts_state() IS
 'on; off; elsewhere: on where this database was copied from, and so off here.';
-
-CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    here CONSTANT text := murallink.payout_place();
-    earlier text;
-BEGIN
-    SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
-    IF earlier <> here THEN
-        PERFORM murallink.recover_calls();
-        PERFORM murallink.suspect_calls();
-    END IF;
-    IF NOT murallink.required(look_first, 'look_first') THEN
-        PERFORM murallink.trust_calls();
-    END IF;
-    UPDATE murallink_private.payout_switch s SET enabled = true, place = here;
-    PERFORM murallink.worker_wake();
-END
-$$;
-COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
-'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, what is open now may have been sent from there since the copy was made, so it is put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field.';
 
 CREATE FUNCTION murallink.disable_payouts() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -53,3 +53,5 @@ CREATE TRIGGER settled_bulk_details AFTER UPDATE OF status ON murallink_private.
     EXECUTE FUNCTION murallink.dash_bulk_details();
 CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.dash_profile();
+CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
+    resource IN ('card', 'card_shipment', 'partner', 'partner_task', 'payout', 'payout_hold', 'payout_switch'));

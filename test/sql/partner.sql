@@ -260,6 +260,9 @@ UPDATE murallink.patient SET email = 'cy@example.com' WHERE uid = :'cy';
 SELECT test.approve(test.pay('CY', 32, 'EUR'));
 SELECT test.move(true);
 SELECT test.approve(test.pay('ANN', 33, 'EUR'));
+-- Nor is it cancelled before it is looked up: the money may be gone
+SELECT amount, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE uid = %L', 'cancelled', payment_uid))
+FROM murallink.payout WHERE contract_uid = :'contract' AND amount IN (30, 31) ORDER BY amount;
 SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
 SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
 SELECT * FROM test.tasks ORDER BY operation;

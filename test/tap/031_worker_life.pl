@@ -25,7 +25,7 @@ $payouts->sql('SELECT murallink.enable_payouts()');
 $payouts->wait_settled;
 like($payouts->state_of($_), qr/^done paid/, 'on: sent') foreach @off;
 
-# A copy of the database: see 038_copies.pl for copies of the server.
+# A copy of the database: see 022_copies.pl for copies of the server.
 $payouts->sql(q{UPDATE murallink_private.payout_switch SET place = 'another'});
 my ($elsewhere) = $payouts->approve(1);
 is($payouts->sql('SELECT payouts FROM murallink.worker_status()'), 'elsewhere', 'in another place: off');

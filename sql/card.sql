@@ -1,0 +1,60 @@
+CREATE FUNCTION murallink.card_route() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.task_uid IS NOT NULL THEN
+        NEW.reason := 'bulk_order';
+        RETURN NEW;
+    END IF;
+    -- The lock is for an address that is on its way: either it is seen here, or whoever brings it sees this card.
+    SELECT CASE WHEN p.email = '' AND p.phone = '' THEN 'no_contact' ELSE '' END INTO NEW.reason
+    FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
+    IF NEW.reason = '' THEN
+        NEW.status := 'ready';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.card_route() IS
+'Trigger: a card is ready to be ordered once the patient can be told of it, unless it is ordered with others.';
+
+CREATE FUNCTION murallink.card_step() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('waiting', 'ready'), ('ready', 'waiting'), ('ready', 'claimed'),
+        ('waiting', 'done'), ('waiting', 'declined'), ('waiting', 'in_doubt'),
+        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('claimed', 'waiting'), ('claimed', 'ready'),
+        ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'done'),
+        ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
+        OR OLD.status = 'waiting' AND NEW.status IN ('done', 'declined', 'in_doubt') AND OLD.task_uid IS NULL
+    THEN
+        PERFORM murallink.raise('wrong_status', 'card_uid');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.card_step() IS
+'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others. Errors: wrong_status.';
+
+CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present murallink.payout_status;
+BEGIN
+    SELECT c.status INTO present FROM murallink_private.card c
+    WHERE c.uid = murallink.required(resolve_card.card_uid, 'card_uid') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'card_uid');
+    ELSIF present NOT IN ('declined', 'in_doubt') THEN
+        PERFORM murallink.raise('wrong_status', 'card_uid');
+    END IF;
+    UPDATE murallink_private.card c
+    SET status = CASE WHEN murallink.required(ordered, 'ordered') THEN 'done' ELSE 'waiting' END::murallink.payout_status,
+        proxy_key = murallink.checked_text(resolve_card.proxy_key, 'proxy_key', 100, ordered),
+        note = murallink.checked_text(resolve_card.note, 'note', 1000, true),
+        reason = '', due_at = pg_catalog.clock_timestamp()
+    WHERE c.uid = resolve_card.card_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS
+'Decides an order that was declined or is in doubt, after asking the partner. ordered: whether there is a card, whose proxy_key is then needed; if not, it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';

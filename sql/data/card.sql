@@ -1,0 +1,47 @@
+CREATE TABLE murallink_private.card (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
+    partner text NOT NULL,
+    program text NOT NULL,
+    status murallink.payout_status NOT NULL DEFAULT 'waiting' CHECK (status <> 'cancelled'),
+    reason text NOT NULL DEFAULT '',
+    attempt integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    proxy_key text NOT NULL DEFAULT '',
+    order_id text NOT NULL DEFAULT '',
+    person_id text NOT NULL DEFAULT '',
+    task_uid murallink.ksuid,
+    note text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    settled_at timestamptz,
+    UNIQUE (patient_uid, partner, program),
+    CHECK (status <> 'done' OR proxy_key <> ''),
+    CHECK (status = 'waiting' OR task_uid IS NULL),
+    CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> '')
+) WITH (fillfactor = 70);
+COMMENT ON TABLE murallink_private.card IS 'The card of a patient in a partner''s program. There is never a second one: it is ordered once.';
+COMMENT ON COLUMN murallink_private.card.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.card.patient_uid IS 'Whose card.';
+COMMENT ON COLUMN murallink_private.card.partner IS 'Who issues it.';
+COMMENT ON COLUMN murallink_private.card.program IS 'The partner''s number of the program.';
+COMMENT ON COLUMN murallink_private.card.status IS 'Where the order stands; done: it can be loaded.';
+COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
+COMMENT ON COLUMN murallink_private.card.attempt IS 'How often the order has been claimed.';
+COMMENT ON COLUMN murallink_private.card.due_at IS 'Not to be ordered before.';
+COMMENT ON COLUMN murallink_private.card.proxy_key IS 'The partner''s key for loading it; text, for it may begin with zeros.';
+COMMENT ON COLUMN murallink_private.card.order_id IS 'The partner''s number of the order.';
+COMMENT ON COLUMN murallink_private.card.person_id IS 'The partner''s number of the patient.';
+COMMENT ON COLUMN murallink_private.card.task_uid IS 'The bulk order that it is in, until this has an outcome for it.';
+COMMENT ON COLUMN murallink_private.card.note IS 'What the person wrote who decided last.';
+COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was first needed.';
+COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
+CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
+ALTER TABLE murallink.payout ADD FOREIGN KEY (card_uid) REFERENCES murallink_private.card;
+CREATE TRIGGER route BEFORE INSERT OR UPDATE ON murallink_private.card
+    FOR EACH ROW WHEN (NEW.status = 'waiting') EXECUTE FUNCTION murallink.card_route();
+CREATE TRIGGER step BEFORE UPDATE ON murallink_private.card
+    FOR EACH ROW EXECUTE FUNCTION murallink.card_step();
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();

@@ -1,0 +1,66 @@
+CREATE FUNCTION murallink.partner_enqueue() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status = 'ready' THEN
+        INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
+        VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner, CASE WHEN EXISTS (
+            SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN '-infinity' ELSE NEW.due_at END)
+        ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, problem = '';
+    ELSIF NEW.status = 'claimed' THEN
+        UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '' WHERE subject_uid = NEW.uid;
+    ELSIF TG_OP = 'UPDATE' THEN
+        DELETE FROM murallink_private.partner_queue WHERE subject_uid = NEW.uid;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts and tasks wants it.';
+
+CREATE FUNCTION murallink.queue_problem(subject murallink.ksuid, problem text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.partner_queue q SET problem = queue_problem.problem, problem_at = pg_catalog.clock_timestamp()
+    WHERE q.subject_uid IN (
+        SELECT k.subject_uid FROM murallink_private.partner_queue k
+        WHERE k.subject_uid = subject AND k.problem <> queue_problem.problem FOR NO KEY UPDATE SKIP LOCKED);
+    IF FOUND THEN
+        RAISE WARNING 'murallink: %: %', subject, queue_problem.problem USING HINT = 'It is tried again by itself. See murallink.needs_person.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.queue_problem(murallink.ksuid, text) IS
+'Keeps, for needs_person, why a card, payout or task cannot go on; a problem is logged when it is new.';
+
+CREATE FUNCTION murallink.suspect_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO murallink_private.partner_suspect (subject_uid)
+    SELECT p.uid FROM murallink.payout p WHERE p.status NOT IN ('done', 'cancelled')
+    UNION ALL
+    SELECT c.uid FROM murallink_private.card c WHERE c.status IN ('waiting', 'ready', 'claimed')
+    UNION ALL
+    SELECT t.uid FROM murallink_private.partner_task t WHERE t.status IN ('ready', 'claimed') AND NOT t.repeatable
+    ON CONFLICT DO NOTHING;
+    UPDATE murallink_private.partner_queue q SET due_at = '-infinity'
+    FROM murallink_private.partner_suspect s WHERE s.subject_uid = q.subject_uid AND q.due_at <> 'infinity';
+$$;
+COMMENT ON FUNCTION murallink.suspect_calls() IS
+'Has all that another server may have sent put in doubt instead of being sent here: at once what is ready, and the rest when it would be. Orders of cards and tasks that were declined or are in doubt are left out: a person asks the partner before they go on.';
+
+CREATE FUNCTION murallink.trust_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    DELETE FROM murallink_private.partner_suspect;
+    UPDATE murallink_private.partner_queue SET due_at = pg_catalog.clock_timestamp() WHERE due_at = '-infinity';
+$$;
+COMMENT ON FUNCTION murallink.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
+
+CREATE FUNCTION murallink.suspect_kept() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN
+        PERFORM murallink.raise('wrong_status', 'payment_uid');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.suspect_kept() IS
+'Trigger: what another server may have paid is not cancelled before it was looked up. Errors: wrong_status.';
