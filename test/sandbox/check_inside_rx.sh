@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # check_inside_rx.sh
 #	check.sh's part for Inside Rx.
 
