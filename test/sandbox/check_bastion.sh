@@ -119,12 +119,15 @@ miscs/providers-list?provider_type=1&state_id=10&city_id=115&search_text=abc&pla
 miscs/providers-list?provider_type=6&plan_id=85 200 *"data":[[]]}
 miscs/providers-list?provider_type=4 400 *provider_type:*
 miscs/providers-list?city_id=x 400 *city_id:*
+miscs/providers-list?state_id=x 400 *state_id:*
+miscs/providers-list?plan_id=x 400 *plan_id:*
 enrollee-status?memberId=1 404 *memberId: is not known*
 enrollee-status 400 *memberId: is missing*
 enrollee-plan?memberId=1 404 *memberId: is not known*
 enrollee-utilization?memberId=1 404 *memberId: is not known*
 auth/password-reset?email=vendor@example.org 200 {"status":true,"message":"Successful!"}
 auth/password-reset?email=other@example.org 404 *email: is not known*
+auth/password-reset?email=vendor 400 *email:*
 auth/password-reset 400 *email: is missing*
 END
 check 'reset in the ledger' "$(entries password_reset email=vendor@example.org)" 1
@@ -143,7 +146,7 @@ for case in 'reference=""' 'plan_id=1' 'plan_id=" "' 'policyId="1"' 'policyId=1'
 	'lastName=" "' 'maidenName=1' '_email="john"' 'dob="10-01-1962"' 'dob="1962-13-10"' 'gender="male"' 'phone=""' 'phone="12"' \
 	'relation="Self"' 'relation="Aunt"' 'maritalStatus=6' 'maritalStatus="2"' 'country="162"' 'state="15"' 'city="271"' \
 	'address=""' 'genotype=0' 'genotype="1"' 'bloodGroup=9' 'religion=6' 'employeeId=1' 'nationalId=1' 'ninNumber=1' 'height=0' \
-	'height="180"' 'weight="80"' 'preExistingCondition=2'; do
+	'height="180"' 'weight="80"' 'weight=-1' 'preExistingCondition=2'; do
 	bastion POST endorsement/add "$(endorsement "$case")"
 	check "endorsement with $case" "$status $body" "40[04] $refused*${case%%=*}:*"
 done
@@ -168,12 +171,15 @@ while read -r operation data wanted pattern; do
 	bastion POST "endorsement/$operation" "${data//M/\"$member\"}"
 	check "$operation $data" "$status $body" "$wanted $pattern"
 done << 'END'
+remove {"policyId":"2058"} 400 *memberId: is missing*
 remove {"memberId":M} 400 *policyId: is missing*
 remove {"memberId":"1","policyId":"2058"} 404 *memberId: is not known*
 remove {"memberId":M,"policyId":"1"} 400 *policyId: is not the member*
 undo-delete {"memberId":M} 400 *memberId: is not Deleted*
 undo-delete {"memberId":"1"} 404 *memberId: is not known*
 undo-delete {} 400 *memberId: is missing*
+update-member-plan {"oldPlanId":"85","newPlanId":"86"} 400 *memberId: is missing*
+update-member-plan {"memberId":M,"newPlanId":"86"} 400 *oldPlanId: is missing*
 update-member-plan {"memberId":M,"oldPlanId":"85"} 400 *newPlanId: is missing*
 update-member-plan {"memberId":M,"oldPlanId":"86","newPlanId":"85"} 400 *oldPlanId: is not the member*
 update-member-plan {"memberId":M,"oldPlanId":"85","newPlanId":"1"} 404 *newPlanId: is not known*
@@ -191,14 +197,16 @@ bastion POST endorsement/undo-delete "{\"memberId\":$member}"
 check 'deletion undone' "$status $body" '200 *"Re-endorsed Member Successfully.","membersDetails":{*"100004976",*'
 bastion POST endorsement/update-enrollee-details "$(changes)"
 check 'details changed' "$status $body" '200 *"Member Information Updated Successfully.","membersDetails":{"memberId":"100004976","policyId":"2058","firstName":"Jonny",*"email":"","dob":"10-01-1962","relation":"Spouse","age":"6?"}}}'
-for case in 'memberId=1' 'policyId="1"' 'firstName=""' 'lastName=1' '_email="x"' 'dob="x"' 'gender="x"' 'phone=""' 'address=""'; do
+for case in 'memberId=1' 'policyId="1"' 'firstName=""' 'lastName=1' 'lastName=""' 'phone="12"' '_email="x"' 'dob="x"' 'gender="x"' 'phone=""' 'address=""'; do
 	bastion POST endorsement/update-enrollee-details "$(changes "$case")"
 	check "details with $case" "$status $body" "40[04] $refused*${case%%=*}:*"
 done
-for name in policyId firstName lastName dob gender phone; do
-	bastion POST endorsement/update-enrollee-details "$(changes | sed "s/\"$name\":\"[^\"]*\",//")"
+for name in memberId policyId firstName lastName dob gender phone address; do
+	bastion POST endorsement/update-enrollee-details "$(changes | sed "s/\"$name\":\"[^\"]*\",\{0,1\}//; s/,}/}/")"
 	check "details without $name" "$status $body" "400 $refused*$name: is missing*"
 done
+bastion POST endorsement/update-enrollee-details '{"memberId":"1","policyId":"1"}'
+check 'details without customer' "$status $body" '400 *customer: is missing*'
 bastion POST endorsement/update-enrollee-details "$(changes | sed 's/"gender"/"relation":"Son",&/')"
 check 'details with relation' "$status $body" '400 *customer.relation: is not known*'
 bastion GET "enrollee-status?memberId=$member"
@@ -264,8 +272,10 @@ for case in 'oldPassword="wrong"' 'newPassword=""' 'newConfirmPassword="other"' 
 	bastion POST auth/change-password "$(edit "$change" "$case")"
 	check "password with $case" "$status $body" "400 $refused\"${case%%=*}:*"
 done
-bastion POST auth/change-password '{"oldPassword":"sandbox","newPassword":"changed"}'
-check 'password not confirmed' "$status $body" '400 *newConfirmPassword: is missing*'
+for name in oldPassword newPassword newConfirmPassword; do
+	bastion POST auth/change-password "$(sed "s/\"$name\":\"[^\"]*\",\{0,1\}//; s/,}/}/" <<< "$change")"
+	check "password without $name" "$status $body" "400 $refused\"$name: is missing*"
+done
 bastion POST auth/change-password "$change"
 check 'password changed' "$status $body" '200 {"data":{"success":true,"message":"Password Successfully updated!"}}'
 bastion GET miscs/states

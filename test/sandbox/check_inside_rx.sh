@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # check_inside_rx.sh
 #	check.sh's part for Inside Rx.
 
@@ -33,10 +33,10 @@ for type in card person; do
 	check "$type with a wrong key" "$status" 403
 	for case in 'action="delete" ACTION' 'action=1 ACTION' 'memberId="" MEMBER_ID' 'memberId=1 MEMBER_ID' 'group=" " GROUP' \
 		'firstName=1 FIRST_NAME' 'lastName=1 LAST_NAME' 'gender="F" GENDER' 'dob="03/23/1980" DOB' 'dob="" DOB' \
-		'email="jane" EMAIL' 'phone="512-545-80" PHONE' 'phone="512545808" PHONE' 'line1=1 ADDRESS' 'city=1 ADDRESS' \
-		'state="Texas" ADDRESS_STATE' 'state="tx" ADDRESS_STATE' 'zip="7870" ADDRESS_ZIP' 'zip=78701 ADDRESS_ZIP' \
-		'zipExtension="12" ADDRESS_ZIP_EXT' 'startDate="2018-13-01" START_DATE' 'endDate="x" END_DATE' \
-		'originDate=2018 ORIGIN_DATE'; do
+		'email="jane" EMAIL' 'phone="512-545-80" PHONE' 'phone="512545808" PHONE' 'phone="51254580800" PHONE' 'email="" EMAIL' 'line1=1 ADDRESS' 'city=1 ADDRESS' \
+		'state="Texas" ADDRESS_STATE' 'state="tx" ADDRESS_STATE' 'state="T" ADDRESS_STATE' 'state="TXA" ADDRESS_STATE' 'zip="7870" ADDRESS_ZIP' 'zip=78701 ADDRESS_ZIP' 'zip="787011" ADDRESS_ZIP' 'zip="7870x" ADDRESS_ZIP' \
+		'zipExtension="12" ADDRESS_ZIP_EXT' 'zipExtension="12345" ADDRESS_ZIP_EXT' 'zipExtension="123x" ADDRESS_ZIP_EXT' 'startDate="2018-13-01" START_DATE' 'endDate="x" END_DATE' \
+		'originDate="2018" ORIGIN_DATE'; do
 		enroll $type "$(enrollment "${case% *}")"
 		check "$type with ${case% *}" "$status $body" "400 {*$wrong,\"errorCode\":\"${case##* }_INCORRECT_OR_MISSING\"}"
 	done

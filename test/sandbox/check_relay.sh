@@ -4,7 +4,7 @@
 
 # onboard [FIELD=VALUE]: a patient's body, one field written otherwise.
 onboard() {
-	edit '{"trigger_id":"welcome","launched_by":{"lb_name":"user@company.com","lb_source":"murallink"},"product_group_id":"default","deactivate_previous_connections":false,"input_parameters":{"input_site":"12"},"asset_id":"a","client_message_tag":"tag","customer":{"ccid":"p1","secondary_account_id":"2","first_name":"Roger","middle_name":"H","last_name":"Moore","date_of_birth":"1954-12-01","ssn_last4":"1234","gender":"M","addresses":[{"address1":"201 King of Prussia Road","address2":"","city":"Radnor","state_province":"PA","postal_code":"19087","country":"US"}],"notification_channels":[{"channel_type":"sms","channel_addr":"6105551212","consent_type":"written","phone_type":"mobile"}],"ext":{"member_since":"1999","membership_level":"gold","renewal_date":"05/01/2024"},"powerups_parameters":{"fullName_first":"Roger","Address_state":"PA","color":"blue"}}}' "$@"
+	edit '{"trigger_id":"welcome","launched_by":{"lb_name":"user@company.com","lb_source":"murallink"},"product_group_id":"default","deactivate_previous_connections":false,"input_parameters":{"input_site":"12"},"asset_id":"a","client_message_tag":"tag","customer":{"ccid":"p1","secondary_account_id":"2","first_name":"Roger","middle_name":"H","last_name":"Moore","date_of_birth":"1954-12-01","ssn_last4":"1234","gender":"M","addresses":[{"address1":"201 King of Prussia Road","address2":"","city":"Radnor","state_province":"PA","postal_code":"19087","country":"US"}],"notification_channels":[{"channel_type":"sms","channel_addr":"6105551212","consent_type":"written","phone_type":"mobile"}],"ext":{"member_since":"1999","membership_level":"gold","renewal_date":"05/01/2024"},"powerups_parameters":{"fullName_first":"Roger","name_last":"M","home_line_1":"a","home_line_2":"b","home_city":"c","home_zipcode":"19087","Address_state":"PA","color":"blue"}}}' "$@"
 }
 
 # relay BODY [CURL-OPTION...]: onboards with the right key.
@@ -38,19 +38,20 @@ check 'another client' "$status $body" '404 *route parameter*'
 path=/cdm/client/murallink/onboard
 relay "$(onboard 'product_group_id="other"')"
 check 'another product group' "$status $body" '409 *Conflict*'
-for case in "trigger_id=\"$long\"" "lb_name=\"$long$long$long\"" 'lb_source=1' 'product_group_id=""' 'product_group_id=5' \
+for case in "trigger_id=\"$long\"" "lb_name=\"$long$long$long\"" 'lb_source=1' "lb_source=\"$long$long$long\"" 'product_group_id=""' 'product_group_id=5' \
 	"product_group_id=\"$long\"" 'input_site=12' "input_site=\"$long\"" "asset_id=\"$long\"" "client_message_tag=\"$long\"" \
 	'ccid=""' 'ccid=7' "ccid=\"$long\"" "secondary_account_id=\"$long\"" "first_name=\"$long\"" "middle_name=\"$long\"" \
 	"last_name=\"$long\"" 'date_of_birth="12/01/1954"' 'date_of_birth="1954-02-30"' 'date_of_birth="1954-2-3"' \
 	'ssn_last4="123"' 'ssn_last4="12345"' 'ssn_last4="12a4"' 'ssn_last4=1234' 'gender="Male"' "address1=\"$long\"" \
 	"address2=\"$long\"" "city=\"$long\"" 'state_province="Penn"' 'postal_code="19087-12345"' 'country="USA"' 'country="1"' \
-	'channel_type="email"' 'channel_addr="610555121"' 'channel_addr="26105551212"' 'channel_addr="610-555-12"' \
+	'channel_type="email"' 'channel_addr="610555121"' 'channel_addr="161055512121"' 'channel_addr="26105551212"' 'channel_addr="610-555-12"' \
 	'channel_addr=6105551212' 'consent_type="yes"' 'phone_type="mobile phone"' 'member_since=1999' "fullName_first=\"$long\"" \
-	'Address_state="Penn"' 'color=5'; do
+	'Address_state="Penn"' 'home_zipcode="19087-12345"' "name_last=\"$long\"" "home_line_1=\"$long\"" "home_line_2=\"$long\"" \
+	"home_city=\"$long\"" 'color=5'; do
 	relay "$(onboard "$case")"
 	check "onboarding with $case" "$status $body" "400 {\"message\":\"*${case%%=*}:*"
 done
-for case in 's/"product_group_id":"default",//product_group_id: is missing' 's/"ccid":"p1",//customer.ccid: is missing' \
+for case in 's/"product_group_id":"default",//product_group_id: is missing' 's/,"customer":.*}/}/customer: is missing' 's/"ccid":"p1",//customer.ccid: is missing' \
 	's/"channel_addr":"6105551212",//notification_channels[[]0].channel_addr: is missing' \
 	's/"consent_type":"written",//consent_type: is missing' 's/"input_site"/"site"/input_parameters.site: is not known' \
 	's/"ext"/"exts"/customer.exts: is not known' 's/"gold"/"gold","more":"1"/ext.more: is not known' \

@@ -37,7 +37,7 @@ static const Key address_keys[] = {
 	{.name = "line1", .type = KEY_TEXT},
 	{.name = "line2", .type = KEY_TEXT},
 	{.name = "city", .type = KEY_TEXT},
-	{.name = "state", .type = KEY_TEXT, .least = 2, .most = 2, .wrong = wrong_state},
+	{.name = "state", .type = KEY_TEXT, .most = 2, .wrong = wrong_state},
 	{.name = "zip", .type = KEY_TEXT, .least = 5, .most = 5, .wrong = strict_digits},
 	{.name = "zipExtension", .type = KEY_TEXT, .least = 4, .most = 4, .wrong = strict_digits},
 	{.name = NULL},
@@ -47,8 +47,8 @@ static const Key address_keys[] = {
 static const Key member_keys[] = {
 	{.name = "action", .type = KEY_TEXT, .required = true, .choices = "create,update"},
 	{.name = "active", .type = KEY_FLAG},
-	{.name = "memberId", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
-	{.name = "group", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
+	{.name = "memberId", .type = KEY_TEXT, .required = true},
+	{.name = "group", .type = KEY_TEXT, .required = true},
 	{.name = "subId", .type = KEY_TEXT},
 	{.name = "firstName", .type = KEY_TEXT},
 	{.name = "middleName", .type = KEY_TEXT},
@@ -161,7 +161,7 @@ refuse_key(Answer *answer, const char *message)
 
 /*
  * check_keys checks a call: a person has names and a date of birth, and an account may
- * have required fields of its own.
+ * have required fields of its own.  Free text that is required must not be blank.
  */
 static bool
 check_keys(const json_t *call, bool person, Message message)
