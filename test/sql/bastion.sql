@@ -174,6 +174,14 @@ SELECT test.hear('added-policy-member', '{"memberId": "95", "reference": "bob"}'
 SELECT * FROM test.members WHERE of = 'bob';
 SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', :'bob', 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
 SELECT * FROM test.members WHERE of = 'bob';
+-- An event is heard while Dan's call is under way, and Eve is asked for after it: it was another Eve
+SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "dan", "first_name": "Dan"}') IS NOT NULL AS asked;
+SELECT attempt_uid AS dan FROM murallink.claim_calls('bastion', 1) \gset
+SELECT test.hear('added-policy-member', '{"memberId": "97", "firstName": "Eve", "lastName": "Doe"}');
+SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "eve", "first_name": "Eve"}') IS NOT NULL AS asked;
+SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
+SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', :'dan', 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
+SELECT * FROM test.members WHERE of IN ('dan', 'eve') ORDER BY of;
 -- Two who might be meant; then the return of one who was removed
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "twin1", "first_name": "Cat"}') IS NOT NULL, test.ask('endorse', :'details'::jsonb || '{"reference": "twin2", "first_name": "Cat"}') IS NOT NULL;
 SELECT test.ask('undo_remove', '{"member_id": 94}') IS NOT NULL AS asked;
