@@ -1,4 +1,4 @@
-CREATE FUNCTION murallink.claim_calls(partner text, most integer)
+CREATE FUNCTION murallink.claim_calls(partner text, most integer, wanted text DEFAULT NULL)
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -18,6 +18,8 @@ BEGIN
         due := ARRAY(
             SELECT q.subject_uid FROM murallink_private.partner_queue q
             WHERE q.partner = claim_calls.partner AND q.due_at > '-infinity' AND q.due_at <= moment
+                AND (wanted IS NULL OR EXISTS (
+                    SELECT FROM murallink_private.partner_task t WHERE t.uid = q.subject_uid AND t.operation = wanted))
             ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
         -- These are not sent, so they are not among the most. Answers are not read meanwhile, so it is not all of them.
         suspects := ARRAY(
@@ -48,8 +50,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.claim_calls(text, integer) IS
-'Takes what is due for a partner, at most so many, and writes an attempt for each. It must be committed before the calls are made. One that cannot be claimed stops no other.';
+COMMENT ON FUNCTION murallink.claim_calls(text, integer, text) IS
+'Takes what is due for a partner, at most so many, and writes an attempt for each. wanted: only tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
 
 CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)

@@ -31,9 +31,6 @@ BEGIN
     checked := murallink.partner_checked(
         murallink.required(configure_partner.partner, 'partner'), pg_catalog.rtrim(base_url, '/'),
         coalesce(configure_partner.settings, present.settings, '{}'), coalesce(configure_partner.secrets, present.secrets, '{}'));
-    IF murallink.currency_decimals(checked.settings ->> 'currency') IS DISTINCT FROM 2 THEN
-        PERFORM murallink.raise('invalid_value', 'settings.currency');
-    END IF;
     INSERT INTO murallink_private.partner AS p (name, base_url, settings)
     VALUES (configure_partner.partner, pg_catalog.rtrim(base_url, '/'), checked.settings)
     ON CONFLICT (name) DO UPDATE

@@ -55,7 +55,7 @@ static const PartnerSetting settings[] = {
 	{.name = "customer_id", .kind = SETTING_ID},
 	{.name = "cust_prog_id", .kind = SETTING_ID},
 	{.name = "funding_id", .kind = SETTING_ID},
-	{.name = "currency", .kind = SETTING_TEXT, .initial = "\"USD\""},
+	{.name = "currency", .kind = SETTING_CURRENCY, .initial = "\"USD\""},
 	{.name = "login_path", .kind = SETTING_PATH, .initial = "\"/authendpoint/v1/login\""},
 	{.name = "order_path", .kind = SETTING_PATH, .initial = "\"/orderendpoint/v1\""},
 	{.name = "send_profile", .kind = SETTING_FLAG, .initial = "false"},

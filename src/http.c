@@ -187,6 +187,7 @@ configure(HttpCall *call)
 		return true;
 	}
 	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_CUSTOMREQUEST, request->method);
 	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size);
 	SET(CURLOPT_READFUNCTION, give_body);
 	SET(CURLOPT_READDATA, call);

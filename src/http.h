@@ -20,7 +20,8 @@ typedef struct HttpRequest
 {
 	char *url;
 	char *headers[HTTP_HEADERS]; /* "Name: value", or NULL */
-	char *body; /* sent by POST as JSON; NULL: sent by GET */
+	char *body; /* sent by POST, or the method, as JSON; NULL: sent by GET */
+	const char *method; /* NULL: by the body */
 	int connect_timeout; /* in milliseconds, as the next */
 	int timeout;
 } HttpRequest;

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "fmgr.h"
+#include "money.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -27,14 +28,13 @@ static const char *const codes_by_decimals[] = {
 /* Amounts are less than this: numeric(14,2) holds every one of them. */
 #define AMOUNT_LIMIT INT64CONST(1000000000000)
 
-static int currency_decimals(text *code);
 static bool amount_fits(Numeric amount, int decimals);
 
 /*
  * Returns the number of decimals of a currency, -1 for an unknown code.
  */
-static int
-currency_decimals(text *code)
+int
+money_decimals(text *code)
 {
 	char word[6];
 
@@ -75,7 +75,7 @@ PG_FUNCTION_INFO_V1(money_currency_decimals);
 Datum
 money_currency_decimals(PG_FUNCTION_ARGS)
 {
-	int decimals = currency_decimals(PG_GETARG_TEXT_PP(0));
+	int decimals = money_decimals(PG_GETARG_TEXT_PP(0));
 
 	if (decimals < 0)
 		PG_RETURN_NULL();
@@ -90,7 +90,7 @@ PG_FUNCTION_INFO_V1(money_amount_fits);
 Datum
 money_amount_fits(PG_FUNCTION_ARGS)
 {
-	int decimals = currency_decimals(PG_GETARG_TEXT_PP(1));
+	int decimals = money_decimals(PG_GETARG_TEXT_PP(1));
 
 	PG_RETURN_BOOL(decimals >= 0 && amount_fits(PG_GETARG_NUMERIC(0), decimals));
 }
@@ -109,7 +109,7 @@ money_check(PG_FUNCTION_ARGS)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "amount"));
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "currency"));
-	decimals = currency_decimals(PG_GETARG_TEXT_PP(1));
+	decimals = money_decimals(PG_GETARG_TEXT_PP(1));
 	if (decimals < 0)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_CURRENCY, "currency"));
 	if (!amount_fits(PG_GETARG_NUMERIC(0), decimals))

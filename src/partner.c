@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "money.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -17,7 +18,7 @@
 /* Of a text, in bytes. */
 #define SETTING_LONGEST 1000
 
-static const Partner *const partners[] = {&dash_partner};
+static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner};
 
 static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
 
@@ -153,6 +154,8 @@ partner_read(const Partner *partner, const char *operation, json_t *params, cons
 	else if (http->size > 0)
 		answer.answer = ascii_of(http->body, Min(http->size, 1000), false);
 
+	if (status == 409 && partner->conflict_refuses)
+		status = 400;
 	for (int i = 0; i < lengthof(endings); i++)
 		if (status >= endings[i].first && status <= endings[i].last && (says & endings[i].says) != 0)
 		{
@@ -223,6 +226,44 @@ partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *
 	else
 		return false;
 	return json_object_set_new(facts, fact, text) == 0;
+}
+
+/*
+ * Adds a fact that is words for people: an encoding that may lack some of their
+ * characters has question marks instead.  Returns whether the answer has it.
+ */
+bool
+partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
+{
+	const json_t *value = find(answer, names);
+
+	if (!json_is_string(value))
+		return partner_fact(facts, fact, answer, names);
+	return json_object_set_new(facts, fact,
+							   GetDatabaseEncoding() == PG_UTF8
+								   ? json_string(json_string_value(value))
+								   : ascii_of(json_string_value(value), json_string_length(value), false)) == 0;
+}
+
+/*
+ * Adds a header to a request.  Returns false when memory is short, or the value
+ * has what would end a header.
+ */
+bool
+partner_header(HttpRequest *request, const char *name, const char *value)
+{
+	size_t size = strlen(name) + 2 + (value == NULL ? 0 : strlen(value)) + 1;
+	int i = 0;
+
+	while (i < HTTP_HEADERS && request->headers[i] != NULL)
+		i++;
+	for (const char *c = value; c != NULL && *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			return false;
+	if (value == NULL || i == HTTP_HEADERS || (request->headers[i] = malloc(size)) == NULL)
+		return false;
+	snprintf(request->headers[i], size, "%s: %s", name, value);
+	return true;
 }
 
 /*
@@ -319,6 +360,8 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 	{
 		case SETTING_TEXT:
 			return size > 0 && (setting->choices == NULL || is_choice(setting->choices, text));
+		case SETTING_CURRENCY:
+			return text != NULL && money_decimals(cstring_to_text(text)) == 2;
 		case SETTING_PATH:
 			return text != NULL && text[0] == '/' &&
 				   strspn(text, "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == size;

@@ -43,6 +43,7 @@ typedef enum Verdict
 typedef enum SettingKind
 {
 	SETTING_TEXT,
+	SETTING_CURRENCY, /* with two decimals */
 	SETTING_PATH, /* of a URL */
 	SETTING_ID, /* an integer above zero */
 	SETTING_FLAG,
@@ -91,14 +92,23 @@ typedef struct PartnerAnswer
 	json_t *answer; /* all of it, NULL where there was none */
 } PartnerAnswer;
 
+struct PartnerOperation;
+
 typedef struct Partner
 {
 	const char *name;
 	const PartnerSetting *settings; /* up to one without a name, as the next */
 	const PartnerSetting *secrets;
 
+	/* What murallink.partner_request() takes, up to one without a name; NULL: nothing.  See partner_field.h. */
+	const struct PartnerOperation *operations;
+
 	/* The operation that answers the fact "session", NULL where none is needed. */
 	const char *login;
+	const char *sessionless; /* the operation that is done without one, or NULL */
+	const char *session_lifetime; /* the setting that says how many seconds it is good, 0: always; NULL: always */
+
+	bool conflict_refuses; /* a 409 says that it was not done */
 
 	/*
 	 * Fills in url, headers and body.  Returns false when memory is short or
@@ -111,6 +121,9 @@ typedef struct Partner
 } Partner;
 
 extern const Partner dash_partner;
+extern const Partner relay_partner;
+extern const Partner inside_rx_partner;
+extern const Partner bastion_partner;
 
 extern const Partner *partner_named(const char *name);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
@@ -124,5 +137,7 @@ extern double partner_number(const PartnerConfig *config, const char *setting);
 /* For the partners' files. */
 extern bool partner_is_named(const char *name, const char *const *names);
 extern bool partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
+extern bool partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
+extern bool partner_header(HttpRequest *request, const char *name, const char *value);
 
 #endif /* MURALLINK_PARTNER_H */

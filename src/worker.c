@@ -598,25 +598,29 @@ recover(void)
 
 /*
  * Claims what is due for a partner, as much as may be begun now; where it must
- * be signed in to first, this is noted instead.
+ * be signed in to first, this is noted, and only what needs no session claimed.
  */
 static void
 claim(Channel *channel)
 {
 	static SavedPlan due =
 		PLAN("SELECT FROM murallink_private.partner_queue WHERE partner = $1 AND due_at <= now()", "t");
-	static SavedPlan plan = PLAN("SELECT attempt_uid, operation, params FROM murallink.claim_calls($1, $2)", "ti");
-	Datum values[2] = {CStringGetTextDatum(channel->partner->name)};
+	static SavedPlan plan = PLAN("SELECT attempt_uid, operation, params FROM murallink.claim_calls($1, $2, $3)", "tit");
+	Datum values[3] = {CStringGetTextDatum(channel->partner->name)};
+	char nulls[] = "  n";
 	SPITupleTable *rows;
 
 	if (!channel_signed_in(channel))
 	{
 		channel->due = plan_execute(&due, values, NULL, 1) > 0;
-		return;
+		if (channel->partner->sessionless == NULL)
+			return;
+		values[2] = CStringGetTextDatum(channel->partner->sessionless);
+		nulls[2] = ' ';
 	}
 	values[1] = Int32GetDatum(channel_room(channel, GetCurrentTimestamp()));
 	CRASH_POINT("claiming");
-	if (plan_execute(&plan, values, NULL, 0) > 0)
+	if (plan_execute(&plan, values, nulls, 0) > 0)
 		CRASH_POINT("claimed");
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)

@@ -23,6 +23,9 @@
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
 
+/* The part of its lifetime that a session is used for: clocks differ, and calls take their time. */
+#define SESSION_USED 0.9
+
 /* Of each partner the same is logged once in this time (in milliseconds). */
 #define LOG_INTERVAL 60000
 
@@ -30,6 +33,7 @@ static Channel channels[CHANNELS_MAX + 1]; /* up to one without a partner */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static json_t *json_of(const char *text);
+static TimestampTz session_end(const Channel *channel, TimestampTz asked_at);
 static void forget_session(Channel *channel);
 static void hide_secrets(char *text, const PartnerConfig *config);
 static void hide_secret(char *text, const char *secret);
@@ -112,7 +116,21 @@ channel_room(Channel *channel, TimestampTz now)
 bool
 channel_signed_in(const Channel *channel)
 {
-	return channel->partner->login == NULL || channel->config.session != NULL;
+	return channel->partner->login == NULL ||
+		   (channel->config.session != NULL && GetCurrentTimestamp() < channel->session_ends);
+}
+
+/*
+ * Returns when a session that was asked for at some moment is to be renewed:
+ * before its partner ends it.
+ */
+static TimestampTz
+session_end(const Channel *channel, TimestampTz asked_at)
+{
+	const char *setting = channel->partner->session_lifetime;
+	double lifetime = setting == NULL ? 0 : partner_number(&channel->config, setting);
+
+	return lifetime == 0 ? DT_NOEND : TimestampTzPlusMilliseconds(asked_at, (int64) (lifetime * 1000 * SESSION_USED));
 }
 
 static void
@@ -378,6 +396,7 @@ end_login(Call *call)
 	{
 		forget_session(channel);
 		channel->config.session = strdup(session);
+		channel->session_ends = session_end(channel, call->sent_at);
 		channel->sessions++;
 	}
 	call_free(call);

@@ -21,6 +21,7 @@ typedef struct Channel
 	bool due; /* there is work, but no session */
 	bool signing_in;
 	int sessions; /* how often it has signed in */
+	TimestampTz session_ends;
 	int failures; /* in a row */
 	TimestampTz resume_at; /* not to be called before */
 	double allowance; /* calls that the rate allows now */

@@ -38,11 +38,11 @@ answer_json(Answer *answer, unsigned status, json_t *body)
 }
 
 /*
- * answer_failure refuses a call.  The message may quote it: what is not ASCII
- * there might be half a character and is masked.
+ * answer_message returns a message, which may quote the call, as JSON: what is not
+ * ASCII there might be half a character and is masked.
  */
-void
-answer_failure(Answer *answer, unsigned status, const char *message)
+json_t *
+answer_message(const char *message)
 {
 	Message masked;
 
@@ -50,5 +50,30 @@ answer_failure(Answer *answer, unsigned status, const char *message)
 	for (char *byte = masked; *byte != '\0'; byte++)
 		if (!isascii((unsigned char) *byte))
 			*byte = '?';
-	answer_json(answer, status, json_pack("{s:s, s:s}", "status", "failure", "message", masked));
+	return json_string(masked);
+}
+
+/*
+ * answer_failure refuses a call.
+ */
+void
+answer_failure(Answer *answer, unsigned status, const char *message)
+{
+	answer_json(answer, status, json_pack("{s:s, s:o}", "status", "failure", "message", answer_message(message)));
+}
+
+/*
+ * answer_number returns a number, or text that is one, as answers show it: some APIs
+ * write numbers as text, or the reverse.  The setting says "text", "number" or "mixed".
+ */
+json_t *
+answer_number(json_t *value, const char *setting)
+{
+	const char *text = json_string_value(value);
+
+	if (json_is_integer(value) && setting_is(setting, "text"))
+		return json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	if (text != NULL && setting_is(setting, "number"))
+		return strchr(text, '.') == NULL ? json_integer(strtoll(text, NULL, 10)) : json_real(strtod(text, NULL));
+	return json_incref(value);
 }

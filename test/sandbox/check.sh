@@ -36,11 +36,11 @@ ended() {
 }
 
 # call METHOD PATH [BODY [CURL-OPTION...]]: status, body and curl's exit code go to
-# $status, $body and $code.
+# $status, $body and $code.  $content_type is JSON's unless set.
 call() {
 	local method=$1 path=$2 data=${3-}
 
-	body=$(curl -s -m 20 -X "$method" -H 'Content-Type: application/json' -H "sessionId: $session" \
+	body=$(curl -s -m 20 -X "$method" -H "Content-Type: ${content_type:-application/json}" -H "sessionId: $session" \
 		-w '\n%{http_code}' ${data:+--data-binary} ${data:+"$data"} "${@:4}" "$url$path")
 	code=$?
 	status=${body##*$'\n'}
@@ -434,6 +434,15 @@ sleep 0.3
 stop
 check 'ends at once, though a call is delayed' "$code" 0
 check 'delayed load is not applied' "$(wc -l < "$ledger")" 527
+
+# The other partners, with a ledger of their own
+ledger=$scratch/partners
+start
+for part in relay inside_rx bastion; do
+	# shellcheck source=/dev/null
+	. "$(dirname "$0")/check_$part.sh"
+done
+stop
 
 echo "$passed passed, $failed failed"
 test "$failed" = 0

@@ -185,19 +185,12 @@ succeed_order(Answer *answer, json_t *order_id, json_t *rows)
 }
 
 /*
- * shown returns a value as answers show it: some APIs write numbers as text, or the
- * reverse.
+ * shown returns a value as answers show it.
  */
 static json_t *
 shown(json_t *value)
 {
-	const char *text = json_string_value(value);
-
-	if (json_is_integer(value) && setting_is("dash.numbers", "text"))
-		return json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	if (text != NULL && setting_is("dash.numbers", "number"))
-		return strchr(text, '.') == NULL ? json_integer(strtoll(text, NULL, 10)) : json_real(strtod(text, NULL));
-	return json_incref(value);
+	return answer_number(value, "dash.numbers");
 }
 
 /*
@@ -226,10 +219,10 @@ has_session(const Request *request, json_t *object)
 	bool good;
 
 	if (setting_is("dash.session", "header"))
-		return session_use(json_string_value(json_object_get(request->headers, "sessionid")), calls, ms);
+		return session_use("dash", json_string_value(json_object_get(request->headers, "sessionid")), calls, ms);
 	if (setting_is("dash.session", "query"))
 		place = request->arguments;
-	good = session_use(json_string_value(json_object_get(place, "sessionId")), calls, ms);
+	good = session_use("dash", json_string_value(json_object_get(place, "sessionId")), calls, ms);
 	if (place == object || strcmp(request->method, "GET") == 0)
 		json_object_del(object, "sessionId");
 	return good;
@@ -287,7 +280,7 @@ run_login(const Request *request, Answer *answer)
 	}
 	json_decref(call);
 
-	session_open(session_id);
+	session_open("dash", 0, session_id);
 	succeed(answer, json_pack("{s:s}", "sessionId", session_id));
 }
 
@@ -906,4 +899,10 @@ static const Operation operations[] = {
 };
 
 const Partner dash = {
-	.name = "dash", .operations = operations, .settings = settings, .replay = replay, .reset = reset};
+	.name = "dash",
+	.operations = operations,
+	.settings = settings,
+	.replay = replay,
+	.reset = reset,
+	.refuse = answer_failure,
+};

@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const Partner dash;
+extern const Partner dash, relay, inside_rx, bastion;
 
-/* The partners: a new one is its file and a line here. */
+/* The partners: a new one is its file and its name here. */
 const Partner *const partners[] = {
 	&dash,
+	&relay,
+	&inside_rx,
+	&bastion,
 	NULL,
 };
 
@@ -53,28 +56,29 @@ operation_exists(const char *pattern)
 }
 
 /*
- * has_path tells whether an operation is at exactly this path.
+ * has_path tells whether an operation is at this path.
  */
 static bool
 has_path(const Operation *operation, const char *path)
 {
 	if (operation->path_setting != NULL)
 		return setting_is(operation->path_setting, path);
-	return strcmp(operation->path, path) == 0;
+	return fnmatch(operation->path, path, FNM_PATHNAME) == 0;
 }
 
 /*
- * find_operation returns the operation at the path of a call, or NULL with the
- * refusal in the answer.
+ * find_operation returns the operation at the path of a call, and whose it is, or
+ * NULL with the refusal in the answer.
  */
 static const Operation *
-find_operation(const Request *request, Answer *answer)
+find_operation(const Request *request, const Partner **partner, Answer *answer)
 {
 	for (int i = 0; partners[i] != NULL; i++)
 		for (const Operation *operation = partners[i]->operations; operation->name != NULL; operation++)
 		{
 			if (!has_path(operation, request->path))
 				continue;
+			*partner = partners[i];
 			if (strcmp(operation->method, request->method) == 0)
 				return operation;
 			snprintf(answer->allow, sizeof(answer->allow), "%s", operation->method);
@@ -93,6 +97,7 @@ void
 dispatch(const Request *request, Answer *answer)
 {
 	const Operation *operation;
+	const Partner *partner;
 
 	if (strncmp(request->path, "/sandbox/", strlen("/sandbox/")) == 0)
 	{
@@ -100,11 +105,11 @@ dispatch(const Request *request, Answer *answer)
 		return;
 	}
 	journal_add(request);
-	operation = find_operation(request, answer);
-	if (operation == NULL || fault_strike(operation->name, "before", request, answer))
+	operation = find_operation(request, &partner, answer);
+	if (operation == NULL || fault_strike(partner, operation, "before", request, answer))
 		return;
 	operation->run(request, answer);
 	ledger_sync();
 	if (answer->done)
-		fault_strike(operation->name, "after", request, answer);
+		fault_strike(partner, operation, "after", request, answer);
 }

@@ -276,7 +276,7 @@ choose(const char *operation, const char *when, unsigned *delay_ms)
  * change makes an answer what the fault says.
  */
 static void
-change(Answer *answer, const json_t *fault, const char *path)
+change(Answer *answer, const json_t *fault, const Partner *partner, const char *path)
 {
 	unsigned status = number_of(fault, "status");
 	const char *type = text_of(fault, "content_type");
@@ -284,7 +284,7 @@ change(Answer *answer, const json_t *fault, const char *path)
 	const char *location = text_of(fault, "location");
 
 	if (status != 0)
-		answer_failure(answer, status, "a fault on purpose");
+		partner->refuse(answer, status, "a fault on purpose");
 	if (body != NULL)
 		answer_text(answer, answer->status, "application/json", body);
 	if (type != NULL)
@@ -313,18 +313,19 @@ change(Answer *answer, const json_t *fault, const char *path)
  * took the answer over; before the operation this means that it is not applied.
  */
 bool
-fault_strike(const char *operation, const char *when, const Request *request, Answer *answer)
+fault_strike(const Partner *partner, const Operation *operation, const char *when, const Request *request,
+			 Answer *answer)
 {
 	unsigned delay_ms;
-	json_t *fault = choose(operation, when, &delay_ms);
+	json_t *fault = choose(operation->name, when, &delay_ms);
 
 	if (delay_ms > 0 && !clock_pause(delay_ms))
 		answer->manner = MANNER_CLOSE;
 	if (fault == NULL)
 		return answer->manner == MANNER_CLOSE;
 	if (answer->body == NULL)
-		answer_failure(answer, 200, "a fault on purpose");
-	change(answer, fault, request->path);
+		partner->refuse(answer, 200, "a fault on purpose");
+	change(answer, fault, partner, request->path);
 	json_decref(fault);
 	return true;
 }

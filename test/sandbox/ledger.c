@@ -215,12 +215,12 @@ is_alike(const json_t *entry, const json_t *filter)
 	json_object_foreach ((json_t *) filter, name, wanted)
 	{
 		json_t *value = json_object_get(entry, strcmp(name, "kind") == 0 ? "ledger" : name);
-		char number[32];
+		char *other = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+		const char *text = other == NULL ? json_string_value(value) : other;
+		bool alike = text != NULL && strcmp(text, json_string_value(wanted)) == 0;
 
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		if (!json_is_string(value) && !json_is_integer(value))
-			return false;
-		if (strcmp(json_is_string(value) ? json_string_value(value) : number, json_string_value(wanted)) != 0)
+		free(other);
+		if (!alike)
 			return false;
 	}
 	return true;

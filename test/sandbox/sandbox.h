@@ -96,15 +96,21 @@ typedef enum KeyType
 	KEY_TEXT,
 	KEY_NUMBER, /* an integer */
 	KEY_FRACTION, /* any number */
-	KEY_LIST /* objects, at least one, each of the keys in row */
+	KEY_FLAG, /* true or false */
+	KEY_ID, /* text that is not blank, or an integer */
+	KEY_IDS, /* a list of them, at least one */
+	KEY_OBJECT, /* of the keys in row */
+	KEY_LIST /* such objects, at least one */
 } KeyType;
 
 typedef struct Key
 {
-	const char *name;
+	const char *name; /* with a * in it: all names that fit and are not listed before it */
 	KeyType type;
 	bool required;
-	const char *choices; /* of text: "a,b": one of these */
+	unsigned least; /* characters of text */
+	unsigned most; /* 0: any number of them */
+	const char *choices; /* of text or a number: "a,b": one of these */
 	const char *known; /* of a number: the setting that lists the known ones */
 	const char *(*wrong)(const json_t *value); /* what is wrong, or NULL */
 	const struct Key *row;
@@ -112,14 +118,19 @@ typedef struct Key
 
 extern unsigned strict_read(const Request *request, json_t **value, Message message);
 extern bool strict_check(const json_t *object, const Key *keys, Message message);
+extern unsigned strict_call(const Request *request, const Key *keys, json_t **call, Message message);
 extern const char *strict_blank(const json_t *value);
 extern const char *strict_phone(const json_t *value);
 extern const char *strict_email(const json_t *value);
+extern const char *strict_digits(const json_t *value);
+extern const char *strict_date(const json_t *value);
 
 /* answer.c: putting an answer together */
 extern void answer_text(Answer *answer, unsigned status, const char *type, const char *body);
 extern void answer_json(Answer *answer, unsigned status, json_t *body);
+extern json_t *answer_message(const char *message);
 extern void answer_failure(Answer *answer, unsigned status, const char *message);
+extern json_t *answer_number(json_t *value, const char *setting);
 
 /* journal.c: the calls seen */
 extern void journal_add(const Request *request);
@@ -142,8 +153,9 @@ extern const char *money_wrong(const json_t *value);
 /* session.c */
 #define SESSION_SIZE 60
 
-extern void session_open(char id[SESSION_SIZE]);
-extern bool session_use(const char *id, unsigned calls_max, unsigned ms_max);
+extern void session_open(const char *partner, int64_t life_ms, char id[SESSION_SIZE]);
+extern bool session_use(const char *partner, const char *id, unsigned calls_max, unsigned ms_max);
+extern void session_end(const char *partner);
 extern void session_reset(void);
 
 /* A partner.  Operations, keys and settings end with an entry without a name. */
@@ -151,7 +163,7 @@ typedef struct Operation
 {
 	const char *name; /* partner.operation */
 	const char *method;
-	const char *path; /* NULL: the setting below says */
+	const char *path; /* a * is any part of it; NULL: the setting below says */
 	const char *path_setting;
 	void (*run)(const Request *request, Answer *answer);
 } Operation;
@@ -163,6 +175,7 @@ typedef struct Partner
 	Setting *settings;
 	void (*reset)(void); /* empties its state, also at the start */
 	void (*replay)(json_t *entry); /* brings its state forward by a ledger entry */
+	void (*refuse)(Answer *answer, unsigned status, const char *message); /* as its document says */
 } Partner;
 
 /* dispatch.c: who answers a call */
@@ -177,7 +190,8 @@ extern bool faults_add(const json_t *list, Message message);
 extern void faults_clear(void);
 extern void faults_seed(unsigned seed);
 extern json_t *faults_json(void);
-extern bool fault_strike(const char *operation, const char *when, const Request *request, Answer *answer);
+extern bool fault_strike(const Partner *partner, const Operation *operation, const char *when, const Request *request,
+						 Answer *answer);
 
 /* control.c: /sandbox/ */
 extern void control(const Request *request, Answer *answer);

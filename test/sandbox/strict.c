@@ -6,9 +6,11 @@
 #include "sandbox.h"
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /*
  * is_json tells whether a Content-Type is application/json, with or without
@@ -24,9 +26,18 @@ is_json(const char *type)
 }
 
 /*
+ * has_body tells whether a call carries its object in the body.
+ */
+static bool
+has_body(const Request *request)
+{
+	return strcmp(request->method, "POST") == 0 || strcmp(request->method, "PATCH") == 0;
+}
+
+/*
  * strict_read gives the JSON value that a call carries, for the caller to change and
- * free: the body of a POST, the arguments of a GET.  Returns 0, or the HTTP status of the refusal with the
- * reason in message.
+ * free: the body of a POST or PATCH, the arguments of others.  Returns 0, or the HTTP
+ * status of the refusal with the reason in message.
  */
 unsigned
 strict_read(const Request *request, json_t **value, Message message)
@@ -44,7 +55,7 @@ strict_read(const Request *request, json_t **value, Message message)
 		strcpy(message, "query string is not UTF-8");
 		return 400;
 	}
-	if (strcmp(request->method, "POST") != 0)
+	if (!has_body(request))
 	{
 		if (request->size > 0)
 		{
@@ -69,6 +80,23 @@ strict_read(const Request *request, json_t **value, Message message)
 }
 
 /*
+ * ids_wrong returns what is wrong with a list of identifiers, or NULL.
+ */
+static const char *
+ids_wrong(const json_t *list)
+{
+	json_t *id;
+	size_t i;
+
+	json_array_foreach (list, i, id)
+	{
+		if (!json_is_integer(id) && (!json_is_string(id) || strict_blank(id) != NULL))
+			return "must be identifiers";
+	}
+	return json_array_size(list) > 0 ? NULL : "must be a list that is not empty";
+}
+
+/*
  * type_wrong returns what is wrong with the type of a value, or NULL.
  */
 static const char *
@@ -82,10 +110,35 @@ type_wrong(const json_t *value, KeyType type)
 			return json_is_integer(value) ? NULL : "must be an integer";
 		case KEY_FRACTION:
 			return json_is_number(value) ? NULL : "must be a number";
+		case KEY_FLAG:
+			return json_is_boolean(value) ? NULL : "must be true or false";
+		case KEY_ID:
+			if (json_is_integer(value))
+				return NULL;
+			return json_is_string(value) ? strict_blank(value) : "must be an identifier";
+		case KEY_IDS:
+			return ids_wrong(value);
+		case KEY_OBJECT:
+			return json_is_object(value) ? NULL : "must be an object";
 		case KEY_LIST:
 			return json_array_size(value) > 0 ? NULL : "must be a list that is not empty";
 	}
 	return "is of no known type";
+}
+
+/*
+ * length_wrong returns what is wrong with the length of a text, or NULL.
+ */
+static const char *
+length_wrong(const char *text, const Key *key)
+{
+	unsigned length = 0;
+
+	for (const char *c = text; *c != '\0'; c++)
+		length += ((unsigned char) *c & 0xC0) != 0x80; /* where a character begins */
+	if (length < key->least)
+		return "is too short";
+	return key->most > 0 && length > key->most ? "is too long" : NULL;
 }
 
 /*
@@ -98,14 +151,16 @@ value_wrong(const json_t *value, const Key *key)
 	char number[32];
 	char known[SETTING_SIZE];
 
+	if (wrong == NULL && json_is_string(value))
+		wrong = length_wrong(json_string_value(value), key);
 	if (wrong != NULL)
 		return wrong;
-	if (key->choices != NULL && !list_has(key->choices, json_string_value(value)))
+	snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	if (key->choices != NULL && !list_has(key->choices, json_is_string(value) ? json_string_value(value) : number))
 		return "is none of the choices";
 	if (key->known != NULL)
 	{
 		setting_get(key->known, known);
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		if (!list_has(known, number))
 			return "is not known";
 	}
@@ -113,15 +168,15 @@ value_wrong(const json_t *value, const Key *key)
 }
 
 /*
- * has_key tells whether a name is among the keys.
+ * find_key returns the key of a name, or NULL.
  */
-static bool
-has_key(const Key *keys, const char *name)
+static const Key *
+find_key(const Key *keys, const char *name)
 {
 	for (const Key *key = keys; key->name != NULL; key++)
-		if (strcmp(key->name, name) == 0)
-			return true;
-	return false;
+		if (fnmatch(key->name, name, 0) == 0)
+			return key;
+	return NULL;
 }
 
 static bool check_object(const json_t *object, const Key *keys, const char *place, Message message);
@@ -147,6 +202,26 @@ check_rows(const json_t *list, const Key *row_keys, const char *place, Message m
 }
 
 /*
+ * check_value checks the value of a key, NULL for none, and what is below it.
+ */
+static bool
+check_value(const json_t *value, const Key *key, const char *place, Message message)
+{
+	const char *wrong = value == NULL ? "is missing" : value_wrong(value, key);
+
+	if (wrong == NULL && key->type == KEY_LIST && !check_rows(value, key->row, place, message))
+		return false;
+	if (wrong == NULL && key->type == KEY_OBJECT && !check_object(value, key->row, place, message))
+		return false;
+	if (wrong == NULL && key->wrong != NULL)
+		wrong = key->wrong(value);
+	if (wrong == NULL)
+		return true;
+	snprintf(message, sizeof(Message), "%s: %s", place, wrong);
+	return false;
+}
+
+/*
  * check_object checks an object and what is below it; place says where it is, for the
  * message.
  */
@@ -164,7 +239,7 @@ check_object(const json_t *object, const Key *keys, const char *place, Message m
 	}
 	json_object_foreach ((json_t *) object, name, value)
 	{
-		if (!has_key(keys, name))
+		if (find_key(keys, name) == NULL)
 		{
 			snprintf(message, sizeof(Message), "%s%s%.64s: is not known", place, dot, name);
 			return false;
@@ -172,22 +247,18 @@ check_object(const json_t *object, const Key *keys, const char *place, Message m
 	}
 	for (const Key *key = keys; key->name != NULL; key++)
 	{
-		char here[128];
-		const char *wrong;
+		char here[160];
 
-		value = json_object_get(object, key->name);
-		if (value == NULL && !key->required)
-			continue;
-		snprintf(here, sizeof(here), "%s%s%s", place, dot, key->name);
-		wrong = value == NULL ? "is missing" : value_wrong(value, key);
-		if (wrong == NULL && key->type == KEY_LIST && !check_rows(value, key->row, here, message))
-			return false;
-		if (wrong == NULL && key->wrong != NULL)
-			wrong = key->wrong(value);
-		if (wrong != NULL)
+		if (key->required && json_object_get(object, key->name) == NULL)
 		{
-			snprintf(message, sizeof(Message), "%s: %s", here, wrong);
-			return false;
+			snprintf(here, sizeof(here), "%s%s%s", place, dot, key->name);
+			return check_value(NULL, key, here, message);
+		}
+		json_object_foreach ((json_t *) object, name, value)
+		{
+			snprintf(here, sizeof(here), "%s%s%.64s", place, dot, name);
+			if (find_key(keys, name) == key && !check_value(value, key, here, message))
+				return false;
 		}
 	}
 	return true;
@@ -201,6 +272,31 @@ bool
 strict_check(const json_t *object, const Key *keys, Message message)
 {
 	return check_object(object, keys, "", message);
+}
+
+/*
+ * strict_call gives the object of these keys that a call carries, and nothing else, for
+ * the caller to change and free, or NULL; the caller checks the keys itself where they
+ * are NULL.  Returns 0, or the HTTP status of the refusal with the reason in message.
+ */
+unsigned
+strict_call(const Request *request, const Key *keys, json_t **call, Message message)
+{
+	unsigned status = strict_read(request, call, message);
+
+	if (status == 0 && has_body(request) && json_object_size(request->arguments) > 0)
+	{
+		strcpy(message, "query string: is not expected");
+		status = 400;
+	}
+	if (status == 0 && keys != NULL && !strict_check(*call, keys, message))
+		status = 400;
+	if (status != 0)
+	{
+		json_decref(*call);
+		*call = NULL;
+	}
+	return status;
 }
 
 /*
@@ -252,5 +348,34 @@ strict_email(const json_t *value)
 	if (at == NULL || at == text || strchr(at + 1, '@') != NULL || dot == NULL || dot <= at + 1 || dot[1] == '\0' ||
 		text[strcspn(text, " \t\r\n")] != '\0' || strlen(text) > 254)
 		return "is no e-mail address";
+	return NULL;
+}
+
+/*
+ * strict_digits is a check of text that must be digits.
+ */
+const char *
+strict_digits(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return *text != '\0' && text[strspn(text, "0123456789")] == '\0' ? NULL : "must be digits";
+}
+
+/*
+ * strict_date checks a day of the calendar, written yyyy-mm-dd.
+ */
+const char *
+strict_date(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	struct tm date = {.tm_year = 0};
+	const char *end = strptime(text, "%Y-%m-%d", &date);
+	int day = date.tm_mday;
+
+	/* strptime takes less than ten characters, or blanks; timegm carries February 30 over into March. */
+	if (end == NULL || *end != '\0' || strlen(text) != strlen("yyyy-mm-dd") ||
+		strspn(text, "0123456789-") != strlen(text) || timegm(&date) == -1 || date.tm_mday != day)
+		return "is no date";
 	return NULL;
 }

@@ -180,12 +180,13 @@ CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L, %L, %L)', :'a', :'al', :'bea', :'carer', :'file')),
     ('', format('client_uid = %L', :'a'));
 GRANT SELECT ON below_a TO PUBLIC;
--- The rows of each table and view that the current role sees, or those of them that stand below A
+-- The rows of each table and view that the current role sees, or those of them that stand below A; Bastion's lists stand nowhere
 CREATE FUNCTION pg_temp.sees(only_of_a boolean) RETURNS TABLE (relation text, sees text[]) LANGUAGE plpgsql AS $$
 BEGIN
     FOR relation IN
         SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
             AND has_table_privilege('murallink_analyst', c.oid, 'SELECT')
+            AND c.relname !~ '^bastion_'
     LOOP
         EXECUTE format('SELECT array_agg(t::text ORDER BY t::text) FROM murallink.%I AS t WHERE %s', relation, CASE WHEN only_of_a
             THEN (SELECT b.condition FROM below_a AS b WHERE b.relation IN (sees.relation, '') ORDER BY b.relation DESC LIMIT 1)

@@ -126,7 +126,7 @@ WHERE resource NOT IN ('card', 'card_shipment', 'partner', 'partner_task', 'payo
 \pset format aligned
 
 -- The status, without a worker: what is to be done, by kind
-SELECT partner, payouts, pid, held, breaker, calls_per_second, latency FROM murallink.worker_status();
+SELECT partner, payouts, pid, held, breaker, calls_per_second, latency FROM murallink.worker_status() ORDER BY partner;
 RESET SESSION AUTHORIZATION;
 UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
 UPDATE murallink_private.partner_queue SET due_at = '2001-01-01' WHERE subject_uid = :'declined';
@@ -134,7 +134,8 @@ SELECT s.ready = q.all AS ready, ready_payouts > 0 AS payouts, s.ready_tasks = q
     s.oldest_due_at, s.in_flight
 FROM murallink.worker_status() s, (
     SELECT count(*), count(*) FILTER (WHERE subject_uid IN (SELECT uid FROM murallink_private.partner_task))
-    FROM murallink_private.partner_queue WHERE due_at <> 'infinity') AS q ("all", tasks);
+    FROM murallink_private.partner_queue WHERE partner = 'dash' AND due_at <> 'infinity') AS q ("all", tasks)
+WHERE s.partner = 'dash';
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 SELECT murallink.disable_payouts();
 DROP ROLE regress_worker_admin, regress_worker_front, regress_worker_operator, regress_worker_analyst;

@@ -436,18 +436,25 @@ cancel_payment         | approve_payments at trial_site                         
 trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}
 funding_report         | view_report at contract                                         | {"contract_uid": "@contract"}
 report                 | nothing                                                         | {"uid": "@report"}
+bastion_event          | nothing, answers unknown_action                                 | {}
 dash_shipping_update   | nothing, answers unknown_action                                 | {}
 ask_card               | operator                                                        | {}
+await_partner          | operator                                                        | {}
+bastion_events         | operator                                                        | {}
 cards                  | operator                                                        | {}
 configure_partner      | operator                                                        | {}
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
 order_cards            | operator                                                        | {}
+partner_preview        | operator                                                        | {}
+partner_request        | operator                                                        | {}
 partner_tasks          | operator                                                        | {}
 payout_attempts        | operator                                                        | {}
 reconcile_funding      | operator                                                        | {}
+refresh_bastion        | operator                                                        | {}
 refresh_dash           | operator                                                        | {}
+relay_numbers          | operator                                                        | {}
 release_payouts        | operator                                                        | {}
 resend_card_link       | operator                                                        | {}
 resolve_card           | operator                                                        | {}

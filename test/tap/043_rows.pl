@@ -23,6 +23,11 @@ my @all = $world->permissions;
 my $self = $world->uid('caller');
 $world->script(<<'EOC');
 SELECT murallink.set_db_role('caller@example.com', 'world_analyst');
+INSERT INTO murallink.bastion_plan (id, heard_at) VALUES ('1', now());
+INSERT INTO murallink.bastion_condition (id, heard_at) VALUES ('1', now());
+INSERT INTO murallink.bastion_state (id, heard_at) VALUES ('1', now());
+INSERT INTO murallink.bastion_city (id, heard_at) VALUES ('1', now());
+INSERT INTO murallink.bastion_provider (code, heard_at) VALUES ('A', now());
 -- The patient whom an audit_event is about
 CREATE FUNCTION world.patient(e murallink.audit_event) RETURNS murallink.ksuid LANGUAGE sql AS $$
     SELECT uid FROM murallink.patient WHERE e.resource = 'patient' AND uid = e.resource_uid
@@ -79,7 +84,7 @@ sub expected
 	return grep {
 		any {
 			my ($permissions, @place) = @$_;
-			$permissions eq 'oneself' ? $place[0] eq $self : any {
+			$permissions eq 'any' ? 1 : $permissions eq 'oneself' ? $place[0] eq $self : any {
 				my ($permission, $granted) = split / /;
 				$permissions =~ /\b$permission\b/ && $world->reaches($granted, \@place)
 			} @grants
@@ -155,7 +160,7 @@ done_testing();
 
 # The table or view, the permissions of which one shows its rows, and the place where it must be held: the client,
 # contract, trial and site, as expressions on the row r; * for the columns of these names; of the patient: one of
-# the patient's sites or trials. Several lines: several ways. oneself: the user whom the row is about.
+# the patient's sites or trials. Several lines: several ways. oneself: the user whom the row is about; any: every user.
 __DATA__
 appointment      | view_patients                     | *
 app_user         | oneself                           | r.uid
@@ -173,6 +178,11 @@ audit_event      | view_patients                     | r.client_uid, r.contract_
 audit_event      | view_enrollments or view_patients | * WHERE r.resource = 'enrollment'
 audit_event      | view_payment_schedule             | * WHERE r.resource = 'milestone'
 audit_event      | view_payments                     | * WHERE r.resource IN ('payment', 'payout')
+bastion_city     | any                               | NULL, NULL, NULL, NULL
+bastion_condition | any                              | NULL, NULL, NULL, NULL
+bastion_plan     | any                               | NULL, NULL, NULL, NULL
+bastion_provider | any                               | NULL, NULL, NULL, NULL
+bastion_state    | any                               | NULL, NULL, NULL, NULL
 caregiver        | view_patients                     | of the patient r.patient_uid
 client           | view_clients                      | r.uid, NULL, NULL, NULL
 contract         | view_contract                     | r.client_uid, r.uid, NULL, NULL

@@ -1,0 +1,17 @@
+CREATE FUNCTION murallink.relay_onboarded() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO murallink_private.relay_number (number, result)
+    SELECT f.key, f.value FROM pg_catalog.jsonb_each_text(NEW.facts -> 'numbers') f ORDER BY f.key
+    ON CONFLICT (number) DO UPDATE SET result = EXCLUDED.result, heard_at = EXCLUDED.heard_at;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.relay_onboarded() IS 'Trigger: keeps what Relay has found out about numbers.';
+
+CREATE FUNCTION murallink.relay_numbers(OUT number text, OUT result text, OUT heard_at timestamptz) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT n.number, n.result, n.heard_at FROM murallink_private.relay_number n ORDER BY n.number
+$$;
+COMMENT ON FUNCTION murallink.relay_numbers() IS
+'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';

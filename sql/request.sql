@@ -1,0 +1,107 @@
+CREATE FUNCTION murallink.partner_built(
+    partner text, base_url text, settings jsonb, secrets jsonb, operation text, params jsonb
+) RETURNS jsonb
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_built';
+COMMENT ON FUNCTION murallink.partner_built(text, text, jsonb, jsonb, text, jsonb) IS
+'The request of an operation as it would be sent, with the key repeatable. Errors: not_found, and of what is wrong with params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.partner_meaning(partner text, operation text, params jsonb, http_status integer, answer text)
+RETURNS jsonb
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_meaning';
+COMMENT ON FUNCTION murallink.partner_meaning(text, text, jsonb, integer, text) IS
+'What an answer of a partner would mean: its outcome, the reason and the facts. answer: JSON. Errors: not_found.';
+
+CREATE FUNCTION murallink.partner_operations(
+    OUT partner text, OUT operation text, OUT field text, OUT kind text, OUT required boolean, OUT longest integer,
+    OUT setting text, OUT choices text, OUT code text
+) RETURNS SETOF record
+LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'partner_operations';
+COMMENT ON FUNCTION murallink.partner_operations() IS
+'What partner_request() takes: a row for each field of params, those within others after a dot. longest: in characters, or rows; setting: stands in where the field is absent; code: what the partner calls it when it is wrong. For operators.';
+
+CREATE FUNCTION murallink.partner_preview(partner text, operation text, params jsonb DEFAULT '{}') RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    preview jsonb;
+BEGIN
+    SELECT murallink.partner_built(p.name, p.base_url, p.settings, k.names, murallink.required(partner_preview.operation, 'operation'),
+        coalesce(partner_preview.params, '{}'))
+    INTO preview
+    FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid,
+        LATERAL (SELECT pg_catalog.jsonb_object_agg(n, '<' || n || '>') AS names FROM pg_catalog.jsonb_object_keys(s.secrets) n) k
+    WHERE p.name = murallink.required(partner_preview.partner, 'partner');
+    IF preview IS NULL THEN
+        PERFORM murallink.raise('not_found', 'partner');
+    END IF;
+    RETURN preview;
+END
+$$;
+COMMENT ON FUNCTION murallink.partner_preview(text, text, jsonb) IS
+'The request that partner_request() would have sent: method, url, headers and body, with the names of secrets in their place; and whether it is repeated where the answer is lost. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.request_begin(partner text, operation text, params jsonb, subject_uid murallink.ksuid)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    preview CONSTANT jsonb := murallink.partner_preview(partner, operation, params);
+    begun murallink.task_info;
+BEGIN
+    IF operation = 'login' THEN
+        PERFORM murallink.raise('not_found', 'operation');
+    END IF;
+    begun := murallink.task_begin(partner, operation, coalesce(params, '{}'), (preview ->> 'repeatable')::boolean, subject_uid);
+    RETURN begun.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.request_begin(text, text, jsonb, murallink.ksuid) IS
+'Asks a partner for what partner_request() can ask for, about a subject. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.partner_request(partner text, operation text, params jsonb DEFAULT '{}') RETURNS murallink.ksuid
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT murallink.request_begin(partner, operation, params, NULL);
+END;
+COMMENT ON FUNCTION murallink.partner_request(text, text, jsonb) IS
+'Asks a partner for something, which the worker does once this has committed; await_partner() and partner_tasks() tell what came of it. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value; the hint has the partner''s own code.';
+
+CREATE FUNCTION murallink.request_state(task_uid murallink.ksuid) RETURNS jsonb
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_catalog.jsonb_build_object('uid', t.uid, 'status', t.status, 'reason', t.reason, 'http_status', a.http_status,
+        'facts', t.facts, 'answer', a.answer)
+    FROM murallink_private.partner_task t
+    LEFT JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid AND a.attempt = t.attempt
+    WHERE t.uid = request_state.task_uid
+$$;
+COMMENT ON FUNCTION murallink.request_state(murallink.ksuid) IS 'What became of a task, as await_partner() answers it.';
+
+CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout numeric DEFAULT 30) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deadline timestamptz;
+    pause double precision := 0.005;
+    state jsonb;
+BEGIN
+    IF murallink.required(timeout, 'timeout') NOT BETWEEN 0 AND 300 THEN
+        PERFORM murallink.raise('invalid_value', 'timeout');
+    END IF;
+    deadline := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout);
+    -- What this transaction has asked for is not on its way before it commits, and what others commit must be seen here.
+    IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
+        SELECT FROM murallink_private.partner_task t
+        WHERE t.uid = await_partner.task_uid AND t.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid) THEN
+        PERFORM murallink.raise('wrong_status', 'task_uid');
+    END IF;
+    LOOP
+        state := murallink.request_state(murallink.required(await_partner.task_uid, 'task_uid'));
+        IF state IS NULL THEN
+            PERFORM murallink.raise('not_found', 'task_uid');
+        END IF;
+        EXIT WHEN state ->> 'status' NOT IN ('ready', 'claimed') OR pg_catalog.clock_timestamp() >= deadline;
+        PERFORM pg_catalog.pg_sleep(pause);
+        pause := LEAST(pause * 1.5, 0.1);
+    END LOOP;
+    RETURN state;
+END
+$$;
+COMMENT ON FUNCTION murallink.await_partner(murallink.ksuid, numeric) IS
+'Waits for the answer to what partner_request() and its like have asked for, in a later transaction than they. Returns uid, status (done, declined, in_doubt; ready or claimed when the time is over), reason, http_status, facts and answer. timeout: in seconds, at most 300. For operators. Errors: missing_field, invalid_value, not_found; wrong_status: asked for by this transaction, or it is not read committed.';
