@@ -172,6 +172,16 @@ is(lost('bastion.changePassword', bastion => 'change_password', {})->{status}, '
 $payouts->call(resolve_task => $payouts->sql(q{SELECT uid FROM murallink.partner_tasks() WHERE operation = 'change_password' AND status = 'in_doubt'}),
 	'true', 'it signs in');
 is(ask(bastion => 'plans')->{status}, 'done', 'which a person decides');
+note 'a partner that fails is left alone, and the others go on';
+$payouts->fault(operation => 'dash.*', when => 'before', action => 'answer', status => 500);
+$payouts->patients(1);
+my ($waiting) = $payouts->approve(1);
+$payouts->wait_for(q{SELECT breaker = 'open' AND failures > 3 FROM murallink.worker_status() WHERE partner = 'dash'});
+is(ask(relay => 'onboard', { %welcome, ccid => 'G' })->{status}, 'done', 'Relay is asked while Dash fails');
+is($payouts->sql('SELECT partner FROM murallink.worker_status() WHERE failures > 0'), 'dash', 'which the status tells');
+$payouts->no_fault;
+$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$waiting'");
+pass('and Dash is called again when it works');
 done_testing();
 
 sub configure
