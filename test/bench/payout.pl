@@ -11,7 +11,8 @@ use Murallink::Payouts;
 use Time::HiRes qw(usleep);
 use Time::Local qw(timegm);
 
-use constant { WAITING => 200_000, ROUNDS => 3, A_ROUND => 10_000, A_TRANSACTION => 4000, CLAIM => 32, CLAIMS => 15, REQUESTS => 100 };
+use constant { WAITING => 200_000, ROUNDS => 3, A_ROUND => 10_000, A_TRANSACTION => 2000, CLAIM => 32, CLAIMS => 15,
+	REQUESTS => 100 };
 
 my $all = $ENV{BENCH_PAYOUTS} // 500_000;
 my $payouts = Murallink::Payouts->new(
@@ -34,11 +35,12 @@ $payouts->approve(3000);
 $payouts->wait_settled;
 my $memory = memory();
 throughput();
-while ((my $left = $all - done()) > 0)
-{
-	approve($left > 50_000 ? 50_000 : $left);
-}
 wait_done();
+while ($all - done() > 0)
+{
+	approve(A_ROUND);
+	wait_done();
+}
 die "another worker has taken over\n" if $worker != $payouts->worker;
 my $summary = $stack->client->sandbox('summary');
 die "$summary->{duplicates} payouts were loaded twice\n" if $summary->{duplicates};
