@@ -13,7 +13,7 @@ static Verdict understand_rows(const char *rows, json_t *answer, json_t *facts);
 static Verdict understand_loads(json_t *params, json_t *answer, json_t *facts);
 static Verdict own_status(const json_t *answer);
 static void add_rows(const char *rows, json_t *value, json_t *list);
-static void count_statuses(json_t *value, int *accepted, int *refused);
+static void count_statuses(json_t *value, int *accepted, int *refused, int *unknown);
 static bool same_card(const json_t *shown, const char *proxy_key);
 static json_t *loads_of(json_t *value, const char *proxy_key);
 static json_t *load_facts(json_t *load);
@@ -88,16 +88,18 @@ dash_understand(const char *operation, const char *rows, json_t *params, json_t 
  * Returns what the answer to a call that changes something means.  Statuses
  * that contradict each other are unclear; so is an order without the card's key,
  * for it could not be loaded, a bulk order without its number, by which the keys
- * are asked for, and an answer that speaks of another card than was meant.
+ * are asked for, and an answer that speaks of another card than was meant, or of
+ * this one with a status that is not known.
  */
 static Verdict
 understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts)
 {
 	int accepted = 0;
 	int refused = 0;
+	int unknown = 0;
 	bool complete = true;
 
-	count_statuses(answer, &accepted, &refused);
+	count_statuses(answer, &accepted, &refused, &unknown);
 	if (strcmp(operation, "login") == 0)
 		complete = partner_fact(facts, "session", answer, session_names);
 	else
@@ -111,8 +113,8 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 			complete = ordered;
 	}
 	if (json_object_get(params, "proxy_key") != NULL)
-		complete = !complete || same_card(json_object_get(facts, "proxy_key"),
-										  json_string_value(json_object_get(params, "proxy_key")));
+		complete = unknown == 0 && (!complete || same_card(json_object_get(facts, "proxy_key"),
+														   json_string_value(json_object_get(params, "proxy_key"))));
 
 	if (refused > 0)
 		return accepted > 0 ? VERDICT_UNCLEAR : VERDICT_REFUSED;
@@ -120,26 +122,27 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 }
 
 /*
- * Counts the statuses anywhere in an answer that mean success or failure.
+ * Counts the statuses anywhere in an answer: those that mean success, those that
+ * mean failure, and other words.
  */
 static void
-count_statuses(json_t *value, int *accepted, int *refused)
+count_statuses(json_t *value, int *accepted, int *refused, int *unknown)
 {
 	const char *name;
 	json_t *member;
 	size_t i;
 
 	json_array_foreach (value, i, member)
-		count_statuses(member, accepted, refused);
+		count_statuses(member, accepted, refused, unknown);
 	json_object_foreach (value, name, member)
 	{
 		const char *text = json_string_value(member);
 
-		count_statuses(member, accepted, refused);
+		count_statuses(member, accepted, refused, unknown);
 		if (strcasecmp(name, "status") != 0 || text == NULL)
 			continue;
-		*accepted += strcasecmp(text, "success") == 0;
-		*refused += strcasecmp(text, "failure") == 0;
+		++*(strcasecmp(text, "success") == 0 ? accepted : strcasecmp(text, "failure") == 0 ? refused
+																						   : unknown);
 	}
 }
 
@@ -267,7 +270,7 @@ loads_of(json_t *value, const char *proxy_key)
 }
 
 /*
- * Returns a load by murallink's names, or NULL where its amount is not
+ * Returns a load by murallink's names, or NULL where its amount or status is not
  * understood or it is said to have failed.
  */
 static json_t *
@@ -277,14 +280,15 @@ load_facts(json_t *load)
 	const char *amount;
 	int accepted = 0;
 	int refused = 0;
+	int unknown = 0;
 
-	count_statuses(load, &accepted, &refused);
+	count_statuses(load, &accepted, &refused, &unknown);
 	partner_fact(facts, "amount", load, amount_names);
 	partner_fact(facts, "reference", load, reference_names);
 	partner_fact(facts, "order_id", load, order_names);
 	partner_fact(facts, "at", load, time_names);
 	amount = json_string_value(json_object_get(facts, "amount"));
-	if (refused == 0 && amount != NULL && *amount != '\0' && strspn(amount, "0123456789.") == strlen(amount) &&
+	if (refused + unknown == 0 && amount != NULL && *amount != '\0' && strspn(amount, "0123456789.") == strlen(amount) &&
 		strchr(amount, '.') == strrchr(amount, '.') && strcmp(amount, ".") != 0)
 		return facts;
 	json_decref(facts);

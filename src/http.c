@@ -92,15 +92,13 @@ http_url_wrong(const char *url)
 	CURLU *parsed = curl_url();
 	char *scheme = NULL;
 	char *host = NULL;
-	char *other = NULL;
 	const char *wrong = NULL;
 
 	if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK ||
 		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 		curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		wrong = "it is not a URL";
-	else if (curl_url_get(parsed, CURLUPART_QUERY, &other, 0) == CURLUE_OK ||
-			 curl_url_get(parsed, CURLUPART_FRAGMENT, &other, 0) == CURLUE_OK)
+	else if (strpbrk(url, "?#") != NULL)
 		wrong = "it has a query or a fragment";
 	else if (strcmp(scheme, "https") != 0 &&
 			 !(strcmp(scheme, "http") == 0 &&
@@ -108,7 +106,6 @@ http_url_wrong(const char *url)
 		wrong = "it is neither https nor on this machine";
 	curl_free(scheme);
 	curl_free(host);
-	curl_free(other);
 	curl_url_cleanup(parsed);
 	return wrong;
 }
@@ -155,6 +152,9 @@ http_start(HttpRequest *request, void *owner)
  * When a kept connection ends before the answer, libcurl repeats a request by
  * itself and reports success.  So the body is read through give_body(), which
  * hands it out once; and a request without a body has a connection of its own.
+ *
+ * A name that is still being resolved when its time is over would be waited for
+ * but for CURLOPT_QUICK_EXIT, and all other calls with it.
  */
 static bool
 configure(HttpCall *call)
@@ -167,10 +167,11 @@ configure(HttpCall *call)
 	return false
 	SET(CURLOPT_PRIVATE, call);
 	SET(CURLOPT_URL, request->url);
-	SET(CURLOPT_PROTOCOLS_STR, strncmp(request->url, "https:", 6) == 0 ? "https" : "http");
+	SET(CURLOPT_PROTOCOLS_STR, pg_strncasecmp(request->url, "https:", 6) == 0 ? "https" : "http");
 	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
 	SET(CURLOPT_TIMEOUT_MS, (long) request->timeout);

@@ -17,6 +17,10 @@
 
 /* Of a text, in bytes. */
 #define SETTING_LONGEST 1000
+#define FACT_LONGEST 1000
+
+/* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
+#define ANSWER_LONGEST (256 * 1024)
 
 static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner};
 
@@ -79,6 +83,8 @@ static const struct
 	{0, 999, ANY, OUTCOME_IN_DOUBT, "no such status is known"},
 };
 
+static void hide_secrets(json_t *value, const PartnerConfig *config);
+static void hide_secret(char *text, const char *secret);
 static void say(PartnerAnswer *answer, int status, const char *text);
 static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
@@ -132,10 +138,12 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 }
 
 /*
- * Returns what the ending of a call means, for partner_answer_free().
+ * Returns what the ending of a call means, for partner_answer_free().  What the
+ * partner repeats of secrets is masked.
  */
 PartnerAnswer
-partner_read(const Partner *partner, const char *operation, json_t *params, const HttpAnswer *http)
+partner_read(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+			 const HttpAnswer *http)
 {
 	PartnerAnswer answer = {.retry_after = Min(http->retry_after, RETRY_AFTER_MAX), .facts = json_pack("{}")};
 	int status = http->complete ? http->status : http->sent ? NO_ANSWER
@@ -151,8 +159,13 @@ partner_read(const Partner *partner, const char *operation, json_t *params, cons
 		if (json_object_get(answer.facts, "order_id") != NULL)
 			says |= TRACED;
 	}
-	else if (http->size > 0)
+	if (http->size > 0 && (answer.answer == NULL || http->size > ANSWER_LONGEST))
+	{
+		json_decref(answer.answer);
 		answer.answer = ascii_of(http->body, Min(http->size, 1000), false);
+	}
+	hide_secrets(answer.answer, config);
+	hide_secrets(json_object_get(answer.facts, "message"), config);
 
 	if (status == 409 && partner->conflict_refuses)
 		status = 400;
@@ -179,6 +192,45 @@ partner_answer_free(PartnerAnswer *answer)
 {
 	json_decref(answer->facts);
 	json_decref(answer->answer);
+}
+
+/*
+ * Masks the secrets in a value.
+ */
+static void
+hide_secrets(json_t *value, const PartnerConfig *config)
+{
+	char *text = unconstify(char *, json_string_value(value));
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach (value, i, member)
+		hide_secrets(member, config);
+	json_object_foreach (value, name, member)
+		hide_secrets(member, config);
+	if (text == NULL)
+		return;
+	json_object_foreach (config->secrets, name, member)
+		hide_secret(text, json_string_value(member));
+	hide_secret(text, config->session);
+}
+
+/*
+ * Masks a secret in a text, unless it is so short that any text has it.
+ */
+static void
+hide_secret(char *text, const char *secret)
+{
+	size_t size = secret == NULL ? 0 : strlen(secret);
+
+	if (size < 4)
+		return;
+	while ((text = strstr(text, secret)) != NULL)
+	{
+		memset(text, '*', size);
+		text += size;
+	}
 }
 
 /*
@@ -209,7 +261,8 @@ partner_is_named(const char *name, const char *const *names)
 
 /*
  * Adds a fact that an answer has under one of the names (up to NULL).  Returns
- * whether it has it, and wholly in printable ASCII: it will be sent back.
+ * whether it has it, not too long and wholly in printable ASCII: it will be sent
+ * back.
  */
 bool
 partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
@@ -217,6 +270,8 @@ partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *
 	const json_t *value = find(answer, names);
 	json_t *text;
 
+	if (json_string_length(value) > FACT_LONGEST)
+		return false;
 	if (json_is_string(value))
 		text = ascii_of(json_string_value(value), json_string_length(value), true);
 	else if (json_is_integer(value))

@@ -89,7 +89,7 @@ typedef struct PartnerAnswer
 	char reason[PARTNER_REASON_SIZE];
 	bool quoted; /* the reason has the partner's words, which may name a person */
 	json_t *facts; /* text by name, in ASCII */
-	json_t *answer; /* all of it, NULL where there was none */
+	json_t *answer; /* all of it, or how it begins; NULL where there was none */
 } PartnerAnswer;
 
 struct PartnerOperation;
@@ -128,8 +128,8 @@ extern const Partner bastion_partner;
 extern const Partner *partner_named(const char *name);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
 						  HttpRequest *request);
-extern PartnerAnswer partner_read(const Partner *partner, const char *operation, json_t *params,
-								  const HttpAnswer *answer);
+extern PartnerAnswer partner_read(const Partner *partner, const PartnerConfig *config, const char *operation,
+								  json_t *params, const HttpAnswer *answer);
 extern void partner_answer_free(PartnerAnswer *answer);
 extern const char *partner_outcome_name(Outcome outcome);
 extern double partner_number(const PartnerConfig *config, const char *setting);

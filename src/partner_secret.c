@@ -5,8 +5,8 @@
  *
  * The server logs the statement that an error broke off, and any statement
  * where log_statement and its like say so.  Such a statement is known by the
- * name of the function, and also by having called it, for an error may come
- * before, and a function of the user's own may be what calls it.
+ * name of the function, there or in what it runs, and also by having called it,
+ * for an error may come before, and a function of the user's own may be what calls it.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@ static TimestampTz called_at = 0; /* when the statement began that has called it
 
 static void hide_log(ErrorData *error);
 static bool has_secrets(const ErrorData *error);
+static bool is_named(const char *text);
 
 /*
  * Registers the hook.  Called once, from _PG_init.
@@ -71,9 +72,17 @@ static bool
 has_secrets(const ErrorData *error)
 {
 	return (called_at != 0 && called_at == GetCurrentStatementStartTimestamp()) ||
-		   (debug_query_string != NULL && strcasestr(debug_query_string, NAME) != NULL) ||
-		   (error->message != NULL && strcasestr(error->message, NAME) != NULL) ||
-		   (error->detail != NULL && strcasestr(error->detail, NAME) != NULL);
+		   is_named(debug_query_string) || is_named(error->message) || is_named(error->detail) ||
+		   is_named(error->context) || is_named(error->internalquery);
+}
+
+/*
+ * Returns whether a text, or NULL, names the function.
+ */
+static bool
+is_named(const char *text)
+{
+	return text != NULL && strcasestr(text, NAME) != NULL;
 }
 
 /*

@@ -35,8 +35,6 @@ static dlist_head ended = DLIST_STATIC_INIT(ended);
 static json_t *json_of(const char *text);
 static TimestampTz session_end(const Channel *channel, TimestampTz asked_at);
 static void forget_session(Channel *channel);
-static void hide_secrets(char *text, const PartnerConfig *config);
-static void hide_secret(char *text, const char *secret);
 static void end_call(Call *call);
 static void end_login(Call *call);
 static void log_doubt(Call *call);
@@ -272,9 +270,7 @@ calls_read(void)
 		Call *call = http_owner(http);
 
 		call->http_status = answer.status;
-		call->answer = partner_read(call->channel->partner, call->operation, call->params, &answer);
-		if (answer.complete)
-			hide_secrets(call->answer.reason, &call->channel->config);
+		call->answer = partner_read(call->channel->partner, &call->channel->config, call->operation, call->params, &answer);
 		http_free(http);
 		CRASH_POINT("call_answered");
 		end_call(call);
@@ -291,37 +287,6 @@ dlist_head *
 calls_ended(void)
 {
 	return &ended;
-}
-
-/*
- * Masks the secrets that a partner repeats in its own words.
- */
-static void
-hide_secrets(char *text, const PartnerConfig *config)
-{
-	const char *name;
-	json_t *secret;
-
-	json_object_foreach (config->secrets, name, secret)
-		hide_secret(text, json_string_value(secret));
-	hide_secret(text, config->session);
-}
-
-/*
- * Masks a secret in a text, unless it is so short that any text has it.
- */
-static void
-hide_secret(char *text, const char *secret)
-{
-	size_t size = secret == NULL ? 0 : strlen(secret);
-
-	if (size < 4)
-		return;
-	while ((text = strstr(text, secret)) != NULL)
-	{
-		memset(text, '*', size);
-		text += size;
-	}
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -289,8 +290,10 @@ worker_slot_failing(const char *partner, int failures, TimestampTz resume_at)
 void
 worker_slot_error(const char *error)
 {
+	int size = pg_mbcliplen(error, strlen(error), ERROR_SIZE - 1);
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	strlcpy(mine->error, error, ERROR_SIZE);
+	strlcpy(mine->error, error, size + 1);
 	mine->error_at = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
 }

@@ -29,7 +29,7 @@ COMMENT ON COLUMN murallink_private.partner_attempt.outcome IS
 COMMENT ON COLUMN murallink_private.partner_attempt.http_status IS 'Of the answer, null where there was none.';
 COMMENT ON COLUMN murallink_private.partner_attempt.reason IS 'Why it had this outcome.';
 COMMENT ON COLUMN murallink_private.partner_attempt.facts IS 'What the answer tells, by murallink''s own names.';
-COMMENT ON COLUMN murallink_private.partner_attempt.answer IS 'The whole answer.';
+COMMENT ON COLUMN murallink_private.partner_attempt.answer IS 'The whole answer; where it is long or no JSON, how it begins.';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.partner_attempt
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER settled_once BEFORE UPDATE ON murallink_private.partner_attempt

@@ -34,6 +34,7 @@ my %wrong = (
 	'cast' => "SELECT '$secrets'::integer, murallink.configure_partner('dash')",
 	'in a DO' => "DO \$\$ BEGIN PERFORM murallink.configure_partner('dash', 'ftp:', '{}', '$secrets'); END \$\$",
 	'prepared' => "PREPARE set_up(jsonb) AS SELECT murallink.configure_partner('dash', 'ftp://x', '{}', \$1); EXECUTE set_up('$secrets')",
+	'in a function that cannot call it' => "SELECT public.set_up_wrongly()",
 	'by nobody' => "SET ROLE murallink_analyst; $right",
 );
 $payouts->sql(<<'EOC');
@@ -42,6 +43,13 @@ BEGIN
     PERFORM murallink.configure_partner('dash', url, '{}', secrets);
 END
 $$
+EOC
+$payouts->sql(<<"EOC");
+CREATE FUNCTION public.set_up_wrongly() RETURNS void LANGUAGE plpgsql AS \$\$
+BEGIN
+    PERFORM murallink.configure_partner('dash', 1, '$secrets');
+END
+\$\$
 EOC
 my @all = (log_statement => 'all', log_min_duration_statement => 0, log_duration => 'on', log_lock_waits => 'on',
 	log_parameter_max_length_on_error => -1, debug_print_parse => 'on', log_error_verbosity => 'verbose');
@@ -111,6 +119,12 @@ $payouts->fault(when => 'before', action => 'answer', status => 400, body => $ec
 my ($declined) = $payouts->approve(1);
 $payouts->wait_settled;
 is($payouts->state_of($declined), 'declined failed HTTP 400: user ********* may not, with ' . '*' x length CANARY, 'is not believed a word');
+$payouts->fault(when => 'before', action => 'answer', status => 400, count => 1,
+	body => encode_json({ status => 'failure', message => 'x' x 235 . CANARY }));
+my ($long) = $payouts->approve(1);
+$payouts->wait_settled;
+unlike($payouts->state_of($long), qr/Canary/, 'nor half of it');
+is($payouts->sql(q{SELECT count(*) FROM murallink_private.partner_attempt a WHERE a::text ~ 'Canary'}), 0, 'and what it said is kept without');
 $payouts->fault(operation => 'dash.*', when => 'before', action => 'answer', status => 401, body => $echo);
 $payouts->approve(1);
 $payouts->wait_for(q{SELECT last_error ~ 'may not' AND failures > 1 FROM murallink.worker_status()});

@@ -29,6 +29,7 @@ my @unclear = (
 	[ 'JSON that does not say so', { action => 'answer', content_type => 'text/plain', body => '{"status":"success"}' } ],
 	[ '200 without a word', { action => 'answer', body => '{}' } ],
 	[ 'both words', { action => 'answer', body => '{"status":"success","orderDetails":[{"status":"failure"}]}' } ],
+	[ 'a word that is not known', { action => 'answer', body => '{"status":"success","orderDetails":[{"status":"Pending"}]}' } ],
 	[ 'another card', { action => 'answer', body => '{"status":"success","proxyKey":"0252000000000"}' } ],
 	[ '400 that says success', { action => 'answer', status => 400, body => '{"status":"success"}' } ],
 	[ '401 that names an order', { action => 'answer', status => 401, body => '{"status":"failure","orderId":"7"}' } ],
