@@ -17,7 +17,7 @@
 
 /* Of a text, in bytes. */
 #define SETTING_LONGEST 1000
-#define FACT_LONGEST 1000
+#define FACT_LONGEST 4000
 
 /* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
 #define ANSWER_LONGEST (256 * 1024)
