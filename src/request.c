@@ -166,12 +166,13 @@ partner_meaning(PG_FUNCTION_ARGS)
 	json_t *params = json_of(PG_GETARG_DATUM(2));
 	char *body = text_to_cstring(PG_GETARG_TEXT_PP(4));
 	HttpAnswer http = {.sent = true, .complete = true, .json = true, .status = PG_GETARG_INT32(3)};
+	const PartnerConfig secretless = {NULL};
 	PartnerAnswer answer;
 	json_t *result;
 
 	http.body = pg_server_to_any(body, strlen(body), PG_UTF8);
 	http.size = strlen(http.body);
-	answer = partner_read(partner, operation->name, params, &http);
+	answer = partner_read(partner, &secretless, operation->name, params, &http);
 	result = json_pack("{s:s, s:s, s:O}", "outcome", partner_outcome_name(answer.outcome), "reason", answer.reason,
 					   "facts", answer.facts);
 	partner_answer_free(&answer);
