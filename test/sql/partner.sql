@@ -15,7 +15,7 @@ SET SESSION AUTHORIZATION regress_partner_operator;
 SELECT base_url, test.refusal(format('SELECT murallink.configure_partner(''dash'', %L, %L, %L)', base_url, :'settings', :'secrets'))
 FROM unnest(ARRAY[
     NULL, '', 'dash', 'http://dash.example.com', 'ftp://dash.example.com', 'https://user@dash.example.com',
-    'https://dash.example.com/?x=1', 'https://dash.example.com/#x', 'http://localhost.example.com', 'http://127.0.0.1@dash.example.com',
+    'https://dash.example.com/?x=1', 'https://dash.example.com/#', 'http://localhost.example.com', 'http://127.0.0.1@dash.example.com',
     'http://10.0.0.1', 'https://dash example.com', 'file:///etc/passwd']) AS base_url;
 SELECT settings, test.refusal(format('SELECT murallink.configure_partner(''dash'', ''https://dash.example.com'', %L, %L)', settings, :'secrets'))
 FROM unnest(ARRAY[

@@ -56,7 +56,7 @@ my @endings = (
 	[ 'connection refused', 'http://127.0.0.1:' . Murallink::Stack::free_port(), 'connect' ],
 	[ 'unknown name', 'https://dash.invalid', 'resolve' ],
 	[ 'a name that is long in being resolved', 'https://slow.invalid', 'Resolving timed out' ],
-	[ 'no TLS', $dash =~ s/http/https/r, 'SSL|TLS' ],
+	[ 'no TLS', $dash =~ s/http/HTTPS/r, 'SSL|TLS' ],
 	[ 'untrusted certificate', "https://127.0.0.1:$tls_port", 'certificate' ],
 	[ 'time-out before the connection', 'http://127.0.0.1:' . $full->sockport, '[Tt]imeout' ],
 );
