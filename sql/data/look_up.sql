@@ -23,7 +23,7 @@ WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.re
     OR o.status = 'in_doubt' AND NOT EXISTS (
         SELECT FROM murallink_private.partner_task t
         WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
-        AND t.status IN ('ready', 'claimed')))
+        AND t.status IN ('ready', 'claimed') AND (t.reason = '' OR t.attempt < 10)))
 UNION ALL
 SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
     CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
@@ -45,4 +45,4 @@ FROM murallink_private.partner_queue q
 LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = q.subject_uid LIMIT 1) o ON true
 WHERE q.problem <> '';
 COMMENT ON VIEW murallink.needs_person IS
-'What goes on only when a person does something. kind: payout, card or task; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them. It shows operators, and nobody else, what only the owner reads.';
+'What goes on only when a person does something. kind: payout, card or task; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them, unless the partner does not answer ten times. It shows operators, and nobody else, what only the owner reads.';

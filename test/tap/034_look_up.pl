@@ -102,6 +102,30 @@ foreach my $open (@open)
 	$payouts->call(resolve_payout => $payout, 'paid', 'the issuer says so');
 	is($payouts->loads($payout), 1, "$name: loaded once");
 }
+my $unanswered = doubtful(%after);
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 500);
+$payouts->sql("UPDATE murallink_private.partner_task SET attempt = 8 WHERE subject_uid = '$unanswered'");
+my $told = "SELECT concat_ws(' ', t.attempt, count(n.uid)) FROM murallink_private.partner_task t LEFT JOIN murallink.needs_person n ON n.uid = t.subject_uid"
+  . " WHERE t.subject_uid = '$unanswered' AND t.status = 'ready' AND t.reason <> '' GROUP BY t.attempt";
+foreach my $look ('9 0', '10 1')
+{
+	$payouts->wait_for("SELECT ($told) = '$look'");
+	$payouts->sql("UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'");
+}
+pass('look-ups that are not answered: a person is told after the tenth');
+$payouts->no_fault;
+$payouts->wait_idle;
+is($payouts->state_of($unanswered), 'done paid', 'and need not do anything when they are');
+my $pending = doubtful(%before);
+my ($card) = map { $_->{proxyKey} } grep { $_->{ledger} eq 'order' } $payouts->ledger;
+my ($amount) = $payouts->sql("SELECT amount::numeric(16, 2) FROM murallink.payout WHERE uid = '$pending'");
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', body => encode_json({
+	status => 'success', proxyKey => $card, loads => [ { referenceId => $pending, amount => $amount, status => 'Pending' } ] }));
+$payouts->wait_idle;
+like($payouts->state_of($pending), qr/^in_doubt in_doubt/, 'a load with a status that is not known: left in doubt');
+$payouts->no_fault;
+$payouts->call(resolve_payout => $pending, 'not_paid', 'the issuer says so');
+$payouts->wait_idle;
 $payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'anonymous' });
 $payouts->fault(%after);
 $payouts->fault(%before);
