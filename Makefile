@@ -22,9 +22,9 @@ MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
 SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
-	payment_type client contract trial site grant name people enrollment appointment notice roster caregiver document \
-	schedule fund payment payout report crash_point http partner card task queue route call look_up dash request relay \
-	inside_rx bastion worker launcher api privileges
+	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
+	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up dash request relay \
+	inside_rx bastion smtp worker launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))

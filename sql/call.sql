@@ -80,6 +80,16 @@ BEGIN
         UPDATE murallink_private.partner_task t SET status = 'claimed', attempt = t.attempt + 1, reason = ''
         FROM free_task f WHERE t.uid = f.uid
         RETURNING t.uid, t.partner, t.attempt, t.operation, t.params, t.subject_uid
+    ), free_notice AS MATERIALIZED (
+        SELECT n.uid FROM murallink_private.notice n
+        WHERE n.uid = ANY (subjects) AND n.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
+    ), message AS MATERIALIZED (
+        SELECT f.uid, m.operation, m.params, m.problem FROM free_notice f, LATERAL murallink.notice_message(f.uid) m
+    ), notice AS (
+        UPDATE murallink_private.notice n SET status = CASE m.problem WHEN '' THEN 'claimed' ELSE 'cancelled' END::murallink.payout_status,
+            attempt = n.attempt + (m.problem = '')::integer, reason = m.problem
+        FROM message m WHERE n.uid = m.uid
+        RETURNING n.uid, n.partner, n.attempt, m.operation, m.params, n.status
     ), call AS (
         SELECT p.uid, p.partner, p.attempt, 'load' AS operation, pg_catalog.jsonb_build_object(
             'program', c.program, 'proxy_key', c.proxy_key, 'amount', p.amount::numeric(16, 2)::text,
@@ -96,6 +106,8 @@ BEGIN
             'last_name', p.last_name, 'phone', p.phone, 'email', p.email) END
         FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
         LEFT JOIN murallink.patient p ON p.uid = c.patient_uid
+        UNION ALL
+        SELECT n.uid, n.partner, n.attempt, n.operation, n.params FROM notice n WHERE n.status = 'claimed'
     ), suspect AS (
         DELETE FROM murallink_private.partner_suspect s
         WHERE s.subject_uid = ANY (subjects) AND s.subject_uid IN (SELECT c.uid FROM call c) RETURNING s.subject_uid
@@ -103,7 +115,7 @@ BEGIN
         INSERT INTO murallink_private.partner_attempt (
             subject_uid, attempt, partner, operation, content_hash, outcome, settled_at, reason)
         SELECT c.uid, c.attempt, c.partner, c.operation,
-            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || c.params::text, 'UTF8')), d.*
+            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || (c.params - '{text,secret}'::text[])::text, 'UTF8')), d.*
         FROM call c JOIN murallink_private.partner p ON p.name = c.partner LEFT JOIN suspect s ON s.subject_uid = c.uid
         LEFT JOIN (VALUES (
             'in_doubt', pg_catalog.clock_timestamp(), 'not sent: it may have been sent from where this was copied')) AS d
@@ -114,7 +126,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
-'Claims those of the cards, payouts and tasks that are ready and locked by nobody, and returns what is to be sent of them: the attempt of a suspect ends in doubt at once.';
+'Claims those of the cards, payouts, tasks and notices that are ready and locked by nobody, and returns what is to be sent of them: the attempt of a suspect ends in doubt at once, and a notice that has nothing to say any more is cancelled. The hash of a message leaves out its text, which a token could be guessed from.';
 
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -158,7 +170,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_outcomes(murallink.ksuid[]) IS
-'Brings cards, payouts and tasks to the outcome of their last attempt. One that fails stops no other; its outcome is kept, and applied later.';
+'Brings cards, payouts, tasks and notices to the outcome of their last attempt. One that fails stops no other; its outcome is kept, and applied later.';
 
 CREATE FUNCTION murallink.apply_together(subjects murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -217,10 +229,23 @@ BEGIN
         JOIN murallink_private.partner_attempt o ON o.subject_uid = r.uid AND o.attempt = r.attempt
         WHERE r.uid = ANY (subjects) AND r.status = 'claimed' AND o.outcome IS NOT NULL FOR NO KEY UPDATE OF r SKIP LOCKED) a
     WHERE t.uid = a.uid;
+    UPDATE murallink_private.notice n
+    SET status = CASE WHEN a.resend_after IS NOT NULL THEN 'ready' ELSE murallink.status_after(a.outcome) END,
+        reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
+        due_at = coalesce(a.settled_at + a.resend_after * interval '1 s', murallink.due_after(a.outcome, a.attempt)),
+        settled_at = a.settled_at
+    FROM (
+        SELECT f.uid, f.attempt, o.outcome, o.reason, o.settled_at,
+            CASE o.outcome WHEN 'in_doubt' THEN (p.settings ->> 'resend_after')::double precision END AS resend_after
+        FROM murallink_private.notice f
+        JOIN murallink_private.partner_attempt o ON o.subject_uid = f.uid AND o.attempt = f.attempt
+        JOIN murallink_private.partner p ON p.name = f.partner
+        WHERE f.uid = ANY (subjects) AND f.status = 'claimed' AND o.outcome IS NOT NULL FOR NO KEY UPDATE OF f SKIP LOCKED) a
+    WHERE n.uid = a.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_together(murallink.ksuid[]) IS
-'Applies outcomes to those cards, payouts and tasks that are claimed and locked by nobody: an answer to an earlier attempt changes nothing. A task that changes nothing at the partner is asked again where the outcome is in doubt.';
+'Applies outcomes to those cards, payouts, tasks and notices that are claimed and locked by nobody: an answer to an earlier attempt changes nothing. A task that changes nothing at the partner is asked again where the outcome is in doubt, a message after the time that the setting resend_after says.';
 
 CREATE FUNCTION murallink.status_after(outcome text) RETURNS murallink.payout_status
 LANGUAGE sql IMMUTABLE STRICT

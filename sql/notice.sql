@@ -1,42 +1,105 @@
-CREATE TYPE murallink.notice_kind AS ENUM ('appointment', 'bulk_email', 'password_reset');
-COMMENT ON TYPE murallink.notice_kind IS 'What a notice is about.';
+CREATE FUNCTION murallink.notice_step() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('ready', 'claimed'), ('ready', 'cancelled'), ('ready', 'declined'), ('cancelled', 'ready'), ('claimed', 'ready'),
+        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('in_doubt', 'ready'), ('in_doubt', 'done'),
+        ('declined', 'ready')) THEN
+        PERFORM murallink.raise('wrong_status', 'notice_uid');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_step() IS 'Trigger: a notice goes one allowed step at a time. Errors: wrong_status.';
 
-CREATE TYPE murallink.notice_channel AS ENUM ('email', 'sms');
-COMMENT ON TYPE murallink.notice_channel IS 'How a notice is sent.';
-
-CREATE TYPE murallink.notice_status AS ENUM ('queued', 'sent', 'failed', 'cancelled');
-COMMENT ON TYPE murallink.notice_status IS
-'queued: to be sent when it is due; sent; failed: refused for good; cancelled: what it was about is no more.';
+CREATE FUNCTION murallink.remind(appointment_uids murallink.ksuid[]) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    -- A day before is the same hour of the day before, also when the clock is changed between.
+    WITH lead AS (
+        SELECT a.uid, a.patient_uid, NULLIF(l, '')::interval AS lead,
+            (a.local_time - NULLIF(l, '')::interval) AT TIME ZONE a.time_zone AS due_at
+        FROM murallink.appointment a, pg_catalog.regexp_split_to_table(
+            pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
+        WHERE a.uid = ANY (appointment_uids) AND a.status = 'scheduled' AND a.at > pg_catalog.now() AND l <> ''
+    ), wanted AS (
+        -- Of those whose time is over the last is sent at once, unless another is to come.
+        SELECT DISTINCT ON (l.uid, GREATEST(l.due_at, pg_catalog.now())) l.*
+        FROM lead l
+        WHERE l.due_at > pg_catalog.now() OR NOT EXISTS (
+            SELECT FROM lead o WHERE o.uid = l.uid AND o.due_at > pg_catalog.now())
+        ORDER BY l.uid, GREATEST(l.due_at, pg_catalog.now()), l.due_at DESC
+    )
+    INSERT INTO murallink_private.notice AS n (kind, channel, patient_uid, appointment_uid, lead, due_at)
+    SELECT 'appointment', way.channel, w.patient_uid, w.uid, w.lead, GREATEST(w.due_at, pg_catalog.now())
+    FROM wanted w JOIN murallink.patient p ON p.uid = w.patient_uid, LATERAL (VALUES
+        ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
+        ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
+    WHERE way.possible
+    ON CONFLICT (appointment_uid, channel, lead) WHERE kind = 'appointment'
+    DO UPDATE SET status = 'ready', due_at = EXCLUDED.due_at, reason = '' WHERE n.status = 'cancelled'
+$$;
+COMMENT ON FUNCTION murallink.remind(murallink.ksuid[]) IS
+'Queues the reminders of appointments, for each lead of murallink.reminder_lead and each way in which the patient wants them, as far as they are not queued or sent.';
 
 CREATE FUNCTION murallink.notice_of_appointment() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.status = 'cancelled' THEN
-        UPDATE murallink_private.notice SET status = 'cancelled' WHERE appointment_uid = NEW.uid AND status = 'queued';
-    ELSIF TG_OP = 'INSERT' THEN
-        -- A day before is the same hour of the day before, also when the clock is changed between.
-        INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, due_at)
-        SELECT 'appointment', wanted.channel, NEW.patient_uid, NEW.uid, GREATEST(pg_catalog.now(),
-            (NEW.local_time - pg_catalog.current_setting('murallink.reminder_lead')::interval) AT TIME ZONE NEW.time_zone)
-        FROM murallink.patient p, LATERAL (VALUES
-            ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
-            ('sms', p.sms_enabled AND p.phone <> '')) AS wanted (channel, possible)
-        WHERE p.uid = NEW.patient_uid AND wanted.possible;
+    UPDATE murallink_private.notice SET status = 'cancelled', reason = 'the appointment is cancelled'
+    WHERE appointment_uid = NEW.uid AND status = 'ready' AND NEW.status = 'cancelled';
+    IF TG_OP = 'INSERT' THEN
+        PERFORM murallink.remind(ARRAY[NEW.uid]);
     END IF;
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_appointment() IS
-'Trigger: queues the reminders of an appointment, one for each way in which the patient wants them, murallink.reminder_lead before it; takes them back when it is cancelled.';
+'Trigger: queues the reminders of an appointment, and takes them back when it is cancelled.';
+
+CREATE FUNCTION murallink.notice_of_enrollment() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status = 'dropped' THEN
+        UPDATE murallink_private.notice n SET status = 'cancelled', reason = 'the patient was dropped'
+        WHERE n.patient_uid = NEW.patient_uid AND n.status = 'ready' AND (
+            n.appointment_uid IN (SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = NEW.uid)
+            OR n.bulk_email_uid IN (
+                SELECT b.uid FROM murallink_private.bulk_email b
+                WHERE b.trial_uid = NEW.trial_uid AND b.site_uid = NEW.site_uid));
+    ELSE
+        PERFORM murallink.remind(ARRAY(
+            SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = NEW.uid AND a.at > pg_catalog.now()));
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_of_enrollment() IS
+'Trigger: who was dropped is not reminded, and who takes part again is.';
+
+CREATE FUNCTION murallink.notice_of_consent() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE murallink_private.notice n SET status = 'cancelled', reason = 'the patient does not want it'
+    WHERE n.patient_uid = NEW.uid AND n.status = 'ready'
+        AND NOT CASE n.channel WHEN 'email' THEN NEW.email_enabled ELSE NEW.sms_enabled END;
+    PERFORM murallink.remind(ARRAY(
+        SELECT a.uid FROM murallink.appointment a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
+        WHERE a.patient_uid = NEW.uid AND a.at > pg_catalog.now() AND e.status <> 'dropped'));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_of_consent() IS
+'Trigger: nothing is sent to who does not want it any more; who wants it now is reminded of what is to come.';
 
 CREATE FUNCTION murallink.notice_of_password_reset() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     -- Runs for an address without an account too: how long an answer takes is not to tell that there is one.
-    UPDATE murallink_private.notice SET status = 'cancelled'
-    WHERE app_user_uid = NEW.app_user_uid AND kind = 'password_reset' AND status = 'queued';
-    INSERT INTO murallink_private.notice (kind, channel, app_user_uid)
-    SELECT 'password_reset', 'email', NEW.app_user_uid WHERE NEW.app_user_uid IS NOT NULL;
+    UPDATE murallink_private.notice SET status = 'cancelled', reason = 'there is a newer one'
+    WHERE app_user_uid = NEW.app_user_uid AND kind = 'password_reset' AND status = 'ready';
+    -- Somebody waits for it: however many messages are in the queue, it comes before them.
+    INSERT INTO murallink_private.notice (kind, channel, app_user_uid, due_at)
+    SELECT 'password_reset', 'email', NEW.app_user_uid, pg_catalog.now() - interval '1 hour'
+    WHERE NEW.app_user_uid IS NOT NULL;
     RETURN NULL;
 END
 $$;
@@ -75,3 +138,58 @@ END
 $$;
 COMMENT ON FUNCTION murallink.bulk_email(murallink.ksuid, murallink.ksuid, text, text) IS
 'Queues an e-mail message to each patient who is enrolled in a trial at a site (document: Bulk E-mail). subject: one line of at most 200 characters; body: plain text of at most 100000. Answers how many were queued (OK) and, where there are any, how many patients have no address (no_email) or do not want e-mail (not_enabled). Needs bulk_email on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value.';
+
+CREATE TYPE murallink.notice_info AS (
+    uid murallink.ksuid, kind murallink.notice_kind, channel murallink.notice_channel, patient_uid murallink.ksuid,
+    app_user_uid murallink.ksuid, appointment_uid murallink.ksuid, payment_uid murallink.ksuid, bulk_email_uid murallink.ksuid,
+    status murallink.payout_status, reason text, attempt integer, due_at timestamptz, note text, created_at timestamptz,
+    settled_at timestamptz);
+COMMENT ON TYPE murallink.notice_info IS
+'What is sent to somebody. status: ready, claimed, done, declined: refused for good; in_doubt; cancelled: what it was about is no more. reason: why it was not sent.';
+
+CREATE FUNCTION murallink.notices(
+    notice_uid murallink.ksuid DEFAULT NULL, status text DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
+    most integer DEFAULT 100
+) RETURNS SETOF murallink.notice_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
+        PERFORM murallink.raise('invalid_value', 'status');
+    ELSIF most < 0 THEN
+        PERFORM murallink.raise('invalid_value', 'most');
+    END IF;
+    RETURN QUERY
+    SELECT n.uid, n.kind, n.channel, n.patient_uid, n.app_user_uid, n.appointment_uid, n.payment_uid, n.bulk_email_uid,
+        n.status, n.reason, n.attempt, n.due_at, n.note, n.created_at, n.settled_at
+    FROM murallink_private.notice n
+    WHERE (notices.notice_uid IS NULL OR n.uid = notices.notice_uid)
+        AND (notices.status IS NULL OR n.status::text = notices.status)
+        AND (notices.patient_uid IS NULL OR n.patient_uid = notices.patient_uid)
+    ORDER BY n.created_at DESC, n.uid DESC
+    LIMIT notices.most;
+END
+$$;
+COMMENT ON FUNCTION murallink.notices(murallink.ksuid, text, murallink.ksuid, integer) IS
+'What is or was to be sent to people, newest first, without its text. notice_uid, status, patient_uid: only these; most: how many at most, null for all. For operators. Errors: invalid_value.';
+
+CREATE FUNCTION murallink.resolve_notice(notice_uid murallink.ksuid, sent boolean, note text) RETURNS murallink.notice_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present murallink.payout_status;
+BEGIN
+    SELECT n.status INTO present FROM murallink_private.notice n
+    WHERE n.uid = murallink.required(resolve_notice.notice_uid, 'notice_uid') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'notice_uid');
+    ELSIF present <> 'in_doubt' AND (present <> 'declined' OR murallink.required(resolve_notice.sent, 'sent')) THEN
+        PERFORM murallink.raise('wrong_status', 'notice_uid');
+    END IF;
+    UPDATE murallink_private.notice n
+    SET status = CASE WHEN murallink.required(resolve_notice.sent, 'sent') THEN 'done' ELSE 'ready' END::murallink.payout_status,
+        due_at = pg_catalog.clock_timestamp(), note = murallink.checked_text(resolve_notice.note, 'note', 1000, true)
+    WHERE n.uid = resolve_notice.notice_uid;
+    RETURN (SELECT n FROM murallink.notices(resolve_notice.notice_uid) n);
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_notice(murallink.ksuid, boolean, text) IS
+'Decides a notice in doubt, after a look at the mail server''s log, or has one that was declined sent after all. sent: whether it was sent; if not, it is sent again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';

@@ -107,6 +107,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.disable_payouts,
     murallink.enable_payouts,
     murallink.hold_payouts,
+    murallink.message_received,
+    murallink.notices,
     murallink.order_cards,
     murallink.partner_operations,
     murallink.partner_preview,
@@ -120,11 +122,16 @@ GRANT EXECUTE ON FUNCTION
     murallink.release_payouts,
     murallink.resend_card_link,
     murallink.resolve_card,
+    murallink.resolve_notice,
     murallink.resolve_payout,
     murallink.resolve_task,
     murallink.retry_payout,
     murallink.reverse_payment,
+    murallink.set_consent,
+    murallink.set_payment_notices,
+    murallink.set_template,
     murallink.settle_payout,
+    murallink.templates,
     murallink.worker_status
     TO murallink_operator;
 

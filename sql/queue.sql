@@ -14,7 +14,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts and tasks wants it.';
+COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts, tasks and notices wants it.';
 
 CREATE FUNCTION murallink.queue_problem(subject murallink.ksuid, problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.queue_problem(murallink.ksuid, text) IS
-'Keeps, for needs_person, why a card, payout or task cannot go on; a problem is logged when it is new.';
+'Keeps, for needs_person, why a card, payout, task or notice cannot go on; a problem is logged when it is new.';
 
 CREATE FUNCTION murallink.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -39,6 +39,9 @@ LANGUAGE sql VOLATILE AS $$
     SELECT c.uid FROM murallink_private.card c WHERE c.status IN ('waiting', 'ready', 'claimed')
     UNION ALL
     SELECT t.uid FROM murallink_private.partner_task t WHERE t.status IN ('ready', 'claimed') AND NOT t.repeatable
+    UNION ALL
+    SELECT n.uid FROM murallink_private.notice n
+    WHERE n.status = 'claimed' OR n.status = 'ready' AND n.due_at <= pg_catalog.clock_timestamp()
     ON CONFLICT DO NOTHING;
     UPDATE murallink_private.partner_queue q SET due_at = '-infinity'
     FROM murallink_private.partner_suspect s WHERE s.subject_uid = q.subject_uid AND q.due_at <> 'infinity';

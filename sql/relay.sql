@@ -9,6 +9,20 @@ END
 $$;
 COMMENT ON FUNCTION murallink.relay_onboarded() IS 'Trigger: keeps what Relay has found out about numbers.';
 
+CREATE FUNCTION murallink.relay_reaches() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM murallink.patient p JOIN murallink_private.relay_number n
+            ON n.number IN (murallink.phone_digits(p.phone), '1' || murallink.phone_digits(p.phone))
+        WHERE p.uid = NEW.patient_uid AND n.result = 'landline') THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.relay_reaches() IS 'Trigger: a number that Relay has found to be a landline is sent no SMS.';
+
 CREATE FUNCTION murallink.relay_numbers(OUT number text, OUT result text, OUT heard_at timestamptz) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT n.number, n.result, n.heard_at FROM murallink_private.relay_number n ORDER BY n.number

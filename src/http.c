@@ -1,7 +1,8 @@
 /*
  * http.c
  *	  HTTP requests in flight: libcurl behind one epoll descriptor, so that a
- *	  WaitEventSet can wait for all of them beside the latch.
+ *	  WaitEventSet can wait for all of them beside the latch.  Mail waits there,
+ *	  too: see http_mail.c.
  *
  * libcurl calls back into this file only, and these callbacks neither allocate
  * with palloc nor raise errors: a longjmp out of libcurl would leave it in an
@@ -9,43 +10,18 @@
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "crash_point.h"
-#include "http.h"
-#include "lib/ilist.h"
+#include "http_call.h"
 #include "storage/fd.h"
 
 /* A longer body is no answer; libcurl itself limits the headers. */
 #define BODY_SIZE_MAX (1024 * 1024)
 
-/*
- * A connection idle for longer than this (in seconds) is not used again: a
- * server that closes it at the same moment would leave the call in doubt.
- */
-#define IDLE_MAX 4L
-
 #define EVENTS_AT_ONCE 64
-
-struct HttpCall
-{
-	dlist_node node; /* in ended */
-	CURL *easy;
-	struct curl_slist *headers;
-	HttpRequest request;
-	size_t body_size;
-	size_t given; /* of the body, to libcurl */
-	bool repeated; /* libcurl has tried to send it again */
-	bool counted; /* as an external descriptor */
-	char *received;
-	size_t received_size;
-	CURLcode ending;
-	char error[CURL_ERROR_SIZE];
-	void *owner;
-};
 
 static CURLM *multi = NULL;
 static int epoll_fd = -1;
@@ -59,7 +35,6 @@ static int refuse_rewind(void *arg, curl_off_t offset, int origin);
 static size_t take_body(char *data, size_t size, size_t count, void *arg);
 static bool configure(HttpCall *call);
 static bool add_headers(HttpCall *call);
-static int64 clock_ms(void);
 static void block_signals(sigset_t *saved);
 
 /*
@@ -83,31 +58,52 @@ http_open(void)
 
 /*
  * Returns what is wrong with a URL to send money to, or NULL: https, or http
- * on this machine, without user, query and fragment.  libcurl parses it, as it
- * will when it is used, and resolves "localhost" by itself.
+ * on this machine, without user, query and fragment; to send mail to, smtps, or
+ * smtp, which begins TLS before all else, without a path either.  libcurl parses
+ * it, as it will when it is used.
  */
 const char *
-http_url_wrong(const char *url)
+http_url_wrong(const char *url, bool mail)
 {
 	CURLU *parsed = curl_url();
 	char *scheme = NULL;
-	char *host = NULL;
+	char *path = NULL;
 	const char *wrong = NULL;
 
 	if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK ||
 		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-		curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		curl_url_get(parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK)
 		wrong = "it is not a URL";
 	else if (strpbrk(url, "?#") != NULL)
 		wrong = "it has a query or a fragment";
-	else if (strcmp(scheme, "https") != 0 &&
-			 !(strcmp(scheme, "http") == 0 &&
-			   (strcmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0)))
+	else if (mail && strcmp(path, "/") != 0)
+		wrong = "it has a path";
+	else if (mail && strcmp(scheme, "smtps") != 0 && strcmp(scheme, "smtp") != 0)
+		wrong = "it is neither smtps nor smtp";
+	else if (!mail && strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && http_is_here(url)))
 		wrong = "it is neither https nor on this machine";
 	curl_free(scheme);
-	curl_free(host);
+	curl_free(path);
 	curl_url_cleanup(parsed);
 	return wrong;
+}
+
+/*
+ * Returns whether a URL is of this machine.  libcurl resolves "localhost" by
+ * itself.
+ */
+bool
+http_is_here(const char *url)
+{
+	CURLU *parsed = curl_url();
+	char *host = NULL;
+	bool here = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+				curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+				(strcmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0);
+
+	curl_free(host);
+	curl_url_cleanup(parsed);
+	return here;
 }
 
 /*
@@ -138,6 +134,13 @@ http_start(HttpRequest *request, void *owner)
 	call->request = *request;
 	call->owner = owner;
 	call->body_size = request->body == NULL ? 0 : strlen(request->body);
+	if (request->recipient != NULL)
+	{
+		if (mail_start(call))
+			return true;
+		http_free(call);
+		return false;
+	}
 	call->counted = AcquireExternalFD();
 	if (call->counted && (call->easy = curl_easy_init()) != NULL && configure(call) &&
 		curl_multi_add_handle(multi, call->easy) == CURLM_OK)
@@ -282,20 +285,28 @@ take_body(char *data, size_t size, size_t count, void *arg)
 static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
-	struct epoll_event event = {.data.fd = fd};
+	if (what == CURL_POLL_IN)
+		CRASH_POINT("call_sent");
+	return http_watch(fd, -1, what) ? 0 : -1;
+}
+
+/*
+ * Has a descriptor watched for what libcurl calls CURL_POLL_...; slot: of the
+ * mail that it belongs to, or -1.  Returns false when the kernel refuses.
+ */
+bool
+http_watch(int fd, int slot, int what)
+{
+	struct epoll_event event = {.data.u64 = (uint64) (slot + 1) << 32 | (uint32) fd};
 
 	if (what == CURL_POLL_REMOVE)
 	{
 		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-		return 0;
+		return true;
 	}
-	if (what == CURL_POLL_IN)
-		CRASH_POINT("call_sent");
 	event.events = ((what & CURL_POLL_IN) ? EPOLLIN : 0) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0);
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
-		(errno == ENOENT && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0))
-		return 0;
-	return -1;
+	return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
+		   (errno == ENOENT && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
 /*
@@ -304,7 +315,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 static int
 set_timer(CURLM *m, long ms, void *arg)
 {
-	timer = ms < 0 ? -1 : clock_ms() + ms;
+	timer = ms < 0 ? -1 : http_clock() + ms;
 	return 0;
 }
 
@@ -315,7 +326,10 @@ set_timer(CURLM *m, long ms, void *arg)
 long
 http_wait(void)
 {
-	return timer < 0 ? -1 : (long) Max(0, timer - clock_ms());
+	int64 mail = mail_due();
+	int64 first = mail < 0 || (timer >= 0 && timer < mail) ? timer : mail;
+
+	return first < 0 ? -1 : (long) Max(0, first - http_clock());
 }
 
 /*
@@ -335,15 +349,19 @@ http_turn(void)
 	block_signals(&saved);
 	for (int i = 0; i < count; i++)
 	{
-		uint32 what = events[i].events;
+		int slot = (int) (events[i].data.u64 >> 32) - 1;
+		int fd = (int) (uint32) events[i].data.u64;
+		int what = ((events[i].events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+				   ((events[i].events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
+				   ((events[i].events & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
 
-		(void) curl_multi_socket_action(multi, events[i].data.fd,
-										((what & EPOLLIN) ? CURL_CSELECT_IN : 0) |
-											((what & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
-											((what & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0),
-										&running);
+		if (slot >= 0)
+			mail_event(slot, fd, what);
+		else
+			(void) curl_multi_socket_action(multi, fd, what, &running);
 	}
-	if (http_wait() == 0)
+	mail_turn();
+	if (timer >= 0 && timer <= http_clock())
 	{
 		timer = -1;
 		(void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
@@ -356,17 +374,26 @@ http_turn(void)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &call);
-		call->ending = ending;
-		dlist_push_tail(&ended, &call->node);
+		http_end(call, ending);
 	}
 	sigprocmask(SIG_SETMASK, &saved, NULL);
 }
 
 /*
+ * Gathers a call that has ended.
+ */
+void
+http_end(HttpCall *call, CURLcode ending)
+{
+	call->ending = ending;
+	dlist_push_tail(&ended, &call->node);
+}
+
+/*
  * Returns the time in milliseconds, from some moment on.
  */
-static int64
-clock_ms(void)
+int64
+http_clock(void)
 {
 	struct timespec now;
 
@@ -419,6 +446,15 @@ http_answer(HttpCall *call)
 	curl_off_t retry_after = 0;
 	char *type = NULL;
 
+	if (call->request.recipient != NULL)
+	{
+		answer.sent = call->step == MAIL_BODY;
+		answer.complete = call->ending == CURLE_OK;
+		answer.status = answer.complete || call->reply >= 400 ? call->reply : 0;
+		answer.step = call->step;
+		answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(call->ending);
+		return answer;
+	}
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
@@ -445,6 +481,11 @@ http_request_free(HttpRequest *request)
 {
 	free(request->url);
 	free(request->body);
+	free(request->recipient);
+	free(request->sender);
+	free(request->username);
+	free(request->password);
+	free(request->ca_file);
 	for (int i = 0; i < HTTP_HEADERS; i++)
 		free(request->headers[i]);
 }
@@ -455,6 +496,8 @@ http_request_free(HttpRequest *request)
 void
 http_free(HttpCall *call)
 {
+	if (call->mail != NULL)
+		mail_stop(call);
 	if (call->easy != NULL)
 	{
 		(void) curl_multi_remove_handle(multi, call->easy);

@@ -1,7 +1,7 @@
 /*
  * http.h
- *	  HTTP requests that are in flight while the caller waits for other things
- *	  too.  Nothing here raises an error once http_open() has returned: what
+ *	  HTTP requests, and mail, that are in flight while the caller waits for
+ *	  other things too.  Nothing here raises an error once http_open() has returned: what
  *	  goes wrong is the ending of a call.
  */
 #ifndef MURALLINK_HTTP_H
@@ -24,7 +24,25 @@ typedef struct HttpRequest
 	const char *method; /* NULL: by the body */
 	int connect_timeout; /* in milliseconds, as the next */
 	int timeout;
+
+	/* Of a mail, whose body is sent to one recipient by SMTP. */
+	char *recipient; /* NULL: it is none */
+	char *sender;
+	char *username; /* NULL: without signing in */
+	char *password;
+	char *ca_file; /* NULL: whom the system trusts */
+	bool plain; /* without TLS */
 } HttpRequest;
+
+/* How far a mail has come. */
+typedef enum MailStep
+{
+	MAIL_CONNECT,
+	MAIL_SENDER,
+	MAIL_RECIPIENT,
+	MAIL_DATA,
+	MAIL_BODY,
+} MailStep;
 
 /* How a call ended. */
 typedef struct HttpAnswer
@@ -36,13 +54,15 @@ typedef struct HttpAnswer
 	const char *body;
 	size_t size;
 	int retry_after; /* in seconds; 0: the answer does not say */
-	const char *error; /* why it is not complete */
+	const char *error; /* why it is not complete; of a mail, what was answered, too */
+	MailStep step; /* of a mail, whose status is an SMTP reply's */
 } HttpAnswer;
 
 typedef struct HttpCall HttpCall;
 
 extern int http_open(void);
-extern const char *http_url_wrong(const char *url);
+extern const char *http_url_wrong(const char *url, bool mail);
+extern bool http_is_here(const char *url);
 extern char *http_escape(const char *text);
 extern bool http_start(HttpRequest *request, void *owner);
 extern void http_request_free(HttpRequest *request);

@@ -1,21 +1,61 @@
 /*
  * notice.c
- *	  When patients are reminded of their appointments.
+ *	  When and of what patients are told.
  */
 #include "postgres.h"
 
 #include "notice.h"
 #include "utils/guc.h"
 
-static int reminder_lead = 24 * 3600;
+/* In seconds: nobody is reminded earlier. */
+#define LEAD_MAX (90 * 24 * 3600)
+
+static char *reminder_lead;
+static char *stop_words;
+static bool payment_notices;
+
+static bool check_leads(char **value, void **extra, GucSource source);
 
 /*
- * Registers the setting.
+ * Registers the settings.
  */
 void
 notice_init(void)
 {
-	DefineCustomIntVariable("murallink.reminder_lead", "How long before an appointment the patient is reminded.",
-							NULL, &reminder_lead, 24 * 3600, 0, 90 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
-							NULL, NULL);
+	DefineCustomStringVariable("murallink.reminder_lead",
+							   "How long before an appointment the patient is reminded: times, with commas between.",
+							   NULL, &reminder_lead, "1d", PGC_SIGHUP, 0, check_leads, NULL, NULL);
+	DefineCustomStringVariable("murallink.stop_words",
+							   "What a patient answers to get no more messages: words, with commas between.", NULL,
+							   &stop_words, "stop, stopall, unsubscribe, cancel, end, quit", PGC_SIGHUP, 0, NULL, NULL,
+							   NULL);
+	DefineCustomBoolVariable("murallink.payment_notices",
+							 "Whether patients are told of payments, where their contract does not say.", NULL,
+							 &payment_notices, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+/*
+ * Returns whether each of the times is one.
+ */
+static bool
+check_leads(char **value, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*value);
+	char *rest = copy;
+	char *lead;
+
+	while ((lead = strsep(&rest, ",")) != NULL)
+	{
+		int seconds;
+
+		if (lead[strspn(lead, " ")] == '\0' && rest == NULL && lead == copy)
+			break; /* none at all */
+		if (!parse_int(lead, &seconds, GUC_UNIT_S, NULL) || seconds < 0 || seconds > LEAD_MAX)
+		{
+			GUC_check_errdetail("A time is like 1d, 2h or 30min, and at most 90 days.");
+			return false;
+		}
+	}
+	pfree(copy);
+	return true;
 }

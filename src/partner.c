@@ -22,7 +22,8 @@
 /* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
 #define ANSWER_LONGEST (256 * 1024)
 
-static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner};
+static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner,
+										  &smtp_partner};
 
 static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
 
@@ -151,6 +152,11 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 	int says = NOT_JSON;
 	json_error_t error;
 
+	if (partner->judge != NULL)
+	{
+		json_decref(answer.facts);
+		return partner->judge(params, http);
+	}
 	if (http->complete && http->json)
 		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
 	if (answer.answer != NULL)
@@ -173,11 +179,14 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 		if (status >= endings[i].first && status <= endings[i].last && (says & endings[i].says) != 0)
 		{
 			const char *message = json_string_value(json_object_get(answer.facts, "message"));
+			char words[PARTNER_REASON_SIZE];
 
 			answer.outcome = endings[i].outcome;
 			answer.quoted = http->complete && message != NULL;
-			say(&answer, http->status, !http->complete ? http->error : message != NULL ? message
-																					   : endings[i].why);
+			if (message == NULL)
+				message = endings[i].why;
+			snprintf(words, sizeof(words), "HTTP %d: %s", http->status, http->complete ? message : http->error);
+			partner_say(&answer, http->status == 0 ? http->error : words);
 			break;
 		}
 	answer.signed_out = status == 401;
@@ -236,12 +245,10 @@ hide_secret(char *text, const char *secret)
 /*
  * Sets the reason of an answer, in ASCII.
  */
-static void
-say(PartnerAnswer *answer, int status, const char *text)
+void
+partner_say(PartnerAnswer *answer, const char *text)
 {
-	int start = status == 0 ? 0 : snprintf(answer->reason, PARTNER_REASON_SIZE, "HTTP %d: ", status);
-
-	strlcpy(answer->reason + start, text, PARTNER_REASON_SIZE - start);
+	strlcpy(answer->reason, text, PARTNER_REASON_SIZE);
 	for (char *c = answer->reason; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -375,6 +382,21 @@ ascii_of(const char *text, size_t size, bool exact)
 }
 
 /*
+ * Returns whether a text can stand between angle brackets as an e-mail address:
+ * no blank, no control character, nothing that would end it.
+ */
+bool
+partner_is_address(const char *text)
+{
+	const char *at = strchr(text, '@');
+
+	for (const char *c = text; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~' || strchr("<>(),;:\\\"[]", *c) != NULL)
+			return false;
+	return at != NULL && at > text && at[1] != '\0' && strchr(at + 1, '@') == NULL && strlen(text) <= 254;
+}
+
+/*
  * Returns the setting of that name, or NULL.
  */
 static const PartnerSetting *
@@ -425,6 +447,8 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 				   (text != NULL && size <= 18 && strspn(text, "0123456789") == size && strspn(text, "0") < size);
 		case SETTING_FLAG:
 			return json_is_boolean(value);
+		case SETTING_ADDRESS:
+			return text != NULL && partner_is_address(text);
 		case SETTING_NUMBER:
 			return json_is_number(value) && json_number_value(value) >= setting->least &&
 				   json_number_value(value) <= setting->most;
@@ -456,7 +480,7 @@ complete(json_t *given, const PartnerSetting *known, const char **name)
 	{
 		*name = known->name;
 		value = json_object_get(given, known->name);
-		if (value == NULL && known->optional)
+		if (value == NULL && known->optional && (known->with == NULL || json_object_get(given, known->with) == NULL))
 			continue;
 		if (value == NULL && known->initial == NULL)
 			return ERR_MISSING_FIELD;
@@ -503,13 +527,14 @@ Datum
 partner_checked(PG_FUNCTION_ARGS)
 {
 	const Partner *partner = partner_named(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	const char *wrong = http_url_wrong(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	const char *wrong;
 	TupleDesc desc;
 	Datum values[2];
 	bool nulls[2] = {false};
 
 	if (partner == NULL)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"));
+	wrong = http_url_wrong(text_to_cstring(PG_GETARG_TEXT_PP(1)), partner->judge != NULL);
 	if (wrong != NULL)
 		ereport(ERROR, errnamed(ERR_INSECURE_URL, "base_url"), errhint("This one cannot be used: %s.", wrong));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)

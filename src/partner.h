@@ -47,6 +47,7 @@ typedef enum SettingKind
 	SETTING_PATH, /* of a URL */
 	SETTING_ID, /* an integer above zero */
 	SETTING_FLAG,
+	SETTING_ADDRESS, /* of e-mail */
 	SETTING_NUMBER, /* from least to most */
 } SettingKind;
 
@@ -57,6 +58,7 @@ typedef struct PartnerSetting
 	SettingKind kind;
 	const char *initial; /* as JSON; NULL: must be given */
 	bool optional; /* or may be absent */
+	const char *with; /* unless this is there */
 	const char *choices; /* of a text: "|one|other|"; NULL: any */
 	double least;
 	double most;
@@ -85,6 +87,7 @@ typedef struct PartnerAnswer
 {
 	Outcome outcome;
 	bool signed_out; /* the session is no longer good */
+	bool works; /* that it was not sent is no failure of the partner's */
 	int retry_after; /* in seconds; 0: the partner does not say */
 	char reason[PARTNER_REASON_SIZE];
 	bool quoted; /* the reason has the partner's words, which may name a person */
@@ -110,6 +113,9 @@ typedef struct Partner
 
 	bool conflict_refuses; /* a 409 says that it was not done */
 
+	/* Returns what the ending of a mail means; NULL: the partner is called by HTTP. */
+	PartnerAnswer (*judge)(json_t *params, const HttpAnswer *answer);
+
 	/*
 	 * Fills in url, headers and body.  Returns false when memory is short or
 	 * the operation is not known.
@@ -124,6 +130,7 @@ extern const Partner dash_partner;
 extern const Partner relay_partner;
 extern const Partner inside_rx_partner;
 extern const Partner bastion_partner;
+extern const Partner smtp_partner;
 
 extern const Partner *partner_named(const char *name);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
@@ -138,6 +145,8 @@ extern double partner_number(const PartnerConfig *config, const char *setting);
 extern bool partner_is_named(const char *name, const char *const *names);
 extern bool partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
 extern bool partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
+extern bool partner_is_address(const char *text);
+extern void partner_say(PartnerAnswer *answer, const char *text);
 extern bool partner_header(HttpRequest *request, const char *name, const char *value);
 
 #endif /* MURALLINK_PARTNER_H */

@@ -6,7 +6,8 @@
  * power-ups are part of the customer; a country has two letters, as its length
  * says, not three, as its example does; a number of eleven digits begins with 1;
  * a text in ext, and in a power-up of no documented length, may have as many
- * characters as any of ours.
+ * characters as any of ours; the journey of the setting notice_trigger_id sends
+ * what input_message has.
  */
 #include <string.h>
 #include <strings.h>
@@ -23,6 +24,7 @@ static const PartnerSetting settings[] = {
 	{.name = "client_id", .kind = SETTING_TEXT},
 	{.name = "product_group_id", .kind = SETTING_TEXT},
 	{.name = "trigger_id", .kind = SETTING_TEXT, .optional = true},
+	{.name = "notice_trigger_id", .kind = SETTING_TEXT, .optional = true},
 	{.name = NULL},
 };
 

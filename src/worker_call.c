@@ -342,7 +342,9 @@ log_doubt(Call *call)
 static const char *
 reason_to_log(const Call *call)
 {
-	return call->answer.quoted ? psprintf("HTTP %d", call->http_status) : call->answer.reason;
+	return call->answer.quoted
+			   ? psprintf("%s %d", call->channel->partner->judge == NULL ? "HTTP" : "SMTP", call->http_status)
+			   : call->answer.reason;
 }
 
 /*
@@ -382,8 +384,8 @@ judge_channel(Call *call)
 
 	if (call->answer.outcome == OUTCOME_DONE && call->attempt_uid == NULL)
 		return;
-	if (call->attempt_uid != NULL &&
-		(call->answer.outcome == OUTCOME_DONE || call->answer.outcome == OUTCOME_DECLINED))
+	if (call->attempt_uid != NULL && (call->answer.works || call->answer.outcome == OUTCOME_DONE ||
+									  call->answer.outcome == OUTCOME_DECLINED))
 	{
 		if (channel->fails_logged)
 			ereport(LOG, errmsg("%s: %s works again", MyBgworkerEntry->bgw_name, name));

@@ -39,10 +39,14 @@ LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = t.subject_uid 
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
 WHERE t.status = 'in_doubt'
 UNION ALL
+SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', n.status, n.reason), 'resolve_notice', n.settled_at, n.partner,
+    NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
+FROM murallink_private.notice n WHERE n.status = 'in_doubt' AND n.kind <> 'password_reset'
+UNION ALL
 SELECT pg_catalog.replace(q.resource, 'partner_', ''), q.subject_uid, q.problem, 'remove the cause', q.problem_at, q.partner,
     o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
 FROM murallink_private.partner_queue q
 LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = q.subject_uid LIMIT 1) o ON true
 WHERE q.problem <> '';
 COMMENT ON VIEW murallink.needs_person IS
-'What goes on only when a person does something. kind: payout, card or task; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them, unless the partner does not answer ten times. It shows operators, and nobody else, what only the owner reads.';
+'What goes on only when a person does something. kind: payout, card, task or notice; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them, unless the partner does not answer ten times. It shows operators, and nobody else, what only the owner reads.';

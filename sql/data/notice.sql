@@ -31,13 +31,22 @@ CREATE TABLE murallink_private.notice (
     patient_uid murallink.ksuid REFERENCES murallink.patient,
     app_user_uid murallink.ksuid REFERENCES murallink.app_user,
     appointment_uid murallink.ksuid REFERENCES murallink.appointment,
+    lead interval,
+    payment_uid murallink.ksuid,
     bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
-    status murallink.notice_status NOT NULL DEFAULT 'queued',
+    partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
+    status murallink.payout_status NOT NULL DEFAULT 'ready' CHECK (status <> 'waiting'),
+    reason text NOT NULL DEFAULT '',
+    attempt integer NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    settled_at timestamptz,
     CHECK ((kind = 'password_reset') = (app_user_uid IS NOT NULL)),
     CHECK ((kind = 'password_reset') = (patient_uid IS NULL)),
     CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
+    CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
+    CHECK ((kind = 'payment') = (payment_uid IS NOT NULL)),
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.notice IS
@@ -48,14 +57,36 @@ COMMENT ON COLUMN murallink_private.notice.channel IS 'How it is sent.';
 COMMENT ON COLUMN murallink_private.notice.patient_uid IS 'The patient to whom it goes, null when it goes to a user.';
 COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user to whom a password_reset goes.';
 COMMENT ON COLUMN murallink_private.notice.appointment_uid IS 'The appointment that it reminds of.';
+COMMENT ON COLUMN murallink_private.notice.lead IS 'How long before the appointment.';
+COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it tells of.';
 COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The message that it carries.';
-COMMENT ON COLUMN murallink_private.notice.status IS 'Where it stands.';
+COMMENT ON COLUMN murallink_private.notice.partner IS 'Who sends it.';
+COMMENT ON COLUMN murallink_private.notice.status IS 'ready, claimed, done, declined, in_doubt or cancelled.';
+COMMENT ON COLUMN murallink_private.notice.reason IS 'Why it was not sent.';
+COMMENT ON COLUMN murallink_private.notice.attempt IS 'How often it has been claimed.';
 COMMENT ON COLUMN murallink_private.notice.due_at IS 'Not to be sent before.';
+COMMENT ON COLUMN murallink_private.notice.note IS 'What the person wrote who decided it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
-CREATE INDEX notice_due ON murallink_private.notice (due_at, uid) WHERE status = 'queued';
-CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel) WHERE kind = 'appointment';
+COMMENT ON COLUMN murallink_private.notice.settled_at IS 'When the last attempt ended.';
+CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead) WHERE kind = 'appointment';
+CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, channel) WHERE kind = 'payment';
+CREATE INDEX notice_patient ON murallink_private.notice (patient_uid);
+CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
+CREATE INDEX notice_doubtful ON murallink_private.notice (partner) WHERE status = 'in_doubt';
 CREATE UNIQUE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
-CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE status = 'queued';
+CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE status = 'ready';
+CREATE TRIGGER step BEFORE UPDATE ON murallink_private.notice
+    FOR EACH ROW EXECUTE FUNCTION murallink.notice_step();
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.notice
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER audit AFTER UPDATE ON murallink_private.notice
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
+CREATE TRIGGER remind_wanted AFTER UPDATE OF email_enabled, sms_enabled ON murallink.patient
+    FOR EACH ROW WHEN ((NEW.email_enabled, NEW.sms_enabled) <> (OLD.email_enabled, OLD.sms_enabled))
+    EXECUTE FUNCTION murallink.notice_of_consent();
+CREATE TRIGGER remind AFTER UPDATE OF status ON murallink.enrollment
+    FOR EACH ROW WHEN (NEW.status <> OLD.status AND 'dropped' IN (NEW.status, OLD.status))
+    EXECUTE FUNCTION murallink.notice_of_enrollment();
 CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset

@@ -7,8 +7,8 @@ CREATE TABLE murallink_private.partner_queue (
     problem_at timestamptz
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE murallink_private.partner_queue IS
-'What the worker has to do: the cards, payouts and tasks that are ready or claimed, kept by triggers beside their status, so that finding work costs the same whatever was done before.';
-COMMENT ON COLUMN murallink_private.partner_queue.subject_uid IS 'The card, payout or task.';
+'What the worker has to do: the cards, payouts, tasks and notices that are ready or claimed, kept by triggers beside their status, so that finding work costs the same whatever was done before.';
+COMMENT ON COLUMN murallink_private.partner_queue.subject_uid IS 'The card, payout, task or notice.';
 COMMENT ON COLUMN murallink_private.partner_queue.resource IS 'Its table.';
 COMMENT ON COLUMN murallink_private.partner_queue.partner IS 'Who is to be called.';
 COMMENT ON COLUMN murallink_private.partner_queue.due_at IS
@@ -22,14 +22,16 @@ CREATE TABLE murallink_private.partner_suspect (
     subject_uid murallink.ksuid PRIMARY KEY
 );
 COMMENT ON TABLE murallink_private.partner_suspect IS
-'The cards, payouts and tasks that another server may have sent: see enable_payouts(). The first attempt here is put in doubt without being sent.';
-COMMENT ON COLUMN murallink_private.partner_suspect.subject_uid IS 'The card, payout or task.';
+'The cards, payouts, tasks and notices that another server may have sent: see enable_payouts(). The first attempt here is put in doubt without being sent.';
+COMMENT ON COLUMN murallink_private.partner_suspect.subject_uid IS 'The card, payout, task or notice.';
 
 CREATE TRIGGER queue AFTER INSERT OR UPDATE OF status ON murallink.payout
     FOR EACH ROW EXECUTE FUNCTION murallink.partner_enqueue();
 CREATE TRIGGER queue AFTER INSERT OR UPDATE OF status ON murallink_private.card
     FOR EACH ROW EXECUTE FUNCTION murallink.partner_enqueue();
 CREATE TRIGGER queue AFTER INSERT OR UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW EXECUTE FUNCTION murallink.partner_enqueue();
+CREATE TRIGGER queue AFTER INSERT OR UPDATE OF status ON murallink_private.notice
     FOR EACH ROW EXECUTE FUNCTION murallink.partner_enqueue();
 CREATE TRIGGER suspect BEFORE UPDATE OF status ON murallink.payout
     FOR EACH ROW WHEN (OLD.status IN ('waiting', 'ready') AND NEW.status = 'cancelled' AND NEW.partner IS NOT NULL)

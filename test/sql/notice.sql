@@ -45,13 +45,14 @@ SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT count(murallink.schedule_appointment(enrollment_uid => uid,
     datetime => to_char(now() AT TIME ZONE 'America/New_York' + interval '3 hours', 'YYYY-MM-DD"T"HH24:MI:SS'))) FROM enrolled;
 RESET SESSION AUTHORIZATION;
-SELECT count(*), bool_and(status = 'queued') AS queued FROM test.notice WHERE at_once;
+SELECT count(*), bool_and(status = 'ready') AS ready FROM test.notice WHERE at_once;
 ROLLBACK;
 
 -- A cancelled appointment takes along what was not sent yet
 SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
 UPDATE murallink.appointment SET status = status WHERE uid = :'visit';
-UPDATE murallink_private.notice SET status = 'sent' WHERE appointment_uid = :'visit' AND channel = 'sms';
+UPDATE murallink_private.notice SET status = 'claimed' WHERE appointment_uid = :'visit' AND channel = 'sms';
+UPDATE murallink_private.notice SET status = 'done' WHERE appointment_uid = :'visit' AND channel = 'sms';
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.cancel_appointment(:'visit');
 RESET SESSION AUTHORIZATION;
@@ -105,6 +106,48 @@ SELECT kind, channel, status, patient_uid IS NULL AS no_patient FROM murallink_p
 WHERE app_user_uid = :'user' ORDER BY status;
 SELECT count(*) AS to_nobody FROM murallink_private.notice WHERE app_user_uid IS NULL AND patient_uid IS NULL;
 
+-- Consent: what the record says and what came as an answer are its history, and the end of it holds at once
+CREATE TEMP VIEW wanted AS
+SELECT e.subject_id, c.channel, c.given, c.source FROM murallink.consent c JOIN enrolled e USING (patient_uid) ORDER BY 1, c.number;
+SELECT patient_uid AS email_patient FROM enrolled WHERE subject_id = 'email' \gset
+SELECT * FROM wanted;
+SELECT murallink.message_received('email', 'B@example.com', answer) AS ended, answer
+FROM (VALUES ('Please stop'), (E' STOP.\n'), ('stop')) AS said (answer);
+SELECT murallink.set_consent(:'email_patient', 'email', true, 'a form');
+SELECT murallink.message_received('sms', '(1)', 'Unsubscribe') AS ended;
+SELECT * FROM wanted WHERE source !~ '_patient$';
+SELECT subject_id, channel, n.status, n.reason FROM murallink_private.notice n JOIN enrolled e USING (patient_uid)
+WHERE n.kind = 'appointment' ORDER BY 1, 2;
+SELECT test.refusal(format('SELECT murallink.set_consent(%L, %L, %L, %L)', who, channel, given, source))
+FROM (VALUES (:'email_patient', 'fax', 't', 'x'), (:'email_patient', 'email', NULL, 'x'), (:'email_patient', 'email', 't', ''),
+    (:'user', 'email', 't', 'x')) AS wrong (who, channel, given, source);
+
+-- Who is dropped is not reminded
+BEGIN;
+INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone)
+SELECT uid, local AT TIME ZONE 'America/New_York', local, 'America/New_York'
+FROM enrolled, (SELECT date_trunc('hour', now() AT TIME ZONE 'America/New_York') + interval '3 days') AS visit (local)
+WHERE subject_id = 'email';
+SELECT local_time - due AS before, status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment' ORDER BY 1;
+UPDATE murallink.enrollment SET status = 'dropped', dropped_on = current_date WHERE patient_uid = :'email_patient';
+SELECT DISTINCT status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment';
+UPDATE murallink.enrollment SET status = 'enrolled', dropped_on = NULL WHERE patient_uid = :'email_patient';
+SELECT DISTINCT status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment';
+ROLLBACK;
+
+-- Templates: what is in braces must be known, and a token stands in no subject
+SELECT kind, channel, fields FROM murallink.templates();
+SELECT test.refusal(format('SELECT murallink.set_template(%L, %L, %L, %L)', kind, channel, body, subject)), kind, "left"(body, 20) AS body, subject
+FROM (VALUES ('appointment', 'email', 'at {tme}', 'a'), ('appointment', 'email', 'at {time}', E'a\r\nb'), ('appointment', 'email', 'a', ''),
+    ('password_reset', 'email', '{token}', '{token}'), ('appointment', 'sms', 'a', 'b'), ('bulk_email', 'sms', 'a', ''),
+    ('birthday', 'email', 'a', 'b'), ('appointment', 'fax', 'a', 'b'), ('appointment', 'sms', repeat('a', 501), NULL)) AS wrong (kind, channel, body, subject);
+SELECT murallink.template_filled('{a} {b} {c {a', '{"a": "{b}", "b": "2"}');
+-- Who may decide
+SELECT test.refusal(format('SELECT murallink.resolve_notice(%L, true, %L)', uid, 'seen')) FROM murallink.notices(most => 1);
+SELECT test.refusal($$SELECT murallink.resolve_notice(NULL, true, 'seen')$$), test.refusal($$SELECT murallink.notices(status => 'lost')$$),
+    test.refusal($$SELECT murallink.notices(most => -1)$$), test.refusal($$SELECT murallink.set_payment_notices(NULL, true)$$);
+
+DROP VIEW wanted;
 DROP VIEW test.notice;
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_notice_%';

@@ -164,6 +164,7 @@ SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_
 SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', data => 'QWw='),
     murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
 RESET SESSION AUTHORIZATION;
+UPDATE murallink.patient SET email_enabled = true WHERE uid IN (:'al', :'bob');
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
 SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
@@ -177,6 +178,7 @@ CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('patient', format('uid IN (%L, %L)', :'al', :'bea')),
     ('caregiver', format('uid = %L', :'carer')),
     ('document', format('uid = %L', :'file')),
+    ('consent', format('patient_uid = %L', :'al')),
     ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L, %L, %L)', :'a', :'al', :'bea', :'carer', :'file')),
     ('', format('client_uid = %L', :'a'));
 GRANT SELECT ON below_a TO PUBLIC;

@@ -446,6 +446,8 @@ configure_partner      | operator                                               
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
+message_received       | operator                                                        | {}
+notices                | operator                                                        | {}
 order_cards            | operator                                                        | {}
 partner_preview        | operator                                                        | {}
 partner_request        | operator                                                        | {}
@@ -458,10 +460,15 @@ relay_numbers          | operator                                               
 release_payouts        | operator                                                        | {}
 resend_card_link       | operator                                                        | {}
 resolve_card           | operator                                                        | {}
+resolve_notice         | operator                                                        | {}
 resolve_payout         | operator                                                        | {}
 resolve_task           | operator                                                        | {}
 retry_payout           | operator                                                        | {}
 reverse_payment        | operator                                                        | {}
+set_consent            | operator                                                        | {}
+set_payment_notices    | operator                                                        | {}
+set_template           | operator                                                        | {}
 settle_payout          | operator                                                        | {}
+templates              | operator                                                        | {}
 verify_ledger          | operator                                                        | {}
 worker_status          | operator                                                        | {}

@@ -185,6 +185,7 @@ bastion_provider | any                               | NULL, NULL, NULL, NULL
 bastion_state    | any                               | NULL, NULL, NULL, NULL
 caregiver        | view_patients                     | of the patient r.patient_uid
 client           | view_clients                      | r.uid, NULL, NULL, NULL
+consent          | view_patients                     | of the patient r.patient_uid
 contract         | view_contract                     | r.client_uid, r.uid, NULL, NULL
 contract_document | view_contract                    | r.client_uid, r.contract_uid, NULL, NULL
 document         | view_patients                     | of the patient r.patient_uid

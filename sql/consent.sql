@@ -1,0 +1,87 @@
+CREATE TYPE murallink.notice_channel AS ENUM ('email', 'sms');
+COMMENT ON TYPE murallink.notice_channel IS 'How a notice is sent.';
+
+CREATE FUNCTION murallink.consent_of_record() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO murallink.consent (patient_uid, channel, given, source)
+    SELECT NEW.uid, now.channel, now.given, CASE TG_OP WHEN 'INSERT' THEN 'add_patient' ELSE 'update_patient' END
+    FROM (VALUES ('email'::murallink.notice_channel, NEW.email_enabled), ('sms', NEW.sms_enabled)) AS now (channel, given)
+    WHERE now.given <> coalesce((
+        SELECT c.given FROM murallink.consent c
+        WHERE c.patient_uid = NEW.uid AND c.channel = now.channel ORDER BY c.number DESC LIMIT 1), false);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.consent_of_record() IS
+'Trigger: what is changed in the record of a patient becomes part of the history of consent.';
+
+CREATE FUNCTION murallink.consent_applied() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE murallink.patient p SET
+        email_enabled = CASE NEW.channel WHEN 'email' THEN NEW.given ELSE p.email_enabled END,
+        sms_enabled = CASE NEW.channel WHEN 'sms' THEN NEW.given ELSE p.sms_enabled END
+    WHERE p.uid = NEW.patient_uid
+        AND CASE NEW.channel WHEN 'email' THEN p.email_enabled ELSE p.sms_enabled END <> NEW.given;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.consent_applied() IS 'Trigger: the record of a patient shows the last consent.';
+
+CREATE FUNCTION murallink.checked_channel(channel text) RETURNS murallink.notice_channel
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF murallink.required(channel, 'channel') NOT IN ('email', 'sms') THEN
+        PERFORM murallink.raise('invalid_value', 'channel');
+    END IF;
+    RETURN channel::murallink.notice_channel;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_channel(text) IS 'email or sms. Errors: missing_field, invalid_value.';
+
+CREATE FUNCTION murallink.set_consent(patient_uid murallink.ksuid, channel text, given boolean, source text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM murallink.patient p
+    WHERE p.uid = murallink.required(set_consent.patient_uid, 'patient_uid') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'patient_uid');
+    END IF;
+    INSERT INTO murallink.consent (patient_uid, channel, given, source)
+    VALUES (set_consent.patient_uid, murallink.checked_channel(set_consent.channel), murallink.required(set_consent.given, 'given'),
+        murallink.checked_text(set_consent.source, 'source', 200, true));
+END
+$$;
+COMMENT ON FUNCTION murallink.set_consent(murallink.ksuid, text, boolean, text) IS
+'Notes that a patient wants messages by a channel, or wants none any more, which holds at once. channel: email or sms; source: where this is known from, such as a form. For operators. Errors: missing_field, not_found, invalid_value, too_long.';
+
+CREATE FUNCTION murallink.message_received(channel text, sender text, body text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    way CONSTANT murallink.notice_channel := murallink.checked_channel(message_received.channel);
+    origin CONSTANT text := pg_catalog.lower(murallink.checked_text(message_received.sender, 'sender', 254, true));
+    word CONSTANT text := pg_catalog.lower(pg_catalog.btrim(
+        murallink.checked_text(message_received.body, 'body', 100000, true), E' \t\r\n.!"'''));
+    ended integer;
+BEGIN
+    IF word <> ALL (pg_catalog.regexp_split_to_array(
+        pg_catalog.lower(pg_catalog.current_setting('murallink.stop_words')), '\s*,\s*')) THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO murallink.consent (patient_uid, channel, given, source)
+    SELECT p.uid, way, false, 'the message "' || word || '"' FROM murallink.patient p
+    WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = origin
+        ELSE p.sms_enabled AND murallink.phone_digits(p.phone) = NULLIF(murallink.phone_digits(origin), '') END
+    ORDER BY p.uid FOR NO KEY UPDATE;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION murallink.message_received(text, text, text) IS
+'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. channel: email or sms; sender: the address or the phone number. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.phone_digits(phone text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+RETURN pg_catalog.regexp_replace(pg_catalog.regexp_replace(phone, '[^0-9]', '', 'g'), '^1(?=\d{10}$)', '');
+COMMENT ON FUNCTION murallink.phone_digits(text) IS 'The digits of a phone number, without the 1 of North America before ten others.';

@@ -1,0 +1,111 @@
+CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
+    SELECT 'payment', way.channel, NEW.patient_uid, NEW.uid
+    FROM murallink.patient p, LATERAL (VALUES
+        ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
+        ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
+    WHERE p.uid = NEW.patient_uid AND way.possible AND coalesce(
+        (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = NEW.contract_uid),
+        pg_catalog.current_setting('murallink.payment_notices')::boolean)
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_of_payment() IS
+'Trigger: tells a patient who wants it that a payment was made, where the contract, or else murallink.payment_notices, says so.';
+
+CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM murallink.contract c WHERE c.uid = murallink.required(set_payment_notices.contract_uid, 'contract_uid')) THEN
+        PERFORM murallink.raise('not_found', 'contract_uid');
+    END IF;
+    DELETE FROM murallink_private.payment_notice s WHERE s.contract_uid = set_payment_notices.contract_uid
+        AND set_payment_notices.enabled IS NULL;
+    INSERT INTO murallink_private.payment_notice AS s (contract_uid, enabled)
+    SELECT set_payment_notices.contract_uid, set_payment_notices.enabled WHERE set_payment_notices.enabled IS NOT NULL
+    ON CONFLICT ON CONSTRAINT payment_notice_contract_uid_key DO UPDATE SET enabled = EXCLUDED.enabled;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
+'Whether patients in the trials of a contract are told when they have been paid; null: as murallink.payment_notices says. For operators. Errors: missing_field, not_found.';
+
+CREATE FUNCTION murallink.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    the_notice murallink_private.notice;
+    the_template murallink_private.template;
+    the_patient murallink.patient;
+    the_user murallink.app_user;
+    the_appointment murallink.appointment;
+    the_payment murallink.payment;
+    the_mail murallink_private.bulk_email;
+    live murallink_private.live_reset_token;
+    config jsonb;
+    fields jsonb;
+    said text;
+    digits text;
+BEGIN
+    SELECT * INTO the_notice FROM murallink_private.notice n WHERE n.uid = notice_uid;
+    SELECT * INTO the_template FROM murallink_private.template t WHERE t.kind = the_notice.kind AND t.channel = the_notice.channel;
+    SELECT * INTO the_patient FROM murallink.patient p WHERE p.uid = the_notice.patient_uid;
+    SELECT * INTO the_user FROM murallink.app_user u WHERE u.uid = the_notice.app_user_uid;
+    SELECT * INTO the_appointment FROM murallink.appointment a WHERE a.uid = the_notice.appointment_uid;
+    SELECT * INTO the_payment FROM murallink.payment p WHERE p.uid = the_notice.payment_uid;
+    SELECT * INTO the_mail FROM murallink_private.bulk_email b WHERE b.uid = the_notice.bulk_email_uid;
+    SELECT * INTO live FROM murallink_private.live_reset_token l WHERE l.app_user_uid = the_notice.app_user_uid;
+    SELECT p.settings INTO config FROM murallink_private.partner p WHERE p.name = the_notice.partner;
+    digits := murallink.phone_digits(the_patient.phone);
+    problem := CASE
+        WHEN the_notice.kind = 'password_reset' AND live.token IS NULL THEN 'the token is not good any more'
+        WHEN the_patient.uid IS NOT NULL
+            AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
+            THEN 'the patient does not want it'
+        WHEN the_notice.channel = 'email'
+            AND coalesce(the_user.email, the_patient.email) !~ '^[^]@<>(),;:\\"[[:space:][:cntrl:]]+@[^]@<>(),;:\\"[[:space:][:cntrl:]]+$'
+            OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
+        WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
+        WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
+        WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
+        WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
+            AND the_notice.kind IN ('payment', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
+        ELSE '' END;
+    IF problem <> '' THEN
+        RETURN;
+    END IF;
+    fields := pg_catalog.jsonb_build_object(
+        'first_name', coalesce(the_user.first_name, the_patient.first_name),
+        'last_name', coalesce(the_user.last_name, the_patient.last_name),
+        'date', pg_catalog.to_char(the_appointment.local_time, 'YYYY-MM-DD'),
+        'time', pg_catalog.to_char(the_appointment.local_time, 'HH24:MI'),
+        'description', the_appointment.description, 'amount', the_payment.amount::text, 'currency', the_payment.currency,
+        'subject', the_mail.subject, 'body', the_mail.body, 'token', live.token,
+        'minutes', (SELECT pg_catalog.round(EXTRACT(epoch FROM r.expires_at - pg_catalog.clock_timestamp()) / 60)::text
+            FROM murallink_private.password_reset r WHERE r.email = live.email),
+        'trial', (SELECT t.name FROM murallink.trial t
+            WHERE t.uid = coalesce(the_appointment.trial_uid, the_payment.trial_uid, the_mail.trial_uid)),
+        'site', (SELECT s.name FROM murallink.site s
+            WHERE s.uid = coalesce(the_appointment.site_uid, the_payment.site_uid, the_mail.site_uid)));
+    said := murallink.template_filled(the_template.body, fields);
+    IF the_notice.channel = 'email' THEN
+        operation := 'message';
+        params := pg_catalog.jsonb_build_object(
+            'uid', notice_uid, 'to', coalesce(the_user.email, the_patient.email),
+            'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
+            'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token);
+    ELSE
+        -- Relay sends what its journey says, of which our words are one parameter, of 100 characters at most.
+        operation := 'onboard';
+        params := pg_catalog.jsonb_build_object(
+            'ccid', the_patient.uid, 'client_message_tag', notice_uid, 'trigger_id', config ->> 'notice_trigger_id',
+            'input_parameters', pg_catalog.jsonb_build_object('input_message', pg_catalog."left"(said, 100)),
+            'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', 'express')));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
+'What a notice says now, and to whom, for its partner; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';

@@ -1,0 +1,76 @@
+CREATE TYPE murallink.notice_kind AS ENUM ('appointment', 'bulk_email', 'password_reset', 'payment');
+COMMENT ON TYPE murallink.notice_kind IS 'What a notice is about.';
+
+CREATE FUNCTION murallink.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT f, f = 'token' FROM pg_catalog.unnest('{first_name, last_name}'::text[] || CASE kind
+        WHEN 'appointment' THEN '{date, time, description, trial, site}'
+        WHEN 'bulk_email' THEN '{subject, body, trial, site}'
+        WHEN 'password_reset' THEN '{token, minutes}'
+        WHEN 'payment' THEN '{amount, currency, trial, site}' END::text[]) f
+$$;
+COMMENT ON FUNCTION murallink.template_fields(murallink.notice_kind) IS
+'What a template of that kind may have in braces. secret: in the body alone.';
+
+CREATE FUNCTION murallink.template_filled(draft text, fields jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    -- In one pass: what a value has in braces stays as it is.
+    SELECT coalesce(pg_catalog.string_agg(coalesce(fields ->> part[1], part[2], ''), '' ORDER BY n), '')
+    FROM pg_catalog.regexp_matches(draft, '\{([a-z_]+)\}|([^{]+|\{)', 'g') WITH ORDINALITY AS m (part, n)
+$$;
+COMMENT ON FUNCTION murallink.template_filled(text, jsonb) IS 'A template with the values of what it has in braces.';
+
+CREATE FUNCTION murallink.template_checked(draft text, field text, longest integer, kind murallink.notice_kind) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    checked CONSTANT text := murallink.checked_text(draft, field, longest, true);
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.regexp_matches(checked, '\{([^{}]*)\}', 'g') AS m
+        WHERE m[1] NOT IN (
+            SELECT f.field FROM murallink.template_fields(kind) f WHERE template_checked.field = 'body' OR NOT f.secret))
+        OR template_checked.field = 'subject' AND checked ~ '[\t\r\n]' THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END IF;
+    RETURN checked;
+END
+$$;
+COMMENT ON FUNCTION murallink.template_checked(text, text, integer, murallink.notice_kind) IS
+'A template, whose names in braces are all known. Errors: missing_field, too_long, invalid_value.';
+
+CREATE TYPE murallink.template_info AS (kind murallink.notice_kind, channel murallink.notice_channel, subject text, body text, fields text[]);
+COMMENT ON TYPE murallink.template_info IS 'What notices of a kind say. fields: what may be named in braces.';
+
+CREATE FUNCTION murallink.templates() RETURNS SETOF murallink.template_info
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.kind, t.channel, t.subject, t.body, ARRAY(SELECT f.field FROM murallink.template_fields(t.kind) f)
+    FROM murallink_private.template t ORDER BY t.kind, t.channel
+$$;
+COMMENT ON FUNCTION murallink.templates() IS 'What notices say, and what their templates may name in braces. For operators.';
+
+CREATE FUNCTION murallink.set_template(kind text, channel text, body text, subject text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    way CONSTANT murallink.notice_channel := murallink.checked_channel(set_template.channel);
+    about murallink.notice_kind;
+    said text;
+    headed text := '';
+BEGIN
+    IF murallink.required(kind, 'kind') <> ALL (pg_catalog.enum_range(NULL::murallink.notice_kind)::text[]) THEN
+        PERFORM murallink.raise('invalid_value', 'kind');
+    END IF;
+    about := set_template.kind;
+    said := murallink.template_checked(set_template.body, 'body', CASE way WHEN 'email' THEN 20000 ELSE 500 END, about);
+    IF way = 'email' THEN
+        headed := murallink.template_checked(set_template.subject, 'subject', 200, about);
+    ELSIF set_template.subject <> '' THEN
+        PERFORM murallink.raise('invalid_value', 'subject');
+    END IF;
+    UPDATE murallink_private.template t SET subject = headed, body = said WHERE t.kind = about AND t.channel = way;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('invalid_value', 'channel');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_template(text, text, text, text) IS
+'Sets what notices of a kind say from now on, those that are queued, too. kind, channel: as templates() shows them; body, and the subject of e-mail: with the names of fields in braces, such as {date}. For operators. Errors: missing_field, invalid_value, too_long.';
