@@ -303,7 +303,7 @@ CREATE FUNCTION murallink.participations(
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.patient_uid, p.uid, p.partner, CASE WHEN p.wanted THEN 'in' ELSE 'out' END,
         CASE WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END, p.member ->> 'member_id', t.operation, t.status,
-        coalesce(NULLIF(p.reason, ''), t.reason, ''), p.since, t.uid
+        coalesce(NULLIF(p.reason, ''), CASE WHEN t.status <> 'done' THEN t.reason END, ''), p.since, t.uid
     FROM murallink_private.participation p LEFT JOIN murallink_private.partner_task t ON t.uid = p.task_uid
     WHERE participations.patient_uid IS NULL OR p.patient_uid = participations.patient_uid
     ORDER BY p.patient_uid, p.partner

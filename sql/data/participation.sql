@@ -83,3 +83,5 @@ CREATE TRIGGER participation AFTER INSERT OR UPDATE ON murallink_private.partner
 CREATE TRIGGER settled_participation AFTER UPDATE OF status ON murallink_private.partner_task
     FOR EACH ROW WHEN (NEW.partner <> 'dash' AND NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt'))
     EXECUTE FUNCTION murallink.participation_changed();
+CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
+    USING (resource IN ('trial_partner', 'participation_detail'));
