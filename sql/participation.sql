@@ -31,8 +31,8 @@ DECLARE
     asked record;
     sample jsonb;
 BEGIN
-    IF pg_catalog.to_regprocedure(pg_catalog.format(
-        'murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)', murallink.required(partner, 'partner') || '_membership')) IS NULL THEN
+    IF pg_catalog.to_regprocedure(pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)',
+        murallink.required(partner, 'partner') || '_membership')) IS NULL THEN
         PERFORM murallink.raise('not_found', 'partner');
     ELSIF pg_catalog.jsonb_typeof(murallink.required(settings, field)) <> 'object' THEN
         PERFORM murallink.raise('wrong_type', field);
@@ -85,6 +85,7 @@ DECLARE
     chosen record;
     next record;
     person jsonb;
+    unsent boolean;
     field text;
 BEGIN
     SELECT * INTO present FROM murallink_private.participation p
@@ -112,13 +113,26 @@ BEGIN
             pg_catalog.jsonb_build_object('member_id', coalesce(task.facts -> 'member_id', present.member -> 'member_id')));
         present.meant := NULL;
     END IF;
-    -- The next step is not begun before it is known what became of the last one.
-    IF task.status IS NULL OR task.status IN ('done', 'declined') THEN
+    -- The next step is not begun before it is known what became of the last one; one that was surely not done yet can be
+    -- taken back, as where consent has been withdrawn.
+    unsent := task.status = 'ready' AND NOT task.repeatable AND NOT EXISTS (
+        SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = task.uid);
+    IF task.status IS NULL OR task.status IN ('done', 'declined') OR unsent THEN
         next := murallink.participation_next(partner, person, coalesce(chosen.settings, '{}') || coalesce((
             SELECT d.details FROM murallink_private.participation_detail d
             WHERE d.patient_uid = participation_step.patient_uid AND d.partner = participation_step.partner), '{}'),
             present.wanted, present.member);
-        IF next.operation IS NULL THEN
+        IF unsent AND (task.operation, task.params) IS DISTINCT FROM (next.operation, next.params) THEN
+            UPDATE murallink_private.partner_task t
+            SET status = 'declined', reason = 'no longer wanted', settled_at = pg_catalog.clock_timestamp()
+            WHERE t.uid = task.uid;
+            present.task_uid := NULL;
+            present.meant := NULL;
+            unsent := false;
+        END IF;
+        IF unsent THEN
+            NULL;
+        ELSIF next.operation IS NULL THEN
             present.member := CASE WHEN next.reason IS NULL THEN next.meant ELSE present.member END;
             present.reason := coalesce(next.reason, '');
         ELSIF task.status = 'declined' AND (task.operation, task.params) = (next.operation, next.params) THEN
@@ -167,7 +181,8 @@ BEGIN
                 (murallink.participation_person(p.patient_uid, NULL) - 'enrollment_uid')::text, 0)
             OR EXISTS (
                 SELECT FROM murallink_private.partner_task t
-                WHERE t.uid = p.task_uid AND t.status IN ('done', 'declined') AND t.settled_at > p.since)
+                WHERE t.uid = p.task_uid
+                    AND (t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''))
             OR p.wanted AND NOT EXISTS (
                 SELECT FROM murallink.enrollment e JOIN murallink_private.trial_partner t ON t.trial_uid = e.trial_uid
                 WHERE e.patient_uid = p.patient_uid AND e.status = 'enrolled' AND t.partner = p.partner);
@@ -195,9 +210,11 @@ BEGIN
         IF trouble <> '' THEN
             UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 min', problem = trouble
             WHERE c.uid = change.uid;
-            RAISE WARNING 'murallink: participation of %: %', change.patient_uid, trouble USING HINT = 'It is tried again by itself.';
+            RAISE WARNING 'murallink: participation of %: %', change.patient_uid, trouble
+                USING HINT = 'It is tried again by itself.';
         ELSIF busy THEN
-            UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 s' WHERE c.uid = change.uid;
+            UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 s'
+            WHERE c.uid = change.uid;
         ELSE
             DELETE FROM murallink_private.participation_change c WHERE c.uid = change.uid;
         END IF;
@@ -254,7 +271,8 @@ DECLARE
     checked CONSTANT jsonb := murallink.participation_checked(partner, details, 'details');
 BEGIN
     IF NOT EXISTS (
-        SELECT FROM murallink.patient p WHERE p.uid = murallink.required(set_participation_details.patient_uid, 'patient_uid')) THEN
+        SELECT FROM murallink.patient p
+        WHERE p.uid = murallink.required(set_participation_details.patient_uid, 'patient_uid')) THEN
         PERFORM murallink.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink_private.participation_detail (patient_uid, partner, details)
@@ -287,7 +305,8 @@ BEGIN
             || pg_catalog.jsonb_build_object('member_id', known);
     END IF;
     UPDATE murallink_private.participation p
-    SET member = present.member, task_uid = CASE WHEN present.reason ~ '^declined' OR known IS NOT NULL THEN NULL ELSE p.task_uid END
+    SET member = present.member,
+        task_uid = CASE WHEN present.reason ~ '^declined' OR known IS NOT NULL THEN NULL ELSE p.task_uid END
     WHERE p.uid = present.uid;
     INSERT INTO murallink_private.participation_change (patient_uid) VALUES (present.patient_uid);
 END

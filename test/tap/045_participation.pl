@@ -68,6 +68,16 @@ is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE patient_uid 
 $payouts->sql("UPDATE murallink.patient SET sms_enabled = true WHERE uid = '$ben'");
 is_in($ben, 'relay');
 
+note 'what was not sent yet is taken back';
+$payouts->sql(q{SELECT murallink.hold_payouts('a test', partner => 'relay')});
+my $bob = enroll('Bob', 'Cook');
+reaches($bob, 'relay', "status = 'ready'", 'to be texted');
+$payouts->sql("UPDATE murallink.patient SET sms_enabled = false WHERE uid = '$bob'");
+stopped($bob, 'relay', 'no_consent');
+$payouts->sql(q{SELECT murallink.release_payouts(partner => 'relay')});
+$payouts->wait_looks;
+is(count('text', ccid => $bob), 0, 'who has withdrawn the consent is not texted');
+
 note 'lost answers';
 $payouts->fault(operation => 'relay.onboard', when => 'after', action => 'close', count => 1);
 my $cat = enroll('Cat', 'Davis', details => 1);
@@ -100,8 +110,7 @@ $payouts->call(retry_participation => $eve, 'bastion');
 is_in($eve, 'bastion');
 
 note 'nothing of this is in the way';
-my @triggers = ('public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE \'poisoned\'; END $$');
-$payouts->sql("CREATE FUNCTION $_") foreach @triggers;
+$payouts->sql(q{CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'poisoned'; END $$});
 $payouts->sql('CREATE TRIGGER poison BEFORE INSERT ON murallink_private.participation_change FOR EACH ROW EXECUTE FUNCTION public.poison()');
 my $fay = enroll('Fay', 'Hill');
 status($ann, 'completed');
