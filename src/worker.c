@@ -48,7 +48,7 @@
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
 
-/* In milliseconds: how often participations are stepped at most, and how often it is looked for changes that were missed. */
+/* In milliseconds: how often participations are stepped at most, and changes that were missed looked for. */
 #define STEP_INTERVAL 100
 #define MISSED_INTERVAL 600000
 
