@@ -24,7 +24,7 @@ MODULE_big = murallink
 SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
 	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
 	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up dash request relay \
-	inside_rx bastion smtp worker launcher api privileges
+	inside_rx bastion smtp worker participation needs_person launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))

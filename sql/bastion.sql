@@ -160,3 +160,54 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.bastion_events() IS
 'What Bastion''s webhook has told, oldest first. task_uid: what it has settled; times: how often it was told. For operators.';
+
+CREATE FUNCTION murallink.bastion_membership(
+    person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
+    OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    -- What can be changed of a member.
+    details CONSTANT text[] := '{first_name,middle_name,last_name,maiden_name,email,dob,gender,phone,address}';
+    held CONSTANT jsonb := coalesce(member -> 'params', '{}');
+    active CONSTANT boolean := coalesce((member ->> 'active')::boolean, false);
+    whole jsonb;
+    changed jsonb;
+BEGIN
+    whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reference', person -> 'enrollment_uid',
+        'plan_id', config -> 'plan_id', 'policy_id', config -> 'policy_id', 'first_name', person -> 'first_name',
+        'last_name', person -> 'last_name', 'email', NULLIF(person ->> 'email', ''),
+        'phone', NULLIF(pg_catalog.regexp_replace(person ->> 'phone', '[^0-9+]', '', 'g'), ''),
+        'address', NULLIF(person ->> 'address_text', ''))) || settings;
+    changed := (SELECT pg_catalog.jsonb_object_agg(w.key, w.value) FROM pg_catalog.jsonb_each(whole) w WHERE w.key = ANY (details));
+    meant := member;
+    IF member IS NULL THEN
+        IF wanted THEN
+            operation := 'endorse';
+            params := whole;
+            meant := pg_catalog.jsonb_build_object('active', true, 'params', whole);
+        END IF;
+        RETURN;
+    ELSIF member ->> 'member_id' IS NULL THEN
+        reason := 'no_member_id';
+        RETURN;
+    END IF;
+    params := pg_catalog.jsonb_build_object('member_id', member -> 'member_id');
+    IF active <> wanted THEN
+        operation := CASE WHEN wanted THEN 'undo_remove' ELSE 'remove' END;
+        params := params || CASE WHEN wanted OR NOT held ? 'policy_id' THEN '{}'
+            ELSE pg_catalog.jsonb_build_object('policy_id', held -> 'policy_id') END;
+        meant := member || pg_catalog.jsonb_build_object('active', wanted);
+    ELSIF wanted AND held ->> 'plan_id' <> whole ->> 'plan_id' THEN
+        operation := 'change_plan';
+        params := params || pg_catalog.jsonb_build_object('old_plan_id', held -> 'plan_id', 'new_plan_id', whole -> 'plan_id');
+        meant := pg_catalog.jsonb_set(member, '{params,plan_id}', whole -> 'plan_id');
+    ELSIF wanted AND held - details || changed <> held THEN
+        operation := 'change_details';
+        params := params || changed || CASE WHEN held ? 'policy_id'
+            THEN pg_catalog.jsonb_build_object('policy_id', held -> 'policy_id') ELSE '{}' END;
+        meant := pg_catalog.jsonb_set(member, '{params}', held - details || changed);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
+'What to ask Bastion for next about a patient: an endorsement, its end or its return, another plan, other details. See participation_step().';

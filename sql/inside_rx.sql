@@ -17,3 +17,42 @@ END
 $$;
 COMMENT ON FUNCTION murallink.inside_rx_exists() IS
 'Trigger: an enrollment that exists already is updated, where that was asked for; or it is there because an attempt whose answer was lost has made it.';
+
+CREATE FUNCTION murallink.inside_rx_membership(
+    person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
+    OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    digits CONSTANT text := pg_catalog.regexp_replace(person ->> 'phone', '\D', '', 'g');
+    home CONSTANT jsonb := person -> 'address';
+    zip CONSTANT text[] := pg_catalog.regexp_match(home ->> 'post_code', '^(\d{5})(?:-(\d{4}))?$');
+    whole jsonb;
+    same boolean;
+    active CONSTANT boolean := coalesce((member ->> 'active')::boolean, false);
+BEGIN
+    -- What does not fit into a field that may be absent is left out. An update has all fields, lest it removes them.
+    whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', person -> 'patient_uid',
+        'group', config -> 'group', 'first_name', person -> 'first_name', 'last_name', person -> 'last_name',
+        'email', NULLIF(person ->> 'email', ''), 'phone', pg_catalog.substring(digits, '^1?(\d{10})$'),
+        'address', CASE WHEN zip IS NOT NULL AND home ->> 'state' ~ '^[A-Z]{2}$' THEN pg_catalog.jsonb_build_object(
+            'line1', home -> 'street1', 'line2', home -> 'street2', 'city', home -> 'city', 'state', home -> 'state',
+            'zip', zip[1], 'zip_extension', zip[2]) END)) || (settings - 'operation');
+    operation := coalesce(settings ->> 'operation', 'enroll_person');
+    same := (member #>> '{params,group}', member #>> '{params,sub_id}', member #>> '{params,member_id}')
+        IS NOT DISTINCT FROM (whole ->> 'group', whole ->> 'sub_id', whole ->> 'member_id');
+    IF active AND NOT (wanted AND same) THEN
+        operation := member ->> 'operation';
+        params := (member -> 'params') || '{"action": "update", "active": false}';
+        meant := member || '{"active": false}';
+    ELSIF wanted AND NOT (active AND member -> 'params' = whole AND member ->> 'operation' = operation) THEN
+        params := whole || CASE WHEN same THEN '{"action": "update", "active": true}'
+            ELSE '{"action": "create", "or_update": true}' END::jsonb;
+        meant := pg_catalog.jsonb_build_object('active', true, 'operation', operation, 'params', whole);
+    ELSE
+        operation := NULL;
+        meant := member;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
+'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group is another. See participation_step().';

@@ -29,3 +29,27 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.relay_numbers() IS
 'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';
+
+CREATE FUNCTION murallink.relay_membership(
+    person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
+    OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
+) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- Another onboarding would text the patient again: there is one, and nothing takes it back.
+    meant := CASE WHEN member IS NOT NULL THEN member || pg_catalog.jsonb_build_object('active', wanted) END;
+    IF member IS NOT NULL OR NOT wanted THEN
+        RETURN;
+    ELSIF NOT (person ->> 'sms_enabled')::boolean THEN
+        reason := 'no_consent';
+        RETURN;
+    END IF;
+    operation := 'onboard';
+    params := pg_catalog.jsonb_build_object('ccid', person -> 'patient_uid', 'first_name', person -> 'first_name',
+        'last_name', person -> 'last_name', 'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+            'channel_type', 'sms', 'channel_addr', pg_catalog.regexp_replace(person ->> 'phone', '\D', '', 'g'),
+            'consent_type', 'express'))) || settings;
+    meant := '{"active": true}';
+END
+$$;
+COMMENT ON FUNCTION murallink.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
+'What to ask Relay for next about a patient: to be onboarded, once, where SMS is consented to. See participation_step().';

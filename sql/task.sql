@@ -2,7 +2,7 @@ CREATE FUNCTION murallink.task_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
-        ('ready', 'claimed'), ('claimed', 'ready'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
+        ('ready', 'claimed'), ('ready', 'declined'), ('claimed', 'ready'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
         ('done', 'ready'), ('declined', 'ready'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
         OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
     THEN

@@ -48,6 +48,10 @@
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
 
+/* In milliseconds: how often participations are stepped at most, and changes that were missed looked for. */
+#define STEP_INTERVAL 100
+#define MISSED_INTERVAL 600000
+
 /* What the server, the database or its roles may have set otherwise. */
 static const char *const settings[][2] = {
 	{"default_transaction_isolation", "read committed"},
@@ -71,6 +75,8 @@ static TimestampTz next_look = 0;
 static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
 static bool more_late = false; /* some were applied, and others are left */
+static TimestampTz next_step = 0;
+static TimestampTz next_missed = 0;
 static TimestampTz gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
 
@@ -78,6 +84,7 @@ static bool recovered = false; /* from the end of an earlier worker */
 static bool settling;
 static bool looking;
 static bool recovering;
+static bool stepping;
 
 /* What the open transaction has claimed, to be sent when it has committed. */
 static dlist_head claimed = DLIST_STATIC_INIT(claimed);
@@ -95,9 +102,11 @@ static bool transact(const char *activity);
 static void commit(void);
 static void report_error(void);
 static bool murallink_is_there(void);
+static void step_participations(void);
 static void settle(void);
 static json_t *result_of(const Call *call);
 static void look(void);
+static void step(void);
 static bool payouts_on(void);
 static void recover(void);
 static void claim(Channel *channel);
@@ -222,6 +231,8 @@ work(bool stopping)
 			act(false, true);
 	}
 	http_turn();
+	if (!stopping && (woken || looks) && GetCurrentTimestamp() >= next_step)
+		step_participations();
 }
 
 /*
@@ -287,6 +298,20 @@ act(bool settles, bool looks)
 	if (looks)
 		end_looking(committed);
 	return committed;
+}
+
+/*
+ * Steps participations, in a transaction of its own, so that no payout is
+ * delayed by what goes wrong there.
+ */
+static void
+step_participations(void)
+{
+	settling = looking = false;
+	stepping = true;
+	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											transact("stepping participations") ? STEP_INTERVAL : LATE_INTERVAL);
+	stepping = false;
 }
 
 /*
@@ -373,6 +398,8 @@ transact(const char *activity)
 				settle();
 			if (looking)
 				look();
+			if (stepping)
+				step();
 			SPI_finish();
 			owner_leave(saved);
 		}
@@ -549,6 +576,24 @@ look(void)
 		if (channel != NULL && channel_room(channel, now) > 0)
 			claim(channel);
 	}
+}
+
+/*
+ * Begins what partners are to be asked about patients of whom something has
+ * changed; and, now and then, looks for changes that could not be noted.
+ */
+static void
+step(void)
+{
+	static SavedPlan plan = PLAN("SELECT murallink.step_participations($1)", "b");
+	TimestampTz now = GetCurrentTimestamp();
+	Datum missed = BoolGetDatum(now >= next_missed);
+
+	if (!payouts_on())
+		return;
+	plan_execute(&plan, &missed, NULL, 0);
+	if (DatumGetBool(missed))
+		next_missed = TimestampTzPlusMilliseconds(now, MISSED_INTERVAL);
 }
 
 /*

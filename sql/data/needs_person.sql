@@ -1,0 +1,56 @@
+CREATE VIEW murallink.needs_person AS
+SELECT 'payout' AS kind, o.uid,
+    CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
+    CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
+        WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
+        WHEN o.reason = 'held' THEN 'release_payouts'
+        WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
+        WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
+        WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
+        WHEN o.reason = 'no_contact' THEN 'update_patient'
+        WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
+        ELSE 'set_payment_type or cancel_payment' END AS "do",
+    coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
+    o.site_uid, o.patient_uid
+FROM murallink.payout o
+WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending'
+    OR o.status = 'in_doubt' AND NOT EXISTS (
+        SELECT FROM murallink_private.partner_task t
+        WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
+        AND t.status IN ('ready', 'claimed') AND (t.reason = '' OR t.attempt < 10)))
+UNION ALL
+SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
+    CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
+    coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
+    NULL, NULL, NULL, c.patient_uid
+FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
+UNION ALL
+SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
+    o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
+FROM murallink_private.partner_task t
+-- One by one, however many payouts there are.
+LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
+WHERE t.status = 'in_doubt'
+UNION ALL
+SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', n.status, n.reason), 'resolve_notice', n.settled_at, n.partner,
+    NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
+FROM murallink_private.notice n WHERE n.status = 'in_doubt' AND n.kind <> 'password_reset'
+UNION ALL
+SELECT pg_catalog.replace(q.resource, 'partner_', ''), q.subject_uid, q.problem, 'remove the cause', q.problem_at, q.partner,
+    o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
+FROM murallink_private.partner_queue q
+LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = q.subject_uid LIMIT 1) o ON true
+WHERE q.problem <> ''
+UNION ALL
+SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
+        WHEN a.reason ~ '^(declined|no_member_id)' THEN 'retry_participation' ELSE 'update_patient or set_participation_details' END,
+    a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
+FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
+WHERE a.reason NOT IN ('', 'no_consent')
+UNION ALL
+SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+FROM murallink_private.participation_change c WHERE c.problem <> '';
+COMMENT ON VIEW murallink.needs_person IS
+'What goes on only when a person does something. kind: payout, card, task, notice or participation; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them, unless the partner does not answer ten times. It shows operators, and nobody else, what only the owner reads.';

@@ -1,0 +1,87 @@
+CREATE TABLE murallink_private.trial_partner (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    trial_uid murallink.ksuid NOT NULL REFERENCES murallink.trial ON DELETE CASCADE,
+    partner text NOT NULL,
+    settings jsonb NOT NULL,
+    UNIQUE (trial_uid, partner)
+);
+COMMENT ON TABLE murallink_private.trial_partner IS 'The partners whose members the patients of a trial become.';
+COMMENT ON COLUMN murallink_private.trial_partner.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.trial_partner.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink_private.trial_partner.partner IS 'The partner.';
+COMMENT ON COLUMN murallink_private.trial_partner.settings IS 'What each is enrolled with, by the partner''s fields.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.trial_partner
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+
+CREATE TABLE murallink_private.participation_detail (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
+    partner text NOT NULL,
+    details jsonb NOT NULL,
+    UNIQUE (patient_uid, partner)
+);
+COMMENT ON TABLE murallink_private.participation_detail IS 'What partners want to know of patients besides their record.';
+COMMENT ON COLUMN murallink_private.participation_detail.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.participation_detail.patient_uid IS 'The patient.';
+COMMENT ON COLUMN murallink_private.participation_detail.partner IS 'The partner.';
+COMMENT ON COLUMN murallink_private.participation_detail.details IS 'By the partner''s fields.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.participation_detail
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+
+-- Without a reference to the patient, whose row somebody may have locked: the worker does not wait for it.
+CREATE TABLE murallink_private.participation (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    patient_uid murallink.ksuid NOT NULL,
+    partner text NOT NULL,
+    enrollment_uid murallink.ksuid NOT NULL,
+    wanted boolean NOT NULL,
+    member jsonb,
+    meant jsonb,
+    task_uid murallink.ksuid,
+    reason text NOT NULL DEFAULT '',
+    seen bigint,
+    since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    UNIQUE (patient_uid, partner)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE murallink_private.participation IS 'Where a patient stands at a partner, and is to stand.';
+COMMENT ON COLUMN murallink_private.participation.uid IS 'Key; the subject of its tasks.';
+COMMENT ON COLUMN murallink_private.participation.patient_uid IS 'The patient.';
+COMMENT ON COLUMN murallink_private.participation.partner IS 'The partner.';
+COMMENT ON COLUMN murallink_private.participation.enrollment_uid IS 'The enrollment whose trial says with which settings.';
+COMMENT ON COLUMN murallink_private.participation.wanted IS 'Whether the patient is to be a member.';
+COMMENT ON COLUMN murallink_private.participation.member IS 'What the partner has: active, member_id, and what it was told last; null: it was told nothing.';
+COMMENT ON COLUMN murallink_private.participation.meant IS 'The same, once the task is done.';
+COMMENT ON COLUMN murallink_private.participation.task_uid IS 'The last step.';
+COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step is not begun: no_consent, partner_not_configured, no_member_id, declined, or a wrong or missing field.';
+COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';
+COMMENT ON COLUMN murallink_private.participation.since IS 'When any of this changed last.';
+CREATE INDEX participation_stopped ON murallink_private.participation (partner) WHERE reason <> '';
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.participation
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+
+CREATE TABLE murallink_private.participation_change (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    patient_uid murallink.ksuid NOT NULL,
+    due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    problem text NOT NULL DEFAULT ''
+);
+COMMENT ON TABLE murallink_private.participation_change IS 'The patients of whom something has changed, for the worker to look at.';
+COMMENT ON COLUMN murallink_private.participation_change.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.participation_change.patient_uid IS 'The patient.';
+COMMENT ON COLUMN murallink_private.participation_change.due_at IS 'Not to be looked at before.';
+COMMENT ON COLUMN murallink_private.participation_change.problem IS 'The error that the last look ended with.';
+CREATE INDEX participation_change_due ON murallink_private.participation_change (due_at);
+CREATE TRIGGER wake AFTER INSERT ON murallink_private.participation_change
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.worker_wake_trigger();
+
+CREATE TRIGGER participation AFTER UPDATE OF first_name, last_name, email, phone, address, sms_enabled ON murallink.patient
+    FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
+CREATE TRIGGER participation AFTER INSERT OR UPDATE OF status ON murallink.enrollment
+    FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
+CREATE TRIGGER participation AFTER INSERT OR UPDATE ON murallink_private.partner
+    FOR EACH ROW WHEN (NEW.name <> 'dash') EXECUTE FUNCTION murallink.participation_changed();
+CREATE TRIGGER settled_participation AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.partner <> 'dash' AND NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt'))
+    EXECUTE FUNCTION murallink.participation_changed();
+CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
+    USING (resource IN ('trial_partner', 'participation_detail'));

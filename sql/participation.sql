@@ -1,0 +1,331 @@
+CREATE FUNCTION murallink.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.jsonb_build_object('patient_uid', p.uid, 'enrollment_uid', participation_person.enrollment_uid,
+        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone, 'sms_enabled', p.sms_enabled,
+        'address', pg_catalog.to_jsonb(p.address), 'address_text', murallink.address_text(p.address))
+    FROM murallink.patient p WHERE p.uid = participation_person.patient_uid
+$$;
+COMMENT ON FUNCTION murallink.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';
+
+CREATE FUNCTION murallink.participation_next(
+    partner text, person jsonb, settings jsonb, wanted boolean, member jsonb,
+    OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    config CONSTANT jsonb := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = participation_next.partner);
+BEGIN
+    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2, $3, $4, $5)', partner || '_membership')
+    INTO operation, params, meant, reason USING person, settings, coalesce(config, '{}'), wanted, member;
+    IF operation IS NOT NULL AND config IS NULL THEN
+        operation := NULL;
+        reason := 'partner_not_configured';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.participation_next(text, jsonb, jsonb, boolean, jsonb) IS
+'What a partner''s own function, such as bastion_membership(), wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
+
+CREATE FUNCTION murallink.participation_checked(partner text, settings jsonb, field text) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    asked record;
+    sample jsonb;
+BEGIN
+    IF pg_catalog.to_regprocedure(pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)',
+        murallink.required(partner, 'partner') || '_membership')) IS NULL THEN
+        PERFORM murallink.raise('not_found', 'partner');
+    ELSIF pg_catalog.jsonb_typeof(murallink.required(settings, field)) <> 'object' THEN
+        PERFORM murallink.raise('wrong_type', field);
+    END IF;
+    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2, $3, true, NULL)', partner || '_membership') INTO asked
+    USING '{"patient_uid": "x", "enrollment_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "2025550100",
+        "sms_enabled": true, "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
+    -- What else is required may come from elsewhere.
+    SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.split_part(o.choices, ', ', 1),
+        CASE o.kind WHEN 'date' THEN '2000-01-01' WHEN 'email' THEN 'a@example.com' ELSE '2025550100' END))
+    INTO sample
+    FROM murallink.partner_operations() o
+    WHERE o.partner = participation_checked.partner AND o.operation = asked.operation AND o.required AND o.field !~ '\.';
+    PERFORM murallink.partner_built(partner, 'https://localhost', '{}',
+        '{"api_key": "none", "username": "none", "password": "none"}', asked.operation, coalesce(sample, '{}') || asked.params);
+    RETURN settings;
+END
+$$;
+COMMENT ON FUNCTION murallink.participation_checked(text, jsonb, text) IS
+'Settings, whose keys are fields of the operation that enrolls at the partner. field: their name in errors. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.participation_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+BEGIN
+    CASE TG_TABLE_NAME
+        WHEN 'patient' THEN INSERT INTO murallink_private.participation_change (patient_uid) VALUES (NEW.uid);
+        WHEN 'enrollment' THEN INSERT INTO murallink_private.participation_change (patient_uid) VALUES (NEW.patient_uid);
+        WHEN 'partner' THEN
+            INSERT INTO murallink_private.participation_change (patient_uid)
+            SELECT p.patient_uid FROM murallink_private.participation p WHERE p.partner = NEW.name;
+        ELSE
+            INSERT INTO murallink_private.participation_change (patient_uid)
+            SELECT p.patient_uid FROM murallink_private.participation p WHERE p.uid = NEW.subject_uid;
+    END CASE;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'murallink: a partner hears later of what has changed: %', SQLERRM
+        USING HINT = 'The worker looks for such changes every ten minutes.';
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.participation_changed() IS
+'Trigger: notes whose participations are to be looked at. It adds a row and nothing else, so that it waits for nobody, and never fails.';
+
+CREATE FUNCTION murallink.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    present murallink_private.participation;
+    task murallink_private.partner_task;
+    chosen record;
+    next record;
+    person jsonb;
+    unsent boolean;
+    field text;
+BEGIN
+    SELECT * INTO present FROM murallink_private.participation p
+    WHERE p.patient_uid = participation_step.patient_uid AND p.partner = participation_step.partner FOR NO KEY UPDATE NOWAIT;
+    -- One trial's settings hold until the patient leaves it; the membership ends when the last trial does.
+    SELECT e.uid, t.settings INTO chosen
+    FROM murallink.enrollment e JOIN murallink_private.trial_partner t ON t.trial_uid = e.trial_uid
+    WHERE e.patient_uid = participation_step.patient_uid AND e.status = 'enrolled' AND t.partner = participation_step.partner
+    ORDER BY e.uid = present.enrollment_uid DESC NULLS LAST, e.created_at, e.uid LIMIT 1;
+    present.wanted := chosen.uid IS NOT NULL;
+    IF present.uid IS NULL THEN
+        IF NOT present.wanted THEN
+            RETURN;
+        END IF;
+        INSERT INTO murallink_private.participation AS p (patient_uid, partner, enrollment_uid, wanted)
+        VALUES (participation_step.patient_uid, participation_step.partner, chosen.uid, true) RETURNING * INTO present;
+    END IF;
+    present.enrollment_uid := coalesce(chosen.uid, present.enrollment_uid);
+    present.reason := '';
+    person := murallink.participation_person(patient_uid, present.enrollment_uid);
+    present.seen := pg_catalog.hashtextextended((person - 'enrollment_uid')::text, 0);
+    SELECT * INTO task FROM murallink_private.partner_task t WHERE t.uid = present.task_uid;
+    IF task.status = 'done' AND present.meant IS NOT NULL THEN
+        present.member := present.meant || pg_catalog.jsonb_strip_nulls(
+            pg_catalog.jsonb_build_object('member_id', coalesce(task.facts -> 'member_id', present.member -> 'member_id')));
+        present.meant := NULL;
+    END IF;
+    -- The next step is not begun before it is known what became of the last one; one that was surely not done yet can be
+    -- taken back, as where consent has been withdrawn.
+    unsent := task.status = 'ready' AND NOT task.repeatable AND NOT EXISTS (
+        SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = task.uid);
+    IF task.status IS NULL OR task.status IN ('done', 'declined') OR unsent THEN
+        next := murallink.participation_next(partner, person, coalesce(chosen.settings, '{}') || coalesce((
+            SELECT d.details FROM murallink_private.participation_detail d
+            WHERE d.patient_uid = participation_step.patient_uid AND d.partner = participation_step.partner), '{}'),
+            present.wanted, present.member);
+        IF unsent AND (task.operation, task.params) IS DISTINCT FROM (next.operation, next.params) THEN
+            UPDATE murallink_private.partner_task t
+            SET status = 'declined', reason = 'no longer wanted', settled_at = pg_catalog.clock_timestamp()
+            WHERE t.uid = task.uid;
+            present.task_uid := NULL;
+            present.meant := NULL;
+            unsent := false;
+        END IF;
+        IF unsent THEN
+            NULL;
+        ELSIF next.operation IS NULL THEN
+            present.member := CASE WHEN next.reason IS NULL THEN next.meant ELSE present.member END;
+            present.reason := coalesce(next.reason, '');
+        ELSIF task.status = 'declined' AND (task.operation, task.params) = (next.operation, next.params) THEN
+            present.reason := 'declined: ' || task.reason;
+        ELSE
+            BEGIN
+                present.task_uid := murallink.request_begin(partner, next.operation, next.params, present.uid);
+                present.meant := next.meant;
+            EXCEPTION WHEN SQLSTATE 'PT400' THEN
+                GET STACKED DIAGNOSTICS present.reason = CONSTRAINT_NAME, field = COLUMN_NAME;
+                present.reason := present.reason || ': ' || field;
+            END;
+        END IF;
+    END IF;
+    UPDATE murallink_private.participation p
+    SET enrollment_uid = present.enrollment_uid, wanted = present.wanted, member = present.member, meant = present.meant,
+        task_uid = present.task_uid, reason = present.reason, seen = present.seen,
+        since = CASE WHEN (p.wanted, p.member, p.task_uid, p.reason)
+            IS DISTINCT FROM (present.wanted, present.member, present.task_uid, present.reason)
+            THEN pg_catalog.clock_timestamp() ELSE p.since END
+    WHERE p.uid = present.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.participation_step(murallink.ksuid, text) IS
+'Writes what has become of the last step of a participation, and begins the next, where one is wanted and possible. A step that was declined is not begun again as it was.';
+
+CREATE FUNCTION murallink.step_participations(missed boolean DEFAULT false) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '50ms' AS $$
+DECLARE
+    most CONSTANT integer := 20;
+    due murallink_private.participation_change[];
+    change murallink_private.participation_change;
+    member_of text;
+    trouble text;
+    busy boolean;
+BEGIN
+    IF missed THEN
+        INSERT INTO murallink_private.participation_change (patient_uid)
+        SELECT e.patient_uid
+        FROM murallink_private.trial_partner t JOIN murallink.enrollment e ON e.trial_uid = t.trial_uid
+        LEFT JOIN murallink_private.participation p ON p.patient_uid = e.patient_uid AND p.partner = t.partner
+        WHERE e.status = 'enrolled' AND (p.uid IS NULL OR NOT p.wanted)
+        UNION
+        SELECT p.patient_uid FROM murallink_private.participation p
+        WHERE p.seen IS DISTINCT FROM pg_catalog.hashtextextended(
+                (murallink.participation_person(p.patient_uid, NULL) - 'enrollment_uid')::text, 0)
+            OR EXISTS (
+                SELECT FROM murallink_private.partner_task t
+                WHERE t.uid = p.task_uid
+                    AND (t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''))
+            OR p.wanted AND NOT EXISTS (
+                SELECT FROM murallink.enrollment e JOIN murallink_private.trial_partner t ON t.trial_uid = e.trial_uid
+                WHERE e.patient_uid = p.patient_uid AND e.status = 'enrolled' AND t.partner = p.partner);
+    END IF;
+    due := ARRAY(
+        SELECT c FROM murallink_private.participation_change c WHERE c.due_at <= pg_catalog.clock_timestamp()
+        ORDER BY c.due_at LIMIT most FOR UPDATE SKIP LOCKED);
+    FOREACH change IN ARRAY due LOOP
+        trouble := '';
+        busy := false;
+        FOR member_of IN
+            SELECT t.partner FROM murallink_private.trial_partner t JOIN murallink.enrollment e ON e.trial_uid = t.trial_uid
+            WHERE e.patient_uid = change.patient_uid
+            UNION
+            SELECT p.partner FROM murallink_private.participation p WHERE p.patient_uid = change.patient_uid
+        LOOP
+            BEGIN
+                PERFORM murallink.participation_step(change.patient_uid, member_of);
+            EXCEPTION WHEN lock_not_available THEN
+                busy := true;
+            WHEN OTHERS THEN
+                trouble := member_of || ': ' || SQLERRM;
+            END;
+        END LOOP;
+        IF trouble <> '' THEN
+            UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 min', problem = trouble
+            WHERE c.uid = change.uid;
+            RAISE WARNING 'murallink: participation of %: %', change.patient_uid, trouble
+                USING HINT = 'It is tried again by itself.';
+        ELSIF busy THEN
+            UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 s'
+            WHERE c.uid = change.uid;
+        ELSE
+            DELETE FROM murallink_private.participation_change c WHERE c.uid = change.uid;
+        END IF;
+    END LOOP;
+    RETURN pg_catalog.cardinality(due) = most;
+END
+$$;
+COMMENT ON FUNCTION murallink.step_participations(boolean) IS
+'Looks at the participations of patients of whom something has changed; one that fails stops no other. missed: also looks for changes that could not be noted. Returns whether there are more. For the worker.';
+
+CREATE FUNCTION murallink.set_trial_partner(trial_uid murallink.ksuid, partner text, settings jsonb DEFAULT '{}') RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    checked CONSTANT jsonb := murallink.participation_checked(partner, settings, 'settings');
+BEGIN
+    IF NOT EXISTS (SELECT FROM murallink.trial t WHERE t.uid = murallink.required(set_trial_partner.trial_uid, 'trial_uid')) THEN
+        PERFORM murallink.raise('not_found', 'trial_uid');
+    END IF;
+    INSERT INTO murallink_private.trial_partner (trial_uid, partner, settings)
+    VALUES (set_trial_partner.trial_uid, set_trial_partner.partner, checked)
+    ON CONFLICT ON CONSTRAINT trial_partner_trial_uid_partner_key DO UPDATE SET settings = EXCLUDED.settings;
+    INSERT INTO murallink_private.participation_change (patient_uid)
+    SELECT e.patient_uid FROM murallink.enrollment e WHERE e.trial_uid = set_trial_partner.trial_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_trial_partner(murallink.ksuid, text, jsonb) IS
+'Has the patients of a trial take part at a partner (relay, inside_rx, bastion), now and as they are enrolled, or changes with which settings: fields of the operation that enrolls, which go before what the patient''s record says; for Inside Rx also operation: enroll_person (initially) or enroll_card. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid, partner text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM murallink_private.trial_partner t
+    WHERE t.trial_uid = murallink.required(remove_trial_partner.trial_uid, 'trial_uid')
+        AND t.partner = murallink.required(remove_trial_partner.partner, 'partner');
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'partner');
+    END IF;
+    INSERT INTO murallink_private.participation_change (patient_uid)
+    SELECT e.patient_uid FROM murallink.enrollment e WHERE e.trial_uid = remove_trial_partner.trial_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.remove_trial_partner(murallink.ksuid, text) IS
+'Ends what set_trial_partner() has begun: the patients of the trial leave the partner, unless another trial keeps them there. For operators. Errors: missing_field, not_found.';
+
+CREATE FUNCTION murallink.trial_partners(OUT trial_uid murallink.ksuid, OUT partner text, OUT settings jsonb) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.trial_uid, t.partner, t.settings FROM murallink_private.trial_partner t ORDER BY t.trial_uid, t.partner
+$$;
+COMMENT ON FUNCTION murallink.trial_partners() IS 'Which partners take part in which trials, and with which settings. For operators.';
+
+CREATE FUNCTION murallink.set_participation_details(patient_uid murallink.ksuid, partner text, details jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    checked CONSTANT jsonb := murallink.participation_checked(partner, details, 'details');
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM murallink.patient p
+        WHERE p.uid = murallink.required(set_participation_details.patient_uid, 'patient_uid')) THEN
+        PERFORM murallink.raise('not_found', 'patient_uid');
+    END IF;
+    INSERT INTO murallink_private.participation_detail (patient_uid, partner, details)
+    VALUES (set_participation_details.patient_uid, set_participation_details.partner, checked)
+    ON CONFLICT ON CONSTRAINT participation_detail_patient_uid_partner_key DO UPDATE SET details = EXCLUDED.details;
+    INSERT INTO murallink_private.participation_change (patient_uid) VALUES (set_participation_details.patient_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_participation_details(murallink.ksuid, text, jsonb) IS
+'Says of a patient what a partner wants to know and the record does not have, such as dob and gender. details: fields of the operation that enrolls, which replace the earlier ones and go before the trial''s settings. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.retry_participation(patient_uid murallink.ksuid, partner text, member_id text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present murallink_private.participation;
+    known CONSTANT text := NULLIF(murallink.checked_text(member_id, 'member_id', 100, false), '');
+BEGIN
+    SELECT * INTO present FROM murallink_private.participation p
+    WHERE p.patient_uid = murallink.required(retry_participation.patient_uid, 'patient_uid')
+        AND p.partner = murallink.required(retry_participation.partner, 'partner') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'partner');
+    ELSIF EXISTS (
+        SELECT FROM murallink_private.partner_task t
+        WHERE t.uid = present.task_uid AND t.status IN ('ready', 'claimed', 'in_doubt')) THEN
+        PERFORM murallink.raise('wrong_status', 'patient_uid');
+    END IF;
+    IF known IS NOT NULL THEN
+        present.member := coalesce(present.member, present.meant, '{"active": true}')
+            || pg_catalog.jsonb_build_object('member_id', known);
+    END IF;
+    UPDATE murallink_private.participation p
+    SET member = present.member,
+        task_uid = CASE WHEN present.reason ~ '^declined' OR known IS NOT NULL THEN NULL ELSE p.task_uid END
+    WHERE p.uid = present.uid;
+    INSERT INTO murallink_private.participation_change (patient_uid) VALUES (present.patient_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.retry_participation(murallink.ksuid, text, text) IS
+'Has a partner asked again for what it has declined; one in doubt is decided by resolve_task() before. member_id: the partner''s number of the patient, who is known to be its member. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
+
+CREATE FUNCTION murallink.participations(
+    INOUT patient_uid murallink.ksuid DEFAULT NULL, OUT uid murallink.ksuid, OUT partner text,
+    OUT wanted text, OUT actual text, OUT member_id text, OUT operation text, OUT status text, OUT reason text,
+    OUT since timestamptz, OUT task_uid murallink.ksuid
+) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.patient_uid, p.uid, p.partner, CASE WHEN p.wanted THEN 'in' ELSE 'out' END,
+        CASE WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END, p.member ->> 'member_id', t.operation, t.status,
+        coalesce(NULLIF(p.reason, ''), CASE WHEN t.status <> 'done' THEN t.reason END, ''), p.since, t.uid
+    FROM murallink_private.participation p LEFT JOIN murallink_private.partner_task t ON t.uid = p.task_uid
+    WHERE participations.patient_uid IS NULL OR p.patient_uid = participations.patient_uid
+    ORDER BY p.patient_uid, p.partner
+$$;
+COMMENT ON FUNCTION murallink.participations(murallink.ksuid) IS
+'Where patients take part at partners. patient_uid: only this one''s; wanted, actual: in or out; operation, status: of the last step, which partner_tasks(task_uid) shows; reason: why it does not go on; since: when any of this changed last. For operators.';

@@ -1,0 +1,252 @@
+# The life of patients in a trial whose partners are Relay, Inside Rx and Bastion: each hears of it by itself, once, in
+# order, whatever fails, and no enrollment and no payment waits for any of it. The sandbox's ledger is the judge.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Murallink::Payouts;
+use Murallink::Stack;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new;
+my $client = $payouts->stack->client;
+my $url = $payouts->stack->{sandbox_url};
+my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
+my $json = JSON::PP->new->canonical;
+my %health = (dob => '1980-03-23', gender => 'Female', marital_status => 'Single', state => 15, city => 271, relation => 'Friend');
+$payouts->call('enable_payouts');
+
+note 'set up before the partners are configured';
+$payouts->call(set_trial_partner => $trial, 'relay', {});
+$payouts->call(set_trial_partner => $trial, 'inside_rx', {});
+$payouts->call(set_trial_partner => $trial, 'bastion', { country => 162 });
+is($payouts->refusal(set_trial_partner => $trial, 'dash', {}), 'not_found', 'not with Dash');
+is($payouts->refusal(set_trial_partner => $trial, 'relay', { colour => 'red' }), 'unknown_key', 'nor with what it does not know');
+is($payouts->refusal(set_trial_partner => $trial, 'bastion', { relation => 'Foe' }), 'invalid_value', 'nor with a wrong value');
+my $ann = enroll('Ann', 'Adams');
+stopped($ann, $_, 'partner_not_configured') foreach qw(relay bastion inside_rx);
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE \"do\" = 'configure_partner' AND patient_uid = '$ann'"), 3, 'told');
+$payouts->call(configure_partner => 'relay', $url, { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' });
+$payouts->call(configure_partner => 'inside_rx', $url, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
+$payouts->call(configure_partner => 'bastion', $url, { plan_id => 85, policy_id => 2058 }, { username => 'murallink', password => 'sandbox' });
+
+note 'what is missing is waited for';
+is_in($ann, 'relay');
+is(count('text', ccid => $ann), 1, 'texted');
+stopped($ann, 'inside_rx', 'missing_field: dob');
+stopped($ann, 'bastion', 'missing_field: dob');
+$payouts->call(set_participation_details => $ann, 'bastion', \%health);
+$payouts->call(set_participation_details => $ann, 'inside_rx', { dob => '1980-03-23' });
+is_in($ann, $_) foreach qw(inside_rx bastion);
+is((entries('enrollment', memberId => $ann))[-1]{lastName}, 'Adams', 'Inside Rx knows the patient');
+is(count('endorsement'), 1, 'Bastion too');
+
+note 'changed details are sent on';
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Brown' WHERE uid = '$ann'");
+$payouts->wait_for("SELECT count(*) = 2 FROM murallink.participations('$ann') WHERE status = 'done' AND operation IN ('change_details', 'enroll_person') AND since > now() - interval '1 min'");
+eventually(sub { (entries('enrollment', memberId => $ann))[-1]{lastName} eq 'Brown' && count('details_change') == 1 }, 'to both');
+is(count('text', ccid => $ann), 1, 'and nothing to Relay');
+
+note 'dropped, and back';
+status($ann, 'dropped');
+is_out($ann, $_) foreach qw(relay inside_rx bastion);
+ok(!(entries('enrollment', memberId => $ann))[-1]{active}, 'deactivated');
+is(count('removal'), 1, 'removed');
+status($ann, 'enrolled');
+is_in($ann, $_) foreach qw(relay inside_rx bastion);
+ok((entries('enrollment', memberId => $ann))[-1]{active}, 'active again');
+is(join(' ', map { count($_) } qw(endorsement removal restoration)), '1 1 1', 'restored');
+is(count('text', ccid => $ann), 1, 'and not texted again');
+$payouts->call(set_trial_partner => $trial, 'bastion', { country => 162, plan_id => 86 });
+eventually(sub { count('plan_change') == 1 }, 'another plan is changed to');
+
+note 'without consent there is no text';
+my $ben = enroll('Ben', 'Clark', sms => 'false');
+stopped($ben, 'relay', 'no_consent');
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE patient_uid = '$ben' AND partner = 'relay'"), 0, 'which needs nobody');
+$payouts->sql("UPDATE murallink.patient SET sms_enabled = true WHERE uid = '$ben'");
+is_in($ben, 'relay');
+
+note 'what was not sent yet is taken back';
+$payouts->sql(q{SELECT murallink.hold_payouts('a test', partner => 'relay')});
+my $bob = enroll('Bob', 'Cook');
+reaches($bob, 'relay', "status = 'ready'", 'to be texted');
+$payouts->sql("UPDATE murallink.patient SET sms_enabled = false WHERE uid = '$bob'");
+stopped($bob, 'relay', 'no_consent');
+$payouts->sql(q{SELECT murallink.release_payouts(partner => 'relay')});
+$payouts->wait_looks;
+is(count('text', ccid => $bob), 0, 'who has withdrawn the consent is not texted');
+
+note 'lost answers';
+$payouts->fault(operation => 'relay.onboard', when => 'after', action => 'close', count => 1);
+my $cat = enroll('Cat', 'Davis', details => 1);
+in_doubt($cat, 'relay');
+is(count('text', ccid => $cat), 1, 'Relay is not asked again');
+is_in($cat, $_) foreach qw(inside_rx bastion);
+is($payouts->refusal(retry_participation => $cat, 'relay'), 'wrong_status', 'nor can one have it asked in doubt');
+$payouts->call(resolve_task => task($cat, 'relay'), 'true', 'the patient has the text');
+is_in($cat, 'relay');
+$payouts->fault(operation => 'inside_rx.person', when => 'after', action => 'close', count => 1);
+$payouts->fault(operation => 'bastion.addEndorsement', when => 'after', action => 'close', count => 1);
+my $dan = enroll('Dan', 'Evans', details => 1);
+is_in($dan, 'inside_rx');
+in_doubt($dan, 'bastion');
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Fox' WHERE uid = '$dan'");
+eventually(sub { (entries('enrollment', memberId => $dan))[-1]{lastName} eq 'Fox' }, 'one in doubt stops no other partner');
+is(count('details_change'), 1, 'and nothing overtakes it');
+$payouts->call(resolve_task => task($dan, 'bastion'), 'true', 'they have it');
+stopped($dan, 'bastion', 'no_member_id');
+my ($member) = map { $_->{memberId} } (entries('endorsement'))[-1];
+$payouts->call(retry_participation => $dan, 'bastion', $member);
+eventually(sub { count('details_change', memberId => $member) == 1 }, 'then what has changed meanwhile is sent');
+is_in($dan, 'bastion');
+
+note 'declined';
+$payouts->fault(operation => 'bastion.addEndorsement', when => 'before', action => 'answer', status => 400, count => 1);
+my $eve = enroll('Eve', 'Green', details => 1);
+stopped($eve, 'bastion', 'declined: %');
+$payouts->call(retry_participation => $eve, 'bastion');
+is_in($eve, 'bastion');
+
+note 'nothing of this is in the way';
+$payouts->sql(q{CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'poisoned'; END $$});
+$payouts->sql('CREATE TRIGGER poison BEFORE INSERT ON murallink_private.participation_change FOR EACH ROW EXECUTE FUNCTION public.poison()');
+my $fay = enroll('Fay', 'Hill');
+status($ann, 'completed');
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Hills' WHERE uid = '$fay'");
+pays($fay, 'with a poisoned trigger');
+$payouts->sql('DROP TRIGGER poison ON murallink_private.participation_change');
+is($payouts->sql("SELECT count(*) FROM murallink.participations('$fay')"), 0, 'not noted');
+$payouts->sql('SET ROLE murallink_owner; SELECT murallink.step_participations(true)');
+is_in($fay, 'relay');
+is_out($ann, $_) foreach qw(relay inside_rx bastion);
+$payouts->sql('CREATE TRIGGER poison BEFORE UPDATE ON murallink_private.participation FOR EACH ROW EXECUTE FUNCTION public.poison()');
+my $gus = enroll('Gus', 'Irwin');
+pays($gus, 'with a poisoned step');
+$payouts->wait_for("SELECT count(*) > 0 FROM murallink.needs_person WHERE patient_uid = '$gus' AND why LIKE '%poisoned'");
+$payouts->sql('DROP TRIGGER poison ON murallink_private.participation');
+$payouts->sql('UPDATE murallink_private.participation_change SET due_at = clock_timestamp()');
+is_in($gus, 'relay');
+my $locker = $payouts->session('BEGIN; SELECT FROM murallink_private.participation FOR UPDATE');
+my $hal = enroll('Hal', 'Jones');
+status($gus, 'dropped');
+pays($hal, 'with locked rows');
+is_in($hal, 'relay');
+close $locker;
+is_out($gus, 'relay');
+$locker = $payouts->session('BEGIN; LOCK TABLE murallink_private.participation_change, murallink_private.participation, murallink_private.trial_partner');
+my $start = time;
+my $ida = enroll('Ida', 'King');
+pays($ida, 'with locked tables');
+cmp_ok(time - $start, '<', 10, 'at once');
+close $locker;
+$payouts->sql('SET ROLE murallink_owner; SELECT murallink.step_participations(true)');
+is_in($ida, 'relay');
+
+note 'two trials';
+$payouts->sql(<<'EOC');
+WITH trial AS (
+    INSERT INTO murallink.trial (client_uid, contract_uid, name) SELECT client_uid, contract_uid, 'Two' FROM public.place RETURNING *
+)
+INSERT INTO murallink.trial_site (client_uid, contract_uid, trial_uid, site_uid)
+SELECT t.client_uid, t.contract_uid, t.uid, p.site_uid FROM trial t, public.place p
+EOC
+my $two = $payouts->sql(q{SELECT uid FROM murallink.trial WHERE name = 'Two'});
+$payouts->call(set_trial_partner => $two, 'bastion', { country => 162 });
+my $removals = count('removal');
+$payouts->sql(<<"EOC");
+INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+SELECT client_uid, contract_uid, trial_uid, site_uid, uid, '$eve', 'E2' FROM murallink.trial_site WHERE trial_uid = '$two'
+EOC
+status($eve, 'dropped', $trial);
+is_out($eve, 'inside_rx');
+is_in($eve, 'bastion');
+is(count('removal'), $removals, 'the last trial keeps the member');
+$payouts->call(remove_trial_partner => $two, 'bastion');
+is_out($eve, 'bastion');
+is(count('removal'), $removals + 1, 'until it ends');
+
+note 'each was told once';
+$payouts->wait_idle;
+my %texts;
+$texts{ $_->{ccid} }++ foreach entries('text');
+is(join(' ', grep { $texts{$_} > 1 } keys %texts), '', 'nobody was texted twice');
+my %endorsed;
+$endorsed{ $_->{reference} }++ foreach entries('endorsement');
+is(join(' ', grep { $endorsed{$_} > 1 } keys %endorsed), '', 'nobody was endorsed twice');
+done_testing();
+
+# Adds and enrolls a patient.
+sub enroll
+{
+	my ($first, $last, %of) = @_;
+	my $sms = $of{sms} // 'true';
+	my $patient = $payouts->sql(<<"EOC");
+INSERT INTO murallink.patient (first_name, last_name, email, phone, sms_enabled, address)
+VALUES ('$first', '$last', lower('$first\@example.com'), '(610) 555-1212', $sms,
+    murallink.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')) RETURNING uid
+EOC
+	if ($of{details})
+	{
+		$payouts->call(set_participation_details => $patient, 'bastion', \%health);
+		$payouts->call(set_participation_details => $patient, 'inside_rx', { dob => '1980-03-23' });
+	}
+	$payouts->sql(<<"EOC");
+INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+SELECT '$patient', client_uid, contract_uid, site_uid FROM public.place;
+INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, '$patient', '$first' FROM public.place
+EOC
+	return $patient;
+}
+
+sub status
+{
+	my ($patient, $status, $where) = @_;
+	$payouts->sql("UPDATE murallink.enrollment SET status = '$status', dropped_on = "
+		  . ($status eq 'dropped' ? 'current_date' : 'NULL') . " WHERE patient_uid = '$patient'" . ($where ? " AND trial_uid = '$where'" : ''));
+	return;
+}
+
+# Waits until a participation is as it should be.
+sub reaches
+{
+	my ($patient, $partner, $condition, $name) = @_;
+	$payouts->wait_for("SELECT $condition FROM murallink.participations('$patient') WHERE partner = '$partner'");
+	pass("$partner: $name");
+	return;
+}
+
+sub is_in { my ($patient, $partner) = @_; return reaches($patient, $partner, "wanted = 'in' AND actual = 'in' AND status = 'done' AND reason = ''", 'in') }
+
+sub is_out { my ($patient, $partner) = @_; return reaches($patient, $partner, "wanted = 'out' AND actual = 'out'", 'out') }
+
+sub in_doubt { my ($patient, $partner) = @_; return reaches($patient, $partner, "status = 'in_doubt'", 'in doubt') }
+
+sub stopped { my ($patient, $partner, $reason) = @_; return reaches($patient, $partner, "reason LIKE '$reason'", $reason) }
+
+sub task { my ($patient, $partner) = @_; return $payouts->sql("SELECT task_uid FROM murallink.participations('$patient') WHERE partner = '$partner'") }
+
+# A payment is made and approved.
+sub pays
+{
+	my ($patient, $name) = @_;
+	my ($payout) = $payouts->approve(1, $patient);
+	is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE uid = '$payout'"), 1, "paid $name");
+	return;
+}
+
+sub eventually { my ($what, $name) = @_; Murallink::Stack::poll($name, $what); return pass($name) }
+
+# What the sandbox has in its ledger, with these values.
+sub entries
+{
+	my ($kind, %values) = @_;
+	return grep {
+		my $entry = $_;
+		$entry->{ledger} eq $kind && !grep { ($entry->{$_} // '') ne $values{$_} } keys %values
+	} @{ $client->ledger };
+}
+
+sub count { return scalar(() = entries(@_)) }
