@@ -69,6 +69,7 @@ BEGIN
             OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
+        WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
             AND the_notice.kind IN ('payment', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
