@@ -85,6 +85,24 @@ RESET SESSION AUTHORIZATION;
 SELECT DISTINCT status FROM moved;
 ROLLBACK;
 
+-- A text is as long as it is: parts of at most 100 characters, cut at words where there are any
+BEGIN;
+UPDATE murallink.patient SET phone = '6105551212' WHERE uid = (SELECT patient_uid FROM enrolled WHERE subject_id = 'sms');
+SELECT n.uid AS text FROM murallink_private.notice n JOIN enrolled USING (patient_uid) WHERE subject_id = 'sms' \gset
+CREATE FUNCTION pg_temp.parts(said text) RETURNS TABLE (name text, part text) LANGUAGE sql AS $$
+    SELECT murallink.set_template('appointment', 'sms', said);
+    SELECT p.key, p.value FROM murallink_private.notice n, murallink.notice_message(n.uid) m,
+        jsonb_each_text(m.params -> 'input_parameters') p
+    WHERE n.channel = 'sms' AND m.params -> 'notification_channels' @> '[{"channel_addr": "6105551212"}]' ORDER BY p.key
+$$;
+SELECT name, length(part), right(part, 6) || '|' AS ends FROM pg_temp.parts(repeat('words of ', 55));
+SELECT left(t.said, 14) AS said, (SELECT string_agg(length(part)::text, ' ' ORDER BY name) FROM pg_temp.parts(t.said)) AS lengths,
+    (SELECT string_agg(part, '' ORDER BY name) = t.said FROM pg_temp.parts(t.said)) AS whole
+FROM (VALUES ('x'), (repeat('ö', 100)), (repeat('ö', 101)), (repeat('a', 250)), (repeat('a', 99) || ' b'), (repeat('a', 100) || ' b'),
+    ('a ' || repeat('b', 150)), (E'first line\nand second')) AS t (said);
+SELECT n.problem FROM murallink.set_template('appointment', 'sms', '{description}'), murallink.notice_message(:'text') n;
+ROLLBACK;
+
 -- A cancelled appointment takes along what was not sent yet
 SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
 UPDATE murallink.appointment SET status = status WHERE uid = :'visit';
