@@ -292,13 +292,18 @@ DECLARE
         ORDER BY pg_catalog.random() LIMIT most);
 BEGIN
     PERFORM murallink.apply_outcomes(late);
+    PERFORM murallink.fund_want(h.contract_uid, h.slot) FROM (
+        SELECT DISTINCT e.contract_uid, e.slot
+        FROM murallink.payout p JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve'
+        WHERE p.uid = ANY (late) AND p.status = 'claimed') h
+    WHERE NOT murallink.fund_try_hold(h.contract_uid, h.slot);
     RETURN pg_catalog.cardinality(late) = most AND (
         SELECT pg_catalog.count(*) < most FROM murallink_private.partner_queue q
         WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity');
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_late() IS
-'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. Returns whether there may be more that can be.';
+'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. The slots that payers do not let it have are wanted from then on. Returns whether there may be more that can be.';
 
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
