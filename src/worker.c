@@ -48,9 +48,9 @@
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
 
-/* In milliseconds: how often participations are stepped at most, and changes that were missed looked for. */
+/* In milliseconds: how often participations are stepped at most, and while there is more to do. */
 #define STEP_INTERVAL 100
-#define MISSED_INTERVAL 600000
+#define STEP_INTERVAL_BUSY 25
 
 /* What the server, the database or its roles may have set otherwise. */
 static const char *const settings[][2] = {
@@ -76,7 +76,7 @@ static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
 static bool more_late = false; /* some were applied, and others are left */
 static TimestampTz next_step = 0;
-static TimestampTz next_missed = 0;
+static bool more_steps = false;
 static TimestampTz gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
 
@@ -231,7 +231,7 @@ work(bool stopping)
 			act(false, true);
 	}
 	http_turn();
-	if (!stopping && (woken || looks) && GetCurrentTimestamp() >= next_step)
+	if (!stopping && (woken || looks || more_steps) && GetCurrentTimestamp() >= next_step)
 		step_participations();
 }
 
@@ -249,7 +249,7 @@ wait_for_events(void)
 	int count;
 
 	next_look = Min(next_look, calls_resume_at());
-	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
+	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), more_steps ? Min(next_look, next_step) : next_look);
 	if (gathering_since != 0)
 		timeout = Min(timeout, GATHER_MAX);
 	if (calls >= 0)
@@ -307,10 +307,14 @@ act(bool settles, bool looks)
 static void
 step_participations(void)
 {
+	bool done;
+
 	settling = looking = false;
 	stepping = true;
-	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											transact("stepping participations") ? STEP_INTERVAL : LATE_INTERVAL);
+	done = transact("stepping participations");
+	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), !done		? LATE_INTERVAL
+																   : more_steps ? STEP_INTERVAL_BUSY
+																				: STEP_INTERVAL);
 	stepping = false;
 }
 
@@ -580,20 +584,19 @@ look(void)
 
 /*
  * Begins what partners are to be asked about patients of whom something has
- * changed; and, now and then, looks for changes that could not be noted.
+ * changed, some at a time.
  */
 static void
 step(void)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.step_participations($1)", "b");
-	TimestampTz now = GetCurrentTimestamp();
-	Datum missed = BoolGetDatum(now >= next_missed);
+	static SavedPlan plan = PLAN("SELECT murallink.step_participations()", "");
+	bool isnull;
 
+	more_steps = false;
 	if (!payouts_on())
 		return;
-	plan_execute(&plan, &missed, NULL, 0);
-	if (DatumGetBool(missed))
-		next_missed = TimestampTzPlusMilliseconds(now, MISSED_INTERVAL);
+	plan_execute(&plan, NULL, NULL, 1);
+	more_steps = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
