@@ -103,7 +103,7 @@ BEGIN
             'ccid', the_patient.uid, 'client_message_tag', notice_uid, 'trigger_id', config ->> 'notice_trigger_id',
             'input_parameters', pg_catalog.jsonb_build_object('input_message', pg_catalog."left"(said, 100)),
             'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
-                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', 'express')));
+                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', murallink.consent_type(the_patient.uid, 'sms'))));
     END IF;
 END
 $$;

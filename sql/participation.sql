@@ -1,7 +1,7 @@
 CREATE FUNCTION murallink.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('patient_uid', p.uid, 'enrollment_uid', participation_person.enrollment_uid,
-        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone, 'sms_enabled', p.sms_enabled,
+        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone, 'sms_consent', murallink.consent_type(p.uid, 'sms'),
         'address', pg_catalog.to_jsonb(p.address), 'address_text', murallink.address_text(p.address))
     FROM murallink.patient p WHERE p.uid = participation_person.patient_uid
 $$;
@@ -39,7 +39,7 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2, $3, true, NULL)', partner || '_membership') INTO asked
     USING '{"patient_uid": "x", "enrollment_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "2025550100",
-        "sms_enabled": true, "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
+        "sms_consent": "express", "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
     -- What else is required may come from elsewhere.
     SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.split_part(o.choices, ', ', 1),
         CASE o.kind WHEN 'date' THEN '2000-01-01' WHEN 'email' THEN 'a@example.com' ELSE '2025550100' END))
@@ -134,6 +134,8 @@ BEGIN
         ELSIF next.operation IS NULL THEN
             present.member := CASE WHEN next.reason IS NULL THEN next.meant ELSE present.member END;
             present.reason := coalesce(next.reason, '');
+            -- What was declined before may be asked again when it is wanted again.
+            present.task_uid := CASE WHEN task.status = 'declined' AND next.reason IS NULL THEN NULL ELSE present.task_uid END;
         ELSIF task.status = 'declined' AND (task.operation, task.params) = (next.operation, next.params) THEN
             present.reason := 'declined: ' || task.reason;
         ELSE
@@ -182,10 +184,11 @@ BEGIN
             OR EXISTS (
                 SELECT FROM murallink_private.participation p
                 LEFT JOIN murallink_private.partner r ON r.name = p.partner
-                LEFT JOIN murallink_private.partner_task t ON t.uid = p.task_uid
                 WHERE p.patient_uid = e.patient_uid AND (
                     p.revision IS DISTINCT FROM r.revision
-                    OR t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''
+                    -- One by one, however many tasks there are.
+                    OR (SELECT t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''
+                        FROM murallink_private.partner_task t WHERE t.uid = p.task_uid)
                     OR p.wanted AND NOT EXISTS (
                         SELECT FROM murallink.enrollment o JOIN murallink_private.trial_partner w ON w.trial_uid = o.trial_uid
                         WHERE o.patient_uid = p.patient_uid AND o.status = 'enrolled' AND w.partner = p.partner)
