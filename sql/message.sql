@@ -110,7 +110,7 @@ BEGIN
                 SELECT pg_catalog.jsonb_object_agg('input_message' || CASE n WHEN 1 THEN '' ELSE '_' || n END, part[1])
                 FROM pg_catalog.regexp_matches(said, '.{1,100}$|.{0,99}\s|\S{100}', 'g') WITH ORDINALITY AS m (part, n)),
             'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
-                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', 'express')));
+                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', murallink.consent_type(the_patient.uid, 'sms'))));
     END IF;
 END
 $$;

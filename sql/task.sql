@@ -44,6 +44,8 @@ BEGIN
         AND (partner_tasks.patient_uid IS NULL OR t.subject_uid = ANY (ARRAY(
             SELECT c.uid FROM murallink_private.card c WHERE c.patient_uid = partner_tasks.patient_uid
             UNION ALL
+            SELECT a.uid FROM murallink_private.participation a WHERE a.patient_uid = partner_tasks.patient_uid
+            UNION ALL
             SELECT o.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
             JOIN murallink.payout o ON o.payment_uid = p.uid WHERE e.patient_uid = partner_tasks.patient_uid)))
     ORDER BY t.created_at DESC, t.uid DESC
@@ -51,7 +53,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, murallink.ksuid, murallink.ksuid, integer) IS
-'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card or a payout), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
+'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
 
 CREATE FUNCTION murallink.task_begin(
     partner text, operation text, params jsonb, repeatable boolean, subject_uid murallink.ksuid DEFAULT NULL
