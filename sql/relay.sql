@@ -53,3 +53,5 @@ END
 $$;
 COMMENT ON FUNCTION murallink.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
 'What to ask Relay for next about a patient: to be onboarded, once, where SMS is consented to. See participation_step().';
+
+GRANT EXECUTE ON FUNCTION murallink.relay_numbers TO murallink_operator;

@@ -22,8 +22,12 @@
 /* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
 #define ANSWER_LONGEST (256 * 1024)
 
-static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner,
-										  &smtp_partner};
+const Partner *const all_partners[] = {
+#define PARTNER(name) &name##_partner,
+#include "partner_table.h"
+#undef PARTNER
+	NULL,
+};
 
 static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
 
@@ -86,7 +90,6 @@ static const struct
 
 static void hide_secrets(json_t *value, const PartnerConfig *config);
 static void hide_secret(char *text, const char *secret);
-static void say(PartnerAnswer *answer, int status, const char *text);
 static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
@@ -101,10 +104,11 @@ static Jsonb *checked(Jsonb *value, const PartnerSetting *known, const char *arg
 const Partner *
 partner_named(const char *name)
 {
-	for (int i = 0; i < lengthof(partners); i++)
-		if (strcmp(partners[i]->name, name) == 0)
-			return partners[i];
-	return NULL;
+	const Partner *const *partner = all_partners;
+
+	while (*partner != NULL && strcmp((*partner)->name, name) != 0)
+		partner++;
+	return *partner;
 }
 
 /*
