@@ -30,6 +30,20 @@ $$;
 COMMENT ON FUNCTION murallink.relay_numbers() IS
 'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';
 
+CREATE FUNCTION murallink.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- Relay sends what its journey says, of which our words are one parameter, of 100 characters at most.
+    operation := 'onboard';
+    params := pg_catalog.jsonb_build_object(
+        'ccid', message -> 'patient_uid', 'client_message_tag', message -> 'uid', 'trigger_id', config -> 'notice_trigger_id',
+        'input_parameters', pg_catalog.jsonb_build_object('input_message', pg_catalog."left"(message ->> 'text', 100)),
+        'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+            'channel_type', 'sms', 'channel_addr', message -> 'to', 'consent_type', 'express')));
+END
+$$;
+COMMENT ON FUNCTION murallink.relay_message(jsonb, jsonb) IS 'What Relay is asked for a notice. See notice_message().';
+
 CREATE FUNCTION murallink.relay_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
