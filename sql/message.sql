@@ -95,24 +95,13 @@ BEGIN
         problem := 'there is nothing to say';
         RETURN;
     END IF;
-    IF the_notice.channel = 'email' THEN
-        operation := 'message';
-        params := pg_catalog.jsonb_build_object(
-            'uid', notice_uid, 'to', coalesce(the_user.email, the_patient.email),
-            'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
-            'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token);
-    ELSE
-        -- Relay sends what its journey says, of which our words are parameters, of 100 characters at most.
-        operation := 'onboard';
-        params := pg_catalog.jsonb_build_object(
-            'ccid', the_patient.uid, 'client_message_tag', notice_uid, 'trigger_id', config ->> 'notice_trigger_id',
-            'input_parameters', (
-                SELECT pg_catalog.jsonb_object_agg('input_message' || CASE n WHEN 1 THEN '' ELSE '_' || n END, part[1])
-                FROM pg_catalog.regexp_matches(said, '.{1,100}$|.{0,99}\s|\S{100}', 'g') WITH ORDINALITY AS m (part, n)),
-            'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
-                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', murallink.consent_type(the_patient.uid, 'sms'))));
-    END IF;
+    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params
+    USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
+        'to', CASE the_notice.channel WHEN 'email' THEN coalesce(the_user.email, the_patient.email) ELSE digits END,
+        'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
+        'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
+        'consent', murallink.consent_type(the_patient.uid, the_notice.channel)), config;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
-'What a notice says now, and to whom, for its partner; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';
+'What a notice says now, and to whom, as its partner''s own function (its name and _message) wants it asked; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';

@@ -7,6 +7,13 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';
 
+CREATE FUNCTION murallink.has_members(partner text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN pg_catalog.to_regprocedure(
+    pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)', partner || '_membership')) IS NOT NULL;
+COMMENT ON FUNCTION murallink.has_members(text) IS
+'Whether patients can take part at a partner by themselves: whether its file has a function of its name and _membership.';
+
 CREATE FUNCTION murallink.participation_next(
     partner text, person jsonb, settings jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
@@ -23,7 +30,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.participation_next(text, jsonb, jsonb, boolean, jsonb) IS
-'What a partner''s own function, such as bastion_membership(), wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
+'What a partner''s own function (its name and _membership) wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
 
 CREATE FUNCTION murallink.participation_checked(partner text, settings jsonb, field text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -31,8 +38,7 @@ DECLARE
     asked record;
     sample jsonb;
 BEGIN
-    IF pg_catalog.to_regprocedure(pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)',
-        murallink.required(partner, 'partner') || '_membership')) IS NULL THEN
+    IF NOT murallink.has_members(murallink.required(partner, 'partner')) THEN
         PERFORM murallink.raise('not_found', 'partner');
     ELSIF pg_catalog.jsonb_typeof(murallink.required(settings, field)) <> 'object' THEN
         PERFORM murallink.raise('wrong_type', field);
@@ -46,8 +52,7 @@ BEGIN
     INTO sample
     FROM murallink.partner_operations() o
     WHERE o.partner = participation_checked.partner AND o.operation = asked.operation AND o.required AND o.field !~ '\.';
-    PERFORM murallink.partner_built(partner, 'https://localhost', '{}',
-        '{"api_key": "none", "username": "none", "password": "none"}', asked.operation, coalesce(sample, '{}') || asked.params);
+    PERFORM murallink.partner_built(partner, 'https://localhost', '{}', 'null', asked.operation, coalesce(sample, '{}') || asked.params);
     RETURN settings;
 END
 $$;
@@ -283,7 +288,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_trial_partner(murallink.ksuid, text, jsonb) IS
-'Has the patients of a trial take part at a partner (relay, inside_rx, bastion), now and as they are enrolled, or changes with which settings: fields of the operation that enrolls, which go before what the patient''s record says; for Inside Rx also operation: enroll_person (initially) or enroll_card. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'Has the patients of a trial take part at a partner, now and as they are enrolled, or changes with which settings: fields of the operation that enrolls, which go before what the patient''s record says, and what the partner''s function of its name and _membership takes besides. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

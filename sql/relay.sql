@@ -45,6 +45,22 @@ $$;
 COMMENT ON FUNCTION murallink.relay_numbers() IS
 'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';
 
+CREATE FUNCTION murallink.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- Relay sends what its journey says, of which our words are parameters, of 100 characters at most.
+    operation := 'onboard';
+    params := pg_catalog.jsonb_build_object(
+        'ccid', message -> 'patient_uid', 'client_message_tag', message -> 'uid', 'trigger_id', config -> 'notice_trigger_id',
+        'input_parameters', (
+            SELECT pg_catalog.jsonb_object_agg('input_message' || CASE n WHEN 1 THEN '' ELSE '_' || n END, part[1])
+            FROM pg_catalog.regexp_matches(message ->> 'text', '.{1,100}$|.{0,99}\s|\S{100}', 'g') WITH ORDINALITY AS m (part, n)),
+        'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+            'channel_type', 'sms', 'channel_addr', message -> 'to', 'consent_type', message -> 'consent')));
+END
+$$;
+COMMENT ON FUNCTION murallink.relay_message(jsonb, jsonb) IS 'What Relay is asked for a notice. See notice_message().';
+
 CREATE FUNCTION murallink.relay_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
@@ -68,3 +84,5 @@ END
 $$;
 COMMENT ON FUNCTION murallink.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
 'What to ask Relay for next about a patient: to be onboarded, once, where there is a consent to SMS on record. See participation_step().';
+
+GRANT EXECUTE ON FUNCTION murallink.relay_numbers TO murallink_operator;

@@ -95,9 +95,10 @@ CREATE TRIGGER participation AFTER UPDATE OF first_name, last_name, email, phone
 CREATE TRIGGER participation AFTER INSERT OR UPDATE OF status ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
 CREATE TRIGGER participation AFTER INSERT OR UPDATE ON murallink_private.partner
-    FOR EACH ROW WHEN (NEW.name <> 'dash') EXECUTE FUNCTION murallink.participation_changed();
+    FOR EACH ROW WHEN (murallink.has_members(NEW.name)) EXECUTE FUNCTION murallink.participation_changed();
 CREATE TRIGGER settled_participation AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner <> 'dash' AND NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt'))
+    FOR EACH ROW WHEN (NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt')
+        AND murallink.has_members(NEW.partner))
     EXECUTE FUNCTION murallink.participation_changed();
 CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
     USING (resource IN ('trial_partner', 'participation_detail'));
