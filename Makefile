@@ -21,7 +21,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.cont
 MODULE_big = murallink
 
 # One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
+SUBJECTS = error answer install secret ksuid money address time_zone password identity password_reset permission audit file \
 	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
 	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up dash request relay \
 	inside_rx bastion smtp worker participation needs_person launcher api privileges
