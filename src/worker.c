@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -30,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
@@ -111,7 +113,7 @@ static void settle(void);
 static json_t *result_of(const Call *call);
 static void look(void);
 static void step(void);
-static bool payouts_on(void);
+static bool payouts_here(bool *on);
 static void recover(void);
 static void claim(Channel *channel);
 
@@ -547,6 +549,7 @@ result_of(const Call *call)
 /*
  * Looks at all that a worker must know, and claims what is due.  The partners
  * stay as they are until the claims are committed: see configure_partner().
+ * What has been sent comes to its end also where payouts are off.
  */
 static void
 look(void)
@@ -559,8 +562,9 @@ look(void)
 			 "");
 	SPITupleTable *rows;
 	TimestampTz now = GetCurrentTimestamp();
+	bool on;
 
-	if (!payouts_on())
+	if (!payouts_here(&on))
 	{
 		fund_want_none();
 		return;
@@ -576,6 +580,8 @@ look(void)
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		next_late = more_late ? now : TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
 	}
+	if (!on)
+		return;
 	plan_execute(&steady, NULL, NULL, 0);
 	plan_execute(&partners, NULL, NULL, 0);
 	rows = SPI_tuptable;
@@ -601,27 +607,36 @@ step(void)
 {
 	static SavedPlan plan = PLAN("SELECT murallink.step_participations()", "");
 	bool isnull;
+	bool on;
 
 	more_steps = false;
-	if (!payouts_on())
+	if (!payouts_here(&on) || !on)
 		return;
 	plan_execute(&plan, NULL, NULL, 1);
 	more_steps = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
- * Returns whether this database pays out, and logs when that changes.
+ * Returns whether what has been sent was sent from here, and whether this
+ * database pays out; logs when that changes.  Nobody turns payouts off until
+ * the transaction ends; while somebody does, nothing is here.
  */
 static bool
-payouts_on(void)
+payouts_here(bool *on)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.payouts_state()", "");
+	static SavedPlan plan =
+		PLAN("SELECT murallink.payouts_state(), place = murallink.payout_place() FROM murallink_private.payout_switch", "");
 	static char last[16] = "";
 	char *database = get_database_name(MyDatabaseId);
+	Oid table = get_relname_relid("payout_switch", get_namespace_oid("murallink_private", false));
+	bool here;
+	bool isnull;
 	char *state;
 
-	plan_execute(&plan, NULL, NULL, 1);
+	if (!ConditionalLockRelationOid(table, RowShareLock) || plan_execute(&plan, NULL, NULL, 1) == 0)
+		return false;
 	state = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	here = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	if (strcmp(state, last) != 0)
 	{
 		if (strcmp(state, "elsewhere") == 0)
@@ -631,7 +646,8 @@ payouts_on(void)
 			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, database));
 		strlcpy(last, state, sizeof(last));
 	}
-	return strcmp(state, "on") == 0;
+	*on = strcmp(state, "on") == 0;
+	return here;
 }
 
 /*
