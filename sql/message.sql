@@ -69,6 +69,7 @@ BEGIN
             OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
+        WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
             AND the_notice.kind IN ('payment', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
@@ -90,6 +91,10 @@ BEGIN
         'site', (SELECT s.name FROM murallink.site s
             WHERE s.uid = coalesce(the_appointment.site_uid, the_payment.site_uid, the_mail.site_uid)));
     said := murallink.template_filled(the_template.body, fields);
+    IF said !~ '\S' THEN
+        problem := 'there is nothing to say';
+        RETURN;
+    END IF;
     IF the_notice.channel = 'email' THEN
         operation := 'message';
         params := pg_catalog.jsonb_build_object(
@@ -97,11 +102,13 @@ BEGIN
             'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
             'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token);
     ELSE
-        -- Relay sends what its journey says, of which our words are one parameter, of 100 characters at most.
+        -- Relay sends what its journey says, of which our words are parameters, of 100 characters at most.
         operation := 'onboard';
         params := pg_catalog.jsonb_build_object(
             'ccid', the_patient.uid, 'client_message_tag', notice_uid, 'trigger_id', config ->> 'notice_trigger_id',
-            'input_parameters', pg_catalog.jsonb_build_object('input_message', pg_catalog."left"(said, 100)),
+            'input_parameters', (
+                SELECT pg_catalog.jsonb_object_agg('input_message' || CASE n WHEN 1 THEN '' ELSE '_' || n END, part[1])
+                FROM pg_catalog.regexp_matches(said, '.{1,100}$|.{0,99}\s|\S{100}', 'g') WITH ORDINALITY AS m (part, n)),
             'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
                 'channel_type', 'sms', 'channel_addr', digits, 'consent_type', murallink.consent_type(the_patient.uid, 'sms'))));
     END IF;

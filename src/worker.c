@@ -16,6 +16,7 @@
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "crash_point.h"
+#include "fund.h"
 #include "install.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -47,6 +48,9 @@
 /* In milliseconds: how often outcomes are applied that could not be at once, and the same error is logged. */
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
+
+/* In milliseconds: how often it is looked whether payers have left a slot that is wanted for outcomes. */
+#define CATCH_INTERVAL 20
 
 /* In milliseconds: how often participations are stepped at most, and while there is more to do. */
 #define STEP_INTERVAL 100
@@ -353,8 +357,10 @@ static void
 end_looking(bool committed)
 {
 	dlist_mutable_iter iter;
+	int wait = committed && more_late ? 0 : fund_wants() ? CATCH_INTERVAL
+														 : LOOK_INTERVAL;
 
-	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), committed && more_late ? 0 : LOOK_INTERVAL);
+	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait);
 	more_late = false;
 	recovered |= committed && recovering;
 	if (committed && recovering)
@@ -555,13 +561,17 @@ look(void)
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (!payouts_on())
+	{
+		fund_want_none();
 		return;
+	}
 	if (!recovered)
 		recover();
-	else if (now >= next_late)
+	else if (fund_catch() || now >= next_late)
 	{
 		bool isnull;
 
+		fund_want_none();
 		plan_execute(&late, NULL, NULL, 1);
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		next_late = more_late ? now : TimestampTzPlusMilliseconds(now, LATE_INTERVAL);

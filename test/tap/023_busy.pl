@@ -1,5 +1,5 @@
-# While payouts are being sent: reload, disable_payouts(), ALTER EXTENSION UPDATE, DROP EXTENSION and CREATE EXTENSION.
-# Nothing hangs, nothing is sent twice, and the worker goes on.
+# While payouts are being sent: reload, payers that leave the funds no moment free, disable_payouts(), ALTER EXTENSION UPDATE,
+# DROP EXTENSION and CREATE EXTENSION. Nothing hangs, nothing is sent twice, and the worker goes on.
 
 use strict;
 use warnings;
@@ -21,6 +21,16 @@ $payouts->stack->configure_dash({ concurrency => 4 });
 $payouts->wait_settled;
 is($payouts->worker, $worker, 'reload, and other settings of the issuer: the worker goes on');
 check_books('reload');
+
+note 'two payers that hand all slots of the funds to each other';
+busy();
+my @payers = map { payer() } 1 .. 2;
+$payouts->wait_for(q{SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'});
+$payouts->wait_settled;
+is($payouts->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payer'}), 2, 'what is sent is settled before they end');
+$payouts->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'payer'});
+close $_ foreach @payers;
+check_books('payers without a pause');
 
 busy();
 $payouts->call('disable_payouts');
@@ -85,6 +95,27 @@ sub busy
 	return $payouts->wait_for(<<'EOC');
 SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout
 EOC
+}
+
+# A payer whose long transactions follow each other: with another, for a minute.
+sub payer
+{
+	open my $psql, '|-', "psql -XqAt -h $dir -U postgres -o /dev/null murallink 2> /dev/null" or die "psql: $!\n";
+	print $psql <<'EOC';
+SET application_name = 'payer';
+DO $$
+BEGIN
+    FOR pass IN 1 .. 50 LOOP
+        PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
+        PERFORM pg_sleep(0.6);
+        COMMIT;
+    END LOOP;
+END
+$$;
+\q
+EOC
+	$psql->flush;
+	return $psql;
 }
 
 sub check_books
