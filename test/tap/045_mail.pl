@@ -4,9 +4,7 @@ use strict;
 use warnings;
 use utf8;
 
-use Cwd qw(abs_path);
 use Encode qw(decode encode);
-use File::Basename qw(dirname);
 use JSON::PP;
 use MIME::Base64;
 use MIME::QuotedPrint;
@@ -16,10 +14,9 @@ use Test::More;
 
 my $payouts = Murallink::Payouts->new(conf => "log_statement = 'all'\n");
 my $dir = $payouts->stack->{dir};
-my @ports = map { Murallink::Stack::free_port() } 1 .. 3;
+my @ports = @{ $payouts->stack->start_mail->{mail_ports} };
 my %from = (from => 'trials@example.org', from_name => 'Prüfung, GmbH', ca_file => "$dir/cert.pem");
 my %secrets = (username => 'murallink', password => 'mail secret');
-start_mail_server();
 
 note 'the walking skeleton';
 configure("smtp://127.0.0.1:$ports[0]");
@@ -309,16 +306,6 @@ sub mailbox_count
 	my ($prefix) = @_;
 	open my $file, '<', "$dir/mailbox" or return 0;
 	return scalar grep { /"to": "$prefix/ } <$file>;
-}
-
-
-sub start_mail_server
-{
-	Murallink::Stack::run('sh', '-c', "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mail -addext "
-		. "subjectAltName=IP:127.0.0.1 -keyout $dir/key.pem -out $dir/cert.pem 2>&1");
-	$payouts->stack->spawn('mail', '/usr/bin/python3', abs_path(dirname(__FILE__) . '/../sandbox/smtp.py'), $dir, @ports);
-	Murallink::Stack::poll('the mail server', sub { grep { /^ready/ } $payouts->stack->log_of('mail') });
-	return;
 }
 
 sub configure
