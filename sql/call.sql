@@ -82,7 +82,11 @@ BEGIN
         RETURNING t.uid, t.partner, t.attempt, t.operation, t.params, t.subject_uid
     ), free_notice AS MATERIALIZED (
         SELECT n.uid FROM murallink_private.notice n
-        WHERE n.uid = ANY (subjects) AND n.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
+        WHERE n.uid = ANY (subjects) AND n.status = 'ready' AND NOT (n.kind = 'appointment' AND EXISTS (
+            -- It may say the time before the last move, so it is to arrive first.
+            SELECT FROM murallink_private.notice o
+            WHERE o.kind = 'appointment' AND o.appointment_uid = n.appointment_uid AND o.channel = n.channel AND o.status = 'claimed'))
+        FOR NO KEY UPDATE SKIP LOCKED
     ), message AS MATERIALIZED (
         SELECT f.uid, m.operation, m.params, m.problem FROM free_notice f, LATERAL murallink.notice_message(f.uid) m
     ), notice AS (

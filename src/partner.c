@@ -22,8 +22,12 @@
 /* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
 #define ANSWER_LONGEST (256 * 1024)
 
-static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner,
-										  &smtp_partner};
+const Partner *const all_partners[] = {
+#define PARTNER(name) &name##_partner,
+#include "partner_table.h"
+#undef PARTNER
+	NULL,
+};
 
 static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
 
@@ -100,10 +104,11 @@ static Jsonb *checked(Jsonb *value, const PartnerSetting *known, const char *arg
 const Partner *
 partner_named(const char *name)
 {
-	for (int i = 0; i < lengthof(partners); i++)
-		if (strcmp(partners[i]->name, name) == 0)
-			return partners[i];
-	return NULL;
+	const Partner *const *partner = all_partners;
+
+	while (*partner != NULL && strcmp((*partner)->name, name) != 0)
+		partner++;
+	return *partner;
 }
 
 /*

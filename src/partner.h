@@ -126,11 +126,12 @@ typedef struct Partner
 	Verdict (*read)(const char *operation, json_t *params, json_t *answer, json_t *facts);
 } Partner;
 
-extern const Partner dash_partner;
-extern const Partner relay_partner;
-extern const Partner inside_rx_partner;
-extern const Partner bastion_partner;
-extern const Partner smtp_partner;
+#define PARTNER(name) extern const Partner name##_partner;
+#include "partner_table.h"
+#undef PARTNER
+
+/* All of them, up to NULL. */
+extern const Partner *const all_partners[];
 
 extern const Partner *partner_named(const char *name);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,

@@ -54,9 +54,9 @@
 /* In milliseconds: how often it is looked whether payers have left a slot that is wanted for outcomes. */
 #define CATCH_INTERVAL 20
 
-/* In milliseconds: how often participations are stepped at most, and changes that were missed looked for. */
+/* In milliseconds: how often participations are stepped at most, and while there is more to do. */
 #define STEP_INTERVAL 100
-#define MISSED_INTERVAL 600000
+#define STEP_INTERVAL_BUSY 25
 
 /* What the server, the database or its roles may have set otherwise. */
 static const char *const settings[][2] = {
@@ -82,7 +82,7 @@ static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
 static bool more_late = false; /* some were applied, and others are left */
 static TimestampTz next_step = 0;
-static TimestampTz next_missed = 0;
+static bool more_steps = false;
 static TimestampTz gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
 
@@ -237,7 +237,7 @@ work(bool stopping)
 			act(false, true);
 	}
 	http_turn();
-	if (!stopping && (woken || looks) && GetCurrentTimestamp() >= next_step)
+	if (!stopping && (woken || looks || more_steps) && GetCurrentTimestamp() >= next_step)
 		step_participations();
 }
 
@@ -255,7 +255,7 @@ wait_for_events(void)
 	int count;
 
 	next_look = Min(next_look, calls_resume_at());
-	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
+	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), more_steps ? Min(next_look, next_step) : next_look);
 	if (gathering_since != 0)
 		timeout = Min(timeout, GATHER_MAX);
 	if (calls >= 0)
@@ -313,10 +313,14 @@ act(bool settles, bool looks)
 static void
 step_participations(void)
 {
+	bool done;
+
 	settling = looking = false;
 	stepping = true;
-	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											transact("stepping participations") ? STEP_INTERVAL : LATE_INTERVAL);
+	done = transact("stepping participations");
+	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), !done		? LATE_INTERVAL
+																   : more_steps ? STEP_INTERVAL_BUSY
+																				: STEP_INTERVAL);
 	stepping = false;
 }
 
@@ -596,21 +600,20 @@ look(void)
 
 /*
  * Begins what partners are to be asked about patients of whom something has
- * changed; and, now and then, looks for changes that could not be noted.
+ * changed, some at a time.
  */
 static void
 step(void)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.step_participations($1)", "b");
-	TimestampTz now = GetCurrentTimestamp();
-	Datum missed = BoolGetDatum(now >= next_missed);
+	static SavedPlan plan = PLAN("SELECT murallink.step_participations()", "");
+	bool isnull;
 	bool on;
 
+	more_steps = false;
 	if (!payouts_here(&on) || !on)
 		return;
-	plan_execute(&plan, &missed, NULL, 0);
-	if (DatumGetBool(missed))
-		next_missed = TimestampTzPlusMilliseconds(now, MISSED_INTERVAL);
+	plan_execute(&plan, NULL, NULL, 1);
+	more_steps = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*

@@ -898,7 +898,7 @@ static const Operation operations[] = {
 	{.name = NULL},
 };
 
-const Partner dash = {
+static const Partner dash = {
 	.name = "dash",
 	.operations = operations,
 	.settings = settings,
@@ -906,3 +906,5 @@ const Partner dash = {
 	.reset = reset,
 	.refuse = answer_failure,
 };
+
+PARTNER(dash)

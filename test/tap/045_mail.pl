@@ -153,6 +153,14 @@ is($payouts->sql(q{SELECT string_agg(a.local_time - (n.due_at AT TIME ZONE a.tim
 appointment('sms', '1 hour');
 $payouts->wait_for(q{SELECT count(*) = 1 FROM murallink.notices(status => 'done') WHERE channel = 'sms'});
 is(scalar(grep { $_->{ledger} eq 'text' } @{ $payouts->stack->client->ledger }), 1, 'a text, at once where all are over');
+my $long = join ' ', 'Größe {date}', ('über') x 90;
+$payouts->call(set_template => 'appointment', 'sms', encode('UTF-8', $long));
+appointment('sms', '2 hours');
+$payouts->wait_for(q{SELECT count(*) = 2 FROM murallink.notices(status => 'done') WHERE channel = 'sms'});
+my ($onboarded) = reverse grep { $_->{ledger} eq 'onboard' } @{ $payouts->stack->client->ledger };
+my %part = %{ $onboarded->{input_parameters} };
+like(join('', map { $part{$_} } sort keys %part), qr/^Größe \d{4}-\d\d-\d\d( über){90}$/, 'a long text is whole');
+is(scalar(grep { length > 100 } values %part), 0, 'in parts that Relay takes');
 is($payouts->call(message_received => 'sms', '+1 610 555 1212', 'STOP'), 1, 'a stop word ends them');
 is($payouts->sql(q{SELECT string_agg(DISTINCT status::text, ' ') FROM murallink.notices() WHERE channel = 'sms'}), 'cancelled done', 'at once');
 my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
