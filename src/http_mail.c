@@ -21,6 +21,9 @@
 /* As many as a partner may be called at once with. */
 #define MAILS_MAX 256
 
+/* All replies to a message, in bytes: a server that says more may say so for ever. */
+#define REPLIES_MAX 16384
+
 /* A line of a reply may have 512 bytes; what is longer is cut. */
 #define REPLY_LINE_SIZE 1024
 
@@ -39,6 +42,7 @@ typedef struct Mail
 	size_t rest_size;
 	char line[REPLY_LINE_SIZE]; /* of the reply */
 	size_t line_size;
+	int heard; /* bytes, during the call */
 } Mail;
 
 static Mail *mails[MAILS_MAX];
@@ -77,6 +81,7 @@ mail_start(HttpCall *call)
 	if (mail == NULL)
 		return false;
 	mail->call = call;
+	mail->heard = 0;
 	mail->until = http_clock() + call->request.timeout;
 	call->mail = mail;
 	if (mail->fd >= 0)
@@ -374,6 +379,11 @@ hear(Mail *mail)
 
 		if (result != CURLE_OK || size == 0)
 			return result == CURLE_OK ? CURLE_GOT_NOTHING : result;
+		if (++mail->heard > REPLIES_MAX)
+		{
+			end_call(mail, CURLE_WEIRD_SERVER_REPLY, "the server says too much");
+			return CURLE_OK;
+		}
 		if (c != '\n')
 		{
 			if (mail->line_size < REPLY_LINE_SIZE - 1)

@@ -156,11 +156,16 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 															: NOT_SENT;
 	int says = NOT_JSON;
 	json_error_t error;
+	const char *name;
+	json_t *secret;
 
 	if (partner->judge != NULL)
 	{
 		json_decref(answer.facts);
-		return partner->judge(params, http);
+		answer = partner->judge(params, http);
+		json_object_foreach (config->secrets, name, secret)
+			hide_secret(answer.reason, json_string_value(secret));
+		return answer;
 	}
 	if (http->complete && http->json)
 		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
