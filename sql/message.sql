@@ -64,9 +64,8 @@ BEGIN
         WHEN the_patient.uid IS NOT NULL
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
-        WHEN the_notice.channel = 'email'
-            AND coalesce(the_user.email, the_patient.email) !~ '^[^]@<>(),;:\\"[[:space:][:cntrl:]]+@[^]@<>(),;:\\"[[:space:][:cntrl:]]+$'
-            OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
+        WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(coalesce(the_user.email, the_patient.email))
+            THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'

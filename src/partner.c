@@ -528,6 +528,16 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 }
 
 /*
+ * murallink.is_mail_address(address): whether mail can be sent there.
+ */
+PG_FUNCTION_INFO_V1(partner_is_mail_address);
+Datum
+partner_is_mail_address(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(partner_is_address(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}
+
+/*
  * murallink.partner_checked(partner, base_url, settings, secrets): the settings
  * and the secrets, completed with initial values.  Raises not_found for an
  * unknown partner, insecure_url, and what checked() raises.

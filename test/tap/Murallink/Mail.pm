@@ -68,7 +68,8 @@ WITH patient AS (
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     SELECT p.uid, l.client_uid, l.contract_uid, l.site_uid FROM patient p, public.place l RETURNING patient_uid
 )
-INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+INSERT INTO murallink.enrollment (
+    client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
 SELECT l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.trial_site_uid, p.patient_uid, p.patient_uid::text
 FROM patient_site p, public.place l
 EOC
@@ -110,10 +111,12 @@ sub bulk_again
 	$self->sql(encode('UTF-8', <<"EOC"));
 WITH mail AS (
     INSERT INTO murallink_private.bulk_email (client_uid, contract_uid, trial_uid, site_uid, subject, body)
-    SELECT client_uid, contract_uid, trial_uid, site_uid, \$t\$$title\$t\$, \$t\$$text\$t\$ FROM public.place RETURNING uid
+    SELECT client_uid, contract_uid, trial_uid, site_uid, \$t\$$title\$t\$, \$t\$$text\$t\$ FROM public.place
+    RETURNING uid
 )
 INSERT INTO murallink_private.notice (kind, channel, patient_uid, bulk_email_uid)
-SELECT 'bulk_email', 'email', p.uid, m.uid FROM mail m, murallink.patient p WHERE split_part(p.email, '\@', 1) IN ($list)
+SELECT 'bulk_email', 'email', p.uid, m.uid
+FROM mail m, murallink.patient p WHERE split_part(p.email, '\@', 1) IN ($list)
 EOC
 	return;
 }
@@ -123,7 +126,9 @@ sub notice
 {
 	my ($self, $name) = @_;
 	my $patient = $self->patient($name);
-	return $self->sql("SELECT uid FROM murallink_private.notice WHERE patient_uid = '$patient' ORDER BY created_at DESC LIMIT 1");
+	return $self->sql(<<"EOC");
+SELECT uid FROM murallink_private.notice WHERE patient_uid = '$patient' ORDER BY created_at DESC LIMIT 1
+EOC
 }
 
 sub status
@@ -145,7 +150,9 @@ sub hurry
 {
 	my ($self, $name) = @_;
 	my $notice = $self->notice($name);
-	return $self->sql("UPDATE murallink_private.partner_queue SET due_at = now() - interval '1 hour' WHERE subject_uid = '$notice'");
+	return $self->sql(<<"EOC");
+UPDATE murallink_private.partner_queue SET due_at = now() - interval '1 hour' WHERE subject_uid = '$notice'
+EOC
 }
 
 # What is in the mailbox: of one address, or with one event.
