@@ -19,7 +19,8 @@ FROM (VALUES
 
 -- The operations, and the fields of some
 SELECT partner, operation, count(field) AS fields, count(*) FILTER (WHERE required) AS required
-FROM murallink.partner_operations() GROUP BY partner, operation ORDER BY partner, operation;
+FROM murallink.partner_operations() WHERE partner IN ('relay', 'inside_rx', 'bastion')
+GROUP BY partner, operation ORDER BY partner, operation;
 SELECT field, kind, required, longest, setting, choices FROM murallink.partner_operations()
 WHERE operation = 'onboard' AND field ~ '^(ccid|ssn|notification|product)';
 
