@@ -69,6 +69,7 @@ BEGIN
             OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
+        WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
             AND the_notice.kind IN ('payment', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
@@ -90,11 +91,16 @@ BEGIN
         'site', (SELECT s.name FROM murallink.site s
             WHERE s.uid = coalesce(the_appointment.site_uid, the_payment.site_uid, the_mail.site_uid)));
     said := murallink.template_filled(the_template.body, fields);
+    IF said !~ '\S' THEN
+        problem := 'there is nothing to say';
+        RETURN;
+    END IF;
     EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params
     USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
         'to', CASE the_notice.channel WHEN 'email' THEN coalesce(the_user.email, the_patient.email) ELSE digits END,
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
-        'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token), config;
+        'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
+        'consent', murallink.consent_type(the_patient.uid, the_notice.channel)), config;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS

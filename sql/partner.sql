@@ -3,11 +3,6 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
-CREATE FUNCTION murallink.hide_statement() RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'partner_hide_statement';
-COMMENT ON FUNCTION murallink.hide_statement() IS
-'Keeps the statement that is running, which has secrets, out of pg_stat_activity and of the log.';
-
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void

@@ -67,6 +67,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.logout,
     murallink.manual_payment,
     murallink.milestone_payment,
+    murallink.move_appointment,
     murallink.my_info,
     murallink.payable_milestones,
     murallink.ping,

@@ -22,7 +22,7 @@
 #define MAILS_MAX 256
 
 /* A line of a reply may have 512 bytes; what is longer is cut. */
-#define LINE_SIZE 1024
+#define REPLY_LINE_SIZE 1024
 
 typedef struct Mail
 {
@@ -34,10 +34,10 @@ typedef struct Mail
 	curl_socket_t fd; /* -1: libcurl is connecting */
 	int64 timer; /* when libcurl wants to be called; -1: not at all */
 	int64 until; /* when the call, or being idle, has taken too long */
-	char command[LINE_SIZE];
+	char command[REPLY_LINE_SIZE];
 	const char *rest; /* what is still to be sent */
 	size_t rest_size;
-	char line[LINE_SIZE]; /* of the reply */
+	char line[REPLY_LINE_SIZE]; /* of the reply */
 	size_t line_size;
 } Mail;
 
@@ -318,9 +318,9 @@ say(Mail *mail, MailStep step, const char *command, const char *address)
 {
 	mail->call->step = step;
 	mail->rest = mail->command;
-	mail->rest_size = snprintf(mail->command, LINE_SIZE, "%s%s%s%s\r\n", command, address == NULL ? "" : "<",
+	mail->rest_size = snprintf(mail->command, REPLY_LINE_SIZE, "%s%s%s%s\r\n", command, address == NULL ? "" : "<",
 							   address == NULL ? "" : address, address == NULL ? "" : ">");
-	if (mail->rest_size >= LINE_SIZE)
+	if (mail->rest_size >= REPLY_LINE_SIZE)
 		end_call(mail, CURLE_URL_MALFORMAT, "the address is too long");
 	else
 		talk(mail);
@@ -376,7 +376,7 @@ hear(Mail *mail)
 			return result == CURLE_OK ? CURLE_GOT_NOTHING : result;
 		if (c != '\n')
 		{
-			if (mail->line_size < LINE_SIZE - 1)
+			if (mail->line_size < REPLY_LINE_SIZE - 1)
 				mail->line[mail->line_size++] = c;
 			continue;
 		}

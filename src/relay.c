@@ -7,7 +7,7 @@
  * says, not three, as its example does; a number of eleven digits begins with 1;
  * a text in ext, and in a power-up of no documented length, may have as many
  * characters as any of ours; the journey of the setting notice_trigger_id sends
- * what input_message has.
+ * what input_message, input_message_2 and so on have.
  */
 #include <string.h>
 #include <strings.h>
