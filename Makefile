@@ -20,11 +20,14 @@ EXTENSION = murallink
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.control)
 MODULE_big = murallink
 
+# A partner is registered there, and is a subject.
+PARTNERS := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/partner_table.h)
+
 # One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error answer install ksuid money address time_zone password identity password_reset permission audit file \
+SUBJECTS = error answer install secret ksuid money address time_zone password identity password_reset permission audit file \
 	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
-	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up dash request relay \
-	inside_rx bastion smtp worker participation needs_person launcher api privileges
+	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up request \
+	$(PARTNERS) worker participation needs_person launcher api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
 files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))

@@ -8,14 +8,22 @@ COMMENT ON TYPE murallink.appointment_info IS
 
 CREATE FUNCTION murallink.appointment_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    moved CONSTANT boolean := (NEW.local_time, NEW.time_zone) <> (OLD.local_time, OLD.time_zone);
 BEGIN
     IF TG_OP = 'INSERT' THEN
         SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, e.patient_uid
         INTO NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid
         FROM murallink.enrollment e WHERE e.uid = NEW.enrollment_uid;
         RETURN NEW;
-    ELSIF NEW.status <> OLD.status AND OLD.status <> 'scheduled' THEN
+    ELSIF OLD.status <> 'scheduled' AND (moved OR NEW.status <> OLD.status) THEN
         PERFORM murallink.raise('wrong_status', 'appointment_uid');
+    ELSIF moved THEN
+        OLD.local_time := NEW.local_time;
+        OLD.time_zone := NEW.time_zone;
+        OLD.at := NEW.local_time AT TIME ZONE NEW.time_zone;
+        OLD.moves := OLD.moves + 1;
+        NEW.moves := OLD.moves;
     END IF;
     OLD.status := NEW.status;
     IF NEW IS DISTINCT FROM OLD THEN
@@ -25,7 +33,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.appointment_guard() IS
-'Trigger: completes a new appointment from its enrollment; later it can only be cancelled. Errors: wrong_status, append_only.';
+'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
 LANGUAGE sql STABLE AS $$
@@ -91,6 +99,27 @@ $$;
 COMMENT ON FUNCTION murallink.enrollment_to_visit(murallink.ksuid, murallink.ksuid) IS
 'The enrollment of an appointment, where the caller holds create_appointment: the one named, also when the patient was dropped or has completed; else the only one of the patient that the caller can see and that is not over. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled, invalid_value when the patient is another.';
 
+CREATE FUNCTION murallink.visit_time(
+    enrollment_uid murallink.ksuid, datetime text, OUT at timestamptz, OUT local_time timestamp, OUT time_zone text)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    local_time := murallink.checked_local_time(datetime, 'datetime');
+    time_zone := (
+        SELECT coalesce(NULLIF(p.time_zone, ''), NULLIF(s.time_zone, ''), 'UTC')
+        FROM murallink.enrollment e
+        JOIN murallink.patient p ON p.uid = e.patient_uid
+        JOIN murallink.site s ON s.uid = e.site_uid
+        WHERE e.uid = visit_time.enrollment_uid);
+    at := local_time AT TIME ZONE time_zone;
+    -- An hour that the clock skips comes back as another one.
+    IF at <= pg_catalog.now() OR at AT TIME ZONE time_zone <> local_time THEN
+        PERFORM murallink.raise('invalid_value', 'datetime');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.visit_time(murallink.ksuid, text) IS
+'When a patient is to come. datetime: as schedule_appointment takes it. Errors: missing_field, invalid_value.';
+
 CREATE FUNCTION murallink.schedule_appointment(
     enrollment_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL,
     description text DEFAULT NULL
@@ -100,23 +129,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     visitor murallink.ksuid :=
         murallink.enrollment_to_visit(schedule_appointment.enrollment_uid, schedule_appointment.patient_uid);
-    agreed CONSTANT timestamp := murallink.checked_local_time(schedule_appointment.datetime, 'datetime');
-    zone text;
-    moment timestamptz;
+    agreed CONSTANT record := murallink.visit_time(visitor, schedule_appointment.datetime);
     added murallink.ksuid;
 BEGIN
-    SELECT coalesce(NULLIF(p.time_zone, ''), NULLIF(s.time_zone, ''), 'UTC') INTO zone
-    FROM murallink.enrollment e
-    JOIN murallink.patient p ON p.uid = e.patient_uid
-    JOIN murallink.site s ON s.uid = e.site_uid
-    WHERE e.uid = visitor;
-    moment := agreed AT TIME ZONE zone;
-    -- An hour that the clock skips comes back as another one.
-    IF moment <= pg_catalog.now() OR moment AT TIME ZONE zone <> agreed THEN
-        PERFORM murallink.raise('invalid_value', 'datetime');
-    END IF;
     INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description)
-    VALUES (visitor, moment, agreed, zone, murallink.checked_text(schedule_appointment.description, 'description', 1000, false))
+    VALUES (visitor, agreed.at, agreed.local_time, agreed.time_zone,
+        murallink.checked_text(schedule_appointment.description, 'description', 1000, false))
     ON CONFLICT DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
         PERFORM murallink.raise('already_exists', 'datetime');
@@ -154,23 +172,54 @@ $$;
 COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid) IS
 'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Needs view_patients on the patient, or on the trial at the site of the enrollment; shows the appointments of the trials and sites where the caller holds it. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
-CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.permit_appointment(appointment_uid murallink.ksuid) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
     the_appointment murallink.appointment;
 BEGIN
     SELECT * INTO the_appointment FROM murallink.appointment
-    WHERE uid = murallink.required(cancel_appointment.appointment_uid, 'appointment_uid');
+    WHERE uid = murallink.required(permit_appointment.appointment_uid, 'appointment_uid');
     caller := murallink.permit(
         'create_appointment', the_appointment.client_uid, the_appointment.contract_uid, the_appointment.trial_uid,
         the_appointment.site_uid, 'appointment_uid');
-    UPDATE murallink.appointment SET status = 'cancelled' WHERE uid = the_appointment.uid AND status = 'scheduled';
+    RETURN the_appointment.enrollment_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.permit_appointment(murallink.ksuid) IS
+'The enrollment of an appointment that the caller may change. Errors: unauthenticated, forbidden, not_found, missing_field.';
+
+CREATE FUNCTION murallink.move_appointment(appointment_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL)
+RETURNS murallink.appointment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    visitor CONSTANT murallink.ksuid := murallink.permit_appointment(move_appointment.appointment_uid);
+    agreed CONSTANT record := murallink.visit_time(visitor, move_appointment.datetime);
+BEGIN
+    UPDATE murallink.appointment a SET at = agreed.at, local_time = agreed.local_time, time_zone = agreed.time_zone
+    WHERE a.uid = move_appointment.appointment_uid AND a.status = 'scheduled';
     IF NOT FOUND THEN
         PERFORM murallink.raise('wrong_status', 'appointment_uid');
     END IF;
-    RETURN murallink.appointment_info(the_appointment.uid);
+    RETURN murallink.appointment_info(move_appointment.appointment_uid);
+EXCEPTION WHEN unique_violation THEN
+    PERFORM murallink.raise('already_exists', 'datetime');
+END
+$$;
+COMMENT ON FUNCTION murallink.move_appointment(murallink.ksuid, text) IS
+'Moves an appointment, and its reminders with it; whoever was reminded of the old time is told the new one at once. datetime: as schedule_appointment takes it, in the time zone that holds for the patient now. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, already_exists, wrong_status.';
+
+CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.permit_appointment(cancel_appointment.appointment_uid);
+    UPDATE murallink.appointment a SET status = 'cancelled'
+    WHERE a.uid = cancel_appointment.appointment_uid AND a.status = 'scheduled';
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('wrong_status', 'appointment_uid');
+    END IF;
+    RETURN murallink.appointment_info(cancel_appointment.appointment_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.cancel_appointment(murallink.ksuid) IS

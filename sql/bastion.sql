@@ -129,7 +129,7 @@ DECLARE
     the_content CONSTANT jsonb := CASE pg_catalog.jsonb_typeof($1) WHEN 'object' THEN $1 - 'accessKey' ELSE '{}' END;
     heard murallink_private.bastion_event;
 BEGIN
-    PERFORM murallink.check_access_key('bastion', $1 ->> 'accessKey');
+    PERFORM murallink.webhook_checked('bastion', $1 ->> 'accessKey', 'accessKey');
     IF pg_catalog.length(the_content::text) > 1000000 THEN
         PERFORM murallink.raise('too_long', 'data');
     END IF;
@@ -207,3 +207,6 @@ END
 $$;
 COMMENT ON FUNCTION murallink.bastion_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
 'What to ask Bastion for next about a patient: an endorsement, its end or its return, another plan, other details. See participation_step().';
+
+GRANT EXECUTE ON FUNCTION murallink.bastion_event TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.bastion_events, murallink.refresh_bastion TO murallink_operator;

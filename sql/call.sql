@@ -82,7 +82,11 @@ BEGIN
         RETURNING t.uid, t.partner, t.attempt, t.operation, t.params, t.subject_uid
     ), free_notice AS MATERIALIZED (
         SELECT n.uid FROM murallink_private.notice n
-        WHERE n.uid = ANY (subjects) AND n.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
+        WHERE n.uid = ANY (subjects) AND n.status = 'ready' AND NOT (n.kind = 'appointment' AND EXISTS (
+            -- It may say the time before the last move, so it is to arrive first.
+            SELECT FROM murallink_private.notice o
+            WHERE o.kind = 'appointment' AND o.appointment_uid = n.appointment_uid AND o.channel = n.channel AND o.status = 'claimed'))
+        FOR NO KEY UPDATE SKIP LOCKED
     ), message AS MATERIALIZED (
         SELECT f.uid, m.operation, m.params, m.problem FROM free_notice f, LATERAL murallink.notice_message(f.uid) m
     ), notice AS (
@@ -288,13 +292,18 @@ DECLARE
         ORDER BY pg_catalog.random() LIMIT most);
 BEGIN
     PERFORM murallink.apply_outcomes(late);
+    PERFORM murallink.fund_want(h.contract_uid, h.slot) FROM (
+        SELECT DISTINCT e.contract_uid, e.slot
+        FROM murallink.payout p JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve'
+        WHERE p.uid = ANY (late) AND p.status = 'claimed') h
+    WHERE NOT murallink.fund_try_hold(h.contract_uid, h.slot);
     RETURN pg_catalog.cardinality(late) = most AND (
         SELECT pg_catalog.count(*) < most FROM murallink_private.partner_queue q
         WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity');
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_late() IS
-'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. Returns whether there may be more that can be.';
+'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. The slots that payers do not let it have are wanted from then on. Returns whether there may be more that can be.';
 
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -86,7 +86,7 @@ DECLARE
         WHERE c.partner = 'dash' AND c.status = 'done' AND (the_order, the_card) <> ('', '')
         AND the_card IN ('', c.proxy_key) AND the_order IN ('', c.order_id) ORDER BY c.uid);
 BEGIN
-    PERFORM murallink.check_access_key('dash', $1 ->> 'accessKey');
+    PERFORM murallink.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
     IF addressed = '{}' THEN
         PERFORM murallink.raise('not_found', 'proxyKey');
     END IF;
@@ -363,3 +363,14 @@ END
 $$;
 COMMENT ON FUNCTION murallink.dash_profile() IS
 'Trigger: Dash is told of a patient''s new name, phone or e-mail address, where the setting send_profile says so.';
+
+GRANT EXECUTE ON FUNCTION murallink.dash_shipping_update TO murallink_client;
+GRANT EXECUTE ON FUNCTION
+    murallink.ask_card,
+    murallink.cards,
+    murallink.order_cards,
+    murallink.reconcile_funding,
+    murallink.refresh_dash,
+    murallink.resend_card_link,
+    murallink.reverse_payment
+    TO murallink_operator;

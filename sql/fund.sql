@@ -21,6 +21,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_try_hold';
 COMMENT ON FUNCTION murallink.fund_try_hold(murallink.ksuid, integer) IS
 'Does what fund_hold() does without waiting: false when somebody else holds the slot.';
 
+CREATE FUNCTION murallink.fund_want(contract_uid murallink.ksuid, slot integer) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_want';
+COMMENT ON FUNCTION murallink.fund_want(murallink.ksuid, integer) IS
+'Has payers leave a slot to the worker for a moment when they come to hold it. For the worker, which so settles however busy they are.';
+
 CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
 COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract.';
 

@@ -55,4 +55,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
-'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group is another. See participation_step().';
+'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group is another. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';

@@ -64,11 +64,11 @@ BEGIN
         WHEN the_patient.uid IS NOT NULL
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
-        WHEN the_notice.channel = 'email'
-            AND coalesce(the_user.email, the_patient.email) !~ '^[^]@<>(),;:\\"[[:space:][:cntrl:]]+@[^]@<>(),;:\\"[[:space:][:cntrl:]]+$'
-            OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
+        WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(coalesce(the_user.email, the_patient.email))
+            THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
+        WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
             AND the_notice.kind IN ('payment', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
@@ -90,22 +90,17 @@ BEGIN
         'site', (SELECT s.name FROM murallink.site s
             WHERE s.uid = coalesce(the_appointment.site_uid, the_payment.site_uid, the_mail.site_uid)));
     said := murallink.template_filled(the_template.body, fields);
-    IF the_notice.channel = 'email' THEN
-        operation := 'message';
-        params := pg_catalog.jsonb_build_object(
-            'uid', notice_uid, 'to', coalesce(the_user.email, the_patient.email),
-            'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
-            'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token);
-    ELSE
-        -- Relay sends what its journey says, of which our words are one parameter, of 100 characters at most.
-        operation := 'onboard';
-        params := pg_catalog.jsonb_build_object(
-            'ccid', the_patient.uid, 'client_message_tag', notice_uid, 'trigger_id', config ->> 'notice_trigger_id',
-            'input_parameters', pg_catalog.jsonb_build_object('input_message', pg_catalog."left"(said, 100)),
-            'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
-                'channel_type', 'sms', 'channel_addr', digits, 'consent_type', 'express')));
+    IF said !~ '\S' THEN
+        problem := 'there is nothing to say';
+        RETURN;
     END IF;
+    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params
+    USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
+        'to', CASE the_notice.channel WHEN 'email' THEN coalesce(the_user.email, the_patient.email) ELSE digits END,
+        'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
+        'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
+        'consent', murallink.consent_type(the_patient.uid, the_notice.channel)), config;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
-'What a notice says now, and to whom, for its partner; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';
+'What a notice says now, and to whom, as its partner''s own function (its name and _message) wants it asked; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';

@@ -16,7 +16,7 @@ CREATE FUNCTION murallink.remind(appointment_uids murallink.ksuid[]) RETURNS voi
 LANGUAGE sql VOLATILE AS $$
     -- A day before is the same hour of the day before, also when the clock is changed between.
     WITH lead AS (
-        SELECT a.uid, a.patient_uid, NULLIF(l, '')::interval AS lead,
+        SELECT a.uid, a.patient_uid, a.moves, NULLIF(l, '')::interval AS lead,
             (a.local_time - NULLIF(l, '')::interval) AT TIME ZONE a.time_zone AS due_at
         FROM murallink.appointment a, pg_catalog.regexp_split_to_table(
             pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
@@ -29,13 +29,13 @@ LANGUAGE sql VOLATILE AS $$
             SELECT FROM lead o WHERE o.uid = l.uid AND o.due_at > pg_catalog.now())
         ORDER BY l.uid, GREATEST(l.due_at, pg_catalog.now()), l.due_at DESC
     )
-    INSERT INTO murallink_private.notice AS n (kind, channel, patient_uid, appointment_uid, lead, due_at)
-    SELECT 'appointment', way.channel, w.patient_uid, w.uid, w.lead, GREATEST(w.due_at, pg_catalog.now())
+    INSERT INTO murallink_private.notice AS n (kind, channel, patient_uid, appointment_uid, lead, moves, due_at)
+    SELECT 'appointment', way.channel, w.patient_uid, w.uid, w.lead, w.moves, GREATEST(w.due_at, pg_catalog.now())
     FROM wanted w JOIN murallink.patient p ON p.uid = w.patient_uid, LATERAL (VALUES
         ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
         ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
     WHERE way.possible
-    ON CONFLICT (appointment_uid, channel, lead) WHERE kind = 'appointment'
+    ON CONFLICT (appointment_uid, channel, lead, moves) WHERE kind = 'appointment'
     DO UPDATE SET status = 'ready', due_at = EXCLUDED.due_at, reason = '' WHERE n.status = 'cancelled'
 $$;
 COMMENT ON FUNCTION murallink.remind(murallink.ksuid[]) IS
@@ -44,16 +44,28 @@ COMMENT ON FUNCTION murallink.remind(murallink.ksuid[]) IS
 CREATE FUNCTION murallink.notice_of_appointment() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE murallink_private.notice SET status = 'cancelled', reason = 'the appointment is cancelled'
-    WHERE appointment_uid = NEW.uid AND status = 'ready' AND NEW.status = 'cancelled';
-    IF TG_OP = 'INSERT' THEN
-        PERFORM murallink.remind(ARRAY[NEW.uid]);
+    IF (NEW.status, NEW.moves) = (OLD.status, OLD.moves) THEN
+        RETURN NULL;
     END IF;
+    -- Whose consent is being given or ended now would be missed by both.
+    PERFORM FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
+    UPDATE murallink_private.notice n
+    SET status = 'cancelled', reason = 'the appointment ' || CASE NEW.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END
+    WHERE n.appointment_uid = NEW.uid AND n.status = 'ready';
+    PERFORM murallink.remind(ARRAY[NEW.uid]);
+    -- Who was told another time, or is being told it, is told this one at once.
+    INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
+    SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, NEW.patient_uid, NEW.uid, NEW.at - pg_catalog.now(), NEW.moves
+    FROM murallink_private.notice n
+    WHERE n.appointment_uid = NEW.uid AND n.moves < NEW.moves AND n.status IN ('claimed', 'done', 'in_doubt')
+        AND NEW.status = 'scheduled' AND NOT EXISTS (
+            SELECT FROM murallink_private.notice r
+            WHERE r.appointment_uid = NEW.uid AND r.channel = n.channel AND r.status = 'ready' AND r.due_at <= pg_catalog.now());
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_appointment() IS
-'Trigger: queues the reminders of an appointment, and takes them back when it is cancelled.';
+'Trigger: queues the reminders of an appointment, takes them back when it is cancelled, and queues them anew when it is moved.';
 
 CREATE FUNCTION murallink.notice_of_enrollment() RETURNS trigger
 LANGUAGE plpgsql AS $$

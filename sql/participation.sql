@@ -1,11 +1,18 @@
 CREATE FUNCTION murallink.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('patient_uid', p.uid, 'enrollment_uid', participation_person.enrollment_uid,
-        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone, 'sms_enabled', p.sms_enabled,
+        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone, 'sms_consent', murallink.consent_type(p.uid, 'sms'),
         'address', pg_catalog.to_jsonb(p.address), 'address_text', murallink.address_text(p.address))
     FROM murallink.patient p WHERE p.uid = participation_person.patient_uid
 $$;
 COMMENT ON FUNCTION murallink.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';
+
+CREATE FUNCTION murallink.has_members(partner text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN pg_catalog.to_regprocedure(
+    pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)', partner || '_membership')) IS NOT NULL;
+COMMENT ON FUNCTION murallink.has_members(text) IS
+'Whether patients can take part at a partner by themselves: whether its file has a function of its name and _membership.';
 
 CREATE FUNCTION murallink.participation_next(
     partner text, person jsonb, settings jsonb, wanted boolean, member jsonb,
@@ -23,7 +30,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.participation_next(text, jsonb, jsonb, boolean, jsonb) IS
-'What a partner''s own function, such as bastion_membership(), wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
+'What a partner''s own function (its name and _membership) wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
 
 CREATE FUNCTION murallink.participation_checked(partner text, settings jsonb, field text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -31,23 +38,22 @@ DECLARE
     asked record;
     sample jsonb;
 BEGIN
-    IF pg_catalog.to_regprocedure(pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)',
-        murallink.required(partner, 'partner') || '_membership')) IS NULL THEN
+    IF NOT murallink.has_members(murallink.required(partner, 'partner')) THEN
         PERFORM murallink.raise('not_found', 'partner');
     ELSIF pg_catalog.jsonb_typeof(murallink.required(settings, field)) <> 'object' THEN
         PERFORM murallink.raise('wrong_type', field);
     END IF;
     EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2, $3, true, NULL)', partner || '_membership') INTO asked
     USING '{"patient_uid": "x", "enrollment_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "2025550100",
-        "sms_enabled": true, "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
+        "sms_consent": "express", "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
     -- What else is required may come from elsewhere.
-    SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.split_part(o.choices, ', ', 1),
-        CASE o.kind WHEN 'date' THEN '2000-01-01' WHEN 'email' THEN 'a@example.com' ELSE '2025550100' END))
+    SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.to_jsonb(pg_catalog.split_part(o.choices, ', ', 1)),
+        CASE o.kind WHEN 'date' THEN '"2000-01-01"' WHEN 'e-mail address' THEN '"a@example.com"' WHEN 'boolean' THEN 'true'
+            WHEN 'number' THEN '1' WHEN 'whole number' THEN '1' ELSE '"2025550100"' END::jsonb))
     INTO sample
     FROM murallink.partner_operations() o
     WHERE o.partner = participation_checked.partner AND o.operation = asked.operation AND o.required AND o.field !~ '\.';
-    PERFORM murallink.partner_built(partner, 'https://localhost', '{}',
-        '{"api_key": "none", "username": "none", "password": "none"}', asked.operation, coalesce(sample, '{}') || asked.params);
+    PERFORM murallink.partner_built(partner, 'https://localhost', '{}', 'null', asked.operation, coalesce(sample, '{}') || asked.params);
     RETURN settings;
 END
 $$;
@@ -60,9 +66,7 @@ BEGIN
     CASE TG_TABLE_NAME
         WHEN 'patient' THEN INSERT INTO murallink_private.participation_change (patient_uid) VALUES (NEW.uid);
         WHEN 'enrollment' THEN INSERT INTO murallink_private.participation_change (patient_uid) VALUES (NEW.patient_uid);
-        WHEN 'partner' THEN
-            INSERT INTO murallink_private.participation_change (patient_uid)
-            SELECT p.patient_uid FROM murallink_private.participation p WHERE p.partner = NEW.name;
+        WHEN 'partner' THEN UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = DEFAULT;
         ELSE
             INSERT INTO murallink_private.participation_change (patient_uid)
             SELECT p.patient_uid FROM murallink_private.participation p WHERE p.uid = NEW.subject_uid;
@@ -75,7 +79,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.participation_changed() IS
-'Trigger: notes whose participations are to be looked at. It adds a row and nothing else, so that it waits for nobody, and never fails.';
+'Trigger: notes whose participations are to be looked at. It adds a row and nothing else, so that it waits for nobody, and never fails; of all who are at a partner it has the worker find those.';
 
 CREATE FUNCTION murallink.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -107,6 +111,7 @@ BEGIN
     present.reason := '';
     person := murallink.participation_person(patient_uid, present.enrollment_uid);
     present.seen := pg_catalog.hashtextextended((person - 'enrollment_uid')::text, 0);
+    present.revision := (SELECT p.revision FROM murallink_private.partner p WHERE p.name = participation_step.partner);
     SELECT * INTO task FROM murallink_private.partner_task t WHERE t.uid = present.task_uid;
     IF task.status = 'done' AND present.meant IS NOT NULL THEN
         present.member := present.meant || pg_catalog.jsonb_strip_nulls(
@@ -135,6 +140,8 @@ BEGIN
         ELSIF next.operation IS NULL THEN
             present.member := CASE WHEN next.reason IS NULL THEN next.meant ELSE present.member END;
             present.reason := coalesce(next.reason, '');
+            -- What was declined before may be asked again when it is wanted again.
+            present.task_uid := CASE WHEN task.status = 'declined' AND next.reason IS NULL THEN NULL ELSE present.task_uid END;
         ELSIF task.status = 'declined' AND (task.operation, task.params) = (next.operation, next.params) THEN
             present.reason := 'declined: ' || task.reason;
         ELSE
@@ -149,47 +156,76 @@ BEGIN
     END IF;
     UPDATE murallink_private.participation p
     SET enrollment_uid = present.enrollment_uid, wanted = present.wanted, member = present.member, meant = present.meant,
-        task_uid = present.task_uid, reason = present.reason, seen = present.seen,
+        task_uid = present.task_uid, reason = present.reason, seen = present.seen, revision = present.revision,
         since = CASE WHEN (p.wanted, p.member, p.task_uid, p.reason)
             IS DISTINCT FROM (present.wanted, present.member, present.task_uid, present.reason)
             THEN pg_catalog.clock_timestamp() ELSE p.since END
-    WHERE p.uid = present.uid;
+    WHERE p.uid = present.uid AND p IS DISTINCT FROM present;
 END
 $$;
 COMMENT ON FUNCTION murallink.participation_step(murallink.ksuid, text) IS
 'Writes what has become of the last step of a participation, and begins the next, where one is wanted and possible. A step that was declined is not begun again as it was.';
 
-CREATE FUNCTION murallink.step_participations(missed boolean DEFAULT false) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SET lock_timeout = '50ms' AS $$
+CREATE FUNCTION murallink.sweep_participations() RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    most CONSTANT integer := 100;
+    sweep murallink_private.participation_sweep;
+    enrollments murallink.ksuid[];
+BEGIN
+    SELECT * INTO sweep FROM murallink_private.participation_sweep s
+    WHERE s.due_at <= pg_catalog.clock_timestamp() FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    enrollments := ARRAY(SELECT e.uid FROM murallink.enrollment e WHERE e.uid > sweep.after ORDER BY e.uid LIMIT most);
+    INSERT INTO murallink_private.participation_change (patient_uid)
+    SELECT DISTINCT e.patient_uid FROM murallink.enrollment e
+    WHERE e.uid = ANY (enrollments)
+        AND NOT EXISTS (SELECT FROM murallink_private.participation_change c WHERE c.patient_uid = e.patient_uid)
+        AND (e.status = 'enrolled' AND EXISTS (
+                SELECT FROM murallink_private.trial_partner t
+                LEFT JOIN murallink_private.participation p ON p.patient_uid = e.patient_uid AND p.partner = t.partner
+                WHERE t.trial_uid = e.trial_uid AND p.wanted IS NOT TRUE)
+            OR EXISTS (
+                SELECT FROM murallink_private.participation p
+                LEFT JOIN murallink_private.partner r ON r.name = p.partner
+                WHERE p.patient_uid = e.patient_uid AND (
+                    p.revision IS DISTINCT FROM r.revision
+                    -- One by one, however many tasks there are.
+                    OR (SELECT t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''
+                        FROM murallink_private.partner_task t WHERE t.uid = p.task_uid)
+                    OR p.wanted AND NOT EXISTS (
+                        SELECT FROM murallink.enrollment o JOIN murallink_private.trial_partner w ON w.trial_uid = o.trial_uid
+                        WHERE o.patient_uid = p.patient_uid AND o.status = 'enrolled' AND w.partner = p.partner)
+                    OR p.seen IS DISTINCT FROM pg_catalog.hashtextextended(
+                        (murallink.participation_person(p.patient_uid, NULL) - 'enrollment_uid')::text, 0))));
+    IF pg_catalog.cardinality(enrollments) < most THEN
+        UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = pg_catalog.clock_timestamp() + '10 min';
+    ELSE
+        UPDATE murallink_private.participation_sweep SET after = enrollments[most];
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION murallink.sweep_participations() IS
+'Looks, every ten minutes, for what has changed and could not be noted: at some patients at a time, and returns whether at any.';
+
+CREATE FUNCTION murallink.step_participations() RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
 DECLARE
     most CONSTANT integer := 20;
-    due murallink_private.participation_change[];
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    due CONSTANT murallink_private.participation_change[] := ARRAY(
+        SELECT c FROM murallink_private.participation_change c WHERE c.due_at <= moment
+        ORDER BY c.due_at LIMIT most FOR UPDATE SKIP LOCKED);
     change murallink_private.participation_change;
     member_of text;
     trouble text;
     busy boolean;
 BEGIN
-    IF missed THEN
-        INSERT INTO murallink_private.participation_change (patient_uid)
-        SELECT e.patient_uid
-        FROM murallink_private.trial_partner t JOIN murallink.enrollment e ON e.trial_uid = t.trial_uid
-        LEFT JOIN murallink_private.participation p ON p.patient_uid = e.patient_uid AND p.partner = t.partner
-        WHERE e.status = 'enrolled' AND (p.uid IS NULL OR NOT p.wanted)
-        UNION
-        SELECT p.patient_uid FROM murallink_private.participation p
-        WHERE p.seen IS DISTINCT FROM pg_catalog.hashtextextended(
-                (murallink.participation_person(p.patient_uid, NULL) - 'enrollment_uid')::text, 0)
-            OR EXISTS (
-                SELECT FROM murallink_private.partner_task t
-                WHERE t.uid = p.task_uid
-                    AND (t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''))
-            OR p.wanted AND NOT EXISTS (
-                SELECT FROM murallink.enrollment e JOIN murallink_private.trial_partner t ON t.trial_uid = e.trial_uid
-                WHERE e.patient_uid = p.patient_uid AND e.status = 'enrolled' AND t.partner = p.partner);
-    END IF;
-    due := ARRAY(
-        SELECT c FROM murallink_private.participation_change c WHERE c.due_at <= pg_catalog.clock_timestamp()
-        ORDER BY c.due_at LIMIT most FOR UPDATE SKIP LOCKED);
+    -- What is lost by this in a crash is begun anew: what comes of it is sent after a commit that waits for both.
+    PERFORM pg_catalog.set_config('synchronous_commit', 'off', true);
     FOREACH change IN ARRAY due LOOP
         trouble := '';
         busy := false;
@@ -218,12 +254,25 @@ BEGIN
         ELSE
             DELETE FROM murallink_private.participation_change c WHERE c.uid = change.uid;
         END IF;
+        -- Payouts wait meanwhile.
+        IF pg_catalog.clock_timestamp() > moment + interval '5 ms' THEN
+            RETURN true;
+        END IF;
     END LOOP;
-    RETURN pg_catalog.cardinality(due) = most;
+    RETURN pg_catalog.cardinality(due) = most OR murallink.sweep_participations();
 END
 $$;
-COMMENT ON FUNCTION murallink.step_participations(boolean) IS
-'Looks at the participations of patients of whom something has changed; one that fails stops no other. missed: also looks for changes that could not be noted. Returns whether there are more. For the worker.';
+COMMENT ON FUNCTION murallink.step_participations() IS
+'Looks at the participations of patients of whom something has changed, for a few milliseconds; one that fails stops no other. Returns whether there may be more to do. For the worker.';
+
+CREATE FUNCTION murallink.participations_of_trial(trial_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    -- One after the other, so that others need not wait for them all.
+    INSERT INTO murallink_private.participation_change (patient_uid, due_at)
+    SELECT e.patient_uid, pg_catalog.clock_timestamp() + pg_catalog.row_number() OVER () * interval '5 ms'
+    FROM murallink.enrollment e WHERE e.trial_uid = participations_of_trial.trial_uid
+$$;
+COMMENT ON FUNCTION murallink.participations_of_trial(murallink.ksuid) IS 'Has the worker look at the patients of a trial.';
 
 CREATE FUNCTION murallink.set_trial_partner(trial_uid murallink.ksuid, partner text, settings jsonb DEFAULT '{}') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -236,12 +285,11 @@ BEGIN
     INSERT INTO murallink_private.trial_partner (trial_uid, partner, settings)
     VALUES (set_trial_partner.trial_uid, set_trial_partner.partner, checked)
     ON CONFLICT ON CONSTRAINT trial_partner_trial_uid_partner_key DO UPDATE SET settings = EXCLUDED.settings;
-    INSERT INTO murallink_private.participation_change (patient_uid)
-    SELECT e.patient_uid FROM murallink.enrollment e WHERE e.trial_uid = set_trial_partner.trial_uid;
+    PERFORM murallink.participations_of_trial(trial_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.set_trial_partner(murallink.ksuid, text, jsonb) IS
-'Has the patients of a trial take part at a partner (relay, inside_rx, bastion), now and as they are enrolled, or changes with which settings: fields of the operation that enrolls, which go before what the patient''s record says; for Inside Rx also operation: enroll_person (initially) or enroll_card. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'Has the patients of a trial take part at a partner, now and as they are enrolled, or changes with which settings: fields of the operation that enrolls, which go before what the patient''s record says, and what the partner''s function of its name and _membership takes besides. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -252,8 +300,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'partner');
     END IF;
-    INSERT INTO murallink_private.participation_change (patient_uid)
-    SELECT e.patient_uid FROM murallink.enrollment e WHERE e.trial_uid = remove_trial_partner.trial_uid;
+    PERFORM murallink.participations_of_trial(trial_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.remove_trial_partner(murallink.ksuid, text) IS

@@ -3,10 +3,10 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
-CREATE FUNCTION murallink.hide_statement() RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'partner_hide_statement';
-COMMENT ON FUNCTION murallink.hide_statement() IS
-'Keeps the statement that is running, which has secrets, out of pg_stat_activity and of the log.';
+CREATE FUNCTION murallink.is_mail_address(address text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'partner_is_mail_address';
+COMMENT ON FUNCTION murallink.is_mail_address(text) IS
+'Whether mail can be sent to an address: it has one @, and no character that would end it or begin another.';
 
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
@@ -58,21 +58,21 @@ $$;
 COMMENT ON FUNCTION murallink.partners_at_rest() IS
 'Whether nobody is configuring a partner; if so, nobody does until this transaction ends.';
 
-CREATE FUNCTION murallink.check_access_key(partner text, key text) RETURNS void
+CREATE FUNCTION murallink.webhook_checked(partner text, given text, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     expected CONSTANT text := (
         SELECT s.secrets ->> 'webhook_access_key'
         FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
-        WHERE p.name = check_access_key.partner);
+        WHERE p.name = webhook_checked.partner);
     -- What is compared is another each time and nothing that the caller could know, so that the time tells nothing.
     salt CONSTANT bytea := pg_catalog.uuid_send(pg_catalog.gen_random_uuid());
 BEGIN
-    IF expected IS NULL OR pg_catalog.sha256(salt || pg_catalog.convert_to(coalesce(key, ''), 'UTF8'))
+    IF expected IS NULL OR pg_catalog.sha256(salt || pg_catalog.convert_to(coalesce(given, ''), 'UTF8'))
         <> pg_catalog.sha256(salt || pg_catalog.convert_to(expected, 'UTF8')) THEN
-        PERFORM murallink.raise('unauthenticated', 'accessKey');
+        PERFORM murallink.raise('unauthenticated', field);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.check_access_key(text, text) IS
-'Checks the key that a partner''s webhook has sent against its secret webhook_access_key. Errors: unauthenticated.';
+COMMENT ON FUNCTION murallink.webhook_checked(text, text, text) IS
+'Refuses a call of a partner''s webhook without the secret webhook_access_key. field: where it stands. Errors: unauthenticated.';

@@ -219,6 +219,8 @@ COMMENT ON FUNCTION murallink.payouts_state() IS
 
 CREATE FUNCTION murallink.disable_payouts() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- Whoever is just claiming is waited for; nobody else is.
+    LOCK TABLE murallink_private.payout_switch IN EXCLUSIVE MODE;
     UPDATE murallink_private.payout_switch SET enabled = false;
 $$;
 COMMENT ON FUNCTION murallink.disable_payouts() IS

@@ -67,6 +67,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.logout,
     murallink.manual_payment,
     murallink.milestone_payment,
+    murallink.move_appointment,
     murallink.my_info,
     murallink.payable_milestones,
     murallink.ping,
@@ -92,44 +93,34 @@ GRANT EXECUTE ON FUNCTION
     murallink.upload_document
     TO murallink_client;
 
-GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.bastion_event, murallink.dash_shipping_update, murallink.errors
-    TO murallink_client;
+GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
 
 -- Downloads, which answer with bytes.
 GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;
 
+-- A partner's own functions are granted in its file.
 GRANT EXECUTE ON FUNCTION
-    murallink.ask_card,
     murallink.await_partner,
-    murallink.bastion_events,
-    murallink.cards,
     murallink.configure_partner,
     murallink.disable_payouts,
     murallink.enable_payouts,
     murallink.hold_payouts,
     murallink.message_received,
     murallink.notices,
-    murallink.order_cards,
     murallink.partner_operations,
     murallink.partner_preview,
     murallink.partner_request,
     murallink.partner_tasks,
     murallink.participations,
     murallink.payout_attempts,
-    murallink.reconcile_funding,
-    murallink.refresh_bastion,
-    murallink.refresh_dash,
-    murallink.relay_numbers,
     murallink.release_payouts,
     murallink.remove_trial_partner,
-    murallink.resend_card_link,
     murallink.resolve_card,
     murallink.resolve_notice,
     murallink.resolve_payout,
     murallink.resolve_task,
     murallink.retry_participation,
     murallink.retry_payout,
-    murallink.reverse_payment,
     murallink.set_consent,
     murallink.set_payment_notices,
     murallink.set_template,

@@ -3,7 +3,7 @@ CREATE FUNCTION murallink.partner_built(
 ) RETURNS jsonb
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_built';
 COMMENT ON FUNCTION murallink.partner_built(text, text, jsonb, jsonb, text, jsonb) IS
-'The request of an operation as it would be sent, with the key repeatable. Errors: not_found, and of what is wrong with params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
+'The request of an operation as it would be sent, with the key repeatable. secrets: null as JSON where their names do. Errors: not_found, and of what is wrong with params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.partner_meaning(partner text, operation text, params jsonb, http_status integer, answer text)
 RETURNS jsonb

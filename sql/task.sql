@@ -26,7 +26,7 @@ CREATE FUNCTION murallink.partner_tasks(
 ) RETURNS SETOF murallink.task_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-    wanted CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
+    asked CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
 BEGIN
     IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
         PERFORM murallink.raise('invalid_value', 'status');
@@ -38,11 +38,13 @@ BEGIN
         t.created_at, t.settled_at
     FROM murallink_private.partner_task t
     WHERE (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
-        AND (wanted IS NULL OR t.operation = wanted)
+        AND (asked IS NULL OR t.operation = asked)
         AND (partner_tasks.status IS NULL OR t.status::text = partner_tasks.status)
         AND (partner_tasks.subject_uid IS NULL OR t.subject_uid = partner_tasks.subject_uid)
         AND (partner_tasks.patient_uid IS NULL OR t.subject_uid = ANY (ARRAY(
             SELECT c.uid FROM murallink_private.card c WHERE c.patient_uid = partner_tasks.patient_uid
+            UNION ALL
+            SELECT a.uid FROM murallink_private.participation a WHERE a.patient_uid = partner_tasks.patient_uid
             UNION ALL
             SELECT o.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
             JOIN murallink.payout o ON o.payment_uid = p.uid WHERE e.patient_uid = partner_tasks.patient_uid)))
@@ -51,7 +53,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, murallink.ksuid, murallink.ksuid, integer) IS
-'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card or a payout), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
+'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
 
 CREATE FUNCTION murallink.task_begin(
     partner text, operation text, params jsonb, repeatable boolean, subject_uid murallink.ksuid DEFAULT NULL

@@ -9,6 +9,10 @@
  * none does it wait for all slots, in order, and gather.  So payers on one
  * contract seldom wait for each other, none waits out of order, and nobody
  * hears "insufficient" while there is enough.
+ *
+ * The worker must not wait for a slot, so it might never find one free that
+ * payers hand to each other.  It therefore says which slots it wants, and who
+ * comes to hold one of these leaves it to the worker for a moment.
  */
 #include "postgres.h"
 
@@ -21,23 +25,39 @@
 #include "install.h"
 #include "ksuid.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/backendid.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
-/* The kind of advisory lock that is the lock of a slot. */
+/* The kinds of advisory locks that are the lock of a slot, and the worker's wish to hold it. */
 #define SLOT_LOCK_KIND 5
+#define WISH_LOCK_KIND 6
+
+/* In milliseconds: how long a payer leaves a slot to the worker at most, and how often it looks meanwhile. */
+#define YIELD_MAX 200
+#define YIELD_STEP 10
+
+#define WISHES_MAX 256
 
 /* Entries and slots are written only while this is set. */
 static bool moving = false;
 
 static int fund_slots = 8;
 
+/* The locks of the slots that this process wants, for each of which it holds the other kind too. */
+static LOCKTAG wishes[WISHES_MAX];
+static int wish_count = 0;
+
 static void stop_moving(XactEvent event, void *arg);
 static void stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 							void *arg);
 static LOCKTAG slot_lock(const Ksuid *contract, int slot);
+static LOCKTAG wish_lock(LOCKTAG slot);
+static bool is_wanted(LOCKTAG slot);
 static bool take_slot(const FundMove *move, int slot);
 static bool take_other_slot(const FundMove *move, int32 *slot);
 static bool gather(const FundMove *move, int32 *slot);
@@ -83,8 +103,32 @@ slot_lock(const Ksuid *contract, int slot)
 }
 
 /*
- * Reserves in a slot; returns false when somebody else holds the slot or it
- * has not enough.
+ * Returns the lock that tells that the worker wants a slot.
+ */
+static LOCKTAG
+wish_lock(LOCKTAG slot)
+{
+	slot.locktag_field4 = WISH_LOCK_KIND;
+	return slot;
+}
+
+/*
+ * Returns whether another process wants a slot.
+ */
+static bool
+is_wanted(LOCKTAG slot)
+{
+	LOCKTAG wish = wish_lock(slot);
+
+	if (LockAcquire(&wish, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&wish, ShareLock, false);
+	return false;
+}
+
+/*
+ * Reserves in a slot; returns false when somebody else holds or wants the slot
+ * or it has not enough.
  */
 static bool
 take_slot(const FundMove *move, int slot)
@@ -95,10 +139,11 @@ take_slot(const FundMove *move, int slot)
 			 "ktni");
 	Datum values[] = {move->contract, move->currency, move->amount, Int32GetDatum(slot)};
 	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
+	LockAcquireResult got = LockAcquire(&tag, ExclusiveLock, false, true);
 
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	if (got == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	if (plan_execute(&plan, values, NULL, 0) == 1)
+	if ((got != LOCKACQUIRE_OK || !is_wanted(tag)) && plan_execute(&plan, values, NULL, 0) == 1)
 		return true;
 	LockRelease(&tag, ExclusiveLock, false);
 	return false;
@@ -240,15 +285,30 @@ fund_return(const FundMove *move)
 }
 
 /*
- * murallink.fund_hold(contract, slot): waits for the lock of a slot.
+ * murallink.fund_hold(contract, slot): waits for the lock of a slot.  Where
+ * the worker wants it, it is let go again for a moment: the worker is not
+ * itself waited for, since nobody would see whom it waits for.
  */
 PG_FUNCTION_INFO_V1(fund_hold);
 Datum
 fund_hold(PG_FUNCTION_ARGS)
 {
 	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
+	TimestampTz deadline = 0;
 
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	while (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_OK && is_wanted(tag))
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (deadline == 0)
+			deadline = TimestampTzPlusMilliseconds(now, YIELD_MAX);
+		else if (now >= deadline)
+			break;
+		LockRelease(&tag, ExclusiveLock, false);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, YIELD_STEP, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 	PG_RETURN_VOID();
 }
 
@@ -309,4 +369,57 @@ fund_try_hold(PG_FUNCTION_ARGS)
 	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
 
 	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
+}
+
+/*
+ * murallink.fund_want(contract, slot): has payers leave a slot to this
+ * process, until it wants none.
+ */
+PG_FUNCTION_INFO_V1(fund_want);
+Datum
+fund_want(PG_FUNCTION_ARGS)
+{
+	LOCKTAG slot = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
+	LOCKTAG wish = wish_lock(slot);
+
+	if (wish_count < WISHES_MAX && LockAcquire(&wish, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+		wishes[wish_count++] = slot;
+	PG_RETURN_VOID();
+}
+
+/*
+ * Wants no slot any more.
+ */
+void
+fund_want_none(void)
+{
+	while (wish_count > 0)
+	{
+		LOCKTAG wish = wish_lock(wishes[--wish_count]);
+
+		LockRelease(&wish, ExclusiveLock, true);
+	}
+}
+
+/*
+ * Returns whether this process wants a slot.
+ */
+bool
+fund_wants(void)
+{
+	return wish_count > 0;
+}
+
+/*
+ * Holds those of the slots that this process wants which nobody else holds,
+ * until the end of the transaction; returns whether there are any.
+ */
+bool
+fund_catch(void)
+{
+	bool caught = false;
+
+	for (int i = 0; i < wish_count; i++)
+		caught |= LockAcquire(&wishes[i], ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	return caught;
 }

@@ -21,8 +21,11 @@
 /* As many as a partner may be called at once with. */
 #define MAILS_MAX 256
 
+/* All replies to a message, in bytes: a server that says more may say so for ever. */
+#define REPLIES_MAX 16384
+
 /* A line of a reply may have 512 bytes; what is longer is cut. */
-#define LINE_SIZE 1024
+#define REPLY_LINE_SIZE 1024
 
 typedef struct Mail
 {
@@ -34,11 +37,12 @@ typedef struct Mail
 	curl_socket_t fd; /* -1: libcurl is connecting */
 	int64 timer; /* when libcurl wants to be called; -1: not at all */
 	int64 until; /* when the call, or being idle, has taken too long */
-	char command[LINE_SIZE];
+	char command[REPLY_LINE_SIZE];
 	const char *rest; /* what is still to be sent */
 	size_t rest_size;
-	char line[LINE_SIZE]; /* of the reply */
+	char line[REPLY_LINE_SIZE]; /* of the reply */
 	size_t line_size;
+	int heard; /* bytes, during the call */
 } Mail;
 
 static Mail *mails[MAILS_MAX];
@@ -77,6 +81,7 @@ mail_start(HttpCall *call)
 	if (mail == NULL)
 		return false;
 	mail->call = call;
+	mail->heard = 0;
 	mail->until = http_clock() + call->request.timeout;
 	call->mail = mail;
 	if (mail->fd >= 0)
@@ -318,9 +323,9 @@ say(Mail *mail, MailStep step, const char *command, const char *address)
 {
 	mail->call->step = step;
 	mail->rest = mail->command;
-	mail->rest_size = snprintf(mail->command, LINE_SIZE, "%s%s%s%s\r\n", command, address == NULL ? "" : "<",
+	mail->rest_size = snprintf(mail->command, REPLY_LINE_SIZE, "%s%s%s%s\r\n", command, address == NULL ? "" : "<",
 							   address == NULL ? "" : address, address == NULL ? "" : ">");
-	if (mail->rest_size >= LINE_SIZE)
+	if (mail->rest_size >= REPLY_LINE_SIZE)
 		end_call(mail, CURLE_URL_MALFORMAT, "the address is too long");
 	else
 		talk(mail);
@@ -374,9 +379,14 @@ hear(Mail *mail)
 
 		if (result != CURLE_OK || size == 0)
 			return result == CURLE_OK ? CURLE_GOT_NOTHING : result;
+		if (++mail->heard > REPLIES_MAX)
+		{
+			end_call(mail, CURLE_WEIRD_SERVER_REPLY, "the server says too much");
+			return CURLE_OK;
+		}
 		if (c != '\n')
 		{
-			if (mail->line_size < LINE_SIZE - 1)
+			if (mail->line_size < REPLY_LINE_SIZE - 1)
 				mail->line[mail->line_size++] = c;
 			continue;
 		}

@@ -13,12 +13,12 @@
 #include "identity.h"
 #include "install.h"
 #include "notice.h"
-#include "partner_secret.h"
 #include "password.h"
 #include "password_reset.h"
 #include "permission.h"
 #include "report.h"
 #include "schedule.h"
+#include "secret.h"
 #include "utils/guc.h"
 #include "worker.h"
 
@@ -33,6 +33,7 @@ void
 _PG_init(void)
 {
 	install_init();
+	secret_init();
 	password_init();
 	identity_init();
 	password_reset_init();
@@ -42,7 +43,6 @@ _PG_init(void)
 	schedule_init();
 	fund_init();
 	report_init();
-	partner_secret_init();
 	api_init();
 	crash_point_init();
 	worker_slot_init();

@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-#include "partner.h"
+#include "partner_field.h"
 
 /* Of a text, in bytes. */
 #define SETTING_LONGEST 1000
@@ -22,8 +22,12 @@
 /* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
 #define ANSWER_LONGEST (256 * 1024)
 
-static const Partner *const partners[] = {&dash_partner, &relay_partner, &inside_rx_partner, &bastion_partner,
-										  &smtp_partner};
+const Partner *const all_partners[] = {
+#define PARTNER(name) &name##_partner,
+#include "partner_table.h"
+#undef PARTNER
+	NULL,
+};
 
 static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_doubt"};
 
@@ -100,10 +104,11 @@ static Jsonb *checked(Jsonb *value, const PartnerSetting *known, const char *arg
 const Partner *
 partner_named(const char *name)
 {
-	for (int i = 0; i < lengthof(partners); i++)
-		if (strcmp(partners[i]->name, name) == 0)
-			return partners[i];
-	return NULL;
+	const Partner *const *partner = all_partners;
+
+	while (*partner != NULL && strcmp((*partner)->name, name) != 0)
+		partner++;
+	return *partner;
 }
 
 /*
@@ -134,7 +139,8 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 {
 	request->connect_timeout = (int) (partner_number(config, "connect_timeout") * 1000);
 	request->timeout = (int) (partner_number(config, "timeout") * 1000);
-	return partner->build(config, operation, params, request);
+	return partner->build == NULL ? fields_request(partner, config, operation, params, request)
+								  : partner->build(config, operation, params, request);
 }
 
 /*
@@ -150,11 +156,16 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 															: NOT_SENT;
 	int says = NOT_JSON;
 	json_error_t error;
+	const char *name;
+	json_t *secret;
 
 	if (partner->judge != NULL)
 	{
 		json_decref(answer.facts);
-		return partner->judge(params, http);
+		answer = partner->judge(params, http);
+		json_object_foreach (config->secrets, name, secret)
+			hide_secret(answer.reason, json_string_value(secret));
+		return answer;
 	}
 	if (http->complete && http->json)
 		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
@@ -514,6 +525,16 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 	text = pstrdup(completed);
 	free(completed);
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+/*
+ * murallink.is_mail_address(address): whether mail can be sent there.
+ */
+PG_FUNCTION_INFO_V1(partner_is_mail_address);
+Datum
+partner_is_mail_address(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(partner_is_address(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
 /*

@@ -116,9 +116,11 @@ typedef struct Partner
 	/* Returns what the ending of a mail means; NULL: the partner is called by HTTP. */
 	PartnerAnswer (*judge)(json_t *params, const HttpAnswer *answer);
 
+	const char *key_header; /* has the secret api_key, where fields_request() builds; NULL: no header does */
+
 	/*
 	 * Fills in url, headers and body.  Returns false when memory is short or
-	 * the operation is not known.
+	 * the operation is not known.  NULL: fields_request() does it.
 	 */
 	bool (*build)(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
 
@@ -126,11 +128,12 @@ typedef struct Partner
 	Verdict (*read)(const char *operation, json_t *params, json_t *answer, json_t *facts);
 } Partner;
 
-extern const Partner dash_partner;
-extern const Partner relay_partner;
-extern const Partner inside_rx_partner;
-extern const Partner bastion_partner;
-extern const Partner smtp_partner;
+#define PARTNER(name) extern const Partner name##_partner;
+#include "partner_table.h"
+#undef PARTNER
+
+/* All of them, up to NULL. */
+extern const Partner *const all_partners[];
 
 extern const Partner *partner_named(const char *name);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,

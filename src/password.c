@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "password.h"
+#include "secret.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -66,6 +67,7 @@ password_argument(FunctionCallInfo fcinfo)
 	text *password = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
 	int len = password == NULL ? 0 : VARSIZE_ANY_EXHDR(password);
 
+	secret_hide_statement();
 	if (len == 0)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, field));
 	if (len < PASSWORD_SHORTEST || len > PASSWORD_LONGEST)
@@ -114,6 +116,7 @@ password_matches(PG_FUNCTION_ARGS)
 	LOCKTAG tag;
 	bool matches;
 
+	secret_hide_statement();
 	if (PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
 	password = PG_GETARG_TEXT_PP(1);

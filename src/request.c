@@ -14,8 +14,6 @@
 
 #include "partner_field.h"
 
-static const Partner *const partners[] = {&relay_partner, &inside_rx_partner, &bastion_partner};
-
 /* Our errors, by what is wrong with a field. */
 static const ErrorName errors[] = {ERR_COUNT, ERR_UNKNOWN_KEY, ERR_MISSING_FIELD, ERR_WRONG_TYPE, ERR_TOO_LONG,
 								   ERR_INVALID_VALUE};
@@ -25,14 +23,14 @@ static const PartnerOperation *operation_of(const Partner *partner, text *name);
 static json_t *json_of(Datum value);
 static Datum jsonb_of(json_t *value);
 static void raise_wrong(const FieldWrong *wrong);
+static json_t *names_of(const PartnerSetting *secrets);
 static json_t *headers_of(const HttpRequest *request);
 static void list_fields(ReturnSetInfo *result, const Partner *partner, const PartnerOperation *operation,
 						const PartnerField *fields, const char *prefix, const char *code);
 static char *choices_of(const PartnerField *field);
 
 /*
- * Returns the partner of that name, of those with operations to ask for.
- * Raises not_found.
+ * Returns the partner of that name.  Raises not_found.
  */
 static const Partner *
 partner_of(text *name)
@@ -66,7 +64,7 @@ json_of(Datum value)
 	Jsonb *jsonb = DatumGetJsonbP(value);
 	char *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 
-	return json_loads(pg_server_to_any(text, strlen(text), PG_UTF8), 0, NULL);
+	return json_loads(pg_server_to_any(text, strlen(text), PG_UTF8), JSON_DECODE_ANY, NULL);
 }
 
 /*
@@ -120,6 +118,8 @@ partner_built(PG_FUNCTION_ARGS)
 
 	config.settings = json_of(PG_GETARG_DATUM(2));
 	config.secrets = json_of(PG_GETARG_DATUM(3));
+	if (json_is_null(config.secrets))
+		config.secrets = names_of(partner->secrets);
 	if (json_is_object(params))
 		wrong = fields_wrong(&config, operation->fields, params);
 	if (wrong.kind == WRONG_NOTHING && partner_build(partner, &config, operation->name, params, &request))
@@ -135,6 +135,19 @@ partner_built(PG_FUNCTION_ARGS)
 	if (result == NULL)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "secrets"));
 	PG_RETURN_DATUM(jsonb_of(result));
+}
+
+/*
+ * Returns what stands in for secrets: their names.
+ */
+static json_t *
+names_of(const PartnerSetting *secrets)
+{
+	json_t *names = json_pack("{}");
+
+	for (; secrets->name != NULL; secrets++)
+		json_object_set_new(names, secrets->name, json_string(secrets->name));
+	return names;
 }
 
 /*
@@ -192,10 +205,11 @@ partner_operations(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < lengthof(partners); i++)
-		for (const PartnerOperation *operation = partners[i]->operations; operation->name != NULL; operation++)
-			if (partners[i]->login == NULL || strcmp(partners[i]->login, operation->name) != 0)
-				list_fields(result, partners[i], operation, operation->fields, "", NULL);
+	for (const Partner *const *partner = all_partners; *partner != NULL; partner++)
+		for (const PartnerOperation *operation = (*partner)->operations; operation != NULL && operation->name != NULL;
+			 operation++)
+			if ((*partner)->login == NULL || strcmp((*partner)->login, operation->name) != 0)
+				list_fields(result, *partner, operation, operation->fields, "", NULL);
 	return (Datum) 0;
 }
 

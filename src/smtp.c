@@ -6,6 +6,7 @@
  * character that would end them, control characters of subjects and names are
  * blanks, and what is not plain is encoded.
  */
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,6 @@ static PartnerAnswer judge(json_t *params, const HttpAnswer *answer);
 static void add(Text *text, const char *part, size_t size);
 static void add_format(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add_words(Text *text, const char *words, const char *plain);
-static void add_base64(Text *text, const unsigned char *bytes, size_t size);
 static void add_mailbox(Text *text, const char *header, const char *name, const char *address);
 static void add_date(Text *text);
 static void add_quoted(Text *text, const char *body);
@@ -47,7 +47,7 @@ static const PartnerSetting settings[] = {
 	{.name = "reply_to", .kind = SETTING_ADDRESS, .optional = true},
 	{.name = "require_tls", .kind = SETTING_FLAG, .initial = "false"},
 	{.name = "ca_file", .kind = SETTING_PATH, .optional = true},
-	{.name = "resend_after", .kind = SETTING_NUMBER, .optional = true, .least = 3600, .most = 604800},
+	{.name = "resend_after", .kind = SETTING_NUMBER, .optional = true, .least = 3600, .most = 86400},
 	{.name = NULL},
 };
 
@@ -204,6 +204,7 @@ add_words(Text *text, const char *words, const char *plain)
 {
 	size_t size = strlen(words);
 	char *clean = strdup(words);
+	char encoded[sodium_base64_ENCODED_LEN(WORD_SIZE, sodium_base64_VARIANT_ORIGINAL)];
 	size_t part;
 
 	if (clean == NULL)
@@ -222,28 +223,11 @@ add_words(Text *text, const char *words, const char *plain)
 			part = size - i < WORD_SIZE ? size - i : WORD_SIZE;
 			while (part > 1 && ((unsigned char) clean[i + part] & 0xC0) == 0x80)
 				part--;
-			add_format(text, "%s=?utf-8?B?", i == 0 ? " " : "\r\n ");
-			add_base64(text, (unsigned char *) clean + i, part);
-			add_format(text, "?=");
+			sodium_bin2base64(encoded, sizeof(encoded), (unsigned char *) clean + i, part,
+							  sodium_base64_VARIANT_ORIGINAL);
+			add_format(text, "%s=?utf-8?B?%s?=", i == 0 ? " " : "\r\n ", encoded);
 		}
 	free(clean);
-}
-
-/*
- * Appends bytes in base64.
- */
-static void
-add_base64(Text *text, const unsigned char *bytes, size_t size)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < size; i += 3)
-	{
-		unsigned int three = bytes[i] << 16 | (i + 1 < size ? bytes[i + 1] << 8 : 0) | (i + 2 < size ? bytes[i + 2] : 0);
-
-		add_format(text, "%c%c%c%c", digits[three >> 18], digits[three >> 12 & 63],
-				   i + 1 < size ? digits[three >> 6 & 63] : '=', i + 2 < size ? digits[three & 63] : '=');
-	}
 }
 
 /*

@@ -11,11 +11,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "crash_point.h"
+#include "fund.h"
 #include "install.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -29,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
@@ -48,9 +51,12 @@
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
 
-/* In milliseconds: how often participations are stepped at most, and changes that were missed looked for. */
+/* In milliseconds: how often it is looked whether payers have left a slot that is wanted for outcomes. */
+#define CATCH_INTERVAL 20
+
+/* In milliseconds: how often participations are stepped at most, and while there is more to do. */
 #define STEP_INTERVAL 100
-#define MISSED_INTERVAL 600000
+#define STEP_INTERVAL_BUSY 25
 
 /* What the server, the database or its roles may have set otherwise. */
 static const char *const settings[][2] = {
@@ -76,7 +82,7 @@ static TimestampTz next_settle = 0;
 static TimestampTz next_late = 0;
 static bool more_late = false; /* some were applied, and others are left */
 static TimestampTz next_step = 0;
-static TimestampTz next_missed = 0;
+static bool more_steps = false;
 static TimestampTz gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
 
@@ -107,7 +113,7 @@ static void settle(void);
 static json_t *result_of(const Call *call);
 static void look(void);
 static void step(void);
-static bool payouts_on(void);
+static bool payouts_here(bool *on);
 static void recover(void);
 static void claim(Channel *channel);
 
@@ -231,7 +237,7 @@ work(bool stopping)
 			act(false, true);
 	}
 	http_turn();
-	if (!stopping && (woken || looks) && GetCurrentTimestamp() >= next_step)
+	if (!stopping && (woken || looks || more_steps) && GetCurrentTimestamp() >= next_step)
 		step_participations();
 }
 
@@ -249,7 +255,7 @@ wait_for_events(void)
 	int count;
 
 	next_look = Min(next_look, calls_resume_at());
-	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look);
+	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), more_steps ? Min(next_look, next_step) : next_look);
 	if (gathering_since != 0)
 		timeout = Min(timeout, GATHER_MAX);
 	if (calls >= 0)
@@ -307,10 +313,16 @@ act(bool settles, bool looks)
 static void
 step_participations(void)
 {
+	bool done;
+
 	settling = looking = false;
 	stepping = true;
-	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											transact("stepping participations") ? STEP_INTERVAL : LATE_INTERVAL);
+	done = transact("stepping participations");
+	if (done)
+		CRASH_POINT("step_committed");
+	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), !done		? LATE_INTERVAL
+																   : more_steps ? STEP_INTERVAL_BUSY
+																				: STEP_INTERVAL);
 	stepping = false;
 }
 
@@ -349,8 +361,10 @@ static void
 end_looking(bool committed)
 {
 	dlist_mutable_iter iter;
+	int wait = committed && more_late ? 0 : fund_wants() ? CATCH_INTERVAL
+														 : LOOK_INTERVAL;
 
-	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), committed && more_late ? 0 : LOOK_INTERVAL);
+	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait);
 	more_late = false;
 	recovered |= committed && recovering;
 	if (committed && recovering)
@@ -537,6 +551,7 @@ result_of(const Call *call)
 /*
  * Looks at all that a worker must know, and claims what is due.  The partners
  * stay as they are until the claims are committed: see configure_partner().
+ * What has been sent comes to its end also where payouts are off.
  */
 static void
 look(void)
@@ -549,19 +564,26 @@ look(void)
 			 "");
 	SPITupleTable *rows;
 	TimestampTz now = GetCurrentTimestamp();
+	bool on;
 
-	if (!payouts_on())
+	if (!payouts_here(&on))
+	{
+		fund_want_none();
 		return;
+	}
 	if (!recovered)
 		recover();
-	else if (now >= next_late)
+	else if (fund_catch() || now >= next_late)
 	{
 		bool isnull;
 
+		fund_want_none();
 		plan_execute(&late, NULL, NULL, 1);
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		next_late = more_late ? now : TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
 	}
+	if (!on)
+		return;
 	plan_execute(&steady, NULL, NULL, 0);
 	plan_execute(&partners, NULL, NULL, 0);
 	rows = SPI_tuptable;
@@ -580,35 +602,44 @@ look(void)
 
 /*
  * Begins what partners are to be asked about patients of whom something has
- * changed; and, now and then, looks for changes that could not be noted.
+ * changed, some at a time.
  */
 static void
 step(void)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.step_participations($1)", "b");
-	TimestampTz now = GetCurrentTimestamp();
-	Datum missed = BoolGetDatum(now >= next_missed);
+	static SavedPlan plan = PLAN("SELECT murallink.step_participations()", "");
+	bool isnull;
+	bool on;
 
-	if (!payouts_on())
+	more_steps = false;
+	if (!payouts_here(&on) || !on)
 		return;
-	plan_execute(&plan, &missed, NULL, 0);
-	if (DatumGetBool(missed))
-		next_missed = TimestampTzPlusMilliseconds(now, MISSED_INTERVAL);
+	plan_execute(&plan, NULL, NULL, 1);
+	CRASH_POINT("stepped");
+	more_steps = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
- * Returns whether this database pays out, and logs when that changes.
+ * Returns whether what has been sent was sent from here, and whether this
+ * database pays out; logs when that changes.  Nobody turns payouts off until
+ * the transaction ends; while somebody does, nothing is here.
  */
 static bool
-payouts_on(void)
+payouts_here(bool *on)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.payouts_state()", "");
+	static SavedPlan plan =
+		PLAN("SELECT murallink.payouts_state(), place = murallink.payout_place() FROM murallink_private.payout_switch", "");
 	static char last[16] = "";
 	char *database = get_database_name(MyDatabaseId);
+	Oid table = get_relname_relid("payout_switch", get_namespace_oid("murallink_private", false));
+	bool here;
+	bool isnull;
 	char *state;
 
-	plan_execute(&plan, NULL, NULL, 1);
+	if (!ConditionalLockRelationOid(table, RowShareLock) || plan_execute(&plan, NULL, NULL, 1) == 0)
+		return false;
 	state = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	here = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	if (strcmp(state, last) != 0)
 	{
 		if (strcmp(state, "elsewhere") == 0)
@@ -618,7 +649,8 @@ payouts_on(void)
 			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, database));
 		strlcpy(last, state, sizeof(last));
 	}
-	return strcmp(state, "on") == 0;
+	*on = strcmp(state, "on") == 0;
+	return here;
 }
 
 /*

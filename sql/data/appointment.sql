@@ -11,6 +11,7 @@ CREATE TABLE murallink.appointment (
     time_zone text NOT NULL,
     description text NOT NULL DEFAULT '',
     status murallink.appointment_status NOT NULL DEFAULT 'scheduled',
+    moves integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE murallink.appointment IS 'A visit that a patient is to make to the site.';
@@ -26,6 +27,7 @@ COMMENT ON COLUMN murallink.appointment.local_time IS 'What the clock shows then
 COMMENT ON COLUMN murallink.appointment.time_zone IS 'The time zone that held: the patient''s, else the site''s, else UTC.';
 COMMENT ON COLUMN murallink.appointment.description IS 'What for.';
 COMMENT ON COLUMN murallink.appointment.status IS 'scheduled or cancelled.';
+COMMENT ON COLUMN murallink.appointment.moves IS 'How often it was moved.';
 COMMENT ON COLUMN murallink.appointment.created_at IS 'When it was made.';
 CREATE UNIQUE INDEX appointment_once ON murallink.appointment (enrollment_uid, at) WHERE status = 'scheduled';
 COMMENT ON INDEX murallink.appointment_once IS 'A patient has one appointment at a time in a trial.';

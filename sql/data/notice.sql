@@ -32,6 +32,7 @@ CREATE TABLE murallink_private.notice (
     app_user_uid murallink.ksuid REFERENCES murallink.app_user,
     appointment_uid murallink.ksuid REFERENCES murallink.appointment,
     lead interval,
+    moves integer,
     payment_uid murallink.ksuid,
     bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
     partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
@@ -46,6 +47,7 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind = 'password_reset') = (patient_uid IS NULL)),
     CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
     CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
+    CHECK ((kind = 'appointment') = (moves IS NOT NULL)),
     CHECK ((kind = 'payment') = (payment_uid IS NOT NULL)),
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
 ) WITH (fillfactor = 70);
@@ -58,6 +60,7 @@ COMMENT ON COLUMN murallink_private.notice.patient_uid IS 'The patient to whom i
 COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user to whom a password_reset goes.';
 COMMENT ON COLUMN murallink_private.notice.appointment_uid IS 'The appointment that it reminds of.';
 COMMENT ON COLUMN murallink_private.notice.lead IS 'How long before the appointment.';
+COMMENT ON COLUMN murallink_private.notice.moves IS 'How often the appointment had been moved when it was queued: one from before the last move is not sent.';
 COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it tells of.';
 COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The message that it carries.';
 COMMENT ON COLUMN murallink_private.notice.partner IS 'Who sends it.';
@@ -68,7 +71,7 @@ COMMENT ON COLUMN murallink_private.notice.due_at IS 'Not to be sent before.';
 COMMENT ON COLUMN murallink_private.notice.note IS 'What the person wrote who decided it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
 COMMENT ON COLUMN murallink_private.notice.settled_at IS 'When the last attempt ended.';
-CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead) WHERE kind = 'appointment';
+CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead, moves) WHERE kind = 'appointment';
 CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, channel) WHERE kind = 'payment';
 CREATE INDEX notice_patient ON murallink_private.notice (patient_uid);
 CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
@@ -87,7 +90,7 @@ CREATE TRIGGER remind_wanted AFTER UPDATE OF email_enabled, sms_enabled ON mural
 CREATE TRIGGER remind AFTER UPDATE OF status ON murallink.enrollment
     FOR EACH ROW WHEN (NEW.status <> OLD.status AND 'dropped' IN (NEW.status, OLD.status))
     EXECUTE FUNCTION murallink.notice_of_enrollment();
-CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status ON murallink.appointment
+CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_password_reset();

@@ -40,6 +40,7 @@ CREATE TABLE murallink_private.participation (
     task_uid murallink.ksuid,
     reason text NOT NULL DEFAULT '',
     seen bigint,
+    revision integer,
     since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (patient_uid, partner)
 ) WITH (fillfactor = 70);
@@ -54,6 +55,7 @@ COMMENT ON COLUMN murallink_private.participation.meant IS 'The same, once the t
 COMMENT ON COLUMN murallink_private.participation.task_uid IS 'The last step.';
 COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step is not begun: no_consent, partner_not_configured, no_member_id, declined, or a wrong or missing field.';
 COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';
+COMMENT ON COLUMN murallink_private.participation.revision IS 'That of the partner then, null where it was not configured.';
 COMMENT ON COLUMN murallink_private.participation.since IS 'When any of this changed last.';
 CREATE INDEX participation_stopped ON murallink_private.participation (partner) WHERE reason <> '';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.participation
@@ -71,17 +73,32 @@ COMMENT ON COLUMN murallink_private.participation_change.patient_uid IS 'The pat
 COMMENT ON COLUMN murallink_private.participation_change.due_at IS 'Not to be looked at before.';
 COMMENT ON COLUMN murallink_private.participation_change.problem IS 'The error that the last look ended with.';
 CREATE INDEX participation_change_due ON murallink_private.participation_change (due_at);
+CREATE INDEX participation_change_patient ON murallink_private.participation_change (patient_uid);
 CREATE TRIGGER wake AFTER INSERT ON murallink_private.participation_change
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.worker_wake_trigger();
+
+CREATE TABLE murallink_private.participation_sweep (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    only_row boolean NOT NULL DEFAULT true UNIQUE CHECK (only_row),
+    after murallink.ksuid NOT NULL DEFAULT '000000000000000000000000000',
+    due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE murallink_private.participation_sweep IS 'How far the worker has looked for changes that could not be noted.';
+COMMENT ON COLUMN murallink_private.participation_sweep.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.participation_sweep.only_row IS 'Keeps this to one row.';
+COMMENT ON COLUMN murallink_private.participation_sweep.after IS 'The last enrollment that was looked at.';
+COMMENT ON COLUMN murallink_private.participation_sweep.due_at IS 'Not to go on before.';
+INSERT INTO murallink_private.participation_sweep DEFAULT VALUES;
 
 CREATE TRIGGER participation AFTER UPDATE OF first_name, last_name, email, phone, address, sms_enabled ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
 CREATE TRIGGER participation AFTER INSERT OR UPDATE OF status ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
 CREATE TRIGGER participation AFTER INSERT OR UPDATE ON murallink_private.partner
-    FOR EACH ROW WHEN (NEW.name <> 'dash') EXECUTE FUNCTION murallink.participation_changed();
+    FOR EACH ROW WHEN (murallink.has_members(NEW.name)) EXECUTE FUNCTION murallink.participation_changed();
 CREATE TRIGGER settled_participation AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner <> 'dash' AND NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt'))
+    FOR EACH ROW WHEN (NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt')
+        AND murallink.has_members(NEW.partner))
     EXECUTE FUNCTION murallink.participation_changed();
 CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
     USING (resource IN ('trial_partner', 'participation_detail'));

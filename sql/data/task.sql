@@ -23,7 +23,7 @@ COMMENT ON COLUMN murallink_private.partner_task.operation IS 'What it is asked,
 COMMENT ON COLUMN murallink_private.partner_task.params IS 'What the request is made of, settings and secrets apart.';
 COMMENT ON COLUMN murallink_private.partner_task.repeatable IS
 'Whether it changes nothing at the partner, so that it is simply asked again when the answer is lost.';
-COMMENT ON COLUMN murallink_private.partner_task.subject_uid IS 'The payout, card or patient that it is about, where there is one.';
+COMMENT ON COLUMN murallink_private.partner_task.subject_uid IS 'The payout, card or participation that it is about, where there is one.';
 COMMENT ON COLUMN murallink_private.partner_task.subject_attempt IS 'The attempt of that payout that it is about.';
 COMMENT ON COLUMN murallink_private.partner_task.status IS 'ready, claimed, done, declined or in_doubt.';
 COMMENT ON COLUMN murallink_private.partner_task.reason IS 'Why the last attempt was not done.';

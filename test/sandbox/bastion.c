@@ -337,7 +337,7 @@ static const Operation operations[] = {
 	{.name = NULL},
 };
 
-const Partner bastion = {
+static const Partner bastion = {
 	.name = "bastion",
 	.operations = operations,
 	.settings = settings,
@@ -345,3 +345,5 @@ const Partner bastion = {
 	.reset = reset,
 	.refuse = bastion_refuse,
 };
+
+PARTNER(bastion)

@@ -9,16 +9,24 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const Partner dash, relay, inside_rx, bastion;
+#define PARTNERS_MAX 64
 
-/* The partners: a new one is its file and its name here. */
-const Partner *const partners[] = {
-	&dash,
-	&relay,
-	&inside_rx,
-	&bastion,
-	NULL,
-};
+const Partner *partners[PARTNERS_MAX + 1];
+
+/*
+ * partner_register adds a partner.
+ */
+void
+partner_register(const Partner *partner)
+{
+	int i = 0;
+
+	while (partners[i] != NULL)
+		i++;
+	if (i == PARTNERS_MAX)
+		fatal("more than %d partners", PARTNERS_MAX);
+	partners[i] = partner;
+}
 
 /*
  * partners_reset empties the state of all partners.
@@ -27,7 +35,8 @@ void
 partners_reset(void)
 {
 	for (int i = 0; partners[i] != NULL; i++)
-		partners[i]->reset();
+		if (partners[i]->reset != NULL)
+			partners[i]->reset();
 }
 
 /*

@@ -249,14 +249,13 @@ read_form(const Request *request, json_t **call, Message message)
 static json_t *
 open_call(const Request *request, bool person, Answer *answer)
 {
-	const char *key = json_string_value(json_object_get(request->headers, "x-api-key"));
 	json_t *call = NULL;
 	Message message;
 	unsigned status;
 	char groups[SETTING_SIZE];
 
 	setting_get("inside_rx.groups", groups);
-	if (key == NULL || !setting_is("inside_rx.api_key", key))
+	if (!strict_key(request, "x-api-key", "inside_rx.api_key"))
 	{
 		refuse(answer, 403, "");
 		return NULL;
@@ -462,7 +461,7 @@ static const Operation operations[] = {
 	{.name = NULL},
 };
 
-const Partner inside_rx = {
+static const Partner inside_rx = {
 	.name = "inside_rx",
 	.operations = operations,
 	.settings = settings,
@@ -470,3 +469,5 @@ const Partner inside_rx = {
 	.reset = reset,
 	.refuse = refuse,
 };
+
+PARTNER(inside_rx)

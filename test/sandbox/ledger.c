@@ -90,7 +90,8 @@ apply(json_t *entry)
 		return false;
 	json_array_append_new(entries, entry);
 	count(entry);
-	partner->replay(entry);
+	if (partner->replay != NULL)
+		partner->replay(entry);
 	return true;
 }
 

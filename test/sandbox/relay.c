@@ -162,7 +162,6 @@ settle(json_t *call, Message message)
 static json_t *
 open_call(const Request *request, Answer *answer)
 {
-	const char *key = json_string_value(json_object_get(request->headers, "xx-relay-api-key"));
 	json_t *call = NULL;
 	Message message;
 	unsigned status;
@@ -171,7 +170,7 @@ open_call(const Request *request, Answer *answer)
 
 	setting_get("relay.client_id", client);
 	snprintf(path, sizeof(path), "/cdm/client/%s/onboard", client);
-	if (key == NULL || !setting_is("relay.api_key", key))
+	if (!strict_key(request, "xx-relay-api-key", "relay.api_key"))
 	{
 		refuse(answer, 401, "Unauthorized");
 		return NULL;
@@ -379,7 +378,7 @@ static const Operation operations[] = {
 	{.name = NULL},
 };
 
-const Partner relay = {
+static const Partner relay = {
 	.name = "relay",
 	.operations = operations,
 	.settings = settings,
@@ -387,3 +386,5 @@ const Partner relay = {
 	.reset = reset,
 	.refuse = refuse,
 };
+
+PARTNER(relay)

@@ -119,6 +119,7 @@ typedef struct Key
 extern unsigned strict_read(const Request *request, json_t **value, Message message);
 extern bool strict_check(const json_t *object, const Key *keys, Message message);
 extern unsigned strict_call(const Request *request, const Key *keys, json_t **call, Message message);
+extern bool strict_key(const Request *request, const char *header, const char *setting);
 extern const char *strict_blank(const json_t *value);
 extern const char *strict_phone(const json_t *value);
 extern const char *strict_email(const json_t *value);
@@ -158,6 +159,8 @@ extern bool session_use(const char *partner, const char *id, unsigned calls_max,
 extern void session_end(const char *partner);
 extern void session_reset(void);
 
+typedef void Run(const Request *request, Answer *answer);
+
 /* A partner.  Operations, keys and settings end with an entry without a name. */
 typedef struct Operation
 {
@@ -165,7 +168,7 @@ typedef struct Operation
 	const char *method;
 	const char *path; /* a * is any part of it; NULL: the setting below says */
 	const char *path_setting;
-	void (*run)(const Request *request, Answer *answer);
+	Run *run;
 } Operation;
 
 typedef struct Partner
@@ -173,13 +176,21 @@ typedef struct Partner
 	const char *name;
 	const Operation *operations;
 	Setting *settings;
-	void (*reset)(void); /* empties its state, also at the start */
+	void (*reset)(void); /* empties its state, also at the start; NULL: it has none, as the next */
 	void (*replay)(json_t *entry); /* brings its state forward by a ledger entry */
 	void (*refuse)(Answer *answer, unsigned status, const char *message); /* as its document says */
 } Partner;
 
+/* Registers a partner before main() begins, in the partner's own file. */
+#define PARTNER(partner)                                            \
+	static void __attribute__((constructor)) register_partner(void) \
+	{                                                               \
+		partner_register(&(partner));                               \
+	}
+
 /* dispatch.c: who answers a call */
-extern const Partner *const partners[];
+extern const Partner *partners[]; /* up to NULL */
+extern void partner_register(const Partner *partner);
 extern void partners_reset(void);
 extern const Partner *partner_named(const char *name);
 extern bool operation_exists(const char *pattern);

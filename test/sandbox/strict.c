@@ -300,6 +300,17 @@ strict_call(const Request *request, const Key *keys, json_t **call, Message mess
 }
 
 /*
+ * strict_key tells whether a call has the key that a setting says, in a header.
+ */
+bool
+strict_key(const Request *request, const char *header, const char *setting)
+{
+	const char *key = json_string_value(json_object_get(request->headers, header));
+
+	return key != NULL && setting_is(setting, key);
+}
+
+/*
  * strict_blank is a check of text that must not be blank.
  */
 const char *

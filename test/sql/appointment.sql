@@ -128,22 +128,44 @@ SELECT count(*) AS without_view_patients FROM murallink.audit_event WHERE resour
 SELECT test.answer('get_appointments', jsonb_build_object('patient_uid', patient)),
     test.answer('get_appointments', jsonb_build_object('enrollment_uid', enrollment)) FROM pg_temp.patient;
 
--- Cancelling
+-- Moving: to a time at which one could be scheduled, in the time zone that holds now
 RESET SESSION AUTHORIZATION;
-SELECT uid AS first FROM murallink.appointment WHERE patient_uid = :'bea' AND trial_uid = :'trial' ORDER BY at LIMIT 1 \gset
+SELECT uid AS first, to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS') AS first_time
+FROM murallink.appointment WHERE patient_uid = :'bea' AND trial_uid = :'trial' ORDER BY at LIMIT 1 \gset
 SELECT uid AS hidden FROM murallink.appointment WHERE patient_uid = :'cy' \gset
+SELECT test.answer('move_appointment', jsonb_build_object('appointment_uid', :'first', 'datetime', '2035-05-01T10:00:00')) AS nobody;
+UPDATE murallink.patient SET time_zone = 'Asia/Tokyo' WHERE uid = :'bea';
+SET SESSION AUTHORIZATION regress_appointment_user;
+SELECT datetime FROM murallink.move_appointment(:'first', '2035-05-01T10:00:00');
+SELECT datetime AS not_moved FROM murallink.move_appointment(:'first', '2035-05-01T10:00:00');
+SELECT test.answer('move_appointment', jsonb_build_object('appointment_uid', uid, 'datetime', datetime))
+FROM (VALUES (:'hidden', '2035-05-02T10:00:00'), ('', '2035-05-02T10:00:00'), (:'bea', '2035-05-02T10:00:00'), (:'first', ''),
+    (:'first', '2035-05-02'), (:'first', '2001-05-02T10:00:00')) AS refused (uid, datetime);
+RESET SESSION AUTHORIZATION;
+SELECT at, local_time, time_zone, moves FROM murallink.appointment WHERE uid = :'first';
+SELECT action, changes - 'at' AS changes FROM murallink.audit_event WHERE resource = 'appointment' AND resource_uid = :'first' AND changes ? 'moves';
+UPDATE murallink.patient SET time_zone = '' WHERE uid = :'bea';
+SELECT to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS') AS taken FROM murallink.appointment
+WHERE patient_uid = :'bea' AND trial_uid = :'trial' AND status = 'scheduled' AND uid <> :'first' ORDER BY at LIMIT 1 \gset
+SET SESSION AUTHORIZATION regress_appointment_user;
+SELECT test.answer('move_appointment', jsonb_build_object('appointment_uid', :'first', 'datetime', :'taken')) AS taken;
+SELECT datetime = :'first_time' AS back FROM murallink.move_appointment(:'first', :'first_time');
+RESET SESSION AUTHORIZATION;
+
+-- Cancelling
 SELECT test.answer('cancel_appointment', jsonb_build_object('appointment_uid', :'first')) AS nobody;
 SET SESSION AUTHORIZATION regress_appointment_user;
 SELECT datetime FROM murallink.cancel_appointment(:'first');
 SELECT test.answer('cancel_appointment', jsonb_build_object('appointment_uid', uid))
 FROM (VALUES (:'first'), (:'hidden'), (''), (:'bea')) AS refused (uid);
+SELECT test.answer('move_appointment', jsonb_build_object('appointment_uid', :'first', 'datetime', '2035-05-01T10:00:00')) AS cancelled;
 SELECT test.answer('schedule_appointment', jsonb_build_object('enrollment_uid', enrollment, 'datetime', '2035-03-11T01:59:59')) AS free_again
 FROM pg_temp.patient;
 
 -- It is never changed otherwise, nor deleted
 RESET SESSION AUTHORIZATION;
 SELECT assignment, test.refusal(format('UPDATE murallink.appointment SET %s WHERE uid = %L', assignment, :'hidden')) FROM (VALUES
-    ('at = now()'), ('local_time = now()'), ('description = ''y'''), ('patient_uid = client_uid')) AS tried (assignment);
+    ('at = now()'), ('local_time = now()'), ('moves = 7'), ('description = ''y'''), ('patient_uid = client_uid')) AS tried (assignment);
 SELECT test.refusal(format('UPDATE murallink.appointment SET status = ''scheduled'' WHERE uid = %L', :'first'));
 SELECT test.refusal('DELETE FROM murallink.appointment');
 

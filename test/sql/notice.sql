@@ -48,6 +48,61 @@ RESET SESSION AUTHORIZATION;
 SELECT count(*), bool_and(status = 'ready') AS ready FROM test.notice WHERE at_once;
 ROLLBACK;
 
+-- A moved appointment has its reminders moved; whoever was told another time is told the new one at once, and reminded of it
+BEGIN;
+CREATE TEMP VIEW moved AS
+SELECT n.channel, n.status, n.reason, n.moves, a.local_time - n.due_at AT TIME ZONE a.time_zone AS before, n.due_at <= now() AS at_once
+FROM murallink_private.notice n JOIN murallink.appointment a ON a.uid = n.appointment_uid JOIN enrolled e ON e.uid = a.enrollment_uid
+WHERE e.subject_id = 'both' ORDER BY n.channel, n.moves, n.due_at;
+SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT datetime FROM murallink.move_appointment(:'visit', '2035-11-05T01:30:00');
+RESET SESSION AUTHORIZATION;
+SELECT channel, status, reason, moves, before FROM moved;
+UPDATE murallink_private.notice SET status = 'claimed' WHERE appointment_uid = :'visit' AND channel = 'email' AND status = 'ready';
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT datetime FROM murallink.move_appointment(:'visit', '2035-11-05T01:30:00') AS where_it_is;
+SELECT datetime FROM murallink.move_appointment(:'visit', '2035-05-05T01:30:00');
+RESET SESSION AUTHORIZATION;
+SELECT channel, status, reason, at_once, CASE WHEN NOT at_once THEN before END AS before FROM moved WHERE moves > 0;
+-- what is queued waits for what is under way; what has the old time is not sent again
+SELECT n.moves, m.problem FROM murallink_private.notice n, murallink.notice_message(n.uid) m
+WHERE n.appointment_uid = :'visit' AND n.channel = 'email' AND n.status IN ('ready', 'claimed') ORDER BY n.moves, n.due_at;
+SELECT count(*) AS claimed FROM murallink.claim_subjects(ARRAY(SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email'));
+UPDATE murallink_private.notice SET status = 'ready' WHERE appointment_uid = :'visit' AND status = 'claimed';
+SELECT count(*) AS claimed FROM murallink.claim_subjects(ARRAY(
+    SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email' AND moves = 1));
+SELECT status, reason FROM moved WHERE channel = 'email' AND moves = 1;
+-- once, also where all leads are over
+UPDATE murallink_private.notice SET status = 'claimed' WHERE appointment_uid = :'visit' AND channel = 'email' AND status = 'ready';
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT FROM murallink.move_appointment(:'visit', to_char(now() AT TIME ZONE 'America/New_York' + interval '3 hours', 'YYYY-MM-DD"T"HH24:MI:SS'));
+RESET SESSION AUTHORIZATION;
+SELECT channel, count(*) FROM moved WHERE at_once AND status = 'ready' GROUP BY 1 ORDER BY 1;
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT FROM murallink.cancel_appointment(:'visit');
+RESET SESSION AUTHORIZATION;
+SELECT DISTINCT status FROM moved;
+ROLLBACK;
+
+-- A text is as long as it is: parts of at most 100 characters, cut at words where there are any
+BEGIN;
+UPDATE murallink.patient SET phone = '6105551212' WHERE uid = (SELECT patient_uid FROM enrolled WHERE subject_id = 'sms');
+SELECT n.uid AS text FROM murallink_private.notice n JOIN enrolled USING (patient_uid) WHERE subject_id = 'sms' \gset
+CREATE FUNCTION pg_temp.parts(said text) RETURNS TABLE (name text, part text) LANGUAGE sql AS $$
+    SELECT murallink.set_template('appointment', 'sms', said);
+    SELECT p.key, p.value FROM murallink_private.notice n, murallink.notice_message(n.uid) m,
+        jsonb_each_text(m.params -> 'input_parameters') p
+    WHERE n.channel = 'sms' AND m.params -> 'notification_channels' @> '[{"channel_addr": "6105551212"}]' ORDER BY p.key
+$$;
+SELECT name, length(part), right(part, 6) || '|' AS ends FROM pg_temp.parts(repeat('words of ', 55));
+SELECT left(t.said, 14) AS said, (SELECT string_agg(length(part)::text, ' ' ORDER BY name) FROM pg_temp.parts(t.said)) AS lengths,
+    (SELECT string_agg(part, '' ORDER BY name) = t.said FROM pg_temp.parts(t.said)) AS whole
+FROM (VALUES ('x'), (repeat('ö', 100)), (repeat('ö', 101)), (repeat('a', 250)), (repeat('a', 99) || ' b'), (repeat('a', 100) || ' b'),
+    ('a ' || repeat('b', 150)), (E'first line\nand second')) AS t (said);
+SELECT n.problem FROM murallink.set_template('appointment', 'sms', '{description}'), murallink.notice_message(:'text') n;
+ROLLBACK;
+
 -- A cancelled appointment takes along what was not sent yet
 SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
 UPDATE murallink.appointment SET status = status WHERE uid = :'visit';

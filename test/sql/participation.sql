@@ -44,16 +44,16 @@ RESET SESSION AUTHORIZATION;
 DROP TRIGGER poison ON murallink_private.participation_change;
 
 -- What was missed is found
-CREATE PROCEDURE test.step(missed boolean DEFAULT false) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE test.step() LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL ROLE murallink_owner;
-    WHILE murallink.step_participations(missed) LOOP
-        missed := false;
+    UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = DEFAULT;
+    WHILE murallink.step_participations() LOOP
     END LOOP;
 END
 $$;
 GRANT EXECUTE ON PROCEDURE test.step TO murallink_owner;
-CALL test.step(true);
+CALL test.step();
 SELECT partner, wanted, actual, operation, reason FROM murallink.participations(:'pat');
 SELECT partner, why, "do" FROM murallink.needs_person WHERE patient_uid = :'pat' ORDER BY partner;
 DROP PROCEDURE test.step;

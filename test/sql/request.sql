@@ -29,7 +29,8 @@ WHERE o.partner <> 'inside_rx' AND r.refusal !~ '^(PT\d{3} |$)';
 
 -- The operations, and the fields of some
 SELECT partner, operation, count(field) AS fields, count(*) FILTER (WHERE required) AS required
-FROM murallink.partner_operations() GROUP BY partner, operation ORDER BY partner, operation;
+FROM murallink.partner_operations() WHERE partner IN ('relay', 'inside_rx', 'bastion')
+GROUP BY partner, operation ORDER BY partner, operation;
 SELECT field, kind, required, longest, setting, choices FROM murallink.partner_operations()
 WHERE operation = 'onboard' AND field ~ '^(ccid|ssn|notification|product)';
 

@@ -1,5 +1,5 @@
-# While payouts are being sent: reload, disable_payouts(), ALTER EXTENSION UPDATE, DROP EXTENSION and CREATE EXTENSION.
-# Nothing hangs, nothing is sent twice, and the worker goes on.
+# While payouts are being sent: reload, payers that leave the funds no moment free, disable_payouts(), ALTER EXTENSION UPDATE,
+# DROP EXTENSION and CREATE EXTENSION. Nothing hangs, nothing is sent twice, and the worker goes on.
 
 use strict;
 use warnings;
@@ -22,18 +22,50 @@ $payouts->wait_settled;
 is($payouts->worker, $worker, 'reload, and other settings of the issuer: the worker goes on');
 check_books('reload');
 
+note 'two payers that hand all slots of the funds to each other';
 busy();
+my @payers = map { payer() } 1 .. 2;
+$payouts->wait_for(q{SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'});
+$payouts->wait_settled;
+is($payouts->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payer'}), 2, 'what is sent is settled before they end');
+$payouts->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'payer'});
+close $_ foreach @payers;
+check_books('payers without a pause');
+
+note 'disable_payouts, while the worker claims and when it ends';
+$payouts->sql(<<'EOC');
+CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+CREATE TRIGGER slow AFTER INSERT ON murallink_private.partner_attempt EXECUTE FUNCTION public.slow();
+EOC
+$payouts->approve(80);
+$payouts->wait_for(q{SELECT bool_or(wait_event = 'PgSleep') FROM pg_stat_activity WHERE backend_type = 'murallink worker'});
 $payouts->call('disable_payouts');
+my $claims = 'SELECT count(*) FROM murallink_private.partner_attempt';
+my $before = $payouts->sql($claims);
 $payouts->wait_for('SELECT in_flight = 0 FROM murallink.worker_status()');
 my ($done, $ready) = ($payouts->count('done'), $payouts->count('ready'));
 $payouts->wait_looks;
 is_deeply([ $payouts->count('done'), $payouts->count('ready'), $payouts->count('in_doubt') ], [ $done, $ready, 0 ],
-	'disable_payouts: what was being sent is finished, and nothing else is begun');
+	'what was being sent is finished, and nothing else is begun');
+is($payouts->sql($claims), $before, 'nor claimed by who was about to');
 cmp_ok($ready, '>', 0, 'though there is more');
 check_books('disable_payouts');
+$payouts->sql('DROP TRIGGER slow ON murallink_private.partner_attempt');
 $payouts->call('enable_payouts');
 $payouts->wait_settled;
 check_books('enable_payouts');
+
+$payouts->fault(when => 'after', action => 'delay', delay_ms => 5000);
+$payouts->approve(4);
+$payouts->wait_for(q{SELECT count(*) = 4 FROM murallink.payout WHERE status = 'claimed'});
+$payouts->call('disable_payouts');
+$payouts->sql("SELECT pg_terminate_backend($worker)");
+$payouts->wait_for(q{SELECT count(*) = 4 FROM murallink.payout WHERE status = 'in_doubt'});
+pass('what an earlier worker had sent is in doubt where payouts are off, too');
+$payouts->no_fault;
+$payouts->call('enable_payouts');
+$payouts->wait_idle;
+check_books('the end of a worker');
 
 note 'ALTER EXTENSION UPDATE, to a version that has another payouts_state()';
 $payouts->stop_server('fast');
@@ -85,6 +117,27 @@ sub busy
 	return $payouts->wait_for(<<'EOC');
 SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout
 EOC
+}
+
+# A payer whose long transactions follow each other: with another, for a minute.
+sub payer
+{
+	open my $psql, '|-', "psql -XqAt -h $dir -U postgres -o /dev/null murallink 2> /dev/null" or die "psql: $!\n";
+	print $psql <<'EOC';
+SET application_name = 'payer';
+DO $$
+BEGIN
+    FOR pass IN 1 .. 50 LOOP
+        PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
+        PERFORM pg_sleep(0.6);
+        COMMIT;
+    END LOOP;
+END
+$$;
+\q
+EOC
+	$psql->flush;
+	return $psql;
 }
 
 sub check_books

@@ -1,4 +1,4 @@
-# Secrets of partners: whoever looks, in the log, in the statements of others, in dumps, in the audit and in the tables,
+# Secrets of partners, and passwords: whoever looks, in the log, in the statements of others, in dumps, in the audit and in the tables,
 # finds them nowhere but in partner_secret, which its owner alone reads; and nobody is sent them who is not vouched for.
 
 use strict;
@@ -9,7 +9,7 @@ use JSON::PP;
 use Murallink::Payouts;
 use Test::More;
 
-use constant { CANARY => 'Canary-4711-Ostrich', SHOWN => '<configure_partner with secrets>' };
+use constant { CANARY => 'Canary-4711-Ostrich', SHOWN => '<statement with secrets>' };
 
 my $payouts = Murallink::Payouts->new(conf => "shared_preload_libraries = 'pg_stat_statements, murallink'\n",
 	settings => { look_up => JSON::PP::false });
@@ -61,6 +61,12 @@ foreach my $how ([ 'by default' ], [ 'all is logged', @all ])
 	with_parameters($url);
 	with_parameters('ftp://x');
 
+	note 'passwords';
+	foreach my $statement (passwords(!%settings))
+	{
+		$payouts->quietly(sub { eval { $payouts->sql($statement) } });
+	}
+
 	note 'the statement of a session that waits';
 	my $holder = $payouts->session('BEGIN; LOCK TABLE murallink_private.partner');
 	open my $psql, '|-', "psql -XqAt -h $dir -U postgres -o /dev/null murallink 2> /dev/null" or die "psql: $!\n";
@@ -75,9 +81,10 @@ foreach my $how ([ 'by default' ], [ 'all is logged', @all ])
 	$payouts->wait_for(q{SELECT bool_or(query = 'SELECT 2;') FROM pg_stat_activity WHERE application_name = 'secretive'});
 	close $psql;
 }
+is($payouts->sql("SELECT user_role FROM murallink.login('canary\@example.com', '${\CANARY}')"), 'admin', 'a password is set');
 my @log = $stack->log_of('postgresql');
 is_deeply([ grep { index($_, CANARY) >= 0 } @log ], [], 'the log has no secret');
-cmp_ok(scalar(grep { /a statement with configure_partner is not shown/ } @log), '>', 2 * keys %wrong, 'but says that there were some');
+cmp_ok(scalar(grep { /a statement is not shown/ } @log), '>', 2 * keys %wrong, 'but says that there were some');
 cmp_ok(scalar(grep { /LOG: .*statement: SELECT 1$/ } @log), '>', 0, 'and what else there was');
 $payouts->sql("ALTER SYSTEM RESET $_") foreach keys %{ {@all} };
 $payouts->set(deadlock_timeout => '1s');
@@ -142,6 +149,39 @@ $payouts->wait_settled;
 is(scalar(grep { index($_, CANARY) >= 0 } $stack->log_of('postgresql')), 0, 'nothing of it is in the log');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
+
+# Statements with passwords, right and wrong; also one that cannot be known before it calls a function that takes one.
+sub passwords
+{
+	my ($by_another_name) = @_;
+	my ($mail, $admin) = ('canary@example.com', "SELECT murallink.authenticate((SELECT session_id FROM murallink.login("
+		  . "'$stack->{admin_email}', '$stack->{admin_password}')));");
+	my ($password, $uid) = (CANARY, "(SELECT uid FROM murallink.app_user WHERE email = '$mail')");
+	return (
+		"SELECT murallink.create_admin('$mail', '$password', 'Can', 'Ary')",
+		"SELECT murallink.create_admin('none', '$password', 'Can', 'Ary')",
+		"SELECT murallink.register('$mail', '$password', 'Can', 'Ary')",
+		"SELECT murallink.login('$mail', '$password')",
+		"SELECT * FROM \"murallink\".\"login\" (\"email\" := 'nobody', \"password\" := '$password')",
+		"SELECT murallink.login('$mail', '$password'::integer)",
+		"SELECT murallink.login('$mail', '$password', nothing)",
+		"DO \$\$ BEGIN PERFORM murallink.login('', '$password'); END \$\$",
+		"DO \$\$ BEGIN EXECUTE 'SELECT murallink.log' || 'in(''$mail'', ''$password''), 1 / 0'; END \$\$" x $by_another_name,
+		"$admin SELECT murallink.change_password('$password'); SELECT murallink.change_password('$stack->{admin_password}')",
+		"SELECT murallink.change_password('$password')",
+		"$admin SELECT murallink.change_user_password($uid, '$password')",
+		"SELECT murallink.change_user_password($uid, '$password')",
+		"$admin SELECT murallink.update_user($uid, password => '$password')",
+		"SELECT murallink.update_user($uid, password => '$password')",
+		"SELECT murallink.reset_password('$mail', '$password', '12345678')",
+		"SELECT murallink.reset_password('$mail', '$password', NULL)",
+		map({ "SELECT murallink.api('" . encode_json({ action => $_, payload => { email => $mail, password => $password, new_password => $password } }) . "')" }
+			qw(login register reset_password change_password update_user)),
+		"SELECT murallink.api(jsonb_build_object('action', 'login', 'payload', jsonb_build_object('email', '$mail', 'password', '$password')))",
+		"PREPARE log_in(text) AS SELECT murallink.login('$mail', \$1); EXECUTE log_in('$password')",
+		"SELECT murallink.bastion_event('{\"accessKey\": \"$password\"}')",
+	);
+}
 
 # Runs the function with its arguments as parameters.
 sub with_parameters

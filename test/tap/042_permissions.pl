@@ -411,6 +411,7 @@ get_document           | get_document at site or trial_site                     
 get_document           | get_document at site or trial_site                              | {"caregiver_uid": "@caregiver", "filename": "personal.txt"}
 schedule_appointment   | create_appointment at trial_site                                | {"patient_uid": "@patient", "datetime": "2999-01-02T09:00:00"}
 schedule_appointment   | create_appointment at trial_site                                | {"enrollment_uid": "@enrollment", "datetime": "2999-01-02T09:00:00"}
+move_appointment       | create_appointment at trial_site                                | {"appointment_uid": "@appointment", "datetime": "2999-01-02T09:00:00"}
 cancel_appointment     | create_appointment at trial_site                                | {"appointment_uid": "@appointment"}
 get_appointments       | view_patients at trial_site                                     | {"enrollment_uid": "@enrollment"}
 get_appointments       | view_patients at site or trial_site                             | {"patient_uid": "@patient"}

@@ -15,6 +15,7 @@ my $url = $payouts->stack->{sandbox_url};
 my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
 my $json = JSON::PP->new->canonical;
 my %health = (dob => '1980-03-23', gender => 'Female', marital_status => 'Single', state => 15, city => 271, relation => 'Friend');
+$payouts->sql(q{CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'poisoned'; END $$});
 $payouts->call('enable_payouts');
 
 note 'set up before the partners are configured';
@@ -65,8 +66,12 @@ note 'without consent there is no text';
 my $ben = enroll('Ben', 'Clark', sms => 'false');
 stopped($ben, 'relay', 'no_consent');
 is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE patient_uid = '$ben' AND partner = 'relay'"), 0, 'which needs nobody');
-$payouts->sql("UPDATE murallink.patient SET sms_enabled = true WHERE uid = '$ben'");
+$payouts->call(set_consent => $ben, 'sms', 'true', 'Written form of today');
 is_in($ben, 'relay');
+is((entries('onboard', ccid => $ben))[0]{customer}{notification_channels}[0]{consent_type}, 'written', 'as the record has it');
+is((entries('onboard', ccid => $ann))[0]{customer}{notification_channels}[0]{consent_type}, 'express', 'for each');
+is($payouts->sql("SELECT string_agg(DISTINCT partner || ' ' || operation, ', ') FROM murallink.partner_tasks(patient_uid => '$ben')"),
+	'relay onboard', 'the tasks of a patient have those of the participations');
 
 note 'what was not sent yet is taken back';
 $payouts->sql(q{SELECT murallink.hold_payouts('a test', partner => 'relay')});
@@ -77,6 +82,17 @@ stopped($bob, 'relay', 'no_consent');
 $payouts->sql(q{SELECT murallink.release_payouts(partner => 'relay')});
 $payouts->wait_looks;
 is(count('text', ccid => $bob), 0, 'who has withdrawn the consent is not texted');
+$payouts->sql(q{SELECT murallink.hold_payouts('a test', partner => 'relay')});
+my $bea = enroll('Bea', 'Cook');
+reaches($bea, 'relay', "status = 'ready'", 'to be texted');
+poison('BEFORE INSERT ON murallink_private.participation_change');
+$payouts->call(set_consent => $bea, 'sms', 'false', 'a call');
+$payouts->sql(q{SELECT murallink.release_payouts(partner => 'relay')});
+$payouts->wait_looks;
+is(count('text', ccid => $bea), 0, 'nor where that was not noted');
+$payouts->sql('DROP TRIGGER poison ON murallink_private.participation_change');
+sweep();
+stopped($bea, 'relay', 'no_consent');
 
 note 'lost answers';
 $payouts->fault(operation => 'relay.onboard', when => 'after', action => 'close', count => 1);
@@ -110,18 +126,17 @@ $payouts->call(retry_participation => $eve, 'bastion');
 is_in($eve, 'bastion');
 
 note 'nothing of this is in the way';
-$payouts->sql(q{CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'poisoned'; END $$});
-$payouts->sql('CREATE TRIGGER poison BEFORE INSERT ON murallink_private.participation_change FOR EACH ROW EXECUTE FUNCTION public.poison()');
+poison('BEFORE INSERT ON murallink_private.participation_change');
 my $fay = enroll('Fay', 'Hill');
 status($ann, 'completed');
 $payouts->sql("UPDATE murallink.patient SET last_name = 'Hills' WHERE uid = '$fay'");
 pays($fay, 'with a poisoned trigger');
 $payouts->sql('DROP TRIGGER poison ON murallink_private.participation_change');
 is($payouts->sql("SELECT count(*) FROM murallink.participations('$fay')"), 0, 'not noted');
-$payouts->sql('SET ROLE murallink_owner; SELECT murallink.step_participations(true)');
+sweep();
 is_in($fay, 'relay');
 is_out($ann, $_) foreach qw(relay inside_rx bastion);
-$payouts->sql('CREATE TRIGGER poison BEFORE UPDATE ON murallink_private.participation FOR EACH ROW EXECUTE FUNCTION public.poison()');
+poison('BEFORE UPDATE ON murallink_private.participation');
 my $gus = enroll('Gus', 'Irwin');
 pays($gus, 'with a poisoned step');
 $payouts->wait_for("SELECT count(*) > 0 FROM murallink.needs_person WHERE patient_uid = '$gus' AND why LIKE '%poisoned'");
@@ -141,7 +156,7 @@ my $ida = enroll('Ida', 'King');
 pays($ida, 'with locked tables');
 cmp_ok(time - $start, '<', 10, 'at once');
 close $locker;
-$payouts->sql('SET ROLE murallink_owner; SELECT murallink.step_participations(true)');
+sweep();
 is_in($ida, 'relay');
 
 note 'two trials';
@@ -170,7 +185,7 @@ is(count('removal'), $removals + 1, 'until it ends');
 note 'each was told once';
 $payouts->wait_idle;
 my %texts;
-$texts{ $_->{ccid} }++ foreach entries('text');
+$texts{ $_->{ccid} }++ foreach entries('text', client_message_tag => '');
 is(join(' ', grep { $texts{$_} > 1 } keys %texts), '', 'nobody was texted twice');
 my %endorsed;
 $endorsed{ $_->{reference} }++ foreach entries('endorsement');
@@ -208,6 +223,16 @@ sub status
 		  . ($status eq 'dropped' ? 'current_date' : 'NULL') . " WHERE patient_uid = '$patient'" . ($where ? " AND trial_uid = '$where'" : ''));
 	return;
 }
+
+# Has statements of a kind fail.
+sub poison
+{
+	my ($of) = @_;
+	return $payouts->sql("CREATE TRIGGER poison $of FOR EACH ROW EXECUTE FUNCTION public.poison()");
+}
+
+# Has the worker look for what could not be noted, which it does every ten minutes.
+sub sweep { return $payouts->sql('UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = DEFAULT') }
 
 # Waits until a participation is as it should be.
 sub reaches

@@ -1,0 +1,4 @@
+CREATE FUNCTION murallink.hide_statement() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'secret_hide';
+COMMENT ON FUNCTION murallink.hide_statement() IS
+'Keeps the statement that is running, which has secrets, out of pg_stat_activity and of the log.';

@@ -1,0 +1,5 @@
+CREATE FUNCTION murallink.smtp_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb)
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'message', message - 'patient_uid'
+$$;
+COMMENT ON FUNCTION murallink.smtp_message(jsonb, jsonb) IS 'What the mail server is asked for a notice. See notice_message().';

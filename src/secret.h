@@ -1,0 +1,11 @@
+/*
+ * secret.h
+ *	  What keeps secrets out of the server's log.
+ */
+#ifndef MURALLINK_SECRET_H
+#define MURALLINK_SECRET_H
+
+extern void secret_init(void);
+extern void secret_hide_statement(void);
+
+#endif /* MURALLINK_SECRET_H */
