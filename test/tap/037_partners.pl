@@ -45,7 +45,7 @@ my %operations = (
 			[ { ccid => 'moved', product_group_id => 'other' }, 409, 'Conflict - the patient is assigned to another product group' ] ] },
 	'bastion change_password' => {
 		as => 'bastion.changePassword', ledger => ['password_change'],
-		params => sub { configure('bastion', {}, { new_password => fresh() }); return {} }, facts => { message => 'Password Successfully updated!' } },
+		params => sub { return {} }, facts => { message => 'Password Successfully updated!' } },
 	'bastion reset_password' => {
 		as => 'bastion.resetPassword', params => sub { return { email => 'vendor@example.org' } }, ledger => ['password_reset'],
 		facts => { message => 'Successful!' }, refused => [ [ { email => 'nobody@example.org' }, 404, 'email: is not known' ] ] },
@@ -150,15 +150,15 @@ foreach my $operation (sort keys %operations)
 {
 	my $row = $operations{$operation};
 	my ($partner) = $operation =~ /^(\S+)/;
+	my $params = $row->{params}->();
 	foreach my $refused (@{ $row->{refused} // [] })
 	{
 		my ($more, $status, $words) = @$refused;
-		refused($operation, { %{ $row->{params}->() }, %$more }, $status, $words);
+		refused($operation, { %$params, %$more }, $status, $words);
 	}
 	foreach my $refusal (@{ $refusals{$partner} })
 	{
 		my ($status, $words, $body) = @$refusal;
-		my $params = $row->{params}->();
 		$payouts->fault(operation => $row->{as}, when => 'before', action => 'answer', status => $status, count => 1, $body ? (body => $body) : ());
 		refused($operation, $params, $status, $words // 'a fault on purpose');
 	}
@@ -176,7 +176,6 @@ foreach my $fault (@faults)
 	{
 		my %params = map { $_ => $operations{$_}{params}->() } @$group;
 		my %before = map { $_ => entries_of($operations{$_}, $params{$_}) } @$group;
-		configure('bastion', { timeout => 1 }, { new_password => fresh() }) if $fault{delay_ms} && $group->[0] =~ /change_password/;
 		$payouts->fault(operation => $operations{$_}{as}, count => 1, %fault) foreach @$group;
 		my @uids = begin(map { ($_, $params{$_}) } @$group);
 		foreach my $operation (@$group)
@@ -447,6 +446,7 @@ sub begin
 	while (my ($operation, $params) = splice @asked, 0, 2)
 	{
 		my ($partner, $name) = split ' ', $operation;
+		configure('bastion', {}, { new_password => fresh() }) if $name eq 'change_password';
 		push @calls, Murallink::Stack::call(partner_request => $partner, $name, $params // {});
 	}
 	return split /\|/, $payouts->sql('SELECT ' . join ', ', map { "($_)" } @calls);
