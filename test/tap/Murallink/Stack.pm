@@ -145,8 +145,9 @@ sub start_mail
 	my ($self) = @_;
 	$self->{mail_ports} = [ map { free_port() } 1 .. 3 ];
 	$self->{mailbox} = "$self->{dir}/mailbox";
-	run(qw(sh -c), 'openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=mail '
-		. '-addext subjectAltName=IP:127.0.0.1 -keyout "$1"/key.pem -out "$1"/cert.pem 2>&1', 'sh', $self->{dir});
+	my $certificate = 'openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=mail '
+	  . '-addext subjectAltName=IP:127.0.0.1 -keyout "$1"/key.pem -out "$1"/cert.pem 2>&1';
+	run('sh', '-c', $certificate, 'sh', $self->{dir});
 	$self->spawn('mail', '/usr/bin/python3', $mail_server, $self->{dir}, @{ $self->{mail_ports} });
 	poll('the mail server', sub {
 		die "mail ended:\n", $self->log_of('mail') unless $self->running('mail');
