@@ -26,7 +26,7 @@ CREATE FUNCTION murallink.partner_tasks(
 ) RETURNS SETOF murallink.task_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-    wanted CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
+    sought CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
 BEGIN
     IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
         PERFORM murallink.raise('invalid_value', 'status');
@@ -38,7 +38,7 @@ BEGIN
         t.created_at, t.settled_at
     FROM murallink_private.partner_task t
     WHERE (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
-        AND (wanted IS NULL OR t.operation = wanted)
+        AND (sought IS NULL OR t.operation = sought)
         AND (partner_tasks.status IS NULL OR t.status::text = partner_tasks.status)
         AND (partner_tasks.subject_uid IS NULL OR t.subject_uid = partner_tasks.subject_uid)
         AND (partner_tasks.patient_uid IS NULL OR t.subject_uid = ANY (ARRAY(
