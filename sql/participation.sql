@@ -243,6 +243,9 @@ BEGIN
                 trouble := member_of || ': ' || SQLERRM;
             END;
         END LOOP;
+        -- One is enough to tell of a problem, and to try again.
+        DELETE FROM murallink_private.participation_change c
+        WHERE c.patient_uid = change.patient_uid AND c.problem <> '' AND c.uid <> change.uid;
         IF trouble <> '' THEN
             UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 min', problem = trouble
             WHERE c.uid = change.uid;
