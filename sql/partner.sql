@@ -53,20 +53,21 @@ $$;
 COMMENT ON FUNCTION murallink.partners_at_rest() IS
 'Whether nobody is configuring a partner; if so, nobody does until this transaction ends.';
 
-CREATE FUNCTION murallink.webhook_checked(partner text, given text, field text) RETURNS void
-LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION murallink.check_access_key(partner text, key text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     expected CONSTANT text := (
         SELECT s.secrets ->> 'webhook_access_key'
         FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
-        WHERE p.name = webhook_checked.partner);
+        WHERE p.name = check_access_key.partner);
+    -- What is compared is another each time and nothing that the caller could know, so that the time tells nothing.
+    salt CONSTANT bytea := pg_catalog.uuid_send(pg_catalog.gen_random_uuid());
 BEGIN
-    -- Hashes are compared, so that the time tells nothing about the key.
-    IF expected IS NULL OR pg_catalog.sha256(pg_catalog.convert_to(coalesce(given, ''), 'UTF8'))
-        <> pg_catalog.sha256(pg_catalog.convert_to(expected, 'UTF8')) THEN
-        PERFORM murallink.raise('unauthenticated', field);
+    IF expected IS NULL OR pg_catalog.sha256(salt || pg_catalog.convert_to(coalesce(key, ''), 'UTF8'))
+        <> pg_catalog.sha256(salt || pg_catalog.convert_to(expected, 'UTF8')) THEN
+        PERFORM murallink.raise('unauthenticated', 'accessKey');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.webhook_checked(text, text, text) IS
-'Refuses a call of a partner''s webhook without the secret webhook_access_key. field: where it stands. Errors: unauthenticated.';
+COMMENT ON FUNCTION murallink.check_access_key(text, text) IS
+'Checks the key that a partner''s webhook has sent against its secret webhook_access_key. Errors: unauthenticated.';

@@ -196,7 +196,7 @@ foreach my $fault (@faults)
 	}
 }
 configure($_, { timeout => 30 }) foreach keys %configured;
-my $known = $payouts->sql(q{SELECT string_agg(DISTINCT partner || ' ' || operation, E'\n') FROM murallink.partner_operations()});
+my $known = $payouts->sql(q{SELECT string_agg(DISTINCT partner || ' ' || operation, E'\n' ORDER BY partner || ' ' || operation) FROM murallink.partner_operations()});
 is(join("\n", sort keys %{ $proved{$_} }), $known, "every operation has been tried: $_") foreach qw(done refused), map { $_->[0] } @faults;
 is((entries('details_change'))[-1]{customer}{firstName}, 'Jonny', 'what is repeated says the same again');
 
@@ -343,6 +343,22 @@ $payouts->wait_for('SELECT count(*) = 2 AND bool_and(times = 2) FROM murallink.b
 is(join(' ', map { $_->{status} } grep { ($_->{webhookURL} // '') eq $hook } entries('webhook')), '204 204 204 204', 'each time it comes');
 setting('bastion.webhook' => 'off');
 
+note 'Bastion: what else may come to the webhook';
+my %event = (accessKey => 'a long key', event => 'plan-renamed', data => { planId => 1, words => 'Prüfung' });
+is(hook($json->encode({ %event, accessKey => $_ })), '401 unauthenticated accessKey', "not with the key '$_'") foreach '', 'a long', 'a long key ', 'A long key';
+is(hook($json->encode({ %event, accessKey => $_ })), '401 unauthenticated accessKey', 'nor with none') foreach undef, ['a long key'], { 'a long key' => 1 };
+is(hook($_), '401 unauthenticated accessKey', "nor with $_") foreach '[]', 'null', '"a long key"', '{}';
+is(hook($json->encode(\%event)), '204 ', 'what is not known is answered') foreach 1 .. 3;
+is($payouts->sql(q{SELECT content, times FROM murallink.bastion_events() WHERE event = 'plan-renamed'}),
+	'{"data": {"words": "Prüfung", "planId": 1}, "event": "plan-renamed"}|3', 'and kept, without the key');
+is(hook($json->encode({ %event, event => $_->[0] })), "400 $_->[1] event", "an event has a name: $_->[1]") foreach [ undef, 'missing_field' ], [ 'x' x 101, 'too_long' ];
+is(hook($json->encode({ %event, data => 'x' x 5_000_000 })), '400 too_long data', 'of what is huge nothing is kept');
+is(hook($json->encode({ accessKey => 'x' x 5_000_000 })), '401 unauthenticated accessKey', 'a huge key');
+like(hook($_), qr/^400 /, 'a body that is too deep, or no JSON') foreach '[' x 3000 . ']' x 3000, '', '{', '{"accessKey": "a long key", "event": "\u0000"}', "\xff";
+like(hook($json->encode(\%event), 'Content-Type' => $_), qr/^4\d\d /, "$_ is refused") foreach 'text/plain', 'application/xml', 'application/octet-stream', 'application/x-www-form-urlencoded';
+isnt(($client->request('GET', "$hook?accessKey=a%20long%20key"))[0], 204, 'GET tells nothing');
+is($payouts->sql('SELECT count(*) FROM murallink.bastion_events()'), 3, 'and nothing of all that is kept');
+
 note 'Bastion: sessions and passwords';
 setting('bastion.token_calls' => 1);
 is(ask('bastion plans')->{status}, 'done', 'a token that has ended is renewed') foreach 1 .. 3;
@@ -367,6 +383,25 @@ is(ask('bastion reset_password', { email => 'vendor@example.org' })->{status}, '
 is($payouts->sql("SELECT status, attempt FROM murallink.partner_tasks('$locked_out')"), 'ready|0', 'the rest waits');
 configure('bastion');
 is(await($locked_out)->{status}, 'done', 'until there is one that works');
+
+note 'what the documents leave open';
+setting('bastion.bearer' => 'prefix', 'bastion.relation_self' => 'allowed', 'bastion.dob' => 'iso');
+configure('bastion', { bearer_prefix => YES, relation => 'Self' });
+foreach my $numbers (qw(text number))
+{
+	setting('bastion.numbers' => $numbers);
+	my $facts = ask('bastion endorse', { %member, reference => fresh(), relation => undef })->{facts};
+	is("$facts->{plan_id} $facts->{dob} $facts->{relation}", '85 1962-01-10 Self', "answers with identifiers as $numbers");
+	is(ask('bastion member_plan', { member_id => $facts->{member_id} })->{facts}{member_id}, $facts->{member_id}, 'and of the member');
+	is(ask('bastion plan', { id => 85 })->{facts}{plans}[0]{id}, '85', 'and of a plan');
+}
+setting('inside_rx.update' => 'replace', 'inside_rx.active' => 'true');
+ask('inside_rx enroll_person', my $whole = { %name, %dates, action => 'create', member_id => fresh() });
+is(ask('inside_rx enroll_person', { %$whole, action => 'update', active => NO })->{status}, 'done', 'an update says everything');
+my ($left) = reverse entries('enrollment', memberId => $whole->{member_id});
+is_deeply([ @$left{qw(firstName phone startDate)}, !$left->{active} ], [ @$whole{qw(first_name phone start_date)}, 1 ], 'so that nothing is lost');
+setting('relay.unresolved' => '16105551212');
+is(ask('relay onboard', { %welcome, ccid => fresh() })->{facts}{numbers}{16105551212}, 'type-not-resolved', 'a number of which nothing is known');
 
 note 'a partner that fails is left alone, and the others go on';
 $payouts->fault(operation => 'dash.*', when => 'before', action => 'answer', status => 500);
@@ -460,6 +495,14 @@ sub entries_of
 
 # How many calls have come with that in their path.
 sub requests { my ($path) = @_; return scalar grep { $_->{path} =~ /$path/ } @{ $client->sandbox('requests') } }
+
+# The answer to what is sent to Bastion's webhook: the status, and the error.
+sub hook
+{
+	my ($body, %headers) = @_;
+	my ($status, $answer) = $client->request('POST', $hook, $body, \%headers);
+	return "$status " . (ref $answer eq 'HASH' ? ($answer->{details} // '') =~ tr/://dr : '');
+}
 
 # The token that a call has.
 sub token
