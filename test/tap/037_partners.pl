@@ -481,15 +481,7 @@ sub proved
 	return $proved{$what}{$name}++;
 }
 
-# What the sandbox has in its ledger, with these values.
-sub entries
-{
-	my ($kind, %values) = @_;
-	return grep {
-		my $entry = $_;
-		$entry->{ledger} eq $kind && !grep { ($entry->{$_} // '') ne $values{$_} } keys %values
-	} @{ $client->ledger };
-}
+sub entries { return $payouts->entries(@_) }
 
 sub count { return scalar(() = entries(@_)) }
 

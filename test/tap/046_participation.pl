@@ -10,7 +10,6 @@ use Murallink::Stack;
 use Test::More;
 
 my $payouts = Murallink::Payouts->new;
-my $client = $payouts->stack->client;
 my $url = $payouts->stack->{sandbox_url};
 my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
 my $json = JSON::PP->new->canonical;
@@ -285,14 +284,6 @@ sub pays
 
 sub eventually { my ($what, $name) = @_; Murallink::Stack::poll($name, $what); return pass($name) }
 
-# What the sandbox has in its ledger, with these values.
-sub entries
-{
-	my ($kind, %values) = @_;
-	return grep {
-		my $entry = $_;
-		$entry->{ledger} eq $kind && !grep { ($entry->{$_} // '') ne $values{$_} } keys %values
-	} @{ $client->ledger };
-}
+sub entries { return $payouts->entries(@_) }
 
 sub count { return scalar(() = entries(@_)) }

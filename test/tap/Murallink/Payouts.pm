@@ -330,6 +330,16 @@ sub loads
 	return scalar grep { ($_->{referenceId} // '') eq $payout } @{ $self->stack->client->ledger };
 }
 
+# What the sandbox has in its ledger of a kind, with these values.
+sub entries
+{
+	my ($self, $kind, %values) = @_;
+	return grep {
+		my $entry = $_;
+		$entry->{ledger} eq $kind && !grep { ($entry->{$_} // '') ne $values{$_} } keys %values
+	} @{ $self->stack->client->ledger };
+}
+
 # Calls a function of murallink.
 sub call { my ($self, @call) = @_; return $self->sql(Murallink::Stack::call(@call)) }
 
