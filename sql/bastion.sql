@@ -130,6 +130,9 @@ DECLARE
     heard murallink_private.bastion_event;
 BEGIN
     PERFORM murallink.webhook_checked('bastion', $1 ->> 'accessKey', 'accessKey');
+    IF pg_catalog.length(the_content::text) > 1000000 THEN
+        PERFORM murallink.raise('too_long', 'data');
+    END IF;
     LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO murallink_private.bastion_event AS e (event, content_hash, content)
     VALUES (murallink.checked_text(the_content ->> 'event', 'event', 100, true),
@@ -142,7 +145,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_event(jsonb) IS
-'Bastion''s webhook: what has become of members; in any order, any number of times. The body has accessKey (the secret webhook_access_key), event and data. What murallink does not know is kept, too. Errors: unauthenticated, missing_field, too_long, invalid_value.';
+'Bastion''s webhook: what has become of members; in any order, any number of times. The body has accessKey (the secret webhook_access_key), event and data, a million characters at most. What murallink does not know is kept, too. Errors: unauthenticated, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.bastion_events(
     OUT uid murallink.ksuid, OUT event text, OUT content jsonb, OUT task_uid murallink.ksuid, OUT heard_at timestamptz,

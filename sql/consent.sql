@@ -47,7 +47,7 @@ LANGUAGE sql STABLE AS $$
     WHERE c.patient_uid = consent_type.patient_uid AND c.channel = consent_type.channel ORDER BY c.number DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION murallink.consent_type(murallink.ksuid, murallink.notice_channel) IS
-'The consent on record in the words of Relay: written, express or stop; null where there never was any.';
+'The consent on record: written, express or stop; null where there never was any.';
 
 CREATE FUNCTION murallink.set_consent(patient_uid murallink.ksuid, channel text, given boolean, source text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -63,7 +63,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_consent(murallink.ksuid, text, boolean, text) IS
-'Notes that a patient wants messages by a channel, or wants none any more, which holds at once. channel: email or sms; source: where this is known from, such as "written form"; what begins with "written" is written consent for Relay, all else express. For operators. Errors: missing_field, not_found, invalid_value, too_long.';
+'Notes that a patient wants messages by a channel, or wants none any more, which holds at once. channel: email or sms; source: where this is known from, such as "written form"; what begins with "written" is written consent, all else express. For operators. Errors: missing_field, not_found, invalid_value, too_long.';
 
 CREATE FUNCTION murallink.message_received(channel text, sender text, body text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,38 +1,3 @@
-CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
-    SELECT 'payment', way.channel, NEW.patient_uid, NEW.uid
-    FROM murallink.patient p, LATERAL (VALUES
-        ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
-        ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
-    WHERE p.uid = NEW.patient_uid AND way.possible AND coalesce(
-        (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = NEW.contract_uid),
-        pg_catalog.current_setting('murallink.payment_notices')::boolean)
-    ON CONFLICT DO NOTHING;
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION murallink.notice_of_payment() IS
-'Trigger: tells a patient who wants it that a payment was made, where the contract, or else murallink.payment_notices, says so.';
-
-CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM murallink.contract c WHERE c.uid = murallink.required(set_payment_notices.contract_uid, 'contract_uid')) THEN
-        PERFORM murallink.raise('not_found', 'contract_uid');
-    END IF;
-    DELETE FROM murallink_private.payment_notice s WHERE s.contract_uid = set_payment_notices.contract_uid
-        AND set_payment_notices.enabled IS NULL;
-    INSERT INTO murallink_private.payment_notice AS s (contract_uid, enabled)
-    SELECT set_payment_notices.contract_uid, set_payment_notices.enabled WHERE set_payment_notices.enabled IS NOT NULL
-    ON CONFLICT ON CONSTRAINT payment_notice_contract_uid_key DO UPDATE SET enabled = EXCLUDED.enabled;
-END
-$$;
-COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
-'Whether patients in the trials of a contract are told when they have been paid; null: as murallink.payment_notices says. For operators. Errors: missing_field, not_found.';
-
 CREATE FUNCTION murallink.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -64,9 +29,8 @@ BEGIN
         WHEN the_patient.uid IS NOT NULL
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
-        WHEN the_notice.channel = 'email'
-            AND coalesce(the_user.email, the_patient.email) !~ '^[^]@<>(),;:\\"[[:space:][:cntrl:]]+@[^]@<>(),;:\\"[[:space:][:cntrl:]]+$'
-            OR coalesce(the_user.email, the_patient.email) ~ '[^ -~]' THEN 'there is no address that mail can be sent to'
+        WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(coalesce(the_user.email, the_patient.email))
+            THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'

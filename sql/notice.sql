@@ -12,6 +12,15 @@ END
 $$;
 COMMENT ON FUNCTION murallink.notice_step() IS 'Trigger: a notice goes one allowed step at a time. Errors: wrong_status.';
 
+CREATE FUNCTION murallink.wanted_channels(patient_uid murallink.ksuid) RETURNS SETOF murallink.notice_channel
+LANGUAGE sql STABLE AS $$
+    SELECT way.channel FROM murallink.patient p, LATERAL (VALUES
+        ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
+        ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
+    WHERE p.uid = wanted_channels.patient_uid AND way.possible
+$$;
+COMMENT ON FUNCTION murallink.wanted_channels(murallink.ksuid) IS 'The ways in which a patient wants messages and can be reached.';
+
 CREATE FUNCTION murallink.remind(appointment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     -- A day before is the same hour of the day before, also when the clock is changed between.
@@ -31,10 +40,7 @@ LANGUAGE sql VOLATILE AS $$
     )
     INSERT INTO murallink_private.notice AS n (kind, channel, patient_uid, appointment_uid, lead, moves, due_at)
     SELECT 'appointment', way.channel, w.patient_uid, w.uid, w.lead, w.moves, GREATEST(w.due_at, pg_catalog.now())
-    FROM wanted w JOIN murallink.patient p ON p.uid = w.patient_uid, LATERAL (VALUES
-        ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
-        ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
-    WHERE way.possible
+    FROM wanted w, LATERAL murallink.wanted_channels(w.patient_uid) way (channel)
     ON CONFLICT (appointment_uid, channel, lead, moves) WHERE kind = 'appointment'
     DO UPDATE SET status = 'ready', due_at = EXCLUDED.due_at, reason = '' WHERE n.status = 'cancelled'
 $$;
@@ -117,6 +123,39 @@ END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_password_reset() IS
 'Trigger: queues the message with a user''s new token, in place of that with the one before.';
+
+CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
+    SELECT 'payment', way.channel, NEW.patient_uid, NEW.uid
+    FROM murallink.wanted_channels(NEW.patient_uid) way (channel)
+    WHERE coalesce(
+        (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = NEW.contract_uid),
+        pg_catalog.current_setting('murallink.payment_notices')::boolean)
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_of_payment() IS
+'Trigger: tells a patient who wants it that a payment was made, where the contract, or else murallink.payment_notices, says so.';
+
+CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM murallink.contract c WHERE c.uid = murallink.required(set_payment_notices.contract_uid, 'contract_uid')) THEN
+        PERFORM murallink.raise('not_found', 'contract_uid');
+    END IF;
+    DELETE FROM murallink_private.payment_notice s WHERE s.contract_uid = set_payment_notices.contract_uid
+        AND set_payment_notices.enabled IS NULL;
+    INSERT INTO murallink_private.payment_notice AS s (contract_uid, enabled)
+    SELECT set_payment_notices.contract_uid, set_payment_notices.enabled WHERE set_payment_notices.enabled IS NOT NULL
+    ON CONFLICT ON CONSTRAINT payment_notice_contract_uid_key DO UPDATE SET enabled = EXCLUDED.enabled;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
+'Whether patients in the trials of a contract are told when they have been paid; null: as murallink.payment_notices says. For operators. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.bulk_email(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, subject text DEFAULT NULL, body text DEFAULT NULL

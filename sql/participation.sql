@@ -47,8 +47,9 @@ BEGIN
     USING '{"patient_uid": "x", "enrollment_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "2025550100",
         "sms_consent": "express", "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
     -- What else is required may come from elsewhere.
-    SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.split_part(o.choices, ', ', 1),
-        CASE o.kind WHEN 'date' THEN '2000-01-01' WHEN 'email' THEN 'a@example.com' ELSE '2025550100' END))
+    SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.to_jsonb(pg_catalog.split_part(o.choices, ', ', 1)),
+        CASE o.kind WHEN 'date' THEN '"2000-01-01"' WHEN 'e-mail address' THEN '"a@example.com"' WHEN 'boolean' THEN 'true'
+            WHEN 'number' THEN '1' WHEN 'whole number' THEN '1' ELSE '"2025550100"' END::jsonb))
     INTO sample
     FROM murallink.partner_operations() o
     WHERE o.partner = participation_checked.partner AND o.operation = asked.operation AND o.required AND o.field !~ '\.';
@@ -242,6 +243,9 @@ BEGIN
                 trouble := member_of || ': ' || SQLERRM;
             END;
         END LOOP;
+        -- One is enough to tell of a problem, and to try again.
+        DELETE FROM murallink_private.participation_change c
+        WHERE c.patient_uid = change.patient_uid AND c.problem <> '' AND c.uid <> change.uid;
         IF trouble <> '' THEN
             UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 min', problem = trouble
             WHERE c.uid = change.uid;

@@ -3,6 +3,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
+CREATE FUNCTION murallink.is_mail_address(address text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'partner_is_mail_address';
+COMMENT ON FUNCTION murallink.is_mail_address(text) IS
+'Whether mail can be sent to an address: it has one @, and no character that would end it or begin another.';
+
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void
@@ -54,16 +59,17 @@ COMMENT ON FUNCTION murallink.partners_at_rest() IS
 'Whether nobody is configuring a partner; if so, nobody does until this transaction ends.';
 
 CREATE FUNCTION murallink.webhook_checked(partner text, given text, field text) RETURNS void
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     expected CONSTANT text := (
         SELECT s.secrets ->> 'webhook_access_key'
         FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
         WHERE p.name = webhook_checked.partner);
+    -- What is compared is another each time and nothing that the caller could know, so that the time tells nothing.
+    salt CONSTANT bytea := pg_catalog.uuid_send(pg_catalog.gen_random_uuid());
 BEGIN
-    -- Hashes are compared, so that the time tells nothing about the key.
-    IF expected IS NULL OR pg_catalog.sha256(pg_catalog.convert_to(coalesce(given, ''), 'UTF8'))
-        <> pg_catalog.sha256(pg_catalog.convert_to(expected, 'UTF8')) THEN
+    IF expected IS NULL OR pg_catalog.sha256(salt || pg_catalog.convert_to(coalesce(given, ''), 'UTF8'))
+        <> pg_catalog.sha256(salt || pg_catalog.convert_to(expected, 'UTF8')) THEN
         PERFORM murallink.raise('unauthenticated', field);
     END IF;
 END

@@ -54,7 +54,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.request_begin(text, text, jsonb, murallink.ksuid) IS
-'Asks a partner for what partner_request() can ask for, about a subject. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'Asks a partner for what partner_request() can ask for, about a subject. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, conflict.';
 
 CREATE FUNCTION murallink.partner_request(partner text, operation text, params jsonb DEFAULT '{}') RETURNS murallink.ksuid
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -62,7 +62,7 @@ BEGIN ATOMIC
     SELECT murallink.request_begin(partner, operation, params, NULL);
 END;
 COMMENT ON FUNCTION murallink.partner_request(text, text, jsonb) IS
-'Asks a partner for something, which the worker does once this has committed; await_partner() and partner_tasks() tell what came of it. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value; the hint has the partner''s own code.';
+'Asks a partner for something, which the worker does once this has committed; await_partner() and partner_tasks() tell what came of it. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, with the partner''s own code in the hint; conflict: a change of password that is asked for already.';
 
 CREATE FUNCTION murallink.request_state(task_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql VOLATILE AS $$

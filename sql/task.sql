@@ -67,12 +67,16 @@ BEGIN
     END IF;
     INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid)
     VALUES (task_begin.partner, task_begin.operation, task_begin.params, task_begin.repeatable, task_begin.subject_uid)
+    ON CONFLICT DO NOTHING
     RETURNING uid INTO made;
+    IF made IS NULL THEN
+        PERFORM murallink.raise('conflict', 'operation');
+    END IF;
     RETURN (SELECT t FROM murallink.partner_tasks(made) t);
 END
 $$;
 COMMENT ON FUNCTION murallink.task_begin(text, text, jsonb, boolean, murallink.ksuid) IS
-'Asks a partner for something, which the worker does. Errors: not_found.';
+'Asks a partner for something, which the worker does. Errors: not_found; conflict: it has been asked for already, and may be once only.';
 
 CREATE FUNCTION murallink.resolve_task(task_uid murallink.ksuid, done boolean, note text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -139,6 +139,7 @@ const Partner inside_rx_partner = {.name = "inside_rx",
 								   .settings = settings,
 								   .secrets = secrets,
 								   .operations = operations,
+								   .key_header = "x-api-key",
 								   .build = build,
 								   .read = understand};
 
@@ -163,11 +164,9 @@ active_wrong(json_t *params, json_t *value)
 static bool
 build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
 {
-	const PartnerOperation *operation = partner_operation(&inside_rx_partner, name);
 	json_t *whole = json_pack("{s:b}", "active", true);
-	bool built = operation != NULL && json_object_update(whole, params) == 0 &&
-				 fields_build(config, operation, whole, request) &&
-				 partner_header(request, "x-api-key", json_string_value(json_object_get(config->secrets, "api_key")));
+	bool built = json_object_update(whole, params) == 0 &&
+				 fields_request(&inside_rx_partner, config, name, whole, request);
 
 	json_decref(whole);
 	return built;

@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-#include "partner.h"
+#include "partner_field.h"
 
 /* Of a text, in bytes. */
 #define SETTING_LONGEST 1000
@@ -139,7 +139,8 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 {
 	request->connect_timeout = (int) (partner_number(config, "connect_timeout") * 1000);
 	request->timeout = (int) (partner_number(config, "timeout") * 1000);
-	return partner->build(config, operation, params, request);
+	return partner->build == NULL ? fields_request(partner, config, operation, params, request)
+								  : partner->build(config, operation, params, request);
 }
 
 /*
@@ -524,6 +525,16 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 	text = pstrdup(completed);
 	free(completed);
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+/*
+ * murallink.is_mail_address(address): whether mail can be sent there.
+ */
+PG_FUNCTION_INFO_V1(partner_is_mail_address);
+Datum
+partner_is_mail_address(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(partner_is_address(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
 /*

@@ -116,9 +116,11 @@ typedef struct Partner
 	/* Returns what the ending of a mail means; NULL: the partner is called by HTTP. */
 	PartnerAnswer (*judge)(json_t *params, const HttpAnswer *answer);
 
+	const char *key_header; /* has the secret api_key, where fields_request() builds; NULL: no header does */
+
 	/*
 	 * Fills in url, headers and body.  Returns false when memory is short or
-	 * the operation is not known.
+	 * the operation is not known.  NULL: fields_request() does it.
 	 */
 	bool (*build)(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
 

@@ -410,6 +410,22 @@ fields_build(const PartnerConfig *config, const PartnerOperation *operation, jso
 }
 
 /*
+ * Fills in the request of an operation by its table, with the partner's key.
+ * Returns false where it is not known, or cannot be built.
+ */
+bool
+fields_request(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params,
+			   HttpRequest *request)
+{
+	const PartnerOperation *operation = partner_operation(partner, name);
+
+	return operation != NULL && fields_build(config, operation, params, request) &&
+		   (partner->key_header == NULL ||
+			partner_header(request, partner->key_header,
+						   json_string_value(json_object_get(config->secrets, "api_key"))));
+}
+
+/*
  * Returns the fields of an object as they are sent, or NULL when memory is
  * short.
  */

@@ -88,6 +88,8 @@ extern const PartnerOperation *partner_operation(const Partner *partner, const c
 extern FieldWrong fields_wrong(const PartnerConfig *config, const PartnerField *fields, json_t *params);
 extern bool fields_build(const PartnerConfig *config, const PartnerOperation *operation, json_t *params,
 						 HttpRequest *request);
+extern bool fields_request(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params,
+						   HttpRequest *request);
 extern bool field_of_code(const PartnerField *fields, const char *code, char *path, size_t size);
 extern const char *field_kind_name(FieldKind kind);
 

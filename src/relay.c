@@ -16,7 +16,6 @@
 
 static WrongKind number_wrong(json_t *channel, json_t *value);
 static WrongKind consent_wrong(json_t *channel, json_t *value);
-static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
 static Verdict understand(const char *operation, json_t *params, json_t *answer, json_t *facts);
 
 static const PartnerSetting settings[] = {
@@ -133,8 +132,8 @@ const Partner relay_partner = {.name = "relay",
 							   .settings = settings,
 							   .secrets = secrets,
 							   .operations = operations,
+							   .key_header = "xx-relay-api-key",
 							   .conflict_refuses = true,
-							   .build = build,
 							   .read = understand};
 
 static const char *const message_names[] = {"message", "error", "errorMessage", "description", NULL};
@@ -157,18 +156,6 @@ consent_wrong(json_t *channel, json_t *value)
 {
 	(void) channel;
 	return strcmp(json_string_value(value), "stop") == 0 ? WRONG_VALUE : WRONG_NOTHING;
-}
-
-/*
- * Fills in the request of an operation.
- */
-static bool
-build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request)
-{
-	const PartnerOperation *known = partner_operation(&relay_partner, operation);
-
-	return known != NULL && fields_build(config, known, params, request) &&
-		   partner_header(request, "xx-relay-api-key", json_string_value(json_object_get(config->secrets, "api_key")));
 }
 
 /*

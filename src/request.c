@@ -85,16 +85,17 @@ jsonb_of(json_t *value)
 
 /*
  * Raises what is wrong with the params of an operation, if anything, with the
- * partner's code as hint.
+ * partner's code as hint.  Of a long name of a field, whole characters are kept.
  */
 static void
 raise_wrong(const FieldWrong *wrong)
 {
-	char *field = pg_any_to_server(wrong->field, strlen(wrong->field), PG_UTF8);
+	int size = (int) strlen(wrong->field);
 
 	if (wrong->kind == WRONG_NOTHING)
 		return;
-	ereport(ERROR, errnamed(errors[wrong->kind], field),
+	size = pg_encoding_mbcliplen(PG_UTF8, wrong->field, size, size);
+	ereport(ERROR, errnamed(errors[wrong->kind], pg_any_to_server(pnstrdup(wrong->field, size), size, PG_UTF8)),
 			wrong->code == NULL ? 0 : errhint("The partner calls this %s.", wrong->code));
 }
 

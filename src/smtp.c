@@ -47,7 +47,7 @@ static const PartnerSetting settings[] = {
 	{.name = "reply_to", .kind = SETTING_ADDRESS, .optional = true},
 	{.name = "require_tls", .kind = SETTING_FLAG, .initial = "false"},
 	{.name = "ca_file", .kind = SETTING_PATH, .optional = true},
-	{.name = "resend_after", .kind = SETTING_NUMBER, .optional = true, .least = 3600, .most = 604800},
+	{.name = "resend_after", .kind = SETTING_NUMBER, .optional = true, .least = 3600, .most = 86400},
 	{.name = NULL},
 };
 

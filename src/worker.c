@@ -318,6 +318,8 @@ step_participations(void)
 	settling = looking = false;
 	stepping = true;
 	done = transact("stepping participations");
+	if (done)
+		CRASH_POINT("step_committed");
 	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), !done		? LATE_INTERVAL
 																   : more_steps ? STEP_INTERVAL_BUSY
 																				: STEP_INTERVAL);
@@ -613,6 +615,7 @@ step(void)
 	if (!payouts_here(&on) || !on)
 		return;
 	plan_execute(&plan, NULL, NULL, 1);
+	CRASH_POINT("stepped");
 	more_steps = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 

@@ -24,6 +24,18 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.bulk_
 CREATE POLICY bulk_email ON murallink.audit_event FOR SELECT USING (
     resource = 'bulk_email' AND murallink.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
 
+CREATE TABLE murallink_private.payment_notice (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    contract_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink.contract,
+    enabled boolean NOT NULL
+);
+COMMENT ON TABLE murallink_private.payment_notice IS 'The contracts for which set_payment_notices() has said whether patients are told of payments.';
+COMMENT ON COLUMN murallink_private.payment_notice.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.payment_notice.contract_uid IS 'The contract.';
+COMMENT ON COLUMN murallink_private.payment_notice.enabled IS 'Whether they are.';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment_notice
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+
 CREATE TABLE murallink_private.notice (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     kind murallink.notice_kind NOT NULL,
@@ -33,7 +45,7 @@ CREATE TABLE murallink_private.notice (
     appointment_uid murallink.ksuid REFERENCES murallink.appointment,
     lead interval,
     moves integer,
-    payment_uid murallink.ksuid,
+    payment_uid murallink.ksuid REFERENCES murallink.payment,
     bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
     partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
     status murallink.payout_status NOT NULL DEFAULT 'ready' CHECK (status <> 'waiting'),
@@ -94,3 +106,5 @@ CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_password_reset();
+CREATE TRIGGER tell AFTER UPDATE OF status ON murallink.payment
+    FOR EACH ROW WHEN (NEW.status = 'paid' AND OLD.status <> 'paid') EXECUTE FUNCTION murallink.notice_of_payment();

@@ -7,8 +7,6 @@
 
 #include "sandbox.h"
 
-typedef void Run(const Request *request, Answer *answer);
-
 /* bastion.c: who may call, and what answers look like */
 extern json_t *bastion_open(const Request *request, const Key *keys, Answer *answer);
 extern void bastion_refuse(Answer *answer, unsigned status, const char *message);

@@ -84,7 +84,7 @@ number_of(const json_t *fault, const char *name)
 }
 
 /*
- * wrong_operation checks a pattern like "dash.loadCards" or "dash.*": one that
+ * wrong_operation checks a pattern like "partner.operation" or "partner.*": one that
  * fits no operation is misspelt.
  */
 static const char *

@@ -159,6 +159,8 @@ extern bool session_use(const char *partner, const char *id, unsigned calls_max,
 extern void session_end(const char *partner);
 extern void session_reset(void);
 
+typedef void Run(const Request *request, Answer *answer);
+
 /* A partner.  Operations, keys and settings end with an entry without a name. */
 typedef struct Operation
 {
@@ -166,7 +168,7 @@ typedef struct Operation
 	const char *method;
 	const char *path; /* a * is any part of it; NULL: the setting below says */
 	const char *path_setting;
-	void (*run)(const Request *request, Answer *answer);
+	Run *run;
 } Operation;
 
 typedef struct Partner

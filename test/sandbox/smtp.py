@@ -2,15 +2,17 @@
 """smtp.py DIR STARTTLS_PORT TLS_PORT PLAIN_PORT: a mail server (aiosmtpd) whose mailbox is DIR/mailbox.
 
 The first port wants STARTTLS and signing in, the second TLS from the start and signing in, the third neither. The
-recipient's name says what befalls a message: grey... is refused for now until the third try, busy... for now at the
-end of the message until the second, refused... for good, bad... for good at the end of the message with its words;
-in cut... the connection ends amid the message, in lost... when it was taken and before that is said; closing... is
-answered with 421 once. Each line of the mailbox is JSON: what was taken, and each try of the recipients above.
+recipient's name says what befalls a message: grey... is refused for now until the third try, never... at each, busy...
+for now at the end of the message until the second, refused... for good, as is a sender of that name, bad... for good at
+the end of the message with its words; in cut... the connection ends amid the message, in lost... when it was taken and
+before that is said; closing... is answered with 421 once; slow..., slowbusy... and so on are answered, at the end of the
+message, when there is a file DIR/go. Each line of the mailbox is JSON: what was taken, and each try of the recipients above.
 """
 import asyncio
 import base64
 import collections
 import json
+import os
 import ssl
 import sys
 
@@ -41,13 +43,19 @@ class Server(SMTP):
 
 
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if address.startswith('refused'):
+            return '550 5.7.1 <%s> may not send' % address
+        envelope.mail_from = address
+        return '250 ok'
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         name = address.split('@')[0]
         tries[address] += 1
         if name.startswith('refused'):
             write('refused', server, address)
             return '550 5.1.1 <%s> is nobody here' % address
-        if name.startswith('grey') and tries[address] < 3:
+        if name.startswith('never') or name.startswith('grey') and tries[address] < 3:
             write('grey', server, address)
             return '450 4.2.0 greylisted'
         if name.startswith('closing') and tries[address] < 2:
@@ -57,14 +65,23 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         address = envelope.rcpt_tos[0]
-        if address.startswith('bad'):
+        name = address.removeprefix('slow')
+        answer = self.outcome(server, envelope, address, name)
+        if name != address:
+            write('slow', server, address)
+            while not os.path.exists(directory + '/go'):
+                await asyncio.sleep(.01)
+        return answer
+
+    def outcome(self, server, envelope, address, name):
+        if name.startswith('bad'):
             write('bad', server, address)
             return '554 5.6.0 no: ' + envelope.content.decode('ascii', 'replace').replace('\r\n', ' ')[-300:]
-        if address.startswith('busy') and tries[address] < 2:
+        if name.startswith('busy') and tries[address] < 2:
             write('busy', server, address)
             return '452 4.3.1 no room'
         write('taken', server, address, envelope.original_content)
-        if address.startswith('lost'):
+        if name.startswith('lost'):
             server.transport.abort()
         return '250 taken'
 

@@ -68,13 +68,12 @@ SELECT channel, status, reason, at_once, CASE WHEN NOT at_once THEN before END A
 -- what is queued waits for what is under way; what has the old time is not sent again
 SELECT n.moves, m.problem FROM murallink_private.notice n, murallink.notice_message(n.uid) m
 WHERE n.appointment_uid = :'visit' AND n.channel = 'email' AND n.status IN ('ready', 'claimed') ORDER BY n.moves, n.due_at;
-SELECT count(*) AS claimed FROM murallink.claim_subjects(ARRAY(SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email'));
+SELECT FROM murallink.claim_subjects(ARRAY(SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email'));
+SELECT moves, status FROM moved WHERE channel = 'email' AND moves > 0;
 UPDATE murallink_private.notice SET status = 'ready' WHERE appointment_uid = :'visit' AND status = 'claimed';
-SELECT count(*) AS claimed FROM murallink.claim_subjects(ARRAY(
-    SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email' AND moves = 1));
-SELECT status, reason FROM moved WHERE channel = 'email' AND moves = 1;
+SELECT FROM murallink.claim_subjects(ARRAY(SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email'));
+SELECT moves, status, reason FROM moved WHERE channel = 'email' AND moves > 0;
 -- once, also where all leads are over
-UPDATE murallink_private.notice SET status = 'claimed' WHERE appointment_uid = :'visit' AND channel = 'email' AND status = 'ready';
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT FROM murallink.move_appointment(:'visit', to_char(now() AT TIME ZONE 'America/New_York' + interval '3 hours', 'YYYY-MM-DD"T"HH24:MI:SS'));
 RESET SESSION AUTHORIZATION;

@@ -37,6 +37,9 @@ CREATE TRIGGER poison BEFORE INSERT ON murallink_private.participation_change FO
 SET SESSION AUTHORIZATION regress_participation_admin;
 SELECT uid AS pat FROM murallink.add_patient(site_uid => :'site', first_name => 'Pat', last_name => 'Doe', phone => '+1 610 555 1212', sms_enabled => true) \gset
 SELECT murallink.enroll(:'pat', :'trial', :'site', 'P');
+SELECT uid AS visit FROM murallink.add_milestone('Visit', 10, 'USD', :'trial', :'site', 1, '2021-01-01'::timestamptz) \gset
+SELECT murallink.add_funding(:'contract', 10) IS NOT NULL AS funded;
+SELECT amount, status FROM murallink.milestone_payment(:'pat', :'visit');
 SELECT last_name FROM murallink.update_patient(uid => :'pat', last_name => 'Roe');
 SELECT status FROM murallink.set_enrollment_status('dropped', :'trial', :'pat');
 SELECT status FROM murallink.set_enrollment_status('enrolled', :'trial', :'pat');

@@ -17,9 +17,20 @@ FROM (VALUES
     ('relay', 'welcome', '{}'), ('bastion', 'login', '{}'), ('relay', 'onboard', '[]'), ('relay', 'onboard', '{}'),
     ('bastion', 'change_password', '{}')) AS asked (partner, operation, params);
 
+-- Whatever is sent, what is refused is an error of ours
+SELECT DISTINCT o.partner, o.operation, left(p.params::text, 20) AS params, r.refusal
+FROM murallink.partner_operations() o, (VALUES (1), (3000)) AS depth (n),
+    LATERAL (VALUES (repeat('[', n) || repeat(']', n)), (repeat('{"a": ', n) || '1' || repeat('}', n)), ('{"a": 1e400}'), ('"\u00e9"'),
+        (format('{"%s": 1}', repeat(U&'\00E9', 300))), (format('{"%s": %s}', o.field, repeat('[', n) || repeat(']', n))),
+        (format('{"%s": %s}', o.field, repeat('9', 100))), (format('{"%s": "\u0001"}', o.field)),
+        (format('{"%s": "%s"}', o.field, repeat('x', 100000)))) AS p (params),
+    LATERAL test.refusal(format('SELECT murallink.partner_preview(%L, %L, %L)', o.partner, o.operation, p.params)) AS r (refusal)
+WHERE o.partner <> 'inside_rx' AND r.refusal !~ '^(PT\d{3} |$)';
+
 -- The operations, and the fields of some
 SELECT partner, operation, count(field) AS fields, count(*) FILTER (WHERE required) AS required
-FROM murallink.partner_operations() GROUP BY partner, operation ORDER BY partner, operation;
+FROM murallink.partner_operations() WHERE partner IN ('relay', 'inside_rx', 'bastion')
+GROUP BY partner, operation ORDER BY partner, operation;
 SELECT field, kind, required, longest, setting, choices FROM murallink.partner_operations()
 WHERE operation = 'onboard' AND field ~ '^(ccid|ssn|notification|product)';
 

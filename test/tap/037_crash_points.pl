@@ -17,7 +17,8 @@ use constant PAYOUTS => 60;
 # Each call comes by these, some of them together with others; the number is that of a later time.
 my @calling = (
 	[ claiming => 2 ], [ claimed => 2 ], [ claim_committed => 2 ], [ call_begun => 20 ], [ call_sent => 20 ],
-	[ call_answered => 20 ], [ settling => 2 ], [ settled => 2 ], [ settle_committed => 2 ]);
+	[ call_answered => 20 ], [ settling => 2 ], [ settled => 2 ], [ settle_committed => 2 ],
+	[ stepped => 2 ], [ step_committed => 2 ]);
 my @starting = qw(recovering recovered recovery_committed login_begun login_answered);
 
 my %known = map { $_ => 1 } map { slurp_file($_) =~ /CRASH_POINT\("(\w+)"\)/g } glob dirname(__FILE__) . '/../../src/*.c';

