@@ -294,8 +294,10 @@ BEGIN
     PERFORM murallink.apply_outcomes(late);
     PERFORM murallink.fund_want(h.contract_uid, h.slot) FROM (
         SELECT DISTINCT e.contract_uid, e.slot
-        FROM murallink.payout p JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve'
-        WHERE p.uid = ANY (late) AND p.status = 'claimed') h
+        FROM murallink_private.partner_queue q LEFT JOIN murallink_private.partner_task t ON t.uid = q.subject_uid
+        JOIN murallink.payout p ON p.uid = coalesce(t.subject_uid, q.subject_uid)
+        JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve'
+        WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity') h
     WHERE NOT murallink.fund_try_hold(h.contract_uid, h.slot);
     RETURN pg_catalog.cardinality(late) = most AND (
         SELECT pg_catalog.count(*) < most FROM murallink_private.partner_queue q

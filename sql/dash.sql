@@ -337,10 +337,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     unloaded CONSTANT murallink.ksuid := (SELECT o.payment_uid FROM murallink.payout o WHERE o.uid = NEW.subject_uid);
 BEGIN
-    -- A payer may hold the slot for long. Then this fails, the outcome is kept, and it is applied later.
-    IF NOT EXISTS (SELECT FROM murallink.fund_held(ARRAY[unloaded])) THEN
-        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'the funds are held by another transaction';
-    END IF;
+    PERFORM murallink.fund_need(unloaded);
     UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = unloaded;
     RETURN NULL;
 END

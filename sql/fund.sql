@@ -106,6 +106,17 @@ $$;
 COMMENT ON FUNCTION murallink.fund_held(murallink.ksuid[]) IS
 'Those of the payments whose slot nobody else holds; it is held from here on. For a transaction that settles several and must not wait.';
 
+CREATE FUNCTION murallink.fund_need(payment_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM murallink.fund_held(ARRAY[payment_uid])) THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'the funds are held by another transaction';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.fund_need(murallink.ksuid) IS
+'Holds the slot of a payment; fails where somebody else does, maybe for long. For what becomes of an outcome, which is then kept, and applied later.';
+
 CREATE FUNCTION murallink.add_funding(
     contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL
 ) RETURNS void

@@ -109,11 +109,11 @@ BEGIN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
         again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), GREATEST(the_payout.settled, moment + '0.1 s'));
     ELSIF judged.verdict <> 'unclear' THEN
-        -- Answers are read meanwhile, so nothing is waited for: neither a person who decides, nor a payer with the funds.
+        PERFORM murallink.fund_need(the_payout.payment_uid);
+        -- Answers are read meanwhile, so nobody who decides is waited for.
         PERFORM FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
         WHERE o.uid = the_payout.uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
-        IF NOT FOUND OR NOT EXISTS (SELECT FROM murallink.fund_held(ARRAY[the_payout.payment_uid]))
-            OR NOT murallink.partners_at_rest() THEN
+        IF NOT FOUND OR NOT murallink.partners_at_rest() THEN
             again := moment + '1 s';
         END IF;
     END IF;

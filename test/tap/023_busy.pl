@@ -24,12 +24,9 @@ check_books('reload');
 
 note 'two payers that hand all slots of the funds to each other';
 busy();
-my @payers = map { payer() } 1 .. 2;
-$payouts->wait_for(q{SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'});
+my @payers = $payouts->payers;
 $payouts->wait_settled;
-is($payouts->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payer'}), 2, 'what is sent is settled before they end');
-$payouts->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'payer'});
-close $_ foreach @payers;
+is($payouts->end_payers(@payers), 2, 'what is sent is settled before they end');
 check_books('payers without a pause');
 
 note 'disable_payouts, while the worker claims and when it ends';
@@ -117,27 +114,6 @@ sub busy
 	return $payouts->wait_for(<<'EOC');
 SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout
 EOC
-}
-
-# A payer whose long transactions follow each other: with another, for a minute.
-sub payer
-{
-	open my $psql, '|-', "psql -XqAt -h $dir -U postgres -o /dev/null murallink 2> /dev/null" or die "psql: $!\n";
-	print $psql <<'EOC';
-SET application_name = 'payer';
-DO $$
-BEGIN
-    FOR pass IN 1 .. 50 LOOP
-        PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
-        PERFORM pg_sleep(0.6);
-        COMMIT;
-    END LOOP;
-END
-$$;
-\q
-EOC
-	$psql->flush;
-	return $psql;
 }
 
 sub check_books

@@ -152,6 +152,44 @@ EOC
 	return $session;
 }
 
+# Two payers whose long transactions follow each other, with all funds, for a minute.
+sub payers
+{
+	my ($self) = @_;
+	my $stack = $self->stack;
+	my @payers;
+	foreach my $payer (1 .. 2)
+	{
+		open $payers[@payers], '|-', "psql -XqAt -h $stack->{host} -U $stack->{user} -o /dev/null ${\Murallink::Stack::DATABASE} 2> /dev/null"
+		  or die "psql: $!\n";
+		print { $payers[-1] } <<'EOC';
+SET application_name = 'payer';
+DO $$
+BEGIN
+    FOR pass IN 1 .. 50 LOOP
+        PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
+        PERFORM pg_sleep(0.6);
+        COMMIT;
+    END LOOP;
+END
+$$;
+\q
+EOC
+		$payers[-1]->flush;
+	}
+	$self->wait_for(q{SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'});
+	return @payers;
+}
+
+# Ends them; returns how many were still there.
+sub end_payers
+{
+	my ($self, @payers) = @_;
+	my $left = $self->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'payer'});
+	close $_ foreach @payers;
+	return $left;
+}
+
 # Starts and stops the server; returns how many seconds the stop took.
 sub start_server
 {
