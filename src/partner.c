@@ -86,7 +86,6 @@ static const struct
 
 static void hide_secrets(json_t *value, const PartnerConfig *config);
 static void hide_secret(char *text, const char *secret);
-static void say(PartnerAnswer *answer, int status, const char *text);
 static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
