@@ -19,7 +19,7 @@
 #define WORD_SIZE 42
 
 /* Characters in a line of quoted-printable. */
-#define LINE_SIZE 76
+#define LINE_LENGTH 76
 
 /* What means nothing but itself in the name before an address. */
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
@@ -215,7 +215,7 @@ add_words(Text *text, const char *words, const char *plain)
 	for (char *c = clean; *c != '\0'; c++)
 		if ((unsigned char) *c < ' ' || *c == 127)
 			*c = ' ';
-	if (size < LINE_SIZE - 20 && strspn(clean, plain) == size)
+	if (size < LINE_LENGTH - 20 && strspn(clean, plain) == size)
 		add_format(text, " %s", clean);
 	else
 		for (size_t i = 0; i < size; i += part)
@@ -279,7 +279,7 @@ add_quoted(Text *text, const char *body)
 			column = 0;
 			continue;
 		}
-		if (column + (plain ? 1 : 3) >= LINE_SIZE)
+		if (column + (plain ? 1 : 3) >= LINE_LENGTH)
 		{
 			add(text, "=\r\n", 3);
 			column = 0;
