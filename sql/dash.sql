@@ -86,7 +86,7 @@ DECLARE
         WHERE c.partner = 'dash' AND c.status = 'done' AND (the_order, the_card) <> ('', '')
         AND the_card IN ('', c.proxy_key) AND the_order IN ('', c.order_id) ORDER BY c.uid);
 BEGIN
-    PERFORM murallink.check_access_key('dash', $1 ->> 'accessKey');
+    PERFORM murallink.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
     IF addressed = '{}' THEN
         PERFORM murallink.raise('not_found', 'proxyKey');
     END IF;
