@@ -79,7 +79,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.participation_changed() IS
-'Trigger: notes whose participations are to be looked at. It adds a row and nothing else, so that it waits for nobody, and never fails; of all who are at a partner it has the worker find those.';
+'Trigger: notes whose participations are to be looked at. It adds a row, so that it waits for nobody, and never fails; after a change of a partner all are looked through.';
 
 CREATE FUNCTION murallink.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -159,18 +159,22 @@ sub killed
 	return $payouts->wait_for("SELECT max(pid) <> $worker FROM murallink.worker_status()");
 }
 
-# What a person does, who knows the ledger.
+# What a person does, who then asks the partner: the ledger is read when it is known what is in doubt.
 sub decide
 {
-	my %sent;
-	$sent{ $_->{ledger} }{ $_->{memberId} // $_->{reference} // $_->{ccid} // '' }++ foreach grep { $_->{ledger} ne 'endorsement' } $payouts->ledger;
-	my %member = map { $_->{reference} => $_->{memberId} } grep { $_->{ledger} eq 'endorsement' } $payouts->ledger;
-	foreach my $row (split /\n/, $payouts->sql(<<'EOC'))
+	my @rows = split /\n/, $payouts->sql(<<'EOC');
 SELECT a.patient_uid, a.partner, a.status, a.reason, t.uid, t.operation, t.params ->> 'reference', coalesce(t.params ->> 'member_id', a.patient_uid::text),
     (SELECT count(*) FROM murallink_private.partner_task d WHERE d.subject_uid = t.subject_uid AND d.operation = t.operation AND d.status = 'done')
 FROM murallink.participations() a JOIN murallink_private.partner_task t ON t.uid = a.task_uid
 WHERE a.status = 'in_doubt' OR a.reason ~ '^(declined|no_member_id)'
 EOC
+	my (%sent, %member);
+	foreach my $entry ($payouts->ledger)
+	{
+		$member{ $entry->{reference} } = $entry->{memberId} if $entry->{ledger} eq 'endorsement';
+		$sent{ $entry->{ledger} }{ $entry->{memberId} // $entry->{ccid} // '' }++;
+	}
+	foreach my $row (@rows)
 	{
 		my ($patient, $partner, $status, $reason, $task, $operation, $reference, $subject, $done) = split /\|/, $row;
 		my $member = $member{$reference};
