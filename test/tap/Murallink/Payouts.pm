@@ -160,9 +160,9 @@ sub payers
 	my @payers;
 	foreach my $payer (1 .. 2)
 	{
-		open $payers[@payers], '|-', "psql -XqAt -h $stack->{host} -U $stack->{user} -o /dev/null ${\Murallink::Stack::DATABASE} 2> /dev/null"
-		  or die "psql: $!\n";
-		print { $payers[-1] } <<'EOC';
+		my @psql = ('psql -XqAt -o /dev/null -h', $stack->{host}, '-U', $stack->{user}, Murallink::Stack::DATABASE);
+		open my $psql, '|-', "@psql 2> /dev/null" or die "psql: $!\n";
+		print $psql <<'EOC';
 SET application_name = 'payer';
 DO $$
 BEGIN
@@ -175,9 +175,12 @@ END
 $$;
 \q
 EOC
-		$payers[-1]->flush;
+		$psql->flush;
+		push @payers, $psql;
 	}
-	$self->wait_for(q{SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'});
+	$self->wait_for(<<'EOC');
+SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'
+EOC
 	return @payers;
 }
 
@@ -185,7 +188,9 @@ EOC
 sub end_payers
 {
 	my ($self, @payers) = @_;
-	my $left = $self->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'payer'});
+	my $left = $self->sql(<<'EOC');
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'payer'
+EOC
 	close $_ foreach @payers;
 	return $left;
 }
