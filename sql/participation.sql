@@ -1,8 +1,9 @@
 CREATE FUNCTION murallink.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('patient_uid', p.uid, 'enrollment_uid', participation_person.enrollment_uid,
-        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone, 'sms_consent', murallink.consent_type(p.uid, 'sms'),
-        'address', pg_catalog.to_jsonb(p.address), 'address_text', murallink.address_text(p.address))
+        'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone,
+        'sms_consent', murallink.consent_type(p.uid, 'sms'), 'address', pg_catalog.to_jsonb(p.address),
+        'address_text', murallink.address_text(p.address))
     FROM murallink.patient p WHERE p.uid = participation_person.patient_uid
 $$;
 COMMENT ON FUNCTION murallink.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';

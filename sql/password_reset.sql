@@ -37,6 +37,8 @@ BEGIN
     DELETE FROM murallink_private.password_reset WHERE email IN (
         SELECT email FROM murallink_private.password_reset WHERE counted_since < moment - interval '2 days'
         ORDER BY counted_since LIMIT 10 FOR UPDATE SKIP LOCKED);
+    -- How long it takes is not to tell that there is an account, and so a message to be queued.
+    PERFORM pg_catalog.pg_sleep_until(moment + interval '20 ms');
 END
 $$;
 COMMENT ON FUNCTION murallink.request_password_reset(text) IS

@@ -160,10 +160,9 @@ sub payers
 	my @payers;
 	foreach my $payer (1 .. 2)
 	{
-		open $payers[@payers], '|-',
-		  "psql -XqAt -h $stack->{host} -U $stack->{user} -o /dev/null ${\Murallink::Stack::DATABASE} 2> /dev/null"
-		  or die "psql: $!\n";
-		print { $payers[-1] } <<'EOC';
+		my @psql = ('psql -XqAt -o /dev/null -h', $stack->{host}, '-U', $stack->{user}, Murallink::Stack::DATABASE);
+		open my $psql, '|-', "@psql 2> /dev/null" or die "psql: $!\n";
+		print $psql <<'EOC';
 SET application_name = 'payer';
 DO $$
 BEGIN
@@ -176,7 +175,8 @@ END
 $$;
 \q
 EOC
-		$payers[-1]->flush;
+		$psql->flush;
+		push @payers, $psql;
 	}
 	$self->wait_for(<<'EOC');
 SELECT count(*) = 2 AND bool_or(wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = 'payer'
