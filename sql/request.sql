@@ -74,6 +74,10 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 COMMENT ON FUNCTION murallink.request_state(murallink.ksuid) IS 'What became of a task, as await_partner() answers it.';
 
+CREATE FUNCTION murallink.is_ours(transaction xid) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'request_is_ours';
+COMMENT ON FUNCTION murallink.is_ours(xid) IS 'Whether that is this transaction, or a savepoint of it.';
+
 CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout numeric DEFAULT 30) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -88,7 +92,7 @@ BEGIN
     -- What this transaction has asked for is not on its way before it commits, and what others commit must be seen here.
     IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
         SELECT FROM murallink_private.partner_task t
-        WHERE t.uid = await_partner.task_uid AND t.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid) THEN
+        WHERE t.uid = await_partner.task_uid AND murallink.is_ours(t.xmin)) THEN
         PERFORM murallink.raise('wrong_status', 'task_uid');
     END IF;
     LOOP

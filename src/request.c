@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "error.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -263,4 +264,15 @@ choices_of(const PartnerField *field)
 	for (const FieldChoice *choice = field->choices; choice->name != NULL; choice++)
 		list = psprintf("%s%s%s", list, *list == '\0' ? "" : ", ", choice->name);
 	return list;
+}
+
+/*
+ * murallink.is_ours(xid): whether that is this transaction, or one of its
+ * savepoints'.
+ */
+PG_FUNCTION_INFO_V1(request_is_ours);
+Datum
+request_is_ours(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(TransactionIdIsCurrentTransactionId(PG_GETARG_TRANSACTIONID(0)));
 }

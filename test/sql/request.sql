@@ -40,7 +40,9 @@ SELECT murallink.await_partner(:'asked', 0.01) - 'uid' AS state;
 SELECT number, test.refusal(format('SELECT murallink.await_partner(%L, %L)', task_uid, timeout))
 FROM (VALUES (1, NULL, 0.1), (2, :'asked', NULL), (3, '0ujtsYcgvSTl8PAuAdqWYSMnLOv', 0.1), (4, :'asked', -1), (5, :'asked', 301), (6, :'asked', 'NaN')) AS wrong (number, task_uid, timeout) ORDER BY number;
 BEGIN;
+SAVEPOINT asking;
 SELECT murallink.partner_request('relay', 'onboard', '{"ccid": "B"}') AS own \gset
+RELEASE asking;
 SELECT test.refusal(format('SELECT murallink.await_partner(%L, 0.01)', :'own')) AS own_transaction;
 ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
