@@ -89,6 +89,7 @@ static const struct
 };
 
 static void hide_secrets(json_t *value, const PartnerConfig *config);
+static void hide_in_text(char *text, const PartnerConfig *config);
 static void hide_secret(char *text, const char *secret);
 static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
@@ -156,15 +157,13 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 															: NOT_SENT;
 	int says = NOT_JSON;
 	json_error_t error;
-	const char *name;
-	json_t *secret;
 
 	if (partner->judge != NULL)
 	{
 		json_decref(answer.facts);
 		answer = partner->judge(params, http);
-		json_object_foreach (config->secrets, name, secret)
-			hide_secret(answer.reason, json_string_value(secret));
+		hide_in_text(answer.reason, config);
+		hide_secret(answer.reason, json_string_value(json_object_get(params, "secret")));
 		return answer;
 	}
 	if (http->complete && http->json)
@@ -228,10 +227,21 @@ hide_secrets(json_t *value, const PartnerConfig *config)
 		hide_secrets(member, config);
 	json_object_foreach (value, name, member)
 		hide_secrets(member, config);
-	if (text == NULL)
-		return;
-	json_object_foreach (config->secrets, name, member)
-		hide_secret(text, json_string_value(member));
+	if (text != NULL)
+		hide_in_text(text, config);
+}
+
+/*
+ * Masks the secrets in a text.
+ */
+static void
+hide_in_text(char *text, const PartnerConfig *config)
+{
+	const char *name;
+	json_t *secret;
+
+	json_object_foreach (config->secrets, name, secret)
+		hide_secret(text, json_string_value(secret));
 	hide_secret(text, config->session);
 }
 
