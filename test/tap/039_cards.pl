@@ -108,18 +108,8 @@ sub add_patient
 {
 	my ($name, $email) = @_;
 	$email //= lc("$name\@example.com");
-	return $payouts->sql(<<"EOC");
-WITH patient AS (
-    INSERT INTO murallink.patient (first_name, last_name, email) VALUES ('Pat', '$name', '$email') RETURNING uid
-), patient_site AS (
-    INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
-    SELECT p.uid, l.client_uid, l.contract_uid, l.site_uid FROM patient p, public.place l RETURNING patient_uid
-)
-INSERT INTO murallink.enrollment (
-    client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
-SELECT l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.trial_site_uid, p.patient_uid, p.patient_uid::text
-FROM patient_site p, public.place l RETURNING patient_uid
-EOC
+	return $payouts->take_in(
+		"INSERT INTO murallink.patient (first_name, last_name, email) VALUES ('Pat', '$name', '$email') RETURNING uid");
 }
 
 # Makes and approves a payment to a patient, and returns the payout.

@@ -89,11 +89,5 @@ VALUES ('Pat', '$name', 'pat\@example.com', '(610) 555-1212',
 EOC
 	$payouts->call(set_participation_details => $patient, 'bastion', \%health);
 	$payouts->call(set_participation_details => $patient, 'inside_rx', { dob => '1980-03-23' });
-	$payouts->sql(<<"EOC");
-INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
-SELECT '$patient', client_uid, contract_uid, site_uid FROM public.place;
-INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
-SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, '$patient', '$name' FROM public.place
-EOC
-	return $patient;
+	return $payouts->take_in("SELECT '$patient'::murallink.ksuid AS uid");
 }

@@ -83,12 +83,22 @@ sub sql { my ($self, @arguments) = @_; return $self->{stack}->sql(@arguments) }
 sub patients
 {
 	my ($self, $count) = @_;
-	$self->sql(<<"EOC");
+	$self->take_in(<<"EOC");
+INSERT INTO murallink.patient (first_name, last_name, email)
+SELECT 'Pat', n::text, 'pat' || n + (SELECT count(*) FROM murallink.patient) || '\@example.com'
+FROM generate_series(1, $count) n
+RETURNING uid
+EOC
+	return;
+}
+
+# Enrolls the patients whose uid a statement returns; returns it too.
+sub take_in
+{
+	my ($self, $patients) = @_;
+	return $self->sql(<<"EOC");
 WITH patient AS (
-    INSERT INTO murallink.patient (first_name, last_name, email)
-    SELECT 'Pat', n::text, 'pat' || n + (SELECT count(*) FROM murallink.patient) || '\@example.com'
-    FROM generate_series(1, $count) n
-    RETURNING uid
+$patients
 ), patient_site AS (
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     SELECT p.uid, l.client_uid, l.contract_uid, l.site_uid FROM patient p, public.place l RETURNING patient_uid
@@ -96,9 +106,8 @@ WITH patient AS (
 INSERT INTO murallink.enrollment (
     client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
 SELECT l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.trial_site_uid, p.patient_uid, p.patient_uid::text
-FROM patient_site p, public.place l
+FROM patient_site p, public.place l RETURNING patient_uid
 EOC
-	return;
 }
 
 # Makes and approves payments, all of different amounts, to the patients in turn, the newest first, or to
