@@ -165,6 +165,7 @@ DECLARE
     -- What can be changed of a member.
     details CONSTANT text[] := '{first_name,middle_name,last_name,maiden_name,email,dob,gender,phone,address}';
     held CONSTANT jsonb := coalesce(member -> 'params', '{}');
+    policy CONSTANT jsonb := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('policy_id', held -> 'policy_id'));
     active CONSTANT boolean := coalesce((member ->> 'active')::boolean, false);
     whole jsonb;
     changed jsonb;
@@ -190,8 +191,7 @@ BEGIN
     params := pg_catalog.jsonb_build_object('member_id', member -> 'member_id');
     IF active <> wanted THEN
         operation := CASE WHEN wanted THEN 'undo_remove' ELSE 'remove' END;
-        params := params || CASE WHEN wanted OR NOT held ? 'policy_id' THEN '{}'
-            ELSE pg_catalog.jsonb_build_object('policy_id', held -> 'policy_id') END;
+        params := params || CASE WHEN wanted THEN '{}' ELSE policy END;
         meant := member || pg_catalog.jsonb_build_object('active', wanted);
     ELSIF wanted AND held ->> 'plan_id' <> whole ->> 'plan_id' THEN
         operation := 'change_plan';
@@ -199,8 +199,7 @@ BEGIN
         meant := pg_catalog.jsonb_set(member, '{params,plan_id}', whole -> 'plan_id');
     ELSIF wanted AND held - details || changed <> held THEN
         operation := 'change_details';
-        params := params || changed || CASE WHEN held ? 'policy_id'
-            THEN pg_catalog.jsonb_build_object('policy_id', held -> 'policy_id') ELSE '{}' END;
+        params := params || changed || policy;
         meant := pg_catalog.jsonb_set(member, '{params}', held - details || changed);
     END IF;
 END

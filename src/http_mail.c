@@ -25,7 +25,7 @@
 #define REPLIES_MAX 16384
 
 /* A line of a reply may have 512 bytes; what is longer is cut. */
-#define REPLY_LINE_SIZE 1024
+#define LINE_SIZE 1024
 
 typedef struct Mail
 {
@@ -37,10 +37,10 @@ typedef struct Mail
 	curl_socket_t fd; /* -1: libcurl is connecting */
 	int64 timer; /* when libcurl wants to be called; -1: not at all */
 	int64 until; /* when the call, or being idle, has taken too long */
-	char command[REPLY_LINE_SIZE];
+	char command[LINE_SIZE];
 	const char *rest; /* what is still to be sent */
 	size_t rest_size;
-	char line[REPLY_LINE_SIZE]; /* of the reply */
+	char line[LINE_SIZE]; /* of the reply */
 	size_t line_size;
 	int heard; /* bytes, during the call */
 } Mail;
@@ -323,9 +323,9 @@ say(Mail *mail, MailStep step, const char *command, const char *address)
 {
 	mail->call->step = step;
 	mail->rest = mail->command;
-	mail->rest_size = snprintf(mail->command, REPLY_LINE_SIZE, "%s%s%s%s\r\n", command, address == NULL ? "" : "<",
+	mail->rest_size = snprintf(mail->command, LINE_SIZE, "%s%s%s%s\r\n", command, address == NULL ? "" : "<",
 							   address == NULL ? "" : address, address == NULL ? "" : ">");
-	if (mail->rest_size >= REPLY_LINE_SIZE)
+	if (mail->rest_size >= LINE_SIZE)
 		end_call(mail, CURLE_URL_MALFORMAT, "the address is too long");
 	else
 		talk(mail);
@@ -386,7 +386,7 @@ hear(Mail *mail)
 		}
 		if (c != '\n')
 		{
-			if (mail->line_size < REPLY_LINE_SIZE - 1)
+			if (mail->line_size < LINE_SIZE - 1)
 				mail->line[mail->line_size++] = c;
 			continue;
 		}
