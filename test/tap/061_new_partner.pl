@@ -4,7 +4,7 @@ use strict;
 use warnings;
 
 use Cwd qw(abs_path);
-use File::Basename qw(basename dirname);
+use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IPC::Run qw(run);
 use PostgreSQL::Test::Utils;
@@ -28,22 +28,13 @@ is_deeply([ sort keys %added ], [ "sql/$partner.sql", "src/$partner.c", "test/sa
 
 mkdir $tree;
 works('a copy of the tree', 'sh', '-ec',
-	'cd "$1" && tar -c --exclude=./.git --exclude=./build --exclude=./tmp . build/sandbox | tar -x -C "$2"', 'sh', $root, $tree);
+	'cd "$1" && tar -c --exclude=./.git --exclude=./build --exclude=./tmp --exclude=./pg . build/sandbox | tar -x -C "$2"', 'sh', $root, $tree);
 append_to_file("$tree/src/partner_table.h", $line);
 ok(!-e "$tree/$_", "there is no $_") && append_to_file("$tree/$_", $added{$_}) foreach sort keys %added;
 
 note 'built into a PostgreSQL of its own';
-chomp(my $bin = `$ENV{PG_CONFIG} --bindir`);
-chomp(my $share = `$ENV{PG_CONFIG} --sharedir`);
-chomp(my $include = `$ENV{PG_CONFIG} --includedir`);
-my $version = basename(dirname($bin));
-works('a PostgreSQL', 'sh', '-ec', <<'EOC', 'sh', dirname($bin), $share, dirname($include), $dir, $version);
-mkdir -p "$4/lib/postgresql" "$4/share/postgresql"
-cp -r "$1" "$4/lib/postgresql/$5"
-cp -r "$2" "$4/share/postgresql/$5"
-ln -s "$3" "$4/include"
-EOC
-local $ENV{PG_CONFIG} = "$dir/lib/postgresql/$version/bin/pg_config";
+chomp(my $pg_config = works('a PostgreSQL', "$root/dev/postgresql", "$dir/pg"));
+local $ENV{PG_CONFIG} = $pg_config;
 local $ENV{PATH} = dirname($ENV{PG_CONFIG}) . ":$ENV{PATH}";
 works('the extension', qw(make -s -j2 -C), $tree, 'install');
 works('the sandbox', qw(make -s -C), "$tree/test/sandbox");
@@ -53,7 +44,7 @@ my $output = works('its test', $^X, map({ "-I$_" } "$tree/test/tap", grep { /pgx
 cmp_ok(scalar(() = $output =~ /^ok /gm), '>=', 6, 'all of it');
 
 my $differences = '';
-run [ qw(diff -rqN --exclude=build --exclude=tmp --exclude=*.o --exclude=*.so), '--exclude=murallink--*.sql', $root, $tree ],
+run [ qw(diff -rqN --exclude=build --exclude=tmp --exclude=pg --exclude=*.o --exclude=*.so), '--exclude=murallink--*.sql', $root, $tree ],
 	'>', \$differences;
 is_deeply([ sort $differences =~ /^Files .* and \Q$tree\E\/(\S+) differ$/gm ], [ sort 'src/partner_table.h', keys %added ],
 	'nothing else was touched');
