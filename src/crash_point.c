@@ -16,7 +16,7 @@
 static char *wanted = "";
 static int passed; /* how often, since it was set */
 
-static void count_anew(const char *value, void *extra);
+static void assign_crash_point(const char *value, void *extra);
 
 /*
  * Registers the setting.  Called once, from _PG_init.
@@ -26,13 +26,19 @@ crash_point_init(void)
 {
 	DefineCustomStringVariable("murallink.crash_point", "Where the worker ends as kill -9 would.",
 							   "NAME, or NAME:N for the N-th time. For tests.", &wanted, "", PGC_SIGHUP,
-							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, count_anew, NULL);
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, assign_crash_point, NULL);
 }
 
+/*
+ * Begins to count, and says so in the log: the setting holds from here on in
+ * this process.
+ */
 static void
-count_anew(const char *value, void *extra)
+assign_crash_point(const char *value, void *extra)
 {
 	passed = 0;
+	if (value[0] != '\0')
+		ereport(LOG, errmsg("crash point %s", value));
 }
 
 /*

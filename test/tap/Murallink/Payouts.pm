@@ -484,7 +484,8 @@ sub wrong
 {
 	my ($self) = @_;
 	my (%loaded, %ordered, %is, @wrong);
-	foreach my $entry ($self->ledger)
+	my ($rows, @ledger) = $self->both_books;
+	foreach my $entry (@ledger)
 	{
 		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
 		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
@@ -493,16 +494,7 @@ sub wrong
 	my $applied = keys %loaded;
 	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
 
-	foreach my $row (split /\n/, $self->sql(<<'EOC'))
-SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
-    e.reserved::numeric(16, 2)
-FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
-LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(
-        CASE e.movement WHEN 'reserve' THEN e.amount WHEN 'return' THEN 0 ELSE -e.amount END), 0) AS reserved
-    FROM murallink.fund_entry e WHERE e.source_uid = p.uid) AS e
-EOC
+	foreach my $row (split /\n/, $rows)
 	{
 		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
@@ -523,6 +515,28 @@ EOC
 	push @wrong, "$applied loads applied, $paid paid, $doubtful in doubt and applied" if $applied != $paid + $doubtful;
 	push @wrong, map { "verify_ledger: $_" } split /\n/, $self->sql('SELECT * FROM murallink.verify_ledger()');
 	return @wrong;
+}
+
+# What murallink has of each payout, and the ledger, both of one moment: the worker may go on meanwhile, so they are read
+# again until the ledger has not grown.
+sub both_books
+{
+	my ($self) = @_;
+	while (1)
+	{
+		my @ledger = $self->ledger;
+		my $rows = $self->sql(<<'EOC');
+SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
+    e.reserved::numeric(16, 2)
+FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(
+        CASE e.movement WHEN 'reserve' THEN e.amount WHEN 'return' THEN 0 ELSE -e.amount END), 0) AS reserved
+    FROM murallink.fund_entry e WHERE e.source_uid = p.uid) AS e
+EOC
+		return ($rows, @ledger) if @ledger == $self->ledger;
+	}
 }
 
 1;
