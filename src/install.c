@@ -198,6 +198,17 @@ owner_leave(Owner saved)
 }
 
 /*
+ * Undoes owner_enter() after the commit of the transaction that called it,
+ * which has undone its search path.  An abort undoes both.
+ */
+void
+owner_committed(Owner saved)
+{
+	if (saved.changed)
+		SetUserIdAndSecContext(saved.user, saved.sec_context);
+}
+
+/*
  * Returns the type that a letter of SavedPlan.types stands for.
  */
 static Oid

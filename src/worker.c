@@ -105,7 +105,7 @@ static bool act(bool settles, bool looks);
 static void end_settling(bool committed);
 static void end_looking(bool committed);
 static bool transact(const char *activity);
-static void commit(void);
+static void commit(Owner *saved);
 static void report_error(void);
 static bool murallink_is_there(void);
 static void step_participations(void);
@@ -388,14 +388,16 @@ end_looking(bool committed)
 }
 
 /*
- * Settles and looks, as act() wants it, in a transaction, as murallink_owner,
- * where murallink is installed.  Returns whether it has committed; an error is
- * logged.
+ * Settles and looks, as act() wants it, in a transaction, as murallink_owner
+ * until its very end, where murallink is installed: a deferred trigger is
+ * anybody's whom the owner lets make triggers, and the session a superuser's.
+ * Returns whether it has committed; an error is logged.
  */
 static bool
 transact(const char *activity)
 {
 	volatile bool done = false;
+	Owner saved = {false};
 
 	pgstat_report_activity(STATE_RUNNING, activity);
 	PG_TRY();
@@ -405,8 +407,7 @@ transact(const char *activity)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (murallink_is_there())
 		{
-			Owner saved = owner_enter();
-
+			saved = owner_enter();
 			SPI_connect();
 			if (settling)
 				settle();
@@ -415,10 +416,9 @@ transact(const char *activity)
 			if (stepping)
 				step();
 			SPI_finish();
-			owner_leave(saved);
 		}
 		PopActiveSnapshot();
-		commit();
+		commit(&saved);
 		done = true;
 	}
 	PG_CATCH();
@@ -440,17 +440,19 @@ transact(const char *activity)
 }
 
 /*
- * Commits.  A server that is told to stop meanwhile does not wait for a
- * standby: this is what PostgreSQL looks at ProcDiePending for.
+ * Commits, and only then gives up the identity that owner_enter() took, if it
+ * did.  A server that is told to stop meanwhile does not wait for a standby:
+ * this is what PostgreSQL looks at ProcDiePending for.
  */
 static void
-commit(void)
+commit(Owner *saved)
 {
 	HOLD_INTERRUPTS();
 	committing = true;
 	if (stop_requested)
 		InterruptPending = ProcDiePending = true;
 	CommitTransactionCommand();
+	owner_committed(*saved);
 	committing = false;
 	ProcDiePending = false;
 	RESUME_INTERRUPTS();
