@@ -23,10 +23,9 @@ $$;
 COMMENT ON FUNCTION murallink.client_info(murallink.ksuid, boolean) IS 'A client as users see it. with_history: whether also what happened to it.';
 
 CREATE FUNCTION murallink.contains(value text, query text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT pg_catalog.strpos(
-        pg_catalog.lower(value COLLATE pg_catalog."und-x-icu"), pg_catalog.lower(query COLLATE pg_catalog."und-x-icu")) > 0
-$$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.strpos(
+    pg_catalog.lower(value COLLATE pg_catalog."und-x-icu"), pg_catalog.lower(query COLLATE pg_catalog."und-x-icu")) > 0;
 COMMENT ON FUNCTION murallink.contains(text, text) IS
 'Whether a value has the query in it, in any case, whatever the locale of the database; every value has the empty one.';
 

@@ -36,7 +36,8 @@ LANGUAGE sql STABLE AS $$
         NULL::murallink.patient_info,
         ROW(e.trial_site_uid, e.site_uid, e.trial_uid, ROW(s.uid, s.name)::murallink.site_name,
             ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info)::murallink.trial_site_info
-    FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
+    FROM murallink.enrollment e JOIN murallink.trial t ON t.uid OPERATOR(pg_catalog.=) e.trial_uid
+    JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
 COMMENT ON FUNCTION murallink.enrollment_infos() IS
 'The enrollments as clients see them, without the person. Becomes part of the statement that asks, so that this reads only those it wants.';
@@ -85,7 +86,7 @@ CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid DEFAULT NUL
 RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
     SELECT p.patient_uid FROM murallink.patient_places() p
-    WHERE ($1 IS NULL OR p.trial_uid = $1) AND ($2 IS NULL OR p.site_uid = $2)
+    WHERE ($1 IS NULL OR p.trial_uid OPERATOR(pg_catalog.=) $1) AND ($2 IS NULL OR p.site_uid OPERATOR(pg_catalog.=) $2)
     AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
 $$;
 COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS

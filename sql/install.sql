@@ -6,6 +6,9 @@ BEGIN
         RAISE 'the schema murallink belongs to somebody who is no superuser'
             USING HINT = 'Who owns a schema can put functions beside ours. Drop or rename it.';
     END IF;
+    IF pg_catalog.current_setting('standard_conforming_strings') <> 'on' THEN
+        RAISE 'standard_conforming_strings is off' USING HINT = 'Set it on to create the extension.';
+    END IF;
     FOREACH role IN ARRAY ARRAY['murallink_owner', 'murallink_client', 'murallink_analyst', 'murallink_operator'] LOOP
         IF pg_catalog.to_regrole(role) IS NULL THEN
             EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role);

@@ -64,7 +64,7 @@ LANGUAGE sql STABLE AS $$
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
             m.currency::text, m.sort_order)::murallink.milestone_version END)::murallink.payment_info
-    FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid
+    FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink.payment_infos() IS
 'The payments as clients see them, and when they were made. Becomes part of the statement that asks, so that this reads only those it wants.';
@@ -235,8 +235,8 @@ $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS
 'The milestones that a patient can still be paid in a trial, in the order of the schedule: what a coordinator sees for payment. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
-CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
     WITH held AS (
         SELECT contract_uid, currency, slot,
             pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'return' THEN 0 ELSE -amount END) AS reserved,
@@ -284,5 +284,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WHEN 'deposit' THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
         ELSE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid) END
 $$;
-COMMENT ON FUNCTION murallink.verify_ledger() IS
-'Proves that balances, entries, fundings and payments agree: one row for each contradiction, none when the books are right.';
+COMMENT ON FUNCTION murallink.verify_payments() IS
+'What verify_ledger() shows of balances, entries, fundings and payments.';

@@ -225,3 +225,23 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 COMMENT ON FUNCTION murallink.disable_payouts() IS
 'Stops paying out: what is being sent is finished, nothing else is begun. For operators.';
+
+CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT v.contract_uid, v.currency, v.problem FROM murallink.verify_payments() v
+    UNION ALL
+    SELECT p.contract_uid, p.currency::text, CASE
+        WHEN o.uid IS NULL THEN pg_catalog.format('payment %s of %s is %s and has no payout', p.uid, p.amount, p.status)
+        ELSE pg_catalog.format('payment %s of %s to %s is %s, its payout %s of %s to %s is %s',
+            p.uid, p.amount, p.patient_uid, p.status, o.uid, o.amount, o.patient_uid, o.status) END
+    FROM murallink.payment p LEFT JOIN murallink.payout o ON o.payment_uid = p.uid
+    WHERE p.status NOT IN ('pending', 'rejected') AND o.uid IS NULL
+        OR (p.client_uid, p.contract_uid, p.patient_uid, p.amount, p.currency::text)
+            <> (o.client_uid, o.contract_uid, o.patient_uid, o.amount, o.currency)
+        -- What waits is not sent unless its payment is approved, and so is no contradiction.
+        OR o.status NOT IN ('waiting', 'ready') AND p.status <> ALL (CASE o.status WHEN 'claimed' THEN '{processing}'
+            WHEN 'done' THEN '{paid,reversed}' WHEN 'declined' THEN '{failed}' WHEN 'in_doubt' THEN '{in_doubt}'
+            WHEN 'cancelled' THEN '{cancelled}' END::murallink.payment_status[])
+$$;
+COMMENT ON FUNCTION murallink.verify_ledger() IS
+'Proves that balances, entries, fundings, payments and payouts agree: one row for each contradiction, none when the books are right.';

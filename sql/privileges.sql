@@ -13,6 +13,32 @@ BEGIN
 END
 $$;
 
+-- What runs finds operators and functions where they were when it was written, whoever calls it with whatever path: an
+-- operator of anybody's for our own types would otherwise be a better match than PostgreSQL's. Patterns mean the same
+-- whatever standard_conforming_strings says. What has a body of the standard's is bound when it is made; C pins the path
+-- itself; and those named here become part of the statement that asks, which a path of their own would hinder: they are
+-- the owner's alone, called by pinned functions, and name their operators' schema.
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure AS signature, p.prosrc, 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig) AS pinned
+        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
+            AND p.proname NOT IN (
+                'caregiver_infos', 'enrollment_infos', 'patient_infos', 'patient_places', 'payment_infos', 'visible_patients')
+    LOOP
+        IF f.pinned IS NOT TRUE THEN
+            EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.signature);
+        END IF;
+        IF pg_catalog.strpos(f.prosrc, '\') > 0 THEN
+            EXECUTE pg_catalog.format('ALTER FUNCTION %s SET standard_conforming_strings = on', f.signature);
+        END IF;
+    END LOOP;
+END
+$$;
+
 -- Actions: what murallink.api() finds is what is granted by name here.
 GRANT EXECUTE ON FUNCTION
     murallink.add_funding,

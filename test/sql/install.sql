@@ -91,6 +91,20 @@ SELECT r.rolname, has_schema_privilege(r.oid, 'murallink', 'USAGE') AS usage, ha
         has_schema_privilege(r.oid, 'murallink_private', 'CREATE') AS private_create
 FROM pg_roles r WHERE r.rolname LIKE 'murallink%' ORDER BY r.rolname;
 
+-- What runs finds its operators in a pinned search path, but for what becomes part of the statement that asks, which is the
+-- owner's alone and names their schema. A body of the standard's is bound when it is made, C pins the path itself; a
+-- pattern with a backslash means the same in every session
+SELECT p.oid::regprocedure AS unpinned, lanname,
+    EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee <> p.proowner) AS granted,
+    prosrc ~ '\w\.\w+ [=<>]+ ' AS unnamed_operator
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND lanname NOT IN ('c', 'internal')
+    AND prosqlbody IS NULL AND ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE
+ORDER BY proname COLLATE "C";
+SELECT p.oid::regprocedure AS pattern_of_the_session FROM pg_proc p
+WHERE pronamespace = 'murallink'::regnamespace AND prosrc LIKE '%\\%' AND prosqlbody IS NULL
+    AND ('standard_conforming_strings=on' = ANY (proconfig)) IS NOT TRUE;
+
 -- Functions: the owner's rights come with a pinned search path; what the type ksuid needs is everybody's, all else
 -- is granted by name
 SELECT oid::regprocedure FROM pg_proc
