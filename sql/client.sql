@@ -49,7 +49,7 @@ COMMENT ON FUNCTION murallink.sponsor_named(murallink.ksuid, text) IS
 
 CREATE FUNCTION murallink.create_client(
     name text DEFAULT NULL, sales_contact text DEFAULT NULL, client_type text DEFAULT NULL, tax_id text DEFAULT NULL,
-    client_signature_date date DEFAULT NULL, contact_name text DEFAULT NULL, contact_phone text DEFAULT NULL,
+    client_signature_date murallink.day DEFAULT NULL, contact_name text DEFAULT NULL, contact_phone text DEFAULT NULL,
     contact_email text DEFAULT NULL, address jsonb DEFAULT NULL
 ) RETURNS murallink.client_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -74,7 +74,7 @@ BEGIN
     RETURN murallink.client_info(added);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_client(text, text, text, text, date, text, text, text, jsonb) IS
+COMMENT ON FUNCTION murallink.create_client(text, text, text, text, murallink.day, text, text, text, jsonb) IS
 'Adds a client (document: Create Client). name is required; client_signature_date: yyyy-mm-dd; sales_contact: who looks after the client; contact_name, contact_phone, contact_email: whom to reach there; address: an object with street1, street2, city, state, post_code. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
@@ -120,7 +120,7 @@ COMMENT ON FUNCTION murallink.get_client(murallink.ksuid) IS
 
 CREATE FUNCTION murallink.edit_client(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, sales_contact text DEFAULT NULL, client_type text DEFAULT NULL,
-    tax_id text DEFAULT NULL, client_signature_date date DEFAULT NULL, contact_name text DEFAULT NULL,
+    tax_id text DEFAULT NULL, client_signature_date murallink.day DEFAULT NULL, contact_name text DEFAULT NULL,
     contact_phone text DEFAULT NULL, contact_email text DEFAULT NULL, address jsonb DEFAULT NULL,
     audit_history murallink.read_only DEFAULT NULL
 ) RETURNS murallink.client_info
@@ -134,7 +134,7 @@ BEGIN
         client_type = murallink.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
         tax_id = murallink.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
         client_signature_date = murallink.checked_date(
-            coalesce(edit_client.client_signature_date, client_signature_date), 'client_signature_date'),
+            coalesce(edit_client.client_signature_date::date, client_signature_date), 'client_signature_date'),
         contact_name = murallink.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
         contact_phone = murallink.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
         contact_email = murallink.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),
@@ -146,7 +146,7 @@ BEGIN
     RETURN murallink.client_info(edit_client.uid, true);
 END
 $$;
-COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, date, text, text, text, jsonb, murallink.read_only) IS
+COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, murallink.day, text, text, text, jsonb, murallink.read_only) IS
 'Changes a client (document: Edit Client). Arguments as create_client takes them. What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void

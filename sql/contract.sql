@@ -120,8 +120,8 @@ COMMENT ON FUNCTION murallink.write_contract(murallink.ksuid, murallink.ksuid, t
 'Changes a contract where the arguments are not null, or with a contract_uid of null adds one. total_contract_value: digits, as contract_info shows it, or empty for none; sponsor: empty for none. Errors: missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.create_contract(
-    client_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
-    contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
+    client_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date murallink.day DEFAULT NULL,
+    contract_start_date murallink.day DEFAULT NULL, contract_end_date murallink.day DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
     default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL, order_cards text DEFAULT NULL
 ) RETURNS murallink.contract_info
@@ -137,12 +137,12 @@ BEGIN
         currency, default_payment_type_uid, order_cards);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, text) IS
+COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text) IS
 'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client; order_cards: when patients who are paid by card get one, first_payment (the default) or enrollment. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.edit_contract(
-    uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date date DEFAULT NULL,
-    contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
+    uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date murallink.day DEFAULT NULL,
+    contract_start_date murallink.day DEFAULT NULL, contract_end_date murallink.day DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
     default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL,
     order_cards text DEFAULT NULL, client_uid murallink.read_only DEFAULT NULL, document_url murallink.read_only DEFAULT NULL
@@ -155,7 +155,7 @@ BEGIN
         total_contract_value, currency, default_payment_type_uid, order_cards);
 END
 $$;
-COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, date, date, date, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
+COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
 'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid, document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
@@ -209,7 +209,7 @@ COMMENT ON FUNCTION murallink.delete_contract(murallink.ksuid) IS
 
 CREATE FUNCTION murallink.upload_contract(
     contract_uid murallink.ksuid DEFAULT NULL, data text DEFAULT NULL, filename text DEFAULT NULL,
-    client_signature_date date DEFAULT NULL, contract_start_date date DEFAULT NULL, contract_end_date date DEFAULT NULL,
+    client_signature_date murallink.day DEFAULT NULL, contract_start_date murallink.day DEFAULT NULL, contract_end_date murallink.day DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL, content_type text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -229,7 +229,7 @@ BEGIN
     VALUES (added, murallink.checked_file(data, 'data'));
 END
 $$;
-COMMENT ON FUNCTION murallink.upload_contract(murallink.ksuid, text, text, date, date, date, murallink.numeric_text, text, text) IS
+COMMENT ON FUNCTION murallink.upload_contract(murallink.ksuid, text, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, text) IS
 'Adds a file to a contract, and changes its dates and value where they are given, as edit_contract does (document: Upload Contract). data: the file in base64, at most murallink.document_limit; filename: at most 200 characters, no path; content_type: default by the ending of the file name. Every file is kept; document_url answers with the newest. Needs edit_contract on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.contract_document(uid murallink.ksuid DEFAULT NULL) RETURNS murallink."*/*"

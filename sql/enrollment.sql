@@ -174,7 +174,7 @@ COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink
 
 CREATE FUNCTION murallink.set_enrollment_status(
     status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
-    dropped_on date DEFAULT NULL
+    dropped_on murallink.day DEFAULT NULL
 ) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -199,7 +199,7 @@ BEGIN
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, date) IS
+COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, murallink.day) IS
 'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, default today (UTC). Needs set_enrollment_status on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.set_payment_type(

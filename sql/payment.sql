@@ -77,10 +77,10 @@ COMMENT ON FUNCTION murallink.payment_info(murallink.ksuid) IS 'A payment as cli
 
 CREATE FUNCTION murallink.milestone_payment(
     patient_uid murallink.ksuid DEFAULT NULL, milestone_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,
-    visit_date date DEFAULT NULL
+    visit_date murallink.day DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
-COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, date) IS
+COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day) IS
 'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, needed for a patient who was dropped since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_payable, already_paid, insufficient_funds.';
 
 CREATE FUNCTION murallink.make_payment(
@@ -110,7 +110,7 @@ COMMENT ON FUNCTION murallink.make_payment(murallink.ksuid, murallink.payment_ki
 
 CREATE FUNCTION murallink.manual_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
-    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date date DEFAULT NULL
+    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date murallink.day DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -118,12 +118,12 @@ BEGIN
         murallink.enrolled(patient_uid, trial_uid, 'manual_payment'), 'manual', amount, currency, note, visit_date);
 END
 $$;
-COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
+COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
 'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, needed for a patient who was dropped since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
-    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date date DEFAULT NULL
+    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date murallink.day DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -131,7 +131,7 @@ BEGIN
         murallink.enrolled(patient_uid, trial_uid, 'travel_payment'), 'travel', amount, currency, note, visit_date);
 END
 $$;
-COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, date) IS
+COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
 'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info

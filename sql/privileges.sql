@@ -1,11 +1,11 @@
--- What the type ksuid needs is for everybody, as with any type; all else is for whom it is granted to.
+-- What the types ksuid, day and moment need is for everybody, as with any type; all else is for whom it is granted to.
 DO $$
 DECLARE
     function regprocedure;
 BEGIN
     FOR function IN
         SELECT p.oid FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.prokind = 'f' AND p.proname !~ '^(gen_)?ksuid'
+        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.prokind = 'f' AND p.proname !~ '^((gen_)?ksuid|day_|moment_)'
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO murallink_owner', function);
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);

@@ -14,7 +14,7 @@ COMMENT ON TYPE murallink.milestone_info IS 'A version of a milestone, as add_mi
 
 CREATE FUNCTION murallink.add_milestone(
     milestone text DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL,
-    site_uid murallink.ksuid DEFAULT NULL, num_payments integer DEFAULT 1, effective_date timestamptz DEFAULT NULL,
+    site_uid murallink.ksuid DEFAULT NULL, num_payments integer DEFAULT 1, effective_date murallink.moment DEFAULT NULL,
     sort_order integer DEFAULT NULL
 ) RETURNS murallink.milestone_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -26,6 +26,7 @@ DECLARE
     payer text := currency;
     named text;
     place_in_schedule integer := sort_order;
+    begins CONSTANT timestamptz := add_milestone.effective_date;
     added murallink.milestone;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
@@ -36,7 +37,7 @@ BEGIN
     PERFORM murallink.check_money(add_milestone.amount, payer);
     IF coalesce(add_milestone.num_payments, 1) NOT BETWEEN 0 AND 1000 THEN
         PERFORM murallink.raise('invalid_value', 'num_payments');
-    ELSIF add_milestone.effective_date NOT BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z' THEN
+    ELSIF begins NOT BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z' THEN
         PERFORM murallink.raise('invalid_value', 'effective_date');
     ELSIF place_in_schedule NOT BETWEEN 0 AND 1000000 THEN
         PERFORM murallink.raise('invalid_value', 'sort_order');
@@ -51,7 +52,7 @@ BEGIN
         sort_order)
     VALUES (
         place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, named,
-        coalesce(add_milestone.effective_date, pg_catalog.now()), add_milestone.amount, payer,
+        coalesce(begins, pg_catalog.now()), add_milestone.amount, payer,
         coalesce(add_milestone.num_payments, 1), place_in_schedule)
     ON CONFLICT (trial_site_uid, milestone, effective_date) DO NOTHING RETURNING * INTO added;
     IF added.uid IS NULL THEN
@@ -61,7 +62,7 @@ BEGIN
         added.num_payments, added.currency::text, added.sort_order, added.site_uid, added.trial_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, timestamptz, integer) IS
+COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, murallink.moment, integer) IS
 'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.get_payment_schedule(

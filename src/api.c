@@ -77,12 +77,14 @@ static Jsonb *answer(const Request *request, const Outcome *outcome);
 static int status_of(Jsonb *kept);
 
 /*
- * Registers the callback that marks actions whose functions change.
+ * Registers the callback that marks actions whose functions change, and the
+ * hook that looks at bodies.
  */
 void
 api_init(void)
 {
 	CacheRegisterSyscacheCallback(PROCOID, mark_stale, (Datum) 0);
+	api_body_init();
 }
 
 /*

@@ -34,11 +34,13 @@ typedef struct Outcome
 } Outcome;
 
 extern void api_init(void);
+extern void api_body_init(void);
 extern void api_fail(Outcome *outcome, ErrorName error, const char *field);
 
 extern bool api_first_time(Request *request, Outcome *outcome, Jsonb **kept);
 extern void api_keep_answer(const Request *request, Jsonb *kept);
 
+extern bool api_can_bind(Oid type);
 extern Datum api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull);
 extern void api_render(StringInfo out, Datum value, bool isnull, Oid type);
 extern void api_render_row(StringInfo out, HeapTuple row, TupleDesc desc);

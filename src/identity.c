@@ -14,6 +14,7 @@
 #include "identity.h"
 #include "install.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -39,6 +40,9 @@ static Oid role_of_user;
 static Caller role_caller;
 static Oid app_user_relation = InvalidOid;
 
+/* The transaction of a PostgREST request whose pre-request has just run. */
+static LocalTransactionId request_began = InvalidLocalTransactionId;
+
 static int session_timeout = 1800;
 static int login_max_failures = 5;
 static int login_lockout = 900;
@@ -50,8 +54,8 @@ static void forget_role(Datum arg, Oid relation);
 static bool look_up_role(void);
 static void hash_session(const char *session_id, Datum *hash);
 static bool take_on(Datum hash);
+static void settle_request(void);
 static Datum own_session(void);
-static char *session_header(void);
 
 /*
  * Registers settings and the callbacks that end an identity.
@@ -268,10 +272,11 @@ identity_authenticate(const char *session_id)
 }
 
 /*
- * Returns the Session-Id header of a PostgREST request, NULL without one.
+ * Returns a header of a PostgREST request, NULL without one.  Its name is in
+ * lower case.
  */
-static char *
-session_header(void)
+char *
+identity_request_header(const char *name)
 {
 	const char *headers = GetConfigOption("request.headers", true, false);
 	Jsonb *parsed;
@@ -283,25 +288,58 @@ session_header(void)
 	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers)));
 	if (!JB_ROOT_IS_OBJECT(parsed))
 		return NULL;
-	value = getKeyJsonValueFromContainer(&parsed->root, "session-id", strlen("session-id"), &buffer);
+	value = getKeyJsonValueFromContainer(&parsed->root, name, strlen(name), &buffer);
 	if (value == NULL || value->type != jbvString)
 		return NULL;
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
 /*
+ * Has the rest of a PostgREST request's transaction read and show times in one
+ * way, whatever the server's settings or a header of the request say.
+ */
+static void
+settle_request(void)
+{
+	static const char *const settings[][2] = {
+		{"TimeZone", "UTC"}, {"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
+	request_began = MyProc->lxid;
+}
+
+/*
+ * Returns whether the pre-request of this transaction has just run; once.
+ */
+bool
+identity_request_begins(void)
+{
+	bool begins = request_began != InvalidLocalTransactionId && request_began == MyProc->lxid;
+
+	request_began = InvalidLocalTransactionId;
+	return begins;
+}
+
+/*
  * murallink.authenticate(session_id): takes on the identity of a session, for
- * this transaction; by default the one in PostgREST's Session-Id header.
+ * this transaction; by default the one in PostgREST's Session-Id header, as its
+ * pre-request, which also has the request read and answered in UTC.
  * Raises unauthenticated.
  */
 PG_FUNCTION_INFO_V1(identity_authenticate_sql);
 Datum
 identity_authenticate_sql(PG_FUNCTION_ARGS)
 {
-	char *session_id = PG_ARGISNULL(0) ? session_header() : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *session_id =
+		PG_ARGISNULL(0) ? identity_request_header("session-id") : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const char *path = GetConfigOption("request.path", true, false);
 
 	if (session_id != NULL && session_id[0] != '\0' && !identity_authenticate(session_id))
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+	if (PG_ARGISNULL(0) && path != NULL && path[0] != '\0')
+		settle_request();
 	PG_RETURN_VOID();
 }
 

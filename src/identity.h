@@ -20,5 +20,7 @@ extern void identity_init(void);
 extern const Caller *identity_caller(void);
 extern const Caller *identity_caller_if_any(void);
 extern bool identity_authenticate(const char *session_id);
+extern char *identity_request_header(const char *name);
+extern bool identity_request_begins(void);
 
 #endif /* MURALLINK_IDENTITY_H */

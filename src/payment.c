@@ -16,6 +16,7 @@
 #include "install.h"
 #include "ksuid.h"
 #include "miscadmin.h"
+#include "moment.h"
 #include "payment.h"
 #include "permission.h"
 #include "schedule.h"
@@ -215,7 +216,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 {
 	static SavedPlan in_trial = PLAN(ENROLLED "patient_uid = $1 AND trial_uid = $2", "kk");
 	TimestampTz at = GetCurrentTimestamp();
-	bool no_visit = PG_ARGISNULL(3);
+	bool no_visit = PG_ARGISNULL(3) || PG_GETARG_DATEADT(3) == NO_DAY;
 	Datum note;
 	Milestone milestone;
 	Enrolled enrolled;

@@ -44,7 +44,7 @@ FROM (VALUES
     ('{"order_cards": "never"}'), ('{"sponsor_uid": ""}')) AS refused (changed);
 SELECT test.answer('create_contract', :'fine' || jsonb_build_object('client_uid', :'contract')) AS contract_as_client,
     test.answer('create_contract', :'fine' || jsonb_build_object('default_payment_type_uid', :'client')) AS client_as_payment_type;
-SELECT test.refusal(format('SELECT murallink.create_contract(client_uid => %L, name => ''x'', currency => ''USD'', %I => %L)',
+SELECT test.refusal(format('SELECT murallink.create_contract(client_uid => %L, name => ''x'', currency => ''USD'', %I => %L::date)',
     :'client', field, date))
 FROM (VALUES ('contract_start_date', 'infinity'), ('contract_end_date', '10000-01-01'), ('client_signature_date', '0001-01-01 BC'))
     AS refused (field, date);

@@ -110,7 +110,7 @@ WHERE pronamespace = 'murallink'::regnamespace AND prosrc LIKE '%\\%' AND prosql
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace = 'murallink'::regnamespace AND prosecdef
     AND (proowner <> 'murallink_owner'::regrole OR ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE);
-SELECT count(*) > 0 AS found, bool_and(proname ~ '^(gen_)?ksuid') AS of_ksuid FROM pg_proc
+SELECT count(*) > 0 AS found, bool_and(proname ~ '^((gen_)?ksuid|day_|moment_)') AS of_types FROM pg_proc
 WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
 SELECT p.proname, string_agg(substr(r.rolname, 11), ', ' ORDER BY r.rolname) AS may_execute
 FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
@@ -118,10 +118,10 @@ WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator
     AND p.pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
 GROUP BY p.proname ORDER BY p.proname COLLATE "C";
 
--- All that is not of the type ksuid belongs to murallink_owner, and what runs with the owner's rights in C is known
+-- All that is not of a type belongs to murallink_owner, and what runs with the owner's rights in C is known
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
-    AND proname !~ '^(gen_)?ksuid' AND proowner <> 'murallink_owner'::regrole;
+    AND proname !~ '^((gen_)?ksuid|day_|moment_)' AND proowner <> 'murallink_owner'::regrole;
 SELECT proname AS definer_in_c FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE pronamespace = 'murallink'::regnamespace AND prosecdef AND lanname = 'c' ORDER BY proname COLLATE "C";
 

@@ -172,7 +172,7 @@ SELECT amount FROM murallink.milestone_payment(:'jodi', :'week_1');
 SELECT amount FROM murallink.milestone_payment(:'jodi', :'week_1', visit_date => :'today'::date - 9);
 SELECT amount FROM murallink.milestone_payment(:'jodi', :'week_1', visit_date => :'today'::date - 10);
 SELECT amount FROM murallink.manual_payment(:'jodi', :'trial', 12);
-SELECT amount FROM murallink.manual_payment(:'jodi', :'trial', 12, visit_date => :'today');
+SELECT amount FROM murallink.manual_payment(:'jodi', :'trial', 12, visit_date => :'today'::date);
 SELECT amount FROM murallink.manual_payment(:'jodi', :'trial', 12, visit_date => :'today'::date - 11);
 SELECT amount FROM murallink.travel_payment(:'jodi', :'trial', 13, visit_date => :'today'::date - 9);
 SELECT amount FROM murallink.travel_payment(:'jodi', :'trial', 13, visit_date => :'today'::date - 10);
@@ -186,9 +186,9 @@ WHERE patient_uid = :'jodi' ORDER BY created_at;
 
 -- A visit has a day, and not one to come (today somewhere may be tomorrow in UTC)
 SELECT called, pg_temp.outcome('regress_pay_coordinator', format(
-    'SELECT murallink.milestone_payment(%L, %L, visit_date => %L)', :'ernie', :'week_1', visit)) AS milestone,
+    'SELECT murallink.milestone_payment(%L, %L, visit_date => %L::date)', :'ernie', :'week_1', visit)) AS milestone,
     pg_temp.outcome('regress_pay_coordinator', format(
-    'SELECT murallink.travel_payment(%L, %L, 1, visit_date => %L)', :'ernie', :'trial', visit)) AS travel
+    'SELECT murallink.travel_payment(%L, %L, 1, visit_date => %L::date)', :'ernie', :'trial', visit)) AS travel
 FROM (VALUES ('today', :'today'::date), ('tomorrow', :'today'::date + 1), ('day after', :'today'::date + 2),
     ('never', 'infinity'), ('always', '-infinity')) AS visits (called, visit);
 

@@ -42,7 +42,7 @@ SELECT sort_order FROM murallink.add_milestone('Week 1', 100, NULL, :'trial', :'
 SELECT sort_order FROM murallink.add_milestone('Week 2', 80, 'EUR', :'trial', :'site');
 SELECT sort_order FROM murallink.add_milestone('Week 3', 2000, 'JPY', :'trial', :'site', sort_order => 2);
 SELECT sort_order FROM murallink.add_milestone('Week 5', 5, 'USD', :'trial', :'site', effective_date => now() + interval '1 day');
-SELECT sort_order FROM murallink.add_milestone('Week 6', 6, 'USD', :'trial', :'site', effective_date => '2020-02-02 23:00-02');
+SELECT sort_order FROM murallink.add_milestone('Week 6', 6, 'USD', :'trial', :'site', effective_date => '2020-02-02 23:00:00-02:00');
 SELECT * FROM pg_temp.schedule(:'trial', :'site');
 SELECT * FROM pg_temp.schedule(:'trial', :'site', true);
 -- a version with an earlier date than the one in force changes nothing today, and at its moment a version is in force
@@ -99,7 +99,7 @@ SELECT what, test.answer('add_milestone', :'fine' || jsonb_build_object(field, v
 FROM (VALUES (1, 'long', 'milestone', repeat('x', 201)), (2, 'site as trial', 'trial_uid', :'site'),
     (3, 'trial as site', 'site_uid', :'trial'), (4, 'trial at site as site', 'site_uid', :'trial_site'),
     (5, 'not associated', 'site_uid', :'free_site')) AS refused (n, what, field, value) ORDER BY n;
-SELECT test.refusal(format('SELECT murallink.add_milestone(''Refused'', 1, ''USD'', %L, %L, effective_date => %L)', :'trial', :'site',
+SELECT test.refusal(format('SELECT murallink.add_milestone(''Refused'', 1, ''USD'', %L, %L, effective_date => %L::timestamptz)', :'trial', :'site',
     effective_date))
 FROM (VALUES ('infinity'), ('-infinity'), ('0001-12-31 BC'), ('10000-01-01')) AS refused (effective_date);
 SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'site') AS fine \gset

@@ -1,0 +1,51 @@
+-- Dates and times as arguments. PostgreSQL reads its own types by the session's TimeZone and DateStyle; these are read as the
+-- JSON protocol reads them, whoever calls.
+
+CREATE TYPE murallink.day;
+
+CREATE FUNCTION murallink.day_in(cstring) RETURNS murallink.day
+AS 'MODULE_PATHNAME', 'day_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.day_in(cstring) IS
+'Reads a date, yyyy-mm-dd (or its start in UTC, as answers show it); an empty text is no day. Errors: invalid_value.';
+
+CREATE FUNCTION murallink.day_out(murallink.day) RETURNS cstring
+AS 'MODULE_PATHNAME', 'day_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.day_out(murallink.day) IS 'The date as yyyy-mm-dd.';
+
+CREATE TYPE murallink.day (INPUT = murallink.day_in, OUTPUT = murallink.day_out, LIKE = pg_catalog.date);
+COMMENT ON TYPE murallink.day IS
+'A date as an argument: yyyy-mm-dd, whatever DateStyle says, or a value of type date. An empty text is none.';
+
+CREATE FUNCTION murallink.day_date(murallink.day) RETURNS date
+AS 'MODULE_PATHNAME', 'day_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.day_date(murallink.day) IS 'The date, null for none.';
+
+CREATE CAST (murallink.day AS date) WITH FUNCTION murallink.day_date(murallink.day) AS IMPLICIT;
+CREATE CAST (date AS murallink.day) WITHOUT FUNCTION AS IMPLICIT;
+
+CREATE TYPE murallink.moment;
+
+CREATE FUNCTION murallink.moment_in(cstring) RETURNS murallink.moment
+AS 'MODULE_PATHNAME', 'moment_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.moment_in(cstring) IS
+'Reads a moment as RFC 3339 writes it, without an offset as UTC; a date means its start in UTC, an empty text is no moment. What is finer than a microsecond is cut off. Errors: invalid_value.';
+
+CREATE FUNCTION murallink.moment_out(murallink.moment) RETURNS cstring
+AS 'MODULE_PATHNAME', 'moment_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.moment_out(murallink.moment) IS 'The moment in UTC.';
+
+CREATE TYPE murallink.moment (INPUT = murallink.moment_in, OUTPUT = murallink.moment_out, LIKE = pg_catalog.timestamptz);
+COMMENT ON TYPE murallink.moment IS
+'A moment as an argument: as RFC 3339 writes it, or a date, which means its start in UTC, whatever TimeZone and DateStyle say; or a value of type timestamptz or date. An empty text is none.';
+
+CREATE FUNCTION murallink.moment_timestamptz(murallink.moment) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'moment_timestamptz' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.moment_timestamptz(murallink.moment) IS 'The moment, null for none.';
+
+CREATE FUNCTION murallink.moment_of_date(date) RETURNS murallink.moment
+AS 'MODULE_PATHNAME', 'moment_of_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.moment_of_date(date) IS 'The start of a date in UTC.';
+
+CREATE CAST (murallink.moment AS timestamptz) WITH FUNCTION murallink.moment_timestamptz(murallink.moment) AS IMPLICIT;
+CREATE CAST (timestamptz AS murallink.moment) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (date AS murallink.moment) WITH FUNCTION murallink.moment_of_date(date) AS IMPLICIT;

@@ -1,0 +1,208 @@
+# Dates, moments, amounts, numbers and uids mean the same at each door: /rpc/api, /rpc/<action> and SQL, whatever the server's
+# settings or a header of the request say. Every such argument of every action is tried, as the catalogue has them.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Murallink::Stack;
+use Murallink::World;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('doors');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
+$node->start;
+my $stack = Murallink::Stack->new(node => $node);
+$stack->install;
+my $world = Murallink::World->new($stack);
+$stack->sql("UPDATE murallink.app_user SET db_role = 'world_admin' WHERE user_role = 'admin'");
+foreach my $setting ("timezone = 'America/New_York'", "datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'")
+{
+	$stack->sql('ALTER DATABASE ' . Murallink::Stack::DATABASE . " SET $setting");
+}
+$stack->start_postgrest;
+my $client = $stack->client;
+my $session = $client->api({
+	action => 'login', payload => { email => $stack->{admin_email}, password => $stack->{admin_password} } })->{payload}{session_id};
+$world->script(<<"EOC");
+SET SESSION AUTHORIZATION world_admin;
+SELECT world.add('often', (murallink.add_milestone('Often', 1, 'USD', '${\$world->uid('trial')}', '${\$world->uid('site')}', 100)).uid);
+EOC
+$world->{uid}{often} = $stack->sql("SELECT world.uid('often')");
+my $today = $stack->sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')");
+
+# What the SQL door says of a call: the stable name of its error, or "done". Nothing remains of it.
+$stack->sql(<<'EOC');
+CREATE FUNCTION world.attempt(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    error text;
+BEGIN
+    EXECUTE call;
+    RAISE 'done' USING ERRCODE = 'ZZZZZ';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME;
+    RETURN CASE WHEN SQLSTATE = 'ZZZZZ' THEN 'done' WHEN error <> '' THEN error ELSE SQLSTATE END;
+END
+$$;
+EOC
+
+# What an action needs beside the argument that is tried. A "#" becomes another number each time.
+my %needs = (
+	add_funding => { contract_uid => 'contract', amount => 1 },
+	add_milestone => { milestone => 'Visit #', amount => 1, trial_uid => 'trial', site_uid => 'site' },
+	create_client => { name => 'Client #' },
+	create_contract => { client_uid => 'client', name => 'Contract #', currency => 'USD' },
+	edit_client => { uid => 'client' },
+	edit_contract => { uid => 'other_contract' },
+	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
+	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
+	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },
+	travel_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
+	upload_contract => { contract_uid => 'contract', data => 'JVBERg==', filename => 'contract.pdf' });
+
+# How each type is written, and how not; what is said of the latter.
+my @no_dates = ('today', 'now', 'epoch', 'infinity', '-infinity', '02/03/2022', 'J2451187', '2023-02-29', '10000-01-01', '0000-01-01',
+	'20270304', '2027-3-4', ' 2027-03-04', '2027-03-04 BC', 'allballs', '-1', '2027-03-04T24:00:00Z', '2027-063');
+my %written = (
+	'murallink.day' => {
+		right => [ $today, "${today}T00:00:00Z", '' ],
+		invalid_value => [ @no_dates, "${today}T23:00:00-05:00", "$today 00:00", "${today}T00:00:00" ],
+		wrong_type => [ 20270304, JSON::PP::true, [], {} ] },
+	'murallink.moment' => {
+		right => [ '2027-01-01', '2027-01-02T10:00:00Z', '2027-01-03T10:00:00', '2027-01-04 10:00:00', '2027-01-05T10:00:00-05:00',
+			'2027-01-06T10:00:00.1234567Z', '2027-01-07T23:59:59.9999999+14:00', '' ],
+		invalid_value => [ @no_dates, 'tomorrow', '2027-01-01T25:00:00Z', '2027-01-01 10:00 America/New_York', '2027-01-01T10:00:00 EST',
+			'2027-01-01T10:00', '10:00', '2027-01-01T10:00:00-5', '2027-01-01T10:00:60Z' ],
+		wrong_type => [ 1798761600, JSON::PP::true, [], {} ] },
+	numeric => { right => [ 1, 2.5, '1e1' ], wrong_type => [ '"1"', '"1e2"', '"NaN"', '""', 'true', '[]', '{}' ] },
+	integer => { right => [ 1, 2 ], wrong_type => [ '"1"', '1.5', 'true', '[1]', '""' ], invalid_value => ['2147483648'] },
+	'murallink.ksuid' => { wrong_type => [ 1, JSON::PP::true, [], {} ], invalid_uid => [ 'x', ' ', '0' x 28, 'aWgEPTl1tmebfsQzFP4bxwgy80W' ] },
+	boolean => { wrong_type => [ '"true"', '1', '"on"', '[]' ] });
+
+# Numbers are sent as they stand.
+my $json = JSON::PP->new->canonical->allow_nonref;
+my $number = 0;
+
+sub body
+{
+	my ($needs, $argument, $value) = @_;
+	my %body = map { ($_ => $json->encode(filled($needs->{$_}))) } keys %$needs;
+	$body{$argument} = $value;
+	return '{' . join(',', map { qq("$_":$body{$_}) } sort keys %body) . '}';
+}
+
+sub filled
+{
+	my ($value) = @_;
+	return $world->{uid}{$value} if exists $world->{uid}{$value};
+	return $value =~ s/#/++$number/er;
+}
+
+sub typed
+{
+	my ($action, $body, %headers) = @_;
+	my ($status, $answer) = $client->rpc($action, $body, { 'Session-Id' => $session, %headers });
+	return ($status < 300 ? 'done' : ($answer->{details} // $answer->{code} // '') =~ s/\W.*//sr, $answer, $status);
+}
+
+sub dispatched
+{
+	my ($action, $body) = @_;
+	my ($status, $answer) = $client->rpc('api', qq({"action":"$action","session_id":"$session","payload":$body}));
+	return ($status == 200 ? 'done' : $answer->{error}{code}, $answer->{payload}, $status);
+}
+
+# The call in SQL, by the admin's own role, or nothing where it cannot be written.
+sub in_sql
+{
+	my ($action, $body) = @_;
+	my $arguments = $json->decode($body);
+	my @literals;
+	foreach my $name (sort keys %$arguments)
+	{
+		my $value = $arguments->{$name};
+		return if ref $value;
+		push @literals, "$name => " . ($value =~ /^-?[0-9.]+$/ && $name =~ /amount|num_payments|sort_order/ ? $value : "'$value'");
+	}
+	my $call = "SELECT murallink.$action(" . join(', ', @literals) . ')';
+	return ($world->script("SET SESSION AUTHORIZATION world_admin; SELECT world.attempt(\$call\$$call\$call\$)"))[-1];
+}
+
+my %prefers = (moments => { Prefer => 'timezone=Pacific/Kiritimati' });
+my @arguments = map { [ split /\|/ ] } split /\n/, $stack->sql(<<'EOC');
+SELECT p.proname, a.name, format_type(a.type, NULL) FROM pg_proc p, unnest(p.proargtypes, p.proargnames) AS a (type, name)
+WHERE p.pronamespace = 'murallink'::regnamespace AND a.type IS NOT NULL
+    AND EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 'murallink_client'::regrole) AND a.name IS NOT NULL
+ORDER BY 1, 2
+EOC
+foreach my $argument (@arguments)
+{
+	my ($action, $name, $type) = @$argument;
+	unlike($type, qr/^(timestamp|date|time|interval|real|double|bigint)/, "$action takes $name in a type that is read alike everywhere");
+	my $written = $written{$type} or next;
+	my $asks = $type !~ /ksuid|boolean/;
+	my $needs = $needs{$action} // {};
+	ok($needs{$action}, "the test knows $action") if $asks;
+	next if $action =~ /^(contract_document|report)$/;
+	foreach my $expected (sort keys %$written)
+	{
+		next if $expected eq 'right' && !$asks;
+		foreach my $value (@{ $written->{$expected} })
+		{
+			my $raw = $type =~ /numeric|integer|boolean/ ? $value : $json->encode($value);
+			my ($said, $answer) = dispatched($action, body($needs, $name, $raw));
+			my ($also, $other) = typed($action, body($needs, $name, $raw), $number % 2 ? %{ $prefers{moments} } : ());
+			my $told = "$action $name $raw";
+			is($said, $expected eq 'right' ? 'done' : $expected, "api: $told") if $name !~ /visit_date|dropped_on/ || $expected ne 'right';
+			is($also, $said, "rpc: $told");
+			is(same($other, $name), same($answer, $name), "and answers the same: $told") if $said eq 'done' && $value ne '';
+			next unless $type =~ /day|moment/ && !ref $value && $value ne '20270304' && $raw =~ /^"/;
+			is(in_sql($action, body($needs, $name, $raw)), $said, "SQL: $told");
+		}
+	}
+}
+
+# What an answer shows of an argument. Of moments both notations of UTC are the same, and trailing zeros are none.
+sub same
+{
+	my ($answer, $name) = @_;
+	return ref $answer eq 'HASH' && ($answer->{$name} // '') ne '' ? $answer->{$name} =~ s/\+00:00$/Z/r : 'nothing';
+}
+
+note 'days and moments as they are kept';
+is($stack->sql("SELECT count(*) FROM murallink.milestone WHERE effective_date = '2027-01-01 00:00Z'"), 2, 'a date means its start in UTC');
+is($stack->sql("SELECT count(*) FROM murallink.milestone WHERE effective_date = '2027-01-06 10:00:00.123456Z'"), 2, 'the seventh decimal is cut off');
+is($stack->sql("SELECT count(*) FROM murallink.contract WHERE contract_start_date = '$today'"), 6, 'and days are as they were written');
+my %dated = (client_uid => 'client', name => 'Contract #', currency => 'USD');
+my (undef, $answer) = typed('create_contract', body(\%dated, 'contract_start_date', '"2027-01-01"'), %{ $prefers{moments} });
+is($answer->{contract_start_date}, '2027-01-01T00:00:00+00:00', 'an answer shows UTC, whatever time zone is preferred');
+$world->script(<<"EOC");
+SET SESSION AUTHORIZATION world_admin;
+SELECT murallink.add_milestone('Now', 1, 'USD', '${\$world->uid('trial')}', '${\$world->uid('site')}', effective_date => now() + '1 month');
+SELECT murallink.add_milestone('Day', 1, 'USD', '${\$world->uid('trial')}', '${\$world->uid('site')}', effective_date => DATE '2027-02-01');
+SELECT murallink.create_client('Dated', client_signature_date => DATE '2027-02-01');
+EOC
+is($stack->sql("SELECT effective_date = '2027-02-01 00:00Z' FROM murallink.milestone WHERE milestone = 'Day'"), 't',
+	'in SQL a date is taken as its start in UTC, too');
+is($stack->sql("SELECT count(*) FROM murallink.milestone WHERE milestone = 'Now' AND effective_date > now() + '27 days'"), 1, 'and a timestamp as it is');
+
+note 'bodies that are no single object';
+my $funded = $stack->sql('SELECT sum(amount), count(*) FROM murallink.funding');
+my $contract = $world->uid('contract');
+my $one = qq({"contract_uid":"$contract","amount":1});
+foreach my $body ("[$one,$one]", "[$one]", '[]', qq({"contract_uid":"$contract","amount":1,"amount":2}),
+	qq({"contract_uid":"$contract","amount":1,"am\\u006funt":2}), '"x"', '1')
+{
+	my ($said, undef, $status) = typed('add_funding', $body);
+	is($status, 400, "$body is refused");
+}
+is((typed('add_funding', "[$one,$one]"))[0], 'invalid_request', 'an array by its name');
+is((typed('add_funding', "contract_uid,amount\n$contract,1\n$contract,2\n", 'Content-Type' => 'text/csv'))[2], 400, 'so is a table');
+is($stack->sql('SELECT sum(amount), count(*) FROM murallink.funding'), $funded, 'nothing was funded');
+is((typed('add_funding', "contract_uid=$contract&amount=1", 'Content-Type' => 'application/x-www-form-urlencoded'))[0], 'done',
+	'a form has texts only, and is taken');
+
+done_testing();
