@@ -83,7 +83,7 @@ answered('schedule', [map { { milestone => "Week $_", amount => 10 * $_ } } 1 ..
 is($answers->{pay}{data}{amount}, 30, 'paying');
 refused('pay again', 409, qr/\APT409\z/, qr/./, qr/\Aalready_paid\b/);
 refused('misspelt', 404, qr/\APGRST202\z/);
-refused('wrong type', 400, qr/\A22P02\z/);
+refused('wrong type', 400, qr/\APT400\z/, qr/./, qr/\Awrong_type\b/);
 refused('missing', 400, qr/\APT400\z/, qr/./, qr/\Amissing_field: amount\z/);
 refused('not allowed', 403, qr/\APT403\z/, qr/./, qr/\Aforbidden\b/);
 answered('list', [map { { milestone => "Week $_", amount => 10 * $_ } } 3, 2]);
