@@ -21,7 +21,7 @@ BEGIN
     ELSIF moved THEN
         OLD.local_time := NEW.local_time;
         OLD.time_zone := NEW.time_zone;
-        OLD.at := NEW.local_time AT TIME ZONE NEW.time_zone;
+        OLD.at := murallink.moment_in_zone(NEW.local_time, NEW.time_zone);
         OLD.moves := OLD.moves + 1;
         NEW.moves := OLD.moves;
     END IF;
@@ -110,9 +110,9 @@ BEGIN
         JOIN murallink.patient p ON p.uid = e.patient_uid
         JOIN murallink.site s ON s.uid = e.site_uid
         WHERE e.uid = visit_time.enrollment_uid);
-    at := local_time AT TIME ZONE time_zone;
+    at := murallink.moment_in_zone(local_time, time_zone);
     -- An hour that the clock skips comes back as another one.
-    IF at <= pg_catalog.now() OR at AT TIME ZONE time_zone <> local_time THEN
+    IF at <= pg_catalog.now() OR murallink.local_time(at, time_zone) <> local_time THEN
         PERFORM murallink.raise('invalid_value', 'datetime');
     END IF;
 END

@@ -26,7 +26,7 @@ LANGUAGE sql VOLATILE AS $$
     -- A day before is the same hour of the day before, also when the clock is changed between.
     WITH lead AS (
         SELECT a.uid, a.patient_uid, a.moves, NULLIF(l, '')::interval AS lead,
-            (a.local_time - NULLIF(l, '')::interval) AT TIME ZONE a.time_zone AS due_at
+            murallink.moment_in_zone(a.local_time - NULLIF(l, '')::interval, a.time_zone) AS due_at
         FROM murallink.appointment a, pg_catalog.regexp_split_to_table(
             pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
         WHERE a.uid = ANY (appointment_uids) AND a.status = 'scheduled' AND a.at > pg_catalog.now() AND l <> ''

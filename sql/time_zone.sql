@@ -3,6 +3,16 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_known';
 COMMENT ON FUNCTION murallink.known_time_zone(text) IS
 'Whether the tz database has a time zone of exactly this name, such as America/Chicago.';
 
+CREATE FUNCTION murallink.moment_in_zone(local_time timestamp, time_zone text) RETURNS timestamptz
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_moment';
+COMMENT ON FUNCTION murallink.moment_in_zone(timestamp, text) IS
+'When it is this local time in a time zone of the tz database, as AT TIME ZONE says, but by the rules of the database also for names that are abbreviations, too: CET, EET, MET, WET. Null for an unknown zone.';
+
+CREATE FUNCTION murallink.local_time(moment timestamptz, time_zone text) RETURNS timestamp
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_local';
+COMMENT ON FUNCTION murallink.local_time(timestamptz, text) IS
+'The local time of a moment in a time zone of the tz database, as moment_in_zone() takes it. Null for an unknown zone.';
+
 CREATE FUNCTION murallink.checked_time_zone(time_zone text, field text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

@@ -1,14 +1,17 @@
 /*
  * time_zone.c
- *	  Which names are time zones.
+ *	  Which names are time zones, and what time it is there.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
 
 static bool may_be_asked(const char *name);
+static pg_tz *zone_named(const text *zone);
 
 /*
  * Returns whether PostgreSQL may be asked for a name.  It takes POSIX rules
@@ -35,6 +38,18 @@ may_be_asked(const char *name)
 }
 
 /*
+ * Returns the time zone of a name, NULL when the tz database has none.
+ */
+static pg_tz *
+zone_named(const text *zone)
+{
+	char *name = text_to_cstring(zone);
+	pg_tz *found = may_be_asked(name) ? pg_tzset(name) : NULL;
+
+	return found != NULL && strcmp(pg_get_timezone_name(found), name) == 0 ? found : NULL;
+}
+
+/*
  * murallink.known_time_zone(name): whether the tz database has the name.
  * PostgreSQL looks names up in any case and says how they are written.
  */
@@ -42,8 +57,51 @@ PG_FUNCTION_INFO_V1(time_zone_known);
 Datum
 time_zone_known(PG_FUNCTION_ARGS)
 {
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	pg_tz *zone = may_be_asked(name) ? pg_tzset(name) : NULL;
+	PG_RETURN_BOOL(zone_named(PG_GETARG_TEXT_PP(0)) != NULL);
+}
 
-	PG_RETURN_BOOL(zone != NULL && strcmp(pg_get_timezone_name(zone), name) == 0);
+/*
+ * murallink.moment_in_zone(local_time, time_zone): NULL for an unknown zone or
+ * an infinite time.  AT TIME ZONE takes CET, EET, MET and WET for abbreviations,
+ * which have no summer.
+ */
+PG_FUNCTION_INFO_V1(time_zone_moment);
+Datum
+time_zone_moment(PG_FUNCTION_ARGS)
+{
+	Timestamp local = PG_GETARG_TIMESTAMP(0);
+	pg_tz *zone = zone_named(PG_GETARG_TEXT_PP(1));
+	struct pg_tm tm;
+	fsec_t fraction;
+	int offset;
+	TimestampTz moment;
+
+	if (zone == NULL || TIMESTAMP_NOT_FINITE(local) || timestamp2tm(local, NULL, &tm, &fraction, NULL, NULL) != 0)
+		PG_RETURN_NULL();
+	offset = DetermineTimeZoneOffset(&tm, zone);
+	if (tm2timestamp(&tm, fraction, &offset, &moment) != 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(moment);
+}
+
+/*
+ * murallink.local_time(moment, time_zone): NULL for an unknown zone or an
+ * infinite moment.
+ */
+PG_FUNCTION_INFO_V1(time_zone_local);
+Datum
+time_zone_local(PG_FUNCTION_ARGS)
+{
+	TimestampTz moment = PG_GETARG_TIMESTAMPTZ(0);
+	pg_tz *zone = zone_named(PG_GETARG_TEXT_PP(1));
+	struct pg_tm tm;
+	fsec_t fraction;
+	int offset;
+	Timestamp local;
+
+	if (zone == NULL || TIMESTAMP_NOT_FINITE(moment) ||
+		timestamp2tm(moment, &offset, &tm, &fraction, NULL, zone) != 0 ||
+		tm2timestamp(&tm, fraction, NULL, &local) != 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMP(local);
 }
