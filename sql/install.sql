@@ -51,10 +51,11 @@ BEGIN
     END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
     REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
+    NOTIFY pgrst, 'reload schema';
 END
 $murallink_install$;
 COMMENT ON FUNCTION murallink.install() IS
-'Creates the tables, indexes, policies and views in this database, as ordinary objects of murallink_owner. Run once after CREATE EXTENSION. Errors: already_exists.';
+'Creates the tables, indexes, policies and views in this database, as ordinary objects of murallink_owner, and has PostgREST look at the functions again. Run once after CREATE EXTENSION. Errors: already_exists.';
 
 CREATE FUNCTION murallink.upgrade() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -74,11 +75,12 @@ BEGIN
         present := present + 1;
         UPDATE murallink_private.data_version SET version = present, since = pg_catalog.now();
     END LOOP;
+    NOTIFY pgrst, 'reload schema';
     RETURN present;
 END
 $$;
 COMMENT ON FUNCTION murallink.upgrade() IS
-'Brings the tables to the version that the installed library works on and returns it. Errors: not_installed, unknown_data_version when they are newer than the library.';
+'Brings the tables to the version that the installed library works on and returns it; PostgREST looks at the functions again. Errors: not_installed, unknown_data_version when they are newer than the library.';
 
 CREATE FUNCTION murallink.known_data_version() RETURNS integer
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'install_known_data_version';
