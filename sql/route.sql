@@ -143,7 +143,9 @@ BEGIN
     -- For the audit, which tells the note of what is deleted.
     UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
     DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND NOT EXISTS (
+        SELECT FROM murallink.payout o
+        WHERE (o.uid = subject OR o.contract_uid = subject) AND o.status = 'waiting' AND o.reason = 'held') THEN
         PERFORM murallink.raise('wrong_status', NULL);
     END IF;
     PERFORM murallink.reroute(murallink.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);

@@ -589,7 +589,12 @@ api(PG_FUNCTION_ARGS)
 		else if (request.session_id != NULL && !identity_authenticate(request.session_id))
 			api_fail(&outcome, ERR_UNAUTHENTICATED, "session_id");
 		else if (request.idempotency_key != NULL)
-			keep = api_first_time(&request, &outcome, &result);
+		{
+			if (IsolationUsesXactSnapshot())
+				api_fail(&outcome, ERR_WRONG_ISOLATION, "idempotency_key");
+			else
+				keep = api_first_time(&request, &outcome, &result);
+		}
 	}
 	if (result == NULL)
 	{

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "identity.h"
 #include "install.h"
+#include "isolation.h"
 #include "ksuid.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -142,6 +143,8 @@ audit_record(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "audit_record is a trigger");
+	/* The first statement of a session that has not preloaded the library was not asked. */
+	isolation_check();
 	desc = RelationGetDescr(trigger->tg_relation);
 	table = RelationGetRelationName(trigger->tg_relation);
 	row = trigger->tg_trigtuple;

@@ -139,7 +139,7 @@ look_up_role(void)
 	role = CStringGetTextDatum(GetUserNameFromId(role_of_user, false));
 	saved = owner_enter();
 	SPI_connect();
-	role_has_user = plan_execute(&user_of_role, &role, NULL, 1) == 1;
+	role_has_user = plan_execute_latest(&user_of_role, &role, NULL, 1) == 1;
 	if (role_has_user)
 	{
 		bool isnull;
@@ -201,7 +201,8 @@ hash_session(const char *session_id, Datum *hash)
 
 /*
  * Makes the user of a session the caller of this transaction, and moves the
- * session's end when a tenth of its time has gone by.  Returns false when the
+ * session's end when a tenth of its time has gone by, where this transaction
+ * may write.  Returns false when the
  * session is unknown or has ended, or acts for an admin who is none any more.
  */
 static bool
@@ -225,7 +226,7 @@ take_on(Datum hash)
 	Owner saved = owner_enter();
 
 	SPI_connect();
-	exists = plan_execute(&find, values, NULL, 1) == 1;
+	exists = plan_execute_latest(&find, values, NULL, 1) == 1;
 	if (exists)
 	{
 		HeapTuple row = SPI_tuptable->vals[0];
@@ -242,7 +243,8 @@ take_on(Datum hash)
 			found.switched_by = *DatumGetKsuidP(datum);
 		datum = SPI_getbinval(row, desc, 4, &isnull);
 		values[1] = TimestampTzGetDatum(fresh);
-		if (fresh - DatumGetTimestampTz(datum) > session_timeout * (USECS_PER_SEC / 10) && !XactReadOnly)
+		if (fresh - DatumGetTimestampTz(datum) > session_timeout * (USECS_PER_SEC / 10) && !XactReadOnly &&
+			!IsolationUsesXactSnapshot())
 			plan_execute(&refresh, values, NULL, 0);
 	}
 	SPI_finish();

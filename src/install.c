@@ -18,6 +18,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
@@ -273,6 +274,23 @@ int
 plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 {
 	int result = SPI_execute_plan(plan_saved(p), unconstify(Datum *, values), nulls, false, limit);
+
+	if (result < 0)
+		elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));
+	return (int) SPI_processed;
+}
+
+/*
+ * Does what plan_execute() does, for a plan that only reads, and finds what is
+ * committed now: the snapshot of a repeatable read transaction may be older
+ * than what has to be heard of.  GetLatestSnapshot() refuses to work in a
+ * parallel query.
+ */
+int
+plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long limit)
+{
+	int result = SPI_execute_snapshot(plan_saved(p), unconstify(Datum *, values), nulls, GetCatalogSnapshot(InvalidOid),
+									  InvalidSnapshot, true, false, limit);
 
 	if (result < 0)
 		elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));

@@ -52,5 +52,6 @@ extern void owner_committed(Owner saved);
 
 extern SPIPlanPtr plan_saved(SavedPlan *p);
 extern int plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit);
+extern int plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long limit);
 
 #endif /* MURALLINK_INSTALL_H */

@@ -12,6 +12,7 @@
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
+#include "isolation.h"
 #include "notice.h"
 #include "password.h"
 #include "password_reset.h"
@@ -33,6 +34,7 @@ void
 _PG_init(void)
 {
 	install_init();
+	isolation_init();
 	secret_init();
 	password_init();
 	identity_init();

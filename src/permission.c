@@ -22,7 +22,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* The kinds of resources, and how permission_grant names them. */
@@ -157,9 +156,8 @@ kind_named(const text *name)
 }
 
 /*
- * Reads the grants of a user, as committed now: the snapshot of a repeatable
- * read transaction may be older than a revocation that was heard of, and
- * GetLatestSnapshot() refuses to work in a parallel query.
+ * Reads the grants of a user, as committed now: a revocation may have been
+ * heard of.
  */
 static void
 load_grants(const Ksuid *user, UserGrants *result)
@@ -170,16 +168,11 @@ load_grants(const Ksuid *user, UserGrants *result)
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
 	Datum value = KsuidPGetDatum(user);
 	Owner saved = owner_enter();
-	SPIPlanPtr plan;
 
 	SPI_connect();
-	plan = plan_saved(&select);
-	if (SPI_execute_snapshot(plan, &value, NULL, GetCatalogSnapshot(grant_relation), InvalidSnapshot, true, false, 0) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "murallink: could not read the grants");
+	result->count = plan_execute_latest(&select, &value, NULL, 0);
 	result->user = *user;
 	result->places = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	result->count = (int) SPI_processed;
 	result->list = MemoryContextAllocExtended(grants_context, result->count * sizeof(Grant), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < result->count; i++)
 	{

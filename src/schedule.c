@@ -17,7 +17,6 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* How many milestones are kept before all are forgotten. */
@@ -83,9 +82,7 @@ load(Datum uid, Known *known)
 	Owner saved = owner_enter();
 
 	SPI_connect();
-	if (SPI_execute_snapshot(plan_saved(&select), &uid, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false,
-							 0) != SPI_OK_SELECT)
-		elog(ERROR, "murallink: could not read the schedule");
+	plan_execute_latest(&select, &uid, NULL, 0);
 	caller_context = MemoryContextSwitchTo(context);
 	memset(known, 0, sizeof(Known));
 	for (uint64 i = 0; i < SPI_processed; i++)
