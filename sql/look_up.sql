@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid, subject_attempt, due_at)
     SELECT c.partner, 'look_up', pg_catalog.jsonb_build_object(
-            'program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id, 'referenced', p.settings -> 'send_reference'),
+            'program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id),
         true, NEW.uid, NEW.attempt, pg_catalog.clock_timestamp() + '1 s'
     FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
     WHERE c.uid = NEW.card_uid AND (p.settings ->> 'look_up')::boolean;
@@ -12,19 +12,100 @@ END
 $$;
 COMMENT ON FUNCTION murallink.look_up_begin() IS 'Trigger: a payout in doubt is looked up at its partner, where the setting look_up says so.';
 
-CREATE FUNCTION murallink.look_up_moment(text) RETURNS timestamptz
-LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION murallink.look_up_moment(shown text, zone text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' AS $$
+DECLARE
+    day_and_time CONSTANT text := '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?';
+    moment timestamptz;
 BEGIN
-    RETURN $1::timestamptz;
+    IF shown ~ '^\d{10}(\.\d+)?$' THEN
+        RETURN to_timestamp(shown::double precision);
+    ELSIF shown ~ '^\d{13}$' THEN
+        RETURN to_timestamp(shown::double precision / 1000);
+    ELSIF shown ~* (day_and_time || ' ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$')
+        OR shown ~ '^([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d(:\d\d)? (GMT|UTC|[+-]\d{4})$' THEN
+        RETURN replace(shown, ',', CASE WHEN shown ~ '^\d{4}' THEN '.' ELSE ' ' END)::timestamptz;
+    ELSIF zone <> '' AND shown ~ (day_and_time || '$') THEN
+        moment := replace(shown, ',', '.')::timestamp AT TIME ZONE zone;
+        -- The hour that the clocks of the zone show twice is two moments, and the one that they skip is none.
+        IF moment AT TIME ZONE zone = replace(shown, ',', '.')::timestamp
+            AND (moment - interval '1 h') AT TIME ZONE zone <> moment AT TIME ZONE zone
+            AND (moment + interval '1 h') AT TIME ZONE zone <> moment AT TIME ZONE zone THEN
+            RETURN moment;
+        END IF;
+    END IF;
+    RETURN NULL;
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_moment(text) IS 'A partner''s time, null where it is not understood.';
+COMMENT ON FUNCTION murallink.look_up_moment(text, text) IS
+'A partner''s time, null where it is not surely understood: RFC 3339 or RFC 1123 with a zone, seconds or milliseconds since 1970, or a day and a time of a zone that is given (a name of the tz database). A day alone is no time.';
+
+CREATE FUNCTION murallink.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
+        JOIN murallink_private.partner p ON p.name = c.partner
+        JOIN murallink_private.look_up_shown s ON s.partner = p.name AND s.base_url = p.base_url
+            AND s.customer = p.settings ->> 'customer_id' AND s.by_order = (c.order_id <> '')
+        WHERE o.uid = payout_uid AND s.what = look_up_shown.what)
+$$;
+COMMENT ON FUNCTION murallink.look_up_shown(murallink.ksuid, text) IS
+'Whether the issuer of a payout''s card, as it is configured now, has ever shown that in a look-up made in the same way. what: see the table look_up_shown.';
+
+CREATE FUNCTION murallink.look_up_learn(payout_uid murallink.ksuid, loads jsonb) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO murallink_private.look_up_shown (partner, base_url, customer, by_order, what, payout_uid)
+    SELECT p.name, p.base_url, p.settings ->> 'customer_id', c.order_id <> '', k.what, o.uid
+    FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
+    JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
+        SELECT DISTINCT w.what
+        FROM jsonb_to_recordset(loads) AS r(reference text, order_id text), LATERAL (
+            SELECT 'reference' AS what WHERE r.reference <> ''
+            UNION ALL
+            -- What was inferred to be ours proves nothing: only our own reference, or the order that a load's own answer told.
+            SELECT 'load' FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
+            JOIN murallink.payout x ON x.payment_uid = y.uid
+            WHERE e.patient_uid = o.patient_uid AND x.card_uid = c.uid AND (r.reference = x.uid::text OR EXISTS (
+                SELECT FROM murallink_private.partner_attempt a
+                WHERE a.subject_uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id))) AS w) AS k
+    WHERE o.uid = look_up_learn.payout_uid
+    ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION murallink.look_up_learn(murallink.ksuid, jsonb) IS
+'Keeps what the loads that a partner lists for a payout show of its look-ups in general. loads: as look_up_judge() has them.';
+
+CREATE FUNCTION murallink.look_up_loads(payout_uid murallink.ksuid, loads jsonb)
+RETURNS TABLE (order_id text, reference text, ours boolean, equal boolean, alike boolean, timely boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.order_id, r.reference, r.ours, r.equal, r.alike,
+        r.alike AND r.equal AND r.moment BETWEEN r.began - r.tolerance AND r.ended + r.tolerance AS timely
+    FROM (
+        SELECT l.order_id, l.reference, l.reference = o.uid::text AS ours, l.amount AND l.currency AS equal, l.moment, a.claimed_at AS began,
+            -- The worker waits for no answer longer than this, also where it ended itself and the outcome was written later.
+            LEAST(a.settled_at, a.claimed_at + (
+                (p.settings ->> 'connect_timeout')::numeric + (p.settings ->> 'timeout')::numeric) * interval '1 s') AS ended,
+            (p.settings ->> 'clock_tolerance')::numeric * interval '1 s' AS tolerance,
+            -- The time counts by days here, because a zone may be missing or wrong.
+            l.amount AND l.reference = '' AND coalesce(l.moment > o.created_at - interval '36 h', true) AND NOT EXISTS (
+                SELECT FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
+                JOIN murallink.payout x ON x.payment_uid = y.uid
+                WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.reference = l.order_id AND l.order_id <> '') AS alike
+        FROM murallink.payout o JOIN murallink_private.partner p ON p.name = o.partner
+        JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt, LATERAL (
+            SELECT coalesce(j.order_id, '') AS order_id, coalesce(j.reference, '') AS reference,
+                j.amount = o.amount AS amount, coalesce(j.currency, o.currency) = o.currency AS currency,
+                murallink.look_up_moment(j.at, coalesce(p.settings ->> 'load_time_zone', '')) AS moment
+            FROM jsonb_to_recordset(loads) AS j(reference text, amount numeric, currency text, order_id text, at text)) AS l
+        WHERE o.uid = look_up_loads.payout_uid) AS r
+$$;
+COMMENT ON FUNCTION murallink.look_up_loads(murallink.ksuid, jsonb) IS
+'The loads that a partner lists, beside a payout in doubt. ours: has its reference; equal: has its amount and currency, where it shows one; alike: may be it, because it has its amount and no reference, is not another payout''s, and is not surely older; timely: alike and equal, and at a time within the attempt, from its claim to its end, give or take the setting clock_tolerance.';
 
 CREATE FUNCTION murallink.look_up_judge(
-    payout_uid murallink.ksuid, referenced boolean, looked timestamptz, loads jsonb, OUT verdict text, OUT reference text)
-LANGUAGE plpgsql STABLE AS $$
+    payout_uid murallink.ksuid, looked timestamptz, loads jsonb, OUT verdict text, OUT reference text, OUT why text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout murallink.payout;
     tried timestamptz;
@@ -33,25 +114,19 @@ BEGIN
     SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = look_up_judge.payout_uid;
     SELECT a.claimed_at INTO tried FROM murallink_private.partner_attempt a
     WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt;
-    -- A load of the same amount without a reference may be this one, unless another payout is known to have made it. The
-    -- time counts by days, for it may be a date, or be told in another zone.
     WITH other AS MATERIALIZED (
         SELECT o.uid, o.amount, o.reference, o.status, o.settled_at
         FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.payout o ON o.payment_uid = p.uid
         WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid
-        AND o.status IN ('claimed', 'in_doubt', 'done')
-    ), load AS (
-        SELECT r.order_id, r.reference, r.reference <> '' AS named, coalesce(r.reference = the_payout.uid::text, false) AS ours,
-            r.amount = the_payout.amount AS equal, coalesce(r.reference, '') = '' AND r.amount = the_payout.amount
-            AND coalesce(murallink.look_up_moment(r.at) > the_payout.created_at - interval '36 h', true)
-            AND NOT EXISTS (SELECT FROM other o WHERE o.reference = r.order_id AND r.order_id <> '') AS alike
-        FROM pg_catalog.jsonb_to_recordset(loads) AS r(reference text, amount numeric, order_id text, at text)
+        AND o.attempt > 0 AND o.status <> 'declined'
+    ), load AS MATERIALIZED (
+        SELECT * FROM murallink.look_up_loads(look_up_judge.payout_uid, look_up_judge.loads)
     )
     SELECT count(*) FILTER (WHERE l.ours) AS ours, count(*) FILTER (WHERE l.ours AND l.equal) AS ours_equal,
-        count(*) FILTER (WHERE l.alike) AS alike, count(*) FILTER (WHERE l.named) AS named,
-        pg_catalog.max(l.order_id) FILTER (WHERE l.ours) AS our_order,
-        pg_catalog.max(l.order_id) FILTER (WHERE l.alike) AS alike_order,
+        count(*) FILTER (WHERE l.alike) AS alike, count(*) FILTER (WHERE l.timely) AS timely,
+        count(*) FILTER (WHERE l.reference <> '') AS named,
+        max(l.order_id) FILTER (WHERE l.ours) AS our_order, max(l.order_id) FILTER (WHERE l.timely) AS timely_order,
         -- Another payout that may have made it, too.
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
@@ -65,21 +140,33 @@ BEGIN
             WHERE NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference OR k.reference = o.uid::text)) AS partial
     INTO listed
     FROM load l;
+    why := CASE
+        WHEN loads IS NULL THEN 'no loads of the card are listed'
+        WHEN listed.ours > 1 THEN 'our reference is there twice'
+        WHEN listed.ours_equal < listed.ours THEN 'our reference is there with another amount or currency'
+        WHEN listed.ours = 1 THEN ''
+        WHEN listed.alike = 0 AND listed.partial THEN 'loads that are known are not listed'
+        WHEN listed.alike = 0 AND NOT murallink.look_up_shown(payout_uid, 'load')
+            THEN 'it is not listed, but no look-up of this issuer has ever shown a load of ours'
+        WHEN listed.alike = 0 THEN ''
+        WHEN listed.named > 0 OR murallink.look_up_shown(payout_uid, 'reference')
+            THEN 'there is a load without a reference that may be it, though this issuer shows references'
+        WHEN listed.alike > 1 OR listed.rivalled THEN 'there are loads without a reference, and several payouts may be meant'
+        WHEN listed.timely = 0 THEN 'there is a load without a reference that may be it, not surely in this currency and at the time of the attempt'
+        ELSE '' END;
     verdict := CASE
-        WHEN loads IS NULL OR listed.ours > 1 OR listed.ours_equal < listed.ours THEN 'unclear'
-        WHEN listed.ours = 1 THEN 'paid'
-        WHEN listed.alike = 0 AND NOT listed.partial THEN 'none'
-        WHEN listed.alike = 0 THEN 'unclear'
-        WHEN listed.alike > 1 OR look_up_judge.referenced AND listed.named > 0 OR listed.rivalled THEN 'unclear'
-        ELSE 'paid' END;
-    reference := coalesce(CASE WHEN listed.ours = 1 THEN listed.our_order ELSE listed.alike_order END, '');
+        WHEN why <> '' AND listed.alike = 0 AND loads IS NOT NULL AND listed.ours = 0 AND NOT listed.partial THEN 'unproven'
+        WHEN why <> '' THEN 'unclear'
+        WHEN listed.ours = 1 OR listed.alike = 1 THEN 'paid'
+        ELSE 'none' END;
+    reference := CASE verdict WHEN 'paid' THEN coalesce(listed.our_order, listed.timely_order, '') ELSE '' END;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, boolean, timestamptz, jsonb) IS
-'What the loads that a partner shows on a card say of a payout in doubt: paid, with the partner''s reference; none: it is not among them; unclear. referenced: whether it was sent with its reference; looked: when the partner was asked; loads: an array of {reference, amount, order_id, at}, null where none are listed.';
+COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, timestamptz, jsonb) IS
+'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed.';
 
 CREATE FUNCTION murallink.look_up_end() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     judged record;
     the_payout record;
@@ -88,7 +175,7 @@ DECLARE
     again timestamptz;
 BEGIN
     SELECT o.uid, o.payment_uid, o.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled,
-        a.outcome = 'not_sent' AS refused,
+        a.outcome = 'not_sent' AS refused, a.reason,
         (SELECT a.claimed_at FROM murallink_private.partner_attempt a
          WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
     INTO the_payout
@@ -98,9 +185,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    judged := murallink.look_up_judge(
-        NEW.subject_uid, (NEW.params ->> 'referenced')::boolean, the_payout.looked, NEW.facts -> 'loads');
-    IF silent THEN
+    PERFORM murallink.look_up_learn(NEW.subject_uid, NEW.facts -> 'loads');
+    judged := murallink.look_up_judge(NEW.subject_uid, the_payout.looked, NEW.facts -> 'loads');
+    IF silent OR judged.verdict = 'unproven' THEN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
@@ -126,12 +213,16 @@ BEGIN
     ELSIF judged.verdict = 'none' THEN
         UPDATE murallink.payout o SET note = 'looked up at the partner' WHERE o.uid = the_payout.uid;
         UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
+    ELSE
+        UPDATE murallink.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
+            CASE NEW.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', NEW.status, NEW.reason) END)
+        WHERE o.uid = the_payout.uid;
     END IF;
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.look_up_end() IS
-'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person.';
+'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, whom the payout''s reason tells why.';
 
 CREATE TYPE murallink.payout_attempt AS (
     attempt integer, operation text, claimed_at timestamptz, settled_at timestamptz, outcome text, http_status integer,

@@ -66,6 +66,8 @@ static const PartnerSetting settings[] = {
 	{.name = "send_reference", .kind = SETTING_FLAG, .initial = "true"},
 	{.name = "look_up", .kind = SETTING_FLAG, .initial = "true"},
 	{.name = "settling", .kind = SETTING_NUMBER, .initial = "900", .least = 0, .most = 2592000},
+	{.name = "clock_tolerance", .kind = SETTING_NUMBER, .initial = "60", .least = 0, .most = 3600},
+	{.name = "load_time_zone", .kind = SETTING_ZONE, .optional = true},
 	{.name = NULL},
 };
 

@@ -17,6 +17,7 @@ static void count_statuses(json_t *value, int *accepted, int *refused, int *unkn
 static bool same_card(const json_t *shown, const char *proxy_key);
 static json_t *loads_of(json_t *value, const char *proxy_key);
 static json_t *load_facts(json_t *load);
+static void moment_fact(json_t *facts, const json_t *load);
 
 static const char *const session_names[] = {"sessionId", NULL};
 static const char *const message_names[] = {"message", "errorMessage", "error", "description", NULL};
@@ -32,7 +33,14 @@ static const char *const balance_names[] = {"balance", NULL};
 static const char *const loads_names[] = {"loads", "loadDetails", "transactions", NULL};
 static const char *const reference_names[] = {"referenceId", NULL};
 static const char *const amount_names[] = {"amount", "loadAmount", NULL};
-static const char *const time_names[] = {"loadDate", "date", "time", "createdDate", NULL};
+static const char *const currency_names[] = {"currency", "currencyCode", NULL};
+
+/* When a load was made, the likeliest first; of a day without a time the time may stand beside it. */
+static const char *const moment_names[] = {"timestamp", "loadTimestamp", "loadDateTime", "transactionDateTime",
+										   "transactionTimestamp", "dateTime", "loadedAt", "loadDate", "loadTime",
+										   "transactionDate", "transactionTime", "postedDate", "createdDate", "createdAt",
+										   "date", "time", NULL};
+static const char *const day_time_names[] = {"time", "loadTime", "transactionTime", NULL};
 static const char *const customer_names[] = {"customerId", NULL};
 static const char *const program_names[] = {"custProgId", "custProgramId", "customerProgramId", "cpId", NULL};
 static const char *const account_names[] = {"fundingId", NULL};
@@ -173,12 +181,22 @@ understand_loads(json_t *params, json_t *answer, json_t *facts)
 {
 	json_t *listed = loads_of(answer, json_string_value(json_object_get(params, "proxy_key")));
 	json_t *loads = json_array();
+	size_t skipped = 0; /* those of other cards */
 	json_t *load;
 	size_t i;
 
 	json_array_foreach (listed, i, load)
-		json_array_append_new(loads, load_facts(load));
-	if (listed != NULL && json_array_size(loads) == json_array_size(listed))
+	{
+		json_t *shown = json_pack("{}");
+		bool others = partner_fact(shown, "key", load, proxy_names) &&
+					  !same_card(json_object_get(shown, "key"), json_string_value(json_object_get(params, "proxy_key")));
+
+		skipped += others;
+		if (!others)
+			json_array_append_new(loads, load_facts(load));
+		json_decref(shown);
+	}
+	if (listed != NULL && json_array_size(loads) + skipped == json_array_size(listed))
 		json_object_set(facts, "loads", loads);
 	json_decref(loads);
 	return own_status(answer);
@@ -286,11 +304,39 @@ load_facts(json_t *load)
 	partner_fact(facts, "amount", load, amount_names);
 	partner_fact(facts, "reference", load, reference_names);
 	partner_fact(facts, "order_id", load, order_names);
-	partner_fact(facts, "at", load, time_names);
+	partner_fact(facts, "currency", load, currency_names);
+	moment_fact(facts, load);
 	amount = json_string_value(json_object_get(facts, "amount"));
 	if (refused + unknown == 0 && amount != NULL && *amount != '\0' && strspn(amount, "0123456789.") == strlen(amount) &&
 		strchr(amount, '.') == strrchr(amount, '.') && strcmp(amount, ".") != 0)
 		return facts;
 	json_decref(facts);
 	return NULL;
+}
+
+/*
+ * Adds the fact "at": when a load was made, as it is written, with the time of
+ * the day beside it where this stands apart.
+ */
+static void
+moment_fact(json_t *facts, const json_t *load)
+{
+	json_t *apart = json_pack("{}");
+	const char *day;
+	const char *time;
+
+	for (const char *const *name = moment_names; *name != NULL; name++)
+	{
+		const char *const one[] = {*name, NULL};
+
+		if (partner_fact(facts, "at", load, one))
+			break;
+	}
+	day = json_string_value(json_object_get(facts, "at"));
+	partner_fact(apart, "time", load, day_time_names);
+	time = json_string_value(json_object_get(apart, "time"));
+	if (day != NULL && time != NULL && strlen(day) == strlen("yyyy-mm-dd") && strchr(day, '-') != NULL &&
+		strchr(time, ':') != NULL)
+		json_object_set_new(facts, "at", json_sprintf("%sT%s", day, time));
+	json_decref(apart);
 }

@@ -10,6 +10,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "money.h"
+#include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -95,6 +96,7 @@ static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
 static bool is_choice(const char *choices, const char *text);
+static bool is_zone(const char *name);
 static bool setting_fits(const PartnerSetting *setting, const json_t *value);
 static ErrorName complete(json_t *given, const PartnerSetting *known, const char **name);
 static Jsonb *checked(Jsonb *value, const PartnerSetting *known, const char *argument);
@@ -443,6 +445,23 @@ is_choice(const char *choices, const char *text)
 }
 
 /*
+ * Returns whether a name is UTC or a time zone of the tz database by an
+ * unmistakable name: CET, too, is an abbreviation without summer time.
+ */
+static bool
+is_zone(const char *name)
+{
+	pg_tz *zone;
+
+	if (strcmp(name, "UTC") == 0)
+		return true;
+	if (strlen(name) > TZ_STRLEN_MAX || name[0] < 'A' || name[0] > 'Z' || strchr(name, '/') == NULL)
+		return false;
+	zone = pg_tzset(name);
+	return zone != NULL && strcmp(pg_get_timezone_name(zone), name) == 0;
+}
+
+/*
  * Returns whether a value fits a setting.
  */
 static bool
@@ -469,6 +488,8 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 			return json_is_boolean(value);
 		case SETTING_ADDRESS:
 			return text != NULL && partner_is_address(text);
+		case SETTING_ZONE:
+			return text != NULL && is_zone(text);
 		case SETTING_NUMBER:
 			return json_is_number(value) && json_number_value(value) >= setting->least &&
 				   json_number_value(value) <= setting->most;

@@ -48,6 +48,7 @@ typedef enum SettingKind
 	SETTING_ID, /* an integer above zero */
 	SETTING_FLAG,
 	SETTING_ADDRESS, /* of e-mail */
+	SETTING_ZONE, /* UTC, or a name of the tz database with a slash: others are abbreviations, too */
 	SETTING_NUMBER, /* from least to most */
 } SettingKind;
 

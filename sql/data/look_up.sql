@@ -1,3 +1,26 @@
+CREATE TABLE murallink_private.look_up_shown (
+    partner text,
+    base_url text,
+    customer text,
+    by_order boolean,
+    what text CHECK (what IN ('load', 'reference', 'unload')),
+    payout_uid murallink.ksuid NOT NULL,
+    shown_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (partner, base_url, customer, by_order, what)
+);
+COMMENT ON TABLE murallink_private.look_up_shown IS
+'What look-ups of an issuer have ever shown: where they have shown no load of ours, a list without one proves nothing.';
+COMMENT ON COLUMN murallink_private.look_up_shown.partner IS 'Who was asked.';
+COMMENT ON COLUMN murallink_private.look_up_shown.base_url IS 'Where; at another address there may be another issuer.';
+COMMENT ON COLUMN murallink_private.look_up_shown.customer IS 'As which customer.';
+COMMENT ON COLUMN murallink_private.look_up_shown.by_order IS 'Whether it was asked by the number of an order, or else by the key of a card.';
+COMMENT ON COLUMN murallink_private.look_up_shown.what IS
+'load: one of ours, by our reference or by the order that its own answer told; reference: of whatever load; unload: one of ours.';
+COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that was looked up when this was shown first.';
+COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When that was.';
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+
 CREATE TRIGGER look_up AFTER UPDATE OF status ON murallink.payout
     FOR EACH ROW WHEN (OLD.status = 'claimed' AND NEW.status = 'in_doubt') EXECUTE FUNCTION murallink.look_up_begin();
 CREATE TRIGGER settled_look_up AFTER UPDATE OF status ON murallink_private.partner_task

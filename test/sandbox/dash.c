@@ -167,6 +167,15 @@ wrong_total(const char *value)
 	return *value == '\0' || money_read(value, &cents) ? NULL : "must be an amount or empty";
 }
 
+/*
+ * wrong_zone checks how many minutes the clock of "local" is ahead of UTC.
+ */
+static const char *
+wrong_zone(const char *value)
+{
+	return setting_wrong_number(value + (*value == '-'));
+}
+
 static Setting settings[] = {
 	{.name = "dash.username", .initial = "murallink"},
 	{.name = "dash.password", .initial = "sandbox"},
@@ -185,7 +194,11 @@ static Setting settings[] = {
 	{.name = "dash.numbers", .initial = "mixed", .choices = "mixed,text,number"},
 	{.name = "dash.bulk_calls", .initial = "0", .wrong = setting_wrong_number},
 	{.name = "dash.details_by", .initial = "either", .choices = "either,order,card"},
-	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none"},
+	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none,empty,fees"},
+	{.name = "dash.load_time",
+	 .initial = "loadDate",
+	 .choices = "loadDate,timestamp,transactionDate,split,seconds,milliseconds,offset,local,day,absent"},
+	{.name = "dash.load_zone", .initial = "0", .wrong = wrong_zone},
 	{.name = NULL},
 };
 

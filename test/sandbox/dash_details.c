@@ -5,8 +5,10 @@
  */
 #include "dash.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static json_t *asked; /* by orderId: calls for its details so far */
 
@@ -40,17 +42,67 @@ static const Key details_by_card_keys[] = {
 };
 
 /*
+ * show_time adds the time of a load to its details, in the way that the reading says: the
+ * document shows none.
+ */
+static void
+show_time(json_t *details, const json_t *entry)
+{
+	const char *time = json_string_value(json_object_get(entry, "time"));
+	char reading[SETTING_SIZE];
+	char zone[SETTING_SIZE];
+	char text[64];
+	struct tm tm = {0};
+	time_t moment;
+	long ahead;
+
+	setting_get("dash.load_time", reading);
+	setting_get("dash.load_zone", zone);
+	strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	moment = timegm(&tm);
+	ahead = strtol(zone, NULL, 10);
+	if (strcmp(reading, "offset") == 0 || strcmp(reading, "local") == 0 || strcmp(reading, "split") == 0)
+	{
+		moment += ahead * 60;
+		gmtime_r(&moment, &tm);
+	}
+	if (strcmp(reading, "loadDate") == 0 || strcmp(reading, "timestamp") == 0 || strcmp(reading, "transactionDate") == 0)
+		json_object_set_new(details, reading, json_string(time));
+	else if (strcmp(reading, "seconds") == 0 || strcmp(reading, "milliseconds") == 0)
+		json_object_set_new(details, "timestamp", json_integer(*reading == 's' ? moment : moment * 1000));
+	else if (strcmp(reading, "offset") == 0)
+	{
+		size_t size = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+
+		snprintf(text + size, sizeof(text) - size, "%c%02ld:%02ld", ahead < 0 ? '-' : '+', labs(ahead) / 60, labs(ahead) % 60);
+		json_object_set_new(details, "loadDate", json_string(text));
+	}
+	else if (strcmp(reading, "local") == 0)
+	{
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+		json_object_set_new(details, "loadDate", json_string(text));
+	}
+	else if (strcmp(reading, "absent") != 0)
+	{
+		strftime(text, sizeof(text), "%Y-%m-%d", &tm);
+		json_object_set_new(details, "date", json_string(text));
+		strftime(text, sizeof(text), "%H:%M:%S", &tm);
+		if (strcmp(reading, "split") == 0)
+			json_object_set_new(details, "time", json_string(text));
+	}
+}
+
+/*
  * load_details returns a load as order details show it.
  */
 static json_t *
 load_details(json_t *entry)
 {
-	json_t *details =
-		json_pack("{s:o, s:O, s:O, s:O}", "orderId", dash_shown(json_object_get(entry, "orderId")), "proxyKey",
-				  json_object_get(entry, "proxyKey"), "amount", json_object_get(entry, "amount"), "loadDate",
-				  json_object_get(entry, "time"));
+	json_t *details = json_pack("{s:o, s:O, s:O}", "orderId", dash_shown(json_object_get(entry, "orderId")), "proxyKey",
+								json_object_get(entry, "proxyKey"), "amount", json_object_get(entry, "amount"));
 	json_t *reference = json_object_get(entry, "referenceId");
 
+	show_time(details, entry);
 	if (reference != NULL && setting_is("dash.details_loads", "reference"))
 		json_object_set(details, "referenceId", reference);
 	return details;
@@ -92,11 +144,15 @@ card_details(const json_t *entry, bool made)
 	{
 		json_t *loads = json_array();
 
-		json_array_foreach (json_object_get(card, "loads"), i, load)
-		{
-			json_array_append_new(loads, load_details(load));
-		}
-		json_object_set_new(details, "loads", loads);
+		if (setting_is("dash.details_loads", "fees"))
+			json_array_append_new(loads, json_pack("{s:s, s:s, s:s}", "amount", "4.95", "status", "success", "description",
+												   "card fee"));
+		else if (!setting_is("dash.details_loads", "empty"))
+			json_array_foreach (json_object_get(card, "loads"), i, load)
+			{
+				json_array_append_new(loads, load_details(load));
+			}
+		json_object_set_new(details, setting_is("dash.details_loads", "fees") ? "transactions" : "loads", loads);
 	}
 	return details;
 }

@@ -37,43 +37,79 @@ END
 $$;
 SELECT test.send(10, 'done', '71') IS NOT NULL AS done;
 SELECT test.send(10, 'in_doubt', NULL) AS payout \gset
-SELECT o.status, t.operation, t.params - 'referenced' AS params, t.repeatable, t.subject_attempt, t.due_at > clock_timestamp() AS later
+SELECT o.status, t.operation, t.params, t.repeatable, t.subject_attempt, t.due_at > clock_timestamp() AS later
 FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid WHERE o.uid = :'payout';
 
-CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT clock_timestamp()::text) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'order_id', order_id, 'at', at))
+CREATE FUNCTION test.iso(timestamptz) RETURNS text LANGUAGE sql AS $$ SELECT to_json($1) #>> '{}' $$;
+CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT test.iso(clock_timestamp()), currency text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'order_id', order_id, 'at', at, 'currency', currency))
 $$;
-CREATE TEMP TABLE shown (number integer, what text, referenced boolean, loads jsonb);
+CREATE TEMP TABLE shown (number integer, what text, loads jsonb);
 INSERT INTO shown VALUES
-    (1, 'no list', true, NULL),
-    (2, 'a list without the load that is known', true, '[]'),
-    (3, 'our reference', true, jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load('other', '10.00', '71'))),
-    (4, 'our reference, another amount', true, jsonb_build_array(test.load(:'payout', '1.00', '72'))),
-    (5, 'our reference twice', true, jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load(:'payout', '10.00', '73'))),
-    (6, 'other references', true, jsonb_build_array(test.load('other', '10.00', '71'))),
-    (7, 'no references, the other payout''s order', true, jsonb_build_array(test.load(NULL, '10.00', '71'))),
-    (8, 'no references, one order more', true, jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72'))),
-    (9, 'no references, two orders more', true,
+    (1, 'no list', NULL),
+    (2, 'a list without the load that is known', '[]'),
+    (3, 'our reference', jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load('other', '10.00', '71'))),
+    (4, 'our reference, another amount', jsonb_build_array(test.load(:'payout', '1.00', '72'))),
+    (5, 'our reference, another currency', jsonb_build_array(test.load(:'payout', '10.00', '72', NULL, 'EUR'))),
+    (6, 'our reference twice', jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load(:'payout', '10.00', '73'))),
+    (7, 'other references', jsonb_build_array(test.load('other', '10.00', '71'))),
+    (8, 'no references, the other payout''s order', jsonb_build_array(test.load(NULL, '10.00', '71'))),
+    (9, 'no references, one order more', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp()), 'USD'))),
+    (10, 'no references, two orders more',
         jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72'), test.load('', '10.00', '73'))),
-    (10, 'no references, another amount', true, jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.01', '72'))),
-    (11, 'no references, two days ago', true,
-        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', (clock_timestamp() - interval '2 d')::text))),
-    (12, 'no references, today', true,
-        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', current_date::text))),
-    (13, 'no references, a time that nobody understands', true,
+    (11, 'no references, another amount', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.01', '72'))),
+    (12, 'no references, another currency', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp()), 'EUR'))),
+    (13, 'no references, two days ago',
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp() - interval '2 d')))),
+    (14, 'no references, two minutes before',
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp() - interval '2 min')))),
+    (15, 'no references, two minutes after',
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp() + interval '2 min')))),
+    (16, 'no references, today', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', left(test.iso(clock_timestamp()), 10)))),
+    (17, 'no references, a time that nobody understands',
         jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', 'yesterday evening'))),
-    (14, 'no references, no orders', true, jsonb_build_array(test.load(NULL, '10.00', NULL))),
-    (15, 'others have references, this one has none', true,
-        jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72'))),
-    (16, 'the same, and it was sent without', false,
+    (18, 'no references, no orders', jsonb_build_array(test.load(NULL, '10.00', NULL))),
+    (19, 'others have references, this one has none',
         jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72')));
-SELECT s.number, s.what, j.verdict, j.reference
-FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, clock_timestamp(), s.loads) j ORDER BY s.number;
+CREATE FUNCTION test.judged(payout murallink.ksuid) RETURNS TABLE (number integer, what text, verdict text, reference text, why text)
+LANGUAGE sql AS $$
+    SELECT s.number, s.what, j.verdict, j.reference, j.why
+    FROM shown s, LATERAL murallink.look_up_judge(payout, clock_timestamp(), s.loads) j ORDER BY s.number
+$$;
+-- The issuer has shown nothing so far; then one of our loads, by the order that its own answer told; then a reference
+SELECT * FROM test.judged(:'payout');
+SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '72')));
+SELECT what FROM murallink_private.look_up_shown WHERE payout_uid = :'payout';
+SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '71')));
+SELECT what, customer, by_order FROM murallink_private.look_up_shown WHERE payout_uid = :'payout';
+SELECT number, what, verdict, reference FROM test.judged(:'payout') WHERE verdict = 'none';
+BEGIN;
+SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load('other', '1.00', '75')));
+SELECT * FROM test.judged(:'payout') WHERE number = 9;
+ROLLBACK;
+-- With another customer or at another address it is another issuer
+BEGIN;
+UPDATE murallink_private.partner SET settings = jsonb_set(settings, '{customer_id}', '2') WHERE name = 'dash';
+SELECT verdict FROM test.judged(:'payout') WHERE number = 8;
+ROLLBACK;
+BEGIN;
+UPDATE murallink_private.partner SET base_url = 'https://dash.example.org' WHERE name = 'dash';
+SELECT verdict FROM test.judged(:'payout') WHERE number = 8;
+ROLLBACK;
+
+-- Times, as they may be written
+SELECT shown, zone, murallink.look_up_moment(shown, zone) AT TIME ZONE 'UTC' AS utc FROM (VALUES
+    ('2026-11-29T02:46:10.146Z', ''), ('2026-11-29t02:46z', ''), ('2026-11-29 02:46:10 UTC', ''), ('2026-11-29T02:46:10,5+05:45', ''),
+    ('2026-11-29T02:46:10-0800', ''), ('2026-11-29T02:46:10+01', 'UTC'), ('Sun, 29 Nov 2026 02:46:10 GMT', ''),
+    ('29 Nov 2026 02:46:10 +0100', ''), ('1795920370', ''), ('1795920370.146', ''), ('1795920370146', ''),
+    ('2026-11-29T02:46:10', ''), ('2026-11-29T02:46:10', 'America/Chicago'), ('2026-07-01 02:46', 'America/Chicago'),
+    ('2026-11-01 01:30:00', 'America/Chicago'), ('2026-03-08 02:30:00', 'America/Chicago'), ('2026-11-29', 'UTC'), ('2026-11-29', ''),
+    ('11/29/2026 02:46:10', 'UTC'), ('02:46:10', 'UTC'), ('2026-13-29T02:46:10Z', ''), ('infinity', ''), ('now', ''), ('179592037', ''),
+    ('20261129', ''), ('2026-11-29T02:46:10 CST', ''), ('', 'UTC'), (NULL, '')) AS t(shown, zone);
 
 -- Where another payout of the same amount is in doubt, too, one load proves nothing for either
 SELECT test.send(10, 'in_doubt', NULL) IS NOT NULL AS in_doubt;
-SELECT s.number, s.what, j.verdict, j.reference
-FROM shown s, LATERAL murallink.look_up_judge(:'payout', s.referenced, clock_timestamp(), s.loads) j WHERE s.number IN (3, 7, 8, 16) ORDER BY s.number;
+SELECT number, what, verdict, reference FROM test.judged(:'payout') WHERE number IN (3, 8, 9, 18);
 SELECT amount, status, reserved FROM murallink.payout o JOIN murallink.fund_balance b USING (contract_uid) WHERE o.contract_uid = :'contract' ORDER BY o.status;
 
 -- What was loaded after the partner was asked need not be shown; what was before and after ours must be, if it was known
@@ -85,8 +121,8 @@ INSERT INTO page VALUES
     (2, 'all', jsonb_build_array(test.load('other', '10.00', '71'), test.load('other', '11.00', '74'))),
     (3, 'the last', jsonb_build_array(test.load('other', '11.00', '74')));
 SELECT p.number, p.what, j.verdict, k.verdict AS asked_before
-FROM page p, LATERAL murallink.look_up_judge(:'payout', true, clock_timestamp(), p.loads) j,
-    LATERAL murallink.look_up_judge(:'payout', true, :'looked', p.loads) k ORDER BY p.number;
+FROM page p, LATERAL murallink.look_up_judge(:'payout', clock_timestamp(), p.loads) j,
+    LATERAL murallink.look_up_judge(:'payout', :'looked', p.loads) k ORDER BY p.number;
 
 SELECT murallink.disable_payouts();
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';

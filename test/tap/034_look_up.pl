@@ -14,9 +14,6 @@ my $payouts = Murallink::Payouts->new(settings => { settling => SETTLING });
 my %after = (when => 'after', action => 'close', count => 1);
 my %before = (when => 'before', action => 'close', count => 1);
 
-$payouts->patients(1);
-$payouts->order_cards;
-
 my @readings = (
 	[ 'without references', { 'dash.reference' => 'refused' }, { send_reference => JSON::PP::false } ],
 	[ 'by reference', {}, {} ],
@@ -26,11 +23,15 @@ my @readings = (
 	[ 'session in the body', { 'dash.session' => 'body' }, { session_in => 'body' } ],
 );
 my $initial = $payouts->stack->client->sandbox('settings');
+my $customer = 20000;
 foreach my $reading (@readings)
 {
 	my ($name, $theirs, $ours) = @$reading;
-	$payouts->sandbox('POST', 'settings', $theirs);
-	$payouts->stack->configure_dash($ours);
+	$payouts->sandbox('POST', 'settings', { %$theirs, 'dash.customer_id' => ++$customer });
+	$payouts->stack->configure_dash({ %$ours, customer_id => $customer });
+	$payouts->patients(1);
+	$payouts->approve(1);
+	$payouts->wait_settled;
 	my $loads = summary();
 	my $applied = doubtful(%after);
 	$payouts->wait_idle;
@@ -117,7 +118,7 @@ $payouts->no_fault;
 $payouts->wait_idle;
 is($payouts->state_of($unanswered), 'done paid', 'and need not do anything when they are');
 my $pending = doubtful(%before);
-my ($card) = map { $_->{proxyKey} } grep { $_->{ledger} eq 'order' } $payouts->ledger;
+my ($card) = reverse map { $_->{proxyKey} } grep { $_->{ledger} eq 'order' } $payouts->ledger;
 my ($amount) = $payouts->sql("SELECT amount::numeric(16, 2) FROM murallink.payout WHERE uid = '$pending'");
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', body => encode_json({
 	status => 'success', proxyKey => $card, loads => [ { referenceId => $pending, amount => $amount, status => 'Pending' } ] }));
