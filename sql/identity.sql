@@ -38,7 +38,7 @@ COMMENT ON FUNCTION murallink.require_admin() IS 'The admin who is asking. Error
 CREATE FUNCTION murallink.open_session(app_user_uid murallink.ksuid) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
 COMMENT ON FUNCTION murallink.open_session(murallink.ksuid) IS
-'Opens a session for a user and returns its id, of which only the SHA-256 is stored.';
+'Opens a session for a user and returns its id, of which only the SHA-256 is stored. Only for functions with the owner''s rights. Errors: forbidden.';
 
 CREATE FUNCTION murallink.password_hash(password text, field text) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_hash';
@@ -134,18 +134,21 @@ COMMENT ON FUNCTION murallink.register(text, text, text, text, text, jsonb) IS
 CREATE FUNCTION murallink.create_admin(email text, password text, first_name text, last_name text) RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    added murallink.ksuid := murallink.add_user(email, password, first_name, last_name, NULL, NULL, 'admin');
+    added murallink.ksuid;
 BEGIN
+    PERFORM murallink.require_owner();
+    added := murallink.add_user(email, password, first_name, last_name, NULL, NULL, 'admin');
     RETURN murallink.user_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_admin(text, text, text, text) IS
-'Registers an administrator. For superusers, who make the first one. Errors: as register.';
+'Registers an administrator. For superusers, who make the first one. Errors: forbidden, and as register.';
 
 CREATE FUNCTION murallink.set_db_role(email text, db_role text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM murallink.require_owner();
     UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = pg_catalog.lower(set_db_role.email);
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'email');
@@ -153,7 +156,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_db_role(text, text) IS
-'Binds a user to a PostgreSQL login role, which then is that user without a session: how analysts and applications come in. db_role: null unbinds. For superusers. Errors: not_found.';
+'Binds a user to a PostgreSQL login role, which then is that user without a session: how analysts and applications come in. db_role: null unbinds. For superusers. Errors: forbidden, not_found.';
 
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

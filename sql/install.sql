@@ -1,6 +1,8 @@
 DO $$
 DECLARE
+    known CONSTANT text[] := ARRAY['murallink_owner', 'murallink_client', 'murallink_analyst', 'murallink_operator', 'murallink_monitor'];
     role text;
+    grantee text;
 BEGIN
     IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'murallink') THEN
         RAISE 'the schema murallink belongs to somebody who is no superuser'
@@ -9,19 +11,58 @@ BEGIN
     IF pg_catalog.current_setting('standard_conforming_strings') <> 'on' THEN
         RAISE 'standard_conforming_strings is off' USING HINT = 'Set it on to create the extension.';
     END IF;
-    FOREACH role IN ARRAY ARRAY['murallink_owner', 'murallink_client', 'murallink_analyst', 'murallink_operator'] LOOP
+    FOREACH role IN ARRAY known LOOP
         IF pg_catalog.to_regrole(role) IS NULL THEN
             EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role);
         END IF;
+    END LOOP;
+    -- Whoever made such a role before may come in by it, or by what it may do elsewhere.
+    FOR role IN
+        SELECT r.rolname FROM pg_catalog.pg_roles r
+        WHERE r.rolname = ANY (known)
+            AND (r.rolcanlogin OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication
+                OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid
+                    AND (r.rolname = 'murallink_owner' OR pg_catalog.pg_get_userbyid(m.roleid) = ANY (known)))
+                OR r.rolname = 'murallink_owner' AND EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid))
+    LOOP
+        RAISE 'the role % is there already, with more than murallink gives it', role
+            USING HINT = 'It has to be NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION, a member of no role of murallink''s, and murallink_owner without members and a member of nothing. Alter it, or drop it: it is made again.';
+    END LOOP;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) a
+        WHERE a.grantee <> d.defaclrole AND a.grantee IN (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = ANY (known)))
+    THEN
+        RAISE 'default privileges name a role of murallink'
+            USING HINT = 'Such a role may do what is granted to it by name. See \ddp, and ALTER DEFAULT PRIVILEGES ... REVOKE.';
+    END IF;
+    -- What default privileges gave.
+    FOR grantee IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
+        FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = 'murallink' AND a.grantee <> n.nspowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA murallink FROM %s', grantee);
     END LOOP;
 END
 $$;
 
 CREATE SCHEMA murallink_private AUTHORIZATION murallink_owner;
+DO $$
+DECLARE
+    grantee text;
+BEGIN
+    FOR grantee IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
+        FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+        WHERE n.nspname = 'murallink_private' AND a.grantee <> n.nspowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA murallink_private FROM %s', grantee);
+    END LOOP;
+END
+$$;
 COMMENT ON SCHEMA murallink_private IS 'Secrets and machinery of murallink; no role but murallink_owner reads it.';
 
 GRANT USAGE, CREATE ON SCHEMA murallink TO murallink_owner;
-GRANT USAGE ON SCHEMA murallink TO murallink_client, murallink_analyst, murallink_operator;
+GRANT USAGE ON SCHEMA murallink TO murallink_client, murallink_analyst, murallink_operator, murallink_monitor;
 
 CREATE FUNCTION murallink.install_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_changed';
@@ -33,11 +74,29 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'install_append_only';
 COMMENT ON FUNCTION murallink.install_append_only() IS
 'Trigger: refuses to change, delete or truncate what has been recorded. Errors: append_only.';
 
+CREATE FUNCTION murallink.asked_by_owner() RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_asked_by_owner';
+COMMENT ON FUNCTION murallink.asked_by_owner() IS
+'Whether the role that has connected, or has set itself by SET ROLE, is a superuser or has the privileges of murallink_owner, whatever function of whose rights asks.';
+
+CREATE FUNCTION murallink.require_owner() RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT murallink.asked_by_owner() THEN
+        PERFORM murallink.raise('forbidden');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.require_owner() IS
+'Asked first by what only superusers do, because somebody may have granted all functions of the schema to somebody. Errors: forbidden.';
+
 CREATE FUNCTION murallink.install() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $murallink_install$
 DECLARE
     relation regclass;
+    grantee text;
 BEGIN
+    PERFORM murallink.require_owner();
     IF pg_catalog.to_regclass('murallink_private.data_version') IS NOT NULL THEN
         PERFORM murallink.raise('already_exists');
     END IF;
@@ -49,13 +108,22 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
         EXECUTE pg_catalog.format('CREATE POLICY owner ON %s TO murallink_owner USING (true)', relation);
     END LOOP;
+    FOR relation, grantee IN
+        SELECT DISTINCT c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+        WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND c.relkind <> 'c'
+            AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', relation, grantee);
+    END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
     REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
+    GRANT SELECT ON murallink.needs_person, murallink.fund_balance, murallink.fund, murallink.fund_slot TO murallink_monitor;
     NOTIFY pgrst, 'reload schema';
 END
 $murallink_install$;
 COMMENT ON FUNCTION murallink.install() IS
-'Creates the tables, indexes, policies and views in this database, as ordinary objects of murallink_owner, and has PostgREST look at the functions again. Run once after CREATE EXTENSION. Errors: already_exists.';
+'Creates the tables, indexes, policies and views in this database, as ordinary objects of murallink_owner, and has PostgREST look at the functions again. Run once after CREATE EXTENSION. For superusers. Errors: forbidden, already_exists.';
 
 CREATE FUNCTION murallink.upgrade() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -63,6 +131,7 @@ DECLARE
     known CONSTANT integer := murallink.known_data_version();
     present integer;
 BEGIN
+    PERFORM murallink.require_owner();
     IF pg_catalog.to_regclass('murallink_private.data_version') IS NULL THEN
         PERFORM murallink.raise('not_installed');
     END IF;
@@ -80,7 +149,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.upgrade() IS
-'Brings the tables to the version that the installed library works on and returns it; PostgREST looks at the functions again. Errors: not_installed, unknown_data_version when they are newer than the library.';
+'Brings the tables to the version that the installed library works on and returns it; PostgREST looks at the functions again. For superusers. Errors: forbidden, not_installed, unknown_data_version when they are newer than the library.';
 
 CREATE FUNCTION murallink.known_data_version() RETURNS integer
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'install_known_data_version';

@@ -2,6 +2,7 @@
 DO $$
 DECLARE
     function regprocedure;
+    grantee text;
 BEGIN
     FOR function IN
         SELECT p.oid FROM pg_catalog.pg_proc p
@@ -9,6 +10,14 @@ BEGIN
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO murallink_owner', function);
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
+        -- What default privileges gave; they give nothing to our own roles, which were granted something by name before.
+        FOR grantee IN
+            SELECT DISTINCT a.grantee::pg_catalog.regrole::text FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+            WHERE p.oid = function AND a.grantee <> p.proowner
+                AND a.grantee::pg_catalog.regrole::text NOT IN ('murallink_client', 'murallink_analyst', 'murallink_operator')
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', function, grantee);
+        END LOOP;
     END LOOP;
 END
 $$;
@@ -176,3 +185,12 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
+
+-- Monitoring: the state of the worker, and what the policies of the levels of funds ask.
+GRANT EXECUTE ON FUNCTION
+    murallink.granted_all,
+    murallink.granted_at,
+    murallink.granted_on,
+    murallink.permitted,
+    murallink.worker_status
+    TO murallink_monitor;

@@ -430,8 +430,10 @@ identity_open_session(PG_FUNCTION_ARGS)
 	Ksuid id;
 	char session_id[KSUID_TEXT_LEN + 1];
 	Datum values[3];
-	Owner saved = owner_enter();
+	Owner saved;
 
+	owner_require();
+	saved = owner_enter();
 	ksuid_generate(&id);
 	ksuid_format(&id, session_id);
 	SPI_connect();

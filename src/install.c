@@ -199,6 +199,17 @@ owner_leave(Owner saved)
 }
 
 /*
+ * Raises forbidden unless this runs with the rights of murallink_owner or of
+ * a superuser: for C functions that do what nobody may ask for by name.
+ */
+void
+owner_require(void)
+{
+	if (GetUserId() != install_owner() && !superuser())
+		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));
+}
+
+/*
  * Undoes owner_enter() after the commit of the transaction that called it,
  * which has undone its search path.  An abort undoes both.
  */
@@ -316,6 +327,19 @@ install_require(PG_FUNCTION_ARGS)
 {
 	install_check();
 	PG_RETURN_VOID();
+}
+
+/*
+ * murallink.asked_by_owner(): whether the role outside of all functions is a
+ * superuser or has the privileges of murallink_owner.
+ */
+PG_FUNCTION_INFO_V1(install_asked_by_owner);
+Datum
+install_asked_by_owner(PG_FUNCTION_ARGS)
+{
+	Oid role = GetOuterUserId();
+
+	PG_RETURN_BOOL(superuser_arg(role) || has_privs_of_role(role, install_owner()));
 }
 
 /*

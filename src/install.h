@@ -48,6 +48,7 @@ extern Oid install_relation(const char *name);
 
 extern Owner owner_enter(void);
 extern void owner_leave(Owner saved);
+extern void owner_require(void);
 extern void owner_committed(Owner saved);
 
 extern SPIPlanPtr plan_saved(SavedPlan *p);

@@ -16,6 +16,7 @@ CREATE TRIGGER fund_keeps_currency BEFORE UPDATE OF currency ON murallink.contra
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+CREATE POLICY monitor ON murallink.fund FOR SELECT TO murallink_monitor USING (true);
 
 CREATE TABLE murallink.fund_slot (
     contract_uid murallink.ksuid NOT NULL,

@@ -114,7 +114,7 @@ SELECT count(*) > 0 AS found, bool_and(proname ~ '^((gen_)?ksuid|day_|moment_)')
 WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
 SELECT p.proname, string_agg(substr(r.rolname, 11), ', ' ORDER BY r.rolname) AS may_execute
 FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
-WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator')
+WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator', 'murallink_monitor')
     AND p.pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
 GROUP BY p.proname ORDER BY p.proname COLLATE "C";
 

@@ -10,6 +10,20 @@ my $payouts = Murallink::Payouts->new;
 $payouts->patients(2);
 $payouts->order_cards;
 my $superusers = superusers();
+$payouts->sql(<<'EOC');
+CREATE FUNCTION public.refusal_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    error text;
+    field text;
+BEGIN
+    EXECUTE statement;
+    RETURN '';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
+    RETURN concat_ws(' ', coalesce(nullif(error, ''), SQLERRM), nullif(field, ''));
+END
+$$
+EOC
 
 note 'who may create triggers on our tables has them run by the owner of the data, also at the end of a transaction';
 $payouts->sql(<<'EOC');
@@ -88,7 +102,82 @@ SELECT format('no payout: %s, moved: %s, %s', bool_or(problem ~ '^payment $lost 
 ROLLBACK
 EOC
 
+note 'where tokens go is no operator\'s to say, unless an administrator is known to ask';
+$payouts->sql('CREATE ROLE olaf LOGIN IN ROLE murallink_operator, murallink_client');
+my @server = (smtp => 'smtp://127.0.0.1:9', { from => 'x@example.org' }, {});
+my $configure = Murallink::Stack::call(configure_partner => @server);
+is(refused_to(olaf => $configure), 'forbidden partner', 'not an operator\'s');
+is(refused_to(olaf => $configure =~ s/smtp'/relay'/r), 'insecure_url base_url', 'who does configure others');
+is(refused_to(postgres => $configure), '', 'a superuser\'s');
+is(refused_to(olaf => $configure), 'forbidden partner', 'nor when it is there');
+$payouts->call(set_db_role => $payouts->stack->{admin_email}, 'olaf');
+is(refused_to(olaf => $configure), '', 'an administrator\'s');
+
+note 'monitoring sees the state, what needs a person and the levels of funds, and nothing else';
+$payouts->sql('CREATE ROLE monica LOGIN IN ROLE murallink_monitor');
+is(as_role(monica => 'SELECT count(*) > 0 FROM murallink.worker_status()'), 't', 'the state');
+is(as_role(monica => 'SELECT count(*) >= 0 FROM murallink.needs_person'), 't', 'what needs a person');
+is(as_role(monica => 'SELECT count(*) FROM murallink.fund_balance WHERE available > 0'), 1, 'the levels of funds');
+is($payouts->sql(<<'EOC'), 'fund fund_balance fund_slot needs_person', 'no other table');
+SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace::regnamespace::text ~ '^murallink'
+    AND relkind IN ('r', 'p', 'v') AND has_table_privilege('monica', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+EOC
+is($payouts->sql(<<'EOC'), 'granted_all granted_at granted_on permitted worker_status', 'no other function');
+SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace
+    AND has_function_privilege('monica', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE')
+EOC
+
+note 'what default privileges give is taken, and what makes admins, sessions or tables asks who calls';
+$payouts->stack->sql($_, 'postgres') foreach 'CREATE ROLE anyapp LOGIN', 'CREATE DATABASE other';
+$payouts->stack->sql($_, 'other') foreach (
+	map({ "ALTER DEFAULT PRIVILEGES GRANT ALL ON $_ TO anyapp, PUBLIC" } qw(FUNCTIONS SCHEMAS TABLES SEQUENCES)),
+	map({ "ALTER DEFAULT PRIVILEGES FOR ROLE murallink_owner GRANT ALL ON $_ TO anyapp, PUBLIC" } qw(FUNCTIONS SCHEMAS TABLES SEQUENCES)),
+	'CREATE EXTENSION murallink', 'SELECT murallink.install()');
+is($payouts->stack->sql(<<'EOC', 'other'), '', 'by the extension and by install()');
+SELECT p.oid::regprocedure::text FROM pg_proc p WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('anyapp', oid, 'EXECUTE')
+    AND NOT has_function_privilege('public', oid, 'EXECUTE')
+UNION ALL SELECT oid::regclass::text FROM pg_class WHERE relnamespace::regnamespace::text ~ '^murallink' AND relkind <> 'c'
+    AND relkind <> 'i' AND EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee IN (0, 'anyapp'::regrole, 'murallink_client'::regrole))
+UNION ALL SELECT nspname FROM pg_namespace WHERE nspname ~ '^murallink' AND has_schema_privilege('anyapp', oid, 'USAGE, CREATE')
+EOC
+$payouts->sql('GRANT USAGE ON SCHEMA murallink TO anyapp; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink TO anyapp');
+is(refused_to(anyapp => "SELECT murallink.$_"), 'forbidden', $_)
+  foreach q{create_admin('evil@example.com', 'a long password', 'E', 'Vil')}, q{set_db_role('admin@example.com', 'anyapp')},
+  'install()', 'upgrade()', q{open_session('000000000000000000000000000')};
+
+$payouts->stack->sql($_, 'postgres') foreach 'DROP DATABASE other', 'CREATE DATABASE other';
+$payouts->stack->sql('ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO murallink_client', 'other');
+ok($payouts->quietly(sub { !eval { $payouts->stack->sql('CREATE EXTENSION murallink', 'other'); 1 } }), 'not to our own roles');
+
+note 'roles of murallink that are there before it are as it makes them';
+my @attributes = map { "ALTER ROLE murallink_owner $_" } qw(LOGIN SUPERUSER BYPASSRLS CREATEROLE CREATEDB REPLICATION);
+foreach my $more (@attributes, 'ALTER ROLE murallink_monitor LOGIN', 'GRANT murallink_owner TO anyapp', 'GRANT monica TO murallink_owner',
+	'GRANT murallink_operator TO murallink_client')
+{
+	my $undo = $more =~ s/(LOGIN|SUPERUSER|BYPASSRLS|CREATEROLE|CREATEDB|REPLICATION)$/NO$1/r;
+	$undo =~ s/GRANT (.*) TO /REVOKE $1 FROM /;
+	$payouts->stack->sql($_, 'postgres') foreach 'DROP DATABASE other', 'CREATE DATABASE other', $more;
+	ok($payouts->quietly(sub { !eval { $payouts->stack->sql('CREATE EXTENSION murallink', 'other'); 1 } }), $more);
+	$payouts->stack->sql($undo, 'postgres');
+}
+$payouts->stack->sql('CREATE EXTENSION murallink', 'other');
+
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
+
+# Runs a statement as a role that has logged in, and returns its output.
+sub as_role
+{
+	my ($role, $statement) = @_;
+	return $payouts->sql("SET SESSION AUTHORIZATION $role; $statement");
+}
+
+# The name and field of the error that a role's statement raises, empty where it raises none.
+sub refused_to
+{
+	my ($role, $statement) = @_;
+	$statement =~ s/'/''/g;
+	return as_role($role => "SELECT public.refusal_of('$statement')");
+}
 
 sub superusers { return $payouts->sql('SELECT string_agg(rolname, $$ $$ ORDER BY rolname) FROM pg_roles WHERE rolsuper') }
