@@ -6,6 +6,13 @@ CREATE TYPE murallink.permission AS ENUM (
     'view_payments', 'view_report', 'view_sites', 'view_trials');
 COMMENT ON TYPE murallink.permission IS 'What can be granted.';
 
+CREATE FUNCTION murallink.moves_money(permission murallink.permission) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN permission IN (
+    'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'travel_payment');
+COMMENT ON FUNCTION murallink.moves_money(murallink.permission) IS
+'Whether a permission moves money or sets prices. Granted on a site, it reaches the trials of the site''s own contract there, and not those of another, whose funds others have entrusted.';
+
 CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';
 COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
@@ -36,11 +43,12 @@ LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODU
 COMMENT ON FUNCTION murallink.granted_on(murallink.permission, text, murallink.ksuid) IS
 'Whether uid is one of granted(permission, kind). An index on uid finds the rows.';
 
-CREATE FUNCTION murallink.granted_at(permission murallink.permission, trial_uid murallink.ksuid, site_uid murallink.ksuid)
-RETURNS boolean
+CREATE FUNCTION murallink.granted_at(
+    permission murallink.permission, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS boolean
 LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
-COMMENT ON FUNCTION murallink.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid) IS
-'Whether the caller was granted the permission on the site or on the trial at the site. An index on site_uid finds the rows.';
+COMMENT ON FUNCTION murallink.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether the caller was granted the permission on the site, where one that moves money counts for what is of the site''s contract alone, or on the trial at the site. An index on site_uid finds the rows.';
 
 CREATE FUNCTION murallink.permitted(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
@@ -51,7 +59,7 @@ RETURN murallink.granted_all(client_uid)
     OR murallink.granted_on(permission, 'client', client_uid)
     OR murallink.granted_on(permission, 'contract', contract_uid)
     OR murallink.granted_on(permission, 'trial', trial_uid)
-    OR murallink.granted_at(permission, trial_uid, site_uid);
+    OR murallink.granted_at(permission, contract_uid, trial_uid, site_uid);
 COMMENT ON FUNCTION murallink.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds the permission at a place or at any level above it. Null for the levels that a row does not have. Row level security asks this of each row that indexes on these columns find, where all of them have one.';
 

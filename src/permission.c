@@ -38,7 +38,9 @@ static const char *const kinds[] = {"client", "contract", "trial", "site", "tria
 
 /*
  * A grant: of one permission, or of any (InvalidOid), on one resource.  A
- * trial at a site is known by the pair of both.
+ * trial at a site is known by the pair of both, and a site where a permission
+ * that moves money was granted by the pair with its contract: such a
+ * permission does not reach the trials of other contracts there.
  */
 typedef struct GrantKey
 {
@@ -81,7 +83,7 @@ static UserGrants *grants_of(const Ksuid *user);
 static void load_grants(const Ksuid *user, UserGrants *result);
 static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
 static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
-static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *trial, const Ksuid *site);
+static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *trial, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
 static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
@@ -162,7 +164,8 @@ kind_named(const text *name)
 static void
 load_grants(const Ksuid *user, UserGrants *result)
 {
-	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid"
+	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid,"
+								   " g.contract_uid, murallink.moves_money(g.permission)"
 								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
 								   "k");
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
@@ -189,6 +192,9 @@ load_grants(const Ksuid *user, UserGrants *result)
 		if (grant->kind == KIND_TRIAL_SITE)
 			add_key(result->places, grant->permission, grant->kind, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
 					&grant->site);
+		else if (grant->kind == KIND_SITE && DatumGetBool(SPI_getbinval(row, desc, 7, &isnull)))
+			add_key(result->places, grant->permission, grant->kind, &grant->resource,
+					DatumGetKsuidP(SPI_getbinval(row, desc, 6, &isnull)));
 		else
 			add_key(result->places, grant->permission, grant->kind, &grant->resource, NULL);
 	}
@@ -237,12 +243,14 @@ grants_of(const Ksuid *user)
 }
 
 /*
- * Returns whether a set has a grant on a site or on the trial at that site.
+ * Returns whether a set has a grant on a site that reaches what is of the
+ * contract there, or on the trial at that site.
  */
 static bool
-holds_at_site(HTAB *grants, Oid permission, const Ksuid *trial, const Ksuid *site)
+holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *trial, const Ksuid *site)
 {
 	return has_key(grants, permission, KIND_SITE, site, NULL) ||
+		   (contract != NULL && has_key(grants, permission, KIND_SITE, site, contract)) ||
 		   (site != NULL && has_key(grants, permission, KIND_TRIAL_SITE, trial, site));
 }
 
@@ -255,7 +263,7 @@ holds(HTAB *grants, Oid permission, const Place *place)
 	return has_key(grants, permission, KIND_CLIENT, place->client, NULL) ||
 		   has_key(grants, permission, KIND_CONTRACT, place->contract, NULL) ||
 		   has_key(grants, permission, KIND_TRIAL, place->trial, NULL) ||
-		   holds_at_site(grants, permission, place->trial, place->site);
+		   holds_at_site(grants, permission, place->contract, place->trial, place->site);
 }
 
 /*
@@ -389,8 +397,9 @@ permission_granted_on(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.granted_at(permission, trial, site): whether the caller was
- * granted the permission on the site, or on the trial at the site.
+ * murallink.granted_at(permission, contract, trial, site): whether the caller
+ * was granted the permission on the site, in as far as it reaches what is of
+ * the contract there, or on the trial at the site.
  */
 PG_FUNCTION_INFO_V1(permission_granted_at);
 Datum
@@ -401,7 +410,8 @@ permission_granted_at(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) &&
 				   holds_at_site(grants_of(&who->user)->places, PG_GETARG_OID(0),
 								 PG_ARGISNULL(1) ? NULL : PG_GETARG_KSUID_P(1),
-								 PG_ARGISNULL(2) ? NULL : PG_GETARG_KSUID_P(2)));
+								 PG_ARGISNULL(2) ? NULL : PG_GETARG_KSUID_P(2),
+								 PG_ARGISNULL(3) ? NULL : PG_GETARG_KSUID_P(3)));
 }
 
 /*

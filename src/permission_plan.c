@@ -101,7 +101,7 @@ operand(List *arguments)
  *
  * granted_all(uid): uid >= granted_from();
  * granted_on(permission, kind, uid): uid = ANY (granted(permission, kind));
- * granted_at(permission, trial, site): site = ANY (granted_sites(permission)).
+ * granted_at(permission, contract, trial, site): site = ANY (granted_sites(permission)).
  */
 static Node *
 condition(List *arguments)

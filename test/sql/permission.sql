@@ -65,6 +65,34 @@ WHERE asked <> 'enroll' AND pg_temp.reach('enroll', :'a', asked, :'admin_session
 SELECT count(*) AS each_by_itself FROM unnest(enum_range(NULL::murallink.permission)) AS asked
 WHERE pg_temp.reach(asked, :'b1t', asked, :'admin_session', :'analyst_session') = 'trial B1T, trial_site B1T at B1S';
 
+-- What moves money or sets prices, granted on a site, does not reach another contract's trial there: neither is it held
+-- there, nor does it make the place visible. Granted on the trial at that site it does
+SELECT asked AS moves_money, murallink.moves_money(asked) FROM unnest(enum_range(NULL::murallink.permission)) AS asked
+WHERE pg_temp.reach(asked, :'b1s', asked, :'admin_session', :'analyst_session') !~ 'A1T at B1S';
+SELECT count(*) AS each_moves_money, count(DISTINCT pg_temp.reach(asked, :'b1s', asked, :'admin_session', :'analyst_session')) AS ways,
+    min(pg_temp.reach(asked, :'b1s', asked, :'admin_session', :'analyst_session')) AS reach_on_site,
+    bool_and(pg_temp.reach(asked, (SELECT uid FROM place WHERE place = 'trial_site A1T at B1S'), asked,
+        :'admin_session', :'analyst_session') = 'trial_site A1T at B1S') AS on_trial_site
+FROM unnest(enum_range(NULL::murallink.permission)) AS asked WHERE murallink.moves_money(asked);
+CREATE FUNCTION pg_temp.hears(granted murallink.permission, on_place murallink.ksuid, at place, admin text, analyst text)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    heard text;
+BEGIN
+    PERFORM murallink.authenticate(admin);
+    PERFORM murallink.grant(on_place, granted::text, uid) FROM murallink.app_user WHERE email = 'analyst.permission@example.com';
+    PERFORM murallink.authenticate(analyst);
+    heard := test.refusal(format('SELECT murallink.permit(%L, %L, %L, %L, %L, ''place'')', granted, at.client_uid, at.contract_uid,
+        at.trial_uid, at.site_uid));
+    DELETE FROM murallink.permission_grant WHERE granted_by_uid = (
+        SELECT uid FROM murallink.app_user WHERE email = 'admin.permission@example.com');
+    RETURN heard;
+END
+$$;
+SELECT pg_temp.hears('manual_payment', :'b1s', p, :'admin_session', :'analyst_session') AS a_stranger,
+    pg_temp.hears('enroll', :'b1s', p, :'admin_session', :'analyst_session') AS enrolls
+FROM place p WHERE place = 'trial_site A1T at B1S';
+
 -- granted() lists the resources themselves by kind, of one permission
 BEGIN;
 SELECT murallink.authenticate(:'admin_session');
@@ -309,7 +337,7 @@ SET SESSION AUTHORIZATION regress_permission_analyst;
 SET enable_seqscan = off;
 SELECT permission, kind FROM asked WHERE murallink.granted_on(permission, 'client', uid) AND kind = 'client';
 SELECT permission, kind FROM asked WHERE murallink.granted_on('view_clients', kind, uid) AND permission = 'grant';
-SELECT count(*) FROM asked WHERE murallink.granted_at(permission, NULL, uid);
+SELECT count(*) FROM asked WHERE murallink.granted_at(permission, NULL, NULL, uid);
 RESET enable_seqscan;
 RESET SESSION AUTHORIZATION;
 
