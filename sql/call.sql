@@ -41,7 +41,7 @@ BEGIN
         END LOOP;
     END;
     -- What could not be claimed now must not be in the way of the others.
-    UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s'
+    UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s', delayed_at = moment
     WHERE q.subject_uid = ANY (ARRAY(
         SELECT q.subject_uid FROM murallink_private.partner_queue q
         WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
@@ -77,7 +77,8 @@ BEGIN
         SELECT t.uid FROM murallink_private.partner_task t
         WHERE t.uid = ANY (subjects) AND t.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
     ), task AS (
-        UPDATE murallink_private.partner_task t SET status = 'claimed', attempt = t.attempt + 1, reason = ''
+        UPDATE murallink_private.partner_task t
+        SET status = 'claimed', attempt = t.attempt + 1, reason = '', waited = murallink.seconds_since(t.counted_from)
         FROM free_task f WHERE t.uid = f.uid
         RETURNING t.uid, t.partner, t.attempt, t.operation, t.params, t.subject_uid
     ), free_notice AS MATERIALIZED (

@@ -1,10 +1,11 @@
 CREATE FUNCTION murallink.look_up_begin() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid, subject_attempt, due_at)
+    INSERT INTO murallink_private.partner_task (
+        partner, operation, params, repeatable, subject_uid, subject_attempt, due_at, counted_from)
     SELECT c.partner, 'look_up', pg_catalog.jsonb_build_object(
             'program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id),
-        true, NEW.uid, NEW.attempt, pg_catalog.clock_timestamp() + '1 s'
+        true, NEW.uid, NEW.attempt, pg_catalog.clock_timestamp() + '1 s', murallink.server_moment()
     FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
     WHERE c.uid = NEW.card_uid AND (p.settings ->> 'look_up')::boolean;
     RETURN NULL;
@@ -172,9 +173,10 @@ DECLARE
     the_payout record;
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL;
+    counted murallink.server_moment := NEW.counted_from;
     again timestamptz;
 BEGIN
-    SELECT o.uid, o.payment_uid, o.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled,
+    SELECT o.uid, o.payment_uid, (p.settings ->> 'settling')::double precision AS settling,
         a.outcome = 'not_sent' AS refused, a.reason,
         (SELECT a.claimed_at FROM murallink_private.partner_attempt a
          WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
@@ -191,10 +193,12 @@ BEGIN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
-    IF NOT silent AND the_payout.looked < the_payout.settled
+    IF NOT silent AND coalesce(NEW.waited < the_payout.settling, true)
         AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
-        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), GREATEST(the_payout.settled, moment + '0.1 s'));
+        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
+        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), moment
+            + GREATEST(the_payout.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
     ELSIF judged.verdict <> 'unclear' THEN
         PERFORM murallink.fund_need(the_payout.payment_uid);
         -- Answers are read meanwhile, so nobody who decides is waited for.
@@ -205,7 +209,7 @@ BEGIN
         END IF;
     END IF;
     IF again IS NOT NULL THEN
-        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again WHERE t.uid = NEW.uid;
+        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
     ELSIF judged.verdict = 'paid' THEN
         UPDATE murallink.payout o
         SET status = 'done', reason = '', reference = judged.reference, settled_at = moment, note = 'looked up at the partner'

@@ -269,6 +269,22 @@ $$;
 COMMENT ON FUNCTION murallink.step_participations() IS
 'Looks at the participations of patients of whom something has changed, for a few milliseconds; one that fails stops no other. Returns whether there may be more to do. For the worker.';
 
+CREATE FUNCTION murallink.participations_set_back() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    first CONSTANT timestamptz := (
+        SELECT c.due_at FROM murallink_private.participation_change c WHERE c.due_at > moment ORDER BY c.due_at LIMIT 1);
+BEGIN
+    UPDATE murallink_private.participation_change c SET due_at = moment + (c.due_at - first)
+    WHERE c.uid IN (
+        SELECT k.uid FROM murallink_private.participation_change k WHERE k.due_at > moment FOR NO KEY UPDATE SKIP LOCKED);
+    UPDATE murallink_private.participation_sweep s SET due_at = LEAST(s.due_at, moment);
+END
+$$;
+COMMENT ON FUNCTION murallink.participations_set_back() IS
+'After the clock was set back: looks at once at the first of what was put off, and at the rest as long after it as before. For the worker.';
+
 CREATE FUNCTION murallink.participations_of_trial(trial_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     -- One after the other, so that others need not wait for them all.

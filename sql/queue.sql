@@ -1,11 +1,16 @@
 CREATE FUNCTION murallink.partner_enqueue() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
 BEGIN
     IF NEW.status = 'ready' THEN
-        INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
-        VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner, CASE WHEN EXISTS (
-            SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN '-infinity' ELSE NEW.due_at END)
-        ON CONFLICT (subject_uid) DO UPDATE SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, problem = '';
+        INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at, delayed_at)
+        VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner,
+            CASE WHEN EXISTS (SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN '-infinity'
+                ELSE NEW.due_at END,
+            CASE WHEN TG_TABLE_NAME <> 'notice' OR NEW.attempt > 0 OR NEW.due_at <= moment THEN moment END)
+        ON CONFLICT (subject_uid) DO UPDATE
+        SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, delayed_at = EXCLUDED.delayed_at, problem = '';
     ELSIF NEW.status = 'claimed' THEN
         UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '' WHERE subject_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' THEN
@@ -31,6 +36,20 @@ $$;
 COMMENT ON FUNCTION murallink.queue_problem(murallink.ksuid, text) IS
 'Keeps, for needs_person, why a card, payout, task or notice cannot go on; a problem is logged when it is new.';
 
+CREATE FUNCTION murallink.queue_set_back() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    UPDATE murallink_private.partner_queue q SET due_at = moment + (q.due_at - q.delayed_at), delayed_at = moment
+    WHERE q.subject_uid IN (
+        SELECT k.subject_uid FROM murallink_private.partner_queue k
+        WHERE k.delayed_at > moment AND pg_catalog.isfinite(k.due_at) FOR NO KEY UPDATE SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION murallink.queue_set_back() IS
+'After the clock was set back: what was put off until a time that is further away than it was then is put off from now on, by as much. For the worker.';
+
 CREATE FUNCTION murallink.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
     INSERT INTO murallink_private.partner_suspect (subject_uid)
@@ -52,7 +71,8 @@ COMMENT ON FUNCTION murallink.suspect_calls() IS
 CREATE FUNCTION murallink.trust_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
     DELETE FROM murallink_private.partner_suspect;
-    UPDATE murallink_private.partner_queue SET due_at = pg_catalog.clock_timestamp() WHERE due_at = '-infinity';
+    UPDATE murallink_private.partner_queue SET due_at = pg_catalog.clock_timestamp(), delayed_at = pg_catalog.clock_timestamp()
+    WHERE due_at = '-infinity';
 $$;
 COMMENT ON FUNCTION murallink.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
 

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "clock.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "error.h"
@@ -31,7 +32,6 @@
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 /* The kinds of advisory locks that are the lock of a slot, and the worker's wish to hold it. */
 #define SLOT_LOCK_KIND 5
@@ -294,14 +294,14 @@ Datum
 fund_hold(PG_FUNCTION_ARGS)
 {
 	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
-	TimestampTz deadline = 0;
+	Moment deadline = 0;
 
 	while (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_OK && is_wanted(tag))
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		Moment now = clock_now();
 
 		if (deadline == 0)
-			deadline = TimestampTzPlusMilliseconds(now, YIELD_MAX);
+			deadline = now + YIELD_MAX * CLOCK_MS;
 		else if (now >= deadline)
 			break;
 		LockRelease(&tag, ExclusiveLock, false);

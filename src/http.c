@@ -12,8 +12,8 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
-#include <time.h>
 
+#include "clock.h"
 #include "crash_point.h"
 #include "http_call.h"
 #include "storage/fd.h"
@@ -390,15 +390,12 @@ http_end(HttpCall *call, CURLcode ending)
 }
 
 /*
- * Returns the time in milliseconds, from some moment on.
+ * Returns the present moment in milliseconds.
  */
 int64
 http_clock(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_now() / CLOCK_MS;
 }
 
 /*

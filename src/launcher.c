@@ -25,7 +25,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 #include "worker.h"
@@ -39,8 +38,8 @@ typedef struct Watched
 {
 	char name[NAMEDATALEN];
 	BackgroundWorkerHandle *handle; /* NULL: none was started */
-	TimestampTz started_at;
-	TimestampTz start_at; /* not to be started before */
+	Moment started_at;
+	Moment start_at; /* not to be started before */
 	int failures; /* ends in a row, soon after the start */
 	bool missing; /* there was no such database */
 } Watched;
@@ -202,7 +201,7 @@ watched_named(const char *name)
 static void
 look_after(Watched *database)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	Moment now = clock_now();
 	pid_t pid;
 	Oid oid;
 
@@ -212,10 +211,8 @@ look_after(Watched *database)
 			return;
 		pfree(database->handle);
 		database->handle = NULL;
-		database->failures = TimestampDifferenceExceeds(database->started_at, now, SUCCESS_AFTER * 1000)
-								 ? 0
-								 : Min(database->failures + 1, 10);
-		database->start_at = TimestampTzPlusMilliseconds(now, Min(RESTART_MAX, 1 << database->failures) * 1000);
+		database->failures = now - database->started_at >= SUCCESS_AFTER * CLOCK_S ? 0 : Min(database->failures + 1, 10);
+		database->start_at = now + Min(RESTART_MAX, 1 << database->failures) * CLOCK_S;
 	}
 	if (now < database->start_at)
 		return;
@@ -277,10 +274,10 @@ start_worker(Watched *database, Oid oid)
 	MemoryContext saved = MemoryContextSwitchTo(TopMemoryContext);
 
 	snprintf(worker.bgw_name, BGW_MAXLEN, "murallink worker for %s", database->name);
-	database->started_at = GetCurrentTimestamp();
+	database->started_at = clock_now();
 	if (!RegisterDynamicBackgroundWorker(&worker, &database->handle))
 	{
-		database->start_at = TimestampTzPlusMilliseconds(database->started_at, RESTART_MAX * 1000);
+		database->start_at = database->started_at + RESTART_MAX * CLOCK_S;
 		ereport(WARNING, errmsg("murallink: no worker could be started for database \"%s\"", database->name),
 				errhint("max_worker_processes may have to be raised."));
 	}

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "clock.h"
 #include "crash_point.h"
 #include "file.h"
 #include "fmgr.h"
@@ -36,6 +37,7 @@ _PG_init(void)
 	install_init();
 	isolation_init();
 	secret_init();
+	clock_init();
 	password_init();
 	identity_init();
 	password_reset_init();

@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "clock.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "crash_point.h"
@@ -35,7 +36,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
-#include "utils/timestamp.h"
 #include "worker.h"
 
 #include "worker_call.h"
@@ -77,19 +77,24 @@ static volatile sig_atomic_t committing = false;
 
 static MemoryContext turn_context;
 static WaitEventSet *events;
-static TimestampTz next_look = 0;
-static TimestampTz next_settle = 0;
-static TimestampTz next_late = 0;
+static Moment next_look = 0;
+static Moment next_settle = 0;
+static Moment next_late = 0;
 static bool more_late = false; /* some were applied, and others are left */
-static TimestampTz next_step = 0;
+static Moment next_step = 0;
 static bool more_steps = false;
-static TimestampTz gathering_since = 0; /* 0: no call has ended */
+static Moment gathering_since = 0; /* 0: no call has ended */
 static bool recovered = false; /* from the end of an earlier worker */
+
+/* The clock may have been set back since these were put off; at first, while no worker was there. */
+static bool queue_set_back = true;
+static bool steps_set_back = true;
 
 /* What the open transaction does. */
 static bool settling;
 static bool looking;
 static bool recovering;
+static bool putting_forward; /* what was put off by a clock that was ahead */
 static bool stepping;
 
 /* What the open transaction has claimed, to be sent when it has committed. */
@@ -156,7 +161,7 @@ handle_sigint(SIGNAL_ARGS)
 void
 worker_main(Datum arg)
 {
-	TimestampTz deadline = 0;
+	Moment deadline = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGINT, SIG_IGN);
@@ -176,7 +181,7 @@ worker_main(Datum arg)
 	pqsignal(SIGINT, handle_sigint);
 	pqsignal(SIGTERM, handle_sigterm);
 
-	while (deadline == 0 || (calls_in_flight() > 0 && GetCurrentTimestamp() < deadline))
+	while (deadline == 0 || (calls_in_flight() > 0 && clock_now() < deadline))
 	{
 		MemoryContextReset(turn_context);
 		MemoryContextSwitchTo(turn_context);
@@ -187,7 +192,7 @@ worker_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 		if (deadline == 0 && (stop_requested || database_wanted()))
-			deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), worker_shutdown_grace);
+			deadline = clock_now() + worker_shutdown_grace * CLOCK_MS;
 		work(deadline != 0);
 	}
 	if (calls_in_flight() > 0)
@@ -228,7 +233,7 @@ work(bool stopping)
 	worker_slot_beat();
 	http_turn();
 	settles = gathered();
-	looks = !stopping && (settles || (woken && calls_room()) || GetCurrentTimestamp() >= next_look);
+	looks = !stopping && (settles || (woken && calls_room()) || clock_now() >= next_look);
 	if (!settles || !looks || !act(true, true))
 	{
 		if (settles)
@@ -237,7 +242,7 @@ work(bool stopping)
 			act(false, true);
 	}
 	http_turn();
-	if (!stopping && (woken || looks || more_steps) && GetCurrentTimestamp() >= next_step)
+	if (!stopping && (woken || looks || more_steps) && clock_now() >= next_step)
 		step_participations();
 }
 
@@ -255,7 +260,7 @@ wait_for_events(void)
 	int count;
 
 	next_look = Min(next_look, calls_resume_at());
-	timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), more_steps ? Min(next_look, next_step) : next_look);
+	timeout = (long) Max(0, ((more_steps ? Min(next_look, next_step) : next_look) - clock_now() + CLOCK_MS - 1) / CLOCK_MS);
 	if (gathering_since != 0)
 		timeout = Min(timeout, GATHER_MAX);
 	if (calls >= 0)
@@ -275,14 +280,14 @@ wait_for_events(void)
 static bool
 gathered(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	Moment now = clock_now();
 	int count = calls_read();
 
 	if (count == 0 || now < next_settle)
 		return false;
 	if (gathering_since == 0)
 		gathering_since = now;
-	return 2 * count >= calls_in_flight() || TimestampDifferenceExceeds(gathering_since, now, GATHER_MAX);
+	return 2 * count >= calls_in_flight() || now - gathering_since >= GATHER_MAX * CLOCK_MS;
 }
 
 /*
@@ -296,7 +301,9 @@ act(bool settles, bool looks)
 
 	settling = settles;
 	looking = looks;
-	recovering = false;
+	recovering = putting_forward = false;
+	if (clock_set_back())
+		queue_set_back = steps_set_back = true;
 	committed = transact(!looks ? "settling calls" : settles ? "settling and claiming calls"
 															 : "claiming calls");
 	if (settles)
@@ -315,14 +322,15 @@ step_participations(void)
 {
 	bool done;
 
-	settling = looking = false;
+	settling = looking = putting_forward = false;
 	stepping = true;
 	done = transact("stepping participations");
+	steps_set_back &= !(done && putting_forward);
 	if (done)
 		CRASH_POINT("step_committed");
-	next_step = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), !done		? LATE_INTERVAL
-																   : more_steps ? STEP_INTERVAL_BUSY
-																				: STEP_INTERVAL);
+	next_step = clock_now() + (!done ? LATE_INTERVAL : more_steps ? STEP_INTERVAL_BUSY
+																  : STEP_INTERVAL) *
+								  CLOCK_MS;
 	stepping = false;
 }
 
@@ -338,7 +346,7 @@ end_settling(bool committed)
 	if (committed)
 		CRASH_POINT("settle_committed");
 	else
-		next_settle = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_INTERVAL);
+		next_settle = clock_now() + LOOK_INTERVAL * CLOCK_MS;
 	dlist_foreach_modify(iter, calls_ended())
 	{
 		Call *call = dlist_container(Call, node, iter.cur);
@@ -364,9 +372,10 @@ end_looking(bool committed)
 	int wait = committed && more_late ? 0 : fund_wants() ? CATCH_INTERVAL
 														 : LOOK_INTERVAL;
 
-	next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait);
+	next_look = clock_now() + wait * CLOCK_MS;
 	more_late = false;
 	recovered |= committed && recovering;
+	queue_set_back &= !(committed && putting_forward);
 	if (committed && recovering)
 		CRASH_POINT("recovery_committed");
 	if (committed && !dlist_is_empty(&claimed))
@@ -465,13 +474,13 @@ static void
 report_error(void)
 {
 	static char last[128];
-	static TimestampTz last_at = 0;
+	static Moment last_at = 0;
 	ErrorData *error = CopyErrorData();
-	TimestampTz now = GetCurrentTimestamp();
+	Moment now = clock_now();
 
 	worker_slot_error(error->message);
 	if (strncmp(last, error->message, sizeof(last) - 1) == 0 &&
-		!TimestampDifferenceExceeds(last_at, now, REPEAT_INTERVAL))
+		now - last_at < REPEAT_INTERVAL * CLOCK_MS)
 		return;
 	strlcpy(last, error->message, sizeof(last));
 	last_at = now;
@@ -559,13 +568,14 @@ static void
 look(void)
 {
 	static SavedPlan late = PLAN("SELECT murallink.apply_late()", "");
+	static SavedPlan forward = PLAN("SELECT murallink.queue_set_back()", "");
 	static SavedPlan steady = PLAN("LOCK TABLE murallink_private.partner IN ROW SHARE MODE", "");
 	static SavedPlan partners =
 		PLAN("SELECT p.name, p.revision, p.base_url, p.settings, s.secrets"
 			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid",
 			 "");
 	SPITupleTable *rows;
-	TimestampTz now = GetCurrentTimestamp();
+	Moment now = clock_now();
 	bool on;
 
 	if (!payouts_here(&on))
@@ -582,7 +592,12 @@ look(void)
 		fund_want_none();
 		plan_execute(&late, NULL, NULL, 1);
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		next_late = more_late ? now : TimestampTzPlusMilliseconds(now, LATE_INTERVAL);
+		next_late = more_late ? now : now + LATE_INTERVAL * CLOCK_MS;
+	}
+	if (queue_set_back)
+	{
+		plan_execute(&forward, NULL, NULL, 0);
+		putting_forward = true;
 	}
 	if (!on)
 		return;
@@ -609,6 +624,7 @@ look(void)
 static void
 step(void)
 {
+	static SavedPlan forward = PLAN("SELECT murallink.participations_set_back()", "");
 	static SavedPlan plan = PLAN("SELECT murallink.step_participations()", "");
 	bool isnull;
 	bool on;
@@ -616,6 +632,11 @@ step(void)
 	more_steps = false;
 	if (!payouts_here(&on) || !on)
 		return;
+	if (steps_set_back)
+	{
+		plan_execute(&forward, NULL, NULL, 0);
+		putting_forward = true;
+	}
 	plan_execute(&plan, NULL, NULL, 1);
 	CRASH_POINT("stepped");
 	more_steps = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
@@ -697,7 +718,7 @@ claim(Channel *channel)
 		values[2] = CStringGetTextDatum(channel->partner->sessionless);
 		nulls[2] = ' ';
 	}
-	values[1] = Int32GetDatum(channel_room(channel, GetCurrentTimestamp()));
+	values[1] = Int32GetDatum(channel_room(channel, clock_now()));
 	CRASH_POINT("claiming");
 	if (plan_execute(&plan, values, nulls, 0) > 0)
 		CRASH_POINT("claimed");

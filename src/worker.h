@@ -5,7 +5,7 @@
 #ifndef MURALLINK_WORKER_H
 #define MURALLINK_WORKER_H
 
-#include "datatype/timestamp.h"
+#include "clock.h"
 
 /* launcher.c */
 extern void launcher_init(void);
@@ -22,7 +22,7 @@ extern bool worker_slot_taken(Oid database);
 extern bool worker_slot_take(void);
 extern void worker_slot_beat(void);
 extern void worker_slot_count(const char *partner, int outcome, bool payout, int64 duration);
-extern void worker_slot_failing(const char *partner, int failures, TimestampTz resume_at);
+extern void worker_slot_failing(const char *partner, int failures, Moment resume_at);
 extern void worker_slot_error(const char *error);
 
 #endif /* MURALLINK_WORKER_H */

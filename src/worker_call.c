@@ -12,7 +12,6 @@
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "worker.h"
 
 #include "worker_call.h"
@@ -33,7 +32,7 @@ static Channel channels[CHANNELS_MAX + 1]; /* up to one without a partner */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static json_t *json_of(const char *text);
-static TimestampTz session_end(const Channel *channel, TimestampTz asked_at);
+static Moment session_end(const Channel *channel, Moment asked_at);
 static void forget_session(Channel *channel);
 static void end_call(Call *call);
 static void end_login(Call *call);
@@ -90,7 +89,7 @@ json_of(const char *text)
  * often.
  */
 int
-channel_room(Channel *channel, TimestampTz now)
+channel_room(Channel *channel, Moment now)
 {
 	double most = channel->failures > 0 ? 1 : partner_number(&channel->config, "concurrency");
 	double rate = partner_number(&channel->config, "rate");
@@ -100,7 +99,7 @@ channel_room(Channel *channel, TimestampTz now)
 	most -= channel->in_flight - channel->settling;
 	if (rate > 0)
 	{
-		channel->allowance += rate * (now - channel->allowance_at) / USECS_PER_SEC;
+		channel->allowance += rate * (now - channel->allowance_at) / CLOCK_S;
 		channel->allowance = Min(channel->allowance, Max(rate, 1));
 		channel->allowance_at = now;
 		most = Min(most, channel->allowance);
@@ -115,20 +114,20 @@ bool
 channel_signed_in(const Channel *channel)
 {
 	return channel->partner->login == NULL ||
-		   (channel->config.session != NULL && GetCurrentTimestamp() < channel->session_ends);
+		   (channel->config.session != NULL && clock_now() < channel->session_ends);
 }
 
 /*
  * Returns when a session that was asked for at some moment is to be renewed:
  * before its partner ends it.
  */
-static TimestampTz
-session_end(const Channel *channel, TimestampTz asked_at)
+static Moment
+session_end(const Channel *channel, Moment asked_at)
 {
 	const char *setting = channel->partner->session_lifetime;
 	double lifetime = setting == NULL ? 0 : partner_number(&channel->config, setting);
 
-	return lifetime == 0 ? DT_NOEND : TimestampTzPlusMilliseconds(asked_at, (int64) (lifetime * 1000 * SESSION_USED));
+	return lifetime == 0 ? MOMENT_NEVER : asked_at + (Moment) (lifetime * CLOCK_S * SESSION_USED);
 }
 
 static void
@@ -176,7 +175,7 @@ bool
 calls_room(void)
 {
 	for (Channel *channel = channels; channel->partner != NULL; channel++)
-		if (channel_room(channel, GetCurrentTimestamp()) > 0)
+		if (channel_room(channel, clock_now()) > 0)
 			return true;
 	return false;
 }
@@ -185,11 +184,11 @@ calls_room(void)
  * Returns when the first of the partners that are left alone may be called
  * again.
  */
-TimestampTz
+Moment
 calls_resume_at(void)
 {
-	TimestampTz first = DT_NOEND;
-	TimestampTz now = GetCurrentTimestamp();
+	Moment first = MOMENT_NEVER;
+	Moment now = clock_now();
 
 	for (Channel *channel = channels; channel->partner != NULL; channel++)
 		if (channel->resume_at > now)
@@ -237,7 +236,7 @@ call_send(Call *call)
 		call_give_up(call, "there is no memory or no descriptor for the call");
 	else
 	{
-		call->sent_at = GetCurrentTimestamp();
+		call->sent_at = clock_now();
 		CRASH_POINT("call_begun");
 	}
 }
@@ -307,7 +306,7 @@ end_call(Call *call)
 	}
 	worker_slot_count(channel->partner->name, call->answer.outcome,
 					  call->answer.outcome == OUTCOME_DONE && strcmp(call->operation, "load") == 0,
-					  call->sent_at == 0 ? -1 : GetCurrentTimestamp() - call->sent_at);
+					  call->sent_at == 0 ? -1 : clock_now() - call->sent_at);
 	if (call->answer.outcome == OUTCOME_IN_DOUBT)
 		log_doubt(call);
 	dlist_push_tail(&ended, &call->node);
@@ -322,10 +321,10 @@ log_doubt(Call *call)
 {
 	Channel *channel = call->channel;
 	const char *reference = json_string_value(json_object_get(call->params, "reference"));
-	TimestampTz now = GetCurrentTimestamp();
+	Moment now = clock_now();
 
 	channel->doubts++;
-	if (!TimestampDifferenceExceeds(channel->doubt_at, now, LOG_INTERVAL))
+	if (channel->doubt_at != 0 && now - channel->doubt_at < LOG_INTERVAL * CLOCK_MS)
 		return;
 	ereport(LOG,
 			errmsg("%s: %s: %s%s%s is in doubt: %s", MyBgworkerEntry->bgw_name, channel->partner->name, call->operation,
@@ -379,8 +378,8 @@ judge_channel(Call *call)
 {
 	Channel *channel = call->channel;
 	const char *name = channel->partner->name;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz asked = TimestampTzPlusMilliseconds(now, (int64) call->answer.retry_after * 1000);
+	Moment now = clock_now();
+	Moment asked = now + call->answer.retry_after * CLOCK_S;
 
 	if (call->answer.outcome == OUTCOME_DONE && call->attempt_uid == NULL)
 		return;
@@ -401,7 +400,7 @@ judge_channel(Call *call)
 		int64 pause = PAUSE_FIRST << Min(channel->failures, 10);
 
 		if (channel->failures++ > 0 && !channel->fails_logged &&
-			TimestampDifferenceExceeds(channel->fails_at, now, LOG_INTERVAL))
+			(channel->fails_at == 0 || now - channel->fails_at >= LOG_INTERVAL * CLOCK_MS))
 		{
 			ereport(LOG, errmsg("%s: %s fails: %s", MyBgworkerEntry->bgw_name, name, reason_to_log(call)),
 					errhint("It is called seldom until it works; murallink.worker_status() tells when."));
@@ -409,7 +408,7 @@ judge_channel(Call *call)
 			channel->fails_at = now;
 		}
 		pause = Min(pause, PAUSE_MAX) * (0.5 + pg_prng_double(&pg_global_prng_state));
-		channel->resume_at = TimestampTzPlusMilliseconds(now, pause);
+		channel->resume_at = now + pause * CLOCK_MS;
 	}
 	channel->resume_at = Max(channel->resume_at, asked);
 	worker_slot_failing(name, channel->failures, channel->resume_at);

@@ -5,7 +5,7 @@
 #ifndef MURALLINK_WORKER_CALL_H
 #define MURALLINK_WORKER_CALL_H
 
-#include "datatype/timestamp.h"
+#include "clock.h"
 #include "lib/ilist.h"
 
 #include "partner.h"
@@ -21,15 +21,15 @@ typedef struct Channel
 	bool due; /* there is work, but no session */
 	bool signing_in;
 	int sessions; /* how often it has signed in */
-	TimestampTz session_ends;
+	Moment session_ends;
 	int failures; /* in a row */
-	TimestampTz resume_at; /* not to be called before */
+	Moment resume_at; /* not to be called before */
 	double allowance; /* calls that the rate allows now */
-	TimestampTz allowance_at;
+	Moment allowance_at;
 	bool fails_logged; /* so that its end is logged too */
-	TimestampTz fails_at; /* when it was logged */
+	Moment fails_at; /* when it was logged */
 	int doubts; /* calls in doubt since the last that was logged */
-	TimestampTz doubt_at; /* when it was */
+	Moment doubt_at; /* when it was */
 } Channel;
 
 /* A call that was claimed, until it is settled; or a login. */
@@ -41,14 +41,14 @@ typedef struct Call
 	const char *operation;
 	json_t *params;
 	int session; /* number of the session it was sent in */
-	TimestampTz sent_at; /* 0: it was not */
+	Moment sent_at; /* 0: it was not */
 	int http_status; /* 0: no answer */
 	PartnerAnswer answer;
 } Call;
 
 extern Channel *channel_configure(const char *partner, int revision, const char *base_url, const char *settings,
 								  const char *secrets);
-extern int channel_room(Channel *channel, TimestampTz now);
+extern int channel_room(Channel *channel, Moment now);
 extern bool channel_signed_in(const Channel *channel);
 
 extern Call *call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params);
@@ -58,7 +58,7 @@ extern int calls_read(void);
 extern dlist_head *calls_ended(void);
 extern int calls_in_flight(void);
 extern bool calls_room(void);
-extern TimestampTz calls_resume_at(void);
+extern Moment calls_resume_at(void);
 extern void calls_sign_in(void);
 extern void call_free(Call *call);
 

@@ -30,7 +30,7 @@
 /* The calls to a partner that ended in one second. */
 typedef struct Second
 {
-	int64 second; /* which, since the epoch of timestamps */
+	int64 second; /* which, by the clock of moments */
 	int64 calls;
 	int64 payouts; /* of these, paid */
 	int64 timed; /* of these calls, sent */
@@ -45,7 +45,7 @@ typedef struct Report
 	int64 outcomes[OUTCOMES]; /* by Outcome */
 	Second recent[RECENT]; /* by second, modulo RECENT */
 	int failures; /* in a row, now */
-	TimestampTz resume_at; /* not to be called before; 0: it may be */
+	Moment resume_at; /* not to be called before; 0: it may be */
 } Report;
 
 typedef struct Slot
@@ -54,7 +54,7 @@ typedef struct Slot
 	int pid;
 	Latch *latch;
 	TimestampTz started_at;
-	TimestampTz heartbeat_at;
+	Moment heartbeat_at;
 	char error[ERROR_SIZE];
 	TimestampTz error_at;
 	Report reports[PARTNERS_MAX];
@@ -177,7 +177,8 @@ worker_slot_take(void)
 		mine->database = MyDatabaseId;
 		mine->pid = MyProcPid;
 		mine->latch = MyLatch;
-		mine->started_at = mine->heartbeat_at = GetCurrentTimestamp();
+		mine->started_at = GetCurrentTimestamp();
+		mine->heartbeat_at = clock_now();
 	}
 	LWLockRelease(shared->lock);
 	if (mine == NULL)
@@ -201,7 +202,7 @@ void
 worker_slot_beat(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	mine->heartbeat_at = GetCurrentTimestamp();
+	mine->heartbeat_at = clock_now();
 	LWLockRelease(shared->lock);
 }
 
@@ -227,7 +228,7 @@ report_on(const char *partner)
 void
 worker_slot_count(const char *partner, int outcome, bool payout, int64 duration)
 {
-	int64 now = GetCurrentTimestamp() / USECS_PER_SEC;
+	int64 now = clock_now() / CLOCK_S;
 	Report *report;
 	Second *second;
 
@@ -254,7 +255,7 @@ worker_slot_count(const char *partner, int outcome, bool payout, int64 duration)
 static Second
 recently(const Report *report)
 {
-	int64 now = GetCurrentTimestamp() / USECS_PER_SEC;
+	int64 now = clock_now() / CLOCK_S;
 	Second sum = {0};
 
 	for (const Second *second = report->recent; second < report->recent + RECENT; second++)
@@ -273,7 +274,7 @@ recently(const Report *report)
  * Shows whether a partner fails, and until when it is left alone.
  */
 void
-worker_slot_failing(const char *partner, int failures, TimestampTz resume_at)
+worker_slot_failing(const char *partner, int failures, Moment resume_at)
 {
 	Report *report;
 
@@ -386,7 +387,7 @@ worker_slot(PG_FUNCTION_ARGS)
 	{
 		values[0] = Int32GetDatum(copy.pid);
 		values[1] = TimestampTzGetDatum(copy.started_at);
-		values[2] = TimestampTzGetDatum(copy.heartbeat_at);
+		values[2] = TimestampTzGetDatum(clock_time(copy.heartbeat_at));
 		values[3] = CStringGetTextDatum(copy.error);
 		values[4] = TimestampTzGetDatum(copy.error_at);
 		nulls[3] = nulls[4] = copy.error[0] == '\0';
@@ -396,8 +397,8 @@ worker_slot(PG_FUNCTION_ARGS)
 			if (strcmp(report->partner, partner) != 0)
 				continue;
 			values[5] = Int32GetDatum(report->failures);
-			values[6] = TimestampTzGetDatum(report->resume_at);
-			nulls[6] = report->resume_at < GetCurrentTimestamp();
+			values[6] = TimestampTzGetDatum(clock_time(report->resume_at));
+			nulls[6] = report->resume_at < clock_now();
 			for (int i = 0; i < OUTCOMES; i++)
 				values[7 + i] = Int64GetDatum(report->outcomes[i]);
 			recent = recently(report);

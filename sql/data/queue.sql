@@ -3,6 +3,7 @@ CREATE TABLE murallink_private.partner_queue (
     resource text NOT NULL,
     partner text NOT NULL,
     due_at timestamptz NOT NULL,
+    delayed_at timestamptz,
     problem text NOT NULL DEFAULT '',
     problem_at timestamptz
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
@@ -13,6 +14,8 @@ COMMENT ON COLUMN murallink_private.partner_queue.resource IS 'Its table.';
 COMMENT ON COLUMN murallink_private.partner_queue.partner IS 'Who is to be called.';
 COMMENT ON COLUMN murallink_private.partner_queue.due_at IS
 'Not before; infinity: claimed; -infinity: not sent but put in doubt, for it is a partner_suspect.';
+COMMENT ON COLUMN murallink_private.partner_queue.delayed_at IS
+'When it was put off until due_at: by that time the clock may have been set back. Null where due_at is the time of day that is meant, as of a reminder.';
 COMMENT ON COLUMN murallink_private.partner_queue.problem IS 'Why it cannot be claimed, or its outcome not be applied, though no other holds it.';
 COMMENT ON COLUMN murallink_private.partner_queue.problem_at IS 'Since when.';
 CREATE INDEX partner_queue_problem ON murallink_private.partner_queue (partner) WHERE problem <> '';

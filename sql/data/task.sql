@@ -10,6 +10,8 @@ CREATE TABLE murallink_private.partner_task (
     reason text NOT NULL DEFAULT '',
     attempt integer NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    counted_from murallink.server_moment,
+    waited double precision,
     facts jsonb,
     note text NOT NULL DEFAULT '',
     requested_by name NOT NULL DEFAULT SESSION_USER,
@@ -29,6 +31,10 @@ COMMENT ON COLUMN murallink_private.partner_task.status IS 'ready, claimed, done
 COMMENT ON COLUMN murallink_private.partner_task.reason IS 'Why the last attempt was not done.';
 COMMENT ON COLUMN murallink_private.partner_task.attempt IS 'How often it has been claimed.';
 COMMENT ON COLUMN murallink_private.partner_task.due_at IS 'Not to be asked before.';
+COMMENT ON COLUMN murallink_private.partner_task.counted_from IS
+'Of a look-up: since when the payout is surely in doubt; after a restart, since the first look in this run of the server.';
+COMMENT ON COLUMN murallink_private.partner_task.waited IS
+'How many seconds had surely passed since then when it was claimed last; null: nobody knows.';
 COMMENT ON COLUMN murallink_private.partner_task.facts IS 'What the last answer told, by murallink''s own names.';
 COMMENT ON COLUMN murallink_private.partner_task.note IS 'What the person wrote who decided it.';
 COMMENT ON COLUMN murallink_private.partner_task.requested_by IS 'The PostgreSQL login role that wanted it; the worker''s for look-ups.';

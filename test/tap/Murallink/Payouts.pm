@@ -26,7 +26,7 @@ sub new
 {
 	my ($class, %arg) = @_;
 	my $stack = Murallink::Stack->new(
-		dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings}, sandbox => $arg{sandbox});
+		dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings}, sandbox => $arg{sandbox}, clock => $arg{clock});
 	my $self = bless { stack => $stack }, $class;
 	$stack->start_server($arg{conf});
 	$stack->install;
@@ -208,9 +208,7 @@ EOC
 sub start_server
 {
 	my ($self) = @_;
-	my $dir = $self->stack->{dir};
-	Murallink::Stack::run('pg_ctl', '-D', "$dir/data", '-l', "$dir/postgresql.log", qw(-s -w start));
-	return;
+	return $self->stack->start_again;
 }
 
 sub stop_server

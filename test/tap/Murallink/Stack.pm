@@ -7,6 +7,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(node => $node);     # on a running PostgreSQL::Test::Cluster
 #   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
 #   my $stack = Murallink::Stack->new(dir => $dir, sandbox => ['--no-sync']);         # its further options
+#   my $stack = Murallink::Stack->new(dir => $dir, clock => Murallink::Clock->new);    # by which its server goes
 #   $stack->start;
 #   $stack->start_mail->configure_partners;                  # what people are sent, and the other partners
 #   my $answer = $stack->client->api({ action => 'ping' });
@@ -61,6 +62,7 @@ sub new
 		process => $$,
 		settings => $arg{settings} // {},
 		sandbox => $arg{sandbox} // [],
+		clock => $arg{clock},
 		admin_email => 'admin@example.com',
 		admin_password => 'correct horse battery staple',
 	};
@@ -94,8 +96,16 @@ shared_buffers = 256MB
 max_wal_size = 4GB
 EOC
 	close $file;
-	eval { run('pg_ctl', '-D', $data, '-l', "$self->{dir}/postgresql.log", qw(-s -w start)); 1 }
-	  or die $@, $self->log_of('postgresql');
+	eval { $self->start_again; 1 } or die $@, $self->log_of('postgresql');
+	return;
+}
+
+# Starts the server of a cluster that is there.
+sub start_again
+{
+	my ($self) = @_;
+	my $start = sub { run('pg_ctl', '-D', "$self->{dir}/data", '-l', "$self->{dir}/postgresql.log", qw(-s -w start)) };
+	$self->{clock} ? $self->{clock}->within($start) : $start->();
 	return;
 }
 
