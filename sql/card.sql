@@ -30,11 +30,19 @@ BEGIN
     THEN
         PERFORM murallink.raise('wrong_status', 'card_uid');
     END IF;
+    IF NEW.status = 'done' AND OLD.status IN ('waiting', 'claimed') AND EXISTS (
+        SELECT FROM murallink_private.card c
+        WHERE c.partner = NEW.partner AND c.program = NEW.program AND c.status = 'done' AND c.uid <> NEW.uid
+        AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(NEW.proxy_key, '0')) THEN
+        NEW.status := 'in_doubt';
+        NEW.reason := 'the answer has the key of another patient''s card';
+        NEW.proxy_key := '';
+    END IF;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink.card_step() IS
-'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others. Errors: wrong_status.';
+'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others. Where the partner answers with the key of another card, the order is in doubt. Errors: wrong_status.';
 
 CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -48,13 +56,18 @@ BEGIN
     ELSIF present NOT IN ('declined', 'in_doubt') THEN
         PERFORM murallink.raise('wrong_status', 'card_uid');
     END IF;
+    IF resolve_card.proxy_key <> '' AND resolve_card.proxy_key !~ '^[0-9]+$' THEN
+        PERFORM murallink.raise('invalid_value', 'proxy_key');
+    END IF;
     UPDATE murallink_private.card c
     SET status = CASE WHEN murallink.required(ordered, 'ordered') THEN 'done' ELSE 'waiting' END::murallink.payout_status,
         proxy_key = murallink.checked_text(resolve_card.proxy_key, 'proxy_key', 100, ordered),
         note = murallink.checked_text(resolve_card.note, 'note', 1000, true),
         reason = '', due_at = pg_catalog.clock_timestamp()
     WHERE c.uid = resolve_card.card_uid;
+EXCEPTION WHEN unique_violation THEN
+    PERFORM murallink.raise('already_exists', 'proxy_key');
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS
-'Decides an order that was declined or is in doubt, after asking the partner. ordered: whether there is a card, whose proxy_key is then needed; if not, it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+'Decides an order that was declined or is in doubt, after asking the partner. ordered: whether there is a card, whose proxy_key is then needed, all its digits; if not, it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';

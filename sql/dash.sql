@@ -216,7 +216,7 @@ BEGIN
     SET status = 'done', reason = '', proxy_key = p.proxy_key, person_id = p.person_id, settled_at = NEW.settled_at,
         task_uid = NULL
     FROM pair p
-    WHERE c.uid = p.card_uid AND c.task_uid = NEW.subject_uid AND p.proxy_key <> '' AND p.person_id <> ''
+    WHERE c.uid = p.card_uid AND c.task_uid = NEW.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
     SELECT pg_catalog.jsonb_array_length(sent)
         - count(*) FILTER (WHERE s.proxy_key <> '' AND s.person_id <> '') INTO missing

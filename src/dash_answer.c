@@ -14,6 +14,7 @@ static Verdict understand_loads(json_t *params, json_t *answer, json_t *facts);
 static Verdict own_status(const json_t *answer);
 static void add_rows(const char *rows, json_t *value, json_t *list);
 static void count_statuses(json_t *value, int *accepted, int *refused, int *unknown);
+static bool is_digits(const char *text);
 static bool same_card(const json_t *shown, const char *proxy_key);
 static json_t *loads_of(json_t *value, const char *proxy_key);
 static json_t *load_facts(json_t *load);
@@ -117,6 +118,11 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 		partner_fact(facts, "person_id", answer, person_names);
 		partner_fact(facts, "balance", answer, balance_names);
 		complete = partner_fact(facts, "proxy_key", answer, proxy_names);
+		if (complete && !is_digits(json_string_value(json_object_get(facts, "proxy_key"))))
+		{
+			json_object_del(facts, "proxy_key");
+			complete = false;
+		}
 		if (strcmp(operation, "bulk_order") == 0)
 			complete = ordered;
 	}
@@ -152,6 +158,15 @@ count_statuses(json_t *value, int *accepted, int *refused, int *unknown)
 		++*(strcasecmp(text, "success") == 0 ? accepted : strcasecmp(text, "failure") == 0 ? refused
 																						   : unknown);
 	}
+}
+
+/*
+ * Returns whether a text is digits alone, and at least one.
+ */
+static bool
+is_digits(const char *text)
+{
+	return *text != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
 /*

@@ -7,7 +7,7 @@ CREATE TABLE murallink_private.card (
     reason text NOT NULL DEFAULT '',
     attempt integer NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    proxy_key text NOT NULL DEFAULT '',
+    proxy_key text NOT NULL DEFAULT '' CHECK (proxy_key ~ '^[0-9]*$'),
     order_id text NOT NULL DEFAULT '',
     person_id text NOT NULL DEFAULT '',
     task_uid murallink.ksuid,
@@ -28,13 +28,16 @@ COMMENT ON COLUMN murallink_private.card.status IS 'Where the order stands; done
 COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink_private.card.attempt IS 'How often the order has been claimed.';
 COMMENT ON COLUMN murallink_private.card.due_at IS 'Not to be ordered before.';
-COMMENT ON COLUMN murallink_private.card.proxy_key IS 'The partner''s key for loading it; text, for it may begin with zeros.';
+COMMENT ON COLUMN murallink_private.card.proxy_key IS 'The partner''s key for loading it: digits, as text because it may begin with zeros.';
 COMMENT ON COLUMN murallink_private.card.order_id IS 'The partner''s number of the order.';
 COMMENT ON COLUMN murallink_private.card.person_id IS 'The partner''s number of the patient.';
 COMMENT ON COLUMN murallink_private.card.task_uid IS 'The bulk order that it is in, until this has an outcome for it.';
 COMMENT ON COLUMN murallink_private.card.note IS 'What the person wrote who decided last.';
 COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was first needed.';
 COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
+CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, program, pg_catalog.ltrim(proxy_key, '0')) WHERE status = 'done';
+COMMENT ON INDEX murallink_private.card_key IS
+'No two patients are paid on one card. As a number, a key has lost its leading zeros.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
 ALTER TABLE murallink.payout ADD FOREIGN KEY (card_uid) REFERENCES murallink_private.card;
 CREATE TRIGGER route BEFORE INSERT OR UPDATE ON murallink_private.card

@@ -153,6 +153,32 @@ next_card(void)
 }
 
 /*
+ * known_card returns the order of the card that somebody with this e-mail address or phone,
+ * by the reading dash.recognises, has already, or NULL.  The lock is held.
+ */
+static json_t *
+known_card(const json_t *row)
+{
+	char by[SETTING_SIZE];
+	const char *key;
+	json_t *card;
+	const char *contact;
+
+	setting_get("dash.recognises", by);
+	contact = json_string_value(json_object_get(row, by));
+	if (contact == NULL || *contact == '\0')
+		return NULL;
+	json_object_foreach (cards, key, card)
+	{
+		json_t *order = json_object_get(card, "order");
+
+		if (strcmp(json_string_value(json_object_get(order, by)), contact) == 0)
+			return order;
+	}
+	return NULL;
+}
+
+/*
  * dash_order_cards issues a card for each row.  Several are a batch, whose cards only
  * the order's details tell.
  */
@@ -173,10 +199,20 @@ dash_order_cards(const Request *request, Answer *answer)
 	order_id = next_order();
 	json_array_foreach (rows, i, row)
 	{
-		json_t *entry = json_copy(call);
-		json_t *proxy_key = next_card();
-		json_t *person_id = json_integer(FIRST_PERSON + (json_int_t) json_object_size(cards));
+		const json_t *known = known_card(row);
+		json_t *entry;
+		json_t *proxy_key;
+		json_t *person_id;
 
+		if (known != NULL)
+		{
+			json_array_append_new(results, json_pack("{s:O, s:o}", "proxyKey", json_object_get(known, "proxyKey"), "personId",
+													 dash_shown(json_object_get(known, "personId"))));
+			continue;
+		}
+		entry = json_copy(call);
+		proxy_key = next_card();
+		person_id = json_integer(FIRST_PERSON + (json_int_t) json_object_size(cards));
 		json_object_del(entry, "orderDetails");
 		json_object_update(entry, row);
 		json_object_set(entry, "orderId", order_id);
