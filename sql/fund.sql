@@ -14,7 +14,7 @@ COMMENT ON FUNCTION murallink.fund_guard() IS
 CREATE FUNCTION murallink.fund_hold(contract_uid murallink.ksuid, slot integer) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';
 COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, integer) IS
-'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order.';
+'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order. Waits for lock_timeout, or murallink.lock_timeout where that says nothing. Errors: blocked.';
 
 CREATE FUNCTION murallink.fund_try_hold(contract_uid murallink.ksuid, slot integer) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_try_hold';

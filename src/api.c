@@ -157,6 +157,8 @@ fail_with(Outcome *outcome, ErrorData *error)
 			api_fail(outcome, ERR_INVALID_VALUE, NULL);
 		else if (category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
 			api_fail(outcome, ERR_CONFLICT, NULL);
+		else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			api_fail(outcome, ERR_BLOCKED, NULL);
 		else if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
 			api_fail(outcome, ERR_INVALID_REQUEST, NULL);
 		else
@@ -580,6 +582,7 @@ api(PG_FUNCTION_ARGS)
 	int version;
 	bool keep = false;
 
+	identity_bound_waits();
 	if (read_request(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0), &request, &outcome))
 	{
 		ErrorName problem = install_problem(&version);

@@ -23,6 +23,7 @@
 #include "error.h"
 #include "fmgr.h"
 #include "fund.h"
+#include "identity.h"
 #include "install.h"
 #include "ksuid.h"
 #include "miscadmin.h"
@@ -55,6 +56,7 @@ static int wish_count = 0;
 static void stop_moving(XactEvent event, void *arg);
 static void stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 							void *arg);
+static LockAcquireResult wait_for_slot(const LOCKTAG *tag);
 static LOCKTAG slot_lock(const Ksuid *contract, int slot);
 static LOCKTAG wish_lock(LOCKTAG slot);
 static bool is_wanted(LOCKTAG slot);
@@ -285,9 +287,35 @@ fund_return(const FundMove *move)
 }
 
 /*
+ * Takes the lock of a slot, and returns whether it was held already.  Raises blocked where that takes too long, but in
+ * the worker lock_not_available, which it looks for.
+ */
+static LockAcquireResult
+wait_for_slot(const LOCKTAG *tag)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile LockAcquireResult got = LOCKACQUIRE_NOT_AVAIL;
+
+	PG_TRY();
+	{
+		got = LockAcquire(tag, ExclusiveLock, false, false);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE || MyBackendType == B_BG_WORKER)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		ereport(ERROR, errnamed(ERR_BLOCKED, NULL));
+	}
+	PG_END_TRY();
+	return got;
+}
+
+/*
  * murallink.fund_hold(contract, slot): waits for the lock of a slot.  Where
  * the worker wants it, it is let go again for a moment: the worker is not
- * itself waited for, since nobody would see whom it waits for.
+ * itself waited for, since nobody would see whom it waits for.  Raises blocked.
  */
 PG_FUNCTION_INFO_V1(fund_hold);
 Datum
@@ -296,7 +324,8 @@ fund_hold(PG_FUNCTION_ARGS)
 	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT32(1));
 	Moment deadline = 0;
 
-	while (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_OK && is_wanted(tag))
+	identity_bound_waits();
+	while (wait_for_slot(&tag) == LOCKACQUIRE_OK && is_wanted(tag))
 	{
 		Moment now = clock_now();
 

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "error.h"
@@ -46,6 +47,7 @@ static LocalTransactionId request_began = InvalidLocalTransactionId;
 static int session_timeout = 1800;
 static int login_max_failures = 5;
 static int login_lockout = 900;
+static int lock_wait = 10000;
 
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
@@ -71,6 +73,9 @@ identity_init(void)
 	DefineCustomIntVariable("murallink.login_lockout", "Time for which an account stays locked.", NULL,
 							&login_lockout, 900, 1, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
 							NULL);
+	DefineCustomIntVariable("murallink.lock_timeout", "Time for which a request waits for a lock at most.",
+							"Where lock_timeout is set, that holds. 0 is no limit.", &lock_wait, 10000, 0, 3600 * 1000, PGC_SIGHUP,
+							GUC_UNIT_MS, NULL, NULL, NULL);
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 	CacheRegisterRelcacheCallback(forget_role, (Datum) 0);
@@ -182,7 +187,23 @@ identity_caller(void)
 
 	if (who == NULL)
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, NULL));
+	identity_bound_waits();
 	return who;
+}
+
+/*
+ * Has no lock be waited for without end, for the rest of the transaction, where
+ * nobody has said otherwise: whoever holds it may be anybody who does not go on.
+ */
+void
+identity_bound_waits(void)
+{
+	char text[16];
+
+	if (LockTimeout != 0 || lock_wait == 0 || IsInParallelMode())
+		return;
+	snprintf(text, sizeof(text), "%d", lock_wait);
+	(void) set_config_option("lock_timeout", text, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
 /*
@@ -338,6 +359,7 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 		PG_ARGISNULL(0) ? identity_request_header("session-id") : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	const char *path = GetConfigOption("request.path", true, false);
 
+	identity_bound_waits();
 	if (session_id != NULL && session_id[0] != '\0' && !identity_authenticate(session_id))
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
 	if (PG_ARGISNULL(0) && path != NULL && path[0] != '\0')

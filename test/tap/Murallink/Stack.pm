@@ -40,6 +40,9 @@ murallink.databases = '${\DATABASE}'
 max_connections = 200
 EOC
 
+# No request of PostgREST lasts, waits or idles without end: as README has it.
+my @bounds = ("statement_timeout = '10s'", "lock_timeout = '5s'", "idle_in_transaction_session_timeout = '10s'");
+
 my @until_exit;
 
 END
@@ -117,6 +120,7 @@ sub install
 	$self->sql('CREATE EXTENSION murallink');
 	$self->sql('SELECT murallink.install()');
 	$self->sql('CREATE ROLE authenticator LOGIN NOINHERIT');
+	$self->sql("ALTER ROLE authenticator SET $_") foreach @bounds;
 	$self->sql('CREATE ROLE web_anon NOLOGIN IN ROLE murallink_client ROLE authenticator');
 	$self->sql(call('create_admin', $self->{admin_email}, $self->{admin_password}, 'Ada', 'Admin'));
 	return;
