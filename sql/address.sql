@@ -9,7 +9,18 @@ COMMENT ON DOMAIN murallink.optional_date IS 'A date that the JSON protocol leav
 
 CREATE DOMAIN murallink.read_only AS jsonb;
 COMMENT ON DOMAIN murallink.read_only IS
-'An argument that clients send back as they received it; it is accepted and ignored.';
+'An argument that clients send back as they received it. It changes nothing; where it means something, what differs from what is stored is refused.';
+
+CREATE FUNCTION murallink.unchanged(given murallink.read_only, stored text[], field text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF given #>> '{}' <> '' AND (given #>> '{}' = ANY (stored)) IS NOT TRUE THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.unchanged(murallink.read_only, text[], text) IS
+'Refuses a read-only argument that says something else than what is stored: whoever sends it means a change that is not made. stored: the values that it may have; absent, null and empty it says nothing. field: named in errors. Errors: invalid_value.';
 
 CREATE TYPE murallink.address AS (
     uid murallink.optional_uid,

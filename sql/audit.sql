@@ -6,6 +6,10 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink.audit_record() IS
 'Trigger: writes an audit_event for each row created, changed or deleted; with the argument values, also with what was created.';
 
+CREATE FUNCTION murallink.audit_guard() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'audit_guard';
+COMMENT ON FUNCTION murallink.audit_guard() IS 'Trigger: nobody but audit_record() writes into the audit. Errors: guarded.';
+
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
 COMMENT ON TYPE murallink.audit_entry IS 'Something that happened to a resource, in words. user_uid: who did it.';
 

@@ -38,11 +38,17 @@ BEGIN
         NEW.reason := 'the answer has the key of another patient''s card';
         NEW.proxy_key := '';
     END IF;
+    IF (NEW.uid, NEW.patient_uid, NEW.partner, NEW.program, NEW.created_at)
+            <> (OLD.uid, OLD.patient_uid, OLD.partner, OLD.program, OLD.created_at)
+        OR OLD.status = 'done' AND NEW.proxy_key <> OLD.proxy_key
+    THEN
+        PERFORM murallink.raise('append_only', 'card');
+    END IF;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink.card_step() IS
-'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others. Where the partner answers with the key of another card, the order is in doubt. Errors: wrong_status.';
+'Trigger: a card goes one allowed step at a time; one that was never claimed has an outcome only where it was ordered with others; it stays its patient''s, and one that can be loaded keeps its key. Where the partner answers with the key of another card, the order is in doubt. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

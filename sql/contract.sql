@@ -150,13 +150,15 @@ CREATE FUNCTION murallink.edit_contract(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM murallink.require_admin();
+    PERFORM murallink.unchanged(edit_contract.client_uid, ARRAY[c.client_uid::text], 'client_uid')
+    FROM murallink.contract c WHERE c.uid = edit_contract.uid;
     RETURN murallink.write_contract(
         murallink.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date,
         total_contract_value, currency, default_payment_type_uid, order_cards);
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid, document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -34,13 +34,16 @@ CREATE FUNCTION murallink.enrollment_infos() RETURNS SETOF murallink.enrollment_
 LANGUAGE sql STABLE AS $$
     SELECT e.uid, e.trial_uid, e.site_uid, e.trial_site_uid, e.patient_uid, e.subject_id, e.payment_type_uid, e.status::text,
         NULL::murallink.patient_info,
-        ROW(e.trial_site_uid, e.site_uid, e.trial_uid, ROW(s.uid, s.name)::murallink.site_name,
-            ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info)::murallink.trial_site_info
+        ROW(e.trial_site_uid, e.site_uid, e.trial_uid,
+            CASE WHEN murallink.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
+                THEN ROW(s.uid, s.name)::murallink.site_name END,
+            CASE WHEN murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+                THEN ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info END)::murallink.trial_site_info
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid OPERATOR(pg_catalog.=) e.trial_uid
     JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
 COMMENT ON FUNCTION murallink.enrollment_infos() IS
-'The enrollments as clients see them, without the person. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The enrollments as clients see them, without the person; the site and the trial are named to those who may see them. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.patient_places(
     OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
@@ -172,6 +175,27 @@ $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
 'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
 
+CREATE FUNCTION murallink.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    answer murallink.enrollment_info;
+BEGIN
+    SELECT * INTO answer FROM murallink.enrollment_infos() i WHERE i.uid = enrollment_uid;
+    IF NOT EXISTS (
+        SELECT FROM murallink.enrollment e WHERE e.uid = enrollment_uid AND (
+            murallink.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+            OR murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)))
+    THEN
+        answer.subject_id := NULL;
+        answer.payment_type_uid := NULL;
+        answer.status := NULL;
+    END IF;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.changed_enrollment(murallink.ksuid) IS
+'An enrollment that the caller has changed: to one who may not see it, only where and whose it is.';
+
 CREATE FUNCTION murallink.set_enrollment_status(
     status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
     dropped_on murallink.day DEFAULT NULL
@@ -195,12 +219,13 @@ BEGIN
     SET status = set_enrollment_status.status::murallink.enrollment_status,
         dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, dropped_on, today) END
     WHERE uid = changed;
-    SELECT * INTO answer FROM murallink.enrollment_infos() WHERE uid = changed;
+    answer := murallink.changed_enrollment(changed);
+    answer.status := set_enrollment_status.status;
     RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, murallink.day) IS
-'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, default today (UTC). Needs set_enrollment_status on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
+'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, default today (UTC). Needs set_enrollment_status on the trial at the site; to one who holds neither view_enrollments nor view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.set_payment_type(
     payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL
@@ -217,12 +242,13 @@ BEGIN
         PERFORM murallink.raise('not_found', 'payment_type_uid');
     END IF;
     UPDATE murallink.enrollment SET payment_type_uid = set_payment_type.payment_type_uid WHERE uid = changed;
-    SELECT * INTO answer FROM murallink.enrollment_infos() WHERE uid = changed;
+    answer := murallink.changed_enrollment(changed);
+    answer.payment_type_uid := set_payment_type.payment_type_uid;
     RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Sets how a patient wants to be paid in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+'Sets how a patient wants to be paid in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site; to one who holds neither view_enrollments nor view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.enrollment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

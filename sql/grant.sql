@@ -9,6 +9,7 @@ DECLARE
     granted murallink.permission;
     place record;
 BEGIN
+    PERFORM murallink.unchanged("grant".action, '{grant}', 'action');
     IF murallink.required("grant".permission, 'permission')
         <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
         PERFORM murallink.raise('unknown_permission', 'permission');
@@ -29,7 +30,24 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
-'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing. Needs grant and the permission itself there. action: ignored. Errors: unauthenticated, missing_field, unknown_permission, forbidden, not_found.';
+'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
+
+CREATE FUNCTION murallink.grant_stands() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    place record;
+BEGIN
+    SELECT * INTO place FROM murallink.resource(NEW.resource_uid);
+    IF (NEW.resource, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid)
+        IS DISTINCT FROM (place.kind, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)
+    THEN
+        PERFORM murallink.raise('invalid_value', 'resource_uid');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.grant_stands() IS
+'Trigger: a grant stands where its resource stands, whoever writes it. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
 RETURNS void

@@ -309,6 +309,8 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'uid');
     END IF;
+    PERFORM murallink.unchanged(update_user.email_verified, ARRAY[known.email_verified::text], 'email_verified'),
+        murallink.unchanged(update_user.sms_verified, ARRAY[known.sms_verified::text], 'sms_verified');
     new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
     new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN
@@ -332,7 +334,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only) IS
-'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: ignored. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password set by an admin who acts as another user), missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password set by an admin who acts as another user), missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

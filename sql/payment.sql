@@ -140,6 +140,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
     the_payment murallink.payment;
+    answer murallink.payment_info;
 BEGIN
     SELECT * INTO the_payment FROM murallink.payment WHERE uid = murallink.required(decide_payment.payment_uid, 'payment_uid');
     IF the_payment.payment_type <> 'travel' OR the_payment.uid IS NULL OR NOT murallink.permitted(
@@ -161,11 +162,16 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink.raise('wrong_status', 'payment_uid');
     END IF;
-    RETURN murallink.payment_info(the_payment.uid);
+    answer := murallink.payment_info(the_payment.uid);
+    IF NOT murallink.permitted(
+        'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
+        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL);
+    END IF;
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.decide_payment(murallink.ksuid, murallink.payment_status) IS
-'Approves, rejects or cancels a payment for the caller. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
+'Approves, rejects or cancels a payment for the caller; one who does not also hold view_payments is answered its uid and status only. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
 
 CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -64,6 +64,10 @@ DECLARE
     caller murallink.ksuid := murallink.permit_patient(update_patient.uid, 'update_patient', 'uid');
     answer murallink.patient_info;
 BEGIN
+    PERFORM murallink.unchanged(update_patient.site_uid, ARRAY(
+        SELECT p.site_uid::text FROM murallink.patient_places() p
+        WHERE p.patient_uid = update_patient.uid
+        AND murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)), 'site_uid');
     answer.uid := update_patient.uid;
     answer.email := CASE WHEN update_patient.email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
     answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
@@ -93,4 +97,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a patient (document: Update Patient). uid: the patient; the rest as add_patient takes it; what is absent stays as it is, also inside address; site_uid and audit_history are read-only. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a patient (document: Update Patient). uid: the patient; the rest as add_patient takes it; what is absent stays as it is, also inside address; site_uid is one of the patient''s, or absent; audit_history is ignored. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';

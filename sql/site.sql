@@ -163,6 +163,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 BEGIN
     PERFORM murallink.require_admin(), murallink.required(edit_site.uid, 'uid');
+    PERFORM murallink.unchanged(edit_site.contract_uid, ARRAY[s.contract_uid::text], 'contract_uid')
+    FROM murallink.site s WHERE s.uid = edit_site.uid;
     UPDATE murallink.site SET
         name = murallink.checked_text(coalesce(edit_site.name, name), 'name', 200, true),
         time_zone = murallink.checked_time_zone(coalesce(edit_site.time_zone, time_zone), 'time_zone')
@@ -174,7 +176,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a site (document: Edit Site). What is null or absent stays. time_zone: as create_site takes it, empty for none. contract_uid, trial_sites: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
+'Changes a site (document: Edit Site). What is null or absent stays. time_zone: as create_site takes it, empty for none. contract_uid: the site''s, or absent; trial_sites: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.delete_site(site_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -100,7 +100,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     permitted murallink.ksuid := murallink.permit_trial(edit_trial.uid, 'edit_trial', 'uid');
+    answer murallink.trial_info;
 BEGIN
+    PERFORM murallink.unchanged(edit_trial.contract_uid, ARRAY[t.contract_uid::text], 'contract_uid')
+    FROM murallink.trial t WHERE t.uid = permitted;
     -- Who may not approve must not get round those who may.
     IF EXISTS (
         SELECT FROM murallink.trial WHERE uid = permitted
@@ -113,11 +116,19 @@ BEGIN
         approve_milestones = coalesce(edit_trial.approve_milestones, approve_milestones),
         separate_approver = coalesce(edit_trial.separate_approver, separate_approver)
     WHERE uid = permitted;
-    RETURN murallink.trial_info(permitted);
+    answer := murallink.trial_info(permitted);
+    IF NOT EXISTS (
+        SELECT FROM murallink.trial t
+        WHERE t.uid = permitted AND murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL))
+    THEN
+        answer := ROW(permitted, NULL, murallink.checked_text(edit_trial.name, 'name', 200, false),
+            murallink.checked_text(edit_trial.protocol_id, 'protocol_id', 100, false));
+    END IF;
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: ignored. Needs edit_trial on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; to one who does not also hold view_trials it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

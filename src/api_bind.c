@@ -166,7 +166,7 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 {
 	Oid base = getBaseType(type);
 
-	*isnull = value->type == jbvNull || type_named(type, "read_only");
+	*isnull = value->type == jbvNull;
 	if (*isnull && base == TEXTOID)
 	{
 		*isnull = false;

@@ -21,6 +21,9 @@
 #include "utils/rel.h"
 
 /* The columns of audit_event that place it in the hierarchy. */
+/* Whether audit_record() is about to insert. */
+static bool recording = false;
+
 static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
 
 static Datum value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull);
@@ -197,8 +200,36 @@ audit_record(PG_FUNCTION_ARGS)
 
 	saved = owner_enter();
 	SPI_connect();
-	plan_execute(&insert, values, nulls, 0);
+	PG_TRY();
+	{
+		recording = true;
+		plan_execute(&insert, values, nulls, 0);
+	}
+	PG_FINALLY();
+	{
+		recording = false;
+	}
+	PG_END_TRY();
 	SPI_finish();
 	owner_leave(saved);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Trigger before INSERT into audit_event: raises guarded unless audit_record()
+ * writes, once for each of its statements, so that what a trigger of anybody's
+ * inserts beside it is refused.
+ */
+PG_FUNCTION_INFO_V1(audit_guard);
+Datum
+audit_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "audit_guard is a trigger");
+	if (!recording)
+		ereport(ERROR, errnamed(ERR_GUARDED, RelationGetRelationName(trigger->tg_relation)));
+	recording = false;
 	return PointerGetDatum(NULL);
 }

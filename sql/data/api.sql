@@ -12,3 +12,5 @@ COMMENT ON COLUMN murallink_private.idempotency.key IS 'The key, chosen by the c
 COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and payload.';
 COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null while it is at work, which nobody else can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.idempotency
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();

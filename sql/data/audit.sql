@@ -32,6 +32,8 @@ COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or stan
 CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER guard BEFORE INSERT ON murallink.audit_event
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.audit_guard();
 CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink.caller_is_admin());
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.app_user

@@ -15,6 +15,7 @@ CREATE TABLE murallink_private.card (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
     UNIQUE (patient_uid, partner, program),
+    UNIQUE (uid, patient_uid),
     CHECK (status <> 'done' OR proxy_key <> ''),
     CHECK (status = 'waiting' OR task_uid IS NULL),
     CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> '')
@@ -39,7 +40,7 @@ CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, program, pg_cat
 COMMENT ON INDEX murallink_private.card_key IS
 'No two patients are paid on one card. As a number, a key has lost its leading zeros.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
-ALTER TABLE murallink.payout ADD FOREIGN KEY (card_uid) REFERENCES murallink_private.card;
+ALTER TABLE murallink.payout ADD FOREIGN KEY (card_uid, patient_uid) REFERENCES murallink_private.card (uid, patient_uid);
 CREATE TRIGGER route BEFORE INSERT OR UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (NEW.status = 'waiting') EXECUTE FUNCTION murallink.card_route();
 CREATE TRIGGER step BEFORE UPDATE ON murallink_private.card
@@ -47,4 +48,5 @@ CREATE TRIGGER step BEFORE UPDATE ON murallink_private.card
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
+    EXECUTE FUNCTION murallink.audit_record();

@@ -5,7 +5,7 @@ CREATE TABLE murallink.consent (
     channel murallink.notice_channel NOT NULL,
     given boolean NOT NULL,
     source text NOT NULL,
-    noted_by name NOT NULL DEFAULT SESSION_USER,
+    noted_by name NOT NULL DEFAULT coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER),
     noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink.consent IS

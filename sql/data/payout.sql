@@ -56,6 +56,12 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payout
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER complete BEFORE INSERT ON murallink.payout
     FOR EACH ROW EXECUTE FUNCTION murallink.payout_complete();
+CREATE TRIGGER goes BEFORE UPDATE ON murallink.payout
+    FOR EACH ROW WHEN (NEW.status <> 'waiting' AND (NEW.payment_type_uid, NEW.partner, NEW.card_uid)
+        IS DISTINCT FROM (OLD.payment_type_uid, OLD.partner, OLD.card_uid))
+    EXECUTE FUNCTION murallink.install_append_only();
+COMMENT ON TRIGGER goes ON murallink.payout IS
+'Where a payout goes is looked up while it waits, and said by nobody. Fires before what looks it up, by its name.';
 CREATE TRIGGER step BEFORE UPDATE ON murallink.payout
     FOR EACH ROW EXECUTE FUNCTION murallink.payout_step();
 CREATE TRIGGER lead AFTER UPDATE OF status ON murallink.payout
@@ -63,7 +69,8 @@ CREATE TRIGGER lead AFTER UPDATE OF status ON murallink.payout
         NEW.status IN ('claimed', 'done', 'declined', 'in_doubt') OR OLD.status = 'claimed'))
     EXECUTE FUNCTION murallink.payout_lead();
 CREATE TRIGGER audit AFTER UPDATE ON murallink.payout
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt', 'done') OR (OLD.status = 'waiting' AND NEW.status IN ('done', 'declined')))
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt', 'done') OR (OLD.status = 'waiting' AND NEW.status IN ('done', 'declined'))
+        OR OLD.card_uid <> NEW.card_uid)
     EXECUTE FUNCTION murallink.audit_record();
 COMMENT ON TRIGGER audit ON murallink.payout IS
 'What people decide. What the worker does is in partner_attempt, and what came of it in the audit of the payment.';

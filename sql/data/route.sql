@@ -2,7 +2,7 @@ CREATE TABLE murallink_private.payout_hold (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     subject_uid murallink.ksuid NOT NULL UNIQUE,
     note text NOT NULL,
-    held_by name NOT NULL DEFAULT SESSION_USER,
+    held_by name NOT NULL DEFAULT coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER),
     held_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink_private.payout_hold IS 'What is held by hold_payouts().';

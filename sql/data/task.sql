@@ -14,7 +14,7 @@ CREATE TABLE murallink_private.partner_task (
     waited double precision,
     facts jsonb,
     note text NOT NULL DEFAULT '',
-    requested_by name NOT NULL DEFAULT SESSION_USER,
+    requested_by name NOT NULL DEFAULT coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz
 ) WITH (fillfactor = 70);

@@ -96,6 +96,9 @@ SELECT statement, test.refusal(statement) FROM (VALUES
     ('INSERT INTO murallink.audit_event SELECT * FROM murallink.audit_event ON CONFLICT (uid) DO UPDATE SET action = ''deleted'''))
     AS tried (statement);
 SET ROLE murallink_owner;
+INSERT INTO murallink.audit_event (resource, resource_uid, action) VALUES ('payment', murallink.gen_ksuid(), 'created');
+DELETE FROM murallink_private.idempotency;
+TRUNCATE murallink_private.idempotency;
 DELETE FROM murallink.audit_event;
 UPDATE murallink.audit_event SET changes = NULL;
 TRUNCATE murallink.audit_event;

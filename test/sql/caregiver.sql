@@ -55,7 +55,7 @@ SELECT n, p ->> 'email' AS email, p ->> 'first_name' AS first_name, p ->> 'last_
     (p -> 'address') - 'uid' AS address, p ->> 'patient_uid' = :'al' AS of_al
 FROM (VALUES
     (1, jsonb '{}'), (2, '{"first_name": "Maude", "last_name": "Lebowski", "email": "Maude@Example.com"}'),
-    (3, '{"patient_uid": "x", "address": {"city": "Gary", "valid": true}}'), (4, '{"phone": "", "email": null, "address": {}}')) AS step (n, changes),
+    (3, '{"patient_uid": "", "address": {"city": "Gary", "valid": true}}'), (4, '{"phone": "", "email": null, "address": {}}')) AS step (n, changes),
     LATERAL (SELECT murallink.api(jsonb_build_object('action', 'update_caregiver', 'payload',
         jsonb_build_object('uid', :'caregiver') || changes)) -> 'payload' AS p) AS answer
 ORDER BY n;

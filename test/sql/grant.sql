@@ -114,7 +114,41 @@ RESET SESSION AUTHORIZATION;
 SELECT pg_temp.copies(:'user', :'copy');
 SELECT count(*) FROM murallink.permission_grant WHERE app_user_uid = :'copy';
 
--- A grant stands where it says, even one made by hand
+-- Who means another thing than to grant is not obeyed
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT action, test.answer('grant', jsonb_build_object('resource_uid', :'other_trial', 'permission', 'bulk_email', 'user_uid', :'lead', 'action', action))
+FROM (VALUES (jsonb '"revoke"'), ('"deny"'), ('{"x": 1}'), ('"GRANT"'), ('true'), ('["grant"]')) AS meant (action);
+SELECT test.refusal(format('SELECT murallink.grant(%L, ''bulk_email'', %L, ''"revoke"'')', :'other_trial', :'lead')) AS by_name;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM murallink.permission_grant WHERE app_user_uid = :'lead' AND permission = 'bulk_email';
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT test.answer('grant', jsonb_build_object('resource_uid', :'other_trial', 'permission', 'bulk_email', 'user_uid', :'lead', 'action', 'grant'));
+RESET SESSION AUTHORIZATION;
+
+-- What an update may not set is refused where it says something else than what is stored, and taken where it says the same
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT action, key, value IN (:'contract', :'client', :'site') AS same, test.answer(action, jsonb_build_object('uid', uid, key, value))
+FROM (VALUES (1, 'edit_contract', :'contract', 'client_uid', :'client'), (2, 'edit_contract', :'contract', 'client_uid', :'trial'),
+    (3, 'edit_trial', :'trial', 'contract_uid', :'contract'), (4, 'edit_trial', :'trial', 'contract_uid', :'trial'),
+    (5, 'edit_site', :'site', 'contract_uid', :'contract'), (6, 'edit_site', :'site', 'contract_uid', :'trial'),
+    (7, 'update_patient', :'patient', 'site_uid', :'site'), (8, 'update_patient', :'patient', 'site_uid', :'trial'))
+    AS sent (n, action, uid, key, value) ORDER BY n;
+SELECT uid AS caregiver FROM murallink.register_caregiver(patient_uid => :'patient', first_name => 'Cara', last_name => 'Carer') \gset
+SELECT test.answer('update_caregiver', jsonb_build_object('uid', :'caregiver', 'patient_uid', uid))
+FROM (VALUES (1, :'patient'), (2, :'trial')) AS sent (n, uid) ORDER BY n;
+RESET SESSION AUTHORIZATION;
+
+-- A grant stands where its resource stands, even one made by hand
+SELECT test.refusal(format('INSERT INTO murallink.permission_grant'
+    ' (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'
+    ' VALUES (%L, ''view_sites'', %L, %L, %L, %L, %L, %L)', :'user', resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid))
+FROM (VALUES
+    ('trial', :'trial', murallink.gen_ksuid()::text, :'contract', :'trial', NULL), ('trial', :'trial', :'client', murallink.gen_ksuid()::text, :'trial', NULL),
+    ('contract', :'contract', murallink.gen_ksuid()::text, :'contract', NULL, NULL), ('trial_site', :'trial_site', :'client', :'contract', :'trial', :'site'),
+    ('client', :'trial', :'trial', NULL, NULL, NULL), ('trial', :'trial', :'client', :'contract', :'trial', NULL))
+    AS wrong (resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid);
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user' AND permission = 'view_sites';
+-- and it says where it stands
 SELECT test.refusal(format('INSERT INTO murallink.permission_grant'
     ' (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)'
     ' VALUES (%L, ''enroll'', %L, %L, %L, %L, %L, %L)', :'user', resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid))

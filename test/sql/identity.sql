@@ -267,11 +267,14 @@ SELECT info - 'uid' #- '{address,uid}' FROM jsonb_array_elements(:'users'::jsonb
 SELECT test.answer('get_users', '{}', :'ian_session');
 SELECT test.answer('get_users');
 
--- An account is changed by whom it is of, and by administrators; what is absent stays, what is sent back is ignored
+-- An account is changed by whom it is of, and by administrators; what is absent stays, what is sent back changes nothing, and
+-- is refused where it says something else
 SELECT murallink.api(jsonb_build_object('action', 'update_user', 'session_id', :'ian_session', 'payload', jsonb_build_object(
-    'uid', :'ian', 'first_name', ' Ivan ', 'address', '{"street1": "559 Freeland Ave", "valid": true}'::jsonb, 'email_verified', true,
-    'sms_verified', true))) #- '{request_id}' #- '{payload,uid}' #- '{payload,address,uid}';
+    'uid', :'ian', 'first_name', ' Ivan ', 'address', '{"street1": "559 Freeland Ave", "valid": true}'::jsonb, 'email_verified', false,
+    'sms_verified', false))) #- '{request_id}' #- '{payload,uid}' #- '{payload,address,uid}';
 SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'phone', '', 'address', null, 'password', null), :'ian_session');
+SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'first_name', 'Not', key, true), :'ian_session')
+FROM unnest('{email_verified,sms_verified}'::text[]) AS key;
 SELECT first_name, phone, email_verified, murallink.address_text(address) FROM murallink.app_user WHERE uid = :'ian';
 SELECT test.answer('update_user', jsonb_build_object('uid', uid, 'last_name', 'I'), session_id)
 FROM (VALUES (:'ian', :'ada_session'), (:'ada', :'ian_session'), ('000000000000000000000000000', :'ian_session'),

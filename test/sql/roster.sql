@@ -112,7 +112,7 @@ SELECT changed, test.answer('get_patient', changed) FROM (VALUES
 SELECT test.answer('get_patient', jsonb_build_object('patient_uid', :'north')) AS site,
     test.answer('get_patient', jsonb_build_object('patient_uid', :'bill')) AS patient;
 
--- Changing: what is absent stays, what is there is set, what is read-only is ignored
+-- Changing: what is absent stays, what is there is set, what is read-only changes nothing
 SELECT test.answer('update_patient', jsonb_build_object('uid', :'bill', 'phone', '1')) AS no_permission;
 RESET SESSION AUTHORIZATION;
 BEGIN;
@@ -125,7 +125,7 @@ SELECT p ->> 'email' AS email, p ->> 'phone' AS phone, p ->> 'first_name' AS fir
     p #>> '{audit_history,0,changes}' AS last_change
 FROM (VALUES
     (1, jsonb '{}'), (2, '{"phone": " 2 ", "email": "B@Example.com", "email_enabled": true, "time_zone": "America/Chicago"}'),
-    (3, '{"address": {"city": "Rome", "valid": true, "uid": ""}, "site_uid": "x", "audit_history": [1]}'),
+    (3, '{"address": {"city": "Rome", "valid": true, "uid": ""}, "site_uid": "", "audit_history": [1]}'),
     (4, '{"email": "", "phone": null, "email_enabled": null, "time_zone": "", "emergency_contact": ""}'),
     (5, '{"first_name": "Willy", "address": {"street1": "", "city": null}}')) AS step (n, changes),
     LATERAL (SELECT murallink.api(jsonb_build_object('action', 'update_patient', 'payload',
@@ -137,7 +137,8 @@ SELECT changed, test.answer('update_patient', jsonb_build_object('uid', :'bill')
 FROM (VALUES
     (jsonb '{"uid": ""}'), ('{"uid": null}'), ('{"uid": "x"}'), ('{"uid": "000000000000000000000000000"}'), ('{"first_name": ""}'),
     ('{"last_name": null}'), ('{"email": "bill"}'), ('{"email_enabled": "yes"}'), ('{"time_zone": "Mars/Phobos"}'), ('{"address": ""}'),
-    ('{"address": {"zip": ""}}'), ('{"address": {"city": 1}}'), ('{"patient_uid": ""}'), ('{"phone": "\u0001"}')) AS refused (changed);
+    ('{"address": {"zip": ""}}'), ('{"address": {"city": 1}}'), ('{"patient_uid": ""}'), ('{"phone": "\u0001"}'), ('{"site_uid": "x"}'),
+    ('{"site_uid": "000000000000000000000000000"}'), ('{"site_uid": []}')) AS refused (changed);
 SELECT field, longest, test.answer('update_patient', jsonb_build_object('uid', :'bill', field, repeat('ß', longest + 1)))
 FROM (VALUES ('email', 254), ('phone', 50), ('first_name', 100), ('last_name', 100), ('emergency_contact', 200), ('emergency_phone', 50),
     ('time_zone', 60)) AS limited (field, longest);

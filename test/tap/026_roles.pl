@@ -127,6 +127,42 @@ SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace
     AND has_function_privilege('monica', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE')
 EOC
 
+note 'what is noted of who asked is the role that has been set, behind a login role that is all clients\'';
+$payouts->sql('CREATE ROLE gate LOGIN NOINHERIT; GRANT olaf TO gate');
+my ($patient, $other_patient) = split /\n/, $payouts->sql('SELECT uid FROM murallink.patient LIMIT 2');
+as_role(gate => "SET ROLE olaf; SELECT murallink.$_")
+  foreach "hold_payouts('audit', partner => 'dash')", "set_consent('$patient', 'sms', true, 'written')", 'refresh_dash()';
+is($payouts->sql(<<'EOC'), 'olaf olaf olaf', 'of holds, of consents, and of what a partner is asked');
+SELECT concat_ws(' ', (SELECT max(held_by) FROM murallink_private.payout_hold), (SELECT max(noted_by) FROM murallink.consent WHERE given),
+    (SELECT max(requested_by) FROM murallink_private.partner_task WHERE operation IN ('customers', 'programs', 'accounts')))
+EOC
+as_role(olaf => q{SELECT murallink.release_payouts(partner => 'dash')});
+
+note 'the owner of the data does not move a payout to another card, nor a card to another person or key';
+$payouts->wait_settled;
+$payouts->call('disable_payouts');
+my ($ready) = $payouts->approve(1, $patient);
+is($payouts->state_of($ready), 'ready approved', 'a payout is ready');
+my $its_card = $payouts->sql("SELECT uid FROM murallink_private.card WHERE patient_uid = '$patient'");
+my $other_card = $payouts->sql("SELECT uid FROM murallink_private.card WHERE patient_uid = '$other_patient'");
+my %refused = (
+	"UPDATE murallink.payout SET card_uid = '$other_card' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink.payout SET card_uid = '$other_card' WHERE status = 'done' AND patient_uid = '$patient'" => 'append_only payout',
+	"UPDATE murallink.payout SET partner = 'relay' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink.payout SET patient_uid = '$other_patient' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink_private.card SET patient_uid = '$other_patient', program = 'x' WHERE uid = '$its_card'" => 'append_only card',
+	"UPDATE murallink_private.card SET proxy_key = '1' WHERE uid = '$its_card'" => 'append_only card');
+$payouts->sql('CREATE ROLE owen LOGIN IN ROLE murallink_owner');
+foreach my $statement (sort keys %refused)
+{
+	is(refused_to(owen => $statement), $refused{$statement}, $statement =~ s/\w{27}/X/gr);
+}
+is($payouts->sql("UPDATE murallink.payout SET status = 'waiting' WHERE uid = '$ready' RETURNING status, card_uid = '$its_card'"), 'ready|t',
+	'it is looked up again while it waits');
+$payouts->call('enable_payouts');
+$payouts->wait_settled;
+$payouts->sql('DROP ROLE owen');
+
 note 'what default privileges give is taken, and what makes admins, sessions or tables asks who calls';
 $payouts->stack->sql($_, 'postgres') foreach 'CREATE ROLE anyapp LOGIN', 'CREATE DATABASE other';
 $payouts->stack->sql($_, 'other') foreach (

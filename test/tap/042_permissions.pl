@@ -93,6 +93,12 @@ END
 $$;
 EOC
 
+# What stands in the answers, and the permissions of which one shows it.
+my %shown_to = (
+	Clientname => 'view_clients', Contractname => 'view_contract', Trialname => 'view_trials', Protocolnumber => 'view_trials',
+	Sitename => 'view_sites', Subjectnumber => 'view_enrollments view_patients', Paymentnote => 'view_payments',
+	qr/5\.43\b/ => 'view_payments');
+
 # The rows of the table, taken apart.
 my @rows;
 while (my $line = <DATA>)
@@ -245,6 +251,11 @@ sub wrong
 	return 'shows a person to one without view_patients'
 	  if $who eq 'caller' && $row->{payload} !~ /personal/ && $json->encode($answer) =~ /Personal/i
 	  && !any { /^view_patients/ } @$grants;
+	foreach my $shown ($who eq 'caller' ? sort keys %shown_to : ())
+	{
+		next if $json->encode($answer) !~ /$shown/ || any { my ($held) = split / /; $shown_to{$shown} =~ /\b$held\b/ } @$grants;
+		return "shows $shown to one without $shown_to{$shown}";
+	}
 	return unless $row->{listed} && $who ne 'admin' && !$error;
 	my $shown = join ' ', sort map { $_->{uid} } @{ $answer->{payload} };
 	my $to_show = join ' ', sort map { $world->uid($_) } listed($row, $grants);
@@ -330,7 +341,7 @@ SELECT substring(murallink.trial_payment_report(world.uid('trial')) FROM '=(.*)'
 SELECT convert_from(murallink.report(:'report'), 'UTF8');
 COMMIT;
 EOC
-like($report, qr/S-1/, 'the subject id');
+like($report, qr/Subjectnumber/, 'the subject id');
 unlike($report, qr/Personal/i, 'and no name or address');
 
 note 'afterwards';

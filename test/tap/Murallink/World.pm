@@ -37,14 +37,14 @@ CREATE FUNCTION world.uid(name text) RETURNS murallink.ksuid LANGUAGE sql AS
 -- A client with all that can stand below it; what begins with bare_ has nothing below it
 CREATE FUNCTION world.make(prefix text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    client murallink.ksuid := world.add(prefix || 'client', (murallink.create_client(prefix || 'Client')).uid);
+    client murallink.ksuid := world.add(prefix || 'client', (murallink.create_client(prefix || 'Clientname')).uid);
     contract murallink.ksuid := world.add(prefix || 'contract', (murallink.create_contract(
-        client, 'Contract', currency => 'USD', default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo')).uid);
+        client, 'Contractname', currency => 'USD', default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo')).uid);
     other_contract murallink.ksuid := world.add(prefix || 'other_contract',
         (murallink.create_contract(client, 'Other', currency => 'USD')).uid);
-    trial murallink.ksuid := world.add(prefix || 'trial', (murallink.create_trial(contract, 'Trial')).uid);
+    trial murallink.ksuid := world.add(prefix || 'trial', (murallink.create_trial(contract, 'Trialname', 'Protocolnumber')).uid);
     other_trial murallink.ksuid := world.add(prefix || 'other_trial', (murallink.create_trial(contract, 'Other')).uid);
-    site murallink.ksuid := world.add(prefix || 'site', (murallink.create_site('Site', contract_uid => contract)).uid);
+    site murallink.ksuid := world.add(prefix || 'site', (murallink.create_site('Sitename', contract_uid => contract)).uid);
     other_site murallink.ksuid := world.add(prefix || 'other_site',
         (murallink.create_site('Other', contract_uid => contract)).uid);
     patient murallink.ksuid;
@@ -66,11 +66,11 @@ BEGIN
         site, 'Personal', 'Personal', prefix || 'personal@example.com', 'Personal', true, true,
         '{"street1": "Personal", "street2": "", "city": "Personal", "state": "VA", "post_code": "23670"}',
         'Personal', 'Personal')).uid);
-    PERFORM murallink.enroll(patient, trial, site, 'S-1');
+    PERFORM murallink.enroll(patient, trial, site, 'Subjectnumber');
     PERFORM world.add(prefix || 'enrollment', uid) FROM murallink.enrollment WHERE patient_uid = patient;
-    PERFORM world.add(prefix || 'payment', (murallink.manual_payment(patient, trial, 5)).uid);
-    PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5)).uid);
-    payment := world.add(prefix || 'approved', (murallink.manual_payment(patient, trial, 5)).uid);
+    PERFORM world.add(prefix || 'payment', (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
+    PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
+    payment := world.add(prefix || 'approved', (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
     PERFORM murallink.approve_payment(payment);
     caregiver := world.add(prefix || 'caregiver',
         (murallink.register_caregiver(patient, 'Personal', 'Personal', 'personal@example.com', 'Personal')).uid);
@@ -97,7 +97,7 @@ UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
 UPDATE murallink.contract c SET sponsor_uid = s.uid FROM murallink.sponsor s
-WHERE c.client_uid = s.client_uid AND c.name = 'Contract';
+WHERE c.client_uid = s.client_uid AND c.name = 'Contractname';
 
 -- Gives a user grants, each a permission and the name of a place
 CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
