@@ -64,6 +64,8 @@ BEGIN
         'to', CASE the_notice.channel WHEN 'email' THEN coalesce(the_user.email, the_patient.email) ELSE digits END,
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
         'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
+        'unsubscribe', (SELECT u.token FROM murallink_private.unsubscribe_token u
+            WHERE u.patient_uid = the_notice.patient_uid AND the_notice.kind = 'bulk_email'),
         'consent', murallink.consent_type(the_patient.uid, the_notice.channel)), config;
 END
 $$;

@@ -157,6 +157,19 @@ $$;
 COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
 'Whether patients in the trials of a contract are told when they have been paid; null: as murallink.payment_notices says. For operators. Errors: missing_field, not_found.';
 
+CREATE FUNCTION murallink.unsubscribe(token murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM murallink.required(unsubscribe.token, 'token');
+    INSERT INTO murallink.consent (patient_uid, channel, given, source)
+    SELECT p.uid, 'email', false, 'List-Unsubscribe'
+    FROM murallink_private.unsubscribe_token u JOIN murallink.patient p ON p.uid = u.patient_uid
+    WHERE u.token = unsubscribe.token AND p.email_enabled FOR NO KEY UPDATE OF p;
+END
+$$;
+COMMENT ON FUNCTION murallink.unsubscribe(murallink.ksuid) IS
+'Ends a patient''s consent to e-mail at once. token: from the header List-Unsubscribe of a message of bulk_email(); what is unknown, and what was used before, is answered in the same way. Needs no session. Errors: missing_field.';
+
 CREATE FUNCTION murallink.bulk_email(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, subject text DEFAULT NULL, body text DEFAULT NULL
 ) RETURNS jsonb
@@ -181,7 +194,10 @@ BEGIN
         WHERE e.trial_site_uid = place AND e.status = 'enrolled'),
     queued AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, bulk_email_uid)
-        SELECT 'bulk_email', 'email', uid, message FROM recipients WHERE outcome = 'OK')
+        SELECT 'bulk_email', 'email', uid, message FROM recipients WHERE outcome = 'OK'),
+    known AS (
+        INSERT INTO murallink_private.unsubscribe_token (patient_uid)
+        SELECT uid FROM recipients WHERE outcome = 'OK' ON CONFLICT DO NOTHING)
     SELECT pg_catalog.jsonb_build_object('OK', 0) || coalesce(pg_catalog.jsonb_object_agg(outcome, patients), '{}') INTO outcomes
     FROM (SELECT outcome, pg_catalog.count(*) AS patients FROM recipients GROUP BY outcome) AS counted;
     RETURN outcomes;

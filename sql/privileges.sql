@@ -121,6 +121,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.switch_user,
     murallink.travel_payment,
     murallink.trial_payment_report,
+    murallink.unsubscribe,
     murallink.update_caregiver,
     murallink.update_patient,
     murallink.update_user,

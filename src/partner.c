@@ -490,6 +490,9 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 			return text != NULL && partner_is_address(text);
 		case SETTING_ZONE:
 			return text != NULL && is_zone(text);
+		case SETTING_LINK:
+			return text != NULL && strncmp(text, "https://", strlen("https://")) == 0 && size > strlen("https://") &&
+				   strspn(text, "/-._~:?=&%0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == size;
 		case SETTING_NUMBER:
 			return json_is_number(value) && json_number_value(value) >= setting->least &&
 				   json_number_value(value) <= setting->most;

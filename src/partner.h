@@ -49,6 +49,7 @@ typedef enum SettingKind
 	SETTING_FLAG,
 	SETTING_ADDRESS, /* of e-mail */
 	SETTING_ZONE, /* UTC, or a name of the tz database with a slash: others are abbreviations, too */
+	SETTING_LINK, /* the beginning of a URL of https */
 	SETTING_NUMBER, /* from least to most */
 } SettingKind;
 

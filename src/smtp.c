@@ -38,6 +38,7 @@ static void add_format(Text *text, const char *format, ...) __attribute__((forma
 static void add_words(Text *text, const char *words, const char *plain);
 static void add_mailbox(Text *text, const char *header, const char *name, const char *address);
 static void add_date(Text *text);
+static void add_list(Text *text, const PartnerConfig *config, const char *token);
 static void add_quoted(Text *text, const char *body);
 
 static const PartnerSetting settings[] = {
@@ -45,6 +46,7 @@ static const PartnerSetting settings[] = {
 	{.name = "from", .kind = SETTING_ADDRESS},
 	{.name = "from_name", .kind = SETTING_TEXT, .optional = true},
 	{.name = "reply_to", .kind = SETTING_ADDRESS, .optional = true},
+	{.name = "unsubscribe_url", .kind = SETTING_LINK, .optional = true},
 	{.name = "require_tls", .kind = SETTING_FLAG, .initial = "false"},
 	{.name = "ca_file", .kind = SETTING_PATH, .optional = true},
 	{.name = "resend_after", .kind = SETTING_NUMBER, .optional = true, .least = 3600, .most = 86400},
@@ -84,7 +86,8 @@ static const struct
 };
 
 /*
- * Fills in a message.  params: uid, to, name, subject, text.
+ * Fills in a message.  params: uid, to, name, subject, text, and of one that goes
+ * to many, unsubscribe.
  */
 static bool
 build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request)
@@ -95,6 +98,7 @@ build(const PartnerConfig *config, const char *operation, json_t *params, HttpRe
 	const char *ca_file = json_string_value(json_object_get(config->settings, "ca_file"));
 	const char *username = json_string_value(json_object_get(config->secrets, "username"));
 	const char *password = json_string_value(json_object_get(config->secrets, "password"));
+	const char *token = json_string_value(json_object_get(params, "unsubscribe"));
 	const char *uid, *to, *name, *subject, *body;
 	Text text = {0};
 
@@ -113,6 +117,8 @@ build(const PartnerConfig *config, const char *operation, json_t *params, HttpRe
 	add_date(&text);
 	/* The same in each attempt: who gets a message twice sees it once. */
 	add_format(&text, "Message-ID: <%s%s>\r\n", uid, strchr(from, '@'));
+	if (token != NULL)
+		add_list(&text, config, token);
 	add_format(&text, "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n"
 					  "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
 	add_quoted(&text, body);
@@ -188,6 +194,25 @@ add_format(Text *text, const char *format, ...)
 		text->failed = true;
 	else
 		add(text, part, size);
+}
+
+/*
+ * Appends how who gets a message that goes to many has no more of them: by an
+ * answer, and, where there is a link for it, by one click (RFC 2369, RFC 8058).
+ */
+static void
+add_list(Text *text, const PartnerConfig *config, const char *token)
+{
+	const char *from = json_string_value(json_object_get(config->settings, "from"));
+	const char *reply_to = json_string_value(json_object_get(config->settings, "reply_to"));
+	const char *link = json_string_value(json_object_get(config->settings, "unsubscribe_url"));
+
+	add_format(text, "Precedence: bulk\r\nList-Unsubscribe: ");
+	if (link != NULL)
+		add_format(text, "<%s%s>,\r\n ", link, token);
+	add_format(text, "<mailto:%s?subject=unsubscribe&body=unsubscribe>\r\n", reply_to != NULL ? reply_to : from);
+	if (link != NULL)
+		add_format(text, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
 }
 
 /*

@@ -24,6 +24,14 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.bulk_
 CREATE POLICY bulk_email ON murallink.audit_event FOR SELECT USING (
     resource = 'bulk_email' AND murallink.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
 
+CREATE TABLE murallink_private.unsubscribe_token (
+    patient_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.patient ON DELETE CASCADE,
+    token murallink.ksuid NOT NULL UNIQUE DEFAULT murallink.gen_ksuid()
+);
+COMMENT ON TABLE murallink_private.unsubscribe_token IS 'By what a patient who was sent a bulk_email() is known to unsubscribe().';
+COMMENT ON COLUMN murallink_private.unsubscribe_token.patient_uid IS 'The patient.';
+COMMENT ON COLUMN murallink_private.unsubscribe_token.token IS 'Random; it is in the header List-Unsubscribe of every such message, for as long as messages are kept.';
+
 CREATE TABLE murallink_private.payment_notice (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     contract_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink.contract,

@@ -361,6 +361,7 @@ done_testing();
 #   P anywhere           who holds the permission somewhere
 __DATA__
 ping                   | nothing                                                         | {}
+unsubscribe            | nothing                                                         | {"token": "@trial"}
 register               | nothing                                                         | {"email": "new@example.com", "password": "correct horse", "first_name": "N", "last_name": "N"}
 login                  | nothing                                                         | {"email": "user@example.com", "password": "correct horse"}
 request_password_reset | nothing                                                         | {"email": "user@example.com"}

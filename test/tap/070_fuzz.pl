@@ -180,7 +180,7 @@ my @answers = grep { /^\S* \d+$/ && !/^(memory|resident)/ } @lines;
 ok($finished, 'no exception') or diag($errors, "\n", substr($sent[@answers] // '', 0, 2000));
 my @odd = grep { $answers[$_] !~ /^[234]\d\d / } 0 .. $#answers;
 is(join("\n", map { "$answers[$_]: " . substr($sent[$_], 0, 500) } @odd), '', 'every answer has a status below 500');
-my %open = map { $_ => 1 } qw(ping register login request_password_reset reset_password);
+my %open = map { $_ => 1 } qw(ping register login request_password_reset reset_password unsubscribe);
 my @done = grep { $answers[$_] =~ /^200| [1-9]/ && $sent[$_] =~ /^(\w+) by nobody/ && !$open{$1} } 0 .. $#answers;
 is(join("\n", map { $sent[$_] } @done), '', 'without a session nothing is done');
 my %status;
