@@ -10,6 +10,9 @@ DECLARE
 BEGIN
     IF coalesce(data, '') = '' THEN
         PERFORM murallink.raise('missing_field', field);
+    ELSIF pg_catalog.strpos(data, ' ') > 0 OR pg_catalog.strpos(data, E'\t') > 0 THEN
+        -- decode() skips blanks, one of which may have been a "+".
+        PERFORM murallink.raise('invalid_value', field);
     END IF;
     BEGIN
         content := pg_catalog.decode(data, 'base64');
@@ -25,7 +28,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_file(text, text) IS
-'The bytes of a file in base64, not more than murallink.document_limit. field: its name in errors. Errors: missing_field, invalid_value, too_long.';
+'The bytes of a file in base64, with or without line breaks, not more than murallink.document_limit. field: its name in errors. Errors: missing_field, invalid_value, too_long.';
 
 CREATE FUNCTION murallink.checked_file_name(filename text, field text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -44,9 +47,12 @@ COMMENT ON FUNCTION murallink.checked_file_name(text, text) IS
 CREATE FUNCTION murallink.checked_content_type(content_type text, filename text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    type CONSTANT text := pg_catalog.lower(murallink.checked_text(content_type, 'content_type', 100, false));
+    written CONSTANT text := murallink.checked_text(content_type, 'content_type', 100, false);
+    -- The values of parameters may be in any case.
+    type CONSTANT text := pg_catalog.lower(pg_catalog.split_part(written, ';', 1) COLLATE "C");
+    parameters CONSTANT text := pg_catalog.substr(written, pg_catalog.length(type) + 1);
 BEGIN
-    IF type = '' THEN
+    IF written = '' THEN
         RETURN CASE pg_catalog.lower(pg_catalog.substring(filename, '\.([^.]*)$'))
             WHEN 'pdf' THEN 'application/pdf'
             WHEN 'csv' THEN 'text/csv'
@@ -57,18 +63,23 @@ BEGIN
             WHEN 'docx' THEN 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
             WHEN 'xlsx' THEN 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
             ELSE 'application/octet-stream' END;
-    ELSIF type !~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$' THEN
+    ELSIF type !~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+ *$'
+        OR parameters !~ '^(; *[A-Za-z0-9!#$&^_.+-]+=([A-Za-z0-9!#$%&''*+.^_`|~-]+|"[ !#-\[\]-~]*") *)*$' THEN
         PERFORM murallink.raise('invalid_value', 'content_type');
     END IF;
-    RETURN type;
+    RETURN type || parameters;
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_content_type(text, text) IS
-'The media type of a file, by the ending of its name when none is given. Errors: too_long, invalid_value.';
+'The media type of a file, with parameters such as charset where it has any; by the ending of its name when none is given. Errors: too_long, invalid_value.';
 
 CREATE FUNCTION murallink.serve_as(filename text, content_type text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    -- Who asks for this gets the bytes as JSON.
+    IF (NULLIF(pg_catalog.current_setting('request.headers', true), '')::jsonb ->> 'accept') ~* 'application/vnd\.pgrst\.object' THEN
+        RETURN;
+    END IF;
     PERFORM pg_catalog.set_config('response.headers', pg_catalog.jsonb_build_array(
         pg_catalog.jsonb_build_object('Content-Type', content_type),
         pg_catalog.jsonb_build_object('X-Content-Type-Options', 'nosniff'),

@@ -94,8 +94,9 @@ $$;
 COMMENT ON FUNCTION murallink.list_permissions() IS
 'All permissions of the system, in alphabetical order (document: List Permissions). Errors: unauthenticated.';
 
+-- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
 CREATE FUNCTION murallink.get_permissions(user_uid murallink.ksuid DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM murallink.require_admin();
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink.required(user_uid, 'user_uid')) THEN

@@ -75,8 +75,9 @@ $$;
 COMMENT ON FUNCTION murallink.reset_password(text, text, text) IS
 'Sets the password of a user who has a token, ends all of the user''s sessions and unlocks the account (document: Reset Password). email: of the account; password: the new one, 8 to 1024 bytes; token: as it was sent. A token that is wrong, used or expired is answered with invalid_token, as is an e-mail address that nobody has, as data, so that the try is counted: in SQL response.status is then 400. Needs no session. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, weak_password.';
 
+-- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
 CREATE FUNCTION murallink.reset_tokens() RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM murallink.require_admin();
     IF NOT pg_catalog.current_setting('murallink.expose_reset_tokens')::boolean THEN

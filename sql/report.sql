@@ -36,8 +36,9 @@ $$;
 COMMENT ON FUNCTION murallink.keep_report(text, text, bytea) IS
 'Keeps the file of a report for murallink.report_lifetime, removes those whose time is over, and returns the link. name: of the file, to which day and format are added.';
 
+-- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
 CREATE FUNCTION murallink.report(uid murallink.ksuid DEFAULT NULL) RETURNS murallink."*/*"
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted murallink_private.report;
 BEGIN

@@ -13,6 +13,7 @@
 #include <xlsxwriter.h>
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "report.h"
 #include "storage/fd.h"
@@ -53,6 +54,7 @@ static void check(lxw_error error);
 static lxw_format *add_format(XlsxWriter *writer, const char *number_format);
 static void open_workbook(XlsxWriter *writer);
 static void add_sheet(XlsxWriter *writer);
+static char *escaped(const char *text);
 static void write_text(XlsxWriter *writer, int column, const char *text, lxw_format *format);
 static void write_number(XlsxWriter *writer, int column, Datum number);
 static void write_date(XlsxWriter *writer, int column, Datum date);
@@ -146,14 +148,35 @@ add_sheet(XlsxWriter *writer)
 }
 
 /*
+ * Returns a text in which what looks like an escape, such as _x0041_, is
+ * written so that a reader shows it as it is.  Control characters are escaped
+ * by the library.
+ */
+static char *
+escaped(const char *text)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (const char *at = text; *at != '\0'; at++)
+	{
+		if (at[0] == '_' && at[1] == 'x' && strspn(at + 2, "0123456789abcdefABCDEF") >= 4 && at[6] == '_')
+			appendStringInfoString(&out, "_x005F");
+		appendStringInfoChar(&out, *at);
+	}
+	return out.data;
+}
+
+/*
  * Writes a text, as far as a cell holds it.  It is a string whatever it
  * begins with; U+FFFE and U+FFFF, which XML has not, become U+FFFD.
  */
 static void
 write_text(XlsxWriter *writer, int column, const char *text, lxw_format *format)
 {
-	char *written = pnstrdup(text, pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), CELL_LONGEST));
+	char *written = escaped(text);
 
+	written[pg_encoding_mbcliplen(PG_UTF8, written, strlen(written), CELL_LONGEST)] = '\0';
 	for (char *at = strstr(written, "\xEF\xBF"); at != NULL; at = strstr(at + 3, "\xEF\xBF"))
 		if ((unsigned char) at[2] > 0xBD)
 			at[2] = '\xBD';

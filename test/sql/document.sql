@@ -71,7 +71,7 @@ FROM (VALUES
 SELECT changed, test.answer('upload_document', :'fine' || changed)
 FROM (VALUES
     (jsonb '{"data": ""}'), ('{"data": null}'), ('{"data": "x"}'), ('{"data": "===="}'), ('{"data": "€"}'), ('{"data": 1}'), ('{"data": "\n"}'),
-    ('{"content_type": "pdf"}'), ('{"content_type": "text/html; charset=x"}'), ('{"content_type": "a/b\r\nX: y"}')) AS refused (changed);
+    ('{"content_type": "pdf"}'), ('{"content_type": "text/html; charset"}'), ('{"content_type": "a/b\r\nX: y"}')) AS refused (changed);
 SELECT test.answer('upload_document', :'fine' || jsonb_build_object('caregiver_uid', :'caregiver')) AS both,
     test.answer('get_document', (:'fine' || jsonb_build_object('caregiver_uid', :'caregiver')) - 'data') AS get_both,
     test.answer('upload_document', :'fine' || jsonb_build_object('filename', repeat('ß', 201))) AS long_name,

@@ -67,6 +67,36 @@ foreach my $accept ('application/pdf', 'application/octet-stream', 'text/html,*/
 	is($body, $bytes, 'the same');
 }
 
+foreach my $session ($admin, $user, undef)
+{
+	my ($got, undef, $got_headers) = download($session, $link);
+	my $path = $link =~ s/^http:\/\/localhost:3000/$client->{url}/r;
+	my ($head, undef, $head_headers) = $stack->client->request('HEAD', $path, undef, $session ? { 'Session-Id' => $session } : {});
+	is($head, $got, "HEAD has the status of GET: $got");
+	is_deeply([ @{$head_headers}{qw(content-type content-disposition)} ], [ @{$got_headers}{qw(content-type content-disposition)} ],
+		'and the same headers');
+}
+
+note 'a "+" that a form made a blank';
+foreach my $damaged ('AAEC v8=', "AAEC\tv8=", ' AAEC/v8=', "AAEC\n v8=")
+{
+	is(api($admin, 'upload_contract', { %upload, data => $damaged })->{error}{code}, 'invalid_value', 'is refused');
+}
+is(api($admin, 'upload_contract', { %upload, data => "AAEC\r\n/v8=\n" })->{message}, 'OK', 'line breaks are not');
+is((download($admin, $link))[1], "\0\1\2\xfe\xff", 'and say nothing');
+
+note 'media types have parameters';
+foreach my $type ('text/plain; charset=utf-8', 'text/plain;charset=UTF-8', 'TEXT/Plain; charset="Utf 8"; format=flowed', 'video/webm;codecs="vp8, opus"')
+{
+	is(api($admin, 'upload_contract', { %upload, content_type => $type })->{message}, 'OK', "$type is taken");
+	my $kept = $type =~ s/^[^;]+/\L$&/r;
+	is((download($admin, $link))[2]{'content-type'}, $kept, 'and sent');
+}
+foreach my $type ('text/plain; charset', 'text/plain; =x', "text/plain; a=b\r\nX: y", 'text/plain; a="b', 'text/plain charset=x', ';', "a/b; c=\x{fc}")
+{
+	is(api($admin, 'upload_contract', { %upload, content_type => $type })->{error}{code}, 'invalid_value', 'others are not');
+}
+
 note 'a newer file';
 my $name = 'Vertrag „Zürich“ 100%; "2".txt';
 api($admin, 'upload_contract', { %upload, data => encode_base64('newer'), filename => $name });

@@ -84,7 +84,7 @@ is($headers->{'x-content-type-options'}, 'nosniff', 'nor taken for something els
 like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,2022-08-08,12\.50,USD,pending,,,"'\@SUM\(A1:A2\)",\w{27}\r\n.*,1000,JPY,pending,,,"<\xc3\xbc>\n&\xef\xbf\xbf",\w{27}\r\n$/s,
 	'the file itself');
 foreach my $accept ('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8', 'application/json', 'text/csv',
-	'application/octet-stream')
+	'application/octet-stream', 'application/vnd.pgrst.array+json', 'text/csv;q=0.5')
 {
 	($status, my $same, $headers) = download($link, $accept);
 	ok($status == 200 && $same eq $csv && $headers->{'content-type'} =~ /^text\/csv/, "also to one who accepts $accept");
@@ -92,6 +92,29 @@ foreach my $accept ('text/html,application/xhtml+xml,application/xml;q=0.9,image
 # PostgREST may close a connection after HEAD: it gets one of its own.
 ($status, undef) = $stack->client->request('HEAD', $link);
 is($status, 200, 'HEAD');
+($status, my $json, $headers) = download($link, 'application/vnd.pgrst.object+json');
+ok($status == 200 && $headers->{'content-type'} =~ /^application\/vnd\.pgrst\.object\+json/, 'PostgREST\'s own media type is no file\'s');
+foreach my $path ($link, "$client->{url}/rpc/report?uid=0ujtsYcgvSTl8PAuAdqWYSMnLOv", "$client->{url}/rpc/report?uid=x")
+{
+	foreach my $accept ('*/*', 'text/csv', 'application/json')
+	{
+		my @got = $stack->client->request('GET', $path, undef, { Accept => $accept });
+		my @head = $stack->client->request('HEAD', $path, undef, { Accept => $accept });
+		is($head[0], $got[0], "HEAD has the status of GET: $got[0] for $accept");
+		my @names = qw(content-type content-disposition cache-control x-content-type-options);
+		is_deeply([ @{ $head[2] }{@names} ], [ @{ $got[2] }{@names} ], 'and the same headers');
+	}
+}
+note 'HEAD of every function';
+foreach my $function (split /\n/, $stack->sql(<<'EOC'))
+SELECT proname FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace
+    AND EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 'murallink_client'::regrole) AND provolatile <> 'i'
+EOC
+{
+	my ($got) = $stack->client->request('GET', "$client->{url}/rpc/$function");
+	my ($head) = $stack->client->request('HEAD', "$client->{url}/rpc/$function");
+	is($head, $got, "HEAD of $function is refused as GET is");
+}
 my ($posted, $body) = $client->rpc('report', { uid => $link =~ s/.*=//r });
 is($posted, 200, 'POST');
 my @refused = map { [ download($_) ] } "$client->{url}/rpc/report?uid=0ujtsYcgvSTl8PAuAdqWYSMnLOv", "$client->{url}/rpc/report";
@@ -153,5 +176,17 @@ like($rows[-1], qr/,manual,,,${\PAYMENTS}\.00,USD,pending,,,n${\PAYMENTS},/, 'in
 $cells = cells(part($workbook, 1));
 is($cells->{ 'G' . (PAYMENTS + 3) }{content}, PAYMENTS, 'also in the workbook');
 is($stack->sql('SELECT count(*) FROM pg_ls_tmpdir()'), 0, 'no temporary file is left');
+
+note 'what looks like an escape';
+my $escapes = "_x0041_BC _x000d_ __x0041_x0042_ _x41_ _x0041 tab\tCR\rend";
+api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1, note => $escapes });
+api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1, note => '_x0041_' x 140 });
+(undef, $workbook) = download(api('trial_payment_report', { trial_uid => $trial, format => 'xlsx' }));
+$cells = cells(part($workbook, 1));
+my %notes = map { (read_as($cells->{$_}{content}) => 1) } grep { /^L/ } keys %$cells;
+ok($notes{$_}, 'is read as it was written: ' . substr($_, 0, 30)) foreach $escapes, '_x0041_' x 140;
+
+# What a reader shows for the content of a cell, by ECMA-376 part 1, 22.4.2.4.
+sub read_as { return $_[0] =~ s/_x([0-9A-Fa-f]{4})_/chr hex $1/ger }
 
 done_testing();
