@@ -68,47 +68,87 @@ $$;
 COMMENT ON FUNCTION murallink.bastion_password() IS
 'Trigger: the secret new_password becomes the password, or goes, when Bastion has answered.';
 
-CREATE FUNCTION murallink.bastion_same_person(params jsonb, data jsonb) RETURNS boolean
-LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN data ? 'reference' THEN data ->> 'reference' IS NOT DISTINCT FROM params ->> 'reference'
-    ELSE pg_catalog.lower(data ->> 'firstName') IS NOT DISTINCT FROM pg_catalog.lower(params ->> 'first_name')
-        AND pg_catalog.lower(data ->> 'lastName') IS NOT DISTINCT FROM pg_catalog.lower(params ->> 'last_name')
-        AND coalesce(data ->> 'dob' IN (params ->> 'dob',
-            pg_catalog.regexp_replace(params ->> 'dob', '^(....)-(..)-(..)$', '\3-\2-\1')), true) END;
-COMMENT ON FUNCTION murallink.bastion_same_person(jsonb, jsonb) IS
-'Whether an event is about whom an endorsement was for: by our reference where the event has it, else by name and date of birth.';
+CREATE FUNCTION murallink.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean)
+LANGUAGE sql STABLE AS $$
+    WITH field AS (
+        -- Of what is said in several spellings each is compared in one.
+        SELECT f.name, pg_catalog.lower(pg_catalog.btrim(pg_catalog.regexp_replace(said.ours, '\s+', ' ', 'g'))) AS ours,
+            pg_catalog.lower(pg_catalog.btrim(pg_catalog.regexp_replace(said.theirs, '\s+', ' ', 'g'))) AS theirs
+        FROM (VALUES ('reference', 'reference'), ('plan_id', 'planId'), ('policy_id', 'policyId'), ('first_name', 'firstName'),
+            ('middle_name', 'middleName'), ('last_name', 'lastName'), ('maiden_name', 'maidenName'), ('gender', 'gender'),
+            ('dob', 'dob'), ('phone', 'phone'), ('email', '_email'), ('email', 'email'), ('address', 'address')) AS f (name, theirs),
+            LATERAL (SELECT coalesce(NULLIF(params ->> f.name, ''), config ->> f.name) AS ours, CASE f.name
+                WHEN 'dob' THEN pg_catalog.regexp_replace(data ->> f.theirs, '^(\d{2})-(\d{2})-(\d{4})$', '\3-\2-\1')
+                WHEN 'phone' THEN CASE WHEN params ->> 'phone' ~ '^\+' THEN '+' ELSE '' END || pg_catalog.ltrim(data ->> 'phone', '+')
+                ELSE data ->> f.theirs END AS theirs) AS said
+        WHERE said.ours <> '' AND said.theirs <> ''
+    )
+    SELECT count(*) FILTER (WHERE f.name IN ('first_name', 'last_name') AND f.ours = f.theirs) = 2,
+        count(*) FILTER (WHERE f.ours <> f.theirs) = 0 AND (count(*) FILTER (WHERE f.name = 'reference') > 0
+            -- There are people with one name, and some of them have one birthday.
+            OR count(*) FILTER (WHERE f.name IN ('first_name', 'last_name')) = 2
+                AND count(*) FILTER (WHERE f.name IN ('phone', 'email')) > 0)
+    FROM field f
+$$;
+COMMENT ON FUNCTION murallink.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, OUT boolean) IS
+'Whether what an event shows of a member (data) may be about whom an endorsement was for (params, and the settings config where these are silent). named: the names are the same; alike: every field that both have agrees, among them our reference, or the names and the phone or the e-mail address.';
+
+CREATE FUNCTION murallink.bastion_knows(member_id text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+            SELECT FROM murallink_private.partner_task t WHERE t.partner = 'bastion' AND t.facts ->> 'member_id' = bastion_knows.member_id)
+        OR EXISTS (
+            SELECT FROM murallink_private.partner_task t WHERE t.partner = 'bastion' AND t.params ->> 'member_id' = bastion_knows.member_id)
+        OR EXISTS (
+            SELECT FROM murallink_private.participation p
+            WHERE p.partner = 'bastion' AND p.member ->> 'member_id' = bastion_knows.member_id)
+$$;
+COMMENT ON FUNCTION murallink.bastion_knows(text) IS 'Whether Bastion''s number of a member is known already, from whatever task or participation.';
 
 CREATE FUNCTION murallink.bastion_settle(event_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     heard murallink_private.bastion_event;
+    data jsonb;
     meant murallink.ksuid[];
+    doubtful murallink.ksuid[];
+    named murallink.ksuid[];
 BEGIN
     SELECT * INTO heard FROM murallink_private.bastion_event e WHERE e.uid = event_uid AND e.task_uid IS NULL;
-    meant := ARRAY(
-        SELECT t.uid
-        FROM murallink_private.partner_task t
-        JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid AND a.attempt = t.attempt
-        WHERE t.partner = 'bastion' AND t.status = 'in_doubt' AND a.claimed_at < heard.heard_at
-            AND CASE heard.event
-                WHEN 'added-policy-member' THEN
-                    t.operation = 'endorse' AND murallink.bastion_same_person(t.params, heard.content -> 'data')
-                WHEN 're-endorsed-member' THEN
-                    t.operation = 'undo_remove' AND t.params ->> 'member_id' = heard.content #>> '{data,memberId}'
-                ELSE false END);
-    -- Of two who might be meant neither is.
-    IF pg_catalog.cardinality(meant) = 1 AND heard.content #>> '{data,memberId}' <> '' THEN
+    data := heard.content -> 'data';
+    -- Only what is new can be what became of an endorsement. Of the rest enrollee-status tells more than events, which
+    -- may be late.
+    IF heard.event IS DISTINCT FROM 'added-policy-member' OR coalesce(data ->> 'memberId', '') = ''
+        OR murallink.bastion_knows(data ->> 'memberId') THEN
+        RETURN;
+    END IF;
+    -- An event may overtake the answer to another endorsement, or be about one whose member id a person did not say.
+    SELECT coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.alike), '{}'),
+        coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.alike AND t.status = 'in_doubt'), '{}'),
+        coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.named AND t.status = 'in_doubt'), '{}')
+    INTO meant, doubtful, named
+    FROM murallink_private.partner_task t
+    JOIN murallink_private.partner_attempt s ON s.subject_uid = t.uid AND s.attempt = t.attempt
+    JOIN murallink_private.partner p ON p.name = t.partner,
+        LATERAL murallink.bastion_agrees(t.params, data, p.settings) a
+    WHERE t.partner = 'bastion' AND t.operation = 'endorse' AND s.claimed_at < heard.heard_at
+        AND (t.status IN ('claimed', 'in_doubt') OR t.status = 'done' AND NOT coalesce(t.facts, '{}') ? 'member_id');
+    IF pg_catalog.cardinality(meant) = 1 AND meant = doubtful THEN
         UPDATE murallink_private.partner_task t
         SET status = 'done', note = 'Bastion has told of it: event ' || event_uid,
-            facts = pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', heard.content #>> '{data,memberId}',
-                'policy_id', heard.content #>> '{data,policyId}', 'plan_id', heard.content #>> '{data,planId}'))
+            facts = pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', data ->> 'memberId',
+                'policy_id', data ->> 'policyId', 'plan_id', data ->> 'planId'))
         WHERE t.uid = meant[1];
         UPDATE murallink_private.bastion_event e SET task_uid = meant[1] WHERE e.uid = event_uid;
+    ELSE
+        UPDATE murallink_private.partner_task t
+        SET reason = t.reason || '; an event may be about it: see bastion_events() and ask Bastion, then resolve_task(), and retry_participation() with the member_id'
+        WHERE t.uid = ANY (named) AND t.reason !~ 'bastion_events';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_settle(murallink.ksuid) IS
-'An endorsement in doubt, or its return, is done where an event that was heard after it was sent tells so of it alone.';
+'An endorsement in doubt is done where an event that was heard after it was sent tells of a member who was not known before, and can be about it alone. Where that is not sure, its reason says so, for a person.';
 
 CREATE FUNCTION murallink.bastion_doubt() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -122,6 +162,85 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_doubt() IS 'Trigger: looks for an event that tells what became of an endorsement in doubt.';
+
+CREATE FUNCTION murallink.bastion_refused() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status := 'in_doubt';
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_refused() IS
+'Trigger: what Bastion refuses to change of a member may be so already, which is asked before it counts as declined.';
+
+CREATE FUNCTION murallink.bastion_ask() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid, subject_attempt, due_at)
+    VALUES ('bastion', CASE NEW.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
+        pg_catalog.jsonb_build_object('member_id', NEW.params -> 'member_id'), true, NEW.uid, NEW.attempt,
+        pg_catalog.clock_timestamp() + '1 s');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_ask() IS
+'Trigger: of a removal, a restoration or a change of plan that is refused or in doubt Bastion is asked how the member stands.';
+
+CREATE FUNCTION murallink.bastion_shows(operation text, params jsonb, facts jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN CASE operation
+    WHEN 'change_plan' THEN CASE facts ->> 'plan_id' WHEN params ->> 'new_plan_id' THEN true
+        WHEN params ->> 'old_plan_id' THEN false END
+    ELSE CASE WHEN pg_catalog.lower(facts ->> 'status') = 'active' THEN operation = 'undo_remove'
+        WHEN pg_catalog.lower(facts ->> 'status') IN ('inactive', 'deleted', 'removed') THEN operation = 'remove' END END;
+COMMENT ON FUNCTION murallink.bastion_shows(text, jsonb, jsonb) IS
+'Whether a member stands as an operation with these params asked for, by the facts of enrollee-status or enrollee-plan; null where they do not tell.';
+
+CREATE FUNCTION murallink.bastion_answered() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    asked murallink_private.partner_task;
+    tried record;
+    shown boolean;
+    again timestamptz;
+BEGIN
+    SELECT * INTO asked FROM murallink_private.partner_task t WHERE t.uid = NEW.subject_uid;
+    IF asked.status <> 'in_doubt' OR asked.attempt <> NEW.subject_attempt THEN
+        RETURN NULL;
+    END IF;
+    SELECT a.outcome = 'declined' AS refused,
+        l.claimed_at >= a.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS late,
+        a.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled
+    INTO tried
+    FROM murallink_private.partner_attempt a JOIN murallink_private.partner p ON p.name = a.partner
+    JOIN murallink_private.partner_attempt l ON l.subject_uid = NEW.uid AND l.attempt = NEW.attempt
+    WHERE a.subject_uid = asked.uid AND a.attempt = asked.attempt;
+    shown := CASE NEW.status WHEN 'done' THEN murallink.bastion_shows(asked.operation, asked.params, NEW.facts) END;
+    -- Answers are read meanwhile, so nobody who decides it is waited for.
+    PERFORM FROM murallink_private.partner_task t
+    WHERE t.uid = asked.uid AND t.status = 'in_doubt' AND t.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        again := pg_catalog.clock_timestamp() + interval '1 s';
+    ELSIF shown THEN
+        UPDATE murallink_private.partner_task t SET status = 'done', reason = '', note = 'asked of Bastion' WHERE t.uid = asked.uid;
+    ELSIF tried.refused THEN
+        UPDATE murallink_private.partner_task t SET status = 'declined' WHERE t.uid = asked.uid;
+    ELSIF NOT tried.late THEN
+        -- It may still be on its way.
+        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1),
+            GREATEST(tried.settled, pg_catalog.clock_timestamp() + interval '0.1 s'));
+    ELSIF NOT shown THEN
+        UPDATE murallink_private.partner_task t
+        SET status = 'ready', due_at = pg_catalog.clock_timestamp(), note = 'asked of Bastion' WHERE t.uid = asked.uid;
+    END IF;
+    IF again IS NOT NULL THEN
+        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again WHERE t.uid = NEW.uid;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_answered() IS
+'Trigger: a removal, a restoration or a change of plan is done where Bastion shows the member so; else it is declined where Bastion has refused it, and asked for again where it can be on its way no longer; what Bastion does not tell is left to a person.';
 
 CREATE FUNCTION murallink.bastion_event(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

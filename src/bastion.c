@@ -39,6 +39,7 @@ static const PartnerSetting settings[] = {
 	{.name = "country", .kind = SETTING_ID, .optional = true},
 	{.name = "relation", .kind = SETTING_TEXT, .optional = true},
 	{.name = "token_expires", .kind = SETTING_NUMBER, .initial = "3600", .least = 0, .most = 31536000},
+	{.name = "settling", .kind = SETTING_NUMBER, .initial = "900", .least = 0, .most = 2592000},
 	{.name = "bearer_prefix", .kind = SETTING_FLAG, .initial = "false"},
 	{.name = "payment_plan_field", .kind = SETTING_TEXT, .optional = true},
 	{.name = NULL},

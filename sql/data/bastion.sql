@@ -114,6 +114,11 @@ COMMENT ON COLUMN murallink_private.bastion_event.times IS 'How often it was tol
 COMMENT ON COLUMN murallink_private.bastion_event.heard_at IS 'When it was told first.';
 COMMENT ON COLUMN murallink_private.bastion_event.last_heard_at IS 'When it was told last.';
 
+CREATE INDEX partner_task_member_told ON murallink_private.partner_task ((facts ->> 'member_id'))
+    WHERE partner = 'bastion' AND facts ->> 'member_id' IS NOT NULL;
+CREATE INDEX partner_task_member_asked ON murallink_private.partner_task ((params ->> 'member_id'))
+    WHERE partner = 'bastion' AND params ->> 'member_id' IS NOT NULL;
+CREATE INDEX partner_task_endorse ON murallink_private.partner_task (status) WHERE partner = 'bastion' AND operation = 'endorse';
 CREATE UNIQUE INDEX partner_task_change_password ON murallink_private.partner_task (partner)
     WHERE operation = 'change_password' AND status NOT IN ('done', 'declined');
 COMMENT ON INDEX murallink_private.partner_task_change_password IS 'There is one new password at a time.';
@@ -126,6 +131,18 @@ CREATE TRIGGER settled_password AFTER UPDATE OF status ON murallink_private.part
         AND NEW.status IN ('done', 'declined') AND OLD.status <> NEW.status)
     EXECUTE FUNCTION murallink.bastion_password();
 CREATE TRIGGER doubt AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('endorse', 'undo_remove')
+    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation = 'endorse'
         AND NEW.status = 'in_doubt' AND OLD.status = 'claimed')
     EXECUTE FUNCTION murallink.bastion_doubt();
+CREATE TRIGGER refused_by_bastion BEFORE UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('remove', 'undo_remove', 'change_plan')
+        AND NEW.subject_uid IS NOT NULL AND NEW.status = 'declined' AND OLD.status = 'claimed')
+    EXECUTE FUNCTION murallink.bastion_refused();
+CREATE TRIGGER ask AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('remove', 'undo_remove', 'change_plan')
+        AND NEW.subject_uid IS NOT NULL AND NEW.status = 'in_doubt' AND OLD.status = 'claimed')
+    EXECUTE FUNCTION murallink.bastion_ask();
+CREATE TRIGGER settled_asked AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('member_status', 'member_plan')
+        AND NEW.subject_attempt IS NOT NULL AND OLD.status = 'claimed' AND NEW.status IN ('done', 'declined'))
+    EXECUTE FUNCTION murallink.bastion_answered();

@@ -32,7 +32,11 @@ FROM murallink_private.partner_task t
 LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-WHERE t.status = 'in_doubt'
+WHERE t.status = 'in_doubt' AND NOT EXISTS (
+    -- What its partner is being asked about it may decide it.
+    SELECT FROM murallink_private.partner_task l
+    WHERE l.subject_uid = t.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
+    AND (l.reason = '' OR l.attempt < 10))
 UNION ALL
 SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', n.status, n.reason), 'resolve_notice', n.settled_at, n.partner,
     NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid

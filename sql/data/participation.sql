@@ -57,6 +57,7 @@ COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step i
 COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';
 COMMENT ON COLUMN murallink_private.participation.revision IS 'That of the partner then, null where it was not configured.';
 COMMENT ON COLUMN murallink_private.participation.since IS 'When any of this changed last.';
+CREATE INDEX participation_member ON murallink_private.participation (partner, (member ->> 'member_id'));
 CREATE INDEX participation_stopped ON murallink_private.participation (partner) WHERE reason <> '';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.participation
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();

@@ -157,16 +157,16 @@ SELECT t.operation, coalesce(t.params ->> 'reference', t.params ->> 'member_id')
 FROM murallink_private.partner_task t WHERE t.partner = 'bastion' AND t.operation IN ('endorse', 'undo_remove');
 \set details '{"last_name": "Doe", "dob": "1962-01-10", "gender": "Male", "phone": "2349029111111", "relation": "Friend", "marital_status": "Single", "state": 15, "city": 271, "address": "1 Road"}'
 -- Told before it was asked for: that was another. Told of after the doubt; and while the call was under way
-SELECT test.hear('added-policy-member', '{"memberId": "90", "firstName": "Ann", "lastName": "Doe"}');
+SELECT test.hear('added-policy-member', '{"memberId": "90", "phone": "2349029111111", "firstName": "Ann", "lastName": "Doe"}');
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "ann", "first_name": "Ann"}') IS NOT NULL AS asked;
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
 SELECT * FROM test.members ORDER BY of;
 SELECT test.hear('added-policy-member', '{"memberId": "91", "firstName": "Bob", "lastName": "Doe", "dob": "10-01-1962"}');
-SELECT test.hear('added-policy-member', '{"memberId": "92", "firstName": "ann", "lastName": "DOE", "dob": "11-01-1962"}');
+SELECT test.hear('added-policy-member', '{"memberId": "92", "phone": "2349029111111", "firstName": "ann", "lastName": "DOE", "dob": "11-01-1962"}');
 SELECT test.hear('added-policy-member', '{"firstName": "Ann", "lastName": "Doe"}');
 SELECT test.hear('re-endorsed-member', '{"memberId": "93", "firstName": "Ann", "lastName": "Doe"}');
 SELECT * FROM test.members ORDER BY of;
-SELECT test.hear('added-policy-member', '{"memberId": "94", "firstName": "ann", "lastName": "DOE", "dob": "10-01-1962", "planId": "85", "policyId": "2058"}') FROM generate_series(1, 3);
+SELECT test.hear('added-policy-member', '{"memberId": "94", "phone": "2349029111111", "firstName": "ann", "lastName": "DOE", "dob": "10-01-1962", "planId": "85", "policyId": "2058"}') FROM generate_series(1, 3);
 SELECT * FROM test.members ORDER BY of;
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "bob", "first_name": "Bob"}') IS NOT NULL AS asked;
 SELECT attempt_uid AS bob FROM murallink.claim_calls('bastion', 1) \gset
@@ -177,7 +177,7 @@ SELECT * FROM test.members WHERE of = 'bob';
 -- An event is heard while Dan's call is under way, and Eve is asked for after it: it was another Eve
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "dan", "first_name": "Dan"}') IS NOT NULL AS asked;
 SELECT attempt_uid AS dan FROM murallink.claim_calls('bastion', 1) \gset
-SELECT test.hear('added-policy-member', '{"memberId": "97", "firstName": "Eve", "lastName": "Doe"}');
+SELECT test.hear('added-policy-member', '{"memberId": "97", "phone": "2349029111111", "firstName": "Eve", "lastName": "Doe"}');
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "eve", "first_name": "Eve"}') IS NOT NULL AS asked;
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
 SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', :'dan', 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
@@ -186,7 +186,7 @@ SELECT * FROM test.members WHERE of IN ('dan', 'eve') ORDER BY of;
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "twin1", "first_name": "Cat"}') IS NOT NULL, test.ask('endorse', :'details'::jsonb || '{"reference": "twin2", "first_name": "Cat"}') IS NOT NULL;
 SELECT test.ask('undo_remove', '{"member_id": 94}') IS NOT NULL AS asked;
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt') ORDER BY 1;
-SELECT test.hear('added-policy-member', '{"memberId": "96", "firstName": "Cat", "lastName": "Doe"}');
+SELECT test.hear('added-policy-member', '{"memberId": "96", "phone": "2349029111111", "firstName": "Cat", "lastName": "Doe"}');
 SELECT test.hear('re-endorsed-member', '{"memberId": "94", "firstName": "Ann", "lastName": "Doe"}') FROM generate_series(1, 2);
 SELECT * FROM test.members WHERE of ~ 'twin|94' ORDER BY of;
 SET SESSION AUTHORIZATION regress_bastion_operator;

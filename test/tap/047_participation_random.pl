@@ -27,7 +27,7 @@ my %ledger_of = (onboard => 'onboard', endorse => 'endorsement', remove => 'remo
 
 $payouts->call(configure_partner => 'relay', $url, { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' });
 $payouts->call(configure_partner => 'inside_rx', $url, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
-$payouts->call(configure_partner => 'bastion', $url, { plan_id => 85, policy_id => 2058 }, { username => 'murallink', password => 'sandbox' });
+$payouts->call(configure_partner => 'bastion', $url, { plan_id => 85, policy_id => 2058, settling => 1 }, { username => 'murallink', password => 'sandbox' });
 my %trial = (One => $payouts->sql('SELECT trial_uid FROM public.place'));
 $payouts->sql(<<'EOC');
 WITH trial AS (
