@@ -173,6 +173,7 @@ DECLARE
     the_payout record;
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL;
+    most CONSTANT integer := 4;
     counted murallink.server_moment := NEW.counted_from;
     again timestamptz;
 BEGIN
@@ -193,7 +194,10 @@ BEGIN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
-    IF NOT silent AND coalesce(NEW.waited < the_payout.settling, true)
+    IF NEW.status = 'declined' AND NOT the_payout.refused AND NEW.attempt < most THEN
+        -- The partner may refuse this once, and answer the next time.
+        again := murallink.due_after('not_sent', NEW.attempt + 1);
+    ELSIF NOT silent AND coalesce(NEW.waited < the_payout.settling, true)
         AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
         counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
@@ -227,6 +231,23 @@ END
 $$;
 COMMENT ON FUNCTION murallink.look_up_end() IS
 'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, whom the payout''s reason tells why.';
+
+CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+BEGIN
+    UPDATE murallink_private.partner_task t SET status = 'ready', due_at = pg_catalog.clock_timestamp()
+    WHERE t.subject_uid = the_payout.uid AND t.subject_attempt = the_payout.attempt AND t.operation = 'look_up'
+        AND t.status IN ('declined', 'done') AND the_payout.status = 'in_doubt';
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('wrong_status', 'payout_uid');
+    END IF;
+    RETURN the_payout;
+END
+$$;
+COMMENT ON FUNCTION murallink.look_up_payout(murallink.ksuid) IS
+'Has a payout in doubt, whose look-ups have ended without telling what became of it, looked up once more. For operators. Errors: missing_field, not_found, wrong_status.';
 
 CREATE TYPE murallink.payout_attempt AS (
     attempt integer, operation text, claimed_at timestamptz, settled_at timestamptz, outcome text, http_status integer,

@@ -22,7 +22,9 @@ BEGIN
     IF NEW.status = 'cancelled' THEN
         UPDATE murallink.payout SET status = 'cancelled', reason = '' WHERE payment_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' AND OLD.status <> 'pending' THEN
-        UPDATE murallink.payout SET status = 'waiting', due_at = pg_catalog.clock_timestamp()
+        -- What was refused before it was looked at has its time of the next attempt already.
+        UPDATE murallink.payout SET status = 'waiting', due_at = LEAST(
+            GREATEST(due_at, pg_catalog.clock_timestamp()), pg_catalog.clock_timestamp() + '450 s')
         WHERE payment_uid = NEW.uid AND status IN ('declined', 'in_doubt');
     ELSE
         IF TG_OP = 'INSERT' THEN

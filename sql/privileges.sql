@@ -148,6 +148,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.partner_request,
     murallink.partner_tasks,
     murallink.participations,
+    murallink.look_up_payout,
     murallink.payout_attempts,
     murallink.release_payouts,
     murallink.remove_trial_partner,

@@ -78,7 +78,7 @@ BEGIN
     END IF;
     NEW.card_uid := the_card.uid;
     NEW.reason := CASE the_card.status
-        WHEN 'done' THEN CASE OLD.status WHEN 'claimed' THEN NEW.reason ELSE '' END
+        WHEN 'done' THEN CASE WHEN OLD.status IN ('claimed', 'in_doubt') THEN NEW.reason ELSE '' END
         WHEN 'waiting' THEN CASE the_card.reason WHEN 'bulk_order' THEN 'card_pending' ELSE the_card.reason END
         WHEN 'declined' THEN 'card_declined'
         WHEN 'in_doubt' THEN 'card_in_doubt'

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
@@ -35,6 +36,8 @@ static int refuse_rewind(void *arg, curl_off_t offset, int origin);
 static size_t take_body(char *data, size_t size, size_t count, void *arg);
 static bool configure(HttpCall *call);
 static bool add_headers(HttpCall *call);
+static const char *words_of(HttpCall *call);
+static void drop_measures(char *words);
 static void block_signals(sigset_t *saved);
 
 /*
@@ -464,10 +467,50 @@ http_answer(HttpCall *call)
 	answer.body = call->received;
 	answer.size = call->received_size;
 	answer.retry_after = (int) Min(retry_after, INT_MAX);
-	answer.error = call->repeated			? "The connection ended before the answer"
-				   : call->error[0] != '\0' ? call->error
-											: curl_easy_strerror(call->ending);
+	answer.error = words_of(call);
 	return answer;
+}
+
+/*
+ * Returns why a call by HTTP did not end well, in words that are the same
+ * whenever the reason is, so that people can count them.
+ */
+static const char *
+words_of(HttpCall *call)
+{
+	if (call->repeated || call->ending == CURLE_GOT_NOTHING)
+		return "The connection ended before the answer";
+	if (call->ending == CURLE_WRITE_ERROR)
+		return "The answer is larger than 1 MB, or memory is short";
+	if (call->error[0] == '\0')
+		return curl_easy_strerror(call->ending);
+	drop_measures(call->error);
+	return call->error;
+}
+
+/*
+ * Takes out of libcurl's words how long it took, and how much had come.
+ */
+static void
+drop_measures(char *words)
+{
+	static const char *const measures[][2] = {
+		{" after ", " ms"},
+		{" after ", " milliseconds"},
+		{" with ", " bytes received"},
+		{" with ", " bytes remaining to read"},
+	};
+
+	for (int i = 0; i < lengthof(measures); i++)
+	{
+		char *start = strstr(words, measures[i][0]);
+		char *end = start == NULL ? NULL : strstr(start, measures[i][1]);
+
+		if (end == NULL || !isdigit((unsigned char) start[strlen(measures[i][0])]))
+			continue;
+		end += strlen(measures[i][1]);
+		memmove(start, end, strlen(end) + 1);
+	}
 }
 
 /*

@@ -76,6 +76,7 @@ static const struct
 	{NO_ANSWER, NO_ANSWER, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and there is no whole answer"},
 	{200, 299, ACCEPTED, OUTCOME_DONE, "done"},
 	{200, 299, REFUSED, OUTCOME_DECLINED, "refused"},
+	{200, 299, NOT_JSON, OUTCOME_IN_DOUBT, "the answer is not JSON"},
 	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
 	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: who redirects may have acted before"},
 	{400, 499, ACCEPTED, OUTCOME_IN_DOUBT, "the answer contradicts its status"},
@@ -85,6 +86,7 @@ static const struct
 	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
 	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
 	{400, 499, UNCLEAR | REFUSED, OUTCOME_DECLINED, "refused"},
+	{400, 499, NOT_JSON, OUTCOME_IN_DOUBT, "the answer is not JSON"},
 	{500, 599, ANY, OUTCOME_IN_DOUBT, "the partner failed while it was doing it"},
 	{0, 999, ANY, OUTCOME_IN_DOUBT, "no such status is known"},
 };
@@ -195,7 +197,7 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 			answer.outcome = endings[i].outcome;
 			answer.quoted = http->complete && message != NULL;
 			if (message == NULL)
-				message = endings[i].why;
+				message = endings[i].says == NOT_JSON && http->size == 0 ? "the answer is empty" : endings[i].why;
 			snprintf(words, sizeof(words), "HTTP %d: %s", http->status, http->complete ? message : http->error);
 			partner_say(&answer, http->status == 0 ? http->error : words);
 			break;

@@ -478,7 +478,7 @@ report_error(void)
 	ErrorData *error = CopyErrorData();
 	Moment now = clock_now();
 
-	worker_slot_error(error->message);
+	worker_slot_error(NULL, error->message);
 	if (strncmp(last, error->message, sizeof(last) - 1) == 0 &&
 		now - last_at < REPEAT_INTERVAL * CLOCK_MS)
 		return;

@@ -23,6 +23,6 @@ extern bool worker_slot_take(void);
 extern void worker_slot_beat(void);
 extern void worker_slot_count(const char *partner, int outcome, bool payout, int64 duration);
 extern void worker_slot_failing(const char *partner, int failures, Moment resume_at);
-extern void worker_slot_error(const char *error);
+extern void worker_slot_error(const char *partner, const char *error);
 
 #endif /* MURALLINK_WORKER_H */

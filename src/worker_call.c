@@ -22,6 +22,12 @@
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
 
+/* A payout or a card that is refused as so many before it, with it, is refused because of how the partner is set up. */
+#define REFUSALS_MAX 5
+
+/* In milliseconds: what was not sent has surely been tried again, if it was not taken back. */
+#define FAILING_MAX 600000
+
 /* The part of its lifetime that a session is used for: clocks differ, and calls take their time. */
 #define SESSION_USED 0.9
 
@@ -39,6 +45,10 @@ static void end_login(Call *call);
 static void log_doubt(Call *call);
 static const char *reason_to_log(const Call *call);
 static void judge_channel(Call *call);
+static bool refused_again(Call *call);
+static void note_success(Call *call);
+static void note_failure(Call *call);
+static void reset_breaker(Channel *channel);
 
 /*
  * Returns the channel of a partner, brought to that configuration, or NULL for
@@ -67,9 +77,8 @@ channel_configure(const char *partner, int revision, const char *base_url, const
 	channel->config.base_url = strdup(base_url);
 	channel->config.settings = json_of(settings);
 	channel->config.secrets = json_of(secrets);
-	channel->failures = 0;
-	channel->resume_at = 0;
-	worker_slot_failing(partner, 0, 0);
+	channel->refusals = 0;
+	reset_breaker(channel);
 	channel->revision = revision;
 	return channel;
 }
@@ -328,7 +337,10 @@ log_doubt(Call *call)
 		return;
 	ereport(LOG,
 			errmsg("%s: %s: %s%s%s is in doubt: %s", MyBgworkerEntry->bgw_name, channel->partner->name, call->operation,
-				   reference == NULL ? "" : " of payout ", reference == NULL ? "" : reference, reason_to_log(call)),
+				   reference == NULL					  ? ""
+				   : strcmp(call->operation, "load") == 0 ? " of payout "
+														  : " of ",
+				   reference == NULL ? "" : reference, reason_to_log(call)),
 			channel->doubts == 1 ? 0 : errdetail("In doubt since the last was logged: %d.", channel->doubts),
 			errhint("What is not cleared up by asking the partner will be in murallink.needs_person."));
 	channel->doubts = 0;
@@ -370,31 +382,121 @@ end_login(Call *call)
 
 /*
  * Takes note of whether a partner works; that one can sign in does not prove
- * it.  What fails while the partner is left alone was sent before, and is the
- * same failure.
+ * it.
+ *
+ * ending                     | is about    | outcome  | breaker
+ * ---------------------------+-------------+----------+----------------------
+ * done                       | the call    | done     | closes
+ * declined                   | the call    | declined | closes
+ * declined at the door, alike| the         | not sent | opens
+ *   and again and again      |   operation |          |
+ * signed out (401)           | the login   | not sent | opens; only the same
+ *                            |             |          |   operation closes it
+ * too many calls (429)       | the partner | not sent | opens, as long as asked
+ * nothing was sent           | the partner | not sent | opens
+ * no answer, 5xx, not clear  | the partner | in doubt | opens
+ *
+ * What is not sent is tried again, later each time; a payout only once a look-up
+ * has not shown it, if the partner has answered with 401 or 429.  A breaker that is
+ * not closed is an alarm; people also see what was declined, what stays in
+ * doubt, and a payout that was not sent time and again, in needs_person.
  */
 static void
 judge_channel(Call *call)
 {
+	PartnerAnswer *answer = &call->answer;
+	bool login = call->attempt_uid == NULL;
+
+	if (login && answer->outcome == OUTCOME_DONE)
+		return;
+	if (refused_again(call))
+		answer->outcome = OUTCOME_NOT_SENT;
+	else if (!login && (answer->works || answer->outcome == OUTCOME_DONE || answer->outcome == OUTCOME_DECLINED))
+	{
+		note_success(call);
+		return;
+	}
+	note_failure(call);
+}
+
+/*
+ * Returns whether a payout or a card was refused as those before it were: by a
+ * status that is not about what was sent, in the same words, and with no success
+ * between.  The path or the rights are wrong then, so the others are spared it.
+ */
+static bool
+refused_again(Call *call)
+{
+	Channel *channel = call->channel;
+	int status = call->http_status;
+	char refusal[PARTNER_REASON_SIZE];
+
+	if (strcmp(call->operation, "load") != 0 && strcmp(call->operation, "order") != 0)
+		return false;
+	if (call->answer.outcome == OUTCOME_DONE)
+		channel->refusals = 0;
+	if (call->answer.outcome != OUTCOME_DECLINED || json_object_get(call->answer.facts, "order_id") != NULL ||
+		(status != 403 && status != 404 && status != 405 && status != 410))
+		return false;
+	snprintf(refusal, sizeof(refusal), "%s %s", call->operation, call->answer.reason);
+	if (strcmp(refusal, channel->refusal) != 0)
+		channel->refusals = 0;
+	strlcpy(channel->refusal, refusal, sizeof(channel->refusal));
+	return ++channel->refusals >= REFUSALS_MAX;
+}
+
+/*
+ * Has a partner called again as often as it may be.  What was begun before it
+ * asked to be left alone does not change that; nor does another operation
+ * prove that the one works which was refused, for some time.
+ */
+static void
+note_success(Call *call)
+{
+	Channel *channel = call->channel;
+	Moment now = clock_now();
+
+	if (now < channel->asked_until)
+		return;
+	if (channel->failing != NULL && strcmp(channel->failing, call->operation) != 0 &&
+		now - channel->failed_at < FAILING_MAX * CLOCK_MS)
+		return;
+	if (channel->fails_logged)
+		ereport(LOG, errmsg("%s: %s works again", MyBgworkerEntry->bgw_name, channel->partner->name));
+	reset_breaker(channel);
+}
+
+/*
+ * Closes the breaker.
+ */
+static void
+reset_breaker(Channel *channel)
+{
+	channel->fails_logged = false;
+	channel->failures = 0;
+	channel->resume_at = channel->asked_until = 0;
+	free(channel->failing);
+	channel->failing = NULL;
+	worker_slot_failing(channel->partner->name, 0, 0);
+}
+
+/*
+ * Leaves a partner alone for a while, longer each time.  What fails meanwhile
+ * was sent before, and is the same failure.
+ */
+static void
+note_failure(Call *call)
+{
 	Channel *channel = call->channel;
 	const char *name = channel->partner->name;
 	Moment now = clock_now();
-	Moment asked = now + call->answer.retry_after * CLOCK_S;
 
-	if (call->answer.outcome == OUTCOME_DONE && call->attempt_uid == NULL)
-		return;
-	if (call->attempt_uid != NULL && (call->answer.works || call->answer.outcome == OUTCOME_DONE ||
-									  call->answer.outcome == OUTCOME_DECLINED))
-	{
-		if (channel->fails_logged)
-			ereport(LOG, errmsg("%s: %s works again", MyBgworkerEntry->bgw_name, name));
-		channel->fails_logged = false;
-		channel->failures = 0;
-		channel->resume_at = 0;
-		worker_slot_failing(name, 0, 0);
-		return;
-	}
-	worker_slot_error(psprintf("%s: %s", name, call->answer.reason));
+	worker_slot_error(name, psprintf("%s: %s", name, call->answer.reason));
+	free(channel->failing);
+	channel->failing = call->attempt_uid != NULL && call->http_status != 0 && call->answer.outcome == OUTCOME_NOT_SENT
+						   ? strdup(call->operation)
+						   : NULL;
+	channel->failed_at = now;
 	if (now >= channel->resume_at)
 	{
 		int64 pause = PAUSE_FIRST << Min(channel->failures, 10);
@@ -410,7 +512,9 @@ judge_channel(Call *call)
 		pause = Min(pause, PAUSE_MAX) * (0.5 + pg_prng_double(&pg_global_prng_state));
 		channel->resume_at = now + pause * CLOCK_MS;
 	}
-	channel->resume_at = Max(channel->resume_at, asked);
+	if (call->answer.retry_after > 0)
+		channel->asked_until = Max(channel->asked_until, now + call->answer.retry_after * CLOCK_S);
+	channel->resume_at = Max(channel->resume_at, channel->asked_until);
 	worker_slot_failing(name, channel->failures, channel->resume_at);
 }
 

@@ -23,7 +23,12 @@ typedef struct Channel
 	int sessions; /* how often it has signed in */
 	Moment session_ends;
 	int failures; /* in a row */
+	Moment failed_at; /* the last of these */
+	char *failing; /* the operation that was refused at the door; NULL: the partner fails as a whole */
 	Moment resume_at; /* not to be called before */
+	Moment asked_until; /* the partner itself wants to be left alone until then */
+	char refusal[PARTNER_REASON_SIZE]; /* of what claims money or a card, in a row */
+	int refusals; /* how often */
 	double allowance; /* calls that the rate allows now */
 	Moment allowance_at;
 	bool fails_logged; /* so that its end is logged too */

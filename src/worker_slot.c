@@ -46,6 +46,8 @@ typedef struct Report
 	Second recent[RECENT]; /* by second, modulo RECENT */
 	int failures; /* in a row, now */
 	Moment resume_at; /* not to be called before; 0: it may be */
+	char error[ERROR_SIZE]; /* the last */
+	TimestampTz error_at;
 } Report;
 
 typedef struct Slot
@@ -286,16 +288,18 @@ worker_slot_failing(const char *partner, int failures, Moment resume_at)
 }
 
 /*
- * Shows an error as the last one.
+ * Shows an error as the last one of a partner, or (NULL) of the worker itself.
  */
 void
-worker_slot_error(const char *error)
+worker_slot_error(const char *partner, const char *error)
 {
 	int size = pg_mbcliplen(error, strlen(error), ERROR_SIZE - 1);
+	Report *report;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	strlcpy(mine->error, error, size + 1);
-	mine->error_at = GetCurrentTimestamp();
+	report = partner == NULL ? NULL : report_on(partner);
+	strlcpy(report == NULL ? mine->error : report->error, error, size + 1);
+	*(report == NULL ? &mine->error_at : &report->error_at) = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
 }
 
@@ -399,6 +403,13 @@ worker_slot(PG_FUNCTION_ARGS)
 			values[5] = Int32GetDatum(report->failures);
 			values[6] = TimestampTzGetDatum(clock_time(report->resume_at));
 			nulls[6] = report->resume_at < clock_now();
+			/* While a partner fails it is its own error that matters. */
+			if (report->error[0] != '\0' && (report->failures > 0 || copy.error[0] == '\0' || report->error_at >= copy.error_at))
+			{
+				values[3] = CStringGetTextDatum(report->error);
+				values[4] = TimestampTzGetDatum(report->error_at);
+				nulls[3] = nulls[4] = false;
+			}
 			for (int i = 0; i < OUTCOMES; i++)
 				values[7 + i] = Int64GetDatum(report->outcomes[i]);
 			recent = recently(report);

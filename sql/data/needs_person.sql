@@ -3,6 +3,7 @@ SELECT 'payout' AS kind, o.uid,
     CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
     CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
         WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
+        WHEN o.status = 'ready' THEN 'ask the partner, or configure_partner'
         WHEN o.reason = 'held' THEN 'release_payouts'
         WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
         WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
@@ -13,7 +14,7 @@ SELECT 'payout' AS kind, o.uid,
     coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
     o.site_uid, o.patient_uid
 FROM murallink.payout o
-WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending'
+WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending' OR o.status = 'ready' AND o.attempt >= 5
     OR o.status = 'in_doubt' AND NOT EXISTS (
         SELECT FROM murallink_private.partner_task t
         WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'

@@ -1,0 +1,118 @@
+# What an ending says of one call, of one operation, and of the whole partner: how long it is left alone, what is tried
+# again and how soon, and what people see.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Murallink::Payouts;
+use Test::More;
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+
+my $payouts = Murallink::Payouts->new(settings => { settling => 2, concurrency => 8, timeout => 2 });
+my $breaker = 'SELECT breaker FROM murallink.worker_status()';
+my %refused = (when => 'before', action => 'answer');
+
+$payouts->patients(1);
+$payouts->order_cards;
+
+note 'asked to be left alone while other calls are under way, which succeed';
+$payouts->sandbox('POST', 'faults', [
+	{ operation => 'dash.loadCards', skip => 4, count => 1, %refused, status => 429, retry_after => 8 },
+	{ operation => 'dash.loadCards', when => 'before', action => 'delay', delay_ms => 500 } ]);
+my @asked = $payouts->approve(40);
+$payouts->wait_for(q{SELECT not_sent > 0 AND in_flight = 0 FROM murallink.worker_status()});
+is($payouts->sql($breaker), 'open', 'it is left alone');
+cmp_ok($payouts->sql(attempts(@asked)), '<=', 8, 'with no more than were under way');
+my $from = clock_gettime(CLOCK_MONOTONIC);
+$payouts->wait_for('SELECT (' . attempts(@asked) . ') > ' . $payouts->sql(attempts(@asked)));
+cmp_ok(clock_gettime(CLOCK_MONOTONIC) - $from, '>', 5, 'for as long as it asked');
+$payouts->no_fault;
+$payouts->wait_idle;
+is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE status <> 'done'"), 0, 'and all are paid');
+
+note 'signed out for loads alone: login and look-ups work';
+$payouts->fault(%refused, status => 401);
+$from = clock_gettime(CLOCK_MONOTONIC);
+my ($out) = $payouts->approve(1);
+my $logins = logins();
+$payouts->wait_for("SELECT attempt >= 5 AND status = 'ready' FROM murallink.payout WHERE uid = '$out'");
+cmp_ok(clock_gettime(CLOCK_MONOTONIC) - $from, '>', 7, 'each attempt comes later than the one before');
+cmp_ok(logins() - $logins, '<=', 6, 'with a login each');
+isnt($payouts->sql($breaker), 'closed', 'which is an alarm, whatever else works');
+like($payouts->sql(qq{SELECT why || ' -> ' || "do" FROM murallink.needs_person WHERE uid = '$out'}),
+	qr/^ready: HTTP 401: .* -> ask the partner/, 'and a person sees it');
+$payouts->no_fault;
+$payouts->stack->configure_dash;
+$payouts->sql("UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE subject_uid = '$out'");
+$payouts->wait_idle;
+is($payouts->state_of($out) . ' ' . $payouts->loads($out), 'done paid 1', 'it is paid once the partner works');
+is($payouts->sql($breaker), 'closed', 'and the breaker is closed');
+
+note 'refused alike again and again: the path is wrong, not the payouts';
+$payouts->fault(%refused, status => 404, body => '{"status":"failure","message":"no such path"}');
+my @wrong = $payouts->approve(30);
+$payouts->wait_for("SELECT breaker = 'open' AND in_flight = 0 FROM murallink.worker_status()");
+$payouts->wait_looks;
+is($payouts->count('declined'), 4, 'few are declined');
+isnt($payouts->sql($breaker), 'closed', 'and the breaker tells');
+like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/no such path/, 'why');
+$payouts->no_fault;
+$payouts->sql(q{SELECT murallink.retry_payout(uid, 'the path is right') FROM murallink.payout
+WHERE status = 'declined' AND reason = 'HTTP 404: no such path'});
+$payouts->stack->configure_dash;
+$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+$payouts->wait_idle;
+is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE status <> 'done'"), 0, 'one statement has them sent');
+is($payouts->stack->client->sandbox('summary')->{duplicates}, 0, 'nothing was loaded twice');
+
+note 'a look-up that is refused once';
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', %refused, status => 400, count => 1);
+$payouts->fault(when => 'after', action => 'close', count => 1);
+my ($once) = $payouts->approve(1);
+$payouts->wait_idle;
+is($payouts->state_of($once) . ' ' . $payouts->loads($once), 'done paid 1', 'is asked again');
+$payouts->no_fault;
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', %refused, status => 400);
+$payouts->fault(when => 'after', action => 'close', count => 1);
+my ($often) = $payouts->approve(1);
+is($payouts->refusal(look_up_payout => $once), 'wrong_status', 'one that is known is not looked up');
+$payouts->wait_for("SELECT count(*) = 1 FROM murallink.needs_person WHERE uid = '$often'");
+is($payouts->sql("SELECT attempt FROM murallink_private.partner_task WHERE subject_uid = '$often'"), 4, 'a few times, then a person is told');
+$payouts->no_fault;
+$payouts->call(look_up_payout => $often);
+$payouts->wait_idle;
+is($payouts->state_of($often) . ' ' . $payouts->loads($often), 'done paid 1', 'who can have it asked once more');
+
+note 'each partner has its own last error';
+$payouts->call(configure_partner => 'inside_rx', $payouts->stack->{sandbox_url}, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
+$payouts->fault(operation => 'inside_rx.*', %refused, status => 503);
+$payouts->call(partner_request => 'inside_rx', 'enroll_card', { action => 'create', member_id => 'AB12345678' });
+$payouts->wait_for(q{SELECT last_error ~ '^inside_rx: ' FROM murallink.worker_status() WHERE partner = 'inside_rx'});
+$payouts->fault(when => 'after', action => 'close', count => 1);
+my ($other) = $payouts->approve(1);
+$payouts->wait_for("SELECT attempt > 0 AND status <> 'claimed' FROM murallink.payout WHERE uid = '$other'");
+is($payouts->sql(q{SELECT bool_and(last_error ~ ('^' || partner || ': ')) FROM murallink.worker_status()}), 't', 'each its own');
+$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$other'");
+
+note 'words that are the same whenever the reason is';
+my %words = (
+	'The connection ended before the answer' => { action => 'close' },
+	'HTTP 200: the answer is empty' => { action => 'empty' },
+	'HTTP 200: the answer is not JSON' => { action => 'answer', content_type => 'text/html', body => '<p>' },
+	'HTTP 404: the answer is not JSON' => { action => 'answer', status => 404, content_type => 'text/html', body => '<p>' },
+	'Operation timed out' => { action => 'delay', delay_ms => 3000 },
+);
+foreach my $words (sort keys %words)
+{
+	$payouts->fault(when => 'before', count => 1, %{ $words{$words} });
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_for("SELECT count(*) = 1 FROM murallink_private.partner_attempt WHERE subject_uid = '$payout' AND outcome IS NOT NULL");
+	is($payouts->sql("SELECT reason FROM murallink_private.partner_attempt WHERE subject_uid = '$payout'"), $words, $words);
+	$payouts->no_fault;
+}
+done_testing();
+
+sub attempts { return 'SELECT sum(attempt) FROM murallink.payout WHERE uid IN (' . join(', ', map { "'$_'" } @_) . ')' }
+
+sub logins { return scalar grep { $_->{path} =~ /login/ } @{ $payouts->stack->client->sandbox('requests') } }
