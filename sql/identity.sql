@@ -226,7 +226,9 @@ DECLARE
     own CONSTANT bytea := murallink.caller_session();
 BEGIN
     UPDATE murallink_private.session
-    SET expires_at = pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.session_timeout')::interval
+    SET expires_at = LEAST(
+        pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.session_timeout')::interval,
+        created_at + pg_catalog.current_setting('murallink.session_lifetime')::interval)
     WHERE hash = own;
     PERFORM murallink.say('session valid');
 END
@@ -312,6 +314,10 @@ BEGIN
     PERFORM murallink.unchanged(update_user.email_verified, ARRAY[known.email_verified::text], 'email_verified'),
         murallink.unchanged(update_user.sms_verified, ARRAY[known.sms_verified::text], 'sms_verified');
     new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
+    IF new_email <> known.email AND murallink.caller_switched_by() IS NOT NULL THEN
+        -- Tokens to set a password go there.
+        PERFORM murallink.raise('forbidden', 'email');
+    END IF;
     new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN
         new_hash := murallink.password_hash(update_user.password, 'password');
@@ -334,7 +340,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only) IS
-'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password set by an admin who acts as another user), missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password or an e-mail address set by an admin who acts as another user), missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -13,23 +13,32 @@ DECLARE
     fields jsonb;
     said text;
     digits text;
+    whither text;
+    moment timestamp;
 BEGIN
     SELECT * INTO the_notice FROM murallink_private.notice n WHERE n.uid = notice_uid;
     SELECT * INTO the_template FROM murallink_private.template t WHERE t.kind = the_notice.kind AND t.channel = the_notice.channel;
     SELECT * INTO the_patient FROM murallink.patient p WHERE p.uid = the_notice.patient_uid;
     SELECT * INTO the_user FROM murallink.app_user u WHERE u.uid = the_notice.app_user_uid;
+    -- Whoever registers may enter anybody's address and any name: no text of theirs goes to an address that is not verified.
+    IF the_user.email_verified IS NOT TRUE OR the_notice.kind = 'account' THEN
+        the_user.first_name := NULL;
+        the_user.last_name := NULL;
+    END IF;
+    whither := coalesce(the_notice.address, the_user.email, the_patient.email);
     SELECT * INTO the_appointment FROM murallink.appointment a WHERE a.uid = the_notice.appointment_uid;
     SELECT * INTO the_payment FROM murallink.payment p WHERE p.uid = the_notice.payment_uid;
     SELECT * INTO the_mail FROM murallink_private.bulk_email b WHERE b.uid = the_notice.bulk_email_uid;
     SELECT * INTO live FROM murallink_private.live_reset_token l WHERE l.app_user_uid = the_notice.app_user_uid;
     SELECT p.settings INTO config FROM murallink_private.partner p WHERE p.name = the_notice.partner;
+    moment := coalesce(the_appointment.local_time, the_notice.created_at AT TIME ZONE 'UTC');
     digits := murallink.phone_digits(the_patient.phone);
     problem := CASE
         WHEN the_notice.kind = 'password_reset' AND live.token IS NULL THEN 'the token is not good any more'
         WHEN the_patient.uid IS NOT NULL
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
-        WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(coalesce(the_user.email, the_patient.email))
+        WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(whither)
             THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
@@ -44,8 +53,9 @@ BEGIN
     fields := pg_catalog.jsonb_build_object(
         'first_name', coalesce(the_user.first_name, the_patient.first_name),
         'last_name', coalesce(the_user.last_name, the_patient.last_name),
-        'date', pg_catalog.to_char(the_appointment.local_time, 'YYYY-MM-DD'),
-        'time', pg_catalog.to_char(the_appointment.local_time, 'HH24:MI'),
+        'what', the_notice.changed,
+        'date', pg_catalog.to_char(moment, 'YYYY-MM-DD'),
+        'time', pg_catalog.to_char(moment, 'HH24:MI'),
         'description', the_appointment.description, 'amount', the_payment.amount::text, 'currency', the_payment.currency,
         'subject', the_mail.subject, 'body', the_mail.body, 'token', live.token,
         'minutes', (SELECT pg_catalog.round(EXTRACT(epoch FROM r.expires_at - pg_catalog.clock_timestamp()) / 60)::text
@@ -61,7 +71,7 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params
     USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
-        'to', CASE the_notice.channel WHEN 'email' THEN coalesce(the_user.email, the_patient.email) ELSE digits END,
+        'to', CASE the_notice.channel WHEN 'email' THEN whither ELSE digits END,
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
         'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
         'unsubscribe', (SELECT u.token FROM murallink_private.unsubscribe_token u

@@ -124,6 +124,21 @@ $$;
 COMMENT ON FUNCTION murallink.notice_of_password_reset() IS
 'Trigger: queues the message with a user''s new token, in place of that with the one before.';
 
+CREATE FUNCTION murallink.notice_of_account() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    owner CONSTANT murallink.ksuid := coalesce(
+        pg_catalog.to_jsonb(NEW) ->> 'app_user_uid', pg_catalog.to_jsonb(NEW) ->> 'uid')::murallink.ksuid;
+BEGIN
+    INSERT INTO murallink_private.notice (kind, channel, app_user_uid, address, changed)
+    SELECT 'account', 'email', owner, coalesce(pg_catalog.to_jsonb(OLD) ->> 'email', u.email), TG_ARGV[0]
+    FROM murallink.app_user u WHERE u.uid = owner;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_of_account() IS
+'Trigger of app_user and credential: tells the address from before that the account was changed. Its argument is what was.';
+
 CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

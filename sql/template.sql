@@ -1,16 +1,17 @@
-CREATE TYPE murallink.notice_kind AS ENUM ('appointment', 'bulk_email', 'password_reset', 'payment');
+CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment');
 COMMENT ON TYPE murallink.notice_kind IS 'What a notice is about.';
 
 CREATE FUNCTION murallink.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT f, f = 'token' FROM pg_catalog.unnest('{first_name, last_name}'::text[] || CASE kind
-        WHEN 'appointment' THEN '{date, time, description, trial, site}'
-        WHEN 'bulk_email' THEN '{subject, body, trial, site}'
-        WHEN 'password_reset' THEN '{token, minutes}'
-        WHEN 'payment' THEN '{amount, currency, trial, site}' END::text[]) f
+    SELECT f, f = 'token' FROM pg_catalog.unnest(CASE kind
+        WHEN 'account' THEN '{what, date, time}'
+        WHEN 'appointment' THEN '{first_name, last_name, date, time, description, trial, site}'
+        WHEN 'bulk_email' THEN '{first_name, last_name, subject, body, trial, site}'
+        WHEN 'password_reset' THEN '{first_name, last_name, token, minutes}'
+        WHEN 'payment' THEN '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
 $$;
 COMMENT ON FUNCTION murallink.template_fields(murallink.notice_kind) IS
-'What a template of that kind may have in braces. secret: in the body alone.';
+'What a template of that kind may have in braces. secret: in the body alone. The names in a password_reset are empty until the e-mail address is verified.';
 
 CREATE FUNCTION murallink.template_filled(draft text, fields jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$

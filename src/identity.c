@@ -45,6 +45,8 @@ static Oid app_user_relation = InvalidOid;
 static LocalTransactionId request_began = InvalidLocalTransactionId;
 
 static int session_timeout = 1800;
+static int session_lifetime = 12 * 3600;
+static bool require_current_password = false;
 static int login_max_failures = 5;
 static int login_lockout = 900;
 static int lock_wait = 10000;
@@ -55,6 +57,7 @@ static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
 static void forget_role(Datum arg, Oid relation);
 static bool look_up_role(void);
 static void hash_session(const char *session_id, Datum *hash);
+static void refresh_session(Datum hash, TimestampTz until);
 static bool take_on(Datum hash);
 static void settle_request(void);
 static Datum own_session(void);
@@ -68,6 +71,11 @@ identity_init(void)
 	DefineCustomIntVariable("murallink.session_timeout", "Time after which an unused session ends.", NULL,
 							&session_timeout, 1800, 10, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
 							NULL);
+	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, however it is used.", NULL,
+							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("murallink.require_current_password",
+							 "Whether who changes the own password or e-mail address has to send the current password.", NULL,
+							 &require_current_password, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.login_max_failures", "Failed logins after which an account is locked.",
 							NULL, &login_max_failures, 5, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.login_lockout", "Time for which an account stays locked.", NULL,
@@ -221,27 +229,54 @@ hash_session(const char *session_id, Datum *hash)
 }
 
 /*
- * Makes the user of a session the caller of this transaction, and moves the
- * session's end when a tenth of its time has gone by, where this transaction
- * may write.  Returns false when the
- * session is unknown or has ended, or acts for an admin who is none any more.
+ * Moves the end of a session.  A request that only reads uses its session as
+ * any other, and PostgREST has it in a read-only transaction, which is there to
+ * keep the request from writing and not us.  Does nothing where that is not
+ * possible, or somebody else does it: no read fails because of it.
  */
-static bool
-take_on(Datum hash)
+static void
+refresh_session(Datum hash, TimestampTz until)
 {
-	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at"
-								 " FROM murallink_private.session s"
-								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
-								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp()"
-								 " AND (s.switched_by_uid IS NULL OR EXISTS (SELECT FROM murallink.app_user a"
-								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'))",
-								 "y");
 	static SavedPlan refresh =
 		PLAN("UPDATE murallink_private.session SET expires_at = $2 WHERE hash ="
 			 " (SELECT hash FROM murallink_private.session WHERE hash = $1 FOR UPDATE SKIP LOCKED)",
 			 "yz");
-	Datum values[2] = {hash};
-	TimestampTz fresh = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000);
+	Datum values[2] = {hash, TimestampTzGetDatum(until)};
+	bool read_only = XactReadOnly;
+
+	if (RecoveryInProgress() || IsolationUsesXactSnapshot())
+		return;
+	PG_TRY();
+	{
+		XactReadOnly = false;
+		plan_execute(&refresh, values, NULL, 0);
+	}
+	PG_FINALLY();
+	{
+		XactReadOnly = read_only;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Makes the user of a session the caller of this transaction, and moves the
+ * session's end when a tenth of its time has gone by, but not beyond its
+ * longest life.  Returns false when the session is unknown or has ended, or
+ * acts for an admin who is none any more.
+ */
+static bool
+take_on(Datum hash)
+{
+	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at, s.created_at"
+								 " FROM murallink_private.session s"
+								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
+								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp() AND s.created_at > $2"
+								 " AND (s.switched_by_uid IS NULL OR EXISTS (SELECT FROM murallink.app_user a"
+								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'))",
+								 "yz");
+	TimestampTz now = GetCurrentTimestamp();
+	int64 lifetime = session_lifetime * USECS_PER_SEC;
+	Datum values[2] = {hash, TimestampTzGetDatum(now - lifetime)};
 	Caller found = {0};
 	bool exists;
 	Owner saved = owner_enter();
@@ -252,6 +287,8 @@ take_on(Datum hash)
 	{
 		HeapTuple row = SPI_tuptable->vals[0];
 		TupleDesc desc = SPI_tuptable->tupdesc;
+		TimestampTz expires;
+		TimestampTz fresh;
 		Datum datum;
 		bool isnull;
 
@@ -262,11 +299,11 @@ take_on(Datum hash)
 		found.switched = !isnull;
 		if (found.switched)
 			found.switched_by = *DatumGetKsuidP(datum);
-		datum = SPI_getbinval(row, desc, 4, &isnull);
-		values[1] = TimestampTzGetDatum(fresh);
-		if (fresh - DatumGetTimestampTz(datum) > session_timeout * (USECS_PER_SEC / 10) && !XactReadOnly &&
-			!IsolationUsesXactSnapshot())
-			plan_execute(&refresh, values, NULL, 0);
+		expires = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
+		fresh = Min(now + session_timeout * USECS_PER_SEC,
+					DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)) + lifetime);
+		if (fresh - expires > session_timeout * (USECS_PER_SEC / 10))
+			refresh_session(hash, fresh);
 	}
 	SPI_finish();
 	owner_leave(saved);
@@ -461,8 +498,7 @@ identity_open_session(PG_FUNCTION_ARGS)
 	SPI_connect();
 	hash_session(session_id, &values[0]);
 	values[1] = PG_GETARG_DATUM(0);
-	values[2] = TimestampTzGetDatum(
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) session_timeout * 1000));
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp() + Min(session_timeout, session_lifetime) * USECS_PER_SEC);
 	plan_execute(&insert, values, NULL, 0);
 	SPI_finish();
 	owner_leave(saved);

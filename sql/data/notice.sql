@@ -55,6 +55,8 @@ CREATE TABLE murallink_private.notice (
     moves integer,
     payment_uid murallink.ksuid REFERENCES murallink.payment,
     bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
+    address text,
+    changed text,
     partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
     status murallink.payout_status NOT NULL DEFAULT 'ready' CHECK (status <> 'waiting'),
     reason text NOT NULL DEFAULT '',
@@ -63,8 +65,10 @@ CREATE TABLE murallink_private.notice (
     note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     settled_at timestamptz,
-    CHECK ((kind = 'password_reset') = (app_user_uid IS NOT NULL)),
-    CHECK ((kind = 'password_reset') = (patient_uid IS NULL)),
+    CHECK ((kind IN ('account', 'password_reset')) = (app_user_uid IS NOT NULL)),
+    CHECK ((kind IN ('account', 'password_reset')) = (patient_uid IS NULL)),
+    CHECK ((kind = 'account') = (address IS NOT NULL)),
+    CHECK ((kind = 'account') = (changed IS NOT NULL)),
     CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
     CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
     CHECK ((kind = 'appointment') = (moves IS NOT NULL)),
@@ -77,12 +81,14 @@ COMMENT ON COLUMN murallink_private.notice.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.notice.kind IS 'What it is about.';
 COMMENT ON COLUMN murallink_private.notice.channel IS 'How it is sent.';
 COMMENT ON COLUMN murallink_private.notice.patient_uid IS 'The patient to whom it goes, null when it goes to a user.';
-COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user to whom a password_reset goes.';
+COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user to whom it goes, or whose account was changed.';
 COMMENT ON COLUMN murallink_private.notice.appointment_uid IS 'The appointment that it reminds of.';
 COMMENT ON COLUMN murallink_private.notice.lead IS 'How long before the appointment.';
 COMMENT ON COLUMN murallink_private.notice.moves IS 'How often the appointment had been moved when it was queued: one from before the last move is not sent.';
 COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it tells of.';
 COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The message that it carries.';
+COMMENT ON COLUMN murallink_private.notice.address IS 'Where it goes that an account was changed: the address from before.';
+COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed of the account: password, or e-mail address.';
 COMMENT ON COLUMN murallink_private.notice.partner IS 'Who sends it.';
 COMMENT ON COLUMN murallink_private.notice.status IS 'ready, claimed, done, declined, in_doubt or cancelled.';
 COMMENT ON COLUMN murallink_private.notice.reason IS 'Why it was not sent.';
@@ -114,5 +120,9 @@ CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_password_reset();
+CREATE TRIGGER tell AFTER UPDATE OF email ON murallink.app_user
+    FOR EACH ROW WHEN (NEW.email <> OLD.email) EXECUTE FUNCTION murallink.notice_of_account('e-mail address');
+CREATE TRIGGER tell AFTER UPDATE OF password_hash ON murallink_private.credential
+    FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_account('password');
 CREATE TRIGGER tell AFTER UPDATE OF status ON murallink.payment
     FOR EACH ROW WHEN (NEW.status = 'paid' AND OLD.status <> 'paid') EXECUTE FUNCTION murallink.notice_of_payment();

@@ -15,6 +15,7 @@ my $mail = Murallink::Mail->new(conf => "log_statement = 'all'\n");
 note 'the walking skeleton';
 $mail->configure('starttls');
 $mail->call(register => 'zoe@example.com', 'correct horse', map { encode('UTF-8', $_) } 'Zoë', "O'Neil; Æ");
+$mail->sql(q{UPDATE murallink.app_user SET email_verified = true WHERE email = 'zoe@example.com'});
 $mail->call(request_password_reset => 'zoe@example.com');
 my $token = $mail->sql('SELECT token FROM murallink_private.live_reset_token');
 my ($message) = $mail->arrived('zoe@example.com');
