@@ -292,7 +292,7 @@ BEGIN
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reference', person -> 'enrollment_uid',
         'plan_id', config -> 'plan_id', 'policy_id', config -> 'policy_id', 'first_name', person -> 'first_name',
         'last_name', person -> 'last_name', 'email', NULLIF(person ->> 'email', ''),
-        'phone', NULLIF(pg_catalog.regexp_replace(person ->> 'phone', '[^0-9+]', '', 'g'), ''),
+        'phone', coalesce(murallink.phone_dialled(person ->> 'phone'), NULLIF(person ->> 'phone', '')),
         'address', NULLIF(person ->> 'address_text', ''))) || settings;
     changed := (SELECT pg_catalog.jsonb_object_agg(w.key, w.value) FROM pg_catalog.jsonb_each(whole) w WHERE w.key = ANY (details));
     meant := member;

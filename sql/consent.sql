@@ -81,7 +81,7 @@ BEGIN
     INSERT INTO murallink.consent (patient_uid, channel, given, source)
     SELECT p.uid, way, false, 'the message "' || word || '"' FROM murallink.patient p
     WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = origin
-        ELSE p.sms_enabled AND murallink.phone_digits(p.phone) = NULLIF(murallink.phone_digits(origin), '') END
+        ELSE p.sms_enabled AND murallink.phone_or_digits(p.phone) = NULLIF(murallink.phone_or_digits(origin), '') END
     ORDER BY p.uid FOR NO KEY UPDATE;
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN ended;
@@ -89,8 +89,3 @@ END
 $$;
 COMMENT ON FUNCTION murallink.message_received(text, text, text) IS
 'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. channel: email or sms; sender: the address or the phone number. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';
-
-CREATE FUNCTION murallink.phone_digits(phone text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT
-RETURN pg_catalog.regexp_replace(pg_catalog.regexp_replace(phone, '[^0-9]', '', 'g'), '^1(?=\d{10}$)', '');
-COMMENT ON FUNCTION murallink.phone_digits(text) IS 'The digits of a phone number, without the 1 of North America before ten others.';

@@ -23,7 +23,6 @@ CREATE FUNCTION murallink.inside_rx_membership(
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    digits CONSTANT text := pg_catalog.regexp_replace(person ->> 'phone', '\D', '', 'g');
     home CONSTANT jsonb := person -> 'address';
     zip CONSTANT text[] := pg_catalog.regexp_match(home ->> 'post_code', '^(\d{5})(?:-(\d{4}))?$');
     whole jsonb;
@@ -33,13 +32,13 @@ BEGIN
     -- What does not fit into a field that may be absent is left out. An update has all fields, lest it removes them.
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', person -> 'patient_uid',
         'group', config -> 'group', 'first_name', person -> 'first_name', 'last_name', person -> 'last_name',
-        'email', NULLIF(person ->> 'email', ''), 'phone', pg_catalog.substring(digits, '^1?(\d{10})$'),
+        'email', NULLIF(person ->> 'email', ''), 'phone', murallink.phone_north_american(person ->> 'phone'),
         'address', CASE WHEN zip IS NOT NULL AND home ->> 'state' ~ '^[A-Z]{2}$' THEN pg_catalog.jsonb_build_object(
             'line1', home -> 'street1', 'line2', home -> 'street2', 'city', home -> 'city', 'state', home -> 'state',
             'zip', zip[1], 'zip_extension', zip[2]) END)) || (settings - 'operation');
     operation := coalesce(settings ->> 'operation', 'enroll_person');
-    same := (member #>> '{params,group}', member #>> '{params,sub_id}', member #>> '{params,member_id}')
-        IS NOT DISTINCT FROM (whole ->> 'group', whole ->> 'sub_id', whole ->> 'member_id');
+    same := (member ->> 'operation', member #>> '{params,group}', member #>> '{params,sub_id}', member #>> '{params,member_id}')
+        IS NOT DISTINCT FROM (operation, whole ->> 'group', whole ->> 'sub_id', whole ->> 'member_id');
     IF active AND NOT (wanted AND same) THEN
         operation := member ->> 'operation';
         params := (member -> 'params') || '{"action": "update", "active": false}';
@@ -55,4 +54,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
-'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group is another. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';
+'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group, or by the other operation, is another. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';

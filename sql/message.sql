@@ -32,7 +32,7 @@ BEGIN
     SELECT * INTO live FROM murallink_private.live_reset_token l WHERE l.app_user_uid = the_notice.app_user_uid;
     SELECT p.settings INTO config FROM murallink_private.partner p WHERE p.name = the_notice.partner;
     moment := coalesce(the_appointment.local_time, the_notice.created_at AT TIME ZONE 'UTC');
-    digits := murallink.phone_digits(the_patient.phone);
+    digits := murallink.phone_north_american(the_patient.phone);
     problem := CASE
         WHEN the_notice.kind = 'password_reset' AND live.token IS NULL THEN 'the token is not good any more'
         WHEN the_patient.uid IS NOT NULL
@@ -40,7 +40,7 @@ BEGIN
             THEN 'the patient does not want it'
         WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(whither)
             THEN 'there is no address that mail can be sent to'
-        WHEN the_notice.channel = 'sms' AND digits !~ '^\d{10}$' THEN 'there is no phone number that SMS can be sent to'
+        WHEN the_notice.channel = 'sms' AND digits IS NULL THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'

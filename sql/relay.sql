@@ -14,7 +14,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM murallink.patient p JOIN murallink_private.relay_number n
-            ON n.number IN (murallink.phone_digits(p.phone), '1' || murallink.phone_digits(p.phone))
+            ON n.number IN (murallink.phone_north_american(p.phone), '1' || murallink.phone_north_american(p.phone))
         WHERE p.uid = NEW.patient_uid AND n.result = 'landline') THEN
         RETURN NULL;
     END IF;
@@ -51,6 +51,8 @@ BEGIN
     -- Relay sends what its journey says, of which our words are parameters, of 100 characters at most.
     operation := 'onboard';
     params := pg_catalog.jsonb_build_object(
+        -- Whoever has the number that the patient had before is told nothing.
+        'deactivate_previous_connections', true,
         'ccid', message -> 'patient_uid', 'client_message_tag', message -> 'uid', 'trigger_id', config -> 'notice_trigger_id',
         'input_parameters', (
             SELECT pg_catalog.jsonb_object_agg('input_message' || CASE n WHEN 1 THEN '' ELSE '_' || n END, part[1])
@@ -65,6 +67,8 @@ CREATE FUNCTION murallink.relay_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    digits CONSTANT text := murallink.phone_north_american(person ->> 'phone');
 BEGIN
     -- Another onboarding would text the patient again: there is one, and nothing takes it back.
     meant := CASE WHEN member IS NOT NULL THEN member || pg_catalog.jsonb_build_object('active', wanted) END;
@@ -73,11 +77,15 @@ BEGIN
     ELSIF coalesce(person ->> 'sms_consent', 'stop') = 'stop' THEN
         reason := 'no_consent';
         RETURN;
+    ELSIF digits IS NULL AND NOT settings ? 'notification_channels' THEN
+        -- What Relay cannot reach may be a number of somebody else's there.
+        reason := CASE person ->> 'phone' WHEN '' THEN 'missing_field' ELSE 'invalid_value' END || ': phone';
+        RETURN;
     END IF;
     operation := 'onboard';
-    params := pg_catalog.jsonb_build_object('ccid', person -> 'patient_uid', 'first_name', person -> 'first_name',
+    params := pg_catalog.jsonb_build_object('deactivate_previous_connections', true, 'ccid', person -> 'patient_uid', 'first_name', person -> 'first_name',
         'last_name', person -> 'last_name', 'notification_channels', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
-            'channel_type', 'sms', 'channel_addr', pg_catalog.regexp_replace(person ->> 'phone', '\D', '', 'g'),
+            'channel_type', 'sms', 'channel_addr', digits,
             'consent_type', person -> 'sms_consent'))) || settings;
     meant := '{"active": true}';
 END

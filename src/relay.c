@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "partner_field.h"
+#include "phone.h"
 
 static WrongKind number_wrong(json_t *channel, json_t *value);
 static WrongKind consent_wrong(json_t *channel, json_t *value);
@@ -139,13 +140,14 @@ const Partner relay_partner = {.name = "relay",
 static const char *const message_names[] = {"message", "error", "errorMessage", "description", NULL};
 
 /*
- * A number of eleven digits has the country's.
+ * A number is North American, with its 1 or without.
  */
 static WrongKind
 number_wrong(json_t *channel, json_t *value)
 {
 	(void) channel;
-	return json_string_length(value) == 11 && json_string_value(value)[0] != '1' ? WRONG_VALUE : WRONG_NOTHING;
+	return phone_north_american(json_string_value(value) + (json_string_value(value)[0] == '1')) ? WRONG_NOTHING
+																								 : WRONG_VALUE;
 }
 
 /*

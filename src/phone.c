@@ -1,0 +1,183 @@
+/*
+ * phone.c
+ *	  Phone numbers as people write them: E.164, or national ones of North
+ *	  America.
+ *
+ * Nothing is left out of what a text says but what is between digits: one that
+ * has letters, an extension or a second number is none.  A country can be meant
+ * only where it is said, by a plus, 00 or 011.  Without it a number is read as
+ * North American where its digits are in such groups, since ten digits in others
+ * are somebody's abroad.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "phone.h"
+#include "utils/builtins.h"
+
+#include <string.h>
+
+#define MOST_DIGITS 20
+
+/* What a text says: its digits, whether a country's come first, and a bit for each number of digits before a gap. */
+typedef struct Spelling
+{
+	char digits[MOST_DIGITS + 1];
+	int count;
+	bool abroad;
+	bool trunk; /* (0), which is not dialled from abroad */
+	unsigned gaps;
+} Spelling;
+
+/* Between digits; the rest is no-break spaces, dashes and minus signs. */
+static const char *const separators[] = {
+	" ", "\t", "-", ".", "/", "(", ")", "\xc2\xa0", "\xe2\x80\xaf", "\xe2\x80\x90",
+	"\xe2\x80\x91", "\xe2\x80\x92", "\xe2\x80\x93", "\xe2\x80\x94", "\xe2\x80\x95", "\xe2\x88\x92"};
+
+/* Gaps of a North American number of ten digits, such as 610-555-1212 and 610-555-12-12. */
+#define GAPS (1U << 3 | 1U << 6 | 1U << 8)
+
+static int separator(const char *text);
+static bool spelt(const char *text, Spelling *spelling);
+static Datum number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_SIZE]));
+
+/*
+ * Returns the size of the separator that a text begins with, 0 for none.
+ */
+static int
+separator(const char *text)
+{
+	for (size_t i = 0; i < sizeof(separators) / sizeof(separators[0]); i++)
+		if (strncmp(text, separators[i], strlen(separators[i])) == 0)
+			return strlen(separators[i]);
+	return 0;
+}
+
+/*
+ * Reads a text.  Returns false where it has anything but digits, a plus before
+ * them, and separators, or too many digits.  The digits are without 00 and 011.
+ */
+static bool
+spelt(const char *text, Spelling *spelling)
+{
+	int prefix;
+
+	memset(spelling, 0, sizeof(*spelling));
+	spelling->trunk = strstr(text, "(0)") != NULL;
+	while (*text != '\0')
+	{
+		int size = separator(text);
+
+		if (size > 0)
+			spelling->gaps |= 1U << spelling->count;
+		else if (*text == '+' && spelling->count == 0 && !spelling->abroad)
+			spelling->abroad = true;
+		else if (*text >= '0' && *text <= '9' && spelling->count < MOST_DIGITS)
+			spelling->digits[spelling->count++] = *text;
+		else
+			return false;
+		text += size == 0 ? 1 : size;
+	}
+	spelling->gaps &= ~(1U | 1U << spelling->count);
+	prefix = spelling->abroad							? 0
+			 : strncmp(spelling->digits, "00", 2) == 0	? 2
+			 : strncmp(spelling->digits, "011", 3) == 0 ? 3
+														: 0;
+	spelling->abroad = spelling->abroad || prefix > 0;
+	spelling->count -= prefix;
+	memmove(spelling->digits, spelling->digits + prefix, spelling->count + 1);
+	return true;
+}
+
+/*
+ * Returns whether these are ten digits of a North American number: neither the
+ * area code nor the exchange begins with 0 or 1, and the area code does not end
+ * with 11.
+ */
+bool
+phone_north_american(const char *digits)
+{
+	return strlen(digits) == 10 && strspn(digits, "0123456789") == 10 && digits[0] > '1' && digits[3] > '1' &&
+		   strncmp(digits + 1, "11", 2) != 0;
+}
+
+/*
+ * Writes what is to be dialled for a text: a plus, the country and the rest, or,
+ * where it does not say the country, digits alone, which mean different numbers
+ * in different countries.  Returns false where that is not clear.
+ */
+bool
+phone_dialled(const char *text, char number[PHONE_SIZE])
+{
+	Spelling spelling;
+
+	if (!spelt(text, &spelling) || spelling.count < 7 || spelling.count > 15)
+		return false;
+	if (spelling.abroad)
+	{
+		bool fits = spelling.digits[0] == '1' ? phone_north_american(spelling.digits + 1) : spelling.digits[0] != '0';
+
+		if (!fits || spelling.trunk)
+			return false;
+	}
+	strcpy(number, spelling.abroad ? "+" : "");
+	strcat(number, spelling.digits);
+	return true;
+}
+
+/*
+ * Writes the number that a text means, in E.164: one without a country is North
+ * American.  Returns false where that is not clear.
+ */
+bool
+phone_number(const char *text, char number[PHONE_SIZE])
+{
+	Spelling spelling;
+	int first;
+
+	if (!phone_dialled(text, number))
+		return false;
+	if (number[0] == '+')
+		return true;
+	spelt(text, &spelling);
+	first = spelling.count == 11 && spelling.digits[0] == '1';
+	if (!phone_north_american(spelling.digits + first) || (spelling.gaps & ~(GAPS << first | 1U << first)) != 0)
+		return false;
+	strcpy(number, "+1");
+	strcat(number, spelling.digits + first);
+	return true;
+}
+
+/*
+ * Returns what a reader writes for the text that is the first argument, as text,
+ * or NULL.
+ */
+static Datum
+number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_SIZE]))
+{
+	char number[PHONE_SIZE];
+
+	if (!reader(text_to_cstring(PG_GETARG_TEXT_PP(0)), number))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(number));
+}
+
+/*
+ * murallink.phone_number(phone): see phone_number().
+ */
+PG_FUNCTION_INFO_V1(phone_number_sql);
+Datum
+phone_number_sql(PG_FUNCTION_ARGS)
+{
+	return number_of(fcinfo, phone_number);
+}
+
+/*
+ * murallink.phone_dialled(phone): see phone_dialled().
+ */
+PG_FUNCTION_INFO_V1(phone_dialled_sql);
+Datum
+phone_dialled_sql(PG_FUNCTION_ARGS)
+{
+	return number_of(fcinfo, phone_dialled);
+}
