@@ -264,7 +264,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_event(jsonb) IS
-'Bastion''s webhook: what has become of members; in any order, any number of times. The body has accessKey (the secret webhook_access_key), event and data, a million characters at most. What murallink does not know is kept, too. Errors: unauthenticated, missing_field, too_long, invalid_value.';
+'Bastion''s webhook: what has become of members; in any order, any number of times. The body has accessKey (the secret webhook_access_key), event and data, a million characters at most. What murallink does not know is kept, too. Errors: wrong_access_key, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.bastion_events(
     OUT uid murallink.ksuid, OUT event text, OUT content jsonb, OUT task_uid murallink.ksuid, OUT heard_at timestamptz,

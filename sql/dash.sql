@@ -48,16 +48,53 @@ $$;
 COMMENT ON FUNCTION murallink.ask_card(murallink.ksuid, text) IS
 'Asks Dash about a patient''s card; partner_tasks() tells what it answers. question: details of the order, shipping of the card, or tracking of all cards of the order. For operators. Errors: missing_field, not_found, invalid_value.';
 
+CREATE FUNCTION murallink.shipment_rank(status text) RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT
+RETURN CASE
+    WHEN status ~* 'return|undeliver|refused' THEN 4
+    WHEN status ~* 'delivered' AND status !~* '(out for|not|un) ?delivered' THEN 3
+    WHEN status ~* 'order|process|print|pending|creat' THEN 1
+    WHEN status = '' THEN 0
+    ELSE 2 END;
+COMMENT ON FUNCTION murallink.shipment_rank(text) IS
+'How far a card is by a status in the partner''s words: ordered, on its way, delivered, returned. What is not known counts as on its way.';
+
 CREATE FUNCTION murallink.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
-LANGUAGE sql VOLATILE AS $$
-    INSERT INTO murallink_private.card_shipment AS s (card_uid, status, carrier, tracking_number)
-    VALUES (card_uid, coalesce(status, ''), coalesce(carrier, ''), coalesce(tracking_number, ''))
-    ON CONFLICT (card_uid) DO UPDATE
-    SET status = coalesce(NULLIF(EXCLUDED.status, ''), s.status), carrier = coalesce(NULLIF(EXCLUDED.carrier, ''), s.carrier),
-        tracking_number = coalesce(NULLIF(EXCLUDED.tracking_number, ''), s.tracking_number), heard_at = EXCLUDED.heard_at
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    heard CONSTANT murallink_private.card_shipment := ROW(
+        NULL, record_shipment.card_uid, coalesce(record_shipment.status, ''), coalesce(record_shipment.carrier, ''),
+        coalesce(record_shipment.tracking_number, ''), clock_timestamp());
+    present murallink_private.card_shipment;
+    another boolean;
+BEGIN
+    -- Two events about one card wait for each other.
+    PERFORM FROM murallink_private.card c WHERE c.uid = heard.card_uid FOR NO KEY UPDATE;
+    SELECT * INTO present FROM murallink_private.card_shipment s WHERE s.card_uid = heard.card_uid;
+    another := present.tracking_number <> '' AND heard.tracking_number NOT IN ('', present.tracking_number);
+    IF present.card_uid IS NULL THEN
+        INSERT INTO murallink_private.card_shipment (card_uid, status, carrier, tracking_number)
+        VALUES (heard.card_uid, heard.status, heard.carrier, heard.tracking_number);
+    ELSIF another AND NOT EXISTS (
+        SELECT FROM murallink_private.card_shipment_event e
+        WHERE e.card_uid = heard.card_uid AND e.tracking_number = heard.tracking_number) THEN
+        -- It was sent once more.
+        UPDATE murallink_private.card_shipment s
+        SET status = heard.status, carrier = heard.carrier, tracking_number = heard.tracking_number, heard_at = heard.heard_at
+        WHERE s.card_uid = heard.card_uid;
+    ELSIF NOT another AND murallink.shipment_rank(heard.status) >= murallink.shipment_rank(present.status) OR heard.status = '' AND NOT another THEN
+        UPDATE murallink_private.card_shipment s
+        SET status = coalesce(NULLIF(heard.status, ''), s.status), carrier = coalesce(NULLIF(heard.carrier, ''), s.carrier),
+            tracking_number = coalesce(NULLIF(heard.tracking_number, ''), s.tracking_number), heard_at = heard.heard_at
+        WHERE s.card_uid = heard.card_uid;
+    END IF;
+    INSERT INTO murallink_private.card_shipment_event (card_uid, status, carrier, tracking_number)
+    VALUES (heard.card_uid, heard.status, heard.carrier, heard.tracking_number);
+END
 $$;
 COMMENT ON FUNCTION murallink.record_shipment(murallink.ksuid, text, text, text) IS
-'Keeps what is heard of a physical card on its way; what is not told stays as it was.';
+'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; what is not told stays as it was.';
 
 CREATE FUNCTION murallink.dash_shipped() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -81,12 +118,13 @@ DECLARE
     the_status CONSTANT text := murallink.checked_text($1 ->> 'status', 'status', 100, false);
     the_carrier CONSTANT text := murallink.checked_text($1 ->> 'carrier', 'carrier', 100, false);
     the_number CONSTANT text := murallink.checked_text($1 ->> 'trackingNumber', 'trackingNumber', 100, false);
-    addressed CONSTANT murallink.ksuid[] := ARRAY(
+    addressed murallink.ksuid[];
+BEGIN
+    PERFORM murallink.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
+    addressed := ARRAY(
         SELECT c.uid FROM murallink_private.card c
         WHERE c.partner = 'dash' AND c.status = 'done' AND (the_order, the_card) <> ('', '')
         AND the_card IN ('', c.proxy_key) AND the_order IN ('', c.order_id) ORDER BY c.uid);
-BEGIN
-    PERFORM murallink.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
     IF addressed = '{}' THEN
         PERFORM murallink.raise('not_found', 'proxyKey');
     END IF;
@@ -94,7 +132,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
-'Dash''s webhook: where the cards of an order, or one card, are; in any order, any number of times. The body has accessKey (the secret webhook_access_key), orderId or proxyKey, status, carrier, trackingNumber. Errors: unauthenticated, not_found, too_long, invalid_value.';
+'Dash''s webhook: where the cards of an order, or one card, are; in any order, any number of times: a step that is told late does not take back a later one. The body has accessKey (the secret webhook_access_key), orderId or proxyKey, status, carrier, trackingNumber. Errors: wrong_access_key, not_found, too_long, invalid_value.';
 
 CREATE TYPE murallink.card_info AS (
     uid murallink.ksuid, patient_uid murallink.ksuid, partner text, program text, status murallink.payout_status, reason text,

@@ -45,7 +45,7 @@ BEGIN
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
-            AND the_notice.kind IN ('payment', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
+            AND the_notice.kind IN ('payment', 'reversal', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
         ELSE '' END;
     IF problem <> '' THEN
         RETURN;

@@ -143,7 +143,7 @@ CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
-    SELECT 'payment', way.channel, NEW.patient_uid, NEW.uid
+    SELECT CASE NEW.status WHEN 'paid' THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, NEW.patient_uid, NEW.uid
     FROM murallink.wanted_channels(NEW.patient_uid) way (channel)
     WHERE coalesce(
         (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = NEW.contract_uid),
@@ -153,7 +153,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_payment() IS
-'Trigger: tells a patient who wants it that a payment was made, where the contract, or else murallink.payment_notices, says so.';
+'Trigger: tells a patient who wants it that a payment was made, or was taken back, where the contract, or else murallink.payment_notices, says so.';
 
 CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -82,9 +82,9 @@ DECLARE
 BEGIN
     IF expected IS NULL OR pg_catalog.sha256(salt || pg_catalog.convert_to(coalesce(given, ''), 'UTF8'))
         <> pg_catalog.sha256(salt || pg_catalog.convert_to(expected, 'UTF8')) THEN
-        PERFORM murallink.raise('unauthenticated', field);
+        PERFORM murallink.raise('wrong_access_key', field);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink.webhook_checked(text, text, text) IS
-'Refuses a call of a partner''s webhook without the secret webhook_access_key. field: where it stands. Errors: unauthenticated.';
+'Refuses a call of a partner''s webhook without the secret webhook_access_key. field: where it stands. Errors: wrong_access_key.';

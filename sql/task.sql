@@ -3,8 +3,9 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
         ('ready', 'claimed'), ('ready', 'declined'), ('claimed', 'ready'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
-        ('done', 'ready'), ('declined', 'ready'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
+        ('done', 'ready'), ('declined', 'ready'), ('declined', 'done'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
         OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
+        OR OLD.status = 'declined' AND NEW.status = 'done' AND NEW.repeatable
     THEN
         PERFORM murallink.raise('wrong_status', 'task_uid');
     END IF;
@@ -87,7 +88,8 @@ BEGIN
     WHERE t.uid = murallink.required(resolve_task.task_uid, 'task_uid') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'task_uid');
-    ELSIF present <> 'in_doubt' THEN
+    ELSIF present <> 'in_doubt' AND NOT EXISTS (
+        SELECT FROM murallink.needs_person n WHERE n.kind = 'task' AND n.uid = resolve_task.task_uid) THEN
         PERFORM murallink.raise('wrong_status', 'task_uid');
     END IF;
     UPDATE murallink_private.partner_task t
@@ -98,4 +100,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
-'Decides a task in doubt, after asking the partner. done: whether it was done; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+'Decides a task in doubt, after asking the partner, or closes a reversal that was declined. done: whether it was done, or the money came back otherwise; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';

@@ -1,4 +1,4 @@
-CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment');
+CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment', 'reversal');
 COMMENT ON TYPE murallink.notice_kind IS 'What a notice is about.';
 
 CREATE FUNCTION murallink.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
@@ -8,7 +8,7 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN 'appointment' THEN '{first_name, last_name, date, time, description, trial, site}'
         WHEN 'bulk_email' THEN '{first_name, last_name, subject, body, trial, site}'
         WHEN 'password_reset' THEN '{first_name, last_name, token, minutes}'
-        WHEN 'payment' THEN '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
+        ELSE '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
 $$;
 COMMENT ON FUNCTION murallink.template_fields(murallink.notice_kind) IS
 'What a template of that kind may have in braces. secret: in the body alone. The names in a password_reset are empty until the e-mail address is verified.';

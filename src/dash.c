@@ -61,7 +61,7 @@ static const PartnerSetting settings[] = {
 	{.name = "send_profile", .kind = SETTING_FLAG, .initial = "false"},
 	{.name = "profile_path", .kind = SETTING_PATH, .initial = "\"/orderendpoint/v1/updateCardholder\""},
 	{.name = "session_in", .kind = SETTING_TEXT, .initial = "\"header\"", .choices = "|header|body|query|"},
-	{.name = "card_type", .kind = SETTING_TEXT, .initial = "\"Digital\"", .choices = "|Digital|Physical|"},
+	{.name = "card_type", .kind = SETTING_TEXT, .initial = "\"Digital\"", .choices = "|Digital|Physical|physical|"},
 	{.name = "order_prod_type", .kind = SETTING_TEXT, .initial = "\"Personalized Payroll Order\""},
 	{.name = "send_reference", .kind = SETTING_FLAG, .initial = "true"},
 	{.name = "look_up", .kind = SETTING_FLAG, .initial = "true"},
@@ -74,7 +74,7 @@ static const PartnerSetting settings[] = {
 static const PartnerSetting secrets[] = {
 	{.name = "username", .kind = SETTING_TEXT},
 	{.name = "password", .kind = SETTING_TEXT},
-	{.name = "webhook_access_key", .kind = SETTING_TEXT, .optional = true},
+	{.name = "webhook_access_key", .kind = SETTING_TEXT, .optional = true, .least = 10},
 	{.name = NULL},
 };
 
@@ -183,11 +183,14 @@ bulk_order_arguments(const PartnerConfig *config, json_t *params)
 static json_t *
 order_of(const PartnerConfig *config, json_t *params, json_t *rows)
 {
-	return json_pack("{s:I, s:I, s:O, s:O, s:o}",
+	json_t *type = json_object_get(config->settings, "card_type");
+
+	/* The document writes the one type with a capital and the other without. */
+	return json_pack("{s:I, s:I, s:O, s:o, s:o}",
 					 "custProgId", program_of(params),
 					 "customerId", json_integer_value(json_object_get(config->settings, "customer_id")),
 					 "orderProdType", json_object_get(config->settings, "order_prod_type"),
-					 "cardType", json_object_get(config->settings, "card_type"),
+					 "cardType", strcmp(json_string_value(type), "Physical") == 0 ? json_string("physical") : json_incref(type),
 					 "orderDetails", rows);
 }
 

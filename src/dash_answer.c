@@ -30,7 +30,8 @@ static const char *const last_names[] = {"lastName", NULL};
 static const char *const phone_names[] = {"phone", NULL};
 static const char *const email_names[] = {"email", NULL};
 static const char *const ordered_names[] = {"proxyKey", "panProxy", "personId", "email", "phone", "lastName", NULL};
-static const char *const balance_names[] = {"balance", NULL};
+static const char *const new_balance_names[] = {"newBalance", "balanceAfter", "currentBalance", "cardBalance", NULL};
+static const char *const balance_names[] = {"balance", "availableBalance", NULL};
 static const char *const loads_names[] = {"loads", "loadDetails", "transactions", NULL};
 static const char *const reference_names[] = {"referenceId", NULL};
 static const char *const amount_names[] = {"amount", "loadAmount", NULL};
@@ -116,7 +117,8 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 		bool ordered = partner_fact(facts, "order_id", answer, order_names);
 
 		partner_fact(facts, "person_id", answer, person_names);
-		partner_fact(facts, "balance", answer, balance_names);
+		if (!partner_fact(facts, "balance", answer, new_balance_names))
+			partner_fact(facts, "balance", answer, balance_names);
 		complete = partner_fact(facts, "proxy_key", answer, proxy_names);
 		if (complete && !is_digits(json_string_value(json_object_get(facts, "proxy_key"))))
 		{

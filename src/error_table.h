@@ -24,6 +24,7 @@ ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not we
 ERROR_ROW(WEAK_PASSWORD, "weak_password", "PT400", "the password is too short or too long", "A password has 8 to 1024 bytes.")
 ERROR_ROW(INVALID_TOKEN, "invalid_token", "PT400", "the token is wrong, was used or has expired", "request_password_reset sends a new one.")
 ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "this needs a valid session", "Call login and send its session_id.")
+ERROR_ROW(WRONG_ACCESS_KEY, "wrong_access_key", "PT401", "the access key of the webhook is wrong", "Send the secret webhook_access_key that configure_partner was given. No session is needed.")
 ERROR_ROW(LOGIN_FAILED, "login_failed", "PT401", "e-mail address or password is wrong", NULL)
 ERROR_ROW(INSUFFICIENT_FUNDS, "insufficient_funds", "PT402", "the contract has not enough funds in this currency", "Add funding to the contract, or reject or cancel payments that hold funds.")
 ERROR_ROW(FORBIDDEN, "forbidden", "PT403", "you do not have the permission that this needs", NULL)

@@ -477,7 +477,7 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 	switch (setting->kind)
 	{
 		case SETTING_TEXT:
-			return size > 0 && (setting->choices == NULL || is_choice(setting->choices, text));
+			return size > 0 && size >= setting->least && (setting->choices == NULL || is_choice(setting->choices, text));
 		case SETTING_CURRENCY:
 			return text != NULL && money_decimals(cstring_to_text(text)) == 2;
 		case SETTING_PATH:

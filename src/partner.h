@@ -62,7 +62,7 @@ typedef struct PartnerSetting
 	bool optional; /* or may be absent */
 	const char *with; /* unless this is there */
 	const char *choices; /* of a text: "|one|other|"; NULL: any */
-	double least;
+	double least; /* of a number; of a text, its bytes */
 	double most;
 } PartnerSetting;
 

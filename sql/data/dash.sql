@@ -6,7 +6,7 @@ CREATE TABLE murallink_private.card_shipment (
     tracking_number text NOT NULL,
     heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE murallink_private.card_shipment IS 'Where physical cards are, as Dash told last.';
+COMMENT ON TABLE murallink_private.card_shipment IS 'Where physical cards are, by all that Dash has told.';
 COMMENT ON COLUMN murallink_private.card_shipment.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.card_shipment.card_uid IS 'The card.';
 COMMENT ON COLUMN murallink_private.card_shipment.status IS 'In Dash''s words.';
@@ -15,6 +15,25 @@ COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrie
 COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When it was told.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON murallink_private.card_shipment
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+
+CREATE TABLE murallink_private.card_shipment_event (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    card_uid murallink.ksuid NOT NULL REFERENCES murallink_private.card,
+    status text NOT NULL,
+    carrier text NOT NULL,
+    tracking_number text NOT NULL,
+    heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE murallink_private.card_shipment_event IS 'All that was ever heard of physical cards on their way.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.card_uid IS 'The card.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.status IS 'In Dash''s words, empty where it told none, as the next.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.carrier IS 'Who brings it.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.tracking_number IS 'The carrier''s.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.heard_at IS 'When it was told.';
+CREATE INDEX card_shipment_event_card ON murallink_private.card_shipment_event (card_uid);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.card_shipment_event
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 
 CREATE TABLE murallink_private.dash_record (
     kind text NOT NULL CHECK (kind IN ('customer', 'program', 'account')),

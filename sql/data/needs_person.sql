@@ -39,6 +39,14 @@ WHERE t.status = 'in_doubt' AND NOT EXISTS (
     WHERE l.subject_uid = t.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
     AND (l.reason = '' OR l.attempt < 10))
 UNION ALL
+SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.settled_at,
+    t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
+FROM murallink_private.partner_task t JOIN murallink.payout o ON o.uid = t.subject_uid
+JOIN murallink.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
+WHERE t.status = 'declined' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
+    SELECT FROM murallink_private.partner_task l
+    WHERE l.subject_uid = t.subject_uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+UNION ALL
 SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', n.status, n.reason), 'resolve_notice', n.settled_at, n.partner,
     NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
 FROM murallink_private.notice n WHERE n.status = 'in_doubt' AND n.kind <> 'password_reset'

@@ -72,7 +72,7 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
     CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
     CHECK ((kind = 'appointment') = (moves IS NOT NULL)),
-    CHECK ((kind = 'payment') = (payment_uid IS NOT NULL)),
+    CHECK ((kind IN ('payment', 'reversal')) = (payment_uid IS NOT NULL)),
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.notice IS
@@ -98,7 +98,7 @@ COMMENT ON COLUMN murallink_private.notice.note IS 'What the person wrote who de
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
 COMMENT ON COLUMN murallink_private.notice.settled_at IS 'When the last attempt ended.';
 CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead, moves) WHERE kind = 'appointment';
-CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, channel) WHERE kind = 'payment';
+CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, kind, channel) WHERE payment_uid IS NOT NULL;
 CREATE INDEX notice_patient ON murallink_private.notice (patient_uid);
 CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
 CREATE INDEX notice_doubtful ON murallink_private.notice (partner) WHERE status = 'in_doubt';
@@ -125,4 +125,4 @@ CREATE TRIGGER tell AFTER UPDATE OF email ON murallink.app_user
 CREATE TRIGGER tell AFTER UPDATE OF password_hash ON murallink_private.credential
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_account('password');
 CREATE TRIGGER tell AFTER UPDATE OF status ON murallink.payment
-    FOR EACH ROW WHEN (NEW.status = 'paid' AND OLD.status <> 'paid') EXECUTE FUNCTION murallink.notice_of_payment();
+    FOR EACH ROW WHEN (NEW.status IN ('paid', 'reversed') AND OLD.status <> NEW.status) EXECUTE FUNCTION murallink.notice_of_payment();

@@ -19,6 +19,8 @@ INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
     ('bulk_email', 'email', '{subject}', '{body}'),
     ('password_reset', 'email', 'Your new password', E'Hello,\n\nto set a new password, enter this number within {minutes} minutes:\n\n{token}\n\nIf you did not ask for it, do nothing: your password stays as it is.\n'),
     ('payment', 'email', 'You have been paid', E'Hello {first_name},\n\n{amount} {currency} have been paid to you.\n'),
-    ('payment', 'sms', '', '{amount} {currency} have been paid to you. Reply STOP to end messages.');
+    ('payment', 'sms', '', '{amount} {currency} have been paid to you. Reply STOP to end messages.'),
+    ('reversal', 'email', 'A payment was taken back', E'Hello {first_name},\n\na payment of {amount} {currency} to you was taken back.\n'),
+    ('reversal', 'sms', '', 'A payment of {amount} {currency} to you was taken back. Reply STOP to end messages.');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.template
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();

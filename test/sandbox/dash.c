@@ -193,6 +193,7 @@ static Setting settings[] = {
 	{.name = "dash.answer", .initial = "flat", .choices = "flat,nested"},
 	{.name = "dash.numbers", .initial = "mixed", .choices = "mixed,text,number"},
 	{.name = "dash.bulk_calls", .initial = "0", .wrong = setting_wrong_number},
+	{.name = "dash.balance", .initial = "newBalance", .choices = "newBalance,balance"},
 	{.name = "dash.recognises", .initial = "nobody", .choices = "nobody,email,phone"},
 	{.name = "dash.details_by", .initial = "either", .choices = "either,order,card"},
 	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none,empty,fees"},

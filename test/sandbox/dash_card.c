@@ -59,7 +59,7 @@ static const Key order_keys[] = {
 	{.name = "customerId", .type = KEY_NUMBER, .required = true, .known = "dash.customer_id"},
 	{.name = "custProgId", .type = KEY_NUMBER, .required = true, .known = "dash.cust_prog_id"},
 	{.name = "orderProdType", .type = KEY_TEXT, .required = true, .wrong = strict_blank},
-	{.name = "cardType", .type = KEY_TEXT, .required = true, .choices = "Digital,Physical"},
+	{.name = "cardType", .type = KEY_TEXT, .required = true, .choices = "Digital,physical"},
 	{.name = "orderDetails", .type = KEY_LIST, .required = true, .wrong = wrong_contacts, .row = order_row_keys},
 	{.name = NULL},
 };
@@ -328,7 +328,7 @@ move_money(const Request *request, bool back, Answer *answer)
 		json_object_set(entry, "orderId", order_id);
 		ledger_write(back ? "unload" : "load", "dash", entry);
 		json_array_append_new(results,
-							  json_pack("{s:O, s:o}", "proxyKey", proxy_key, "balance",
+							  json_pack("{s:O, s:o}", "proxyKey", proxy_key, setting_is("dash.balance", "balance") ? "balance" : "newBalance",
 										dash_shown_cents(json_integer_value(json_object_get(card, "balance")))));
 	}
 	pthread_mutex_unlock(&dash_lock);

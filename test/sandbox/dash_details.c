@@ -292,7 +292,7 @@ shipment(const json_t *entry, bool made)
 
 	if (!made)
 		return json_pack("{s:s}", "shippingStatus", "Not shipped");
-	if (strcmp(json_string_value(json_object_get(entry, "cardType")), "Physical") != 0)
+	if (strcmp(json_string_value(json_object_get(entry, "cardType")), "physical") != 0)
 		return json_pack("{s:O, s:s}", "proxyKey", proxy_key, "shippingStatus", "Not shipped");
 	return json_pack("{s:O, s:s, s:s, s:o}", "proxyKey", proxy_key, "shippingStatus", "Shipped", "carrier", "USPS",
 					 "trackingNumber", json_sprintf("9400%s", json_string_value(proxy_key)));

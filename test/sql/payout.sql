@@ -83,7 +83,7 @@ SELECT attempted, test.refusal(format(statement, payout)) FROM (VALUES
     ('another patient', :'lost_check', 'UPDATE murallink.payout SET patient_uid = uid WHERE uid = %L'),
     ('an earlier attempt', :'lost_check', 'UPDATE murallink.payout SET attempt = -1 WHERE uid = %L'),
     ('to delete it', :'lost_check', 'DELETE FROM murallink.payout WHERE uid = %L'),
-    ('to empty the table', :'lost_check', 'TRUNCATE murallink.payout, murallink_private.card, murallink_private.card_shipment -- %L')) AS wrong (attempted, payout, statement);
+    ('to empty the table', :'lost_check', 'TRUNCATE murallink.payout, murallink_private.card, murallink_private.card_shipment, murallink_private.card_shipment_event -- %L')) AS wrong (attempted, payout, statement);
 SELECT amount, status, payment FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
 
 -- Who may view payments sees their payouts

@@ -40,6 +40,9 @@ is($payouts->refusal(resolve_task => $doubtful, 'true', ''), 'missing_field', 'a
 $payouts->call(resolve_task => $doubtful, 'true', 'the patient has got it');
 is($payouts->refusal(resolve_task => $doubtful, 'true', 'again'), 'wrong_status', 'what became of it, once');
 
+is((map { $_->{cardType} } grep { $_->{ledger} eq 'order' } @{ $client->ledger })[0], 'physical', 'cards are physical, as the document writes it');
+is($payouts->sql("SELECT count(*) FROM murallink_private.partner_attempt WHERE operation = 'load' AND facts ->> 'balance' IS NULL"),
+	0, 'the new balance is kept');
 note 'orders and shipping';
 my $details = ask(ask_card => $patient, 'details');
 is($payouts->sql("SELECT facts #>> '{cards,0,person_id}' ~ '^500' FROM murallink.partner_tasks('$details')"), 't', 'details of an order');
@@ -50,13 +53,31 @@ like(shipment(), qr/^Shipped\|USPS\|9400/, 'where the cards of an order are');
 is($payouts->refusal(ask_card => $patient, 'balance'), 'invalid_value', 'no other question');
 my ($order_id, $proxy_key) = split /\|/,
   $payouts->sql("SELECT order_id, proxy_key FROM murallink_private.card WHERE patient_uid = '$patient'");
-is(webhook('wrong', orderId => $order_id, status => 'Lost'), 'unauthenticated', 'the webhook is closed without a key');
+is(webhook('wrong', orderId => $order_id, status => 'Lost'), 'wrong_access_key', 'the webhook is closed without a key');
 my %secrets = (username => 'murallink', password => 'sandbox', webhook_access_key => 'a long key');
 $payouts->sql("SELECT murallink.configure_partner('dash', secrets => '" . JSON::PP::encode_json(\%secrets) . "')");
-is(webhook('', orderId => $order_id, status => 'Lost'), 'unauthenticated', 'and to a wrong one');
+is(webhook('', orderId => $order_id, status => 'Lost'), 'wrong_access_key', 'and to a wrong one');
+is(webhook('', proxyKey => 'of nobody'), 'wrong_access_key', 'whatever it asks about');
+foreach my $short ('1', 'x' x 9, '')
+{
+	is($payouts->refusal(configure_partner => 'dash', $payouts->stack->{sandbox_url}, '{"customer_id": 12345, "cust_prog_id": 987654, "funding_id": 54850}',
+			{ %secrets, webhook_access_key => $short }), 'invalid_value', 'a key of ' . length($short) . ' characters is none');
+}
 is(webhook('a long key', status => 'Lost'), 'not_found', 'it must say which card');
 is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered'), '', 'and is heard then');
 like(shipment(), qr/^Delivered\|USPS\|9400/, 'what it does not say stays');
+is(webhook('a long key', proxyKey => $proxy_key, status => $_), '', "$_ is heard late") foreach 'Shipped', 'Out for delivery', 'In transit', 'Printed';
+like(shipment(), qr/^Delivered\|USPS\|9400/, 'and does not take it back');
+is(webhook('a long key', proxyKey => $proxy_key, status => 'Returned to sender'), '', 'it comes back');
+is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered'), '', 'which is told before the delivery');
+like(shipment(), qr/^Returned to sender\|USPS\|9400/, 'likewise');
+is(webhook('a long key', proxyKey => $proxy_key, status => 'Shipped', trackingNumber => '9500'), '', 'it is sent once more');
+like(shipment(), qr/^Shipped\|USPS\|9500|^Shipped\|\|9500/, 'with another number: that is what counts');
+my $earlier = '9400' . $proxy_key;
+is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered', trackingNumber => $earlier), '', 'the first is heard of again');
+like(shipment(), qr/^Shipped\|.*\|9500/, 'which says nothing of the second');
+is($payouts->sql("SELECT string_agg(status, ', ' ORDER BY heard_at) FROM murallink_private.card_shipment_event WHERE tracking_number IN ('', '$earlier') AND status <> 'Shipped'"),
+	'Delivered, Out for delivery, In transit, Printed, Returned to sender, Delivered, Delivered', 'all are kept, with their times');
 
 note 'a profile that changes';
 $payouts->sql("UPDATE murallink.patient SET last_name = 'Unsent' WHERE uid = '$patient'");
@@ -79,23 +100,43 @@ $payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'an
 $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
 $payouts->wait_idle;
 is($payouts->state_of($paid[0]), 'done paid', 'declined by Dash: still paid');
+my $asked = 'SELECT concat_ws($$ $$, kind, why, "do", amount::numeric(16, 2)) FROM murallink.needs_person';
+like($payouts->sql($asked), qr/^task declined of unload: HTTP 400.* reverse_payment or resolve_task 1\.\d\d$/, 'and a person is told');
 $payouts->fault(operation => 'dash.unloadCards', when => 'after', action => 'reset', count => 1);
 $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
 $payouts->wait_idle;
 is($payouts->state_of($paid[0]), 'done paid', 'in doubt: still paid');
+unlike($payouts->sql($asked), qr/declined/, 'asked again, the first answer is settled');
 is($payouts->refusal(reverse_payment => $payment, 'again'), 'already_exists', 'and not asked for twice');
 my $unload = $payouts->sql("SELECT uid FROM murallink.partner_tasks() WHERE operation = 'unload' AND status = 'in_doubt'");
 $payouts->call(resolve_task => $unload, 'true', 'Dash shows it');
 is($payouts->state_of($paid[0]), 'done reversed', 'until a person knows');
 my ($other) = map { $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $paid[1];
+$payouts->sql("UPDATE murallink.patient SET email_enabled = true, sms_enabled = true, phone = '+1 555 010 0111' WHERE uid = (SELECT patient_uid FROM murallink.payment WHERE uid = '$other')");
 $payouts->call(reverse_payment => $other, 'twice in the list');
-$payouts->wait_idle;
+$payouts->wait_for("SELECT status = 'reversed' FROM murallink.payment WHERE uid = '$other'");
 is($payouts->state_of($paid[1]), 'done reversed', 'taken back');
+is($payouts->sql("SELECT string_agg(concat_ws(' ', n.kind, n.channel), ', ' ORDER BY n.kind, n.channel) FROM murallink_private.notice n WHERE n.payment_uid = '$other'"),
+	'reversal email, reversal sms', 'and the patient, who wants messages by then, is told');
+$payouts->sql('UPDATE murallink.patient SET email_enabled = false, sms_enabled = false');
 is($payouts->refusal(reverse_payment => $other, 'again'), 'wrong_status', 'once');
+foreach my $case ([ 2, 'false', 'paid' ], [ 3, 'true', 'reversed' ])
+{
+	my ($n, $back, $then) = @$case;
+	$payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'answer', status => 400, count => 1);
+	$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$paid[$n]'"), 'in error');
+	$payouts->wait_idle;
+	my $declined = $payouts->sql("SELECT uid FROM murallink.needs_person WHERE kind = 'task'");
+	$payouts->call(resolve_task => $declined, $back, 'asked');
+	is($payouts->state_of($paid[$n]), "done $then", "a declined reversal is closed: $then");
+	is($payouts->sql($asked), '', 'and needs nobody');
+	is($payouts->refusal(resolve_task => $declined, 'true', 'again'), 'wrong_status', 'once');
+}
+is($payouts->sql("SELECT count(*) FROM murallink_private.notice WHERE payment_uid = '$payment'"), 0, 'who does not want messages has none');
 is(scalar(grep { $_->{ledger} eq 'unload' } @{ $client->ledger }), 2, 'one unload each');
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
 refresh();
-is($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), '', 'and agrees with the account');
+like($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), qr/^account 54850.holds|^$/, 'and agrees with the account, but for what came back otherwise');
 done_testing();
 
 # Has an operator ask something, and returns the task once it has ended.

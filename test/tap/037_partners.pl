@@ -344,15 +344,15 @@ setting('bastion.webhook' => 'off');
 
 note 'Bastion: what else may come to the webhook';
 my %event = (accessKey => 'a long key', event => 'plan-renamed', data => { planId => 1, words => 'Prüfung' });
-is(hook($json->encode({ %event, accessKey => $_ })), '401 unauthenticated accessKey', "not with the key '$_'") foreach '', 'a long', 'a long key ', 'A long key';
-is(hook($json->encode({ %event, accessKey => $_ })), '401 unauthenticated accessKey', 'nor with none') foreach undef, ['a long key'], { 'a long key' => 1 };
-is(hook($_), '401 unauthenticated accessKey', "nor with $_") foreach '[]', 'null', '"a long key"', '{}';
+is(hook($json->encode({ %event, accessKey => $_ })), '401 wrong_access_key accessKey', "not with the key '$_'") foreach '', 'a long', 'a long key ', 'A long key';
+is(hook($json->encode({ %event, accessKey => $_ })), '401 wrong_access_key accessKey', 'nor with none') foreach undef, ['a long key'], { 'a long key' => 1 };
+is(hook($_), '401 wrong_access_key accessKey', "nor with $_") foreach '[]', 'null', '"a long key"', '{}';
 is(hook($json->encode(\%event)), '204 ', 'what is not known is answered') foreach 1 .. 3;
 is($payouts->sql(q{SELECT content, times FROM murallink.bastion_events() WHERE event = 'plan-renamed'}),
 	'{"data": {"words": "Prüfung", "planId": 1}, "event": "plan-renamed"}|3', 'and kept, without the key');
 is(hook($json->encode({ %event, event => $_->[0] })), "400 $_->[1] event", "an event has a name: $_->[1]") foreach [ undef, 'missing_field' ], [ 'x' x 101, 'too_long' ];
 is(hook($json->encode({ %event, data => 'x' x 5_000_000 })), '400 too_long data', 'of what is huge nothing is kept');
-is(hook($json->encode({ accessKey => 'x' x 5_000_000 })), '401 unauthenticated accessKey', 'a huge key');
+is(hook($json->encode({ accessKey => 'x' x 5_000_000 })), '401 wrong_access_key accessKey', 'a huge key');
 like(hook($_), qr/^400 /, 'a body that is too deep, or no JSON') foreach '[' x 3000 . ']' x 3000, '', '{', '{"accessKey": "a long key", "event": "\u0000"}', "\xff";
 like(hook($json->encode(\%event), 'Content-Type' => $_), qr/^4\d\d /, "$_ is refused") foreach 'text/plain', 'application/xml', 'application/octet-stream', 'application/x-www-form-urlencoded';
 isnt(($client->request('GET', "$hook?accessKey=a%20long%20key"))[0], 204, 'GET tells nothing');
