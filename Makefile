@@ -24,7 +24,7 @@ MODULE_big = murallink
 PARTNERS := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/partner_table.h)
 
 # One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error answer install isolation secret clock ksuid moment money phone address time_zone password identity password_reset permission audit file \
+SUBJECTS = error answer install isolation apart secret clock ksuid moment money phone address time_zone password identity password_reset permission audit file \
 	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
 	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up request \
 	$(PARTNERS) worker participation needs_person launcher api privileges

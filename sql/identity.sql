@@ -40,15 +40,29 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
 COMMENT ON FUNCTION murallink.open_session(murallink.ksuid) IS
 'Opens a session for a user and returns its id, of which only the SHA-256 is stored. Only for functions with the owner''s rights. Errors: forbidden.';
 
-CREATE FUNCTION murallink.password_hash(password text, field text) RETURNS text
+CREATE FUNCTION murallink.presented_session() RETURNS bytea
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_presented_session';
+COMMENT ON FUNCTION murallink.presented_session() IS
+'The SHA-256 of the session id that this transaction was given, whether that session is alive or has ended; null without one.';
+
+CREATE FUNCTION murallink.take_place(known boolean) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_take_place';
+COMMENT ON FUNCTION murallink.take_place(boolean) IS
+'Takes one of the places where passwords are hashed, murallink.passwords_at_once and one more for callers that are known, until leave_place() or the end of the transaction. False: none is free, and nobody waits for one.';
+
+CREATE FUNCTION murallink.leave_place() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_leave_place';
+COMMENT ON FUNCTION murallink.leave_place() IS 'Gives back what take_place() took.';
+
+CREATE FUNCTION murallink.password_hash(password text, field text, known boolean DEFAULT false) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_hash';
-COMMENT ON FUNCTION murallink.password_hash(text, text) IS
-'The Argon2id hash of a password. field: its name in errors. Errors: missing_field, weak_password.';
+COMMENT ON FUNCTION murallink.password_hash(text, text, boolean) IS
+'The Argon2id hash of a password. field: its name in errors; known: whether somebody asks who has logged in. Errors: missing_field, weak_password, busy.';
 
 CREATE FUNCTION murallink.password_matches(hash text, password text) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_matches';
 COMMENT ON FUNCTION murallink.password_matches(text, text) IS
-'Whether a password is the one that was hashed. A null hash is false and takes as long.';
+'Whether a password is the one that was hashed. A null hash is false and takes as long. Errors: busy.';
 
 CREATE FUNCTION murallink.checked_email(email text, field text, required boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -93,21 +107,22 @@ CREATE FUNCTION murallink.add_user(
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    hash text;
+    account CONSTANT text := murallink.checked_email(add_user.email, 'email', true);
+    hash CONSTANT text := murallink.password_hash(add_user.password, 'password');
     added murallink.ksuid;
 BEGIN
-    add_user.email := murallink.checked_email(add_user.email, 'email', true);
-    hash := murallink.password_hash(add_user.password, 'password');
+    add_user.phone := murallink.checked_text(add_user.phone, 'phone', 50, false);
+    add_user.first_name := murallink.checked_text(add_user.first_name, 'first_name', 100, true);
+    add_user.last_name := murallink.checked_text(add_user.last_name, 'last_name', 100, true);
     INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
-    VALUES (
-        add_user.email,
-        murallink.checked_text(add_user.phone, 'phone', 50, false),
-        murallink.checked_text(add_user.first_name, 'first_name', 100, true),
-        murallink.checked_text(add_user.last_name, 'last_name', 100, true),
-        murallink.checked_address(add_user.address),
+    VALUES (account, add_user.phone, add_user.first_name, add_user.last_name, murallink.checked_address(add_user.address),
         add_user.user_role)
     ON CONFLICT (email) DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
+        -- Whose address it is has been told, whatever becomes of this transaction: that counts as a guess.
+        IF (murallink.apart('count_login', pg_catalog.jsonb_build_object('email', account)) ->> 'locked')::boolean THEN
+            PERFORM murallink.raise('locked_out');
+        END IF;
         PERFORM murallink.raise('already_exists', 'email');
     END IF;
     INSERT INTO murallink_private.credential (app_user_uid, password_hash) VALUES (added, hash);
@@ -115,7 +130,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_user(text, text, text, text, text, jsonb, text) IS
-'Adds a user with a password and returns the uid. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Adds a user with a password and returns the uid. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists, locked_out (the address was asked for too often), busy.';
 
 CREATE FUNCTION murallink.register(
     email text DEFAULT NULL, password text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
@@ -129,7 +144,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.register(text, text, text, text, text, jsonb) IS
-'Registers a user, who can do nothing until permissions are granted (document: Register). address: an object with street1, street2, city, state, post_code. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Registers a user, who can do nothing until permissions are granted (document: Register). address: an object with street1, street2, city, state, post_code. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists, locked_out (the address was asked for too often), busy.';
 
 CREATE FUNCTION murallink.create_admin(email text, password text, first_name text, last_name text) RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -158,67 +173,143 @@ $$;
 COMMENT ON FUNCTION murallink.set_db_role(text, text) IS
 'Binds a user to a PostgreSQL login role, which then is that user without a session: how analysts and applications come in. db_role: null unbinds. For superusers. Errors: forbidden, not_found.';
 
+CREATE FUNCTION murallink.count_login(argument jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    account CONSTANT text := argument ->> 'email';
+    from_place CONSTANT bytea := pg_catalog.decode(coalesce(argument ->> 'place', ''), 'hex');
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    most CONSTANT integer := pg_catalog.current_setting('murallink.login_max_failures')::integer;
+    attempt murallink_private.login_attempt;
+BEGIN
+    INSERT INTO murallink_private.login_attempt AS a (email, place, failures, counted_at) VALUES (account, from_place, 0, moment)
+    ON CONFLICT (email, place) DO UPDATE SET counted_at = moment RETURNING * INTO attempt;
+    IF attempt.locked_until > moment THEN
+        RETURN pg_catalog.jsonb_build_object('locked', true, 'failures', attempt.failures);
+    END IF;
+    UPDATE murallink_private.login_attempt SET
+        failures = failures + 1,
+        locked_until = CASE WHEN failures + 1 < most THEN locked_until
+            ELSE moment + pg_catalog.current_setting('murallink.login_lockout')::interval END
+    WHERE email = account AND place = from_place RETURNING * INTO attempt;
+    IF attempt.failures >= most THEN
+        DELETE FROM murallink_private.known_place WHERE hash = from_place;
+    END IF;
+    -- What does not matter any more goes away with time, few at a time, so that guesses cannot fill the disk.
+    DELETE FROM murallink_private.login_attempt WHERE (email, place) IN (
+        SELECT email, place FROM murallink_private.login_attempt
+        WHERE counted_at < moment - interval '30 days' AND locked_until < moment
+        ORDER BY counted_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+    RETURN pg_catalog.jsonb_build_object('locked', false, 'failures', attempt.failures);
+END
+$$;
+COMMENT ON FUNCTION murallink.count_login(jsonb) IS
+'For murallink.apart(): counts a login before the password is compared, and says whether it may be: locked, and failures since the last success with this one. email: of the account; place: the known_place from which it is tried, in hexadecimal digits, null for a stranger. A place that reaches murallink.login_max_failures is known no longer.';
+
+CREATE FUNCTION murallink.forget_failures(argument jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    DELETE FROM murallink_private.login_attempt
+    WHERE email = argument ->> 'email' AND place = coalesce(pg_catalog.decode(argument ->> 'place', 'hex'), place);
+    RETURN '{}';
+END
+$$;
+COMMENT ON FUNCTION murallink.forget_failures(jsonb) IS
+'For murallink.apart(): forgets what count_login() has counted for an e-mail address, at a place (in hexadecimal digits, empty for strangers), or everywhere where there is no key place.';
+
+CREATE FUNCTION murallink.known_place(account text) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT k.hash FROM murallink_private.known_place k JOIN murallink.app_user u ON u.uid = k.app_user_uid
+    WHERE k.hash = murallink.presented_session() AND u.email = account AND k.expires_at > pg_catalog.clock_timestamp()
+$$;
+COMMENT ON FUNCTION murallink.known_place(text) IS
+'The known_place of which the client has shown the session id, null for a stranger. account: the e-mail address, in lower case.';
+
+CREATE FUNCTION murallink.know_place(user_uid murallink.ksuid, secret text, former bytea) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    INSERT INTO murallink_private.known_place (hash, app_user_uid, expires_at) VALUES (
+        pg_catalog.sha256(pg_catalog.convert_to(secret, 'UTF8')), user_uid,
+        moment + pg_catalog.current_setting('murallink.known_place_lifetime')::interval)
+    ON CONFLICT DO NOTHING;
+    DELETE FROM murallink_private.known_place WHERE hash = former OR hash IN (
+        SELECT hash FROM murallink_private.known_place WHERE app_user_uid = user_uid ORDER BY created_at DESC OFFSET 100);
+    DELETE FROM murallink_private.known_place WHERE hash IN (
+        SELECT hash FROM murallink_private.known_place WHERE expires_at < moment
+        ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION murallink.know_place(murallink.ksuid, text, bytea) IS
+'Makes the client that gets a secret, such as a session id, a place where the user has logged in, in place of a former one; the last 100 of a user are kept.';
+
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    account text := murallink.checked_email(login.email, 'email', true);
+    account CONSTANT text := murallink.checked_email(login.email, 'email', true);
+    from_place bytea;
+    counting jsonb;
+    counted jsonb;
     account_user record;
     matches boolean;
-    attempt murallink_private.login_attempt;
+    session_id text;
 BEGIN
     PERFORM murallink.require_installed();
     IF coalesce(login.password, '') = '' THEN
         PERFORM murallink.raise('missing_field', 'password');
     END IF;
     IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
-        -- A failure that cannot be counted must not tell whether the password was right.
+        -- No session can be opened, so a password must not be tried either.
         PERFORM murallink.raise('invalid_request');
     END IF;
-    SELECT * INTO attempt FROM murallink_private.login_attempt WHERE email = account;
-    IF attempt.locked_until > pg_catalog.clock_timestamp() THEN
+    from_place := murallink.known_place(account);
+    IF NOT murallink.take_place(from_place IS NOT NULL) THEN
+        PERFORM murallink.refuse('busy');
+        RETURN ROW(''::text, ''::text, 0);
+    END IF;
+    -- It is counted before anything is compared, where no end of this transaction undoes it, and guesses made side by
+    -- side are worth no more. A lock is the answer to the right password, too.
+    counting := pg_catalog.jsonb_build_object('email', account, 'place', coalesce(pg_catalog.encode(from_place, 'hex'), ''));
+    counted := murallink.apart('count_login', counting);
+    IF (counted ->> 'locked')::boolean THEN
+        PERFORM murallink.leave_place();
         PERFORM murallink.refuse('locked_out');
-        RETURN ROW(''::text, ''::text, attempt.failures);
+        RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
     END IF;
     SELECT u.uid, u.user_role, c.password_hash INTO account_user
     FROM murallink.app_user u JOIN murallink_private.credential c ON c.app_user_uid = u.uid
     WHERE u.email = account;
     matches := murallink.password_matches(account_user.password_hash, login.password);
     IF matches THEN
+        PERFORM murallink.apart('forget_failures', counting);
+    END IF;
+    PERFORM murallink.leave_place();
+    IF matches THEN
         -- Who changes the password at this moment is waited for, or waits, and then finds the session to end.
         PERFORM FROM murallink_private.credential
         WHERE app_user_uid = account_user.uid AND password_hash = account_user.password_hash FOR SHARE;
         matches := FOUND;
     END IF;
-
-    -- The count is looked at again under a lock and after hashing: guesses made side by side are not worth more.
     IF NOT matches THEN
-        INSERT INTO murallink_private.login_attempt AS a (email, failures) VALUES (account, 1)
-        ON CONFLICT (email) DO UPDATE SET failures = a.failures + 1 RETURNING * INTO attempt;
-        IF attempt.failures >= pg_catalog.current_setting('murallink.login_max_failures')::integer THEN
-            UPDATE murallink_private.login_attempt
-            SET locked_until = pg_catalog.clock_timestamp()
-                + pg_catalog.current_setting('murallink.login_lockout')::interval
-            WHERE email = account AND locked_until <= pg_catalog.clock_timestamp();
-        END IF;
         PERFORM murallink.refuse('login_failed');
-        RETURN ROW(''::text, ''::text, attempt.failures);
+        RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
     END IF;
-    SELECT * INTO attempt FROM murallink_private.login_attempt WHERE email = account FOR UPDATE;
-    IF attempt.locked_until > pg_catalog.clock_timestamp() THEN
-        PERFORM murallink.refuse('locked_out');
-        RETURN ROW(''::text, ''::text, attempt.failures);
-    END IF;
-    DELETE FROM murallink_private.login_attempt WHERE email = account;
     -- Sessions that have ended go away with time, few at a time.
     DELETE FROM murallink_private.session WHERE hash IN (
         SELECT hash FROM murallink_private.session WHERE expires_at < pg_catalog.clock_timestamp()
         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
-    RETURN ROW(murallink.open_session(account_user.uid), account_user.user_role, 0);
+    session_id := murallink.open_session(account_user.uid);
+    PERFORM murallink.know_place(account_user.uid, session_id, from_place);
+    RETURN ROW(session_id, account_user.user_role, 0);
 END
 $$;
 COMMENT ON FUNCTION murallink.login(text, text) IS
-'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out; both as data, so that the failure is counted: session_id is then empty. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value.';
+'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out whatever the password, and busy where as many passwords are hashed as may be at once; all as data: session_id is then empty. A client that has logged in before sends the id of its last session, even an ended one, as with any request: it is not locked out by strangers. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
 
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -284,8 +375,8 @@ BEGIN
     END IF;
     DELETE FROM murallink_private.session
     WHERE coalesce(switched_by_uid, app_user_uid) = user_uid AND hash IS DISTINCT FROM spared_session;
-    DELETE FROM murallink_private.login_attempt
-    WHERE email = (SELECT email FROM murallink.app_user WHERE uid = user_uid);
+    PERFORM murallink.apart('forget_failures', pg_catalog.jsonb_build_object('email', u.email))
+    FROM murallink.app_user u WHERE u.uid = user_uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_password(murallink.ksuid, text, bytea) IS
@@ -320,7 +411,7 @@ BEGIN
     END IF;
     new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN
-        new_hash := murallink.password_hash(update_user.password, 'password');
+        new_hash := murallink.password_hash(update_user.password, 'password', true);
         PERFORM murallink.set_password(known.uid, new_hash, CASE WHEN oneself THEN murallink.caller_session() END);
     END IF;
     BEGIN
@@ -373,7 +464,7 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
 BEGIN
     PERFORM murallink.set_password(
-        caller, murallink.password_hash(new_password, 'new_password'), murallink.caller_session());
+        caller, murallink.password_hash(new_password, 'new_password', true), murallink.caller_session());
 END
 $$;
 COMMENT ON FUNCTION murallink.change_password(text) IS
@@ -388,7 +479,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = user_uid) THEN
         PERFORM murallink.raise('not_found', 'user_uid');
     END IF;
-    PERFORM murallink.set_password(user_uid, murallink.password_hash(new_password, 'new_password'), NULL);
+    PERFORM murallink.set_password(user_uid, murallink.password_hash(new_password, 'new_password', true), NULL);
 END
 $$;
 COMMENT ON FUNCTION murallink.change_user_password(murallink.ksuid, text) IS

@@ -29,7 +29,8 @@ BEGIN
     SELECT * INTO the_appointment FROM murallink.appointment a WHERE a.uid = the_notice.appointment_uid;
     SELECT * INTO the_payment FROM murallink.payment p WHERE p.uid = the_notice.payment_uid;
     SELECT * INTO the_mail FROM murallink_private.bulk_email b WHERE b.uid = the_notice.bulk_email_uid;
-    SELECT * INTO live FROM murallink_private.live_reset_token l WHERE l.app_user_uid = the_notice.app_user_uid;
+    SELECT * INTO live FROM murallink_private.live_reset_token l WHERE l.app_user_uid = the_notice.app_user_uid
+    ORDER BY l.created_at DESC LIMIT 1;
     SELECT p.settings INTO config FROM murallink_private.partner p WHERE p.name = the_notice.partner;
     moment := coalesce(the_appointment.local_time, the_notice.created_at AT TIME ZONE 'UTC');
     digits := murallink.phone_north_american(the_patient.phone);
@@ -58,8 +59,7 @@ BEGIN
         'time', pg_catalog.to_char(moment, 'HH24:MI'),
         'description', the_appointment.description, 'amount', the_payment.amount::text, 'currency', the_payment.currency,
         'subject', the_mail.subject, 'body', the_mail.body, 'token', live.token,
-        'minutes', (SELECT pg_catalog.round(EXTRACT(epoch FROM r.expires_at - pg_catalog.clock_timestamp()) / 60)::text
-            FROM murallink_private.password_reset r WHERE r.email = live.email),
+        'minutes', pg_catalog.round(EXTRACT(epoch FROM live.expires_at - pg_catalog.clock_timestamp()) / 60)::text,
         'trial', (SELECT t.name FROM murallink.trial t
             WHERE t.uid = coalesce(the_appointment.trial_uid, the_payment.trial_uid, the_mail.trial_uid)),
         'site', (SELECT s.name FROM murallink.site s

@@ -56,6 +56,17 @@ answer_set_status(int http_status)
 }
 
 /*
+ * Tells the HTTP client when to try again, where the error is one that passes.
+ */
+void
+answer_retry_after(ErrorName error)
+{
+	if (error == ERR_BUSY)
+		(void) set_config_option("response.headers", "[{\"Retry-After\": \"1\"}]", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/*
  * murallink.say(message): sets the message of the answer, cut to its size.
  */
 PG_FUNCTION_INFO_V1(answer_say);
@@ -77,5 +88,6 @@ answer_refuse(PG_FUNCTION_ARGS)
 	refusal = error_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	refused = true;
 	answer_set_status(atoi(error_row(refusal)->sqlstate + 2));
+	answer_retry_after(refusal);
 	PG_RETURN_VOID();
 }

@@ -12,5 +12,6 @@ extern void answer_reset(void);
 extern const char *answer_message(void);
 extern bool answer_refused(ErrorName *error);
 extern void answer_set_status(int http_status);
+extern void answer_retry_after(ErrorName error);
 
 #endif /* MURALLINK_ANSWER_H */

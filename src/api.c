@@ -589,13 +589,14 @@ api(PG_FUNCTION_ARGS)
 
 		if (problem != ERR_COUNT)
 			api_fail(&outcome, problem, NULL);
-		else if (request.session_id != NULL && !identity_authenticate(request.session_id))
-			api_fail(&outcome, ERR_UNAUTHENTICATED, "session_id");
-		else if (request.idempotency_key != NULL)
+		else
 		{
-			if (IsolationUsesXactSnapshot())
+			/* An action that needs no session does not care whether it has ended. */
+			if (request.session_id != NULL && !identity_authenticate(request.session_id))
+				identity_lose();
+			if (request.idempotency_key != NULL && IsolationUsesXactSnapshot())
 				api_fail(&outcome, ERR_WRONG_ISOLATION, "idempotency_key");
-			else
+			else if (request.idempotency_key != NULL)
 				keep = api_first_time(&request, &outcome, &result);
 		}
 	}
@@ -608,5 +609,7 @@ api(PG_FUNCTION_ARGS)
 			api_keep_answer(&request, result);
 	}
 	answer_set_status(status_of(result));
+	if (outcome.error != NULL && strcmp(outcome.error, error_row(ERR_BUSY)->name) == 0)
+		answer_retry_after(ERR_BUSY);
 	PG_RETURN_JSONB_P(result);
 }

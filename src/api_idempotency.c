@@ -76,7 +76,7 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 
 	if (who == NULL)
 	{
-		api_fail(outcome, ERR_UNAUTHENTICATED, "idempotency_key");
+		api_fail(outcome, ERR_UNAUTHENTICATED, request->session_id != NULL ? "session_id" : "idempotency_key");
 		return false;
 	}
 	if (has_secret(request))

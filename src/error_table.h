@@ -45,6 +45,7 @@ ERROR_ROW(SAME_PERSON, "same_person", "PT409", "this trial wants another person 
 ERROR_ROW(IDEMPOTENCY_CONFLICT, "idempotency_conflict", "PT409", "this idempotency key was used for another request", "Use a new key for each new request.")
 ERROR_ROW(LOCKED_OUT, "locked_out", "PT423", "too many failed logins: the account is locked for a while", NULL)
 ERROR_ROW(BLOCKED, "blocked", "PT503", "another transaction holds what this needs, and does not end", "Nothing was done. Try again later.")
+ERROR_ROW(BUSY, "busy", "PT503", "the server is busy", "Try again in a second.")
 ERROR_ROW(NOT_INSTALLED, "not_installed", "PT503", "murallink's tables are not installed in this database", "Run SELECT murallink.install();")
 ERROR_ROW(UNKNOWN_DATA_VERSION, "unknown_data_version", "PT503", "murallink's tables are of a version that the installed library does not know", "Run SELECT murallink.upgrade(); or install the matching version of the library.")
 /* clang-format on */

@@ -27,8 +27,15 @@ static bool known = false;
 static Caller caller;
 static SubTransactionId known_since;
 
-/* A session's identity was rolled back: nobody asks until the next one, least of all the login role. */
+/*
+ * A session's identity was rolled back, or the session has ended: nobody asks
+ * until the next one, least of all the login role.
+ */
 static bool lost = false;
+
+/* SHA-256 of the session id that this transaction was given last, alive or not. */
+static bool presented = false;
+static unsigned char presented_hash[crypto_hash_sha256_BYTES];
 
 /* SHA-256 of the caller's session id, when by_session. */
 static unsigned char session_hash[crypto_hash_sha256_BYTES];
@@ -50,6 +57,7 @@ static bool require_current_password = false;
 static int login_max_failures = 5;
 static int login_lockout = 900;
 static int lock_wait = 10000;
+static int known_place_lifetime = 90 * 24 * 3600;
 
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
@@ -84,6 +92,10 @@ identity_init(void)
 	DefineCustomIntVariable("murallink.lock_timeout", "Time for which a request waits for a lock at most.",
 							"Where lock_timeout is set, that holds. 0 is no limit.", &lock_wait, 10000, 0, 3600 * 1000, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.known_place_lifetime",
+							"Time for which a client that has logged in is known by its session id.", NULL,
+							&known_place_lifetime, 90 * 24 * 3600, 0, 3650 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
+							NULL, NULL);
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 	CacheRegisterRelcacheCallback(forget_role, (Datum) 0);
@@ -97,6 +109,7 @@ forget_at_end(XactEvent event, void *arg)
 {
 	known = false;
 	lost = false;
+	presented = false;
 }
 
 /*
@@ -194,7 +207,7 @@ identity_caller(void)
 	const Caller *who = identity_caller_if_any();
 
 	if (who == NULL)
-		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, NULL));
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, lost ? "session_id" : NULL));
 	identity_bound_waits();
 	return who;
 }
@@ -328,7 +341,20 @@ identity_authenticate(const char *session_id)
 
 	install_check();
 	hash_session(session_id, &hash);
+	memcpy(presented_hash, VARDATA(DatumGetPointer(hash)), sizeof(presented_hash));
+	presented = true;
 	return take_on(hash);
+}
+
+/*
+ * Has nobody ask in this transaction, because its session has ended: what
+ * needs a caller raises unauthenticated, the rest goes on.
+ */
+void
+identity_lose(void)
+{
+	known = false;
+	lost = true;
 }
 
 /*
@@ -387,6 +413,9 @@ identity_request_begins(void)
  * this transaction; by default the one in PostgREST's Session-Id header, as its
  * pre-request, which also has the request read and answered in UTC.
  * Raises unauthenticated.
+ *
+ * For a function that PostgREST calls, the session may have ended: a function
+ * that needs a caller asks for it, and login, which needs none, goes on.
  */
 PG_FUNCTION_INFO_V1(identity_authenticate_sql);
 Datum
@@ -398,7 +427,11 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 
 	identity_bound_waits();
 	if (session_id != NULL && session_id[0] != '\0' && !identity_authenticate(session_id))
-		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+	{
+		if (!PG_ARGISNULL(0) || path == NULL || strncmp(path, "/rpc/", strlen("/rpc/")) != 0)
+			ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+		identity_lose();
+	}
 	if (PG_ARGISNULL(0) && path != NULL && path[0] != '\0')
 		settle_request();
 	PG_RETURN_VOID();
@@ -542,4 +575,31 @@ identity_reload_session(PG_FUNCTION_ARGS)
 	if (!identity_caller()->by_session || !take_on(own_session()))
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
 	PG_RETURN_VOID();
+}
+
+/*
+ * murallink.presented_session(): the hash of the session id that this
+ * transaction was given, whether the session is alive or has ended, by
+ * authenticate(), beside an action or in the Session-Id header; NULL without.
+ */
+PG_FUNCTION_INFO_V1(identity_presented_session);
+Datum
+identity_presented_session(PG_FUNCTION_ARGS)
+{
+	bytea *result;
+
+	if (!presented)
+	{
+		char *session_id = identity_request_header("session-id");
+		Datum hash;
+
+		if (session_id == NULL || session_id[0] == '\0')
+			PG_RETURN_NULL();
+		hash_session(session_id, &hash);
+		PG_RETURN_DATUM(hash);
+	}
+	result = palloc(VARHDRSZ + sizeof(presented_hash));
+	SET_VARSIZE(result, VARHDRSZ + sizeof(presented_hash));
+	memcpy(VARDATA(result), presented_hash, sizeof(presented_hash));
+	PG_RETURN_BYTEA_P(result);
 }

@@ -21,6 +21,7 @@ extern const Caller *identity_caller(void);
 extern const Caller *identity_caller_if_any(void);
 extern void identity_bound_waits(void);
 extern bool identity_authenticate(const char *session_id);
+extern void identity_lose(void);
 extern char *identity_request_header(const char *name);
 extern bool identity_request_begins(void);
 

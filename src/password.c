@@ -26,7 +26,10 @@ static int password_memory = 19456;
 static int password_passes = 2;
 static int passwords_at_once = 2;
 
-static void hash_lock_tag(LOCKTAG *tag);
+static void place_tag(LOCKTAG *tag, int place);
+static bool take_place(bool known);
+static void leave_place(void);
+static bool take_if_free(int place);
 static char *password_argument(FunctionCallInfo fcinfo);
 
 /*
@@ -49,10 +52,87 @@ password_init(void)
  * once cannot take all memory and processors.
  */
 static void
-hash_lock_tag(LOCKTAG *tag)
+place_tag(LOCKTAG *tag, int place)
 {
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, HASH_LOCK_CLASS, MyProcPid % passwords_at_once,
-						 HASH_LOCK_KIND);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, HASH_LOCK_CLASS, place, HASH_LOCK_KIND);
+}
+
+/*
+ * Takes a place where passwords are hashed, which leave_place() or the end of
+ * the transaction gives back, or the one that this backend has, once more.
+ * Returns false when none is free.  The last place is for callers that are
+ * known: a flood of strangers does not keep them out.
+ */
+static bool
+take_place(bool known)
+{
+	LOCKTAG tag;
+
+	for (int i = 0; i <= passwords_at_once; i++)
+	{
+		place_tag(&tag, i);
+		if (LockHeldByMe(&tag, ExclusiveLock))
+			return take_if_free(i);
+	}
+	for (int i = 0; i < passwords_at_once; i++)
+	{
+		if (take_if_free((MyProcPid + i) % passwords_at_once))
+			return true;
+	}
+	return known && take_if_free(passwords_at_once);
+}
+
+/*
+ * Takes one place; returns false when another backend has it.
+ */
+static bool
+take_if_free(int place)
+{
+	LOCKTAG tag;
+
+	place_tag(&tag, place);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Gives the place back that take_place() took last.
+ */
+static void
+leave_place(void)
+{
+	LOCKTAG tag;
+
+	for (int i = 0; i <= passwords_at_once; i++)
+	{
+		place_tag(&tag, i);
+		if (LockHeldByMe(&tag, ExclusiveLock))
+		{
+			LockRelease(&tag, ExclusiveLock, false);
+			return;
+		}
+	}
+}
+
+/*
+ * murallink.take_place(known): takes a place where passwords are hashed, for
+ * several steps.  False: none is free.
+ */
+PG_FUNCTION_INFO_V1(password_take_place);
+Datum
+password_take_place(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(take_place(PG_GETARG_BOOL(0)));
+}
+
+/*
+ * murallink.leave_place(): gives it back.
+ */
+PG_FUNCTION_INFO_V1(password_leave_place);
+Datum
+password_leave_place(PG_FUNCTION_ARGS)
+{
+	leave_place();
+	PG_RETURN_VOID();
 }
 
 /*
@@ -76,8 +156,8 @@ password_argument(FunctionCallInfo fcinfo)
 }
 
 /*
- * murallink.password_hash(password, field): its Argon2id hash.  Raises
- * missing_field or weak_password.
+ * murallink.password_hash(password, field, known): its Argon2id hash.  known:
+ * whether the caller is.  Raises missing_field, weak_password or busy.
  */
 PG_FUNCTION_INFO_V1(password_hash);
 Datum
@@ -85,16 +165,15 @@ password_hash(PG_FUNCTION_ARGS)
 {
 	char *password = password_argument(fcinfo);
 	char hash[crypto_pwhash_STRBYTES];
-	LOCKTAG tag;
 	int failed;
 
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
-	hash_lock_tag(&tag);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (!take_place(PG_GETARG_BOOL(2)))
+		ereport(ERROR, errnamed(ERR_BUSY, NULL));
 	failed = crypto_pwhash_str_alg(hash, password, strlen(password), password_passes,
 								   (size_t) password_memory * 1024, crypto_pwhash_ALG_ARGON2ID13);
-	LockRelease(&tag, ExclusiveLock, false);
+	leave_place();
 	sodium_memzero(password, strlen(password));
 	if (failed)
 		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -105,7 +184,7 @@ password_hash(PG_FUNCTION_ARGS)
 /*
  * murallink.password_matches(hash, password): whether the password is the
  * one.  Without a hash it takes as long and is false: an e-mail address that
- * is not known costs the same time as a wrong password.
+ * is not known costs the same time as a wrong password.  Raises busy.
  */
 PG_FUNCTION_INFO_V1(password_matches);
 Datum
@@ -113,7 +192,6 @@ password_matches(PG_FUNCTION_ARGS)
 {
 	text *password;
 	int len;
-	LOCKTAG tag;
 	bool matches;
 
 	secret_hide_statement();
@@ -124,8 +202,8 @@ password_matches(PG_FUNCTION_ARGS)
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
 	len = Min(len, PASSWORD_LONGEST + 1);
-	hash_lock_tag(&tag);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (!take_place(false))
+		ereport(ERROR, errnamed(ERR_BUSY, NULL));
 	if (PG_ARGISNULL(0))
 	{
 		char unused[crypto_pwhash_STRBYTES];
@@ -136,6 +214,6 @@ password_matches(PG_FUNCTION_ARGS)
 	else
 		matches = crypto_pwhash_str_verify(text_to_cstring(PG_GETARG_TEXT_PP(0)), VARDATA_ANY(password),
 										   len) == 0;
-	LockRelease(&tag, ExclusiveLock, false);
+	leave_place();
 	PG_RETURN_BOOL(matches);
 }

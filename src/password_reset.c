@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-static int token_digits = 8;
+static int token_digits = 12;
 static int token_lifetime = 900;
 static int token_tries = 5;
 static int requests_per_hour = 5;
@@ -25,7 +25,7 @@ void
 password_reset_init(void)
 {
 	DefineCustomIntVariable("murallink.reset_token_digits", "Digits of a token to reset a password.", NULL, &token_digits,
-							8, 4, 12, PGC_SIGHUP, 0, NULL, NULL, NULL);
+							12, 4, 20, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.reset_token_lifetime", "Time for which a token to reset a password is good.", NULL,
 							&token_lifetime, 900, 10, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.reset_token_tries", "Wrong tokens after which none resets the password.", NULL,

@@ -54,13 +54,34 @@ COMMENT ON COLUMN murallink_private.session.created_at IS 'When it was opened.';
 CREATE INDEX session_opened_by ON murallink_private.session ((coalesce(switched_by_uid, app_user_uid)));
 CREATE INDEX session_expires ON murallink_private.session (expires_at);
 
+CREATE TABLE murallink_private.known_place (
+    hash bytea PRIMARY KEY,
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    expires_at timestamptz NOT NULL
+);
+COMMENT ON TABLE murallink_private.known_place IS
+'Clients that have logged in before. A client shows that it is one by the id of a session that it had: its guesses are counted apart, so that strangers who lock the account do not keep it out.';
+COMMENT ON COLUMN murallink_private.known_place.hash IS 'SHA-256 of the session id, or of the token that has set the password.';
+COMMENT ON COLUMN murallink_private.known_place.app_user_uid IS 'Who has logged in there.';
+COMMENT ON COLUMN murallink_private.known_place.created_at IS 'When.';
+COMMENT ON COLUMN murallink_private.known_place.expires_at IS 'When the client becomes a stranger: murallink.known_place_lifetime.';
+CREATE INDEX known_place_user ON murallink_private.known_place (app_user_uid, created_at);
+CREATE INDEX known_place_expires ON murallink_private.known_place (expires_at);
+
 CREATE TABLE murallink_private.login_attempt (
-    email text PRIMARY KEY,
+    email text,
+    place bytea DEFAULT '',
     failures integer NOT NULL CHECK (failures >= 0),
-    locked_until timestamptz NOT NULL DEFAULT '-infinity'
+    locked_until timestamptz NOT NULL DEFAULT '-infinity',
+    counted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (email, place)
 );
 COMMENT ON TABLE murallink_private.login_attempt IS
-'Failed logins since the last success, by e-mail address whether it is known or not: a lock tells nobody who has an account.';
+'Logins since the last success, each counted before the password is compared, by e-mail address whether it is known or not: a lock tells nobody who has an account. Written in transactions of its own, by murallink.apart().';
 COMMENT ON COLUMN murallink_private.login_attempt.email IS 'In lower case.';
-COMMENT ON COLUMN murallink_private.login_attempt.failures IS 'Wrong passwords since the last success.';
+COMMENT ON COLUMN murallink_private.login_attempt.place IS 'The known_place from which it is tried; empty for all strangers together.';
+COMMENT ON COLUMN murallink_private.login_attempt.failures IS 'Passwords tried since the last success.';
 COMMENT ON COLUMN murallink_private.login_attempt.locked_until IS 'No login is tried before.';
+COMMENT ON COLUMN murallink_private.login_attempt.counted_at IS 'When the last one was tried.';
+CREATE INDEX login_attempt_counted ON murallink_private.login_attempt (counted_at);

@@ -118,7 +118,7 @@ CREATE TRIGGER remind AFTER UPDATE OF status ON murallink.enrollment
     EXECUTE FUNCTION murallink.notice_of_enrollment();
 CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OF token ON murallink_private.password_reset
+CREATE TRIGGER tell AFTER INSERT ON murallink_private.password_reset
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_password_reset();
 CREATE TRIGGER tell AFTER UPDATE OF email ON murallink.app_user
     FOR EACH ROW WHEN (NEW.email <> OLD.email) EXECUTE FUNCTION murallink.notice_of_account('e-mail address');

@@ -97,7 +97,7 @@ my @deviations = (
 	['The prose of the document names three more ways to be paid',
 		get_payment_types => { 'payload[] (added)' => qr/"name":"(?:ACH|wire|Cash App)"/ }],
 	['Tokens have eight digits, by default: four are guessed too soon',
-		reset_tokens => { 'payload.tokens.*' => qr/\A\d{8}\z/ }],
+		reset_tokens => { 'payload.tokens.*' => qr/\A\d{12}\z/ }],
 );
 
 # What the world must have before an exchange, by its title: a function of the documented payloads of

@@ -101,8 +101,8 @@ $mail->bulk_again('Four', 'Text', 'good1');
 $mail->wait_status(good1 => 'cancelled');
 
 note 'tokens are nowhere but in the message';
-my $tokens = join '|', map { $_->{body} =~ /^(\d{8})$/m ? $1 : () } grep { defined $_->{body} } $mail->mailbox(event => 'taken');
-like($tokens, qr/\d{8}\|\d{8}/, 'tokens were sent');
+my $tokens = join '|', map { $_->{body} =~ /^(\d{12})$/m ? $1 : () } grep { defined $_->{body} } $mail->mailbox(event => 'taken');
+like($tokens, qr/\d{12}\|\d{12}/, 'tokens were sent');
 $tokens .= '|' . $mail->sql("SELECT string_agg(token, '|') FROM murallink_private.password_reset");
 is($mail->sql(<<"EOC"), '', 'none is in a table');
 SELECT c.relname FROM pg_class c WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)

@@ -40,7 +40,10 @@ note 'without a session';
 is(api(undef, 'ping')->{message}, 'pong', 'ping needs none');
 is(api(undef, 'my_info')->{status_code}, 401, 'my_info does');
 is((typed(undef, 'my_info'))[0], 401, 'also as a function');
-is((typed('0ujtsYcgvSTl8PAuAdqWYSMnLOv', 'ping'))[0], 401, 'a session that there is not is refused, whatever is asked');
+my $ended = '0ujtsYcgvSTl8PAuAdqWYSMnLOv';
+is((typed($ended, 'ping'))[0], 204, 'a session that has ended does not matter to what needs none');
+is((typed($ended, 'my_info'))[0], 401, 'but to what needs one');
+is(($client->request('GET', "$client->{url}/patient", undef, { 'Session-Id' => $ended }))[0], 401, 'and to tables');
 my ($status, $body) = $client->request('GET', "$client->{url}/app_user");
 cmp_ok($status, '>=', 401, 'tables are not for the anonymous role');
 
