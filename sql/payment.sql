@@ -134,6 +134,46 @@ $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
 'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
+CREATE FUNCTION murallink.holds_by_way_of(
+    holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE reaching AS (
+        SELECT g.app_user_uid, g.granted_by_uid
+        FROM murallink.payment place JOIN murallink.permission_grant g ON place.uid = payment_uid
+        WHERE g.permission = ANY (permissions) AND g.client_uid = place.client_uid
+            AND coalesce(g.contract_uid = place.contract_uid, true) AND coalesce(g.trial_uid = place.trial_uid, true)
+            AND coalesce(g.site_uid = place.site_uid, true)),
+    every AS (
+        SELECT holder AS uid
+        UNION SELECT r.granted_by_uid FROM every JOIN reaching r ON r.app_user_uid = every.uid),
+    otherwise AS (
+        SELECT holder AS uid
+        UNION SELECT r.granted_by_uid FROM otherwise o JOIN reaching r ON r.app_user_uid = o.uid
+        WHERE r.granted_by_uid IS DISTINCT FROM granter)
+    SELECT EXISTS (SELECT FROM every WHERE uid = granter)
+        AND NOT EXISTS (
+            -- From nobody: by hand.
+            SELECT FROM otherwise o LEFT JOIN murallink.app_user u ON u.uid = o.uid WHERE o.uid IS NULL OR u.user_role = 'admin')
+$$;
+COMMENT ON FUNCTION murallink.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid) IS
+'Whether a user holds these permissions at the place of a payment only because another granted them, or granted them to who did, and so on: no other way leads to an administrator or to a grant made by hand.';
+
+CREATE FUNCTION murallink.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    kind CONSTANT murallink.payment_kind := (SELECT p.payment_type FROM murallink.payment p WHERE p.uid = same_hand.payment_uid);
+BEGIN
+    RETURN requester = approver
+        OR murallink.holds_by_way_of(approver, requester, CASE kind
+            WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END::murallink.permission[], payment_uid)
+        OR NOT murallink.caller_is_admin() AND murallink.holds_by_way_of(
+            requester, approver, ARRAY[kind || '_payment']::murallink.permission[], payment_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether the user who approves a payment is no second person beside who requested it: the same, one whom the requester made an approver, or, unless an administrator approves, one who made the requester a requester. Whoever registers a puppet and grants it what is missing is both.';
+
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -150,10 +190,12 @@ BEGIN
     END IF;
     -- An admin who acts as another user is the same person still.
     IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
-        AND (the_payment.requested_by_uid = caller OR EXISTS (
-            SELECT FROM murallink.audit_event e
+        AND (murallink.same_hand(caller, the_payment.requested_by_uid, the_payment.uid) OR EXISTS (
+            SELECT FROM murallink.audit_event e,
+                LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS requester
             WHERE e.resource_uid = the_payment.uid AND e.action = 'created'
-            AND coalesce(e.switched_by_uid, e.app_user_uid) = coalesce(murallink.caller_switched_by(), caller))) THEN
+            AND (requester.uid = coalesce(murallink.caller_switched_by(), caller)
+                OR murallink.same_hand(caller, requester.uid, the_payment.uid)))) THEN
         PERFORM murallink.raise('same_person', 'payment_uid');
     END IF;
     UPDATE murallink.payment SET status = decision, decided_by_uid = caller
@@ -180,7 +222,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid) IS
-'Approves a pending payment, so that it is paid out (document: Approve Payment). Needs approve_payments, or approve_travel for a travel payment, on the trial at the site; where the trial says so, of another person than the requester. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status, same_person.';
+'Approves a pending payment, so that it is paid out (document: Approve Payment). Needs approve_payments, or approve_travel for a travel payment, on the trial at the site; where the trial says so, of another person than the requester, one whom the requester did not make an approver, or the approver a requester. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status, same_person.';
 
 CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

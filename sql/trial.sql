@@ -9,13 +9,14 @@ COMMENT ON FUNCTION murallink.trial_info(murallink.ksuid) IS 'A trial as clients
 
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
-    approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT false
+    approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT NULL
 ) RETURNS murallink.trial_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
     the_contract murallink.contract;
+    usual CONSTANT boolean := pg_catalog.current_setting('murallink.separate_approver')::boolean;
     added murallink.ksuid;
 BEGIN
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_trial.contract_uid, 'contract_uid');
@@ -24,18 +25,22 @@ BEGIN
         caller := murallink.permit(
             'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'approve_milestones');
     END IF;
+    IF create_trial.separate_approver < usual THEN
+        caller := murallink.permit(
+            'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'separate_approver');
+    END IF;
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
     VALUES (
         the_contract.client_uid, the_contract.uid,
         murallink.checked_text(create_trial.name, 'name', 200, true),
         murallink.checked_text(create_trial.protocol_id, 'protocol_id', 100, false),
-        coalesce(create_trial.approve_milestones, false), coalesce(create_trial.separate_approver, false))
+        coalesce(create_trial.approve_milestones, false), coalesce(create_trial.separate_approver, usual))
     RETURNING uid INTO added;
     RETURN murallink.trial_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
-'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve, by default as the setting murallink.separate_approver says; false where that is on needs approve_payments, too. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -18,6 +18,7 @@
 #include "permission.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -71,6 +72,8 @@ typedef struct UserGrants
 
 #define FEW_SITES 100
 
+static bool separate_approver;
+
 static MemoryContext grants_context = NULL;
 static HTAB *users = NULL;
 static UserGrants *last_user = NULL;
@@ -89,11 +92,14 @@ static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
 /*
- * Registers the callback that forgets grants when they change.
+ * Registers a setting, and the callback that forgets grants when they change.
  */
 void
 permission_init(void)
 {
+	DefineCustomBoolVariable("murallink.separate_approver",
+							 "Whether new trials want another person than the requester to approve.", NULL,
+							 &separate_approver, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
 }
 

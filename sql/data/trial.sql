@@ -5,7 +5,8 @@ CREATE TABLE murallink.trial (
     name text NOT NULL CHECK (name <> ''),
     protocol_id text NOT NULL DEFAULT '',
     approve_milestones boolean NOT NULL DEFAULT false,
-    separate_approver boolean NOT NULL DEFAULT false,
+    separate_approver boolean NOT NULL
+        DEFAULT coalesce(pg_catalog.current_setting('murallink.separate_approver', true)::boolean, false),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (uid, contract_uid, client_uid),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)

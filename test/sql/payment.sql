@@ -316,6 +316,44 @@ COMMIT;
 SELECT caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.approve_payment(%L)', :'acted'))
 FROM unnest('{approver,admin}'::text[]) AS caller;
 
+-- Nor is a puppet a second person: whoever the requester made an approver, and who made the requester a requester, at any
+-- remove; somebody else's grant makes one of the approver
+SELECT uid AS boss FROM murallink.register('pay.boss@example.com', 'correct horse', 'Bo', 'Boss') \gset
+SELECT uid AS puppet FROM murallink.register('pay.puppet@example.com', 'correct horse', 'Pu', 'Puppet') \gset
+SELECT uid AS second FROM murallink.register('pay.second@example.com', 'correct horse', 'Se', 'Second') \gset
+CREATE TEMP TABLE session (name text, session_id text);
+INSERT INTO session SELECT name, (murallink.login('pay.' || name || '@example.com', 'correct horse')).session_id
+FROM unnest('{boss,puppet,second}'::text[]) AS name;
+GRANT SELECT ON session TO PUBLIC;
+CREATE FUNCTION pg_temp.by(person text, action text, payload jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT murallink.api(jsonb_build_object('action', action, 'payload', payload, 'session_id', (SELECT s.session_id FROM session s WHERE s.name = person)))
+$$;
+CREATE FUNCTION pg_temp.decided(requester text, approver text, patient text, trial text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    made text := pg_temp.by(requester, 'manual_payment', jsonb_build_object('patient_uid', patient, 'trial_uid', trial, 'amount', 1)) #>> '{payload,uid}';
+    told text;
+BEGIN
+    told := pg_temp.by(approver, 'approve_payment', jsonb_build_object('payment_uid', made)) #>> '{error,code}';
+    PERFORM pg_temp.by('boss', 'reject_payment', jsonb_build_object('payment_uid', made)) WHERE told IS NOT NULL;
+    RETURN coalesce(told, 'approved');
+END
+$$;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT count(murallink.grant(:'strict_trial', permission, :'boss')) FROM unnest('{manual_payment,approve_payments,grant}'::text[]) AS permission;
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.by(who, 'grant', jsonb_build_object('resource_uid', :'strict_trial', 'permission', permission, 'user_uid', whom)) -> 'status_code' AS granted
+FROM (VALUES (1, 'boss', 'approve_payments', :'puppet'), (2, 'boss', 'grant', :'puppet'), (3, 'boss', 'manual_payment', :'puppet'),
+    (4, 'puppet', 'approve_payments', :'second'), (5, 'puppet', 'grant', :'second'), (6, 'puppet', 'manual_payment', :'second'))
+    AS granted (n, who, permission, whom) ORDER BY n;
+SELECT requester, approver, pg_temp.decided(requester, approver, :'grover', :'strict_trial')
+FROM unnest('{boss,puppet,second}'::text[]) AS requester, unnest('{boss,puppet,second}'::text[]) AS approver;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial_site', 'approve_payments', :'second');
+RESET SESSION AUTHORIZATION;
+SELECT requester, approver, pg_temp.decided(requester, approver, :'grover', :'strict_trial')
+FROM unnest('{boss,puppet}'::text[]) AS requester, unnest('{puppet,second}'::text[]) AS approver;
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second');
+
 -- A trial that approves milestone payments by itself, and no others
 SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT uid AS quick_trial FROM murallink.create_trial(:'contract', 'Quick', approve_milestones => true) \gset

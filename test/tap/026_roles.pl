@@ -6,7 +6,7 @@ use warnings;
 use Murallink::Payouts;
 use Test::More;
 
-my $payouts = Murallink::Payouts->new;
+my $payouts = Murallink::Payouts->new(conf => "murallink.separate_approver = on\n");
 $payouts->patients(2);
 $payouts->order_cards;
 my $superusers = superusers();
@@ -162,6 +162,19 @@ is($payouts->sql("UPDATE murallink.payout SET status = 'waiting' WHERE uid = '$r
 $payouts->call('enable_payouts');
 $payouts->wait_settled;
 $payouts->sql('DROP ROLE owen');
+
+note 'the setting makes a second person the default of new trials; not to want one takes who may approve';
+my ($boss) = $payouts->sql("SELECT uid FROM murallink.register('boss\@example.com', 'a long password', 'B', 'Oss')");
+$payouts->sql("SELECT murallink.set_db_role('boss\@example.com', 'boss')");
+$payouts->sql(<<"EOC");
+CREATE ROLE boss LOGIN IN ROLE murallink_client;
+INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid)
+SELECT '$boss', 'create_trial', 'contract', contract_uid, client_uid, contract_uid FROM public.place
+EOC
+my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
+is(refused_to(boss => "SELECT murallink.create_trial('$contract', 'Loose', separate_approver => false)"), 'forbidden separate_approver', 'refused');
+is(refused_to(boss => "SELECT murallink.create_trial('$contract', 'New')"), '', 'made');
+is($payouts->sql(q{SELECT separate_approver FROM murallink.trial WHERE name = 'New'}), 't', 'by default with one');
 
 note 'what default privileges give is taken, and what makes admins, sessions or tables asks who calls';
 $payouts->stack->sql($_, 'postgres') foreach 'CREATE ROLE anyapp LOGIN', 'CREATE DATABASE other';
