@@ -163,16 +163,25 @@ CREATE FUNCTION murallink.same_hand(approver murallink.ksuid, requester murallin
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     kind CONSTANT murallink.payment_kind := (SELECT p.payment_type FROM murallink.payment p WHERE p.uid = same_hand.payment_uid);
+    approves CONSTANT murallink.permission[] := CASE kind
+        WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
+    requests CONSTANT murallink.permission[] := ARRAY[kind || '_payment'];
 BEGIN
     RETURN requester = approver
-        OR murallink.holds_by_way_of(approver, requester, CASE kind
-            WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END::murallink.permission[], payment_uid)
-        OR NOT murallink.caller_is_admin() AND murallink.holds_by_way_of(
-            requester, approver, ARRAY[kind || '_payment']::murallink.permission[], payment_uid);
+        OR murallink.holds_by_way_of(approver, requester, approves, payment_uid)
+        OR NOT murallink.caller_is_admin() AND (
+            murallink.holds_by_way_of(requester, approver, requests, payment_uid)
+            OR EXISTS (
+                SELECT FROM murallink.app_user u
+                WHERE u.user_role <> 'admin' AND u.uid IN (
+                    SELECT g.granted_by_uid FROM murallink.payment p JOIN murallink.permission_grant g ON g.client_uid = p.client_uid
+                    WHERE p.uid = same_hand.payment_uid)
+                AND murallink.holds_by_way_of(approver, u.uid, approves, payment_uid)
+                AND murallink.holds_by_way_of(requester, u.uid, requests, payment_uid)));
 END
 $$;
 COMMENT ON FUNCTION murallink.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the user who approves a payment is no second person beside who requested it: the same, one whom the requester made an approver, or, unless an administrator approves, one who made the requester a requester. Whoever registers a puppet and grants it what is missing is both.';
+'Whether the user who approves a payment is no second person beside who requested it: the same, one whom the requester made an approver, or, unless an administrator approves, one who made the requester a requester, or one of two whom the same user made both. Whoever registers a puppet and grants it what is missing is both.';
 
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$

@@ -317,13 +317,14 @@ SELECT caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallin
 FROM unnest('{approver,admin}'::text[]) AS caller;
 
 -- Nor is a puppet a second person: whoever the requester made an approver, and who made the requester a requester, at any
--- remove; somebody else's grant makes one of the approver
+-- remove, nor are two puppets of the same user; somebody else's grant makes one of the approver
 SELECT uid AS boss FROM murallink.register('pay.boss@example.com', 'correct horse', 'Bo', 'Boss') \gset
 SELECT uid AS puppet FROM murallink.register('pay.puppet@example.com', 'correct horse', 'Pu', 'Puppet') \gset
+SELECT uid AS third FROM murallink.register('pay.third@example.com', 'correct horse', 'Thi', 'Rd') \gset
 SELECT uid AS second FROM murallink.register('pay.second@example.com', 'correct horse', 'Se', 'Second') \gset
 CREATE TEMP TABLE session (name text, session_id text);
 INSERT INTO session SELECT name, (murallink.login('pay.' || name || '@example.com', 'correct horse')).session_id
-FROM unnest('{boss,puppet,second}'::text[]) AS name;
+FROM unnest('{boss,puppet,second,third}'::text[]) AS name;
 GRANT SELECT ON session TO PUBLIC;
 CREATE FUNCTION pg_temp.by(person text, action text, payload jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT murallink.api(jsonb_build_object('action', action, 'payload', payload, 'session_id', (SELECT s.session_id FROM session s WHERE s.name = person)))
@@ -343,16 +344,20 @@ SELECT count(murallink.grant(:'strict_trial', permission, :'boss')) FROM unnest(
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.by(who, 'grant', jsonb_build_object('resource_uid', :'strict_trial', 'permission', permission, 'user_uid', whom)) -> 'status_code' AS granted
 FROM (VALUES (1, 'boss', 'approve_payments', :'puppet'), (2, 'boss', 'grant', :'puppet'), (3, 'boss', 'manual_payment', :'puppet'),
-    (4, 'puppet', 'approve_payments', :'second'), (5, 'puppet', 'grant', :'second'), (6, 'puppet', 'manual_payment', :'second'))
+    (7, 'boss', 'approve_payments', :'third'), (4, 'puppet', 'approve_payments', :'second'), (5, 'puppet', 'grant', :'second'), (6, 'puppet', 'manual_payment', :'second'))
     AS granted (n, who, permission, whom) ORDER BY n;
 SELECT requester, approver, pg_temp.decided(requester, approver, :'grover', :'strict_trial')
-FROM unnest('{boss,puppet,second}'::text[]) AS requester, unnest('{boss,puppet,second}'::text[]) AS approver;
+FROM unnest('{boss,puppet,second}'::text[]) AS requester, unnest('{boss,puppet,second,third}'::text[]) AS approver;
 SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT murallink.grant(:'strict_trial_site', 'approve_payments', :'second');
 RESET SESSION AUTHORIZATION;
 SELECT requester, approver, pg_temp.decided(requester, approver, :'grover', :'strict_trial')
-FROM unnest('{boss,puppet}'::text[]) AS requester, unnest('{puppet,second}'::text[]) AS approver;
-DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second');
+FROM unnest('{boss,puppet}'::text[]) AS requester, unnest('{puppet,second,third}'::text[]) AS approver;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial_site', 'manual_payment', :'puppet');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.decided('puppet', 'third', :'grover', :'strict_trial') AS let_by_others;
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second', :'third');
 
 -- A trial that approves milestone payments by itself, and no others
 SET SESSION AUTHORIZATION regress_pay_admin;
