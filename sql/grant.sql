@@ -26,11 +26,14 @@ BEGIN
     VALUES (
         "grant".user_uid, granted, place.kind, "grant".resource_uid, place.client_uid, place.contract_uid, place.trial_uid,
         place.site_uid, caller)
-    ON CONFLICT (app_user_uid, permission, resource_uid) DO NOTHING;
+    -- An administrator makes a second person of one whom somebody else let in.
+    ON CONFLICT (app_user_uid, permission, resource_uid) DO UPDATE SET granted_by_uid = EXCLUDED.granted_by_uid
+        WHERE murallink.caller_is_admin() AND EXISTS (
+            SELECT FROM murallink.app_user u WHERE u.uid = permission_grant.granted_by_uid AND u.user_role <> 'admin');
 END
 $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
-'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
+'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing, except that what an administrator grants again counts as granted by them. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
 
 CREATE FUNCTION murallink.grant_stands() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -134,30 +134,35 @@ $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
 'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
+CREATE FUNCTION murallink.granters(
+    holder murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid, without murallink.ksuid DEFAULT NULL
+) RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE ROWS 10 AS $$
+    WITH RECURSIVE reached AS (
+        SELECT holder AS uid
+        UNION SELECT g.granted_by_uid
+        FROM reached r JOIN murallink.permission_grant g ON g.app_user_uid = r.uid
+            JOIN murallink.payment place ON place.uid = payment_uid AND place.client_uid = g.client_uid
+        WHERE g.permission = ANY (permissions) AND (g.granted_by_uid = without) IS NOT TRUE
+            AND coalesce(g.contract_uid = place.contract_uid, true) AND coalesce(g.trial_uid = place.trial_uid, true)
+            AND coalesce(g.site_uid = place.site_uid, true))
+    SELECT uid FROM reached
+$$;
+COMMENT ON FUNCTION murallink.granters(murallink.ksuid, murallink.permission[], murallink.ksuid, murallink.ksuid) IS
+'A user, who granted them one of these permissions at the place of a payment, who granted it to these, and so on; null for a grant made by hand. without: the grants of this user are left out.';
+
 CREATE FUNCTION murallink.holds_by_way_of(
     holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
 ) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE reaching AS (
-        SELECT g.app_user_uid, g.granted_by_uid
-        FROM murallink.payment place JOIN murallink.permission_grant g ON place.uid = payment_uid
-        WHERE g.permission = ANY (permissions) AND g.client_uid = place.client_uid
-            AND coalesce(g.contract_uid = place.contract_uid, true) AND coalesce(g.trial_uid = place.trial_uid, true)
-            AND coalesce(g.site_uid = place.site_uid, true)),
-    every AS (
-        SELECT holder AS uid
-        UNION SELECT r.granted_by_uid FROM every JOIN reaching r ON r.app_user_uid = every.uid),
-    otherwise AS (
-        SELECT holder AS uid
-        UNION SELECT r.granted_by_uid FROM otherwise o JOIN reaching r ON r.app_user_uid = o.uid
-        WHERE r.granted_by_uid IS DISTINCT FROM granter)
-    SELECT EXISTS (SELECT FROM every WHERE uid = granter)
+    SELECT granter IN (SELECT g FROM murallink.granters(holder, permissions, payment_uid) AS g WHERE g IS NOT NULL)
         AND NOT EXISTS (
-            -- From nobody: by hand.
-            SELECT FROM otherwise o LEFT JOIN murallink.app_user u ON u.uid = o.uid WHERE o.uid IS NULL OR u.user_role = 'admin')
+            SELECT FROM murallink.granters(holder, permissions, payment_uid, granter) AS g
+                LEFT JOIN murallink.app_user u ON u.uid = g
+            WHERE g IS NULL OR u.user_role = 'admin')
 $$;
 COMMENT ON FUNCTION murallink.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid) IS
-'Whether a user holds these permissions at the place of a payment only because another granted them, or granted them to who did, and so on: no other way leads to an administrator or to a grant made by hand.';
+'Whether a user holds these permissions at the place of a payment only because another granted them, directly or by others in between: no other way leads to an administrator or to a grant made by hand.';
 
 CREATE FUNCTION murallink.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
@@ -172,16 +177,15 @@ BEGIN
         OR NOT murallink.caller_is_admin() AND (
             murallink.holds_by_way_of(requester, approver, requests, payment_uid)
             OR EXISTS (
-                SELECT FROM murallink.app_user u
-                WHERE u.user_role <> 'admin' AND u.uid IN (
-                    SELECT g.granted_by_uid FROM murallink.payment p JOIN murallink.permission_grant g ON g.client_uid = p.client_uid
-                    WHERE p.uid = same_hand.payment_uid)
-                AND murallink.holds_by_way_of(approver, u.uid, approves, payment_uid)
-                AND murallink.holds_by_way_of(requester, u.uid, requests, payment_uid)));
+                SELECT FROM murallink.granters(approver, approves, payment_uid) AS a
+                    JOIN murallink.granters(requester, requests, payment_uid) AS r ON r = a
+                    JOIN murallink.app_user u ON u.uid = a AND u.user_role <> 'admin'
+                WHERE murallink.holds_by_way_of(approver, a, approves, payment_uid)
+                AND murallink.holds_by_way_of(requester, a, requests, payment_uid)));
 END
 $$;
 COMMENT ON FUNCTION murallink.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the user who approves a payment is no second person beside who requested it: the same, one whom the requester made an approver, or, unless an administrator approves, one who made the requester a requester, or one of two whom the same user made both. Whoever registers a puppet and grants it what is missing is both.';
+'Whether the user who approves a payment is no second person beside the one who requested it: the same, one whom the requester made an approver, or, unless an administrator approves, one who made the requester a requester, or one of two whom the same user made both. A user who registers a puppet and grants it what is missing gains nothing by it.';
 
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$

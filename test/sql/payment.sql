@@ -354,7 +354,7 @@ RESET SESSION AUTHORIZATION;
 SELECT requester, approver, pg_temp.decided(requester, approver, :'grover', :'strict_trial')
 FROM unnest('{boss,puppet}'::text[]) AS requester, unnest('{puppet,second,third}'::text[]) AS approver;
 SET SESSION AUTHORIZATION regress_pay_admin;
-SELECT murallink.grant(:'strict_trial_site', 'manual_payment', :'puppet');
+SELECT murallink.grant(:'strict_trial', 'manual_payment', :'puppet');
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.decided('puppet', 'third', :'grover', :'strict_trial') AS let_by_others;
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second', :'third');
