@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $requests = $ENV{MURALLINK_REQUESTS} // 10_000;
-my $seed = $ENV{MURALLINK_SEED} // 1;
+my $seed = $ENV{MURALLINK_SEED} || 1;
 diag("MURALLINK_SEED=$seed MURALLINK_REQUESTS=$requests");
 srand $seed;
 
@@ -22,6 +22,7 @@ my $node = PostgreSQL::Test::Cluster->new('fuzz');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . <<'EOC');
 murallink.databases = ''
+murallink.login_max_failures = 1000
 log_min_messages = fatal
 EOC
 $node->start;
@@ -209,6 +210,95 @@ foreach (1 .. $requests / 100)
 	$other{"$status for " . substr($body, 0, 300)}++ unless $status =~ /^4/ || $status == 200 && $body !~ /\\u0000/;
 }
 is(join("\n", sort keys %other), '', 'what is no JSON is a bad request');
+
+note "in PostgREST's own language: what is asked of an answer, in the transaction that has made it";
+my @columns = qw(uid email session_id status amount note name milestone pgrst_scalar pgrst_scalar->error->>code pgrst_scalar->>message
+  pgrst_scalar->payload->>session_id invalid_attempts x);
+my @casts = map { "::$_" } qw(ksuid murallink.ksuid int text json date bytea regclass money);
+my @operands = (
+	(map { "$_.1" } qw(eq gt gte lt lte neq like ilike is fts plfts phfts wfts cs cd ov sl sr adj isdistinct)),
+	qw(match.%28 imatch.%5E%28a%2A%29%2A%5C1%24 in.%28%29 in.%281%2C%22%22%29 is.null is.true not.eq.%00 eq. like.%25%25 fts%28nope%29.x cs.%7B eq.NaN));
+my @accepts = qw(application/json text/csv application/octet-stream application/vnd.pgrst.object+json application/vnd.pgrst.plan+json
+  application/geo+json text/xml */* nothing/at/all);
+my @preferences = qw(count=exact count=planned tx=rollback tx=commit params=single-object return=minimal return=representation
+  handling=strict timezone=America/Los_Angeles timezone=nowhere max-affected=0 missing=default resolution=merge-duplicates);
+
+# What is asked of the answer, and how.
+sub query
+{
+	return '' if chance(0.3);
+	my @query;
+	push @query, 'select=' . one_of('', '*', 'count()', one_of(@columns) . one_of('', @casts), one_of(@columns) . '(x)') if chance(0.5);
+	push @query, one_of(@columns) . '=' . one_of(@operands) foreach 1 .. one_of(0, 1, 1, 2);
+	push @query, 'or=(' . one_of(@columns) . '.' . one_of(@operands) . ')' if chance(0.1);
+	push @query, 'order=' . one_of(@columns) . one_of('', '.desc', '.nullslast', '.x') if chance(0.2);
+	push @query, one_of('limit=', 'offset=', 'columns=', 'on_conflict=') . one_of(qw(0 1 -1 x 99999999999999999999)) if chance(0.2);
+	my $query = join '&', @query;
+	return $query =~ s/([^!-~]|["<>`{}|^\\])/sprintf '%%%02X', ord $1/ger;
+}
+
+sub wishes
+{
+	my %headers;
+	$headers{Accept} = one_of(@accepts) if chance(0.3);
+	$headers{Prefer} = join ', ', map { one_of(@preferences) } 1 .. 2 if chance(0.3);
+	$headers{Range} = one_of('0-0', '5-1', 'x', '0-') if chance(0.1);
+	$headers{'Content-Profile'} = one_of(qw(murallink murallink_private pg_catalog)) if chance(0.05);
+	return \%headers;
+}
+
+my $tried = 'SELECT coalesce(sum(failures), 0) FROM murallink_private.login_attempt';
+my ($before, $wrong, $answered, %status_of, %failed) = ($stack->sql($tried), 0, 0);
+foreach (1 .. $requests / 50)
+{
+	my ($door, $body);
+	if (chance(0.3))
+	{
+		# A wrong password counts, whatever becomes of the answer.
+		my %login = (email => one_of('admin@example.com', 'user@example.com', 'nobody@example.com'), password => 'wrong horse');
+		($door, $body) = chance(0.5) ? (login => \%login) : (api => { action => 'login', payload => \%login });
+	}
+	else
+	{
+		my $action = one_of(grep { $_ ne 'login' } @actions);
+		($door, $body) = chance(0.5) ? ($action, '{}') : (api => request($action, \&wild));
+		$body =~ s/\@HUGE\@/x/g;
+		$body =~ s/"login"/"ping"/g;
+		utf8::encode($body) if utf8::is_utf8($body);
+	}
+	my $url = "$client->{url}/rpc/$door?" . query();
+	my ($status, $answer) = $client->request('POST', $url, $body, wishes());
+	if (ref $body)
+	{
+		# What fails may have failed before the function was called.
+		$wrong++;
+		$answered++ if $status == 401;
+	}
+	$status_of{$status}++;
+	$failed{"$status for $url: " . (ref $answer eq 'HASH' ? join ' ', map { $_ // '' } @$answer{qw(code message)} : '')}++ if $status >= 500;
+}
+diag(join ', ', map { "$status_of{$_} times $_" } sort keys %status_of);
+is(join("\n", sort keys %failed), '', 'is no failure of the server');
+my $counted = $stack->sql($tried) - $before;
+cmp_ok($answered, '>', 0, 'wrong passwords were tried');
+cmp_ok($counted, '>=', $answered, 'each that was answered is counted');
+cmp_ok($counted, '<=', $wrong, 'once');
+
+note 'filters that fail for a wrong guess alone, after the function has run';
+my %guess = (email => 'admin@example.com', password => 'wrong horse');
+my %trap = (
+	'login?select=session_id::ksuid' => \%guess,
+	'login?select=session_id::int' => \%guess,
+	'login?select=user_role::date' => \%guess,
+	'api?select=pgrst_scalar:pgrst_scalar->payload->>session_id::uuid' => { action => 'login', payload => \%guess },
+	'api?select=pgrst_scalar:pgrst_scalar->error->>code::int' => { action => 'login', payload => \%guess });
+foreach my $door (sort keys %trap)
+{
+	$before = $stack->sql($tried);
+	my ($status) = $client->rpc($door, $trap{$door});
+	cmp_ok($status, '>=', 400, "$door: fails");
+	is($stack->sql($tried) - $before, 1, 'and is counted');
+}
 
 note 'afterwards';
 is_deeply([ $world->script('SELECT * FROM murallink.verify_ledger()') ], [], 'the books are right');
