@@ -382,10 +382,43 @@ $$;
 COMMENT ON FUNCTION murallink.set_password(murallink.ksuid, text, bytea) IS
 'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: the session that goes on, null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
 
+CREATE FUNCTION murallink.check_current_password(current_password text, demanded boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    account CONSTANT text := (SELECT email FROM murallink.app_user WHERE uid = caller);
+    from_place CONSTANT bytea := murallink.known_place(account);
+    counting CONSTANT jsonb := pg_catalog.jsonb_build_object(
+        'email', account, 'place', coalesce(pg_catalog.encode(from_place, 'hex'), ''));
+BEGIN
+    IF coalesce(current_password, '') = '' THEN
+        IF demanded AND pg_catalog.current_setting('murallink.require_current_password')::boolean THEN
+            PERFORM murallink.raise('missing_field', 'current_password');
+        END IF;
+        RETURN;
+    END IF;
+    -- Whoever has come by a session guesses the password no better than by login.
+    IF NOT murallink.take_place(from_place IS NOT NULL) THEN
+        PERFORM murallink.raise('busy');
+    ELSIF (murallink.apart('count_login', counting) ->> 'locked')::boolean THEN
+        PERFORM murallink.raise('locked_out');
+    ELSIF NOT murallink.password_matches(
+        (SELECT password_hash FROM murallink_private.credential WHERE app_user_uid = caller), current_password) THEN
+        PERFORM murallink.raise('forbidden', 'current_password');
+    END IF;
+    PERFORM murallink.apart('forget_failures', counting);
+    PERFORM murallink.leave_place();
+END
+$$;
+COMMENT ON FUNCTION murallink.check_current_password(text, boolean) IS
+'Checks the caller''s own password where it is given, and counts it as login() does. demanded: whether murallink.require_current_password asks for it here. Errors: unauthenticated, missing_field, forbidden, locked_out, busy.';
+
 CREATE FUNCTION murallink.update_user(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
     address jsonb DEFAULT NULL, phone text DEFAULT NULL, password text DEFAULT NULL,
-    email_verified murallink.read_only DEFAULT NULL, sms_verified murallink.read_only DEFAULT NULL
+    email_verified murallink.read_only DEFAULT NULL, sms_verified murallink.read_only DEFAULT NULL,
+    current_password text DEFAULT NULL
 ) RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -405,6 +438,8 @@ BEGIN
     PERFORM murallink.unchanged(update_user.email_verified, ARRAY[known.email_verified::text], 'email_verified'),
         murallink.unchanged(update_user.sms_verified, ARRAY[known.sms_verified::text], 'sms_verified');
     new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
+    PERFORM murallink.check_current_password(update_user.current_password,
+        oneself AND (update_user.password <> '' OR new_email <> known.email));
     IF new_email <> known.email AND murallink.caller_switched_by() IS NOT NULL THEN
         -- Tokens to set a password go there.
         PERFORM murallink.raise('forbidden', 'email');
@@ -430,8 +465,8 @@ BEGIN
     RETURN murallink.user_info(known.uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only) IS
-'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password or an e-mail address set by an admin who acts as another user), missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only, text) IS
+'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked where it is given, and demanded for one''s own password or e-mail address where murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password or an e-mail address set by an admin who acts as another user; a wrong current_password), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -458,17 +493,18 @@ $$;
 COMMENT ON FUNCTION murallink.switch_user(murallink.ksuid) IS
 'Lets an admin''s session act as another user from here on, with that user''s permissions and no others; audit_event keeps both names (document: Switch User). uid: of the user; one''s own leads back. For sessions that an admin opened. Errors: unauthenticated (also for an admin who came in by a PostgreSQL role, without a session), forbidden, missing_field, not_found.';
 
-CREATE FUNCTION murallink.change_password(new_password text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink.change_password(new_password text DEFAULT NULL, current_password text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
 BEGIN
+    PERFORM murallink.check_current_password(current_password, true);
     PERFORM murallink.set_password(
         caller, murallink.password_hash(new_password, 'new_password', true), murallink.caller_session());
 END
 $$;
-COMMENT ON FUNCTION murallink.change_password(text) IS
-'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes. Errors: unauthenticated, forbidden (to an admin who acts as another user), missing_field, weak_password.';
+COMMENT ON FUNCTION murallink.change_password(text, text) IS
+'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked where it is given, and demanded where murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; a wrong current_password), locked_out, busy, missing_field, weak_password.';
 
 CREATE FUNCTION murallink.change_user_password(user_uid murallink.ksuid DEFAULT NULL, new_password text DEFAULT NULL)
 RETURNS void

@@ -22,7 +22,7 @@ static bytea *hash_request(const Request *request);
 static bool
 has_secret(const Request *request)
 {
-	static const char *const keys[] = {"password", "new_password", "token", "secrets"};
+	static const char *const keys[] = {"password", "new_password", "current_password", "token", "secrets"};
 	JsonbValue buffer;
 
 	if (request->payload == NULL)

@@ -88,6 +88,29 @@ is(api($session, 'update_user', { uid => $bob, email => 'bobby@example.com', pas
 Murallink::Stack::poll('two messages', sub { return $mail->mailbox(to => 'robert@example.com', event => 'taken') == 3 });
 is(scalar($mail->mailbox(to => 'bobby@example.com', event => 'taken')), 0, 'go to the address from before');
 
+note 'the current password';
+$session = login('bobby@example.com', 'the last password');
+my $guesses = "SELECT coalesce(sum(failures), 0) FROM murallink_private.login_attempt WHERE email = 'bobby\@example.com'";
+is(api($session, 'change_password', { new_password => 'the next password', current_password => 'a guess' }), 'forbidden', 'is checked where it is sent');
+is($stack->sql($guesses), 1, 'and a guess is counted');
+is(($client->rpc('change_password?select=x', { new_password => 'the next password', current_password => 'a guess' },
+	{ 'Session-Id' => $session }))[0] >= 400, 1, 'however the transaction ends');
+cmp_ok($stack->sql($guesses), '>=', 1, 'whatever is asked');
+is(api($session, 'update_user', { uid => $bob, email => 'b@example.com', current_password => 'a guess' }), 'forbidden', 'for the address, too');
+my $counted = $stack->sql($guesses);
+is(api($session, 'change_password', { new_password => 'the next password', current_password => 'the last password' }), 'OK', 'the right one');
+is(api($session, 'change_password', { new_password => 'the last password' }), 'OK', 'is not demanded by default');
+$mail->set('murallink.require_current_password' => 'on');
+Murallink::Stack::poll('the setting', sub { api($session, 'change_password', { new_password => 'the last password' }) eq 'missing_field' });
+is(api($session, 'update_user', { uid => $bob, email => 'b@example.com' }), 'missing_field', 'but where the setting says so');
+is(api($session, 'update_user', { uid => $bob, phone => '2' }), 'OK', 'not for what is no way in');
+is(api($session, 'update_user', { uid => $bob, email => 'bobby2@example.com', current_password => 'the last password' }), 'OK', 'with it all is well');
+is(api($session, 'update_user', { uid => $bob, email => 'bobby@example.com', current_password => 'the last password' }), 'OK', 'and back');
+$mail->set('murallink.require_current_password' => 'off');
+my @answers = map { api($session, 'change_password', { new_password => 'the next password', current_password => 'a guess' }) } 1 .. 11;
+is("@answers[0, 10]", 'forbidden locked_out', 'guesses end');
+is(api($session, 'change_password', { new_password => 'the next password', current_password => 'the last password' }), 'locked_out', 'for the right one, too');
+
 note 'the words of a stranger';
 my $lure = 'you have won. Claim at http://evil.example/claim';
 $client->api({ action => 'register', payload => {
