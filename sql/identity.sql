@@ -466,7 +466,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only, text) IS
-'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked where it is given, and demanded for one''s own password or e-mail address where murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password or an e-mail address set by an admin who acts as another user; a wrong current_password), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Changes an account (document: Update User). uid: whose; of the others, what is absent stays as it is. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked where it is given, and demanded for one''s own password or e-mail address where murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password or an e-mail address set by an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -504,7 +504,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.change_password(text, text) IS
-'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked where it is given, and demanded where murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; a wrong current_password), locked_out, busy, missing_field, weak_password.';
+'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked where it is given, and demanded where murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, weak_password.';
 
 CREATE FUNCTION murallink.change_user_password(user_uid murallink.ksuid DEFAULT NULL, new_password text DEFAULT NULL)
 RETURNS void
