@@ -28,7 +28,7 @@ DECLARE
 BEGIN
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT e.uid, 'manual', send.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = 'LOOK' RETURNING uid INTO sent;
-    -- A look-up that is due on a slow machine is not taken instead
+    -- Whether the look-up of an earlier payout is due by now depends on the time: it must not be claimed instead
     UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
     UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = sent;
     PERFORM murallink.settle_calls(jsonb_agg(jsonb_build_object(
@@ -39,11 +39,14 @@ END
 $$;
 SELECT test.send(10, 'done', '71') IS NOT NULL AS done;
 SELECT test.send(10, 'in_doubt', NULL) AS payout \gset
-SELECT o.status, t.operation, t.params, t.repeatable, t.subject_attempt, t.due_at > clock_timestamp() AS later
+SELECT o.status, t.operation, t.params, t.repeatable, t.subject_attempt, t.due_at >= o.settled_at + interval '1 s' AS later
 FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid WHERE o.uid = :'payout';
 
 CREATE FUNCTION test.iso(timestamptz) RETURNS text LANGUAGE sql AS $$ SELECT to_json($1) #>> '{}' $$;
-CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT test.iso(clock_timestamp()), currency text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
+-- The times that are shown go by the attempt, however long ago it is
+CREATE TEMP TABLE tried AS SELECT claimed_at, settled_at FROM murallink_private.partner_attempt WHERE subject_uid = :'payout';
+CREATE FUNCTION test.tried() RETURNS timestamptz LANGUAGE sql AS 'SELECT claimed_at FROM tried';
+CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT test.iso(test.tried()), currency text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'order_id', order_id, 'at', at, 'currency', currency))
 $$;
 CREATE TEMP TABLE shown (number integer, what text, loads jsonb);
@@ -56,18 +59,18 @@ INSERT INTO shown VALUES
     (6, 'our reference twice', jsonb_build_array(test.load(:'payout', '10.00', '72'), test.load(:'payout', '10.00', '73'))),
     (7, 'other references', jsonb_build_array(test.load('other', '10.00', '71'))),
     (8, 'no references, the other payout''s order', jsonb_build_array(test.load(NULL, '10.00', '71'))),
-    (9, 'no references, one order more', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp()), 'USD'))),
+    (9, 'no references, one order more', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(test.tried()), 'USD'))),
     (10, 'no references, two orders more',
         jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72'), test.load('', '10.00', '73'))),
     (11, 'no references, another amount', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.01', '72'))),
-    (12, 'no references, another currency', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp()), 'EUR'))),
+    (12, 'no references, another currency', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(test.tried()), 'EUR'))),
     (13, 'no references, two days ago',
-        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp() - interval '2 d')))),
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(test.tried() - interval '2 d')))),
     (14, 'no references, two minutes before',
-        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp() - interval '2 min')))),
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(test.tried() - interval '2 min')))),
     (15, 'no references, two minutes after',
-        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso(clock_timestamp() + interval '2 min')))),
-    (16, 'no references, today', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', left(test.iso(clock_timestamp()), 10)))),
+        jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', test.iso((SELECT settled_at FROM tried) + interval '2 min')))),
+    (16, 'no references, today', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', left(test.iso(test.tried()), 10)))),
     (17, 'no references, a time that nobody understands',
         jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', 'yesterday evening'))),
     (18, 'no references, no orders', jsonb_build_array(test.load(NULL, '10.00', NULL))),
