@@ -322,6 +322,9 @@ build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest
 
 	if (operation == NULL || !fields_build(config, operation, params, request) || !add_key(config, name, request))
 		return false;
+	/* Each request has it by the document, with a body or without. */
+	if (request->body == NULL && !partner_header(request, "Content-Type", "application/json"))
+		return false;
 	if (strcmp(name, "login") == 0)
 		return lifetime == 0 || add_to_body(request, "expiresIn", json_integer(lifetime));
 	if (strcmp(name, "change_password") == 0)

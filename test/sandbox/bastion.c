@@ -89,14 +89,15 @@ has_token(const Request *request)
 
 /*
  * open_call returns the object that a call carries, checked against the keys, or NULL
- * with the refusal in the answer.
+ * with the refusal in the answer.  Calls without a body have a Content-Type too.
  */
 static json_t *
 open_call(const Request *request, const Key *keys, bool allowed, Answer *answer)
 {
 	json_t *call = NULL;
 	Message message = "api-key: is missing, wrong or has expired";
-	unsigned status = allowed ? strict_call(request, keys, &call, message) : 401;
+	unsigned status = !allowed ? 401 : strict_json(request, message) ? strict_call(request, keys, &call, message)
+																	 : 415;
 
 	if (status != 0)
 		bastion_refuse(answer, status, message);

@@ -65,6 +65,8 @@ sleep 1.1
 bastion GET vendors/plans
 check 'the token has expired' "$status $body" "401 $refused*"
 get_token '{"expiresIn":3600}'
+content_type=text/plain bastion GET vendors/plans
+check 'each call is JSON by its header' "$status $body" "415 $refused*"
 call GET /api/v2/vendors/plans '' -H "api-key: Bearer $token"
 check 'a token with Bearer' "$status" 401
 call GET /api/v2/vendors/plans '' -H "Authorization: $token"

@@ -116,6 +116,7 @@ typedef struct Key
 	const struct Key *row;
 } Key;
 
+extern bool strict_json(const Request *request, Message message);
 extern unsigned strict_read(const Request *request, json_t **value, Message message);
 extern bool strict_check(const json_t *object, const Key *keys, Message message);
 extern unsigned strict_call(const Request *request, const Key *keys, json_t **call, Message message);

@@ -26,6 +26,18 @@ is_json(const char *type)
 }
 
 /*
+ * strict_json tells whether a call says that it is JSON; if not, message says so.
+ */
+bool
+strict_json(const Request *request, Message message)
+{
+	if (is_json(json_string_value(json_object_get(request->headers, "content-type"))))
+		return true;
+	strcpy(message, "Content-Type must be application/json");
+	return false;
+}
+
+/*
  * has_body tells whether a call carries its object in the body.
  */
 static bool
@@ -65,11 +77,8 @@ strict_read(const Request *request, json_t **value, Message message)
 		*value = json_copy(request->arguments);
 		return 0;
 	}
-	if (!is_json(json_string_value(json_object_get(request->headers, "content-type"))))
-	{
-		strcpy(message, "Content-Type must be application/json");
+	if (!strict_json(request, message))
 		return 415;
-	}
 	*value = json_loadb(request->body, request->size, JSON_REJECT_DUPLICATES, &error);
 	if (*value == NULL)
 	{
