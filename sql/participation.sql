@@ -144,7 +144,8 @@ BEGIN
             -- What was declined before may be asked again when it is wanted again.
             present.task_uid := CASE WHEN task.status = 'declined' AND next.reason IS NULL THEN NULL ELSE present.task_uid END;
         ELSIF task.status = 'declined' AND (task.operation, task.params) = (next.operation, next.params) THEN
-            present.reason := 'declined: ' || task.reason;
+            present.reason := pg_catalog.concat_ws('; ', 'declined: ' || task.reason, NULLIF(
+                pg_catalog.concat_ws(' of ', task.facts ->> 'code', task.facts ->> 'field'), ''));
         ELSE
             BEGIN
                 present.task_uid := murallink.request_begin(partner, next.operation, next.params, present.uid);

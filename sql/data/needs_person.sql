@@ -58,7 +58,10 @@ LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = q.subject_uid 
 WHERE q.problem <> ''
 UNION ALL
 SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
-        WHEN a.reason ~ '^(declined|no_member_id)' THEN 'retry_participation' ELSE 'update_patient or set_participation_details' END,
+        -- With another value of the field that is wrong it is asked for by itself.
+        WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
+            SELECT FROM murallink_private.partner_task t
+            WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field') THEN 'retry_participation' ELSE 'update_patient or set_participation_details' END,
     a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
 FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
 WHERE a.reason NOT IN ('', 'no_consent')

@@ -124,6 +124,34 @@ stopped($eve, 'bastion', 'declined: %');
 $payouts->call(retry_participation => $eve, 'bastion');
 is_in($eve, 'bastion');
 
+note 'what is wrong is said';
+$payouts->sandbox('POST', 'settings', { 'inside_rx.required' => 'gender' });
+my $ivy = enroll('Ivy', 'Good', details => 1);
+stopped($ivy, 'inside_rx', 'declined: HTTP 400: %');
+is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person WHERE patient_uid = '$ivy' AND partner = 'inside_rx'"),
+	'declined: HTTP 400: Incorrect or missing required parameters.; GENDER_INCORRECT_OR_MISSING of gender|update_patient or set_participation_details',
+	'with the code, the field and what helps');
+$payouts->call(set_participation_details => $ivy, 'inside_rx', { dob => '1980-03-23', gender => 'female' });
+is_in($ivy, 'inside_rx');
+$payouts->sandbox('POST', 'settings', { 'inside_rx.required' => '' });
+$payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 403, count => 1);
+my $lea = enroll('Lea', 'Novak', details => 1);
+stopped($lea, 'inside_rx', 'declined: HTTP 403%');
+is($payouts->sql("SELECT \"do\" FROM murallink.needs_person WHERE patient_uid = '$lea'"), 'retry_participation', 'or that it can be tried again');
+$payouts->call(retry_participation => $lea, 'inside_rx');
+is_in($lea, 'inside_rx');
+
+note 'another operation at Inside Rx is another enrollment';
+$payouts->call(set_trial_partner => $trial, 'inside_rx', { operation => 'enroll_card' });
+eventually(sub { enrollments($lea) =~ /card/ }, 'which is made');
+is(enrollments($lea), 'person create active, person update inactive, card create active', 'after the earlier one has ended');
+is_in($lea, 'inside_rx');
+$payouts->call(set_trial_partner => $trial, 'inside_rx', {});
+eventually(sub { enrollments($lea) =~ /card update/ }, 'and back');
+eventually(sub { (entries('enrollment', memberId => $lea))[-1]{type} eq 'person' }, 'to the first');
+like(enrollments($lea), qr/card update inactive, person update active$/, 'which is there still');
+is_in($lea, 'inside_rx');
+
 note 'nothing of this is in the way';
 poison('BEFORE INSERT ON murallink_private.participation_change');
 my $fay = enroll('Fay', 'Hill');
@@ -279,5 +307,12 @@ sub pays
 sub eventually { my ($what, $name) = @_; Murallink::Stack::poll($name, $what); return pass($name) }
 
 sub entries { return $payouts->entries(@_) }
+
+# What has become of a patient's enrollments at Inside Rx.
+sub enrollments
+{
+	my ($patient) = @_;
+	return join ', ', map { "$_->{type} $_->{action} " . ($_->{active} ? 'active' : 'inactive') } entries('enrollment', memberId => $patient);
+}
 
 sub count { return scalar(() = entries(@_)) }
