@@ -101,16 +101,14 @@ BEGIN
             'reference', p.uid::text) AS params
         FROM payout p JOIN murallink_private.card c ON c.uid = p.card_uid
         UNION ALL
-        SELECT c.uid, c.partner, c.attempt, 'order', pg_catalog.jsonb_build_object(
-            'program', c.program, 'first_name', p.first_name, 'last_name', p.last_name, 'phone', p.phone, 'email', p.email)
-        FROM card c JOIN murallink.patient p ON p.uid = c.patient_uid
+        SELECT c.uid, c.partner, c.attempt, 'order',
+            pg_catalog.jsonb_build_object('program', c.program) || murallink.card_person(c.patient_uid)
+        FROM card c
         UNION ALL
         -- Whatever the profile was when it changed, what it is now is sent.
         SELECT t.uid, t.partner, t.attempt, t.operation, CASE WHEN c.uid IS NULL THEN t.params ELSE pg_catalog.jsonb_build_object(
-            'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id, 'first_name', p.first_name,
-            'last_name', p.last_name, 'phone', p.phone, 'email', p.email) END
+            'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id) || murallink.card_person(c.patient_uid) END
         FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
-        LEFT JOIN murallink.patient p ON p.uid = c.patient_uid
         UNION ALL
         SELECT n.uid, n.partner, n.attempt, n.operation, n.params FROM notice n WHERE n.status = 'claimed'
     ), suspect AS (

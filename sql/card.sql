@@ -1,3 +1,12 @@
+CREATE FUNCTION murallink.card_person(patient_uid murallink.ksuid) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.jsonb_build_object('first_name', p.first_name, 'last_name', p.last_name,
+        'phone', coalesce(murallink.phone_number(p.phone), ''), 'email', p.email)
+    FROM murallink.patient p WHERE p.uid = card_person.patient_uid
+$$;
+COMMENT ON FUNCTION murallink.card_person(murallink.ksuid) IS
+'What a partner who issues cards is told of a patient: a phone number only where it is clear which one it is, in E.164.';
+
 CREATE FUNCTION murallink.card_route() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -6,7 +15,7 @@ BEGIN
         RETURN NEW;
     END IF;
     -- The lock is for an address that is on its way: either it is seen here, or whoever brings it sees this card.
-    SELECT CASE WHEN p.email = '' AND p.phone = '' THEN 'no_contact' ELSE '' END INTO NEW.reason
+    SELECT CASE WHEN p.email = '' AND murallink.phone_number(p.phone) IS NULL THEN 'no_contact' ELSE '' END INTO NEW.reason
     FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
     IF NEW.reason = '' THEN
         NEW.status := 'ready';

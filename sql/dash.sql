@@ -188,11 +188,11 @@ BEGIN
     -- Nothing of this order has arrived at Dash so far: one who can no longer be told of a card does not spoil it.
     UPDATE murallink_private.card c SET status = 'waiting', task_uid = NULL
     FROM murallink.patient p
-    WHERE c.task_uid = NEW.uid AND p.uid = c.patient_uid AND p.email = '' AND p.phone = '';
+    WHERE c.task_uid = NEW.uid AND p.uid = c.patient_uid AND p.email = '' AND murallink.phone_number(p.phone) IS NULL;
     NEW.params := NEW.params || pg_catalog.jsonb_build_object('rows', (
-        SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('card_uid', c.uid, 'first_name', p.first_name,
-            'last_name', p.last_name, 'phone', p.phone, 'email', p.email) ORDER BY c.uid), '[]')
-        FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid WHERE c.task_uid = NEW.uid));
+        SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('card_uid', c.uid)
+            || murallink.card_person(c.patient_uid) ORDER BY c.uid), '[]')
+        FROM murallink_private.card c WHERE c.task_uid = NEW.uid));
     RETURN NEW;
 END
 $$;
@@ -245,8 +245,7 @@ BEGIN
             card_uid murallink.ksuid, first_name text, last_name text, phone text, email text)
         JOIN shown s ON coalesce(s.email, s.phone, s.first_name || s.last_name) IS NOT NULL
             AND coalesce(pg_catalog.lower(s.email) = pg_catalog.lower(r.email), true)
-            AND coalesce(pg_catalog.regexp_replace(s.phone, '[^0-9]', '', 'g')
-                = pg_catalog.regexp_replace(r.phone, '[^0-9]', '', 'g'), true)
+            AND coalesce(murallink.phone_or_digits(s.phone) = murallink.phone_or_digits(r.phone), true)
             AND coalesce(pg_catalog.lower(s.first_name) = pg_catalog.lower(r.first_name), true)
             AND coalesce(pg_catalog.lower(s.last_name) = pg_catalog.lower(r.last_name), true)
     )
@@ -385,8 +384,10 @@ COMMENT ON FUNCTION murallink.dash_unloaded() IS 'Trigger: a payment whose load 
 CREATE FUNCTION murallink.dash_profile() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF (NEW.first_name, NEW.last_name, NEW.phone, NEW.email)
-        IS DISTINCT FROM (OLD.first_name, OLD.last_name, OLD.phone, OLD.email) THEN
+    -- Dash takes no profile of somebody who can neither be called nor written to.
+    IF (NEW.first_name, NEW.last_name, murallink.phone_number(NEW.phone), NEW.email)
+        IS DISTINCT FROM (OLD.first_name, OLD.last_name, murallink.phone_number(OLD.phone), OLD.email)
+        AND (NEW.email <> '' OR murallink.phone_number(NEW.phone) IS NOT NULL) THEN
         INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid)
         SELECT c.partner, 'profile', '{}', true, c.uid
         FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner

@@ -18,4 +18,4 @@ CREATE FUNCTION murallink.phone_or_digits(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN coalesce(murallink.phone_number(phone), pg_catalog.regexp_replace(phone, '\D', '', 'g'));
 COMMENT ON FUNCTION murallink.phone_or_digits(text) IS
-'The number that a text means, or else its digits: to find whose consent ends, never to send anything.';
+'The number that a text means, or else its digits: to compare what others tell, never to send anything.';

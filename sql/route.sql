@@ -254,8 +254,10 @@ COMMENT ON FUNCTION murallink.contract_cards() IS 'Trigger: the patients of a co
 CREATE FUNCTION murallink.patient_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE murallink_private.card SET status = 'waiting' WHERE patient_uid = NEW.uid AND status = 'waiting';
+    UPDATE murallink_private.card SET status = 'waiting'
+    WHERE patient_uid = NEW.uid AND (
+        status = 'waiting' OR status = 'ready' AND NEW.email = '' AND murallink.phone_number(NEW.phone) IS NULL);
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.patient_reroute() IS 'Trigger: a card that waited for the patient''s e-mail address or phone can be ordered.';
+COMMENT ON FUNCTION murallink.patient_reroute() IS 'Trigger: a card that waited for the patient''s e-mail address or phone can be ordered, and one that was to be ordered waits where neither is left.';

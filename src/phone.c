@@ -83,6 +83,13 @@ spelt(const char *text, Spelling *spelling)
 			 : strncmp(spelling->digits, "00", 2) == 0	? 2
 			 : strncmp(spelling->digits, "011", 3) == 0 ? 3
 														: 0;
+	/* A prefix is in one piece: 0/039 is none, and 01 123 45678 has an area code. */
+	if ((spelling->gaps & ((1U << prefix) - 1)) != 0)
+	{
+		if (prefix == 2)
+			return false;
+		prefix = 0;
+	}
 	spelling->abroad = spelling->abroad || prefix > 0;
 	spelling->count -= prefix;
 	memmove(spelling->digits, spelling->digits + prefix, spelling->count + 1);

@@ -21,7 +21,7 @@ my $json = JSON::PP->new->canonical->ascii;
 
 note 'thousands of spellings';
 my @texts = (
-	'+47 12 34 56 78', '+65 6123 4567', '+45 12345678', '+354 1234567', '176 12345678', '125 555 0105 x5', '0047 12 34 56 78', '011 47 12 34 56 78',
+	'+47 12 34 56 78', '+65 6123 4567', '+45 12345678', '+354 1234567', '176 12345678', '125 555 0105 x5', '0047 12 34 56 78', '0/0393-974.5.8', '01 1 44 20 7946 0958', '011 47 12 34 56 78',
 	'1-800-FLOWERS', '610-555-1212 ext. 5', '6105551212,5', '(610) 555-1212', "610\x{a0}555\x{2011}1212", '+1 610 555 1212', '001 610 555 1212',
 	map { spelling() } 1 .. 6000);
 my ($output, $errors) = run_command_with($json->encode(\@texts));
@@ -65,7 +65,8 @@ foreach my $usual (@usual)
 }
 is($payouts->sql("SELECT coalesce(murallink.phone_dialled('$_->[0]'), 'none')"), $_->[1], "to dial: $_->[0]")
   foreach [ '0803 555 1111', '08035551111' ], [ '+234 803 555 1111', '+2348035551111' ], [ '00234 803 555 1111', '+2348035551111' ],
-  [ '(610) 555-1212', '6105551212' ], [ '+44 (0)20 7946 0958', 'none' ], [ '0803 555 1111 ext 2', 'none' ], [ '+1 610 555', 'none' ], [ '', 'none' ];
+  [ '(610) 555-1212', '6105551212' ], [ '+44 (0)20 7946 0958', 'none' ],
+  [ '01 123 4567', '011234567' ], [ '0/0393-974.5.8', 'none' ], [ '0 0 39 397458', 'none' ], [ '0803 555 1111 ext 2', 'none' ], [ '+1 610 555', 'none' ], [ '', 'none' ];
 
 note 'what cannot be reached is sent nothing';
 my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
@@ -73,7 +74,7 @@ $payouts->call(configure_partner => 'relay', $url, { client_id => 'murallink', p
 $payouts->call(configure_partner => 'inside_rx', $url, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
 $payouts->call(set_trial_partner => $trial, $_, {}) foreach qw(relay inside_rx);
 $payouts->call('enable_payouts');
-my @foreign = ('+47 12 34 56 78', '+65 6123 4567', '176 12345678');
+my @foreign = ('+47 12 34 56 78', '+65 6123 4567', '176 12345678', '610-555-1212 ext. 5', '1-800-FLOWERS', '');
 foreach my $phone (@foreign)
 {
 	my $patient = enroll($phone);
@@ -87,6 +88,16 @@ foreach my $phone (@foreign)
 	pass('and no notice');
 }
 is(scalar(() = entries('text')), 0, 'nobody was texted');
+
+note 'the number that a patient had before is texted no more';
+my $mover = enroll('(610) 555-1212');
+$payouts->wait_for("SELECT actual = 'in' FROM murallink.participations('$mover') WHERE partner = 'relay'");
+$payouts->sql("UPDATE murallink.patient SET phone = '610.555.1313' WHERE uid = '$mover'");
+pay($mover);
+$payouts->wait_for("SELECT count(*) > 0 AND bool_and(status = 'done') FROM murallink.notices() WHERE patient_uid = '$mover' AND channel = 'sms'");
+my @onboarded = entries('onboard', ccid => $mover);
+is(join(' ', map { $_->{customer}{notification_channels}[0]{channel_addr} } @onboarded[ 0, -1 ]), '6105551212 6105551313', 'a notice goes to the new one');
+is(scalar(grep { !$_->{deactivate_previous_connections} } @onboarded), 0, 'and each call ends the connection of the earlier one');
 
 done_testing();
 
