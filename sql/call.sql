@@ -5,8 +5,11 @@ DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     due murallink.ksuid[];
     suspects murallink.ksuid[];
+    astray murallink.ksuid[];
     subject murallink.ksuid;
 BEGIN
+    -- Whoever holds payouts, or sets up the partner, waits for this, or this for him.
+    LOCK TABLE murallink_private.payout_hold, murallink_private.partner IN SHARE MODE;
     IF murallink.payouts_state() <> 'on' OR EXISTS (
         SELECT FROM murallink_private.payout_hold h JOIN murallink_private.partner p ON p.uid = h.subject_uid
         WHERE p.name = claim_calls.partner) THEN
@@ -40,6 +43,14 @@ BEGIN
             END;
         END LOOP;
     END;
+    astray := ARRAY(SELECT murallink.astray(due));
+    IF astray <> '{}' THEN
+        BEGIN
+            PERFORM murallink.reroute(astray);
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        END;
+    END IF;
     -- What could not be claimed now must not be in the way of the others.
     UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s', delayed_at = moment
     WHERE q.subject_uid = ANY (ARRAY(
@@ -51,7 +62,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.claim_calls(text, integer, text) IS
-'Takes what is due for a partner, at most so many, and writes an attempt for each. wanted: only tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
+'Takes what is due for a partner, at most so many, and writes an attempt for each. wanted: only tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other; one that is astray finds its way again.';
 
 CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
@@ -61,7 +72,8 @@ BEGIN
     RETURN QUERY
     WITH free_payout AS MATERIALIZED (
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
-        WHERE p.uid = ANY (subjects) AND p.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
+        WHERE p.uid = ANY (subjects) AND p.status = 'ready' AND p.uid NOT IN (SELECT murallink.astray(subjects))
+        FOR NO KEY UPDATE SKIP LOCKED
     ), payout AS (
         UPDATE murallink.payout p SET status = 'claimed', attempt = p.attempt + 1, reason = ''
         FROM free_payout f WHERE p.uid = f.uid
@@ -190,14 +202,11 @@ BEGIN
         SELECT p.uid FROM murallink.payout p
         WHERE p.uid = ANY (free_payouts) AND p.payment_uid IN (
             SELECT murallink.fund_held(ARRAY(SELECT f.payment_uid FROM murallink.payout f WHERE f.uid = ANY (free_payouts)))));
-    -- What was not sent finds its way anew, which may have changed meanwhile: as soon as the partners are at rest.
+    -- What was not sent finds its way anew, which may have changed meanwhile.
     unsent := ARRAY(
         SELECT p.uid
         FROM murallink.payout p JOIN murallink_private.partner_attempt a ON a.subject_uid = p.uid AND a.attempt = p.attempt
         WHERE p.uid = ANY (free_payouts) AND a.outcome = 'not_sent');
-    IF unsent <> '{}' AND NOT murallink.partners_at_rest() THEN
-        free_payouts := ARRAY(SELECT f FROM pg_catalog.unnest(free_payouts) f WHERE f <> ALL (unsent));
-    END IF;
     -- What was answered as signed out, or as too many calls, is looked for before it is sent again.
     refused := ARRAY(
         SELECT o.uid
@@ -290,6 +299,7 @@ DECLARE
             SELECT FROM murallink_private.partner_attempt a WHERE a.subject_uid = q.subject_uid AND a.outcome IS NULL)
         ORDER BY pg_catalog.random() LIMIT most);
 BEGIN
+    PERFORM murallink.reroute_late();
     PERFORM murallink.apply_outcomes(late);
     PERFORM murallink.fund_want(h.contract_uid, h.slot) FROM (
         SELECT DISTINCT e.contract_uid, e.slot

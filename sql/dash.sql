@@ -162,7 +162,7 @@ BEGIN
         SELECT FROM pg_catalog.unnest(wanted) AS w LEFT JOIN murallink.patient p ON p.uid = w WHERE p.uid IS NULL) THEN
         PERFORM murallink.raise('not_found', 'patient_uids');
     END IF;
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
+    LOCK TABLE murallink_private.partner IN SHARE MODE;
     SELECT p.settings ->> 'cust_prog_id' INTO the_program FROM murallink_private.partner p WHERE p.name = 'dash';
     bulk := murallink.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
     INSERT INTO murallink_private.card (patient_uid, partner, program)

@@ -208,7 +208,7 @@ BEGIN
         -- Answers are read meanwhile, so nobody who decides is waited for.
         PERFORM FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
         WHERE o.uid = the_payout.uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
-        IF NOT FOUND OR NOT murallink.partners_at_rest() THEN
+        IF NOT FOUND THEN
             again := moment + '1 s';
         END IF;
     END IF;

@@ -18,8 +18,8 @@ DECLARE
     changed murallink.ksuid;
 BEGIN
     PERFORM murallink.hide_statement();
-    -- Whoever routes a payout by the settings of a partner waits for this, which so must not wait for long itself.
-    LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
+    -- Whoever sets it up at the same time, or is just claiming, is waited for; whoever finds the way of a payout is not.
+    LOCK TABLE murallink_private.partner IN SHARE ROW EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
     WHERE p.name = configure_partner.partner;
@@ -57,18 +57,6 @@ END
 $$;
 COMMENT ON FUNCTION murallink.partner_of_tokens() IS
 'Trigger: where the tokens go with which anybody''s password is reset is said by superusers and administrators. Errors: forbidden.';
-
-CREATE FUNCTION murallink.partners_at_rest() RETURNS boolean
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE NOWAIT;
-    RETURN true;
-EXCEPTION WHEN lock_not_available THEN
-    RETURN false;
-END
-$$;
-COMMENT ON FUNCTION murallink.partners_at_rest() IS
-'Whether nobody is configuring a partner; if so, nobody does until this transaction ends.';
 
 CREATE FUNCTION murallink.webhook_checked(partner text, given text, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

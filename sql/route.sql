@@ -35,8 +35,12 @@ DECLARE
     the_partner murallink_private.partner;
     the_card murallink_private.card;
     the_program text;
+    held boolean;
 BEGIN
     NEW.card_uid := NULL;
+    -- Nobody who holds payouts or sets up a partner is waited for, or waits for this: what has missed that is found astray
+    -- when it is to be claimed, and by reroute_late().
+    held := EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (NEW.uid, NEW.contract_uid));
     -- Whoever changes the enrollment waits for the lock of the payment, and so sees this payout afterwards. The contract's
     -- default is looked for again under a lock, for it may be on its way: then it is seen, or whoever brings it sees this.
     FOR look IN 1..2 LOOP
@@ -45,12 +49,10 @@ BEGIN
         JOIN murallink.contract c ON c.uid = p.contract_uid
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         WHERE p.uid = NEW.payment_uid;
-        EXIT WHEN FOUND;
+        EXIT WHEN FOUND OR held;
         PERFORM FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
     END LOOP;
-    -- Who holds payouts, or sets up a partner, waits for this, and so sees this payout afterwards.
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
-    IF EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (NEW.uid, NEW.contract_uid)) THEN
+    IF held THEN
         NEW.reason := 'held';
         RETURN NEW;
     ELSIF NEW.partner IS NULL THEN
@@ -92,6 +94,59 @@ $$;
 COMMENT ON FUNCTION murallink.payout_route() IS
 'Trigger: finds out how a waiting payout is paid; it becomes ready, or its reason says what it waits for.';
 
+CREATE FUNCTION murallink.astray(payout_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT o.uid
+    FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
+    JOIN murallink_private.partner p ON p.name = o.partner
+    WHERE o.uid = ANY (payout_uids) AND o.status = 'ready' AND (
+        p.settings ->> 'currency' <> o.currency OR p.settings ->> 'cust_prog_id' <> c.program
+        OR EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)))
+$$;
+COMMENT ON FUNCTION murallink.astray(murallink.ksuid[]) IS
+'Those of the payouts that are ready and must not be sent as they are: they are held, or the partner has been set up otherwise, and whoever approved them could not see it yet.';
+
+CREATE FUNCTION murallink.reroute_partner(partner text) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink.order_enrolled(ARRAY(
+        SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
+        WHERE c.order_cards = 'enrollment'));
+    SELECT murallink.reroute(murallink.unclaimed(NULL, reroute_partner.partner));
+$$;
+COMMENT ON FUNCTION murallink.reroute_partner(text) IS
+'Has what waits for a partner, or has not been claimed, go on as the partner is set up now.';
+
+CREATE FUNCTION murallink.reroute_late() RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    running CONSTANT pg_snapshot := pg_catalog.pg_current_snapshot();
+    change record;
+BEGIN
+    FOR change IN
+        SELECT c.uid, c.subject_uid, p.name AS partner
+        FROM murallink_private.route_change c LEFT JOIN murallink_private.partner p ON p.uid = c.subject_uid
+        -- What is above all transactions was written in the cluster that this is a copy of.
+        WHERE c.running_below <= pg_catalog.pg_snapshot_xmin(running)
+            OR c.running_below > pg_catalog.pg_snapshot_xmax(running)
+    LOOP
+        BEGIN
+            IF change.partner IS NOT NULL THEN
+                PERFORM murallink.reroute_partner(change.partner);
+            ELSE
+                PERFORM murallink.reroute(murallink.unclaimed(change.subject_uid, NULL) || change.subject_uid);
+            END IF;
+            DELETE FROM murallink_private.route_change c WHERE c.uid = change.uid;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            -- Somebody is at work on one of them: later.
+            NULL;
+        END;
+    END LOOP;
+    UPDATE murallink_private.route_change c SET running_below = pg_catalog.pg_snapshot_xmax(running) WHERE c.running_below IS NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.reroute_late() IS
+'Looks again how payouts are paid where holds or partners have changed, once no transaction runs that may have missed it. For the worker, now and then.';
+
 CREATE FUNCTION murallink.hold_subject(payout_uid murallink.ksuid, contract_uid murallink.ksuid, partner text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
@@ -120,11 +175,16 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
 BEGIN
-    LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
+    -- Whoever is just claiming is waited for, and claims nothing of this afterwards; nobody else is waited for.
     INSERT INTO murallink_private.payout_hold AS h (subject_uid, note)
     VALUES (subject, murallink.checked_text(hold_payouts.note, 'note', 1000, true))
     ON CONFLICT (subject_uid) DO UPDATE SET note = EXCLUDED.note;
-    PERFORM murallink.reroute(murallink.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid);
+    -- For those who look; what somebody is at work on is marked later.
+    UPDATE murallink.payout SET status = 'waiting' WHERE uid IN (
+        SELECT o.uid FROM murallink.payout o
+        WHERE o.uid = ANY (murallink.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid)
+            AND o.status IN ('waiting', 'ready') ORDER BY o.uid FOR NO KEY UPDATE SKIP LOCKED);
+    INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
 END
 $$;
 COMMENT ON FUNCTION murallink.hold_payouts(text, murallink.ksuid, murallink.ksuid, text) IS
@@ -139,7 +199,6 @@ DECLARE
     subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
     why CONSTANT text := murallink.checked_text(note, 'note', 1000, false);
 BEGIN
-    LOCK TABLE murallink_private.partner IN EXCLUSIVE MODE;
     -- For the audit, which tells the note of what is deleted.
     UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
     DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
@@ -149,6 +208,7 @@ BEGIN
         PERFORM murallink.raise('wrong_status', NULL);
     END IF;
     PERFORM murallink.reroute(murallink.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);
+    INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
     PERFORM murallink.worker_wake();
 END
 $$;
@@ -171,12 +231,11 @@ CREATE FUNCTION murallink.enrollment_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     -- Payments that are being approved, or given back by the worker, are waited for. Before them comes the contract, which
-    -- enrollment_card() locks; then the partners.
+    -- enrollment_card() locks.
     PERFORM FROM murallink.contract c WHERE c.uid = NEW.contract_uid FOR SHARE;
     PERFORM FROM murallink.payment p
     WHERE p.enrollment_uid = NEW.uid AND p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt')
     ORDER BY p.uid FOR SHARE;
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
     PERFORM murallink.reroute(ARRAY(
         SELECT o.uid FROM murallink.payment p JOIN murallink.payout o ON o.payment_uid = p.uid
         WHERE p.enrollment_uid = NEW.uid));
@@ -188,7 +247,6 @@ COMMENT ON FUNCTION murallink.enrollment_reroute() IS 'Trigger: payouts that hav
 CREATE FUNCTION murallink.contract_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
     PERFORM murallink.reroute(murallink.unclaimed(NEW.uid, NULL));
     RETURN NULL;
 END
@@ -199,8 +257,6 @@ COMMENT ON FUNCTION murallink.contract_reroute() IS
 CREATE FUNCTION murallink.order_enrolled(enrollment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Who sets up a partner waits for this, or this for him: either sees what the other has brought.
-    LOCK TABLE murallink_private.partner IN ROW SHARE MODE;
     INSERT INTO murallink_private.card (patient_uid, partner, program)
     SELECT DISTINCT e.patient_uid, p.name, p.settings ->> 'cust_prog_id'
     FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
@@ -217,10 +273,12 @@ COMMENT ON FUNCTION murallink.order_enrolled(murallink.ksuid[]) IS
 CREATE FUNCTION murallink.partner_reroute() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM murallink.order_enrolled(ARRAY(
-        SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
-        WHERE c.order_cards = 'enrollment'));
-    PERFORM murallink.reroute(murallink.unclaimed(NULL, NEW.name));
+    INSERT INTO murallink_private.route_change (subject_uid) VALUES (NEW.uid);
+    PERFORM murallink.reroute_partner(NEW.name);
+    RETURN NULL;
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    -- How a partner is called does not wait for who is at work on a payout: what waits goes on a little later.
+    INSERT INTO murallink_private.route_change (subject_uid) VALUES (NEW.uid);
     RETURN NULL;
 END
 $$;

@@ -118,6 +118,7 @@ static void settle(void);
 static json_t *result_of(const Call *call);
 static void look(void);
 static void step(void);
+static bool lock_table(const char *name, LOCKMODE mode);
 static bool payouts_here(bool *on);
 static void recover(void);
 static void claim(Channel *channel);
@@ -561,7 +562,8 @@ result_of(const Call *call)
 
 /*
  * Looks at all that a worker must know, and claims what is due.  The partners
- * stay as they are until the claims are committed: see configure_partner().
+ * and what is held stay as they are until the claims are committed; while
+ * somebody changes them, nothing is claimed.
  * What has been sent comes to its end also where payouts are off.
  */
 static void
@@ -569,7 +571,6 @@ look(void)
 {
 	static SavedPlan late = PLAN("SELECT murallink.apply_late()", "");
 	static SavedPlan forward = PLAN("SELECT murallink.queue_set_back()", "");
-	static SavedPlan steady = PLAN("LOCK TABLE murallink_private.partner IN ROW SHARE MODE", "");
 	static SavedPlan partners =
 		PLAN("SELECT p.name, p.revision, p.base_url, p.settings, s.secrets"
 			 " FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid",
@@ -599,9 +600,8 @@ look(void)
 		plan_execute(&forward, NULL, NULL, 0);
 		putting_forward = true;
 	}
-	if (!on)
+	if (!on || !lock_table("partner", ShareLock) || !lock_table("payout_hold", ShareLock))
 		return;
-	plan_execute(&steady, NULL, NULL, 0);
 	plan_execute(&partners, NULL, NULL, 0);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
@@ -643,6 +643,16 @@ step(void)
 }
 
 /*
+ * Locks a table of schema murallink_private, until the transaction ends, where
+ * this needs no waiting; returns whether it did.
+ */
+static bool
+lock_table(const char *name, LOCKMODE mode)
+{
+	return ConditionalLockRelationOid(get_relname_relid(name, get_namespace_oid("murallink_private", false)), mode);
+}
+
+/*
  * Returns whether what has been sent was sent from here, and whether this
  * database pays out; logs when that changes.  Nobody turns payouts off until
  * the transaction ends; while somebody does, nothing is here.
@@ -654,12 +664,11 @@ payouts_here(bool *on)
 		PLAN("SELECT murallink.payouts_state(), place = murallink.payout_place() FROM murallink_private.payout_switch", "");
 	static char last[16] = "";
 	char *database = get_database_name(MyDatabaseId);
-	Oid table = get_relname_relid("payout_switch", get_namespace_oid("murallink_private", false));
 	bool here;
 	bool isnull;
 	char *state;
 
-	if (!ConditionalLockRelationOid(table, RowShareLock) || plan_execute(&plan, NULL, NULL, 1) == 0)
+	if (!lock_table("payout_switch", RowShareLock) || plan_execute(&plan, NULL, NULL, 1) == 0)
 		return false;
 	state = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	here = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));

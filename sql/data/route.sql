@@ -14,6 +14,18 @@ COMMENT ON COLUMN murallink_private.payout_hold.held_at IS 'When.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_hold
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
 
+CREATE TABLE murallink_private.route_change (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    subject_uid murallink.ksuid NOT NULL,
+    running_below xid8
+);
+COMMENT ON TABLE murallink_private.route_change IS
+'Where a hold or a partner has changed: transactions that ran then may have missed it, so that what they have approved is looked at when they have ended.';
+COMMENT ON COLUMN murallink_private.route_change.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.route_change.subject_uid IS 'The payout, contract or partner.';
+COMMENT ON COLUMN murallink_private.route_change.running_below IS
+'All transactions that may have missed it are below; null until the worker has seen the change.';
+
 CREATE TRIGGER route BEFORE INSERT OR UPDATE ON murallink.payout
     FOR EACH ROW WHEN (NEW.status = 'waiting') EXECUTE FUNCTION murallink.payout_route();
 CREATE TRIGGER release AFTER UPDATE OF status ON murallink_private.card

@@ -44,6 +44,57 @@ is($payouts->error_of(q{SELECT murallink.hold_payouts('why', partner => 'visa')}
 is($payouts->error_of(qq{SELECT murallink.hold_payouts('', contract_uid => '$contract')}), 'missing_field', 'for a reason');
 is($payouts->sql(q{SELECT count(*) FROM murallink.audit_event WHERE resource = 'payout_hold'}), 6, 'which is audited');
 
+note 'a brake waits for no client';
+$payouts->call('enable_payouts');
+$payouts->wait_settled;
+foreach my $brake (
+	[ 'a hold of the contract', "hold_payouts('audit', contract_uid => '$contract')", "release_payouts(contract_uid => '$contract')" ],
+	[ 'a hold of the partner', q{hold_payouts('audit', partner => 'dash')}, q{release_payouts(partner => 'dash')} ],
+	[ 'payouts turned off', 'disable_payouts()', 'enable_payouts()' ])
+{
+	my ($what, $pulled, $released) = @$brake;
+	my $client = $payouts->session('BEGIN; ' . approving());
+	my $before = $payouts->sql('SELECT max(created_at) FROM murallink.payout');
+	my $seconds = $payouts->sql(<<"EOC");
+CREATE TEMP TABLE begun AS SELECT clock_timestamp() AS at; SELECT murallink.$pulled; SELECT extract(epoch FROM clock_timestamp() - at) FROM begun
+EOC
+	cmp_ok((split /\n/, $seconds)[-1], '<', 1, "$what: at once, though a client has approved a payment and idles");
+	print $client "COMMIT;\n";
+	close $client or die "session: $!\n";
+	my $payout = $payouts->sql("SELECT uid FROM murallink.payout WHERE created_at > '$before'");
+	looked();
+	is($payouts->loads($payout), 0, "$what: what the client had approved is not sent");
+	is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$payout'"), 0, "$what: nor claimed");
+	$payouts->sql("SELECT murallink.$released");
+	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
+	is($payouts->loads($payout), 1, "$what: released, it is sent once");
+}
+{
+	my $client = $payouts->session('BEGIN; ' . approving());
+	my $before = $payouts->sql('SELECT max(created_at) FROM murallink.payout');
+	$payouts->stack->configure_dash({ currency => 'CAD' });
+	print $client "COMMIT;\n";
+	close $client or die "session: $!\n";
+	my $payout = $payouts->sql("SELECT uid FROM murallink.payout WHERE created_at > '$before'");
+	$payouts->wait_for("SELECT reason = 'other_currency' FROM murallink.payout WHERE uid = '$payout'");
+	is($payouts->loads($payout), 0, 'a partner that is set up otherwise meanwhile is not sent what was approved before');
+	$payouts->stack->configure_dash;
+	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
+	is($payouts->loads($payout), 1, 'set up as before, it is, once');
+}
+{
+	my $contract_held = "contract_uid => '$contract'";
+	$payouts->sql("SELECT murallink.hold_payouts('audit', $contract_held)");
+	my $client = $payouts->session('BEGIN; ' . approving());
+	my $before = $payouts->sql('SELECT max(created_at) FROM murallink.payout');
+	$payouts->sql("SELECT murallink.release_payouts($contract_held)");
+	print $client "COMMIT;\n";
+	close $client or die "session: $!\n";
+	my $payout = $payouts->sql("SELECT uid FROM murallink.payout WHERE created_at > '$before'");
+	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
+	is($payouts->loads($payout), 1, 'what a client approved under a hold goes on when it is released, also when the client comes later');
+}
+
 note 'attempts';
 $payouts->fault(when => 'before', action => 'close', count => 1);
 my ($attempted) = $payouts->approve(1);
@@ -78,6 +129,17 @@ sub by_hand
 {
 	$payouts->call('disable_payouts');
 	return $payouts->approve(1);
+}
+
+# Statements that make a payment and approve it.
+sub approving
+{
+	return <<'EOC';
+CREATE TEMP TABLE own AS SELECT murallink.gen_ksuid() AS uid;
+INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, amount, currency)
+SELECT own.uid, (SELECT max(e.uid) FROM murallink.enrollment e), 'manual', 7, 'USD' FROM own;
+UPDATE murallink.payment SET status = 'approved' WHERE uid = (SELECT uid FROM own)
+EOC
 }
 
 sub hold
