@@ -6,6 +6,7 @@ DECLARE
     due murallink.ksuid[];
     suspects murallink.ksuid[];
     astray murallink.ksuid[];
+    left_over murallink.ksuid[];
     subject murallink.ksuid;
 BEGIN
     -- Whoever holds payouts, or sets up the partner, waits for this, or this for him.
@@ -52,10 +53,14 @@ BEGIN
         END;
     END IF;
     -- What could not be claimed now must not be in the way of the others.
-    UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s', delayed_at = moment
-    WHERE q.subject_uid = ANY (ARRAY(
+    left_over := ARRAY(
         SELECT q.subject_uid FROM murallink_private.partner_queue q
-        WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED);
+    IF left_over <> '{}' THEN
+        UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s', delayed_at = moment
+        WHERE q.subject_uid = ANY (left_over);
+        PERFORM murallink.queue_held(left_over, 'cannot be claimed');
+    END IF;
     IF suspects <> '{}' THEN
         PERFORM murallink.apply_outcomes(suspects);
     END IF;
@@ -288,7 +293,7 @@ $$;
 COMMENT ON FUNCTION murallink.recover_calls() IS
 'Puts in doubt what an earlier worker had under way when it ended, and returns how many calls that were. Only for a worker before its first claim.';
 
-CREATE FUNCTION murallink.apply_late() RETURNS boolean
+CREATE FUNCTION murallink.apply_late(look boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     most CONSTANT integer := 200;
@@ -308,13 +313,21 @@ BEGIN
         JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve'
         WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity') h
     WHERE NOT murallink.fund_try_hold(h.contract_uid, h.slot);
+    IF look THEN
+        PERFORM murallink.queue_held(ARRAY(
+            SELECT q.subject_uid
+            FROM murallink_private.partner p JOIN murallink_private.partner_queue q ON q.partner = p.name AND q.due_at = 'infinity'
+            WHERE NOT EXISTS (
+                SELECT FROM murallink_private.partner_attempt a WHERE a.subject_uid = q.subject_uid AND a.outcome IS NULL)),
+            'its outcome cannot be applied');
+    END IF;
     RETURN pg_catalog.cardinality(late) = most AND (
         SELECT pg_catalog.count(*) < most FROM murallink_private.partner_queue q
         WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity');
 END
 $$;
-COMMENT ON FUNCTION murallink.apply_late() IS
-'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. The slots that payers do not let it have are wanted from then on. Returns whether there may be more that can be.';
+COMMENT ON FUNCTION murallink.apply_late(boolean) IS
+'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. The slots that payers do not let it have are wanted from then on. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
 
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -21,6 +21,21 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_try_hold';
 COMMENT ON FUNCTION murallink.fund_try_hold(murallink.ksuid, integer) IS
 'Does what fund_hold() does without waiting: false when somebody else holds the slot.';
 
+CREATE FUNCTION murallink.fund_lock_class(contract_uid murallink.ksuid) RETURNS bigint
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'fund_lock_class';
+COMMENT ON FUNCTION murallink.fund_lock_class(murallink.ksuid) IS 'What pg_locks has as classid of the locks of a contract''s slots.';
+
+CREATE FUNCTION murallink.fund_holders(contract_uid murallink.ksuid, slot integer, OUT pid integer, OUT virtualtransaction text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE AS $$
+    SELECT l.pid, l.virtualtransaction
+    FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.objsubid = 5 AND l.granted AND d.datname = pg_catalog.current_database()
+        AND l.classid::bigint = murallink.fund_lock_class(fund_holders.contract_uid) AND l.objid::bigint = fund_holders.slot
+$$;
+COMMENT ON FUNCTION murallink.fund_holders(murallink.ksuid, integer) IS
+'Who holds a slot of a contract''s funds, as pg_locks has them; a prepared transaction has no pid.';
+
 CREATE FUNCTION murallink.fund_want(contract_uid murallink.ksuid, slot integer) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_want';
 COMMENT ON FUNCTION murallink.fund_want(murallink.ksuid, integer) IS

@@ -10,9 +10,9 @@ BEGIN
                 ELSE NEW.due_at END,
             CASE WHEN TG_TABLE_NAME <> 'notice' OR NEW.attempt > 0 OR NEW.due_at <= moment THEN moment END)
         ON CONFLICT (subject_uid) DO UPDATE
-        SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, delayed_at = EXCLUDED.delayed_at, problem = '';
+        SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, delayed_at = EXCLUDED.delayed_at, problem = '', looks = 0;
     ELSIF NEW.status = 'claimed' THEN
-        UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '' WHERE subject_uid = NEW.uid;
+        UPDATE murallink_private.partner_queue SET due_at = 'infinity', problem = '', looks = 0 WHERE subject_uid = NEW.uid;
     ELSIF TG_OP = 'UPDATE' THEN
         DELETE FROM murallink_private.partner_queue WHERE subject_uid = NEW.uid;
     END IF;
@@ -49,6 +49,54 @@ END
 $$;
 COMMENT ON FUNCTION murallink.queue_set_back() IS
 'After the clock was set back: what was put off until a time that is further away than it was then is put off from now on, by as much. For the worker.';
+
+CREATE FUNCTION murallink.holders(subject murallink.ksuid) RETURNS text
+LANGUAGE sql VOLATILE AS $$
+    WITH the_payout AS (
+        SELECT o.uid, o.payment_uid, o.xmax AS locker FROM murallink.payout o
+        WHERE o.uid IN (subject, (SELECT t.subject_uid FROM murallink_private.partner_task t WHERE t.uid = subject))
+    ), locker AS (
+        SELECT p.locker FROM the_payout p
+        UNION ALL SELECT y.xmax FROM the_payout p JOIN murallink.payment y ON y.uid = p.payment_uid
+        UNION ALL SELECT c.xmax FROM murallink_private.card c WHERE c.uid = subject
+        UNION ALL SELECT t.xmax FROM murallink_private.partner_task t WHERE t.uid = subject
+        UNION ALL SELECT n.xmax FROM murallink_private.notice n WHERE n.uid = subject
+    ), held AS (
+        SELECT l.pid, l.virtualtransaction
+        FROM locker k JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = k.locker AND l.granted
+        UNION
+        SELECT l.pid, l.virtualtransaction
+        FROM the_payout p JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve',
+            LATERAL murallink.fund_holders(e.contract_uid, e.slot) l
+    )
+    SELECT coalesce(pg_catalog.string_agg(DISTINCT CASE
+            WHEN h.pid IS NOT NULL THEN pg_catalog.format('process %s', h.pid)
+            ELSE pg_catalog.format('the prepared transaction %L', x.gid) END, ', '), 'another transaction')
+    FROM held h LEFT JOIN pg_catalog.pg_prepared_xacts x
+        ON h.pid IS NULL AND x.transaction::text = pg_catalog.split_part(h.virtualtransaction, '/', 2)
+    WHERE h.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+$$;
+COMMENT ON FUNCTION murallink.holders(murallink.ksuid) IS
+'Who holds a card, payout, task or notice, or the funds of a payout, in words: processes by their pid, prepared transactions by their name.';
+
+CREATE FUNCTION murallink.queue_held(subjects murallink.ksuid[], problem text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    subject murallink.ksuid;
+BEGIN
+    UPDATE murallink_private.partner_queue q SET looks = q.looks + 1 WHERE q.subject_uid = ANY (subjects) AND q.looks < 12;
+    FOR subject IN
+        SELECT q.subject_uid FROM murallink_private.partner_queue q
+        WHERE q.subject_uid = ANY (subjects) AND q.looks >= 12 AND (
+            q.problem = '' OR pg_catalog.starts_with(q.problem, queue_held.problem || ': held by '))
+        ORDER BY q.subject_uid LIMIT 100
+    LOOP
+        PERFORM murallink.queue_problem(subject, queue_held.problem || ': held by ' || murallink.holders(subject));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.queue_held(murallink.ksuid[], text) IS
+'Takes note that somebody else holds these; after a minute, that is twelve looks, of who does, for needs_person. problem: what they hold up.';
 
 CREATE FUNCTION murallink.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$

@@ -106,12 +106,23 @@ $$;
 COMMENT ON FUNCTION murallink.astray(murallink.ksuid[]) IS
 'Those of the payouts that are ready and must not be sent as they are: they are held, or the partner has been set up otherwise, and whoever approved them could not see it yet.';
 
-CREATE FUNCTION murallink.reroute_partner(partner text) RETURNS void
+CREATE FUNCTION murallink.reroute_missed(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.order_enrolled(ARRAY(
+    SELECT murallink.reroute(ARRAY(
+        SELECT o.uid FROM murallink.payout o WHERE o.uid = ANY (payout_uids) AND o.status = 'waiting'
+        UNION SELECT murallink.astray(payout_uids)));
+$$;
+COMMENT ON FUNCTION murallink.reroute_missed(murallink.ksuid[]) IS
+'Looks anew how those of these payouts are paid that wait or are astray; what is ready and right keeps its place in the queue.';
+
+CREATE FUNCTION murallink.reroute_partner(partner text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM murallink.order_enrolled(ARRAY(
         SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
         WHERE c.order_cards = 'enrollment'));
-    SELECT murallink.reroute(murallink.unclaimed(NULL, reroute_partner.partner));
+    PERFORM murallink.reroute_missed(murallink.unclaimed(NULL, partner));
+END
 $$;
 COMMENT ON FUNCTION murallink.reroute_partner(text) IS
 'Has what waits for a partner, or has not been claimed, go on as the partner is set up now.';
@@ -133,7 +144,7 @@ BEGIN
             IF change.partner IS NOT NULL THEN
                 PERFORM murallink.reroute_partner(change.partner);
             ELSE
-                PERFORM murallink.reroute(murallink.unclaimed(change.subject_uid, NULL) || change.subject_uid);
+                PERFORM murallink.reroute_missed(murallink.unclaimed(change.subject_uid, NULL) || change.subject_uid);
             END IF;
             DELETE FROM murallink_private.route_change c WHERE c.uid = change.uid;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN

@@ -401,6 +401,17 @@ fund_try_hold(PG_FUNCTION_ARGS)
 }
 
 /*
+ * murallink.fund_lock_class(contract): the part of the locks of its slots that
+ * tells its contract from others, as slot_lock() makes it.
+ */
+PG_FUNCTION_INFO_V1(fund_lock_class);
+Datum
+fund_lock_class(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(slot_lock(PG_GETARG_KSUID_P(0), 0).locktag_field2);
+}
+
+/*
  * murallink.fund_want(contract, slot): has payers leave a slot to this
  * process, until it wants none.
  */

@@ -80,6 +80,7 @@ static WaitEventSet *events;
 static Moment next_look = 0;
 static Moment next_settle = 0;
 static Moment next_late = 0;
+static Moment next_count = 0; /* of what is held up by others */
 static bool more_late = false; /* some were applied, and others are left */
 static Moment next_step = 0;
 static bool more_steps = false;
@@ -569,7 +570,7 @@ result_of(const Call *call)
 static void
 look(void)
 {
-	static SavedPlan late = PLAN("SELECT murallink.apply_late()", "");
+	static SavedPlan late = PLAN("SELECT murallink.apply_late($1)", "b");
 	static SavedPlan forward = PLAN("SELECT murallink.queue_set_back()", "");
 	static SavedPlan partners =
 		PLAN("SELECT p.name, p.revision, p.base_url, p.settings, s.secrets"
@@ -586,12 +587,17 @@ look(void)
 	}
 	if (!recovered)
 		recover();
-	else if (fund_catch() || now >= next_late)
+	else if (fund_catch() || now >= next_late || now >= next_count)
 	{
 		bool isnull;
 
+		bool counted = now >= next_count;
+		Datum counts = BoolGetDatum(counted);
+
 		fund_want_none();
-		plan_execute(&late, NULL, NULL, 1);
+		plan_execute(&late, &counts, NULL, 1);
+		if (counted)
+			next_count = now + LATE_INTERVAL * CLOCK_MS;
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		next_late = more_late ? now : now + LATE_INTERVAL * CLOCK_MS;
 	}

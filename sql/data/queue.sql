@@ -5,7 +5,8 @@ CREATE TABLE murallink_private.partner_queue (
     due_at timestamptz NOT NULL,
     delayed_at timestamptz,
     problem text NOT NULL DEFAULT '',
-    problem_at timestamptz
+    problem_at timestamptz,
+    looks integer NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE murallink_private.partner_queue IS
 'What the worker has to do: the cards, payouts, tasks and notices that are ready or claimed, kept by triggers beside their status, so that finding work costs the same whatever was done before.';
@@ -16,8 +17,10 @@ COMMENT ON COLUMN murallink_private.partner_queue.due_at IS
 'Not before; infinity: claimed; -infinity: not sent but put in doubt, for it is a partner_suspect.';
 COMMENT ON COLUMN murallink_private.partner_queue.delayed_at IS
 'When it was put off until due_at: by that time the clock may have been set back. Null where due_at is the time of day that is meant, as of a reminder.';
-COMMENT ON COLUMN murallink_private.partner_queue.problem IS 'Why it cannot be claimed, or its outcome not be applied, though no other holds it.';
+COMMENT ON COLUMN murallink_private.partner_queue.problem IS 'Why it cannot be claimed, or its outcome not be applied.';
 COMMENT ON COLUMN murallink_private.partner_queue.problem_at IS 'Since when.';
+COMMENT ON COLUMN murallink_private.partner_queue.looks IS
+'How often the worker has looked, every five seconds, and found it held by somebody else: no clock that is set measures that.';
 CREATE INDEX partner_queue_problem ON murallink_private.partner_queue (partner) WHERE problem <> '';
 CREATE INDEX partner_queue_due ON murallink_private.partner_queue (partner, due_at);
 

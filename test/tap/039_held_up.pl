@@ -1,0 +1,77 @@
+# What somebody else holds up is shown to people after a minute, with who does: an outcome that cannot be booked, and a payout
+# that cannot be claimed.
+
+use strict;
+use warnings;
+
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new(conf => "max_prepared_transactions = 2\n");
+$payouts->patients(1);
+$payouts->order_cards;
+
+note 'the funds of one are held by an open transaction, another payment by a prepared one, a third is kept from being claimed';
+$payouts->call('disable_payouts');
+my ($booked, $prepared, $claimed) = $payouts->approve(3);
+my %payment = map { $_ => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $booked, $prepared, $claimed;
+my $keeper = $payouts->session("BEGIN; SELECT FROM murallink.payment WHERE uid = '$payment{$claimed}' FOR UPDATE");
+my $keeper_pid = pid_of();
+# The load of the second is answered when its payment is held.
+$payouts->fault(when => 'before', action => 'delay', delay_ms => 5000);
+$payouts->call('enable_payouts');
+$payouts->wait_for("SELECT count(*) = 2 FROM murallink.payout WHERE uid IN ('$booked', '$prepared') AND status = 'claimed'");
+my $idler = $payouts->session(
+	"BEGIN; SET application_name = 'idler'; SELECT murallink.fund_hold(contract_uid, slot)"
+	  . " FROM murallink.fund_entry WHERE source_uid = '$payment{$booked}' AND movement = 'reserve'");
+$payouts->wait_for(<<'EOC');
+SELECT count(*) = 1 FROM pg_stat_activity
+WHERE application_name = 'idler' AND state = 'idle in transaction' AND query LIKE '%fund_hold%'
+EOC
+my $idler_pid = $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'idler'});
+$payouts->sql("BEGIN; SELECT FROM murallink.payment WHERE uid = '$payment{$prepared}' FOR UPDATE; PREPARE TRANSACTION 'forgotten'");
+$payouts->no_fault;
+foreach my $payout ($booked, $prepared)
+{
+	Murallink::Stack::poll('the load', sub { $payouts->loads($payout) == 1 });
+}
+$payouts->wait_for(<<"EOC");
+SELECT count(*) = 2 FROM murallink_private.partner_attempt WHERE outcome = 'done' AND subject_uid IN ('$booked', '$prepared')
+EOC
+is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE why LIKE '%held by%' OR why LIKE '%applied%'}), 0, 'not at once');
+foreach my $looks (4, 8, 12)
+{
+	$payouts->wait_for(<<"EOC");
+SELECT count(*) = 3 AND bool_and(looks >= $looks AND (looks >= 12) = (problem <> '')) FROM murallink_private.partner_queue
+WHERE subject_uid IN ('$booked', '$prepared', '$claimed')
+EOC
+}
+like(why($booked), qr/^its outcome cannot be applied: held by .*\bprocess $idler_pid\b/, 'who holds the funds');
+like(why($prepared), qr/^its outcome cannot be applied: held by .*\bthe prepared transaction 'forgotten'/, 'which transaction was prepared');
+like(why($claimed), qr/^cannot be claimed: held by .*\bprocess $keeper_pid\b/, 'who keeps one from being claimed');
+
+note 'nothing is lost';
+foreach my $session ($keeper, $idler)
+{
+	print $session "ROLLBACK;\n";
+	close $session or die "session: $!\n";
+}
+$payouts->sql("ROLLBACK PREPARED 'forgotten'");
+$payouts->wait_settled;
+is(join(' ', map { $payouts->state_of($_) } $booked, $prepared, $claimed), 'done paid done paid done paid', 'all are paid');
+is(join(' ', map { $payouts->loads($_) } $booked, $prepared, $claimed), '1 1 1', 'once');
+is($payouts->sql('SELECT count(*) FROM murallink.needs_person'), 0, 'and nobody has to do anything');
+is_deeply([ $payouts->wrong ], [], 'the books agree');
+done_testing();
+
+# The session that was begun last, as long as it is the only one.
+sub pid_of
+{
+	return $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'session'});
+}
+
+sub why
+{
+	my ($payout) = @_;
+	return $payouts->sql("SELECT why FROM murallink.needs_person WHERE uid = '$payout'");
+}
