@@ -45,6 +45,13 @@ BEGIN
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET standard_conforming_strings = on', f.signature);
         END IF;
     END LOOP;
+    -- The owner's own policies let it see everything; with row_security off they would be errors.
+    FOR f IN
+        SELECT p.oid::regprocedure AS signature FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.prosecdef
+    LOOP
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s SET row_security = on', f.signature);
+    END LOOP;
 END
 $$;
 

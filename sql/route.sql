@@ -115,13 +115,13 @@ $$;
 COMMENT ON FUNCTION murallink.reroute_missed(murallink.ksuid[]) IS
 'Looks anew how those of these payouts are paid that wait or are astray; what is ready and right keeps its place in the queue.';
 
-CREATE FUNCTION murallink.reroute_partner(partner text) RETURNS void
+CREATE FUNCTION murallink.reroute_partner(partner_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink.order_enrolled(ARRAY(
         SELECT e.uid FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
         WHERE c.order_cards = 'enrollment'));
-    PERFORM murallink.reroute_missed(murallink.unclaimed(NULL, partner));
+    PERFORM murallink.reroute_missed(murallink.unclaimed(NULL, partner_name));
 END
 $$;
 COMMENT ON FUNCTION murallink.reroute_partner(text) IS

@@ -18,6 +18,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -165,8 +166,8 @@ install_check(void)
 }
 
 /*
- * Becomes murallink_owner with the search path pinned, until owner_leave() or
- * the end of the (sub)transaction.  Does nothing inside a definer function,
+ * Becomes murallink_owner with the search path and row_security pinned, until
+ * owner_leave() or the end of the (sub)transaction.  Does nothing inside a definer function,
  * where both are so already.
  */
 Owner
@@ -175,7 +176,7 @@ owner_enter(void)
 	Owner saved = {false};
 
 	GetUserIdAndSecContext(&saved.user, &saved.sec_context);
-	if (saved.user == install_owner() && strcmp(namespace_search_path, PINNED_PATH) == 0)
+	if (saved.user == install_owner() && strcmp(namespace_search_path, PINNED_PATH) == 0 && row_security)
 		return saved;
 
 	saved.changed = true;
@@ -183,6 +184,8 @@ owner_enter(void)
 	SetUserIdAndSecContext(install_owner(), saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	(void) set_config_option("search_path", PINNED_PATH, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	if (!row_security)
+		(void) set_config_option("row_security", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return saved;
 }
 

@@ -65,6 +65,7 @@ static const char *const settings[][2] = {
 	{"enable_seqscan", "off"}, /* plans are kept from when the queue was empty */
 	{"jit", "off"}, /* which a plan without seqscan seems worth */
 	{"lock_timeout", "1s"}, /* while it waits, no answer is read */
+	{"row_security", "on"}, /* off, the policies of the tables are errors */
 	{"session_replication_role", "origin"},
 	{"statement_timeout", "0"},
 	{"synchronous_commit", "on"},
