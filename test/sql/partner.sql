@@ -232,7 +232,7 @@ CREATE TRIGGER poison BEFORE UPDATE ON murallink.payout FOR EACH ROW
     WHEN ((NEW.amount, NEW.status) IN ((20, 'claimed'), (21, 'done'))) EXECUTE FUNCTION test.poison();
 SELECT count(test.approve(test.pay('ANN', 19 + n, 'EUR'))) FROM generate_series(1, 3) AS n;
 \set VERBOSITY sqlstate
-SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY amount;
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() WHERE operation <> 'look_up' ORDER BY amount;
 SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object('attempt_uid', c.attempt_uid, 'outcome', 'done', 'reason', 'done', 'facts', '{}'::jsonb)))
 FROM test.claim c JOIN murallink_private.partner_attempt a ON a.uid = c.attempt_uid WHERE a.outcome IS NULL;
 \set VERBOSITY default
@@ -267,20 +267,20 @@ SELECT test.approve(test.pay('ANN', 33, 'EUR'));
 -- Nor is it cancelled before it is looked up: the money may be gone
 SELECT amount, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE uid = %L', 'cancelled', payment_uid))
 FROM murallink.payout WHERE contract_uid = :'contract' AND amount IN (30, 31) ORDER BY amount;
-SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() WHERE operation <> 'look_up' ORDER BY operation;
 SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
 SELECT * FROM test.tasks ORDER BY operation;
 SELECT murallink.release_payouts(:'held');
-SELECT * FROM test.claim();
+SELECT * FROM test.claim() WHERE operation <> 'look_up';
 SELECT amount, status, reason, attempt FROM test.payouts WHERE amount = 31;
 SELECT status FROM murallink.resolve_payout(:'held', 'not_paid', 'the issuer does not show it');
 SELECT murallink.resolve_card(uid, false, 'the issuer does not know it') FROM murallink_private.card WHERE patient_uid = :'cy';
-SELECT operation, params ->> 'amount' AS amount FROM test.claim() ORDER BY operation;
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() WHERE operation <> 'look_up' ORDER BY operation;
 SELECT a.attempt, a.outcome, a.reason FROM murallink_private.partner_attempt a WHERE a.subject_uid = :'held' ORDER BY a.attempt;
 -- Unless somebody knows better: then only what had been claimed is in doubt
 SELECT test.approve(test.pay('ANN', 34, 'EUR'));
 SELECT test.move(false);
-SELECT operation, params ->> 'amount' AS amount FROM test.claim();
+SELECT operation, params ->> 'amount' AS amount FROM test.claim() WHERE operation <> 'look_up';
 SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;
 SELECT count(*) FROM murallink_private.partner_suspect;
 
