@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "call_guard.h"
 #include "clock.h"
 #include "crash_point.h"
 #include "file.h"
@@ -35,6 +36,7 @@ void
 _PG_init(void)
 {
 	install_init();
+	call_guard_init();
 	isolation_init();
 	secret_init();
 	clock_init();

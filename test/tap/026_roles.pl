@@ -172,7 +172,8 @@ INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, reso
 SELECT '$boss', 'create_trial', 'contract', contract_uid, client_uid, contract_uid FROM public.place
 EOC
 my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
-is(refused_to(boss => "SELECT murallink.create_trial('$contract', 'Loose', separate_approver => false)"), 'forbidden separate_approver', 'refused');
+my $loose = "SELECT murallink.create_trial('$contract', 'Loose', separate_approver => false)";
+is(refused_to(boss => $loose), 'forbidden separate_approver', 'refused');
 is(refused_to(boss => "SELECT murallink.create_trial('$contract', 'New')"), '', 'made');
 is($payouts->sql(q{SELECT separate_approver FROM murallink.trial WHERE name = 'New'}), 't', 'by default with one');
 
@@ -193,6 +194,28 @@ $payouts->sql('GRANT USAGE ON SCHEMA murallink TO anyapp; GRANT EXECUTE ON ALL F
 is(refused_to(anyapp => "SELECT murallink.$_"), 'forbidden', $_)
   foreach q{create_admin('evil@example.com', 'a long password', 'E', 'Vil')}, q{set_db_role('admin@example.com', 'anyapp')},
   'install()', 'upgrade()', q{open_session('000000000000000000000000000')};
+
+
+note 'nor does it make an operator of a role: what is no client\'s is for members of our roles';
+my $others = <<'EOC';
+SELECT format('SELECT %s(%s)', p.oid::regproc,
+    (SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)))
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE pronamespace = 'murallink'::regnamespace AND prokind = 'f' AND (prosecdef OR lanname = 'c') AND NOT proisstrict
+    AND NOT EXISTS (SELECT FROM pg_type t WHERE t.oid IN (SELECT prorettype UNION SELECT unnest(proargtypes)) AND typtype = 'p'
+        AND typname NOT IN ('void', 'record'))
+    AND NOT has_function_privilege('murallink_client', p.oid, 'EXECUTE')
+    AND NOT has_function_privilege('murallink_analyst', p.oid, 'EXECUTE')
+EOC
+my @guarded = split /\n/, $payouts->sql($others);
+cmp_ok(scalar(@guarded), '>', 40, 'there are many');
+is(join("\n", grep { refused_to(anyapp => $_) ne 'forbidden' } @guarded), '', 'and each refuses one whom somebody granted all functions');
+$payouts->sql(<<'EOC');
+CREATE FUNCTION public.status() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+RETURN (SELECT count(*) FROM murallink.worker_status())
+EOC
+is(as_role(anyapp => 'SELECT public.status() > 0'), 't', 'a superuser\'s function may call one for others');
+is(refused_to(anyapp => 'SELECT murallink.ping()'), '', 'and what is clients\' is for whom it is granted to');
 
 $payouts->stack->sql($_, 'postgres') foreach 'DROP DATABASE other', 'CREATE DATABASE other';
 $payouts->stack->sql('ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO murallink_client', 'other');

@@ -1,0 +1,69 @@
+/*
+ * call_guard.c
+ *	  Who may call the functions that are no client's.
+ *
+ * GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink is easily said, and would
+ * give those who have a web server's role the functions of operators and what
+ * runs inside of ours.  So the right to execute these counts only where it
+ * comes from membership in one of our roles.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "call_guard.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "error.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+static const char *const staff[] = {"murallink_operator", "murallink_monitor"};
+
+static object_access_hook_type next_hook = NULL;
+
+static void guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argument);
+static bool role_executes(const char *role, Oid function);
+
+/*
+ * Has PostgreSQL ask here before it calls a function for a statement.
+ */
+void
+call_guard_init(void)
+{
+	next_hook = object_access_hook;
+	object_access_hook = guard_call;
+}
+
+/*
+ * Raises forbidden where a function of ours that neither clients nor analysts
+ * execute is called by one who is no member of a role of ours that does.
+ */
+static void
+guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
+{
+	Oid schema;
+
+	if (next_hook != NULL)
+		next_hook(access, class, object, sub, argument);
+	if (access != OAT_FUNCTION_EXECUTE || object < FirstNormalObjectId)
+		return;
+	schema = get_namespace_oid("murallink", true);
+	if (!OidIsValid(schema) || get_func_namespace(object) != schema ||
+		has_privs_of_role(GetUserId(), get_role_oid("murallink_owner", true)) ||
+		role_executes("murallink_client", object) || role_executes("murallink_analyst", object))
+		return;
+	for (int i = 0; i < lengthof(staff); i++)
+		if (has_privs_of_role(GetUserId(), get_role_oid(staff[i], true)) && role_executes(staff[i], object))
+			return;
+	ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));
+}
+
+/*
+ * Returns whether a role, or everybody, may execute a function.
+ */
+static bool
+role_executes(const char *role, Oid function)
+{
+	return pg_proc_aclcheck(function, get_role_oid(role, true), ACL_EXECUTE) == ACLCHECK_OK;
+}
