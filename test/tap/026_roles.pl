@@ -157,6 +157,12 @@ foreach my $statement (sort keys %refused)
 {
 	is(refused_to(owen => $statement), $refused{$statement}, $statement =~ s/\w{27}/X/gr);
 }
+is($payouts->sql(<<"EOC"), 'payout_card_uid_patient_uid_fkey', 'nor is a card another patient\'s where nothing guards the column');
+BEGIN;
+ALTER TABLE murallink.payout DISABLE TRIGGER USER;
+SELECT public.refusal_of(\$\$UPDATE murallink.payout SET card_uid = '$other_card' WHERE uid = '$ready'\$\$);
+ROLLBACK
+EOC
 is($payouts->sql("UPDATE murallink.payout SET status = 'waiting' WHERE uid = '$ready' RETURNING status, card_uid = '$its_card'"), 'ready|t',
 	'it is looked up again while it waits');
 $payouts->call('enable_payouts');
