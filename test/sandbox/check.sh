@@ -141,7 +141,7 @@ check 'order of nothing' "$status $body" '400 *orderDetails:*'
 
 # Loads
 call POST $loads "$(load)"
-check loaded "$status $body" '200 {"status":"success","orderId":"*","balance":"75.00"}'
+check loaded "$status $body" '200 {"status":"success","orderId":"*","newBalance":"75.00"}'
 for case in 'customerId=1' 'custProgId=1' 'fundingId=1' 'fundingId="54850"' 'amount="75"' 'amount="75.0"' 'amount="075.00"' \
 	'amount="0.00"' 'amount="-1.00"' 'amount=75.00' 'amount=75' 'amount="1e3"' 'amount=" 1.00"' 'amount="1.00 "' \
 	'amount="9999999999.00"' 'proxyKey="1"' 'proxyKey=1' 'referenceId=5'; do
@@ -174,7 +174,7 @@ check 'unknown argument' "$status $body" '400 *more:*'
 
 # Money back, links, shipping, lists
 call POST $unloads "$(load)"
-check unloaded "$status $body" '200 {"status":"success","orderId":"*","balance":"150.00"}'
+check unloaded "$status $body" '200 {"status":"success","orderId":"*","newBalance":"150.00"}'
 call POST $unloads "$(load 'amount="150.01"')"
 check 'more than there is' "$status $body" '400 *amount: is not on the card*'
 call GET "/orderendpoint/v1/sendDigitalCardAlert?cpId=987654&proxyKey=$card&resendMethod=sms&alertType=Initial"
@@ -352,7 +352,7 @@ call POST /sandbox/settings '{"dash.session":"body","dash.answer":"nested","dash
 call POST $loads "$(load)"
 check 'session in the header' "$status" 401
 call POST $loads "$(load | sed "s/{/{\"sessionId\":\"$session\",/")"
-check 'session in the body' "$status $body" '200 {"status":"success","data":{"orderId":*,"orderDetails":[[]{"proxyKey":"0*","balance":1275.0}]}}'
+check 'session in the body' "$status $body" '200 {"status":"success","data":{"orderId":*,"orderDetails":[[]{"proxyKey":"0*","newBalance":1275.0}]}}'
 call POST /sandbox/settings '{"dash.session":"query","dash.details_loads":"anonymous"}'
 call POST "$loads?sessionId=$session" "$(load)"
 check 'session in the query' "$status" 200
@@ -369,7 +369,7 @@ call GET "$details?orderId=$(field orderId)"
 check 'cards of a batch' "$status $(grep -o proxyKey <<< "$body" | wc -l)" '200 2'
 second=$(field proxyKey)
 call POST $loads "$(load | sed "s/\[\(.*\)\]/[\1,\1]/; s/$card/$second/2")"
-check 'batch load' "$status $body" "200 *\"balance\":\"1425.00\"*$second\",\"balance\":\"75.00\"*"
+check 'batch load' "$status $body" "200 *\"newBalance\":\"1425.00\"*$second\",\"newBalance\":\"75.00\"*"
 call POST /sandbox/settings '{"dash.bulk_calls":"1"}'
 call POST $orders "$(order | sed 's/\[\(.*\)\]/[\1,\1]/')"
 batch=$(field orderId)
@@ -409,7 +409,7 @@ call POST $loads "$(load)"
 check 'sessions do not survive' "$status" 401
 sign_in
 call POST $loads "$(load)"
-check 'cards do' "$status $body" '200 *"balance":"1575.00"*'
+check 'cards do' "$status $body" '200 *"newBalance":"1575.00"*'
 check 'the torn line is gone' "$(tail -1 "$ledger")" '{"ledger":"load","seq":27,*}'
 call GET "$details?proxyKey=$card&customerProgramId=987654"
 check 'details by order alone' "$status" 400
