@@ -206,13 +206,16 @@ DECLARE
     changed murallink.ksuid :=
         murallink.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
     answer murallink.enrollment_info;
-    today date := (pg_catalog.now() AT TIME ZONE 'UTC')::date;
+    today CONSTANT date := (
+        SELECT murallink.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
+        FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.uid = changed);
     last_day date := murallink.checked_date(set_enrollment_status.dropped_on, 'dropped_on');
 BEGIN
     IF murallink.required(set_enrollment_status.status, 'status')
         <> ALL (pg_catalog.enum_range(NULL::murallink.enrollment_status)::text[]) THEN
         PERFORM murallink.raise('invalid_value', 'status');
-    ELSIF set_enrollment_status.status <> 'dropped' AND last_day IS NOT NULL OR last_day > today THEN
+    ELSIF set_enrollment_status.status <> 'dropped' AND last_day IS NOT NULL
+        OR last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN
         PERFORM murallink.raise('invalid_value', 'dropped_on');
     END IF;
     UPDATE murallink.enrollment
@@ -225,7 +228,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, murallink.day) IS
-'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, default today (UTC). Needs set_enrollment_status on the trial at the site; to one who holds neither view_enrollments nor view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
+'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, not after tomorrow (UTC), default today where the site is. Needs set_enrollment_status on the trial at the site; to one who holds neither view_enrollments nor view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.set_payment_type(
     payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL

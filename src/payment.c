@@ -42,10 +42,12 @@ typedef struct Enrolled
 	Ksuid patient;
 	bool dropped;
 	DateADT dropped_on;
+	DateADT since;
 } Enrolled;
 
-#define ENROLLED                                                                                         \
-	"SELECT uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, dropped_on" \
+#define ENROLLED                                                                                          \
+	"SELECT uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, dropped_on," \
+	" (created_at AT TIME ZONE 'UTC')::pg_catalog.date"                                                   \
 	" FROM murallink.enrollment WHERE "
 
 /* The payment that milestone_payment() has checked and is about to insert. */
@@ -96,17 +98,20 @@ look_up(SavedPlan *plan, const Datum *arguments)
 		*uids[i] = *DatumGetKsuidP(SPI_getbinval(row, desc, i + 1, &isnull));
 	enrolled.dropped_on = DatumGetDateADT(SPI_getbinval(row, desc, lengthof(uids) + 1, &isnull));
 	enrolled.dropped = !isnull;
+	enrolled.since = DatumGetDateADT(SPI_getbinval(row, desc, lengthof(uids) + 2, &isnull));
 	return enrolled;
 }
 
 /*
- * Raises invalid_value for a visit that is tomorrow everywhere, and dropped
- * for one after the patient was dropped: what was earned until then is owed.
+ * Raises invalid_value for a visit that is tomorrow everywhere, or was before
+ * the patient was enrolled wherever the site is; and dropped for one after the
+ * patient was dropped: what was earned until then is owed.
  */
 static void
 check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 {
-	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
+	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1 ||
+					  visit < enrolled->since - 1))
 		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
 	if (enrolled->dropped && (no_visit || visit > enrolled->dropped_on))
 		ereport(ERROR, errnamed(ERR_DROPPED, "visit_date"));

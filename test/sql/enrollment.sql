@@ -84,7 +84,7 @@ SELECT n, test.answer('set_enrollment_status', :'fine' || jsonb_build_object('st
     pg_temp.dropped_on(:'al')
 FROM (VALUES
     (1, 'enrolled', NULL), (2, 'dropped', NULL), (3, 'dropped', ''), (4, 'dropped', (pg_temp.today() - 10)::text), (5, 'dropped', NULL),
-    (6, 'dropped', (pg_temp.today() + 1)::text),
+    (6, 'dropped', (pg_temp.today() + 2)::text),
     (7, 'dropped', pg_temp.today()::text), (8, 'completed', pg_temp.today()::text), (9, 'completed', NULL), (10, 'dropped', NULL),
     (11, 'enrolled', NULL), (12, 'dropped', '0001-01-01')) AS step (n, status, dropped_on),
     murallink.login('coordinator.enrollment@example.com', 'correct horse') ORDER BY n;
@@ -102,6 +102,27 @@ FROM (VALUES ('secret', :'secret', 'trial', :'trial'), ('al', :'al', 'other tria
     AS refused (patient, patient_uid, trial, trial_uid);
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT murallink.set_enrollment_status('dropped', :'trial', :'secret');
+
+-- Today is where the site is: one of these zones has another day than UTC, whenever that is asked. A visit of today there is
+-- owed, also where the day of dropping is given.
+SELECT (murallink.edit_site(:'north', time_zone => 'Pacific/Kiritimati')).time_zone;
+SELECT (murallink.set_enrollment_status('enrolled', :'trial', :'al')).status;
+SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al')).status;
+RESET SESSION AUTHORIZATION;
+SELECT dropped_on = (now() AT TIME ZONE 'Pacific/Kiritimati')::date AS today_there FROM murallink.enrollment
+WHERE patient_uid = :'al' AND trial_uid = :'trial';
+SET SESSION AUTHORIZATION regress_enrollment_admin;
+SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al', (now() AT TIME ZONE 'Pacific/Kiritimati')::date)).status AS given;
+SELECT (murallink.edit_site(:'north', time_zone => 'Pacific/Honolulu')).time_zone;
+SELECT (murallink.set_enrollment_status('enrolled', :'trial', :'al')).status;
+SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al')).status;
+RESET SESSION AUTHORIZATION;
+SELECT dropped_on = (now() AT TIME ZONE 'Pacific/Honolulu')::date AS today_there FROM murallink.enrollment
+WHERE patient_uid = :'al' AND trial_uid = :'trial';
+SET SESSION AUTHORIZATION regress_enrollment_admin;
+SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al', (now() AT TIME ZONE 'Pacific/Honolulu')::date)).status AS given;
+SELECT (murallink.edit_site(:'north', time_zone => '')).time_zone;
+SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al', '0001-01-01')).status;
 
 -- How the patient wants to be paid in the trial, out of a list that is the same everywhere
 SELECT * FROM murallink.get_payment_types();

@@ -166,6 +166,11 @@ SELECT milestone, amount, num_payments, paid FROM murallink.payable_milestones(:
 SELECT milestone, amount, num_payments, paid FROM murallink.payable_milestones(:'bill', :'trial');
 
 -- Dropped: visits up to the day of dropping are owed. Completed: all is.
+RESET SESSION AUTHORIZATION;
+SET session_replication_role = replica;
+UPDATE murallink.enrollment SET created_at = created_at - interval '12 days' WHERE patient_uid = :'jodi';
+RESET session_replication_role;
+SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT (now() AT TIME ZONE 'UTC')::date AS today \gset
 SELECT set_e.status FROM murallink.set_enrollment_status('dropped', :'trial', :'jodi', :'today'::date - 10) AS set_e;
 SELECT amount FROM murallink.milestone_payment(:'jodi', :'week_1');
@@ -184,13 +189,19 @@ RESET SESSION AUTHORIZATION;
 SELECT payment_type, milestone_name, amount, :'today' - visit_date AS days_ago FROM murallink.payment
 WHERE patient_uid = :'jodi' ORDER BY created_at;
 
--- A visit has a day, and not one to come (today somewhere may be tomorrow in UTC)
+-- A visit has a day, and not one to come (today somewhere may be tomorrow in UTC) or before the patient took part (it may have
+-- been yesterday there)
 SELECT called, pg_temp.outcome('regress_pay_coordinator', format(
     'SELECT murallink.milestone_payment(%L, %L, visit_date => %L::date)', :'ernie', :'week_1', visit)) AS milestone,
     pg_temp.outcome('regress_pay_coordinator', format(
     'SELECT murallink.travel_payment(%L, %L, 1, visit_date => %L::date)', :'ernie', :'trial', visit)) AS travel
 FROM (VALUES ('today', :'today'::date), ('tomorrow', :'today'::date + 1), ('day after', :'today'::date + 2),
-    ('never', 'infinity'), ('always', '-infinity')) AS visits (called, visit);
+    ('never', 'infinity'), ('always', '-infinity'), ('yesterday', :'today'::date - 1), ('before', :'today'::date - 2),
+    ('long ago', '4000-01-01 BC')) AS visits (called, visit);
+SELECT called, pg_temp.outcome(session_user, format(
+    'INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, visit_date)'
+    ' SELECT uid, %L, 1, %L, %L FROM murallink.enrollment WHERE patient_uid = %L', 'manual', 'USD', visit, :'ernie')) AS by_hand
+FROM (VALUES ('before', :'today'::date - 2), ('long ago', '4000-01-01 BC')) AS visits (called, visit);
 
 -- Manual and travel payments: amounts, currencies, notes
 SET SESSION AUTHORIZATION regress_pay_coordinator;

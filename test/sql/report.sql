@@ -24,6 +24,11 @@ SELECT murallink.add_funding(:'contract', 234.5);
 SELECT murallink.add_funding(:'contract', 5000, 'JPY');
 SELECT murallink.add_funding(:'contract', 1.5, 'KWD');
 SELECT milestone, uid AS week FROM murallink.add_milestone('Week 1', 12.5, NULL, :'trial', :'site') \gset
+RESET SESSION AUTHORIZATION;
+SET session_replication_role = replica;
+UPDATE murallink.enrollment SET created_at = '2022-01-01' WHERE patient_uid = :'al';
+RESET session_replication_role;
+SET SESSION AUTHORIZATION regress_report_admin;
 SELECT uid AS first FROM murallink.milestone_payment(:'al', :'week', NULL, '2022-08-08') \gset
 SELECT n, (p).amount FROM (VALUES
     (1, 1000, 'JPY', '-1'), (2, 0.125, 'KWD', '@SUM(A1)'), (3, 7, 'USD', E'two\nlines'), (4, 8, 'USD', '+49 "x", y'), (5, 9, 'USD', '100'),

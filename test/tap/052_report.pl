@@ -27,6 +27,7 @@ my $trial = api('create_trial', { contract_uid => $contract, name => "M\x{fc}nch
 my $site = api('create_site', { trial_uid => $trial, name => 'Site' })->{uid};
 my $patient = api('add_patient', { site_uid => $site, first_name => 'Pat', last_name => 'Ient' })->{uid};
 api('enroll', { patient_uid => $patient, trial_uid => $trial, site_uid => $site, subject_id => '=1+1' });
+$stack->sql("SET session_replication_role = replica; UPDATE murallink.enrollment SET created_at = '2022-01-01'");
 api('add_funding', { contract_uid => $contract, amount => 1000.5 });
 api('add_funding', { contract_uid => $contract, amount => 5000, currency => 'JPY' });
 api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 12.5, note => '@SUM(A1:A2)', visit_date => '2022-08-08' });
