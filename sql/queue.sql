@@ -2,12 +2,20 @@ CREATE FUNCTION murallink.partner_enqueue() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    due timestamptz := NEW.due_at;
+    settled timestamptz;
 BEGIN
     IF NEW.status = 'ready' THEN
+        IF due > moment THEN
+            -- Where the clock was set back since the last attempt, it waits for as long as it would have.
+            SELECT a.settled_at INTO settled FROM murallink_private.partner_attempt a
+            WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt AND a.settled_at > moment;
+            due := coalesce(moment + (due - settled), due);
+        END IF;
         INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at, delayed_at)
         VALUES (NEW.uid, TG_TABLE_NAME, NEW.partner,
             CASE WHEN EXISTS (SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN '-infinity'
-                ELSE NEW.due_at END,
+                ELSE due END,
             CASE WHEN TG_TABLE_NAME <> 'notice' OR NEW.attempt > 0 OR NEW.due_at <= moment THEN moment END)
         ON CONFLICT (subject_uid) DO UPDATE
         SET partner = EXCLUDED.partner, due_at = EXCLUDED.due_at, delayed_at = EXCLUDED.delayed_at, problem = '', looks = 0;
@@ -72,8 +80,10 @@ LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(pg_catalog.string_agg(DISTINCT CASE
             WHEN h.pid IS NOT NULL THEN pg_catalog.format('process %s', h.pid)
             ELSE pg_catalog.format('the prepared transaction %L', x.gid) END, ', '), 'another transaction')
-    FROM held h LEFT JOIN pg_catalog.pg_prepared_xacts x
-        ON h.pid IS NULL AND x.transaction::text = pg_catalog.split_part(h.virtualtransaction, '/', 2)
+    FROM held h
+        LEFT JOIN pg_catalog.pg_locks o ON h.pid IS NULL AND o.pid IS NULL AND o.locktype = 'transactionid'
+            AND o.virtualtransaction = h.virtualtransaction
+        LEFT JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = o.transactionid
     WHERE h.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
 $$;
 COMMENT ON FUNCTION murallink.holders(murallink.ksuid) IS

@@ -57,8 +57,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payout
 CREATE TRIGGER complete BEFORE INSERT ON murallink.payout
     FOR EACH ROW EXECUTE FUNCTION murallink.payout_complete();
 CREATE TRIGGER goes BEFORE UPDATE ON murallink.payout
-    FOR EACH ROW WHEN (NEW.status <> 'waiting' AND (NEW.payment_type_uid, NEW.partner, NEW.card_uid)
-        IS DISTINCT FROM (OLD.payment_type_uid, OLD.partner, OLD.card_uid))
+    FOR EACH ROW WHEN (NEW.status <> 'waiting' AND (NEW.payment_type_uid IS DISTINCT FROM OLD.payment_type_uid
+        OR NEW.partner IS DISTINCT FROM OLD.partner OR NEW.card_uid IS DISTINCT FROM OLD.card_uid))
     EXECUTE FUNCTION murallink.install_append_only();
 COMMENT ON TRIGGER goes ON murallink.payout IS
 'Where a payout goes is looked up while it waits, and said by nobody. Fires before what looks it up, by its name.';

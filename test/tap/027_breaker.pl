@@ -108,8 +108,10 @@ foreach my $words (sort keys %words)
 	$payouts->fault(when => 'before', count => 1, %{ $words{$words} });
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_for("SELECT count(*) = 1 FROM murallink_private.partner_attempt WHERE subject_uid = '$payout' AND outcome IS NOT NULL");
-	is($payouts->sql("SELECT reason FROM murallink_private.partner_attempt WHERE subject_uid = '$payout'"), $words, $words);
+	is($payouts->sql("SELECT reason FROM murallink_private.partner_attempt WHERE subject_uid = '$payout' AND attempt = 1"), $words, $words);
 	$payouts->no_fault;
+	# It is sent again: that must not meet the next fault.
+	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
 }
 done_testing();
 
