@@ -294,7 +294,7 @@ sub wait_settled
 	my ($self) = @_;
 	return $self->wait_for(<<'EOC');
 SELECT count(*) = 0 FROM murallink_private.partner_queue
-WHERE subject_uid NOT IN (SELECT uid FROM murallink_private.partner_task)
+WHERE resource IN ('card', 'payout')
 EOC
 }
 
