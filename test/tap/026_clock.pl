@@ -26,7 +26,7 @@ cmp_ok($payouts->sql('SELECT extract(epoch FROM clock_timestamp())') - $before, 
 $clock->step(-HOUR);
 
 note 'forward while a payout is in doubt that the issuer carries out later';
-my $late = doubtful(when => 'before', action => 'delay', delay_ms => 6000, count => 1);
+my $late = $payouts->doubtful(when => 'before', action => 'delay', delay_ms => 6000, count => 1);
 $clock->step(HOUR);
 $payouts->wait_idle;
 is($payouts->state_of($late), 'done paid', 'it is looked for until the load is there');
@@ -34,7 +34,7 @@ is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$late'"), 1,
 is($payouts->loads($late), 1, 'loaded once');
 
 note 'forward, and a restart: the time counts from the restart on';
-my $lost = doubtful(when => 'before', action => 'close', count => 1);
+my $lost = $payouts->doubtful(when => 'before', action => 'close', count => 1);
 $payouts->stop_server('fast');
 $clock->step(HOUR);
 my $started = clock_gettime(CLOCK_MONOTONIC);
@@ -45,13 +45,13 @@ $payouts->wait_idle;
 is($payouts->state_of($lost) . ' ' . $payouts->loads($lost), 'done paid 1', 'once');
 
 note 'back while a payout is in doubt';
-my $seen = doubtful(when => 'after', action => 'close', count => 1);
+my $seen = $payouts->doubtful(when => 'after', action => 'close', count => 1);
 $clock->step(BACK);
 soon("SELECT status = 'done' FROM murallink.payout WHERE uid = '$seen'", 'it is looked up as before');
 is($payouts->loads($seen), 1, 'and not sent again');
 
 note 'back while one in doubt waits to be looked up, and the server is down';
-$seen = doubtful(when => 'after', action => 'close', count => 1);
+$seen = $payouts->doubtful(when => 'after', action => 'close', count => 1);
 $payouts->stop_server('fast');
 $clock->step(BACK);
 $payouts->start_server;
@@ -138,16 +138,6 @@ cmp_ok(abs $payouts->sql('SELECT extract(epoch FROM clock_timestamp() - heartbea
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 is($payouts->stack->client->sandbox('summary')->{duplicates}, 0, 'nothing was loaded twice');
 done_testing();
-
-# A payout that is in doubt, after that fault.
-sub doubtful
-{
-	my (%fault) = @_;
-	$payouts->fault(%fault);
-	my ($payout) = $payouts->approve(1);
-	$payouts->wait_for("SELECT count(*) > 0 FROM murallink_private.partner_task WHERE subject_uid = '$payout'");
-	return $payout;
-}
 
 # Checks that a query answers true before long.
 sub soon

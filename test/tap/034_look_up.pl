@@ -33,12 +33,12 @@ foreach my $reading (@readings)
 	$payouts->approve(1);
 	$payouts->wait_settled;
 	my $loads = summary();
-	my $applied = doubtful(%after);
+	my $applied = $payouts->doubtful(%after);
 	$payouts->wait_idle;
 	is($payouts->state_of($applied), 'done paid', "$name: what the issuer shows is paid");
 	is($payouts->sql("SELECT attempt || ' ' || (reference <> '') FROM murallink.payout WHERE uid = '$applied'"),
 		'1 true', "$name: and not sent again; its reference is kept");
-	my $lost = doubtful(%before);
+	my $lost = $payouts->doubtful(%before);
 	$payouts->wait_idle;
 	is($payouts->state_of($lost), 'done paid', "$name: what it does not show is sent again");
 	is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$lost'"), 2, "$name: in a second attempt");
@@ -58,7 +58,7 @@ foreach my $status (401, 429)
 {
 	foreach my $when (qw(before after))
 	{
-		my $payout = doubtful(when => $when, action => 'answer', status => $status, count => 1);
+		my $payout = $payouts->doubtful(when => $when, action => 'answer', status => $status, count => 1);
 		$payouts->wait_idle;
 		is($payouts->state_of($payout) . ' ' . $payouts->loads($payout), 'done paid 1', "$status $when: loaded once");
 		is($payouts->sql("SELECT attempt FROM murallink.payout WHERE uid = '$payout'"), $when eq 'before' ? 2 : 1,
@@ -66,7 +66,7 @@ foreach my $status (401, 429)
 	}
 }
 $payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'none' });
-my $unlisted = doubtful(when => 'before', action => 'answer', status => 401, count => 1);
+my $unlisted = $payouts->doubtful(when => 'before', action => 'answer', status => 401, count => 1);
 $payouts->wait_idle;
 is($payouts->state_of($unlisted) . ' ' . $payouts->loads($unlisted), 'done paid 1', 'where no loads are listed its word counts');
 $payouts->sandbox('POST', 'settings', $initial);
@@ -74,14 +74,14 @@ $payouts->stack->configure_dash;
 
 note 'the answer to a look-up is lost, and it is asked again';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', count => 1, when => 'after', action => $_) foreach qw(close malformed);
-my $asked = doubtful(%after);
+my $asked = $payouts->doubtful(%after);
 $payouts->wait_idle;
 is($payouts->state_of($asked), 'done paid', 'until it is answered');
 $payouts->no_fault;
 
 note 'a load that arrives after its time-out';
 $payouts->stack->configure_dash({ timeout => 0.5, settling => 4 });
-my $late = doubtful(when => 'before', action => 'delay', count => 1, delay_ms => 2000);
+my $late = $payouts->doubtful(when => 'before', action => 'delay', count => 1, delay_ms => 2000);
 $payouts->wait_idle;
 is($payouts->state_of($late), 'done paid', 'is seen in a later look');
 is($payouts->loads($late), 1, 'and loaded once');
@@ -96,14 +96,14 @@ foreach my $open (@open)
 {
 	my ($name, $theirs, %fault) = @$open;
 	$payouts->sandbox('POST', 'settings', $theirs);
-	my $payout = doubtful(%fault);
+	my $payout = $payouts->doubtful(%fault);
 	$payouts->wait_idle;
 	like($payouts->state_of($payout), qr/^in_doubt in_doubt/, "$name: left in doubt");
 	$payouts->sandbox('POST', 'settings', $initial);
 	$payouts->call(resolve_payout => $payout, 'paid', 'the issuer says so');
 	is($payouts->loads($payout), 1, "$name: loaded once");
 }
-my $unanswered = doubtful(%after);
+my $unanswered = $payouts->doubtful(%after);
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 500);
 $payouts->sql("UPDATE murallink_private.partner_task SET attempt = 8 WHERE subject_uid = '$unanswered'");
 my $told = "SELECT concat_ws(' ', t.attempt, count(n.uid)) FROM murallink_private.partner_task t LEFT JOIN murallink.needs_person n ON n.uid = t.subject_uid"
@@ -117,7 +117,7 @@ pass('look-ups that are not answered: a person is told after the tenth');
 $payouts->no_fault;
 $payouts->wait_idle;
 is($payouts->state_of($unanswered), 'done paid', 'and need not do anything when they are');
-my $pending = doubtful(%before);
+my $pending = $payouts->doubtful(%before);
 my ($card) = reverse map { $_->{proxyKey} } grep { $_->{ledger} eq 'order' } $payouts->ledger;
 my ($amount) = $payouts->sql("SELECT amount::numeric(16, 2) FROM murallink.payout WHERE uid = '$pending'");
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', body => encode_json({
@@ -140,7 +140,7 @@ is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } @alike ],
 
 note 'the card is loaded with another payout while the last look-up is under way';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1000);
-my $lost = doubtful(%before);
+my $lost = $payouts->doubtful(%before);
 $payouts->wait_for(<<"EOC");
 SELECT bool_or(a.settled_at IS NULL AND a.claimed_at > o.settled_at + interval '${\SETTLING} s')
 FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid
@@ -154,7 +154,7 @@ is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } $lost, $o
 
 note 'a person decides while a look-up is under way';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1500, count => 1);
-my $decided = doubtful(%after);
+my $decided = $payouts->doubtful(%after);
 $payouts->wait_for(<<"EOC");
 SELECT status = 'claimed' FROM murallink_private.partner_task WHERE subject_uid = '$decided'
 EOC
@@ -163,7 +163,7 @@ $payouts->wait_idle;
 like($payouts->state_of($decided), qr/^cancelled cancelled/, 'whose answer changes nothing then');
 
 note 'payers who keep the funds: the answer is kept, and applied when they have a moment';
-my $held = doubtful(%after);
+my $held = $payouts->doubtful(%after);
 my $session = $payouts->session('BEGIN; SELECT murallink.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
 $payouts->wait_for(<<"EOC");
 SELECT count(*) = 1 FROM murallink_private.partner_task t JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid
@@ -177,15 +177,5 @@ $payouts->wait_idle;
 is($payouts->state_of($held), 'done paid', 'paid while payers hand the funds to each other');
 is($payouts->end_payers(@payers), 2, 'before they end');
 done_testing();
-
-# A payout that is in doubt, after that fault.
-sub doubtful
-{
-	my (%fault) = @_;
-	$payouts->fault(%fault);
-	my ($payout) = $payouts->approve(1);
-	$payouts->wait_for("SELECT count(*) > 0 FROM murallink_private.partner_task WHERE subject_uid = '$payout'");
-	return $payout;
-}
 
 sub summary { return $payouts->stack->client->sandbox('summary')->{loads} }

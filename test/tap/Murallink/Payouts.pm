@@ -336,6 +336,16 @@ sub fault
 	return;
 }
 
+# A payout that is in doubt, after that fault.
+sub doubtful
+{
+	my ($self, %fault) = @_;
+	$self->fault(%fault);
+	my ($payout) = $self->approve(1);
+	$self->wait_for("SELECT count(*) > 0 FROM murallink_private.partner_task WHERE subject_uid = '$payout'");
+	return $payout;
+}
+
 sub no_fault { my ($self) = @_; $self->sandbox('DELETE', 'faults'); return }
 
 sub sandbox
