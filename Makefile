@@ -24,7 +24,7 @@ MODULE_big = murallink
 PARTNERS := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/partner_table.h)
 
 # One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error answer install isolation apart secret clock ksuid moment money phone address time_zone password identity password_reset permission audit file \
+SUBJECTS = error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone password identity password_reset permission audit file \
 	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
 	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up request \
 	$(PARTNERS) worker participation needs_person launcher api privileges
@@ -45,7 +45,7 @@ $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 OBJS = $(SOURCES:.c=.o)
 # make CRASH_POINTS=1: what can be made to crash by the tests.
 PG_CPPFLAGS = $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
-SHLIB_LINK = -lcurl -ljansson -lsodium -lxlsxwriter
+SHLIB_LINK = -lcurl -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
 EXTRA_CLEAN = build/crash_points build/regress build/isolation build/tap build/sandbox
@@ -56,7 +56,7 @@ NO_INSTALLCHECK = 1
 override with_llvm = no
 
 # What cannot be built without; where it is missing it is installed before PGXS is looked for.
-NEEDED = $(PG_CONFIG) /usr/include/jansson.h /usr/include/sodium.h /usr/include/xlsxwriter.h
+NEEDED = $(PG_CONFIG) /usr/include/jansson.h /usr/include/sodium.h /usr/include/unicode/uidna.h /usr/include/xlsxwriter.h
 $(if $(filter-out $(wildcard $(NEEDED)),$(NEEDED)),$(shell dev/deps >&2))
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -72,8 +72,8 @@ CREATE FUNCTION murallink.bastion_agrees(params jsonb, data jsonb, config jsonb,
 LANGUAGE sql STABLE AS $$
     WITH field AS (
         -- Of what is said in several spellings each is compared in one.
-        SELECT f.name, pg_catalog.lower(pg_catalog.btrim(pg_catalog.regexp_replace(said.ours, '\s+', ' ', 'g'))) AS ours,
-            pg_catalog.lower(pg_catalog.btrim(pg_catalog.regexp_replace(said.theirs, '\s+', ' ', 'g'))) AS theirs
+        SELECT f.name, murallink.label_key(said.ours) AS ours,
+            murallink.label_key(said.theirs) AS theirs
         FROM (VALUES ('reference', 'reference'), ('plan_id', 'planId'), ('policy_id', 'policyId'), ('first_name', 'firstName'),
             ('middle_name', 'middleName'), ('last_name', 'lastName'), ('maiden_name', 'maidenName'), ('gender', 'gender'),
             ('dob', 'dob'), ('phone', 'phone'), ('email', '_email'), ('email', 'email'), ('address', 'address')) AS f (name, theirs),
@@ -191,8 +191,8 @@ LANGUAGE sql IMMUTABLE
 RETURN CASE operation
     WHEN 'change_plan' THEN CASE facts ->> 'plan_id' WHEN params ->> 'new_plan_id' THEN true
         WHEN params ->> 'old_plan_id' THEN false END
-    ELSE CASE WHEN pg_catalog.lower(facts ->> 'status') = 'active' THEN operation = 'undo_remove'
-        WHEN pg_catalog.lower(facts ->> 'status') IN ('inactive', 'deleted', 'removed') THEN operation = 'remove' END END;
+    ELSE CASE WHEN murallink.lowered(facts ->> 'status') = 'active' THEN operation = 'undo_remove'
+        WHEN murallink.lowered(facts ->> 'status') IN ('inactive', 'deleted', 'removed') THEN operation = 'remove' END END;
 COMMENT ON FUNCTION murallink.bastion_shows(text, jsonb, jsonb) IS
 'Whether a member stands as an operation with these params asked for, by the facts of enrollee-status or enrollee-plan; null where they do not tell.';
 

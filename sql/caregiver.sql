@@ -49,8 +49,8 @@ BEGIN
     VALUES (
         register_caregiver.patient_uid,
         murallink.checked_email(register_caregiver.email, 'email', false),
-        murallink.checked_text(register_caregiver.first_name, 'first_name', 100, true),
-        murallink.checked_text(register_caregiver.last_name, 'last_name', 100, true),
+        murallink.checked_name(register_caregiver.first_name, 'first_name', true),
+        murallink.checked_name(register_caregiver.last_name, 'last_name', false),
         murallink.checked_text(register_caregiver.phone, 'phone', 50, false),
         murallink.checked_address(register_caregiver.address))
     RETURNING uid, patient_uid, email, first_name, last_name, phone, address INTO answer;
@@ -75,8 +75,8 @@ BEGIN
     answer.uid := update_caregiver.uid;
     answer.patient_uid := the_patient;
     answer.email := CASE WHEN email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
-    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_text(first_name, 'first_name', 100, true) END;
-    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_text(last_name, 'last_name', 100, true) END;
+    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_name(first_name, 'first_name', true) END;
+    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_name(last_name, 'last_name', false) END;
     answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
     UPDATE murallink.caregiver SET
         email = coalesce(answer.email, email), first_name = coalesce(answer.first_name, first_name),

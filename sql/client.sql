@@ -36,10 +36,10 @@ DECLARE
     the_sponsor murallink.ksuid;
 BEGIN
     INSERT INTO murallink.sponsor (client_uid, name) VALUES (sponsor_named.client_uid, sponsor_named.name)
-    ON CONFLICT (client_uid, pg_catalog.lower(name)) DO NOTHING RETURNING uid INTO the_sponsor;
+    ON CONFLICT (client_uid, murallink.label_key(name)) DO NOTHING RETURNING uid INTO the_sponsor;
     IF the_sponsor IS NULL THEN
         SELECT uid INTO the_sponsor FROM murallink.sponsor
-        WHERE client_uid = sponsor_named.client_uid AND pg_catalog.lower(name) = pg_catalog.lower(sponsor_named.name);
+        WHERE client_uid = sponsor_named.client_uid AND murallink.label_key(name) = murallink.label_key(sponsor_named.name);
     END IF;
     RETURN the_sponsor;
 END
@@ -61,7 +61,7 @@ BEGIN
     INSERT INTO murallink.client (
         name, sales_contact, client_type, tax_id, client_signature_date, contact_name, contact_phone, contact_email, address)
     VALUES (
-        murallink.checked_text(create_client.name, 'name', 200, true),
+        murallink.checked_label(create_client.name, 'name', 200, true),
         murallink.checked_text(create_client.sales_contact, 'sales_contact', 200, false),
         murallink.checked_text(create_client.client_type, 'client_type', 100, false),
         murallink.checked_text(create_client.tax_id, 'tax_id', 50, false),
@@ -129,7 +129,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN
     PERFORM murallink.require_admin(), murallink.required(edit_client.uid, 'uid');
     UPDATE murallink.client SET
-        name = murallink.checked_text(coalesce(edit_client.name, name), 'name', 200, true),
+        name = murallink.checked_label(coalesce(edit_client.name, name), 'name', 200, true),
         sales_contact = murallink.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
         client_type = murallink.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
         tax_id = murallink.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),

@@ -42,7 +42,7 @@ COMMENT ON FUNCTION murallink.checked_channel(text) IS 'email or sms. Errors: mi
 
 CREATE FUNCTION murallink.consent_type(patient_uid murallink.ksuid, channel murallink.notice_channel) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN NOT c.given THEN 'stop' WHEN c.source ~* '^written\M' THEN 'written' ELSE 'express' END
+    SELECT CASE WHEN NOT c.given THEN 'stop' WHEN murallink.lowered(c.source) ~ '^written\M' COLLATE "C" THEN 'written' ELSE 'express' END
     FROM murallink.consent c
     WHERE c.patient_uid = consent_type.patient_uid AND c.channel = consent_type.channel ORDER BY c.number DESC LIMIT 1
 $$;
@@ -69,18 +69,20 @@ CREATE FUNCTION murallink.message_received(channel text, sender text, body text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     way CONSTANT murallink.notice_channel := murallink.checked_channel(message_received.channel);
-    origin CONSTANT text := pg_catalog.lower(murallink.checked_text(message_received.sender, 'sender', 254, true));
-    word CONSTANT text := pg_catalog.lower(pg_catalog.btrim(
-        murallink.checked_text(message_received.body, 'body', 100000, true), E' \t\r\n.!"'''));
+    origin CONSTANT text := murallink.checked_text(message_received.sender, 'sender', 500, true);
+    mailbox CONSTANT text := murallink.mail_address(coalesce(pg_catalog.substring(origin, '<([^<>]*)>$'), origin));
+    said CONSTANT text := murallink.checked_text(message_received.body, 'body', 100000, true);
+    word CONSTANT text := murallink.words(CASE way WHEN 'email' THEN pg_catalog.substring(said, '^[^\r\n]*') ELSE said END);
     ended integer;
 BEGIN
-    IF word <> ALL (pg_catalog.regexp_split_to_array(
-        pg_catalog.lower(pg_catalog.current_setting('murallink.stop_words')), '\s*,\s*')) THEN
+    IF word = '' OR word NOT IN (
+        SELECT murallink.words(listed)
+        FROM pg_catalog.string_to_table(pg_catalog.current_setting('murallink.stop_words'), ',') AS listed) THEN
         RETURN 0;
     END IF;
     INSERT INTO murallink.consent (patient_uid, channel, given, source)
     SELECT p.uid, way, false, 'the message "' || word || '"' FROM murallink.patient p
-    WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = origin
+    WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = mailbox
         ELSE p.sms_enabled AND murallink.phone_or_digits(p.phone) = NULLIF(murallink.phone_or_digits(origin), '') END
     ORDER BY p.uid FOR NO KEY UPDATE;
     GET DIAGNOSTICS ended = ROW_COUNT;
@@ -88,4 +90,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.message_received(text, text, text) IS
-'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. channel: email or sms; sender: the address or the phone number. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';
+'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. Case, blanks, and what is no letter and no digit do not count. channel: email or sms; sender: the phone number, or the address, alone or as a header has it (Who <who@example.com>); body: of an e-mail message its first line counts. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';

@@ -51,7 +51,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     the_contract murallink.contract;
-    party text := murallink.checked_text(write_contract.sponsor, 'sponsor', 200, false);
+    party text := murallink.checked_label(write_contract.sponsor, 'sponsor', 200, false);
 BEGIN
     -- Waits for who is adding a trial or funds: the currency may depend on it.
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = write_contract.contract_uid FOR UPDATE;

@@ -244,10 +244,10 @@ BEGIN
         FROM pg_catalog.jsonb_to_recordset(sent) AS r(
             card_uid murallink.ksuid, first_name text, last_name text, phone text, email text)
         JOIN shown s ON coalesce(s.email, s.phone, s.first_name || s.last_name) IS NOT NULL
-            AND coalesce(pg_catalog.lower(s.email) = pg_catalog.lower(r.email), true)
+            AND coalesce(murallink.lowered(s.email) = murallink.lowered(r.email), true)
             AND coalesce(murallink.phone_or_digits(s.phone) = murallink.phone_or_digits(r.phone), true)
-            AND coalesce(pg_catalog.lower(s.first_name) = pg_catalog.lower(r.first_name), true)
-            AND coalesce(pg_catalog.lower(s.last_name) = pg_catalog.lower(r.last_name), true)
+            AND coalesce(murallink.label_key(s.first_name) = murallink.label_key(r.first_name), true)
+            AND coalesce(murallink.label_key(s.last_name) = murallink.label_key(r.last_name), true)
     )
     UPDATE murallink_private.card c
     SET status = 'done', reason = '', proxy_key = p.proxy_key, person_id = p.person_id, settled_at = NEW.settled_at,

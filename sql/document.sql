@@ -64,7 +64,7 @@ BEGIN
         pg_catalog.replace(pg_catalog.encode(c.content, 'base64'), E'\n', ''), d.filename, d.content_type
     INTO answer
     FROM murallink.document d JOIN murallink_private.document_content c ON c.document_uid = d.uid
-    WHERE d.patient_uid = owner AND d.caregiver_uid IS NOT DISTINCT FROM get_document.caregiver_uid AND d.filename = file_name
+    WHERE d.patient_uid = owner AND d.caregiver_uid IS NOT DISTINCT FROM get_document.caregiver_uid  AND d.filename = file_name
     ORDER BY d.created_at DESC, d.uid DESC LIMIT 1;
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'filename');

@@ -144,7 +144,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink.require_caller();
-    subject text := murallink.checked_text(enroll.subject_id, 'subject_id', 100, true);
+    subject text := murallink.checked_label(enroll.subject_id, 'subject_id', 100, true);
     place_uid CONSTANT murallink.ksuid := murallink.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
     place murallink.trial_site;
 BEGIN
@@ -173,7 +173,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
+'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial in any case and with any blanks. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql STABLE AS $$

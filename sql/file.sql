@@ -33,27 +33,27 @@ COMMENT ON FUNCTION murallink.checked_file(text, text) IS
 CREATE FUNCTION murallink.checked_file_name(filename text, field text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    name CONSTANT text := murallink.checked_text(filename, field, 200, true);
+    name CONSTANT text := murallink.checked_label(filename, field, 200, true);
 BEGIN
-    IF name ~ '[/\\[:cntrl:]]' OR name IN ('.', '..') THEN
+    IF pg_catalog.btrim(filename, E' \t\r\n') ~ '[/\\\t\r\n]' OR name IN ('.', '..') THEN
         PERFORM murallink.raise('invalid_value', field);
     END IF;
     RETURN name;
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_file_name(text, text) IS
-'The name of a file, which is no path. Errors: missing_field, too_long, invalid_value.';
+'The name of a file as label() keeps it, which is no path. Errors: missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.checked_content_type(content_type text, filename text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     written CONSTANT text := murallink.checked_text(content_type, 'content_type', 100, false);
     -- The values of parameters may be in any case.
-    type CONSTANT text := pg_catalog.lower(pg_catalog.split_part(written, ';', 1) COLLATE "C");
+    type CONSTANT text := murallink.lowered(pg_catalog.split_part(written, ';', 1));
     parameters CONSTANT text := pg_catalog.substr(written, pg_catalog.length(type) + 1);
 BEGIN
     IF written = '' THEN
-        RETURN CASE pg_catalog.lower(pg_catalog.substring(filename, '\.([^.]*)$'))
+        RETURN CASE murallink.lowered(pg_catalog.substring(filename, '\.([^.]*)$'))
             WHEN 'pdf' THEN 'application/pdf'
             WHEN 'csv' THEN 'text/csv'
             WHEN 'txt' THEN 'text/plain'
@@ -77,7 +77,7 @@ CREATE FUNCTION murallink.serve_as(filename text, content_type text) RETURNS voi
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Who asks for this gets the bytes as JSON.
-    IF (NULLIF(pg_catalog.current_setting('request.headers', true), '')::jsonb ->> 'accept') ~* 'application/vnd\.pgrst\.object' THEN
+    IF (NULLIF(pg_catalog.current_setting('request.headers', true), '')::jsonb ->> 'accept') COLLATE "C" ~* 'application/vnd\.pgrst\.object' THEN
         RETURN;
     END IF;
     PERFORM pg_catalog.set_config('response.headers', pg_catalog.jsonb_build_array(
@@ -97,7 +97,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT pg_catalog.string_agg(
         CASE WHEN byte BETWEEN 48 AND 57 OR byte BETWEEN 65 AND 90 OR byte BETWEEN 97 AND 122 OR byte IN (45, 46, 95, 126)
             THEN pg_catalog.chr(byte)
-            ELSE '%' || pg_catalog.upper(pg_catalog.lpad(pg_catalog.to_hex(byte), 2, '0')) END, '' ORDER BY place)
+            ELSE '%' || pg_catalog.translate(pg_catalog.lpad(pg_catalog.to_hex(byte), 2, '0'), 'abcdef', 'ABCDEF') END, '' ORDER BY place)
     FROM (SELECT n AS place, pg_catalog.get_byte(pg_catalog.convert_to(value, 'UTF8'), n) AS byte
           FROM pg_catalog.generate_series(0, pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')) - 1) AS n) AS bytes
 $$;

@@ -111,7 +111,7 @@ BEGIN
              SELECT g.permission, pg_catalog.jsonb_agg(
                  pg_catalog.jsonb_build_object(
                      'uid', g.resource_uid::text,
-                     'description', pg_catalog.initcap(pg_catalog.replace(r.kind, '_', ' ')) || ': ' || r.name)
+                     'description', pg_catalog.initcap(pg_catalog.replace(r.kind, '_', ' ') COLLATE "C") || ': ' || r.name)
                  ORDER BY g.created_at, g.uid) AS resources
              FROM murallink.permission_grant g, LATERAL murallink.resource(g.resource_uid) r
              WHERE g.app_user_uid = get_permissions.user_uid

@@ -64,20 +64,6 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_matches';
 COMMENT ON FUNCTION murallink.password_matches(text, text) IS
 'Whether a password is the one that was hashed. A null hash is false and takes as long. Errors: busy.';
 
-CREATE FUNCTION murallink.checked_email(email text, field text, required boolean) RETURNS text
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    result text := pg_catalog.lower(murallink.checked_text(email, field, 254, required));
-BEGIN
-    IF result <> '' AND result !~ '^[^[:space:]@<>",;]+@[^[:space:]@<>",;]+$' THEN
-        PERFORM murallink.raise('invalid_email', field);
-    END IF;
-    RETURN result;
-END
-$$;
-COMMENT ON FUNCTION murallink.checked_email(text, text, boolean) IS
-'The e-mail address in lower case, empty for null. Errors: missing_field, too_long, invalid_email, invalid_value.';
-
 CREATE TYPE murallink.user_info AS (
     uid murallink.ksuid,
     email text,
@@ -112,8 +98,8 @@ DECLARE
     added murallink.ksuid;
 BEGIN
     add_user.phone := murallink.checked_text(add_user.phone, 'phone', 50, false);
-    add_user.first_name := murallink.checked_text(add_user.first_name, 'first_name', 100, true);
-    add_user.last_name := murallink.checked_text(add_user.last_name, 'last_name', 100, true);
+    add_user.first_name := murallink.checked_name(add_user.first_name, 'first_name', true);
+    add_user.last_name := murallink.checked_name(add_user.last_name, 'last_name', false);
     INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
     VALUES (account, add_user.phone, add_user.first_name, add_user.last_name, murallink.checked_address(add_user.address),
         add_user.user_role)
@@ -164,7 +150,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 BEGIN
     PERFORM murallink.require_owner();
-    UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = pg_catalog.lower(set_db_role.email);
+    UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = murallink.mail_address(set_db_role.email);
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'email');
     END IF;
@@ -352,7 +338,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 BEGIN
     PERFORM murallink.require_admin();
     RETURN QUERY
-    SELECT i.* FROM murallink.app_user u, LATERAL murallink.user_info(u.uid) i ORDER BY u.last_name, u.first_name, u.uid;
+    SELECT i.* FROM murallink.app_user u, LATERAL murallink.user_info(u.uid) i
+    ORDER BY murallink.name_folded(u.last_name || ' ' || u.first_name) COLLATE "C", u.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_users() IS
@@ -453,8 +440,8 @@ BEGIN
         UPDATE murallink.app_user SET
             email = new_email,
             phone = new_phone,
-            first_name = murallink.checked_text(coalesce(update_user.first_name, first_name), 'first_name', 100, true),
-            last_name = murallink.checked_text(coalesce(update_user.last_name, last_name), 'last_name', 100, true),
+            first_name = murallink.checked_name(coalesce(update_user.first_name, first_name), 'first_name', true),
+            last_name = murallink.checked_name(coalesce(update_user.last_name, last_name), 'last_name', false),
             address = murallink.changed_address(address, update_user.address),
             email_verified = email_verified AND email = new_email,
             sms_verified = sms_verified AND phone = new_phone

@@ -4,6 +4,9 @@ DECLARE
     role text;
     grantee text;
 BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE 'murallink needs a database with the encoding UTF8, not %', pg_catalog.getdatabaseencoding();
+    END IF;
     IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'murallink') THEN
         RAISE 'the schema murallink belongs to somebody who is no superuser'
             USING HINT = 'Who owns a schema can put functions beside ours. Drop or rename it.';

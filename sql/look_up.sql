@@ -23,7 +23,7 @@ BEGIN
         RETURN to_timestamp(shown::double precision);
     ELSIF shown ~ '^\d{13}$' THEN
         RETURN to_timestamp(shown::double precision / 1000);
-    ELSIF shown ~* (day_and_time || ' ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$')
+    ELSIF shown COLLATE "C" ~* (day_and_time || ' ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$')
         OR shown ~ '^([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d(:\d\d)? (GMT|UTC|[+-]\d{4})$' THEN
         RETURN replace(shown, ',', CASE WHEN shown ~ '^\d{4}' THEN '.' ELSE ' ' END)::timestamptz;
     ELSIF zone <> '' AND shown ~ (day_and_time || '$') THEN

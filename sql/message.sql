@@ -65,7 +65,7 @@ BEGIN
         'site', (SELECT s.name FROM murallink.site s
             WHERE s.uid = coalesce(the_appointment.site_uid, the_payment.site_uid, the_mail.site_uid)));
     said := murallink.template_filled(the_template.body, fields);
-    IF said !~ '\S' THEN
+    IF NOT murallink.is_visible(said) THEN
         problem := 'there is nothing to say';
         RETURN;
     END IF;

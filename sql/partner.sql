@@ -3,11 +3,6 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
-CREATE FUNCTION murallink.is_mail_address(address text) RETURNS boolean
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'partner_is_mail_address';
-COMMENT ON FUNCTION murallink.is_mail_address(text) IS
-'Whether mail can be sent to an address: it has one @, and no character that would end it or begin another.';
-
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void

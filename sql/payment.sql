@@ -285,12 +285,13 @@ BEGIN
         m.sort_order
     FROM murallink.enrollment e
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
-    LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid AND p.milestone_name = m.milestone
+    LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid
+        AND murallink.label_key(p.milestone_name) = murallink.label_key(m.milestone)
         AND p.status NOT IN ('rejected', 'cancelled', 'reversed')
     WHERE e.uid = place
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order
     HAVING pg_catalog.count(p.uid) < m.num_payments
-    ORDER BY m.sort_order, m.milestone;
+    ORDER BY m.sort_order, m.milestone COLLATE "C";
 END
 $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS

@@ -42,8 +42,8 @@ BEGIN
     INSERT INTO murallink.patient (
         first_name, last_name, email, phone, email_enabled, sms_enabled, address, emergency_contact, emergency_phone, time_zone)
     VALUES (
-        murallink.checked_text(add_patient.first_name, 'first_name', 100, true),
-        murallink.checked_text(add_patient.last_name, 'last_name', 100, true),
+        murallink.checked_name(add_patient.first_name, 'first_name', true),
+        murallink.checked_name(add_patient.last_name, 'last_name', false),
         murallink.checked_email(add_patient.email, 'email', false),
         murallink.checked_text(add_patient.phone, 'phone', 50, false),
         coalesce(add_patient.email_enabled, false), coalesce(add_patient.sms_enabled, false),

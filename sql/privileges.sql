@@ -188,6 +188,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.granted_from,
     murallink.granted_on,
     murallink.granted_sites,
+    murallink.label_key,
     murallink.maybe_viewable,
     murallink.permitted,
     murallink.viewable_patients

@@ -71,8 +71,8 @@ BEGIN
     answer.uid := update_patient.uid;
     answer.email := CASE WHEN update_patient.email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
     answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
-    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_text(first_name, 'first_name', 100, true) END;
-    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_text(last_name, 'last_name', 100, true) END;
+    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_name(first_name, 'first_name', true) END;
+    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_name(last_name, 'last_name', false) END;
     answer.email_enabled := email_enabled;
     answer.sms_enabled := sms_enabled;
     answer.emergency_contact := CASE WHEN emergency_contact IS NOT NULL THEN

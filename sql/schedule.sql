@@ -30,7 +30,7 @@ DECLARE
     added murallink.milestone;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
-    named := murallink.checked_text(add_milestone.milestone, 'milestone', 200, true);
+    named := murallink.checked_label(add_milestone.milestone, 'milestone', 200, true);
     IF coalesce(payer, '') = '' THEN
         SELECT c.currency INTO payer FROM murallink.contract c WHERE c.uid = place.contract_uid;
     END IF;
@@ -44,8 +44,14 @@ BEGIN
     END IF;
     IF place_in_schedule IS NULL THEN
         SELECT coalesce(
-            pg_catalog.max(m.sort_order) FILTER (WHERE m.milestone = named), pg_catalog.max(m.sort_order) + 1, 0)
+            pg_catalog.max(m.sort_order) FILTER (WHERE murallink.label_key(m.milestone) = murallink.label_key(named)),
+            pg_catalog.max(m.sort_order) + 1, 0)
         INTO place_in_schedule FROM murallink.milestone m WHERE m.trial_site_uid = place.uid;
+    END IF;
+    IF EXISTS (
+        SELECT FROM murallink.milestone m WHERE m.trial_site_uid = place.uid
+        AND murallink.label_key(m.milestone) = murallink.label_key(named) AND m.milestone <> named) THEN
+        PERFORM murallink.raise('already_exists', 'milestone');
     END IF;
     INSERT INTO murallink.milestone (
         client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments,
@@ -54,7 +60,7 @@ BEGIN
         place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, named,
         coalesce(begins, pg_catalog.now()), add_milestone.amount, payer,
         coalesce(add_milestone.num_payments, 1), place_in_schedule)
-    ON CONFLICT (trial_site_uid, milestone, effective_date) DO NOTHING RETURNING * INTO added;
+    ON CONFLICT (trial_site_uid, murallink.label_key(milestone), effective_date) DO NOTHING RETURNING * INTO added;
     IF added.uid IS NULL THEN
         PERFORM murallink.raise('already_exists', 'effective_date');
     END IF;
@@ -63,7 +69,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, murallink.moment, integer) IS
-'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
+'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). milestone: its name; one that differs from another there by case or the width of letters alone is refused; amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.get_payment_schedule(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, include_future boolean DEFAULT false
@@ -81,7 +87,7 @@ BEGIN
     WHERE m.trial_site_uid = place
     AND (m.uid IN (SELECT s.uid FROM murallink.payment_schedule s WHERE s.trial_site_uid = place)
          OR get_payment_schedule.include_future AND m.effective_date > pg_catalog.now())
-    ORDER BY m.sort_order, m.milestone, m.effective_date;
+    ORDER BY m.sort_order, m.milestone COLLATE "C", m.effective_date;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_payment_schedule(murallink.ksuid, murallink.ksuid, boolean) IS

@@ -92,7 +92,7 @@ BEGIN
     END IF;
     INSERT INTO murallink.site (client_uid, contract_uid, name, time_zone)
     VALUES (
-        the_contract.client_uid, the_contract.uid, murallink.checked_text(create_site.name, 'name', 200, true),
+        the_contract.client_uid, the_contract.uid, murallink.checked_label(create_site.name, 'name', 200, true),
         murallink.checked_time_zone(create_site.time_zone, 'time_zone'))
     RETURNING uid INTO added;
     IF the_trial.uid IS NOT NULL THEN
@@ -166,7 +166,7 @@ BEGIN
     PERFORM murallink.unchanged(edit_site.contract_uid, ARRAY[s.contract_uid::text], 'contract_uid')
     FROM murallink.site s WHERE s.uid = edit_site.uid;
     UPDATE murallink.site SET
-        name = murallink.checked_text(coalesce(edit_site.name, name), 'name', 200, true),
+        name = murallink.checked_label(coalesce(edit_site.name, name), 'name', 200, true),
         time_zone = murallink.checked_time_zone(coalesce(edit_site.time_zone, time_zone), 'time_zone')
     WHERE uid = edit_site.uid;
     IF NOT FOUND THEN

@@ -32,8 +32,8 @@ BEGIN
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
     VALUES (
         the_contract.client_uid, the_contract.uid,
-        murallink.checked_text(create_trial.name, 'name', 200, true),
-        murallink.checked_text(create_trial.protocol_id, 'protocol_id', 100, false),
+        murallink.checked_label(create_trial.name, 'name', 200, true),
+        murallink.checked_label(create_trial.protocol_id, 'protocol_id', 100, false),
         coalesce(create_trial.approve_milestones, false), coalesce(create_trial.separate_approver, usual))
     RETURNING uid INTO added;
     RETURN murallink.trial_info(added);
@@ -116,8 +116,8 @@ BEGIN
         permitted := murallink.permit_trial(permitted, 'approve_payments', 'uid');
     END IF;
     UPDATE murallink.trial SET
-        name = murallink.checked_text(coalesce(edit_trial.name, name), 'name', 200, true),
-        protocol_id = murallink.checked_text(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
+        name = murallink.checked_label(coalesce(edit_trial.name, name), 'name', 200, true),
+        protocol_id = murallink.checked_label(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
         approve_milestones = coalesce(edit_trial.approve_milestones, approve_milestones),
         separate_approver = coalesce(edit_trial.separate_approver, separate_approver)
     WHERE uid = permitted;

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "dash.h"
 
@@ -155,10 +154,10 @@ count_statuses(json_t *value, int *accepted, int *refused, int *unknown)
 		const char *text = json_string_value(member);
 
 		count_statuses(member, accepted, refused, unknown);
-		if (strcasecmp(name, "status") != 0 || text == NULL)
+		if (!partner_same_word(name, "status") || text == NULL)
 			continue;
-		++*(strcasecmp(text, "success") == 0 ? accepted : strcasecmp(text, "failure") == 0 ? refused
-																						   : unknown);
+		++*(partner_same_word(text, "success") ? accepted : partner_same_word(text, "failure") ? refused
+																							   : unknown);
 	}
 }
 
@@ -241,9 +240,9 @@ own_status(const json_t *answer)
 {
 	const char *status = json_string_value(json_object_get(answer, "status"));
 
-	if (status != NULL && strcasecmp(status, "success") == 0)
+	if (status != NULL && partner_same_word(status, "success"))
 		return VERDICT_ACCEPTED;
-	return status != NULL && strcasecmp(status, "failure") == 0 ? VERDICT_REFUSED : VERDICT_UNCLEAR;
+	return status != NULL && partner_same_word(status, "failure") ? VERDICT_REFUSED : VERDICT_UNCLEAR;
 }
 
 /*

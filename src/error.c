@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
 
 static const ErrorRow error_rows[] = {
@@ -132,9 +133,9 @@ error_checked_text(text *value, const char *field, int longest, bool required)
 	const char *start = value == NULL ? "" : VARDATA_ANY(value);
 	int len = value == NULL ? 0 : VARSIZE_ANY_EXHDR(value);
 
-	while (len > 0 && isspace((unsigned char) start[0]))
+	while (len > 0 && scanner_isspace(start[0]))
 		start++, len--;
-	while (len > 0 && isspace((unsigned char) start[len - 1]))
+	while (len > 0 && scanner_isspace(start[len - 1]))
 		len--;
 
 	if (len == 0 && required)

@@ -27,7 +27,8 @@ notice_init(void)
 							   NULL, &reminder_lead, "1d", PGC_SIGHUP, 0, check_leads, NULL, NULL);
 	DefineCustomStringVariable("murallink.stop_words",
 							   "What a patient answers to get no more messages: words, with commas between.", NULL,
-							   &stop_words, "stop, stopall, unsubscribe, cancel, end, quit", PGC_SIGHUP, 0, NULL, NULL,
+							   &stop_words,
+							   "stop, stop all, stopall, quit, end, revoke, opt out, optout, cancel, unsubscribe", PGC_SIGHUP, 0, NULL, NULL,
 							   NULL);
 	DefineCustomBoolVariable("murallink.payment_notices",
 							 "Whether patients are told of payments, where their contract does not say.", NULL,

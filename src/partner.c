@@ -279,13 +279,24 @@ partner_say(PartnerAnswer *answer, const char *text)
 }
 
 /*
+ * Returns whether two words are one, in any case: by the letters of ASCII, not
+ * by the server's locale, as strcasecmp() has it, to which FAILURE is no
+ * failure in Turkish.
+ */
+bool
+partner_same_word(const char *x, const char *y)
+{
+	return pg_strcasecmp(x, y) == 0;
+}
+
+/*
  * Returns whether a name is one of those (up to NULL), however it is spelt.
  */
 bool
 partner_is_named(const char *name, const char *const *names)
 {
 	for (; *names != NULL; names++)
-		if (pg_strcasecmp(name, *names) == 0)
+		if (partner_same_word(name, *names))
 			return true;
 	return false;
 }
@@ -406,21 +417,6 @@ ascii_of(const char *text, size_t size, bool exact)
 }
 
 /*
- * Returns whether a text can stand between angle brackets as an e-mail address:
- * no blank, no control character, nothing that would end it.
- */
-bool
-partner_is_address(const char *text)
-{
-	const char *at = strchr(text, '@');
-
-	for (const char *c = text; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~' || strchr("<>(),;:\\\"[]", *c) != NULL)
-			return false;
-	return at != NULL && at > text && at[1] != '\0' && strchr(at + 1, '@') == NULL && strlen(text) <= 254;
-}
-
-/*
  * Returns the setting of that name, or NULL.
  */
 static const PartnerSetting *
@@ -489,7 +485,7 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 		case SETTING_FLAG:
 			return json_is_boolean(value);
 		case SETTING_ADDRESS:
-			return text != NULL && partner_is_address(text);
+			return text != NULL && mail_address_fits(text);
 		case SETTING_ZONE:
 			return text != NULL && is_zone(text);
 		case SETTING_LINK:
@@ -561,16 +557,6 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 	text = pstrdup(completed);
 	free(completed);
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-}
-
-/*
- * murallink.is_mail_address(address): whether mail can be sent there.
- */
-PG_FUNCTION_INFO_V1(partner_is_mail_address);
-Datum
-partner_is_mail_address(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(partner_is_address(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
 /*

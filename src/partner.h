@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "http.h"
+#include "mail_address.h"
 
 /*
  * PostgreSQL has a json_object() of its own, which the dynamic linker prefers:
@@ -147,10 +148,10 @@ extern const char *partner_outcome_name(Outcome outcome);
 extern double partner_number(const PartnerConfig *config, const char *setting);
 
 /* For the partners' files. */
+extern bool partner_same_word(const char *x, const char *y);
 extern bool partner_is_named(const char *name, const char *const *names);
 extern bool partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
 extern bool partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
-extern bool partner_is_address(const char *text);
 extern void partner_say(PartnerAnswer *answer, const char *text);
 extern bool partner_header(HttpRequest *request, const char *name, const char *value);
 

@@ -10,7 +10,6 @@
  * what input_message, input_message_2 and so on have.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "partner_field.h"
 #include "phone.h"
@@ -173,6 +172,6 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 			partner_fact(numbers, number, analysis, names);
 	}
 	json_object_set_new(facts, "numbers", numbers);
-	return json_is_object(analysis) || (message != NULL && strcasecmp(message, "accepted") == 0) ? VERDICT_ACCEPTED
-																								 : VERDICT_UNCLEAR;
+	return json_is_object(analysis) || (message != NULL && partner_same_word(message, "accepted")) ? VERDICT_ACCEPTED
+																								   : VERDICT_UNCLEAR;
 }

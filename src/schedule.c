@@ -75,7 +75,8 @@ load(Datum uid, Known *known)
 			 " t.approve_milestones, m.milestone, v.uid, v.effective_date, pg_catalog.trim_scale(v.amount),"
 			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
-			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid AND v.milestone = m.milestone"
+			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
+			 " AND murallink.label_key(v.milestone) = murallink.label_key(m.milestone)"
 			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC",
 			 "k");
 	MemoryContext caller_context;

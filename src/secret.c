@@ -145,7 +145,7 @@ names_one(const char *text)
 static bool
 is_letter(char c)
 {
-	return isalnum((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || IS_HIGHBIT_SET(c);
 }
 
 /*

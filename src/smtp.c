@@ -105,7 +105,7 @@ build(const PartnerConfig *config, const char *operation, json_t *params, HttpRe
 	if (strcmp(operation, "message") != 0 ||
 		json_unpack(params, "{s:s, s:s, s:s, s:s, s:s}", "uid", &uid, "to", &to, "name", &name, "subject", &subject,
 					"text", &body) != 0 ||
-		!partner_is_address(to))
+		!mail_address_fits(to))
 		return false;
 	add_mailbox(&text, "From", from_name == NULL ? "" : from_name, from);
 	add_mailbox(&text, "To", name, to);

@@ -1,9 +1,9 @@
 CREATE TABLE murallink.caregiver (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
-    email text NOT NULL DEFAULT '' CHECK (email = pg_catalog.lower(email)),
-    first_name text NOT NULL CHECK (first_name <> ''),
-    last_name text NOT NULL CHECK (last_name <> ''),
+    email text NOT NULL DEFAULT '' CHECK (email = '' OR murallink.is_mail_address(email)),
+    first_name text NOT NULL CHECK (murallink.is_visible(first_name)),
+    last_name text NOT NULL CHECK (last_name = '' OR murallink.is_visible(last_name)),
     phone text NOT NULL DEFAULT '',
     address murallink.address,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),

@@ -1,13 +1,13 @@
 CREATE TABLE murallink.client (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    name text NOT NULL CHECK (name <> ''),
+    name text NOT NULL CHECK (murallink.is_label(name)),
     sales_contact text NOT NULL DEFAULT '',
     client_type text NOT NULL DEFAULT '',
     tax_id text NOT NULL DEFAULT '',
     client_signature_date date,
     contact_name text NOT NULL DEFAULT '',
     contact_phone text NOT NULL DEFAULT '',
-    contact_email text NOT NULL DEFAULT '' CHECK (contact_email = pg_catalog.lower(contact_email)),
+    contact_email text NOT NULL DEFAULT '' CHECK (contact_email = '' OR murallink.is_mail_address(contact_email)),
     address murallink.address,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
@@ -33,16 +33,16 @@ CREATE POLICY client ON murallink.audit_event FOR SELECT USING (
 CREATE TABLE murallink.sponsor (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL REFERENCES murallink.client ON DELETE CASCADE,
-    name text NOT NULL CHECK (name <> ''),
+    name text NOT NULL CHECK (murallink.is_label(name)),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (uid, client_uid)
 );
 COMMENT ON TABLE murallink.sponsor IS 'The company that a client works on behalf of.';
 COMMENT ON COLUMN murallink.sponsor.uid IS 'Key.';
 COMMENT ON COLUMN murallink.sponsor.client_uid IS 'The client that works for it.';
-COMMENT ON COLUMN murallink.sponsor.name IS 'Name, once for each client in any case.';
+COMMENT ON COLUMN murallink.sponsor.name IS 'Name, once for each client in any case and with any blanks.';
 COMMENT ON COLUMN murallink.sponsor.created_at IS 'When it was added.';
-CREATE UNIQUE INDEX sponsor_name ON murallink.sponsor (client_uid, pg_catalog.lower(name));
+CREATE UNIQUE INDEX sponsor_name ON murallink.sponsor (client_uid, murallink.label_key(name));
 CREATE POLICY viewer ON murallink.sponsor FOR SELECT USING (murallink.permitted('view_clients', client_uid, NULL, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.sponsor
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();

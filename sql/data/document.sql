@@ -2,7 +2,7 @@ CREATE TABLE murallink.document (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
     caregiver_uid murallink.ksuid,
-    filename text NOT NULL CHECK (filename <> ''),
+    filename text NOT NULL CHECK (murallink.is_label(filename)),
     content_type text NOT NULL,
     size integer NOT NULL CHECK (size > 0),
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,

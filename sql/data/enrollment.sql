@@ -6,13 +6,12 @@ CREATE TABLE murallink.enrollment (
     site_uid murallink.ksuid NOT NULL,
     trial_site_uid murallink.ksuid NOT NULL,
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
-    subject_id text NOT NULL CHECK (subject_id <> ''),
+    subject_id text NOT NULL CHECK (murallink.is_label(subject_id)),
     payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
     status murallink.enrollment_status NOT NULL DEFAULT 'enrolled',
     dropped_on date,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (patient_uid, trial_uid),
-    UNIQUE (trial_uid, subject_id),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid),
     FOREIGN KEY (patient_uid, site_uid) REFERENCES murallink.patient_site (patient_uid, site_uid),
@@ -31,6 +30,7 @@ COMMENT ON COLUMN murallink.enrollment.payment_type_uid IS 'How the patient want
 COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped or completed.';
 COMMENT ON COLUMN murallink.enrollment.dropped_on IS 'The last day whose visits are still owed, when dropped.';
 COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
+CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink.label_key(subject_id));
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.enrollment
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER keeps BEFORE UPDATE ON murallink.enrollment

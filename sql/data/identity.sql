@@ -1,6 +1,6 @@
 CREATE TABLE murallink.app_user (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    email text NOT NULL UNIQUE CHECK (email = pg_catalog.lower(email)),
+    email text NOT NULL UNIQUE CHECK (murallink.is_mail_address(email)),
     phone text NOT NULL DEFAULT '',
     first_name text NOT NULL DEFAULT '',
     last_name text NOT NULL DEFAULT '',

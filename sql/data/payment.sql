@@ -43,7 +43,7 @@ COMMENT ON COLUMN murallink.payment.status IS 'Where the payment stands.';
 COMMENT ON COLUMN murallink.payment.requested_by_uid IS 'Who made it.';
 COMMENT ON COLUMN murallink.payment.decided_by_uid IS 'Who approved, rejected or cancelled it last.';
 COMMENT ON COLUMN murallink.payment.created_at IS 'When it was made: the moment that decides about the version of the milestone.';
-CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, milestone_name, occurrence)
+CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, murallink.label_key(milestone_name), occurrence)
     WHERE status NOT IN ('rejected', 'cancelled', 'reversed');
 COMMENT ON INDEX murallink.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
 CREATE INDEX payment_enrollment ON murallink.payment (enrollment_uid, uid);

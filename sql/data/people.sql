@@ -1,9 +1,9 @@
 CREATE TABLE murallink.patient (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    email text NOT NULL DEFAULT '' CHECK (email = pg_catalog.lower(email)),
+    email text NOT NULL DEFAULT '' CHECK (email = '' OR murallink.is_mail_address(email)),
     phone text NOT NULL DEFAULT '',
-    first_name text NOT NULL CHECK (first_name <> ''),
-    last_name text NOT NULL CHECK (last_name <> ''),
+    first_name text NOT NULL CHECK (murallink.is_visible(first_name)),
+    last_name text NOT NULL CHECK (last_name = '' OR murallink.is_visible(last_name)),
     email_enabled boolean NOT NULL DEFAULT false,
     sms_enabled boolean NOT NULL DEFAULT false,
     address murallink.address,

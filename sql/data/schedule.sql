@@ -5,20 +5,19 @@ CREATE TABLE murallink.milestone (
     trial_uid murallink.ksuid NOT NULL,
     site_uid murallink.ksuid NOT NULL,
     trial_site_uid murallink.ksuid NOT NULL,
-    milestone text NOT NULL CHECK (milestone <> ''),
+    milestone text NOT NULL CHECK (murallink.is_label(milestone)),
     effective_date timestamptz NOT NULL,
     amount numeric NOT NULL,
     currency murallink.currency NOT NULL,
     num_payments integer NOT NULL DEFAULT 1 CHECK (num_payments BETWEEN 0 AND 1000),
     sort_order integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    UNIQUE (trial_site_uid, milestone, effective_date),
     CHECK (murallink.amount_fits(amount, currency)),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid)
 );
 COMMENT ON TABLE murallink.milestone IS
-'What is paid for a milestone of a trial at a site, from a moment on. Rows of one name are versions of it; the latest in force counts. Never edited: a correction is a new version.';
+'What is paid for a milestone of a trial at a site, from a moment on. Rows of one name, in any case and with any blanks, are versions of it; the latest in force counts. Never edited: a correction is a new version.';
 COMMENT ON COLUMN murallink.milestone.uid IS 'Key of this version.';
 COMMENT ON COLUMN murallink.milestone.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.milestone.contract_uid IS 'The trial''s contract.';
@@ -32,6 +31,7 @@ COMMENT ON COLUMN murallink.milestone.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.milestone.num_payments IS 'How often one enrollment may be paid it; 0 retires the milestone.';
 COMMENT ON COLUMN murallink.milestone.sort_order IS 'Place in the schedule.';
 COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.';
+CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink.label_key(milestone), effective_date);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER changed AFTER INSERT ON murallink.milestone
@@ -44,7 +44,8 @@ SELECT m.*
 FROM murallink.milestone m
 WHERE m.num_payments > 0 AND m.effective_date = (
     SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v
-    WHERE v.trial_site_uid = m.trial_site_uid AND v.milestone = m.milestone AND v.effective_date <= pg_catalog.now());
+    WHERE v.trial_site_uid = m.trial_site_uid AND murallink.label_key(v.milestone) = murallink.label_key(m.milestone)
+        AND v.effective_date <= pg_catalog.now());
 COMMENT ON VIEW murallink.payment_schedule IS 'What is in force now, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();

@@ -2,7 +2,7 @@ CREATE TABLE murallink.site (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
-    name text NOT NULL CHECK (name <> ''),
+    name text NOT NULL CHECK (murallink.is_label(name)),
     time_zone text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (uid, contract_uid, client_uid),

@@ -2,8 +2,8 @@ CREATE TABLE murallink.trial (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
-    name text NOT NULL CHECK (name <> ''),
-    protocol_id text NOT NULL DEFAULT '',
+    name text NOT NULL CHECK (murallink.is_label(name)),
+    protocol_id text NOT NULL DEFAULT '' CHECK (protocol_id = '' OR murallink.is_label(protocol_id)),
     approve_milestones boolean NOT NULL DEFAULT false,
     separate_approver boolean NOT NULL
         DEFAULT coalesce(pg_catalog.current_setting('murallink.separate_approver', true)::boolean, false),

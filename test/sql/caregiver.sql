@@ -31,7 +31,7 @@ SELECT jsonb_build_object('patient_uid', :'al', 'first_name', 'Refused', 'last_n
 SELECT changed, test.answer('register_caregiver', :'fine' || changed)
 FROM (VALUES
     (jsonb '{"patient_uid": ""}'), ('{"patient_uid": null}'), ('{"patient_uid": "x"}'), ('{"patient_uid": "000000000000000000000000000"}'),
-    ('{"first_name": ""}'), ('{"last_name": null}'), ('{"email": "x"}'), ('{"phone": 1}'), ('{"address": []}'), ('{"address": {"zip": "1"}}'),
+    ('{"first_name": ""}'), ('{"last_name": "\u0001"}'), ('{"email": "x"}'), ('{"phone": 1}'), ('{"address": []}'), ('{"address": {"zip": "1"}}'),
     ('{"uid": ""}'), ('{"first_name": "\u0001"}')) AS refused (changed);
 SELECT field, longest, test.answer('register_caregiver', :'fine' || jsonb_build_object(field, repeat('ß', longest + 1)))
 FROM (VALUES ('email', 254), ('phone', 50), ('first_name', 100), ('last_name', 100)) AS limited (field, longest);
@@ -61,7 +61,7 @@ FROM (VALUES
 ORDER BY n;
 SELECT changed, test.answer('update_caregiver', jsonb_build_object('uid', :'caregiver') || changed)
 FROM (VALUES
-    (jsonb '{"uid": ""}'), ('{"uid": "x"}'), ('{"uid": "000000000000000000000000000"}'), ('{"first_name": ""}'), ('{"last_name": null}'),
+    (jsonb '{"uid": ""}'), ('{"uid": "x"}'), ('{"uid": "000000000000000000000000000"}'), ('{"first_name": ""}'), ('{"last_name": "\u0001"}'),
     ('{"email": "x"}'), ('{"phone": 1}'), ('{"address": ""}'), ('{"address": {"zip": ""}}'), ('{"name": ""}')) AS refused (changed);
 SELECT test.answer('update_caregiver', jsonb_build_object('uid', :'al', 'phone', '2')) AS patient,
     test.answer('update_caregiver', jsonb_build_object('uid', :'secret_caregiver', 'phone', '2')) AS elsewhere;

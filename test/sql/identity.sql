@@ -23,7 +23,7 @@ SELECT changed AS without_or_with,
     test.answer('register', '{"email": "ivo@example.com", "password": "correct horse", "first_name": "Ivo", "last_name": "I"}' || changed)
 FROM (VALUES
     (jsonb '{"email": null}'), ('{"email": ""}'), ('{"email": "  "}'), ('{"password": null}'), ('{"password": ""}'),
-    ('{"first_name": ""}'), ('{"last_name": null}'),
+    ('{"first_name": ""}'), ('{"last_name": "\u0001"}'),
     ('{"email": "ivo"}'), ('{"email": "ivo@"}'), ('{"email": "@example.com"}'), ('{"email": "ivo@b@c"}'), ('{"email": "i vo@example.com"}'),
     ('{"email": "ivo@example.com, ida@example.com"}'), ('{"email": "Ivo <ivo@example.com>"}'), ('{"email": "ivo\n@example.com"}'),
     ('{"email": "ivo\u0001@example.com"}'), ('{"first_name": "I\u0008vo"}'),
@@ -262,7 +262,7 @@ SELECT pg_temp.session('ian.identity@example.com') AS ian_session \gset
 SELECT murallink.api(jsonb_build_object('action', 'get_users', 'session_id', :'ada_session')) AS users \gset
 SELECT count(*) = (SELECT count(*) FROM murallink.app_user) AS all_of_them, bool_and(position = place) AS in_order
 FROM jsonb_array_elements(:'users'::jsonb -> 'payload') WITH ORDINALITY AS listed (info, position)
-    JOIN (SELECT uid, row_number() OVER (ORDER BY last_name, first_name, uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
+    JOIN (SELECT uid, row_number() OVER (ORDER BY murallink.name_folded(last_name || ' ' || first_name) COLLATE "C", uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
 SELECT info - 'uid' #- '{address,uid}' FROM jsonb_array_elements(:'users'::jsonb -> 'payload') AS info WHERE info ->> 'uid' = :'ian';
 SELECT test.answer('get_users', '{}', :'ian_session');
 SELECT test.answer('get_users');
@@ -283,7 +283,7 @@ SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'last_name',
 SELECT last_name FROM murallink.app_user WHERE uid IN (:'ian', :'ada') ORDER BY 1;
 SELECT changed, test.answer('update_user', jsonb_build_object('uid', :'ian') || changed, :'ian_session')
 FROM (VALUES
-    (jsonb '{"email": ""}'), ('{"email": null}'), ('{"email": "ian"}'), ('{"email": 1}'), ('{"first_name": " "}'), ('{"last_name": null}'),
+    (jsonb '{"email": ""}'), ('{"email": null}'), ('{"email": "ian"}'), ('{"email": 1}'), ('{"first_name": " "}'), ('{"last_name": "\u0001"}'),
     ('{"first_name": "I\u0008"}'), ('{"address": {"town": "York"}}'), ('{"address": "York"}'), ('{"password": "1234567"}'), ('{"phone": []}'),
     ('{"user_role": "admin"}'), ('{"db_role": "postgres"}'), ('{"session_id": "x"}')) AS refused (changed);
 SELECT field, test.answer('update_user', jsonb_build_object('uid', :'ian', field, repeat('x', longest - 12) || 'y@example.com'), :'ian_session')

@@ -170,6 +170,22 @@ FROM (VALUES ('Please stop'), (E' STOP.\n'), ('stop')) AS said (answer);
 SELECT murallink.set_consent(:'email_patient', 'email', true, 'a form');
 SELECT murallink.message_received('sms', '(1)', 'Unsubscribe') AS ended;
 SELECT * FROM wanted WHERE source !~ '_patient$';
+
+-- The words of the FCC's list (47 CFR 64.1200(a)(10)), as phones and mail programs write them
+BEGIN;
+CREATE FUNCTION pg_temp.ended(channel text, patient murallink.ksuid, sender text, said text) RETURNS integer LANGUAGE sql AS $$
+    SELECT murallink.set_consent(patient, channel, true, 'again');
+    SELECT murallink.message_received(channel, sender, said)
+$$;
+SELECT said, pg_temp.ended('email', :'email_patient', 'b@example.com', said) AS ended
+FROM unnest(ARRAY['stop', 'QUIT', 'End', 'revoke', 'Opt out', 'OPT-OUT', 'optout', 'cancel', 'UNSUBSCRIBE', 'STOPALL', 'Stop all', '“STOP”', '«Stop»',
+    E'STOP\u00a0', E'\u200bSTOP', 'STOP?', '(stop)', 'STOP…', 'ＳＴＯＰ', '''stop''', E'STOP\r\n\r\n> You have an appointment', E'Stop.\n--\nPat Smith']) AS said;
+SELECT said, pg_temp.ended('email', :'email_patient', 'b@example.com', said) AS not_ended
+FROM unnest(ARRAY['stopp', 'please call', 'do not stop', 'unquıt', 'QUİT', '!', '?', E'Thanks\nstop', 'st op', 'weekend']) AS said;
+SELECT sender, pg_temp.ended('email', :'email_patient', sender, 'stop') AS ended
+FROM unnest(ARRAY['B <B@Example.com>', '"Bee, B" <b@example.com>', '<b@example.com>', 'b@example.com (B)', 'a@example.com <x@example.com>', 'B']) AS sender;
+ROLLBACK;
+
 SELECT subject_id, channel, n.status, n.reason FROM murallink_private.notice n JOIN enrolled e USING (patient_uid)
 WHERE n.kind = 'appointment' ORDER BY 1, 2;
 SELECT test.refusal(format('SELECT murallink.set_consent(%L, %L, %L, %L)', who, channel, given, source))

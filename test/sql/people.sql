@@ -38,7 +38,7 @@ SELECT jsonb_build_object('site_uid', :'site', 'first_name', 'Refused', 'last_na
 SELECT changed, test.answer('add_patient', :'fine' || changed)
 FROM (VALUES
     (jsonb '{"site_uid": ""}'), ('{"site_uid": null}'), ('{"site_uid": "x"}'), ('{"site_uid": "000000000000000000000000000"}'),
-    ('{"first_name": ""}'), ('{"last_name": "  "}'),
+    ('{"first_name": ""}'), ('{"last_name": "\u0001"}'),
     ('{"first_name": {"text": "Al"}}'), ('{"email": "grover"}'), ('{"email": ["grover@example.com"]}'), ('{"email_enabled": "true"}'),
     ('{"sms_enabled": 1}'),
     ('{"time_zone": "Mars/Phobos"}'), ('{"time_zone": "america/chicago"}'), ('{"address": "595 Tulip St"}'),

@@ -136,7 +136,7 @@ SELECT test.answer('update_patient', jsonb_build_object('uid', :'bill') || (mura
 SELECT changed, test.answer('update_patient', jsonb_build_object('uid', :'bill') || changed)
 FROM (VALUES
     (jsonb '{"uid": ""}'), ('{"uid": null}'), ('{"uid": "x"}'), ('{"uid": "000000000000000000000000000"}'), ('{"first_name": ""}'),
-    ('{"last_name": null}'), ('{"email": "bill"}'), ('{"email_enabled": "yes"}'), ('{"time_zone": "Mars/Phobos"}'), ('{"address": ""}'),
+    ('{"last_name": "\u0001"}'), ('{"email": "bill"}'), ('{"email_enabled": "yes"}'), ('{"time_zone": "Mars/Phobos"}'), ('{"address": ""}'),
     ('{"address": {"zip": ""}}'), ('{"address": {"city": 1}}'), ('{"patient_uid": ""}'), ('{"phone": "\u0001"}'), ('{"site_uid": "x"}'),
     ('{"site_uid": "000000000000000000000000000"}'), ('{"site_uid": []}')) AS refused (changed);
 SELECT field, longest, test.answer('update_patient', jsonb_build_object('uid', :'bill', field, repeat('ß', longest + 1)))

@@ -156,6 +156,24 @@ SELECT field, test.refusal(format('INSERT INTO murallink.milestone'
 FROM (VALUES ('client_uid', 'contract_uid'), ('site_uid', 'murallink.gen_ksuid()'), ('amount', '0.001'), ('amount', '0'),
     ('currency', '''usd'''), ('num_payments', '-1'), ('milestone', '''''')) AS wrong (field, value);
 
+-- One milestone has one spelling: what looks the same is a version of it, what differs in case or width is refused
+BEGIN;
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'site', 'amount', 1) AS priced \gset
+SET LOCAL SESSION AUTHORIZATION regress_schedule_admin;
+SELECT milestone, test.answer('add_milestone', :'priced' || jsonb_build_object('milestone', milestone, 'effective_date', day))
+FROM (VALUES ('Café visit 1', date '2030-01-01'), (E' Cafe\u0301\u00a0visit  1 ', '2030-01-02'), ('café VISIT 1', '2030-01-03'),
+    ('Ｃafé visit 1', '2030-01-04'), (E'Caf\u00e9 visit 1\u200b', '2030-01-05'), (E'Caf\u00e9\u202e visit 1', '2030-01-06'), (E'\u00a0', '2030-01-07'))
+    AS entered (milestone, day);
+RESET SESSION AUTHORIZATION;
+SELECT milestone, count(*) FROM murallink.milestone WHERE milestone ILIKE '%visit%' GROUP BY 1;
+-- by hand as well: another spelling is a version, and takes no second price at the same moment
+SELECT spelled, test.refusal(format('INSERT INTO murallink.milestone'
+    ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'
+    ' SELECT client_uid, contract_uid, trial_uid, site_uid, uid, %L, ''2030-01-01Z'', 1, ''USD'', 1, 0 FROM murallink.trial_site WHERE uid = %L',
+    spelled, :'trial_site'))
+FROM unnest(ARRAY['CAFÉ VISIT 1', 'Café visit 1 ', E'Cafe\u0301 visit 1', E'Café\u00a0visit 1', E'Café visit 1\u200b']) AS spelled;
+ROLLBACK;
+
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_schedule_%';
 DROP ROLE regress_schedule_admin, regress_schedule_user;

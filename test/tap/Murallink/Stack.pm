@@ -8,6 +8,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
 #   my $stack = Murallink::Stack->new(dir => $dir, sandbox => ['--no-sync']);         # its further options
 #   my $stack = Murallink::Stack->new(dir => $dir, clock => Murallink::Clock->new);    # by which its server goes
+#   my $stack = Murallink::Stack->new(dir => $dir, locale => 'tr_TR.UTF-8');          # else $MURALLINK_LOCALE, C.UTF-8
 #   $stack->start;
 #   $stack->start_mail->configure_partners;                  # what people are sent, and the other partners
 #   my $answer = $stack->client->api({ action => 'ping' });
@@ -66,6 +67,7 @@ sub new
 		settings => $arg{settings} // {},
 		sandbox => $arg{sandbox} // [],
 		clock => $arg{clock},
+		locale => $arg{locale} || $ENV{MURALLINK_LOCALE} || 'C.UTF-8',
 		admin_email => 'admin@example.com',
 		admin_password => 'correct horse battery staple',
 	};
@@ -89,7 +91,8 @@ sub start_server
 {
 	my ($self, $more) = @_;
 	my $data = "$self->{dir}/data";
-	run('initdb', '-D', $data, qw(-U postgres -A trust -E UTF8 --no-locale --no-instructions));
+	run('initdb', '-D', $data, qw(-U postgres -A trust -E UTF8 --lc-messages=C --no-instructions),
+		"--locale=$self->{locale}");
 	open my $file, '>>', "$data/postgresql.conf" or die "postgresql.conf: $!\n";
 	print $file $conf, <<"EOC", $more // '';
 listen_addresses = ''

@@ -1,0 +1,60 @@
+CREATE FUNCTION murallink.label(value text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_label';
+COMMENT ON FUNCTION murallink.label(text) IS
+'A text that names something as it is kept: in NFC, one blank for each run of blanks, none at the ends.';
+
+CREATE FUNCTION murallink.label_key(value text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_label_key';
+COMMENT ON FUNCTION murallink.label_key(text) IS
+'The same of all texts that name one thing: those that differ by case, by the width of letters or by blanks alone. As Unicode has it (NFKC_Casefold), whatever the locale.';
+
+CREATE FUNCTION murallink.words(value text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_words';
+COMMENT ON FUNCTION murallink.words(text) IS
+'The words of a text as label_key() has them, with one blank in place of all that is no letter and no digit.';
+
+CREATE FUNCTION murallink.is_label(value text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_is_label';
+COMMENT ON FUNCTION murallink.is_label(text) IS
+'Whether a text can name something: it is as label() makes it, it can be seen, and it has no character that cannot be seen.';
+
+CREATE FUNCTION murallink.is_visible(value text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_is_visible_sql';
+COMMENT ON FUNCTION murallink.is_visible(text) IS 'Whether a text has a letter, a digit or a sign that can be seen.';
+
+CREATE FUNCTION murallink.lowered(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.lower(value COLLATE "C");
+COMMENT ON FUNCTION murallink.lowered(text) IS 'The value with the letters of ASCII in lower case and all others as they are, whatever the locale.';
+
+CREATE FUNCTION murallink.checked_label(value text, field text, longest integer, required boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result CONSTANT text := murallink.label(murallink.checked_text(value, field, longest, required));
+BEGIN
+    IF result <> '' AND NOT murallink.is_label(result) THEN
+        PERFORM murallink.raise('invalid_value', field);
+    ELSIF result = '' AND required THEN
+        PERFORM murallink.raise('missing_field', field);
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_label(text, text, integer, boolean) IS
+'The value as label() keeps it, empty for null. field: its name in errors; longest: in characters; required: whether it may be empty. Errors: missing_field, too_long, invalid_value (what cannot be seen).';
+
+CREATE FUNCTION murallink.checked_name(value text, field text, required boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result CONSTANT text := murallink.checked_text(value, field, 100, required);
+BEGIN
+    IF murallink.is_visible(result) THEN
+        RETURN result;
+    ELSIF required OR value IS NULL THEN
+        PERFORM murallink.raise('missing_field', field);
+    END IF;
+    RETURN '';
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_name(text, text, boolean) IS
+'A first or last name of a person, empty where nothing of it can be seen. field: its name in errors; required: whether it may not be empty. Errors: missing_field (also for null), too_long, invalid_value.';

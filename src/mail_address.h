@@ -1,0 +1,13 @@
+/*
+ * mail_address.h
+ *	  Which addresses mail can be sent to.
+ */
+#ifndef MURALLINK_MAIL_ADDRESS_H
+#define MURALLINK_MAIL_ADDRESS_H
+
+#include <stdbool.h>
+
+extern char *mail_address(const char *text);
+extern bool mail_address_fits(const char *text);
+
+#endif /* MURALLINK_MAIL_ADDRESS_H */

@@ -1,0 +1,47 @@
+-- Texts that name something: what is kept of them, what is the same, and what is refused.
+\set SHOW_CONTEXT never
+
+-- NFC, one blank for each run of them, none at the ends
+SELECT format('"%s"', murallink.label(value)) AS label, format('"%s"', murallink.label_key(value)) AS key
+FROM (VALUES (1, 'Week 1'), (2, ' week  1 '), (3, E'Week\u00a01'), (4, E'\u2003WEEK\t\u20281\n'), (5, E'Cafe\u0301 visit 1'), (6, 'CAFÉ VISIT 1'),
+    (7, 'Ｗｅｅｋ　１'), (8, E'\u2800Straße'), (9, 'İstanbul'), (10, 'ISTANBUL'), (11, 'ΟΔΥΣΣΕΎΣ'), (12, 'Οδυσσεύς'), (13, ''), (14, E' \u3000 '),
+    (15, repeat('ﷺ', 2))) AS given (n, value) ORDER BY n;
+SELECT bool_and(murallink.label(murallink.label(value)) = murallink.label(value)) AS label_of_label, count(*)
+FROM (SELECT chr(n) || ' ' || chr(n) || 'x' AS value FROM generate_series(1, 65535) AS n WHERE n NOT BETWEEN 55296 AND 57343) AS each;
+
+-- What cannot be seen names nothing: controls, no width, directions, variants, fillers, what is not assigned
+SELECT n, murallink.is_label('Week' || unseen || '1') AS label, murallink.is_visible(unseen) AS visible
+FROM (VALUES (1, E'\u200b'), (2, E'\u00ad'), (3, E'\ufeff'), (4, E'\u202e'), (5, E'\u2066'), (6, E'\ufe0f'), (7, E'\U000E0100'), (8, E'\u0001'),
+    (9, E'\u0085'), (10, E'\u200d'), (11, E'\u3164'), (12, E'\u115f'), (13, E'\U000E0041'), (14, E'\u0378'), (15, E'\u00a0'), (16, '  '),
+    (17, E'\u0301\u0301')) AS given (n, unseen) ORDER BY n;
+SELECT value, murallink.is_label(value) FROM unnest('{Week 1,S-0001,文 太郎,Ĳ,Ёлка,ภาษา,देवनागरी,"", x,"x ",x  y,٣}'::text[]) AS value;
+
+-- As a field
+SELECT value, format('"%s"', murallink.checked_label(value, 'f', 10, false)) AS kept,
+    test.refusal(format('SELECT murallink.checked_label(%L, ''f'', 10, true)', value)) AS required
+FROM (VALUES (NULL), (''), (' a  b '), (E'\u00a0'), (E'a\u2003\u2003b')) AS given (value);
+SELECT test.refusal(format('SELECT murallink.checked_label(%L, ''f'', 10, false)', value)) AS refused
+FROM unnest(ARRAY[E'a\u200bb', E'a\u202eb', E'a\u0007b', '12345678901', E'\u200b']) AS value;
+
+-- A name of a person has something to see; who has one name has no last one
+SELECT format('"%s"', murallink.checked_name(value, 'last_name', false)) AS last_name,
+    test.refusal(format('SELECT murallink.checked_name(%L, ''first_name'', true)', value)) AS first_name
+FROM unnest(ARRAY['Suharto', 'Đỗ', '', '  ', E'\u00a0', E'\u200b', E'\u3164', E'\u2800', E'\u0085', E'\u2028', E'\ufe0f\u200d']) AS value;
+SELECT test.refusal('SELECT murallink.checked_name(NULL, ''last_name'', false)');
+
+-- Letters of ASCII only, in every locale
+SELECT murallink.lowered('ABCXYZ İIıi ÄÖ K ſ Σ');
+
+-- What a locale decides is decided by none: no function, constraint, index or policy folds case by that of the database
+SELECT p.oid::regprocedure FROM pg_proc p
+WHERE p.pronamespace = 'murallink'::regnamespace AND p.proname NOT IN ('lowered', 'contains') AND
+    regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '\w+\([^()]*(\([^()]*\))?[^()]* COLLATE "C"\)|COLLATE "C" ~\*', '', 'g')
+    ~ '\m(lower|upper|initcap)\(|~~?\*|\m(ILIKE|SIMILAR)\M';
+SELECT conrelid::regclass, conname FROM pg_constraint
+WHERE connamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND pg_get_constraintdef(oid) ~ '\m(lower|upper|initcap)\(|~~?\*';
+SELECT indexrelid::regclass FROM pg_index
+WHERE indrelid::regclass::text ~ '^murallink' AND pg_get_indexdef(indexrelid) ~ '\m(lower|upper|initcap)\(|~~?\*';
+SELECT polname FROM pg_policy
+WHERE concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) ~ '\m(lower|upper|initcap)\(|~~?\*';
+SELECT c.oid::regclass FROM pg_class c
+WHERE c.relkind = 'v' AND c.relnamespace = 'murallink'::regnamespace AND pg_get_viewdef(c.oid) ~ '\m(lower|upper|initcap)\(|~~?\*';
