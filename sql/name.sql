@@ -19,7 +19,7 @@ COMMENT ON FUNCTION murallink.name_has(text, text[]) IS 'Whether a name, once fo
 CREATE FUNCTION murallink.name_patterns(word text) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT ARRAY[word] || ARRAY(
-        SELECT DISTINCT pg_catalog.format(' %s ', other.name)
+        SELECT DISTINCT pg_catalog.format(' %s ', other.name) COLLATE "C"
         FROM murallink_private.nickname own JOIN murallink_private.nickname other USING (formal_name)
         WHERE own.name = word AND other.name <> word ORDER BY 1)
 $$;
@@ -32,9 +32,9 @@ LANGUAGE sql STABLE AS $$
         coalesce(pg_catalog.string_agg(pg_catalog.format('(%s) AND murallink.name_has(%s, %L)', (
             SELECT pg_catalog.string_agg(
                 pg_catalog.format('murallink.name_parts(%s) @> %L', $2, murallink.pattern_parts(pattern)), ' OR ')
-            FROM pg_catalog.unnest(patterns) AS pattern), $2, patterns), ' AND ' ORDER BY patterns), 'true'),
+            FROM pg_catalog.unnest(patterns) AS pattern), $2, patterns), ' AND ' ORDER BY patterns COLLATE "C"), 'true'),
         coalesce(pg_catalog.string_agg(
-            pg_catalog.format('murallink.name_has(%s, %L)', $2, patterns[1:1]), ' AND ' ORDER BY patterns), 'true')
+            pg_catalog.format('murallink.name_has(%s, %L)', $2, patterns[1:1]), ' AND ' ORDER BY patterns COLLATE "C"), 'true')
     FROM (
         SELECT DISTINCT murallink.name_patterns(word) AS patterns
         FROM pg_catalog.string_to_table(pg_catalog.btrim(murallink.name_folded(query)), ' ') AS word WHERE word <> '') AS words

@@ -61,7 +61,7 @@ SELECT sponsor FROM murallink.edit_contract(:'other_contract', sponsor => '');
 RESET SESSION AUTHORIZATION;
 SELECT s.name, s.client_uid = :'client' AS of_client, count(c) AS contracts
 FROM murallink.sponsor s LEFT JOIN murallink.contract c ON c.sponsor_uid = s.uid
-WHERE s.client_uid IN (:'client', :'other_client') GROUP BY s.uid ORDER BY s.name;
+WHERE s.client_uid IN (:'client', :'other_client') GROUP BY s.uid ORDER BY s.name COLLATE "C";
 SET SESSION AUTHORIZATION regress_contract_admin;
 
 -- Editing: what is absent or null stays, what is empty is none
