@@ -25,7 +25,7 @@ PARTNERS := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/partner_table.h)
 
 # One subject has one name in every folder, and uses only those before it.
 SUBJECTS = error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone password identity password_reset permission audit file \
-	payment_type client contract trial site grant name people enrollment consent template appointment roster caregiver document \
+	payment_type name client contract trial site grant people enrollment consent template appointment roster caregiver document \
 	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up request \
 	$(PARTNERS) worker participation needs_person launcher api privileges
 
@@ -45,7 +45,7 @@ $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 OBJS = $(SOURCES:.c=.o)
 # make CRASH_POINTS=1: what can be made to crash by the tests.
 PG_CPPFLAGS = $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
-SHLIB_LINK = -lcurl -licuuc -ljansson -lsodium -lxlsxwriter
+SHLIB_LINK = -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
 EXTRA_CLEAN = build/crash_points build/regress build/isolation build/tap build/sandbox

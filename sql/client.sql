@@ -25,9 +25,10 @@ COMMENT ON FUNCTION murallink.client_info(murallink.ksuid, boolean) IS 'A client
 CREATE FUNCTION murallink.contains(value text, query text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN pg_catalog.strpos(
-    pg_catalog.lower(value COLLATE pg_catalog."und-x-icu"), pg_catalog.lower(query COLLATE pg_catalog."und-x-icu")) > 0;
+    murallink.name_folded(value) COLLATE "C", pg_catalog.btrim(murallink.name_folded(query)) COLLATE "C") > 0
+    OR pg_catalog.btrim(murallink.name_folded(query)) = '';
 COMMENT ON FUNCTION murallink.contains(text, text) IS
-'Whether a value has the query in it, in any case, whatever the locale of the database; every value has the empty one.';
+'Whether a value has the query in it, as name_folded() has both: without regard to case and accents, whatever the locale; every value has the empty one.';
 
 CREATE FUNCTION murallink.sponsor_named(client_uid murallink.ksuid, name text) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
@@ -101,7 +102,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.search_clients(text) IS
-'The clients with the query in their name, in any case, in the order of their creation (document: Search Clients). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_clients. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
+'The clients with the query in their name, without regard to case and accents, in the order of their creation (document: Search Clients). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_clients. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_client(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -70,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.search_trials(text) IS
-'The trials with the query in their name or protocol id, in any case, in the order of their creation (document: Search Trials). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_trials. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
+'The trials with the query in their name or protocol id, without regard to case and accents, in the order of their creation (document: Search Trials). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_trials. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
 
 CREATE FUNCTION murallink.permit_trial(trial_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid

@@ -9,109 +9,161 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "catalog/pg_collation.h"
+#include <unicode/uchar.h>
+#include <unicode/unorm2.h>
+#include <unicode/uscript.h>
+#include <unicode/utf16.h>
+#include <unicode/utrans.h>
+
 #include "catalog/pg_type.h"
-#include "common/unicode_norm.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
-#include "nodes/makefuncs.h"
+#include "text.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
+#include "utils/pg_locale.h"
 
 /* A part of a name has at most this many letters, of 21 bits each. */
 #define PART_LONGEST 3
 #define LETTER_BITS 21
 
-/* What Unicode does not take apart. */
-static const struct
-{
-	pg_wchar letter;
-	const char *plain;
-} plain_letters[] = {
-	{0x00df, "ss"},
-	{0x00e6, "ae"},
-	{0x00f0, "d"},
-	{0x00f8, "o"},
-	{0x00fe, "th"},
-	{0x0111, "d"},
-	{0x0131, "i"},
-	{0x0142, "l"},
-	{0x0153, "oe"},
-	{0x2019, "'"},
-};
+/* What people write as an apostrophe in a name. */
+static const pg_wchar apostrophes[] = {0x0060, 0x00b4, 0x02b9, 0x02bb, 0x02bc, 0x02bd, 0x02be, 0x02bf, 0x02ca, 0x02cb,
+									   0x05f3, 0x2018, 0x2019, 0x201b, 0x2032, 0xa78c, 0xff07};
 
-/* What is in a name without being seen: soft hyphens, blanks of no width, directions of writing. */
-static const struct
-{
-	pg_wchar first;
-	pg_wchar last;
-} unseen_letters[] = {
-	{0x00ad, 0x00ad},
-	{0x200b, 0x200f},
-	{0x202a, 0x202e},
-	{0x2060, 0x206f},
-	{0xfeff, 0xfeff},
-};
+/* Makes an Arabic word longer, and means nothing. */
+#define TATWEEL 0x0640
 
+/* Marks that make another letter of Japanese. */
+#define IS_KANA_MARK(c) ((c) == 0x3099 || (c) == 0x309a)
+
+static pg_wchar plain_sign(pg_wchar letter);
+static bool is_accent(UChar32 letter);
+static int32 normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result);
+static int32 without_latin(const UChar *text, int32 length, UChar **result);
 static pg_wchar *letters_of(const char *name, int length);
 static pg_wchar *folded(const text *name, int *length);
-static int append_plain(pg_wchar *out, pg_wchar letter);
 static int parts_of(const pg_wchar *letters, int length, int size, uint64 *out);
 static int compare_parts(const void *x, const void *y);
 static Datum part_array(uint64 *parts, int count);
 
 /*
- * Writes a letter in its plain form, and returns how many letters that is: at
- * most two, none for an accent and for what nobody sees.
+ * Returns the one sign that all apostrophes and all dashes are searched for
+ * by, and other letters as they are, those of ASCII in lower case.
  */
-static int
-append_plain(pg_wchar *out, pg_wchar letter)
+static pg_wchar
+plain_sign(pg_wchar letter)
 {
-	if (letter >= 0x0300 && letter <= 0x036f)
-		return 0;
-	for (int i = 0; letter >= 0x80 && i < lengthof(unseen_letters); i++)
-		if (letter >= unseen_letters[i].first && letter <= unseen_letters[i].last)
-			return 0;
-	for (int i = 0; letter >= 0x80 && i < lengthof(plain_letters); i++)
-	{
-		int n = 0;
-
-		if (plain_letters[i].letter != letter)
-			continue;
-		for (; plain_letters[i].plain[n] != '\0'; n++)
-			out[n] = (pg_wchar) plain_letters[i].plain[n];
-		return n;
-	}
-	*out = letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter;
-	return 1;
+	for (int i = 0; i < lengthof(apostrophes); i++)
+		if (letter == apostrophes[i])
+			return '\'';
+	if (letter < 0x80)
+		return pg_ascii_tolower((unsigned char) letter);
+	return u_hasBinaryProperty((UChar32) letter, UCHAR_DASH) ? '-' : letter;
 }
 
 /*
- * Returns the letters of a name, not yet plain, but lower case where they are
- * not ASCII: as Unicode has it, whatever the locale of the database, if the
- * server knows.
+ * Returns whether a mark is an accent: names are written with it and without,
+ * in scripts whose letters alone can be read.
+ */
+static bool
+is_accent(UChar32 letter)
+{
+	UErrorCode status = U_ZERO_ERROR;
+
+	if (letter == TATWEEL)
+		return true;
+	if ((U_GET_GC_MASK(letter) & (U_GC_MN_MASK | U_GC_ME_MASK)) == 0 || IS_KANA_MARK(letter))
+		return false;
+	switch (uscript_getScript(letter, &status))
+	{
+		case USCRIPT_INHERITED:
+		case USCRIPT_LATIN:
+		case USCRIPT_GREEK:
+		case USCRIPT_CYRILLIC:
+		case USCRIPT_HEBREW:
+		case USCRIPT_ARABIC:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Makes the normal form of a text in new memory, and returns its length.
+ */
+static int32
+normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	/* No normal form of Unicode makes a letter more than 18 times as long. */
+	int32 capacity = length * 18 + 1;
+
+	*result = palloc(capacity * sizeof(UChar));
+	length = unorm2_normalize(form, text, length, *result, capacity, &status);
+	if (U_FAILURE(status))
+		elog(ERROR, "murallink: could not normalize a name: %s", u_errorName(status));
+	return length;
+}
+
+/*
+ * Makes a text with Latin letters that Unicode does not take apart, such as
+ * those with a stroke, as people write them in ASCII; returns its length.
+ */
+static int32
+without_latin(const UChar *text, int32 length, UChar **result)
+{
+	static UTransliterator *to_ascii = NULL;
+	UErrorCode status = U_ZERO_ERROR;
+	int32 capacity = length * 8 + 1;
+	int32 limit = length;
+
+	if (to_ascii == NULL)
+		to_ascii = utrans_openU(u"Latin-ASCII", -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
+	*result = palloc(capacity * sizeof(UChar));
+	memcpy(*result, text, length * sizeof(UChar));
+	if (U_SUCCESS(status))
+		utrans_transUChars(to_ascii, *result, &length, capacity, 0, &limit, &status);
+	if (U_FAILURE(status))
+		elog(ERROR, "murallink: could not write a name in ASCII: %s", u_errorName(status));
+	return length;
+}
+
+/*
+ * Returns the letters of a name in one case and in plain form, without accents
+ * and what nobody sees, up to a zero: as Unicode has it, whatever the locale.
  */
 static pg_wchar *
 letters_of(const char *name, int length)
 {
-	pg_wchar *letters;
-	Oid collation = InvalidOid;
-	bool ascii = true;
+	pg_wchar *letters = palloc((length + 1) * sizeof(pg_wchar));
+	UErrorCode status = U_ZERO_ERROR;
+	UChar *text;
+	char *plain;
+	int32 count, n = 0;
 
-	for (int i = 0; ascii && i < length; i++)
-		ascii = !IS_HIGHBIT_SET(name[i]);
-	if (!ascii)
+	count = pg_mb2wchar_with_len(name, letters, length);
+	for (int32 i = 0; i < count; i++)
+		letters[i] = plain_sign(letters[i]);
+	if (text_is_ascii(name, length))
+		return letters;
+	plain = palloc(count * MAX_MULTIBYTE_CHAR_LEN + 1);
+	length = pg_wchar2mb_with_len(letters, plain, count);
+	count = icu_to_uchar(&text, plain, length);
+	count = normalized(unorm2_getNFKCCasefoldInstance(&status), text, count, &text);
+	count = without_latin(text, count, &text);
+	count = normalized(unorm2_getNFKDInstance(&status), text, count, &text);
+	letters = palloc((count + 1) * sizeof(pg_wchar));
+	for (int32 i = 0; i < count;)
 	{
-		if (GetDatabaseEncoding() == PG_UTF8)
-			collation = get_collation_oid(list_make2(makeString("pg_catalog"), makeString("und-x-icu")), true);
-		name = str_tolower(name, length, OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID);
-		length = strlen(name);
+		UChar32 c;
+
+		U16_NEXT(text, i, count, c);
+		if (!is_accent(c))
+			letters[n++] = text_is_blank(c) ? ' ' : (pg_wchar) c;
 	}
-	letters = palloc((length + 1) * sizeof(pg_wchar));
-	(void) pg_mb2wchar_with_len(name, letters, length);
-	return !ascii && GetDatabaseEncoding() == PG_UTF8 ? unicode_normalize(UNICODE_NFKD, letters) : letters;
+	letters[n] = 0;
+	return letters;
 }
 
 /*
@@ -127,13 +179,13 @@ folded(const text *name, int *length)
 
 	while (letters[n] != 0)
 		n++;
-	out = palloc((2 * n + 2) * sizeof(pg_wchar));
+	out = palloc((n + 2) * sizeof(pg_wchar));
 	out[0] = ' ';
 	*length = 1;
 	for (int i = 0; i < n; i++)
 	{
 		if (letters[i] > ' ')
-			*length += append_plain(out + *length, letters[i]);
+			out[(*length)++] = letters[i];
 		else if (out[*length - 1] != ' ')
 			out[(*length)++] = ' ';
 	}

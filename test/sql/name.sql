@@ -16,6 +16,17 @@ FROM (VALUES (1, 'b'), (2, 'il'), (3, 'ill'), (4, 'bill'), (5, ' bill '), (6, 'h
     (11, 'hi')) AS asked (n, pattern) ORDER BY n;
 SELECT murallink.name_has('Bill Hicks', '{}') AS none, murallink.name_has('Bill Hicks', '{x,NULL, hicks }') AS one;
 
+-- What people leave out when they type, or write with another sign: accents of Greek, Arabic and Hebrew, apostrophes, dashes
+SELECT name, query FROM (VALUES ('ΠΑΠΑΣΤΑΘΗΣ', 'ΠΑΠΑΣ'), ('ΠΑΠΑΣΤΑΘΗΣ', 'παπας'), ('Οδυσσεύς', 'οδυσσευσ'), (U&'\0645\064F\062D\064E\0645\0651\064E\062F', U&'\0645\062D\0645\062F'),
+    (U&'\0645\062D\0640\0640\0645\062F', U&'\0645\062D\0645\062F'), (U&'\0623\062D\0645\062F', U&'\0627\062D\0645\062F'), (U&'\0622\0645\0646\0629', U&'\0627\0645\0646\0629'),
+    (U&'\05E9\05C1\05B8\05DC\05D5\05B9\05DD', U&'\05E9\05DC\05D5\05DD'), (U&'\845B\+0E0100\57CE', U&'\845B\57CE'), (U&'\2764\FE0FHeart', U&'\2764Heart'),
+    (U&'O\00B4Neal', 'O''Neal'), (U&'O\02BCNeill', 'o''neill'), (U&'O\2018Nial', 'O''Nial'), (U&'Ka\02BBahumanu', 'ka''ahumanu'), ('O`Neil', 'O''Neil'),
+    ('D''Arcy', U&'D\2019Arcy'), (U&'Smith\2011Jones', 'smith-jones'), (U&'Smith\2013Jones', 'smith-jones'), ('Ħal', 'hal'), ('Đặng', 'dang'), ('Łukasz', 'lukasz'),
+    ('Straße', 'STRASSE'), ('Ærø', 'aero'), ('ISTANBUL', 'ıstanbul'), ('İstanbul', 'istanbul'), (U&'\FF34\FF41\FF2E', 'tan')) AS asked (name, query)
+WHERE NOT murallink.name_has(name, ARRAY[btrim(murallink.name_folded(query))]);
+SELECT name, query FROM (VALUES ('Müller', 'mueller'), ('O''Neil', 'oneil'), ('Smith-Jones', 'smith jones'), ('Ада', 'Ида')) AS asked (name, query)
+WHERE murallink.name_has(name, ARRAY[btrim(murallink.name_folded(query))]);
+
 -- All that is a part of any name is found by its parts
 SELECT count(*) > 1000 AS many, bool_and(murallink.name_parts(name) @> murallink.pattern_parts(part)) AS all_found,
     bool_and(murallink.name_has(name, ARRAY[part])) AS all_had
