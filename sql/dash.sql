@@ -51,9 +51,9 @@ COMMENT ON FUNCTION murallink.ask_card(murallink.ksuid, text) IS
 CREATE FUNCTION murallink.shipment_rank(status text) RETURNS integer
 LANGUAGE sql IMMUTABLE STRICT
 RETURN CASE
-    WHEN status ~* 'return|undeliver|refused' THEN 4
-    WHEN status ~* 'delivered' AND status !~* '(out for|not|un) ?delivered' THEN 3
-    WHEN status ~* 'order|process|print|pending|creat' THEN 1
+    WHEN status COLLATE "C" ~* 'return|undeliver|refused' THEN 4
+    WHEN status COLLATE "C" ~* 'delivered' AND status COLLATE "C" !~* '(out for|not|un) ?delivered' THEN 3
+    WHEN status COLLATE "C" ~* 'order|process|print|pending|creat' THEN 1
     WHEN status = '' THEN 0
     ELSE 2 END;
 COMMENT ON FUNCTION murallink.shipment_rank(text) IS
