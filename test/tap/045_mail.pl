@@ -96,6 +96,8 @@ is_deeply([ map { /^([^ :]+):/ } @{ $injected->{headers} } ],
 	[qw(From To Subject Date Message-ID MIME-Version Auto-Submitted Content-Type Content-Transfer-Encoding)], 'no header comes in by a name');
 like($injected->{body}, qr/\{token\} \{first_name\}/, 'nor a field by a text');
 $mail->sql(q{UPDATE murallink_private.template SET subject = '{subject}' WHERE kind = 'bulk_email'});
+# The table refuses such an address; what sends mail does so, too.
+$mail->sql('ALTER TABLE murallink.patient DROP CONSTRAINT patient_email_check');
 $mail->sql(encode('UTF-8', q{UPDATE murallink.patient SET email = E'good1@example.com>\r\nrcpt' WHERE email = 'good1@example.com'}));
 $mail->bulk_again('Four', 'Text', 'good1');
 $mail->wait_status(good1 => 'cancelled');
