@@ -32,7 +32,8 @@ static const char *const names[] = {"accessKey", "change_password", "change_user
 static const char *const words[] = {"authenticate", "login", "register"};
 
 /* Keys of a request, wherever a statement calls what is ours. */
-static const char *const keys[] = {"\"password\"", "\"new_password\"", "\"current_password\"", "\"token\"", "\"secrets\""};
+static const char *const keys[] = {"\"password\"", "\"new_password\"", "\"current_password\"", "\"token\"",
+								   "\"secrets\""};
 
 /* Where PostgreSQL reads JSON: its errors show what stands before the place. */
 #define JSON_READER "jsonfuncs.c"

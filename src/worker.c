@@ -258,12 +258,14 @@ wait_for_events(void)
 {
 	WaitEvent happened[3];
 	long calls = http_wait();
+	Moment due;
 	long timeout;
 	bool woken = false;
 	int count;
 
 	next_look = Min(next_look, calls_resume_at());
-	timeout = (long) Max(0, ((more_steps ? Min(next_look, next_step) : next_look) - clock_now() + CLOCK_MS - 1) / CLOCK_MS);
+	due = more_steps ? Min(next_look, next_step) : next_look;
+	timeout = (long) Max(0, (due - clock_now() + CLOCK_MS - 1) / CLOCK_MS);
 	if (gathering_since != 0)
 		timeout = Min(timeout, GATHER_MAX);
 	if (calls >= 0)

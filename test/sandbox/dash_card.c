@@ -297,12 +297,14 @@ move_money(const Request *request, bool back, Answer *answer)
 	json_t *order_id;
 	json_t *funding;
 	json_t *row;
+	const char *balance_key;
 	size_t i;
 	Message message;
 	char currency[SETTING_SIZE];
 
 	if (call == NULL)
 		return;
+	balance_key = setting_is("dash.balance", "balance") ? "balance" : "newBalance";
 	funding = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(call, "fundingId")));
 	setting_get("dash.currency", currency);
 
@@ -328,7 +330,7 @@ move_money(const Request *request, bool back, Answer *answer)
 		json_object_set(entry, "orderId", order_id);
 		ledger_write(back ? "unload" : "load", "dash", entry);
 		json_array_append_new(results,
-							  json_pack("{s:O, s:o}", "proxyKey", proxy_key, setting_is("dash.balance", "balance") ? "balance" : "newBalance",
+							  json_pack("{s:O, s:o}", "proxyKey", proxy_key, balance_key,
 										dash_shown_cents(json_integer_value(json_object_get(card, "balance")))));
 	}
 	pthread_mutex_unlock(&dash_lock);

@@ -72,10 +72,9 @@ show_time(json_t *details, const json_t *entry)
 		json_object_set_new(details, "timestamp", json_integer(*reading == 's' ? moment : moment * 1000));
 	else if (strcmp(reading, "offset") == 0)
 	{
-		size_t size = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-
-		snprintf(text + size, sizeof(text) - size, "%c%02ld:%02ld", ahead < 0 ? '-' : '+', labs(ahead) / 60, labs(ahead) % 60);
-		json_object_set_new(details, "loadDate", json_string(text));
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+		json_object_set_new(details, "loadDate",
+							json_sprintf("%s%c%02ld:%02ld", text, ahead < 0 ? '-' : '+', labs(ahead) / 60, labs(ahead) % 60));
 	}
 	else if (strcmp(reading, "local") == 0)
 	{

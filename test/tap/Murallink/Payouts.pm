@@ -525,8 +525,8 @@ sub wrong
 	return @wrong;
 }
 
-# What murallink has of each payout, and the ledger, both of one moment: the worker may go on meanwhile, so they are read
-# again until the ledger has not grown.
+# What murallink has of each payout, and the ledger, both of one moment. Because the worker may go on meanwhile, both
+# are read again until the ledger has not grown.
 sub both_books
 {
 	my ($self) = @_;

@@ -42,9 +42,11 @@ DECLARE
         client, 'Contractname', currency => 'USD', default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo')).uid);
     other_contract murallink.ksuid := world.add(prefix || 'other_contract',
         (murallink.create_contract(client, 'Other', currency => 'USD')).uid);
-    trial murallink.ksuid := world.add(prefix || 'trial', (murallink.create_trial(contract, 'Trialname', 'Protocolnumber')).uid);
+    trial murallink.ksuid := world.add(prefix || 'trial',
+        (murallink.create_trial(contract, 'Trialname', 'Protocolnumber')).uid);
     other_trial murallink.ksuid := world.add(prefix || 'other_trial', (murallink.create_trial(contract, 'Other')).uid);
-    site murallink.ksuid := world.add(prefix || 'site', (murallink.create_site('Sitename', contract_uid => contract)).uid);
+    site murallink.ksuid := world.add(prefix || 'site',
+        (murallink.create_site('Sitename', contract_uid => contract)).uid);
     other_site murallink.ksuid := world.add(prefix || 'other_site',
         (murallink.create_site('Other', contract_uid => contract)).uid);
     patient murallink.ksuid;
@@ -70,7 +72,8 @@ BEGIN
     PERFORM world.add(prefix || 'enrollment', uid) FROM murallink.enrollment WHERE patient_uid = patient;
     PERFORM world.add(prefix || 'payment', (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
     PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
-    payment := world.add(prefix || 'approved', (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
+    payment := world.add(prefix || 'approved',
+        (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
     PERFORM murallink.approve_payment(payment);
     caregiver := world.add(prefix || 'caregiver',
         (murallink.register_caregiver(patient, 'Personal', 'Personal', 'personal@example.com', 'Personal')).uid);
