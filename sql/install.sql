@@ -70,7 +70,7 @@ GRANT USAGE ON SCHEMA murallink TO murallink_client, murallink_analyst, murallin
 CREATE FUNCTION murallink.install_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_changed';
 COMMENT ON FUNCTION murallink.install_changed() IS
-'Trigger: tells every session to forget what it remembers of this table, at commit.';
+'Trigger for each row, which is always fired: tells every session to forget what it remembers of this table, at commit. TRUNCATE does that by itself.';
 
 CREATE FUNCTION murallink.install_append_only() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_append_only';
@@ -104,6 +104,10 @@ BEGIN
         PERFORM murallink.raise('already_exists');
     END IF;
 -- @data@
+    -- Also rows that replication brings, which fires no other triggers and none for statements, change what sessions remember.
+    FOR relation IN SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.tgfoid = 'murallink.install_changed()'::regprocedure LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER changed', relation);
+    END LOOP;
     FOR relation IN
         SELECT c.oid FROM pg_catalog.pg_class c
         WHERE c.relkind = 'r' AND c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)

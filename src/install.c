@@ -348,6 +348,7 @@ install_asked_by_owner(PG_FUNCTION_ARGS)
 /*
  * Trigger: invalidates the table's relcache entry, which every session hears
  * of when this transaction commits, and this one at its next command.
+ * TRUNCATE, which gives the table another file, needs no trigger for that.
  */
 PG_FUNCTION_INFO_V1(install_changed);
 Datum

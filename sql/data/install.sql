@@ -7,6 +7,6 @@ COMMENT ON TABLE murallink_private.data_version IS 'The version of these tables:
 COMMENT ON COLUMN murallink_private.data_version.only_row IS 'Keeps this to one row.';
 COMMENT ON COLUMN murallink_private.data_version.version IS 'Raised by murallink.upgrade().';
 COMMENT ON COLUMN murallink_private.data_version.since IS 'When that version was reached.';
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink_private.data_version
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink_private.data_version
+    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 INSERT INTO murallink_private.data_version (version) VALUES (murallink.known_data_version());

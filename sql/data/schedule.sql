@@ -34,8 +34,8 @@ COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.
 CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink.label_key(milestone), effective_date);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE TRIGGER changed AFTER INSERT ON murallink.milestone
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
+    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 CREATE POLICY viewer ON murallink.milestone FOR SELECT
     USING (murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));
 

@@ -20,8 +20,8 @@ COMMENT ON COLUMN murallink.trial.protocol_id IS 'The official identification.';
 COMMENT ON COLUMN murallink.trial.approve_milestones IS 'Whether milestone payments are approved as they are made.';
 COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person than the requester must approve.';
 COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
-CREATE TRIGGER changed AFTER UPDATE ON murallink.trial
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
+    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
 CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink.permitted('view_trials', client_uid, contract_uid, uid, NULL));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;
