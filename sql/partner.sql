@@ -41,17 +41,17 @@ $$;
 COMMENT ON FUNCTION murallink.configure_partner(text, text, jsonb, jsonb) IS
 'Sets up a partner, or changes what is given of it. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones; with another base_url the secrets must be given again. For operators; of the mail server, by which tokens go, for superusers and for operators who are administrators. Errors: forbidden, not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';
 
-CREATE FUNCTION murallink.partner_of_tokens() RETURNS trigger
+CREATE FUNCTION murallink.guard_tokens() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT (murallink.asked_by_owner() OR murallink.caller_is_admin()) THEN
-        PERFORM murallink.raise('forbidden', 'partner');
+        PERFORM murallink.raise('forbidden', TG_ARGV[0]);
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.partner_of_tokens() IS
-'Trigger: where the tokens go with which anybody''s password is reset is said by superusers and administrators. Errors: forbidden.';
+COMMENT ON FUNCTION murallink.guard_tokens() IS
+'Trigger: where the tokens go with which anybody''s password is reset, and what is said beside them, is for superusers and administrators to say. Argument: the field that errors name. Errors: forbidden.';
 
 CREATE FUNCTION murallink.webhook_checked(partner text, given text, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

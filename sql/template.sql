@@ -74,4 +74,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_template(text, text, text, text) IS
-'Sets what notices of a kind say from now on, those that are queued, too. kind, channel: as templates() shows them; body, and the subject of e-mail: with the names of fields in braces, such as {date}. For operators. Errors: missing_field, invalid_value, too_long.';
+'Sets what notices of a kind say from now on, those that are queued, too. kind, channel: as templates() shows them; body, and the subject of e-mail: with the names of fields in braces, such as {date}. For operators; of the kinds account and password_reset for superusers and for operators who are administrators. Errors: forbidden, missing_field, invalid_value, too_long.';

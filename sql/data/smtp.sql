@@ -1,3 +1,3 @@
 CREATE TRIGGER tokens BEFORE INSERT OR UPDATE ON murallink_private.partner
-    FOR EACH ROW WHEN (NEW.name = 'smtp') EXECUTE FUNCTION murallink.partner_of_tokens();
+    FOR EACH ROW WHEN (NEW.name = 'smtp') EXECUTE FUNCTION murallink.guard_tokens('partner');
 COMMENT ON TRIGGER tokens ON murallink_private.partner IS 'Tokens to reset a password go by the mail server.';

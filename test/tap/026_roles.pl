@@ -106,12 +106,18 @@ note 'where tokens go is no operator\'s to say, unless an administrator is known
 $payouts->sql('CREATE ROLE olaf LOGIN IN ROLE murallink_operator, murallink_client');
 my @server = (smtp => 'smtp://127.0.0.1:9', { from => 'x@example.org' }, {});
 my $configure = Murallink::Stack::call(configure_partner => @server);
+my %field = (account => 'what', password_reset => 'token', payment => 'amount');
+my %said = map { ($_ => Murallink::Stack::call(set_template => $_, 'email', "https://evil.example/{$field{$_}}", 'Hello')) } keys %field;
 is(refused_to(olaf => $configure), 'forbidden partner', 'not an operator\'s');
 is(refused_to(olaf => $configure =~ s/smtp'/relay'/r), 'insecure_url base_url', 'who does configure others');
 is(refused_to(postgres => $configure), '', 'a superuser\'s');
+is(refused_to(olaf => $said{$_}), 'forbidden kind', "nor what stands beside them: $_") foreach qw(account password_reset);
+is(refused_to(olaf => $said{payment}), '', 'who does say the rest');
+is(refused_to(postgres => $said{$_}), '', "but a superuser\'s: $_") foreach qw(account password_reset);
 is(refused_to(olaf => $configure), 'forbidden partner', 'nor when it is there');
 $payouts->call(set_db_role => $payouts->stack->{admin_email}, 'olaf');
 is(refused_to(olaf => $configure), '', 'an administrator\'s');
+is(refused_to(olaf => $said{password_reset}), '', 'what is said with them, too');
 
 note 'monitoring sees the state, what needs a person and the levels of funds, and nothing else';
 $payouts->sql('CREATE ROLE monica LOGIN IN ROLE murallink_monitor');
