@@ -22,6 +22,11 @@ CREATE FUNCTION murallink.is_visible(value text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_is_visible_sql';
 COMMENT ON FUNCTION murallink.is_visible(text) IS 'Whether a text has a letter, a digit or a sign that can be seen.';
 
+CREATE FUNCTION murallink.is_name(value text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_is_name';
+COMMENT ON FUNCTION murallink.is_name(text) IS
+'Whether a text can be the name of a person: it can be seen, in one line that nothing turns around.';
+
 CREATE FUNCTION murallink.lowered(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN pg_catalog.lower(value COLLATE "C");
@@ -48,8 +53,10 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp A
 DECLARE
     result CONSTANT text := murallink.checked_text(value, field, 100, required);
 BEGIN
-    IF murallink.is_visible(result) THEN
+    IF murallink.is_name(result) THEN
         RETURN result;
+    ELSIF murallink.is_visible(result) THEN
+        PERFORM murallink.raise('invalid_value', field);
     ELSIF required OR value IS NULL THEN
         PERFORM murallink.raise('missing_field', field);
     END IF;
@@ -57,4 +64,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_name(text, text, boolean) IS
-'A first or last name of a person, empty where nothing of it can be seen. field: its name in errors; required: whether it may not be empty. Errors: missing_field (also for null), too_long, invalid_value.';
+'A first or last name of a person, empty where nothing of it can be seen. field: its name in errors; required: whether it may not be empty. Errors: missing_field (also for null), too_long, invalid_value (more than one line, or one that is turned around).';

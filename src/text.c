@@ -30,6 +30,7 @@ typedef enum Form
 	FORM_WORDS, /* also a blank for what is no letter and no digit */
 } Form;
 
+static bool breaks_line(UChar32 c);
 static bool is_gap(UChar32 c, Form form);
 static text *ascii_label(const char *value, int length, Form form);
 static text *label(text *value, Form form);
@@ -85,6 +86,30 @@ text_is_visible(const char *text, int length)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Returns whether a character ends a line, is a control, or turns the direction
+ * in which what follows is read.
+ */
+static bool
+breaks_line(UChar32 c)
+{
+	switch (u_charDirection(c))
+	{
+		case U_LEFT_TO_RIGHT_EMBEDDING:
+		case U_LEFT_TO_RIGHT_OVERRIDE:
+		case U_RIGHT_TO_LEFT_EMBEDDING:
+		case U_RIGHT_TO_LEFT_OVERRIDE:
+		case U_POP_DIRECTIONAL_FORMAT:
+		case U_FIRST_STRONG_ISOLATE:
+		case U_LEFT_TO_RIGHT_ISOLATE:
+		case U_RIGHT_TO_LEFT_ISOLATE:
+		case U_POP_DIRECTIONAL_ISOLATE:
+			return true;
+		default:
+			return (U_GET_GC_MASK(c) & (U_GC_CC_MASK | U_GC_ZL_MASK | U_GC_ZP_MASK)) != 0;
+	}
 }
 
 /*
@@ -224,4 +249,23 @@ text_is_visible_sql(PG_FUNCTION_ARGS)
 	text *value = PG_GETARG_TEXT_PP(0);
 
 	PG_RETURN_BOOL(text_is_visible(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
+/*
+ * murallink.is_name(value): whether it can be seen, in one line.
+ */
+PG_FUNCTION_INFO_V1(text_is_name);
+Datum
+text_is_name(PG_FUNCTION_ARGS)
+{
+	text *value = PG_GETARG_TEXT_PP(0);
+	const char *c = VARDATA_ANY(value);
+	const char *end = c + VARSIZE_ANY_EXHDR(value);
+
+	if (!text_is_visible(c, VARSIZE_ANY_EXHDR(value)))
+		PG_RETURN_BOOL(false);
+	for (; c < end; c += pg_utf_mblen((const unsigned char *) c))
+		if (breaks_line((UChar32) utf8_to_unicode((const unsigned char *) c)))
+			PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(true);
 }

@@ -28,6 +28,17 @@ SELECT format('"%s"', murallink.checked_name(value, 'last_name', false)) AS last
     test.refusal(format('SELECT murallink.checked_name(%L, ''first_name'', true)', value)) AS first_name
 FROM unnest(ARRAY['Suharto', 'Đỗ', '', '  ', E'\u00a0', E'\u200b', E'\u3164', E'\u2800', E'\u0085', E'\u2028', E'\ufe0f\u200d']) AS value;
 SELECT test.refusal('SELECT murallink.checked_name(NULL, ''last_name'', false)');
+-- It is one line, which nothing turns around: mail and lists show it as it is. Joiners and marks of direction are spelling
+SELECT n, test.refusal(format('SELECT murallink.checked_name(%L, ''last_name'', false)', 'A' || breaks || 'B')) AS name,
+    test.refusal(format('INSERT INTO murallink.%s', replace(statement, '?', quote_literal('A' || breaks || 'B')))) AS by_hand
+FROM (VALUES (1, E'\n'), (2, E'\r'), (3, E'\t'), (4, E'\u0085'), (5, E'\u2028'), (6, E'\u2029'), (7, E'\u202e'), (8, E'\u202a'), (9, E'\u2066'),
+    (10, E'\u2069'), (11, E'\u0001'), (12, E'\u009b')) AS given (n, breaks),
+    unnest(ARRAY['app_user (email, first_name) VALUES (''line@example.com'', ?)', 'app_user (email, last_name) VALUES (''line@example.com'', ?)',
+    'patient (first_name, last_name) VALUES (?, ''x'')', 'patient (first_name, last_name) VALUES (''x'', ?)',
+    'caregiver (patient_uid, first_name, last_name) VALUES (murallink.gen_ksuid(), ?, ''x'')',
+    'caregiver (patient_uid, first_name, last_name) VALUES (murallink.gen_ksuid(), ''x'', ?)']) WITH ORDINALITY AS t (statement, kind)
+WHERE n < 3 OR kind = 1 + n % 6 ORDER BY n, kind;
+SELECT bool_and(murallink.is_name('A' || kept || 'B')) FROM unnest(ARRAY[E'\u200c', E'\u200d', E'\u200e', E'\u00a0', '''', '-', '.', E'\u0301']) AS kept;
 
 -- Letters of ASCII only, in every locale
 SELECT murallink.lowered('ABCXYZ İIıi ÄÖ K ſ Σ');
