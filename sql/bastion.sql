@@ -316,10 +316,10 @@ BEGIN
         operation := 'change_plan';
         params := params || pg_catalog.jsonb_build_object('old_plan_id', held -> 'plan_id', 'new_plan_id', whole -> 'plan_id');
         meant := pg_catalog.jsonb_set(member, '{params,plan_id}', whole -> 'plan_id');
-    ELSIF wanted AND held - details || changed <> held THEN
+    ELSIF wanted AND (member ? 'unsure' OR held - details || changed <> held) THEN
         operation := 'change_details';
         params := params || changed || policy;
-        meant := pg_catalog.jsonb_set(member, '{params}', held - details || changed);
+        meant := pg_catalog.jsonb_set(member - 'unsure', '{params}', held - details || changed);
     END IF;
 END
 $$;

@@ -18,6 +18,19 @@ $$;
 COMMENT ON FUNCTION murallink.inside_rx_exists() IS
 'Trigger: an enrollment that exists already is updated, where that was asked for; or it is there because an attempt whose answer was lost has made it.';
 
+CREATE FUNCTION murallink.inside_rx_absent() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM murallink_private.participation p WHERE p.uid = NEW.subject_uid AND p.member ? 'unsure') THEN
+        NEW.status := 'done';
+        NEW.reason := '';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.inside_rx_absent() IS
+'Trigger: an enrollment that may never have been made, and is to end, is not there. One that was made is a person''s decision.';
+
 CREATE FUNCTION murallink.inside_rx_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
@@ -28,6 +41,9 @@ DECLARE
     whole jsonb;
     same boolean;
     active CONSTANT boolean := coalesce((member ->> 'active')::boolean, false);
+    -- What may be there, and may not, is ended and made as if it were the one and the other.
+    unsure CONSTANT boolean := coalesce(member ? 'unsure', false);
+    known CONSTANT jsonb := member - 'unsure';
 BEGIN
     -- What does not fit into a field that may be absent is left out. An update has all fields, lest it removes them.
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', person -> 'patient_uid',
@@ -39,12 +55,12 @@ BEGIN
     operation := coalesce(settings ->> 'operation', 'enroll_person');
     same := (member ->> 'operation', member #>> '{params,group}', member #>> '{params,sub_id}', member #>> '{params,member_id}')
         IS NOT DISTINCT FROM (operation, whole ->> 'group', whole ->> 'sub_id', whole ->> 'member_id');
-    IF active AND NOT (wanted AND same) THEN
+    IF (active OR unsure) AND NOT (wanted AND same) THEN
         operation := member ->> 'operation';
         params := (member -> 'params') || '{"action": "update", "active": false}';
-        meant := member || '{"active": false}';
-    ELSIF wanted AND NOT (active AND member -> 'params' = whole AND member ->> 'operation' = operation) THEN
-        params := whole || CASE WHEN same THEN '{"action": "update", "active": true}'
+        meant := known || '{"active": false}' || CASE WHEN unsure THEN '{"made": false}' ELSE '{}' END::jsonb;
+    ELSIF wanted AND NOT (active AND NOT unsure AND member -> 'params' = whole AND member ->> 'operation' = operation) THEN
+        params := whole || CASE WHEN same AND NOT unsure AND NOT member ? 'made' THEN '{"action": "update", "active": true}'
             ELSE '{"action": "create", "or_update": true}' END::jsonb;
         meant := pg_catalog.jsonb_build_object('active', true, 'operation', operation, 'params', whole);
     ELSE
@@ -54,4 +70,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
-'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group, or by the other operation, is another. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';
+'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group, or by the other operation, is another. made: false, of a member: whether its enrollment was ever made is not known. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';

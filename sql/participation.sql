@@ -82,6 +82,27 @@ $$;
 COMMENT ON FUNCTION murallink.participation_changed() IS
 'Trigger: notes whose participations are to be looked at. It adds a row, so that it waits for nobody, and never fails; after a change of a partner all are looked through.';
 
+CREATE FUNCTION murallink.participation_member(member jsonb, meant jsonb, task_uid murallink.ksuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    task murallink_private.partner_task;
+BEGIN
+    SELECT * INTO task FROM murallink_private.partner_task t WHERE t.uid = participation_member.task_uid;
+    IF task.status = 'done' THEN
+        RETURN coalesce(meant || pg_catalog.jsonb_strip_nulls(
+            pg_catalog.jsonb_build_object('member_id', coalesce(task.facts -> 'member_id', member -> 'member_id'))), member);
+    ELSIF task.status = 'declined' AND task.repeatable AND EXISTS (
+        -- A refusal does not tell what became of the attempts before it, where nothing has made sure of them between.
+        SELECT FROM murallink_private.partner_attempt a
+        WHERE a.subject_uid = task.uid AND a.attempt < task.attempt AND a.outcome IN ('in_doubt', 'declined')) THEN
+        RETURN coalesce(meant || '{"unsure": true}', member);
+    END IF;
+    RETURN member;
+END
+$$;
+COMMENT ON FUNCTION murallink.participation_member(jsonb, jsonb, murallink.ksuid) IS
+'What the partner has of a patient after a step. member: what it had before; meant: what it has once the step is done; task_uid: the step. See the columns of participation.';
+
 CREATE FUNCTION murallink.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -114,9 +135,8 @@ BEGIN
     present.seen := pg_catalog.hashtextextended((person - 'enrollment_uid')::text, 0);
     present.revision := (SELECT p.revision FROM murallink_private.partner p WHERE p.name = participation_step.partner);
     SELECT * INTO task FROM murallink_private.partner_task t WHERE t.uid = present.task_uid;
-    IF task.status = 'done' AND present.meant IS NOT NULL THEN
-        present.member := present.meant || pg_catalog.jsonb_strip_nulls(
-            pg_catalog.jsonb_build_object('member_id', coalesce(task.facts -> 'member_id', present.member -> 'member_id')));
+    present.member := murallink.participation_member(present.member, present.meant, task.uid);
+    IF task.status = 'done' THEN
         present.meant := NULL;
     END IF;
     -- The next step is not begun before it is known what became of the last one; one that was surely not done yet can be
@@ -143,13 +163,14 @@ BEGIN
             present.reason := coalesce(next.reason, '');
             -- What was declined before may be asked again when it is wanted again.
             present.task_uid := CASE WHEN task.status = 'declined' AND next.reason IS NULL THEN NULL ELSE present.task_uid END;
-        ELSIF task.status = 'declined' AND (task.operation, task.params) = (next.operation, next.params) THEN
+        ELSIF task.status = 'declined' AND (task.operation, present.begun_with) = (next.operation, next.params) THEN
             present.reason := pg_catalog.concat_ws('; ', 'declined: ' || task.reason, NULLIF(
                 pg_catalog.concat_ws(' of ', task.facts ->> 'code', task.facts ->> 'field'), ''));
         ELSE
             BEGIN
                 present.task_uid := murallink.request_begin(partner, next.operation, next.params, present.uid);
                 present.meant := next.meant;
+                present.begun_with := next.params;
             EXCEPTION WHEN SQLSTATE 'PT400' THEN
                 GET STACKED DIAGNOSTICS present.reason = CONSTRAINT_NAME, field = COLUMN_NAME;
                 present.reason := present.reason || ': ' || field;
@@ -158,7 +179,7 @@ BEGIN
     END IF;
     UPDATE murallink_private.participation p
     SET enrollment_uid = present.enrollment_uid, wanted = present.wanted, member = present.member, meant = present.meant,
-        task_uid = present.task_uid, reason = present.reason, seen = present.seen, revision = present.revision,
+        begun_with = present.begun_with, task_uid = present.task_uid, reason = present.reason, seen = present.seen, revision = present.revision,
         since = CASE WHEN (p.wanted, p.member, p.task_uid, p.reason)
             IS DISTINCT FROM (present.wanted, present.member, present.task_uid, present.reason)
             THEN pg_catalog.clock_timestamp() ELSE p.since END
@@ -389,11 +410,11 @@ CREATE FUNCTION murallink.participations(
 ) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.patient_uid, p.uid, p.partner, CASE WHEN p.wanted THEN 'in' ELSE 'out' END,
-        CASE WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END, p.member ->> 'member_id', t.operation, t.status,
+        CASE WHEN p.member ? 'unsure' THEN 'unknown' WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END, p.member ->> 'member_id', t.operation, t.status,
         coalesce(NULLIF(p.reason, ''), CASE WHEN t.status <> 'done' THEN t.reason END, ''), p.since, t.uid
     FROM murallink_private.participation p LEFT JOIN murallink_private.partner_task t ON t.uid = p.task_uid
     WHERE participations.patient_uid IS NULL OR p.patient_uid = participations.patient_uid
     ORDER BY p.patient_uid, p.partner
 $$;
 COMMENT ON FUNCTION murallink.participations(murallink.ksuid) IS
-'Where patients take part at partners. patient_uid: only this one''s; wanted, actual: in or out; operation, status: of the last step, which partner_tasks(task_uid) shows; reason: why it does not go on; since: when any of this changed last. For operators.';
+'Where patients take part at partners. patient_uid: only this one''s; wanted, actual: in or out, or unknown where a call whose answer was lost has been refused when it was repeated; operation, status: of the last step, which partner_tasks(task_uid) shows; reason: why it does not go on; since: when any of this changed last. For operators.';

@@ -174,8 +174,8 @@ build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest
 
 /*
  * Returns what an answer means.  One that shows another enrollment than was
- * sent, or another state of it, is unclear.  The facts: code, the partner's or
- * ENROLLMENT_ALREADY_EXISTS, and field, the one of ours that the code is for.
+ * sent, or another state of it, is unclear.  The facts: code, the partner's,
+ * ENROLLMENT_ALREADY_EXISTS or MEMBER_NOT_FOUND, and field, the one of ours that the code is for.
  */
 static Verdict
 understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -196,6 +196,8 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 	{
 		if (json_is_string(message) && strcasestr(json_string_value(message), "already exists") != NULL)
 			json_object_set_new(facts, "code", json_string("ENROLLMENT_ALREADY_EXISTS"));
+		else if (json_is_string(message) && strcasestr(json_string_value(message), "member not found") != NULL)
+			json_object_set_new(facts, "code", json_string("MEMBER_NOT_FOUND"));
 		return VERDICT_REFUSED;
 	}
 	return same(json_object_get(params, "member_id"), json_object_get(answer, "memberId")) &&

@@ -37,6 +37,7 @@ CREATE TABLE murallink_private.participation (
     wanted boolean NOT NULL,
     member jsonb,
     meant jsonb,
+    begun_with jsonb,
     task_uid murallink.ksuid,
     reason text NOT NULL DEFAULT '',
     seen bigint,
@@ -50,8 +51,10 @@ COMMENT ON COLUMN murallink_private.participation.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink_private.participation.partner IS 'The partner.';
 COMMENT ON COLUMN murallink_private.participation.enrollment_uid IS 'The enrollment whose trial says with which settings.';
 COMMENT ON COLUMN murallink_private.participation.wanted IS 'Whether the patient is to be a member.';
-COMMENT ON COLUMN murallink_private.participation.member IS 'What the partner has: active, member_id, and what it was told last; null: it was told nothing.';
+COMMENT ON COLUMN murallink_private.participation.member IS
+'What the partner has: active, member_id, and what it was told last; unsure: it may have that, or what it had before; null: it was told nothing.';
 COMMENT ON COLUMN murallink_private.participation.meant IS 'The same, once the task is done.';
+COMMENT ON COLUMN murallink_private.participation.begun_with IS 'The params of the task as it was begun: a partner''s file may change them.';
 COMMENT ON COLUMN murallink_private.participation.task_uid IS 'The last step.';
 COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step is not begun: no_consent, partner_not_configured, no_member_id, declined, or a wrong or missing field.';
 COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';

@@ -152,6 +152,68 @@ eventually(sub { (entries('enrollment', memberId => $lea))[-1]{type} eq 'person'
 like(enrollments($lea), qr/card update inactive, person update active$/, 'which is there still');
 is_in($lea, 'inside_rx');
 
+note 'a refusal is no proof that nothing is there, after an attempt whose answer was lost';
+my $gil = enroll_refused('Gil', lost => 'after');
+is(enrollments($gil), 'person create active', 'the one that is refused was made before');
+is(known($gil, 'inside_rx'), 'unknown', 'which nobody can know');
+status($gil, 'dropped');
+is_out($gil, 'inside_rx');
+is(enrollments($gil), 'person create active, person update inactive', 'who leaves is enrolled no longer');
+status($gil, 'enrolled');
+is_in($gil, 'inside_rx');
+like(enrollments($gil), qr/inactive, person update active$/, 'and who comes back is');
+my $guy = enroll_refused('Guy', lost => 'before');
+is(enrollments($guy), '', 'the one that is refused was not made before');
+status($guy, 'dropped');
+is_out($guy, 'inside_rx');
+is(enrollments($guy), '', 'who leaves is not enrolled first');
+status($guy, 'enrolled');
+is_in($guy, 'inside_rx');
+my $gia = enroll_refused('Gia', lost => 'after');
+$payouts->call(retry_participation => $gia, 'inside_rx');
+is_in($gia, 'inside_rx');
+is(enrollments($gia), 'person create active, person update active', 'what is asked for again is put right');
+lost_and_refused('inside_rx.person', 'after');
+status($gia, 'dropped');
+stopped($gia, 'inside_rx', 'declined: %');
+is(known($gia, 'inside_rx'), 'unknown', 'an end that was made and is refused');
+status($gia, 'enrolled');
+is_in($gia, 'inside_rx');
+like(enrollments($gia), qr/inactive, person update active$/, 'who comes back then is enrolled');
+my $members = count('details_change');
+# Inside Rx is then asked once more, in the way that is right whatever has become of the update.
+lost_and_refused('inside_rx.person', 'after', 2);
+lost_and_refused('bastion.updateEnrolleeDetails', 'after');
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Wrong' WHERE uid = '$gia'");
+stopped($gia, $_, 'declined: %') foreach qw(inside_rx bastion);
+is((entries('enrollment', memberId => $gia))[-1]{lastName}, 'Wrong', 'a change that was made and is refused');
+is(known($gia, $_), 'unknown', "$_: nobody knows") foreach qw(inside_rx bastion);
+$payouts->sql("UPDATE murallink.patient SET last_name = 'Lost' WHERE uid = '$gia'");
+is_in($gia, $_) foreach qw(inside_rx bastion);
+is((entries('enrollment', memberId => $gia))[-1]{lastName}, 'Lost', 'is taken back at Inside Rx');
+is((entries('details_change'))[-1]{customer}{lastName}, 'Lost', 'and at Bastion');
+is(count('details_change'), $members + 2, 'by one change');
+my $gun = enroll('Gun', 'Lost', details => 1);
+is_in($gun, 'inside_rx');
+$payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 404, count => 1);
+status($gun, 'dropped');
+stopped($gun, 'inside_rx', 'declined: HTTP 404: Member not found.%');
+is(known($gun, 'inside_rx'), 'in', 'one that was surely made, and is said not to be there, is for a person');
+$payouts->call(retry_participation => $gun, 'inside_rx');
+is_out($gun, 'inside_rx');
+
+note 'an enrollment that was there before, and cannot be updated';
+$payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 400,
+	body => '{"message": "Enrollment Already Exists.", "statusCode": 400}', count => 1);
+$payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 400, count => 1);
+my $gem = enroll('Gem', 'Lost', details => 1);
+stopped($gem, 'inside_rx', 'declined: %');
+$payouts->wait_idle;
+is(attempts($gem), 2, 'is not updated over and over');
+is(known($gem, 'inside_rx'), 'unknown', 'and nobody knows how it stands');
+$payouts->call(retry_participation => $gem, 'inside_rx');
+is_in($gem, 'inside_rx');
+
 note 'nothing of this is in the way';
 poison('BEFORE INSERT ON murallink_private.participation_change');
 my $fay = enroll('Fay', 'Hill');
@@ -307,6 +369,39 @@ sub pays
 sub eventually { my ($what, $name) = @_; Murallink::Stack::poll($name, $what); return pass($name) }
 
 sub entries { return $payouts->entries(@_) }
+
+# Has a call take effect or not, loses its answer, and has its repetition refused; or the next calls, too.
+sub lost_and_refused
+{
+	my ($operation, $when, $refusals) = @_;
+	$payouts->fault(operation => $operation, when => 'before', action => 'answer', status => 400, skip => 1, count => $refusals // 1);
+	$payouts->fault(operation => $operation, when => $when, action => 'close', count => 1);
+	return;
+}
+
+# Enrolls a patient so at Inside Rx.
+sub enroll_refused
+{
+	my ($first, %of) = @_;
+	lost_and_refused('inside_rx.person', $of{lost});
+	my $patient = enroll($first, 'Lost', details => 1);
+	stopped($patient, 'inside_rx', 'declined: %');
+	is_in($patient, 'bastion');
+	return $patient;
+}
+
+# What is known of a patient's membership.
+sub known { my ($patient, $partner) = @_; return $payouts->sql("SELECT actual FROM murallink.participations('$patient') WHERE partner = '$partner'") }
+
+# How often Inside Rx was called about a patient.
+sub attempts
+{
+	my ($patient) = @_;
+	return $payouts->sql(<<"EOC");
+SELECT count(*) FROM murallink_private.partner_attempt t JOIN murallink_private.partner_task k ON k.uid = t.subject_uid
+JOIN murallink_private.participation p ON p.uid = k.subject_uid WHERE p.patient_uid = '$patient' AND p.partner = 'inside_rx'
+EOC
+}
 
 # What has become of a patient's enrollments at Inside Rx.
 sub enrollments

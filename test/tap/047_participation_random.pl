@@ -202,8 +202,26 @@ SELECT NOT EXISTS (SELECT FROM murallink_private.participation_change) AND NOT E
     AND NOT EXISTS (SELECT FROM murallink.participations() WHERE status NOT IN ('done', 'declined') OR reason NOT IN ('', 'no_consent'))
 EOC
 	});
-	is_deeply([ wrong() ], [], $name);
+	my @wrong = wrong();
+	is(scalar @wrong, 0, $name) or diag(map { "$_\n" } @wrong, map { life($_) } @wrong);
 	return;
+}
+
+# All that both sides have of the patient whom a fault is about.
+sub life
+{
+	my ($fault) = @_;
+	my ($patient) = $fault =~ /^(\w{27}) at/ or return;
+	my $tasks = $payouts->sql(<<"EOC");
+SELECT t.partner, t.operation, t.params, t.status, t.reason, a.claimed_at, a.outcome, a.http_status, a.reason
+FROM murallink_private.participation p JOIN murallink_private.partner_task t ON t.subject_uid = p.uid
+LEFT JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid
+WHERE p.patient_uid = '$patient' AND p.partner IN ('inside_rx', 'bastion') ORDER BY a.claimed_at
+EOC
+	my $is = $payouts->sql("SELECT * FROM murallink_private.participation WHERE patient_uid = '$patient'");
+	my $ledger = join "\n", map { "$_->{time} $_->{ledger} $_->{action} " . ($_->{active} ? 'active' : 'inactive') . ' ' . ($_->{subId} // '') }
+	  $payouts->entries('enrollment', memberId => $patient);
+	return "$tasks\n$is\n$ledger\n";
 }
 
 # Where the ledger is not as it should be.
@@ -248,7 +266,8 @@ EOC
 		{
 			my @active = grep { $_->{active} } values %{ $card{$patient} // {} };
 			my $is = join ', ', map { join ' ', $_->{subId} // '', @$_{qw(firstName lastName)} } @active;
-			push @wrong, "$patient at Inside Rx: $is" if $is ne ($in ? "$sub_id $first $last" : '');
+			my $should = $in ? "$sub_id $first $last" : '';
+			push @wrong, "$patient at Inside Rx: $is, not $should" if $is ne $should;
 		}
 		else
 		{
