@@ -55,27 +55,32 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_shown(murallink.ksuid, text) IS
 'Whether the issuer of a payout''s card, as it is configured now, has ever shown that in a look-up made in the same way. what: see the table look_up_shown.';
 
-CREATE FUNCTION murallink.look_up_learn(payout_uid murallink.ksuid, loads jsonb) RETURNS void
+CREATE FUNCTION murallink.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH ours AS MATERIALIZED (
+        SELECT x.uid FROM murallink.payout o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
+        JOIN murallink.payment y ON y.enrollment_uid = e.uid
+        JOIN murallink.payout x ON x.payment_uid = y.uid AND x.card_uid = o.card_uid
+        WHERE o.uid = look_up_learn.payout_uid
+    )
     INSERT INTO murallink_private.look_up_shown (partner, base_url, customer, by_order, what, payout_uid)
     SELECT p.name, p.base_url, p.settings ->> 'customer_id', c.order_id <> '', k.what, o.uid
     FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
     JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
-        SELECT DISTINCT w.what
-        FROM jsonb_to_recordset(loads) AS r(reference text, order_id text), LATERAL (
-            SELECT 'reference' AS what WHERE r.reference <> ''
-            UNION ALL
-            -- What was inferred to be ours proves nothing: only our own reference, or the order that a load's own answer told.
-            SELECT 'load' FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
-            JOIN murallink.payout x ON x.payment_uid = y.uid
-            WHERE e.patient_uid = o.patient_uid AND x.card_uid = c.uid AND (r.reference = x.uid::text OR EXISTS (
-                SELECT FROM murallink_private.partner_attempt a
-                WHERE a.subject_uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id))) AS w) AS k
+        SELECT 'reference' AS what FROM jsonb_to_recordset(loads) AS r(reference text) WHERE r.reference <> ''
+        UNION
+        -- What was inferred to be ours proves nothing: only our own reference, or the order that a load's own answer told.
+        SELECT 'load' FROM jsonb_to_recordset(loads) AS r(reference text, order_id text), ours x
+        WHERE r.reference = x.uid::text OR EXISTS (
+            SELECT FROM murallink_private.partner_attempt a
+            WHERE a.subject_uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id)
+        UNION
+        SELECT 'unload' FROM jsonb_to_recordset(unloads) AS r(reference text), ours x WHERE r.reference = x.uid::text) AS k
     WHERE o.uid = look_up_learn.payout_uid
     ON CONFLICT DO NOTHING
 $$;
-COMMENT ON FUNCTION murallink.look_up_learn(murallink.ksuid, jsonb) IS
-'Keeps what the loads that a partner lists for a payout show of its look-ups in general. loads: as look_up_judge() has them.';
+COMMENT ON FUNCTION murallink.look_up_learn(murallink.ksuid, jsonb, jsonb) IS
+'Keeps what the loads and unloads that a partner lists for a payout show of its look-ups in general. loads, unloads: as look_up_judge() has them.';
 
 CREATE FUNCTION murallink.look_up_loads(payout_uid murallink.ksuid, loads jsonb)
 RETURNS TABLE (order_id text, reference text, ours boolean, equal boolean, alike boolean, timely boolean)
@@ -188,7 +193,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    PERFORM murallink.look_up_learn(NEW.subject_uid, NEW.facts -> 'loads');
+    PERFORM murallink.look_up_learn(NEW.subject_uid, NEW.facts -> 'loads', NEW.facts -> 'unloads');
     judged := murallink.look_up_judge(NEW.subject_uid, the_payout.looked, NEW.facts -> 'loads');
     IF silent OR judged.verdict = 'unproven' THEN
         -- Then there is nothing but the partner's word where it has refused to look at it.
@@ -232,6 +237,121 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_end() IS
 'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, whom the payout''s reason tells why.';
 
+CREATE FUNCTION murallink.unload_look_up() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO murallink_private.partner_task (
+        partner, operation, params, repeatable, subject_uid, subject_attempt, due_at, counted_from)
+    SELECT c.partner, 'look_up', jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id),
+        true, NEW.uid, NEW.attempt, clock_timestamp() + '1 s', murallink.server_moment()
+    FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
+    JOIN murallink_private.partner p ON p.name = c.partner
+    WHERE o.uid = NEW.subject_uid AND c.partner = NEW.partner AND (p.settings ->> 'look_up')::boolean;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.unload_look_up() IS 'Trigger: an unload in doubt is looked up as a payout is.';
+
+CREATE FUNCTION murallink.unload_judge(
+    payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, OUT verdict text, OUT why text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    the_payout murallink.payout;
+    listed record;
+BEGIN
+    SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = unload_judge.payout_uid;
+    WITH unload AS MATERIALIZED (
+        SELECT coalesce(j.reference, '') AS reference, coalesce(j.order_id, '') AS order_id, j.amount = the_payout.amount AS amount,
+            coalesce(j.currency, the_payout.currency) = the_payout.currency AS currency
+        FROM jsonb_to_recordset(unload_judge.unloads) AS j(reference text, amount numeric, currency text, order_id text)
+    )
+    SELECT count(*) FILTER (WHERE u.reference = the_payout.uid::text) AS ours,
+        count(*) FILTER (WHERE u.reference = the_payout.uid::text AND u.amount AND u.currency) AS ours_equal,
+        count(*) FILTER (WHERE u.reference = '' AND u.amount) AS alike,
+        -- Who does not show an unload that is known does not show all.
+        EXISTS (
+            SELECT FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid
+            WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
+                SELECT p.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+                WHERE e.patient_uid = the_payout.patient_uid)
+            AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> '' AND t.settled_at < unload_judge.looked
+            AND NOT EXISTS (
+                SELECT FROM unload k WHERE k.reference = o.uid::text OR k.order_id = t.facts ->> 'order_id')) AS partial
+    INTO listed
+    FROM unload u;
+    why := CASE
+        WHEN unloads IS NULL THEN 'no unloads of the card are listed'
+        WHEN listed.ours > 1 THEN 'our reference is there twice'
+        WHEN listed.ours_equal < listed.ours THEN 'our reference is there with another amount or currency'
+        WHEN listed.ours = 1 THEN ''
+        WHEN listed.alike > 0 THEN 'there is an unload without a reference that may be it'
+        WHEN listed.partial THEN 'unloads that are known are not listed'
+        WHEN NOT murallink.look_up_shown(payout_uid, 'unload')
+            THEN 'it is not listed, but no look-up of this issuer has ever shown an unload of ours'
+        ELSE '' END;
+    verdict := CASE WHEN why <> '' THEN 'unclear' WHEN listed.ours = 1 THEN 'unloaded' ELSE 'none' END;
+END
+$$;
+COMMENT ON FUNCTION murallink.unload_judge(murallink.ksuid, timestamptz, jsonb) IS
+'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads: as the loads of look_up_judge().';
+
+CREATE FUNCTION murallink.unload_looked_up() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most CONSTANT integer := 4;
+    moment CONSTANT timestamptz := clock_timestamp();
+    silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'unloads' IS NULL;
+    counted murallink.server_moment := NEW.counted_from;
+    unload record;
+    judged record;
+    again timestamptz;
+BEGIN
+    SELECT t.uid, t.subject_uid, t.reason, (p.settings ->> 'settling')::double precision AS settling,
+        (SELECT a.claimed_at FROM murallink_private.partner_attempt a
+         WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
+    INTO unload
+    FROM murallink_private.partner_task t JOIN murallink_private.partner p ON p.name = t.partner
+    WHERE t.uid = NEW.subject_uid AND t.operation = 'unload' AND t.status = 'in_doubt' AND t.attempt = NEW.subject_attempt;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM murallink.look_up_learn(unload.subject_uid, NEW.facts -> 'loads', NEW.facts -> 'unloads');
+    judged := murallink.unload_judge(unload.subject_uid, unload.looked, NEW.facts -> 'unloads');
+    IF NEW.status = 'declined' AND NEW.attempt < most THEN
+        again := murallink.due_after('not_sent', NEW.attempt + 1);
+    ELSIF NOT silent AND judged.verdict <> 'unloaded' AND coalesce(NEW.waited < unload.settling, true) THEN
+        -- As of payouts: it may still be on its way.
+        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
+        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), moment
+            + GREATEST(unload.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
+    ELSE
+        -- Answers are read meanwhile, so nobody who decides is waited for.
+        PERFORM FROM murallink_private.partner_task t
+        WHERE t.uid = unload.uid AND t.status = 'in_doubt' AND t.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            again := moment + '1 s';
+        END IF;
+    END IF;
+    IF again IS NOT NULL THEN
+        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
+    ELSIF NOT silent AND judged.verdict = 'unloaded' THEN
+        UPDATE murallink_private.partner_task t
+        SET status = 'done', reason = '', note = 'looked up at the partner', settled_at = moment WHERE t.uid = unload.uid;
+    ELSIF NOT silent AND judged.verdict = 'none' THEN
+        UPDATE murallink_private.partner_task t
+        SET status = 'declined', reason = unload.reason || '; looked up: it is not among the unloads of the card', settled_at = moment
+        WHERE t.uid = unload.uid;
+    ELSE
+        UPDATE murallink_private.partner_task t SET reason = concat_ws('; looked up: ', unload.reason,
+            CASE NEW.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', NEW.status, NEW.reason) END)
+        WHERE t.uid = unload.uid;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink.unload_looked_up() IS
+'Trigger: an unload that the partner shows by our reference is done; one that it does not show, in a look begun after the settling time, counts as declined, for a person to ask for again; anything else is left to a person, whom the task''s reason tells why.';
+
 CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -260,7 +380,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT a.attempt, a.operation, a.claimed_at, a.settled_at, a.outcome, a.http_status, a.reason, a.facts ->> 'order_id'
     FROM murallink_private.partner_attempt a
     WHERE a.subject_uid = payout_attempts.payout_uid
-        OR a.subject_uid IN (SELECT t.uid FROM murallink_private.partner_task t WHERE t.subject_uid = payout_attempts.payout_uid)
+        OR a.subject_uid IN (
+            SELECT t.uid FROM murallink_private.partner_task t
+            WHERE t.subject_uid = payout_attempts.payout_uid OR t.subject_uid IN (
+                SELECT u.uid FROM murallink_private.partner_task u
+                WHERE u.subject_uid = payout_attempts.payout_uid AND u.operation = 'unload'))
     ORDER BY a.claimed_at, a.uid
 $$;
 COMMENT ON FUNCTION murallink.payout_attempts(murallink.ksuid) IS

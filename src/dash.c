@@ -7,8 +7,8 @@
  * password and answers a sessionId; an answer says "status": "success" or
  * "failure"; its other names stand anywhere in it; referenceId is allowed in a
  * load's row, and shown with it; order details show the loads of a card in a
- * list beside its proxyKey; unloadCards takes what loadCards takes; the lists of
- * customers, programs and accounts are under the same path as the orders; a
+ * list beside its proxyKey, and what was unloaded in another; unloadCards takes
+ * what loadCards takes; the lists of customers, programs and accounts are under the same path as the orders; a
  * profile is sent like an order's row, with the personId as text; the details of
  * a bulk order show each row's names, phone or e-mail beside its proxyKey and
  * personId once there are any.  Dash recognises no repeated call.

@@ -15,7 +15,8 @@ static void add_rows(const char *rows, json_t *value, json_t *list);
 static void count_statuses(json_t *value, int *accepted, int *refused, int *unknown);
 static bool is_digits(const char *text);
 static bool same_card(const json_t *shown, const char *proxy_key);
-static json_t *loads_of(json_t *value, const char *proxy_key);
+static void listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names);
+static json_t *list_of(json_t *value, const char *proxy_key, const char *const *names);
 static json_t *load_facts(json_t *load);
 static void moment_fact(json_t *facts, const json_t *load);
 
@@ -32,6 +33,7 @@ static const char *const ordered_names[] = {"proxyKey", "panProxy", "personId", 
 static const char *const new_balance_names[] = {"newBalance", "balanceAfter", "currentBalance", "cardBalance", NULL};
 static const char *const balance_names[] = {"balance", "availableBalance", NULL};
 static const char *const loads_names[] = {"loads", "loadDetails", "transactions", NULL};
+static const char *const unloads_names[] = {"unloads", "unloadDetails", NULL};
 static const char *const reference_names[] = {"referenceId", NULL};
 static const char *const amount_names[] = {"amount", "loadAmount", NULL};
 static const char *const currency_names[] = {"currency", "currencyCode", NULL};
@@ -189,13 +191,26 @@ same_card(const json_t *shown, const char *proxy_key)
 
 /*
  * Returns what the answer to a look-up means: its own status, for those within
- * may be of loads.  The fact "loads" is there only if each load of the card was
- * understood.
+ * may be of loads.  The facts: loads and unloads of the card.
  */
 static Verdict
 understand_loads(json_t *params, json_t *answer, json_t *facts)
 {
-	json_t *listed = loads_of(answer, json_string_value(json_object_get(params, "proxy_key")));
+	const char *proxy_key = json_string_value(json_object_get(params, "proxy_key"));
+
+	listed_fact(facts, "loads", answer, proxy_key, loads_names);
+	listed_fact(facts, "unloads", answer, proxy_key, unloads_names);
+	return own_status(answer);
+}
+
+/*
+ * Adds what is listed of a card under one of these names as a fact, if each entry
+ * that is not of another card was understood.
+ */
+static void
+listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names)
+{
+	json_t *listed = list_of(answer, proxy_key, names);
 	json_t *loads = json_array();
 	size_t skipped = 0; /* those of other cards */
 	json_t *load;
@@ -204,8 +219,7 @@ understand_loads(json_t *params, json_t *answer, json_t *facts)
 	json_array_foreach (listed, i, load)
 	{
 		json_t *shown = json_pack("{}");
-		bool others = partner_fact(shown, "key", load, proxy_names) &&
-					  !same_card(json_object_get(shown, "key"), json_string_value(json_object_get(params, "proxy_key")));
+		bool others = partner_fact(shown, "key", load, proxy_names) && !same_card(json_object_get(shown, "key"), proxy_key);
 
 		skipped += others;
 		if (!others)
@@ -213,9 +227,8 @@ understand_loads(json_t *params, json_t *answer, json_t *facts)
 		json_decref(shown);
 	}
 	if (listed != NULL && json_array_size(loads) + skipped == json_array_size(listed))
-		json_object_set(facts, "loads", loads);
+		json_object_set(facts, fact, loads);
 	json_decref(loads);
-	return own_status(answer);
 }
 
 /*
@@ -278,10 +291,11 @@ add_rows(const char *rows, json_t *value, json_t *list)
 }
 
 /*
- * Returns the list of loads beside a card's key, anywhere in an answer, or NULL.
+ * Returns the list of one of these names beside a card's key, anywhere in an
+ * answer, or NULL.
  */
 static json_t *
-loads_of(json_t *value, const char *proxy_key)
+list_of(json_t *value, const char *proxy_key, const char *const *names)
 {
 	json_t *found = NULL;
 	json_t *key = NULL;
@@ -291,20 +305,20 @@ loads_of(json_t *value, const char *proxy_key)
 	size_t i;
 
 	json_array_foreach (value, i, member)
-		found = found == NULL ? loads_of(member, proxy_key) : found;
+		found = found == NULL ? list_of(member, proxy_key, names) : found;
 	json_object_foreach (value, name, member)
 	{
 		if (partner_is_named(name, proxy_names))
 			key = member;
-		if (partner_is_named(name, loads_names) && json_is_array(member))
+		if (partner_is_named(name, names) && json_is_array(member))
 			list = member;
-		found = found == NULL ? loads_of(member, proxy_key) : found;
+		found = found == NULL ? list_of(member, proxy_key, names) : found;
 	}
 	return list != NULL && same_card(key, proxy_key) ? list : found;
 }
 
 /*
- * Returns a load by murallink's names, or NULL where its amount or status is not
+ * Returns a load or an unload by murallink's names, or NULL where its amount or status is not
  * understood or it is said to have failed.
  */
 static json_t *

@@ -16,7 +16,7 @@ COMMENT ON COLUMN murallink_private.look_up_shown.customer IS 'As which customer
 COMMENT ON COLUMN murallink_private.look_up_shown.by_order IS 'Whether it was asked by the number of an order, or else by the key of a card.';
 COMMENT ON COLUMN murallink_private.look_up_shown.what IS
 'load: one of ours, by our reference or by the order that its own answer told; reference: of whatever load; unload: one of ours.';
-COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that was looked up when this was shown first.';
+COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that was looked up, or whose unload was, when this was shown first.';
 COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When that was.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
@@ -26,3 +26,9 @@ CREATE TRIGGER look_up AFTER UPDATE OF status ON murallink.payout
 CREATE TRIGGER settled_look_up AFTER UPDATE OF status ON murallink_private.partner_task
     FOR EACH ROW WHEN (NEW.operation = 'look_up' AND OLD.status = 'claimed' AND NEW.status <> 'ready')
     EXECUTE FUNCTION murallink.look_up_end();
+CREATE TRIGGER look_up_unload AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'unload' AND OLD.status = 'claimed' AND NEW.status = 'in_doubt')
+    EXECUTE FUNCTION murallink.unload_look_up();
+CREATE TRIGGER settled_look_up_unload AFTER UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.operation = 'look_up' AND OLD.status = 'claimed' AND NEW.status <> 'ready')
+    EXECUTE FUNCTION murallink.unload_looked_up();

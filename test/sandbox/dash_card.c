@@ -14,7 +14,7 @@
 #define FIRST_PERSON 5000001
 
 /* What the ledger's entries add up to. */
-static json_t *cards; /* by proxyKey: order (entry), loads (entries), balance (cents) */
+static json_t *cards; /* by proxyKey: order (entry), loads, unloads (entries), balance (cents) */
 static json_t *orders; /* by orderId: entries */
 static json_t *spent; /* by fundingId: cents */
 
@@ -454,12 +454,11 @@ dash_card_replay(json_t *entry)
 
 	if (amount == NULL)
 	{
-		json_object_set_new(cards, proxy_key, json_pack("{s:O, s:[], s:i}", "order", entry, "loads", "balance", 0));
+		json_object_set_new(cards, proxy_key, json_pack("{s:O, s:[], s:[], s:i}", "order", entry, "loads", "unloads", "balance", 0));
 		return;
 	}
 	card = json_object_get(cards, proxy_key);
-	if (!back)
-		json_array_append(json_object_get(card, "loads"), entry);
+	json_array_append(json_object_get(card, back ? "unloads" : "loads"), entry);
 	money_read(amount, &cents);
 	add_number(card, "balance", back ? -cents : cents);
 	add_number(spent, funding, back ? -cents : cents);

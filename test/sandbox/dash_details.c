@@ -92,17 +92,18 @@ show_time(json_t *details, const json_t *entry)
 }
 
 /*
- * load_details returns a load as order details show it.
+ * load_details returns a load, or an unload, as order details show it; what is shown of
+ * them is a setting.
  */
 static json_t *
-load_details(json_t *entry)
+load_details(json_t *entry, const char *setting)
 {
 	json_t *details = json_pack("{s:o, s:O, s:O}", "orderId", dash_shown(json_object_get(entry, "orderId")), "proxyKey",
 								json_object_get(entry, "proxyKey"), "amount", json_object_get(entry, "amount"));
 	json_t *reference = json_object_get(entry, "referenceId");
 
 	show_time(details, entry);
-	if (reference != NULL && setting_is("dash.details_loads", "reference"))
+	if (reference != NULL && setting_is(setting, "reference"))
 		json_object_set(details, "referenceId", reference);
 	return details;
 }
@@ -149,9 +150,20 @@ card_details(const json_t *entry, bool made)
 		else if (!setting_is("dash.details_loads", "empty"))
 			json_array_foreach (json_object_get(card, "loads"), i, load)
 			{
-				json_array_append_new(loads, load_details(load));
+				json_array_append_new(loads, load_details(load, "dash.details_loads"));
 			}
 		json_object_set_new(details, setting_is("dash.details_loads", "fees") ? "transactions" : "loads", loads);
+	}
+	if (!setting_is("dash.details_unloads", "none"))
+	{
+		json_t *unloads = json_array();
+
+		if (!setting_is("dash.details_unloads", "empty"))
+			json_array_foreach (json_object_get(card, "unloads"), i, load)
+			{
+				json_array_append_new(unloads, load_details(load, "dash.details_unloads"));
+			}
+		json_object_set_new(details, "unloads", unloads);
 	}
 	return details;
 }
@@ -176,7 +188,7 @@ order_details(const json_t *list)
 	{
 		bool is_card = strcmp(json_string_value(json_object_get(entry, "ledger")), "order") == 0;
 
-		json_array_append_new(rows, is_card ? card_details(entry, made) : load_details(entry));
+		json_array_append_new(rows, is_card ? card_details(entry, made) : load_details(entry, "dash.details_loads"));
 	}
 	return json_pack("{s:o, s:s, s:O, s:o}", "orderId", dash_shown(json_object_get(first, "orderId")), "orderStatus",
 					 made ? "Completed" : "Processing", "orderDate", json_object_get(first, "time"), "orderDetails",

@@ -94,6 +94,7 @@ is((profiles())[-1]{personId}, $payouts->sql("SELECT person_id FROM murallink_pr
 	'by the number that Dash has given the patient');
 
 note 'a payment is taken back';
+$payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'none' });
 my ($payment) = map { $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $paid[0];
 is($payouts->refusal(reverse_payment => $payment, ''), 'missing_field', 'not without a reason');
 $payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'answer', status => 400, count => 1);

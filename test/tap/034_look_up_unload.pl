@@ -1,0 +1,139 @@
+# Unloads in doubt are looked up: our reference proves one, silence, an empty list and the same amount prove nothing, and
+# the worker may end at any point of it. The truth is the sandbox's ledger.
+
+use strict;
+use warnings;
+
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new(
+	conf => "fsync = off\nrestart_after_crash = off\ninclude_if_exists = 'crash.conf'\n", settings => { settling => 1 });
+my $conf = "$payouts->{stack}{dir}/data/crash.conf";
+my %after = (when => 'after', action => 'close', count => 1);
+my %before = (when => 'before', action => 'close', count => 1);
+my $customer = 20000;
+
+note 'an issuer that has never shown an unload of ours';
+foreach my $case (
+	[ none => \%after, 'no unloads of the card are listed' ],
+	[ empty => \%after, 'no look-up of this issuer has ever shown' ],
+	[ reference => \%before, 'no look-up of this issuer has ever shown' ],
+	[ anonymous => \%after, 'there is an unload without a reference' ])
+{
+	my ($list, $fault, $why) = @$case;
+	my $payout = doubt({ 'dash.details_unloads' => $list }, %$fault);
+	is($payouts->state_of($payout), 'done paid', "$list: proves nothing");
+	like(asked($payout), qr/^in_doubt of unload: .*; looked up: .*\Q$why\E.* resolve_task$/, "$list: a person is told why");
+	is(unloads($payout), $fault == \%after ? 1 : 0, "$list: and it is not sent again");
+	my ($task) = task($payout);
+	$payouts->call(resolve_task => $task, $fault == \%after ? 'true' : 'false', 'the issuer says so');
+	is($payouts->state_of($payout), 'done ' . ($fault == \%after ? 'reversed' : 'paid'), "$list: and decides");
+}
+
+note 'an issuer that shows ours';
+my $first = doubt({}, %after);
+is($payouts->state_of($first), 'done reversed', 'our reference proves it');
+is(asked($first), '', 'and nobody is asked');
+is(unloads($first), 1, 'it is there once');
+is($payouts->sql("SELECT string_agg(operation, ' ' ORDER BY claimed_at) FROM murallink.payout_attempts('$first')"),
+	'load unload look_up', 'the look-up is shown with the payout');
+my $second = doubt(undef, %before);
+is($payouts->state_of($second), 'done paid', 'one that is not listed then');
+like(asked($second), qr/^declined of unload: .*not among the unloads of the card reverse_payment or resolve_task$/, 'was not made: a person is told');
+is(unloads($second), 0, 'it is not sent again by itself');
+reverse_it($second);
+is($payouts->state_of($second) . ' ' . unloads($second), 'done reversed 1', 'but when it is asked for again');
+
+note 'another one of the same amount on that card';
+$payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'anonymous' });
+my $patient = $payouts->sql("SELECT patient_uid FROM murallink.payout WHERE uid = '$first'");
+my ($third) = $payouts->approve(1, $patient);
+$payouts->wait_idle;
+$payouts->fault(operation => 'dash.unloadCards', %before);
+reverse_it($third);
+is($payouts->state_of($third), 'done paid', 'is not taken for it');
+like(asked($third), qr/without a reference that may be it resolve_task$/, 'a person decides');
+$payouts->call(resolve_task => task($third), 'false', 'the issuer says so');
+
+note 'a look-up that is refused';
+$payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference' });
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 400, count => 1);
+my $fourth = doubt(undef, %after);
+is($payouts->state_of($fourth) . ' ' . unloads($fourth), 'done reversed 1', 'is repeated');
+
+note 'the worker ends; a login is its first call';
+foreach my $case (
+	[ 'claim_committed:1' ], [ 'call_begun:2' ], [ 'call_sent:2' ], [ 'call_answered:2' ], [ 'settling:1' ], [ 'settled:1' ], [ 'settle_committed:1' ],
+	map { [ $_, 1 ] } 'claim_committed:2', 'call_sent:3', 'call_answered:3', 'settling:2', 'settled:2', 'settle_committed:2')
+{
+	my ($point, $lost) = @$case;
+	my $payout = paid();
+	$payouts->fault(operation => 'dash.unloadCards', %after) if $lost;
+	open my $file, '>', $conf or die "crash.conf: $!\n";
+	print $file "murallink.crash_point = '$point'\n";
+	close $file or die "crash.conf: $!\n";
+	$payouts->call('disable_payouts');
+	$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$payout'"), 'in error');
+	$payouts->stop_server('fast');
+	$payouts->start_server;
+	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
+	unlink $conf;
+	$payouts->start_server;
+	$payouts->wait_idle;
+	my $unloads = unloads($payout);
+	is($payouts->state_of($payout) . ' ' . asked($payout) =~ s/:.*//sr,
+		$unloads ? 'done reversed ' : 'done paid declined of unload', "$point: known to be unloaded " . ($unloads ? 'once' : 'never'));
+	cmp_ok($unloads, '<', 2, "$point: not twice");
+	next if $unloads;
+	reverse_it($payout);
+	is($payouts->state_of($payout) . ' ' . unloads($payout), 'done reversed 1', "$point: asked for again it is");
+}
+is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
+done_testing();
+
+# A payout of a new patient that is paid, at an issuer of such readings, where they are given, who has shown nothing so far.
+sub paid
+{
+	my ($theirs) = @_;
+	if ($theirs)
+	{
+		$customer++;
+		$payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference', 'dash.customer_id' => $customer, %$theirs });
+		$payouts->stack->configure_dash({ customer_id => $customer });
+	}
+	$payouts->patients(1);
+	my ($payout) = $payouts->approve(1);
+	$payouts->wait_idle;
+	return $payout;
+}
+
+# Such a payout, whose unload was in doubt after that fault, once there is nothing left to do about it.
+sub doubt
+{
+	my ($theirs, %fault) = @_;
+	my $payout = paid($theirs);
+	$payouts->fault(operation => 'dash.unloadCards', %fault);
+	reverse_it($payout);
+	return $payout;
+}
+
+sub reverse_it
+{
+	my ($payout) = @_;
+	$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$payout'"), 'in error');
+	return $payouts->wait_idle;
+}
+
+# How often the sandbox has taken a payout back.
+sub unloads { my ($payout) = @_; return scalar $payouts->entries('unload', referenceId => $payout) }
+
+# What a person is asked about a payout.
+sub asked
+{
+	my ($payout) = @_;
+	return $payouts->sql(qq{SELECT concat_ws(' ', n.why, n."do") FROM murallink.needs_person n JOIN murallink.partner_tasks(subject_uid => '$payout') t ON t.uid = n.uid});
+}
+
+# The unload of a payout that is in doubt.
+sub task { my ($payout) = @_; return $payouts->sql("SELECT uid FROM murallink.partner_tasks(subject_uid => '$payout', status => 'in_doubt')") }
