@@ -1,12 +1,16 @@
 /*
  * api_body.c
- *	  Looks at the body of a request for /rpc/<action> before PostgREST's
- *	  query takes it apart.
+ *	  Reads the body of a request for /rpc/<action> as the JSON protocol does,
+ *	  before PostgREST's query takes it apart.
  *
  * That query reads numbers from texts, the last of two values of a key, and of
- * an array the first element, all without a word.  So what the JSON protocol
- * refuses is refused here, before anything is done.  The body is the first
- * parameter of the first query after the pre-request, authenticate().
+ * an array the first element, all without a word; it leaves a text unchanged
+ * where the body has null, and takes "" for no uid.  So what the JSON protocol
+ * refuses is refused here, before anything is done, and what it takes for
+ * empty or absent is written so.  The body is the first parameter of the first
+ * query after the pre-request, authenticate().  A plan that is made for these
+ * parameters has their values in it, so the planner is given the body as it is
+ * meant; a plan for all parameters finds it when it starts.
  */
 #include "postgres.h"
 
@@ -21,73 +25,104 @@
 #include "funcapi.h"
 #include "identity.h"
 #include "mb/pg_wchar.h"
+#include "install.h"
 #include "miscadmin.h"
+#include "optimizer/planner.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-static ExecutorStart_hook_type next_hook = NULL;
+static ExecutorStart_hook_type next_start = NULL;
+static planner_hook_type next_planner = NULL;
 
-static void look_at_body(QueryDesc *query, int flags);
-static text *body_of(const QueryDesc *query);
-static HeapTuple function_of_request(char **name);
+static PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo params);
+static void start_query(QueryDesc *query, int flags);
+static void read_body(ParamListInfo params);
+static bool has_body(ParamListInfo params);
+static HeapTuple function_of_request(void);
 static void count_key(void *count, char *name, bool isnull);
 static bool keys_are_unique(text *body, Jsonb *parsed);
 static bool is_json(void);
-static void check_body(text *body);
-static void check_arguments(HeapTuple function, Jsonb *parsed);
+static Jsonb *check_body(text *body);
+static bool bind_value(JsonbValue *value, Oid type, const char *name, bool json);
+static Jsonb *bind_body(HeapTuple function, Jsonb *parsed);
 
 /*
- * Registers the hook.  Called once, from _PG_init.
+ * Registers the hooks.  Called once, from _PG_init.
  */
 void
 api_body_init(void)
 {
-	next_hook = ExecutorStart_hook;
-	ExecutorStart_hook = look_at_body;
+	next_planner = planner_hook;
+	planner_hook = plan_query;
+	next_start = ExecutorStart_hook;
+	ExecutorStart_hook = start_query;
 }
 
 /*
- * Hook: checks the body that a query of PostgREST has.  Raises what
- * check_body() raises.
+ * Hook: reads the body where a plan is made for it.  Raises what check_body()
+ * raises.
+ */
+static PlannedStmt *
+plan_query(Query *query, const char *text, int options, ParamListInfo params)
+{
+	if (has_body(params) && identity_request_begins())
+		read_body(params);
+	if (next_planner)
+		return next_planner(query, text, options, params);
+	return standard_planner(query, text, options, params);
+}
+
+/*
+ * Hook: reads the body where a plan for all bodies begins.  The first query
+ * after the pre-request is the only one that has one.  Raises what check_body()
+ * raises.
  */
 static void
-look_at_body(QueryDesc *query, int flags)
+start_query(QueryDesc *query, int flags)
 {
-	if (identity_request_begins())
-	{
-		text *body = body_of(query);
-
-		if (body != NULL)
-		{
-			MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "murallink body", ALLOCSET_DEFAULT_SIZES);
-			MemoryContext caller = MemoryContextSwitchTo(context);
-
-			check_body(body);
-			MemoryContextSwitchTo(caller);
-			MemoryContextDelete(context);
-		}
-	}
-	if (next_hook)
-		next_hook(query, flags);
+	if (identity_request_begins() && has_body(query->params))
+		read_body(query->params);
+	if (next_start)
+		next_start(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
 }
 
 /*
- * Returns the first parameter of a query if it is JSON, else NULL.
+ * Checks the first of these parameters, and puts in its place what the JSON
+ * protocol reads in it, where that is something else.  The new value lives as
+ * long as the parameters.  Raises what check_body() raises.
  */
-static text *
-body_of(const QueryDesc *query)
+static void
+read_body(ParamListInfo params)
 {
-	ParamListInfo params = query->params;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "murallink body", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Jsonb *meant = check_body(DatumGetTextPP(params->params[0].value));
 
-	if (params == NULL || params->numParams < 1 || params->paramFetch != NULL || params->params[0].isnull ||
-		params->params[0].ptype != JSONOID)
-		return NULL;
-	return DatumGetTextPP(params->params[0].value);
+	if (meant != NULL)
+	{
+		char *json = JsonbToCString(NULL, &meant->root, VARSIZE(meant));
+
+		MemoryContextSwitchTo(GetMemoryChunkContext(params));
+		params->params[0].value = CStringGetTextDatum(json);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Returns whether the first of a query's parameters is JSON.
+ */
+static bool
+has_body(ParamListInfo params)
+{
+	return params != NULL && params->numParams >= 1 && params->paramFetch == NULL && !params->params[0].isnull &&
+		   params->params[0].ptype == JSONOID;
 }
 
 /*
@@ -95,7 +130,7 @@ body_of(const QueryDesc *query)
  * none.
  */
 static HeapTuple
-function_of_request(char **name)
+function_of_request(void)
 {
 	const char *path = GetConfigOption("request.path", true, false);
 	const char *last = path == NULL ? NULL : strrchr(path, '/');
@@ -105,8 +140,7 @@ function_of_request(char **name)
 
 	if (last == NULL || last - path < 4 || strncmp(last - 4, "/rpc", 4) != 0 || strlen(last + 1) >= NAMEDATALEN)
 		return NULL;
-	*name = pstrdup(last + 1);
-	functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(*name));
+	functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(last + 1));
 	for (int i = 0; i < functions->n_members && found == NULL; i++)
 		if (((Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple))->pronamespace == schema)
 			found = heap_copytuple(&functions->members[i]->tuple);
@@ -165,55 +199,88 @@ is_json(void)
 
 /*
  * Refuses a body that is not one object with each key once, and values that
- * the JSON protocol refuses.  Raises invalid_request, wrong_type,
- * invalid_value or invalid_uid.
+ * the JSON protocol refuses.  Returns the body with what the JSON protocol
+ * reads in it, or NULL if it stands there.  Raises invalid_request,
+ * wrong_type, invalid_value or invalid_uid.
  */
-static void
+static Jsonb *
 check_body(text *body)
 {
-	char *name;
-	HeapTuple function = function_of_request(&name);
-	bool whole; /* the function takes the body as it is */
+	HeapTuple function = function_of_request();
 	Jsonb *parsed;
 
-	if (function == NULL)
-		return;
-	whole = heap_attisnull(function, Anum_pg_proc_proargnames, NULL);
-	if (whole && strcmp(name, "api") != 0)
-		return;
+	/* A function whose argument has no name takes the body as it is. */
+	if (function == NULL || heap_attisnull(function, Anum_pg_proc_proargnames, NULL))
+		return NULL;
 	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body))));
-	if (!whole && !JB_ROOT_IS_OBJECT(parsed))
+	if (!JB_ROOT_IS_OBJECT(parsed))
 		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, NULL),
 				errhint("Send one object, not an array: each action is a request of its own."));
 	if (!keys_are_unique(body, parsed))
 		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, NULL), errhint("Send each key once."));
-	if (!whole && is_json())
-		check_arguments(function, parsed);
+	return bind_body(function, parsed);
 }
 
 /*
- * Binds the values of an object to the arguments of a function, to have them
- * refused as the JSON protocol does.  Raises wrong_type, invalid_value or
+ * Binds a value to an argument as the JSON protocol does.  Where it reads null
+ * in the value, or "" in null, so does the value then, and the result is true.
+ * Of values that are not sent as JSON only a uid is bound, because the others
+ * are texts whatever they mean.  Raises wrong_type, invalid_value or
  * invalid_uid.
  */
-static void
-check_arguments(HeapTuple function, Jsonb *parsed)
+static bool
+bind_value(JsonbValue *value, Oid type, const char *name, bool json)
+{
+	bool was_null = value->type == jbvNull;
+	bool isnull;
+
+	if (!api_can_bind(type) || (!json && getBaseType(type) != install_ksuid_type()))
+		return false;
+	(void) api_bind(value, type, name, &isnull);
+	if (isnull == was_null)
+		return false;
+	value->type = isnull ? jbvNull : jbvString;
+	if (!isnull)
+	{
+		value->val.string.val = "";
+		value->val.string.len = 0;
+	}
+	return true;
+}
+
+/*
+ * Binds the values of an object to the arguments of a function.  Returns the
+ * object with what the JSON protocol reads in them, or NULL if it stands there.
+ * Raises what bind_value() raises.
+ */
+static Jsonb *
+bind_body(HeapTuple function, Jsonb *parsed)
 {
 	Oid *types;
 	char **names;
 	char *modes;
 	int count = get_func_arg_info(function, &types, &names, &modes);
+	bool json = is_json();
+	bool changed = false;
+	JsonbParseState *state = NULL;
+	JsonbIterator *iterator = JsonbIteratorInit(&parsed->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	JsonbValue *meant;
 
-	for (int i = 0; i < count; i++)
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) == WJB_KEY)
 	{
-		JsonbValue buffer;
-		JsonbValue *value;
-		bool isnull;
+		char *key = pnstrdup(value.val.string.val, value.val.string.len);
 
-		if (modes != NULL && modes[i] != PROARGMODE_IN && modes[i] != PROARGMODE_INOUT)
-			continue;
-		value = getKeyJsonValueFromContainer(&parsed->root, names[i], strlen(names[i]), &buffer);
-		if (value != NULL && api_can_bind(types[i]))
-			(void) api_bind(value, types[i], names[i], &isnull);
+		(void) pushJsonbValue(&state, WJB_KEY, &value);
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		for (int i = 0; i < count; i++)
+			if ((modes == NULL || modes[i] == PROARGMODE_IN || modes[i] == PROARGMODE_INOUT) && strcmp(names[i], key) == 0)
+				changed |= bind_value(&value, types[i], key, json);
+		(void) pushJsonbValue(&state, WJB_VALUE, &value);
 	}
+	meant = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return changed ? JsonbValueToJsonb(meant) : NULL;
 }

@@ -455,7 +455,7 @@ sub by_function
 {
 	my ($exchange) = @_;
 	my ($action, $request, $response) = @$exchange{qw(action request response)};
-	my ($status, $answer) = $client->rpc($action, arguments($exchange),
+	my ($status, $answer) = $client->rpc($action, ours($request->{payload} // {}),
 		$request->{session_id} ? { 'Session-Id' => ours($request->{session_id}) } : {});
 	die "HTTP $status " . $json->encode($answer) . "\n" unless $status == (exists $response->{payload} ? 200 : 204);
 	return exists $response->{payload} ? $document->differences('payload', $response->{payload}, $answer) : ();
@@ -490,7 +490,7 @@ sub contradictions
 	return ((map { [$_, $value->{$_}] } @other), map { contradictions($_) } values %$value);
 }
 
-# The payload of a request as arguments of a function. For a uid there "" is none: it is left out.
+# The payload of a request as arguments in SQL, where "" for a uid is an error: it is left out.
 sub arguments
 {
 	my ($exchange) = @_;

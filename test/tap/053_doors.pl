@@ -165,11 +165,58 @@ foreach my $argument (@arguments)
 	}
 }
 
+note 'what is absent, null, empty or of another type';
+$needs{$_} //= {} foreach qw(enroll cancel_appointment);
+$needs{edit_site} = { uid => 'site' };
+$needs{edit_trial} = { uid => 'other_trial' };
+$needs{grant} = { resource_uid => 'site', user_uid => 'user', permission => 'enroll' };
+$needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };
+$needs{update_caregiver} = { uid => 'caregiver' };
+$needs{update_patient} = { uid => 'patient' };
+$needs{update_user} = { uid => 'user' };
+$needs{upload_document} = { patient_uid => 'patient', data => 'UGVyc29uYWw=', filename => 'personal.txt' };
+my %types;
+$types{ $_->[0] }{ $_->[1] } = $_->[2] foreach @arguments;
+foreach my $argument (@arguments)
+{
+	my ($action, $name, $type) = @$argument;
+	next if $action =~ /^(authenticate|contract_document|report)$/;
+	my %needs = %{ $needs{$action} // { map { ($_ => s/_uid$//r) } grep { exists $world->{uid}{s/_uid$//r} } keys %{ $types{$action} } } };
+	delete $needs{$name};
+	foreach my $value ('absent', 'null', '""', '" "', '"x"', '1', '1.5', 'true', '[]', '["x"]', '[""]', '[null]', '{}')
+	{
+		# The typed door first: what it leaves as it is, the other must leave, too.
+		my ($said, $answer) = typed($action, with(\%needs, $name, $value));
+		my ($also, $other) = dispatched($action, with(\%needs, $name, $value));
+		is($said, $also, "$action: $name $value of $type");
+		is(same($answer, $name), same($other, $name), "and answers the same: $action: $name $value")
+		  if $said eq 'done' && $type =~ /text/;
+	}
+}
+
+# A plan for one body has its values in it, a plan for all has not.
+foreach my $plan (qw(custom generic))
+{
+	$stack->sql("ALTER SYSTEM SET plan_cache_mode = force_${plan}_plan");
+	$stack->sql('SELECT pg_reload_conf()');
+	is((typed('get_trials', '{"contract_uid":""}'))[0], 'done', "an empty uid is none in a $plan plan");
+	is((typed('update_patient', body({ uid => 'patient' }, 'first_name', 'null')))[0], 'missing_field', 'and null is an empty text');
+}
+$stack->sql('ALTER SYSTEM RESET plan_cache_mode');
+
+sub with
+{
+	my ($needs, $name, $value) = @_;
+	return body($needs, $name, $value) if $value ne 'absent';
+	return $json->encode({ map { ($_ => filled($needs->{$_})) } keys %$needs });
+}
+
 # What an answer shows of an argument. Of moments both notations of UTC are the same, and trailing zeros are none.
 sub same
 {
 	my ($answer, $name) = @_;
-	return ref $answer eq 'HASH' && ($answer->{$name} // '') ne '' ? $answer->{$name} =~ s/\+00:00$/Z/r : 'nothing';
+	my $shown = ref $answer eq 'HASH' ? $answer->{$name} // '' : '';
+	return $shown ne '' ? $shown =~ s/\+00:00$/Z/r : 'nothing';
 }
 
 note 'days and moments as they are kept';
@@ -202,7 +249,12 @@ foreach my $body ("[$one,$one]", "[$one]", '[]', qq({"contract_uid":"$contract",
 is((typed('add_funding', "[$one,$one]"))[0], 'invalid_request', 'an array by its name');
 is((typed('add_funding', "contract_uid,amount\n$contract,1\n$contract,2\n", 'Content-Type' => 'text/csv'))[2], 400, 'so is a table');
 is($stack->sql('SELECT sum(amount), count(*) FROM murallink.funding'), $funded, 'nothing was funded');
-is((typed('add_funding', "contract_uid=$contract&amount=1", 'Content-Type' => 'application/x-www-form-urlencoded'))[0], 'done',
-	'a form has texts only, and is taken');
-
+my %form = ('Content-Type' => 'application/x-www-form-urlencoded');
+is((typed('get_trials', 'contract_uid=', %form))[0], 'done', 'an empty uid in a form is none');
+is((typed('get_trials', 'contract_uid=x', %form))[0], 'invalid_uid', 'and x is no uid');
+my ($status, $trials) = $client->request('GET', "$client->{url}/rpc/get_trials?contract_uid=", undef, { 'Session-Id' => $session });
+is("$status " . ref $trials, '200 ARRAY', 'in a query string neither');
+my (undef, $pong) = $client->rpc('api', '{"action":"get_trials","action":"ping"}');
+is($pong->{message}, 'pong', '/rpc/api takes the last of two values, because jsonb keeps no other');
+is((typed('add_funding', "contract_uid=$contract&amount=1", %form))[0], 'done', 'a form has texts only, and is taken');
 done_testing();
