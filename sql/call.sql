@@ -329,6 +329,20 @@ $$;
 COMMENT ON FUNCTION murallink.apply_late(boolean) IS
 'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. The slots that payers do not let it have are wanted from then on. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
 
+CREATE FUNCTION murallink.prepared_writers() RETURNS TABLE (gid text)
+LANGUAGE sql VOLATILE AS $$
+    SELECT x.gid FROM pg_catalog.pg_prepared_xacts x
+    WHERE x.database = pg_catalog.current_database() AND EXISTS (
+        SELECT FROM pg_catalog.pg_locks own JOIN pg_catalog.pg_locks l USING (virtualtransaction)
+        JOIN pg_catalog.pg_class c ON c.oid = l.relation
+        WHERE own.locktype = 'transactionid' AND own.transactionid = x.transaction AND own.pid IS NULL
+            AND l.locktype = 'relation' AND l.pid IS NULL AND l.mode = 'RowExclusiveLock'
+            AND c.relnamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace))
+    ORDER BY x.prepared
+$$;
+COMMENT ON FUNCTION murallink.prepared_writers() IS
+'The names of the prepared transactions that have written to murallink''s tables, the oldest first.';
+
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -337,6 +351,10 @@ DECLARE
 BEGIN
     SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
     IF earlier <> here THEN
+        IF look_first THEN
+            -- What one of these has approved may have been committed, and sent, from there, and cannot be seen here yet.
+            PERFORM murallink.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink.prepared_writers() p LIMIT 1;
+        END IF;
         PERFORM murallink.recover_calls();
         PERFORM murallink.suspect_calls();
     END IF;
@@ -348,4 +366,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
-'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, what is open now may have been sent from there since the copy was made, so it is put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field.';
+'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, what is open now may have been sent from there since the copy was made, so it is put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field, blocked (a prepared transaction that came with the copy is to be committed or rolled back before).';

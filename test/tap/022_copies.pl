@@ -7,7 +7,7 @@ use warnings;
 use Murallink::Payouts;
 use Test::More;
 
-my $payouts = Murallink::Payouts->new(settings => { settling => 1, timeout => 10 });
+my $payouts = Murallink::Payouts->new(settings => { settling => 1, timeout => 10 }, conf => "max_prepared_transactions = 2\n");
 my $dir = $payouts->stack->{dir};
 my $psql = "psql -qX -v ON_ERROR_STOP=1 -h $dir -U postgres";
 
@@ -43,6 +43,25 @@ foreach my $way (qw(file_copy base_backup))
 	is_deeply([ $copy->wrong ], [], 'and sends nothing twice');
 	$copy->stop_server('fast');
 }
+
+note 'a transaction that is prepared when the copy is made, and committed at both, as a transaction manager does after a failover';
+$payouts->sql('BEGIN; SELECT FROM public.place; PREPARE TRANSACTION $$elsewhere$$'); # one that is not ours to mind
+my $approval = Murallink::Payouts::approval(1, 'true') =~ s/TEMP TABLE made/TABLE public.made/r;
+$payouts->sql("BEGIN; $approval; PREPARE TRANSACTION 'branch'");
+my $copy = $payouts->base_backup;
+$payouts->sql("COMMIT PREPARED 'branch'");
+$payouts->wait_settled;
+my $branch = $payouts->sql('SELECT o.uid FROM public.made m JOIN murallink.payout o ON o.payment_uid = m.uid');
+is($payouts->state_of($branch) . ' ' . $payouts->loads($branch), 'done paid 1', 'the original pays it');
+$copy->start_server;
+$copy->set('murallink.databases' => 'murallink');
+is($copy->refusal('enable_payouts'), 'blocked', 'the copy does not pay before it is known there, too');
+$copy->sql("COMMIT PREPARED 'branch'");
+$copy->call('enable_payouts');
+$copy->wait_idle;
+is($copy->state_of($branch) . ' ' . $copy->loads($branch), 'done paid 1', 'then it finds what was sent, and sends nothing twice');
+$copy->stop_server('fast');
+$payouts->sql($_) foreach q{ROLLBACK PREPARED 'elsewhere'}, 'DROP TABLE public.made';
 
 note 'a dump, made while payouts are being sent, and restored beside its database, and in its place';
 busy();
