@@ -62,7 +62,7 @@ BEGIN
     ELSIF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'uid');
     END IF;
-    the_contract.name := murallink.checked_text(coalesce(write_contract.name, the_contract.name), 'name', 200, true);
+    the_contract.name := murallink.checked_label(coalesce(write_contract.name, the_contract.name), 'name', 200, true);
     IF write_contract.total_contract_value
         <> coalesce(murallink.money_text(the_contract.total_contract_value, the_contract.currency), '') THEN
         IF write_contract.total_contract_value !~ '^([0-9]{1,12}(\.[0-9]{1,4})?)?$' THEN

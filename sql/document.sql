@@ -26,6 +26,23 @@ $$;
 COMMENT ON FUNCTION murallink.permit_document(murallink.ksuid, murallink.ksuid, murallink.permission) IS
 'The patient, on whom the caller holds the permission: the one given, or that of the caregiver given. Errors: unauthenticated, missing_field (neither), invalid_value (both), forbidden, not_found.';
 
+CREATE FUNCTION murallink.document_spelled_once() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- One after the other, so that each sees what the one before has spelled.
+    PERFORM FROM murallink.patient WHERE uid = NEW.patient_uid FOR NO KEY UPDATE;
+    IF EXISTS (
+        SELECT FROM murallink.document d
+        WHERE d.patient_uid = NEW.patient_uid AND d.caregiver_uid IS NOT DISTINCT FROM NEW.caregiver_uid
+        AND d.filename <> NEW.filename AND murallink.label_key(d.filename) = murallink.label_key(NEW.filename)) THEN
+        PERFORM murallink.raise('already_exists', 'filename');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.document_spelled_once() IS
+'Trigger: the name of a file is spelled in one way in all its versions. Errors: already_exists.';
+
 CREATE FUNCTION murallink.upload_document(
     patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL,
     data text DEFAULT NULL, content_type text DEFAULT NULL
@@ -47,7 +64,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.upload_document(murallink.ksuid, murallink.ksuid, text, text, text) IS
-'Keeps a document of a patient or of a caregiver; with the name of one that is there it is the next version of that (document: Upload Document). patient_uid or caregiver_uid is required, not both; filename: at most 200 characters, no path; data: in base64, at most murallink.document_limit; content_type: the media type, default by the ending of the filename. Needs upload_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Keeps a document of a patient or of a caregiver; with the name of one that is there it is the next version of that (document: Upload Document). patient_uid or caregiver_uid is required, not both; filename: at most 200 characters, no path; data: in base64, at most murallink.document_limit; content_type: the media type, default by the ending of the filename. Needs upload_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value., already_exists (the name in another case or width).';
 
 CREATE FUNCTION murallink.get_document(
     patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL

@@ -40,7 +40,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
-'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve, by default as the setting murallink.separate_approver says; false where that is on needs approve_payments, too. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve, by default as the setting murallink.separate_approver says; false where that is on needs approve_payments, too. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
 
 CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -96,6 +96,23 @@ $$;
 COMMENT ON FUNCTION murallink.get_trial(murallink.ksuid) IS
 'A trial (document: Get Trial). Needs view_trials on the trial. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
+CREATE FUNCTION murallink.trial_protocol_spelled_once() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- One after the other, so that each sees what the one before has spelled.
+    PERFORM FROM murallink.contract WHERE uid = NEW.contract_uid FOR NO KEY UPDATE;
+    IF EXISTS (
+        SELECT FROM murallink.trial t
+        WHERE t.contract_uid = NEW.contract_uid AND t.uid <> NEW.uid AND t.protocol_id <> NEW.protocol_id
+        AND murallink.label_key(t.protocol_id) = murallink.label_key(NEW.protocol_id)) THEN
+        PERFORM murallink.raise('already_exists', 'protocol_id');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.trial_protocol_spelled_once() IS
+'Trigger: a protocol id is spelled in one way in all trials of a contract that have it. Errors: already_exists.';
+
 CREATE FUNCTION murallink.edit_trial(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
     approve_milestones boolean DEFAULT NULL, separate_approver boolean DEFAULT NULL,
@@ -133,7 +150,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; to one who does not also hold view_trials it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; to one who does not also hold view_trials it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -2,7 +2,7 @@ CREATE TABLE murallink.contract (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL REFERENCES murallink.client,
     sponsor_uid murallink.ksuid,
-    name text NOT NULL CHECK (name <> ''),
+    name text NOT NULL CHECK (murallink.is_label(name)),
     total_contract_value numeric CHECK (murallink.amount_fits(total_contract_value, currency)),
     currency murallink.currency NOT NULL,
     client_signature_date date,

@@ -25,6 +25,8 @@ CREATE INDEX document_caregiver ON murallink.document (caregiver_uid) WHERE care
 CREATE POLICY viewer ON murallink.document FOR SELECT USING (
     murallink.granted_all(patient_uid)
     OR murallink.maybe_viewable(patient_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
+CREATE TRIGGER spelled_once BEFORE INSERT ON murallink.document
+    FOR EACH ROW EXECUTE FUNCTION murallink.document_spelled_once();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.document
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.document

@@ -22,6 +22,8 @@ COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person t
 COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
     FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
+CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
+    FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
 CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink.permitted('view_trials', client_uid, contract_uid, uid, NULL));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;

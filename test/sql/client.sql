@@ -45,7 +45,7 @@ FROM murallink.api('{"action": "get_clients"}') AS answer;
 
 -- A search finds any part of a name in any case, and takes every character as it is
 SELECT query, string_agg(name, ', ') AS finds
-FROM (VALUES ('Oscar'), ('oSCAR t'), (' grouch '), ('MÜLLER'), ('ö'), ('%'), ('_'), ('\'), ('o%r'), ('scar_'), ('.*'), ('Murray, Inc'),
+FROM (VALUES ('Oscar'), ('oSCAR t'), (' grouch '), ('MÜLLER'), ('muller'), ('óscar t'), ('ö'), ('%'), ('_'), ('\'), ('o%r'), ('scar_'), ('.*'), ('Murray, Inc'),
     (''';--')) AS part (query)
     LEFT JOIN LATERAL (SELECT name FROM murallink.search_clients(query)
         WHERE uid IN (:'oscar', :'grouch', :'client', :'percent')) AS hit ON true

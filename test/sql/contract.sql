@@ -77,6 +77,7 @@ FROM murallink.api(jsonb_build_object('action', 'edit_contract', 'payload', :'wh
 SELECT changed, test.answer('edit_contract', jsonb_build_object('uid', :'contract') || changed)
 FROM (VALUES
     (jsonb '{"uid": ""}'), ('{"uid": null}'), ('{"uid": "000000000000000000000000000"}'), ('{"uid": "x"}'), ('{"name": ""}'),
+    ('{"name": "\u00a0"}'), ('{"name": "\u202eK"}'), ('{"client_uid": "000000000000000000000000000"}'), ('{"client_uid": "x"}'),
     ('{"currency": "usd"}'), ('{"currency": "JPY"}'), ('{"total_contract_value": "$1,000.51"}'), ('{"total_contract_value": 0}'),
     ('{"total_contract_value": 0.001}'), ('{"contract_end_date": "2022-08-08"}'), ('{"contract_start_date": "2026-11-10"}'),
     ('{"contract_start_date": "2022-02-30"}'), ('{"default_payment_type_uid": "000000000000000000000000000"}'), ('{"sponsor": 1}'),

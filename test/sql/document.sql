@@ -58,6 +58,15 @@ SELECT d.caregiver_uid IS NOT NULL AS of_caregiver, size, content, content_type,
 FROM murallink.document d JOIN murallink_private.document_content ON document_uid = d.uid
 WHERE patient_uid = :'al' AND filename = 'example.pdf' ORDER BY created_at;
 
+-- A name has one spelling in all its versions: one in another case or width is refused, by whatever door
+SELECT given, test.refusal(format('INSERT INTO murallink.document (patient_uid, filename, content_type, size, app_user_uid)'
+    ' VALUES (%L, %L, %L, 1, %L)', :'al', given, 'a/b', :'user')) AS by_hand
+FROM unnest(ARRAY['Example.pdf', 'EXAMPLE.PDF', 'ｅxample.pdf']) AS given;
+SET SESSION AUTHORIZATION regress_document_user;
+SELECT given, test.answer('upload_document', jsonb_build_object('patient_uid', :'al', 'filename', given, 'data', 'eA==')) AS patient,
+    test.answer('upload_document', jsonb_build_object('caregiver_uid', :'caregiver', 'filename', given, 'data', 'eA==')) AS caregiver
+FROM unnest(ARRAY['Example.pdf', 'EXAMPLE.PDF', 'ｅxample.pdf']) AS given;
+
 -- What is refused
 SET SESSION AUTHORIZATION regress_document_user;
 SELECT jsonb_build_object('patient_uid', :'al', 'filename', 'refused.txt', 'data', 'eA==') AS fine \gset

@@ -122,7 +122,8 @@ FROM murallink.api(jsonb_build_object('action', 'get_site', 'payload', jsonb_bui
 SELECT changed, test.answer('edit_site', jsonb_build_object('uid', :'new_site') || changed)
 FROM (VALUES
     (jsonb '{"uid": ""}'), ('{"uid": "000000000000000000000000000"}'), ('{"uid": 1}'), ('{"name": ""}'), ('{"time_zone": "utc"}'),
-    ('{"time_zone": 1}'), ('{"site_uid": ""}')) AS refused (changed);
+    ('{"time_zone": 1}'), ('{"site_uid": ""}'), ('{"contract_uid": "000000000000000000000000000"}'), ('{"contract_uid": "x"}'))
+    AS refused (changed);
 SELECT field, test.answer('edit_site', jsonb_build_object('uid', :'new_site', field, repeat('é', longest + 1)))
 FROM (VALUES ('name', 200), ('time_zone', 60)) AS limited (field, longest);
 

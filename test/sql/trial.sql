@@ -35,7 +35,7 @@ SELECT count(*) AS of_nothing FROM murallink.get_trials('00000000000000000000000
 SELECT jsonb_array_length(answer -> 'payload') = (SELECT count(*) FROM murallink.get_trials()) AS all
 FROM murallink.api('{"action": "get_trials"}') AS answer;
 SELECT query, string_agg(name, ', ') AS finds
-FROM (VALUES ('MICRO'), ('hester'), ('ÅNG'), ('xk2293'), ('-75260 '), ('%'), ('_'), ('e%r'), ('.'), ('Hester-42XK')) AS part (query)
+FROM (VALUES ('MICRO'), ('hester'), ('ÅNG'), ('xk2293'), ('-75260 '), ('ang'), ('Mícro'), ('%'), ('_'), ('e%r'), ('.'), ('Hester-42XK')) AS part (query)
     LEFT JOIN LATERAL (SELECT name FROM murallink.search_trials(query) WHERE uid IN (:'trial', :'other_trial', :'wide')) AS hit ON true
 GROUP BY query ORDER BY query COLLATE "C";
 SELECT query, (SELECT count(*) FROM murallink.search_trials(query)) = (SELECT count(*) FROM murallink.get_trials()) AS all
@@ -44,6 +44,19 @@ SELECT test.answer('search_trials', payload) FROM (VALUES
     (jsonb_build_object('query', repeat('é', 201))), ('{"query": "\u0007"}'), ('{"query": 1}'), ('{"name": "Oscar"}')) AS refused (payload);
 SELECT test.answer('get_trial', jsonb_build_object('trial_uid', uid))
 FROM (VALUES (:'trial'), (''), ('000000000000000000000000000'), (:'contract'), ('x')) AS asked (uid);
+
+-- A protocol id has one spelling in a contract: by whatever door, one in another case or width is no other
+BEGIN;
+SELECT uid AS spelled FROM murallink.create_trial(:'contract', 'Spelled', ' Café  1'::text) \gset
+SELECT row_number() OVER () AS n, test.answer('create_trial', jsonb_build_object('contract_uid', :'contract', 'name', 'Spelled', 'protocol_id', given)) AS created,
+    test.answer('edit_trial', jsonb_build_object('uid', :'trial', 'protocol_id', given)) AS edited
+FROM unnest(ARRAY['CAFÉ 1', E'Cafe\u0301\u00a01', 'Ｃafé 1', 'Café 2', 'Café 1']) AS given;
+SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'other_contract', 'name', 'Elsewhere', 'protocol_id', 'CAFÉ 1')) AS elsewhere;
+RESET SESSION AUTHORIZATION;
+SELECT test.refusal(format('INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id) SELECT client_uid, contract_uid, name, %L'
+    ' FROM murallink.trial WHERE uid = %L', 'cafÉ 1', :'spelled')) AS by_hand;
+SELECT protocol_id, count(*) FROM murallink.trial WHERE name IN ('Spelled', 'Elsewhere') GROUP BY 1 ORDER BY 1 COLLATE "C";
+ROLLBACK;
 
 -- Editing: what is absent or null stays, an empty protocol id is none
 SELECT uid = :'trial' AS same, name, protocol_id FROM murallink.edit_trial(:'trial', 'Trial 02', 'potato');
@@ -54,7 +67,8 @@ FROM murallink.api(jsonb_build_object('action', 'edit_trial', 'payload', (SELECT
 SELECT changed, test.answer('edit_trial', jsonb_build_object('uid', :'trial') || changed)
 FROM (VALUES
     (jsonb '{"uid": ""}'), ('{"uid": "000000000000000000000000000"}'), ('{"uid": 1}'), ('{"name": ""}'), ('{"approve_milestones": "yes"}'),
-    ('{"separate_approver": 0}'), ('{"trial_uid": ""}')) AS refused (changed);
+    ('{"separate_approver": 0}'), ('{"trial_uid": ""}'), ('{"contract_uid": "000000000000000000000000000"}'), ('{"contract_uid": "x"}'))
+    AS refused (changed);
 SELECT field, test.answer('edit_trial', jsonb_build_object('uid', :'trial', field, repeat('é', longest + 1)))
 FROM (VALUES ('name', 200), ('protocol_id', 100)) AS limited (field, longest);
 RESET SESSION AUTHORIZATION;

@@ -309,7 +309,7 @@ sub enroll
 	my $sms = $of{sms} // 'true';
 	my $patient = $payouts->sql(<<"EOC");
 INSERT INTO murallink.patient (first_name, last_name, email, phone, sms_enabled, address)
-VALUES ('$first', '$last', lower('$first\@example.com'), '(610) 555-1212', $sms,
+VALUES ('$first', '$last', lower('$first\@example.com' COLLATE "C"), '(610) 555-1212', $sms,
     murallink.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')) RETURNING uid
 EOC
 	if ($of{details})
