@@ -30,9 +30,9 @@ static Datum uids_of(const JsonbValue *value, Oid element, const char *field);
 static bool
 type_named(Oid type, const char *name)
 {
-	char *found = format_type_be_qualified(type);
+	const char *found = install_type_name(type);
 
-	return strncmp(found, "murallink.", 10) == 0 && strcmp(found + 10, name) == 0;
+	return found != NULL && strcmp(found, name) == 0;
 }
 
 /*

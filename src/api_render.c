@@ -62,12 +62,12 @@ append_moment(StringInfo out, TimestampTz moment)
 static bool
 left_out(Datum value, bool isnull, Oid type)
 {
-	char *name;
+	const char *name;
 
 	if (get_typtype(type) != TYPTYPE_DOMAIN)
 		return false;
-	name = format_type_be_qualified(type);
-	if (strncmp(name, "murallink.optional_", 19) != 0)
+	name = install_type_name(type);
+	if (name == NULL || strncmp(name, "optional_", 9) != 0)
 		return false;
 	return isnull || (getBaseType(type) == TEXTOID && VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) == 0);
 }

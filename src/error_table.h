@@ -19,6 +19,7 @@ ERROR_ROW(INVALID_AMOUNT, "invalid_amount", "PT400", "the amount is not one that
 ERROR_ROW(UNKNOWN_CURRENCY, "unknown_currency", "PT400", "the currency is not known", "Currencies are the three-letter codes of ISO 4217, such as USD.")
 ERROR_ROW(INSECURE_URL, "insecure_url", "PT400", "a partner is called by https, or on this machine", NULL)
 ERROR_ROW(WRONG_ISOLATION, "wrong_isolation", "PT400", "nothing is changed at an isolation level that misses what others commit", "Use READ COMMITTED, as PostgREST does by itself; reading is possible at every level.")
+ERROR_ROW(TRIGGERS_OFF, "triggers_off", "PT400", "no function changes anything while triggers are not fired", "session_replication_role is replica, under which rules do not hold: set it to origin.")
 ERROR_ROW(UNKNOWN_PERMISSION, "unknown_permission", "PT400", "there is no such permission", "list_permissions lists them all.")
 ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not well formed", NULL)
 ERROR_ROW(WEAK_PASSWORD, "weak_password", "PT400", "the password is too short or too long", "A password has 8 to 1024 bytes.")

@@ -10,6 +10,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "commands/trigger.h"
 #include "error.h"
 #include "fmgr.h"
 #include "identity.h"
@@ -257,7 +258,7 @@ refresh_session(Datum hash, TimestampTz until)
 	Datum values[2] = {hash, TimestampTzGetDatum(until)};
 	bool read_only = XactReadOnly;
 
-	if (RecoveryInProgress() || IsolationUsesXactSnapshot())
+	if (RecoveryInProgress() || IsolationUsesXactSnapshot() || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return;
 	PG_TRY();
 	{

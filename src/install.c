@@ -97,6 +97,26 @@ install_ksuid_type(void)
 }
 
 /*
+ * Returns the name of a type of schema murallink, as it is whatever
+ * quote_all_identifiers says, or NULL for any other type.
+ */
+const char *
+install_type_name(Oid type)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Form_pg_type row;
+	char *name = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "murallink: no type %u", type);
+	row = (Form_pg_type) GETSTRUCT(tuple);
+	if (row->typnamespace == get_namespace_oid("murallink", true))
+		name = pstrdup(NameStr(row->typname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+/*
  * Returns the oid of the role that owns the data.
  */
 Oid
