@@ -70,11 +70,13 @@ BEGIN
             pg_catalog.round(p.amount, murallink.currency_decimals(p.currency)) AS "Amount", p.currency::text AS "Currency",
             p.status::text AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
+            (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
             o.reference AS "Reference", p.note AS "Note", p.uid::text AS "Payment UID"
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid
         LEFT JOIN murallink.payout o ON o.payment_uid = p.uid
+        LEFT JOIN murallink.fund_entry r ON r.source_uid = p.uid AND r.movement = 'return'
         WHERE e.trial_uid = the_trial.uid
         ORDER BY p.created_at, p.uid;
     RETURN murallink.keep_report('Payments ' || the_trial.name, kind,
@@ -82,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
-'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids and no person. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids and no person. Days are those of UTC: of a payment, of its visit, when it was paid and when it was reversed. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
 
 CREATE FUNCTION murallink.report_funds(
     contract_uid murallink.ksuid, OUT entry text, OUT trial text, OUT protocol_id text, OUT day date, OUT currency text,

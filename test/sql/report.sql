@@ -54,6 +54,19 @@ SELECT test.report(link) = test.report(murallink.trial_payment_report(:'trial', 
 FROM murallink.trial_payment_report(:'trial', '') AS link;
 SELECT test.report(murallink.trial_payment_report(:'trial')) ~ 'Secret' AS names_a_person;
 
+-- What is taken back later: when, and with that what the funds show
+BEGIN;
+RESET SESSION AUTHORIZATION;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink.payout SET settled_at = '2022-08-31 23:59:59Z' WHERE payment_uid = :'first';
+SET LOCAL session_replication_role = origin;
+UPDATE murallink.payment SET status = 'reversed' WHERE uid = :'first';
+SET SESSION AUTHORIZATION regress_report_admin;
+SELECT substring(test.report(murallink.trial_payment_report(:'trial')) FROM '[^\n]*reversed[^\n]*') AS reversed;
+SELECT test.report(murallink.funding_report(:'contract'));
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_report_admin;
+
 -- The funds: what the trials hold adds up to the balances
 SELECT test.report(murallink.funding_report(:'contract'));
 SELECT test.report(murallink.funding_report(:'other_contract')) AS nothing;
