@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "common/pg_prng.h"
 #include "crash_point.h"
 #include "mb/pg_wchar.h"
@@ -21,9 +22,6 @@
 /* A partner that fails is called again after this (in milliseconds) at first, and never later than that. */
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
-
-/* A payout or a card that is refused as so many before it, with it, is refused because of how the partner is set up. */
-#define REFUSALS_MAX 5
 
 /* In milliseconds: what was not sent has surely been tried again, if it was not taken back. */
 #define FAILING_MAX 600000
@@ -46,6 +44,7 @@ static void log_doubt(Call *call);
 static const char *reason_to_log(const Call *call);
 static void judge_channel(Call *call);
 static bool refused_again(Call *call);
+static uint32 card_of(const Call *call);
 static void note_success(Call *call);
 static void note_failure(Call *call);
 static void reset_breaker(Channel *channel);
@@ -388,8 +387,8 @@ end_login(Call *call)
  * ---------------------------+-------------+----------+----------------------
  * done                       | the call    | done     | closes
  * declined                   | the call    | declined | closes
- * declined at the door, alike| the         | not sent | opens
- *   and again and again      |   operation |          |
+ * declined alike, again and  | the         | not sent | opens
+ *   again: see refused_again |   operation |          |
  * signed out (401)           | the login   | not sent | opens; only the same
  *                            |             |          |   operation closes it
  * too many calls (429)       | the partner | not sent | opens, as long as asked
@@ -420,29 +419,54 @@ judge_channel(Call *call)
 }
 
 /*
- * Returns whether a payout or a card was refused as those before it were: by a
- * status that is not about what was sent, in the same words, and with no success
- * between.  The path or the rights are wrong then, so the others are spared it.
+ * Returns whether a payout or a card was refused as those before it were: in the
+ * same words and with no success between, by a status that is not about what was
+ * sent, or else each time about another card.  The path, the rights or the
+ * settings are wrong then, so the others are spared it.
  */
 static bool
 refused_again(Call *call)
 {
 	Channel *channel = call->channel;
 	int status = call->http_status;
+	bool counted = false;
 	char refusal[PARTNER_REASON_SIZE];
+	uint32 card;
 
 	if (strcmp(call->operation, "load") != 0 && strcmp(call->operation, "order") != 0)
 		return false;
 	if (call->answer.outcome == OUTCOME_DONE)
 		channel->refusals = 0;
-	if (call->answer.outcome != OUTCOME_DECLINED || json_object_get(call->answer.facts, "order_id") != NULL ||
-		(status != 403 && status != 404 && status != 405 && status != 410))
+	if (call->answer.outcome != OUTCOME_DECLINED || json_object_get(call->answer.facts, "order_id") != NULL)
 		return false;
 	snprintf(refusal, sizeof(refusal), "%s %s", call->operation, call->answer.reason);
 	if (strcmp(refusal, channel->refusal) != 0)
 		channel->refusals = 0;
 	strlcpy(channel->refusal, refusal, sizeof(channel->refusal));
-	return ++channel->refusals >= REFUSALS_MAX;
+	card = card_of(call);
+	if (status != 403 && status != 404 && status != 405 && status != 410)
+		for (int i = 0; i < channel->refusals; i++)
+			counted = counted || channel->refused[i] == card;
+	if (!counted && channel->refusals < REFUSALS_MAX)
+		channel->refused[channel->refusals++] = card;
+	return channel->refusals >= REFUSALS_MAX;
+}
+
+/*
+ * Returns a hash of the card that a call loads, or of the person whom it orders one
+ * for.
+ */
+static uint32
+card_of(const Call *call)
+{
+	const char *proxy_key = json_string_value(json_object_get(call->params, "proxy_key"));
+	char *person = proxy_key != NULL ? NULL : json_dumps(call->params, JSON_SORT_KEYS);
+	const char *card = proxy_key != NULL ? proxy_key : person != NULL ? person
+																	  : "";
+	uint32 hash = hash_bytes((const unsigned char *) card, strlen(card));
+
+	free(person);
+	return hash;
 }
 
 /*

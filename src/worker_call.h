@@ -10,6 +10,9 @@
 
 #include "partner.h"
 
+/* A payout or a card that is refused as so many before it, with it, is refused because of how the partner is set up. */
+#define REFUSALS_MAX 5
+
 /* A partner as this database has configured it. */
 typedef struct Channel
 {
@@ -28,7 +31,8 @@ typedef struct Channel
 	Moment resume_at; /* not to be called before */
 	Moment asked_until; /* the partner itself wants to be left alone until then */
 	char refusal[PARTNER_REASON_SIZE]; /* of what claims money or a card, in a row */
-	int refusals; /* how often */
+	int refusals; /* how often, at most REFUSALS_MAX */
+	uint32 refused[REFUSALS_MAX]; /* hashes of what they were about */
 	double allowance; /* calls that the rate allows now */
 	Moment allowance_at;
 	bool fails_logged; /* so that its end is logged too */

@@ -66,6 +66,39 @@ $payouts->wait_idle;
 is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE status <> 'done'"), 0, 'one statement has them sent');
 is($payouts->stack->client->sandbox('summary')->{duplicates}, 0, 'nothing was loaded twice');
 
+note 'refused alike with 400, or with 200: a setting is wrong if it is about one card after the other';
+foreach my $case ([ 400, 12, 1 ], [ 400, 12, 12 ], [ 200, 12, 12 ])
+{
+	my ($status, $count, $cards) = @$case;
+	$payouts->sql("UPDATE murallink.contract SET order_cards = 'enrollment'");
+	$payouts->patients($cards);
+	$payouts->wait_for(qq{SELECT count(*) = (SELECT count(*) FROM murallink.patient) FROM murallink_private.card WHERE status = 'done'});
+	my $declined = $payouts->count('declined');
+	$payouts->fault(%refused, status => $status, body => '{"status":"failure","message":"fundingId: is not known"}');
+	my @refused = map { $payouts->approve(1, $_) } (split /\n/, $payouts->sql("SELECT uid FROM murallink.patient ORDER BY created_at DESC LIMIT $cards")) x ($count / $cards);
+	$payouts->wait_for("SELECT (${\attempts(@refused)}) >= 5 AND in_flight = 0 FROM murallink.worker_status()");
+	$payouts->wait_looks;
+	if ($cards == 1)
+	{
+		$payouts->wait_settled;
+		is($payouts->count('declined') - $declined, $count, "HTTP $status about one card: each is declined");
+		is($payouts->sql($breaker), 'closed', "HTTP $status about one card: it may be the card");
+	}
+	else
+	{
+		is($payouts->count('declined') - $declined, 4, "HTTP $status about $cards cards: few are declined");
+		isnt($payouts->sql($breaker), 'closed', "HTTP $status about $cards cards: the breaker tells");
+		like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/fundingId: is not known/, "HTTP $status about $cards cards: why");
+	}
+	$payouts->no_fault;
+	$payouts->sql(q{SELECT murallink.retry_payout(uid, 'the setting is right') FROM murallink.payout WHERE status = 'declined'});
+	$payouts->stack->configure_dash;
+	$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+	$payouts->wait_idle;
+	is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE status <> 'done'"), 0, "HTTP $status about $cards cards: then they are paid");
+}
+is($payouts->stack->client->sandbox('summary')->{duplicates}, 0, 'nothing was loaded twice');
+
 note 'a look-up that is refused once';
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', %refused, status => 400, count => 1);
 $payouts->fault(when => 'after', action => 'close', count => 1);
@@ -115,6 +148,8 @@ foreach my $words (sort keys %words)
 }
 done_testing();
 
-sub attempts { return 'SELECT sum(attempt) FROM murallink.payout WHERE uid IN (' . join(', ', map { "'$_'" } @_) . ')' }
+sub attempts { return "SELECT sum(attempt) FROM murallink.payout WHERE uid IN (${\quoted(@_)})" }
+
+sub quoted { return join ', ', map { "'$_'" } @_ }
 
 sub logins { return scalar grep { $_->{path} =~ /login/ } @{ $payouts->stack->client->sandbox('requests') } }
