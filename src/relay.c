@@ -23,6 +23,7 @@ static const PartnerSetting settings[] = {
 	{.name = "product_group_id", .kind = SETTING_TEXT},
 	{.name = "trigger_id", .kind = SETTING_TEXT, .optional = true},
 	{.name = "notice_trigger_id", .kind = SETTING_TEXT, .optional = true},
+	{.name = "resend_after", .kind = SETTING_NUMBER, .optional = true, .least = 3600, .most = 86400}, /* notices */
 	{.name = NULL},
 };
 

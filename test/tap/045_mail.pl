@@ -152,6 +152,35 @@ my $long = join ' ', 'Größe {date}', ('über') x 90;
 $mail->call(set_template => 'appointment', 'sms', encode('UTF-8', $long));
 $mail->appointment('sms', '2 hours');
 $mail->wait_for(q{SELECT count(*) = 2 FROM murallink.notices(status => 'done') WHERE channel = 'sms'});
+note 'a text in doubt';
+my %relay = (client_id => 'murallink', product_group_id => 'default', notice_trigger_id => 'notice');
+my $texts = sub { return scalar $mail->entries('text', trigger_id => 'notice') };
+foreach my $case ([ {}, 'in_doubt', 1 ], [ { resend_after => 3600 }, 'ready', 2 ])
+{
+	my ($setting, $status, $sent) = @$case;
+	$mail->call(configure_partner => 'relay', $mail->stack->{sandbox_url}, { %relay, %$setting }, { api_key => 'relay-key' });
+	$mail->fault(operation => 'relay.onboard', when => 'after', action => 'close', count => 1);
+	my $before = $texts->();
+	$mail->appointment('sms', '2 hours');
+	$mail->wait_for("SELECT count(*) = 1 FROM murallink.notices(status => '$status') WHERE channel = 'sms' AND attempt = 1");
+	my $notice = $mail->sql("SELECT uid FROM murallink.notices(status => '$status') WHERE channel = 'sms' AND attempt = 1");
+	is($texts->() - $before, 1, "$status: it was sent");
+	is($mail->sql("SELECT count(*) FROM murallink.needs_person WHERE uid = '$notice'"), $sent == 1 ? 1 : 0, "$status: who is asked");
+	$mail->wait_looks;
+	is($texts->() - $before, 1, "$status: it is not sent again at once");
+	if ($sent == 1)
+	{
+		$mail->call(resolve_notice => $notice, 'true', 'the patient has it');
+		next;
+	}
+	is($mail->sql("SELECT due_at - settled_at >= interval '1 hour' FROM murallink.notices('$notice')"), 't', 'but after the setting');
+	$mail->sql("UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE subject_uid = '$notice'");
+	$mail->wait_for("SELECT status = 'done' FROM murallink.notices('$notice')");
+	is($texts->() - $before, 2, 'and it is, once');
+}
+is($mail->refusal(configure_partner => 'relay', $mail->stack->{sandbox_url}, { %relay, resend_after => 60 }, { api_key => 'relay-key' }),
+	'invalid_value', 'not sooner than after an hour');
+$mail->wait_for(q{SELECT count(*) = 4 FROM murallink.notices(status => 'done') WHERE channel = 'sms'});
 my ($onboarded) = reverse grep { $_->{ledger} eq 'onboard' } @{ $mail->stack->client->ledger };
 my %part = %{ $onboarded->{input_parameters} };
 like(join('', map { $part{$_} } sort keys %part), qr/^Größe \d{4}-\d\d-\d\d( über){90}$/, 'a long text is whole');
