@@ -84,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
-'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids and no person. Days are those of UTC: of a payment, of its visit, when it was paid and when it was reversed. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids and no person. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
 
 CREATE FUNCTION murallink.report_funds(
     contract_uid murallink.ksuid, OUT entry text, OUT trial text, OUT protocol_id text, OUT day date, OUT currency text,

@@ -1,5 +1,5 @@
-# What logical replication brings, which fires no ordinary triggers, is in force at once, also in a session that remembers what was
-# in force before: prices, whether payments are approved as they are made, grants, and who a role is.
+# What logical replication brings, which fires no ordinary triggers, is in force at once, also in a session that
+# remembers what was in force before: prices, whether payments are approved as they are made, grants, and who a role is.
 
 use strict;
 use warnings;
@@ -16,14 +16,16 @@ my @patients = split /\n/, $payouts->sql('SELECT patient_uid FROM murallink.enro
 my $version = add_version(1, '2 days');
 my $rita = $payouts->sql(<<'EOC');
 CREATE ROLE rita LOGIN IN ROLE murallink_client, murallink_analyst;
-INSERT INTO murallink.app_user (first_name, last_name, email, db_role) VALUES ('Rita', 'R', 'rita@example.com', 'rita') RETURNING uid
+INSERT INTO murallink.app_user (first_name, last_name, email, db_role) VALUES ('Rita', 'R', 'rita@example.com', 'rita')
+RETURNING uid
 EOC
 grant_rita($_) foreach qw(milestone_payment view_payments);
 
 note 'the subscriber: a restored dump that takes all tables from there on';
 $stack->sql('CREATE DATABASE subscriber', 'postgres');
-system('sh', '-ec', "pg_dump -h $dir -U postgres -Fc -f $dir/dump murallink && pg_restore -h $dir -U postgres -e -d subscriber $dir/dump")
-  == 0 or die "the dump failed\n";
+my $copy = "pg_dump -h $dir -U postgres -Fc -f $dir/dump murallink; "
+  . "pg_restore -h $dir -U postgres -e -d subscriber $dir/dump";
+system('sh', '-ec', $copy) == 0 or die "failed: $copy\n";
 $payouts->sql('CREATE PUBLICATION publication FOR TABLES IN SCHEMA murallink, murallink_private');
 $payouts->sql(q{SELECT pg_create_logical_replication_slot('slot', 'pgoutput')});
 subscriber(<<"EOC");

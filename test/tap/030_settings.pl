@@ -1,5 +1,6 @@
-# Whatever a database sets, patients are paid: each setting that may be set for a database has each of its unusual values, payments
-# are made and approved, and the issuer's ledger is the judge. What rightly stops payments does so by its name, and they are not made.
+# Whatever a database sets, patients are paid: each setting that may be set for a database has each of its unusual
+# values, payments are made and approved, and the issuer's ledger is the judge. What rightly stops payments does so by
+# its name, and they are not made.
 
 use strict;
 use warnings;
@@ -71,7 +72,7 @@ EOC
 	my @unusual = grep { $_ ne $usual && !$stops{"$name = $_"} } @{ $values{ lc $name } // \@range };
 	push @all, map { [ $name, $unusual[$_], $_ ] } 0 .. $#unusual;
 }
-my %may = map { $_ => 1 } split /\n/, $payouts->sql(<<'EOC' . join("\nUNION ALL ", map { "SELECT '$_', public.may(\$set\$" . set($all[$_]) . '$set$)' } 0 .. $#all) . ') s (n, may) WHERE may');
+$payouts->sql(<<'EOC');
 CREATE FUNCTION public.may(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE statement;
@@ -81,9 +82,9 @@ EXCEPTION
     WHEN OTHERS THEN RETURN false;
 END
 $$;
-SELECT n FROM (
 EOC
-@all = @all[ sort { $a <=> $b } keys %may ];
+my $tried = join ', ', map { "($_, \$set\$" . set($all[$_]) . '$set$)' } 0 .. $#all;
+@all = @all[ split /\n/, $payouts->sql("SELECT n FROM (VALUES $tried) s (n, set) WHERE public.may(set) ORDER BY n") ];
 my %round;
 push @{ $round{ $_->[2] } }, $_ foreach @all;
 my %names = map { $_->[0] => 1 } @all;
