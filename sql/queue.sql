@@ -58,6 +58,18 @@ $$;
 COMMENT ON FUNCTION murallink.queue_set_back() IS
 'After the clock was set back: what was put off until a time that is further away than it was then is put off from now on, by as much. For the worker.';
 
+CREATE FUNCTION murallink.brake_holders(OUT pid integer, OUT virtualtransaction text) RETURNS SETOF record
+LANGUAGE sql VOLATILE AS $$
+    SELECT l.pid, l.virtualtransaction
+    FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
+    WHERE l.locktype = 'relation' AND l.granted AND d.datname = pg_catalog.current_database() AND l.mode <> 'AccessShareLock' AND (
+        l.relation IN ('murallink_private.partner'::pg_catalog.regclass, 'murallink_private.payout_hold'::pg_catalog.regclass)
+            AND l.mode NOT IN ('RowShareLock', 'ShareLock')
+        OR l.relation = 'murallink_private.payout_switch'::pg_catalog.regclass AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock'))
+$$;
+COMMENT ON FUNCTION murallink.brake_holders() IS
+'Whose transactions hold payouts, set up a partner or switch payouts off, and have not ended: until then nothing is claimed. pid: null where one was prepared.';
+
 CREATE FUNCTION murallink.holders(subject murallink.ksuid) RETURNS text
 LANGUAGE sql VOLATILE AS $$
     WITH the_payout AS (
@@ -76,6 +88,8 @@ LANGUAGE sql VOLATILE AS $$
         SELECT l.pid, l.virtualtransaction
         FROM the_payout p JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve',
             LATERAL murallink.fund_holders(e.contract_uid, e.slot) l
+        UNION
+        SELECT * FROM murallink.brake_holders()
     )
     SELECT coalesce(pg_catalog.string_agg(DISTINCT CASE
             WHEN h.pid IS NOT NULL THEN pg_catalog.format('process %s', h.pid)
@@ -107,6 +121,30 @@ END
 $$;
 COMMENT ON FUNCTION murallink.queue_held(murallink.ksuid[], text) IS
 'Takes note that somebody else holds these; after a minute, that is twelve looks, of who does, for needs_person. problem: what they hold up.';
+
+CREATE FUNCTION murallink.queue_locked(locked boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    prefix CONSTANT text := 'cannot be claimed: held by ';
+    subject murallink.ksuid;
+BEGIN
+    IF NOT locked THEN
+        UPDATE murallink_private.partner_queue q SET problem = '' WHERE q.subject_uid IN (
+            SELECT k.subject_uid FROM murallink_private.partner_queue k
+            WHERE k.problem <> '' AND pg_catalog.starts_with(k.problem, prefix) FOR NO KEY UPDATE SKIP LOCKED);
+        RETURN;
+    END IF;
+    -- A few: who ends what holds them lets all go on.
+    FOR subject IN
+        SELECT q.subject_uid FROM murallink_private.partner_queue q
+        WHERE q.due_at <= pg_catalog.clock_timestamp() AND (q.problem = '' OR pg_catalog.starts_with(q.problem, prefix)) LIMIT 10
+    LOOP
+        PERFORM murallink.queue_problem(subject, prefix || murallink.holders(subject));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.queue_locked(boolean) IS
+'Keeps, for needs_person, who keeps everything from being claimed, at some of what is due. locked: false: nobody does any more. For the worker.';
 
 CREATE FUNCTION murallink.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$

@@ -54,6 +54,9 @@
 /* In milliseconds: how often it is looked whether payers have left a slot that is wanted for outcomes. */
 #define CATCH_INTERVAL 20
 
+/* In milliseconds: for how long somebody keeps everything from being claimed before people are shown who does. */
+#define LOCKED_LEAST 60000
+
 /* In milliseconds: how often participations are stepped at most, and while there is more to do. */
 #define STEP_INTERVAL 100
 #define STEP_INTERVAL_BUSY 25
@@ -121,6 +124,7 @@ static json_t *result_of(const Call *call);
 static void look(void);
 static void step(void);
 static bool lock_table(const char *name, LOCKMODE mode);
+static void note_locked(bool locked);
 static bool payouts_here(bool *on);
 static void recover(void);
 static void claim(Channel *channel);
@@ -581,10 +585,13 @@ look(void)
 			 "");
 	SPITupleTable *rows;
 	Moment now = clock_now();
+	bool locked;
 	bool on;
 
-	if (!payouts_here(&on))
+	locked = !lock_table("payout_switch", RowShareLock);
+	if (locked || !payouts_here(&on))
 	{
+		note_locked(locked);
 		fund_want_none();
 		return;
 	}
@@ -609,7 +616,9 @@ look(void)
 		plan_execute(&forward, NULL, NULL, 0);
 		putting_forward = true;
 	}
-	if (!on || !lock_table("partner", ShareLock) || !lock_table("payout_hold", ShareLock))
+	locked = on && (!lock_table("partner", ShareLock) || !lock_table("payout_hold", ShareLock));
+	note_locked(locked);
+	if (!on || locked)
 		return;
 	plan_execute(&partners, NULL, NULL, 0);
 	rows = SPI_tuptable;
@@ -659,6 +668,35 @@ static bool
 lock_table(const char *name, LOCKMODE mode)
 {
 	return ConditionalLockRelationOid(get_relname_relid(name, get_namespace_oid("murallink_private", false)), mode);
+}
+
+/*
+ * Takes note of whether somebody keeps everything from being claimed, by a
+ * transaction that holds, sets up or switches and does not end: needs_person
+ * shows who does after a minute, until it has ended.
+ */
+static void
+note_locked(bool locked)
+{
+	static SavedPlan plan = PLAN("SELECT murallink.queue_locked($1)", "b");
+	static Moment since = 0; /* 0: nobody does */
+	static Moment next = 0;
+	static bool noted = true; /* by an earlier worker, perhaps */
+	Moment now = clock_now();
+	Datum value = BoolGetDatum(locked);
+
+	if (!locked)
+		since = 0;
+	else if (since == 0)
+	{
+		since = now;
+		next = now + LOCKED_LEAST * CLOCK_MS;
+	}
+	if (locked ? now < next : !noted)
+		return;
+	plan_execute(&plan, &value, NULL, 0);
+	noted = locked;
+	next = now + LATE_INTERVAL * CLOCK_MS;
 }
 
 /*

@@ -61,6 +61,31 @@ $payouts->wait_settled;
 is(join(' ', map { $payouts->state_of($_) } $booked, $prepared, $claimed), 'done paid done paid done paid', 'all are paid');
 is(join(' ', map { $payouts->loads($_) } $booked, $prepared, $claimed), '1 1 1', 'once');
 is($payouts->sql('SELECT count(*) FROM murallink.needs_person'), 0, 'and nobody has to do anything');
+
+note 'who switches payouts off, or holds some, and does not end keeps all from being claimed';
+my $switcher = $payouts->session('BEGIN; SELECT murallink.disable_payouts()');
+my $switcher_pid = pid_of();
+$payouts->sql(<<'EOC');
+BEGIN; SELECT murallink.hold_payouts('an audit', contract_uid => (SELECT contract_uid FROM public.place)); PREPARE TRANSACTION 'brake'
+EOC
+my ($waiting) = $payouts->approve(1);
+$payouts->wait_looks;
+is(why($waiting), '', 'not at once');
+told(qr/^cannot be claimed: held by process $switcher_pid, the prepared transaction 'brake'$/);
+print $switcher "ROLLBACK;\n";
+close $switcher or die "session: $!\n";
+told(qr/^cannot be claimed: held by the prepared transaction 'brake'$/);
+is($payouts->loads($waiting), 0, 'nothing is sent');
+$payouts->sandbox('POST', 'settings', { 'dash.password' => 'another' });
+$payouts->stop_server('fast');
+$payouts->start_server;
+$payouts->wait_for('SELECT pid IS NOT NULL FROM murallink.worker_slot(NULL)');
+$payouts->sql("ROLLBACK PREPARED 'brake'");
+$payouts->wait_for("SELECT count(*) = 0 FROM murallink.needs_person WHERE uid = '$waiting'");
+like($payouts->state_of($waiting), qr/^ready/, 'nobody is shown who has ended, also while the partner fails, and after a restart');
+$payouts->sandbox('POST', 'settings', { 'dash.password' => 'sandbox' });
+$payouts->wait_settled;
+is($payouts->state_of($waiting) . ' ' . $payouts->loads($waiting), 'done paid 1', 'and all goes on');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
 
@@ -68,6 +93,14 @@ done_testing();
 sub pid_of
 {
 	return $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'session'});
+}
+
+# Waits until people are told why one is not sent.
+sub told
+{
+	my ($why) = @_;
+	Murallink::Stack::poll("needs_person to say $why", sub { why($waiting) =~ $why }, 180);
+	return pass("people are told: $why");
 }
 
 sub why

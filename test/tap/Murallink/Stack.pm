@@ -325,8 +325,8 @@ sub log_of
 # Waits until a condition comes true, and dies when that takes too long.
 sub poll
 {
-	my ($what, $condition) = @_;
-	my $deadline = time + TIMEOUT;
+	my ($what, $condition, $timeout) = @_;
+	my $deadline = time + ($timeout // TIMEOUT);
 	until ($condition->())
 	{
 		die "waited too long for $what\n" if time > $deadline;
