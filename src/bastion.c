@@ -49,7 +49,7 @@ static const PartnerSetting secrets[] = {
 	{.name = "username", .kind = SETTING_TEXT},
 	{.name = "password", .kind = SETTING_TEXT},
 	{.name = "new_password", .kind = SETTING_TEXT, .optional = true},
-	{.name = "webhook_access_key", .kind = SETTING_TEXT, .optional = true, .least = 10},
+	{.name = "webhook_access_key", .kind = SETTING_TEXT, .optional = true, .least = 16},
 	{.name = NULL},
 };
 

@@ -74,7 +74,7 @@ static const PartnerSetting settings[] = {
 static const PartnerSetting secrets[] = {
 	{.name = "username", .kind = SETTING_TEXT},
 	{.name = "password", .kind = SETTING_TEXT},
-	{.name = "webhook_access_key", .kind = SETTING_TEXT, .optional = true, .least = 10},
+	{.name = "webhook_access_key", .kind = SETTING_TEXT, .optional = true, .least = 16},
 	{.name = NULL},
 };
 

@@ -7,7 +7,7 @@ CREATE ROLE regress_bastion_stranger LOGIN IN ROLE murallink_analyst;
 SELECT email FROM murallink.create_admin('bastion.analyst@example.com', 'correct horse', 'Ada', 'Analyst');
 SELECT murallink.set_db_role('bastion.analyst@example.com', 'regress_bastion_analyst');
 \set settings '{"plan_id": "85", "policy_id": 2058, "country": 162, "concurrency": 1}'
-\set secrets '{"username": "u", "password": "old secret", "webhook_access_key": "a long key"}'
+\set secrets '{"username": "u", "password": "old secret", "webhook_access_key": "a key long enough"}'
 SELECT murallink.configure_partner('bastion', 'https://bastion.example.com', :'settings', :'secrets');
 SELECT murallink.enable_payouts();
 
@@ -143,11 +143,11 @@ SELECT secrets FROM murallink_private.partner_secret s JOIN murallink_private.pa
 -- The webhook
 SET SESSION AUTHORIZATION regress_bastion_client;
 SELECT event, test.refusal(format('SELECT murallink.bastion_event(%L)', event)) FROM unnest(ARRAY[
-    '{}', '[]', 'null', '"a long key"', '{"accessKey": "a long"}', '{"accessKey": "a long key"}', '{"accessKey": "a long key", "event": 7}', '{"accessKey": "a long key", "event": "plan-renamed", "data": {"planId": 1}}']) AS event;
+    '{}', '[]', 'null', '"a key long enough"', '{"accessKey": "a long"}', '{"accessKey": "a key long enough"}', '{"accessKey": "a key long enough", "event": 7}', '{"accessKey": "a key long enough", "event": "plan-renamed", "data": {"planId": 1}}']) AS event;
 SELECT test.refusal('SELECT murallink.bastion_events()') AS for_operators;
 RESET SESSION AUTHORIZATION;
 CREATE FUNCTION test.hear(event text, data jsonb) RETURNS void LANGUAGE sql AS $$
-    SELECT murallink.bastion_event(jsonb_build_object('accessKey', 'a long key', 'event', event, 'data', data))
+    SELECT murallink.bastion_event(jsonb_build_object('accessKey', 'a key long enough', 'event', event, 'data', data))
 $$;
 CREATE FUNCTION test.ask(operation text, params jsonb) RETURNS murallink.ksuid LANGUAGE sql AS $$
     SELECT murallink.partner_request('bastion', operation, params)

@@ -25,7 +25,7 @@ FROM (VALUES (:'carded', 'CARDED'), (:'cardless', 'CARDLESS'), (:'paper', 'PAPER
 SELECT murallink.set_payment_type(trial_uid => :'trial', patient_uid => :'paper', payment_type_uid => :'check') IS NOT NULL AS set;
 RESET SESSION AUTHORIZATION;
 SELECT murallink.configure_partner('dash', 'https://dash.example.com', '{"customer_id": 1, "cust_prog_id": 78, "funding_id": 3, "look_up": false}',
-    '{"username": "x", "password": "y", "webhook_access_key": "a long key"}');
+    '{"username": "x", "password": "y", "webhook_access_key": "a key long enough"}');
 INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key, order_id)
 VALUES (:'carded', 'dash', '78', 'done', '0252000000778', '70002');
 SELECT murallink.enable_payouts();
@@ -92,7 +92,7 @@ FROM unnest('{status => ''lost'',most => -1}'::text[]) AS wrong;
 -- Each leaves an audit_event: who, what, from what to what, and why
 \pset format unaligned
 SELECT * FROM test.audited($$SELECT murallink.configure_partner('dash', settings => '{"customer_id": 1, "cust_prog_id": 78, "funding_id": 4, "look_up": false}')$$);
-SELECT * FROM test.audited($$SELECT murallink.configure_partner('dash', secrets => '{"username": "x", "password": "new", "webhook_access_key": "a long key"}')$$);
+SELECT * FROM test.audited($$SELECT murallink.configure_partner('dash', secrets => '{"username": "x", "password": "new", "webhook_access_key": "a key long enough"}')$$);
 SELECT * FROM test.audited(format($$SELECT murallink.hold_payouts('audit', contract_uid => %L)$$, :'contract'));
 SELECT count(*) FROM murallink.audit_event WHERE resource = 'payout_hold' AND action = 'created' AND changes #>> '{subject_uid,to}' = :'contract';
 SELECT * FROM test.audited(format($$SELECT murallink.release_payouts(contract_uid => %L, note => 'all is well')$$, :'contract'));
@@ -116,8 +116,8 @@ FROM test.audited('SELECT murallink.enable_payouts()') WHERE changes ? 'enabled'
 
 -- Dash's own
 SET SESSION AUTHORIZATION regress_worker_admin;
-SELECT murallink.dash_shipping_update('{"accessKey": "a long key", "orderId": "70002", "status": "Shipped", "trackingNumber": "1Z"}');
-SELECT murallink.dash_shipping_update('{"accessKey": "a long key", "orderId": "70002", "status": "Delivered"}');
+SELECT murallink.dash_shipping_update('{"accessKey": "a key long enough", "orderId": "70002", "status": "Shipped", "trackingNumber": "1Z"}');
+SELECT murallink.dash_shipping_update('{"accessKey": "a key long enough", "orderId": "70002", "status": "Delivered"}');
 SET SESSION AUTHORIZATION regress_worker_operator;
 SELECT db_user, resource, action, changes -> 'status' AS status FROM murallink.audit_event WHERE resource = 'card_shipment' ORDER BY at DESC LIMIT 2;
 -- and nothing but what operators work with

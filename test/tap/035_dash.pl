@@ -54,27 +54,27 @@ is($payouts->refusal(ask_card => $patient, 'balance'), 'invalid_value', 'no othe
 my ($order_id, $proxy_key) = split /\|/,
   $payouts->sql("SELECT order_id, proxy_key FROM murallink_private.card WHERE patient_uid = '$patient'");
 is(webhook('wrong', orderId => $order_id, status => 'Lost'), 'wrong_access_key', 'the webhook is closed without a key');
-my %secrets = (username => 'murallink', password => 'sandbox', webhook_access_key => 'a long key');
+my %secrets = (username => 'murallink', password => 'sandbox', webhook_access_key => 'a key long enough');
 $payouts->sql("SELECT murallink.configure_partner('dash', secrets => '" . JSON::PP::encode_json(\%secrets) . "')");
 is(webhook('', orderId => $order_id, status => 'Lost'), 'wrong_access_key', 'and to a wrong one');
 is(webhook('', proxyKey => 'of nobody'), 'wrong_access_key', 'whatever it asks about');
-foreach my $short ('1', 'x' x 9, '')
+foreach my $short ('1', 'x' x 15, '')
 {
 	is($payouts->refusal(configure_partner => 'dash', $payouts->stack->{sandbox_url}, '{"customer_id": 12345, "cust_prog_id": 987654, "funding_id": 54850}',
 			{ %secrets, webhook_access_key => $short }), 'invalid_value', 'a key of ' . length($short) . ' characters is none');
 }
-is(webhook('a long key', status => 'Lost'), 'not_found', 'it must say which card');
-is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered'), '', 'and is heard then');
+is(webhook('a key long enough', status => 'Lost'), 'not_found', 'it must say which card');
+is(webhook('a key long enough', proxyKey => $proxy_key, status => 'Delivered'), '', 'and is heard then');
 like(shipment(), qr/^Delivered\|USPS\|9400/, 'what it does not say stays');
-is(webhook('a long key', proxyKey => $proxy_key, status => $_), '', "$_ is heard late") foreach 'Shipped', 'Out for delivery', 'In transit', 'Printed';
+is(webhook('a key long enough', proxyKey => $proxy_key, status => $_), '', "$_ is heard late") foreach 'Shipped', 'Out for delivery', 'In transit', 'Printed';
 like(shipment(), qr/^Delivered\|USPS\|9400/, 'and does not take it back');
-is(webhook('a long key', proxyKey => $proxy_key, status => 'Returned to sender'), '', 'it comes back');
-is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered'), '', 'which is told before the delivery');
+is(webhook('a key long enough', proxyKey => $proxy_key, status => 'Returned to sender'), '', 'it comes back');
+is(webhook('a key long enough', proxyKey => $proxy_key, status => 'Delivered'), '', 'which is told before the delivery');
 like(shipment(), qr/^Returned to sender\|USPS\|9400/, 'likewise');
-is(webhook('a long key', proxyKey => $proxy_key, status => 'Shipped', trackingNumber => '9500'), '', 'it is sent once more');
+is(webhook('a key long enough', proxyKey => $proxy_key, status => 'Shipped', trackingNumber => '9500'), '', 'it is sent once more');
 like(shipment(), qr/^Shipped\|USPS\|9500|^Shipped\|\|9500/, 'with another number: that is what counts');
 my $earlier = '9400' . $proxy_key;
-is(webhook('a long key', proxyKey => $proxy_key, status => 'Delivered', trackingNumber => $earlier), '', 'the first is heard of again');
+is(webhook('a key long enough', proxyKey => $proxy_key, status => 'Delivered', trackingNumber => $earlier), '', 'the first is heard of again');
 like(shipment(), qr/^Shipped\|.*\|9500/, 'which says nothing of the second');
 is($payouts->sql("SELECT string_agg(status, ', ' ORDER BY heard_at) FROM murallink_private.card_shipment_event WHERE tracking_number IN ('', '$earlier') AND status <> 'Shipped'"),
 	'Delivered, Out for delivery, In transit, Printed, Returned to sender, Delivered, Delivered', 'all are kept, with their times');

@@ -11,7 +11,7 @@ use Test::More;
 my $payouts = Murallink::Payouts->new;
 my $url = $payouts->stack->{sandbox_url};
 my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
-my $key = 'a long key';
+my $key = 'a key long enough';
 my %health = (dob => '1980-03-23', gender => 'Male', marital_status => 'Single', state => 15, city => 271, relation => 'Friend');
 configure(900);
 $payouts->call(set_trial_partner => $trial, 'bastion', { country => 162 });

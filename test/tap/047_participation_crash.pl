@@ -23,7 +23,7 @@ my %health = (dob => '1980-03-23', gender => 'Female', marital_status => 'Single
 $stack->start_postgrest;
 $payouts->call(configure_partner => 'inside_rx', $stack->{sandbox_url}, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
 $payouts->call(configure_partner => 'bastion', $stack->{sandbox_url}, { plan_id => 85, policy_id => 2058 },
-	{ username => 'murallink', password => 'sandbox', webhook_access_key => 'a long key' });
+	{ username => 'murallink', password => 'sandbox', webhook_access_key => 'a key long enough' });
 $payouts->call(set_trial_partner => $trial, 'inside_rx', {});
 $payouts->call(set_trial_partner => $trial, 'bastion', { country => 162 });
 $payouts->call('enable_payouts');

@@ -187,7 +187,7 @@ sub configure_partners
 	my %secrets = (
 		relay => { api_key => 'relay-key' },
 		inside_rx => { api_key => 'inside-rx-key' },
-		bastion => { username => 'murallink', password => 'sandbox', webhook_access_key => 'bastion-key' },
+		bastion => { username => 'murallink', password => 'sandbox', webhook_access_key => 'a key of bastion' },
 		smtp => { username => 'murallink', password => 'mail secret' });
 	foreach my $partner (sort keys %settings)
 	{
