@@ -43,7 +43,7 @@ CREATE TABLE murallink.contract_document (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
-    filename text NOT NULL CHECK (filename <> ''),
+    filename text NOT NULL CHECK (murallink.is_label(filename)),
     content_type text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid) ON DELETE CASCADE

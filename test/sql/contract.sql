@@ -29,7 +29,8 @@ FROM (VALUES (jsonb '371000', 'USD'), ('"371000"', 'USD'), ('371000.5', 'USD'), 
 SELECT jsonb_build_object('client_uid', :'client', 'name', 'Refused', 'currency', 'USD') AS fine \gset
 SELECT changed, test.answer('create_contract', :'fine' || changed)
 FROM (VALUES
-    (jsonb '{"client_uid": ""}'), ('{"client_uid": null}'), ('{"name": ""}'), ('{"currency": ""}'), ('{"currency": null}'),
+    (jsonb '{"client_uid": ""}'), ('{"client_uid": null}'), ('{"name": ""}'), ('{"name": "\u200b"}'), ('{"name": "a\u202eb"}'),
+    ('{"currency": ""}'), ('{"currency": null}'),
     ('{"client_uid": "x"}'), ('{"client_uid": 1}'), ('{"client_uid": "000000000000000000000000000"}'),
     ('{"currency": "usd"}'), ('{"currency": " USD "}'), ('{"currency": "XXX"}'), ('{"currency": "Dollars"}'),
     ('{"total_contract_value": 0}'), ('{"total_contract_value": -1}'), ('{"total_contract_value": "-1"}'), ('{"total_contract_value": 0.001}'),
@@ -56,6 +57,7 @@ SELECT sponsor FROM murallink.edit_contract(:'other_contract', sponsor => 'ACME'
 SELECT uid AS foreign_contract, sponsor FROM murallink.create_contract(:'other_client', 'Foreign', currency => 'EUR', sponsor => 'ACME') \gset
 \echo :sponsor
 SELECT sponsor, name FROM murallink.edit_contract(:'other_contract', sponsor => 'Zenith');
+SELECT sponsor, name FROM murallink.edit_contract(:'other_contract', name => E' Rena\u0301med\u00a0\n2 ');
 SELECT sponsor, name FROM murallink.edit_contract(:'other_contract', name => 'Renamed');
 SELECT sponsor FROM murallink.edit_contract(:'other_contract', sponsor => '');
 RESET SESSION AUTHORIZATION;
@@ -190,6 +192,7 @@ RESET SESSION AUTHORIZATION;
 SELECT test.refusal(format('INSERT INTO murallink.contract (%s) VALUES (%s)', columns, vals))
 FROM (VALUES
     ('client_uid, name, currency', format('%L, ''x'', ''EURO''', :'client')), ('client_uid, name, currency', format('%L, '''', ''EUR''', :'client')),
+    ('client_uid, name, currency', format('%L, ''x '', ''EUR''', :'client')),
     ('client_uid, name, currency', format('%L, ''x'', ''EUR''', :'site')),
     ('client_uid, name, currency, total_contract_value', format('%L, ''x'', ''JPY'', 0.5', :'client')),
     ('client_uid, name, currency, sponsor_uid', format('%L, ''x'', ''EUR'', %L', :'client', (
