@@ -12,7 +12,7 @@ COMMENT ON FUNCTION murallink.checked_report_format(text) IS 'The format of a re
 CREATE FUNCTION murallink.report_file(format text, titles text[], sheets refcursor[]) RETURNS bytea
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'report_file';
 COMMENT ON FUNCTION murallink.report_file(text, text[], refcursor[]) IS
-'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns are numbers and dates with the decimals that they have. csv is RFC 4180 in UTF-8 with a byte order mark; text that a spreadsheet would take for a formula, because it begins with = + - @, tab or carriage return, has an apostrophe before it. Errors: too_long above 256 MB.';
+'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns are numbers and dates with the decimals that they have. csv is RFC 4180 in UTF-8 with a byte order mark; what a spreadsheet would take for a formula, because a text, or its part after a semicolon, a tab or an end of line, begins with = + - @, has an apostrophe before it. Errors: too_long above 256 MB.';
 
 CREATE FUNCTION murallink.keep_report(name text, format text, content bytea) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$

@@ -3,8 +3,9 @@
  *	  Reports as CSV of RFC 4180, in UTF-8.
  *
  * Spreadsheets take a text that begins with one of = + - @ for a formula: such
- * a text gets an apostrophe before it.  The byte order mark tells them that
- * this is UTF-8.
+ * a text gets an apostrophe before it.  Where a semicolon is what separates
+ * cells, as in most of Europe, they do so with what follows a semicolon or an
+ * end of line within a text.  The byte order mark tells them that this is UTF-8.
  */
 #include "postgres.h"
 
@@ -21,6 +22,7 @@ typedef struct CsvWriter
 	StringInfoData out; /* a bytea, whose length is set in the end */
 } CsvWriter;
 
+static bool begins_formula(const char *text);
 static void append_text(StringInfo out, const char *text);
 static void start_sheet(ReportWriter *writer, const char *title);
 static void add_row(ReportWriter *writer, const ReportCell *cells);
@@ -46,25 +48,44 @@ report_csv(void)
 }
 
 /*
+ * Returns whether a spreadsheet takes a text for a formula, by its first sign,
+ * which may be one of full width.
+ */
+static bool
+begins_formula(const char *text)
+{
+	static const char *const signs[] = {"=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+
+	for (int i = 0; i < lengthof(signs); i++)
+		if (strncmp(text, signs[i], strlen(signs[i])) == 0)
+			return true;
+	return false;
+}
+
+/*
  * Appends a text, which no program takes for more than one field or for a
  * formula.
  */
 static void
 append_text(StringInfo out, const char *text)
 {
-	bool formula = strchr("=+-@\t\r", text[0]) != NULL;
+	/* Whether a cell of some spreadsheet begins here. */
+	bool begins = true;
 
-	if (!formula && text[strcspn(text, "\",\r\n")] == '\0')
+	if (!begins_formula(text) && text[strcspn(text, "\",;\t\r\n")] == '\0')
 	{
 		appendStringInfoString(out, text);
 		return;
 	}
-	appendStringInfoString(out, formula ? "\"'" : "\"");
+	appendStringInfoChar(out, '"');
 	for (; *text != '\0'; text++)
 	{
+		if (begins && begins_formula(text))
+			appendStringInfoChar(out, '\'');
 		if (*text == '"')
 			appendStringInfoChar(out, '"');
 		appendStringInfoChar(out, *text);
+		begins = strchr(";\t\r\n", *text) != NULL || (begins && strchr(" \"", *text) != NULL);
 	}
 	appendStringInfoChar(out, '"');
 }

@@ -65,6 +65,15 @@ SET SESSION AUTHORIZATION regress_report_admin;
 SELECT substring(test.report(murallink.trial_payment_report(:'trial')) FROM '[^\n]*reversed[^\n]*') AS reversed;
 SELECT test.report(murallink.funding_report(:'contract'));
 ROLLBACK;
+
+-- What is no formula where commas separate cells is none where semicolons do, and at the end of a line no quote protects it
+RESET SESSION AUTHORIZATION;
+BEGIN;
+DECLARE texts CURSOR FOR SELECT * FROM (VALUES
+    (1, 'x;=1+1'), (2, 'x; "=1+1'), (3, 'x;y'), (4, E'list\n- one\r\n+two'), (5, E'tab\t@SUM(A1)'), (6, '＝1+1'), (7, 'x;＋1'), (8, '"=1"'), (9, '1=2; 3-4'),
+    (10, '=A1;=B1'), (11, '')) AS noted (n, text);
+SELECT replace(convert_from(f, 'UTF8'), E'\r\n', '<' || E'\n') FROM murallink.report_file('csv', '{Texts}', '{texts}') AS f \gx
+COMMIT;
 SET SESSION AUTHORIZATION regress_report_admin;
 
 -- The funds: what the trials hold adds up to the balances
