@@ -1,7 +1,7 @@
 CREATE FUNCTION murallink.name_folded(name text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'name_folded';
 COMMENT ON FUNCTION murallink.name_folded(text) IS
-'A name as it is searched for and sorted: in one case, without accents (also of Arabic and Hebrew) and what has no width, with one sign for all apostrophes and one for all dashes, one blank before, between and after its words.';
+'A name as it is searched for and sorted: in one case, without accents (also of Arabic and Hebrew) and what has no width, with one sign for all apostrophes, one for all quotation marks and one for all dashes, one blank before, between and after its words.';
 
 CREATE FUNCTION murallink.name_parts(name text) RETURNS bigint[]
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'name_parts';

@@ -48,9 +48,9 @@ BEGIN
             pg_catalog.max(m.sort_order) + 1, 0)
         INTO place_in_schedule FROM murallink.milestone m WHERE m.trial_site_uid = place.uid;
     END IF;
-    IF EXISTS (
-        SELECT FROM murallink.milestone m WHERE m.trial_site_uid = place.uid
-        AND murallink.label_key(m.milestone) = murallink.label_key(named) AND m.milestone <> named) THEN
+    -- Of two spellings, which can come at the same moment, or by hand, each goes on.
+    IF (SELECT pg_catalog.bool_and(m.milestone <> named) FROM murallink.milestone m
+        WHERE m.trial_site_uid = place.uid AND murallink.label_key(m.milestone) = murallink.label_key(named)) THEN
         PERFORM murallink.raise('already_exists', 'milestone');
     END IF;
     INSERT INTO murallink.milestone (
@@ -69,7 +69,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, murallink.moment, integer) IS
-'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). milestone: its name; one that differs from another there by case or the width of letters alone is refused; amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
+'Adds a milestone of a trial at a site, or with the name of one that is there a new version of it (document: Add Milestone). milestone: its name; one that differs from another there by case, the width of letters, or the sign of an apostrophe, a quotation mark or a dash alone is refused; amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default where the milestone stands or last. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.get_payment_schedule(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, include_future boolean DEFAULT false

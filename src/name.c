@@ -27,10 +27,6 @@
 #define PART_LONGEST 3
 #define LETTER_BITS 21
 
-/* What people write as an apostrophe in a name. */
-static const pg_wchar apostrophes[] = {0x0060, 0x00b4, 0x02b9, 0x02bb, 0x02bc, 0x02bd, 0x02be, 0x02bf, 0x02ca, 0x02cb,
-									   0x05f3, 0x2018, 0x2019, 0x201b, 0x2032, 0xa78c, 0xff07};
-
 /* Makes an Arabic word longer, and means nothing. */
 #define TATWEEL 0x0640
 
@@ -39,7 +35,7 @@ static const pg_wchar apostrophes[] = {0x0060, 0x00b4, 0x02b9, 0x02bb, 0x02bc, 0
 
 static pg_wchar plain_sign(pg_wchar letter);
 static bool is_accent(UChar32 letter);
-static int32 normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result);
+static int32 without_accents(const UChar *text, int32 length, UChar **result);
 static int32 without_latin(const UChar *text, int32 length, UChar **result);
 static pg_wchar *letters_of(const char *name, int length);
 static pg_wchar *folded(const text *name, int *length);
@@ -48,18 +44,16 @@ static int compare_parts(const void *x, const void *y);
 static Datum part_array(uint64 *parts, int count);
 
 /*
- * Returns the one sign that all apostrophes and all dashes are searched for
- * by, and other letters as they are, those of ASCII in lower case.
+ * Returns the one sign that all apostrophes, all quotation marks and all dashes
+ * are searched for by, and other letters as they are, those of ASCII in lower
+ * case.
  */
 static pg_wchar
 plain_sign(pg_wchar letter)
 {
-	for (int i = 0; i < lengthof(apostrophes); i++)
-		if (letter == apostrophes[i])
-			return '\'';
-	if (letter < 0x80)
-		return pg_ascii_tolower((unsigned char) letter);
-	return u_hasBinaryProperty((UChar32) letter, UCHAR_DASH) ? '-' : letter;
+	pg_wchar plain = (pg_wchar) text_plain_sign((UChar32) letter);
+
+	return plain < 0x80 ? pg_ascii_tolower((unsigned char) plain) : plain;
 }
 
 /*
@@ -90,20 +84,26 @@ is_accent(UChar32 letter)
 }
 
 /*
- * Makes the normal form of a text in new memory, and returns its length.
+ * Makes a text in NFKD without its accents in new memory, and returns its length.
  */
 static int32
-normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result)
+without_accents(const UChar *text, int32 length, UChar **result)
 {
 	UErrorCode status = U_ZERO_ERROR;
-	/* No normal form of Unicode makes a letter more than 18 times as long. */
-	int32 capacity = length * 18 + 1;
+	UChar *plain;
+	int32 size = 0;
 
-	*result = palloc(capacity * sizeof(UChar));
-	length = unorm2_normalize(form, text, length, *result, capacity, &status);
-	if (U_FAILURE(status))
-		elog(ERROR, "murallink: could not normalize a name: %s", u_errorName(status));
-	return length;
+	length = text_normalized(unorm2_getNFKDInstance(&status), text, length, &plain);
+	for (int32 i = 0; i < length;)
+	{
+		UChar32 c;
+
+		U16_NEXT(plain, i, length, c);
+		if (!is_accent(c))
+			U16_APPEND_UNSAFE(plain, size, c);
+	}
+	*result = plain;
+	return size;
 }
 
 /*
@@ -150,17 +150,17 @@ letters_of(const char *name, int length)
 	plain = palloc(count * MAX_MULTIBYTE_CHAR_LEN + 1);
 	length = pg_wchar2mb_with_len(letters, plain, count);
 	count = icu_to_uchar(&text, plain, length);
-	count = normalized(unorm2_getNFKCCasefoldInstance(&status), text, count, &text);
+	count = text_normalized(unorm2_getNFKCCasefoldInstance(&status), text, count, &text);
+	count = without_accents(text, count, &text);
 	count = without_latin(text, count, &text);
-	count = normalized(unorm2_getNFKDInstance(&status), text, count, &text);
+	count = without_accents(text, count, &text);
 	letters = palloc((count + 1) * sizeof(pg_wchar));
 	for (int32 i = 0; i < count;)
 	{
 		UChar32 c;
 
 		U16_NEXT(text, i, count, c);
-		if (!is_accent(c))
-			letters[n++] = text_is_blank(c) ? ' ' : (pg_wchar) c;
+		letters[n++] = text_is_blank(c) ? ' ' : plain_sign((pg_wchar) c);
 	}
 	letters[n] = 0;
 	return letters;

@@ -1,7 +1,8 @@
 /*
  * text.c
  *	  Texts that name something: one spelling is kept of what looks the same,
- *	  and two that differ in case or blanks alone name one thing.
+ *	  and two that differ in case or blanks alone, or in the sign that a
+ *	  keyboard has for an apostrophe or a dash, name one thing.
  *
  * All of it is Unicode's, whose stability policy keeps these forms of assigned
  * letters for ever: constraints and indexes can be made of them, and mean the
@@ -22,15 +23,24 @@
 
 #define BRAILLE_BLANK 0x2800
 
+/* Of a longer run of marks on one letter the marks are not sorted any more: that takes time by its square. */
+#define MARKS_MOST 30
+
+/* What people write as an apostrophe. */
+static const UChar32 apostrophes[] = {0x0027, 0x0060, 0x00b4, 0x02b9, 0x02bb, 0x02bc, 0x02bd, 0x02be, 0x02bf,
+									  0x02ca, 0x02cb, 0x05f3, 0x2018, 0x2019, 0x201b, 0x2032, 0xa78c, 0xff07};
+
 /* What is made of a text. */
 typedef enum Form
 {
 	FORM_LABEL, /* in NFC, one blank for each run of blanks, none at the ends */
-	FORM_KEY, /* also one case and one width of each letter, without what has no width */
+	FORM_KEY, /* also one case and one width of each letter, one sign of a kind, without what has no width */
 	FORM_WORDS, /* also a blank for what is no letter and no digit */
 } Form;
 
 static bool breaks_line(UChar32 c);
+static int32 piece_end(const UChar *text, int32 start, int32 length);
+static int32 with_plain_signs(const UChar *text, int32 length, UChar **result);
 static bool is_gap(UChar32 c, Form form);
 static text *ascii_label(const char *value, int length, Form form);
 static text *label(text *value, Form form);
@@ -113,6 +123,86 @@ breaks_line(UChar32 c)
 }
 
 /*
+ * Returns the sign of ASCII for an apostrophe, a quotation mark or a dash, which
+ * keyboards, phones and word processors write in many ways; other characters as
+ * they are.
+ */
+UChar32
+text_plain_sign(UChar32 c)
+{
+	for (int i = 0; i < lengthof(apostrophes); i++)
+		if (c == apostrophes[i])
+			return '\'';
+	if (c < 0x80)
+		return c;
+	if (u_hasBinaryProperty(c, UCHAR_DASH))
+		return '-';
+	return u_hasBinaryProperty(c, UCHAR_QUOTATION_MARK) ? '"' : c;
+}
+
+/*
+ * Returns the end of the piece of a text that is normalized at once: the end of
+ * the text, or a place within a run of too many marks.
+ */
+static int32
+piece_end(const UChar *text, int32 start, int32 length)
+{
+	int marks = 0;
+
+	while (start < length && marks < MARKS_MOST)
+	{
+		UChar32 c;
+
+		U16_NEXT(text, start, length, c);
+		marks = u_getCombiningClass(c) == 0 ? 0 : marks + 1;
+	}
+	return start;
+}
+
+/*
+ * Makes the normal form of a text in new memory, and returns its length.  Runs
+ * of more marks than any language has are taken apart, as Unicode's Stream-Safe
+ * Text Format does.
+ */
+int32
+text_normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	/* No normal form of Unicode makes a letter more than 18 times as long. */
+	int32 capacity = length * 18 + 1;
+	int32 size = 0;
+
+	*result = palloc(capacity * sizeof(UChar));
+	for (int32 start = 0, end; start < length; start = end)
+	{
+		end = piece_end(text, start, length);
+		size += unorm2_normalize(form, text + start, end - start, *result + size, capacity - size, &status);
+		if (U_FAILURE(status))
+			elog(ERROR, "murallink: could not normalize a text: %s", u_errorName(status));
+	}
+	return size;
+}
+
+/*
+ * Makes a text with plain signs in new memory, and returns its length.
+ */
+static int32
+with_plain_signs(const UChar *text, int32 length, UChar **result)
+{
+	int32 size = 0;
+
+	*result = palloc((length + 1) * sizeof(UChar));
+	for (int32 i = 0; i < length;)
+	{
+		UChar32 c;
+
+		U16_NEXT(text, i, length, c);
+		U16_APPEND_UNSAFE(*result, size, text_plain_sign(c));
+	}
+	return size;
+}
+
+/*
  * Returns whether a character becomes a blank in a form.
  */
 static bool
@@ -135,7 +225,7 @@ ascii_label(const char *value, int length, Form form)
 	for (int i = 0; i < length; i++)
 	{
 		if (!is_gap(value[i], form))
-			out[n++] = form != FORM_LABEL ? pg_ascii_tolower(value[i]) : value[i];
+			out[n++] = form == FORM_LABEL ? value[i] : pg_ascii_tolower((char) text_plain_sign(value[i]));
 		else if (n > 0 && out[n - 1] != ' ')
 			out[n++] = ' ';
 	}
@@ -156,19 +246,18 @@ label(text *value, Form form)
 	UErrorCode status = U_ZERO_ERROR;
 	const UNormalizer2 *normalizer;
 	UChar *given, *normal;
-	int32 count, capacity, n = 0;
+	int32 count, n = 0;
 	char *result;
 
 	if (text_is_ascii(bytes, length))
 		return ascii_label(bytes, length, form);
 	normalizer = form == FORM_LABEL ? unorm2_getNFCInstance(&status) : unorm2_getNFKCCasefoldInstance(&status);
-	count = icu_to_uchar(&given, bytes, length);
-	/* No normal form of Unicode makes a letter more than 18 times as long. */
-	capacity = count * 18 + 1;
-	normal = palloc(capacity * sizeof(UChar));
-	count = unorm2_normalize(normalizer, given, count, normal, capacity, &status);
 	if (U_FAILURE(status))
 		elog(ERROR, "murallink: could not normalize a text: %s", u_errorName(status));
+	count = icu_to_uchar(&given, bytes, length);
+	if (form != FORM_LABEL)
+		count = with_plain_signs(given, count, &given);
+	count = text_normalized(normalizer, given, count, &normal);
 	for (int32 i = 0; i < count;)
 	{
 		UChar32 c;
@@ -181,7 +270,6 @@ label(text *value, Form form)
 	}
 	if (n > 0 && normal[n - 1] == ' ')
 		n--;
-	normal[n] = 0;
 	length = icu_from_uchar(&result, normal, n);
 	return cstring_to_text_with_len(result, length);
 }

@@ -219,12 +219,14 @@ SELECT test.answer('get_enrollments', jsonb_build_object('patient_uid', :'secret
 RESET SESSION AUTHORIZATION;
 SELECT action, test.answer(action) FROM unnest('{get_enrolled,get_enrollments}'::text[]) AS action;
 
--- A subject id is one in any case, width and blanks, and has nothing that cannot be seen, also by hand
+-- A subject id is one in any case, width and blanks, with any sign for a dash, and has nothing that cannot be seen, also by hand
 BEGIN;
+UPDATE murallink.enrollment SET subject_id = subject_id || '-1' WHERE trial_uid = :'trial';
 SELECT e.subject_id, test.refusal(format('UPDATE murallink.enrollment SET subject_id = %L WHERE uid = %L', spelled, (
     SELECT o.uid FROM murallink.enrollment o WHERE o.trial_uid = e.trial_uid AND o.uid <> e.uid ORDER BY o.created_at LIMIT 1)))
 FROM (SELECT * FROM murallink.enrollment WHERE trial_uid = :'trial' ORDER BY created_at LIMIT 1) AS e,
-    unnest(ARRAY[lower(e.subject_id), upper(e.subject_id), e.subject_id || ' ', e.subject_id || E'\u200b', translate(e.subject_id, '123', '１２３')]) AS spelled;
+    unnest(ARRAY[lower(e.subject_id), upper(e.subject_id), e.subject_id || ' ', e.subject_id || E'\u200b', translate(e.subject_id, '123', '１２３'),
+    replace(e.subject_id, '-', '–'), replace(e.subject_id, '-', U&'\2011')]) AS spelled;
 ROLLBACK;
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'coordinator';

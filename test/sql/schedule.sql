@@ -162,10 +162,20 @@ SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'site', 'amount', 
 SET LOCAL SESSION AUTHORIZATION regress_schedule_admin;
 SELECT milestone, test.answer('add_milestone', :'priced' || jsonb_build_object('milestone', milestone, 'effective_date', day))
 FROM (VALUES ('Café visit 1', date '2030-01-01'), (E' Cafe\u0301\u00a0visit  1 ', '2030-01-02'), ('café VISIT 1', '2030-01-03'),
-    ('Ｃafé visit 1', '2030-01-04'), (E'Caf\u00e9 visit 1\u200b', '2030-01-05'), (E'Caf\u00e9\u202e visit 1', '2030-01-06'), (E'\u00a0', '2030-01-07'))
+    ('Ｃafé visit 1', '2030-01-04'), ('Patient''s 2–3', '2030-01-01'), ('Patient’s 2–3', '2030-01-02'), ('Patient''s 2-3', '2030-01-03'),
+    ('Patient''s 2–3', '2030-01-04'), (E'Caf\u00e9 visit 1\u200b', '2030-01-05'), (E'Caf\u00e9\u202e visit 1', '2030-01-06'), (E'\u00a0', '2030-01-07'))
     AS entered (milestone, day);
 RESET SESSION AUTHORIZATION;
-SELECT milestone, count(*) FROM murallink.milestone WHERE milestone ILIKE '%visit%' GROUP BY 1;
+SELECT milestone, count(*) FROM murallink.milestone WHERE milestone ILIKE ANY ('{%visit%,patient%}') GROUP BY 1 ORDER BY milestone COLLATE "C";
+-- two spellings that are there all the same, by hand or at the same moment, can both be changed and retired
+INSERT INTO murallink.milestone
+    (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)
+SELECT client_uid, contract_uid, trial_uid, site_uid, uid, 'CAFÉ visit 1', '2030-01-08Z', 1, 'USD', 1, 0
+FROM murallink.trial_site WHERE uid = :'trial_site';
+SET LOCAL SESSION AUTHORIZATION regress_schedule_admin;
+SELECT milestone, test.answer('add_milestone', :'priced' || jsonb_build_object('milestone', milestone, 'num_payments', 0, 'effective_date', day))
+FROM (VALUES ('Café visit 1', date '2030-01-09'), ('CAFÉ visit 1', '2030-01-10'), ('café visit 1', '2030-01-11')) AS entered (milestone, day);
+RESET SESSION AUTHORIZATION;
 -- by hand as well: another spelling is a version, and takes no second price at the same moment
 SELECT spelled, test.refusal(format('INSERT INTO murallink.milestone'
     ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'

@@ -9,6 +9,22 @@ FROM (VALUES (1, 'Week 1'), (2, ' week  1 '), (3, E'Week\u00a01'), (4, E'\u2003W
 SELECT bool_and(murallink.label(murallink.label(value)) = murallink.label(value)) AS label_of_label, count(*)
 FROM (SELECT chr(n) || ' ' || chr(n) || 'x' AS value FROM generate_series(1, 65535) AS n WHERE n NOT BETWEEN 55296 AND 57343) AS each;
 
+-- One sign for what keyboards, phones and word processors write for an apostrophe, a quotation mark, or a dash
+SELECT min(murallink.label_key(written)) AS key, count(*), count(DISTINCT murallink.label_key(written)) AS keys,
+    bool_and(murallink.label(written) = written) AS labels_as_written
+FROM (VALUES ('Patient''s visit', '''', U&'`\00b4\02b9\02bc\2018\2019\201b\2032\ff07'), ('Day "A"', '"', U&'\201c\201d\201e\00ab\00bb\ff02'),
+    ('S-001', '-', U&'\2010\2011\2012\2013\2014\2212\fe63\ff0d')) AS sign (kept, plain, others),
+    LATERAL (SELECT kept AS written UNION ALL SELECT replace(kept, plain, other) FROM string_to_table(others, NULL) AS other) AS spelled
+GROUP BY kept ORDER BY kept COLLATE "C";
+SELECT murallink.words(E'don\u02bct \u00abSTOP\u00bb') AS words;
+
+-- Any text, in a time that grows with its length: also marks of which each would be sorted among all before it
+SET statement_timeout = '10s';
+SELECT form, length(CASE form WHEN 'label' THEN murallink.label(marks) WHEN 'key' THEN murallink.label_key(marks)
+    WHEN 'words' THEN murallink.words(marks) ELSE murallink.name_folded('x' || marks) END)
+FROM unnest('{label,key,words,name}'::text[]) AS form, repeat(U&'\0301\0323', 50000) AS marks;
+RESET statement_timeout;
+
 -- What cannot be seen names nothing: controls, no width, directions, variants, fillers, what is not assigned
 SELECT n, murallink.is_label('Week' || unseen || '1') AS label, murallink.is_visible(unseen) AS visible
 FROM (VALUES (1, E'\u200b'), (2, E'\u00ad'), (3, E'\ufeff'), (4, E'\u202e'), (5, E'\u2066'), (6, E'\ufe0f'), (7, E'\U000E0100'), (8, E'\u0001'),
