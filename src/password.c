@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include <sodium.h>
+#include <unicode/unorm2.h>
 
 #include "error.h"
 #include "fmgr.h"
@@ -12,11 +13,16 @@
 #include "password.h"
 #include "secret.h"
 #include "storage/lock.h"
+#include "text.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/pg_locale.h"
 
 #define PASSWORD_SHORTEST 8
 #define PASSWORD_LONGEST 1024
+
+/* No text with more bytes is one of PASSWORD_LONGEST in another form. */
+#define FORM_LONGEST (4 * PASSWORD_LONGEST)
 
 /* Keys of the locks that hold down how many hashes run at once. */
 #define HASH_LOCK_CLASS 0x6d6c
@@ -30,6 +36,7 @@ static void place_tag(LOCKTAG *tag, int place);
 static bool take_place(bool known);
 static void leave_place(void);
 static bool take_if_free(int place);
+static char *password_form(const text *password);
 static char *password_argument(FunctionCallInfo fcinfo);
 
 /*
@@ -136,6 +143,34 @@ password_leave_place(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Returns a password in the form that is hashed, because keyboards write one
+ * letter in several: in NFC, with a space for each other blank (RFC 8265,
+ * OpaqueString).
+ */
+static char *
+password_form(const text *password)
+{
+	const char *bytes = VARDATA_ANY(password);
+	int len = VARSIZE_ANY_EXHDR(password);
+	UErrorCode status = U_ZERO_ERROR;
+	UChar *given, *normal;
+	int32 count, size;
+	char *result;
+
+	if (len > FORM_LONGEST || text_is_ascii(bytes, len))
+		return text_to_cstring(password);
+	count = icu_to_uchar(&given, bytes, len);
+	for (int32 i = 0; i < count; i++)
+		if (given[i] > 0x7f && text_is_blank(given[i]))
+			given[i] = ' ';
+	size = text_normalized(unorm2_getNFCInstance(&status), given, count, &normal);
+	icu_from_uchar(&result, normal, size);
+	sodium_memzero(given, count * sizeof(UChar));
+	sodium_memzero(normal, size * sizeof(UChar));
+	return result;
+}
+
+/*
  * Returns the password in the first argument, of the field named in the
  * second, as a string.  Raises missing_field, or weak_password outside of the
  * lengths allowed.
@@ -144,15 +179,17 @@ static char *
 password_argument(FunctionCallInfo fcinfo)
 {
 	const char *field = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	text *password = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
-	int len = password == NULL ? 0 : VARSIZE_ANY_EXHDR(password);
+	char *password;
+	int len;
 
 	secret_hide_statement();
+	password = PG_ARGISNULL(0) ? NULL : password_form(PG_GETARG_TEXT_PP(0));
+	len = password == NULL ? 0 : strlen(password);
 	if (len == 0)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, field));
 	if (len < PASSWORD_SHORTEST || len > PASSWORD_LONGEST)
 		ereport(ERROR, errnamed(ERR_WEAK_PASSWORD, field));
-	return text_to_cstring(password);
+	return password;
 }
 
 /*
@@ -190,30 +227,29 @@ PG_FUNCTION_INFO_V1(password_matches);
 Datum
 password_matches(PG_FUNCTION_ARGS)
 {
-	text *password;
+	char *password;
 	int len;
 	bool matches;
 
 	secret_hide_statement();
 	if (PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
-	password = PG_GETARG_TEXT_PP(1);
-	len = VARSIZE_ANY_EXHDR(password);
+	password = password_form(PG_GETARG_TEXT_PP(1));
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
-	len = Min(len, PASSWORD_LONGEST + 1);
+	len = Min(strlen(password), PASSWORD_LONGEST + 1);
 	if (!take_place(false))
 		ereport(ERROR, errnamed(ERR_BUSY, NULL));
 	if (PG_ARGISNULL(0))
 	{
 		char unused[crypto_pwhash_STRBYTES];
 
-		matches = crypto_pwhash_str_alg(unused, VARDATA_ANY(password), len, password_passes,
+		matches = crypto_pwhash_str_alg(unused, password, len, password_passes,
 										(size_t) password_memory * 1024, crypto_pwhash_ALG_ARGON2ID13) > 0;
 	}
 	else
-		matches = crypto_pwhash_str_verify(text_to_cstring(PG_GETARG_TEXT_PP(0)), VARDATA_ANY(password),
-										   len) == 0;
+		matches = crypto_pwhash_str_verify(text_to_cstring(PG_GETARG_TEXT_PP(0)), password, len) == 0;
 	leave_place();
+	sodium_memzero(password, strlen(password));
 	PG_RETURN_BOOL(matches);
 }

@@ -45,6 +45,14 @@ SELECT test.answer('login', jsonb_build_object('email', 'ivo3@example.com', 'pas
     test.answer('login', jsonb_build_object('email', 'ivo5@example.com', 'password', repeat('x', 1024))) AS longest,
     test.answer('login', jsonb_build_object('email', 'ivo5@example.com', 'password', repeat('x', 1025))) AS longer;
 
+-- One password however a keyboard writes its letters and blanks: what is hashed is its NFC; what has no other form stays what it is
+SELECT test.answer('register', jsonb_build_object('email', 'ivo20@example.com', 'password', U&'m\1EADt kh\1EA9u', 'first_name', 'Ivo', 'last_name', 'I'));
+SELECT test.answer('login', jsonb_build_object('email', 'ivo20@example.com', 'password', normalize(U&'m\1EADt kh\1EA9u', NFD))) AS nfd,
+    test.answer('login', jsonb_build_object('email', 'ivo20@example.com', 'password', U&'m\1EADt\00A0kh\1EA9u')) AS no_break,
+    test.answer('login', jsonb_build_object('email', 'ivo20@example.com', 'password', U&'m\1EADt kh\1EA8u')) AS other_case,
+    test.answer('login', jsonb_build_object('email', 'ivo20@example.com', 'password', U&'mat khau')) AS without,
+    test.answer('login', jsonb_build_object('email', 'ivo20@example.com', 'password', U&'m\1EADt kh\1EA9u' || repeat('ä', 3000))) AS longer;
+
 -- Logging in opens a session; what is stored of its id is the SHA-256
 SELECT session_id AS session, length(session_id), user_role, invalid_attempts
 FROM murallink.login('ida.identity@EXAMPLE.com', 'correct horse') \gset
