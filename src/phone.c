@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define MOST_DIGITS 20
+#define DIGITS "0123456789"
 
 /* What a text says: its digits, whether a country's come first, and a bit for each number of digits before a gap. */
 typedef struct Spelling
@@ -34,22 +35,28 @@ static const char *const separators[] = {
 	" ", "\t", "-", ".", "/", "(", ")", "\xc2\xa0", "\xe2\x80\xaf", "\xe2\x80\x90",
 	"\xe2\x80\x91", "\xe2\x80\x92", "\xe2\x80\x93", "\xe2\x80\x94", "\xe2\x80\x95", "\xe2\x88\x92"};
 
+/* Before and after a number, where it was copied from a list of contacts: U+200B, U+200E, U+202A, U+202C, U+2060,
+ * U+2066, U+2068, U+2069, U+FEFF, which nobody sees, and which do not turn the digits round. */
+static const char *const unseen[] = {"\xe2\x80\x8b", "\xe2\x80\x8e", "\xe2\x80\xaa", "\xe2\x80\xac", "\xe2\x81\xa0",
+									 "\xe2\x81\xa6", "\xe2\x81\xa8", "\xe2\x81\xa9", "\xef\xbb\xbf"};
+
 /* Gaps of a North American number of ten digits, such as 610-555-1212 and 610-555-12-12. */
 #define GAPS (1U << 3 | 1U << 6 | 1U << 8)
 
-static int separator(const char *text);
+static int size_of(const char *text, const char *const *spellings, int count);
 static bool spelt(const char *text, Spelling *spelling);
 static Datum number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_SIZE]));
 
 /*
- * Returns the size of the separator that a text begins with, 0 for none.
+ * Returns the size of that of some characters that a text begins with, 0 for
+ * none of them.
  */
 static int
-separator(const char *text)
+size_of(const char *text, const char *const *spellings, int count)
 {
-	for (size_t i = 0; i < sizeof(separators) / sizeof(separators[0]); i++)
-		if (strncmp(text, separators[i], strlen(separators[i])) == 0)
-			return strlen(separators[i]);
+	for (int i = 0; i < count; i++)
+		if (strncmp(text, spellings[i], strlen(spellings[i])) == 0)
+			return strlen(spellings[i]);
 	return 0;
 }
 
@@ -66,10 +73,13 @@ spelt(const char *text, Spelling *spelling)
 	spelling->trunk = strstr(text, "(0)") != NULL;
 	while (*text != '\0')
 	{
-		int size = separator(text);
+		int size = size_of(text, separators, lengthof(separators));
 
 		if (size > 0)
 			spelling->gaps |= 1U << spelling->count;
+		else if ((spelling->count == 0 || text[strcspn(text, DIGITS)] == '\0') &&
+				 (size = size_of(text, unseen, lengthof(unseen))) > 0)
+			;
 		else if (*text == '+' && spelling->count == 0 && !spelling->abroad)
 			spelling->abroad = true;
 		else if (*text >= '0' && *text <= '9' && spelling->count < MOST_DIGITS)
@@ -104,7 +114,7 @@ spelt(const char *text, Spelling *spelling)
 bool
 phone_north_american(const char *digits)
 {
-	return strlen(digits) == 10 && strspn(digits, "0123456789") == 10 && digits[0] > '1' && digits[3] > '1' &&
+	return strlen(digits) == 10 && strspn(digits, DIGITS) == 10 && digits[0] > '1' && digits[3] > '1' &&
 		   strncmp(digits + 1, "11", 2) != 0;
 }
 

@@ -23,6 +23,7 @@ note 'thousands of spellings';
 my @texts = (
 	'+47 12 34 56 78', '+65 6123 4567', '+45 12345678', '+354 1234567', '176 12345678', '125 555 0105 x5', '0047 12 34 56 78', '0/0393-974.5.8', '01 1 44 20 7946 0958', '011 47 12 34 56 78',
 	'1-800-FLOWERS', '610-555-1212 ext. 5', '6105551212,5', '(610) 555-1212', "610\x{a0}555\x{2011}1212", '+1 610 555 1212', '001 610 555 1212',
+	"\x{202a}+1 610-555-1212\x{202c}", "\x{200e}(610) 555-1212", "610-555-1212\x{200b}", "\x{202a}+47 12 34 56 78\x{202c}",
 	map { spelling() } 1 .. 6000);
 my ($output, $errors) = run_command_with($json->encode(\@texts));
 is($errors, '', 'the judge reads them');
@@ -63,6 +64,10 @@ foreach my $usual (@usual)
 	my $text = sprintf $usual, 610, 555, 1212;
 	is($payouts->sql("SELECT murallink.phone_number('$text')"), '+16105551212', $text);
 }
+# Lists of contacts put signs around a number that say in which direction it is written.
+is($payouts->sql("SELECT coalesce(murallink.phone_number(U&'$_->[0]'), 'none')"), $_->[1], "copied: $_->[0]")
+  foreach map({ [ $_, '+16105551212' ] } '\202A+1 610-555-1212\202C', '\200E(610) 555-1212', '610-555-1212 \200B', '\FEFF\2068610.555.1212\2069'),
+  map { [ $_, 'none' ] } '\202E610-555-1212', '610-5\200E55-1212', '610-555-1212 \200B5';
 is($payouts->sql("SELECT coalesce(murallink.phone_dialled('$_->[0]'), 'none')"), $_->[1], "to dial: $_->[0]")
   foreach [ '0803 555 1111', '08035551111' ], [ '+234 803 555 1111', '+2348035551111' ], [ '00234 803 555 1111', '+2348035551111' ],
   [ '(610) 555-1212', '6105551212' ], [ '+44 (0)20 7946 0958', 'none' ],
