@@ -94,7 +94,7 @@ moment_parse(const char *text, TimestampTz *moment)
 	*moment = (int64) date * USECS_PER_DAY;
 	if (*text == '\0')
 		return true;
-	if ((*text != 'T' && *text != ' ') || !digits(text + 1, 2, &hour) || text[3] != ':' ||
+	if (strchr("Tt ", *text) == NULL || !digits(text + 1, 2, &hour) || text[3] != ':' ||
 		!digits(text + 4, 2, &minute) || text[6] != ':' || !digits(text + 7, 2, &second))
 		return false;
 	text += 9;
@@ -115,7 +115,7 @@ moment_parse(const char *text, TimestampTz *moment)
 			return false;
 		text += 6;
 	}
-	else if (*text == 'Z')
+	else if (*text == 'Z' || *text == 'z')
 		text++;
 	*moment += ((hour * 60 + minute - sign * (offset_hour * 60 + offset_minute)) * 60 + second) * USECS_PER_SEC +
 			   microseconds;
