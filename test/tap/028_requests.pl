@@ -74,18 +74,45 @@ is($answer->{error}{code}, 'blocked', 'through api(), too');
 $stack->sql("ALTER SYSTEM SET murallink.lock_timeout = '1s'");
 $stack->sql('SELECT pg_reload_conf()');
 my $arguments = join ', ', map { "$_ => '$payment{$_}'" } sort keys %payment;
-my ($output, $errors) = ('', '');
-IPC::Run::run(['psql', '-XqAt', '-h', $node->host, '-p', $node->port, '-v', 'VERBOSITY=verbose', '-c',
-	"SELECT murallink.authenticate('$session'); SELECT murallink.manual_payment($arguments)", 'murallink'], '>', \$output, '2>', \$errors);
-like($errors, qr/PT503.*blocked/s, 'and in SQL, where nobody has set a limit');
+like(refusal("authenticate('$session'), murallink.manual_payment($arguments)"), qr/PT503.*blocked/s, 'and in SQL, where nobody has set a limit');
 print $holder "COMMIT;\nBEGIN;\nLOCK TABLE murallink.payment;\nSELECT 'locked';\n";
 Murallink::Stack::poll('the table to be locked', sub {
 	$stack->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query ~ 'locked'}) == 1;
 });
 $answer = $client->api({ action => 'manual_payment', session_id => $session, payload => \%payment });
 is($answer->{error}{code}, 'blocked', 'whatever lock it is');
+print $holder "LOCK TABLE murallink.app_user, murallink_private.payout_switch;\nSELECT 'more';\n";
+Murallink::Stack::poll('more tables to be locked', sub {
+	$stack->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query ~ 'more'}) == 1;
+});
+foreach my $call (q{register('eve@example.com', 'a long password', 'Eve', '')}, 'disable_payouts()')
+{
+	like(refusal($call), qr/55P03/, "$call, which asks for no session, waits for no lock without end");
+}
 print $holder "COMMIT;\n";
 close $holder;
+is($stack->sql(<<'EOC'), '', 'nor does any function that changes something');
+CREATE TABLE public.endless (function regprocedure);
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure AS signature, p.oid::regproc AS name, t.nulls, t.names
+        FROM pg_proc p, LATERAL (
+            SELECT coalesce(string_agg('NULL::' || format_type(a.type, NULL) || ' AS a' || a.n, ', '), 'NULL') AS nulls,
+                coalesce(string_agg('a' || a.n, ', ' ORDER BY a.n), '') AS names
+            FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, n)) AS t
+        WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND p.provolatile = 'v' AND p.prorettype <> 'trigger'::regtype
+    LOOP
+        PERFORM set_config('lock_timeout', '0', true);
+        EXECUTE format('EXPLAIN SELECT %s(%s) FROM (SELECT %s OFFSET 0) AS nothing', f.name, f.names, f.nulls);
+        INSERT INTO public.endless SELECT f.signature WHERE current_setting('lock_timeout') = '0';
+    END LOOP;
+END
+$$;
+SELECT * FROM public.endless
+EOC
 $answer = $client->api({ action => 'manual_payment', session_id => $session, payload => \%payment });
 is($answer->{status_code}, 200, 'and is paid afterwards') or diag(explain($answer));
 
@@ -111,3 +138,13 @@ is_deeply([ grep { index($_, CANARY) >= 0 } @log ], [], 'the log does not have i
 cmp_ok(scalar(grep { /a statement is not shown/ } @log), '>', 0, 'but says that there was something');
 
 done_testing();
+
+# What an application is answered that has set no limits.
+sub refusal
+{
+	my ($call) = @_;
+	my ($output, $errors) = ('', '');
+	IPC::Run::run(['psql', '-XqAt', '-h', $node->host, '-p', $node->port, '-v', 'VERBOSITY=verbose', '-c', q{SET statement_timeout = '20s'}, '-c',
+		"SELECT murallink.$call", 'murallink'], '>', \$output, '2>', \$errors);
+	return $errors;
+}
