@@ -435,8 +435,28 @@ CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM murallink.payment
 WHERE patient_uid = :'grover' AND milestone_name = 'Week 1' AND trial_uid = :'trial';
 UPDATE again SET uid = murallink.gen_ksuid(), milestone_uid = :'missing';
 SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
+UPDATE again SET milestone_name = 'WEEK 1';
+SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again') AS another_spelling;
 UPDATE again SET status = 'cancelled';
 SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
+ROLLBACK;
+
+-- Two spellings of a milestone, which come by hand or at the same moment, are one: paid once, at the price in force
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION regress_pay_admin;
+SELECT uid AS spelt FROM murallink.add_milestone('Spelt', 5, 'USD', :'trial', :'site', effective_date => now() - interval '2 days') \gset
+RESET SESSION AUTHORIZATION;
+INSERT INTO murallink.milestone (
+    client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, sort_order)
+SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, 'SPELT', now() - interval '1 day', 7, currency, sort_order
+FROM murallink.milestone WHERE uid = :'spelt' RETURNING uid AS respelt \gset
+SET LOCAL SESSION AUTHORIZATION regress_pay_admin;
+SELECT milestone, amount, num_payments, paid FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone ILIKE 'spelt';
+SELECT sort_order FROM murallink.add_milestone('Spelt', 9, 'USD', :'trial', :'site', effective_date => now() + interval '1 day');
+SELECT amount FROM murallink.milestone_payment(:'ernie', :'spelt');
+SELECT pg_temp.outcome('regress_pay_admin', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', version)) AS again
+FROM unnest(ARRAY[:'spelt', :'respelt']) AS version;
+SELECT milestone, amount, num_payments, paid FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone ILIKE 'spelt';
 ROLLBACK;
 
 -- What was paid and priced stays: not even the owner or a superuser may change or delete it
