@@ -35,6 +35,53 @@ $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
 'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing, except that what an administrator grants again counts as granted by them. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
 
+CREATE FUNCTION murallink.revoke(
+    resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM murallink.require_admin();
+    PERFORM murallink.required(revoke.resource_uid, 'resource_uid'), murallink.required(revoke.user_uid, 'user_uid');
+    IF murallink.required(revoke.permission, 'permission')
+        <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
+        PERFORM murallink.raise('unknown_permission', 'permission');
+    END IF;
+    DELETE FROM murallink.permission_grant
+    WHERE app_user_uid = revoke.user_uid AND permission::text = revoke.permission AND resource_uid = revoke.resource_uid;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'permission');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.revoke(murallink.ksuid, text, murallink.ksuid) IS
+'Takes back from a user what was granted on a resource, as get_permissions shows it; what is granted above it holds on. resource_uid: where; permission: which; user_uid: from whom. What the user granted to others stays. For admins, because who granted whom tells whether an approver is a second person. Errors: unauthenticated, forbidden, missing_field, unknown_permission, not_found.';
+
+CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink.require_admin();
+BEGIN
+    IF murallink.required(close_account.user_uid, 'user_uid') = caller THEN
+        -- Somebody else is an administrator, then.
+        PERFORM murallink.raise('invalid_value', 'user_uid');
+    END IF;
+    PERFORM FROM murallink.app_user WHERE uid = close_account.user_uid FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'user_uid');
+    END IF;
+    -- The credential comes before the sessions: who is logging in at this moment is waited for, and the session ended.
+    DELETE FROM murallink_private.credential WHERE app_user_uid = close_account.user_uid;
+    DELETE FROM murallink_private.session WHERE coalesce(switched_by_uid, app_user_uid) = close_account.user_uid;
+    DELETE FROM murallink_private.known_place WHERE app_user_uid = close_account.user_uid;
+    DELETE FROM murallink.permission_grant WHERE app_user_uid = close_account.user_uid;
+    UPDATE murallink.app_user SET user_role = 'user', db_role = NULL WHERE uid = close_account.user_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.close_account(murallink.ksuid) IS
+'Takes from a user who leaves all that was granted, the role of an administrator, the PostgreSQL role, the password and the sessions. What is left is an account as anybody registers one, which may set a password by e-mail and do nothing with it. user_uid: whose, not one''s own. What the user did, and granted to others, stays. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found.';
+
 CREATE FUNCTION murallink.grant_stands() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE

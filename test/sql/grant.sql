@@ -114,6 +114,47 @@ RESET SESSION AUTHORIZATION;
 SELECT pg_temp.copies(:'user', :'copy');
 SELECT count(*) FROM murallink.permission_grant WHERE app_user_uid = :'copy';
 
+-- What was granted is taken back, at once, of sessions that are open too, by administrators alone
+BEGIN;
+SELECT uid AS leaver FROM murallink.register('leaver.grant@example.com', 'correct horse', 'Lee', 'Aver') \gset
+SET LOCAL SESSION AUTHORIZATION regress_grant_admin;
+SELECT murallink.grant(:'trial', 'view_trials', :'leaver'), murallink.grant(:'contract', 'view_trials', :'leaver'), murallink.grant(:'trial', 'grant', :'leaver');
+RESET SESSION AUTHORIZATION;
+COMMIT;
+SELECT session_id AS leaver_session FROM murallink.login('leaver.grant@example.com', 'correct horse') \gset
+CREATE FUNCTION pg_temp.sees(session text) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', a -> 'status_code', jsonb_array_length(a -> 'payload')) FROM murallink.api(jsonb_build_object('action', 'get_trials', 'session_id', session)) AS a
+$$;
+SELECT pg_temp.sees(:'leaver_session') AS before;
+SELECT jsonb_build_object('resource_uid', :'contract', 'permission', 'view_trials', 'user_uid', :'leaver') AS fine \gset
+SELECT test.answer('revoke', :'fine'::jsonb, :'leaver_session') AS no_admin;
+SET SESSION AUTHORIZATION regress_grant_lead;
+SELECT test.answer('revoke', :'fine'), test.answer('close_account', jsonb_build_object('user_uid', :'leaver'));
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT n, test.answer('revoke', :'fine' || changed)
+FROM (VALUES (1, jsonb '{"permission": null}'), (2, '{"permission": "all"}'), (3, '{"permission": "enroll"}'), (4, '{"resource_uid": ""}'), (5, '{"user_uid": ""}'),
+    (6, '{"user_uid": "000000000000000000000000000"}'), (7, '{"all": true}'), (8, jsonb_build_object('resource_uid', :'site')), (9, '{}'), (10, '{}')) AS asked (n, changed) ORDER BY n;
+SELECT murallink.get_permissions(:'leaver') -> 'view_trials' @> jsonb_build_array(jsonb_build_object('uid', :'trial')) AS holds_on;
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.sees(:'leaver_session') AS after_one;
+-- and all that a user may do, of an administrator too
+UPDATE murallink.app_user SET user_role = 'admin' WHERE uid = :'leaver';
+CREATE ROLE regress_grant_leaver LOGIN IN ROLE murallink_client;
+SELECT murallink.set_db_role('leaver.grant@example.com', 'regress_grant_leaver');
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT n, test.answer('close_account', jsonb_build_object('user_uid', uid))
+FROM (VALUES (1, NULL), (2, ''), (3, :'admin'), (4, '000000000000000000000000000'), (5, :'leaver'), (6, :'leaver')) AS asked (n, uid) ORDER BY n;
+SELECT murallink.get_permissions(:'leaver');
+SET SESSION AUTHORIZATION regress_grant_leaver;
+SELECT test.answer('my_info') AS by_role;
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.sees(:'leaver_session') AS by_session, test.answer('login', '{"email": "leaver.grant@example.com", "password": "correct horse"}') AS by_password;
+SELECT user_role, db_role FROM murallink.app_user WHERE uid = :'leaver';
+SELECT resource, action, count(*) FROM murallink.audit_event
+WHERE resource_uid = :'leaver' AND action = 'changed' AND changes ? 'user_role' OR action = 'deleted' AND resource = 'permission_grant' AND changes #>> '{app_user_uid,from}' = :'leaver'
+GROUP BY 1, 2 ORDER BY 1, 2;
+DROP ROLE regress_grant_leaver;
+
 -- Who means another thing than to grant is not obeyed
 SET SESSION AUTHORIZATION regress_grant_admin;
 SELECT action, test.answer('grant', jsonb_build_object('resource_uid', :'other_trial', 'permission', 'bulk_email', 'user_uid', :'lead', 'action', action))

@@ -410,6 +410,8 @@ get_sites              | view_sites lists sites or forbidden                    
 add_trial_site         | add_trial_site at other_trial, add_trial_site at other_site     | {"trial_uid": "@other_trial", "site_uid": "@other_site"}
 grant                  | grant at site, enroll at site                                   | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}
 grant                  | grant at trial_site, enroll at trial_site                       | {"resource_uid": "@trial_site", "permission": "enroll", "user_uid": "@user"}
+revoke                 | admin                                                           | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}
+close_account          | admin                                                           | {"user_uid": "@user"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
 get_patient            | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
