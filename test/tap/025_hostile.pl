@@ -75,7 +75,7 @@ my @answers = (
 	[ 'deep, and said there', answer('[' x 2000 . '{"state":"success"}' . ']' x 2000) ],
 	[ 'deeper than can be read', answer('[' x 500_000) ],
 	[ 'a million values', answer('[' . '1,' x 500_000 . '1]') ],
-	[ 'too long', answer($success . ' ' x 1_100_000) ],
+	[ 'too long', answer($success . ' ' x 1_100_000), '', 'The answer is larger than 1 MB' ],
 	[ 'one name twice', answer('{"status":"failure","status":"success"}') ],
 	[ 'a number that is too great', answer('{"status":"success","balance":1e999}') ],
 	[ 'an integer that is too great', answer('{"status":"success","balance":99999999999999999999}') ],
@@ -101,7 +101,7 @@ my $worker = $payouts->worker;
 my $memory;
 foreach my $answer (@answers)
 {
-	my ($name, $head, $piece) = @$answer;
+	my ($name, $head, $piece, $words) = @$answer;
 	write_file(head => $head);
 	write_file(piece => $piece // '');
 	$stack->configure_dash({}, "http://127.0.0.1:$port");
@@ -109,6 +109,7 @@ foreach my $answer (@answers)
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
 	like($payouts->state_of($payout), qr/^in_doubt in_doubt/, "$name: in doubt");
+	like($payouts->state_of($payout), qr/\Q$words/, "$name: in words") if $words;
 	is((-s "$dir/requests") - $requests, 1, "$name: sent once");
 	$memory //= memory();
 }

@@ -146,6 +146,12 @@ foreach my $words (sort keys %words)
 	# It is sent again: that must not meet the next fault.
 	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
 }
+$payouts->stop_sandbox;
+my ($unreached) = $payouts->approve(1);
+$payouts->wait_for("SELECT count(*) > 1 FROM murallink_private.partner_attempt WHERE subject_uid = '$unreached' AND outcome = 'not_sent'");
+is($payouts->sql("SELECT count(DISTINCT reason) FROM murallink_private.partner_attempt WHERE subject_uid = '$unreached' AND outcome = 'not_sent'"), 1,
+	'who cannot be reached');
+unlike($payouts->sql("SELECT max(reason) FROM murallink_private.partner_attempt WHERE subject_uid = '$unreached'"), qr/ ms|milliseconds/, 'however long it took');
 done_testing();
 
 sub attempts { return "SELECT sum(attempt) FROM murallink.payout WHERE uid IN (${\quoted(@_)})" }

@@ -24,6 +24,8 @@ my ($first) = entries('endorsement');
 $payouts->fault(operation => 'bastion.addEndorsement', when => 'before', action => 'close', count => 1);
 my $two = enroll('Ali', 'Khan', 'ali2@example.com', '+234 803 555 2222');
 reaches($two, "status = 'in_doubt'", 'another of that name and birthday is in doubt');
+my $enrollment = $payouts->sql("SELECT uid FROM murallink.enrollment WHERE patient_uid = '$two'");
+like(join('', $payouts->stack->log_of('postgresql')), qr/ bastion: endorse of $enrollment is in doubt: /, 'which the log calls no payout');
 my $asked = $payouts->sql("SELECT task_uid FROM murallink.participations('$two')");
 my %about_one = (planId => 85, memberId => $first->{memberId}, policyId => 2058, firstName => 'Ali', lastName => 'Khan', dob => '23-03-1980',
 	phone => '+2348035551111', _email => 'ali1@example.com', address => '1 Road, Lagos');
