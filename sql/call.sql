@@ -133,9 +133,10 @@ BEGIN
         WHERE s.subject_uid = ANY (subjects) AND s.subject_uid IN (SELECT c.uid FROM call c) RETURNING s.subject_uid
     ), attempt AS (
         INSERT INTO murallink_private.partner_attempt (
-            subject_uid, attempt, partner, operation, content_hash, outcome, settled_at, reason)
+            subject_uid, attempt, partner, operation, content_hash, revision, outcome, settled_at, reason)
         SELECT c.uid, c.attempt, c.partner, c.operation,
-            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || (c.params - '{text,secret}'::text[])::text, 'UTF8')), d.*
+            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || (c.params - '{text,secret}'::text[])::text, 'UTF8')),
+            p.revision, d.*
         FROM call c JOIN murallink_private.partner p ON p.name = c.partner LEFT JOIN suspect s ON s.subject_uid = c.uid
         LEFT JOIN (VALUES (
             'in_doubt', pg_catalog.clock_timestamp(), 'not sent: it may have been sent from where this was copied')) AS d
@@ -192,6 +193,12 @@ $$;
 COMMENT ON FUNCTION murallink.apply_outcomes(murallink.ksuid[]) IS
 'Brings cards, payouts, tasks and notices to the outcome of their last attempt. One that fails stops no other; its outcome is kept, and applied later.';
 
+CREATE FUNCTION murallink.note_of_look_up() RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN 'looked up at the partner';
+COMMENT ON FUNCTION murallink.note_of_look_up() IS
+'The note of a payout that no person has decided: a look-up has shown it, or has not and had it sent again.';
+
 CREATE FUNCTION murallink.apply_together(subjects murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -212,12 +219,15 @@ BEGIN
         SELECT p.uid
         FROM murallink.payout p JOIN murallink_private.partner_attempt a ON a.subject_uid = p.uid AND a.attempt = p.attempt
         WHERE p.uid = ANY (free_payouts) AND a.outcome = 'not_sent');
-    -- What was answered as signed out, or as too many calls, is looked for before it is sent again.
+    -- What was answered as signed out, or as too many calls, is looked for before it is sent again. What is refused when it
+    -- is sent again, because a look-up did not show it, may be so since it was done the first time.
     refused := ARRAY(
         SELECT o.uid
         FROM murallink.payout o JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
         JOIN murallink_private.partner p ON p.name = o.partner
-        WHERE o.uid = ANY (unsent) AND a.http_status IN (401, 429) AND (p.settings ->> 'look_up')::boolean);
+        WHERE o.uid = ANY (free_payouts) AND (p.settings ->> 'look_up')::boolean AND (
+            a.outcome = 'not_sent' AND a.http_status IN (401, 429)
+            OR a.outcome = 'declined' AND o.note = murallink.note_of_look_up()));
     UPDATE murallink.payout p
     SET status = CASE WHEN p.uid = ANY (refused) THEN 'in_doubt' WHEN p.uid = ANY (unsent) THEN 'waiting'
             ELSE murallink.status_after(a.outcome) END,

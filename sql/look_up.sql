@@ -58,7 +58,7 @@ COMMENT ON FUNCTION murallink.look_up_shown(murallink.ksuid, text) IS
 CREATE FUNCTION murallink.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH ours AS MATERIALIZED (
-        SELECT x.uid FROM murallink.payout o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
+        SELECT x.uid, x.amount FROM murallink.payout o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
         JOIN murallink.payment y ON y.enrollment_uid = e.uid
         JOIN murallink.payout x ON x.payment_uid = y.uid AND x.card_uid = o.card_uid
         WHERE o.uid = look_up_learn.payout_uid
@@ -69,56 +69,86 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
         SELECT 'reference' AS what FROM jsonb_to_recordset(loads) AS r(reference text) WHERE r.reference <> ''
         UNION
-        -- What was inferred to be ours proves nothing: only our own reference, or the order that a load's own answer told.
-        SELECT 'load' FROM jsonb_to_recordset(loads) AS r(reference text, order_id text), ours x
-        WHERE r.reference = x.uid::text OR EXISTS (
+        -- What was inferred to be ours proves nothing: only our own reference, or the order that a load's own answer told, and
+        -- each with its amount.
+        SELECT 'load' FROM jsonb_to_recordset(loads) AS r(reference text, order_id text, amount numeric), ours x
+        WHERE r.amount = x.amount AND (r.reference = x.uid::text OR EXISTS (
             SELECT FROM murallink_private.partner_attempt a
-            WHERE a.subject_uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id)
+            WHERE a.subject_uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id))
         UNION
-        SELECT 'unload' FROM jsonb_to_recordset(unloads) AS r(reference text), ours x WHERE r.reference = x.uid::text) AS k
+        SELECT 'own' FROM jsonb_to_recordset(loads) AS r(reference text, amount numeric), ours x
+        WHERE r.reference = x.uid::text AND r.amount = x.amount
+        UNION
+        SELECT 'unload' FROM jsonb_to_recordset(unloads) AS r(reference text, amount numeric), ours x
+        WHERE r.reference = x.uid::text AND r.amount = x.amount) AS k
     WHERE o.uid = look_up_learn.payout_uid
     ON CONFLICT DO NOTHING
 $$;
 COMMENT ON FUNCTION murallink.look_up_learn(murallink.ksuid, jsonb, jsonb) IS
 'Keeps what the loads and unloads that a partner lists for a payout show of its look-ups in general. loads, unloads: as look_up_judge() has them.';
 
+CREATE FUNCTION murallink.look_up_resembles(shown text, sent text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT strpos(bare.shown, bare.sent) > 0 OR length(bare.shown) >= 8 AND strpos(bare.sent, bare.shown) > 0
+    FROM (SELECT regexp_replace(murallink.lowered(look_up_resembles.shown), '[^0-9a-z]', '', 'g') AS shown,
+        murallink.lowered(look_up_resembles.sent) AS sent) AS bare
+$$;
+COMMENT ON FUNCTION murallink.look_up_resembles(text, text) IS
+'Whether a reference may be another spelling of one that was sent: in another case, with something around it, or a part of it.';
+
 CREATE FUNCTION murallink.look_up_loads(payout_uid murallink.ksuid, loads jsonb)
-RETURNS TABLE (order_id text, reference text, ours boolean, equal boolean, alike boolean, timely boolean)
+RETURNS TABLE (order_id text, reference text, amount numeric, ours boolean, equal boolean, alike boolean, timely boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.order_id, r.reference, r.ours, r.equal, r.alike,
-        r.alike AND r.equal AND r.moment BETWEEN r.began - r.tolerance AND r.ended + r.tolerance AS timely
+    -- With a reference that is not ours a load is not, where this issuer writes ours as we do; at the time of the attempt it may
+    -- not yet do so.
+    SELECT r.order_id, r.reference, r.amount, r.ours, r.equal,
+        r.alike AND NOT (r.others AND coalesce(r.moment NOT BETWEEN r.began - r.tolerance AND r.ended + r.tolerance, false)),
+        r.alike AND r.equal AND r.moment BETWEEN r.began - r.tolerance AND r.ended + r.tolerance
     FROM (
-        SELECT l.order_id, l.reference, l.reference = o.uid::text AS ours, l.amount AND l.currency AS equal, l.moment, a.claimed_at AS began,
+        SELECT l.order_id, l.reference, l.amount, l.reference = o.uid::text AS ours, l.meant AND l.currency AS equal, l.moment,
+            a.claimed_at AS began,
             -- The worker waits for no answer longer than this, also where it ended itself and the outcome was written later.
             LEAST(a.settled_at, a.claimed_at + (
                 (p.settings ->> 'connect_timeout')::numeric + (p.settings ->> 'timeout')::numeric) * interval '1 s') AS ended,
             (p.settings ->> 'clock_tolerance')::numeric * interval '1 s' AS tolerance,
             -- The time counts by days here, because a zone may be missing or wrong.
-            l.amount AND l.reference = '' AND coalesce(l.moment > o.created_at - interval '36 h', true) AND NOT EXISTS (
+            l.meant AND l.reference <> o.uid::text AND coalesce(l.moment > o.created_at - interval '36 h', true)
+            AND NOT EXISTS (
                 SELECT FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
                 JOIN murallink.payout x ON x.payment_uid = y.uid
-                WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.reference = l.order_id AND l.order_id <> '') AS alike
+                WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND l.reference = x.uid::text)
+            -- An order may have several loads, and so explains as many as there are payouts that are known to be in it.
+            AND (l.order_id = '' OR l.times > (
+                SELECT count(*) FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
+                JOIN murallink.payout x ON x.payment_uid = y.uid
+                WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND x.amount = o.amount
+                AND x.reference = l.order_id)) AS alike,
+            l.reference <> '' AND (p.settings ->> 'send_reference')::boolean AND a.revision >= p.moved
+                AND NOT murallink.look_up_resembles(l.reference, o.uid::text) AND murallink.look_up_shown(o.uid, 'own') AS others
         FROM murallink.payout o JOIN murallink_private.partner p ON p.name = o.partner
         JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt, LATERAL (
-            SELECT coalesce(j.order_id, '') AS order_id, coalesce(j.reference, '') AS reference,
-                j.amount = o.amount AS amount, coalesce(j.currency, o.currency) = o.currency AS currency,
+            SELECT coalesce(j.order_id, '') AS order_id, coalesce(j.reference, '') AS reference, j.amount,
+                j.amount = o.amount AS meant, coalesce(j.currency, o.currency) = o.currency AS currency,
+                count(*) OVER (PARTITION BY j.order_id, j.amount) AS times,
                 murallink.look_up_moment(j.at, coalesce(p.settings ->> 'load_time_zone', '')) AS moment
             FROM jsonb_to_recordset(loads) AS j(reference text, amount numeric, currency text, order_id text, at text)) AS l
         WHERE o.uid = look_up_loads.payout_uid) AS r
 $$;
 COMMENT ON FUNCTION murallink.look_up_loads(murallink.ksuid, jsonb) IS
-'The loads that a partner lists, beside a payout in doubt. ours: has its reference; equal: has its amount and currency, where it shows one; alike: may be it, because it has its amount and no reference, is not another payout''s, and is not surely older; timely: alike and equal, and at a time within the attempt, from its claim to its end, give or take the setting clock_tolerance.';
+'The loads that a partner lists, beside a payout in doubt. ours: has its reference; equal: has its amount and currency, where it shows one; alike: may be it, because it has its amount, is not surely another payout''s, nor somebody else''s by a reference, nor older; timely: alike and equal, and at a time within the attempt, from its claim to its end, give or take the setting clock_tolerance.';
 
 CREATE FUNCTION murallink.look_up_judge(
-    payout_uid murallink.ksuid, looked timestamptz, loads jsonb, OUT verdict text, OUT reference text, OUT why text)
+    payout_uid murallink.ksuid, looked timestamptz, loads jsonb, whole boolean, OUT verdict text, OUT reference text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout murallink.payout;
     tried timestamptz;
+    elsewhere boolean;
     listed record;
 BEGIN
     SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = look_up_judge.payout_uid;
-    SELECT a.claimed_at INTO tried FROM murallink_private.partner_attempt a
+    SELECT a.claimed_at, a.revision < p.moved INTO tried, elsewhere
+    FROM murallink_private.partner_attempt a JOIN murallink_private.partner p ON p.name = a.partner
     WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt;
     WITH other AS MATERIALIZED (
         SELECT o.uid, o.amount, o.reference, o.status, o.settled_at
@@ -131,7 +161,7 @@ BEGIN
     )
     SELECT count(*) FILTER (WHERE l.ours) AS ours, count(*) FILTER (WHERE l.ours AND l.equal) AS ours_equal,
         count(*) FILTER (WHERE l.alike) AS alike, count(*) FILTER (WHERE l.timely) AS timely,
-        count(*) FILTER (WHERE l.reference <> '') AS named,
+        count(*) FILTER (WHERE l.reference <> '') AS named, count(*) FILTER (WHERE l.alike AND l.reference <> '') AS alike_named,
         max(l.order_id) FILTER (WHERE l.ours) AS our_order, max(l.order_id) FILTER (WHERE l.timely) AS timely_order,
         -- Another payout that may have made it, too.
         EXISTS (
@@ -140,10 +170,11 @@ BEGIN
         -- Who does not show the last load known before this one, or the last known when he was asked, does not show all.
         EXISTS (
             SELECT FROM (
-                SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference FROM other o
+                SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference, o.amount FROM other o
                 WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < look_up_judge.looked
                 ORDER BY o.settled_at < tried, o.settled_at DESC) AS o
-            WHERE NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference OR k.reference = o.uid::text)) AS partial
+            WHERE NOT EXISTS (
+                SELECT FROM load k WHERE (k.order_id = o.reference OR k.reference = o.uid::text) AND k.amount = o.amount)) AS partial
     INTO listed
     FROM load l;
     why := CASE
@@ -151,25 +182,30 @@ BEGIN
         WHEN listed.ours > 1 THEN 'our reference is there twice'
         WHEN listed.ours_equal < listed.ours THEN 'our reference is there with another amount or currency'
         WHEN listed.ours = 1 THEN ''
+        WHEN elsewhere THEN 'since it was sent the partner has been set up with another address, customer or choice of references'
+        WHEN listed.alike = 0 AND NOT whole THEN 'it is not listed, but there may be more than is listed'
         WHEN listed.alike = 0 AND listed.partial THEN 'loads that are known are not listed'
         WHEN listed.alike = 0 AND NOT murallink.look_up_shown(payout_uid, 'load')
             THEN 'it is not listed, but no look-up of this issuer has ever shown a load of ours'
         WHEN listed.alike = 0 THEN ''
+        WHEN listed.alike_named > 0
+            THEN 'there is a load that may be it under another reference, though it is not surely ours'
         WHEN listed.named > 0 OR murallink.look_up_shown(payout_uid, 'reference')
             THEN 'there is a load without a reference that may be it, though this issuer shows references'
         WHEN listed.alike > 1 OR listed.rivalled THEN 'there are loads without a reference, and several payouts may be meant'
         WHEN listed.timely = 0 THEN 'there is a load without a reference that may be it, not surely in this currency and at the time of the attempt'
         ELSE '' END;
     verdict := CASE
-        WHEN why <> '' AND listed.alike = 0 AND loads IS NOT NULL AND listed.ours = 0 AND NOT listed.partial THEN 'unproven'
+        WHEN why <> '' AND listed.alike = 0 AND loads IS NOT NULL AND listed.ours = 0 AND NOT listed.partial AND whole AND NOT elsewhere
+            THEN 'unproven'
         WHEN why <> '' THEN 'unclear'
         WHEN listed.ours = 1 OR listed.alike = 1 THEN 'paid'
         ELSE 'none' END;
     reference := CASE verdict WHEN 'paid' THEN coalesce(listed.our_order, listed.timely_order, '') ELSE '' END;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, timestamptz, jsonb) IS
-'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed.';
+COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
+'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed; whole: whether these are surely all.';
 
 CREATE FUNCTION murallink.look_up_end() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -183,7 +219,7 @@ DECLARE
     again timestamptz;
 BEGIN
     SELECT o.uid, o.payment_uid, (p.settings ->> 'settling')::double precision AS settling,
-        a.outcome = 'not_sent' AS refused, a.reason,
+        a.outcome = 'not_sent' AS refused, a.outcome = 'declined' AS declined, a.reason,
         (SELECT a.claimed_at FROM murallink_private.partner_attempt a
          WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
     INTO the_payout
@@ -194,8 +230,12 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM murallink.look_up_learn(NEW.subject_uid, NEW.facts -> 'loads', NEW.facts -> 'unloads');
-    judged := murallink.look_up_judge(NEW.subject_uid, the_payout.looked, NEW.facts -> 'loads');
-    IF silent OR judged.verdict = 'unproven' THEN
+    judged := murallink.look_up_judge(
+        NEW.subject_uid, the_payout.looked, NEW.facts -> 'loads', NOT coalesce((NEW.facts ->> 'more')::boolean, false));
+    IF the_payout.declined AND judged.verdict IN ('none', 'unproven') THEN
+        judged.verdict := 'unclear';
+        judged.why := 'it is not listed, and was refused when it was sent again, perhaps because it had been done';
+    ELSIF silent OR judged.verdict = 'unproven' THEN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
@@ -221,10 +261,10 @@ BEGIN
         UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
     ELSIF judged.verdict = 'paid' THEN
         UPDATE murallink.payout o
-        SET status = 'done', reason = '', reference = judged.reference, settled_at = moment, note = 'looked up at the partner'
+        SET status = 'done', reason = '', reference = judged.reference, settled_at = moment, note = murallink.note_of_look_up()
         WHERE o.uid = the_payout.uid;
     ELSIF judged.verdict = 'none' THEN
-        UPDATE murallink.payout o SET note = 'looked up at the partner' WHERE o.uid = the_payout.uid;
+        UPDATE murallink.payout o SET note = murallink.note_of_look_up() WHERE o.uid = the_payout.uid;
         UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
     ELSE
         UPDATE murallink.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
@@ -253,7 +293,7 @@ $$;
 COMMENT ON FUNCTION murallink.unload_look_up() IS 'Trigger: an unload in doubt is looked up as a payout is.';
 
 CREATE FUNCTION murallink.unload_judge(
-    payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, OUT verdict text, OUT why text)
+    payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout murallink.payout;
@@ -267,7 +307,11 @@ BEGIN
     )
     SELECT count(*) FILTER (WHERE u.reference = the_payout.uid::text) AS ours,
         count(*) FILTER (WHERE u.reference = the_payout.uid::text AND u.amount AND u.currency) AS ours_equal,
-        count(*) FILTER (WHERE u.reference = '' AND u.amount) AS alike,
+        -- Without a reference, or under one that is not surely another's.
+        count(*) FILTER (WHERE u.amount AND u.reference <> the_payout.uid::text AND NOT EXISTS (
+            SELECT FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+            JOIN murallink.payout o ON o.payment_uid = p.uid
+            WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid::text = u.reference)) AS alike,
         -- Who does not show an unload that is known does not show all.
         EXISTS (
             SELECT FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid
@@ -284,7 +328,8 @@ BEGIN
         WHEN listed.ours > 1 THEN 'our reference is there twice'
         WHEN listed.ours_equal < listed.ours THEN 'our reference is there with another amount or currency'
         WHEN listed.ours = 1 THEN ''
-        WHEN listed.alike > 0 THEN 'there is an unload without a reference that may be it'
+        WHEN listed.alike > 0 THEN 'there is an unload without a reference that may be it, or not with ours'
+        WHEN NOT whole THEN 'it is not listed, but there may be more than is listed'
         WHEN listed.partial THEN 'unloads that are known are not listed'
         WHEN NOT murallink.look_up_shown(payout_uid, 'unload')
             THEN 'it is not listed, but no look-up of this issuer has ever shown an unload of ours'
@@ -292,8 +337,8 @@ BEGIN
     verdict := CASE WHEN why <> '' THEN 'unclear' WHEN listed.ours = 1 THEN 'unloaded' ELSE 'none' END;
 END
 $$;
-COMMENT ON FUNCTION murallink.unload_judge(murallink.ksuid, timestamptz, jsonb) IS
-'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads: as the loads of look_up_judge().';
+COMMENT ON FUNCTION murallink.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
+'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads, whole: as the loads of look_up_judge().';
 
 CREATE FUNCTION murallink.unload_looked_up() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -316,7 +361,8 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM murallink.look_up_learn(unload.subject_uid, NEW.facts -> 'loads', NEW.facts -> 'unloads');
-    judged := murallink.unload_judge(unload.subject_uid, unload.looked, NEW.facts -> 'unloads');
+    judged := murallink.unload_judge(
+        unload.subject_uid, unload.looked, NEW.facts -> 'unloads', NOT coalesce((NEW.facts ->> 'more')::boolean, false));
     IF NEW.status = 'declined' AND NEW.attempt < most THEN
         again := murallink.due_after('not_sent', NEW.attempt + 1);
     ELSIF NOT silent AND judged.verdict <> 'unloaded' AND coalesce(NEW.waited < unload.settling, true) THEN

@@ -30,6 +30,9 @@ BEGIN
     VALUES (configure_partner.partner, pg_catalog.rtrim(base_url, '/'), checked.settings)
     ON CONFLICT (name) DO UPDATE
     SET base_url = EXCLUDED.base_url, settings = EXCLUDED.settings, revision = p.revision + 1,
+        moved = CASE WHEN (p.base_url, p.settings -> 'customer_id', p.settings -> 'send_reference')
+            IS NOT DISTINCT FROM (EXCLUDED.base_url, EXCLUDED.settings -> 'customer_id', EXCLUDED.settings -> 'send_reference')
+            THEN p.moved ELSE p.revision + 1 END,
         secrets_changed_at = CASE checked.secrets WHEN present.secrets THEN p.secrets_changed_at
             ELSE EXCLUDED.secrets_changed_at END
     RETURNING p.uid INTO changed;

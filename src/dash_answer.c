@@ -7,6 +7,18 @@
 
 #include "dash.h"
 
+/* As many rows as this, in steps of that, may be a page of a longer list. */
+#define PAGE_LEAST 10
+#define PAGE_STEP 5
+
+/* What a row of a list of loads is. */
+typedef enum Kind
+{
+	KIND_LOAD,
+	KIND_OTHER,
+	KIND_UNKNOWN
+} Kind;
+
 static Verdict understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts);
 static Verdict understand_rows(const char *rows, json_t *answer, json_t *facts);
 static Verdict understand_loads(json_t *params, json_t *answer, json_t *facts);
@@ -15,8 +27,10 @@ static void add_rows(const char *rows, json_t *value, json_t *list);
 static void count_statuses(json_t *value, int *accepted, int *refused, int *unknown);
 static bool is_digits(const char *text);
 static bool same_card(const json_t *shown, const char *proxy_key);
-static void listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names);
-static json_t *list_of(json_t *value, const char *proxy_key, const char *const *names);
+static size_t listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names);
+static bool add_listed(json_t *value, const char *proxy_key, const char *const *names, json_t *list);
+static bool says_more(json_t *value, size_t rows);
+static Kind kind_of(json_t *load);
 static json_t *load_facts(json_t *load);
 static void moment_fact(json_t *facts, const json_t *load);
 
@@ -34,6 +48,21 @@ static const char *const new_balance_names[] = {"newBalance", "balanceAfter", "c
 static const char *const balance_names[] = {"balance", "availableBalance", NULL};
 static const char *const loads_names[] = {"loads", "loadDetails", "transactions", NULL};
 static const char *const unloads_names[] = {"unloads", "unloadDetails", NULL};
+
+/* What a row of a list of loads is, and the words for it: the first that fits decides. */
+static const char *const kind_names[] = {"type", "transactionType", "loadType", "kind", "category", "direction",
+										 "entryType", "creditDebit", NULL};
+static const char *const undone_words[] = {"revers", "void", "cancel", "return", "refund", "charge", NULL};
+static const char *const other_words[] = {"unload", "debit", "purchase", "withdraw", "fee", "atm", NULL};
+static const char *const load_words[] = {"load", "credit", "deposit", NULL};
+
+/* How an answer says that there is more than it lists: a flag or the way to the next page, how many pages, how many rows. */
+static const char *const more_names[] = {"hasMore", "more", "moreRecords", "hasNext", "hasNextPage", "next", "nextPage",
+										 "nextLink", "nextUrl", "nextCursor", "nextToken", "nextPageToken", "truncated",
+										 NULL};
+static const char *const pages_names[] = {"pages", "totalPages", "pageCount", NULL};
+static const char *const total_names[] = {"total", "totalCount", "totalRecords", "totalRows", "totalItems", "totalElements",
+										  "totalLoads", "count", "recordCount", "loadCount", NULL};
 static const char *const reference_names[] = {"referenceId", NULL};
 static const char *const amount_names[] = {"amount", "loadAmount", NULL};
 static const char *const currency_names[] = {"currency", "currencyCode", NULL};
@@ -191,44 +220,56 @@ same_card(const json_t *shown, const char *proxy_key)
 
 /*
  * Returns what the answer to a look-up means: its own status, for those within
- * may be of loads.  The facts: loads and unloads of the card.
+ * may be of loads.  The facts: loads and unloads of the card; more, if there may be
+ * others.
  */
 static Verdict
 understand_loads(json_t *params, json_t *answer, json_t *facts)
 {
 	const char *proxy_key = json_string_value(json_object_get(params, "proxy_key"));
+	size_t rows = listed_fact(facts, "loads", answer, proxy_key, loads_names) +
+				  listed_fact(facts, "unloads", answer, proxy_key, unloads_names);
 
-	listed_fact(facts, "loads", answer, proxy_key, loads_names);
-	listed_fact(facts, "unloads", answer, proxy_key, unloads_names);
+	if (says_more(answer, rows))
+		json_object_set_new(facts, "more", json_true());
 	return own_status(answer);
 }
 
 /*
  * Adds what is listed of a card under one of these names as a fact, if each entry
- * that is not of another card was understood.
+ * that is of this card was understood.  Returns how many entries there are, and adds
+ * the fact more where they may be one page of several.
  */
-static void
+static size_t
 listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names)
 {
-	json_t *listed = list_of(answer, proxy_key, names);
+	json_t *listed = json_array();
+	bool listing = add_listed(answer, proxy_key, names, listed);
+	size_t rows = json_array_size(listed);
 	json_t *loads = json_array();
-	size_t skipped = 0; /* those of other cards */
+	size_t skipped = 0; /* those of other cards, and what is no load */
 	json_t *load;
 	size_t i;
 
 	json_array_foreach (listed, i, load)
 	{
 		json_t *shown = json_pack("{}");
-		bool others = partner_fact(shown, "key", load, proxy_names) && !same_card(json_object_get(shown, "key"), proxy_key);
+		Kind kind = names == loads_names ? kind_of(load) : KIND_LOAD;
 
-		skipped += others;
-		if (!others)
+		if (partner_fact(shown, "key", load, proxy_names) && !same_card(json_object_get(shown, "key"), proxy_key))
+			kind = KIND_OTHER;
+		if (kind == KIND_LOAD)
 			json_array_append_new(loads, load_facts(load));
+		skipped += kind == KIND_OTHER;
 		json_decref(shown);
 	}
-	if (listed != NULL && json_array_size(loads) + skipped == json_array_size(listed))
+	if (listing && json_array_size(loads) + skipped == rows)
 		json_object_set(facts, fact, loads);
+	if (rows >= PAGE_LEAST && rows % PAGE_STEP == 0)
+		json_object_set_new(facts, "more", json_true());
 	json_decref(loads);
+	json_decref(listed);
+	return rows;
 }
 
 /*
@@ -291,35 +332,92 @@ add_rows(const char *rows, json_t *value, json_t *list)
 }
 
 /*
- * Returns the list of one of these names beside a card's key, anywhere in an
- * answer, or NULL.
+ * Adds the rows of all lists of one of these names beside a card's key, anywhere in
+ * an answer: there may be one for each order.  Returns whether there is such a list.
  */
-static json_t *
-list_of(json_t *value, const char *proxy_key, const char *const *names)
+static bool
+add_listed(json_t *value, const char *proxy_key, const char *const *names, json_t *list)
 {
-	json_t *found = NULL;
+	bool found = false;
 	json_t *key = NULL;
-	json_t *list = NULL;
 	const char *name;
 	json_t *member;
 	size_t i;
 
 	json_array_foreach (value, i, member)
-		found = found == NULL ? list_of(member, proxy_key, names) : found;
+		found = add_listed(member, proxy_key, names, list) || found;
 	json_object_foreach (value, name, member)
 	{
 		if (partner_is_named(name, proxy_names))
 			key = member;
-		if (partner_is_named(name, names) && json_is_array(member))
-			list = member;
-		found = found == NULL ? list_of(member, proxy_key, names) : found;
+		found = add_listed(member, proxy_key, names, list) || found;
 	}
-	return list != NULL && same_card(key, proxy_key) ? list : found;
+	if (!same_card(key, proxy_key))
+		return found;
+	json_object_foreach (value, name, member)
+		if (partner_is_named(name, names) && json_is_array(member))
+		{
+			json_array_extend(list, member);
+			found = true;
+		}
+	return found;
 }
 
 /*
- * Returns a load or an unload by murallink's names, or NULL where its amount or status is not
- * understood or it is said to have failed.
+ * Returns whether an answer says somewhere that there is more than the rows that it
+ * lists.
+ */
+static bool
+says_more(json_t *value, size_t rows)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach (value, i, member)
+		if (says_more(member, rows))
+			return true;
+	json_object_foreach (value, name, member)
+		if (says_more(member, rows) ||
+			(partner_is_named(name, more_names) &&
+			 (json_is_true(member) || json_string_length(member) > 0 || json_integer_value(member) != 0 ||
+			  json_object_size(member) > 0)) ||
+			(partner_is_named(name, pages_names) && json_integer_value(member) > 1) ||
+			(partner_is_named(name, total_names) && json_integer_value(member) > (json_int_t) rows))
+			return true;
+	return false;
+}
+
+/*
+ * Returns what a row of a list of loads is by its own words; one without any is a
+ * load, because it stands among them.
+ */
+static Kind
+kind_of(json_t *load)
+{
+	Kind kind = KIND_LOAD;
+	const char *name;
+	json_t *member;
+
+	json_object_foreach (load, name, member)
+	{
+		const char *text = json_string_value(member);
+
+		if (text == NULL || *text == '\0' || !partner_is_named(name, kind_names))
+			continue;
+		if (partner_has_word(text, undone_words))
+			return KIND_UNKNOWN;
+		if (partner_has_word(text, other_words))
+			kind = kind == KIND_LOAD ? KIND_OTHER : kind;
+		else if (!partner_has_word(text, load_words))
+			kind = KIND_UNKNOWN;
+	}
+	return kind;
+}
+
+/*
+ * Returns a load or an unload by murallink's names, or NULL where its amount or
+ * status is not understood or it is said to have failed.
  */
 static json_t *
 load_facts(json_t *load)

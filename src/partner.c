@@ -302,6 +302,19 @@ partner_is_named(const char *name, const char *const *names)
 }
 
 /*
+ * Returns whether a text has one of the words (up to NULL) in it, in any case.
+ */
+bool
+partner_has_word(const char *text, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		for (const char *c = text; *c != '\0'; c++)
+			if (pg_strncasecmp(c, *words, strlen(*words)) == 0)
+				return true;
+	return false;
+}
+
+/*
  * Adds a fact that an answer has under one of the names (up to NULL).  Returns
  * whether it has it, not too long and wholly in printable ASCII: it will be sent
  * back.

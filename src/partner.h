@@ -149,6 +149,7 @@ extern double partner_number(const PartnerConfig *config, const char *setting);
 
 /* For the partners' files. */
 extern bool partner_same_word(const char *x, const char *y);
+extern bool partner_has_word(const char *text, const char *const *words);
 extern bool partner_is_named(const char *name, const char *const *names);
 extern bool partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
 extern bool partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names);

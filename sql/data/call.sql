@@ -5,6 +5,7 @@ CREATE TABLE murallink_private.partner_attempt (
     partner text NOT NULL,
     operation text NOT NULL,
     content_hash bytea NOT NULL,
+    revision integer NOT NULL DEFAULT 0,
     claimed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
     outcome text CHECK (outcome IN ('done', 'declined', 'not_sent', 'in_doubt')),
@@ -22,6 +23,7 @@ COMMENT ON COLUMN murallink_private.partner_attempt.attempt IS 'Number of the at
 COMMENT ON COLUMN murallink_private.partner_attempt.partner IS 'Who was called.';
 COMMENT ON COLUMN murallink_private.partner_attempt.operation IS 'order: a card; load: a card for a payout; others: of a task.';
 COMMENT ON COLUMN murallink_private.partner_attempt.content_hash IS 'SHA-256 of all that the request is made of, secrets apart.';
+COMMENT ON COLUMN murallink_private.partner_attempt.revision IS 'Of the partner, as it was set up when this was claimed.';
 COMMENT ON COLUMN murallink_private.partner_attempt.claimed_at IS 'When it was claimed.';
 COMMENT ON COLUMN murallink_private.partner_attempt.settled_at IS 'When the outcome was written.';
 COMMENT ON COLUMN murallink_private.partner_attempt.outcome IS

@@ -3,7 +3,7 @@ CREATE TABLE murallink_private.look_up_shown (
     base_url text,
     customer text,
     by_order boolean,
-    what text CHECK (what IN ('load', 'reference', 'unload')),
+    what text CHECK (what IN ('load', 'reference', 'own', 'unload')),
     payout_uid murallink.ksuid NOT NULL,
     shown_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (partner, base_url, customer, by_order, what)
@@ -15,7 +15,7 @@ COMMENT ON COLUMN murallink_private.look_up_shown.base_url IS 'Where; at another
 COMMENT ON COLUMN murallink_private.look_up_shown.customer IS 'As which customer.';
 COMMENT ON COLUMN murallink_private.look_up_shown.by_order IS 'Whether it was asked by the number of an order, or else by the key of a card.';
 COMMENT ON COLUMN murallink_private.look_up_shown.what IS
-'load: one of ours, by our reference or by the order that its own answer told; reference: of whatever load; unload: one of ours.';
+'load: one of ours, by our reference or by the order that its own answer told; reference: of whatever load; own: the reference of one of ours, just as we had sent it; unload: one of ours.';
 COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that was looked up, or whose unload was, when this was shown first.';
 COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When that was.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown

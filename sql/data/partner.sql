@@ -4,6 +4,7 @@ CREATE TABLE murallink_private.partner (
     base_url text NOT NULL,
     settings jsonb NOT NULL,
     revision integer NOT NULL DEFAULT 1,
+    moved integer NOT NULL DEFAULT 1,
     secrets_changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink_private.partner IS 'The partners that configure_partner() has set up.';
@@ -12,6 +13,8 @@ COMMENT ON COLUMN murallink_private.partner.name IS 'As src/partner_table.h has 
 COMMENT ON COLUMN murallink_private.partner.base_url IS 'What the path of each call is appended to.';
 COMMENT ON COLUMN murallink_private.partner.settings IS 'All settings, also those with their initial value.';
 COMMENT ON COLUMN murallink_private.partner.revision IS 'Raised with each change of settings or secrets: the worker signs in anew.';
+COMMENT ON COLUMN murallink_private.partner.moved IS
+'The first revision with this base_url and customer_id, and with this choice of references: what was sent before cannot be looked for as if it had been sent to where it goes since.';
 COMMENT ON COLUMN murallink_private.partner.secrets_changed_at IS 'When others were given: what they are, no audit shows.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.partner
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');

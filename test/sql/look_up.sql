@@ -49,7 +49,7 @@ CREATE FUNCTION test.tried() RETURNS timestamptz LANGUAGE sql AS 'SELECT claimed
 CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT test.iso(test.tried()), currency text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'order_id', order_id, 'at', at, 'currency', currency))
 $$;
-CREATE TEMP TABLE shown (number integer, what text, loads jsonb);
+CREATE TEMP TABLE shown (number integer, what text, loads jsonb, whole boolean DEFAULT true);
 INSERT INTO shown VALUES
     (1, 'no list', NULL),
     (2, 'a list without the load that is known', '[]'),
@@ -75,11 +75,23 @@ INSERT INTO shown VALUES
         jsonb_build_array(test.load(NULL, '10.00', '71'), test.load('', '10.00', '72', 'yesterday evening'))),
     (18, 'no references, no orders', jsonb_build_array(test.load(NULL, '10.00', NULL))),
     (19, 'others have references, this one has none',
-        jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72')));
+        jsonb_build_array(test.load('other', '10.00', '71'), test.load('', '10.00', '72'))),
+    (20, 'our reference in capitals', jsonb_build_array(test.load('other', '10.00', '71'), test.load(upper(:'payout'), '10.00', '72'))),
+    (21, 'our reference cut off', jsonb_build_array(test.load('other', '10.00', '71'), test.load(left(:'payout', 20), '10.00', '72'))),
+    (22, 'a reference of the issuer''s, another amount', jsonb_build_array(test.load('other', '10.00', '71'), test.load('R9', '10.01', '72'))),
+    (23, 'the other payout''s order twice', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load(NULL, '10.00', '71'))),
+    (24, 'the other payout''s order, with two amounts', jsonb_build_array(test.load(NULL, '10.00', '71'), test.load(NULL, '3.00', '71'))),
+    (28, 'a reference of the issuer''s, at that time', jsonb_build_array(test.load('other', '10.00', '71'), test.load('R9', '10.00', '72'))),
+    (29, 'a reference of the issuer''s, long before', jsonb_build_array(
+        test.load('other', '10.00', '71'), test.load('R9', '10.00', '72', test.iso(test.tried() - interval '2 h')))),
+    (25, 'the other payout''s order, with another amount alone', jsonb_build_array(test.load(NULL, '1000', '71')));
+INSERT INTO shown VALUES
+    (26, 'a part without it', jsonb_build_array(test.load(NULL, '10.00', '71')), false),
+    (27, 'a part with it', jsonb_build_array(test.load(:'payout', '10.00', '72')), false);
 CREATE FUNCTION test.judged(payout murallink.ksuid) RETURNS TABLE (number integer, what text, verdict text, reference text, why text)
 LANGUAGE sql AS $$
     SELECT s.number, s.what, j.verdict, j.reference, j.why
-    FROM shown s, LATERAL murallink.look_up_judge(payout, clock_timestamp(), s.loads) j ORDER BY s.number
+    FROM shown s, LATERAL murallink.look_up_judge(payout, clock_timestamp(), s.loads, s.whole) j ORDER BY s.number
 $$;
 -- The issuer has shown nothing so far; then one of our loads, by the order that its own answer told; then a reference
 SELECT * FROM test.judged(:'payout');
@@ -91,6 +103,32 @@ SELECT number, what, verdict, reference FROM test.judged(:'payout') WHERE verdic
 BEGIN;
 SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load('other', '1.00', '75')));
 SELECT * FROM test.judged(:'payout') WHERE number = 9;
+ROLLBACK;
+-- One that has shown our references as they are shows whose a load is by them, unless we sent none
+BEGIN;
+SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '1000', '72'), test.load(NULL, '1000', '71')));
+SELECT what FROM murallink_private.look_up_shown WHERE what = 'own';
+SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '10.00', '72')));
+SELECT what FROM murallink_private.look_up_shown WHERE what = 'own';
+SELECT number, what, verdict FROM test.judged(:'payout') WHERE number IN (20, 21, 22, 23, 28, 29);
+UPDATE murallink_private.partner SET settings = jsonb_set(settings, '{send_reference}', 'false') WHERE name = 'dash';
+SELECT number, verdict FROM test.judged(:'payout') WHERE number IN (20, 21, 29);
+ROLLBACK;
+-- What was sent before the partner was set up with another address, customer or choice of references is not looked for there
+BEGIN;
+SELECT murallink.configure_partner('dash', settings => settings || '{"settling": 60}') FROM murallink_private.partner WHERE name = 'dash';
+SELECT verdict FROM test.judged(:'payout') WHERE number = 8;
+SELECT murallink.configure_partner('dash', settings => settings || '{"send_reference": false}') FROM murallink_private.partner WHERE name = 'dash';
+SELECT number, what, verdict, why FROM test.judged(:'payout') WHERE number IN (3, 8, 9);
+ROLLBACK;
+BEGIN;
+SELECT murallink.configure_partner('dash', settings => settings || '{"customer_id": 2}') FROM murallink_private.partner WHERE name = 'dash';
+SELECT verdict, why FROM test.judged(:'payout') WHERE number = 8;
+ROLLBACK;
+BEGIN;
+SELECT murallink.configure_partner('dash', 'https://dash.example.net', settings, '{"username": "x", "password": "y"}') FROM murallink_private.partner WHERE name = 'dash';
+INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, '1', true, 'load', :'payout' FROM murallink_private.partner WHERE name = 'dash';
+SELECT verdict, why FROM test.judged(:'payout') WHERE number = 8;
 ROLLBACK;
 -- With another customer or at another address it is another issuer
 BEGIN;
@@ -126,8 +164,8 @@ INSERT INTO page VALUES
     (2, 'all', jsonb_build_array(test.load('other', '10.00', '71'), test.load('other', '11.00', '74'))),
     (3, 'the last', jsonb_build_array(test.load('other', '11.00', '74')));
 SELECT p.number, p.what, j.verdict, k.verdict AS asked_before
-FROM page p, LATERAL murallink.look_up_judge(:'payout', clock_timestamp(), p.loads) j,
-    LATERAL murallink.look_up_judge(:'payout', :'looked', p.loads) k ORDER BY p.number;
+FROM page p, LATERAL murallink.look_up_judge(:'payout', clock_timestamp(), p.loads, true) j,
+    LATERAL murallink.look_up_judge(:'payout', :'looked', p.loads, true) k ORDER BY p.number;
 
 SELECT murallink.disable_payouts();
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
