@@ -149,6 +149,25 @@ $$;
 COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
 'Claims those of the cards, payouts, tasks and notices that are ready and locked by nobody, and returns what is to be sent of them: the attempt of a suspect ends in doubt at once, and a notice that has nothing to say any more is cancelled. The hash of a message leaves out its text, which a token could be guessed from.';
 
+CREATE FUNCTION murallink.attempt_decides() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    ended CONSTANT text := (
+        SELECT a.outcome FROM murallink_private.partner_attempt a WHERE a.subject_uid = NEW.uid AND a.attempt = OLD.attempt);
+BEGIN
+    IF ended = NEW.status::text
+        -- Refused as signed out, it is looked for before it is sent again.
+        OR ended = 'not_sent' AND NEW.status IN ('waiting', 'ready', 'in_doubt')
+        OR ended = 'in_doubt' AND NEW.status = 'ready' AND (pg_catalog.to_jsonb(NEW) ->> 'repeatable')::boolean
+    THEN
+        RETURN NEW;
+    END IF;
+    PERFORM murallink.raise('wrong_status', 'status');
+END
+$$;
+COMMENT ON FUNCTION murallink.attempt_decides() IS
+'Trigger: what is being sent goes on as its attempt has ended, and not before: no statement has it sent a second time meanwhile, or says what became of it. Errors: wrong_status.';
+
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

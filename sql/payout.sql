@@ -77,7 +77,6 @@ BEGIN
             NEW.currency, NEW.created_at)
         IS DISTINCT FROM (OLD.uid, OLD.payment_uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid,
             OLD.patient_uid, OLD.amount, OLD.currency, OLD.created_at)
-        OR NEW.attempt < OLD.attempt
     THEN
         PERFORM murallink.raise('append_only', 'payout');
     END IF;

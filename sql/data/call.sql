@@ -36,3 +36,18 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.partne
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER settled_once BEFORE UPDATE ON murallink_private.partner_attempt
     FOR EACH ROW WHEN (OLD.outcome IS NOT NULL) EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER answered BEFORE UPDATE ON murallink.payout
+    FOR EACH ROW WHEN (OLD.status = 'claimed' AND NEW.status <> 'claimed') EXECUTE FUNCTION murallink.attempt_decides();
+CREATE TRIGGER answered BEFORE UPDATE ON murallink_private.card
+    FOR EACH ROW WHEN (OLD.status = 'claimed' AND NEW.status <> 'claimed') EXECUTE FUNCTION murallink.attempt_decides();
+CREATE TRIGGER answered BEFORE UPDATE ON murallink_private.partner_task
+    FOR EACH ROW WHEN (OLD.status = 'claimed' AND NEW.status <> 'claimed') EXECUTE FUNCTION murallink.attempt_decides();
+CREATE TRIGGER tried BEFORE UPDATE ON murallink.payout
+    FOR EACH ROW WHEN (NEW.attempt - OLD.attempt <> (NEW.status = 'claimed' AND OLD.status <> 'claimed')::integer)
+    EXECUTE FUNCTION murallink.install_append_only();
+COMMENT ON TRIGGER tried ON murallink.payout IS
+'Each claim is the next attempt, and nothing else changes its number: the outcome is found by it.';
+CREATE TRIGGER tried BEFORE UPDATE ON murallink_private.card
+    FOR EACH ROW WHEN (NEW.attempt - OLD.attempt <> (NEW.status = 'claimed' AND OLD.status <> 'claimed')::integer)
+    EXECUTE FUNCTION murallink.install_append_only();
+COMMENT ON TRIGGER tried ON murallink_private.card IS 'As that of payout.';

@@ -142,6 +142,11 @@ SELECT * FROM test.claim() ORDER BY params ->> 'amount';
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT number AS ten FROM test.claim WHERE params ->> 'amount' = '10.00' \gset
 SELECT number AS eleven FROM test.claim WHERE params ->> 'amount' = '11.50' \gset
+-- No statement has what is being sent sent a second time, or says what became of it, whoever makes it
+SELECT step, test.refusal(format('UPDATE murallink.payout SET %s WHERE contract_uid = %L AND status = ''claimed''', step, :'contract'))
+FROM unnest(ARRAY['status = ''ready''', 'status = ''waiting'', reason = ''held''', 'status = ''declined'', reason = ''x''',
+    'status = ''in_doubt'', reason = ''x''', 'status = ''done''', 'attempt = attempt + 1', 'attempt = attempt - 1',
+    'status = ''ready'', attempt = attempt + 1']) AS step;
 SELECT test.settle(:ten, 'declined', reason => 'HTTP 400: no funds'), test.settle(:eleven, 'done', '{"order_id": "70001"}');
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT uid AS payout FROM murallink.payout WHERE contract_uid = :'contract' AND amount = 10 \gset
