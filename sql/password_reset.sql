@@ -110,15 +110,17 @@ BEGIN
     new_hash := murallink.password_hash(reset_password.password, 'password');
     candidates := murallink.apart('count_reset_try', pg_catalog.jsonb_build_object('email', account, 'token', tried));
     PERFORM murallink.leave_place();
-    -- Whoever uses a token at the same time waits here, as set_password() does.
-    PERFORM FROM murallink_private.credential
-    WHERE app_user_uid = (SELECT uid FROM murallink.app_user WHERE email = account) FOR UPDATE;
-    SELECT * INTO live FROM murallink_private.valid_reset_token
-    WHERE email = account AND candidates ? uid::text AND murallink.same_secret(token, tried);
-    IF NOT FOUND THEN
-        PERFORM murallink.refuse('invalid_token');
-        RETURN;
-    END IF;
+    FOR look IN 1..2 LOOP
+        SELECT * INTO live FROM murallink_private.valid_reset_token
+        WHERE email = account AND candidates ? uid::text AND murallink.same_secret(token, tried);
+        IF NOT FOUND THEN
+            PERFORM murallink.refuse('invalid_token');
+            RETURN;
+        END IF;
+        -- Whoever uses a token at the same time waits here, as set_password() does, and looks again. Who has none takes no
+        -- lock: it would keep the user from logging in for as long as the transaction is kept open.
+        PERFORM FROM murallink_private.credential WHERE app_user_uid = live.app_user_uid FOR UPDATE;
+    END LOOP;
     PERFORM murallink.set_password(live.app_user_uid, new_hash, NULL);
     -- Who had the token may log in at once, whatever strangers have locked meanwhile: the token serves as a session id does.
     PERFORM murallink.know_place(live.app_user_uid, tried, NULL);

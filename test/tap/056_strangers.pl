@@ -178,6 +178,15 @@ my $idle = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('murallink') 
 $in = "BEGIN;\nSELECT murallink.login('$fay', 'wrong horse');\n\\echo done\n";
 $idle->pump until $out =~ /done/;
 is(status(login => { email => $fay, password => $password }), 200, 'a transaction that stays open after a wrong login keeps nobody waiting');
+is(status(request_password_reset => { email => $fay }), 204, 'a token');
+$token = $stack->sql("SELECT token FROM murallink_private.live_reset_token WHERE email = '$fay'");
+foreach my $guess ('0' x 12, substr($token, 0, 6) . '0' x 6)
+{
+	$out = '';
+	$in = "SELECT murallink.reset_password('$fay', 'a new horse', '$guess');\n\\echo done\n";
+	$idle->pump until $out =~ /done/;
+	is(status(login => { email => $fay, password => $password }), 200, 'nor one after a wrong token');
+}
 $in .= "\\q\n";
 $idle->finish;
 
