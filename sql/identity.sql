@@ -87,6 +87,19 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink.user_info(murallink.ksuid) IS 'A user as clients see it.';
 
+CREATE FUNCTION murallink.raise_taken(account text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Whose address it is has been told, whatever becomes of this transaction: that counts as a guess.
+    IF (murallink.apart('count_login', pg_catalog.jsonb_build_object('email', account)) ->> 'locked')::boolean THEN
+        PERFORM murallink.raise('locked_out');
+    END IF;
+    PERFORM murallink.raise('already_exists', 'email');
+END
+$$;
+COMMENT ON FUNCTION murallink.raise_taken(text) IS
+'Says that somebody else has an e-mail address, and counts it as a login that has failed. Errors: already_exists, locked_out (the address was asked for too often).';
+
 CREATE FUNCTION murallink.add_user(
     email text, password text, first_name text, last_name text, phone text, address jsonb, user_role text
 ) RETURNS murallink.ksuid
@@ -105,11 +118,7 @@ BEGIN
         add_user.user_role)
     ON CONFLICT (email) DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
-        -- Whose address it is has been told, whatever becomes of this transaction: that counts as a guess.
-        IF (murallink.apart('count_login', pg_catalog.jsonb_build_object('email', account)) ->> 'locked')::boolean THEN
-            PERFORM murallink.raise('locked_out');
-        END IF;
-        PERFORM murallink.raise('already_exists', 'email');
+        PERFORM murallink.raise_taken(account);
     END IF;
     INSERT INTO murallink_private.credential (app_user_uid, password_hash) VALUES (added, hash);
     RETURN added;
@@ -447,7 +456,7 @@ BEGIN
             sms_verified = sms_verified AND phone = new_phone
         WHERE uid = known.uid;
     EXCEPTION WHEN unique_violation THEN
-        PERFORM murallink.raise('already_exists', 'email');
+        PERFORM murallink.raise_taken(new_email);
     END;
     RETURN murallink.user_info(known.uid);
 END

@@ -148,6 +148,13 @@ my $eve = user('eve');
 is(status(register => { %known, email => $eve }, query => '?select=email::int'), 409, 'registering tells that there is an account');
 is(failures($eve), 1, 'and that is counted');
 
+my $gil = user('gil');
+my $of_gil = log_in($gil);
+my $gil_uid = $stack->sql("SELECT uid FROM murallink.app_user WHERE email = '$gil'");
+my @asked = map { scalar(status(update_user => { uid => $gil_uid, email => $eve }, query => '?select=email::int', session => $of_gil)) } 1 .. 5;
+is("@asked", '409 409 409 409 423', 'so does taking an address, which counts as well');
+is(failures($eve), 5, 'as long as that is answered');
+
 note 'who waits for nobody';
 my $fay = user('fay');
 my $place = log_in($fay);
