@@ -510,9 +510,11 @@ BEGIN
     PERFORM murallink.required(user_uid, 'user_uid');
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = user_uid) THEN
         PERFORM murallink.raise('not_found', 'user_uid');
+    ELSIF user_uid = murallink.caller() THEN
+        PERFORM murallink.check_current_password(NULL, true);
     END IF;
     PERFORM murallink.set_password(user_uid, murallink.password_hash(new_password, 'new_password', true), NULL);
 END
 $$;
 COMMENT ON FUNCTION murallink.change_user_password(murallink.ksuid, text) IS
-'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, weak_password.';
+'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins; where murallink.require_current_password is on, one''s own is changed by change_password only. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, weak_password.';

@@ -108,6 +108,8 @@ is(api($session, 'update_user', { uid => $bob, email => 'b@example.com' }), 'mis
 is(api($session, 'update_user', { uid => $bob, phone => '2' }), 'OK', 'not for what is no way in');
 is(api($session, 'update_user', { uid => $bob, email => 'bobby2@example.com', current_password => 'the last password' }), 'OK', 'with it all is well');
 is(api($session, 'update_user', { uid => $bob, email => 'bobby@example.com', current_password => 'the last password' }), 'OK', 'and back');
+is(api(login($stack->{admin_email}, $stack->{admin_password}), 'change_user_password', {
+	user_uid => $admin_uid, new_password => 'the next password' }), 'missing_field', 'nor does an admin change the own as one changes others');
 $mail->set('murallink.require_current_password' => 'off');
 my @answers = map { api($session, 'change_password', { new_password => 'the next password', current_password => 'a guess' }) } 1 .. 11;
 is("@answers[0, 10]", 'forbidden locked_out', 'guesses end');
