@@ -130,14 +130,20 @@ DECLARE
     owner CONSTANT murallink.ksuid := coalesce(
         pg_catalog.to_jsonb(NEW) ->> 'app_user_uid', pg_catalog.to_jsonb(NEW) ->> 'uid')::murallink.ksuid;
 BEGIN
+    -- Not more often than tokens go there: the address may be a stranger's, whom somebody has mail sent to.
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid, address, changed)
-    SELECT 'account', 'email', owner, coalesce(pg_catalog.to_jsonb(OLD) ->> 'email', u.email), TG_ARGV[0]
-    FROM murallink.app_user u WHERE u.uid = owner;
+    SELECT 'account', 'email', owner, goes.address, TG_ARGV[0]
+    FROM murallink.app_user u, LATERAL (SELECT coalesce(pg_catalog.to_jsonb(OLD) ->> 'email', u.email) AS address) goes
+    WHERE u.uid = owner AND (
+        SELECT pg_catalog.count(*) FROM murallink_private.notice n
+        WHERE n.kind = 'account' AND (n.address = goes.address OR n.app_user_uid = owner)
+            AND n.created_at > pg_catalog.now() - interval '1 hour'
+    ) < pg_catalog.current_setting('murallink.reset_requests_per_hour')::integer;
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_account() IS
-'Trigger of app_user and credential: tells the address from before that the account was changed. Its argument is what was.';
+'Trigger of app_user and credential: tells the address from before that the account was changed, at most murallink.reset_requests_per_hour times. Its argument is what was.';
 
 CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
 LANGUAGE plpgsql AS $$

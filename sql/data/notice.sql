@@ -104,6 +104,8 @@ CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
 CREATE INDEX notice_doubtful ON murallink_private.notice (partner) WHERE status = 'in_doubt';
 CREATE UNIQUE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
 CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE status = 'ready';
+CREATE INDEX notice_account ON murallink_private.notice (app_user_uid, created_at) WHERE kind = 'account';
+CREATE INDEX notice_address ON murallink_private.notice (address, created_at) WHERE kind = 'account';
 CREATE TRIGGER step BEFORE UPDATE ON murallink_private.notice
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_step();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.notice

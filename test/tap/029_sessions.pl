@@ -115,6 +115,11 @@ my @answers = map { api($session, 'change_password', { new_password => 'the next
 is("@answers[0, 10]", 'forbidden locked_out', 'guesses end');
 is(api($session, 'change_password', { new_password => 'the next password', current_password => 'the last password' }), 'locked_out', 'for the right one, too');
 
+note 'how often somebody is told';
+api($session, 'change_password', { new_password => 'the last password' }) foreach 1 .. 6;
+is($stack->sql("SELECT count(*) FROM murallink_private.notice WHERE kind = 'account' AND app_user_uid = '$bob'"), 5,
+	'of an account, as often in an hour as tokens are sent: the address may be a stranger\'s');
+
 note 'the words of a stranger';
 my $lure = 'you have won. Claim at http://evil.example/claim';
 $client->api({ action => 'register', payload => {
