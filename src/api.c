@@ -75,6 +75,7 @@ static char *call_for_set(Action *action, const char *name, const NullableDatum 
 static void perform(const Request *request, Oid self, Outcome *outcome);
 static Jsonb *answer(const Request *request, const Outcome *outcome);
 static int status_of(Jsonb *kept);
+static bool passes_by(const Outcome *outcome);
 
 /*
  * Registers the callback that marks actions whose functions change, and the
@@ -570,6 +571,16 @@ status_of(Jsonb *kept)
 }
 
 /*
+ * Returns whether a request was refused for what is over in a moment: then
+ * nothing was done, and its idempotency key is free for a repeat.
+ */
+static bool
+passes_by(const Outcome *outcome)
+{
+	return outcome->status == 503;
+}
+
+/*
  * murallink.api(request): answers a request of the JSON protocol.
  */
 PG_FUNCTION_INFO_V1(api);
@@ -579,7 +590,10 @@ api(PG_FUNCTION_ARGS)
 	Request request = {0};
 	Outcome outcome = {0};
 	Jsonb *result = NULL;
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	int version;
+	bool keyed = false;
 	bool keep = false;
 
 	identity_bound_waits();
@@ -597,7 +611,12 @@ api(PG_FUNCTION_ARGS)
 			if (request.idempotency_key != NULL && IsolationUsesXactSnapshot())
 				api_fail(&outcome, ERR_WRONG_ISOLATION, "idempotency_key");
 			else if (request.idempotency_key != NULL)
+			{
+				BeginInternalSubTransaction(NULL);
+				MemoryContextSwitchTo(context);
+				keyed = true;
 				keep = api_first_time(&request, &outcome, &result);
+			}
 		}
 	}
 	if (result == NULL)
@@ -605,8 +624,17 @@ api(PG_FUNCTION_ARGS)
 		if (outcome.error == NULL && request.action != NULL)
 			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
 		result = answer(&request, &outcome);
-		if (keep)
+		if (keep && !passes_by(&outcome))
 			api_keep_answer(&request, result);
+	}
+	if (keyed)
+	{
+		if (keep && passes_by(&outcome))
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
 	}
 	answer_set_status(status_of(result));
 	if (outcome.error != NULL && strcmp(outcome.error, error_row(ERR_BUSY)->name) == 0)

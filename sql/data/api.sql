@@ -14,3 +14,5 @@ COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the fir
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.idempotency
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER answered_once BEFORE UPDATE ON murallink_private.idempotency
+    FOR EACH ROW WHEN (OLD.answer IS NOT NULL) EXECUTE FUNCTION murallink.install_append_only();

@@ -283,6 +283,7 @@ FROM (VALUES
 ORDER BY n;
 RESET SESSION AUTHORIZATION;
 SELECT count(*) FROM murallink.client WHERE name = 'Once';
+SELECT test.refusal('UPDATE murallink_private.idempotency SET answer = ''{}''') AS another_answer;
 SELECT session_id AS seth FROM murallink.login('seth.randall@example.com', 'c9f656ccf86a~') \gset
 SELECT test.keyed('"1"', 'my_info', '{}', :'seth') #>> '{payload,first_name}' AS key_of_another_user,
     test.keyed('"1"', 'my_info', '{}', 'none') #>> '{error,code}' AS no_session;

@@ -79,7 +79,8 @@ print $holder "COMMIT;\nBEGIN;\nLOCK TABLE murallink.payment;\nSELECT 'locked';\
 Murallink::Stack::poll('the table to be locked', sub {
 	$stack->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query ~ 'locked'}) == 1;
 });
-$answer = $client->api({ action => 'manual_payment', session_id => $session, payload => \%payment });
+my %keyed = (action => 'manual_payment', session_id => $session, payload => \%payment, idempotency_key => 'once');
+$answer = $client->api(\%keyed);
 is($answer->{error}{code}, 'blocked', 'whatever lock it is');
 print $holder "LOCK TABLE murallink.app_user, murallink_private.payout_switch;\nSELECT 'more';\n";
 Murallink::Stack::poll('more tables to be locked', sub {
@@ -113,8 +114,9 @@ END
 $$;
 SELECT * FROM public.endless
 EOC
-$answer = $client->api({ action => 'manual_payment', session_id => $session, payload => \%payment });
-is($answer->{status_code}, 200, 'and is paid afterwards') or diag(explain($answer));
+$answer = $client->api(\%keyed);
+is($answer->{status_code}, 200, 'and is paid afterwards, under the same key') or diag(explain($answer));
+is($client->api(\%keyed)->{payload}{uid}, $answer->{payload}{uid}, 'once');
 
 note 'a password in a request that cannot be read';
 foreach my $body (
