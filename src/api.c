@@ -130,7 +130,7 @@ api_fail(Outcome *outcome, ErrorName error, const char *field)
 	outcome->status = atoi(row->sqlstate + 2);
 	outcome->message = row->message;
 	outcome->error = row->name;
-	outcome->field = field;
+	outcome->field = error_field(field);
 	outcome->hint = row->hint;
 }
 

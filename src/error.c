@@ -12,6 +12,8 @@
 #include "parser/scansup.h"
 #include "utils/builtins.h"
 
+#define FIELD_SHOWN 200 /* bytes */
+
 static const ErrorRow error_rows[] = {
 #define ERROR_ROW(symbol, name, sqlstate, message, hint) {name, sqlstate, message, hint},
 #include "error_table.h"
@@ -28,6 +30,20 @@ error_row(ErrorName name)
 }
 
 /*
+ * Returns the name of a field as it is shown: what somebody has sent as one is
+ * cut off.  PostgREST casts answers to types that the client names, and there
+ * are some, such as xml, that take hours over a long text and cannot be
+ * cancelled.
+ */
+const char *
+error_field(const char *field)
+{
+	int len = field == NULL ? 0 : strlen(field);
+
+	return len <= FIELD_SHOWN ? field : pnstrdup(field, pg_mbcliplen(field, len, FIELD_SHOWN));
+}
+
+/*
  * Fills in the error being reported from the table.  The stable name travels
  * as constraint name, the field as column name; both also in the detail, for
  * clients that show no more than that.
@@ -38,6 +54,7 @@ errnamed(ErrorName name, const char *field)
 	const ErrorRow *row = &error_rows[name];
 	const char *s = row->sqlstate;
 
+	field = error_field(field);
 	errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]));
 	errmsg("%s", row->message);
 	if (field != NULL)

@@ -28,6 +28,7 @@ typedef struct ErrorRow
 extern int errnamed(ErrorName name, const char *field);
 
 extern const ErrorRow *error_row(ErrorName name);
+extern const char *error_field(const char *field);
 extern ErrorName error_by_name(const char *name);
 extern int error_http_status(int sqlstate);
 extern text *error_checked_text(text *value, const char *field, int longest, bool required);

@@ -256,6 +256,11 @@ SELECT session_id, current_setting('response.status') AS http FROM murallink.log
 COMMIT;
 SELECT current_setting('response.status', true) AS http;
 
+-- What is no field is shown, as far as it is no longer than a field may be
+SELECT octet_length(murallink.api(request) #>> '{error,field}') FROM (VALUES
+    (jsonb_build_object('action', 'ping', repeat('ü', 300000), 1)),
+    (jsonb_build_object('action', 'ping', 'payload', jsonb_build_object(repeat('€', 300000), 1)))) AS sent (request);
+
 -- Under a key a request is done once: a repeat gets the first answer, whatever that was
 CREATE FUNCTION test.keyed(key jsonb, action text, payload jsonb, session_id text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
     SELECT murallink.api(jsonb_build_object('action', action, 'payload', payload, 'idempotency_key', key, 'session_id', session_id))

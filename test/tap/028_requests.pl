@@ -55,6 +55,17 @@ my @psql = ('psql', '-XqAt', '-h', $node->host, '-p', $node->port, qw(-U authent
 is(join(' ', map { `@psql 'SHOW $_'` =~ s/\n//r } qw(statement_timeout lock_timeout idle_in_transaction_session_timeout)), '10s 5s 10s',
 	'whatever role a request runs as');
 
+note 'a cast that takes hours, and cannot be cancelled, on what an answer repeats';
+$began = time;
+my $attributes = '<a ' . join(' ', map { "a$_=\"\"" } 1 .. 60_000) . '/>';
+my @echoed = ({ action => 'ping', $attributes => 1 }, { action => 'ping', payload => { $attributes => 1 } },
+	{ action => 'register', payload => { email => 'a@example.com', password => 'a password', first_name => 'A', address => { $attributes => 1 } } });
+foreach my $request (@echoed)
+{
+	is(($client->request('POST', "$stack->{url}/rpc/api?select=pgrst_scalar:pgrst_scalar->error->>field::xml", $request))[0], 400, 'is refused');
+}
+cmp_ok(time - $began, '<', STATEMENT_TIMEOUT / 2, 'at once');
+
 note 'a transaction that holds the funds and does not end';
 $client->api({ action => 'add_funding', session_id => $session, payload => { contract_uid => $world->uid('contract'), amount => 1000 } });
 my @holder = ('psql', '-XqAt', '-h', $node->host, '-p', $node->port, 'murallink');
