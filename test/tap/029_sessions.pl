@@ -57,6 +57,7 @@ is($stack->sql("SELECT expires_at = created_at + interval '12 h' FROM $own"), 't
 is($door{GET}->(), 200, 'whatever uses it');
 is($stack->sql("SELECT expires_at = created_at + interval '12 h' FROM $own"), 't', 'also by reading');
 $mail->set('murallink.session_lifetime' => '11h');
+Murallink::Stack::poll('the setting', sub { api($admin, 'my_info') eq 'unauthenticated' });
 is(api($admin, 'my_info'), 'unauthenticated', 'a shorter life holds for those that are open');
 $mail->set('murallink.session_lifetime' => '12h');
 $stack->sql("UPDATE murallink_private.session SET created_at = now() - interval '12 h', expires_at = now() + interval '1 h'
