@@ -228,11 +228,6 @@ BEGIN
     free_payouts := ARRAY(
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
         WHERE p.uid = ANY (subjects) AND p.status = 'claimed' FOR NO KEY UPDATE SKIP LOCKED);
-    -- A payer may hold a slot for long. Answers must be read meanwhile, so what cannot be settled now is settled later.
-    free_payouts := ARRAY(
-        SELECT p.uid FROM murallink.payout p
-        WHERE p.uid = ANY (free_payouts) AND p.payment_uid IN (
-            SELECT murallink.fund_held(ARRAY(SELECT f.payment_uid FROM murallink.payout f WHERE f.uid = ANY (free_payouts)))));
     -- What was not sent finds its way anew, which may have changed meanwhile.
     unsent := ARRAY(
         SELECT p.uid
@@ -335,13 +330,6 @@ DECLARE
 BEGIN
     PERFORM murallink.reroute_late();
     PERFORM murallink.apply_outcomes(late);
-    PERFORM murallink.fund_want(h.contract_uid, h.slot) FROM (
-        SELECT DISTINCT e.contract_uid, e.slot
-        FROM murallink_private.partner_queue q LEFT JOIN murallink_private.partner_task t ON t.uid = q.subject_uid
-        JOIN murallink.payout p ON p.uid = coalesce(t.subject_uid, q.subject_uid)
-        JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve'
-        WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity') h
-    WHERE NOT murallink.fund_try_hold(h.contract_uid, h.slot);
     IF look THEN
         PERFORM murallink.queue_held(ARRAY(
             SELECT q.subject_uid
@@ -356,7 +344,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_late(boolean) IS
-'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. The slots that payers do not let it have are wanted from then on. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
+'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile.  look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
 
 CREATE FUNCTION murallink.prepared_writers() RETURNS TABLE (gid text)
 LANGUAGE sql VOLATILE AS $$

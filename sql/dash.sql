@@ -374,7 +374,6 @@ LANGUAGE plpgsql AS $$
 DECLARE
     unloaded CONSTANT murallink.ksuid := (SELECT o.payment_uid FROM murallink.payout o WHERE o.uid = NEW.subject_uid);
 BEGIN
-    PERFORM murallink.fund_need(unloaded);
     UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = unloaded;
     RETURN NULL;
 END

@@ -11,35 +11,10 @@ CREATE FUNCTION murallink.fund_guard() RETURNS trigger LANGUAGE c AS 'MODULE_PAT
 COMMENT ON FUNCTION murallink.fund_guard() IS
 'Trigger: balances and entries are written together, by murallink''s own functions. Errors: guarded.';
 
-CREATE FUNCTION murallink.fund_hold(contract_uid murallink.ksuid, slot integer) RETURNS void
+CREATE FUNCTION murallink.fund_hold(contract_uid murallink.ksuid, slot bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';
-COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, integer) IS
+COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, bigint) IS
 'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order. Waits for lock_timeout, or murallink.lock_timeout where that says nothing. Errors: blocked.';
-
-CREATE FUNCTION murallink.fund_try_hold(contract_uid murallink.ksuid, slot integer) RETURNS boolean
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_try_hold';
-COMMENT ON FUNCTION murallink.fund_try_hold(murallink.ksuid, integer) IS
-'Does what fund_hold() does without waiting: false when somebody else holds the slot.';
-
-CREATE FUNCTION murallink.fund_lock_class(contract_uid murallink.ksuid) RETURNS bigint
-LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'fund_lock_class';
-COMMENT ON FUNCTION murallink.fund_lock_class(murallink.ksuid) IS 'What pg_locks has as classid of the locks of a contract''s slots.';
-
-CREATE FUNCTION murallink.fund_holders(contract_uid murallink.ksuid, slot integer, OUT pid integer, OUT virtualtransaction text)
-RETURNS SETOF record
-LANGUAGE sql VOLATILE AS $$
-    SELECT l.pid, l.virtualtransaction
-    FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
-    WHERE l.locktype = 'advisory' AND l.objsubid = 5 AND l.granted AND d.datname = pg_catalog.current_database()
-        AND l.classid::bigint = murallink.fund_lock_class(fund_holders.contract_uid) AND l.objid::bigint = fund_holders.slot
-$$;
-COMMENT ON FUNCTION murallink.fund_holders(murallink.ksuid, integer) IS
-'Who holds a slot of a contract''s funds, as pg_locks has them; a prepared transaction has no pid.';
-
-CREATE FUNCTION murallink.fund_want(contract_uid murallink.ksuid, slot integer) RETURNS void
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_want';
-COMMENT ON FUNCTION murallink.fund_want(murallink.ksuid, integer) IS
-'Has payers leave a slot to the worker for a moment when they come to hold it. For the worker, which so settles however busy they are.';
 
 CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
 COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract.';
@@ -59,35 +34,46 @@ BEGIN
     END IF;
     PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (
         SELECT * FROM murallink.fund_slot s
-        WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency ORDER BY s.slot) AS s;
+        WHERE s.slot BETWEEN 0 AND 255 AND s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency ORDER BY s.slot) AS s;
     SELECT pg_catalog.trunc(the_funding.amount / pg_catalog.count(*), murallink.currency_decimals(the_funding.currency)),
         pg_catalog.count(*)
     INTO share, slots
-    FROM murallink.fund_slot s WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
+    FROM murallink.fund_slot s
+    WHERE s.slot BETWEEN 0 AND 255 AND s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
     UPDATE murallink.fund_slot s
     SET available = s.available + CASE s.slot WHEN 0 THEN the_funding.amount - share * (slots - 1) ELSE share END
-    WHERE s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
-    INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
-    VALUES (the_funding.contract_uid, the_funding.client_uid, the_funding.currency, 'deposit', the_funding.amount, the_funding.uid, -1);
+    WHERE s.slot BETWEEN 0 AND 255 AND s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
+    INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)
+    VALUES (the_funding.contract_uid, the_funding.client_uid, the_funding.currency, 'deposit', the_funding.amount, the_funding.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.fund_spread(murallink.ksuid, integer) IS
 'Adds a funding to its contract''s balance, in equal shares. slots: how many a new fund gets.';
 
-CREATE FUNCTION murallink.fund_gather(contract_uid murallink.ksuid, currency text, amount numeric) RETURNS integer
+CREATE FUNCTION murallink.fund_gather(contract_uid murallink.ksuid, currency text, amount numeric) RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    into_slot integer;
+    held bigint[] := '{}';
+    more bigint[];
+    into_slot bigint;
     other record;
     taken numeric;
     missing numeric := amount;
 BEGIN
-    PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (
-        SELECT * FROM murallink.fund_slot s
-        WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency ORDER BY s.slot) AS s;
+    -- Slots may be opened while others are waited for.
+    LOOP
+        more := ARRAY(
+            SELECT s.slot FROM murallink.fund_slot s
+            WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency
+            AND s.slot >= 0 AND s.slot <> ALL (held)
+            ORDER BY s.slot);
+        EXIT WHEN more = '{}';
+        PERFORM murallink.fund_hold(fund_gather.contract_uid, f.slot) FROM pg_catalog.unnest(more) AS f (slot);
+        held := held || more;
+    END LOOP;
     FOR other IN
         SELECT s.slot, s.available FROM murallink.fund_slot s
-        WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency
+        WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = ANY (held)
         ORDER BY s.available DESC, s.slot
     LOOP
         taken := LEAST(other.available, missing);
@@ -100,37 +86,23 @@ BEGIN
             AND s.slot IN (into_slot, other.slot);
         END IF;
         missing := missing - taken;
-        IF missing = 0 THEN
-            RETURN into_slot;
-        END IF;
+        EXIT WHEN missing = 0;
     END LOOP;
-    RETURN NULL;
+    WITH closed AS (
+        DELETE FROM murallink.fund_slot s
+        WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = ANY (held)
+        AND s.slot >= 256 AND s.slot <> into_slot AND s.available = 0
+        RETURNING s.reserved, s.disbursed
+    )
+    UPDATE murallink.fund_slot s SET reserved = s.reserved + c.reserved, disbursed = s.disbursed + c.disbursed
+    FROM (SELECT pg_catalog.sum(reserved) AS reserved, pg_catalog.sum(disbursed) AS disbursed FROM closed) AS c
+    WHERE s.contract_uid = fund_gather.contract_uid AND s.currency = fund_gather.currency AND s.slot = into_slot
+    AND c.reserved IS NOT NULL;
+    RETURN CASE missing WHEN 0 THEN into_slot END;
 END
 $$;
 COMMENT ON FUNCTION murallink.fund_gather(murallink.ksuid, text, numeric) IS
-'Locks all slots of a fund and gathers an amount in one of them, which it returns; null when all together have not enough.';
-
-CREATE FUNCTION murallink.fund_held(payment_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    RETURN QUERY
-    SELECT e.source_uid FROM murallink.fund_entry e
-    WHERE e.source_uid = ANY (payment_uids) AND e.movement = 'reserve' AND murallink.fund_try_hold(e.contract_uid, e.slot);
-END
-$$;
-COMMENT ON FUNCTION murallink.fund_held(murallink.ksuid[]) IS
-'Those of the payments whose slot nobody else holds; it is held from here on. For a transaction that settles several and must not wait.';
-
-CREATE FUNCTION murallink.fund_need(payment_uid murallink.ksuid) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM murallink.fund_held(ARRAY[payment_uid])) THEN
-        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'the funds are held by another transaction';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION murallink.fund_need(murallink.ksuid) IS
-'Holds the slot of a payment; fails where somebody else does, maybe for long. For what becomes of an outcome, which is then kept, and applied later.';
+'Locks all slots of a fund and gathers an amount in one of them, which it returns; null when all together have not enough. Slots that were opened for what was given back, and are empty, are closed.';
 
 CREATE FUNCTION murallink.add_funding(
     contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL

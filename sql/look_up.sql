@@ -249,7 +249,6 @@ BEGIN
         again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), moment
             + GREATEST(the_payout.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
     ELSIF judged.verdict <> 'unclear' THEN
-        PERFORM murallink.fund_need(the_payout.payment_uid);
         -- Answers are read meanwhile, so nobody who decides is waited for.
         PERFORM FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
         WHERE o.uid = the_payout.uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;

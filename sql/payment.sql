@@ -48,6 +48,8 @@ BEGIN
     END IF;
     OLD.status := NEW.status;
     OLD.decided_by_uid := NEW.decided_by_uid;
+    -- Which is made after this.
+    OLD.counts := NEW.counts;
     IF NEW IS DISTINCT FROM OLD THEN
         PERFORM murallink.raise('append_only', 'payment');
     END IF;
@@ -287,7 +289,7 @@ BEGIN
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
     LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid
         AND murallink.label_key(p.milestone_name) = murallink.label_key(m.milestone)
-        AND p.status NOT IN ('rejected', 'cancelled', 'reversed')
+        AND p.counts
     WHERE e.uid = place
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order
     HAVING pg_catalog.count(p.uid) < m.num_payments
@@ -299,27 +301,24 @@ COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksui
 
 CREATE FUNCTION murallink.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
-    WITH held AS (
-        SELECT contract_uid, currency, slot,
-            pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'return' THEN 0 ELSE -amount END) AS reserved,
+    WITH entered AS (
+        SELECT contract_uid, currency,
+            pg_catalog.sum(CASE movement WHEN 'reserve' THEN -amount WHEN 'disburse' THEN 0 ELSE amount END) AS available,
+            pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'release' THEN -amount WHEN 'disburse' THEN -amount ELSE 0 END)
+                AS reserved,
             pg_catalog.sum(CASE movement WHEN 'disburse' THEN amount WHEN 'return' THEN -amount ELSE 0 END) AS disbursed
-        FROM murallink.fund_entry WHERE movement <> 'deposit' GROUP BY contract_uid, currency, slot),
-    deposits AS (
-        SELECT contract_uid, currency, pg_catalog.sum(amount) AS funded
-        FROM murallink.fund_entry WHERE movement = 'deposit' GROUP BY contract_uid, currency),
-    balances AS (
-        SELECT contract_uid, currency, pg_catalog.sum(available + reserved + disbursed) AS funded
+        FROM murallink.fund_entry GROUP BY contract_uid, currency),
+    held AS (
+        SELECT contract_uid, currency, pg_catalog.sum(available) AS available, pg_catalog.sum(reserved) AS reserved,
+            pg_catalog.sum(disbursed) AS disbursed
         FROM murallink.fund_slot GROUP BY contract_uid, currency)
     SELECT contract_uid, currency::text, pg_catalog.format(
-        'slot %s holds %s reserved and %s disbursed, its entries add up to %s and %s', slot,
-        coalesce(s.reserved, 0), coalesce(s.disbursed, 0), coalesce(h.reserved, 0), coalesce(h.disbursed, 0))
-    FROM murallink.fund_slot s FULL JOIN held h USING (contract_uid, currency, slot)
-    WHERE (coalesce(s.reserved, 0), coalesce(s.disbursed, 0)) <> (coalesce(h.reserved, 0), coalesce(h.disbursed, 0))
-    UNION ALL
-    SELECT contract_uid, currency::text, pg_catalog.format(
-        'the slots hold %s funded, the deposits add up to %s', coalesce(b.funded, 0), coalesce(d.funded, 0))
-    FROM balances b FULL JOIN deposits d USING (contract_uid, currency)
-    WHERE coalesce(b.funded, 0) <> coalesce(d.funded, 0)
+        'the slots hold %s available, %s reserved and %s disbursed, the entries add up to %s, %s and %s',
+        coalesce(h.available, 0), coalesce(h.reserved, 0), coalesce(h.disbursed, 0),
+        coalesce(e.available, 0), coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
+    FROM held h FULL JOIN entered e USING (contract_uid, currency)
+    WHERE (coalesce(h.available, 0), coalesce(h.reserved, 0), coalesce(h.disbursed, 0))
+        <> (coalesce(e.available, 0), coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
     UNION ALL
     SELECT f.contract_uid, f.currency::text, pg_catalog.format('funding %s of %s has no entry of that amount', f.uid, f.amount)
     FROM murallink.funding f LEFT JOIN murallink.fund_entry e ON e.source_uid = f.uid AND e.movement = 'deposit'

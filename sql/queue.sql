@@ -85,10 +85,6 @@ LANGUAGE sql VOLATILE AS $$
         SELECT l.pid, l.virtualtransaction
         FROM locker k JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = k.locker AND l.granted
         UNION
-        SELECT l.pid, l.virtualtransaction
-        FROM the_payout p JOIN murallink.fund_entry e ON e.source_uid = p.payment_uid AND e.movement = 'reserve',
-            LATERAL murallink.fund_holders(e.contract_uid, e.slot) l
-        UNION
         SELECT * FROM murallink.brake_holders()
     )
     SELECT coalesce(pg_catalog.string_agg(DISTINCT CASE
@@ -101,7 +97,7 @@ LANGUAGE sql VOLATILE AS $$
     WHERE h.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
 $$;
 COMMENT ON FUNCTION murallink.holders(murallink.ksuid) IS
-'Who holds a card, payout, task or notice, or the funds of a payout, in words: processes by their pid, prepared transactions by their name.';
+'Who holds a card, payout, task or notice, in words: processes by their pid, prepared transactions by their name.';
 
 CREATE FUNCTION murallink.queue_held(subjects murallink.ksuid[], problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

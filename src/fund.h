@@ -20,8 +20,5 @@ extern void fund_reserve(const FundMove *move);
 extern void fund_release(const FundMove *move);
 extern void fund_disburse(const FundMove *move);
 extern void fund_return(const FundMove *move);
-extern void fund_want_none(void);
-extern bool fund_wants(void);
-extern bool fund_catch(void);
 
 #endif /* MURALLINK_FUND_H */

@@ -257,6 +257,8 @@ type_of_letter(char letter)
 			return DATEOID;
 		case 'i':
 			return INT4OID;
+		case 'I':
+			return INT8OID;
 		case 'j':
 			return JSONBOID;
 		case 'k':

@@ -154,7 +154,7 @@ next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 	static SavedPlan plan =
 		PLAN("WITH live AS (SELECT occurrence FROM murallink.payment"
 			 "  WHERE enrollment_uid = $1 AND murallink.label_key(milestone_name) = murallink.label_key($2)"
-			 "  AND occurrence IS NOT NULL AND status NOT IN ('rejected', 'cancelled', 'reversed'))"
+			 "  AND occurrence IS NOT NULL AND counts)"
 			 " SELECT n FROM pg_catalog.generate_series(1, $3) n"
 			 " WHERE n NOT IN (SELECT occurrence FROM live) AND (SELECT pg_catalog.count(*) FROM live) < $3"
 			 " ORDER BY n LIMIT 1",
@@ -183,7 +183,7 @@ insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Miles
 			 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'milestone', $9, $10, $11, $12, $13, $14, $15,"
 			 " CASE WHEN $16 THEN 'approved' ELSE 'pending' END::murallink.payment_status, $17, $18)"
 			 " ON CONFLICT (enrollment_uid, murallink.label_key(milestone_name), occurrence)"
-			 " WHERE status NOT IN ('rejected', 'cancelled', 'reversed') DO NOTHING",
+			 " WHERE counts DO NOTHING",
 			 "kkkkkkkkktinttdbkz");
 	const Version *version = &milestone->version;
 	Datum values[] = {KsuidPGetDatum(uid),

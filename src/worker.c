@@ -18,7 +18,6 @@
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "crash_point.h"
-#include "fund.h"
 #include "install.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -50,9 +49,6 @@
 /* In milliseconds: how often outcomes are applied that could not be at once, and the same error is logged. */
 #define LATE_INTERVAL 5000
 #define REPEAT_INTERVAL 60000
-
-/* In milliseconds: how often it is looked whether payers have left a slot that is wanted for outcomes. */
-#define CATCH_INTERVAL 20
 
 /* In milliseconds: for how long somebody keeps everything from being claimed before people are shown who does. */
 #define LOCKED_LEAST 60000
@@ -378,8 +374,7 @@ static void
 end_looking(bool committed)
 {
 	dlist_mutable_iter iter;
-	int wait = committed && more_late ? 0 : fund_wants() ? CATCH_INTERVAL
-														 : LOOK_INTERVAL;
+	int wait = committed && more_late ? 0 : LOOK_INTERVAL;
 
 	next_look = clock_now() + wait * CLOCK_MS;
 	more_late = false;
@@ -592,19 +587,17 @@ look(void)
 	if (locked || !payouts_here(&on))
 	{
 		note_locked(locked);
-		fund_want_none();
 		return;
 	}
 	if (!recovered)
 		recover();
-	else if (fund_catch() || now >= next_late || now >= next_count)
+	else if (now >= next_late || now >= next_count)
 	{
 		bool isnull;
 
 		bool counted = now >= next_count;
 		Datum counts = BoolGetDatum(counted);
 
-		fund_want_none();
 		plan_execute(&late, &counts, NULL, 1);
 		if (counted)
 			next_count = now + LATE_INTERVAL * CLOCK_MS;

@@ -21,21 +21,22 @@ CREATE POLICY monitor ON murallink.fund FOR SELECT TO murallink_monitor USING (t
 CREATE TABLE murallink.fund_slot (
     contract_uid murallink.ksuid NOT NULL,
     currency murallink.currency NOT NULL,
-    slot integer NOT NULL,
+    slot bigint NOT NULL,
     available murallink.balance NOT NULL DEFAULT 0,
-    reserved murallink.balance NOT NULL DEFAULT 0,
-    disbursed murallink.balance NOT NULL DEFAULT 0,
+    reserved numeric NOT NULL DEFAULT 0,
+    disbursed numeric NOT NULL DEFAULT 0,
     PRIMARY KEY (contract_uid, currency, slot),
     FOREIGN KEY (contract_uid, currency) REFERENCES murallink.fund
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE murallink.fund_slot IS
-'A fund''s balance, spread over slots so that payers on one contract do not wait for each other. fund_balance adds them up.';
+'What is available of a fund and paid out of it, spread over slots so that payers on one contract do not wait for each other, nor the worker for them. fund_balance adds them up.';
 COMMENT ON COLUMN murallink.fund_slot.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_slot.currency IS 'The currency.';
-COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot, from 0.';
+COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot: from 0 those of payers, below 0 those that only count what is paid out, above 255 those of transactions that found theirs held.';
 COMMENT ON COLUMN murallink.fund_slot.available IS 'Deposited and not yet spoken for, in currency units.';
-COMMENT ON COLUMN murallink.fund_slot.reserved IS 'Held by payments on their way, in currency units.';
-COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Paid out, in currency units.';
+COMMENT ON COLUMN murallink.fund_slot.reserved IS
+'Held by payments on their way, in currency units; below zero where other slots hold what is counted as paid out here.';
+COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Paid out less what came back, in currency units; below zero where other slots count it.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_slot
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
 CREATE POLICY viewer ON murallink.fund_slot FOR SELECT
@@ -81,7 +82,6 @@ CREATE TABLE murallink.fund_entry (
     movement murallink.fund_movement NOT NULL,
     amount murallink.positive NOT NULL,
     source_uid murallink.ksuid NOT NULL,
-    slot integer NOT NULL,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (source_uid, movement)
 );
@@ -95,7 +95,6 @@ COMMENT ON COLUMN murallink.fund_entry.movement IS
 'deposit: from the client; reserve: for a payment; release: a payment gave back; disburse: paid out; return: a paid payment was reversed.';
 COMMENT ON COLUMN murallink.fund_entry.amount IS 'In currency units, always above zero.';
 COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment that moved them.';
-COMMENT ON COLUMN murallink.fund_entry.slot IS 'The slot whose balance holds the payment''s reserve; -1 for a deposit, which is spread.';
 COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
 CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
 CREATE INDEX fund_entry_client ON murallink.fund_entry (client_uid);

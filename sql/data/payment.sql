@@ -19,6 +19,7 @@ CREATE TABLE murallink.payment (
     requested_by_uid murallink.ksuid,
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed')) STORED,
     CHECK (murallink.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL))
 );
@@ -43,8 +44,10 @@ COMMENT ON COLUMN murallink.payment.status IS 'Where the payment stands.';
 COMMENT ON COLUMN murallink.payment.requested_by_uid IS 'Who made it.';
 COMMENT ON COLUMN murallink.payment.decided_by_uid IS 'Who approved, rejected or cancelled it last.';
 COMMENT ON COLUMN murallink.payment.created_at IS 'When it was made: the moment that decides about the version of the milestone.';
+COMMENT ON COLUMN murallink.payment.counts IS
+'Whether it counts as a payment of its milestone: false where it is rejected, cancelled or reversed. A column, because an index that speaks of the status would be written with each step.';
 CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, murallink.label_key(milestone_name), occurrence)
-    WHERE status NOT IN ('rejected', 'cancelled', 'reversed');
+    WHERE counts;
 COMMENT ON INDEX murallink.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
 CREATE INDEX payment_enrollment ON murallink.payment (enrollment_uid, uid);
 CREATE INDEX payment_client ON murallink.payment (client_uid);
@@ -58,8 +61,11 @@ CREATE TRIGGER price BEFORE INSERT ON murallink.payment
     FOR EACH ROW EXECUTE FUNCTION murallink.payment_price();
 CREATE TRIGGER step BEFORE UPDATE ON murallink.payment
     FOR EACH ROW EXECUTE FUNCTION murallink.payment_step();
-CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink.payment
+CREATE TRIGGER reserve AFTER INSERT ON murallink.payment
     FOR EACH ROW EXECUTE FUNCTION murallink.payment_funds();
+CREATE TRIGGER funds AFTER UPDATE OF status ON murallink.payment
+    FOR EACH ROW WHEN (NEW.status IN ('rejected', 'cancelled', 'paid', 'reversed'))
+    EXECUTE FUNCTION murallink.payment_funds();
 CREATE POLICY viewer ON murallink.payment FOR SELECT
     USING (murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.payment

@@ -34,7 +34,7 @@ INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency)
 SELECT bench.uid('con', g), bench.uid('cli', 0), 100000000, 'USD' FROM generate_series(0, 64) g;
 
 -- The same rows with no check at all: tables with the same columns and indexes, no constraint, no trigger.
-CREATE TABLE bench.payment (LIKE murallink.payment INCLUDING DEFAULTS INCLUDING INDEXES);
+CREATE TABLE bench.payment (LIKE murallink.payment INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
 CREATE TABLE bench.fund_entry (LIKE murallink.fund_entry INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TABLE bench.audit_event (LIKE murallink.audit_event INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TABLE bench.fund_slot (LIKE murallink.fund_slot INCLUDING DEFAULTS INCLUDING INDEXES) WITH (fillfactor = 50);
@@ -62,8 +62,8 @@ BEGIN
         bench.uid('mil', g * 100 + week), 'Week ' || week, 1, 100, 'USD', 'bench', client);
     INSERT INTO bench.audit_event (app_user_uid, resource, resource_uid, action, client_uid, contract_uid, trial_uid, site_uid)
     VALUES (client, 'payment', payment, 'created', client, contract, trial, site);
-    INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
-    VALUES (contract, client, 'USD', 'reserve', 100, payment, 0);
+    INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)
+    VALUES (contract, client, 'USD', 'reserve', 100, payment);
     UPDATE bench.fund_slot SET available = available - 100, reserved = reserved + 100
     WHERE contract_uid = contract AND currency = 'USD' AND slot = 0;
     RETURN payment;
@@ -81,8 +81,8 @@ RETURNS murallink.ksuid LANGUAGE sql AS $$
         'bench', client);
     INSERT INTO bench.audit_event (app_user_uid, resource, resource_uid, action, client_uid, contract_uid, trial_uid, site_uid)
     VALUES (client, 'payment', payment, 'created', client, contract, trial, site);
-    INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, slot)
-    VALUES (contract, client, 'USD', 'reserve', 100, payment, 0);
+    INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)
+    VALUES (contract, client, 'USD', 'reserve', 100, payment);
     UPDATE bench.fund_slot SET available = available - 100, reserved = reserved + 100
     WHERE contract_uid = contract AND currency = 'USD' AND slot = 0;
     SELECT payment;

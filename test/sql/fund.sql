@@ -27,7 +27,7 @@ WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT currency, count(*) AS slots, min(available) AS least, max(available) AS most, sum(available) AS all,
     bool_and(scale(trim_scale(available)) <= murallink.currency_decimals(currency)) AS payable
 FROM murallink.fund_slot WHERE contract_uid = :'contract' GROUP BY currency ORDER BY currency;
-SELECT e.currency, movement, e.amount, slot, e.client_uid = :'client' AS of_client, f.uid IS NOT NULL AS of_funding
+SELECT e.currency, movement, e.amount, e.client_uid = :'client' AS of_client, f.uid IS NOT NULL AS of_funding
 FROM murallink.fund_entry e LEFT JOIN murallink.funding f ON f.uid = e.source_uid
 WHERE e.contract_uid = :'contract' ORDER BY 1, 3;
 

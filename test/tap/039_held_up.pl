@@ -11,7 +11,7 @@ my $payouts = Murallink::Payouts->new(conf => "max_prepared_transactions = 2\n")
 $payouts->patients(1);
 $payouts->order_cards;
 
-note 'the funds of one are held by an open transaction, another payment by a prepared one, a third is kept from being claimed';
+note 'one payment is held by an open transaction, another by a prepared one, a third is kept from being claimed';
 $payouts->call('disable_payouts');
 my ($booked, $prepared, $claimed) = $payouts->approve(3);
 my %payment = map { $_ => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $booked, $prepared, $claimed;
@@ -22,11 +22,10 @@ $payouts->fault(when => 'before', action => 'delay', delay_ms => 5000);
 $payouts->call('enable_payouts');
 $payouts->wait_for("SELECT count(*) = 2 FROM murallink.payout WHERE uid IN ('$booked', '$prepared') AND status = 'claimed'");
 my $idler = $payouts->session(
-	"BEGIN; SET application_name = 'idler'; SELECT murallink.fund_hold(contract_uid, slot)"
-	  . " FROM murallink.fund_entry WHERE source_uid = '$payment{$booked}' AND movement = 'reserve'");
+	"BEGIN; SET application_name = 'idler'; SELECT FROM murallink.payment WHERE uid = '$payment{$booked}' FOR UPDATE");
 $payouts->wait_for(<<'EOC');
 SELECT count(*) = 1 FROM pg_stat_activity
-WHERE application_name = 'idler' AND state = 'idle in transaction' AND query LIKE '%fund_hold%'
+WHERE application_name = 'idler' AND state = 'idle in transaction' AND query LIKE '%FOR UPDATE%'
 EOC
 my $idler_pid = $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'idler'});
 $payouts->sql("BEGIN; SELECT FROM murallink.payment WHERE uid = '$payment{$prepared}' FOR UPDATE; PREPARE TRANSACTION 'forgotten'");
@@ -46,7 +45,7 @@ SELECT count(*) = 3 AND bool_and(looks >= $looks AND (looks >= 12) = (problem <>
 WHERE subject_uid IN ('$booked', '$prepared', '$claimed')
 EOC
 }
-like(why($booked), qr/^its outcome cannot be applied: held by .*\bprocess $idler_pid\b/, 'who holds the funds');
+like(why($booked), qr/^its outcome cannot be applied: held by .*\bprocess $idler_pid\b/, 'who holds the payment');
 like(why($prepared), qr/^its outcome cannot be applied: held by .*\bthe prepared transaction 'forgotten'/, 'which transaction was prepared');
 like(why($claimed), qr/^cannot be claimed: held by .*\bprocess $keeper_pid\b/, 'who keeps one from being claimed');
 
