@@ -70,7 +70,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     way CONSTANT murallink.notice_channel := murallink.checked_channel(message_received.channel);
     origin CONSTANT text := murallink.checked_text(message_received.sender, 'sender', 500, true);
-    mailbox CONSTANT text := murallink.mail_address(coalesce(pg_catalog.substring(origin, '<([^<>]*)>$'), origin));
+    bare CONSTANT text := pg_catalog.regexp_replace(origin, '\s*\([^()]*\)$', '');
+    mailbox CONSTANT text := murallink.mail_address(coalesce(pg_catalog.substring(bare, '<([^<>]*)>$'), bare));
     said CONSTANT text := murallink.checked_text(message_received.body, 'body', 100000, true);
     word CONSTANT text := murallink.words(CASE way WHEN 'email' THEN pg_catalog.substring(said, '^[^\r\n]*') ELSE said END);
     ended integer;
@@ -90,4 +91,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.message_received(text, text, text) IS
-'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. Case, blanks, and what is no letter and no digit do not count. channel: email or sms; sender: the phone number, or the address, alone or as a header has it (Who <who@example.com>); body: of an e-mail message its first line counts. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';
+'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. Case, blanks, and what is no letter and no digit do not count. channel: email or sms; sender: the phone number, or the address, alone or as a header has it, such as Who <who@example.com> or who@example.com (Who); body: of an e-mail message its first line counts. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';

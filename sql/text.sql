@@ -54,7 +54,7 @@ DECLARE
     result CONSTANT text := murallink.checked_text(value, field, 100, required);
 BEGIN
     IF murallink.is_name(result) THEN
-        RETURN result;
+        RETURN murallink.label(result);
     ELSIF murallink.is_visible(result) THEN
         PERFORM murallink.raise('invalid_value', field);
     ELSIF required OR value IS NULL THEN
@@ -64,4 +64,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_name(text, text, boolean) IS
-'A first or last name of a person, empty where nothing of it can be seen. field: its name in errors; required: whether it may not be empty. Errors: missing_field (also for null), too_long, invalid_value (more than one line, or one that is turned around).';
+'A first or last name of a person as label() keeps it, empty where nothing of it can be seen. field: its name in errors; required: whether it may not be empty. Errors: missing_field (also for null), too_long, invalid_value (more than one line, or one that is turned around).';

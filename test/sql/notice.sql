@@ -183,7 +183,8 @@ FROM unnest(ARRAY['stop', 'QUIT', 'End', 'revoke', 'Opt out', 'OPT-OUT', 'optout
 SELECT said, pg_temp.ended('email', :'email_patient', 'b@example.com', said) AS not_ended
 FROM unnest(ARRAY['stopp', 'please call', 'do not stop', 'unquıt', 'QUİT', '!', '?', E'Thanks\nstop', 'st op', 'weekend']) AS said;
 SELECT sender, pg_temp.ended('email', :'email_patient', sender, 'stop') AS ended
-FROM unnest(ARRAY['B <B@Example.com>', '"Bee, B" <b@example.com>', '<b@example.com>', 'b@example.com (B)', 'a@example.com <x@example.com>', 'B']) AS sender;
+FROM unnest(ARRAY['B <B@Example.com>', '"Bee, B" <b@example.com>', '<b@example.com>', 'b@example.com (B)', 'B <b@example.com> (at home)', 'a@example.com <x@example.com>',
+    'x@example.com (b@example.com)', 'x@example.com (<b@example.com>)', 'B']) AS sender;
 ROLLBACK;
 
 SELECT subject_id, channel, n.status, n.reason FROM murallink_private.notice n JOIN enrolled e USING (patient_uid)

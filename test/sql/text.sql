@@ -44,6 +44,9 @@ SELECT format('"%s"', murallink.checked_name(value, 'last_name', false)) AS last
     test.refusal(format('SELECT murallink.checked_name(%L, ''first_name'', true)', value)) AS first_name
 FROM unnest(ARRAY['Suharto', 'Đỗ', '', '  ', E'\u00a0', E'\u200b', E'\u3164', E'\u2800', E'\u0085', E'\u2028', E'\ufe0f\u200d']) AS value;
 SELECT test.refusal('SELECT murallink.checked_name(NULL, ''last_name'', false)');
+-- It is kept in NFC, which partners print on cards, with one blank for each run of them, and with its joiners
+SELECT murallink.checked_name(E' Jose\u0301\u00a0 Mari\u0301a\u3000', 'first_name', true) = 'José María' AS nfc,
+    murallink.checked_name(E'\u0645\u06cc\u200c\u0631', 'first_name', true) = E'\u0645\u06cc\u200c\u0631' AS joiners;
 -- It is one line, which nothing turns around: mail and lists show it as it is. Joiners and marks of direction are spelling
 SELECT n, test.refusal(format('SELECT murallink.checked_name(%L, ''last_name'', false)', 'A' || breaks || 'B')) AS name,
     test.refusal(format('INSERT INTO murallink.%s', replace(statement, '?', quote_literal('A' || breaks || 'B')))) AS by_hand
