@@ -50,7 +50,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_listed() IS
-'Trigger: keeps what Bastion lists. What is no longer in a whole list goes.';
+'Trigger: keeps what Bastion lists. A row that a whole list lacks goes.';
 
 CREATE FUNCTION murallink.bastion_password() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_caregiver(murallink.ksuid, text, text, text, text, jsonb, murallink.read_only) IS
-'Changes a caregiver (document: Update Caregiver). uid: the caregiver; what is absent stays as it is, also inside address; patient_uid is the caregiver''s, or absent. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a caregiver (document: Update Caregiver). uid: the caregiver; absent arguments change nothing, nor do absent parts of address; patient_uid is the caregiver''s, or absent. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_caregivers(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.caregiver_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -148,7 +148,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, murallink.day, text, text, text, jsonb, murallink.read_only) IS
-'Changes a client (document: Edit Client). Arguments as create_client takes them. What is null or absent stays; in address also each part. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a client (document: Edit Client). Arguments as create_client takes them. An argument that is absent, or null in SQL, changes nothing, nor does such a part of address. audit_history: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -158,7 +158,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a contract (document: Edit Contract). What is null or absent stays; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+'Changes a contract (document: Edit Contract). An argument that is absent, or null in SQL, changes nothing; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -57,7 +57,7 @@ RETURN CASE
     WHEN status = '' THEN 0
     ELSE 2 END;
 COMMENT ON FUNCTION murallink.shipment_rank(text) IS
-'How far a card is by a status in the partner''s words: ordered, on its way, delivered, returned. What is not known counts as on its way.';
+'How far a card is by a status in the partner''s words: ordered, on its way, delivered, returned. A status that is not known counts as on its way.';
 
 CREATE FUNCTION murallink.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -94,7 +94,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.record_shipment(murallink.ksuid, text, text, text) IS
-'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; what is not told stays as it was.';
+'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; details that are not told stay as they were.';
 
 CREATE FUNCTION murallink.dash_shipped() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -180,7 +180,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.order_cards(murallink.ksuid[]) IS
-'Orders cards for up to 500 patients in one call, instead of one by one. Who has a card, or one that is being ordered or in doubt, is left out; who cannot be told of one waits alone, for an e-mail address or phone. Where the order was declined each card is, and may be in another order; where it is in doubt each card is decided by resolve_card(), or all that are still open by resolve_task() with done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
+'Orders cards for up to 500 patients in one call, instead of one by one. A patient who has a card, or one that is being ordered or in doubt, is left out; one who cannot be told of a card waits alone, for an e-mail address or phone. Where the order was declined each card is, and may be in another order; where it is in doubt each card is decided by resolve_card(), or all that are still open by resolve_task() with done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
 
 CREATE FUNCTION murallink.dash_bulk_claimed() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -333,7 +333,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE r.balance NOT BETWEEN b.held + m.amount - o.amount AND b.held + m.amount
 $$;
 COMMENT ON FUNCTION murallink.reconcile_funding() IS
-'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; what is being sent or in doubt may be missing there. For operators.';
+'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; payouts that are being sent or in doubt may be missing there. For operators.';
 
 CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -9,7 +9,7 @@ BEGIN
     END IF;
     IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'murallink') THEN
         RAISE 'the schema murallink belongs to somebody who is no superuser'
-            USING HINT = 'Who owns a schema can put functions beside ours. Drop or rename it.';
+            USING HINT = 'The owner of a schema can put functions beside ours. Drop or rename it.';
     END IF;
     IF pg_catalog.current_setting('standard_conforming_strings') <> 'on' THEN
         RAISE 'standard_conforming_strings is off' USING HINT = 'Set it on to create the extension.';

@@ -28,7 +28,7 @@ CREATE TYPE murallink.moment;
 CREATE FUNCTION murallink.moment_in(cstring) RETURNS murallink.moment
 AS 'MODULE_PATHNAME', 'moment_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION murallink.moment_in(cstring) IS
-'Reads a moment as RFC 3339 writes it, without an offset as UTC; a date means its start in UTC, an empty text is no moment. What is finer than a microsecond is cut off. Errors: invalid_value.';
+'Reads a moment as RFC 3339 writes it, without an offset as UTC; a date means its start in UTC, an empty text is no moment. Decimals beyond the microsecond are cut off. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.moment_out(murallink.moment) RETURNS cstring
 AS 'MODULE_PATHNAME', 'moment_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -189,7 +189,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.unsubscribe(murallink.ksuid) IS
-'Ends a patient''s consent to e-mail at once. token: from the header List-Unsubscribe of a message of bulk_email(); what is unknown, and what was used before, is answered in the same way. Needs no session. Errors: missing_field.';
+'Ends a patient''s consent to e-mail at once. token: from the header List-Unsubscribe of a message of bulk_email(); an unknown token, and one that was used before, is answered in the same way. Needs no session. Errors: missing_field.';
 
 CREATE FUNCTION murallink.bulk_email(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, subject text DEFAULT NULL, body text DEFAULT NULL

@@ -97,4 +97,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a patient (document: Update Patient). uid: the patient; the rest as add_patient takes it; what is absent stays as it is, also inside address; site_uid is one of the patient''s, or absent; audit_history is ignored. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a patient (document: Update Patient). uid: the patient; the rest as add_patient takes it; absent arguments change nothing, nor do absent parts of address; site_uid is one of the patient''s, or absent; audit_history is ignored. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';

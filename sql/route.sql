@@ -113,7 +113,7 @@ LANGUAGE sql VOLATILE AS $$
         UNION SELECT murallink.astray(payout_uids)));
 $$;
 COMMENT ON FUNCTION murallink.reroute_missed(murallink.ksuid[]) IS
-'Looks anew how those of these payouts are paid that wait or are astray; what is ready and right keeps its place in the queue.';
+'Looks anew how those of these payouts are paid that wait or are astray; a payout that is ready and right keeps its place in the queue.';
 
 CREATE FUNCTION murallink.reroute_partner(partner_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -199,7 +199,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.hold_payouts(text, murallink.ksuid, murallink.ksuid, text) IS
-'Holds a payout, all of a contract, or all that a partner is asked, one of which is given, until release_payouts(). What is being sent is finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
+'Holds a payout, all of a contract, or all that a partner is asked, one of which is given, until release_payouts(). Calls under way are finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.release_payouts(
     payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL,

@@ -176,7 +176,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a site (document: Edit Site). What is null or absent stays. time_zone: as create_site takes it, empty for none. contract_uid: the site''s, or absent; trial_sites: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
+'Changes a site (document: Edit Site). An argument that is absent, or null in SQL, changes nothing. time_zone: as create_site takes it, empty for none. contract_uid: the site''s, or absent; trial_sites: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.delete_site(site_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

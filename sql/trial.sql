@@ -150,7 +150,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). What is null or absent stays. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; to one who does not also hold view_trials it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
+'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; to one who does not also hold view_trials it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

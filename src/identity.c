@@ -83,7 +83,7 @@ identity_init(void)
 	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, however it is used.", NULL,
 							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("murallink.require_current_password",
-							 "Whether who changes the own password or e-mail address has to send the current password.", NULL,
+							 "Whether a change of one's own password or e-mail address needs the current password.", NULL,
 							 &require_current_password, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.login_max_failures", "Failed logins after which an account is locked.",
 							NULL, &login_max_failures, 5, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -76,7 +76,7 @@ launcher_init(void)
 							   "A list of names, separated by commas. Needs murallink in shared_preload_libraries.",
 							   &databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("murallink.shutdown_grace", "How long a worker that is to stop waits for calls under way.",
-							"What has not ended by then is in doubt. DROP DATABASE waits for five seconds.",
+							"Calls that have not ended by then are in doubt. DROP DATABASE waits for five seconds.",
 							&worker_shutdown_grace, 3000, 0, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 		RegisterBackgroundWorker(&launcher);

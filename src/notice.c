@@ -26,7 +26,7 @@ notice_init(void)
 							   "How long before an appointment the patient is reminded: times, with commas between.",
 							   NULL, &reminder_lead, "1d", PGC_SIGHUP, 0, check_leads, NULL, NULL);
 	DefineCustomStringVariable("murallink.stop_words",
-							   "What a patient answers to get no more messages: words, with commas between.", NULL,
+							   "Answers of a patient that end messages: words, with commas between.", NULL,
 							   &stop_words,
 							   "stop, stop all, stopall, quit, end, revoke, opt out, optout, cancel, unsubscribe", PGC_SIGHUP, 0, NULL, NULL,
 							   NULL);

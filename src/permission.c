@@ -98,7 +98,7 @@ void
 permission_init(void)
 {
 	DefineCustomBoolVariable("murallink.separate_approver",
-							 "Whether new trials want another person than the requester to approve.", NULL,
+							 "Whether new trials require approval by another person than the requester.", NULL,
 							 &separate_approver, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
 }

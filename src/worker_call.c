@@ -341,7 +341,7 @@ log_doubt(Call *call)
 														  : " of ",
 				   reference == NULL ? "" : reference, reason_to_log(call)),
 			channel->doubts == 1 ? 0 : errdetail("In doubt since the last was logged: %d.", channel->doubts),
-			errhint("What is not cleared up by asking the partner will be in murallink.needs_person."));
+			errhint("Calls that asking the partner does not clear up will be in murallink.needs_person."));
 	channel->doubts = 0;
 	channel->doubt_at = now;
 }

@@ -73,7 +73,7 @@ CREATE TRIGGER audit AFTER UPDATE ON murallink.payout
         OR OLD.card_uid <> NEW.card_uid)
     EXECUTE FUNCTION murallink.audit_record();
 COMMENT ON TRIGGER audit ON murallink.payout IS
-'What people decide. What the worker does is in partner_attempt, and what came of it in the audit of the payment.';
+'What people decide. The calls of the worker are in partner_attempt, and their outcome in the audit of the payment.';
 CREATE TRIGGER payout AFTER INSERT OR UPDATE OF status ON murallink.payment
     FOR EACH ROW WHEN (NEW.status IN ('approved', 'cancelled'))
     EXECUTE FUNCTION murallink.payout_of_payment();

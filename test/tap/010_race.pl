@@ -84,7 +84,7 @@ my $pay_one = "\\set patient 0\n$pay";
 my $pay_each = "\\set patient :client_id\n$pay";
 my $already_paid = 'this milestone has been paid as often as the schedule allows';
 my $wrong_status = 'the status does not allow this step';
-my $insufficient = 'the contract has not enough funds in this currency';
+my $insufficient = 'the contract does not have enough funds in this currency';
 
 # Has all clients run a pgbench script once (or more often), from the same moment on. Returns how many runs
 # succeeded, and a hash of error messages with how often each was the answer.
