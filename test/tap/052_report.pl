@@ -77,6 +77,7 @@ my $link = api('trial_payment_report', { trial_uid => $trial, format => 'csv' })
 like($link, qr{^\Q$client->{url}\E/rpc/report\?uid=[0-9A-Za-z]{27}$}, 'is below murallink.public_url');
 my ($status, $csv, $headers) = download($link);
 is($status, 200, 'needs no session');
+is(($stack->client->request('GET', $link, undef, { Accept => '*/*', 'Session-Id' => '0ujtsYcgvSTl8PAuAdqWYSMnLOv' }))[0], 200, 'and does not mind one that has ended');
 is($headers->{'content-type'}, 'text/csv; charset=utf-8', 'has the type of the file');
 like($headers->{'content-disposition'}, qr/^attachment; filename="Payments M_nchen _1_2_ [\d-]{10}\.csv"; filename\*=UTF-8''Payments%20M%C3%BCnchen%20_1_2_%20[\d-]{10}\.csv$/,
 	'and its name, which is no path');
