@@ -126,6 +126,7 @@ is(status(login => { email => $cyd, password => $password }, session => log_in($
 is(status(login => { email => $bob, password => $password }, session => $next), 423, 'nor does one of somebody else');
 status(login => { email => $cyd, password => 'wrong horse' }, session => $next) foreach 1 .. 5;
 is(status(login => { email => $cyd, password => $password }, session => $next), 423, 'a client that guesses becomes a stranger');
+is($stack->sql("SELECT count(*) FROM murallink_private.known_place WHERE hash = sha256('$next')"), 0, 'for as long as it does not log in');
 
 note 'tokens';
 my $dan = user('dan');
