@@ -166,7 +166,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.attempt_decides() IS
-'Trigger: what is being sent goes on as its attempt has ended, and not before: no statement has it sent a second time meanwhile, or says what became of it. Errors: wrong_status.';
+'Trigger: a card, payout or task that is being sent goes on as its attempt has ended, and not before: no statement has it sent a second time meanwhile, or invents its outcome. Errors: wrong_status.';
 
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

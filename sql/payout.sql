@@ -108,6 +108,18 @@ $$;
 COMMENT ON FUNCTION murallink.payout_lead() IS
 'Trigger: the payment follows its payout, by steps of its own. One that was not sent is approved again, and so can be cancelled. Errors: wrong_status.';
 
+CREATE FUNCTION murallink.payment_being_sent() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM murallink.payout p WHERE p.payment_uid = NEW.uid AND p.status = 'claimed') THEN
+        PERFORM murallink.raise('wrong_status', 'payment_uid');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.payment_being_sent() IS
+'Trigger: the payout of a payment that is being sent says how it ends, and nobody else. Errors: wrong_status.';
+
 CREATE FUNCTION murallink.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE sql STABLE AS $$
     SELECT p.uid, p.payment_uid, p.partner, p.amount, p.currency::text, p.status, p.reason, p.attempt, p.reference, p.note

@@ -74,6 +74,8 @@ CREATE TRIGGER audit AFTER UPDATE ON murallink.payout
     EXECUTE FUNCTION murallink.audit_record();
 COMMENT ON TRIGGER audit ON murallink.payout IS
 'What people decide. The calls of the worker are in partner_attempt, and their outcome in the audit of the payment.';
+CREATE TRIGGER sent BEFORE UPDATE ON murallink.payment
+    FOR EACH ROW WHEN (OLD.status = 'processing' AND NEW.status <> 'processing') EXECUTE FUNCTION murallink.payment_being_sent();
 CREATE TRIGGER payout AFTER INSERT OR UPDATE OF status ON murallink.payment
     FOR EACH ROW WHEN (NEW.status IN ('approved', 'cancelled'))
     EXECUTE FUNCTION murallink.payout_of_payment();

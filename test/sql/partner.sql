@@ -147,6 +147,8 @@ SELECT step, test.refusal(format('UPDATE murallink.payout SET %s WHERE contract_
 FROM unnest(ARRAY['status = ''ready''', 'status = ''waiting'', reason = ''held''', 'status = ''declined'', reason = ''x''',
     'status = ''in_doubt'', reason = ''x''', 'status = ''done''', 'attempt = attempt + 1', 'attempt = attempt - 1',
     'status = ''ready'', attempt = attempt + 1']) AS step;
+SELECT status, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE contract_uid = %L AND status = ''processing''', status, :'contract'))
+FROM unnest('{paid,failed,in_doubt}'::text[]) AS status;
 SELECT test.settle(:ten, 'declined', reason => 'HTTP 400: no funds'), test.settle(:eleven, 'done', '{"order_id": "70001"}');
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT uid AS payout FROM murallink.payout WHERE contract_uid = :'contract' AND amount = 10 \gset
