@@ -96,7 +96,7 @@ my @deviations = (
 		get_users => { 'payload[] (added)' => qr/"email":"admin\@example.com"/ }],
 	['The prose of the document names three more ways to be paid',
 		get_payment_types => { 'payload[] (added)' => qr/"name":"(?:ACH|wire|Cash App)"/ }],
-	['Tokens have eight digits, by default: four are guessed too soon',
+	['Tokens have twelve digits, by default: four are guessed too soon',
 		reset_tokens => { 'payload.tokens.*' => qr/\A\d{12}\z/ }],
 );
 
