@@ -68,6 +68,10 @@ BEGIN
     THEN
         PERFORM murallink.raise('wrong_status', 'payout_uid');
     END IF;
+    -- A person settles nothing that waits for something else.
+    IF OLD.status = 'waiting' AND NEW.status IN ('done', 'declined') AND OLD.reason <> 'settled_by_person' THEN
+        PERFORM murallink.raise('wrong_status', 'payout_uid');
+    END IF;
     IF OLD.status IN ('declined', 'in_doubt') AND NEW.status IN ('waiting', 'ready') AND NOT EXISTS (
         SELECT FROM murallink.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved')
     THEN

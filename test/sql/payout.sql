@@ -43,6 +43,13 @@ SELECT status FROM unnest(ARRAY[:'lost', :'dropped']::murallink.ksuid[]) AS made
 SELECT status FROM murallink.cancel_payment(:'dropped');
 RESET SESSION AUTHORIZATION;
 SELECT amount, currency, status, reason, partner, payment FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
+-- No statement takes one for paid, or for refused, that waits for something else than a person
+BEGIN;
+UPDATE murallink.contract SET default_payment_type_uid = NULL WHERE uid = :'contract';
+UPDATE murallink.enrollment SET payment_type_uid = NULL WHERE contract_uid = :'contract';
+SELECT reason, outcome, test.refusal(format('UPDATE murallink.payout SET status = %L WHERE uid = %L', outcome, uid))
+FROM test.payout, unnest('{done,declined}'::text[]) AS outcome WHERE payment_uid = :'lost' ORDER BY outcome;
+ROLLBACK;
 SELECT uid AS paid_by_check FROM test.payout WHERE payment_uid = :'unknown' \gset
 SELECT uid AS lost_check FROM test.payout WHERE payment_uid = :'lost' \gset
 SELECT uid AS dropped_check FROM test.payout WHERE payment_uid = :'dropped' \gset

@@ -128,6 +128,22 @@ status(login => { email => $cyd, password => 'wrong horse' }, session => $next) 
 is(status(login => { email => $cyd, password => $password }, session => $next), 423, 'a client that guesses becomes a stranger');
 is($stack->sql("SELECT count(*) FROM murallink_private.known_place WHERE hash = sha256('$next')"), 0, 'for as long as it does not log in');
 
+note 'for how long a client is known, and how many are';
+my $hal = user('hal');
+my $old = log_in($hal);
+lock_out($hal);
+my $expires = "UPDATE murallink_private.known_place SET expires_at = now() %s WHERE hash = sha256('$old')";
+$stack->sql(sprintf $expires, '');
+is(status(login => { email => $hal, password => $password }, session => $old), 423, 'after murallink.known_place_lifetime it is a stranger');
+$stack->sql(sprintf $expires, "+ interval '1 min'");
+$stack->sql(<<"EOC");
+INSERT INTO murallink_private.known_place (hash, app_user_uid, expires_at)
+SELECT sha256(n::text::bytea), uid, now() + interval '1 day' FROM murallink.app_user, generate_series(1, 105) AS n WHERE email = '$hal'
+EOC
+ok(log_in($hal, $old), 'before, it is known');
+is($stack->sql("SELECT count(*) FROM murallink_private.known_place JOIN murallink.app_user ON uid = app_user_uid WHERE email = '$hal'"), 100,
+	'the last hundred of a user are kept');
+
 note 'tokens';
 my $dan = user('dan');
 is(status(request_password_reset => { email => $dan }), 204, 'a token is requested');
