@@ -149,8 +149,8 @@ add_sheet(XlsxWriter *writer)
 
 /*
  * Returns a text in which what looks like an escape, such as _x0041_, is
- * written so that a reader shows it as it is.  Control characters are escaped
- * by the library.
+ * written so that a reader shows it as it is, and lines end as in workbooks, by
+ * LF: a CR would be an escape, which many programs show as it is written.
  */
 static char *
 escaped(const char *text)
@@ -160,9 +160,11 @@ escaped(const char *text)
 	initStringInfo(&out);
 	for (const char *at = text; *at != '\0'; at++)
 	{
+		if (at[0] == '\r' && at[1] == '\n')
+			continue;
 		if (at[0] == '_' && at[1] == 'x' && strspn(at + 2, "0123456789abcdefABCDEF") >= 4 && at[6] == '_')
 			appendStringInfoString(&out, "_x005F");
-		appendStringInfoChar(&out, *at);
+		appendStringInfoChar(&out, *at == '\r' ? '\n' : *at);
 	}
 	return out.data;
 }

@@ -180,13 +180,19 @@ is($cells->{ 'G' . (PAYMENTS + 3) }{content}, PAYMENTS, 'also in the workbook');
 is($stack->sql('SELECT count(*) FROM pg_ls_tmpdir()'), 0, 'no temporary file is left');
 
 note 'what looks like an escape';
-my $escapes = "_x0041_BC _x000d_ __x0041_x0042_ _x41_ _x0041 tab\tCR\rend";
+my $escapes = "_x0041_BC _x000d_ __x0041_x0042_ _x41_ _x0041 tab\tend";
 api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1, note => $escapes });
 api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1, note => '_x0041_' x 140 });
 (undef, $workbook) = download(api('trial_payment_report', { trial_uid => $trial, format => 'xlsx' }));
 $cells = cells(part($workbook, 1));
 my %notes = map { (read_as($cells->{$_}{content}) => 1) } grep { /^M/ } keys %$cells;
 ok($notes{$_}, 'is read as it was written: ' . substr($_, 0, 30)) foreach $escapes, '_x0041_' x 140;
+
+note 'ends of lines';
+api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1, note => "one\r\ntwo\rthree\nfour" });
+(undef, $workbook) = download(api('trial_payment_report', { trial_uid => $trial, format => 'xlsx' }));
+$cells = cells(part($workbook, 1));
+is((grep { $_->{content} =~ /two/ } values %$cells)[0]{content}, "one\ntwo\nthree\nfour", 'are those of workbooks, and no escapes');
 
 # What a reader shows for the content of a cell, by ECMA-376 part 1, 22.4.2.4.
 sub read_as { return $_[0] =~ s/_x([0-9A-Fa-f]{4})_/chr hex $1/ger }
