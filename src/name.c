@@ -36,6 +36,7 @@
 static pg_wchar plain_sign(pg_wchar letter);
 static bool is_accent(UChar32 letter);
 static int32 without_accents(const UChar *text, int32 length, UChar **result);
+static bool is_plain(const UChar *text, int32 length);
 static int32 without_latin(const UChar *text, int32 length, UChar **result);
 static pg_wchar *letters_of(const char *name, int length);
 static pg_wchar *folded(const text *name, int *length);
@@ -107,6 +108,18 @@ without_accents(const UChar *text, int32 length, UChar **result)
 }
 
 /*
+ * Returns whether a text has no letter but those of ASCII.
+ */
+static bool
+is_plain(const UChar *text, int32 length)
+{
+	for (int32 i = 0; i < length; i++)
+		if (text[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/*
  * Makes a text with Latin letters that Unicode does not take apart, such as
  * those with a stroke, as people write them in ASCII; returns its length.
  */
@@ -152,8 +165,12 @@ letters_of(const char *name, int length)
 	count = icu_to_uchar(&text, plain, length);
 	count = text_normalized(unorm2_getNFKCCasefoldInstance(&status), text, count, &text);
 	count = without_accents(text, count, &text);
-	count = without_latin(text, count, &text);
-	count = without_accents(text, count, &text);
+	/* Most names in Latin letters are plain by now, which saves what takes longest. */
+	if (!is_plain(text, count))
+	{
+		count = without_latin(text, count, &text);
+		count = without_accents(text, count, &text);
+	}
 	letters = palloc((count + 1) * sizeof(pg_wchar));
 	for (int32 i = 0; i < count;)
 	{
