@@ -58,11 +58,11 @@ BEGIN
     END LOOP;
     result := ROW(
         murallink.gen_ksuid(),
-        murallink.checked_text(address ->> 'street1', field || '.street1', 200, false),
-        murallink.checked_text(address ->> 'street2', field || '.street2', 200, false),
-        murallink.checked_text(address ->> 'city', field || '.city', 200, false),
-        murallink.checked_text(address ->> 'state', field || '.state', 200, false),
-        murallink.checked_text(address ->> 'post_code', field || '.post_code', 200, false),
+        murallink.checked_line(address ->> 'street1', field || '.street1', 200),
+        murallink.checked_line(address ->> 'street2', field || '.street2', 200),
+        murallink.checked_line(address ->> 'city', field || '.city', 200),
+        murallink.checked_line(address ->> 'state', field || '.state', 200),
+        murallink.checked_line(address ->> 'post_code', field || '.post_code', 200),
         false);
     IF pg_catalog.concat(result.street1, result.street2, result.city, result.state, result.post_code) = '' THEN
         RETURN NULL;
@@ -71,7 +71,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_address(jsonb, text) IS
-'The address in a JSON object with street1, street2, city, state and post_code, each at most 200 characters; uid and valid are read-only. Null where all is empty. Errors: wrong_type, unknown_key, too_long, invalid_value.';
+'The address in a JSON object with street1, street2, city, state and post_code, each one line of at most 200 characters; uid and valid are read-only. Null where all is empty. Errors: wrong_type, unknown_key, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.changed_address(address murallink.address, changes jsonb, field text DEFAULT 'address')
 RETURNS murallink.address

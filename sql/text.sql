@@ -65,3 +65,17 @@ END
 $$;
 COMMENT ON FUNCTION murallink.checked_name(text, text, boolean) IS
 'A first or last name of a person as label() keeps it, empty where nothing of it can be seen. field: its name in errors; required: whether it may not be empty. Errors: missing_field (also for null), too_long, invalid_value (more than one line, or one that is turned around).';
+
+CREATE FUNCTION murallink.checked_line(value text, field text, longest integer) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result CONSTANT text := murallink.label(murallink.checked_text(value, field, longest, false));
+BEGIN
+    IF result <> '' AND NOT murallink.is_name(result) THEN
+        PERFORM murallink.raise('invalid_value', field);
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION murallink.checked_line(text, text, integer) IS
+'The value as label() keeps it, so in one line, empty for null. field: its name in errors; longest: in characters. Errors: too_long, invalid_value (what cannot be seen, or is turned around).';

@@ -9,6 +9,10 @@ FROM (VALUES
     murallink.checked_address(sent.address) AS address;
 SELECT DISTINCT count(DISTINCT (murallink.checked_address('{"city": "Hampton"}')).uid) FROM generate_series(1, 3);
 
+-- Each part is one line, in NFC: it is printed on what is sent there
+SELECT street1, city = 'Zürich' AS nfc
+FROM murallink.checked_address(jsonb_build_object('street1', E'168 Old Pinbrick Dr\r\n  Apt\u00a04', 'city', E'Zu\u0308rich')) AS address;
+
 -- Nothing in it is no address
 SELECT address, murallink.checked_address(address) IS NULL AS none
 FROM (VALUES (NULL::jsonb), ('null'), ('{}'), ('{"city": ""}'), ('{"street1": null, "city": " \t\n", "valid": true}')) AS sent (address);
@@ -25,7 +29,8 @@ FROM (VALUES
     (jsonb '"Hampton"'), ('""'), ('1'), ('true'), ('[]'), ('["Hampton"]'),
     ('{"street": "168 Old Pinbrick Dr"}'), ('{"City": "Hampton"}'), ('{"": "Hampton"}'), ('{"city": "Hampton", "zip": ""}'),
     ('{"city": 1}'), ('{"city": false}'), ('{"city": {}}'), ('{"post_code": ["23670"]}'),
-    ('{"city": "Hamp\u0007ton"}'), ('{"street2": "\u007f"}')) AS refused (address);
+    ('{"city": "Hamp\u0007ton"}'), ('{"street2": "\u007f"}'), ('{"city": "\u202eHampton"}'),
+    ('{"state": "\u200b"}')) AS refused (address);
 SELECT test.refusal(format('SELECT murallink.checked_address(%L)', jsonb_build_object('state', repeat('ä', n))))
 FROM (VALUES (200), (201)) AS long (n);
 SELECT murallink.checked_address('{"city": 1}', 'home');
