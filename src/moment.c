@@ -17,6 +17,7 @@
 
 static bool digits(const char *text, int count, int *number);
 static bool parse_date(const char *text, DateADT *date, const char **rest);
+static bool is_start(const char *text);
 
 /*
  * Reads exactly `count` digits.
@@ -61,15 +62,30 @@ parse_date(const char *text, DateADT *date, const char **rest)
 }
 
 /*
- * Reads a day, as yyyy-mm-dd, or as its start in UTC, which answers show.
- * Returns false for anything else.
+ * Returns whether a time is the start of a day in UTC, as answers, and what
+ * clients make of these, show it.
+ */
+static bool
+is_start(const char *text)
+{
+	if (pg_strncasecmp(text, "T00:00:00", 9) != 0)
+		return false;
+	text += 9;
+	if (text[0] == '.' && text[1] == '0')
+		text += 1 + strspn(text + 1, "0");
+	return pg_strcasecmp(text, "Z") == 0 || strcmp(text, "+00:00") == 0;
+}
+
+/*
+ * Reads a day, as yyyy-mm-dd, or as its start in UTC.  Returns false for
+ * anything else.
  */
 bool
 day_parse(const char *text, DateADT *day)
 {
 	const char *rest;
 
-	return parse_date(text, day, &rest) && (*rest == '\0' || strcmp(rest, "T00:00:00Z") == 0);
+	return parse_date(text, day, &rest) && (*rest == '\0' || is_start(rest));
 }
 
 /*

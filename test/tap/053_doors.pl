@@ -68,8 +68,9 @@ my @no_dates = ('today', 'now', 'epoch', 'infinity', '-infinity', '02/03/2022', 
 	'20270304', '2027-3-4', ' 2027-03-04', '2027-03-04 BC', 'allballs', '-1', '2027-03-04T24:00:00Z', '2027-063');
 my %written = (
 	'murallink.day' => {
-		right => [ $today, "${today}T00:00:00Z", '' ],
-		invalid_value => [ @no_dates, "${today}T23:00:00-05:00", "$today 00:00", "${today}T00:00:00" ],
+		right => [ $today, "${today}T00:00:00Z", "${today}T00:00:00+00:00", "${today}T00:00:00.000Z", '' ],
+		invalid_value => [ @no_dates, "${today}T23:00:00-05:00", "$today 00:00", "${today}T00:00:00", "${today}T00:00:00.001Z",
+			"${today}T00:00:00.Z", "${today}T00:00:00+01:00" ],
 		wrong_type => [ 20270304, JSON::PP::true, [], {} ] },
 	'murallink.moment' => {
 		right => [ '2027-01-01', '2027-01-02T10:00:00Z', '2027-01-03T10:00:00', '2027-01-04 10:00:00', '2027-01-05T10:00:00-05:00',
@@ -222,7 +223,7 @@ sub same
 note 'days and moments as they are kept';
 is($stack->sql("SELECT count(*) FROM murallink.milestone WHERE effective_date = '2027-01-01 00:00Z'"), 2, 'a date means its start in UTC');
 is($stack->sql("SELECT count(*) FROM murallink.milestone WHERE effective_date = '2027-01-06 10:00:00.123456Z'"), 2, 'the seventh decimal is cut off');
-is($stack->sql("SELECT count(*) FROM murallink.contract WHERE contract_start_date = '$today'"), 6, 'and days are as they were written');
+is($stack->sql("SELECT count(*) FROM murallink.contract WHERE contract_start_date = '$today'"), 10, 'and days are as they were written');
 my %dated = (client_uid => 'client', name => 'Contract #', currency => 'USD');
 my (undef, $answer) = typed('create_contract', body(\%dated, 'contract_start_date', '"2027-01-01"'), %{ $prefers{moments} });
 is($answer->{contract_start_date}, '2027-01-01T00:00:00+00:00', 'an answer shows UTC, whatever time zone is preferred');
@@ -235,6 +236,20 @@ EOC
 is($stack->sql("SELECT effective_date = '2027-02-01 00:00Z' FROM murallink.milestone WHERE milestone = 'Day'"), 't',
 	'in SQL a date is taken as its start in UTC, too');
 is($stack->sql("SELECT count(*) FROM murallink.milestone WHERE milestone = 'Now' AND effective_date > now() + '27 days'"), 1, 'and a timestamp as it is');
+
+note 'an answer, sent back';
+$world->script(<<"EOC");
+SET SESSION AUTHORIZATION world_admin;
+SELECT murallink.edit_contract('${\$world->uid('other_contract')}', contract_start_date => '$today', contract_end_date => '$today', client_signature_date => '$today');
+EOC
+my @answers = map { ($_->('get_contract', qq({"contract_uid":"${\$world->uid('other_contract')}"})))[1] } \&dispatched, \&typed;
+foreach my $shown (@answers)
+{
+	my %dates = map { ($_ => $shown->{$_}) } qw(uid contract_start_date contract_end_date client_signature_date);
+	is(($_->[1]->('edit_contract', $json->encode(\%dates)))[0], 'done', "$shown->{contract_end_date} goes back by $_->[0]")
+	  foreach [ api => \&dispatched ], [ rpc => \&typed ];
+}
+is($stack->sql("SELECT contract_end_date = '$today' FROM murallink.contract WHERE uid = '${\$world->uid('other_contract')}'"), 't', 'and is the day that it was');
 
 note 'bodies that are no single object';
 my $funded = $stack->sql('SELECT sum(amount), count(*) FROM murallink.funding');
