@@ -176,10 +176,11 @@ COMMENT ON FUNCTION murallink.bastion_refused() IS
 CREATE FUNCTION murallink.bastion_ask() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid, subject_attempt, due_at)
+    INSERT INTO murallink_private.partner_task (
+        partner, operation, params, repeatable, subject_uid, subject_attempt, due_at, counted_from)
     VALUES ('bastion', CASE NEW.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
         pg_catalog.jsonb_build_object('member_id', NEW.params -> 'member_id'), true, NEW.uid, NEW.attempt,
-        pg_catalog.clock_timestamp() + '1 s');
+        pg_catalog.clock_timestamp() + '1 s', murallink.server_moment());
     RETURN NULL;
 END
 $$;
@@ -202,18 +203,16 @@ DECLARE
     asked murallink_private.partner_task;
     tried record;
     shown boolean;
+    counted murallink.server_moment := NEW.counted_from;
     again timestamptz;
 BEGIN
     SELECT * INTO asked FROM murallink_private.partner_task t WHERE t.uid = NEW.subject_uid;
     IF asked.status <> 'in_doubt' OR asked.attempt <> NEW.subject_attempt THEN
         RETURN NULL;
     END IF;
-    SELECT a.outcome = 'declined' AS refused,
-        l.claimed_at >= a.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS late,
-        a.settled_at + (p.settings ->> 'settling')::numeric * interval '1 s' AS settled
+    SELECT a.outcome = 'declined' AS refused, (p.settings ->> 'settling')::double precision AS settling
     INTO tried
     FROM murallink_private.partner_attempt a JOIN murallink_private.partner p ON p.name = a.partner
-    JOIN murallink_private.partner_attempt l ON l.subject_uid = NEW.uid AND l.attempt = NEW.attempt
     WHERE a.subject_uid = asked.uid AND a.attempt = asked.attempt;
     shown := CASE NEW.status WHEN 'done' THEN murallink.bastion_shows(asked.operation, asked.params, NEW.facts) END;
     -- Answers are read meanwhile, so nobody who decides it is waited for.
@@ -225,16 +224,17 @@ BEGIN
         UPDATE murallink_private.partner_task t SET status = 'done', reason = '', note = 'asked of Bastion' WHERE t.uid = asked.uid;
     ELSIF tried.refused THEN
         UPDATE murallink_private.partner_task t SET status = 'declined' WHERE t.uid = asked.uid;
-    ELSIF NOT tried.late THEN
+    ELSIF coalesce(NEW.waited < tried.settling, true) THEN
         -- It may still be on its way.
-        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1),
-            GREATEST(tried.settled, pg_catalog.clock_timestamp() + interval '0.1 s'));
+        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
+        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), pg_catalog.clock_timestamp()
+            + GREATEST(tried.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
     ELSIF NOT shown THEN
         UPDATE murallink_private.partner_task t
         SET status = 'ready', due_at = pg_catalog.clock_timestamp(), note = 'asked of Bastion' WHERE t.uid = asked.uid;
     END IF;
     IF again IS NOT NULL THEN
-        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again WHERE t.uid = NEW.uid;
+        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
     END IF;
     RETURN NULL;
 END

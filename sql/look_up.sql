@@ -171,7 +171,9 @@ BEGIN
         EXISTS (
             SELECT FROM (
                 SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference, o.amount FROM other o
-                WHERE o.status = 'done' AND o.reference <> '' AND o.settled_at < look_up_judge.looked
+                WHERE o.status = 'done' AND o.reference <> ''
+                    -- Or known then, too, if the clock was set back since.
+                    AND (o.settled_at < look_up_judge.looked OR o.settled_at > pg_catalog.clock_timestamp())
                 ORDER BY o.settled_at < tried, o.settled_at DESC) AS o
             WHERE NOT EXISTS (
                 SELECT FROM load k WHERE (k.order_id = o.reference OR k.reference = o.uid::text) AND k.amount = o.amount)) AS partial
@@ -317,7 +319,8 @@ BEGIN
             WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
                 SELECT p.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
                 WHERE e.patient_uid = the_payout.patient_uid)
-            AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> '' AND t.settled_at < unload_judge.looked
+            AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> '' 
+            AND (t.settled_at < unload_judge.looked OR t.settled_at > pg_catalog.clock_timestamp())
             AND NOT EXISTS (
                 SELECT FROM unload k WHERE k.reference = o.uid::text OR k.order_id = t.facts ->> 'order_id')) AS partial
     INTO listed

@@ -189,6 +189,29 @@ SELECT operation FROM test.answer_bastion('{}', 'in_doubt') ORDER BY 1;
 SELECT test.hear('added-policy-member', '{"memberId": "96", "phone": "2349029111111", "firstName": "Cat", "lastName": "Doe"}');
 SELECT test.hear('re-endorsed-member', '{"memberId": "94", "firstName": "Ann", "lastName": "Doe"}') FROM generate_series(1, 2);
 SELECT * FROM test.members WHERE of ~ 'twin|94' ORDER BY of;
+-- While a restoration is in doubt the clock is set forward by an hour, as if the attempt were an hour ago: it may be on its way
+SELECT test.ask('undo_remove', '{"member_id": 194}') AS restoration \gset
+UPDATE murallink_private.partner_task SET subject_uid = murallink.gen_ksuid() WHERE uid = :'restoration'; -- as if of a participation
+UPDATE murallink_private.partner_queue SET due_at = '2999-01-01' WHERE subject_uid <> :'restoration';
+SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.partner_attempt SET claimed_at = claimed_at - interval '1 h', settled_at = settled_at - interval '1 h'
+WHERE subject_uid = :'restoration';
+COMMIT;
+CREATE FUNCTION test.look_at(restoration murallink.ksuid) RETURNS TABLE (operation text, status text) LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE murallink_private.partner_queue SET due_at = clock_timestamp()
+    WHERE subject_uid = (SELECT t.uid FROM murallink_private.partner_task t WHERE t.subject_uid = restoration);
+    RETURN QUERY SELECT a.operation, NULL FROM test.answer_bastion('{"status": "Inactive"}') AS a;
+    RETURN QUERY SELECT t.operation, t.status::text FROM murallink_private.partner_task t WHERE t.uid = restoration;
+END
+$$;
+SELECT * FROM test.look_at(:'restoration');
+-- When so much time has passed by a clock that nobody sets, it is asked for again
+UPDATE murallink_private.partner_task t SET counted_from = ROW((t.counted_from).run, (t.counted_from).seconds - 900)::murallink.server_moment
+WHERE t.subject_uid = :'restoration';
+SELECT * FROM test.look_at(:'restoration');
 SET SESSION AUTHORIZATION regress_bastion_operator;
 SELECT event, content #> '{data}' AS data, task_uid IS NOT NULL AS settled, times FROM murallink.bastion_events();
 RESET SESSION AUTHORIZATION;

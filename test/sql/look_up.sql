@@ -167,6 +167,14 @@ SELECT p.number, p.what, j.verdict, k.verdict AS asked_before
 FROM page p, LATERAL murallink.look_up_judge(:'payout', clock_timestamp(), p.loads, true) j,
     LATERAL murallink.look_up_judge(:'payout', :'looked', p.loads, true) k ORDER BY p.number;
 
+-- Where the clock was set back since, the others ended in the time to come, and are known all the same
+BEGIN;
+SELECT verdict, why FROM murallink.look_up_judge(:'payout', clock_timestamp(), '[]', true);
+SET LOCAL session_replication_role = replica;
+UPDATE murallink.payout SET settled_at = settled_at + interval '1 h' WHERE contract_uid = :'contract' AND status = 'done';
+SELECT verdict, why FROM murallink.look_up_judge(:'payout', clock_timestamp(), '[]', true);
+ROLLBACK;
+
 SELECT murallink.disable_payouts();
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 DROP ROLE regress_look_up_admin;
