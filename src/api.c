@@ -75,6 +75,7 @@ static char *call_for_set(Action *action, const char *name, const NullableDatum 
 static void perform(const Request *request, Oid self, Outcome *outcome);
 static Jsonb *answer(const Request *request, const Outcome *outcome);
 static int status_of(Jsonb *kept);
+static bool use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first);
 static bool passes_by(const Outcome *outcome);
 
 /*
@@ -571,6 +572,42 @@ status_of(Jsonb *kept)
 }
 
 /*
+ * Opens a subtransaction and uses the idempotency key of a request in it, as
+ * api_first_time() does; first is its result.  Returns false, with an outcome
+ * and without the subtransaction, where that raised an error, such as for a
+ * repeat that has waited too long for the first.
+ */
+static bool
+use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool used = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*first = api_first_time(request, outcome, kept);
+		used = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		fail_with(outcome, error);
+	}
+	PG_END_TRY();
+	return used;
+}
+
+/*
  * Returns whether a request was refused for what is over in a moment: then
  * nothing was done, and its idempotency key is free for a repeat.
  */
@@ -611,12 +648,7 @@ api(PG_FUNCTION_ARGS)
 			if (request.idempotency_key != NULL && IsolationUsesXactSnapshot())
 				api_fail(&outcome, ERR_WRONG_ISOLATION, "idempotency_key");
 			else if (request.idempotency_key != NULL)
-			{
-				BeginInternalSubTransaction(NULL);
-				MemoryContextSwitchTo(context);
-				keyed = true;
-				keep = api_first_time(&request, &outcome, &result);
-			}
+				keyed = use_key(&request, &outcome, &result, &keep);
 		}
 	}
 	if (result == NULL)

@@ -101,6 +101,12 @@ foreach my $call (q{register('eve@example.com', 'a long password', 'Eve', '')}, 
 {
 	like(refusal($call), qr/55P03/, "$call, which asks for no session, waits for no lock without end");
 }
+print $holder "COMMIT;\nBEGIN;\nSELECT murallink.api('{\"action\": \"my_info\", \"session_id\": \"$session\", \"idempotency_key\": \"held\"}');\nSELECT 'keyed';\n";
+Murallink::Stack::poll('the key to be held', sub {
+	$stack->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query ~ 'keyed'}) == 1;
+});
+is($client->api({ action => 'my_info', session_id => $session, idempotency_key => 'held' })->{error}{code}, 'blocked',
+	'nor for the first request under its key');
 print $holder "COMMIT;\n";
 close $holder;
 is($stack->sql(<<'EOC'), '', 'nor does any function that changes something');
