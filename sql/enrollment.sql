@@ -96,7 +96,7 @@ COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid)
 'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, so that this reads only those it wants.';
 
 CREATE FUNCTION murallink.viewable_patients() RETURNS murallink.ksuid[]
-LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
+LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
 COMMENT ON FUNCTION murallink.viewable_patients() IS
 'The patients on whom the caller, who is no administrator, holds view_patients. Changes nothing, but is called volatile lest the planner runs it to estimate.';
 
@@ -106,7 +106,7 @@ COMMENT ON FUNCTION murallink.maybe_viewable_support(internal) IS
 'Tells the planner that maybe_viewable() need only be asked about viewable_patients(), where the caller holds view_patients at few sites.';
 
 CREATE FUNCTION murallink.maybe_viewable(patient_uid murallink.ksuid) RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
 COMMENT ON FUNCTION murallink.maybe_viewable(murallink.ksuid) IS
 'True; but where the caller holds view_patients at few sites only, an index on patient_uid may be asked for viewable_patients() instead. Row level security asks this beside what decides.';
 

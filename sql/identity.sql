@@ -4,12 +4,12 @@ COMMENT ON FUNCTION murallink.authenticate(text) IS
 'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it; default: the Session-Id header that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.caller() RETURNS murallink.ksuid
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_uid';
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';
 COMMENT ON FUNCTION murallink.caller() IS
 'The app_user who is asking: that of the session taken on with authenticate(), else the one whose db_role is the login role, else null.';
 
 CREATE FUNCTION murallink.caller_is_admin() RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
 COMMENT ON FUNCTION murallink.caller_is_admin() IS 'Whether an admin is asking.';
 
 CREATE FUNCTION murallink.caller_session() RETURNS bytea

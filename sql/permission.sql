@@ -14,17 +14,17 @@ COMMENT ON FUNCTION murallink.moves_money(murallink.permission) IS
 'Whether a permission moves money or sets prices. Granted on a site, it reaches the trials of the site''s own contract there, and not those of another, whose funds others have entrusted.';
 
 CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
-LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted';
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted';
 COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
 'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, not of those below; none when nobody is known to ask, and none that an administrator did not need.';
 
 CREATE FUNCTION murallink.granted_sites(permission murallink.permission) RETURNS murallink.ksuid[]
-LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted_sites';
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_sites';
 COMMENT ON FUNCTION murallink.granted_sites(murallink.permission) IS
 'The uids of the sites on which, or on trials at which, the caller was granted the permission.';
 
 CREATE FUNCTION murallink.granted_from() RETURNS murallink.ksuid
-LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_granted_from';
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_from';
 COMMENT ON FUNCTION murallink.granted_from() IS
 'The least ksuid when an administrator asks, else the greatest: what is at or above it is what the caller needs no grants for.';
 
@@ -34,19 +34,19 @@ COMMENT ON FUNCTION murallink.granted_support(internal) IS
 'Tells the planner which rows the functions that permitted() is made of are true for, so that indexes on uids of places find them.';
 
 CREATE FUNCTION murallink.granted_all(client_uid murallink.ksuid) RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';
 COMMENT ON FUNCTION murallink.granted_all(murallink.ksuid) IS
 'Whether the caller is an administrator and needs no grants. An index on client_uid finds the rows.';
 
 CREATE FUNCTION murallink.granted_on(permission murallink.permission, kind text, uid murallink.ksuid) RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_on';
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_on';
 COMMENT ON FUNCTION murallink.granted_on(murallink.permission, text, murallink.ksuid) IS
 'Whether uid is one of granted(permission, kind). An index on uid finds the rows.';
 
 CREATE FUNCTION murallink.granted_at(
     permission murallink.permission, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
 COMMENT ON FUNCTION murallink.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller was granted the permission on the site, where one that moves money counts for what is of the site''s contract alone, or on the trial at the site. An index on site_uid finds the rows.';
 
@@ -54,7 +54,7 @@ CREATE FUNCTION murallink.permitted(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
     trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN murallink.granted_all(client_uid)
     OR murallink.granted_on(permission, 'client', client_uid)
     OR murallink.granted_on(permission, 'contract', contract_uid)
@@ -74,7 +74,7 @@ COMMENT ON FUNCTION murallink.permit(murallink.permission, murallink.ksuid, mura
 CREATE FUNCTION murallink.visible(
     client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_visible';
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_visible';
 COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place and so may know of it.';
 

@@ -12,6 +12,7 @@
 #include "catalog/pg_authid.h"
 #include "commands/trigger.h"
 #include "error.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "identity.h"
 #include "install.h"
@@ -52,6 +53,16 @@ static Oid app_user_relation = InvalidOid;
 /* The transaction of a PostgREST request whose pre-request has just run. */
 static LocalTransactionId request_began = InvalidLocalTransactionId;
 
+/*
+ * What parallel workers are given: the caller of a session, in hexadecimal;
+ * NOBODY where none may ask; nothing where the login role asks, which they look
+ * up themselves.
+ */
+#define NOBODY "nobody"
+static char *parallel_caller = NULL;
+static bool passing_on = false;
+static ExecutorStart_hook_type next_start = NULL;
+
 static int session_timeout = 1800;
 static int session_lifetime = 12 * 3600;
 static bool require_current_password = false;
@@ -60,6 +71,10 @@ static int login_lockout = 900;
 static int lock_wait = 10000;
 static int known_place_lifetime = 90 * 24 * 3600;
 
+static bool check_parallel_caller(char **value, void **extra, GucSource source);
+static void start_query(QueryDesc *query, int flags);
+static void pass_on(void);
+static void take_over(void);
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
@@ -97,9 +112,86 @@ identity_init(void)
 							"Time for which a client that has logged in is known by its session id.", NULL,
 							&known_place_lifetime, 90 * 24 * 3600, 0, 3650 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
 							NULL, NULL);
+	DefineCustomStringVariable("murallink.parallel_caller", "The caller, as parallel workers are told.",
+							   "It is set by murallink alone, whenever a parallel query begins.", &parallel_caller, "",
+							   PGC_USERSET, GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   check_parallel_caller, NULL, NULL);
+	next_start = ExecutorStart_hook;
+	ExecutorStart_hook = start_query;
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 	CacheRegisterRelcacheCallback(forget_role, (Datum) 0);
+}
+
+/*
+ * Refuses a caller that somebody sets by hand.
+ */
+static bool
+check_parallel_caller(char **value, void **extra, GucSource source)
+{
+	return passing_on || InitializingParallelWorker || (source == PGC_S_DEFAULT && *value[0] == '\0');
+}
+
+/*
+ * Hook: a query that may have parallel workers passes the caller on to them.
+ */
+static void
+start_query(QueryDesc *query, int flags)
+{
+	if (query->plannedstmt->parallelModeNeeded)
+		pass_on();
+	if (next_start)
+		next_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+/*
+ * Has parallel workers that are begun from here on ask as the caller.  Does
+ * nothing within a parallel query, which begins no other.
+ */
+static void
+pass_on(void)
+{
+	char text[2 * sizeof(Caller) + 1] = "";
+
+	if (IsInParallelMode())
+		return;
+	if (lost)
+		strlcpy(text, NOBODY, sizeof(text));
+	else if (known && caller.by_session)
+		text[hex_encode((char *) &caller, sizeof(caller), text)] = '\0';
+	if (strcmp(text, parallel_caller) == 0)
+		return;
+	PG_TRY();
+	{
+		passing_on = true;
+		(void) set_config_option("murallink.parallel_caller", text, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+								 false);
+	}
+	PG_FINALLY();
+	{
+		passing_on = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Takes over, in a parallel worker, what pass_on() has given it.
+ */
+static void
+take_over(void)
+{
+	size_t length = strlen(parallel_caller);
+
+	if (strcmp(parallel_caller, NOBODY) == 0)
+		lost = true;
+	else if (length == 2 * sizeof(Caller))
+	{
+		(void) hex_decode(parallel_caller, length, (char *) &caller);
+		known = true;
+		known_since = GetCurrentSubTransactionId();
+	}
 }
 
 /*
@@ -189,7 +281,11 @@ look_up_role(void)
 const Caller *
 identity_caller_if_any(void)
 {
+	if (known)
+		return &caller;
 	install_check();
+	if (IsParallelWorker() && !lost)
+		take_over();
 	if (!known && !lost && look_up_role())
 	{
 		caller = role_caller;

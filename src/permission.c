@@ -88,6 +88,7 @@ static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place,
 static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
 static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *trial, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
+static bool granted_on(const Ksuid *user, Oid permission, Kind kind, const Ksuid *uid);
 static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
@@ -388,6 +389,37 @@ permission_visible(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Returns whether a user was granted a permission on this very resource.  Rows
+ * that follow each other are often of one client, so the last answer is kept
+ * until grants change.
+ */
+static bool
+granted_on(const Ksuid *user, Oid permission, Kind kind, const Ksuid *uid)
+{
+	static struct
+	{
+		uint64 generation;
+		Ksuid user;
+		Oid permission; /* InvalidOid before the first */
+		Kind kind;
+		Ksuid uid;
+		bool granted;
+	} last = {0};
+	uint64 asked = generation;
+
+	if (last.permission == permission && last.kind == kind && last.generation == generation &&
+		memcmp(&last.uid, uid, sizeof(Ksuid)) == 0 && memcmp(&last.user, user, sizeof(Ksuid)) == 0)
+		return last.granted;
+	last.granted = has_key(grants_of(user)->places, permission, kind, uid, NULL);
+	last.generation = asked;
+	last.user = *user;
+	last.permission = permission;
+	last.kind = kind;
+	last.uid = *uid;
+	return last.granted;
+}
+
+/*
  * murallink.granted_on(permission, kind, uid): whether the caller was granted
  * the permission on this very resource.
  */
@@ -398,8 +430,7 @@ permission_granted_on(PG_FUNCTION_ARGS)
 	const Caller *who = identity_caller_if_any();
 
 	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) && !PG_ARGISNULL(1) && !PG_ARGISNULL(2) &&
-				   has_key(grants_of(&who->user)->places, PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)),
-						   PG_GETARG_KSUID_P(2), NULL));
+				   granted_on(&who->user, PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)), PG_GETARG_KSUID_P(2)));
 }
 
 /*

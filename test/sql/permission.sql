@@ -118,6 +118,46 @@ DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
 SELECT EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) AS after;
 COMMIT;
 
+-- Parallel workers ask as who asks here, also as nobody, and no SET makes them ask as anybody else
+CREATE FUNCTION pg_temp.asks() RETURNS TABLE (caller text, admin boolean, in_worker boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT murallink.caller(), murallink.caller_is_admin() LOOP
+        in_worker := in_worker IS TRUE OR line ~ 'Workers Launched: 1';
+    END LOOP;
+    SELECT u.email, murallink.caller_is_admin() INTO caller, admin
+    FROM (SELECT murallink.caller() AS uid) AS c LEFT JOIN murallink.app_user u USING (uid);
+    RETURN NEXT;
+END
+$$;
+BEGIN;
+SET LOCAL force_parallel_mode = on;
+SELECT * FROM pg_temp.asks();
+SELECT murallink.authenticate(:'analyst_session');
+SELECT * FROM pg_temp.asks();
+SELECT murallink.authenticate(:'admin_session');
+SELECT * FROM pg_temp.asks();
+SAVEPOINT before;
+SELECT murallink.authenticate(:'analyst_session');
+SELECT * FROM pg_temp.asks();
+ROLLBACK TO before;
+SELECT * FROM pg_temp.asks();
+COMMIT;
+BEGIN;
+SET LOCAL force_parallel_mode = on;
+GRANT EXECUTE ON FUNCTION murallink.caller(), murallink.caller_is_admin() TO regress_permission_admin;
+GRANT SELECT ON murallink.app_user TO regress_permission_admin;
+SET LOCAL SESSION AUTHORIZATION regress_permission_admin;
+SELECT * FROM pg_temp.asks();
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_permission_stranger;
+SELECT set_config('murallink.parallel_caller', 'nobody', false);
+SET murallink.parallel_caller = '';
+RESET murallink.parallel_caller;
+RESET SESSION AUTHORIZATION;
+ALTER ROLE regress_permission_stranger SET murallink.parallel_caller = 'nobody';
+
 -- Which permission is asked may be another in each row: then no index is
 BEGIN;
 CREATE TEMP TABLE asked ON COMMIT DROP AS SELECT * FROM place, unnest(enum_range(NULL::murallink.permission)) AS permission;
