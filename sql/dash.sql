@@ -339,12 +339,17 @@ CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     why CONSTANT text := murallink.checked_text(note, 'note', 1000, true);
+    its_payout murallink.ksuid;
     the_payout murallink.payout_info;
     load jsonb;
 BEGIN
-    the_payout := murallink.payout_locked((
+    its_payout := (
         SELECT o.uid FROM murallink.payout o
-        WHERE o.payment_uid = murallink.required(reverse_payment.payment_uid, 'payment_uid')));
+        WHERE o.payment_uid = murallink.required(reverse_payment.payment_uid, 'payment_uid'));
+    IF its_payout IS NULL THEN
+        PERFORM murallink.raise('not_found', 'payment_uid');
+    END IF;
+    the_payout := murallink.payout_locked(its_payout);
     IF the_payout.status <> 'done' OR EXISTS (
         SELECT FROM murallink.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
         PERFORM murallink.raise('wrong_status', 'payment_uid');

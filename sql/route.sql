@@ -215,8 +215,10 @@ BEGIN
     DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
     IF NOT FOUND AND NOT EXISTS (
         SELECT FROM murallink.payout o
-        WHERE (o.uid = subject OR o.contract_uid = subject) AND o.status = 'waiting' AND o.reason = 'held') THEN
-        PERFORM murallink.raise('wrong_status', NULL);
+        WHERE (o.uid = subject OR o.contract_uid = subject) AND o.status = 'waiting' AND o.reason = 'held'
+            AND NOT EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid))) THEN
+        PERFORM murallink.raise('wrong_status', CASE
+            WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
     END IF;
     PERFORM murallink.reroute(murallink.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);
     INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
@@ -224,7 +226,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text, text) IS
-'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
+'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: it is not held, or only its contract is, or only payouts of it are.';
 
 CREATE FUNCTION murallink.card_release() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -1,10 +1,14 @@
 CREATE VIEW murallink.needs_person AS
+SELECT n.* FROM (
 SELECT 'payout' AS kind, o.uid,
     CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
     CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
         WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
         WHEN o.status = 'ready' THEN 'ask the partner, or configure_partner'
-        WHEN o.reason = 'held' THEN 'release_payouts'
+        WHEN o.reason = 'held' THEN coalesce((
+            SELECT 'release_payouts of ' || pg_catalog.string_agg(
+                CASE h.subject_uid WHEN o.uid THEN 'payout_uid' ELSE 'contract_uid' END, ' and of ' ORDER BY h.subject_uid = o.uid)
+            FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)), 'release_payouts')
         WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
         WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
         WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
@@ -67,6 +71,10 @@ FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.
 WHERE a.reason NOT IN ('', 'no_consent')
 UNION ALL
 SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.participation_change c WHERE c.problem <> '';
+FROM murallink_private.participation_change c WHERE c.problem <> ''
+) AS n
+-- Whoever is granted all tables of the schema is no operator by that.
+WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
+    OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
 'What goes on only when a person does something. kind: payout, card, task, notice or participation; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them, unless the partner does not answer ten times. It shows operators, and nobody else, what only the owner reads.';

@@ -228,6 +228,13 @@ RETURN (SELECT count(*) FROM murallink.worker_status())
 EOC
 is(as_role(anyapp => 'SELECT public.status() > 0'), 't', 'a superuser\'s function may call one for others');
 is(refused_to(anyapp => 'SELECT murallink.ping()'), '', 'and what is clients\' is for whom it is granted to');
+$payouts->sql('GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO anyapp');
+$payouts->call('disable_payouts');
+my ($held) = $payouts->approve(1, $patient);
+$payouts->sql("SELECT murallink.hold_payouts('audit', payout_uid => '$held')");
+my $needed = "SELECT count(*) FROM murallink.needs_person WHERE uid = '$held'";
+is(as_role(anyapp => $needed), 0, 'nor does a grant on all tables show it what needs a person');
+is(as_role($_ => $needed), 1, "which $_ sees") foreach qw(olaf monica);
 
 $payouts->stack->sql($_, 'postgres') foreach 'DROP DATABASE other', 'CREATE DATABASE other';
 $payouts->stack->sql('ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO murallink_client', 'other');

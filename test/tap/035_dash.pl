@@ -97,6 +97,7 @@ note 'a payment is taken back';
 $payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'none' });
 my ($payment) = map { $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $paid[0];
 is($payouts->refusal(reverse_payment => $payment, ''), 'missing_field', 'not without a reason');
+is($payouts->refusal(reverse_payment => $paid[0], 'in error'), 'not_found', 'not by the uid of its payout');
 $payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'answer', status => 400, count => 1);
 $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
 $payouts->wait_idle;

@@ -33,7 +33,9 @@ foreach my $what (sort keys %held)
 		'2|0|t', "$what: the backlog tells") if $what eq 'partner';
 	is($payouts->sql('SELECT held FROM murallink.worker_status()'), $what eq 'partner' ? 't' : 'f', "$what: the status tells");
 	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person WHERE uid = '$payout'"),
-		$what eq 'partner' ? '' : 'held|release_payouts', "$what: and who must do something");
+		$what eq 'partner' ? '' : "held|release_payouts of $what", "$what: and who must do something, and of what");
+	is($payouts->error_of("SELECT murallink.release_payouts(payout_uid => '$payout')"), 'wrong_status', "$what: not of the payout alone")
+	  unless $what eq 'payout_uid';
 	hold('release_payouts', $what, $which);
 	$payouts->wait_settled;
 	is($payouts->state_of($payout), 'done paid', "$what: released, it is sent");

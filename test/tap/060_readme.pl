@@ -53,9 +53,11 @@ foreach my $command (@shell)
 note 'what make up and make demo give';
 my $dir = tempdir(CLEANUP => 1);
 my $command = abs_path("$root/dev");
-run ['sh', '-c', "cd $dir && $command/stack run $command/demo"], '>', \$output, '2>', \$errors;
+my $links = q{psql -XAtc 'SHOW murallink.public_url' && printenv MURALLINK_URL};
+run ['sh', '-c', qq{cd $dir && $command/stack run sh -c "$command/demo && $links"}], '>', \$output, '2>', \$errors;
 is($?, 0, 'the demo runs, with all partners') or diag($errors);
 like($output, qr/insured by Bastion.*texts by Relay.*e-mails.*the books agree/s, 'to its end');
+like($output, qr{^(http://\S+)\n\1$}m, 'and links lead to where PostgREST is');
 
 note 'its tables';
 is(join("\n", sort $readme =~ /^(\| `[a-z_]+` \| \d{3} \| .* \|)$/gm),
