@@ -68,7 +68,7 @@ $$;
 COMMENT ON FUNCTION murallink.bastion_password() IS
 'Trigger: the secret new_password becomes the password, or goes, when Bastion has answered.';
 
-CREATE FUNCTION murallink.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean)
+CREATE FUNCTION murallink.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean, OUT other boolean)
 LANGUAGE sql STABLE AS $$
     WITH field AS (
         -- Of what is said in several spellings each is compared in one.
@@ -87,21 +87,24 @@ LANGUAGE sql STABLE AS $$
         count(*) FILTER (WHERE f.ours <> f.theirs) = 0 AND (count(*) FILTER (WHERE f.name = 'reference') > 0
             -- There are people with one name, and some of them have one birthday.
             OR count(*) FILTER (WHERE f.name IN ('first_name', 'last_name')) = 2
-                AND count(*) FILTER (WHERE f.name IN ('phone', 'email')) > 0)
+                AND count(*) FILTER (WHERE f.name IN ('phone', 'email')) > 0),
+        count(*) FILTER (WHERE f.ours <> f.theirs AND f.name IN ('reference', 'plan_id', 'policy_id', 'first_name', 'last_name')) > 0
     FROM field f
 $$;
-COMMENT ON FUNCTION murallink.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, OUT boolean) IS
-'Whether what an event shows of a member (data) may be about whom an endorsement was for (params, and the settings config where these are silent). named: the names are the same; alike: every field that both have agrees, among them our reference, or the names and the phone or the e-mail address.';
+COMMENT ON FUNCTION murallink.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, OUT boolean, OUT boolean) IS
+'Whether what an event shows of a member (data) may be about whom an endorsement was for (params, and the settings config where these are silent). named: the names are the same; alike: every field that both have agrees, among them our reference, or the names and the phone or the e-mail address; other: it is about another person or plan.';
 
 CREATE FUNCTION murallink.bastion_knows(member_id text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-            SELECT FROM murallink_private.partner_task t WHERE t.partner = 'bastion' AND t.facts ->> 'member_id' = bastion_knows.member_id)
+            SELECT FROM murallink_private.partner_task t
+            WHERE t.partner = 'bastion' AND murallink.member_key(t.facts ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
         OR EXISTS (
-            SELECT FROM murallink_private.partner_task t WHERE t.partner = 'bastion' AND t.params ->> 'member_id' = bastion_knows.member_id)
+            SELECT FROM murallink_private.partner_task t
+            WHERE t.partner = 'bastion' AND murallink.member_key(t.params ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
         OR EXISTS (
             SELECT FROM murallink_private.participation p
-            WHERE p.partner = 'bastion' AND p.member ->> 'member_id' = bastion_knows.member_id)
+            WHERE p.partner = 'bastion' AND murallink.member_key(p.member ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
 $$;
 COMMENT ON FUNCTION murallink.bastion_knows(text) IS 'Whether Bastion''s number of a member is known already, from whatever task or participation.';
 
@@ -162,6 +165,29 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_doubt() IS 'Trigger: looks for an event that tells what became of an endorsement in doubt.';
+
+CREATE FUNCTION murallink.bastion_endorsed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    config CONSTANT jsonb := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = NEW.partner);
+    answered CONSTANT jsonb := (
+        SELECT a.answer::jsonb FROM murallink_private.partner_attempt a WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt);
+    another CONSTANT boolean := murallink.bastion_knows(NEW.facts ->> 'member_id');
+    agrees record;
+BEGIN
+    SELECT * INTO agrees FROM murallink.bastion_agrees(NEW.params,
+        coalesce(answered #> '{data,membersDetails}', answered #> '{data,member}', answered -> 'data'), config);
+    IF another OR agrees.other THEN
+        NEW.status := 'in_doubt';
+        NEW.reason := 'the answer ' || CASE WHEN another THEN 'has the number of another member' ELSE 'is about another person or plan' END
+            || ': ask Bastion, then resolve_task(), and retry_participation() with the member_id';
+        NEW.facts := NEW.facts - 'member_id';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_endorsed() IS
+'Trigger: an endorsement whose answer has the number of a member who is known already, or shows somebody else than was sent, is in doubt.';
 
 CREATE FUNCTION murallink.bastion_refused() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -41,7 +41,8 @@ BEGIN
     END IF;
     IF NEW.status = 'done' AND OLD.status IN ('waiting', 'claimed') AND EXISTS (
         SELECT FROM murallink_private.card c
-        WHERE c.partner = NEW.partner AND c.program = NEW.program AND c.status = 'done' AND c.uid <> NEW.uid
+        WHERE c.partner = NEW.partner AND (c.program = NEW.program OR c.patient_uid <> NEW.patient_uid) AND c.status = 'done'
+        AND c.uid <> NEW.uid
         AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(NEW.proxy_key, '0')) THEN
         NEW.status := 'in_doubt';
         NEW.reason := 'the answer has the key of another patient''s card';

@@ -52,12 +52,18 @@ CREATE FUNCTION murallink.shipment_rank(status text) RETURNS integer
 LANGUAGE sql IMMUTABLE STRICT
 RETURN CASE
     WHEN status COLLATE "C" ~* 'return|undeliver|refused' THEN 4
-    WHEN status COLLATE "C" ~* 'delivered' AND status COLLATE "C" !~* '(out for|not|un) ?delivered' THEN 3
+    WHEN status COLLATE "C" ~* 'delivered' AND status COLLATE "C" !~* '(\m(not|be|being|for|attempt\w*)\M.*|un|re)delivered' THEN 3
+    WHEN status COLLATE "C" ~* 'shipped|transit|dispatched|mailed' AND status COLLATE "C" !~* '\mnot\M|\mbe\M|label|pending' THEN 2
     WHEN status COLLATE "C" ~* 'order|process|print|pending|creat' THEN 1
     WHEN status = '' THEN 0
     ELSE 2 END;
 COMMENT ON FUNCTION murallink.shipment_rank(text) IS
 'How far a card is by a status in the partner''s words: ordered, on its way, delivered, returned. A status that is not known counts as on its way.';
+
+CREATE FUNCTION murallink.tracking_key(number text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+RETURN murallink.lowered(pg_catalog.regexp_replace(number, '[^0-9A-Za-z]', '', 'g'));
+COMMENT ON FUNCTION murallink.tracking_key(text) IS 'What a tracking number is compared by: some are written with blanks or dashes.';
 
 CREATE FUNCTION murallink.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -72,13 +78,15 @@ BEGIN
     -- Two events about one card wait for each other.
     PERFORM FROM murallink_private.card c WHERE c.uid = heard.card_uid FOR NO KEY UPDATE;
     SELECT * INTO present FROM murallink_private.card_shipment s WHERE s.card_uid = heard.card_uid;
-    another := present.tracking_number <> '' AND heard.tracking_number NOT IN ('', present.tracking_number);
+    another := present.tracking_number <> '' AND heard.tracking_number <> ''
+        AND murallink.tracking_key(heard.tracking_number) <> murallink.tracking_key(present.tracking_number);
     IF present.card_uid IS NULL THEN
         INSERT INTO murallink_private.card_shipment (card_uid, status, carrier, tracking_number)
         VALUES (heard.card_uid, heard.status, heard.carrier, heard.tracking_number);
     ELSIF another AND NOT EXISTS (
         SELECT FROM murallink_private.card_shipment_event e
-        WHERE e.card_uid = heard.card_uid AND e.tracking_number = heard.tracking_number) THEN
+        WHERE e.card_uid = heard.card_uid
+            AND murallink.tracking_key(e.tracking_number) = murallink.tracking_key(heard.tracking_number)) THEN
         -- It was sent once more.
         UPDATE murallink_private.card_shipment s
         SET status = heard.status, carrier = heard.carrier, tracking_number = heard.tracking_number, heard_at = heard.heard_at
@@ -123,8 +131,10 @@ BEGIN
     PERFORM murallink.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
     addressed := ARRAY(
         SELECT c.uid FROM murallink_private.card c
-        WHERE c.partner = 'dash' AND c.status = 'done' AND (the_order, the_card) <> ('', '')
-        AND the_card IN ('', c.proxy_key) AND the_order IN ('', c.order_id) ORDER BY c.uid);
+        WHERE c.partner = 'dash' AND (the_order, the_card) <> ('', '')
+        -- A card of a bulk order may be on its way before its key is known. As a number, a key has lost its leading zeros.
+        AND (the_card = '' OR c.status = 'done' AND pg_catalog.ltrim(the_card, '0') = pg_catalog.ltrim(c.proxy_key, '0'))
+        AND the_order IN ('', c.order_id) ORDER BY c.uid);
     IF addressed = '{}' THEN
         PERFORM murallink.raise('not_found', 'proxyKey');
     END IF;

@@ -79,6 +79,12 @@ $$;
 COMMENT ON FUNCTION murallink.task_begin(text, text, jsonb, boolean, murallink.ksuid) IS
 'Asks a partner for something, which the worker does. Errors: not_found; conflict: it has been asked for already, and may be once only.';
 
+CREATE FUNCTION murallink.member_key(member_id text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.ltrim(pg_catalog.regexp_replace(murallink.lowered(member_id), '\s|\.0+\s*$', '', 'g'), '0');
+COMMENT ON FUNCTION murallink.member_key(text) IS
+'What a partner''s number of a member is compared by: as a number it has lost its leading zeros, and some write 12.0 for 12.';
+
 CREATE FUNCTION murallink.resolve_task(task_uid murallink.ksuid, done boolean, note text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

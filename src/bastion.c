@@ -29,6 +29,7 @@ static Verdict own_status(const json_t *answer);
 static void count_status(const json_t *value, int *accepted, int *refused);
 static Verdict understand_member(const char *operation, json_t *params, json_t *answer, json_t *facts);
 static Verdict understand_rows(const char *rows, json_t *answer, json_t *facts);
+static bool other_plan(const char *operation, json_t *params, json_t *facts);
 static void add_birthday(json_t *facts, json_t *member);
 static bool is_number(const char *text);
 
@@ -482,7 +483,25 @@ understand_member(const char *operation, json_t *params, json_t *answer, json_t 
 	same = strcmp(operation, "endorse") == 0 ? json_object_get(facts, "member_id") != NULL
 											 : json_equal(json_object_get(facts, "member_id"), text);
 	json_decref(text);
-	return same ? VERDICT_ACCEPTED : VERDICT_UNCLEAR;
+	return same && !other_plan(operation, params, facts) ? VERDICT_ACCEPTED : VERDICT_UNCLEAR;
+}
+
+/*
+ * Returns whether a member is shown with another plan than was asked for.
+ */
+static bool
+other_plan(const char *operation, json_t *params, json_t *facts)
+{
+	const char *shown = json_string_value(json_object_get(facts, "plan_id"));
+	json_t *wanted = json_object_get(params, "new_plan_id");
+	bool other;
+
+	if (strcmp(operation, "change_plan") != 0 || shown == NULL || wanted == NULL)
+		return false;
+	wanted = json_is_integer(wanted) ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(wanted)) : json_incref(wanted);
+	other = json_is_string(wanted) && strcmp(shown, json_string_value(wanted)) != 0;
+	json_decref(wanted);
+	return other;
 }
 
 /*

@@ -3,6 +3,7 @@
  *	  What Dash's answers mean, and what they tell.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dash.h"
@@ -24,6 +25,9 @@ static Verdict understand_rows(const char *rows, json_t *answer, json_t *facts);
 static Verdict understand_loads(json_t *params, json_t *answer, json_t *facts);
 static Verdict own_status(const json_t *answer);
 static void add_rows(const char *rows, json_t *value, json_t *list);
+static bool shows_other(const char *operation, json_t *params, json_t *answer);
+static bool other_word(json_t *params, const char *name, json_t *answer, const char *const *names);
+static bool shows_error(json_t *value);
 static void count_statuses(json_t *value, int *accepted, int *refused, int *unknown);
 static bool is_digits(const char *text);
 static bool same_card(const json_t *shown, const char *proxy_key);
@@ -36,6 +40,8 @@ static void moment_fact(json_t *facts, const json_t *load);
 
 static const char *const session_names[] = {"sessionId", NULL};
 static const char *const message_names[] = {"message", "errorMessage", "error", "description", NULL};
+static const char *const error_names[] = {"error", "errors", "errorMessage", "errorCode", "errorDescription", NULL};
+static const char *const no_error_words[] = {"none", "no", "ok", "success", "no error", "null", NULL};
 static const char *const order_names[] = {"orderId", NULL};
 static const char *const proxy_names[] = {"proxyKey", "panProxy", NULL};
 static const char *const person_names[] = {"personId", NULL};
@@ -128,8 +134,9 @@ dash_understand(const char *operation, const char *rows, json_t *params, json_t 
  * Returns what the answer to a call that changes something means.  Statuses
  * that contradict each other are unclear; so is an order without the card's key,
  * for it could not be loaded, a bulk order without its number, by which the keys
- * are asked for, and an answer that speaks of another card than was meant, or of
- * this one with a status that is not known.
+ * are asked for, and an answer that speaks of another card, person, amount or
+ * payout than was meant, or of this one with a status that is not known, or of an
+ * error.
  */
 static Verdict
 understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -158,13 +165,101 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 		if (strcmp(operation, "bulk_order") == 0)
 			complete = ordered;
 	}
-	if (json_object_get(params, "proxy_key") != NULL)
+	if (shows_other(operation, params, answer) || shows_error(answer))
+		complete = false;
+	else if (json_object_get(params, "proxy_key") != NULL)
 		complete = unknown == 0 && (!complete || same_card(json_object_get(facts, "proxy_key"),
 														   json_string_value(json_object_get(params, "proxy_key"))));
 
 	if (refused > 0)
 		return accepted > 0 ? VERDICT_UNCLEAR : VERDICT_REFUSED;
 	return accepted > 0 && complete ? VERDICT_ACCEPTED : VERDICT_UNCLEAR;
+}
+
+/*
+ * Returns whether an answer shows another amount or payout than was sent, or
+ * another person.  References of the partner's own are none of ours, and names may
+ * be shortened or in other letters.
+ */
+static bool
+shows_other(const char *operation, json_t *params, json_t *answer)
+{
+	json_t *shown = json_pack("{}");
+	const char *amount = json_string_value(json_object_get(params, "amount"));
+	const char *reference = json_string_value(json_object_get(params, "reference"));
+	const char *text;
+	bool other = false;
+
+	if (amount != NULL && partner_fact(shown, "amount", answer, amount_names))
+	{
+		text = json_string_value(json_object_get(shown, "amount"));
+		other = strtod(text, NULL) != strtod(amount, NULL);
+	}
+	if (reference != NULL && partner_fact(shown, "reference", answer, reference_names))
+	{
+		text = json_string_value(json_object_get(shown, "reference"));
+		other = other || (strlen(text) == strlen(reference) && strcmp(text, reference) != 0);
+	}
+	if (strcmp(operation, "order") == 0)
+		other = other || other_word(params, "email", answer, email_names) ||
+				other_word(params, "first_name", answer, first_names) ||
+				other_word(params, "last_name", answer, last_names);
+	json_decref(shown);
+	return other;
+}
+
+/*
+ * Returns whether an answer shows another word than was sent: neither begins with
+ * the other, in ASCII.
+ */
+static bool
+other_word(json_t *params, const char *name, json_t *answer, const char *const *names)
+{
+	json_t *shown = json_pack("{}");
+	const char *sent = json_string_value(json_object_get(params, name));
+	const char *text = partner_fact(shown, name, answer, names) ? json_string_value(json_object_get(shown, name)) : NULL;
+	bool other = false;
+
+	for (; text != NULL && sent != NULL && *text != '\0' && *sent != '\0' && !other; text++, sent++)
+	{
+		const char x[] = {*text, '\0'};
+		const char y[] = {*sent, '\0'};
+
+		if ((unsigned char) *sent > '~')
+			break;
+		other = !partner_same_word(x, y);
+	}
+	json_decref(shown);
+	return other;
+}
+
+/*
+ * Returns whether an answer tells of an error anywhere.
+ */
+static bool
+shows_error(json_t *value)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach (value, i, member)
+		if (shows_error(member))
+			return true;
+	json_object_foreach (value, name, member)
+	{
+		const char *text = json_string_value(member);
+
+		if (shows_error(member))
+			return true;
+		if (!partner_is_named(name, error_names))
+			continue;
+		if (json_array_size(member) > 0 || json_object_size(member) > 0 || json_is_true(member) ||
+			(json_is_number(member) && json_number_value(member) != 0) ||
+			(text != NULL && strspn(text, "0") != strlen(text) && !partner_is_named(text, no_error_words)))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -37,7 +37,7 @@ static const char *const outcome_names[] = {"done", "declined", "not_sent", "in_
 #define UNCLEAR (1 << VERDICT_UNCLEAR)
 #define ACCEPTED (1 << VERDICT_ACCEPTED)
 #define REFUSED (1 << VERDICT_REFUSED)
-#define TRACED (1 << 4) /* it names an order, and so something that was done */
+#define TRACED (1 << 4) /* it names what comes of something that was done */
 #define ANY (NOT_JSON | UNCLEAR | ACCEPTED | REFUSED)
 
 /* In seconds: a partner that asks to be left alone for longer is called again after this. */
@@ -80,8 +80,8 @@ static const struct
 	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
 	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: who redirects may have acted before"},
 	{400, 499, ACCEPTED, OUTCOME_IN_DOUBT, "the answer contradicts its status"},
-	{401, 401, TRACED, OUTCOME_IN_DOUBT, "signed out, but the answer names an order"},
-	{429, 429, TRACED, OUTCOME_IN_DOUBT, "too many calls, but the answer names an order"},
+	{401, 401, TRACED, OUTCOME_IN_DOUBT, "signed out, but the answer tells of something that was done"},
+	{429, 429, TRACED, OUTCOME_IN_DOUBT, "too many calls, but the answer tells of something that was done"},
 	{401, 401, ANY, OUTCOME_NOT_SENT, "signed out: refused before it was looked at"},
 	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
 	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
@@ -91,6 +91,7 @@ static const struct
 	{0, 999, ANY, OUTCOME_IN_DOUBT, "no such status is known"},
 };
 
+static bool is_traced(json_t *params, json_t *facts);
 static void hide_secrets(json_t *value, const PartnerConfig *config);
 static void hide_in_text(char *text, const PartnerConfig *config);
 static void hide_secret(char *text, const char *secret);
@@ -175,7 +176,7 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 	if (answer.answer != NULL)
 	{
 		says = 1 << partner->read(operation, params, answer.answer, answer.facts);
-		if (json_object_get(answer.facts, "order_id") != NULL)
+		if (is_traced(params, answer.facts))
 			says |= TRACED;
 	}
 	if (http->size > 0 && (answer.answer == NULL || http->size > ANSWER_LONGEST))
@@ -204,6 +205,21 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 		}
 	answer.signed_out = status == 401;
 	return answer;
+}
+
+/*
+ * Returns whether an answer tells what only comes of something that was done: a
+ * number that was not sent, or a new balance.
+ */
+static bool
+is_traced(json_t *params, json_t *facts)
+{
+	static const char *const traces[] = {"order_id", "proxy_key", "person_id", "balance", "member_id", "id"};
+
+	for (int i = 0; i < lengthof(traces); i++)
+		if (json_object_get(facts, traces[i]) != NULL && json_object_get(params, traces[i]) == NULL)
+			return true;
+	return false;
 }
 
 /*

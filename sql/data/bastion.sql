@@ -114,9 +114,9 @@ COMMENT ON COLUMN murallink_private.bastion_event.times IS 'How often it was tol
 COMMENT ON COLUMN murallink_private.bastion_event.heard_at IS 'When it was told first.';
 COMMENT ON COLUMN murallink_private.bastion_event.last_heard_at IS 'When it was told last.';
 
-CREATE INDEX partner_task_member_told ON murallink_private.partner_task ((facts ->> 'member_id'))
+CREATE INDEX partner_task_member_told ON murallink_private.partner_task (murallink.member_key(facts ->> 'member_id'))
     WHERE partner = 'bastion' AND facts ->> 'member_id' IS NOT NULL;
-CREATE INDEX partner_task_member_asked ON murallink_private.partner_task ((params ->> 'member_id'))
+CREATE INDEX partner_task_member_asked ON murallink_private.partner_task (murallink.member_key(params ->> 'member_id'))
     WHERE partner = 'bastion' AND params ->> 'member_id' IS NOT NULL;
 CREATE INDEX partner_task_endorse ON murallink_private.partner_task (status) WHERE partner = 'bastion' AND operation = 'endorse';
 CREATE UNIQUE INDEX partner_task_change_password ON murallink_private.partner_task (partner)
@@ -126,6 +126,10 @@ CREATE TRIGGER settled_bastion_list AFTER UPDATE OF status ON murallink_private.
     FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.status = 'done' AND OLD.status <> 'done'
         AND NEW.operation IN ('plans', 'plan', 'conditions', 'states', 'cities', 'providers'))
     EXECUTE FUNCTION murallink.bastion_listed();
+-- Before the trigger "step", which looks at the step that comes of it.
+CREATE TRIGGER endorsed BEFORE UPDATE OF status ON murallink_private.partner_task
+    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation = 'endorse' AND NEW.status = 'done' AND OLD.status = 'claimed')
+    EXECUTE FUNCTION murallink.bastion_endorsed();
 CREATE TRIGGER settled_password AFTER UPDATE OF status ON murallink_private.partner_task
     FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation = 'change_password'
         AND NEW.status IN ('done', 'declined') AND OLD.status <> NEW.status)

@@ -60,7 +60,9 @@ COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step i
 COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';
 COMMENT ON COLUMN murallink_private.participation.revision IS 'That of the partner then, null where it was not configured.';
 COMMENT ON COLUMN murallink_private.participation.since IS 'When any of this changed last.';
-CREATE INDEX participation_member ON murallink_private.participation (partner, (member ->> 'member_id'));
+CREATE UNIQUE INDEX participation_member ON murallink_private.participation (partner, murallink.member_key(member ->> 'member_id'));
+COMMENT ON INDEX murallink_private.participation_member IS
+'No two patients are one member: the end of the one''s membership would be the end of the other''s.';
 CREATE INDEX participation_stopped ON murallink_private.participation (partner) WHERE reason <> '';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.participation
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JSON::PP;
 use Murallink::Payouts;
 use Murallink::Stack;
 use Test::More;
@@ -12,6 +13,7 @@ my $payouts = Murallink::Payouts->new;
 my $url = $payouts->stack->{sandbox_url};
 my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
 my $key = 'a key long enough';
+my $toms = 0;
 my %health = (dob => '1980-03-23', gender => 'Male', marital_status => 'Single', state => 15, city => 271, relation => 'Friend');
 configure(900);
 $payouts->call(set_trial_partner => $trial, 'bastion', { country => 162 });
@@ -125,6 +127,50 @@ $payouts->fault(operation => 'bastion.enrolleeStatus', when => 'before', action 
 status($one, 'dropped');
 $payouts->wait_for("SELECT count(*) = 1 FROM murallink.needs_person WHERE patient_uid = '$one' AND \"do\" = 'resolve_task'");
 pass('where its word is another');
+
+note 'an answer about another member, or with the number of one';
+configure(1);
+foreach my $case (
+	[ { memberId => $first->{memberId} }, 'has the number of another member' ], [ { memberId => "0$first->{memberId} " }, 'has the number of another member' ],
+	[ { memberId => 990, firstName => 'Zoe', lastName => 'Other' }, 'is about another person or plan' ], [ { memberId => 990, planId => '10052' }, 'is about another person or plan' ],
+	[ { memberId => 990, policyId => 9999 }, 'is about another person or plan' ])
+{
+	my ($shown, $why) = @$case;
+	$payouts->fault(operation => 'bastion.addEndorsement', when => 'before', action => 'answer', status => 200, count => 1,
+		body => JSON::PP::encode_json({ status => JSON::PP::true, data => { success => 1, membersDetails => $shown } }));
+	my $patient = enroll('Tom', 'Ade', 'tom' . ++$toms . '@example.com', '+234 803 555 4444');
+	reaches($patient, "status = 'in_doubt' AND reason LIKE 'the answer $why%' AND member_id IS NULL", "$why: in doubt");
+	like($payouts->sql(qq{SELECT why || ' ' || "do" FROM murallink.needs_person WHERE patient_uid = '$patient'}), qr/$why.*retry_participation.* resolve_task$/,
+		'and a person is told what to do');
+	$payouts->call(resolve_task => $payouts->sql("SELECT task_uid FROM murallink.participations('$patient')"), 'true', 'they say so');
+	reaches($patient, "reason = 'no_member_id'", 'who says that it is done');
+	is($payouts->refusal(retry_participation => $patient, 'bastion', $_), 'already_exists', "but not '$_', who is another")
+	  foreach $first->{memberId}, "0$first->{memberId}", "$first->{memberId}.0";
+	$payouts->call(retry_participation => $patient, 'bastion', "T$toms");
+	reaches($patient, "actual = 'in' AND member_id = 'T$toms' AND reason = ''", 'and which number it has');
+}
+foreach my $spelling (" $first->{memberId}", "0$first->{memberId}", "$first->{memberId}.0")
+{
+	$payouts->fault(operation => 'bastion.addEndorsement', when => 'before', action => 'close', count => 1);
+	my $patient = enroll('Ali', 'Khan', 'ali1@example.com', '+234 803 555 1111');
+	reaches($patient, "status = 'in_doubt'", 'in doubt');
+	event({ %about_one, memberId => $spelling });
+	is($payouts->sql("SELECT status FROM murallink.participations('$patient')"), 'in_doubt', "'$spelling' is the number of another, too");
+	$payouts->call(resolve_task => $payouts->sql("SELECT task_uid FROM murallink.participations('$patient')"), 'false', 'they say so');
+	status($patient, 'dropped');
+}
+
+note 'a plan that is changed to another than was asked for';
+my $changing = enroll('Uma', 'Eze', 'uma@example.com', '+234 803 555 5555');
+reaches($changing, "actual = 'in' AND reason = ''", 'a member');
+my ($held) = $payouts->sql("SELECT member #>> '{params,plan_id}', member_id FROM murallink_private.participation JOIN murallink.participations('$changing') USING (uid)");
+my ($plan, $member) = split /\|/, $held;
+my $changes = count('plan_change', memberId => $member);
+$payouts->fault(operation => 'bastion.updateMemberPlan', when => 'before', action => 'answer', status => 200, count => 1,
+	body => qq({"status": true, "data": {"success": 1, "membersDetails": {"memberId": "$member", "planId": "$plan"}}}));
+$payouts->call(set_participation_details => $changing, 'bastion', { %health, plan_id => 171 - $plan });
+$payouts->wait_for("SELECT member #>> '{params,plan_id}' = '" . (171 - $plan) . "' FROM murallink_private.participation WHERE patient_uid = '$changing'");
+is(count('plan_change', memberId => $member) - $changes, 1, 'is asked for again, until Bastion shows it');
 
 done_testing();
 
