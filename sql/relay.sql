@@ -15,7 +15,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM murallink.patient p JOIN murallink_private.relay_number n
             ON n.number IN (murallink.phone_north_american(p.phone), '1' || murallink.phone_north_american(p.phone))
-        WHERE p.uid = NEW.patient_uid AND n.result = 'landline') THEN
+        WHERE p.uid = NEW.patient_uid AND murallink.lowered(n.result) = 'landline') THEN
         RETURN NULL;
     END IF;
     RETURN NEW;

@@ -5,7 +5,8 @@ BEGIN
         ('ready', 'claimed'), ('ready', 'declined'), ('claimed', 'ready'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
         ('done', 'ready'), ('declined', 'ready'), ('declined', 'done'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
         OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
-        OR OLD.status = 'declined' AND NEW.status = 'done' AND NEW.repeatable
+        -- A person may know it, whose word is the note.
+        OR OLD.status = 'declined' AND NEW.status = 'done' AND NEW.repeatable AND NEW.note = ''
     THEN
         PERFORM murallink.raise('wrong_status', 'task_uid');
     END IF;
@@ -95,7 +96,10 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'task_uid');
     ELSIF present <> 'in_doubt' AND NOT EXISTS (
-        SELECT FROM murallink.needs_person n WHERE n.kind = 'task' AND n.uid = resolve_task.task_uid) THEN
+        SELECT FROM murallink.needs_person n WHERE n.kind = 'task' AND n.uid = resolve_task.task_uid
+        UNION ALL
+        SELECT FROM murallink_private.participation p
+        WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined') THEN
         PERFORM murallink.raise('wrong_status', 'task_uid');
     END IF;
     UPDATE murallink_private.partner_task t
@@ -106,4 +110,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
-'Decides a task in doubt, after asking the partner, or closes a reversal that was declined. done: whether it was done, or the money came back otherwise; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+'Decides a task in doubt, after asking the partner, closes a reversal that was declined, says of a step of a participation that was declined that it is so all the same, or ends what is asked for time and again (done: false). done: whether it was done, or the money came back otherwise; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';

@@ -15,6 +15,7 @@
 #include "phone.h"
 
 static WrongKind number_wrong(json_t *channel, json_t *value);
+static bool was_sent(json_t *params, const char *number);
 static Verdict understand(const char *operation, json_t *params, json_t *answer, json_t *facts);
 
 static const PartnerSetting settings[] = {
@@ -151,7 +152,7 @@ number_wrong(json_t *channel, json_t *value)
 
 /*
  * Returns what an answer means: errors have a message too.  The fact "numbers"
- * says of each number what it was found to be.
+ * says of each number that was sent what it was found to be.
  */
 static Verdict
 understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -163,16 +164,34 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 	json_t *result;
 
 	(void) operation;
-	(void) params;
 	partner_words(facts, "message", answer, message_names);
 	json_object_foreach (analysis, number, result)
 	{
 		const char *const names[] = {number, NULL};
 
-		if (strspn(number, "0123456789") == strlen(number))
+		if (strspn(number, "0123456789") == strlen(number) && was_sent(params, number))
 			partner_fact(numbers, number, analysis, names);
 	}
 	json_object_set_new(facts, "numbers", numbers);
-	return json_is_object(analysis) || (message != NULL && partner_same_word(message, "accepted")) ? VERDICT_ACCEPTED
-																								   : VERDICT_UNCLEAR;
+	return json_object_size(analysis) > 0 || (message != NULL && partner_same_word(message, "accepted")) ? VERDICT_ACCEPTED
+																										 : VERDICT_UNCLEAR;
+}
+
+/*
+ * Returns whether a number, with its 1 or without, is one that was sent.
+ */
+static bool
+was_sent(json_t *params, const char *number)
+{
+	json_t *channel;
+	size_t i;
+
+	json_array_foreach (json_object_get(params, "notification_channels"), i, channel)
+	{
+		const char *sent = json_string_value(json_object_get(channel, "channel_addr"));
+
+		if (sent != NULL && strcmp(sent + (sent[0] == '1'), number + (number[0] == '1')) == 0)
+			return true;
+	}
+	return false;
 }

@@ -51,6 +51,19 @@ WHERE t.status = 'declined' AND t.operation = 'unload' AND t.note = '' AND NOT E
     SELECT FROM murallink_private.partner_task l
     WHERE l.subject_uid = t.subject_uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
 UNION ALL
+-- What is asked again and again by itself, of which the partner fails while it does others.
+SELECT 'task', t.uid, pg_catalog.format('asked for time and again: %s: %s', t.operation, t.reason),
+    'ask the partner, or resolve_task', t.settled_at, t.partner,
+    NULL, NULL, NULL, NULL, NULL, NULL, coalesce(c.patient_uid, a.patient_uid)
+FROM murallink_private.partner_task t
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
+WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL
+UNION ALL
+SELECT 'card', c.uid, 'ready: ' || c.reason, 'ask the partner, or configure_partner', c.settled_at, c.partner, NULL, NULL, NULL,
+    NULL, NULL, NULL, c.patient_uid
+FROM murallink_private.card c WHERE c.reason <> '' AND c.status = 'ready' AND c.attempt >= 5
+UNION ALL
 SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', n.status, n.reason), 'resolve_notice', n.settled_at, n.partner,
     NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
 FROM murallink_private.notice n WHERE n.status = 'in_doubt' AND n.kind <> 'password_reset'
@@ -65,7 +78,7 @@ SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_confi
         -- With another value of the field that is wrong it is asked for by itself.
         WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
             SELECT FROM murallink_private.partner_task t
-            WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field') THEN 'retry_participation' ELSE 'update_patient or set_participation_details' END,
+            WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field') THEN 'retry_participation or resolve_task' ELSE 'update_patient or set_participation_details' END,
     a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
 FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
 WHERE a.reason NOT IN ('', 'no_consent')

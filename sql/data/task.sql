@@ -43,6 +43,7 @@ COMMENT ON COLUMN murallink_private.partner_task.settled_at IS 'When the last at
 CREATE INDEX partner_task_subject ON murallink_private.partner_task (subject_uid);
 CREATE INDEX partner_task_created ON murallink_private.partner_task (created_at, uid);
 CREATE INDEX partner_task_declined ON murallink_private.partner_task (operation) WHERE status = 'declined' AND note = '';
+CREATE INDEX partner_task_repeated ON murallink_private.partner_task (partner) WHERE status = 'ready' AND attempt >= 5;
 CREATE INDEX partner_task_doubtful ON murallink_private.partner_task (partner) WHERE status = 'in_doubt';
 ALTER TABLE murallink_private.card ADD FOREIGN KEY (task_uid) REFERENCES murallink_private.partner_task;
 CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;

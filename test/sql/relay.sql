@@ -49,10 +49,12 @@ FROM whole, (VALUES
     ('{powerups_parameters}', '{"x_zipcode": "19087-1234-5"}'), ('{client_id}', '"other"')) AS wrong (path, value);
 
 -- What answers mean
-SELECT status, answer, murallink.partner_meaning('relay', 'onboard', '{}', status, answer)
+SELECT status, answer, murallink.partner_meaning('relay', 'onboard',
+    '{"notification_channels": [{"channel_addr": "5555555555"}, {"channel_addr": "15556667777"}]}', status, answer)
 FROM (VALUES
     (200, '{"message": "Accepted", "mobile_analysis_results": {"15555555555": "type-not-resolved", "15556667777": "landline"}}'),
-    (200, '{"message": "Accepted"}'), (200, '{"message": "Later"}'), (200, '[]'), (200, 'Accepted'),
+    (200, '{"message": "Accepted", "mobile_analysis_results": {"16105550000": "landline", "5556667777": "mobile"}}'),
+    (200, '{"message": "Invalid client", "mobile_analysis_results": {}}'), (200, '{"message": "Accepted"}'), (200, '{"message": "Later"}'), (200, '[]'), (200, 'Accepted'),
     (400, '{"message": "Invalid request"}'), (401, '{"message": "Unauthorized"}'), (404, '{"message": "Not Found"}'),
     (409, '{"message": "Conflict"}'), (409, 'Conflict'), (500, '{"message": "Please retry"}')) AS answered (status, answer);
 SELECT number, result FROM murallink.relay_numbers();

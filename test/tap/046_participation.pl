@@ -137,9 +137,34 @@ $payouts->sandbox('POST', 'settings', { 'inside_rx.required' => '' });
 $payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 403, count => 1);
 my $lea = enroll('Lea', 'Novak', details => 1);
 stopped($lea, 'inside_rx', 'declined: HTTP 403%');
-is($payouts->sql("SELECT \"do\" FROM murallink.needs_person WHERE patient_uid = '$lea'"), 'retry_participation', 'or that it can be tried again');
+is($payouts->sql("SELECT \"do\" FROM murallink.needs_person WHERE patient_uid = '$lea'"), 'retry_participation or resolve_task', 'or that it can be tried again');
 $payouts->call(retry_participation => $lea, 'inside_rx');
 is_in($lea, 'inside_rx');
+
+note 'what the partner fails at time and again is seen, and can be ended';
+$payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 500);
+my $tim = enroll('Tim', 'Tries', details => 1);
+my $seen = "FROM murallink.needs_person WHERE patient_uid = '$tim' AND kind = 'task'";
+$payouts->wait_for("SELECT count(*) = 1 $seen");
+like($payouts->sql(qq{SELECT why || ' ' || "do" $seen}), qr/^asked for time and again: enroll_person: HTTP 500.* ask the partner, or resolve_task$/, 'as what it is');
+my $tries = $payouts->sql("SELECT uid $seen");
+is($payouts->refusal(resolve_task => $tries, 'true', 'they say so'), 'wrong_status', 'it is not done by a word');
+$payouts->call(resolve_task => $tries, 'false', 'they cannot');
+$payouts->no_fault;
+stopped($tim, 'inside_rx', 'declined: HTTP 500%');
+$payouts->call(retry_participation => $tim, 'inside_rx');
+is_in($tim, 'inside_rx');
+
+note 'a person knows what the partner refuses to do';
+$payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 403);
+status($tim, 'dropped');
+stopped($tim, 'inside_rx', 'declined: HTTP 403%');
+my $ended = $payouts->sql("SELECT task_uid FROM murallink.participations('$tim') WHERE partner = 'inside_rx'");
+is($payouts->refusal(resolve_task => $ended, 'true', ''), 'missing_field', 'and says how it is known');
+$payouts->call(resolve_task => $ended, 'true', 'they have ended it by hand');
+$payouts->wait_for("SELECT wanted = 'out' AND actual = 'out' AND reason = '' FROM murallink.participations('$tim') WHERE partner = 'inside_rx'");
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE patient_uid = '$tim' AND partner = 'inside_rx'"), 0, 'then nobody is needed');
+$payouts->no_fault;
 
 note 'another operation at Inside Rx is another enrollment';
 $payouts->call(set_trial_partner => $trial, 'inside_rx', { operation => 'enroll_card' });
