@@ -32,7 +32,8 @@ BEGIN
                     $2 || e || pg_catalog.jsonb_build_object('heard_at', pg_catalog.clock_timestamp())) l
         ), gone AS (
             DELETE FROM murallink.%1$I t
-            WHERE $3 AND pg_catalog.to_jsonb(t) @> $2 AND t.%2$I NOT IN (SELECT l.%2$I FROM listed l)
+            -- An empty list says nothing.
+            WHERE $3 AND EXISTS (SELECT FROM listed) AND pg_catalog.to_jsonb(t) @> $2 AND t.%2$I NOT IN (SELECT l.%2$I FROM listed l)
         )
         MERGE INTO murallink.%1$I t USING listed l ON t.%2$I = l.%2$I
         WHEN MATCHED THEN UPDATE SET %3$s

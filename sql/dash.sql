@@ -298,7 +298,9 @@ DECLARE
 BEGIN
     DELETE FROM murallink_private.dash_record r
     WHERE r.kind = of_kind AND r.id NOT IN (
-        SELECT f.id FROM pg_catalog.jsonb_to_recordset(NEW.facts -> NEW.operation) AS f(id text) WHERE f.id <> '');
+        SELECT f.id FROM pg_catalog.jsonb_to_recordset(NEW.facts -> NEW.operation) AS f(id text) WHERE f.id <> '')
+        -- An empty list says nothing.
+        AND pg_catalog.jsonb_array_length(NEW.facts -> NEW.operation) > 0;
     INSERT INTO murallink_private.dash_record (kind, id, name, balance)
     SELECT DISTINCT ON (f.id) of_kind, f.id, coalesce(f.name, ''),
         CASE WHEN f.balance ~ '^-?[0-9]+(\.[0-9]+)?$' THEN f.balance::numeric END

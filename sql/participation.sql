@@ -403,7 +403,7 @@ EXCEPTION WHEN unique_violation THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.retry_participation(murallink.ksuid, text, text) IS
-'Has a partner asked again for what it has declined; one in doubt is decided by resolve_task() before. member_id: the partner''s number of the patient, who is known to be its member. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status; already_exists: the member_id is another patient''s.';
+'Has a partner asked again for what it has declined; one in doubt is decided by resolve_task() before. member_id: the partner''s number of the patient, who is known to be its member. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status; already_exists: the number is another patient''s.';
 
 CREATE FUNCTION murallink.participations(
     INOUT patient_uid murallink.ksuid DEFAULT NULL, OUT uid murallink.ksuid, OUT partner text,

@@ -75,13 +75,13 @@ static const struct
 	{NOT_SENT, NOT_SENT, ANY, OUTCOME_NOT_SENT, "nothing that could be acted on has left this process"},
 	{NO_ANSWER, NO_ANSWER, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and there is no whole answer"},
 	{200, 299, ACCEPTED, OUTCOME_DONE, "done"},
+	{200, 299, TRACED, OUTCOME_IN_DOUBT, "the answer does not say that it was done, but tells of what comes of it"},
 	{200, 299, REFUSED, OUTCOME_DECLINED, "refused"},
 	{200, 299, NOT_JSON, OUTCOME_IN_DOUBT, "the answer is not JSON"},
 	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
 	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: who redirects may have acted before"},
 	{400, 499, ACCEPTED, OUTCOME_IN_DOUBT, "the answer contradicts its status"},
-	{401, 401, TRACED, OUTCOME_IN_DOUBT, "signed out, but the answer tells of something that was done"},
-	{429, 429, TRACED, OUTCOME_IN_DOUBT, "too many calls, but the answer tells of something that was done"},
+	{400, 499, TRACED, OUTCOME_IN_DOUBT, "refused, but the answer tells of something that was done"},
 	{401, 401, ANY, OUTCOME_NOT_SENT, "signed out: refused before it was looked at"},
 	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
 	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
@@ -209,12 +209,12 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 
 /*
  * Returns whether an answer tells what only comes of something that was done: a
- * number that was not sent, or a new balance.
+ * number that was not sent.
  */
 static bool
 is_traced(json_t *params, json_t *facts)
 {
-	static const char *const traces[] = {"order_id", "proxy_key", "person_id", "balance", "member_id", "id"};
+	static const char *const traces[] = {"order_id", "proxy_key", "person_id", "member_id"};
 
 	for (int i = 0; i < lengthof(traces); i++)
 		if (json_object_get(facts, traces[i]) != NULL && json_object_get(params, traces[i]) == NULL)

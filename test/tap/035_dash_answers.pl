@@ -39,13 +39,15 @@ foreach my $case ([ { firstName => 'Grover', lastName => 'Briggs' }, 'in_doubt' 
 	my ($shown, $status) = @$case;
 	is(ordered(200, { status => 'success', orderId => 5, personId => 7, proxyKey => next_key(), %$shown }), $status, $json->encode($shown));
 }
-foreach my $status (401, 429)
+foreach my $status (200, 400, 401, 429)
 {
 	foreach my $trace ({ proxyKey => next_key() }, { personId => 7 }, { orderId => 9 })
 	{
 		is(ordered($status, { status => 'failure', message => 'no', %$trace }), 'in_doubt', "HTTP $status with " . $json->encode($trace));
 	}
+	is(ordered(200, { status => 'success', orderId => 5, personId => 7, proxyKey => next_key() }), 'done', 'another goes on meanwhile');
 }
+is(ordered($_, { status => 'failure', message => 'no' }), 'declined', "HTTP $_ alone: refused") foreach 200, 400;
 is(ordered(401, { status => 'failure', message => 'no' }), 'done', 'HTTP 401 alone: ordered again');
 
 note 'the key of another patient in another program';
@@ -73,6 +75,16 @@ my ($order) = $payouts->sql("SELECT order_id FROM murallink_private.card WHERE p
 is($payouts->refusal(dash_shipping_update => { accessKey => 'a key long enough', orderId => $order, status => 'Shipped' }), '', 'of a bulk order without keys so far');
 is($payouts->sql("SELECT count(*) FROM murallink.cards() WHERE order_id = '$order' AND shipping_status = 'Shipped'"), 2, 'is kept of its cards');
 is($payouts->refusal(dash_shipping_update => { accessKey => 'a key long enough', orderId => $order, proxyKey => '0', status => 'Lost' }), 'not_found', 'zero is no key');
+
+note 'an empty list of what there is';
+my $known = "SELECT string_agg(kind || ' ' || id, ', ' ORDER BY kind) FROM murallink_private.dash_record";
+$payouts->call('refresh_dash');
+$payouts->wait_for("SELECT count(*) = 3 FROM murallink_private.dash_record");
+my $before = $payouts->sql($known);
+$payouts->fault(operation => 'dash.getCustomerList', when => 'before', action => 'answer', status => 200, count => 1, body => '{"status":"success"}');
+$payouts->call('refresh_dash');
+$payouts->wait_for("SELECT count(*) = 2 AND bool_and(status = 'done') FROM murallink.partner_tasks(operation => 'customers')");
+is($payouts->sql($known), $before, 'says nothing');
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
 done_testing();
 

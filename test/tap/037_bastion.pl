@@ -160,6 +160,15 @@ foreach my $spelling (" $first->{memberId}", "0$first->{memberId}", "$first->{me
 	status($patient, 'dropped');
 }
 
+note 'an empty list of plans';
+$payouts->call(partner_request => 'bastion', 'plans', {});
+$payouts->wait_for('SELECT count(*) > 0 FROM murallink.bastion_plan');
+my $plans = $payouts->sql('SELECT count(*) FROM murallink.bastion_plan');
+$payouts->fault(operation => 'bastion.plans', when => 'before', action => 'answer', status => 200, count => 1, body => '{"status": true, "data": []}');
+my $list = $payouts->call(partner_request => 'bastion', 'plans', {});
+$payouts->wait_for("SELECT status = 'done' FROM murallink.partner_tasks('$list')");
+is($payouts->sql('SELECT count(*) FROM murallink.bastion_plan'), $plans, 'says nothing');
+
 note 'a plan that is changed to another than was asked for';
 my $changing = enroll('Uma', 'Eze', 'uma@example.com', '+234 803 555 5555');
 reaches($changing, "actual = 'in' AND reason = ''", 'a member');
