@@ -105,6 +105,24 @@ foreach my $stop (sort keys %stops)
 	is($payouts->sql('SELECT count(*) FROM murallink.payment'), $made, "$stop: and nothing is made");
 }
 is_deeply([ $payouts->wrong ], [], 'the books agree');
+note 'guesses are counted, whatever the database sets for who counts';
+foreach my $setting ('default_transaction_read_only = on', 'default_transaction_isolation = serializable',
+	'row_security = off', 'session_replication_role = replica')
+{
+	my ($name) = split / /, $setting;
+	$stack->sql("ALTER DATABASE ${\DATABASE} SET $setting", 'postgres');
+	eval { $payouts->sql(<<"EOC") };
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL row_security = on;
+SET LOCAL session_replication_role = origin;
+SELECT murallink.login('$name\@example.com', 'a guess');
+ROLLBACK
+EOC
+	my $count = "SELECT failures FROM murallink_private.login_attempt WHERE email = '$name\@example.com'";
+	is($payouts->sql($count), 1, $setting);
+	$stack->sql("ALTER DATABASE ${\DATABASE} RESET $name", 'postgres');
+}
+
 done_testing();
 
 # The statement that sets a setting.
