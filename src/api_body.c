@@ -264,13 +264,12 @@ bind_body(HeapTuple function, Jsonb *parsed)
 	bool changed = false;
 	JsonbParseState *state = NULL;
 	JsonbIterator *iterator = JsonbIteratorInit(&parsed->root);
-	JsonbIteratorToken token;
 	JsonbValue value;
 	JsonbValue *meant;
 
 	(void) JsonbIteratorNext(&iterator, &value, true);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) == WJB_KEY)
+	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
 	{
 		char *key = pnstrdup(value.val.string.val, value.val.string.len);
 

@@ -13,6 +13,7 @@
 #include <unicode/unorm2.h>
 #include <unicode/uscript.h>
 #include <unicode/utf16.h>
+#include <unicode/ustring.h>
 #include <unicode/utrans.h>
 
 #include "catalog/pg_type.h"
@@ -132,7 +133,11 @@ without_latin(const UChar *text, int32 length, UChar **result)
 	int32 limit = length;
 
 	if (to_ascii == NULL)
-		to_ascii = utrans_openU(u"Latin-ASCII", -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
+	{
+		UChar id[sizeof("Latin-ASCII")];
+
+		to_ascii = utrans_openU(u_uastrcpy(id, "Latin-ASCII"), -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
+	}
 	*result = palloc(capacity * sizeof(UChar));
 	memcpy(*result, text, length * sizeof(UChar));
 	if (U_SUCCESS(status))

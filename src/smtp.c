@@ -22,7 +22,7 @@
 #define LINE_LENGTH 76
 
 /* What means nothing but itself in the name before an address. */
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
 
 typedef struct Text
 {
@@ -112,7 +112,7 @@ build(const PartnerConfig *config, const char *operation, json_t *params, HttpRe
 	if (reply_to != NULL)
 		add_mailbox(&text, "Reply-To", "", reply_to);
 	add_format(&text, "Subject:");
-	add_words(&text, subject, LETTERS "!\"#$%&'()*+,-./:;<>@[\\]^_`{|}~");
+	add_words(&text, subject, PLAIN "!\"#$%&'()*+,-./:;<>@[\\]^_`{|}~");
 	add_format(&text, "\r\n");
 	add_date(&text);
 	/* The same in each attempt: who gets a message twice sees it once. */
@@ -258,7 +258,7 @@ static void
 add_mailbox(Text *text, const char *header, const char *name, const char *address)
 {
 	add_format(text, "%s:", header);
-	add_words(text, name, LETTERS);
+	add_words(text, name, PLAIN);
 	add_format(text, "\r\n <%s>\r\n", address);
 }
 
