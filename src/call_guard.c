@@ -57,7 +57,9 @@ guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argume
 	if (access != OAT_FUNCTION_EXECUTE || object < FirstNormalObjectId)
 		return;
 	schema = get_namespace_oid("murallink", true);
-	if (!OidIsValid(schema) || get_func_namespace(object) != schema || GetUserId() == get_role_oid("murallink_owner", true))
+	if (!OidIsValid(schema) || get_func_namespace(object) != schema)
+		return;
+	if (GetUserId() == get_role_oid("murallink_owner", true))
 		return;
 	if (!may_call(object))
 		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));

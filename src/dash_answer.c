@@ -31,7 +31,8 @@ static bool shows_error(json_t *value);
 static void count_statuses(json_t *value, int *accepted, int *refused, int *unknown);
 static bool is_digits(const char *text);
 static bool same_card(const json_t *shown, const char *proxy_key);
-static size_t listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names);
+static size_t listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key,
+						  const char *const *names);
 static bool add_listed(json_t *value, const char *proxy_key, const char *const *names, json_t *list);
 static bool says_more(json_t *value, size_t rows);
 static Kind kind_of(json_t *load);
@@ -62,13 +63,13 @@ static const char *const undone_words[] = {"revers", "void", "cancel", "return",
 static const char *const other_words[] = {"unload", "debit", "purchase", "withdraw", "fee", "atm", NULL};
 static const char *const load_words[] = {"load", "credit", "deposit", NULL};
 
-/* How an answer says that there is more than it lists: a flag or the way to the next page, how many pages, how many rows. */
+/* How an answer says that it lists only some: a flag or the way to the next page, how many pages, how many rows. */
 static const char *const more_names[] = {"hasMore", "more", "moreRecords", "hasNext", "hasNextPage", "next", "nextPage",
 										 "nextLink", "nextUrl", "nextCursor", "nextToken", "nextPageToken", "truncated",
 										 NULL};
 static const char *const pages_names[] = {"pages", "totalPages", "pageCount", NULL};
-static const char *const total_names[] = {"total", "totalCount", "totalRecords", "totalRows", "totalItems", "totalElements",
-										  "totalLoads", "count", "recordCount", "loadCount", NULL};
+static const char *const total_names[] = {"total", "totalCount", "totalRecords", "totalRows", "totalItems",
+										  "totalElements", "totalLoads", "count", "recordCount", "loadCount", NULL};
 static const char *const reference_names[] = {"referenceId", NULL};
 static const char *const amount_names[] = {"amount", "loadAmount", NULL};
 static const char *const currency_names[] = {"currency", "currencyCode", NULL};
@@ -83,7 +84,6 @@ static const char *const customer_names[] = {"customerId", NULL};
 static const char *const program_names[] = {"custProgId", "custProgramId", "customerProgramId", "cpId", NULL};
 static const char *const account_names[] = {"fundingId", NULL};
 static const char *const name_names[] = {"name", "customerName", "programName", "accountName", NULL};
-static const char *const held_names[] = {"balance", "availableBalance", NULL};
 static const char *const shipping_names[] = {"shippingStatus", NULL};
 static const char *const carrier_names[] = {"carrier", NULL};
 static const char *const tracking_names[] = {"trackingNumber", NULL};
@@ -113,7 +113,7 @@ static const struct
 	{"programs", "name", name_names},
 	{"accounts", "id", account_names},
 	{"accounts", "name", name_names},
-	{"accounts", "balance", held_names},
+	{"accounts", "balance", balance_names},
 };
 
 /*
@@ -336,7 +336,8 @@ understand_loads(json_t *params, json_t *answer, json_t *facts)
  * the fact more where they may be one page of several.
  */
 static size_t
-listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key, const char *const *names)
+listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key,
+			const char *const *names)
 {
 	json_t *listed = json_array();
 	bool listing = add_listed(answer, proxy_key, names, listed);

@@ -48,13 +48,14 @@ report_csv(void)
 }
 
 /*
- * Returns whether a spreadsheet takes a text for a formula, by its first sign,
- * which may be one of full width.
+ * Returns whether a spreadsheet takes a text for a formula, by its first sign.
  */
 static bool
 begins_formula(const char *text)
 {
-	static const char *const signs[] = {"=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+	/* In ASCII, then in full width. */
+	static const char *const signs[] = {"=", "+", "-", "@",
+										"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
 
 	for (int i = 0; i < lengthof(signs); i++)
 		if (strncmp(text, signs[i], strlen(signs[i])) == 0)

@@ -454,7 +454,8 @@ dash_card_replay(json_t *entry)
 
 	if (amount == NULL)
 	{
-		json_object_set_new(cards, proxy_key, json_pack("{s:O, s:[], s:[], s:i}", "order", entry, "loads", "unloads", "balance", 0));
+		card = json_pack("{s:O, s:[], s:[], s:i}", "order", entry, "loads", "unloads", "balance", 0);
+		json_object_set_new(cards, proxy_key, card);
 		return;
 	}
 	card = json_object_get(cards, proxy_key);

@@ -1,15 +1,15 @@
 package Murallink::Between;
 
-# Stands between murallink and the sandbox, and changes what is answered: for answers that the sandbox, which knows what it
-# has done, does not give. The sandbox's ledger stays the truth.
+# Stands between murallink and the sandbox, and changes answers into such as the sandbox does not give. The sandbox's
+# ledger stays the truth.
 #
 #   my $between = Murallink::Between->new($payouts->stack->{sandbox_url});
 #   $between->answers(loadCards => q{ $answer->{amount} = '2.00' });      # code that is run for each such answer
 #   $between->answers(loadCards => q{ undef $answer }, 1);                 # the first is lost after it was applied
 #   $between->answers;                                                     # all as they are
 #
-# The code sees $answer, the answer as data, $status, $call, what was asked, and $loads, what the ledger has of the card that
-# was asked about.
+# The code sees $answer, the answer as data, $status, $call, which was asked, and $loads, which the ledger has of the
+# card that was asked about.
 
 use strict;
 use warnings;
@@ -26,7 +26,8 @@ sub new
 {
 	my ($class, $url) = @_;
 	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64, ReuseAddr => 1) or die "listen: $!\n";
-	my $self = bless { dir => tempdir(CLEANUP => 1), url => 'http://127.0.0.1:' . $listener->sockport, owner => $$ }, $class;
+	my $own = 'http://127.0.0.1:' . $listener->sockport;
+	my $self = bless { dir => tempdir(CLEANUP => 1), url => $own, owner => $$ }, $class;
 	$self->{pid} = fork // die "fork: $!\n";
 	return $self if $self->{pid};
 	$SIG{PIPE} = 'IGNORE';
@@ -112,7 +113,8 @@ sub changed
 {
 	my ($code, $status, $content, $call, $url) = @_;
 	my $answer = eval { $json->decode($content) } // $content;
-	my $loads = [ grep { $_->{proxyKey} eq key_of($answer, $call) } @{ $json->decode(HTTP::Tiny->new->get("$url/sandbox/ledger?kind=load")->{content}) } ];
+	my $ledger = $json->decode(HTTP::Tiny->new->get("$url/sandbox/ledger?kind=load")->{content});
+	my $loads = [ grep { $_->{proxyKey} eq key_of($answer, $call) } @$ledger ];
 	eval "no strict; $code; 1" or die "$code: $@";
 	return ($status, !defined $answer ? undef : ref $answer ? $json->encode($answer) : $answer);
 }
@@ -121,7 +123,8 @@ sub changed
 sub key_of
 {
 	my ($answer, $call) = @_;
-	return $call->{proxyKey} // (ref $answer && ref $answer->{orderDetails} eq 'ARRAY' ? $answer->{orderDetails}[0]{proxyKey} : undef) // '';
+	my $details = ref $answer ? $answer->{orderDetails} : undef;
+	return $call->{proxyKey} // (ref $details eq 'ARRAY' ? $details->[0]{proxyKey} : undef) // '';
 }
 
 sub write_file
