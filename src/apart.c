@@ -27,7 +27,6 @@
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -47,14 +46,9 @@ typedef struct ApartCall
 	char argument[FLEXIBLE_ARRAY_MEMBER];
 } ApartCall;
 
-/* What the server, the database or its roles may have set otherwise. */
+/* Settings of this process, beside those of all our processes. */
 static const char *const settings[][2] = {
-	{"default_transaction_isolation", "read committed"},
-	{"default_transaction_read_only", "off"},
 	{"lock_timeout", "3s"}, /* the caller waits, and may hold what this needs */
-	{"row_security", "on"},
-	{"session_replication_role", "origin"},
-	{"statement_timeout", "0"},
 	{"synchronous_commit", "local"},
 };
 
@@ -79,8 +73,7 @@ apart_main(Datum arg)
 	dsm_pin_mapping(segment);
 	call = dsm_segment_address(segment);
 	BackgroundWorkerInitializeConnectionByOid(call->database, InvalidOid, 0);
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	install_pin_settings(settings, lengthof(settings));
 	run(call);
 	proc_exit(0);
 }

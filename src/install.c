@@ -24,6 +24,15 @@
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 
+/* What the server, the database or its roles may have set otherwise for a process of ours. */
+static const char *const settings[][2] = {
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"row_security", "on"}, /* off, the policies of the tables are errors */
+	{"session_replication_role", "origin"},
+	{"statement_timeout", "0"},
+};
+
 static Oid ksuid_type = InvalidOid;
 static uint32 ksuid_type_hash;
 static Oid owner_role = InvalidOid;
@@ -186,9 +195,22 @@ install_check(void)
 }
 
 /*
+ * Pins the settings under which a background process of ours works, and those
+ * of its own.
+ */
+void
+install_pin_settings(const char *const (*own)[2], int count)
+{
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	for (int i = 0; i < count; i++)
+		SetConfigOption(own[i][0], own[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
  * Becomes murallink_owner with the search path and row_security pinned, until
- * owner_leave() or the end of the (sub)transaction.  Does nothing inside a definer function,
- * where both are so already.
+ * owner_leave() or the end of the (sub)transaction.  Does nothing inside a
+ * definer function, where both are so already.
  */
 Owner
 owner_enter(void)
@@ -277,7 +299,7 @@ type_of_letter(char letter)
 
 /*
  * Returns the saved plan, made at the first use and again when the extension
- * has been made anew.  Assumes SPI_connect() and owner_enter().
+ * has been made again.  Assumes SPI_connect() and owner_enter().
  */
 SPIPlanPtr
 plan_saved(SavedPlan *p)

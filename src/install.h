@@ -46,6 +46,7 @@ extern Oid install_owner(void);
 extern Oid install_ksuid_type(void);
 extern const char *install_type_name(Oid type);
 extern Oid install_relation(const char *name);
+extern void install_pin_settings(const char *const (*own)[2], int count);
 
 extern Owner owner_enter(void);
 extern void owner_leave(Owner saved);

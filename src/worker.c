@@ -57,16 +57,11 @@
 #define STEP_INTERVAL 100
 #define STEP_INTERVAL_BUSY 25
 
-/* What the server, the database or its roles may have set otherwise. */
+/* Settings of a worker, beside those of all our processes. */
 static const char *const settings[][2] = {
-	{"default_transaction_isolation", "read committed"},
-	{"default_transaction_read_only", "off"},
 	{"enable_seqscan", "off"}, /* plans are kept from when the queue was empty */
 	{"jit", "off"}, /* which a plan without seqscan seems worth */
 	{"lock_timeout", "1s"}, /* while it waits, no answer is read */
-	{"row_security", "on"}, /* off, the policies of the tables are errors */
-	{"session_replication_role", "origin"},
-	{"statement_timeout", "0"},
 	{"synchronous_commit", "on"},
 };
 
@@ -173,8 +168,7 @@ worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 	if (!worker_slot_take())
 		proc_exit(0);
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	install_pin_settings(settings, lengthof(settings));
 	turn_context = AllocSetContextCreate(TopMemoryContext, "murallink worker turn", ALLOCSET_DEFAULT_SIZES);
 	events = CreateWaitEventSet(TopMemoryContext, 3);
 	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
