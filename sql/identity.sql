@@ -242,6 +242,24 @@ $$;
 COMMENT ON FUNCTION murallink.know_place(murallink.ksuid, text, bytea) IS
 'Makes the client that gets a secret, such as a session id, a place where the user has logged in, in place of a former one; the last 100 of a user are kept.';
 
+CREATE FUNCTION murallink.counted_at(account text, place bytea) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_catalog.jsonb_build_object('email', account, 'place', coalesce(pg_catalog.encode(place, 'hex'), ''))
+$$;
+COMMENT ON FUNCTION murallink.counted_at(text, bytea) IS
+'The argument by which murallink.apart() counts what is asked for an e-mail address at a known_place, null for strangers.';
+
+CREATE FUNCTION murallink.require_read_write() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
+        PERFORM murallink.raise('invalid_request');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.require_read_write() IS
+'Refuses to try a password or a token where what it is good for cannot be written. Errors: invalid_request (in a read-only transaction).';
+
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -258,10 +276,7 @@ BEGIN
     IF coalesce(login.password, '') = '' THEN
         PERFORM murallink.raise('missing_field', 'password');
     END IF;
-    IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
-        -- No session can be opened, so a password must not be tried either.
-        PERFORM murallink.raise('invalid_request');
-    END IF;
+    PERFORM murallink.require_read_write();
     from_place := murallink.known_place(account);
     IF NOT murallink.take_place(from_place IS NOT NULL) THEN
         PERFORM murallink.refuse('busy');
@@ -269,7 +284,7 @@ BEGIN
     END IF;
     -- It is counted before anything is compared, where no end of this transaction undoes it, and guesses made side by
     -- side are worth no more. A lock is the answer to the right password, too.
-    counting := pg_catalog.jsonb_build_object('email', account, 'place', coalesce(pg_catalog.encode(from_place, 'hex'), ''));
+    counting := murallink.counted_at(account, from_place);
     counted := murallink.apart('count_login', counting);
     IF (counted ->> 'locked')::boolean THEN
         PERFORM murallink.leave_place();
@@ -385,8 +400,7 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_caller();
     account CONSTANT text := (SELECT email FROM murallink.app_user WHERE uid = caller);
     from_place CONSTANT bytea := murallink.known_place(account);
-    counting CONSTANT jsonb := pg_catalog.jsonb_build_object(
-        'email', account, 'place', coalesce(pg_catalog.encode(from_place, 'hex'), ''));
+    counting CONSTANT jsonb := murallink.counted_at(account, from_place);
 BEGIN
     IF coalesce(current_password, '') = '' THEN
         IF demanded AND pg_catalog.current_setting('murallink.require_current_password')::boolean THEN

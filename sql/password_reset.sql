@@ -53,17 +53,14 @@ DECLARE
     from_place bytea;
 BEGIN
     PERFORM murallink.require_installed();
-    IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
-        PERFORM murallink.raise('invalid_request');
-    END IF;
+    PERFORM murallink.require_read_write();
     from_place := murallink.known_place(account);
     IF NOT murallink.take_place(from_place IS NOT NULL) THEN
         PERFORM murallink.refuse('busy');
         RETURN;
     END IF;
     -- Apart, so that a transaction that stays open keeps nobody else's request waiting.
-    PERFORM murallink.apart('make_reset_token', pg_catalog.jsonb_build_object(
-        'email', account, 'place', coalesce(pg_catalog.encode(from_place, 'hex'), '')));
+    PERFORM murallink.apart('make_reset_token', murallink.counted_at(account, from_place));
     PERFORM murallink.leave_place();
     -- How long it takes is not to tell that there is an account, and so a message to be queued.
     PERFORM pg_catalog.pg_sleep_until(moment + interval '40 ms');
@@ -99,10 +96,7 @@ DECLARE
     live murallink_private.valid_reset_token;
 BEGIN
     PERFORM murallink.require_installed();
-    IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
-        -- No password can be set, so a token must not be tried either.
-        PERFORM murallink.raise('invalid_request');
-    END IF;
+    PERFORM murallink.require_read_write();
     IF NOT murallink.take_place(murallink.known_place(account) IS NOT NULL) THEN
         PERFORM murallink.refuse('busy');
         RETURN;
