@@ -14,7 +14,7 @@ LANGUAGE sql STABLE AS $$
     SELECT uid, patient_uid, email, first_name, last_name, phone, address FROM murallink.caregiver
 $$;
 COMMENT ON FUNCTION murallink.caregiver_infos() IS
-'The caregivers as clients see them. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The caregivers as clients see them. Becomes part of the statement that asks, so that only those are read that it asks for.';
 
 CREATE FUNCTION murallink.permit_caregiver(caregiver_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid

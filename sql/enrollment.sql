@@ -43,7 +43,7 @@ LANGUAGE sql STABLE AS $$
     JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
 COMMENT ON FUNCTION murallink.enrollment_infos() IS
-'The enrollments as clients see them, without the person; the site and the trial are named to those who may see them. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The enrollments as clients see them, without the person; the site and the trial are named to those who may see them. Becomes part of the statement that asks, so that only those are read that it asks for.';
 
 CREATE FUNCTION murallink.patient_places(
     OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
@@ -55,7 +55,7 @@ LANGUAGE sql STABLE AS $$
     SELECT patient_uid, client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment
 $$;
 COMMENT ON FUNCTION murallink.patient_places() IS
-'The places below which patients stand: the sites of each, and the trials at the sites of the enrollments. A permission at one of them is a permission on the patient. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The places below which patients stand: the sites of each, and the trials at the sites of the enrollments. A permission at one of them is a permission on the patient. Becomes part of the statement that asks, so that only those are read that it asks for.';
 
 CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -93,12 +93,12 @@ LANGUAGE sql STABLE AS $$
     AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
 $$;
 COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS
-'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, so that only those are read that it asks for.';
 
 CREATE FUNCTION murallink.viewable_patients() RETURNS murallink.ksuid[]
 LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
 COMMENT ON FUNCTION murallink.viewable_patients() IS
-'The patients on whom the caller, who is no administrator, holds view_patients. Changes nothing, but is called volatile lest the planner runs it to estimate.';
+'The patients on whom the caller, who is no administrator, holds view_patients. Changes nothing, but is volatile so that the planner does not run it to estimate.';
 
 CREATE FUNCTION murallink.maybe_viewable_support(internal) RETURNS internal
 LANGUAGE c AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable_support';

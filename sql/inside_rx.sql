@@ -45,7 +45,7 @@ DECLARE
     unsure CONSTANT boolean := coalesce(member ? 'unsure', false);
     known CONSTANT jsonb := member - 'unsure';
 BEGIN
-    -- What does not fit into a field that may be absent is left out. An update has all fields, lest it removes them.
+    -- What does not fit into a field that may be absent is left out. An update has all fields, because it removes those that it lacks.
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', person -> 'patient_uid',
         'group', config -> 'group', 'first_name', person -> 'first_name', 'last_name', person -> 'last_name',
         'email', NULLIF(person ->> 'email', ''), 'phone', murallink.phone_north_american(person ->> 'phone'),

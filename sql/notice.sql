@@ -71,7 +71,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_appointment() IS
-'Trigger: queues the reminders of an appointment, takes them back when it is cancelled, and queues them anew when it is moved.';
+'Trigger: queues the reminders of an appointment, takes them back when it is cancelled, and queues them again when it is moved.';
 
 CREATE FUNCTION murallink.notice_of_enrollment() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -106,7 +106,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_consent() IS
-'Trigger: nothing is sent to who does not want it any more; who wants it now is reminded of what is to come.';
+'Trigger: a patient who has turned messages off is sent none; one who has turned them on is reminded of what is to come.';
 
 CREATE FUNCTION murallink.notice_of_password_reset() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -247,7 +247,7 @@ DECLARE
     trouble text;
     busy boolean;
 BEGIN
-    -- What is lost by this in a crash is begun anew: what comes of it is sent after a commit that waits for both.
+    -- What is lost by this in a crash is begun again: what comes of it is sent after a commit that waits for both.
     PERFORM pg_catalog.set_config('synchronous_commit', 'off', true);
     FOREACH change IN ARRAY due LOOP
         trouble := '';

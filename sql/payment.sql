@@ -69,7 +69,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink.payment_infos() IS
-'The payments as clients see them, and when they were made. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The payments as clients see them, and when they were made. Becomes part of the statement that asks, so that only those are read that it asks for.';
 
 CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
 LANGUAGE sql STABLE AS $$

@@ -22,7 +22,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.patient
 $$;
 COMMENT ON FUNCTION murallink.patient_infos() IS
-'The patients as clients see them. Becomes part of the statement that asks, so that this reads only those it wants.';
+'The patients as clients see them. Becomes part of the statement that asks, so that only those are read that it asks for.';
 
 CREATE FUNCTION murallink.add_patient(
     site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,

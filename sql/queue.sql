@@ -27,7 +27,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue as the status of cards, payouts, tasks and notices wants it.';
+COMMENT ON FUNCTION murallink.partner_enqueue() IS 'Trigger: keeps the queue in step with the status of cards, payouts, tasks and notices.';
 
 CREATE FUNCTION murallink.queue_problem(subject murallink.ksuid, problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

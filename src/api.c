@@ -312,7 +312,7 @@ read_action(const char *name, Oid self)
 }
 
 /*
- * Returns the action of a name, read anew after its function has changed.
+ * Returns the action of a name, read again after its function has changed.
  * Raises unknown_action, also for api() itself and for functions that the
  * current role may not execute.
  */

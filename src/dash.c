@@ -323,7 +323,7 @@ details_arguments(const PartnerConfig *config, json_t *params)
 }
 
 /*
- * Puts the session where the setting session_in wants it; a GET has no body.
+ * Puts the session where the setting session_in says; a GET has no body.
  */
 static bool
 add_session(const PartnerConfig *config, bool get, json_t *arguments, json_t *query, HttpRequest *request)

@@ -5,7 +5,7 @@
  * Spreadsheets take a text that begins with one of = + - @ for a formula: such
  * a text gets an apostrophe before it.  Where a semicolon is what separates
  * cells, as in most of Europe, they do so with what follows a semicolon or an
- * end of line within a text.  The byte order mark tells them that this is UTF-8.
+ * end of line within a text.  The byte order mark shows them that this is UTF-8.
  */
 #include "postgres.h"
 

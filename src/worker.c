@@ -121,9 +121,9 @@ static void recover(void);
 static void claim(Channel *channel);
 
 /*
- * Asks the worker to stop when it can.  A plain die() would end it amid a
- * transaction, and leave in doubt what it knows; only a commit that waits for
- * a standby must hear of it at once.
+ * Asks the worker to stop when it can.  A plain die() would end it in the
+ * middle of a transaction, and leave in doubt what has been answered; only a
+ * commit that waits for a standby must end at once.
  */
 static void
 handle_sigterm(SIGNAL_ARGS)
@@ -395,7 +395,7 @@ end_looking(bool committed)
 }
 
 /*
- * Settles and looks, as act() wants it, in a transaction, as murallink_owner
+ * Settles and looks, as act() says, in a transaction, as murallink_owner
  * until its very end, where murallink is installed: a deferred trigger is
  * anybody's whom the owner lets make triggers, and the session a superuser's.
  * Returns whether it has committed; an error is logged.
@@ -558,7 +558,7 @@ result_of(const Call *call)
 }
 
 /*
- * Looks at all that a worker must know, and claims what is due.  The partners
+ * Reads how payments are made here and at the partners, and claims what is due.  The partners
  * and what is held stay as they are until the claims are committed; while
  * somebody changes them, nothing is claimed.
  * What has been sent comes to its end also where payouts are off.

@@ -118,7 +118,7 @@ request_slots(void)
 }
 
 /*
- * Creates the slots, all free; after a crash of any backend this happens anew.
+ * Creates the slots, all free; after a crash of any backend this happens again.
  */
 static void
 create_slots(void)

@@ -12,7 +12,7 @@ COMMENT ON COLUMN murallink_private.partner.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.partner.name IS 'As src/partner_table.h has it.';
 COMMENT ON COLUMN murallink_private.partner.base_url IS 'What the path of each call is appended to.';
 COMMENT ON COLUMN murallink_private.partner.settings IS 'All settings, also those with their initial value.';
-COMMENT ON COLUMN murallink_private.partner.revision IS 'Raised with each change of settings or secrets: the worker signs in anew.';
+COMMENT ON COLUMN murallink_private.partner.revision IS 'Raised with each change of settings or secrets: the worker signs in again.';
 COMMENT ON COLUMN murallink_private.partner.moved IS
 'The first revision with this base_url and customer_id, and with this choice of references: what was sent before cannot be looked for as if it had been sent to where it goes since.';
 COMMENT ON COLUMN murallink_private.partner.secrets_changed_at IS 'When others were given: what they are, no audit shows.';

@@ -67,7 +67,7 @@ get_faults(const Request *request, Answer *answer)
 }
 
 /*
- * post_faults adds faults; ?seed=N starts their chances anew.
+ * post_faults adds faults; ?seed=N starts their chances again.
  */
 static void
 post_faults(const Request *request, Answer *answer)

@@ -4,7 +4,7 @@
 The first port wants STARTTLS and signing in, the second TLS from the start and signing in, the third neither. The
 recipient's name says what befalls a message: grey... is refused for now until the third try, never... at each, busy...
 for now at the end of the message until the second, refused... for good, as is a sender of that name, bad... for good at
-the end of the message with its words; in cut... the connection ends amid the message, in lost... when it was taken and
+the end of the message with its words; in cut... the connection ends within the message, in lost... when it was taken and
 before that is said; closing... is answered with 421 once; slow..., slowbusy... and so on are answered, at the end of the
 message, when there is a file DIR/go. Each line of the mailbox is JSON: what was taken, and each try of the recipients above.
 """

@@ -90,7 +90,7 @@ my $now = $payouts->sql('SELECT clock_timestamp()');
 $payouts->wait_for("SELECT heartbeat_at > timestamptz '$now' + interval '2 s' FROM murallink.worker_slot(NULL)");
 is($payouts->sql('SELECT pid FROM murallink.worker_slot(NULL)'), $worker, 'CASCADE: the worker lives on without its tables');
 cmp_ok($payouts->stack->client->sandbox('summary')->{loads} - $loads, '<=', $claimed + 4, 'and sends no more');
-is($payouts->sql('SELECT murallink.payouts_state()'), 'off', 'made anew, it does not pay');
+is($payouts->sql('SELECT murallink.payouts_state()'), 'off', 'made again, it does not pay');
 $payouts->sandbox('POST', 'reset');
 delete @$payouts{qw(ledger ledger_read)};
 $payouts->make_place;

@@ -183,7 +183,7 @@ foreach my $asked ([ retry_after => 30, 25, 31 ], [ retry_at => 30, 25, 31 ], [ 
 	is($payouts->loads($payout), 0, "$how $seconds: nothing is sent");
 	$payouts->stack->configure_dash;
 	$payouts->wait_settled;
-	is($payouts->state_of($payout) . ' ' . $payouts->loads($payout), 'done paid 1', "$how $seconds: sent when it is set up anew");
+	is($payouts->state_of($payout) . ' ' . $payouts->loads($payout), 'done paid 1', "$how $seconds: sent when it is set up again");
 }
 
 note 'a call that hangs delays no other';

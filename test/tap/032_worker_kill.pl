@@ -83,7 +83,7 @@ sub kill_worker
 	return restarted($worker);
 }
 
-# Kills a session amid approving payments, of which all or none are then approved.
+# Kills a session that is approving payments, of which all or none are then approved.
 sub kill_backend
 {
 	my ($worker, $within) = @_;

@@ -61,7 +61,7 @@ is($mail->status('closing1'), 'done 2', 'also when the server closes');
 is($mail->status('good1'), 'done 1', 'the others do not wait for that');
 is($mail->status('refused1'), 'declined 1', 'refused for good');
 is($mail->status('bad1'), 'declined 1', 'also at the end of the message');
-is($mail->status('cut1'), 'in_doubt 1', 'the connection ends amid the message: in doubt');
+is($mail->status('cut1'), 'in_doubt 1', 'the connection ends within the message: in doubt');
 is($mail->status('lost1'), 'in_doubt 1', 'or after it');
 is($mail->sql(q{SELECT string_agg(DISTINCT "do", ' ') FROM murallink.needs_person WHERE kind = 'notice'}), 'resolve_notice', 'for a person');
 is(scalar $mail->mailbox(to => "$_\@example.com", event => 'taken'), 1, "$_: once") foreach qw(grey1 busy1 closing1 good1 lost1);

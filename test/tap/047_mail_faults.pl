@@ -16,7 +16,7 @@ my $go = $mail->dir . '/go';
 my $crash = $mail->dir . '/data/crash.conf';
 $mail->configure('starttls');
 
-note 'the worker ends amid a mail';
+note 'the worker ends within a mail';
 killed('killed1', 'in_doubt 1');
 is(scalar taken('killed1'), 1, 'it is in doubt, and not sent twice');
 $mail->configure('starttls', resend_after => 3600);

@@ -55,7 +55,7 @@ EOC
 note scalar @doubtful, ' in doubt';
 cmp_ok(scalar @doubtful, '>', 2, 'endorsements in doubt');
 
-# Of those that were made there is an event; the others a person has made anew.
+# Of those that were made there is an event; the others a person has made again.
 my $made = grep { $_->{ledger} eq 'webhook' } $payouts->ledger;
 $payouts->sandbox('POST', 'settings', { 'bastion.webhook' => 'on' });
 $payouts->wait_for("SELECT count(task_uid) = $made FROM murallink.bastion_events()") if $made;
