@@ -28,6 +28,7 @@
 static bool is_dotted(const char *text, size_t length, const char *letters);
 static bool append_label(StringInfo out, const char *label, size_t length);
 static bool encode_label(const char *label, size_t length, char *encoded);
+static char *mail_address(const char *text);
 
 /*
  * Returns whether a text is words of these characters, with one dot between
@@ -101,7 +102,7 @@ append_label(StringInfo out, const char *label, size_t length)
  * for what is none: quoted, with a comment, at an IP address, with blanks or
  * what cannot be seen.  The text is in UTF-8.
  */
-char *
+static char *
 mail_address(const char *text)
 {
 	const char *at = strchr(text, '@');

@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 
-extern char *mail_address(const char *text);
 extern bool mail_address_fits(const char *text);
 
 #endif /* MURALLINK_MAIL_ADDRESS_H */

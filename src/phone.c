@@ -17,6 +17,9 @@
 
 #include <string.h>
 
+/* A plus, 15 digits, and what ends a text. */
+#define PHONE_SIZE 17
+
 #define MOST_DIGITS 20
 #define DIGITS "0123456789"
 
@@ -45,6 +48,8 @@ static const char *const unseen[] = {"\xe2\x80\x8b", "\xe2\x80\x8e", "\xe2\x80\x
 
 static int size_of(const char *text, const char *const *spellings, int count);
 static bool spelt(const char *text, Spelling *spelling);
+static bool dialled(const char *text, char number[PHONE_SIZE]);
+static bool number_meant(const char *text, char number[PHONE_SIZE]);
 static Datum number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_SIZE]));
 
 /*
@@ -123,8 +128,8 @@ phone_north_american(const char *digits)
  * where it does not say the country, digits alone, which mean different numbers
  * in different countries.  Returns false where that is not clear.
  */
-bool
-phone_dialled(const char *text, char number[PHONE_SIZE])
+static bool
+dialled(const char *text, char number[PHONE_SIZE])
 {
 	Spelling spelling;
 
@@ -146,13 +151,13 @@ phone_dialled(const char *text, char number[PHONE_SIZE])
  * Writes the number that a text means, in E.164: one without a country is North
  * American.  Returns false where that is not clear.
  */
-bool
-phone_number(const char *text, char number[PHONE_SIZE])
+static bool
+number_meant(const char *text, char number[PHONE_SIZE])
 {
 	Spelling spelling;
 	int first;
 
-	if (!phone_dialled(text, number))
+	if (!dialled(text, number))
 		return false;
 	if (number[0] == '+')
 		return true;
@@ -180,21 +185,21 @@ number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_S
 }
 
 /*
- * murallink.phone_number(phone): see phone_number().
+ * murallink.phone_number(phone): see number_meant().
  */
 PG_FUNCTION_INFO_V1(phone_number_sql);
 Datum
 phone_number_sql(PG_FUNCTION_ARGS)
 {
-	return number_of(fcinfo, phone_number);
+	return number_of(fcinfo, number_meant);
 }
 
 /*
- * murallink.phone_dialled(phone): see phone_dialled().
+ * murallink.phone_dialled(phone): see dialled().
  */
 PG_FUNCTION_INFO_V1(phone_dialled_sql);
 Datum
 phone_dialled_sql(PG_FUNCTION_ARGS)
 {
-	return number_of(fcinfo, phone_dialled);
+	return number_of(fcinfo, dialled);
 }

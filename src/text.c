@@ -38,6 +38,7 @@ typedef enum Form
 	FORM_WORDS, /* also a blank for what is no letter and no digit */
 } Form;
 
+static bool is_visible(const char *text, int length);
 static bool breaks_line(UChar32 c);
 static int32 piece_end(const UChar *text, int32 start, int32 length);
 static int32 with_plain_signs(const UChar *text, int32 length, UChar **result);
@@ -83,8 +84,8 @@ text_is_unseen(UChar32 c)
  * Returns whether a text in UTF-8 has a letter, a digit or a sign that can be
  * seen.
  */
-bool
-text_is_visible(const char *text, int length)
+static bool
+is_visible(const char *text, int length)
 {
 	const char *end = text + length;
 
@@ -317,7 +318,7 @@ text_is_label(PG_FUNCTION_ARGS)
 	const char *end = c + VARSIZE_ANY_EXHDR(value);
 	text *kept;
 
-	if (!text_is_visible(c, VARSIZE_ANY_EXHDR(value)))
+	if (!is_visible(c, VARSIZE_ANY_EXHDR(value)))
 		PG_RETURN_BOOL(false);
 	for (; c < end; c += pg_utf_mblen((const unsigned char *) c))
 		if (text_is_unseen((UChar32) utf8_to_unicode((const unsigned char *) c)))
@@ -336,7 +337,7 @@ text_is_visible_sql(PG_FUNCTION_ARGS)
 {
 	text *value = PG_GETARG_TEXT_PP(0);
 
-	PG_RETURN_BOOL(text_is_visible(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	PG_RETURN_BOOL(is_visible(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
 }
 
 /*
@@ -350,7 +351,7 @@ text_is_name(PG_FUNCTION_ARGS)
 	const char *c = VARDATA_ANY(value);
 	const char *end = c + VARSIZE_ANY_EXHDR(value);
 
-	if (!text_is_visible(c, VARSIZE_ANY_EXHDR(value)))
+	if (!is_visible(c, VARSIZE_ANY_EXHDR(value)))
 		PG_RETURN_BOOL(false);
 	for (; c < end; c += pg_utf_mblen((const unsigned char *) c))
 		if (breaks_line((UChar32) utf8_to_unicode((const unsigned char *) c)))

@@ -10,7 +10,6 @@
 extern bool text_is_ascii(const char *text, int length);
 extern bool text_is_blank(UChar32 c);
 extern bool text_is_unseen(UChar32 c);
-extern bool text_is_visible(const char *text, int length);
 extern UChar32 text_plain_sign(UChar32 c);
 extern int32 text_normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result);
 
