@@ -39,6 +39,7 @@ typedef enum Form
 } Form;
 
 static bool is_visible(const char *text, int length);
+static bool is_visible_without(text *value, bool (*refused)(UChar32));
 static bool breaks_line(UChar32 c);
 static int32 piece_end(const UChar *text, int32 start, int32 length);
 static int32 with_plain_signs(const UChar *text, int32 length, UChar **result);
@@ -97,6 +98,23 @@ is_visible(const char *text, int length)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Returns whether a text can be seen and has no character that is refused.
+ */
+static bool
+is_visible_without(text *value, bool (*refused)(UChar32))
+{
+	const char *c = VARDATA_ANY(value);
+	const char *end = c + VARSIZE_ANY_EXHDR(value);
+
+	if (!is_visible(c, VARSIZE_ANY_EXHDR(value)))
+		return false;
+	for (; c < end; c += pg_utf_mblen((const unsigned char *) c))
+		if (refused((UChar32) utf8_to_unicode((const unsigned char *) c)))
+			return false;
+	return true;
 }
 
 /*
@@ -314,15 +332,10 @@ Datum
 text_is_label(PG_FUNCTION_ARGS)
 {
 	text *value = PG_GETARG_TEXT_PP(0);
-	const char *c = VARDATA_ANY(value);
-	const char *end = c + VARSIZE_ANY_EXHDR(value);
 	text *kept;
 
-	if (!is_visible(c, VARSIZE_ANY_EXHDR(value)))
+	if (!is_visible_without(value, text_is_unseen))
 		PG_RETURN_BOOL(false);
-	for (; c < end; c += pg_utf_mblen((const unsigned char *) c))
-		if (text_is_unseen((UChar32) utf8_to_unicode((const unsigned char *) c)))
-			PG_RETURN_BOOL(false);
 	kept = label(value, FORM_LABEL);
 	PG_RETURN_BOOL(VARSIZE_ANY_EXHDR(value) == VARSIZE_ANY_EXHDR(kept) &&
 				   memcmp(VARDATA_ANY(value), VARDATA(kept), VARSIZE_ANY_EXHDR(kept)) == 0);
@@ -347,14 +360,5 @@ PG_FUNCTION_INFO_V1(text_is_name);
 Datum
 text_is_name(PG_FUNCTION_ARGS)
 {
-	text *value = PG_GETARG_TEXT_PP(0);
-	const char *c = VARDATA_ANY(value);
-	const char *end = c + VARSIZE_ANY_EXHDR(value);
-
-	if (!is_visible(c, VARSIZE_ANY_EXHDR(value)))
-		PG_RETURN_BOOL(false);
-	for (; c < end; c += pg_utf_mblen((const unsigned char *) c))
-		if (breaks_line((UChar32) utf8_to_unicode((const unsigned char *) c)))
-			PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(is_visible_without(PG_GETARG_TEXT_PP(0), breaks_line));
 }
