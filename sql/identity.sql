@@ -300,7 +300,7 @@ BEGIN
     END IF;
     PERFORM murallink.leave_place();
     IF matches THEN
-        -- Who changes the password at this moment is waited for, or waits, and then finds the session to end.
+        -- A change of the password at this moment is waited for, or waits and then finds the session to end.
         PERFORM FROM murallink_private.credential
         WHERE app_user_uid = account_user.uid AND password_hash = account_user.password_hash FOR SHARE;
         matches := FOUND;
@@ -380,7 +380,7 @@ BEGIN
     INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
     VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
     ON CONFLICT (app_user_uid) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = EXCLUDED.changed_at;
-    -- Who stood in line may have no session any more, because the one before ended it.
+    -- The one before in the line may have ended the session of this one.
     IF murallink.caller() IS NOT NULL AND murallink.caller_session() IS NOT NULL THEN
         PERFORM murallink.reload_session();
     END IF;

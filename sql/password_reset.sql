@@ -111,12 +111,12 @@ BEGIN
             PERFORM murallink.refuse('invalid_token');
             RETURN;
         END IF;
-        -- Whoever uses a token at the same time waits here, as set_password() does, and looks again. Who has none takes no
-        -- lock: it would keep the user from logging in for as long as the transaction is kept open.
+        -- Two who use a token at the same time wait here for each other, as in set_password(), and look again. A wrong token
+        -- takes no lock, which would keep the user from logging in for as long as the transaction stays open.
         PERFORM FROM murallink_private.credential WHERE app_user_uid = live.app_user_uid FOR UPDATE;
     END LOOP;
     PERFORM murallink.set_password(live.app_user_uid, new_hash, NULL);
-    -- Who had the token may log in at once, whatever strangers have locked meanwhile: the token serves as a session id does.
+    -- Whoever had the token may log in at once, even if strangers have locked the account: it serves as a session id does.
     PERFORM murallink.know_place(live.app_user_uid, tried, NULL);
 END
 $$;

@@ -22,11 +22,11 @@ BEGIN
 END
 $$;
 
--- What runs finds operators and functions where they were when it was written, whoever calls it with whatever path: an
--- operator of anybody's for our own types would otherwise be a better match than PostgreSQL's. Patterns mean the same
--- whatever standard_conforming_strings says. What has a body of the standard's is bound when it is made; C pins the path
--- itself; and those named here become part of the statement that asks, which a path of their own would hinder: they are
--- the owner's alone, called by pinned functions, and name their operators' schema.
+-- Each function finds operators and functions in pg_catalog, whoever calls it with whatever path: an operator that somebody
+-- makes for our own types would otherwise be a better match than PostgreSQL's. Patterns mean the same whatever
+-- standard_conforming_strings says. Functions with a body of the SQL standard (BEGIN ATOMIC) are bound when they are made;
+-- C pins the path itself. Those named here become part of the statement that asks, which a path of their own would hinder:
+-- they are the owner's alone, called by pinned functions, and name their operators' schema.
 DO $$
 DECLARE
     f record;

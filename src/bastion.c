@@ -290,7 +290,7 @@ phone_wrong(json_t *params, json_t *value)
 }
 
 /*
- * Who has a condition says which, and who has none says none.
+ * A member with a condition names it, and one without names none.
  */
 static WrongKind
 condition_wrong(json_t *params, json_t *value)

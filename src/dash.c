@@ -195,8 +195,8 @@ order_of(const PartnerConfig *config, json_t *params, json_t *rows)
 }
 
 /*
- * load, unload: one card, for a batch that half succeeds could not be told apart;
- * params program, proxy_key, amount, reference.
+ * load, unload: one card, because a batch that half succeeds could not be told
+ * apart; params program, proxy_key, amount, reference.
  */
 static json_t *
 load_arguments(const PartnerConfig *config, json_t *params)

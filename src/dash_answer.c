@@ -133,10 +133,10 @@ dash_understand(const char *operation, const char *rows, json_t *params, json_t 
 /*
  * Returns what the answer to a call that changes something means.  Statuses
  * that contradict each other are unclear; so is an order without the card's key,
- * for it could not be loaded, a bulk order without its number, by which the keys
- * are asked for, and an answer that speaks of another card, person, amount or
- * payout than was meant, or of this one with a status that is not known, or of an
- * error.
+ * because it could not be loaded, a bulk order without its number, by which the
+ * keys are asked for, and an answer that speaks of another card, person, amount
+ * or payout than was meant, or of this one with a status that is not known, or
+ * of an error.
  */
 static Verdict
 understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts)

@@ -228,7 +228,7 @@ look_after(Watched *database)
 
 /*
  * Returns the oid of a database, or InvalidOid.  It is looked for without an
- * index, for a process without a database may not be able to open one.
+ * index, because a process without a database may not be able to open one.
  */
 static Oid
 database_named(const char *name)

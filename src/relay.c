@@ -34,7 +34,7 @@ static const PartnerSetting secrets[] = {
 };
 
 static const FieldChoice channel_types[] = {{"sms", 0}, {NULL, 0}};
-/* Who has said "stop", the third of the document, is told nothing. */
+/* A patient who has said "stop", the third of the document, is sent nothing. */
 static const FieldChoice consents[] = {{"written", 0}, {"express", 0}, {NULL, 0}};
 
 static const PartnerField input_fields[] = {

@@ -200,8 +200,8 @@ worker_main(Datum arg)
 
 /*
  * Returns whether somebody wants the database for himself: DROP DATABASE, or
- * a copy, a move or a change of its name.  Who does holds a lock that a
- * session takes, for a moment, when it connects.
+ * a copy, a move or a change of its name.  Whoever does holds a lock that
+ * a session takes, for a moment, when it connects.
  */
 static bool
 database_wanted(void)
@@ -361,8 +361,8 @@ end_settling(bool committed)
 
 /*
  * Sends what has been claimed.  What the transaction could not commit is not
- * sent; nor is what it committed while the server was told to stop, for the
- * commit may then have reached no standby.
+ * sent; nor is what it committed while the server was told to stop, because
+ * the commit may then have reached no standby.
  */
 static void
 end_looking(bool committed)

@@ -38,7 +38,7 @@ typedef struct Second
 	int64 longest;
 } Second;
 
-/* What a worker tells of one partner, since it started. */
+/* What a worker shows of one partner, since it started. */
 typedef struct Report
 {
 	char partner[NAMEDATALEN]; /* empty: not used */
