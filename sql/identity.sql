@@ -45,14 +45,14 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_presented_
 COMMENT ON FUNCTION murallink.presented_session() IS
 'The SHA-256 of the session id that this transaction was given, whether that session is alive or has ended; null without one.';
 
-CREATE FUNCTION murallink.take_place(known boolean) RETURNS boolean
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_take_place';
-COMMENT ON FUNCTION murallink.take_place(boolean) IS
-'Takes one of the places where passwords are hashed, murallink.passwords_at_once and one more for callers that are known, until leave_place() or the end of the transaction. False: none is free, and nobody waits for one.';
+CREATE FUNCTION murallink.take_hash_slot(known boolean) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_take_hash_slot';
+COMMENT ON FUNCTION murallink.take_hash_slot(boolean) IS
+'Takes one of the slots in which passwords are hashed, murallink.passwords_at_once and one more for callers that are known, until leave_hash_slot() or the end of the transaction. False: none is free, and nobody waits for one.';
 
-CREATE FUNCTION murallink.leave_place() RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_leave_place';
-COMMENT ON FUNCTION murallink.leave_place() IS 'Gives back what take_place() took.';
+CREATE FUNCTION murallink.leave_hash_slot() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_leave_hash_slot';
+COMMENT ON FUNCTION murallink.leave_hash_slot() IS 'Gives back what take_hash_slot() took.';
 
 CREATE FUNCTION murallink.password_hash(password text, field text, known boolean DEFAULT false) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_hash';
@@ -278,7 +278,7 @@ BEGIN
     END IF;
     PERFORM murallink.require_read_write();
     from_place := murallink.known_place(account);
-    IF NOT murallink.take_place(from_place IS NOT NULL) THEN
+    IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
         PERFORM murallink.refuse('busy');
         RETURN ROW(''::text, ''::text, 0);
     END IF;
@@ -287,7 +287,7 @@ BEGIN
     counting := murallink.counted_at(account, from_place);
     counted := murallink.apart('count_login', counting);
     IF (counted ->> 'locked')::boolean THEN
-        PERFORM murallink.leave_place();
+        PERFORM murallink.leave_hash_slot();
         PERFORM murallink.refuse('locked_out');
         RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
     END IF;
@@ -298,7 +298,7 @@ BEGIN
     IF matches THEN
         PERFORM murallink.apart('forget_failures', counting);
     END IF;
-    PERFORM murallink.leave_place();
+    PERFORM murallink.leave_hash_slot();
     IF matches THEN
         -- A change of the password at this moment is waited for, or waits and then finds the session to end.
         PERFORM FROM murallink_private.credential
@@ -409,7 +409,7 @@ BEGIN
         RETURN;
     END IF;
     -- Whoever has come by a session guesses the password no better than by login.
-    IF NOT murallink.take_place(from_place IS NOT NULL) THEN
+    IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
         PERFORM murallink.raise('busy');
     ELSIF (murallink.apart('count_login', counting) ->> 'locked')::boolean THEN
         PERFORM murallink.raise('locked_out');
@@ -418,7 +418,7 @@ BEGIN
         PERFORM murallink.raise('forbidden', 'current_password');
     END IF;
     PERFORM murallink.apart('forget_failures', counting);
-    PERFORM murallink.leave_place();
+    PERFORM murallink.leave_hash_slot();
 END
 $$;
 COMMENT ON FUNCTION murallink.check_current_password(text, boolean) IS

@@ -55,13 +55,13 @@ BEGIN
     PERFORM murallink.require_installed();
     PERFORM murallink.require_read_write();
     from_place := murallink.known_place(account);
-    IF NOT murallink.take_place(from_place IS NOT NULL) THEN
+    IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
         PERFORM murallink.refuse('busy');
         RETURN;
     END IF;
     -- Apart, so that a transaction that stays open keeps nobody else's request waiting.
     PERFORM murallink.apart('make_reset_token', murallink.counted_at(account, from_place));
-    PERFORM murallink.leave_place();
+    PERFORM murallink.leave_hash_slot();
     -- How long it takes is not to tell that there is an account, and so a message to be queued.
     PERFORM pg_catalog.pg_sleep_until(moment + interval '40 ms');
 END
@@ -97,13 +97,13 @@ DECLARE
 BEGIN
     PERFORM murallink.require_installed();
     PERFORM murallink.require_read_write();
-    IF NOT murallink.take_place(murallink.known_place(account) IS NOT NULL) THEN
+    IF NOT murallink.take_hash_slot(murallink.known_place(account) IS NOT NULL) THEN
         PERFORM murallink.refuse('busy');
         RETURN;
     END IF;
     new_hash := murallink.password_hash(reset_password.password, 'password');
     candidates := murallink.apart('count_reset_try', pg_catalog.jsonb_build_object('email', account, 'token', tried));
-    PERFORM murallink.leave_place();
+    PERFORM murallink.leave_hash_slot();
     FOR look IN 1..2 LOOP
         SELECT * INTO live FROM murallink_private.valid_reset_token
         WHERE email = account AND candidates ? uid::text AND murallink.same_secret(token, tried);

@@ -32,10 +32,10 @@ static int password_memory = 19456;
 static int password_passes = 2;
 static int passwords_at_once = 2;
 
-static void place_tag(LOCKTAG *tag, int place);
-static bool take_place(bool known);
-static void leave_place(void);
-static bool take_if_free(int place);
+static void slot_tag(LOCKTAG *tag, int slot);
+static bool take_hash_slot(bool known);
+static void leave_hash_slot(void);
+static bool take_if_free(int slot);
 static char *password_form(const text *password);
 static char *password_argument(FunctionCallInfo fcinfo);
 
@@ -59,25 +59,25 @@ password_init(void)
  * once cannot take all memory and processors.
  */
 static void
-place_tag(LOCKTAG *tag, int place)
+slot_tag(LOCKTAG *tag, int slot)
 {
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, HASH_LOCK_CLASS, place, HASH_LOCK_KIND);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, HASH_LOCK_CLASS, slot, HASH_LOCK_KIND);
 }
 
 /*
- * Takes a place where passwords are hashed, which leave_place() or the end of
- * the transaction gives back, or the one that this backend has, once more.
- * Returns false when none is free.  The last place is for callers that are
+ * Takes a slot in which passwords are hashed, which leave_hash_slot() or the
+ * end of the transaction gives back, or the one that this backend has, once more.
+ * Returns false when none is free.  The last slot is for callers that are
  * known: a flood of strangers does not keep them out.
  */
 static bool
-take_place(bool known)
+take_hash_slot(bool known)
 {
 	LOCKTAG tag;
 
 	for (int i = 0; i <= passwords_at_once; i++)
 	{
-		place_tag(&tag, i);
+		slot_tag(&tag, i);
 		if (LockHeldByMe(&tag, ExclusiveLock))
 			return take_if_free(i);
 	}
@@ -90,28 +90,28 @@ take_place(bool known)
 }
 
 /*
- * Takes one place; returns false when another backend has it.
+ * Takes one slot; returns false when another backend has it.
  */
 static bool
-take_if_free(int place)
+take_if_free(int slot)
 {
 	LOCKTAG tag;
 
-	place_tag(&tag, place);
+	slot_tag(&tag, slot);
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
- * Gives the place back that take_place() took last.
+ * Gives the slot back that take_hash_slot() took last.
  */
 static void
-leave_place(void)
+leave_hash_slot(void)
 {
 	LOCKTAG tag;
 
 	for (int i = 0; i <= passwords_at_once; i++)
 	{
-		place_tag(&tag, i);
+		slot_tag(&tag, i);
 		if (LockHeldByMe(&tag, ExclusiveLock))
 		{
 			LockRelease(&tag, ExclusiveLock, false);
@@ -121,24 +121,24 @@ leave_place(void)
 }
 
 /*
- * murallink.take_place(known): takes a place where passwords are hashed, for
- * several steps.  False: none is free.
+ * murallink.take_hash_slot(known): takes a slot for several steps.  False: none
+ * is free.
  */
-PG_FUNCTION_INFO_V1(password_take_place);
+PG_FUNCTION_INFO_V1(password_take_hash_slot);
 Datum
-password_take_place(PG_FUNCTION_ARGS)
+password_take_hash_slot(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(take_place(PG_GETARG_BOOL(0)));
+	PG_RETURN_BOOL(take_hash_slot(PG_GETARG_BOOL(0)));
 }
 
 /*
- * murallink.leave_place(): gives it back.
+ * murallink.leave_hash_slot(): gives it back.
  */
-PG_FUNCTION_INFO_V1(password_leave_place);
+PG_FUNCTION_INFO_V1(password_leave_hash_slot);
 Datum
-password_leave_place(PG_FUNCTION_ARGS)
+password_leave_hash_slot(PG_FUNCTION_ARGS)
 {
-	leave_place();
+	leave_hash_slot();
 	PG_RETURN_VOID();
 }
 
@@ -206,11 +206,11 @@ password_hash(PG_FUNCTION_ARGS)
 
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
-	if (!take_place(PG_GETARG_BOOL(2)))
+	if (!take_hash_slot(PG_GETARG_BOOL(2)))
 		ereport(ERROR, errnamed(ERR_BUSY, NULL));
 	failed = crypto_pwhash_str_alg(hash, password, strlen(password), password_passes,
 								   (size_t) password_memory * 1024, crypto_pwhash_ALG_ARGON2ID13);
-	leave_place();
+	leave_hash_slot();
 	sodium_memzero(password, strlen(password));
 	if (failed)
 		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -238,7 +238,7 @@ password_matches(PG_FUNCTION_ARGS)
 	if (sodium_init() < 0)
 		elog(ERROR, "libsodium could not be initialized");
 	len = Min(strlen(password), PASSWORD_LONGEST + 1);
-	if (!take_place(false))
+	if (!take_hash_slot(false))
 		ereport(ERROR, errnamed(ERR_BUSY, NULL));
 	if (PG_ARGISNULL(0))
 	{
@@ -249,7 +249,7 @@ password_matches(PG_FUNCTION_ARGS)
 	}
 	else
 		matches = crypto_pwhash_str_verify(text_to_cstring(PG_GETARG_TEXT_PP(0)), password, len) == 0;
-	leave_place();
+	leave_hash_slot();
 	sodium_memzero(password, strlen(password));
 	PG_RETURN_BOOL(matches);
 }
