@@ -20,16 +20,17 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* The columns of audit_event that place it in the hierarchy. */
 /* Whether audit_record() is about to insert. */
 static bool recording = false;
 
+/* The columns of audit_event that place it in the hierarchy. */
 static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
 
 static Datum value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull);
 static bool same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row);
 static void append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row);
 static Datum changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
+static void set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, char *nulls);
 
 /*
  * Returns attribute i (from 0) of a row; of a row that is no more (NULL), all
@@ -118,10 +119,31 @@ changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
 }
 
 /*
+ * Sets the place_columns of an event by those of a row.  The row's own uid also
+ * places it: a contract's event stands at that contract.
+ */
+static void
+set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, char *nulls)
+{
+	int len = strlen(table);
+
+	for (int i = 0; i < lengthof(place_columns); i++)
+	{
+		int column = SPI_fnumber(desc, place_columns[i]);
+		bool isnull = true;
+
+		if (column <= 0 && strncmp(place_columns[i], table, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0)
+			column = SPI_fnumber(desc, "uid");
+		if (column > 0)
+			values[i] = heap_getattr(row, column, desc, &isnull);
+		nulls[i] = isnull ? 'n' : ' ';
+	}
+}
+
+/*
  * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.  An
- * update that changes nothing writes none.  With an argument, an INSERT tells
- * the values.  The row's own uid also places it: a contract's event stands at
- * that contract.
+ * update that changes nothing writes none.  With an argument, an INSERT has the
+ * values in it.
  */
 PG_FUNCTION_INFO_V1(audit_record);
 Datum
@@ -140,7 +162,6 @@ audit_record(PG_FUNCTION_ARGS)
 	const Caller *who;
 	Datum values[10] = {0};
 	char nulls[11] = "          ";
-	int uid_column;
 	bool isnull;
 	Owner saved;
 
@@ -151,12 +172,8 @@ audit_record(PG_FUNCTION_ARGS)
 	desc = RelationGetDescr(trigger->tg_relation);
 	table = RelationGetRelationName(trigger->tg_relation);
 	row = trigger->tg_trigtuple;
-	nulls[5] = 'n';
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && trigger->tg_trigger->tgnargs > 0)
-	{
 		values[5] = changes_between(desc, NULL, row);
-		nulls[5] = ' ';
-	}
 	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
 		action = "changed";
@@ -164,14 +181,13 @@ audit_record(PG_FUNCTION_ARGS)
 		values[5] = changes_between(desc, trigger->tg_trigtuple, row);
 		if (values[5] == (Datum) 0)
 			return PointerGetDatum(NULL);
-		nulls[5] = ' ';
 	}
 	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		action = "deleted";
 		values[5] = changes_between(desc, row, NULL);
-		nulls[5] = ' ';
 	}
+	nulls[5] = values[5] == (Datum) 0 ? 'n' : ' ';
 
 	who = identity_caller_if_any();
 	nulls[0] = who == NULL ? 'n' : ' ';
@@ -182,21 +198,9 @@ audit_record(PG_FUNCTION_ARGS)
 		values[1] = KsuidPGetDatum(&who->switched_by);
 	}
 	values[2] = CStringGetTextDatum(table);
-	uid_column = SPI_fnumber(desc, "uid");
-	values[3] = heap_getattr(row, uid_column, desc, &isnull);
+	values[3] = heap_getattr(row, SPI_fnumber(desc, "uid"), desc, &isnull);
 	values[4] = CStringGetTextDatum(action);
-	for (int i = 0; i < lengthof(place_columns); i++)
-	{
-		int column = SPI_fnumber(desc, place_columns[i]);
-		int len = strlen(table);
-
-		if (column <= 0 && strncmp(place_columns[i], table, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0)
-			column = uid_column;
-		isnull = true;
-		if (column > 0)
-			values[6 + i] = heap_getattr(row, column, desc, &isnull);
-		nulls[6 + i] = isnull ? 'n' : ' ';
-	}
+	set_places(desc, table, row, values + 6, nulls + 6);
 
 	saved = owner_enter();
 	SPI_connect();
