@@ -156,8 +156,9 @@ DECLARE
         SELECT a.outcome FROM murallink_private.partner_attempt a WHERE a.subject_uid = NEW.uid AND a.attempt = OLD.attempt);
 BEGIN
     IF ended = NEW.status::text
-        -- Refused as signed out, it is looked for before it is sent again.
-        OR ended = 'not_sent' AND NEW.status IN ('waiting', 'ready', 'in_doubt')
+        OR ended = 'not_sent' AND NEW.status IN ('waiting', 'ready')
+        -- Refused as signed out, or when it is sent again, it is looked for first.
+        OR ended IN ('not_sent', 'declined') AND NEW.status = 'in_doubt'
         OR ended = 'in_doubt' AND NEW.status = 'ready' AND (pg_catalog.to_jsonb(NEW) ->> 'repeatable')::boolean
     THEN
         RETURN NEW;
