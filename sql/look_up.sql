@@ -319,7 +319,7 @@ BEGIN
             WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
                 SELECT p.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
                 WHERE e.patient_uid = the_payout.patient_uid)
-            AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> '' 
+            AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> ''
             AND (t.settled_at < unload_judge.looked OR t.settled_at > pg_catalog.clock_timestamp())
             AND NOT EXISTS (
                 SELECT FROM unload k WHERE k.reference = o.uid::text OR k.order_id = t.facts ->> 'order_id')) AS partial

@@ -498,7 +498,10 @@ other_plan(const char *operation, json_t *params, json_t *facts)
 
 	if (strcmp(operation, "change_plan") != 0 || shown == NULL || wanted == NULL)
 		return false;
-	wanted = json_is_integer(wanted) ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(wanted)) : json_incref(wanted);
+	if (json_is_integer(wanted))
+		wanted = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(wanted));
+	else
+		json_incref(wanted);
 	other = json_is_string(wanted) && strcmp(shown, json_string_value(wanted)) != 0;
 	json_decref(wanted);
 	return other;

@@ -114,7 +114,9 @@ identity_init(void)
 							NULL, NULL);
 	DefineCustomStringVariable("murallink.parallel_caller", "The caller, as parallel workers are told.",
 							   "It is set by murallink alone, whenever a parallel query begins.", &parallel_caller, "",
-							   PGC_USERSET, GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   PGC_USERSET,
+							   GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE |
+								   GUC_DISALLOW_IN_FILE,
 							   check_parallel_caller, NULL, NULL);
 	next_start = ExecutorStart_hook;
 	ExecutorStart_hook = start_query;
