@@ -6,7 +6,7 @@ COMMENT ON FUNCTION murallink.label(text) IS
 CREATE FUNCTION murallink.label_key(value text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_label_key';
 COMMENT ON FUNCTION murallink.label_key(text) IS
-'The same of all texts that name one thing: those that differ by case, by the width of letters, by blanks, or by the sign of an apostrophe, a quotation mark or a dash alone. As Unicode has it (NFKC_Casefold), whatever the locale.';
+'The same of all texts that name one thing: those that differ by case, by the width of letters, by blanks, or by the sign of an apostrophe, a quotation mark or a hyphen alone. As Unicode has it (NFKC_Casefold), whatever the locale.';
 
 CREATE FUNCTION murallink.words(value text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_words';

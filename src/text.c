@@ -2,7 +2,7 @@
  * text.c
  *	  Texts that name something: one spelling is kept of what looks the same,
  *	  and two that differ in case or blanks alone, or in the sign that a
- *	  keyboard has for an apostrophe or a dash, name one thing.
+ *	  keyboard has for an apostrophe or a hyphen, name one thing.
  *
  * All of it is Unicode's, whose stability policy keeps these forms of assigned
  * letters for ever: constraints and indexes can be made of them, and mean the
@@ -142,7 +142,7 @@ breaks_line(UChar32 c)
 }
 
 /*
- * Returns the sign of ASCII for an apostrophe, a quotation mark or a dash, which
+ * Returns the sign of ASCII for an apostrophe, a quotation mark or a hyphen, which
  * keyboards, phones and word processors write in many ways; other characters as
  * they are.
  */
