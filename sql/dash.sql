@@ -347,12 +347,13 @@ $$;
 COMMENT ON FUNCTION murallink.reconcile_funding() IS
 'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; payouts that are being sent or in doubt may be missing there. For operators.';
 
-CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text) RETURNS murallink.payout_info
+CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text, loaded boolean DEFAULT NULL) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     why CONSTANT text := murallink.checked_text(note, 'note', 1000, true);
     its_payout murallink.ksuid;
     the_payout murallink.payout_info;
+    shown boolean;
     load jsonb;
 BEGIN
     its_payout := (
@@ -370,8 +371,17 @@ BEGIN
         WHERE t.operation = 'unload' AND t.subject_uid = the_payout.uid AND t.status <> 'declined') THEN
         PERFORM murallink.raise('already_exists', 'payment_uid');
     END IF;
+    -- Where only a person has said that it was loaded, an unload may take the money of another payment.
+    shown := the_payout.reference <> '' OR the_payout.note = 'looked up at the partner' OR EXISTS (
+        SELECT FROM murallink_private.partner_attempt a
+        WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt AND a.outcome = 'done');
+    IF the_payout.partner IS NULL AND loaded OR the_payout.partner IS NOT NULL AND shown AND NOT loaded THEN
+        PERFORM murallink.raise('invalid_value', 'loaded');
+    ELSIF the_payout.partner IS NOT NULL AND NOT shown THEN
+        PERFORM murallink.required(loaded, 'loaded');
+    END IF;
     UPDATE murallink.payout o SET note = why WHERE o.uid = the_payout.uid;
-    IF the_payout.partner IS NULL THEN
+    IF the_payout.partner IS NULL OR NOT loaded THEN
         UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = reverse_payment.payment_uid;
     ELSE
         SELECT pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
@@ -383,8 +393,8 @@ BEGIN
     RETURN murallink.payout_info(the_payout.uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text) IS
-'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
+COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
+'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why; loaded: whether the money is on the card, which must be said where a person decided that it was paid, and may not be said otherwise; false reverses it in the books alone. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
 
 CREATE FUNCTION murallink.dash_unloaded() RETURNS trigger
 LANGUAGE plpgsql AS $$

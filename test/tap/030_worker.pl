@@ -107,6 +107,19 @@ like($payouts->state_of($cancelled), qr/^cancelled cancelled/, 'resolved as canc
 refused('wrong_status', resolve_payout => $paid, 'not_paid', 'twice');
 refused('invalid_value', resolve_payout => $payout{'reset after'}, 'perhaps', 'guess');
 refused('missing_field', resolve_payout => $payout{'reset after'}, 'paid', '');
+
+# What a person has called paid may be wrong: it takes no other money from the card, unless a person says that it is there.
+my %payment_of = split /[|\n]/, $payouts->sql('SELECT uid, payment_uid FROM murallink.payout');
+my $unloads = sub { scalar grep { $_->{ledger} eq 'unload' } @{ $payouts->stack->client->ledger } };
+$payouts->call(resolve_payout => $payout{'reset before'}, 'paid', 'a slip');
+refused('missing_field', reverse_payment => $payment_of{ $payout{'reset before'} }, 'it was not paid');
+refused('invalid_value', reverse_payment => $payment_of{$not_paid}, 'the partner has loaded it', 'false');
+$payouts->call(reverse_payment => $payment_of{ $payout{'reset before'} }, 'it was not paid', 'false');
+like($payouts->state_of($payout{'reset before'}), qr/^done reversed/, 'a wrong word is taken back');
+is($unloads->(), 0, 'in the books alone');
+$payouts->call(reverse_payment => $payment_of{$paid}, 'paid for the wrong visit', 'true');
+$payouts->wait_for("SELECT status = 'reversed' FROM murallink.payment WHERE uid = '$payment_of{$paid}'");
+is($unloads->(), 1, 'what is there is unloaded');
 refused('wrong_status', retry_payout => $payout{'reset after'}, 'in doubt');
 
 $payouts->call(retry_payout => $payout{400}, 'the issuer has mended it');

@@ -491,14 +491,16 @@ sub ledger
 sub wrong
 {
 	my ($self) = @_;
-	my (%loaded, %ordered, %is, @wrong);
+	my (%loaded, %unloaded, %ordered, %is, @wrong);
 	my ($rows, @ledger) = $self->both_books;
 	foreach my $entry (@ledger)
 	{
 		push @{ $loaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'load';
+		push @{ $unloaded{ $entry->{referenceId} } }, $entry if $entry->{ledger} eq 'unload';
 		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
+	push @wrong, map { "payout $_ unloaded twice" } grep { @{ $unloaded{$_} } > 1 } keys %unloaded;
 	my $applied = keys %loaded;
 	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
 
@@ -506,18 +508,22 @@ sub wrong
 	{
 		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
+		my ($unload) = @{ delete $unloaded{$payout} // [] };
 		my $open = $status !~ /^(done|cancelled)$/;
-		$is{$status}++ if $load || $status eq 'done' && $by_person ne 't';
-		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => 'paid',
+		# What was never loaded, and a person has called paid in error, is reversed in the books alone.
+		my $reversed = $payment eq 'reversed' && !$load == !$unload;
+		$is{$status}++ if $load || $status eq 'done' && $by_person ne 't' && !$reversed;
+		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => $reversed ? 'reversed' : 'paid',
 			declined => 'failed', in_doubt => 'in_doubt', cancelled => 'cancelled');
 		push @wrong, "payout $payout is $status, its payment $payment" if $payment ne $expected{$status};
-		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && !$load && $by_person ne 't';
+		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && !$load && $by_person ne 't' && !$reversed;
 		push @wrong, "payout $payout is $status and was loaded" if $load && $status !~ /^(done|in_doubt|claimed)$/;
 		push @wrong, "payout $payout of $amount is $status, with $reserved reserved" if $reserved != ($open ? $amount : 0);
 		push @wrong, "payout $payout of $amount on $card was loaded with $load->{amount} on $load->{proxyKey}"
 		  if $load && ($load->{amount} != $amount || $load->{proxyKey} ne $card);
 	}
 	push @wrong, map { "load of an unknown payout $_" } keys %loaded;
+	push @wrong, map { "unload of an unknown payout $_" } keys %unloaded;
 
 	my ($paid, $doubtful) = ($is{done} // 0, ($is{in_doubt} // 0) + ($is{claimed} // 0));
 	push @wrong, "$applied loads applied, $paid paid, $doubtful in doubt and applied" if $applied != $paid + $doubtful;
