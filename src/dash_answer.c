@@ -35,6 +35,7 @@ static size_t listed_fact(json_t *facts, const char *fact, json_t *answer, const
 						  const char *const *names);
 static bool add_listed(json_t *value, const char *proxy_key, const char *const *names, json_t *list);
 static bool says_more(json_t *value, size_t rows);
+static bool says_all(json_t *value);
 static Kind kind_of(json_t *load);
 static json_t *load_facts(json_t *load);
 static void moment_fact(json_t *facts, const json_t *load);
@@ -327,6 +328,8 @@ understand_loads(json_t *params, json_t *answer, json_t *facts)
 
 	if (says_more(answer, rows))
 		json_object_set_new(facts, "more", json_true());
+	else if (says_all(answer))
+		json_object_del(facts, "more");
 	return own_status(answer);
 }
 
@@ -480,6 +483,27 @@ says_more(json_t *value, size_t rows)
 			  json_object_size(member) > 0)) ||
 			(partner_is_named(name, pages_names) && json_integer_value(member) > 1) ||
 			(partner_is_named(name, total_names) && json_integer_value(member) > (json_int_t) rows))
+			return true;
+	return false;
+}
+
+/*
+ * Returns whether an answer says somewhere that there is no more than it lists, so
+ * that nothing has to be guessed from how many that is.
+ */
+static bool
+says_all(json_t *value)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach (value, i, member)
+		if (says_all(member))
+			return true;
+	json_object_foreach (value, name, member)
+		if (says_all(member) || (partner_is_named(name, more_names) && json_is_false(member)) ||
+			(partner_is_named(name, pages_names) && json_integer_value(member) == 1))
 			return true;
 	return false;
 }

@@ -1,5 +1,4 @@
-CREATE VIEW murallink.needs_person AS
-SELECT n.* FROM (
+CREATE VIEW murallink_private.needs_person AS
 SELECT 'payout' AS kind, o.uid,
     CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
     CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
@@ -84,9 +83,12 @@ FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.
 WHERE a.reason NOT IN ('', 'no_consent')
 UNION ALL
 SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.participation_change c WHERE c.problem <> ''
-) AS n
--- Whoever is granted all tables of the schema is no operator by that.
+FROM murallink_private.participation_change c WHERE c.problem <> '';
+COMMENT ON VIEW murallink_private.needs_person IS 'What murallink.needs_person shows to those who may see it.';
+
+CREATE VIEW murallink.needs_person AS
+SELECT n.* FROM murallink_private.needs_person n
+-- A grant of all tables of the schema makes nobody an operator.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS

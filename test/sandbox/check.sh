@@ -360,7 +360,7 @@ call GET "$details?sessionId=$session&proxyKey=$card&customerProgramId=987654"
 check 'loads without reference' "$status ${body/*referenceId*/referenceId}" '200 *loadDate*'
 call POST /sandbox/settings '{"dash.session":"header","dash.answer":"flat","dash.numbers":"text","dash.details_loads":"none"}'
 call GET "$details?proxyKey=$card&customerProgramId=987654"
-check 'details without loads' "$status ${body/*loads*/loads}" '200 *"personId":"5000001"*'
+check 'details without loads' "$status ${body/*\"loads\"*/loads}" '200 *"personId":"5000001"*'
 
 # Several rows: an order is a batch, a load is all or nothing.
 call POST $orders "$(order | sed 's/\[\(.*\)\]/[\1,\1]/')"

@@ -197,6 +197,7 @@ static Setting settings[] = {
 	{.name = "dash.recognises", .initial = "nobody", .choices = "nobody,email,phone"},
 	{.name = "dash.details_by", .initial = "either", .choices = "either,order,card"},
 	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none,empty,fees"},
+	{.name = "dash.details_more", .initial = "false", .choices = "false,absent"},
 	{.name = "dash.details_unloads", .initial = "reference", .choices = "reference,anonymous,none,empty"},
 	{.name = "dash.load_time",
 	 .initial = "loadDate",

@@ -153,6 +153,8 @@ card_details(const json_t *entry, bool made)
 				json_array_append_new(loads, load_details(load, "dash.details_loads"));
 			}
 		json_object_set_new(details, setting_is("dash.details_loads", "fees") ? "transactions" : "loads", loads);
+		if (setting_is("dash.details_more", "false"))
+			json_object_set_new(details, "hasMore", json_false());
 	}
 	if (!setting_is("dash.details_unloads", "none"))
 	{

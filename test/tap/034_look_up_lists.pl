@@ -48,6 +48,7 @@ note 'not all loads are listed';
 my $oldest = sprintf $listed, "map { { $bare, referenceId => \$_->{referenceId} } } grep { \$_->{amount} ne '1.02' } \@\$loads";
 foreach my $case ([ '$answer->{hasMore} = JSON::PP::true', 1 ], [ '$answer->{totalPages} = 2', 1 ], [ '$answer->{data} = { totalCount => 2 }', 1 ],
 	[ '$answer->{paging} = { next => "/page/2" }', 1 ], [ 'push @{ $answer->{orderDetails}[0]{loads} }, map { { amount => "0.0$_", orderId => $_ } } 1 .. 9', 1 ],
+	[ 'push @{ $answer->{orderDetails}[0]{loads} }, map { { amount => "0.0$_", orderId => $_ } } 1 .. 9; $answer->{hasMore} = JSON::PP::false', 0 ],
 	[ '$answer->{hasMore} = JSON::PP::false; $answer->{totalPages} = 1; $answer->{totalCount} = 1; $answer->{nextPage} = undef', 0 ])
 {
 	my ($code, $more) = @$case;

@@ -513,10 +513,12 @@ sub wrong
 		# What was never loaded, and a person has called paid in error, is reversed in the books alone.
 		my $reversed = $payment eq 'reversed' && !$load == !$unload;
 		$is{$status}++ if $load || $status eq 'done' && $by_person ne 't' && !$reversed;
-		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => $reversed ? 'reversed' : 'paid',
+		my $in_the_end = $reversed ? 'reversed' : 'paid';
+		my $unpaid = $by_person ne 't' && !$load && !$reversed;
+		my %expected = (waiting => 'approved', ready => 'approved', claimed => 'processing', done => $in_the_end,
 			declined => 'failed', in_doubt => 'in_doubt', cancelled => 'cancelled');
 		push @wrong, "payout $payout is $status, its payment $payment" if $payment ne $expected{$status};
-		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && !$load && $by_person ne 't' && !$reversed;
+		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && $unpaid;
 		push @wrong, "payout $payout is $status and was loaded" if $load && $status !~ /^(done|in_doubt|claimed)$/;
 		push @wrong, "payout $payout of $amount is $status, with $reserved reserved" if $reserved != ($open ? $amount : 0);
 		push @wrong, "payout $payout of $amount on $card was loaded with $load->{amount} on $load->{proxyKey}"
