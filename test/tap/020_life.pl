@@ -40,6 +40,8 @@ CREATE INDEX payment_by_note ON murallink.payment (note);
 EOS
 $payouts->call('enable_payouts');
 $payouts->wait_settled;
+# The worker forgets these when it has looked at what they may have changed.
+$payouts->wait_for('SELECT count(*) = 0 FROM murallink_private.route_change');
 is($payouts->sql(q{SELECT string_agg(DISTINCT status::text, ' ' ORDER BY status::text) FROM murallink.payment}),
 	'failed in_doubt paid pending rejected', 'there are payments in many states');
 
