@@ -217,7 +217,7 @@ CREATE FUNCTION murallink.note_of_look_up() RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN 'looked up at the partner';
 COMMENT ON FUNCTION murallink.note_of_look_up() IS
-'The note of a payout that no person has decided: a look-up has shown it, or has not and had it sent again.';
+'The note of a payout or an unload that no person has decided: a look-up has shown it, or has not and had the payout sent again.';
 
 CREATE FUNCTION murallink.apply_together(subjects murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -229,7 +229,7 @@ BEGIN
     free_payouts := ARRAY(
         SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
         WHERE p.uid = ANY (subjects) AND p.status = 'claimed' FOR NO KEY UPDATE SKIP LOCKED);
-    -- What was not sent finds its way anew, which may have changed meanwhile.
+    -- What was not sent is routed again, because the route may have changed meanwhile.
     unsent := ARRAY(
         SELECT p.uid
         FROM murallink.payout p JOIN murallink_private.partner_attempt a ON a.subject_uid = p.uid AND a.attempt = p.attempt
@@ -345,7 +345,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_late(boolean) IS
-'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile.  look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
+'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
 
 CREATE FUNCTION murallink.prepared_writers() RETURNS TABLE (gid text)
 LANGUAGE sql VOLATILE AS $$

@@ -372,7 +372,7 @@ BEGIN
         PERFORM murallink.raise('already_exists', 'payment_uid');
     END IF;
     -- Where only a person has said that it was loaded, an unload may take the money of another payment.
-    shown := the_payout.reference <> '' OR the_payout.note = 'looked up at the partner' OR EXISTS (
+    shown := the_payout.reference <> '' OR the_payout.note = murallink.note_of_look_up() OR EXISTS (
         SELECT FROM murallink_private.partner_attempt a
         WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt AND a.outcome = 'done');
     IF the_payout.partner IS NULL AND loaded OR the_payout.partner IS NOT NULL AND shown AND NOT loaded THEN

@@ -384,7 +384,7 @@ BEGIN
         UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
     ELSIF NOT silent AND judged.verdict = 'unloaded' THEN
         UPDATE murallink_private.partner_task t
-        SET status = 'done', reason = '', note = 'looked up at the partner', settled_at = moment WHERE t.uid = unload.uid;
+        SET status = 'done', reason = '', note = murallink.note_of_look_up(), settled_at = moment WHERE t.uid = unload.uid;
     ELSIF NOT silent AND judged.verdict = 'none' THEN
         UPDATE murallink_private.partner_task t
         SET status = 'declined', reason = unload.reason || '; looked up: it is not among the unloads of the card', settled_at = moment
