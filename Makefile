@@ -20,31 +20,36 @@ EXTENSION = murallink
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.control)
 MODULE_big = murallink
 
-# A partner is registered there, and is a subject.
-PARTNERS := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/partner_table.h)
+# A group has one name in sql and src, and a subject has one name everywhere. Each uses only those before it.
+GROUPS = base access registry money notices calls partners worker api
 
-# One subject has one name in every folder, and uses only those before it.
-SUBJECTS = error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone password identity password_reset permission audit file \
-	payment_type name client contract trial site grant people enrollment consent template appointment roster caregiver document \
-	schedule fund payment payout notice report crash_point http partner card task queue route message call look_up request \
-	$(PARTNERS) worker participation needs_person launcher api privileges
+base = error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone crash_point
+access = password identity password_reset permission audit
+registry = file payment_type name client contract trial site grant people enrollment consent template appointment roster caregiver document
+money = schedule fund payment payout
+notices = notice
+calls = http partner card task queue route message call look_up request
+partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
+worker = worker participation needs_person launcher
+api = report api privileges
 
-# $(call files,PATTERN...): the files that the subjects have, in the order of the subjects.
-files = $(foreach subject,$(SUBJECTS),$(sort $(wildcard $(subst %,$(subject),$(1)))))
+# $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.
+files = $(foreach group,$(GROUPS),$(foreach subject,$($(group)), \
+	$(sort $(wildcard $(subst %,$(subject),$(subst @,$(group),$(1)))))))
 
-SQL := $(call files,sql/%.sql)
-DATA_SQL := $(call files,sql/data/%.sql)
-SOURCES := $(sort src/murallink.c $(call files,src/%.c src/%_*.c))
+SQL := $(call files,sql/@/%.sql)
+DATA_SQL := $(call files,sql/@/data/%.sql)
+SOURCES := $(sort src/murallink.c $(call files,src/@/%.c src/@/%_*.c))
 REGRESS := install $(filter-out install,$(patsubst test/sql/%.sql,%,$(call files,test/sql/%.sql)))
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 
 STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES) $(REGRESS:%=test/sql/%.sql), \
-	$(wildcard sql/*.sql sql/data/*.sql src/*.c test/sql/*.sql))
+	$(wildcard sql/*.sql sql/*/*.sql sql/*/*/*.sql src/*.c src/*/*.c test/sql/*.sql))
 $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 
 OBJS = $(SOURCES:.c=.o)
 # make CRASH_POINTS=1: what can be made to crash by the tests.
-PG_CPPFLAGS = $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
+PG_CPPFLAGS = $(GROUPS:%=-iquote src/%) $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
 SHLIB_LINK = -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
@@ -64,7 +69,7 @@ include $(PGXS)
 
 .DELETE_ON_ERROR:
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*/*.h)
 $(patsubst %.c,%.o,$(shell grep -l crash_point.h $(SOURCES))): build/crash_points
 
 # Changes when CRASH_POINTS does.
@@ -75,7 +80,7 @@ build/crash_points: FORCE
 .PHONY: FORCE
 
 # The extension's script: the subjects one after the other, and all of the data in the body of
-# murallink.install(), where sql/install.sql has the line "-- @data@".
+# murallink.install(), where sql/base/install.sql has the line "-- @data@".
 $(DATA_built): Makefile murallink.control $(SQL) $(DATA_SQL)
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION murallink" to load this file. \quit' \
 	'SET LOCAL check_function_bodies = off;'; \

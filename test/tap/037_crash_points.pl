@@ -21,7 +21,7 @@ my @calling = (
 	[ stepped => 2 ], [ step_committed => 2 ]);
 my @starting = qw(recovering recovered recovery_committed login_begun login_answered);
 
-my %known = map { $_ => 1 } map { slurp_file($_) =~ /CRASH_POINT\("(\w+)"\)/g } glob dirname(__FILE__) . '/../../src/*.c';
+my %known = map { $_ => 1 } map { slurp_file($_) =~ /CRASH_POINT\("(\w+)"\)/g } glob dirname(__FILE__) . '/../../src/*/*.c';
 is_deeply([ sort keys %known ], [ sort @starting, map { $_->[0] } @calling ], 'this test knows all points');
 
 # What a process has written survives its end without being synced.

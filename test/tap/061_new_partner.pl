@@ -21,15 +21,15 @@ while ($section =~ /^```\w+ (\S+)\n(.*?)^```$/gms)
 {
 	$added{$1} = $2;
 }
-like(delete $added{'src/partner_table.h'}, qr/\APARTNER\(\w+\)\n\z/, 'one line');
+like(delete $added{'src/calls/partner_table.h'}, qr/\APARTNER\(\w+\)\n\z/, 'one line');
 my ($test) = grep { /^test\/tap\// } keys %added;
 my ($line, $partner) = $section =~ /^(PARTNER\((\w+)\)\n)/m;
-is_deeply([ sort keys %added ], [ "sql/$partner.sql", "src/$partner.c", "test/sandbox/$partner.c", $test ], 'and four files');
+is_deeply([ sort keys %added ], [ "sql/partners/$partner.sql", "src/partners/$partner.c", "test/sandbox/$partner.c", $test ], 'and four files');
 
 mkdir $tree;
 works('a copy of the tree', 'sh', '-ec',
 	'cd "$1" && tar -c --exclude=./.git --exclude=./build --exclude=./tmp --exclude=./pg . build/sandbox | tar -x -C "$2"', 'sh', $root, $tree);
-append_to_file("$tree/src/partner_table.h", $line);
+append_to_file("$tree/src/calls/partner_table.h", $line);
 ok(!-e "$tree/$_", "there is no $_") && append_to_file("$tree/$_", $added{$_}) foreach sort keys %added;
 
 note 'built into a PostgreSQL of its own';
@@ -46,7 +46,7 @@ cmp_ok(scalar(() = $output =~ /^ok /gm), '>=', 6, 'all of it');
 my $differences = '';
 run [ qw(diff -rqN --exclude=build --exclude=tmp --exclude=pg --exclude=*.o --exclude=*.so), '--exclude=murallink--*.sql', $root, $tree ],
 	'>', \$differences;
-is_deeply([ sort $differences =~ /^Files .* and \Q$tree\E\/(\S+) differ$/gm ], [ sort 'src/partner_table.h', keys %added ],
+is_deeply([ sort $differences =~ /^Files .* and \Q$tree\E\/(\S+) differ$/gm ], [ sort 'src/calls/partner_table.h', keys %added ],
 	'nothing else was touched');
 
 done_testing();

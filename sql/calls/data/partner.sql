@@ -9,7 +9,7 @@ CREATE TABLE murallink_private.partner (
 );
 COMMENT ON TABLE murallink_private.partner IS 'The partners that configure_partner() has set up.';
 COMMENT ON COLUMN murallink_private.partner.uid IS 'Key.';
-COMMENT ON COLUMN murallink_private.partner.name IS 'As src/partner_table.h has it.';
+COMMENT ON COLUMN murallink_private.partner.name IS 'As src/calls/partner_table.h has it.';
 COMMENT ON COLUMN murallink_private.partner.base_url IS 'What the path of each call is appended to.';
 COMMENT ON COLUMN murallink_private.partner.settings IS 'All settings, also those with their initial value.';
 COMMENT ON COLUMN murallink_private.partner.revision IS 'Raised with each change of settings or secrets: the worker signs in again.';
