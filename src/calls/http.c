@@ -120,6 +120,27 @@ http_escape(const char *text)
 }
 
 /*
+ * Adds a header to a request.  Returns false when memory is short, or the value
+ * has what would end a header.
+ */
+bool
+http_header(HttpRequest *request, const char *name, const char *value)
+{
+	size_t size = strlen(name) + 2 + (value == NULL ? 0 : strlen(value)) + 1;
+	int i = 0;
+
+	while (i < HTTP_HEADERS && request->headers[i] != NULL)
+		i++;
+	for (const char *c = value; c != NULL && *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			return false;
+	if (value == NULL || i == HTTP_HEADERS || (request->headers[i] = malloc(size)) == NULL)
+		return false;
+	snprintf(request->headers[i], size, "%s: %s", name, value);
+	return true;
+}
+
+/*
  * Starts a call; owner is what http_owner() gives back.  Returns false when
  * memory or descriptors are short: nothing was sent then.  Takes the strings
  * of the request over in any case.

@@ -64,6 +64,7 @@ extern int http_open(void);
 extern const char *http_url_wrong(const char *url, bool mail);
 extern bool http_is_here(const char *url);
 extern char *http_escape(const char *text);
+extern bool http_header(HttpRequest *request, const char *name, const char *value);
 extern bool http_start(HttpRequest *request, void *owner);
 extern void http_request_free(HttpRequest *request);
 extern long http_wait(void);

@@ -122,10 +122,12 @@ typedef struct Partner
 	const char *key_header; /* has the secret api_key, where fields_request() builds; NULL: no header does */
 
 	/*
-	 * Fills in url, headers and body.  Returns false when memory is short or
-	 * the operation is not known.  NULL: fields_request() does it.
+	 * Fills in url, headers and body, by the table of operations where it is
+	 * fields_request().  Returns false when memory is short or the operation is
+	 * not known.
 	 */
-	bool (*build)(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
+	bool (*build)(const struct Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+				  HttpRequest *request);
 
 	/* Returns what an answer means, with the facts that it tells. */
 	Verdict (*read)(const char *operation, json_t *params, json_t *answer, json_t *facts);
@@ -135,10 +137,20 @@ typedef struct Partner
 #include "partner_table.h"
 #undef PARTNER
 
+/* How many there are. */
+enum
+{
+#define PARTNER(name) PARTNER_PLACE_##name,
+#include "partner_table.h"
+#undef PARTNER
+	PARTNER_COUNT
+};
+
 /* All of them, up to NULL. */
 extern const Partner *const all_partners[];
 
 extern const Partner *partner_named(const char *name);
+extern int partner_place(const Partner *partner);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
 						  HttpRequest *request);
 extern PartnerAnswer partner_read(const Partner *partner, const PartnerConfig *config, const char *operation,
@@ -154,6 +166,5 @@ extern bool partner_is_named(const char *name, const char *const *names);
 extern bool partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
 extern bool partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names);
 extern void partner_say(PartnerAnswer *answer, const char *text);
-extern bool partner_header(HttpRequest *request, const char *name, const char *value);
 
 #endif /* MURALLINK_PARTNER_H */

@@ -421,8 +421,8 @@ fields_request(const Partner *partner, const PartnerConfig *config, const char *
 
 	return operation != NULL && fields_build(config, operation, params, request) &&
 		   (partner->key_header == NULL ||
-			partner_header(request, partner->key_header,
-						   json_string_value(json_object_get(config->secrets, "api_key"))));
+			http_header(request, partner->key_header,
+						json_string_value(json_object_get(config->secrets, "api_key"))));
 }
 
 /*

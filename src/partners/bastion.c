@@ -20,7 +20,8 @@
 static WrongKind phone_wrong(json_t *params, json_t *value);
 static WrongKind condition_wrong(json_t *params, json_t *value);
 static WrongKind url_wrong(json_t *params, json_t *value);
-static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
+static bool build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+				  HttpRequest *request);
 static bool add_key(const PartnerConfig *config, const char *operation, HttpRequest *request);
 static const char *secret(const PartnerConfig *config, const char *name);
 static bool add_to_body(HttpRequest *request, const char *name, json_t *value);
@@ -316,15 +317,15 @@ url_wrong(json_t *params, json_t *value)
  * Fills in the request of an operation.
  */
 static bool
-build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
+build(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
 {
-	const PartnerOperation *operation = partner_operation(&bastion_partner, name);
+	const PartnerOperation *operation = partner_operation(partner, name);
 	json_int_t lifetime = (json_int_t) partner_number(config, "token_expires");
 
 	if (operation == NULL || !fields_build(config, operation, params, request) || !add_key(config, name, request))
 		return false;
 	/* Each request has it by the document, with a body or without. */
-	if (request->body == NULL && !partner_header(request, "Content-Type", "application/json"))
+	if (request->body == NULL && !http_header(request, "Content-Type", "application/json"))
 		return false;
 	if (strcmp(name, "login") == 0)
 		return lifetime == 0 || add_to_body(request, "expiresIn", json_integer(lifetime));
@@ -364,7 +365,7 @@ add_key(const PartnerConfig *config, const char *operation, HttpRequest *request
 		snprintf(key, size, "%s%s%s", first, login ? ":" : "", second);
 		sodium_bin2base64(encoded, encoded_size, (unsigned char *) key, strlen(key), sodium_base64_VARIANT_ORIGINAL);
 	}
-	added = encoded != NULL && partner_header(request, "api-key", login ? encoded : key);
+	added = encoded != NULL && http_header(request, "api-key", login ? encoded : key);
 	free(key);
 	free(encoded);
 	return added;

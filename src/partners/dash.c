@@ -29,7 +29,8 @@ typedef struct Operation
 	const char *rows; /* the fact that lists what the answer shows; NULL: none */
 } Operation;
 
-static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
+static bool build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+				  HttpRequest *request);
 static const Operation *operation_named(const char *name);
 static json_t *login_arguments(const PartnerConfig *config, json_t *params);
 static json_t *order_arguments(const PartnerConfig *config, json_t *params);
@@ -104,7 +105,7 @@ static const Operation operations[] = {
  * Fills in the request of an operation: see the operations for their params.
  */
 static bool
-build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
+build(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
 {
 	const Operation *operation = operation_named(name);
 	json_t *arguments = operation == NULL ? NULL : operation->arguments(config, params);

@@ -16,7 +16,8 @@
 #include "partner_field.h"
 
 static WrongKind active_wrong(json_t *params, json_t *value);
-static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
+static bool build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+				  HttpRequest *request);
 static Verdict understand(const char *operation, json_t *params, json_t *answer, json_t *facts);
 static bool same(json_t *asked, json_t *answered);
 
@@ -162,11 +163,11 @@ active_wrong(json_t *params, json_t *value)
  * Fills in the request of an operation.
  */
 static bool
-build(const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
+build(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
 {
 	json_t *whole = json_pack("{s:b}", "active", true);
 	bool built = json_object_update(whole, params) == 0 &&
-				 fields_request(&inside_rx_partner, config, name, whole, request);
+				 fields_request(partner, config, name, whole, request);
 
 	json_decref(whole);
 	return built;

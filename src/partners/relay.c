@@ -135,6 +135,7 @@ const Partner relay_partner = {.name = "relay",
 							   .operations = operations,
 							   .key_header = "xx-relay-api-key",
 							   .conflict_refuses = true,
+							   .build = fields_request,
 							   .read = understand};
 
 static const char *const message_names[] = {"message", "error", "errorMessage", "description", NULL};

@@ -31,7 +31,8 @@ typedef struct Text
 	bool failed; /* memory is short */
 } Text;
 
-static bool build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request);
+static bool build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+				  HttpRequest *request);
 static PartnerAnswer judge(json_t *params, const HttpAnswer *answer);
 static void add(Text *text, const char *part, size_t size);
 static void add_format(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -90,7 +91,7 @@ static const struct
  * to many, unsubscribe.
  */
 static bool
-build(const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request)
+build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request)
 {
 	const char *from = json_string_value(json_object_get(config->settings, "from"));
 	const char *from_name = json_string_value(json_object_get(config->settings, "from_name"));
