@@ -7,6 +7,8 @@
 
 #include "clock.h"
 
+struct Partner;
+
 /* launcher.c */
 extern void launcher_init(void);
 extern PGDLLEXPORT void launcher_main(Datum arg);
@@ -21,8 +23,8 @@ extern void worker_slot_init(void);
 extern bool worker_slot_taken(Oid database);
 extern bool worker_slot_take(void);
 extern void worker_slot_beat(void);
-extern void worker_slot_count(const char *partner, int outcome, bool payout, int64 duration);
-extern void worker_slot_failing(const char *partner, int failures, Moment resume_at);
-extern void worker_slot_error(const char *partner, const char *error);
+extern void worker_slot_count(const struct Partner *partner, int outcome, bool payout, int64 duration);
+extern void worker_slot_failing(const struct Partner *partner, int failures, Moment resume_at);
+extern void worker_slot_error(const struct Partner *partner, const char *error);
 
 #endif /* MURALLINK_WORKER_H */

@@ -17,8 +17,6 @@
 
 #include "worker_call.h"
 
-#define CHANNELS_MAX 8
-
 /* A partner that fails is called again after this (in milliseconds) at first, and never later than that. */
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
@@ -32,7 +30,7 @@
 /* Of each partner the same is logged once in this time (in milliseconds). */
 #define LOG_INTERVAL 60000
 
-static Channel channels[CHANNELS_MAX + 1]; /* up to one without a partner */
+static Channel channels[PARTNER_COUNT]; /* by partner_place(); without a partner where it is not configured */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static json_t *json_of(const char *text);
@@ -58,13 +56,11 @@ Channel *
 channel_configure(const char *partner, int revision, const char *base_url, const char *settings, const char *secrets)
 {
 	const Partner *known = partner_named(partner);
-	Channel *channel = channels;
+	Channel *channel;
 
 	if (known == NULL)
 		return NULL;
-	while (channel->partner != NULL && channel->partner != known)
-		channel++;
-	Assert(channel < channels + CHANNELS_MAX);
+	channel = &channels[partner_place(known)];
 	channel->partner = known;
 	if (channel->revision == revision)
 		return channel;
@@ -151,7 +147,7 @@ forget_session(Channel *channel)
 void
 calls_sign_in(void)
 {
-	for (Channel *channel = channels; channel->partner != NULL; channel++)
+	for (Channel *channel = channels; channel < channels + PARTNER_COUNT; channel++)
 	{
 		if (channel->due && !channel->signing_in)
 		{
@@ -171,7 +167,7 @@ calls_in_flight(void)
 {
 	int count = 0;
 
-	for (Channel *channel = channels; channel->partner != NULL; channel++)
+	for (Channel *channel = channels; channel < channels + PARTNER_COUNT; channel++)
 		count += channel->in_flight;
 	return count;
 }
@@ -182,8 +178,8 @@ calls_in_flight(void)
 bool
 calls_room(void)
 {
-	for (Channel *channel = channels; channel->partner != NULL; channel++)
-		if (channel_room(channel, clock_now()) > 0)
+	for (Channel *channel = channels; channel < channels + PARTNER_COUNT; channel++)
+		if (channel->partner != NULL && channel_room(channel, clock_now()) > 0)
 			return true;
 	return false;
 }
@@ -198,7 +194,7 @@ calls_resume_at(void)
 	Moment first = MOMENT_NEVER;
 	Moment now = clock_now();
 
-	for (Channel *channel = channels; channel->partner != NULL; channel++)
+	for (Channel *channel = channels; channel < channels + PARTNER_COUNT; channel++)
 		if (channel->resume_at > now)
 			first = Min(first, channel->resume_at);
 	return first;
@@ -312,7 +308,7 @@ end_call(Call *call)
 		end_login(call);
 		return;
 	}
-	worker_slot_count(channel->partner->name, call->answer.outcome,
+	worker_slot_count(channel->partner, call->answer.outcome,
 					  call->answer.outcome == OUTCOME_DONE && strcmp(call->operation, "load") == 0,
 					  call->sent_at == 0 ? -1 : clock_now() - call->sent_at);
 	if (call->answer.outcome == OUTCOME_IN_DOUBT)
@@ -501,7 +497,7 @@ reset_breaker(Channel *channel)
 	channel->resume_at = channel->asked_until = 0;
 	free(channel->failing);
 	channel->failing = NULL;
-	worker_slot_failing(channel->partner->name, 0, 0);
+	worker_slot_failing(channel->partner, 0, 0);
 }
 
 /*
@@ -515,7 +511,7 @@ note_failure(Call *call)
 	const char *name = channel->partner->name;
 	Moment now = clock_now();
 
-	worker_slot_error(name, psprintf("%s: %s", name, call->answer.reason));
+	worker_slot_error(channel->partner, psprintf("%s: %s", name, call->answer.reason));
 	free(channel->failing);
 	channel->failing = call->attempt_uid != NULL && call->http_status != 0 && call->answer.outcome == OUTCOME_NOT_SENT
 						   ? strdup(call->operation)
@@ -539,7 +535,7 @@ note_failure(Call *call)
 	if (call->answer.retry_after > 0)
 		channel->asked_until = Max(channel->asked_until, now + call->answer.retry_after * CLOCK_S);
 	channel->resume_at = Max(channel->resume_at, channel->asked_until);
-	worker_slot_failing(name, channel->failures, channel->resume_at);
+	worker_slot_failing(channel->partner, channel->failures, channel->resume_at);
 }
 
 /*

@@ -21,8 +21,9 @@
 #include "utils/timestamp.h"
 #include "worker.h"
 
+#include "partner.h"
+
 #define TRANCHE "murallink"
-#define PARTNERS_MAX 8
 #define OUTCOMES 4
 #define ERROR_SIZE 256
 #define RECENT 60 /* seconds of which the calls are told */
@@ -41,7 +42,6 @@ typedef struct Second
 /* What a worker shows of one partner, since it started. */
 typedef struct Report
 {
-	char partner[NAMEDATALEN]; /* empty: not used */
 	int64 outcomes[OUTCOMES]; /* by Outcome */
 	Second recent[RECENT]; /* by second, modulo RECENT */
 	int failures; /* in a row, now */
@@ -59,7 +59,7 @@ typedef struct Slot
 	Moment heartbeat_at;
 	char error[ERROR_SIZE];
 	TimestampTz error_at;
-	Report reports[PARTNERS_MAX];
+	Report reports[PARTNER_COUNT]; /* by partner_place() */
 } Slot;
 
 typedef struct Slots
@@ -81,9 +81,9 @@ static void request_slots(void);
 static void create_slots(void);
 static Slot *slot_of(Oid database);
 static void leave_slot(int code, Datum arg);
-static Report *report_on(const char *partner);
 static Second recently(const Report *report);
 static Datum interval_of(int64 duration);
+static void show_report(const Slot *slot, const Report *report, Datum *values, bool *nulls);
 static void at_commit(XactEvent event, void *arg);
 
 /*
@@ -209,33 +209,18 @@ worker_slot_beat(void)
 }
 
 /*
- * Returns the worker's report on a partner.  The caller holds the lock.
- */
-static Report *
-report_on(const char *partner)
-{
-	Report *report = mine->reports;
-
-	while (report->partner[0] != '\0' && strcmp(report->partner, partner) != 0)
-		report++;
-	Assert(report < mine->reports + PARTNERS_MAX);
-	strlcpy(report->partner, partner, NAMEDATALEN);
-	return report;
-}
-
-/*
  * Counts a call to a partner that has just ended, by its outcome.  payout: it
  * has paid one; duration: in microseconds, below 0 where it was not sent.
  */
 void
-worker_slot_count(const char *partner, int outcome, bool payout, int64 duration)
+worker_slot_count(const Partner *partner, int outcome, bool payout, int64 duration)
 {
 	int64 now = clock_now() / CLOCK_S;
 	Report *report;
 	Second *second;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	report = report_on(partner);
+	report = &mine->reports[partner_place(partner)];
 	report->outcomes[outcome]++;
 	second = &report->recent[now % RECENT];
 	if (second->second != now)
@@ -276,12 +261,12 @@ recently(const Report *report)
  * Shows whether a partner fails, and until when it is left alone.
  */
 void
-worker_slot_failing(const char *partner, int failures, Moment resume_at)
+worker_slot_failing(const Partner *partner, int failures, Moment resume_at)
 {
 	Report *report;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	report = report_on(partner);
+	report = &mine->reports[partner_place(partner)];
 	report->failures = failures;
 	report->resume_at = resume_at;
 	LWLockRelease(shared->lock);
@@ -291,13 +276,13 @@ worker_slot_failing(const char *partner, int failures, Moment resume_at)
  * Shows an error as the last one of a partner, or (NULL) of the worker itself.
  */
 void
-worker_slot_error(const char *partner, const char *error)
+worker_slot_error(const Partner *partner, const char *error)
 {
 	int size = pg_mbcliplen(error, strlen(error), ERROR_SIZE - 1);
 	Report *report;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	report = partner == NULL ? NULL : report_on(partner);
+	report = partner == NULL ? NULL : &mine->reports[partner_place(partner)];
 	strlcpy(report == NULL ? mine->error : report->error, error, size + 1);
 	*(report == NULL ? &mine->error_at : &report->error_at) = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
@@ -361,6 +346,34 @@ interval_of(int64 duration)
 }
 
 /*
+ * Fills in what worker_slot() shows of a partner.  While it fails it is its own
+ * error that matters.
+ */
+static void
+show_report(const Slot *slot, const Report *report, Datum *values, bool *nulls)
+{
+	Second recent = recently(report);
+
+	values[5] = Int32GetDatum(report->failures);
+	values[6] = TimestampTzGetDatum(clock_time(report->resume_at));
+	nulls[6] = report->resume_at < clock_now();
+	if (report->error[0] != '\0' && (report->failures > 0 || slot->error[0] == '\0' || report->error_at >= slot->error_at))
+	{
+		values[3] = CStringGetTextDatum(report->error);
+		values[4] = TimestampTzGetDatum(report->error_at);
+		nulls[3] = nulls[4] = false;
+	}
+	for (int i = 0; i < OUTCOMES; i++)
+		values[7 + i] = Int64GetDatum(report->outcomes[i]);
+	values[7 + OUTCOMES] = Int64GetDatum(recent.calls);
+	values[8 + OUTCOMES] = Int64GetDatum(recent.payouts);
+	nulls[9 + OUTCOMES] = nulls[10 + OUTCOMES] = recent.timed == 0;
+	if (recent.timed > 0)
+		values[9 + OUTCOMES] = interval_of(recent.duration / recent.timed);
+	values[10 + OUTCOMES] = interval_of(recent.longest);
+}
+
+/*
  * murallink.worker_slot(partner): what the worker of this database says of
  * itself and of its calls to a partner.
  */
@@ -368,10 +381,9 @@ PG_FUNCTION_INFO_V1(worker_slot);
 Datum
 worker_slot(PG_FUNCTION_ARGS)
 {
-	char *partner = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const Partner *partner = PG_ARGISNULL(0) ? NULL : partner_named(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	Slot *slot = NULL;
 	Slot copy;
-	Second recent;
 	TupleDesc desc;
 	Datum values[11 + OUTCOMES] = {0};
 	bool nulls[11 + OUTCOMES];
@@ -396,30 +408,8 @@ worker_slot(PG_FUNCTION_ARGS)
 		values[4] = TimestampTzGetDatum(copy.error_at);
 		nulls[3] = nulls[4] = copy.error[0] == '\0';
 		nulls[6] = nulls[9 + OUTCOMES] = nulls[10 + OUTCOMES] = true;
-		for (Report *report = copy.reports; report < copy.reports + PARTNERS_MAX; report++)
-		{
-			if (strcmp(report->partner, partner) != 0)
-				continue;
-			values[5] = Int32GetDatum(report->failures);
-			values[6] = TimestampTzGetDatum(clock_time(report->resume_at));
-			nulls[6] = report->resume_at < clock_now();
-			/* While a partner fails it is its own error that matters. */
-			if (report->error[0] != '\0' && (report->failures > 0 || copy.error[0] == '\0' || report->error_at >= copy.error_at))
-			{
-				values[3] = CStringGetTextDatum(report->error);
-				values[4] = TimestampTzGetDatum(report->error_at);
-				nulls[3] = nulls[4] = false;
-			}
-			for (int i = 0; i < OUTCOMES; i++)
-				values[7 + i] = Int64GetDatum(report->outcomes[i]);
-			recent = recently(report);
-			values[7 + OUTCOMES] = Int64GetDatum(recent.calls);
-			values[8 + OUTCOMES] = Int64GetDatum(recent.payouts);
-			nulls[9 + OUTCOMES] = nulls[10 + OUTCOMES] = recent.timed == 0;
-			if (recent.timed > 0)
-				values[9 + OUTCOMES] = interval_of(recent.duration / recent.timed);
-			values[10 + OUTCOMES] = interval_of(recent.longest);
-		}
+		if (partner != NULL)
+			show_report(&copy, &copy.reports[partner_place(partner)], values, nulls);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
