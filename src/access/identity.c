@@ -525,7 +525,8 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 	const char *path = GetConfigOption("request.path", true, false);
 
 	identity_bound_waits();
-	if (session_id != NULL && session_id[0] != '\0' && !identity_authenticate(session_id))
+	/* An empty header counts as none; an empty argument is a session that nobody has. */
+	if (session_id != NULL && (session_id[0] != '\0' || !PG_ARGISNULL(0)) && !identity_authenticate(session_id))
 	{
 		if (!PG_ARGISNULL(0) || path == NULL || strncmp(path, "/rpc/", strlen("/rpc/")) != 0)
 			ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));

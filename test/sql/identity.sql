@@ -181,6 +181,8 @@ SELECT murallink.caller() = :'ida' AS ida;
 SAVEPOINT failed;
 SELECT murallink.authenticate('000000000000000000000000000');
 ROLLBACK TO failed;
+SELECT murallink.authenticate('');
+ROLLBACK TO failed;
 SELECT murallink.caller() = :'ida' AS still_ida;
 ROLLBACK;
 SELECT murallink.caller();

@@ -38,7 +38,7 @@ my %milestone = (uid => $uid, effective_date => $moment, milestone => 'First Vis
 my %created = ('audit_history (array)' =>
 	  qr/\A\[\{"changes":"created patient","resource_uid":"\w{27}","uid":"\w{27}","user_uid":"\w{27}"\}\]\z/);
 my @deviations = (
-	['What is known is shown, where the document leaves it empty or out',
+	['Known values are shown where the document shows empty ones or none',
 		create_client => { below('payload',
 			sales_contact => 'Enrique Salas', tax_id => '391701535', 'contact_name (added)' => 'Lynne Navarro',
 			'contact_phone (added)' => '(952) 505-1184', 'contact_email (added)' => 'lynne.navarro@example.com') },
@@ -66,37 +66,37 @@ my @deviations = (
 		get_patient_payments => { below('payload[].milestone', %milestone) },
 		manual_payment => { 'payload.date (added)' => '2022-08-08' },
 		travel_payment => { 'payload.date (added)' => '2022-08-08' }],
-	['`num_payments` is what was asked for, not 0',
+	['`num_payments` is the requested number, not 0',
 		add_milestone => { 'payload.num_payments' => 1 },
 		get_payment_schedule => { 'payload[].num_payments' => 1 }],
-	['`email_enabled` is what was asked for, not false',
+	['`email_enabled` is the requested value, not false',
 		add_patient => { 'payload.email_enabled' => JSON::PP::true },
 		get_patients => { 'payload[].email_enabled' => JSON::PP::true }],
-	['The history is shown to those who may see the patient, not null',
+	['The history is shown to callers who may see the patient, instead of null',
 		add_patient => { below('payload', %created) },
 		get_patient => { below('payload', %created) },
 		update_patient => { 'payload.audit_history (array)' =>
 			  qr/\A\[\{"changes":"changed .*first name from \\"Jimmie\\" to \\"Throatwobbler\\".*"changes":"created patient"/ }],
-	['Who made a change is a uid, also of an administrator: there may be several',
+	['The author of a change is a uid, even for an administrator, because there may be several',
 		map { ($_ => { 'payload.audit_history[].user_uid' => $uid }) } qw(get_client edit_client)],
-	['What is uploaded with a contract is set: its dates and its value',
+	['The dates and the value that are uploaded with a contract are stored',
 		get_contract => { below('payload', total_contract_value => '$480,000.00',
 			'client_signature_date (added)' => qr/\A2022-05-30T00:00:00(?:Z|\+00:00)\z/,
 			'contract_end_date (added)' => qr/\A2026-10-13T00:00:00(?:Z|\+00:00)\z/) }],
-	['Moments are written one way, with Z',
+	['Times are always written with Z',
 		get_contract => { 'payload.contract_start_date' => qr/\A2022-08-09T00:00:00(?:Z|\+00:00)\z/ }],
-	['Files are fetched from PostgREST, at `murallink.public_url`',
+	['Links to files point to PostgREST, at `murallink.public_url`',
 		(map { ($_ => { 'payload.document_url' => qr{\Ahttp://localhost:3000/rpc/contract_document\?uid=\w{27}\z} }) }
 			  qw(create_contract edit_contract get_contract)),
 		get_contracts => { 'payload[].document_url' => qr{\Ahttp://localhost:3000/rpc/contract_document\?uid=\w{27}\z} },
 		map { ($_ => { payload => qr{\Ahttp://localhost:3000/rpc/report\?uid=\w{27}\z} }) } qw(trial_payment_report funding_report)],
-	['An app that shows a file needs its type',
+	['The type of a file is included, because an application needs it to show the file',
 		get_document => { 'payload.content_type (added)' => 'application/pdf' }],
-	['Administrators are users',
+	['Administrators are listed as users',
 		get_users => { 'payload[] (added)' => qr/"email":"admin\@example.com"/ }],
-	['The prose of the document names three more ways to be paid',
+	['The text of the document names three more payment types',
 		get_payment_types => { 'payload[] (added)' => qr/"name":"(?:ACH|wire|Cash App)"/ }],
-	['Tokens have twelve digits, by default: four are guessed too soon',
+	['Tokens have twelve digits by default, because four are easy to guess',
 		reset_tokens => { 'payload.tokens.*' => qr/\A\d{12}\z/ }],
 );
 
@@ -378,12 +378,12 @@ my @titles = grep { $as_documented{$_} == keys %ways } keys %as_documented;
 note @titles . '/' . $document->exchanges . ' exchanges as documented';
 is(scalar @titles, 69, 'all exchanges');
 is(join("\n", grep { !$came_up{$_} } sort keys %declared), '', 'every declared deviation comes up');
-my ($told) = slurp_file('README.md') =~ /^## Where the answers differ from the document\n(.*?)^## /ms;
-is(join("\n", $told =~ /^(\| [^|]* \| `.*` \|)$/gm), join("\n", map { table_row(@$_) } @deviations), 'the README tells them all');
+my ($told) = slurp_file('docs/differences.md') =~ /^## Answers that differ\n(.*?)^## /ms;
+is(join("\n", $told =~ /^(\| [^|]* \| `.*` \|)$/gm), join("\n", map { table_row(@$_) } @deviations), 'docs/differences.md lists them all');
 
 done_testing();
 
-# A deviation as a row of the README.
+# A deviation as a row of docs/differences.md.
 sub table_row
 {
 	my ($reason, %actions) = @_;

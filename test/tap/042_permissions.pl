@@ -137,6 +137,9 @@ is(join(' ', sort grep { !$in_table{$_} } @actions), '', 'no action without a ro
 my %is_action = map { $_ => 1 } @actions;
 is(join(' ', sort grep { !$is_action{$_} } keys %in_table), '', 'no row without an action');
 
+is(join("\n", slurp_file('docs/reference.md') =~ /^(\| `\w+` \| (?:\w[\w ]*: `\w+`.*) \|)$/gm), join("\n", permission_rows()),
+	'docs/reference.md has what each permission is needed for');
+
 # Whether the grants of a caller, each a permission and a place, hold one of the permissions at one of the places.
 sub holds
 {
@@ -145,6 +148,28 @@ sub holds
 		my ($permission, $place) = split / /;
 		(any { $_ eq $permission || $_ eq 'anything' } @$any_of) && any { $world->reaches($place, $_) } @$at
 	} @$grants;
+}
+
+# The rows of the documented table of permissions: where each is needed, and for which actions.
+sub permission_rows
+{
+	my %needed;
+	foreach my $row (@rows)
+	{
+		my @needs = map {
+			my $where = join ' or ', map { s/^(bare|other)_//r =~ tr/_/ /r =~ s/trial site/trial at a site/r } @{ $_->{at} };
+			map { [ $_, $where ] } @{ $_->{any_of} };
+		} @{ $row->{conditions} };
+		push @needs, [ $1, 'anywhere' ] if $row->{needs} =~ /^(\w+) (?:lists|anywhere)/;
+		# What is granted is needed, too, whichever it is.
+		@needs = grep { $_->[0] eq 'grant' } @needs if $row->{action} eq 'grant';
+		$needed{ $_->[0] }{ $_->[1] }{ $row->{action} } = 1 foreach @needs;
+	}
+	return map {
+		my $permission = $_;
+		my $where = $needed{$permission};
+		"| `$permission` | " . join('; ', map { "$_: " . join(', ', map { "`$_`" } sort keys %{ $where->{$_} }) } sort keys %$where) . ' |';
+	} sort keys %needed;
 }
 
 # The answer that the table promises to the caller with these grants.

@@ -1,4 +1,5 @@
-# Every command of the README works, in the order in which it is read, and so does the demo.
+# Every command of the documents works: those for a server of one's own on a new server, the others pasted one after
+# the other into the environment of make up. Their tables, links and paths are right, and the demo runs.
 
 use strict;
 use warnings;
@@ -7,64 +8,100 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IPC::Run qw(run);
+use Murallink::Client;
 use Murallink::Stack;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $root = dirname(__FILE__) . '/../..';
-my $readme = slurp_file("$root/README.md");
+my $root = abs_path(dirname(__FILE__) . '/../..');
+# In the order in which README says that they can be pasted.
+my @pasted = ('README.md', map { "docs/$_.md" } qw(applications analysts operations partners reference));
+my @documents = (@pasted, qw(CONTRIBUTING.md CHANGELOG.md docs/differences.md docs/architecture.md));
+my %text = map { $_ => slurp_file("$root/$_") } @documents;
+
+note 'on a server of one\'s own';
 my $node = PostgreSQL::Test::Cluster->new('readme');
 $node->init;
-# The issuer that the README configures is none: no worker may look for it.
+# The partners that the documents configure are none: no worker may look for them.
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;
-
-# What the README has the reader make is not there before.
 my $stack = Murallink::Stack->new(node => $node);
 $stack->sql('CREATE DATABASE murallink', 'postgres');
-
-my (@sql, @shell);
-while ($readme =~ /^```(sql|sh)\n(.*?)^```$/gms)
-{
-	push @{ $1 eq 'sql' ? \@sql : \@shell }, $2;
-}
-cmp_ok(scalar @sql, '>=', 8, 'the README has statements');
-
-my $script = join "\\echo ======\n", @sql;
-my ($output, $errors) = ('', '');
-run [qw(psql -XAt -v ON_ERROR_STOP=1 -h), $node->host, '-p', $node->port, qw(-U postgres murallink)], '<', \$script, '>',
-  \$output, '2>', \$errors;
-is($?, 0, 'every statement of the README runs') or diag($errors);
-is(scalar(() = $output =~ /^======$/gm), scalar(@sql) - 1, 'in order');
-like($output, qr/\|10000\.00\|100\|0\|9900\.00$/m, 'the first payment reserves its funds');
-like($output, qr/^approved\|1\|100$/m, 'the analyst sees it');
+my @own = map { blocks($_, 'sql install') } @pasted;
+cmp_ok(scalar @own, '>=', 3, 'there are statements');
+my ($output, $errors) = psql($node, @own);
+is($?, 0, 'each runs') or diag($errors);
 
 $stack->start_postgrest;
-local $ENV{MURALLINK_URL} = $stack->{url};
-foreach my $command (@shell)
+my $conf = slurp_file("$stack->{dir}/postgrest.conf");
+foreach my $line (map { split /\n/ } blocks('docs/applications.md', 'conf postgrest'))
 {
-	my $answer = '';
-	run ['sh', '-euc', $command], '>', \$answer, '2>', \$errors;
-	is($?, 0, 'a command of the README runs') or diag($errors);
-	like($answer, qr/session_id|check mailed to my home address/, 'and answers');
+	like($conf, qr/^\Q$line\E$/m, "PostgREST runs with $line") unless $line =~ /^db-uri/;
+}
+is($stack->client->api({ action => 'login', payload => { email => 'ada@example.com', password => 'a long password' } })->{status_code},
+	200, 'and the administrator can log in');
+my ($bounds) = grep { /authenticator LOGIN/ } @own;
+is_deeply([ $bounds =~ /^ALTER ROLE authenticator SET (.*);$/gm ], \@Murallink::Stack::bounds, 'the stack has the documented time-outs');
+
+note 'in the environment of make up';
+my $dir = abs_path(tempdir(CLEANUP => 1));
+my $tree = "$dir/tree";
+
+END
+{
+	local $?;
+	system('make', '-s', '-C', $tree, 'down') if $tree && -l "$tree/build/up";
+}
+mkdir $tree;
+local $ENV{MURALLINK_TMP} = $dir;
+my @tar = ('tar', '-c', '--exclude=./.git', '--exclude=./build', '--exclude=./tmp', '--exclude=./pg', '--exclude=./locales',
+	'-C', $root, '.', map { "build/$_" } qw(sandbox postgrest postgrest-js libphonenumber));
+run \@tar, '|', [ 'tar', '-x', '-C', $tree ], '2>', \$errors;
+is($?, 0, 'a copy of the tree') or diag($errors);
+my ($up) = blocks('README.md', 'sh up');
+my @sql = map { blocks($_, 'sql') } @pasted;
+cmp_ok(scalar @sql, '>=', 15, 'there are statements');
+run [ 'sh', '-euc', "cd $tree\n$up" ], '<', \script(@sql), '>', \$output, '2>', \$errors;
+is($?, 0, 'each runs') or diag($errors);
+is(scalar(() = $output =~ /^======$/gm), scalar @sql, 'in order');
+like($output, qr/\|10000\.00\|100\|0\|9900\.00$|\|10000\.00\|0\|100\|9900\.00$/m, 'the first payment reserves its funds');
+like($output, qr/^100\|USD\|(approved|processing|paid)$/m, 'is sent');
+like($output, qr/^(approved|processing|paid)\|1\|100$/m, 'and the analyst sees it');
+
+my %environment = slurp_file("$tree/build/up/env") =~ /^export (\w+)='(.*)'$/gm;
+{
+	local @ENV{ keys %environment } = values %environment;
+	foreach my $command (map { blocks($_, 'sh') } @pasted)
+	{
+		my $answer = '';
+		run [ 'sh', '-euc', "cd $tree\n$command" ], '>', \$answer, '2>', \$errors;
+		is($?, 0, 'a command runs') or diag($errors);
+		like($answer, qr/session_id|check mailed to my home address|\A\[/, 'and answers');
+	}
+	my $made = Murallink::Stack->new(dir => $ENV{PGHOST}, leave => 1);
+	Murallink::Stack::poll('the payment', sub { $made->sql('SELECT status FROM murallink.payment') eq 'paid' });
+	my $client = Murallink::Client->new(url => $ENV{MURALLINK_URL}, sandbox_url => $ENV{SANDBOX_URL});
+	is(join(' ', map { $_->{amount} } @{ $client->sandbox('ledger?kind=load') }), '100.00', 'the payment is on the card');
+	is($made->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books agree');
+	is($made->sql('SHOW murallink.public_url'), $ENV{MURALLINK_URL}, 'and links lead to where PostgREST is');
+	run [ 'make', '-s', '-C', $tree, 'down' ], '>', \$output, '2>', \$errors;
+	is($?, 0, 'make down') or diag($errors);
+	ok(!-e "$tree/build/up", 'stops it');
 }
 
-note 'what make up and make demo give';
-my $dir = tempdir(CLEANUP => 1);
-my $command = abs_path("$root/dev");
-my $links = q{psql -XAtc 'SHOW murallink.public_url' && printenv MURALLINK_URL};
-run ['sh', '-c', qq{cd $dir && $command/stack run sh -c "$command/demo && $links"}], '>', \$output, '2>', \$errors;
+note 'what make demo gives';
+my $command = "$root/dev";
+run [ 'sh', '-c', "mkdir $dir/demo && cd $dir/demo && $command/stack run $command/demo" ], '>', \$output, '2>', \$errors;
 is($?, 0, 'the demo runs, with all partners') or diag($errors);
 like($output, qr/insured by Bastion.*texts by Relay.*e-mails.*the books agree/s, 'to its end');
-like($output, qr{^(http://\S+)\n\1$}m, 'and links lead to where PostgREST is');
 
-note 'its tables';
-is(join("\n", sort $readme =~ /^(\| `[a-z_]+` \| \d{3} \| .* \|)$/gm),
-	$stack->sql(q{SELECT string_agg(format('| `%s` | %s | %s |', name, http_status, message), E'\n' ORDER BY name COLLATE "C") FROM murallink.errors()}),
+note 'tables';
+my $reference = $text{'docs/reference.md'};
+is(join("\n", sort $reference =~ /^(\| `[a-z_]+` \| `PT\d{3}` \| .* \|)$/gm),
+	$stack->sql(q{SELECT string_agg(format('| `%s` | `%s` | %s |', name, sqlstate, message), E'\n' ORDER BY name COLLATE "C") FROM murallink.errors()}),
 	'the errors are those of the source');
-my ($functions) = $readme =~ /^## Functions\n(.*?)^## /ms;
-my %shown = map { $_ => 1 } map { /`([a-z_]+)`/g } $functions =~ /^\|(.*\|)$/gm;
+my %shown = map { $_ => 1 } map { /`([a-z_]+)`/g } section($reference, 'Functions') =~ /^\|(.*\|)$/gm;
 # What a caller may execute by name, without what policies and the type ksuid need; and what superusers start with.
 my $granted = $stack->sql(q{
 	SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname)
@@ -74,9 +111,80 @@ my $granted = $stack->sql(q{
 			WHERE rolname = 'murallink_analyst' AND proname <> 'authenticate')});
 is(join(' ', sort keys %shown), join(' ', sort split(/ /, $granted), qw(create_admin gen_ksuid install set_db_role upgrade)),
 	'the functions are those of the library');
-my ($settings) = $readme =~ /^## Settings\n(.*?)^## /ms;
-my %told = map { $_ => 1 } $settings =~ /`(murallink\.[a-z_]+)`/g;
+my %told = map { $_ => 1 } section($reference, 'Settings') =~ /`(murallink\.[a-z_]+)`/g;
 is(join(' ', sort keys %told), $stack->sql("SELECT string_agg(name, ' ' ORDER BY name COLLATE \"C\") FROM pg_settings WHERE name LIKE 'murallink.%'"),
 	'the settings are those of the library');
+my %permission = map { $_ => 1 } split /\n/, $stack->sql('SELECT unnest(enum_range(NULL::murallink.permission))');
+my ($recipes) = $reference =~ /^(\| role \| granted on .*?)\n\n/ms;
+is(join(' ', grep { !$permission{$_} } $recipes =~ /`(\w+)`/g), '', 'the recipes grant permissions that there are');
+foreach my $source (glob "$root/src/partners/*.c")
+{
+	my $code = slurp_file($source);
+	my ($partner) = $code =~ /^const Partner \w+ = \{\s*\.name = "(\w+)"/m or next;
+	my $title = { smtp => 'SMTP' }->{$partner} // join ' ', map { ucfirst } split /_/, $partner;
+	my ($described) = $text{'docs/partners.md'} =~ /^### \Q$title\E\n(.*?)^##/ms;
+	foreach my $kind (qw(settings secrets))
+	{
+		my ($names) = $code =~ /^static const PartnerSetting $kind\[\] = \{(.*?)^\};/ms;
+		my ($table) = $described =~ /^(\| ${\($kind =~ s!s$!!r)} .*?)^$/ms;
+		my @columns = map { (split / *\| */)[1] } split /\n/, $table;
+		is(join(' ', sort map { /`(\w+)`/g } @columns), join(' ', sort $names =~ /\.name = "(\w+)"/g), "the $kind of $partner");
+	}
+}
+
+note 'links and paths';
+foreach my $document (@documents)
+{
+	my $prose = $text{$document} =~ s/^```.*?^```$//gmsr;
+	my @wrong;
+	while ($prose =~ /\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)
+	{
+		my ($path, $anchor) = ($1, $2);
+		my $target = $path eq '' ? "$root/$document" : "$root/" . dirname($document) . "/$path";
+		push @wrong, $path and next unless -e $target;
+		push @wrong, "$path#$anchor" if defined $anchor && !grep { $_ eq $anchor } anchors(slurp_file($target));
+	}
+	is("@wrong", '', "the links of $document lead somewhere");
+	my $added = $document eq 'docs/partners.md' ? qr/signet/ : qr/(?!)/;
+	my @paths = $prose =~ m{`((?:src|sql|test|dev|docs|expected)/[\w./]*\w)`}g;
+	is(join(' ', grep { !-e "$root/$_" && !/$added/ } @paths), '', 'and its paths exist');
+}
 
 done_testing();
+
+# The blocks of a document that are marked so.
+sub blocks
+{
+	my ($document, $mark) = @_;
+	return $text{$document} =~ /^```\Q$mark\E\n(.*?)^```$/gms;
+}
+
+# Statements for psql that stops at the first error, with a line after each block.
+sub script
+{
+	return join '', "\\set ON_ERROR_STOP on\n\\pset format unaligned\n\\pset tuples_only on\n", map { "$_\\echo ======\n" } @_;
+}
+
+# Runs statements as superuser on a server, and returns the output and the errors.
+sub psql
+{
+	my ($server, @statements) = @_;
+	my ($out, $err);
+	run [ qw(psql -X -h), $server->host, '-p', $server->port, qw(-U postgres murallink) ], '<', \script(@statements), '>', \$out,
+		'2>', \$err;
+	return ($out, $err);
+}
+
+# A section of a document, up to the next.
+sub section
+{
+	my ($document, $title) = @_;
+	return ($document =~ /^## \Q$title\E\n(.*?)(?=^## |\z)/ms)[0];
+}
+
+# The anchors that GitHub makes of the headings of a document.
+sub anchors
+{
+	my ($document) = @_;
+	return map { lc s/[^\w\- ]//gr =~ tr/ /-/r } $document =~ /^#+ (.*)$/gm;
+}

@@ -1,4 +1,4 @@
-# The partner that the README adds works in a copy of the tree, to which nothing but its files and its line is added.
+# The partner that docs/partners.md adds works in a copy of the tree, to which nothing but its files and its line is added.
 
 use strict;
 use warnings;
@@ -14,8 +14,8 @@ my $root = abs_path(dirname(__FILE__) . '/../..');
 my $dir = abs_path(tempdir(CLEANUP => 1));
 my $tree = "$dir/tree";
 
-note 'what the README adds';
-my ($section) = slurp_file("$root/README.md") =~ /^## Adding a partner\n(.*?)^## /ms;
+note 'what the document adds';
+my ($section) = slurp_file("$root/docs/partners.md") =~ /^## Adding a partner\n(.*?)\z/ms;
 my %added;
 while ($section =~ /^```\w+ (\S+)\n(.*?)^```$/gms)
 {

@@ -41,8 +41,8 @@ murallink.databases = '${\DATABASE}'
 max_connections = 200
 EOC
 
-# No request of PostgREST lasts, waits or idles without end: as README has it.
-my @bounds = ("statement_timeout = '10s'", "lock_timeout = '5s'", "idle_in_transaction_session_timeout = '10s'");
+# No request of PostgREST lasts, waits or idles without end: as docs/applications.md has it.
+our @bounds = ("statement_timeout = '10s'", "lock_timeout = '5s'", "idle_in_transaction_session_timeout = '10s'");
 
 my @until_exit;
 
@@ -68,8 +68,8 @@ sub new
 		sandbox => $arg{sandbox} // [],
 		clock => $arg{clock},
 		locale => $arg{locale} || $ENV{MURALLINK_LOCALE} || 'C.UTF-8',
-		admin_email => 'admin@example.com',
-		admin_password => 'correct horse battery staple',
+		admin_email => $arg{admin_email} // 'admin@example.com',
+		admin_password => $arg{admin_password} // 'correct horse battery staple',
 	};
 	push @until_exit, $self unless $arg{leave};
 	return bless $self, $class;
@@ -125,7 +125,7 @@ sub install
 	$self->sql('CREATE ROLE authenticator LOGIN NOINHERIT');
 	$self->sql("ALTER ROLE authenticator SET $_") foreach @bounds;
 	$self->sql('CREATE ROLE web_anon NOLOGIN IN ROLE murallink_client ROLE authenticator');
-	$self->sql(call('create_admin', $self->{admin_email}, $self->{admin_password}, 'Ada', 'Admin'));
+	$self->sql(call('create_admin', $self->{admin_email}, $self->{admin_password}, 'Ada', 'King'));
 	return;
 }
 

@@ -1,0 +1,60 @@
+# docs/architecture.md has the triggers that there are, in the order in which they fire, and README the steps of a payment.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use Murallink::Stack;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $root = abs_path(dirname(__FILE__) . '/../..');
+my $node = PostgreSQL::Test::Cluster->new('architecture');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
+$node->start;
+my $stack = Murallink::Stack->new(node => $node);
+$stack->install;
+
+note 'the map of triggers';
+# PostgreSQL fires the triggers of one moment in the order of their names' bytes.
+my $map = $stack->sql(<<'EOC');
+SELECT string_agg(row, E'\n' ORDER BY relname, moment)
+FROM (
+    SELECT relname, moment, format('| `%s` | %s | %s |', relname,
+        (ARRAY['before the statement', 'before each row', 'after each row', 'after the statement'])[moment],
+        string_agg(format('`%s` on %s: `%s`', tgname, concat_ws(', ',
+            CASE WHEN tgtype & 4 > 0 THEN 'insert' END, CASE WHEN tgtype & 16 > 0 THEN 'update' END,
+            CASE WHEN tgtype & 8 > 0 THEN 'delete' END, CASE WHEN tgtype & 32 > 0 THEN 'truncate' END), proname),
+            '; ' ORDER BY tgname COLLATE "C")) AS row
+    FROM (
+        SELECT t.*, c.relname, p.proname,
+            CASE WHEN tgtype & 1 > 0 THEN CASE WHEN tgtype & 2 > 0 THEN 2 ELSE 3 END
+                WHEN tgtype & 2 > 0 THEN 1 ELSE 4 END AS moment
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE NOT tgisinternal AND c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)) AS triggers
+    GROUP BY relname, moment) AS rows
+EOC
+my ($section) = slurp_file("$root/docs/architecture.md") =~ /^## Triggers\n(.*)\z/ms;
+my $written = join "\n", $section =~ /^(\| `\w+` \| \w+ .* \|)$/gm;
+my $generated = ($ENV{TESTDIR} // '.') . '/triggers.md';
+unlink $generated;
+is($written, $map, 'is that of the catalogue')
+  || append_to_file($generated, "$map\n") && diag("the map to write is in $generated");
+
+note 'the picture of a payment';
+my ($states) = slurp_file("$root/README.md") =~ /^stateDiagram-v2\n(.*?)^```/ms;
+my %drawn = map { $_ => 1 } $states =~ /^ *(\w+ --> \w+)/gm;
+my $allowed = $stack->sql(<<'EOC');
+SELECT format('%s --> %s', step[1], step[2]) FROM pg_proc, regexp_matches(prosrc, '\(''(\w+)'', ''(\w+)''\)', 'g') AS step
+WHERE proname = 'payment_step' AND step[1] = ANY (enum_range(NULL::murallink.payment_status)::text[])
+EOC
+is(join("\n", sort keys %drawn), join("\n", sort split /\n/, $allowed), 'has the steps that a payment can take');
+my %status = map { $_ => 1 } map { split / --> / } keys %drawn;
+is(join(' ', sort keys %status),
+	$stack->sql("SELECT string_agg(s::text, ' ' ORDER BY s::text COLLATE \"C\") FROM unnest(enum_range(NULL::murallink.payment_status)) s"),
+	'and every status');
+
+done_testing();
