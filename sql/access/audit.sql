@@ -4,11 +4,7 @@ COMMENT ON TYPE murallink.audit_action IS 'What happened to a row.';
 CREATE FUNCTION murallink.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink.audit_record() IS
-'Trigger: writes an audit_event for each row created, changed or deleted; with the argument values, also with what was created.';
-
-CREATE FUNCTION murallink.audit_guard() RETURNS trigger
-LANGUAGE c AS 'MODULE_PATHNAME', 'audit_guard';
-COMMENT ON FUNCTION murallink.audit_guard() IS 'Trigger: nobody but audit_record() writes into the audit. Errors: guarded.';
+'Trigger for each row: writes an audit_event for what is created, changed or deleted; with the argument values, also with what was created. With the argument remembered, every session forgets what it remembers of the table, as by install_changed(); the trigger has to be enabled always then, and writes nothing about rows that replication brings.';
 
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
 COMMENT ON TYPE murallink.audit_entry IS 'Something that happened to a resource, in words. user_uid: who did it.';

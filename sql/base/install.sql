@@ -70,12 +70,12 @@ GRANT USAGE ON SCHEMA murallink TO murallink_client, murallink_analyst, murallin
 CREATE FUNCTION murallink.install_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_changed';
 COMMENT ON FUNCTION murallink.install_changed() IS
-'Trigger for each row, which is always fired: tells every session to forget what it remembers of this table, at commit. TRUNCATE does that by itself.';
+'Trigger for each row, which has to be enabled always, because rows that replication brings fire no other and none for statements: tells every session to forget what it remembers of this table, at commit. TRUNCATE does that by itself.';
 
 CREATE FUNCTION murallink.install_append_only() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_append_only';
 COMMENT ON FUNCTION murallink.install_append_only() IS
-'Trigger: refuses to change, delete or truncate what has been recorded. Errors: append_only.';
+'Trigger for each statement: refuses to change, delete or truncate what has been recorded (append_only), and to insert where murallink inserts rows without a statement (guarded). Errors: append_only, guarded.';
 
 CREATE FUNCTION murallink.asked_by_owner() RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_asked_by_owner';
@@ -104,10 +104,6 @@ BEGIN
         PERFORM murallink.raise('already_exists');
     END IF;
 -- @data@
-    -- Also rows that replication brings, which fires no other triggers and none for statements, change what sessions remember.
-    FOR relation IN SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.tgfoid = 'murallink.install_changed()'::regprocedure LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER changed', relation);
-    END LOOP;
     FOR relation IN
         SELECT c.oid FROM pg_catalog.pg_class c
         WHERE c.relkind = 'r' AND c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)

@@ -9,7 +9,7 @@ COMMENT ON DOMAIN murallink.positive IS 'Money that moves, in currency units: al
 
 CREATE FUNCTION murallink.fund_guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_guard';
 COMMENT ON FUNCTION murallink.fund_guard() IS
-'Trigger: balances and entries are written together, by murallink''s own functions. Errors: guarded.';
+'Trigger: balances are written by murallink''s own functions. Errors: guarded.';
 
 CREATE FUNCTION murallink.fund_hold(contract_uid murallink.ksuid, slot bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';
@@ -17,7 +17,7 @@ COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, bigint) IS
 'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order. Waits for lock_timeout, or murallink.lock_timeout where that says nothing. Errors: blocked.';
 
 CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
-COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract.';
+COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract, and is written down as a fund_entry.';
 
 CREATE FUNCTION murallink.fund_spread(funding_uid murallink.ksuid, slots integer) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -43,8 +43,6 @@ BEGIN
     UPDATE murallink.fund_slot s
     SET available = s.available + CASE s.slot WHEN 0 THEN the_funding.amount - share * (slots - 1) ELSE share END
     WHERE s.slot BETWEEN 0 AND 255 AND s.contract_uid = the_funding.contract_uid AND s.currency = the_funding.currency;
-    INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)
-    VALUES (the_funding.contract_uid, the_funding.client_uid, the_funding.currency, 'deposit', the_funding.amount, the_funding.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.fund_spread(murallink.ksuid, integer) IS

@@ -28,19 +28,16 @@ COMMENT ON FUNCTION murallink.contract_info(murallink.ksuid) IS 'A contract as c
 
 CREATE FUNCTION murallink.contract_keeps_currency() RETURNS trigger
 LANGUAGE plpgsql AS $$
-DECLARE
-    in_use boolean;
 BEGIN
-    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM murallink.%I WHERE contract_uid = $1)', TG_ARGV[0])
-    INTO in_use USING OLD.uid;
-    IF in_use THEN
+    IF EXISTS (SELECT FROM murallink.trial t WHERE t.contract_uid = OLD.uid)
+        OR EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = OLD.uid) THEN
         PERFORM murallink.raise('in_use', 'currency');
     END IF;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink.contract_keeps_currency() IS
-'Trigger: the currency of a contract stays once the table named in the argument has a row for it, because amounts there that named no currency are in this one. Errors: in_use.';
+'Trigger: the currency of a contract stays once it has a trial or funds, because amounts there that named no currency are in this one. Errors: in_use.';
 
 CREATE FUNCTION murallink.write_contract(
     contract_uid murallink.ksuid, client_uid murallink.ksuid, name text, sponsor text, client_signature_date date,

@@ -10,27 +10,48 @@
 #include "fmgr.h"
 #include "identity.h"
 #include "install.h"
+#include "install_row.h"
 #include "isolation.h"
 #include "ksuid.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* Whether audit_record() is about to insert. */
-static bool recording = false;
+/* The columns of murallink.audit_event, by their number from 0. */
+enum AuditColumn
+{
+	AUDIT_UID,
+	AUDIT_AT,
+	AUDIT_APP_USER,
+	AUDIT_SWITCHED_BY,
+	AUDIT_DB_USER,
+	AUDIT_DB_ROLE,
+	AUDIT_RESOURCE,
+	AUDIT_RESOURCE_UID,
+	AUDIT_ACTION,
+	AUDIT_CHANGES,
+	AUDIT_PLACE,
+	AUDIT_COLUMNS = AUDIT_PLACE + 4
+};
 
-/* The columns of audit_event that place it in the hierarchy. */
+/* The columns of audit_event that place it in the hierarchy, from AUDIT_PLACE. */
 static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
 
 static Datum value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull);
 static bool same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row);
 static void append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row);
 static Datum changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
-static void set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, char *nulls);
+static void set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool *nulls);
+static bool has_argument(const Trigger *trigger, const char *argument);
+static void set_caller(Datum *values, bool *nulls);
+static void record(const TriggerData *trigger);
 
 /*
  * Returns attribute i (from 0) of a row; of a row that is no more (NULL), all
@@ -123,117 +144,125 @@ changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
  * places it: a contract's event stands at that contract.
  */
 static void
-set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, char *nulls)
+set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool *nulls)
 {
 	int len = strlen(table);
 
 	for (int i = 0; i < lengthof(place_columns); i++)
 	{
 		int column = SPI_fnumber(desc, place_columns[i]);
-		bool isnull = true;
 
+		nulls[i] = true;
 		if (column <= 0 && strncmp(place_columns[i], table, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0)
 			column = SPI_fnumber(desc, "uid");
 		if (column > 0)
-			values[i] = heap_getattr(row, column, desc, &isnull);
-		nulls[i] = isnull ? 'n' : ' ';
+			values[i] = heap_getattr(row, column, desc, &nulls[i]);
 	}
 }
 
 /*
- * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.  An
- * update that changes nothing writes none.  With an argument, an INSERT has the
- * values in it.
+ * Returns whether a trigger was given an argument.
+ */
+static bool
+has_argument(const Trigger *trigger, const char *argument)
+{
+	for (int i = 0; i < trigger->tgnargs; i++)
+		if (strcmp(trigger->tgargs[i], argument) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Sets the columns that say who changes something: the user, where one is known
+ * to ask, and the roles of the session.
+ */
+static void
+set_caller(Datum *values, bool *nulls)
+{
+	const Caller *who = identity_caller_if_any();
+	const char *role = GetConfigOption("role", false, false);
+
+	nulls[AUDIT_APP_USER] = who == NULL;
+	nulls[AUDIT_SWITCHED_BY] = who == NULL || !who->switched;
+	if (who != NULL)
+	{
+		values[AUDIT_APP_USER] = KsuidPGetDatum(&who->user);
+		values[AUDIT_SWITCHED_BY] = KsuidPGetDatum(&who->switched_by);
+	}
+	values[AUDIT_DB_USER] =
+		DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetSessionUserId(), false)));
+	nulls[AUDIT_DB_ROLE] = strcmp(role, "none") == 0;
+	values[AUDIT_DB_ROLE] = CStringGetTextDatum(role);
+}
+
+/*
+ * Writes the audit_event of what a trigger is fired for, unless that is an
+ * UPDATE that changes nothing.
+ */
+static void
+record(const TriggerData *trigger)
+{
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	const char *table = RelationGetRelationName(trigger->tg_relation);
+	HeapTuple row = trigger->tg_trigtuple;
+	const char *action = "created";
+	Datum values[AUDIT_COLUMNS] = {0};
+	bool nulls[AUDIT_COLUMNS] = {false};
+	Ksuid uid;
+	Owner saved;
+
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && has_argument(trigger->tg_trigger, "values"))
+		values[AUDIT_CHANGES] = changes_between(desc, NULL, row);
+	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		action = "changed";
+		row = trigger->tg_newtuple;
+		values[AUDIT_CHANGES] = changes_between(desc, trigger->tg_trigtuple, row);
+		if (values[AUDIT_CHANGES] == (Datum) 0)
+			return;
+	}
+	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		action = "deleted";
+		values[AUDIT_CHANGES] = changes_between(desc, row, NULL);
+	}
+	nulls[AUDIT_CHANGES] = values[AUDIT_CHANGES] == (Datum) 0;
+
+	ksuid_generate(&uid);
+	values[AUDIT_UID] = KsuidPGetDatum(&uid);
+	values[AUDIT_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	set_caller(values, nulls);
+	values[AUDIT_RESOURCE] = CStringGetTextDatum(table);
+	values[AUDIT_RESOURCE_UID] = heap_getattr(row, SPI_fnumber(desc, "uid"), desc, &nulls[AUDIT_RESOURCE_UID]);
+	values[AUDIT_ACTION] = ObjectIdGetDatum(install_enum("audit_action", action));
+	set_places(desc, table, row, values + AUDIT_PLACE, nulls + AUDIT_PLACE);
+
+	saved = owner_enter();
+	row_insert(row_table("audit_event", AUDIT_COLUMNS), values, nulls);
+	owner_leave(saved);
+}
+
+/*
+ * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.  With
+ * the argument values, that of an INSERT has the values in it.  With remembered,
+ * all sessions hear that the table has changed, as from install_changed(), also
+ * where replication brings the row: it brings the audit_event, too.
  */
 PG_FUNCTION_INFO_V1(audit_record);
 Datum
 audit_record(PG_FUNCTION_ARGS)
 {
-	static SavedPlan insert = PLAN("INSERT INTO murallink.audit_event"
-								   " (app_user_uid, switched_by_uid, resource, resource_uid,"
-								   " action, changes, client_uid, contract_uid, trial_uid, site_uid)"
-								   " VALUES ($1, $2, $3, $4, $5::murallink.audit_action, $6, $7, $8, $9, $10)",
-								   "kktktjkkkk");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TupleDesc desc;
-	HeapTuple row;
-	const char *table;
-	const char *action = "created";
-	const Caller *who;
-	Datum values[10] = {0};
-	char nulls[11] = "          ";
-	bool isnull;
-	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "audit_record is a trigger");
-	/* The first statement of a session that has not preloaded the library was not asked. */
-	isolation_check();
-	desc = RelationGetDescr(trigger->tg_relation);
-	table = RelationGetRelationName(trigger->tg_relation);
-	row = trigger->tg_trigtuple;
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && trigger->tg_trigger->tgnargs > 0)
-		values[5] = changes_between(desc, NULL, row);
-	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
-		action = "changed";
-		row = trigger->tg_newtuple;
-		values[5] = changes_between(desc, trigger->tg_trigtuple, row);
-		if (values[5] == (Datum) 0)
-			return PointerGetDatum(NULL);
+		/* The first statement of a session that has not preloaded the library was not asked. */
+		isolation_check();
+		record(trigger);
 	}
-	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-	{
-		action = "deleted";
-		values[5] = changes_between(desc, row, NULL);
-	}
-	nulls[5] = values[5] == (Datum) 0 ? 'n' : ' ';
-
-	who = identity_caller_if_any();
-	nulls[0] = who == NULL ? 'n' : ' ';
-	nulls[1] = who == NULL || !who->switched ? 'n' : ' ';
-	if (who != NULL)
-	{
-		values[0] = KsuidPGetDatum(&who->user);
-		values[1] = KsuidPGetDatum(&who->switched_by);
-	}
-	values[2] = CStringGetTextDatum(table);
-	values[3] = heap_getattr(row, SPI_fnumber(desc, "uid"), desc, &isnull);
-	values[4] = CStringGetTextDatum(action);
-	set_places(desc, table, row, values + 6, nulls + 6);
-
-	saved = owner_enter();
-	SPI_connect();
-	PG_TRY();
-	{
-		recording = true;
-		plan_execute(&insert, values, nulls, 0);
-	}
-	PG_FINALLY();
-	{
-		recording = false;
-	}
-	PG_END_TRY();
-	SPI_finish();
-	owner_leave(saved);
-	return PointerGetDatum(NULL);
-}
-
-/*
- * Trigger before INSERT into audit_event: raises guarded unless audit_record()
- * writes, once for each of its statements, so that what a trigger of anybody's
- * inserts beside it is refused.
- */
-PG_FUNCTION_INFO_V1(audit_guard);
-Datum
-audit_guard(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		elog(ERROR, "audit_guard is a trigger");
-	if (!recording)
-		ereport(ERROR, errnamed(ERR_GUARDED, RelationGetRelationName(trigger->tg_relation)));
-	recording = false;
+	if (has_argument(trigger->tg_trigger, "remembered"))
+		CacheInvalidateRelcache(trigger->tg_relation);
 	return PointerGetDatum(NULL);
 }

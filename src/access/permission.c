@@ -328,11 +328,7 @@ permission_on_few_sites(Oid permission)
 Oid
 permission_named(const char *name)
 {
-	Oid schema = get_namespace_oid("murallink", false);
-	Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("permission"),
-							   ObjectIdGetDatum(schema));
-	Oid label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
-								CStringGetDatum(name));
+	Oid label = install_enum("permission", name);
 
 	if (!OidIsValid(label))
 		ereport(ERROR, errnamed(ERR_UNKNOWN_PERMISSION, "permission"));

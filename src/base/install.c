@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "error.h"
@@ -145,6 +146,34 @@ install_relation(const char *name)
 	Oid schema = get_namespace_oid("murallink", true);
 
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+/*
+ * Returns the oid of a label of an enum of schema murallink, or InvalidOid.
+ */
+Oid
+install_enum(const char *type, const char *label)
+{
+	Oid schema = get_namespace_oid("murallink", true);
+	Oid oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(type), ObjectIdGetDatum(schema));
+
+	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(oid), CStringGetDatum(label));
+}
+
+/*
+ * Returns the label of a value of an enum.
+ */
+char *
+install_enum_label(Oid value)
+{
+	HeapTuple row = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+	char *label;
+
+	if (!HeapTupleIsValid(row))
+		elog(ERROR, "murallink: no label of an enum has the oid %u", value);
+	label = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(row))->enumlabel));
+	ReleaseSysCache(row);
+	return label;
 }
 
 /*
@@ -405,15 +434,18 @@ install_changed(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger: refuses whatever it is fired for.
+ * Trigger: refuses whatever it is fired for.  Raises guarded for INSERT, else
+ * append_only.
  */
 PG_FUNCTION_INFO_V1(install_append_only);
 Datum
 install_append_only(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	ErrorName error;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "install_append_only is a trigger");
-	ereport(ERROR, errnamed(ERR_APPEND_ONLY, RelationGetRelationName(trigger->tg_relation)));
+	error = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? ERR_GUARDED : ERR_APPEND_ONLY;
+	ereport(ERROR, errnamed(error, RelationGetRelationName(trigger->tg_relation)));
 }

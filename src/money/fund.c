@@ -25,6 +25,7 @@
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
+#include "install_row.h"
 #include "ksuid.h"
 #include "miscadmin.h"
 #include "storage/backendid.h"
@@ -32,6 +33,21 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
+
+/* The columns of murallink.fund_entry, by their number from 0. */
+enum EntryColumn
+{
+	ENTRY_UID,
+	ENTRY_CONTRACT,
+	ENTRY_CLIENT,
+	ENTRY_CURRENCY,
+	ENTRY_MOVEMENT,
+	ENTRY_AMOUNT,
+	ENTRY_SOURCE,
+	ENTRY_AT,
+	ENTRY_COLUMNS
+};
 
 /* The kind of advisory locks that are the lock of a slot. */
 #define SLOT_LOCK_KIND 5
@@ -43,7 +59,7 @@
 #define OWN_SLOT (MyBackendId % fund_slots)
 #define OWN_SLOT_OF_DISBURSED (-1 - OWN_SLOT)
 
-/* Entries and slots are written only while this is set. */
+/* Funds and slots are written only while this is set. */
 static bool moving = false;
 
 static int fund_slots = 8;
@@ -57,6 +73,7 @@ static bool take_slot(const FundMove *move, int64 slot);
 static bool take_other_slot(const FundMove *move, int64 *slot);
 static bool gather(const FundMove *move, int64 *slot);
 static void add(const FundMove *move, int64 slot, int available, int reserved, int disbursed);
+static void record(const FundMove *move, const char *movement);
 static void settle(const FundMove *move, const char *movement, int64 slot, int available, int reserved, int disbursed);
 
 /*
@@ -162,16 +179,34 @@ gather(const FundMove *move, int64 *slot)
 }
 
 /*
+ * Writes a movement down.  The constraint of fund_entry refuses a second one of
+ * the same kind.
+ */
+static void
+record(const FundMove *move, const char *movement)
+{
+	Ksuid uid;
+	Datum values[ENTRY_COLUMNS];
+	bool nulls[ENTRY_COLUMNS] = {false};
+
+	ksuid_generate(&uid);
+	values[ENTRY_UID] = KsuidPGetDatum(&uid);
+	values[ENTRY_CONTRACT] = move->contract;
+	values[ENTRY_CLIENT] = move->client;
+	values[ENTRY_CURRENCY] = move->currency;
+	values[ENTRY_MOVEMENT] = ObjectIdGetDatum(install_enum("fund_movement", movement));
+	values[ENTRY_AMOUNT] = move->amount;
+	values[ENTRY_SOURCE] = move->source;
+	values[ENTRY_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	row_insert(row_table("fund_entry", ENTRY_COLUMNS), values, nulls);
+}
+
+/*
  * Reserves funds for a payment.  Raises insufficient_funds.
  */
 void
 fund_reserve(const FundMove *move)
 {
-	static SavedPlan insert = PLAN("INSERT INTO murallink.fund_entry"
-								   " (contract_uid, client_uid, currency, movement, amount, source_uid)"
-								   " VALUES ($1, $2, $3, 'reserve', $4, $5)",
-								   "kktnk");
-	Datum values[] = {move->contract, move->client, move->currency, move->amount, move->source};
 	int64 slot = OWN_SLOT;
 	Owner saved = owner_enter();
 
@@ -179,8 +214,8 @@ fund_reserve(const FundMove *move)
 	moving = true;
 	if (!take_slot(move, slot) && !take_other_slot(move, &slot) && !(gather(move, &slot) && take_slot(move, slot)))
 		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
-	plan_execute(&insert, values, NULL, 0);
 	moving = false;
+	record(move, "reserve");
 	SPI_finish();
 	owner_leave(saved);
 }
@@ -210,24 +245,27 @@ add(const FundMove *move, int64 slot, int available, int reserved, int disbursed
 
 /*
  * Records what becomes of what a payment had reserved, and adds it as add()
- * does.  The constraint of fund_entry refuses a second movement of the same
- * kind.
+ * does.
  */
 static void
 settle(const FundMove *move, const char *movement, int64 slot, int available, int reserved, int disbursed)
 {
 	static SavedPlan plan =
-		PLAN("INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)"
-			 " SELECT contract_uid, client_uid, currency, $2::murallink.fund_movement, amount, source_uid"
+		PLAN("SELECT contract_uid, client_uid, currency::pg_catalog.text, amount::pg_catalog.numeric"
 			 " FROM murallink.fund_entry WHERE source_uid = $1 AND movement = 'reserve'",
-			 "kt");
-	Datum values[] = {move->source, CStringGetTextDatum(movement)};
+			 "k");
+	FundMove kept = {.source = move->source};
+	Datum *const columns[] = {&kept.contract, &kept.client, &kept.currency, &kept.amount};
 	Owner saved = owner_enter();
+	bool isnull;
 
 	SPI_connect();
-	moving = true;
-	if (plan_execute(&plan, values, NULL, 0) != 1)
+	if (plan_execute(&plan, &kept.source, NULL, 0) != 1)
 		elog(ERROR, "murallink: a payment to be settled has no reserve");
+	for (int i = 0; i < lengthof(columns); i++)
+		*columns[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
+	record(&kept, movement);
+	moving = true;
 	add(move, slot, available, reserved, disbursed);
 	moving = false;
 	SPI_finish();
@@ -309,6 +347,7 @@ fund_deposit(PG_FUNCTION_ARGS)
 	static SavedPlan spread = PLAN("SELECT murallink.fund_spread($1, $2)", "ki");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc desc;
+	FundMove move;
 	Datum values[2];
 	bool isnull;
 	Owner saved;
@@ -316,20 +355,28 @@ fund_deposit(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "fund_deposit is a trigger");
 	desc = RelationGetDescr(trigger->tg_relation);
-	values[0] = heap_getattr(trigger->tg_trigtuple, SPI_fnumber(desc, "uid"), desc, &isnull);
+#define COLUMN(name) heap_getattr(trigger->tg_trigtuple, SPI_fnumber(desc, name), desc, &isnull)
+	move.contract = COLUMN("contract_uid");
+	move.client = COLUMN("client_uid");
+	move.currency = COLUMN("currency");
+	move.amount = COLUMN("amount");
+	move.source = COLUMN("uid");
+#undef COLUMN
+	values[0] = move.source;
 	values[1] = Int32GetDatum(fund_slots);
 	saved = owner_enter();
 	SPI_connect();
 	moving = true;
 	plan_execute(&spread, values, NULL, 0);
 	moving = false;
+	record(&move, "deposit");
 	SPI_finish();
 	owner_leave(saved);
 	return PointerGetDatum(NULL);
 }
 
 /*
- * Trigger on fund_slot and fund_entry: refuses whoever does not come through
+ * Trigger on fund and fund_slot: refuses whoever does not come through
  * this file.  Raises guarded.
  */
 PG_FUNCTION_INFO_V1(fund_guard);

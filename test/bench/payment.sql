@@ -38,6 +38,9 @@ CREATE TABLE bench.payment (LIKE murallink.payment INCLUDING DEFAULTS INCLUDING 
 CREATE TABLE bench.fund_entry (LIKE murallink.fund_entry INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TABLE bench.audit_event (LIKE murallink.audit_event INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TABLE bench.fund_slot (LIKE murallink.fund_slot INCLUDING DEFAULTS INCLUDING INDEXES) WITH (fillfactor = 50);
+ALTER TABLE bench.fund_entry ALTER uid SET DEFAULT murallink.gen_ksuid(), ALTER at SET DEFAULT clock_timestamp();
+ALTER TABLE bench.audit_event ALTER uid SET DEFAULT murallink.gen_ksuid(), ALTER at SET DEFAULT clock_timestamp(),
+    ALTER db_user SET DEFAULT SESSION_USER, ALTER db_role SET DEFAULT NULLIF(current_setting('role'), 'none');
 ALTER TABLE bench.payment ALTER currency TYPE text;
 ALTER TABLE bench.fund_entry ALTER currency TYPE text;
 ALTER TABLE bench.fund_slot ALTER currency TYPE text;

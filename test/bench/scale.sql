@@ -74,8 +74,8 @@ RESET session_replication_role;
 INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency)
 SELECT uid, client_uid, 100000000, 'USD' FROM murallink.contract;
 SET session_replication_role = replica;
-INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid, at)
-SELECT contract_uid, client_uid, currency, 'reserve', amount, uid, created_at FROM murallink.payment;
+INSERT INTO murallink.fund_entry (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)
+SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, 'reserve', amount, uid, created_at FROM murallink.payment;
 UPDATE murallink.fund_slot s SET available = available - p.amount, reserved = p.amount
 FROM (SELECT contract_uid, sum(amount) AS amount FROM murallink.payment GROUP BY contract_uid) AS p
 WHERE s.contract_uid = p.contract_uid AND s.slot = 0;

@@ -11,8 +11,13 @@ SELECT murallink.set_db_role('admin.audit@example.com', 'regress_audit_admin');
 SELECT c.relname AS not_audited FROM pg_class c
 WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p')
     AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit'
-        AND t.tgfoid = 'murallink.audit_record'::regproc AND t.tgenabled = 'O')
+        AND t.tgfoid = 'murallink.audit_record'::regproc AND t.tgenabled IN ('O', 'A'))
 ORDER BY c.relname;
+-- Of these every session forgets what it remembers, also when replication brings their rows
+SELECT tgrelid::regclass AS remembered FROM pg_trigger
+WHERE (tgfoid = 'murallink.audit_record'::regproc AND tgargs = 'remembered\000' OR tgfoid = 'murallink.install_changed'::regproc)
+    AND tgenabled = 'A'
+ORDER BY tgrelid::regclass::text;
 
 -- Every new thing has its event, which names who made it and stands where the thing stands
 SET SESSION AUTHORIZATION regress_audit_admin;
@@ -105,6 +110,90 @@ TRUNCATE murallink.audit_event;
 RESET ROLE;
 SELECT count(*) FROM pg_temp.news();
 SELECT murallink.audit_record();
+
+-- Not even beside an event that is being written, by a trigger of the table that changes, of those that change with it, or of
+-- the audit itself; which may read it and write it elsewhere, row by row
+BEGIN;
+CREATE FUNCTION public.forge() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_ARGV[0] = 'audit_event' THEN
+        INSERT INTO murallink.audit_event (uid, at, db_user, resource, resource_uid, action)
+        VALUES (murallink.gen_ksuid(), now(), 'x', 'payment', murallink.gen_ksuid(), 'created');
+    ELSE
+        INSERT INTO murallink.fund_entry SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, 'return', 1, uid, now()
+        FROM murallink.payment;
+    END IF;
+    RETURN NEW;
+END
+$$;
+SELECT format('murallink.manual_payment(%L, %L, 1)', :'patient', :'trial') AS pay \gset
+SELECT moment || ' ' || r AS trigger, into_table,
+    test.refusal(format($$DO $do$ BEGIN
+        CREATE TRIGGER forge %s INSERT OR UPDATE ON murallink.%I FOR EACH ROW EXECUTE FUNCTION public.forge(%L);
+        SET LOCAL SESSION AUTHORIZATION regress_audit_admin;
+        PERFORM %s;
+        RAISE 'forged';
+        END $do$ $$, moment, r, into_table, :'pay')) AS refusal
+FROM unnest('{payment,fund_slot,fund_entry,audit_event}'::text[]) AS r, unnest('{BEFORE,AFTER}'::text[]) AS moment,
+    unnest('{audit_event,fund_entry}'::text[]) AS into_table
+ORDER BY r, moment, into_table;
+CREATE TABLE public.forwarded (resource text, uid murallink.ksuid);
+GRANT INSERT ON public.forwarded TO murallink_owner;
+CREATE FUNCTION public.forward() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.forwarded VALUES (TG_TABLE_NAME, NEW.uid);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER forward AFTER INSERT ON murallink.audit_event FOR EACH ROW EXECUTE FUNCTION public.forward();
+CREATE TRIGGER forward AFTER INSERT ON murallink.fund_entry FOR EACH ROW EXECUTE FUNCTION public.forward();
+SET LOCAL SESSION AUTHORIZATION regress_audit_admin;
+SELECT amount FROM murallink.manual_payment(:'patient', :'trial', 1);
+RESET SESSION AUTHORIZATION;
+SELECT f.resource, e.resource, n.movement
+FROM public.forwarded f LEFT JOIN murallink.audit_event e USING (uid) LEFT JOIN murallink.fund_entry n USING (uid) ORDER BY 1;
+ROLLBACK;
+
+-- Constraints hold for what murallink writes: those of the table, of a domain, and of a reference
+BEGIN;
+ALTER TABLE murallink.audit_event ADD CONSTRAINT no_client CHECK (resource <> 'client') NOT VALID;
+SELECT test.refusal('UPDATE murallink.client SET name = ''Other'' WHERE name = ''Audited''');
+ALTER DOMAIN murallink.positive ADD CONSTRAINT no_seven CHECK (VALUE <> 7);
+SET LOCAL SESSION AUTHORIZATION regress_audit_admin;
+SELECT test.refusal(format('SELECT murallink.manual_payment(%L, %L, 7)', :'patient', :'trial'));
+RESET SESSION AUTHORIZATION;
+CREATE TABLE public.allowed (action murallink.audit_action PRIMARY KEY);
+GRANT SELECT, UPDATE ON public.allowed TO murallink_owner;
+INSERT INTO public.allowed VALUES ('created');
+ALTER TABLE murallink.audit_event ADD CONSTRAINT known FOREIGN KEY (action) REFERENCES public.allowed NOT VALID;
+SELECT test.refusal('UPDATE murallink.trial SET name = ''Other'' WHERE name = ''Audited''');
+ROLLBACK;
+
+-- What is undone leaves nothing, what is done at the commit leaves its event
+BEGIN;
+DO $$
+BEGIN
+    UPDATE murallink.client SET name = 'Undone' WHERE name = 'Audited';
+    RAISE 'undone';
+EXCEPTION WHEN OTHERS THEN
+    UPDATE murallink.client SET name = 'Done' WHERE name = 'Audited';
+END
+$$;
+SELECT resource, changes FROM pg_temp.news();
+CREATE FUNCTION public.rename() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE murallink.client SET name = 'Audited' WHERE name = 'Done';
+    RETURN NULL;
+END
+$$;
+CREATE TABLE public.last (n integer);
+CREATE CONSTRAINT TRIGGER rename AFTER INSERT ON public.last DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.rename();
+INSERT INTO public.last VALUES (1);
+SELECT count(*) FROM pg_temp.news();
+COMMIT;
+SELECT resource, changes FROM pg_temp.news();
+DROP TABLE public.last;
+DROP FUNCTION public.rename();
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE uid = :'admin';

@@ -521,8 +521,8 @@ FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid GROUP BY wa
 BEGIN;
 SET LOCAL session_replication_role = replica;
 SELECT DISTINCT movement, pg_temp.outcome(session_user, format(
-    'INSERT INTO murallink.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)'
-    ' SELECT contract_uid, client_uid, currency, movement, amount, source_uid FROM murallink.fund_entry WHERE uid = %L',
+    'INSERT INTO murallink.fund_entry (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
+    ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, movement, amount, source_uid, now() FROM murallink.fund_entry WHERE uid = %L',
     e.uid)) AS again
 FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid ORDER BY movement;
 ROLLBACK;
@@ -579,8 +579,8 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
     (16, 'a deposit is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid()'
         ' WHERE contract_uid = %L AND movement = ''deposit''', :'book_contract'),
     (17, 'a funding reserved and released', 'INSERT INTO murallink.fund_entry'
-        ' (contract_uid, client_uid, currency, movement, amount, source_uid)'
-        ' SELECT contract_uid, client_uid, currency, movement, 1, uid FROM murallink.funding,'
+        ' (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
+        ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, movement, 1, uid, now() FROM murallink.funding,'
         ' unnest(''{reserve,release}''::murallink.fund_movement[]) AS movement WHERE contract_uid = %L', :'book_contract')
 ) AS damages (n, damage, statement, uid) ORDER BY n;
 SELECT * FROM murallink.verify_ledger();

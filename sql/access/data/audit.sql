@@ -1,10 +1,10 @@
 CREATE TABLE murallink.audit_event (
-    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    uid murallink.ksuid PRIMARY KEY,
+    at timestamptz NOT NULL,
     app_user_uid murallink.ksuid,
     switched_by_uid murallink.ksuid,
-    db_user name NOT NULL DEFAULT SESSION_USER,
-    db_role text DEFAULT NULLIF(pg_catalog.current_setting('role'), 'none'),
+    db_user name NOT NULL,
+    db_role text,
     resource text NOT NULL,
     resource_uid murallink.ksuid NOT NULL,
     action murallink.audit_action NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE murallink.audit_event (
     trial_uid murallink.ksuid,
     site_uid murallink.ksuid
 );
-COMMENT ON TABLE murallink.audit_event IS 'Who changed what from what to what, and when. Written by triggers, never changed.';
+COMMENT ON TABLE murallink.audit_event IS 'Who changed what from what to what, and when. Written by audit_record() without a statement, because every statement is refused; never changed.';
 COMMENT ON COLUMN murallink.audit_event.uid IS 'Key; sorts by the second.';
 COMMENT ON COLUMN murallink.audit_event.at IS 'When.';
 COMMENT ON COLUMN murallink.audit_event.app_user_uid IS 'Who, null when nobody was known to ask: then db_user tells.';
@@ -30,16 +30,16 @@ COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is
 COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or stands below, where it has one.';
 CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
+CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE TRIGGER guard BEFORE INSERT ON murallink.audit_event
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.audit_guard();
 CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink.caller_is_admin());
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.app_user
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+ALTER TABLE murallink.app_user ENABLE ALWAYS TRIGGER audit;
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.permission_grant
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+ALTER TABLE murallink.permission_grant ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY permission_grant ON murallink.audit_event FOR SELECT USING (
     resource = 'permission_grant' AND murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -23,8 +23,6 @@ COMMENT ON COLUMN murallink.app_user.sms_verified IS 'Whether the phone was conf
 COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; user: what was granted.';
 COMMENT ON COLUMN murallink.app_user.db_role IS 'The PostgreSQL login role that is this user without a session.';
 COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered.';
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.app_user
-    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
     USING (uid = murallink.caller() OR murallink.caller_is_admin());
 

@@ -30,7 +30,5 @@ COMMENT ON COLUMN murallink.permission_grant.trial_uid IS 'The trial that it is 
 COMMENT ON COLUMN murallink.permission_grant.site_uid IS 'The site that it is or stands below.';
 COMMENT ON COLUMN murallink.permission_grant.granted_by_uid IS 'Who granted it.';
 COMMENT ON COLUMN murallink.permission_grant.created_at IS 'When it was granted.';
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.permission_grant
-    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 CREATE POLICY viewer ON murallink.permission_grant FOR SELECT
     USING (app_user_uid = murallink.caller() OR murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -9,4 +9,5 @@ COMMENT ON COLUMN murallink_private.data_version.version IS 'Raised by murallink
 COMMENT ON COLUMN murallink_private.data_version.since IS 'When that version was reached.';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink_private.data_version
     FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
+ALTER TABLE murallink_private.data_version ENABLE ALWAYS TRIGGER changed;
 INSERT INTO murallink_private.data_version (version) VALUES (murallink.known_data_version());

@@ -11,8 +11,6 @@ COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
-CREATE TRIGGER fund_keeps_currency BEFORE UPDATE OF currency ON murallink.contract
-    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency('fund');
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
@@ -75,18 +73,18 @@ CREATE POLICY funding ON murallink.audit_event FOR SELECT USING (
         OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL)));
 
 CREATE TABLE murallink.fund_entry (
-    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    uid murallink.ksuid PRIMARY KEY,
     contract_uid murallink.ksuid NOT NULL,
     client_uid murallink.ksuid NOT NULL,
     currency murallink.currency NOT NULL,
     movement murallink.fund_movement NOT NULL,
     amount murallink.positive NOT NULL,
     source_uid murallink.ksuid NOT NULL,
-    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    at timestamptz NOT NULL,
     UNIQUE (source_uid, movement)
 );
 COMMENT ON TABLE murallink.fund_entry IS
-'Every movement of funds; never changed. A payment moves its funds at most once in each way, and a funding deposits once.';
+'Every movement of funds; written by murallink without a statement, because every statement is refused; never changed. A payment moves its funds at most once in each way, and a funding deposits once.';
 COMMENT ON COLUMN murallink.fund_entry.uid IS 'Key; sorts by the second.';
 COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'Whose funds.';
 COMMENT ON COLUMN murallink.fund_entry.client_uid IS 'The contract''s client.';
@@ -98,10 +96,8 @@ COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment tha
 COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
 CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
 CREATE INDEX fund_entry_client ON murallink.fund_entry (client_uid);
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.fund_entry
+CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_entry
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE TRIGGER guard BEFORE INSERT ON murallink.fund_entry
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
 CREATE POLICY viewer ON murallink.fund_entry FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));

@@ -34,8 +34,6 @@ COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.
 CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink.label_key(milestone), effective_date);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
-    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 CREATE POLICY viewer ON murallink.milestone FOR SELECT
     USING (murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));
 
@@ -48,6 +46,7 @@ WHERE m.num_payments > 0 AND m.effective_date = (
         AND v.effective_date <= pg_catalog.now());
 COMMENT ON VIEW murallink.payment_schedule IS 'What is in force now, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+ALTER TABLE murallink.milestone ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY milestone ON murallink.audit_event FOR SELECT USING (
     resource = 'milestone' AND murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));

@@ -20,16 +20,13 @@ COMMENT ON COLUMN murallink.trial.protocol_id IS 'The official identification.';
 COMMENT ON COLUMN murallink.trial.approve_milestones IS 'Whether milestone payments are approved as they are made.';
 COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person than the requester must approve.';
 COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
-    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
     FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
 CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink.permitted('view_trials', client_uid, contract_uid, uid, NULL));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;
-CREATE TRIGGER trial_keeps_currency BEFORE UPDATE OF currency ON murallink.contract
-    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency('trial');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+ALTER TABLE murallink.trial ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY trial ON murallink.audit_event FOR SELECT USING (
     resource = 'trial' AND murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL));
