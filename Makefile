@@ -23,14 +23,14 @@ MODULE_big = murallink
 # A group has one name in sql and src, and a subject has one name everywhere. Each uses only those before it.
 GROUPS = base access registry money notices calls partners worker api
 
-base = error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone crash_point
+base = error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name crash_point
 access = password identity password_reset permission audit
-registry = file payment_type name client contract trial site grant people enrollment consent template appointment roster caregiver document
+registry = file payment_type client contract trial site grant people enrollment consent template appointment roster caregiver document
 money = schedule fund payment payout
 notices = notice
-calls = http partner card task queue route message call look_up request
+calls = http partner worker_slot partner_setup card task queue route message call look_up request
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
-worker = worker participation needs_person launcher
+worker = participation worker needs_person launcher
 api = report api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.
@@ -85,6 +85,11 @@ $(DATA_built): Makefile murallink.control $(SQL) $(DATA_SQL)
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION murallink" to load this file. \quit' \
 	'SET LOCAL check_function_bodies = off;'; \
 	sed -e '/^ *-- @data@$$/{' $(DATA_SQL:%=-e 'r %') -e 'd' -e '}' $(SQL); } > $@
+
+# For dev/order: each group, and its subjects.
+.PHONY: order
+order:
+	@$(foreach group,$(GROUPS),echo '$(group): $($(group))';)
 
 .PHONY: regress isolation
 installcheck: regress isolation

@@ -24,6 +24,7 @@
 #include "secret.h"
 #include "utils/guc.h"
 #include "worker.h"
+#include "worker_slot.h"
 
 PG_MODULE_MAGIC;
 

@@ -1,3 +1,5 @@
+-- The audit: triggers that record every change of a row, and the history that an edit answers with.
+
 CREATE TYPE murallink.audit_action AS ENUM ('created', 'changed', 'deleted');
 COMMENT ON TYPE murallink.audit_action IS 'What happened to a row.';
 

@@ -1,3 +1,5 @@
+-- Accounts and sessions: log in, log out, register, change a user, find out who calls.
+
 CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
 COMMENT ON FUNCTION murallink.authenticate(text) IS
@@ -11,6 +13,18 @@ COMMENT ON FUNCTION murallink.caller() IS
 CREATE FUNCTION murallink.caller_is_admin() RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
 COMMENT ON FUNCTION murallink.caller_is_admin() IS 'Whether an admin is asking.';
+
+CREATE FUNCTION murallink.guard_tokens() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT (murallink.asked_by_owner() OR murallink.caller_is_admin()) THEN
+        PERFORM murallink.raise('forbidden', TG_ARGV[0]);
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.guard_tokens() IS
+'Trigger: where the tokens go with which anybody''s password is reset, and what is said beside them, is for superusers and administrators to say. Argument: the field that errors name. Errors: forbidden.';
 
 CREATE FUNCTION murallink.caller_session() RETURNS bytea
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_session';

@@ -1,3 +1,5 @@
+-- Reset of a forgotten password by a token that goes out by e-mail.
+
 CREATE FUNCTION murallink.random_digits(count integer) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_reset_random_digits';
 COMMENT ON FUNCTION murallink.random_digits(integer) IS 'So many digits that nobody can foresee.';

@@ -1,3 +1,5 @@
+-- Permissions: their names, and the functions that ask whether the caller holds one at a place.
+
 CREATE TYPE murallink.permission AS ENUM (
     'add_milestone', 'add_patient', 'add_trial_site', 'approve_payments', 'approve_travel', 'bulk_email', 'create_appointment',
     'create_site', 'create_trial', 'delete_site', 'delete_trial', 'edit_contract', 'edit_trial', 'enroll', 'get_document', 'grant',

@@ -1,3 +1,5 @@
+-- The one function through which clients reach every action.
+
 CREATE FUNCTION murallink.ping() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

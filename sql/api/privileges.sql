@@ -1,3 +1,5 @@
+-- Who may call which function, and the settings that functions run with. Nothing may follow it.
+
 -- What the types ksuid, day and moment need is for everybody, as with any type; all else is for whom it is granted to.
 DO $$
 DECLARE

@@ -1,3 +1,5 @@
+-- Reports of payments and of funds, as CSV or XLSX, and their download.
+
 CREATE FUNCTION murallink.checked_report_format(format text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN

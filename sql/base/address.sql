@@ -1,3 +1,5 @@
+-- Postal addresses, and the domains of optional arguments.
+
 CREATE DOMAIN murallink.optional_text AS text;
 COMMENT ON DOMAIN murallink.optional_text IS 'Text that the JSON protocol leaves out where there is none.';
 

@@ -1,3 +1,5 @@
+-- What an action says beside its result: a message, and a refusal that is not an error.
+
 CREATE FUNCTION murallink.say(message text) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'answer_say';
 COMMENT ON FUNCTION murallink.say(text) IS 'Sets the message that murallink.api() answers with instead of OK.';

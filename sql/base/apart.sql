@@ -1,3 +1,5 @@
+-- Runs a statement in a transaction of its own.
+
 CREATE FUNCTION murallink.apart(function text, argument jsonb) RETURNS jsonb
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'apart';
 COMMENT ON FUNCTION murallink.apart(text, jsonb) IS

@@ -1,3 +1,5 @@
+-- Time that has passed by a clock that nobody sets.
+
 CREATE TYPE murallink.server_moment AS (run bigint, seconds double precision);
 COMMENT ON TYPE murallink.server_moment IS
 'A moment by a clock that nobody sets: in seconds, which count in one run of the server only, from its start to its end.';

@@ -1,3 +1,5 @@
+-- Errors with stable names, and checks of arguments that raise them.
+
 CREATE FUNCTION murallink.raise(error text, field text DEFAULT NULL) RETURNS void
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_raise';
 COMMENT ON FUNCTION murallink.raise(text, text) IS

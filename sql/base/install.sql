@@ -1,3 +1,5 @@
+-- Installs and upgrades the tables, and the triggers that many of them share.
+
 DO $$
 DECLARE
     known CONSTANT text[] := ARRAY['murallink_owner', 'murallink_client', 'murallink_analyst', 'murallink_operator', 'murallink_monitor'];
@@ -97,7 +99,6 @@ CREATE FUNCTION murallink.install() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $murallink_install$
 DECLARE
     relation regclass;
-    grantee text;
 BEGIN
     PERFORM murallink.require_owner();
     IF pg_catalog.to_regclass('murallink_private.data_version') IS NOT NULL THEN
@@ -111,17 +112,6 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
         EXECUTE pg_catalog.format('CREATE POLICY owner ON %s TO murallink_owner USING (true)', relation);
     END LOOP;
-    FOR relation, grantee IN
-        SELECT DISTINCT c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
-        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-        WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND c.relkind <> 'c'
-            AND a.grantee <> c.relowner
-    LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', relation, grantee);
-    END LOOP;
-    GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
-    REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
-    GRANT SELECT ON murallink.needs_person, murallink.fund_balance, murallink.fund, murallink.fund_slot TO murallink_monitor;
     NOTIFY pgrst, 'reload schema';
 END
 $murallink_install$;

@@ -1,3 +1,5 @@
+-- E-mail addresses: the check, and how one is written.
+
 CREATE FUNCTION murallink.mail_address(value text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mail_address_sql';
 COMMENT ON FUNCTION murallink.mail_address(text) IS

@@ -1,3 +1,5 @@
+-- Currencies and amounts.
+
 CREATE FUNCTION murallink.currency_decimals(currency text) RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'money_currency_decimals';
 COMMENT ON FUNCTION murallink.currency_decimals(text) IS

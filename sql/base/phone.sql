@@ -1,3 +1,5 @@
+-- Phone numbers: the check, and how they are written for those who dial.
+
 CREATE FUNCTION murallink.phone_number(phone text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'phone_number_sql';
 COMMENT ON FUNCTION murallink.phone_number(text) IS

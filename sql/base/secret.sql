@@ -1,3 +1,5 @@
+-- Keeps secrets out of the statement that others see in pg_stat_activity.
+
 CREATE FUNCTION murallink.hide_statement() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'secret_hide';
 COMMENT ON FUNCTION murallink.hide_statement() IS

@@ -1,3 +1,5 @@
+-- Labels, names and lines of text: what may be in them, and how they are compared.
+
 CREATE FUNCTION murallink.label(value text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_label';
 COMMENT ON FUNCTION murallink.label(text) IS

@@ -1,3 +1,5 @@
+-- Time zones: the check, and the local time of a moment.
+
 CREATE FUNCTION murallink.known_time_zone(name text) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_known';
 COMMENT ON FUNCTION murallink.known_time_zone(text) IS

@@ -1,3 +1,5 @@
+-- Claims, settles and recovers what partners are asked, for the worker.
+
 CREATE FUNCTION murallink.claim_calls(partner text, most integer, wanted text DEFAULT NULL)
 RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
 LANGUAGE plpgsql VOLATILE AS $$

@@ -1,3 +1,5 @@
+-- Cards: when one can be ordered, its states, and a decision by a person.
+
 CREATE FUNCTION murallink.card_person(patient_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('first_name', p.first_name, 'last_name', p.last_name,

@@ -1,3 +1,5 @@
+-- Look-ups: asks a partner what became of a load in doubt, and judges the answer.
+
 CREATE FUNCTION murallink.look_up_begin() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

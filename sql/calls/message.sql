@@ -1,3 +1,5 @@
+-- The text of a notice, and where it goes.
+
 CREATE FUNCTION murallink.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

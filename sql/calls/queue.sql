@@ -1,3 +1,5 @@
+-- The queue: enters what is ready, and keeps why something cannot go on.
+
 CREATE FUNCTION murallink.partner_enqueue() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,3 +1,5 @@
+-- Requests that operators make to a partner, and what a request would be.
+
 CREATE FUNCTION murallink.partner_built(
     partner text, base_url text, settings jsonb, secrets jsonb, operation text, params jsonb
 ) RETURNS jsonb

@@ -1,3 +1,5 @@
+-- Finds the way of a payout, again when something it depends on changes, and holds payouts.
+
 CREATE FUNCTION murallink.unclaimed(contract_uid murallink.ksuid, partner text) RETURNS murallink.ksuid[]
 LANGUAGE sql STABLE AS $$
     SELECT ARRAY(

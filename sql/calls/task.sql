@@ -1,3 +1,5 @@
+-- Tasks: their states, their list, and a decision by a person.
+
 CREATE FUNCTION murallink.task_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,3 +1,5 @@
+-- Funds: deposits, reservations, and the spread of a contract's funds over slots.
+
 CREATE TYPE murallink.fund_movement AS ENUM ('deposit', 'reserve', 'release', 'disburse', 'return');
 COMMENT ON TYPE murallink.fund_movement IS 'How funds move.';
 
@@ -6,6 +8,19 @@ COMMENT ON DOMAIN murallink.balance IS 'Money that is somewhere, in currency uni
 
 CREATE DOMAIN murallink.positive AS numeric CHECK (VALUE > 0);
 COMMENT ON DOMAIN murallink.positive IS 'Money that moves, in currency units: always above zero.';
+
+CREATE FUNCTION murallink.contract_keeps_currency() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM murallink.trial t WHERE t.contract_uid = OLD.uid)
+        OR EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = OLD.uid) THEN
+        PERFORM murallink.raise('in_use', 'currency');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.contract_keeps_currency() IS
+'Trigger: the currency of a contract stays once it has a trial or funds, because amounts there that named no currency are in this one. Errors: in_use.';
 
 CREATE FUNCTION murallink.fund_guard() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_guard';
 COMMENT ON FUNCTION murallink.fund_guard() IS

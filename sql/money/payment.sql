@@ -1,3 +1,5 @@
+-- Payments: request, approve, reject, cancel, list.
+
 CREATE TYPE murallink.payment_status AS ENUM (
     'pending', 'approved', 'processing', 'paid', 'failed', 'in_doubt', 'rejected', 'cancelled', 'reversed');
 COMMENT ON TYPE murallink.payment_status IS

@@ -1,3 +1,5 @@
+-- Payouts: their states, decisions by a person, and the switch that stops all.
+
 CREATE TYPE murallink.payout_status AS ENUM ('waiting', 'ready', 'claimed', 'done', 'declined', 'in_doubt', 'cancelled');
 COMMENT ON TYPE murallink.payout_status IS
 'waiting: for what the reason says; ready: to be sent; claimed: being sent; done; declined: surely not done; in_doubt: sent, outcome unknown; cancelled.';

@@ -1,3 +1,5 @@
+-- The schedule of payments of a trial.
+
 CREATE TYPE murallink.milestone_info AS (
     uid murallink.ksuid,
     trial_site_uid murallink.ksuid,

@@ -1,3 +1,5 @@
+-- Notices: when one is made, for whom, and their states.
+
 CREATE FUNCTION murallink.notice_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

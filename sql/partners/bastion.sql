@@ -1,3 +1,5 @@
+-- Bastion: endorsements, events, and what to ask next about a member.
+
 CREATE FUNCTION murallink.refresh_bastion() RETURNS SETOF murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

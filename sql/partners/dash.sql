@@ -1,3 +1,5 @@
+-- Dash: orders, loads and reversals, shipment of cards, reconciliation.
+
 CREATE FUNCTION murallink.dash_params(patient_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

@@ -1,3 +1,5 @@
+-- Inside Rx: what to ask next about a member.
+
 CREATE FUNCTION murallink.inside_rx_exists() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

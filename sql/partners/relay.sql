@@ -1,3 +1,5 @@
+-- Relay: messages, and what to ask next about a patient.
+
 CREATE FUNCTION murallink.relay_onboarded() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

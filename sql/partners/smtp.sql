@@ -1,3 +1,5 @@
+-- The mail server: the message of a notice.
+
 CREATE FUNCTION murallink.smtp_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb)
 LANGUAGE sql IMMUTABLE AS $$
     SELECT 'message', message - 'patient_uid'

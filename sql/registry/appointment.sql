@@ -1,3 +1,5 @@
+-- Appointments: schedule, move, cancel, list.
+
 CREATE TYPE murallink.appointment_status AS ENUM ('scheduled', 'cancelled');
 COMMENT ON TYPE murallink.appointment_status IS 'Whether a patient is still to come.';
 

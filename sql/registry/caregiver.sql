@@ -1,3 +1,5 @@
+-- Caregivers of patients.
+
 CREATE TYPE murallink.caregiver_info AS (
     uid murallink.ksuid,
     patient_uid murallink.ksuid,

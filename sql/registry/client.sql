@@ -1,3 +1,5 @@
+-- Clients, and the sponsors that they work for.
+
 CREATE TYPE murallink.client_info AS (
     uid murallink.ksuid,
     name text,

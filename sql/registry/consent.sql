@@ -1,3 +1,5 @@
+-- Consents of patients to messages, by channel.
+
 CREATE TYPE murallink.notice_channel AS ENUM ('email', 'sms');
 COMMENT ON TYPE murallink.notice_channel IS 'How a notice is sent.';
 

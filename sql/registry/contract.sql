@@ -1,3 +1,5 @@
+-- Contracts and their documents.
+
 CREATE TYPE murallink.contract_info AS (
     uid murallink.ksuid,
     client_uid murallink.ksuid,
@@ -25,19 +27,6 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
 COMMENT ON FUNCTION murallink.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
-
-CREATE FUNCTION murallink.contract_keeps_currency() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT FROM murallink.trial t WHERE t.contract_uid = OLD.uid)
-        OR EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = OLD.uid) THEN
-        PERFORM murallink.raise('in_use', 'currency');
-    END IF;
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION murallink.contract_keeps_currency() IS
-'Trigger: the currency of a contract stays once it has a trial or funds, because amounts there that named no currency are in this one. Errors: in_use.';
 
 CREATE FUNCTION murallink.write_contract(
     contract_uid murallink.ksuid, client_uid murallink.ksuid, name text, sponsor text, client_signature_date date,

@@ -1,3 +1,5 @@
+-- Documents: upload and download.
+
 CREATE TYPE murallink.document_info AS (
     patient_uid murallink.optional_uid,
     caregiver_uid murallink.optional_uid,

@@ -1,3 +1,5 @@
+-- Enrollments, and which patients a caller may see.
+
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
 COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part.';
 

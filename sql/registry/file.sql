@@ -1,3 +1,5 @@
+-- Files as arguments and as answers.
+
 -- PostgREST answers with the bytes of this type as they are, whatever media type is asked for.
 CREATE DOMAIN murallink."*/*" AS bytea;
 COMMENT ON DOMAIN murallink."*/*" IS 'A file that PostgREST sends as it is.';

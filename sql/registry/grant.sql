@@ -1,3 +1,5 @@
+-- Grants: give, take, copy and list permissions, close an account.
+
 CREATE FUNCTION murallink.grant(
     resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL,
     action murallink.read_only DEFAULT NULL

@@ -1,3 +1,5 @@
+-- The list of ways to be paid.
+
 CREATE TYPE murallink.payment_type_info AS (uid murallink.ksuid, name text, description text);
 COMMENT ON TYPE murallink.payment_type_info IS 'A way for patients to receive their money.';
 

@@ -1,3 +1,5 @@
+-- Adds patients.
+
 CREATE TYPE murallink.patient_info AS (
     uid murallink.ksuid,
     site_uid murallink.ksuid,

@@ -1,3 +1,5 @@
+-- Sites, and trials at them.
+
 CREATE TYPE murallink.site_name AS (uid murallink.ksuid, name text);
 COMMENT ON TYPE murallink.site_name IS 'A site inside another answer.';
 

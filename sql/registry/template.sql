@@ -1,3 +1,5 @@
+-- Templates of notices: their fields, their check, and their list.
+
 CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment', 'reversal');
 COMMENT ON TYPE murallink.notice_kind IS 'What a notice is about.';
 

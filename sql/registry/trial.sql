@@ -1,3 +1,5 @@
+-- Trials: create, list, search, change, delete.
+
 CREATE TYPE murallink.trial_info AS (uid murallink.ksuid, contract_uid murallink.ksuid, name text, protocol_id text);
 COMMENT ON TYPE murallink.trial_info IS 'A trial, as create_trial answers.';
 

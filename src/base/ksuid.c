@@ -1,6 +1,6 @@
 /*
  * ksuid.c
- *		The type ksuid: input and output, generation, comparison, casts.
+ *	  The type ksuid: input and output, generation, comparison, casts.
  */
 #include "postgres.h"
 

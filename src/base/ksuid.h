@@ -1,6 +1,6 @@
 /*
  * ksuid.h
- *		The type ksuid: a key of 20 bytes that sorts by the time it was made.
+ *	  The type ksuid: a key of 20 bytes that sorts by the time it was made.
  *
  * The first four bytes are the seconds since KSUID_EPOCH, big-endian; the other
  * sixteen are random.  The text is the same number of 160 bits in base 62,

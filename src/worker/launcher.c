@@ -28,6 +28,7 @@
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 #include "worker.h"
+#include "worker_slot.h"
 
 #define LOOK_INTERVAL 1000 /* in milliseconds */
 #define RESTART_MAX 60 /* in seconds, as the next */

@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "worker.h"
+#include "worker_slot.h"
 
 #include "worker_call.h"
 

@@ -13,7 +13,7 @@
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "worker.h"
+#include "worker_slot.h"
 
 #include "worker_call.h"
 

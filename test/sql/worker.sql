@@ -122,7 +122,8 @@ SET SESSION AUTHORIZATION regress_worker_operator;
 SELECT db_user, resource, action, changes -> 'status' AS status FROM murallink.audit_event WHERE resource = 'card_shipment' ORDER BY at DESC LIMIT 2;
 -- and nothing but what operators work with
 SELECT DISTINCT resource FROM murallink.audit_event
-WHERE resource NOT IN ('card', 'card_shipment', 'partner', 'partner_task', 'payout', 'payout_hold', 'payout_switch');
+WHERE resource NOT IN (
+    'card', 'card_shipment', 'participation_detail', 'partner', 'partner_task', 'payout', 'payout_hold', 'payout_switch', 'trial_partner');
 \pset format aligned
 
 -- The status, without a worker: what is to be done, by kind

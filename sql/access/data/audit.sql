@@ -1,3 +1,5 @@
+-- The table of audit events, and triggers for the tables that were made before it.
+
 CREATE TABLE murallink.audit_event (
     uid murallink.ksuid PRIMARY KEY,
     at timestamptz NOT NULL,

@@ -1,3 +1,5 @@
+-- Users, their passwords, sessions and known places, and attempts to log in.
+
 CREATE TABLE murallink.app_user (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     email text NOT NULL UNIQUE CHECK (murallink.is_mail_address(email)),

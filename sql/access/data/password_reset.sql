@@ -1,3 +1,5 @@
+-- Tokens that reset a password, and the requests for them.
+
 CREATE TABLE murallink_private.password_reset (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     email text NOT NULL,

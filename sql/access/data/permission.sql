@@ -1,3 +1,5 @@
+-- The table of grants: who may do what, and on which client, contract, trial or site.
+
 CREATE TABLE murallink.permission_grant (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,

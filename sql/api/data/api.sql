@@ -1,3 +1,5 @@
+-- Idempotency keys, with the answers that a repeat gets again.
+
 CREATE TABLE murallink_private.idempotency (
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
     key text NOT NULL,

@@ -1,3 +1,5 @@
+-- Reports that wait to be downloaded.
+
 CREATE TABLE murallink_private.report (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     filename text NOT NULL,

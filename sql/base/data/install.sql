@@ -1,3 +1,5 @@
+-- The version of the tables.
+
 CREATE TABLE murallink_private.data_version (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     version integer NOT NULL,

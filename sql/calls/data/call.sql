@@ -1,3 +1,5 @@
+-- Every attempt to ask a partner, and what came of it.
+
 CREATE TABLE murallink_private.partner_attempt (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     subject_uid murallink.ksuid NOT NULL,

@@ -1,3 +1,5 @@
+-- The table of cards.
+
 CREATE TABLE murallink_private.card (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,

@@ -1,3 +1,5 @@
+-- Loads that a partner has shown in a look-up, and the triggers of look-ups.
+
 CREATE TABLE murallink_private.look_up_shown (
     partner text,
     base_url text,

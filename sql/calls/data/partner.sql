@@ -1,3 +1,5 @@
+-- Partners as this database has configured them, and their secrets.
+
 CREATE TABLE murallink_private.partner (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     name text NOT NULL UNIQUE,

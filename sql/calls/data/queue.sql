@@ -1,3 +1,5 @@
+-- The queue of what is to be asked now or later, and calls under suspicion.
+
 CREATE TABLE murallink_private.partner_queue (
     subject_uid murallink.ksuid PRIMARY KEY,
     resource text NOT NULL,

@@ -1,3 +1,5 @@
+-- Holds, and changes of the way by which payouts go.
+
 CREATE TABLE murallink_private.payout_hold (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     subject_uid murallink.ksuid NOT NULL UNIQUE,

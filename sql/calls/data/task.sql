@@ -1,3 +1,5 @@
+-- The table of tasks: what a partner is asked beside cards and loads.
+
 CREATE TABLE murallink_private.partner_task (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     partner text NOT NULL,

@@ -1,3 +1,5 @@
+-- Funds of contracts: levels, deposits, and an append-only ledger of every movement.
+
 CREATE TABLE murallink.fund (
     contract_uid murallink.ksuid NOT NULL,
     currency murallink.currency NOT NULL,
@@ -108,3 +110,5 @@ SELECT f.contract_uid, f.client_uid, f.currency, pg_catalog.sum(s.available + s.
 FROM murallink.fund f JOIN murallink.fund_slot s USING (contract_uid, currency)
 GROUP BY f.contract_uid, f.client_uid, f.currency;
 COMMENT ON VIEW murallink.fund_balance IS 'The funds of each contract and currency: available = funded - reserved - disbursed, in currency units.';
+CREATE TRIGGER keeps_currency BEFORE UPDATE OF currency ON murallink.contract
+    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency();

@@ -1,3 +1,5 @@
+-- The table of payments. Its unique index lets each milestone be paid once.
+
 CREATE TABLE murallink.payment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

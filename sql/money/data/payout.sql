@@ -1,3 +1,5 @@
+-- The table of payouts, and the switch that binds payouts to one place.
+
 CREATE TABLE murallink.payout (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     payment_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink.payment,

@@ -1,3 +1,5 @@
+-- Milestones with their amounts, by version of the trial's protocol.
+
 CREATE TABLE murallink.milestone (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

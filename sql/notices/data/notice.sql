@@ -1,3 +1,5 @@
+-- Notices to patients and users, and what makes them.
+
 CREATE TABLE murallink_private.bulk_email (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

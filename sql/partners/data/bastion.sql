@@ -1,3 +1,5 @@
+-- Lists that Bastion gave, its events, and the triggers of its tasks.
+
 CREATE TABLE murallink.bastion_plan (
     id text PRIMARY KEY,
     name text,

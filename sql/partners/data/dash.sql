@@ -1,3 +1,5 @@
+-- Shipment of cards, what Dash has on record of payments, and the triggers of its tasks.
+
 CREATE TABLE murallink_private.card_shipment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     card_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink_private.card,

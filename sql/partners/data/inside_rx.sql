@@ -1,3 +1,5 @@
+-- The triggers of Inside Rx's tasks.
+
 -- After the trigger "answered", which looks at what was answered, and before "step", which looks at the step that comes of it.
 CREATE TRIGGER exists_already BEFORE UPDATE OF status ON murallink_private.partner_task
     FOR EACH ROW WHEN (NEW.partner = 'inside_rx' AND OLD.status = 'claimed' AND NEW.status = 'declined'

@@ -1,3 +1,5 @@
+-- Phone numbers that Relay reaches, and the triggers of its tasks.
+
 CREATE TABLE murallink_private.relay_number (
     number text PRIMARY KEY,
     result text NOT NULL,

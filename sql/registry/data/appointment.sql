@@ -1,3 +1,5 @@
+-- The table of appointments.
+
 CREATE TABLE murallink.appointment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

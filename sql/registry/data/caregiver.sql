@@ -1,3 +1,5 @@
+-- The table of caregivers.
+
 CREATE TABLE murallink.caregiver (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,

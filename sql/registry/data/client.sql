@@ -1,3 +1,5 @@
+-- Clients and sponsors.
+
 CREATE TABLE murallink.client (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     name text NOT NULL CHECK (murallink.is_label(name)),

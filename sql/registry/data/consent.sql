@@ -1,3 +1,5 @@
+-- The record of consents, which only grows.
+
 CREATE TABLE murallink.consent (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     number bigint GENERATED ALWAYS AS IDENTITY,

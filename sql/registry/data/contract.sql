@@ -1,3 +1,5 @@
+-- Contracts and their documents.
+
 CREATE TABLE murallink.contract (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL REFERENCES murallink.client,
@@ -28,8 +30,6 @@ COMMENT ON COLUMN murallink.contract.contract_end_date IS 'Last day.';
 COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'How patients are paid who have chosen nothing.';
 COMMENT ON COLUMN murallink.contract.order_cards IS 'When patients who are paid by card get one: at the first payment or the enrollment.';
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
-CREATE TRIGGER keeps_currency BEFORE UPDATE OF currency ON murallink.contract
-    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency();
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
 CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink.permitted('view_contract', client_uid, uid, NULL, NULL));

@@ -1,3 +1,5 @@
+-- Documents of patients and caregivers, with every version.
+
 CREATE TABLE murallink.document (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,

@@ -1,3 +1,5 @@
+-- Enrollments: which patient takes part in which trial at which site.
+
 CREATE TABLE murallink.enrollment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

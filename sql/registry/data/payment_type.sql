@@ -1,3 +1,5 @@
+-- The ways to be paid.
+
 CREATE TABLE murallink_private.payment_type (
     uid murallink.ksuid PRIMARY KEY,
     name text NOT NULL UNIQUE,

@@ -1,3 +1,5 @@
+-- Patients, and the sites at which they are seen.
+
 CREATE TABLE murallink.patient (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     email text NOT NULL DEFAULT '' CHECK (email = '' OR murallink.is_mail_address(email)),

@@ -1,3 +1,5 @@
+-- Sites, and which trials they run.
+
 CREATE TABLE murallink.site (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

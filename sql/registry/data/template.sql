@@ -1,3 +1,5 @@
+-- Templates of notices.
+
 CREATE TABLE murallink_private.template (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     kind murallink.notice_kind NOT NULL,

@@ -1,3 +1,5 @@
+-- The table of trials.
+
 CREATE TABLE murallink.trial (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,

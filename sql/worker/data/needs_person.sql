@@ -1,3 +1,5 @@
+-- The view of all that waits for a person.
+
 CREATE VIEW murallink_private.needs_person AS
 SELECT 'payout' AS kind, o.uid,
     CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,

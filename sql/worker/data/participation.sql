@@ -1,3 +1,5 @@
+-- Participations of patients with partners, and the changes that bear on them.
+
 CREATE TABLE murallink_private.trial_partner (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     trial_uid murallink.ksuid NOT NULL REFERENCES murallink.trial ON DELETE CASCADE,

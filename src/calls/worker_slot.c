@@ -19,7 +19,7 @@
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "worker.h"
+#include "worker_slot.h"
 
 #include "partner.h"
 

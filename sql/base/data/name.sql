@@ -1,3 +1,5 @@
+-- Nicknames, by which a search finds people.
+
 CREATE TABLE murallink_private.nickname (
     name text CHECK (name = pg_catalog.btrim(murallink.name_folded(name))),
     formal_name text,

@@ -1,3 +1,5 @@
+-- Search by name.
+
 CREATE FUNCTION murallink.name_folded(name text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'name_folded';
 COMMENT ON FUNCTION murallink.name_folded(text) IS

@@ -1,0 +1,17 @@
+-- Who may read which table: what default privileges gave is taken away first.
+DECLARE
+    relation regclass;
+    grantee text;
+BEGIN
+    FOR relation, grantee IN
+        SELECT DISTINCT c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+        WHERE c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND c.relkind <> 'c'
+            AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', relation, grantee);
+    END LOOP;
+    GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
+    REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
+    GRANT SELECT ON murallink.needs_person, murallink.fund_balance, murallink.fund, murallink.fund_slot TO murallink_monitor;
+END;
