@@ -95,7 +95,7 @@ identity_init(void)
 	DefineCustomIntVariable("murallink.session_timeout", "Time after which an unused session ends.", NULL,
 							&session_timeout, 1800, 10, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
 							NULL);
-	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, however it is used.", NULL,
+	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, even if it is used.", NULL,
 							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("murallink.require_current_password",
 							 "Whether a change of one's own password or e-mail address needs the current password.", NULL,
@@ -105,15 +105,15 @@ identity_init(void)
 	DefineCustomIntVariable("murallink.login_lockout", "Time for which an account stays locked.", NULL,
 							&login_lockout, 900, 1, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
 							NULL);
-	DefineCustomIntVariable("murallink.lock_timeout", "Time for which a request waits for a lock at most.",
-							"Where lock_timeout is set, that holds. 0 is no limit.", &lock_wait, 10000, 0, 3600 * 1000, PGC_SIGHUP,
+	DefineCustomIntVariable("murallink.lock_timeout", "Longest time for which a request waits for a lock.",
+							"lock_timeout takes precedence if it is set. 0 means no limit.", &lock_wait, 10000, 0, 3600 * 1000, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.known_place_lifetime",
-							"Time for which a client that has logged in is known by its session id.", NULL,
+							"Time for which a client that has logged in is recognised by its session id.", NULL,
 							&known_place_lifetime, 90 * 24 * 3600, 0, 3650 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
 							NULL, NULL);
-	DefineCustomStringVariable("murallink.parallel_caller", "The caller, as parallel workers are told.",
-							   "It is set by murallink alone, whenever a parallel query begins.", &parallel_caller, "",
+	DefineCustomStringVariable("murallink.parallel_caller", "The caller, as passed to parallel workers.",
+							   "Only murallink sets it, when a parallel query begins.", &parallel_caller, "",
 							   PGC_USERSET,
 							   GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE |
 								   GUC_DISALLOW_IN_FILE,

@@ -45,12 +45,12 @@ static char *password_argument(FunctionCallInfo fcinfo);
 void
 password_init(void)
 {
-	DefineCustomIntVariable("murallink.password_memory", "Memory that hashing a password takes.", NULL,
+	DefineCustomIntVariable("murallink.password_memory", "Memory that is used to hash a password.", NULL,
 							&password_memory, 19456, 19456, 4194304, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL,
 							NULL);
-	DefineCustomIntVariable("murallink.password_passes", "Passes that hashing a password makes.", NULL,
+	DefineCustomIntVariable("murallink.password_passes", "Number of passes that are made to hash a password.", NULL,
 							&password_passes, 2, 2, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("murallink.passwords_at_once", "Passwords hashed at the same time in one database.",
+	DefineCustomIntVariable("murallink.passwords_at_once", "Number of passwords hashed at the same time in one database.",
 							NULL, &passwords_at_once, 2, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 

@@ -26,14 +26,14 @@ password_reset_init(void)
 {
 	DefineCustomIntVariable("murallink.reset_token_digits", "Digits of a token to reset a password.", NULL, &token_digits,
 							12, 4, 20, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("murallink.reset_token_lifetime", "Time for which a token to reset a password is good.", NULL,
+	DefineCustomIntVariable("murallink.reset_token_lifetime", "Time for which a token to reset a password is valid.", NULL,
 							&token_lifetime, 900, 10, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("murallink.reset_token_tries", "Wrong tokens after which none resets the password.", NULL,
+	DefineCustomIntVariable("murallink.reset_token_tries", "Number of wrong tokens after which no token resets the password.", NULL,
 							&token_tries, 5, 1, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.reset_requests_per_hour",
-							"Tokens to reset a password that an account gets in an hour.", NULL, &requests_per_hour, 5, 1,
+							"Number of tokens to reset a password that an account gets in an hour.", NULL, &requests_per_hour, 5, 1,
 							100, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable("murallink.expose_reset_tokens", "Shows admins the tokens, for test systems.", NULL,
+	DefineCustomBoolVariable("murallink.expose_reset_tokens", "Shows tokens to admins; for test systems only.", NULL,
 							 &expose_tokens, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 

@@ -99,7 +99,7 @@ void
 permission_init(void)
 {
 	DefineCustomBoolVariable("murallink.separate_approver",
-							 "Whether new trials require approval by another person than the requester.", NULL,
+							 "Whether new trials require approval by someone other than the requester.", NULL,
 							 &separate_approver, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
 }
@@ -161,7 +161,7 @@ kind_named(const text *name)
 		if (strlen(kinds[i]) == VARSIZE_ANY_EXHDR(name) &&
 			memcmp(kinds[i], VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
 			return i;
-	elog(ERROR, "murallink: no resource is a \"%s\"", text_to_cstring(name));
+	elog(ERROR, "murallink: there is no kind of resource \"%s\"", text_to_cstring(name));
 }
 
 /*

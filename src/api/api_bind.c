@@ -42,7 +42,7 @@ static char *
 string_of(const JsonbValue *value, const char *field)
 {
 	if (value->type != jbvString)
-		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It is a string."));
+		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be a string."));
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
@@ -58,7 +58,7 @@ integer_of(const JsonbValue *value, const char *field)
 
 	if (value->type != jbvNumeric ||
 		DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(value->val.numeric))) != 0)
-		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It is an integer."));
+		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be an integer."));
 	result = numeric_int4_opt_error(value->val.numeric, &failed);
 	if (failed)
 		ereport(ERROR, errnamed(ERR_INVALID_VALUE, field));
@@ -94,7 +94,7 @@ uids_of(const JsonbValue *value, Oid element, const char *field)
 	JsonbValue member;
 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It is an array of uids."));
+		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be an array of uids."));
 	it = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
 	{
@@ -183,13 +183,13 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 			return CStringGetTextDatum(string_of(value, field));
 		case BOOLOID:
 			if (value->type != jbvBool)
-				ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It is true or false."));
+				ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be true or false."));
 			return BoolGetDatum(value->val.boolean);
 		case INT4OID:
 			return Int32GetDatum(integer_of(value, field));
 		case NUMERICOID:
 			if (value->type != jbvNumeric)
-				ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It is a number."));
+				ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be a number."));
 			return NumericGetDatum(value->val.numeric);
 		case JSONBOID:
 			return JsonbPGetDatum(JsonbValueToJsonb(unconstify(JsonbValue *, value)));
@@ -204,5 +204,5 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 		return uid_of(value, field, isnull);
 	if (get_element_type(base) == install_ksuid_type())
 		return uids_of(value, get_element_type(base), field);
-	elog(ERROR, "murallink: no JSON for arguments of type %s", format_type_be(type));
+	elog(ERROR, "murallink: arguments of type %s have no JSON form", format_type_be(type));
 }

@@ -215,7 +215,7 @@ check_body(text *body)
 	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body))));
 	if (!JB_ROOT_IS_OBJECT(parsed))
 		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, NULL),
-				errhint("Send one object, not an array: each action is a request of its own."));
+				errhint("Send one object, not an array: each action is one request."));
 	if (!keys_are_unique(body, parsed))
 		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, NULL), errhint("Send each key once."));
 	return bind_body(function, parsed);

@@ -99,10 +99,10 @@ run(ApartCall *call)
 	initStringInfo(&statement);
 	appendStringInfo(&statement, "SELECT murallink.%s($1)", quote_identifier(call->function));
 	if (SPI_execute_with_args(statement.data, 1, types, values, NULL, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "murallink: %s has returned nothing", call->function);
+		elog(ERROR, "murallink: %s returned nothing", call->function);
 	result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (strlcpy(call->result, result == NULL ? "null" : result, RESULT_SIZE) >= RESULT_SIZE)
-		elog(ERROR, "murallink: %s has returned too much", call->function);
+		elog(ERROR, "murallink: %s returned too much", call->function);
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -158,7 +158,7 @@ error_checked_text(text *value, const char *field, int longest, bool required)
 	if (len == 0 && required)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, field));
 	if (len > longest && pg_mbstrlen_with_len(start, len) > longest)
-		ereport(ERROR, errnamed(ERR_TOO_LONG, field), errhint("At most %d characters.", longest));
+		ereport(ERROR, errnamed(ERR_TOO_LONG, field), errhint("It may have at most %d characters.", longest));
 	for (int i = 0; i < len; i++)
 	{
 		unsigned char c = (unsigned char) start[i];

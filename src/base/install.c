@@ -52,7 +52,7 @@ static Oid type_of_letter(char letter);
 void
 install_init(void)
 {
-	DefineCustomStringVariable("murallink.public_url", "Where clients reach PostgREST; links begin with it.", NULL,
+	DefineCustomStringVariable("murallink.public_url", "Address at which clients reach PostgREST; links begin with it.", NULL,
 							   &public_url, "http://localhost:3000", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterSyscacheCallback(TYPEOID, forget_type, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_role, (Datum) 0);
@@ -217,7 +217,7 @@ install_check(void)
 
 	if (problem == ERR_UNKNOWN_DATA_VERSION)
 		ereport(ERROR, errnamed(problem, NULL),
-				errdetail("unknown_data_version: the tables are of version %d, the library knows %d.",
+				errdetail("unknown_data_version: the tables have version %d, the library supports %d.",
 						  version, DATA_VERSION));
 	if (problem != ERR_COUNT)
 		ereport(ERROR, errnamed(problem, NULL));
@@ -323,7 +323,7 @@ type_of_letter(char letter)
 		case 'z':
 			return TIMESTAMPTZOID;
 	}
-	elog(ERROR, "murallink: no type for the letter \"%c\"", letter);
+	elog(ERROR, "murallink: there is there is no type for the letter \"%c\"", letter);
 }
 
 /*

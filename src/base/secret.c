@@ -77,7 +77,7 @@ hide_log(ErrorData *error)
 		{
 			error->output_to_server = false;
 			ereport(LOG_SERVER_ONLY, errcode(error->sqlerrcode), errhidestmt(true), errhidecontext(true),
-					errmsg("murallink: a statement is not shown, for it may have secrets; SQLSTATE %s",
+					errmsg("murallink: a statement is not shown because it may contain secrets; SQLSTATE %s",
 						   unpack_sql_state(error->sqlerrcode)));
 		}
 		hiding = false;

@@ -82,9 +82,9 @@ http_url_wrong(const char *url, bool mail)
 	else if (mail && strcmp(path, "/") != 0)
 		wrong = "it has a path";
 	else if (mail && strcmp(scheme, "smtps") != 0 && strcmp(scheme, "smtp") != 0)
-		wrong = "it is neither smtps nor smtp";
+		wrong = "it uses neither smtps nor smtp";
 	else if (!mail && strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && http_is_here(url)))
-		wrong = "it is neither https nor on this machine";
+		wrong = "it neither uses https nor points to this machine";
 	curl_free(scheme);
 	curl_free(path);
 	curl_url_cleanup(parsed);
@@ -502,7 +502,7 @@ words_of(HttpCall *call)
 	if (call->repeated || call->ending == CURLE_GOT_NOTHING)
 		return "The connection ended before the answer";
 	if (call->ending == CURLE_WRITE_ERROR)
-		return "The answer is larger than 1 MB, or memory is short";
+		return "The answer is larger than 1 MB, or memory is exhausted";
 	if (call->error[0] == '\0')
 		return curl_easy_strerror(call->ending);
 	drop_measures(call->error);

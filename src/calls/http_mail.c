@@ -381,7 +381,7 @@ hear(Mail *mail)
 			return result == CURLE_OK ? CURLE_GOT_NOTHING : result;
 		if (++mail->heard > REPLIES_MAX)
 		{
-			end_call(mail, CURLE_WEIRD_SERVER_REPLY, "the server says too much");
+			end_call(mail, CURLE_WEIRD_SERVER_REPLY, "the server sends too much");
 			return CURLE_OK;
 		}
 		if (c != '\n')

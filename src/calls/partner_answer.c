@@ -54,23 +54,23 @@ static const struct
 	Outcome outcome;
 	const char *why;
 } endings[] = {
-	{NOT_SENT, NOT_SENT, ANY, OUTCOME_NOT_SENT, "nothing that could be acted on has left this process"},
-	{NO_ANSWER, NO_ANSWER, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and there is no whole answer"},
+	{NOT_SENT, NOT_SENT, ANY, OUTCOME_NOT_SENT, "no complete request has left this process"},
+	{NO_ANSWER, NO_ANSWER, ANY, OUTCOME_IN_DOUBT, "the request may have arrived, and the answer is missing or incomplete"},
 	{200, 299, ACCEPTED, OUTCOME_DONE, "done"},
-	{200, 299, TRACED, OUTCOME_IN_DOUBT, "the answer does not say that it was done, but tells of what comes of it"},
+	{200, 299, TRACED, OUTCOME_IN_DOUBT, "the answer does not confirm it, but shows a result of it"},
 	{200, 299, REFUSED, OUTCOME_DECLINED, "refused"},
 	{200, 299, NOT_JSON, OUTCOME_IN_DOUBT, "the answer is not JSON"},
 	{200, 299, ANY, OUTCOME_IN_DOUBT, "the answer does not say whether it was done"},
-	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: who redirects may have acted before"},
+	{300, 399, ANY, OUTCOME_IN_DOUBT, "redirected: the partner may have acted before it redirected"},
 	{400, 499, ACCEPTED, OUTCOME_IN_DOUBT, "the answer contradicts its status"},
-	{400, 499, TRACED, OUTCOME_IN_DOUBT, "refused, but the answer tells of something that was done"},
-	{401, 401, ANY, OUTCOME_NOT_SENT, "signed out: refused before it was looked at"},
-	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was looked at"},
-	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: a part of it may have been done"},
+	{400, 499, TRACED, OUTCOME_IN_DOUBT, "refused, but the answer shows a result of it"},
+	{401, 401, ANY, OUTCOME_NOT_SENT, "the session has ended: refused before it was processed"},
+	{429, 429, ANY, OUTCOME_NOT_SENT, "too many calls: refused before it was processed"},
+	{408, 409, ANY, OUTCOME_IN_DOUBT, "a time-out or a conflict: part of it may have been done"},
 	{400, 499, UNCLEAR | REFUSED, OUTCOME_DECLINED, "refused"},
 	{400, 499, NOT_JSON, OUTCOME_IN_DOUBT, "the answer is not JSON"},
-	{500, 599, ANY, OUTCOME_IN_DOUBT, "the partner failed while it was doing it"},
-	{0, 999, ANY, OUTCOME_IN_DOUBT, "no such status is known"},
+	{500, 599, ANY, OUTCOME_IN_DOUBT, "the partner failed while processing it"},
+	{0, 999, ANY, OUTCOME_IN_DOUBT, "the status is unknown"},
 };
 
 static bool is_traced(json_t *params, json_t *facts);

@@ -188,7 +188,7 @@ partner_checked(PG_FUNCTION_ARGS)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"));
 	wrong = http_url_wrong(text_to_cstring(PG_GETARG_TEXT_PP(1)), partner->judge != NULL);
 	if (wrong != NULL)
-		ereport(ERROR, errnamed(ERR_INSECURE_URL, "base_url"), errhint("This one cannot be used: %s.", wrong));
+		ereport(ERROR, errnamed(ERR_INSECURE_URL, "base_url"), errhint("This URL cannot be used: %s.", wrong));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "partner_checked must return a row");
 	values[0] = JsonbPGetDatum(checked(PG_GETARG_JSONB_P(2), partner->settings, "settings"));

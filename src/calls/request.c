@@ -97,7 +97,7 @@ raise_wrong(const FieldWrong *wrong)
 		return;
 	size = pg_encoding_mbcliplen(PG_UTF8, wrong->field, size, size);
 	ereport(ERROR, errnamed(errors[wrong->kind], pg_any_to_server(pnstrdup(wrong->field, size), size, PG_UTF8)),
-			wrong->code == NULL ? 0 : errhint("The partner calls this %s.", wrong->code));
+			wrong->code == NULL ? 0 : errhint("The partner's error code is %s.", wrong->code));
 }
 
 /*

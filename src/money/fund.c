@@ -82,8 +82,8 @@ static void settle(const FundMove *move, const char *movement, int64 slot, int a
 void
 fund_init(void)
 {
-	DefineCustomIntVariable("murallink.fund_slots", "Slots over which the balance of a new fund is spread.",
-							"A new setting holds for funds that are first deposited into after it.",
+	DefineCustomIntVariable("murallink.fund_slots", "Number of slots over which the balance of a new fund is spread.",
+							"A new value applies to funds that get their first deposit after the change.",
 							&fund_slots, 8, 1, SLOTS_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	RegisterXactCallback(stop_moving, NULL);
 	RegisterSubXactCallback(stop_moving_sub, NULL);
@@ -261,7 +261,7 @@ settle(const FundMove *move, const char *movement, int64 slot, int available, in
 
 	SPI_connect();
 	if (plan_execute(&plan, &kept.source, NULL, 0) != 1)
-		elog(ERROR, "murallink: a payment to be settled has no reserve");
+		elog(ERROR, "murallink: the payment to be settled has no reservation");
 	for (int i = 0; i < lengthof(columns); i++)
 		*columns[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
 	record(&kept, movement);

@@ -23,15 +23,15 @@ void
 notice_init(void)
 {
 	DefineCustomStringVariable("murallink.reminder_lead",
-							   "How long before an appointment the patient is reminded: times, with commas between.",
+							   "How long before an appointment the patient is reminded: times, separated by commas.",
 							   NULL, &reminder_lead, "1d", PGC_SIGHUP, 0, check_leads, NULL, NULL);
 	DefineCustomStringVariable("murallink.stop_words",
-							   "Answers of a patient that end messages: words, with commas between.", NULL,
+							   "Answers of a patient that end messages: words, separated by commas.", NULL,
 							   &stop_words,
 							   "stop, stop all, stopall, quit, end, revoke, opt out, optout, cancel, unsubscribe", PGC_SIGHUP, 0, NULL, NULL,
 							   NULL);
 	DefineCustomBoolVariable("murallink.payment_notices",
-							 "Whether patients are told of payments, where their contract does not say.", NULL,
+							 "Whether patients are notified of payments, unless their contract decides.", NULL,
 							 &payment_notices, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
@@ -53,7 +53,7 @@ check_leads(char **value, void **extra, GucSource source)
 			break; /* none at all */
 		if (!parse_int(lead, &seconds, GUC_UNIT_S, NULL) || seconds < 0 || seconds > LEAD_MAX)
 		{
-			GUC_check_errdetail("A time is like 1d, 2h or 30min, and at most 90 days.");
+			GUC_check_errdetail("A time is written like 1d, 2h or 30min, and is at most 90 days.");
 			return false;
 		}
 	}

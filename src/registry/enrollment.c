@@ -92,7 +92,7 @@ enrollment_viewable_patients(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	if (SPI_execute_plan(plan_saved(&select), NULL, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "murallink: could not look for the patients");
+		elog(ERROR, "murallink: could not read the caller's patients");
 	uids = palloc_extended(sizeof(Datum) * SPI_processed, MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		uids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);

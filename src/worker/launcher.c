@@ -76,7 +76,7 @@ launcher_init(void)
 	DefineCustomStringVariable("murallink.databases", "Databases in which a worker pays out.",
 							   "A list of names, separated by commas. Needs murallink in shared_preload_libraries.",
 							   &databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
-	DefineCustomIntVariable("murallink.shutdown_grace", "How long a worker that is to stop waits for calls under way.",
+	DefineCustomIntVariable("murallink.shutdown_grace", "Time for which a stopping worker waits for calls under way.",
 							"Calls that have not ended by then are in doubt. DROP DATABASE waits for five seconds.",
 							&worker_shutdown_grace, 3000, 0, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
@@ -94,7 +94,7 @@ check_databases(char **value, void **extra, GucSource source)
 
 	if (!SplitIdentifierString(copy, ',', &names))
 	{
-		GUC_check_errdetail("This is not a list of names.");
+		GUC_check_errdetail("The value is not a list of names.");
 		return false;
 	}
 	list_free(names);
@@ -222,8 +222,8 @@ look_after(Watched *database)
 	if (OidIsValid(oid) && !worker_slot_taken(oid))
 		start_worker(database, oid);
 	else if (!OidIsValid(oid) && !database->missing)
-		ereport(LOG, errmsg("murallink: there is no database \"%s\" to pay out in", database->name),
-				errhint("It is named in murallink.databases; its worker starts when it is there."));
+		ereport(LOG, errmsg("murallink: database \"%s\" does not exist, so it has no worker", database->name),
+				errhint("It is named in murallink.databases; its worker starts when the database exists."));
 	database->missing = !OidIsValid(oid);
 }
 
@@ -279,8 +279,8 @@ start_worker(Watched *database, Oid oid)
 	if (!RegisterDynamicBackgroundWorker(&worker, &database->handle))
 	{
 		database->start_at = database->started_at + RESTART_MAX * CLOCK_S;
-		ereport(WARNING, errmsg("murallink: no worker could be started for database \"%s\"", database->name),
-				errhint("max_worker_processes may have to be raised."));
+		ereport(WARNING, errmsg("murallink: could not start a worker for database \"%s\"", database->name),
+				errhint("You may need to raise max_worker_processes."));
 	}
 	MemoryContextSwitchTo(saved);
 }

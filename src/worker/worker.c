@@ -194,7 +194,7 @@ worker_main(Datum arg)
 		work(deadline != 0);
 	}
 	if (calls_in_flight() > 0)
-		ereport(LOG, errmsg("%s: ends with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
+		ereport(LOG, errmsg("%s: ending with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
 							calls_in_flight()));
 	proc_exit(0);
 }
@@ -387,7 +387,7 @@ end_looking(bool committed)
 		if (!committed)
 			call_free(call);
 		else if (stop_requested)
-			call_give_up(call, "the worker was told to stop before it was sent");
+			call_give_up(call, "the worker stopped before it was sent");
 		else
 			call_send(call);
 	}
@@ -710,8 +710,8 @@ payouts_here(bool *on)
 	if (strcmp(state, last) != 0)
 	{
 		if (strcmp(state, "elsewhere") == 0)
-			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, and does not", database),
-					errhint("If it takes the place of the other, run SELECT murallink.enable_payouts();"));
+			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, so it does not pay out itself", database),
+					errhint("If it replaces the original, run SELECT murallink.enable_payouts();"));
 		else
 			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, database));
 		strlcpy(last, state, sizeof(last));

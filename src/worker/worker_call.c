@@ -237,7 +237,7 @@ call_send(Call *call)
 		call_give_up(call, "the request could not be built");
 	}
 	else if (!http_start(&request, call))
-		call_give_up(call, "there is no memory or no descriptor for the call");
+		call_give_up(call, "memory or file descriptors are exhausted");
 	else
 	{
 		call->sent_at = clock_now();
@@ -336,8 +336,8 @@ log_doubt(Call *call)
 				   : strcmp(call->operation, "load") == 0 ? " of payout "
 														  : " of ",
 				   reference == NULL ? "" : reference, reason_to_log(call)),
-			channel->doubts == 1 ? 0 : errdetail("In doubt since the last was logged: %d.", channel->doubts),
-			errhint("Calls that asking the partner does not clear up will be in murallink.needs_person."));
+			channel->doubts == 1 ? 0 : errdetail("Calls in doubt since the last message: %d.", channel->doubts),
+			errhint("murallink.needs_person will show the calls that look-ups do not settle."));
 	channel->doubts = 0;
 	channel->doubt_at = now;
 }
@@ -525,7 +525,7 @@ note_failure(Call *call)
 			(channel->fails_at == 0 || now - channel->fails_at >= LOG_INTERVAL * CLOCK_MS))
 		{
 			ereport(LOG, errmsg("%s: %s fails: %s", MyBgworkerEntry->bgw_name, name, reason_to_log(call)),
-					errhint("It is called seldom until it works; murallink.worker_status() tells when."));
+					errhint("It is called rarely until it works; murallink.worker_status() shows when."));
 			channel->fails_logged = true;
 			channel->fails_at = now;
 		}

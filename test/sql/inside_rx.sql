@@ -22,7 +22,7 @@ BEGIN
     RETURN '';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT, name = CONSTRAINT_NAME, field = COLUMN_NAME;
-    RETURN concat_ws(' ', name, field, substring(hint FROM 'calls this (.*)\.'));
+    RETURN concat_ws(' ', name, field, substring(hint FROM 'error code is (.*)\.'));
 END
 $$;
 SELECT path, value, test.code('enroll_person', jsonb_set(params, path::text[], value::jsonb)) AS person,

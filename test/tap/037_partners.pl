@@ -235,7 +235,7 @@ BEGIN
     RETURN '';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-    RETURN substring(hint FROM 'calls this (.*)\.');
+    RETURN substring(hint FROM 'error code is (.*)\.');
 END
 $$
 EOC
