@@ -303,10 +303,12 @@ RETURN pg_catalog.clock_timestamp() + CASE outcome WHEN 'not_sent' THEN
 COMMENT ON FUNCTION murallink.due_after(text, integer) IS
 'When to send again what was not sent: after a second, then after twice as long each time up to five minutes, with half of it more or less by chance.';
 
-CREATE FUNCTION murallink.recover_calls() RETURNS integer
+CREATE FUNCTION murallink.recover_calls(mail boolean DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    claimed CONSTANT murallink.ksuid[] := ARRAY(SELECT subject_uid FROM murallink_private.partner_queue WHERE due_at = 'infinity');
+    claimed CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT q.subject_uid FROM murallink_private.partner_queue q
+        WHERE q.due_at = 'infinity' AND (mail IS NULL OR murallink.partner_by_mail(q.partner) = mail));
     doubtful integer;
 BEGIN
     UPDATE murallink_private.partner_attempt a
@@ -317,8 +319,8 @@ BEGIN
     RETURN doubtful;
 END
 $$;
-COMMENT ON FUNCTION murallink.recover_calls() IS
-'Puts in doubt what an earlier worker had under way when it ended, and returns how many calls that were. Only for a worker before its first claim.';
+COMMENT ON FUNCTION murallink.recover_calls(boolean) IS
+'Puts in doubt what an earlier worker had under way when it ended, and returns how many calls that were. Only for a worker before its first claim. mail: true: of the partners that are sent mail, false: of all others; null: of all.';
 
 CREATE FUNCTION murallink.apply_late(look boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$

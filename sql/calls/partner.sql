@@ -5,6 +5,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'partner_checked';
 COMMENT ON FUNCTION murallink.partner_checked(text, text, jsonb, jsonb) IS
 'The settings and secrets of a partner, with the initial values of those that are absent. Errors: not_found, insecure_url, wrong_type, unknown_key, invalid_value, missing_field.';
 
+CREATE FUNCTION murallink.partner_by_mail(partner text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'partner_by_mail_sql';
+COMMENT ON FUNCTION murallink.partner_by_mail(text) IS
+'Whether a partner is sent mail. Its calls are made by the worker of mail, and all others by the other worker of the database.';
+
 CREATE FUNCTION murallink.webhook_checked(partner text, given text, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

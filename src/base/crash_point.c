@@ -11,7 +11,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "postmaster/bgworker.h"
 #include "utils/guc.h"
+
+/* What a point in the worker of mail begins with: both workers come by the same ones. */
+#define MAIL "mail."
 
 static char *wanted = "";
 static int passed; /* how often, since it was set */
@@ -25,8 +29,8 @@ void
 crash_point_init(void)
 {
 	DefineCustomStringVariable("murallink.crash_point", "Where the worker ends as kill -9 would.",
-							   "NAME, or NAME:N for the N-th time. For tests.", &wanted, "", PGC_SIGHUP,
-							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, assign_crash_point, NULL);
+							   "NAME, or NAME:N for the N-th time; mail.NAME: of the worker of mail. For tests.",
+							   &wanted, "", PGC_SIGHUP, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, assign_crash_point, NULL);
 }
 
 /*
@@ -48,10 +52,16 @@ void
 crash_point(const char *name)
 {
 	size_t size = strlen(name);
+	const char *point = wanted;
+	bool mail = MyBgworkerEntry != NULL && strcmp(MyBgworkerEntry->bgw_type, "murallink mail") == 0;
 
-	if (strncmp(wanted, name, size) != 0 || (wanted[size] != '\0' && wanted[size] != ':'))
+	if ((strncmp(point, MAIL, strlen(MAIL)) == 0) != mail)
 		return;
-	if (++passed == (wanted[size] == ':' ? atoi(wanted + size + 1) : 1))
+	if (mail)
+		point += strlen(MAIL);
+	if (strncmp(point, name, size) != 0 || (point[size] != '\0' && point[size] != ':'))
+		return;
+	if (++passed == (point[size] == ':' ? atoi(point + size + 1) : 1))
 		kill(getpid(), SIGKILL);
 }
 

@@ -1,8 +1,7 @@
 /*
  * http.c
  *	  HTTP requests in flight: libcurl behind one epoll descriptor, so that a
- *	  WaitEventSet can wait for all of them beside the latch.  Mail waits there,
- *	  too: see http_mail.c.
+ *	  WaitEventSet can wait for all of them beside the latch.
  *
  * libcurl calls back into this file only, and these callbacks neither allocate
  * with palloc nor raise errors: a longjmp out of libcurl would leave it in an
@@ -11,12 +10,14 @@
 #include "postgres.h"
 
 #include <ctype.h>
+#include <curl/curl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
 #include "clock.h"
 #include "crash_point.h"
-#include "http_call.h"
+#include "http.h"
+#include "lib/ilist.h"
 #include "storage/fd.h"
 
 /* A longer body is no answer; libcurl itself limits the headers. */
@@ -24,13 +25,38 @@
 
 #define EVENTS_AT_ONCE 64
 
+/*
+ * A connection idle for longer than this (in seconds) is not used again: a
+ * server that closes it at the same moment would leave the call in doubt.
+ */
+#define IDLE_MAX 4L
+
+struct HttpCall
+{
+	dlist_node node; /* in ended */
+	CURL *easy;
+	struct curl_slist *headers;
+	HttpRequest request;
+	size_t body_size;
+	size_t given; /* of the body, to libcurl */
+	bool repeated; /* libcurl has tried to send it again */
+	bool counted; /* as an external descriptor */
+	char *received;
+	size_t received_size;
+	CURLcode ending;
+	char error[CURL_ERROR_SIZE];
+	void *owner;
+};
+
 static CURLM *multi = NULL;
 static int epoll_fd = -1;
 static int64 timer = -1; /* when libcurl wants to be called; -1: not at all */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known);
+static bool watch(int fd, int what);
 static int set_timer(CURLM *m, long ms, void *arg);
+static int64 now_ms(void);
 static size_t give_body(char *buffer, size_t size, size_t count, void *arg);
 static int refuse_rewind(void *arg, curl_off_t offset, int origin);
 static size_t take_body(char *data, size_t size, size_t count, void *arg);
@@ -61,32 +87,24 @@ http_open(void)
 
 /*
  * Returns what is wrong with a URL to send money to, or NULL: https, or http
- * on this machine, without user, query and fragment; to send mail to, smtps, or
- * smtp, which begins TLS before all else, without a path either.  libcurl parses
- * it, as it will when it is used.
+ * on this machine, without user, query and fragment.  libcurl parses it, as it
+ * will when it is used.
  */
 const char *
-http_url_wrong(const char *url, bool mail)
+http_url_wrong(const char *url)
 {
 	CURLU *parsed = curl_url();
 	char *scheme = NULL;
-	char *path = NULL;
 	const char *wrong = NULL;
 
 	if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK ||
-		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-		curl_url_get(parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
 		wrong = "it is not a URL";
 	else if (strpbrk(url, "?#") != NULL)
 		wrong = "it has a query or a fragment";
-	else if (mail && strcmp(path, "/") != 0)
-		wrong = "it has a path";
-	else if (mail && strcmp(scheme, "smtps") != 0 && strcmp(scheme, "smtp") != 0)
-		wrong = "it uses neither smtps nor smtp";
-	else if (!mail && strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && http_is_here(url)))
+	else if (strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && http_is_here(url)))
 		wrong = "it neither uses https nor points to this machine";
 	curl_free(scheme);
-	curl_free(path);
 	curl_url_cleanup(parsed);
 	return wrong;
 }
@@ -158,13 +176,6 @@ http_start(HttpRequest *request, void *owner)
 	call->request = *request;
 	call->owner = owner;
 	call->body_size = request->body == NULL ? 0 : strlen(request->body);
-	if (request->recipient != NULL)
-	{
-		if (mail_start(call))
-			return true;
-		http_free(call);
-		return false;
-	}
 	call->counted = AcquireExternalFD();
 	if (call->counted && (call->easy = curl_easy_init()) != NULL && configure(call) &&
 		curl_multi_add_handle(multi, call->easy) == CURLM_OK)
@@ -311,17 +322,17 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	if (what == CURL_POLL_IN)
 		CRASH_POINT("call_sent");
-	return http_watch(fd, -1, what) ? 0 : -1;
+	return watch(fd, what) ? 0 : -1;
 }
 
 /*
- * Has a descriptor watched for what libcurl calls CURL_POLL_...; slot: of the
- * mail that it belongs to, or -1.  Returns false when the kernel refuses.
+ * Has a descriptor watched for what libcurl calls CURL_POLL_...  Returns false
+ * when the kernel refuses.
  */
-bool
-http_watch(int fd, int slot, int what)
+static bool
+watch(int fd, int what)
 {
-	struct epoll_event event = {.data.u64 = (uint64) (slot + 1) << 32 | (uint32) fd};
+	struct epoll_event event = {.data.fd = fd};
 
 	if (what == CURL_POLL_REMOVE)
 	{
@@ -339,7 +350,7 @@ http_watch(int fd, int slot, int what)
 static int
 set_timer(CURLM *m, long ms, void *arg)
 {
-	timer = ms < 0 ? -1 : http_clock() + ms;
+	timer = ms < 0 ? -1 : now_ms() + ms;
 	return 0;
 }
 
@@ -350,10 +361,7 @@ set_timer(CURLM *m, long ms, void *arg)
 long
 http_wait(void)
 {
-	int64 mail = mail_due();
-	int64 first = mail < 0 || (timer >= 0 && timer < mail) ? timer : mail;
-
-	return first < 0 ? -1 : (long) Max(0, first - http_clock());
+	return timer < 0 ? -1 : (long) Max(0, timer - now_ms());
 }
 
 /*
@@ -373,51 +381,35 @@ http_turn(void)
 	block_signals(&saved);
 	for (int i = 0; i < count; i++)
 	{
-		int slot = (int) (events[i].data.u64 >> 32) - 1;
-		int fd = (int) (uint32) events[i].data.u64;
 		int what = ((events[i].events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
 				   ((events[i].events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
 				   ((events[i].events & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
 
-		if (slot >= 0)
-			mail_event(slot, fd, what);
-		else
-			(void) curl_multi_socket_action(multi, fd, what, &running);
+		(void) curl_multi_socket_action(multi, events[i].data.fd, what, &running);
 	}
-	mail_turn();
-	if (timer >= 0 && timer <= http_clock())
+	if (timer >= 0 && timer <= now_ms())
 	{
 		timer = -1;
 		(void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
 	{
-		CURLcode ending = message->data.result;
 		HttpCall *call;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &call);
-		http_end(call, ending);
+		call->ending = message->data.result;
+		dlist_push_tail(&ended, &call->node);
 	}
 	sigprocmask(SIG_SETMASK, &saved, NULL);
 }
 
 /*
- * Gathers a call that has ended.
- */
-void
-http_end(HttpCall *call, CURLcode ending)
-{
-	call->ending = ending;
-	dlist_push_tail(&ended, &call->node);
-}
-
-/*
  * Returns the present moment in milliseconds.
  */
-int64
-http_clock(void)
+static int64
+now_ms(void)
 {
 	return clock_now() / CLOCK_MS;
 }
@@ -467,15 +459,6 @@ http_answer(HttpCall *call)
 	curl_off_t retry_after = 0;
 	char *type = NULL;
 
-	if (call->request.recipient != NULL)
-	{
-		answer.sent = call->step == MAIL_BODY;
-		answer.complete = call->ending == CURLE_OK;
-		answer.status = answer.complete || call->reply >= 400 ? call->reply : 0;
-		answer.step = call->step;
-		answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(call->ending);
-		return answer;
-	}
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
@@ -493,7 +476,7 @@ http_answer(HttpCall *call)
 }
 
 /*
- * Returns why a call by HTTP did not end well, in words that are the same
+ * Returns why a call did not end well, in words that are the same
  * whenever the reason is, so that people can count them.
  */
 static const char *
@@ -542,11 +525,6 @@ http_request_free(HttpRequest *request)
 {
 	free(request->url);
 	free(request->body);
-	free(request->recipient);
-	free(request->sender);
-	free(request->username);
-	free(request->password);
-	free(request->ca_file);
 	for (int i = 0; i < HTTP_HEADERS; i++)
 		free(request->headers[i]);
 }
@@ -557,8 +535,6 @@ http_request_free(HttpRequest *request)
 void
 http_free(HttpCall *call)
 {
-	if (call->mail != NULL)
-		mail_stop(call);
 	if (call->easy != NULL)
 	{
 		(void) curl_multi_remove_handle(multi, call->easy);

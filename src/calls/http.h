@@ -1,8 +1,8 @@
 /*
  * http.h
- *	  HTTP requests, and mail, that are in flight while the caller waits for
- *	  other things too.  Nothing here raises an error once http_open() has returned: what
- *	  goes wrong is the ending of a call.
+ *	  HTTP requests that are in flight while the caller waits for other things,
+ *	  too.  Nothing here raises an error once http_open() has returned: what goes
+ *	  wrong is the ending of a call.
  */
 #ifndef MURALLINK_HTTP_H
 #define MURALLINK_HTTP_H
@@ -24,25 +24,7 @@ typedef struct HttpRequest
 	const char *method; /* NULL: by the body */
 	int connect_timeout; /* in milliseconds, as the next */
 	int timeout;
-
-	/* Of a mail, whose body is sent to one recipient by SMTP. */
-	char *recipient; /* NULL: it is none */
-	char *sender;
-	char *username; /* NULL: without signing in */
-	char *password;
-	char *ca_file; /* NULL: whom the system trusts */
-	bool plain; /* without TLS */
 } HttpRequest;
-
-/* How far a mail has come. */
-typedef enum MailStep
-{
-	MAIL_CONNECT,
-	MAIL_SENDER,
-	MAIL_RECIPIENT,
-	MAIL_DATA,
-	MAIL_BODY,
-} MailStep;
 
 /* How a call ended. */
 typedef struct HttpAnswer
@@ -54,14 +36,13 @@ typedef struct HttpAnswer
 	const char *body;
 	size_t size;
 	int retry_after; /* in seconds; 0: the answer does not say */
-	const char *error; /* why it is not complete; of a mail, what was answered, too */
-	MailStep step; /* of a mail, whose status is an SMTP reply's */
+	const char *error; /* why it is not complete */
 } HttpAnswer;
 
 typedef struct HttpCall HttpCall;
 
 extern int http_open(void);
-extern const char *http_url_wrong(const char *url, bool mail);
+extern const char *http_url_wrong(const char *url);
 extern bool http_is_here(const char *url);
 extern char *http_escape(const char *text);
 extern bool http_header(HttpRequest *request, const char *name, const char *value);

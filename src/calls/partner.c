@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/builtins.h"
+
 #include "partner.h"
 
 const Partner *const all_partners[] = {
@@ -44,6 +47,28 @@ partner_named(const char *name)
 }
 
 /*
+ * Returns whether a partner is sent mail; the others are called by HTTP.
+ */
+bool
+partner_by_mail(const Partner *partner)
+{
+	return partner->compose != NULL;
+}
+
+/*
+ * murallink.partner_by_mail(partner): whether the worker of mail calls the
+ * partner; the other worker calls all others, known or not.
+ */
+PG_FUNCTION_INFO_V1(partner_by_mail_sql);
+Datum
+partner_by_mail_sql(PG_FUNCTION_ARGS)
+{
+	const Partner *partner = partner_named(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	PG_RETURN_BOOL(partner != NULL && partner_by_mail(partner));
+}
+
+/*
  * Returns an outcome's name in the tables.
  */
 const char *
@@ -72,4 +97,16 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 	request->connect_timeout = (int) (partner_number(config, "connect_timeout") * 1000);
 	request->timeout = (int) (partner_number(config, "timeout") * 1000);
 	return partner->build(partner, config, operation, params, request);
+}
+
+/*
+ * Fills in the message of an operation, for mail_start() or for the caller to
+ * free.  Returns false when it cannot be made.
+ */
+bool
+partner_compose(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+				MailRequest *request)
+{
+	request->timeout = (int) (partner_number(config, "timeout") * 1000);
+	return partner->compose(config, operation, params, request);
 }

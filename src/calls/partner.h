@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "http.h"
+#include "mail.h"
 #include "mail_address.h"
 
 /*
@@ -116,9 +117,6 @@ typedef struct Partner
 
 	bool conflict_refuses; /* a 409 says that it was not done */
 
-	/* Returns what the ending of a mail means; NULL: the partner is called by HTTP. */
-	PartnerAnswer (*judge)(json_t *params, const HttpAnswer *answer);
-
 	const char *key_header; /* has the secret api_key, where fields_request() builds; NULL: no header does */
 
 	/*
@@ -131,6 +129,13 @@ typedef struct Partner
 
 	/* Returns what an answer means, with the facts that it tells. */
 	Verdict (*read)(const char *operation, json_t *params, json_t *answer, json_t *facts);
+
+	/*
+	 * Of a partner that is sent mail, in the place of build and read: fills in a
+	 * message, and returns what its ending means.  NULL: it is called by HTTP.
+	 */
+	bool (*compose)(const PartnerConfig *config, const char *operation, json_t *params, MailRequest *request);
+	PartnerAnswer (*judge)(const MailAnswer *answer);
 } Partner;
 
 #define PARTNER(name) extern const Partner name##_partner;
@@ -151,8 +156,13 @@ extern const Partner *const all_partners[];
 
 extern const Partner *partner_named(const char *name);
 extern int partner_place(const Partner *partner);
+extern bool partner_by_mail(const Partner *partner);
 extern bool partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
 						  HttpRequest *request);
+extern bool partner_compose(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
+							MailRequest *request);
+extern PartnerAnswer partner_judge(const Partner *partner, const PartnerConfig *config, json_t *params,
+								   const MailAnswer *mail);
 extern PartnerAnswer partner_read(const Partner *partner, const PartnerConfig *config, const char *operation,
 								  json_t *params, const HttpAnswer *answer);
 extern void partner_answer_free(PartnerAnswer *answer);

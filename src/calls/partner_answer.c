@@ -95,14 +95,6 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 	json_error_t error;
 	json_t *whole;
 
-	if (partner->judge != NULL)
-	{
-		json_decref(answer.facts);
-		answer = partner->judge(params, http);
-		hide_in_text(answer.reason, config);
-		hide_secret(answer.reason, json_string_value(json_object_get(params, "secret")));
-		return answer;
-	}
 	if (http->complete && http->json)
 		answer.answer = json_loadb(http->body, http->size, JSON_REJECT_DUPLICATES, &error);
 	if (answer.answer != NULL)
@@ -139,6 +131,26 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 			break;
 		}
 	answer.signed_out = status == 401;
+	return answer;
+}
+
+/*
+ * Returns what the ending of a mail means, for partner_answer_free(): one that
+ * was told to end is no failure of the server's.  What the server repeats of
+ * secrets is masked.
+ */
+PartnerAnswer
+partner_judge(const Partner *partner, const PartnerConfig *config, json_t *params, const MailAnswer *mail)
+{
+	PartnerAnswer answer = partner->judge(mail);
+
+	if (mail->stopped && mail->status == 0)
+	{
+		answer.works = true;
+		partner_say(&answer, "the worker stopped before the server answered");
+	}
+	hide_in_text(answer.reason, config);
+	hide_secret(answer.reason, json_string_value(json_object_get(params, "secret")));
 	return answer;
 }
 

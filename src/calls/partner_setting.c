@@ -179,6 +179,7 @@ Datum
 partner_checked(PG_FUNCTION_ARGS)
 {
 	const Partner *partner = partner_named(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char *url = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	const char *wrong;
 	TupleDesc desc;
 	Datum values[2];
@@ -186,7 +187,7 @@ partner_checked(PG_FUNCTION_ARGS)
 
 	if (partner == NULL)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"));
-	wrong = http_url_wrong(text_to_cstring(PG_GETARG_TEXT_PP(1)), partner->judge != NULL);
+	wrong = partner_by_mail(partner) ? mail_url_wrong(url) : http_url_wrong(url);
 	if (wrong != NULL)
 		ereport(ERROR, errnamed(ERR_INSECURE_URL, "base_url"), errhint("This URL cannot be used: %s.", wrong));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)

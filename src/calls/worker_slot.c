@@ -1,8 +1,8 @@
 /*
  * worker_slot.c
- *	  The workers that run, in shared memory: one for each database, so that
- *	  no two pay, that a commit wakes its worker, and that all can see what it
- *	  does.  Without shared_preload_libraries there are none.
+ *	  The workers that run, in shared memory: of each kind one for each database,
+ *	  so that no two pay, that a commit wakes them, and that all can see what they
+ *	  do.  Without shared_preload_libraries there are none.
  */
 #include "postgres.h"
 
@@ -53,6 +53,7 @@ typedef struct Report
 typedef struct Slot
 {
 	Oid database; /* InvalidOid: the slot is free */
+	bool mail; /* it is the worker that sends mail */
 	int pid;
 	Latch *latch;
 	TimestampTz started_at;
@@ -79,7 +80,7 @@ static shmem_startup_hook_type next_startup_hook = NULL;
 static Size slots_size(void);
 static void request_slots(void);
 static void create_slots(void);
-static Slot *slot_of(Oid database);
+static Slot *slot_of(Oid database, bool mail);
 static void leave_slot(int code, Datum arg);
 static Second recently(const Report *report);
 static Datum interval_of(int64 duration);
@@ -139,44 +140,45 @@ create_slots(void)
 }
 
 /*
- * Returns the slot of a database (InvalidOid: a free one), or NULL.  The
- * caller holds the lock.
+ * Returns the slot of a database's worker (InvalidOid: a free one), or NULL.
+ * The caller holds the lock.
  */
 static Slot *
-slot_of(Oid database)
+slot_of(Oid database, bool mail)
 {
 	for (int i = 0; i < shared->count; i++)
-		if (shared->slots[i].database == database)
+		if (shared->slots[i].database == database && (shared->slots[i].mail == mail || database == InvalidOid))
 			return &shared->slots[i];
 	return NULL;
 }
 
 /*
- * Returns whether a database has a worker.
+ * Returns whether a database has a worker of that kind.
  */
 bool
-worker_slot_taken(Oid database)
+worker_slot_taken(Oid database, bool mail)
 {
 	bool taken;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
-	taken = slot_of(database) != NULL;
+	taken = slot_of(database, mail) != NULL;
 	LWLockRelease(shared->lock);
 	return taken;
 }
 
 /*
- * Makes this process the worker of its database until it exits.  Returns
- * false when there is another one.
+ * Makes this process the worker of its database and kind until it exits.
+ * Returns false when there is another one.
  */
 bool
-worker_slot_take(void)
+worker_slot_take(bool mail)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (slot_of(MyDatabaseId) == NULL && (mine = slot_of(InvalidOid)) != NULL)
+	if (slot_of(MyDatabaseId, mail) == NULL && (mine = slot_of(InvalidOid, mail)) != NULL)
 	{
 		memset(mine, 0, sizeof(Slot));
 		mine->database = MyDatabaseId;
+		mine->mail = mail;
 		mine->pid = MyProcPid;
 		mine->latch = MyLatch;
 		mine->started_at = GetCurrentTimestamp();
@@ -289,28 +291,26 @@ worker_slot_error(const Partner *partner, const char *error)
 }
 
 /*
- * Sets the latch of the database's worker when a transaction that has work for
- * it has committed: only then can the work be seen.
+ * Sets the latches of the database's workers when a transaction that has work
+ * for one of them has committed: only then can the work be seen.
  */
 static void
 at_commit(XactEvent event, void *arg)
 {
-	Slot *slot;
-
 	if (!wake_at_commit || event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;
 	wake_at_commit = false;
 	if (event != XACT_EVENT_COMMIT || shared == NULL)
 		return;
 	LWLockAcquire(shared->lock, LW_SHARED);
-	slot = slot_of(MyDatabaseId);
-	if (slot != NULL)
-		SetLatch(slot->latch);
+	for (int i = 0; i < shared->count; i++)
+		if (shared->slots[i].database == MyDatabaseId)
+			SetLatch(shared->slots[i].latch);
 	LWLockRelease(shared->lock);
 }
 
 /*
- * murallink.worker_wake(): wakes the worker when the transaction commits.
+ * murallink.worker_wake(): wakes the workers when the transaction commits.
  */
 PG_FUNCTION_INFO_V1(worker_wake);
 Datum
@@ -321,7 +321,7 @@ worker_wake(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger: wakes the worker when the transaction commits.
+ * Trigger: wakes the workers when the transaction commits.
  */
 PG_FUNCTION_INFO_V1(worker_wake_trigger);
 Datum
@@ -374,8 +374,9 @@ show_report(const Slot *slot, const Report *report, Datum *values, bool *nulls)
 }
 
 /*
- * murallink.worker_slot(partner): what the worker of this database says of
- * itself and of its calls to a partner.
+ * murallink.worker_slot(partner): what the worker of this database that calls
+ * the partner says of itself and of these calls; null: the one that calls by
+ * HTTP.
  */
 PG_FUNCTION_INFO_V1(worker_slot);
 Datum
@@ -393,7 +394,7 @@ worker_slot(PG_FUNCTION_ARGS)
 	if (shared != NULL)
 	{
 		LWLockAcquire(shared->lock, LW_SHARED);
-		slot = slot_of(MyDatabaseId);
+		slot = slot_of(MyDatabaseId, partner != NULL && partner_by_mail(partner));
 		if (slot != NULL)
 			copy = *slot;
 		LWLockRelease(shared->lock);

@@ -10,8 +10,8 @@
 struct Partner;
 
 extern void worker_slot_init(void);
-extern bool worker_slot_taken(Oid database);
-extern bool worker_slot_take(void);
+extern bool worker_slot_taken(Oid database, bool mail);
+extern bool worker_slot_take(bool mail);
 extern void worker_slot_beat(void);
 extern void worker_slot_count(const struct Partner *partner, int outcome, bool payout, int64 duration);
 extern void worker_slot_failing(const struct Partner *partner, int failures, Moment resume_at);

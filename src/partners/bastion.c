@@ -310,7 +310,7 @@ static WrongKind
 url_wrong(json_t *params, json_t *value)
 {
 	(void) params;
-	return http_url_wrong(json_string_value(value), false) == NULL ? WRONG_NOTHING : WRONG_VALUE;
+	return http_url_wrong(json_string_value(value)) == NULL ? WRONG_NOTHING : WRONG_VALUE;
 }
 
 /*

@@ -7,7 +7,6 @@
  * blanks, and what is not plain is encoded.
  */
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,29 +17,21 @@
 /* Bytes of UTF-8 in an encoded word, which may have 75 characters. */
 #define WORD_SIZE 42
 
-/* Characters in a line of quoted-printable. */
-#define LINE_LENGTH 76
+/* Words that are longer than this would not fit in the line of their header. */
+#define PLAIN_LONGEST 55
 
 /* What means nothing but itself in the name before an address. */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
 
-typedef struct Text
-{
-	char *start;
-	size_t size;
-	bool failed; /* memory is short */
-} Text;
-
-static bool build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
-				  HttpRequest *request);
-static PartnerAnswer judge(json_t *params, const HttpAnswer *answer);
-static void add(Text *text, const char *part, size_t size);
-static void add_format(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add_words(Text *text, const char *words, const char *plain);
-static void add_mailbox(Text *text, const char *header, const char *name, const char *address);
-static void add_date(Text *text);
-static void add_list(Text *text, const PartnerConfig *config, const char *token);
-static void add_quoted(Text *text, const char *body);
+static bool compose(const PartnerConfig *config, const char *operation, json_t *params, MailRequest *request);
+static PartnerAnswer judge(const MailAnswer *mail);
+static bool add_server(MailRequest *request, const PartnerConfig *config);
+static bool copy(char **to, const char *text);
+static bool add_mailbox(MailRequest *request, const char *header, const char *name, const char *address);
+static bool add_date(MailRequest *request);
+static bool add_list(MailRequest *request, const PartnerConfig *config, const char *token);
+static char *words_of(const char *text, const char *plain);
+static char *lines_of(const char *text);
 
 static const PartnerSetting settings[] = {
 	PARTNER_SETTINGS,
@@ -60,7 +51,8 @@ static const PartnerSetting secrets[] = {
 	{.name = NULL},
 };
 
-const Partner smtp_partner = {.name = "smtp", .settings = settings, .secrets = secrets, .build = build, .judge = judge};
+const Partner smtp_partner = {
+	.name = "smtp", .settings = settings, .secrets = secrets, .compose = compose, .judge = judge};
 
 /*
  * What the ending of a mail means; the first row that fits holds.
@@ -80,7 +72,7 @@ static const struct
 } endings[] = {
 	{200, 299, MAIL_BODY, OUTCOME_DONE, true},
 	{421, 421, MAIL_CONNECT, OUTCOME_NOT_SENT, false},
-	{530, 538, MAIL_CONNECT, OUTCOME_NOT_SENT, false}, /* it wants us to sign in, or TLS */
+	{530, 538, MAIL_CONNECT, OUTCOME_NOT_SENT, false}, /* it requires signing in, or TLS */
 	{400, 499, MAIL_RECIPIENT, OUTCOME_NOT_SENT, true},
 	{500, 599, MAIL_RECIPIENT, OUTCOME_DECLINED, true},
 	{0, 999, MAIL_CONNECT, OUTCOME_NOT_SENT, false},
@@ -91,183 +83,99 @@ static const struct
  * to many, unsubscribe.
  */
 static bool
-build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params, HttpRequest *request)
+compose(const PartnerConfig *config, const char *operation, json_t *params, MailRequest *request)
 {
 	const char *from = json_string_value(json_object_get(config->settings, "from"));
 	const char *from_name = json_string_value(json_object_get(config->settings, "from_name"));
 	const char *reply_to = json_string_value(json_object_get(config->settings, "reply_to"));
-	const char *ca_file = json_string_value(json_object_get(config->settings, "ca_file"));
-	const char *username = json_string_value(json_object_get(config->secrets, "username"));
-	const char *password = json_string_value(json_object_get(config->secrets, "password"));
 	const char *token = json_string_value(json_object_get(params, "unsubscribe"));
-	const char *uid, *to, *name, *subject, *body;
-	Text text = {0};
+	const char *uid, *to, *name, *subject, *text;
+	char *words;
+	bool built;
 
 	if (strcmp(operation, "message") != 0 ||
 		json_unpack(params, "{s:s, s:s, s:s, s:s, s:s}", "uid", &uid, "to", &to, "name", &name, "subject", &subject,
-					"text", &body) != 0 ||
+					"text", &text) != 0 ||
 		!mail_address_fits(to))
 		return false;
-	add_mailbox(&text, "From", from_name == NULL ? "" : from_name, from);
-	add_mailbox(&text, "To", name, to);
-	if (reply_to != NULL)
-		add_mailbox(&text, "Reply-To", "", reply_to);
-	add_format(&text, "Subject:");
-	add_words(&text, subject, PLAIN "!\"#$%&'()*+,-./:;<>@[\\]^_`{|}~");
-	add_format(&text, "\r\n");
-	add_date(&text);
-	/* The same in each attempt: who gets a message twice sees it once. */
-	add_format(&text, "Message-ID: <%s%s>\r\n", uid, strchr(from, '@'));
-	if (token != NULL)
-		add_list(&text, config, token);
-	add_format(&text, "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n"
-					  "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
-	add_quoted(&text, body);
-	request->body = text.start;
-	request->url = strdup(config->base_url);
-	request->sender = strdup(from);
-	request->recipient = strdup(to);
-	request->username = username == NULL ? NULL : strdup(username);
-	request->password = password == NULL ? NULL : strdup(password);
-	request->ca_file = ca_file == NULL ? NULL : strdup(ca_file);
+	words = words_of(subject, PLAIN "!\"#$%&'()*+,-./:;<>@[\\]^_`{|}~");
+	/* The same Message-ID in each attempt: who gets a message twice sees it once. */
+	built = words != NULL && add_server(request, config) && copy(&request->sender, from) &&
+			copy(&request->recipient, to) && add_mailbox(request, "From", from_name == NULL ? "" : from_name, from) &&
+			add_mailbox(request, "To", name, to) &&
+			(reply_to == NULL || add_mailbox(request, "Reply-To", "", reply_to)) &&
+			mail_header(request, "Subject: %s", words) && add_date(request) &&
+			mail_header(request, "Message-ID: <%s%s>", uid, strchr(from, '@')) &&
+			(token == NULL || add_list(request, config, token)) &&
+			mail_header(request, "Auto-Submitted: auto-generated") && (request->text = lines_of(text)) != NULL;
+	free(words);
+	return built;
+}
+
+/*
+ * Fills in where the message goes, and how.  Returns false when memory is short.
+ */
+static bool
+add_server(MailRequest *request, const PartnerConfig *config)
+{
 	request->plain = strncmp(config->base_url, "smtp:", 5) == 0 && http_is_here(config->base_url) &&
 					 !json_is_true(json_object_get(config->settings, "require_tls"));
-	return !text.failed && request->url != NULL && request->sender != NULL && request->recipient != NULL &&
-		   (request->username == NULL) == (username == NULL) && (request->password == NULL) == (password == NULL) &&
-		   (request->ca_file == NULL) == (ca_file == NULL);
+	return copy(&request->url, config->base_url) &&
+		   copy(&request->username, json_string_value(json_object_get(config->secrets, "username"))) &&
+		   copy(&request->password, json_string_value(json_object_get(config->secrets, "password"))) &&
+		   copy(&request->ca_file, json_string_value(json_object_get(config->settings, "ca_file")));
+}
+
+/*
+ * Copies a text that may be NULL.  Returns false when memory is short.
+ */
+static bool
+copy(char **to, const char *text)
+{
+	*to = text == NULL ? NULL : strdup(text);
+	return (*to == NULL) == (text == NULL);
 }
 
 /*
  * Returns what the ending of a mail means.
  */
 static PartnerAnswer
-judge(json_t *params, const HttpAnswer *http)
+judge(const MailAnswer *mail)
 {
-	PartnerAnswer answer = {.outcome = http->sent ? OUTCOME_IN_DOUBT : OUTCOME_NOT_SENT, .facts = json_pack("{}")};
+	bool sent = mail->step == MAIL_BODY;
+	PartnerAnswer answer = {.outcome = sent ? OUTCOME_IN_DOUBT : OUTCOME_NOT_SENT, .facts = json_pack("{}")};
 
-	(void) params;
-	if (http->complete)
+	if (mail->status != 0)
 		for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
-			if (http->status >= endings[i].first && http->status <= endings[i].last && http->step >= endings[i].from)
+			if (mail->status >= endings[i].first && mail->status <= endings[i].last && mail->step >= endings[i].from)
 			{
 				answer.outcome = endings[i].outcome;
 				answer.works = endings[i].works;
 				break;
 			}
-	answer.quoted = http->complete;
-	partner_say(&answer, http->error);
+	answer.quoted = mail->status != 0;
+	partner_say(&answer, mail->words);
 	return answer;
 }
 
 /*
- * Appends bytes to a text.
+ * Adds a header with somebody's address.
  */
-static void
-add(Text *text, const char *part, size_t size)
+static bool
+add_mailbox(MailRequest *request, const char *header, const char *name, const char *address)
 {
-	char *longer = text->failed ? NULL : realloc(text->start, text->size + size + 1);
+	char *words = words_of(name, PLAIN);
+	bool added = words != NULL && mail_header(request, "%s: %s\r\n <%s>", header, words, address);
 
-	if (longer == NULL)
-	{
-		text->failed = true;
-		return;
-	}
-	memcpy(longer + text->size, part, size);
-	text->start = longer;
-	text->size += size;
-	longer[text->size] = '\0';
+	free(words);
+	return added;
 }
 
 /*
- * Appends what is short.
+ * Adds the header with the time, in words that no locale changes.
  */
-static void
-add_format(Text *text, const char *format, ...)
-{
-	char part[1024];
-	va_list args;
-	int size;
-
-	va_start(args, format);
-	size = vsnprintf(part, sizeof(part), format, args);
-	va_end(args);
-	if (size >= (int) sizeof(part))
-		text->failed = true;
-	else
-		add(text, part, size);
-}
-
-/*
- * Appends how who gets a message that goes to many has no more of them: by an
- * answer, and, where there is a link for it, by one click (RFC 2369, RFC 8058).
- */
-static void
-add_list(Text *text, const PartnerConfig *config, const char *token)
-{
-	const char *from = json_string_value(json_object_get(config->settings, "from"));
-	const char *reply_to = json_string_value(json_object_get(config->settings, "reply_to"));
-	const char *link = json_string_value(json_object_get(config->settings, "unsubscribe_url"));
-
-	add_format(text, "Precedence: bulk\r\nList-Unsubscribe: ");
-	if (link != NULL)
-		add_format(text, "<%s%s>,\r\n ", link, token);
-	add_format(text, "<mailto:%s?subject=unsubscribe&body=unsubscribe>\r\n", reply_to != NULL ? reply_to : from);
-	if (link != NULL)
-		add_format(text, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
-}
-
-/*
- * Appends words to a header, after a blank: as they are where they are short and
- * of these characters, else as encoded words, none of which ends within a
- * character.
- */
-static void
-add_words(Text *text, const char *words, const char *plain)
-{
-	size_t size = strlen(words);
-	char *clean = strdup(words);
-	char encoded[sodium_base64_ENCODED_LEN(WORD_SIZE, sodium_base64_VARIANT_ORIGINAL)];
-	size_t part;
-
-	if (clean == NULL)
-	{
-		text->failed = true;
-		return;
-	}
-	for (char *c = clean; *c != '\0'; c++)
-		if ((unsigned char) *c < ' ' || *c == 127)
-			*c = ' ';
-	if (size < LINE_LENGTH - 20 && strspn(clean, plain) == size)
-		add_format(text, " %s", clean);
-	else
-		for (size_t i = 0; i < size; i += part)
-		{
-			part = size - i < WORD_SIZE ? size - i : WORD_SIZE;
-			while (part > 1 && ((unsigned char) clean[i + part] & 0xC0) == 0x80)
-				part--;
-			sodium_bin2base64(encoded, sizeof(encoded), (unsigned char *) clean + i, part,
-							  sodium_base64_VARIANT_ORIGINAL);
-			add_format(text, "%s=?utf-8?B?%s?=", i == 0 ? " " : "\r\n ", encoded);
-		}
-	free(clean);
-}
-
-/*
- * Appends a header with somebody's address.
- */
-static void
-add_mailbox(Text *text, const char *header, const char *name, const char *address)
-{
-	add_format(text, "%s:", header);
-	add_words(text, name, PLAIN);
-	add_format(text, "\r\n <%s>\r\n", address);
-}
-
-/*
- * Appends the header with the time, in words that no locale changes.
- */
-static void
-add_date(Text *text)
+static bool
+add_date(MailRequest *request)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -275,42 +183,94 @@ add_date(Text *text)
 	struct tm at;
 
 	gmtime_r(&now, &at);
-	add_format(text, "Date: %.3s, %d %.3s %d %02d:%02d:%02d +0000\r\n", days + 3 * at.tm_wday, at.tm_mday,
-			   months + 3 * at.tm_mon, at.tm_year + 1900, at.tm_hour, at.tm_min, at.tm_sec);
+	return mail_header(request, "Date: %.3s, %d %.3s %d %02d:%02d:%02d +0000", days + 3 * at.tm_wday, at.tm_mday,
+					   months + 3 * at.tm_mon, at.tm_year + 1900, at.tm_hour, at.tm_min, at.tm_sec);
 }
 
 /*
- * Appends a body as quoted-printable, whose lines end with CR and LF however
- * they ended.
+ * Adds how who gets a message that goes to many has no more of them: by an
+ * answer, and, where there is a link for it, by one click (RFC 2369, RFC 8058).
  */
-static void
-add_quoted(Text *text, const char *body)
+static bool
+add_list(MailRequest *request, const PartnerConfig *config, const char *token)
 {
-	int column = 0;
+	const char *from = json_string_value(json_object_get(config->settings, "from"));
+	const char *reply_to = json_string_value(json_object_get(config->settings, "reply_to"));
+	const char *link = json_string_value(json_object_get(config->settings, "unsubscribe_url"));
+	const char *mailbox = reply_to != NULL ? reply_to : from;
 
-	for (const char *c = body; *c != '\0'; c++)
+	if (!mail_header(request, "Precedence: bulk"))
+		return false;
+	if (link == NULL)
+		return mail_header(request, "List-Unsubscribe: <mailto:%s?subject=unsubscribe&body=unsubscribe>", mailbox);
+	return mail_header(request, "List-Unsubscribe: <%s%s>,\r\n <mailto:%s?subject=unsubscribe&body=unsubscribe>", link,
+					   token, mailbox) &&
+		   mail_header(request, "List-Unsubscribe-Post: List-Unsubscribe=One-Click");
+}
+
+/*
+ * Returns a text as the words of a header, for the caller to free: as they are
+ * where they are short and of these characters, else as encoded words (RFC 2047),
+ * none of which ends within a character.  NULL: memory is short.
+ */
+static char *
+words_of(const char *text, const char *plain)
+{
+	size_t size = strlen(text);
+	char *clean = strdup(text);
+	char *words = NULL;
+	size_t words_size;
+	char encoded[sodium_base64_ENCODED_LEN(WORD_SIZE, sodium_base64_VARIANT_ORIGINAL)];
+	size_t part;
+	FILE *out;
+
+	if (clean == NULL)
+		return NULL;
+	for (char *c = clean; *c != '\0'; c++)
+		if ((unsigned char) *c < ' ' || *c == 127)
+			*c = ' ';
+	if (size <= PLAIN_LONGEST && strspn(clean, plain) == size)
+		return clean;
+	out = open_memstream(&words, &words_size);
+	for (size_t i = 0; out != NULL && i < size; i += part)
 	{
-		bool ends = c[1] == '\n' || c[1] == '\r' || c[1] == '\0';
-		bool plain = (*c > ' ' && *c <= '~' && *c != '=') || ((*c == ' ' || *c == '\t') && !ends);
+		part = size - i < WORD_SIZE ? size - i : WORD_SIZE;
+		while (part > 1 && ((unsigned char) clean[i + part] & 0xC0) == 0x80)
+			part--;
+		sodium_bin2base64(encoded, sizeof(encoded), (unsigned char *) clean + i, part, sodium_base64_VARIANT_ORIGINAL);
+		fprintf(out, "%s=?utf-8?B?%s?=", i == 0 ? "" : "\r\n ", encoded);
+	}
+	free(clean);
+	if (out == NULL || fclose(out) == 0)
+		return words;
+	free(words);
+	return NULL;
+}
 
+/*
+ * Returns a text whose lines, and the last one, too, end with CR and LF however
+ * they ended, for the caller to free.  NULL: memory is short.
+ */
+static char *
+lines_of(const char *text)
+{
+	char *lines = malloc(2 * strlen(text) + 3);
+	char *next = lines;
+
+	if (lines == NULL)
+		return NULL;
+	for (const char *c = text; *c != '\0'; c++)
+	{
 		if (*c == '\r' && c[1] == '\n')
 			continue;
 		if (*c == '\n' || *c == '\r')
 		{
-			add(text, "\r\n", 2);
-			column = 0;
-			continue;
+			*next++ = '\r';
+			*next++ = '\n';
 		}
-		if (column + (plain ? 1 : 3) >= LINE_LENGTH)
-		{
-			add(text, "=\r\n", 3);
-			column = 0;
-		}
-		if (plain)
-			add(text, c, 1);
 		else
-			add_format(text, "=%02X", (unsigned char) *c);
-		column += plain ? 1 : 3;
+			*next++ = *c;
 	}
-	add(text, "\r\n", 2);
+	memcpy(next, "\r\n", 3);
+	return lines;
 }

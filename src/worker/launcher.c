@@ -1,6 +1,6 @@
 /*
  * launcher.c
- *	  The process that keeps one worker running in each database of
+ *	  The process that keeps the two workers running in each database of
  *	  murallink.databases.
  *
  * It is connected to no database, so that it stands in the way of nothing.  A
@@ -34,10 +34,11 @@
 #define RESTART_MAX 60 /* in seconds, as the next */
 #define SUCCESS_AFTER 5
 
-/* A database that is to have a worker. */
+/* A worker that a database is to have. */
 typedef struct Watched
 {
-	char name[NAMEDATALEN];
+	char database[NAMEDATALEN];
+	bool mail; /* it sends mail */
 	BackgroundWorkerHandle *handle; /* NULL: none was started */
 	Moment started_at;
 	Moment start_at; /* not to be started before */
@@ -50,11 +51,11 @@ static List *watched = NIL;
 
 static bool check_databases(char **value, void **extra, GucSource source);
 static void watch(void);
-static Watched *watched_named(const char *name);
+static Watched *watched_named(const char *name, bool mail);
 static bool is_named(List *names, const char *name);
-static void look_after(Watched *database);
+static void look_after(Watched *worker);
 static Oid database_named(const char *name);
-static void start_worker(Watched *database, Oid oid);
+static void start_worker(Watched *worker, Oid oid);
 
 /*
  * Registers settings and, where the library is loaded at server start, the
@@ -73,11 +74,12 @@ launcher_init(void)
 		.bgw_function_name = "launcher_main",
 	};
 
-	DefineCustomStringVariable("murallink.databases", "Databases in which a worker pays out.",
+	DefineCustomStringVariable("murallink.databases", "Databases in which workers pay out and send mail.",
 							   "A list of names, separated by commas. Needs murallink in shared_preload_libraries.",
 							   &databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("murallink.shutdown_grace", "Time for which a stopping worker waits for calls under way.",
-							"Calls that have not ended by then are in doubt. DROP DATABASE waits for five seconds.",
+							"Calls that have not ended by then are in doubt. DROP DATABASE waits for five seconds. "
+							"Mail is waited for no longer than a second.",
 							&worker_shutdown_grace, 3000, 0, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 		RegisterBackgroundWorker(&launcher);
@@ -134,7 +136,7 @@ launcher_main(Datum arg)
 }
 
 /*
- * Has a worker in each database of the setting, and in no other.
+ * Has both workers in each database of the setting, and in no other.
  */
 static void
 watch(void)
@@ -145,20 +147,21 @@ watch(void)
 	(void) SplitIdentifierString(pstrdup(databases), ',', &names);
 	foreach (cell, watched)
 	{
-		Watched *database = lfirst(cell);
+		Watched *worker = lfirst(cell);
 
-		if (is_named(names, database->name))
+		if (is_named(names, worker->database))
 			continue;
-		if (database->handle != NULL)
+		if (worker->handle != NULL)
 		{
-			TerminateBackgroundWorker(database->handle);
-			pfree(database->handle);
+			TerminateBackgroundWorker(worker->handle);
+			pfree(worker->handle);
 		}
 		watched = foreach_delete_current(watched, cell);
-		pfree(database);
+		pfree(worker);
 	}
 	foreach (cell, names)
-		look_after(watched_named(lfirst(cell)));
+		for (int mail = 0; mail <= 1; mail++)
+			look_after(watched_named(lfirst(cell), mail));
 }
 
 static bool
@@ -173,58 +176,59 @@ is_named(List *names, const char *name)
 }
 
 /*
- * Returns what is known of a database, at first nothing.
+ * Returns what is known of a worker, at first nothing.
  */
 static Watched *
-watched_named(const char *name)
+watched_named(const char *name, bool mail)
 {
 	ListCell *cell;
 	MemoryContext saved;
-	Watched *database;
+	Watched *worker;
 
 	foreach (cell, watched)
 	{
-		database = lfirst(cell);
-		if (strcmp(database->name, name) == 0)
-			return database;
+		worker = lfirst(cell);
+		if (strcmp(worker->database, name) == 0 && worker->mail == mail)
+			return worker;
 	}
 	saved = MemoryContextSwitchTo(TopMemoryContext);
-	database = palloc0(sizeof(Watched));
-	strlcpy(database->name, name, NAMEDATALEN);
-	watched = lappend(watched, database);
+	worker = palloc0(sizeof(Watched));
+	strlcpy(worker->database, name, NAMEDATALEN);
+	worker->mail = mail;
+	watched = lappend(watched, worker);
 	MemoryContextSwitchTo(saved);
-	return database;
+	return worker;
 }
 
 /*
- * Starts the worker of a database if it should run and does not.
+ * Starts a worker if it should run and does not.
  */
 static void
-look_after(Watched *database)
+look_after(Watched *worker)
 {
 	Moment now = clock_now();
 	pid_t pid;
 	Oid oid;
 
-	if (database->handle != NULL)
+	if (worker->handle != NULL)
 	{
-		if (GetBackgroundWorkerPid(database->handle, &pid) != BGWH_STOPPED)
+		if (GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
 			return;
-		pfree(database->handle);
-		database->handle = NULL;
-		database->failures = now - database->started_at >= SUCCESS_AFTER * CLOCK_S ? 0 : Min(database->failures + 1, 10);
-		database->start_at = now + Min(RESTART_MAX, 1 << database->failures) * CLOCK_S;
+		pfree(worker->handle);
+		worker->handle = NULL;
+		worker->failures = now - worker->started_at >= SUCCESS_AFTER * CLOCK_S ? 0 : Min(worker->failures + 1, 10);
+		worker->start_at = now + Min(RESTART_MAX, 1 << worker->failures) * CLOCK_S;
 	}
-	if (now < database->start_at)
+	if (now < worker->start_at)
 		return;
 
-	oid = database_named(database->name);
-	if (OidIsValid(oid) && !worker_slot_taken(oid))
-		start_worker(database, oid);
-	else if (!OidIsValid(oid) && !database->missing)
-		ereport(LOG, errmsg("murallink: database \"%s\" does not exist, so it has no worker", database->name),
-				errhint("It is named in murallink.databases; its worker starts when the database exists."));
-	database->missing = !OidIsValid(oid);
+	oid = database_named(worker->database);
+	if (OidIsValid(oid) && !worker_slot_taken(oid, worker->mail))
+		start_worker(worker, oid);
+	else if (!OidIsValid(oid) && !worker->missing && !worker->mail)
+		ereport(LOG, errmsg("murallink: database \"%s\" does not exist, so it has no workers", worker->database),
+				errhint("It is named in murallink.databases; its workers start when the database exists."));
+	worker->missing = !OidIsValid(oid);
 }
 
 /*
@@ -257,29 +261,30 @@ database_named(const char *name)
 }
 
 /*
- * Starts the worker of a database.
+ * Starts a worker.
  */
 static void
-start_worker(Watched *database, Oid oid)
+start_worker(Watched *worker, Oid oid)
 {
-	BackgroundWorker worker = {
-		.bgw_type = "murallink worker",
+	BackgroundWorker process = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 		.bgw_start_time = BgWorkerStart_RecoveryFinished,
 		.bgw_restart_time = BGW_NEVER_RESTART,
 		.bgw_library_name = "murallink",
-		.bgw_function_name = "worker_main",
 		.bgw_main_arg = ObjectIdGetDatum(oid),
 		.bgw_notify_pid = MyProcPid,
 	};
 	MemoryContext saved = MemoryContextSwitchTo(TopMemoryContext);
 
-	snprintf(worker.bgw_name, BGW_MAXLEN, "murallink worker for %s", database->name);
-	database->started_at = clock_now();
-	if (!RegisterDynamicBackgroundWorker(&worker, &database->handle))
+	snprintf(process.bgw_name, BGW_MAXLEN, worker->mail ? "murallink mail: %s" : "murallink worker for %s",
+			 worker->database);
+	strlcpy(process.bgw_type, worker->mail ? "murallink mail" : "murallink worker", BGW_MAXLEN);
+	strlcpy(process.bgw_function_name, worker->mail ? "worker_mail_main" : "worker_main", BGW_MAXLEN);
+	worker->started_at = clock_now();
+	if (!RegisterDynamicBackgroundWorker(&process, &worker->handle))
 	{
-		database->start_at = database->started_at + RESTART_MAX * CLOCK_S;
-		ereport(WARNING, errmsg("murallink: could not start a worker for database \"%s\"", database->name),
+		worker->start_at = worker->started_at + RESTART_MAX * CLOCK_S;
+		ereport(WARNING, errmsg("murallink: could not start a worker for database \"%s\"", worker->database),
 				errhint("You may need to raise max_worker_processes."));
 	}
 	MemoryContextSwitchTo(saved);

@@ -13,5 +13,6 @@ extern PGDLLEXPORT void launcher_main(Datum arg);
 extern int worker_shutdown_grace;
 
 extern PGDLLEXPORT void worker_main(Datum arg);
+extern PGDLLEXPORT void worker_mail_main(Datum arg);
 
 #endif /* MURALLINK_WORKER_H */

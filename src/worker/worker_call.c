@@ -5,8 +5,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
-#include "common/pg_prng.h"
 #include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -15,20 +13,10 @@
 #include "utils/memutils.h"
 #include "worker_slot.h"
 
-#include "worker_call.h"
-
-/* A partner that fails is called again after this (in milliseconds) at first, and never later than that. */
-#define PAUSE_FIRST 100
-#define PAUSE_MAX 60000
-
-/* In milliseconds: what was not sent has surely been tried again, if it was not taken back. */
-#define FAILING_MAX 600000
+#include "worker_run.h"
 
 /* The part of its lifetime that a session is used for: clocks differ, and calls take their time. */
 #define SESSION_USED 0.9
-
-/* Of each partner the same is logged once in this time (in milliseconds). */
-#define LOG_INTERVAL 60000
 
 static Channel channels[PARTNER_COUNT]; /* by partner_place(); without a partner where it is not configured */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
@@ -39,17 +27,10 @@ static void forget_session(Channel *channel);
 static void end_call(Call *call);
 static void end_login(Call *call);
 static void log_doubt(Call *call);
-static const char *reason_to_log(const Call *call);
-static void judge_channel(Call *call);
-static bool refused_again(Call *call);
-static uint32 card_of(const Call *call);
-static void note_success(Call *call);
-static void note_failure(Call *call);
-static void reset_breaker(Channel *channel);
 
 /*
  * Returns the channel of a partner, brought to that configuration, or NULL for
- * a partner that this library does not know.  The texts are JSON in the
+ * a partner that this library does not know, or the other worker calls.  The texts are JSON in the
  * encoding of the database.
  */
 Channel *
@@ -58,7 +39,7 @@ channel_configure(const char *partner, int revision, const char *base_url, const
 	const Partner *known = partner_named(partner);
 	Channel *channel;
 
-	if (known == NULL)
+	if (known == NULL || partner_by_mail(known) != worker_kind->mail)
 		return NULL;
 	channel = &channels[partner_place(known)];
 	channel->partner = known;
@@ -73,7 +54,7 @@ channel_configure(const char *partner, int revision, const char *base_url, const
 	channel->config.settings = json_of(settings);
 	channel->config.secrets = json_of(secrets);
 	channel->refusals = 0;
-	reset_breaker(channel);
+	breaker_reset(channel);
 	channel->revision = revision;
 	return channel;
 }
@@ -227,17 +208,12 @@ call_make(Channel *channel, const char *attempt_uid, const char *operation, cons
 void
 call_send(Call *call)
 {
-	Channel *channel = call->channel;
-	HttpRequest request = {0};
+	const char *problem;
 
-	call->session = channel->sessions;
-	if (!partner_build(channel->partner, &channel->config, call->operation, call->params, &request))
-	{
-		http_request_free(&request);
-		call_give_up(call, "the request could not be built");
-	}
-	else if (!http_start(&request, call))
-		call_give_up(call, "memory or file descriptors are exhausted");
+	call->session = call->channel->sessions;
+	problem = worker_kind->send(call);
+	if (problem != NULL)
+		call_give_up(call, problem);
 	else
 	{
 		call->sent_at = clock_now();
@@ -263,18 +239,12 @@ call_give_up(Call *call, const char *reason)
 int
 calls_read(void)
 {
-	HttpCall *http;
+	Call *call;
 	dlist_iter iter;
 	int count = 0;
 
-	while ((http = http_next_ended()) != NULL)
+	while ((call = worker_kind->next_ended()) != NULL)
 	{
-		HttpAnswer answer = http_answer(http);
-		Call *call = http_owner(http);
-
-		call->http_status = answer.status;
-		call->answer = partner_read(call->channel->partner, &call->channel->config, call->operation, call->params, &answer);
-		http_free(http);
 		CRASH_POINT("call_answered");
 		end_call(call);
 	}
@@ -300,7 +270,7 @@ end_call(Call *call)
 {
 	Channel *channel = call->channel;
 
-	judge_channel(call);
+	breaker_judge(call);
 	if (call->answer.signed_out && call->session == channel->sessions)
 		forget_session(channel);
 	if (call->attempt_uid == NULL)
@@ -335,7 +305,7 @@ log_doubt(Call *call)
 				   reference == NULL					  ? ""
 				   : strcmp(call->operation, "load") == 0 ? " of payout "
 														  : " of ",
-				   reference == NULL ? "" : reference, reason_to_log(call)),
+				   reference == NULL ? "" : reference, call_reason(call)),
 			channel->doubts == 1 ? 0 : errdetail("Calls in doubt since the last message: %d.", channel->doubts),
 			errhint("murallink.needs_person will show the calls that look-ups do not settle."));
 	channel->doubts = 0;
@@ -343,13 +313,14 @@ log_doubt(Call *call)
 }
 
 /*
- * Returns why a call ended as it did, without what the partner says of it.
+ * Returns why a call ended as it did, for the log: without what the partner says
+ * of it.
  */
-static const char *
-reason_to_log(const Call *call)
+const char *
+call_reason(const Call *call)
 {
 	return call->answer.quoted
-			   ? psprintf("%s %d", call->channel->partner->judge == NULL ? "HTTP" : "SMTP", call->http_status)
+			   ? psprintf("%s %d", worker_kind->mail ? "SMTP" : "HTTP", call->http_status)
 			   : call->answer.reason;
 }
 
@@ -373,169 +344,6 @@ end_login(Call *call)
 		channel->sessions++;
 	}
 	call_free(call);
-}
-
-/*
- * Takes note of whether a partner works; that one can sign in does not prove
- * it.
- *
- * ending                     | is about    | outcome  | breaker
- * ---------------------------+-------------+----------+----------------------
- * done                       | the call    | done     | closes
- * declined                   | the call    | declined | closes
- * declined alike, again and  | the         | not sent | opens
- *   again: see refused_again |   operation |          |
- * signed out (401)           | the login   | not sent | opens; only the same
- *                            |             |          |   operation closes it
- * too many calls (429)       | the partner | not sent | opens, as long as asked
- * nothing was sent           | the partner | not sent | opens
- * no answer, 5xx, not clear  | the partner | in doubt | opens
- *
- * What is not sent is tried again, later each time; a payout only once a look-up
- * has not shown it, if the partner has answered with 401 or 429.  A breaker that is
- * not closed is an alarm; people also see what was declined, what stays in
- * doubt, and a payout that was not sent time and again, in needs_person.
- */
-static void
-judge_channel(Call *call)
-{
-	PartnerAnswer *answer = &call->answer;
-	bool login = call->attempt_uid == NULL;
-
-	if (login && answer->outcome == OUTCOME_DONE)
-		return;
-	if (refused_again(call))
-		answer->outcome = OUTCOME_NOT_SENT;
-	else if (!login && (answer->works || answer->outcome == OUTCOME_DONE || answer->outcome == OUTCOME_DECLINED))
-	{
-		note_success(call);
-		return;
-	}
-	note_failure(call);
-}
-
-/*
- * Returns whether a payout or a card was refused as those before it were: in the
- * same words and with no success between, by a status that is not about what was
- * sent, or else each time about another card.  The path, the rights or the
- * settings are wrong then, so the others are spared it.
- */
-static bool
-refused_again(Call *call)
-{
-	Channel *channel = call->channel;
-	int status = call->http_status;
-	bool counted = false;
-	char refusal[PARTNER_REASON_SIZE];
-	uint32 card;
-
-	if (strcmp(call->operation, "load") != 0 && strcmp(call->operation, "order") != 0)
-		return false;
-	if (call->answer.outcome == OUTCOME_DONE)
-		channel->refusals = 0;
-	if (call->answer.outcome != OUTCOME_DECLINED || json_object_get(call->answer.facts, "order_id") != NULL)
-		return false;
-	snprintf(refusal, sizeof(refusal), "%s %s", call->operation, call->answer.reason);
-	if (strcmp(refusal, channel->refusal) != 0)
-		channel->refusals = 0;
-	strlcpy(channel->refusal, refusal, sizeof(channel->refusal));
-	card = card_of(call);
-	if (status != 403 && status != 404 && status != 405 && status != 410)
-		for (int i = 0; i < channel->refusals; i++)
-			counted = counted || channel->refused[i] == card;
-	if (!counted && channel->refusals < REFUSALS_MAX)
-		channel->refused[channel->refusals++] = card;
-	return channel->refusals >= REFUSALS_MAX;
-}
-
-/*
- * Returns a hash of the card that a call loads, or of the person whom it orders one
- * for.
- */
-static uint32
-card_of(const Call *call)
-{
-	const char *proxy_key = json_string_value(json_object_get(call->params, "proxy_key"));
-	char *person = proxy_key != NULL ? NULL : json_dumps(call->params, JSON_SORT_KEYS);
-	const char *card = proxy_key != NULL ? proxy_key : person != NULL ? person
-																	  : "";
-	uint32 hash = hash_bytes((const unsigned char *) card, strlen(card));
-
-	free(person);
-	return hash;
-}
-
-/*
- * Has a partner called again as often as it may be.  What was begun before it
- * asked to be left alone does not change that; nor does another operation
- * prove that the one works which was refused, for some time.
- */
-static void
-note_success(Call *call)
-{
-	Channel *channel = call->channel;
-	Moment now = clock_now();
-
-	if (now < channel->asked_until)
-		return;
-	if (channel->failing != NULL && strcmp(channel->failing, call->operation) != 0 &&
-		now - channel->failed_at < FAILING_MAX * CLOCK_MS)
-		return;
-	if (channel->fails_logged)
-		ereport(LOG, errmsg("%s: %s works again", MyBgworkerEntry->bgw_name, channel->partner->name));
-	reset_breaker(channel);
-}
-
-/*
- * Closes the breaker.
- */
-static void
-reset_breaker(Channel *channel)
-{
-	channel->fails_logged = false;
-	channel->failures = 0;
-	channel->resume_at = channel->asked_until = 0;
-	free(channel->failing);
-	channel->failing = NULL;
-	worker_slot_failing(channel->partner, 0, 0);
-}
-
-/*
- * Leaves a partner alone for a while, longer each time.  What fails meanwhile
- * was sent before, and is the same failure.
- */
-static void
-note_failure(Call *call)
-{
-	Channel *channel = call->channel;
-	const char *name = channel->partner->name;
-	Moment now = clock_now();
-
-	worker_slot_error(channel->partner, psprintf("%s: %s", name, call->answer.reason));
-	free(channel->failing);
-	channel->failing = call->attempt_uid != NULL && call->http_status != 0 && call->answer.outcome == OUTCOME_NOT_SENT
-						   ? strdup(call->operation)
-						   : NULL;
-	channel->failed_at = now;
-	if (now >= channel->resume_at)
-	{
-		int64 pause = PAUSE_FIRST << Min(channel->failures, 10);
-
-		if (channel->failures++ > 0 && !channel->fails_logged &&
-			(channel->fails_at == 0 || now - channel->fails_at >= LOG_INTERVAL * CLOCK_MS))
-		{
-			ereport(LOG, errmsg("%s: %s fails: %s", MyBgworkerEntry->bgw_name, name, reason_to_log(call)),
-					errhint("It is called rarely until it works; murallink.worker_status() shows when."));
-			channel->fails_logged = true;
-			channel->fails_at = now;
-		}
-		pause = Min(pause, PAUSE_MAX) * (0.5 + pg_prng_double(&pg_global_prng_state));
-		channel->resume_at = now + pause * CLOCK_MS;
-	}
-	if (call->answer.retry_after > 0)
-		channel->asked_until = Max(channel->asked_until, now + call->answer.retry_after * CLOCK_S);
-	channel->resume_at = Max(channel->resume_at, channel->asked_until);
-	worker_slot_failing(channel->partner, channel->failures, channel->resume_at);
 }
 
 /*

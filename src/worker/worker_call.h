@@ -13,6 +13,9 @@
 /* A payout or a card that is refused as so many before it, with it, is refused because of how the partner is set up. */
 #define REFUSALS_MAX 5
 
+/* Of each partner the same is logged once in this time (in milliseconds). */
+#define LOG_INTERVAL 60000
+
 /* A partner as this database has configured it. */
 typedef struct Channel
 {
@@ -51,7 +54,7 @@ typedef struct Call
 	json_t *params;
 	int session; /* number of the session it was sent in */
 	Moment sent_at; /* 0: it was not */
-	int http_status; /* 0: no answer */
+	int http_status; /* of a mail, the status of the reply; 0: no answer */
 	PartnerAnswer answer;
 } Call;
 
@@ -69,6 +72,11 @@ extern int calls_in_flight(void);
 extern bool calls_room(void);
 extern Moment calls_resume_at(void);
 extern void calls_sign_in(void);
+extern const char *call_reason(const Call *call);
 extern void call_free(Call *call);
+
+/* worker_breaker.c */
+extern void breaker_judge(Call *call);
+extern void breaker_reset(Channel *channel);
 
 #endif /* MURALLINK_WORKER_CALL_H */

@@ -168,8 +168,9 @@ SELECT test.refusal(format('UPDATE murallink.payout SET status = ''ready'' WHERE
 SELECT * FROM test.claim();
 SELECT status, note FROM murallink.resolve_payout(:'payout', 'not_paid', 'the issuer does not show it');
 SELECT operation FROM test.claim();
--- A worker that ended without an outcome leaves doubt behind
-SELECT murallink.recover_calls();
+-- A worker that ended without an outcome leaves doubt behind, but not in what the other worker calls
+SELECT murallink.recover_calls(mail => true) AS of_mail;
+SELECT murallink.recover_calls(mail => false);
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT status, note FROM murallink.resolve_payout(:'payout', 'paid', 'the issuer shows it now');
 SELECT a.operation, a.attempt, a.outcome, a.http_status, a.reason, a.settled_at >= a.claimed_at AS in_order

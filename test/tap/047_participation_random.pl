@@ -156,7 +156,7 @@ sub killed
 {
 	my $worker = $payouts->worker;
 	kill 'KILL', $worker;
-	return $payouts->wait_for("SELECT max(pid) <> $worker FROM murallink.worker_status()");
+	return $payouts->wait_for("SELECT pid <> $worker FROM murallink.worker_slot(NULL)");
 }
 
 # What a person does, who then asks the partner: the ledger is read when it is known what is in doubt.

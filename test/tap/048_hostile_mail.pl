@@ -19,6 +19,7 @@ $payouts->patients(2);
 $payouts->order_cards;
 $payouts->sql('UPDATE murallink.patient SET email_enabled = true');
 my $worker = $payouts->worker;
+my $mail_worker = $payouts->sql(q{SELECT pid FROM murallink.worker_slot('smtp')});
 start_server();
 my $connections = connections();
 
@@ -59,12 +60,16 @@ foreach my $harm (
 	unlike($payouts->sql("SELECT status, reason FROM murallink.notices('$notice')"), qr/pass-word/, "$status, with a reason");
 }
 is($payouts->worker, $worker, 'the worker goes on');
-cmp_ok(connections(), '<', $connections + 8, 'and keeps no connection');
+is($payouts->sql(q{SELECT pid FROM murallink.worker_slot('smtp')}), $mail_worker, 'that of mail, too');
+$payouts->sql(q{SELECT murallink.hold_payouts('the end', partner => 'smtp')});
+$payouts->wait_for(q{SELECT in_flight = 0 FROM murallink.worker_status() WHERE partner = 'smtp'});
+Murallink::Stack::poll('connections to be closed', sub { connections() <= $connections });
+pass('and keeps no connection');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
 
-# How many connections the worker has open.
-sub connections { return scalar grep { (readlink // q()) =~ /^socket/ } glob "/proc/$worker/fd/*" }
+# How many connections the worker of mail has open.
+sub connections { return scalar grep { (readlink // q()) =~ /^socket/ } glob "/proc/$mail_worker/fd/*" }
 
 # A new message; returns the uid of its notice.
 sub message

@@ -146,6 +146,32 @@ UPDATE murallink_private.partner_queue SET due_at = now() - interval '1 hour' WH
 EOC
 }
 
+# The process id of the worker that sends mail, once it runs.
+sub mail_worker
+{
+	my ($self) = @_;
+	$self->wait_for(q{SELECT pid IS NOT NULL FROM murallink.worker_slot('smtp')});
+	return $self->sql(q{SELECT pid FROM murallink.worker_slot('smtp')});
+}
+
+# Has the worker of mail end there, as kill -9 would, while something is done, and waits until the server has ended, which
+# is set up not to start again by itself and to include crash.conf.
+sub end_at
+{
+	my ($self, $point, $something) = @_;
+	my $conf = $self->dir . '/data/crash.conf';
+	my $worker = $self->mail_worker;
+	open my $file, '>', $conf or die "crash.conf: $!\n";
+	print $file "murallink.crash_point = 'mail.$point:1'\n";
+	close $file;
+	$self->sql('SELECT pg_reload_conf()');
+	Murallink::Stack::poll("the worker of mail to read $point",
+		sub { grep { /\[$worker\] LOG:  crash point mail.$point:1$/ } $self->stack->log_of('postgresql') });
+	$self->quietly(sub { eval { $something->() }; $self->wait_ended });
+	unlink $conf;
+	return;
+}
+
 # What is in the mailbox: of one address, or with one event.
 sub mailbox
 {
@@ -155,11 +181,15 @@ sub mailbox
 	foreach my $entry (map { decode_json($_) } <$file>)
 	{
 		next if grep { $entry->{$_} ne $wanted{$_} } keys %wanted;
-		my ($head, $body) = split /\r\n\r\n/, decode_base64($entry->{content}), 2;
-		if (defined $body)
+		my ($head, $rest) = split /\r\n\r\n/, decode_base64($entry->{content}), 2;
+		if (defined $rest)
 		{
+			my ($boundary) = $head =~ m{^Content-Type: multipart/mixed; boundary=(\S+)\r?$}m or die "no boundary: $head\n";
+			my ($part, $body) = $rest =~ /\A--\Q$boundary\E\r\n(.*?)\r\n\r\n(.*)\r\n--\Q$boundary\E--\r\n\z/s
+			  or die "not of one part: $rest\n";
 			@$entry{qw(head body)} = ($head, decode('UTF-8', decode_qp($body)));
-			$entry->{lines} = [ split /\r\n/, "$head\r\n$body" ];
+			$entry->{lines} = [ split /\r\n/, "$head\r\n$rest" ];
+			$entry->{part_headers} = [ split /\r\n/, $part ];
 			$head =~ s/\r\n(?=[ \t])//g;
 			$entry->{headers} = [ split /\r\n/, $head ];
 			$entry->{subject} = decode('MIME-Header', ($head =~ /^Subject: *(.*?)\r?$/m)[0]);

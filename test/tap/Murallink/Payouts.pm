@@ -319,12 +319,12 @@ sub quietly
 	return $done || die $@, $self->stack->log_of('postgresql');
 }
 
-# The process id of the worker, once it runs.
+# The process id of the worker that pays out, once it runs.
 sub worker
 {
 	my ($self) = @_;
-	$self->wait_for('SELECT max(pid) IS NOT NULL FROM murallink.worker_status()');
-	return $self->sql('SELECT max(pid) FROM murallink.worker_status()');
+	$self->wait_for('SELECT pid IS NOT NULL FROM murallink.worker_slot(NULL)');
+	return $self->sql('SELECT pid FROM murallink.worker_slot(NULL)');
 }
 
 # Has the sandbox fail: see its README.

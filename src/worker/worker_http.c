@@ -1,0 +1,59 @@
+/*
+ * worker_http.c
+ *	  The worker that calls partners by HTTP.
+ */
+#include "postgres.h"
+
+#include "worker_run.h"
+
+static const char *send_call(Call *call);
+static Call *next_ended(void);
+static int stop(int grace);
+
+const WorkerKind worker_http = {
+	.open = http_open, .wait = http_wait, .turn = http_turn, .send = send_call, .next_ended = next_ended, .stop = stop};
+
+/*
+ * Sends a call.  Returns why it could not, or NULL.
+ */
+static const char *
+send_call(Call *call)
+{
+	HttpRequest request = {0};
+
+	if (!partner_build(call->channel->partner, &call->channel->config, call->operation, call->params, &request))
+	{
+		http_request_free(&request);
+		return "the request could not be built";
+	}
+	return http_start(&request, call) ? NULL : "memory or file descriptors are exhausted";
+}
+
+/*
+ * Returns a call that has ended, with its answer, or NULL.
+ */
+static Call *
+next_ended(void)
+{
+	HttpCall *http = http_next_ended();
+	HttpAnswer answer;
+	Call *call;
+
+	if (http == NULL)
+		return NULL;
+	answer = http_answer(http);
+	call = http_owner(http);
+	call->http_status = answer.status;
+	call->answer = partner_read(call->channel->partner, &call->channel->config, call->operation, call->params, &answer);
+	http_free(http);
+	return call;
+}
+
+/*
+ * Returns for how many milliseconds calls under way are waited for.
+ */
+static int
+stop(int grace)
+{
+	return grace;
+}

@@ -1,0 +1,48 @@
+/*
+ * worker_run.h
+ *	  What the files of a worker share.  A database has two: one that calls the
+ *	  partners of payouts, of cards and of all else by HTTP, and one that sends
+ *	  mail.  They differ in their kind alone.
+ */
+#ifndef MURALLINK_WORKER_RUN_H
+#define MURALLINK_WORKER_RUN_H
+
+#include "worker_call.h"
+
+typedef struct WorkerKind
+{
+	bool mail; /* it calls the partners of mail, the other one all others */
+	int look_pause; /* in milliseconds: what is new is looked for no more often than that */
+	int (*open)(void); /* prepares for calls; returns the descriptor to wait for */
+	long (*wait)(void); /* in how many milliseconds turn() must be called without it; -1: it need not */
+	void (*turn)(void); /* does what can be done without waiting */
+	const char *(*send)(Call *call); /* returns why it could not be sent, or NULL */
+	Call *(*next_ended)(void); /* a call that has ended, with its answer, or NULL */
+	int (*stop)(int grace); /* returns for how many milliseconds calls under way are waited for */
+} WorkerKind;
+
+/* worker.c */
+extern const WorkerKind *worker_kind; /* of this process */
+extern int worker_set_backs; /* how often the clock was set back */
+
+/* worker_http.c, worker_mail.c */
+extern const WorkerKind worker_http;
+extern const WorkerKind worker_mail;
+
+/* worker_transaction.c */
+extern void worker_signals(void);
+extern bool worker_stopping(void);
+extern bool worker_transact(const char *activity, MemoryContext context, void (*work)(void *), void *arg);
+
+/* worker_claim.c */
+extern void worker_settle(void);
+extern void worker_settled(bool committed);
+extern void worker_look(void);
+extern bool worker_looked(bool committed);
+extern bool worker_payouts_here(bool *on);
+
+/* worker_step.c */
+extern Moment worker_steps_at(void);
+extern void worker_step(bool moved, MemoryContext context);
+
+#endif /* MURALLINK_WORKER_RUN_H */
