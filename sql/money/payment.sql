@@ -29,7 +29,7 @@ COMMENT ON TYPE murallink.payment_info IS 'A payment, as milestone_payment and g
 
 CREATE FUNCTION murallink.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink.payment_price() IS
-'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_payable, already_paid, wrong_status.';
+'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_payable, already_paid, wrong_status.';
 
 CREATE FUNCTION murallink.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
 COMMENT ON FUNCTION murallink.payment_funds() IS

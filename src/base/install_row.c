@@ -1,6 +1,7 @@
 /*
  * install_row.c
- *	  Rows written without a statement, as logical replication writes them.
+ *	  Rows found and written without a statement, as logical replication finds
+ *	  and writes them: what each payment does would cost most in being prepared.
  *
  * Constraints, also of domains, indexes and triggers for each row work as in a statement.
  * Triggers for statements are not fired: those of a table that only this
@@ -9,8 +10,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/stratnum.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "error.h"
@@ -21,8 +26,22 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
+static void check_columns(Relation table, int columns);
 static void check_domains(TupleTableSlot *slot);
+static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
+				  Snapshot snapshot);
+
+/*
+ * Raises unknown_data_version unless this is a table of so many columns.
+ */
+static void
+check_columns(Relation table, int columns)
+{
+	if (table->rd_rel->relkind != RELKIND_RELATION || RelationGetNumberOfAttributes(table) != columns)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL));
+}
 
 /*
  * Checks the values of a row that are of domains, which a statement does where
@@ -54,9 +73,98 @@ row_table(const char *name, int columns)
 	if (!OidIsValid(oid))
 		ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
 	table = table_open(oid, RowExclusiveLock);
-	if (table->rd_rel->relkind != RELKIND_RELATION || RelationGetNumberOfAttributes(table) != columns)
-		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL));
+	check_columns(table, columns);
 	return table;
+}
+
+/*
+ * Begins to look for rows as row_begin() says, with a snapshot, or with one that
+ * also sees what is not committed.
+ */
+static void
+begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count, Snapshot snapshot)
+{
+	Oid oid = install_relation(index);
+	ScanKeyData scan_keys[INDEX_MAX_KEYS];
+
+	if (!OidIsValid(oid))
+		ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
+	scan->table = table_open(IndexGetRelation(oid, false), lock);
+	check_columns(scan->table, columns);
+	scan->index = index_open(oid, AccessShareLock);
+	if (!scan->index->rd_index->indisvalid)
+		elog(ERROR, "murallink: the index %s is not valid", index);
+	for (int i = 0; i < count; i++)
+	{
+		Oid type = scan->index->rd_opcintype[i];
+		Oid equal = get_opfamily_member(scan->index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+
+		ScanKeyEntryInitialize(&scan_keys[i], 0, i + 1, BTEqualStrategyNumber, type, scan->index->rd_indcollation[i],
+							   get_opcode(equal), keys[i]);
+	}
+	scan->snapshot = snapshot;
+	scan->scan = index_beginscan(scan->table, scan->index, snapshot, count, 0);
+	index_rescan(scan->scan, scan_keys, count, NULL, 0);
+	scan->slot = table_slot_create(scan->table, NULL);
+}
+
+/*
+ * Begins to look for the rows that have these values in the first columns of an
+ * index of schema murallink, in its order: what is committed now and what this
+ * transaction has written.  The table must have this many columns; it stays
+ * locked until the end of the transaction.  No rights are asked for.  Raises
+ * not_installed or unknown_data_version.
+ */
+void
+row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
+{
+	/* So that what an earlier row of the same statement has written is seen. */
+	CommandCounterIncrement();
+	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()));
+}
+
+/*
+ * Begins to look as row_begin() does, also for what other transactions are
+ * inserting or changing: xmin or xmax of the snapshot says by which a row found
+ * is.
+ */
+void
+row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
+{
+	InitDirtySnapshot(scan->uncommitted);
+	begin(scan, index, lock, columns, keys, count, &scan->uncommitted);
+}
+
+/*
+ * Finds the next row; returns false when there is none.
+ */
+bool
+row_next(RowScan *scan)
+{
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+/*
+ * Returns a column (from 0) of the row found.  It is good until the next one.
+ */
+Datum
+row_value(RowScan *scan, int column, bool *isnull)
+{
+	return slot_getattr(scan->slot, column + 1, isnull);
+}
+
+/*
+ * Ends what row_begin() began.
+ */
+void
+row_end(RowScan *scan)
+{
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_endscan(scan->scan);
+	if (scan->snapshot != &scan->uncommitted)
+		UnregisterSnapshot(scan->snapshot);
+	index_close(scan->index, NoLock);
+	table_close(scan->table, NoLock);
 }
 
 /*

@@ -1,11 +1,32 @@
 /*
  * install_row.h
- *	  Rows written without a statement.
+ *	  Rows found and written without a statement.
  */
 #ifndef MURALLINK_INSTALL_ROW_H
 #define MURALLINK_INSTALL_ROW_H
 
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* The rows that an index finds. */
+typedef struct RowScan
+{
+	Relation table;
+	Relation index;
+	Snapshot snapshot;
+	SnapshotData uncommitted;
+	IndexScanDesc scan;
+	TupleTableSlot *slot; /* the row that row_next() has found */
+} RowScan;
+
+extern void row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count);
+extern void row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count);
+extern bool row_next(RowScan *scan);
+extern Datum row_value(RowScan *scan, int column, bool *isnull);
+extern void row_end(RowScan *scan);
 
 extern Relation row_table(const char *name, int columns);
 extern void row_insert(Relation table, const Datum *values, const bool *nulls);

@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_enum.h"
 #include "commands/trigger.h"
 #include "error.h"
 #include "fmgr.h"
@@ -14,25 +13,43 @@
 #include "funcapi.h"
 #include "identity.h"
 #include "install.h"
+#include "install_row.h"
 #include "ksuid.h"
 #include "miscadmin.h"
 #include "moment.h"
 #include "payment.h"
 #include "permission.h"
 #include "schedule.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #define NOTE_LONGEST 1000
 
+/* The columns of murallink.enrollment, by their number from 0. */
+enum EnrollmentColumn
+{
+	ENROLLMENT_UID,
+	ENROLLMENT_CLIENT,
+	ENROLLMENT_CONTRACT,
+	ENROLLMENT_TRIAL,
+	ENROLLMENT_SITE,
+	ENROLLMENT_TRIAL_SITE,
+	ENROLLMENT_PATIENT,
+	ENROLLMENT_SUBJECT_ID,
+	ENROLLMENT_PAYMENT_TYPE,
+	ENROLLMENT_STATUS,
+	ENROLLMENT_DROPPED_ON,
+	ENROLLMENT_CREATED_AT,
+	ENROLLMENT_COLUMNS
+};
+
 /* Who is to be paid. */
 typedef struct Enrolled
 {
-	bool exists;
 	Ksuid uid;
 	Ksuid client;
 	Ksuid contract;
@@ -45,26 +62,29 @@ typedef struct Enrolled
 	DateADT since;
 } Enrolled;
 
-#define ENROLLED                                                                                          \
-	"SELECT uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, dropped_on," \
-	" (created_at AT TIME ZONE 'UTC')::pg_catalog.date"                                                   \
-	" FROM murallink.enrollment WHERE "
-
-/* The payment that milestone_payment() has checked and is about to insert. */
-static Ksuid checked_payment;
-static bool checked = false;
+/* What milestone_payment() has made. */
+typedef struct Made
+{
+	Ksuid uid;
+	Ksuid enrollment;
+	Ksuid version;
+	bool approved;
+	TimestampTz at;
+} Made;
 
 static void check_columns(Relation payment);
-static Enrolled look_up(SavedPlan *plan, const Datum *arguments);
+static bool look_up(const char *index, const Datum *keys, int count, Enrolled *enrolled);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
+static int free_occurrence(const Ksuid *enrollment, const Milestone *milestone);
+static bool wait_for_change(const Ksuid *enrollment, const Milestone *milestone);
 static int next_occurrence(const Ksuid *enrollment, const Milestone *milestone);
-static bool insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
-									 int occurrence, Datum note, Datum visit, bool no_visit, TimestampTz at);
-static Datum payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enrolled,
-							const Milestone *milestone, Datum note, TimestampTz at);
-static const char *enum_label(Datum value);
+static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit);
+static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
+static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
+
+#define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
 /*
  * Raises an error when the table has other columns than enum PaymentColumn.
@@ -77,29 +97,33 @@ check_columns(Relation payment)
 }
 
 /*
- * Returns an enrollment.  Assumes SPI_connect() and owner_enter().
+ * Finds the enrollment that has these values in an index; returns false when
+ * there is none.
  */
-static Enrolled
-look_up(SavedPlan *plan, const Datum *arguments)
+static bool
+look_up(const char *index, const Datum *keys, int count, Enrolled *enrolled)
 {
-	Enrolled enrolled = {false};
-	Ksuid *const uids[] = {&enrolled.uid, &enrolled.client, &enrolled.contract, &enrolled.trial,
-						   &enrolled.site, &enrolled.trial_site, &enrolled.patient};
-	HeapTuple row;
-	TupleDesc desc;
+	Ksuid *const uids[] = {&enrolled->uid, &enrolled->client, &enrolled->contract, &enrolled->trial,
+						   &enrolled->site, &enrolled->trial_site, &enrolled->patient};
+	RowScan scan;
+	Datum created_at;
+	bool found;
 	bool isnull;
 
-	if (plan_execute(plan, arguments, NULL, 1) != 1)
-		return enrolled;
-	row = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	enrolled.exists = true;
-	for (int i = 0; i < lengthof(uids); i++)
-		*uids[i] = *DatumGetKsuidP(SPI_getbinval(row, desc, i + 1, &isnull));
-	enrolled.dropped_on = DatumGetDateADT(SPI_getbinval(row, desc, lengthof(uids) + 1, &isnull));
-	enrolled.dropped = !isnull;
-	enrolled.since = DatumGetDateADT(SPI_getbinval(row, desc, lengthof(uids) + 2, &isnull));
-	return enrolled;
+	row_begin(&scan, index, AccessShareLock, ENROLLMENT_COLUMNS, keys, count);
+	found = row_next(&scan);
+	if (found)
+	{
+		for (int i = 0; i < lengthof(uids); i++)
+			*uids[i] = *DatumGetKsuidP(row_value(&scan, ENROLLMENT_UID + i, &isnull));
+		/* In UTC, as moments are kept. */
+		created_at = row_value(&scan, ENROLLMENT_CREATED_AT, &isnull);
+		enrolled->since = DatumGetDateADT(DirectFunctionCall1(timestamp_date, created_at));
+		enrolled->dropped_on = DatumGetDateADT(row_value(&scan, ENROLLMENT_DROPPED_ON, &isnull));
+		enrolled->dropped = !isnull;
+	}
+	row_end(&scan);
+	return found;
 }
 
 /*
@@ -146,70 +170,94 @@ refuse_not_enrolled(Datum patient)
 
 /*
  * Returns the lowest number that no live payment of the milestone to the
- * enrollment has.  Raises already_paid when there is none that may be made.
+ * enrollment has, or 0 where there are as many as there may be.
+ */
+static int
+free_occurrence(const Ksuid *enrollment, const Milestone *milestone)
+{
+	Datum keys[] = {KsuidPGetDatum(enrollment), milestone->key};
+	RowScan scan;
+	int live = 0;
+	int next = 1;
+	bool isnull;
+
+	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
+	while (row_next(&scan))
+	{
+		live++;
+		if (DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull)) == next)
+			next++;
+	}
+	row_end(&scan);
+	return Max(live + 1, next) <= milestone->version.num_payments ? next : 0;
+}
+
+/*
+ * Waits for the end of a transaction that is changing a payment of the milestone
+ * to the enrollment; returns false when there is none.
+ */
+static bool
+wait_for_change(const Ksuid *enrollment, const Milestone *milestone)
+{
+	Datum keys[] = {KsuidPGetDatum(enrollment), milestone->key};
+	RowScan scan;
+	TransactionId changing = InvalidTransactionId;
+
+	row_begin_uncommitted(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
+	while (!TransactionIdIsValid(changing) && row_next(&scan))
+		changing = scan.snapshot->xmax;
+	row_end(&scan);
+	if (TransactionIdIsValid(changing))
+		XactLockTableWait(changing, NULL, NULL, XLTW_None);
+	return TransactionIdIsValid(changing);
+}
+
+/*
+ * Returns the number of the next payment of the milestone to the enrollment.
+ * Raises already_paid when there is none that may be made, nor can be because a
+ * payment is being rejected: that is waited for.
  */
 static int
 next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 {
-	static SavedPlan plan =
-		PLAN("WITH live AS (SELECT occurrence FROM murallink.payment"
-			 "  WHERE enrollment_uid = $1 AND murallink.label_key(milestone_name) = murallink.label_key($2)"
-			 "  AND occurrence IS NOT NULL AND counts)"
-			 " SELECT n FROM pg_catalog.generate_series(1, $3) n"
-			 " WHERE n NOT IN (SELECT occurrence FROM live) AND (SELECT pg_catalog.count(*) FROM live) < $3"
-			 " ORDER BY n LIMIT 1",
-			 "kti");
-	Datum values[] = {KsuidPGetDatum(enrollment), milestone->name,
-					  Int32GetDatum(milestone->version.num_payments)};
-	bool isnull;
+	int next;
 
-	if (plan_execute(&plan, values, NULL, 1) != 1)
-		ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
-	return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	while ((next = free_occurrence(enrollment, milestone)) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!wait_for_change(enrollment, milestone))
+			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
+	}
+	return next;
 }
 
 /*
- * Inserts a milestone payment that has been checked; returns false when
- * another session has paid this occurrence.
+ * Inserts a milestone payment, which the trigger completes, and fills in what it
+ * has become; returns false when another session has paid this occurrence.
  */
 static bool
-insert_milestone_payment(const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
-						 int occurrence, Datum note, Datum visit, bool no_visit, TimestampTz at)
+insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit)
 {
 	static SavedPlan plan =
-		PLAN("INSERT INTO murallink.payment (uid, client_uid, contract_uid, trial_uid, site_uid,"
-			 " trial_site_uid, patient_uid, enrollment_uid, payment_type, milestone_uid, milestone_name,"
-			 " occurrence, amount, currency, note, visit_date, status, requested_by_uid, created_at)"
-			 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'milestone', $9, $10, $11, $12, $13, $14, $15,"
-			 " CASE WHEN $16 THEN 'approved' ELSE 'pending' END::murallink.payment_status, $17, $18)"
+		PLAN("INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, milestone_uid, note, visit_date, status,"
+			 " requested_by_uid) VALUES ($1, $2, 'milestone', $3, $4, $5, NULL, $6)"
 			 " ON CONFLICT (enrollment_uid, murallink.label_key(milestone_name), occurrence)"
-			 " WHERE counts DO NOTHING",
-			 "kkkkkkkkktinttdbkz");
-	const Version *version = &milestone->version;
-	Datum values[] = {KsuidPGetDatum(uid),
-					  KsuidPGetDatum(&enrolled->client),
-					  KsuidPGetDatum(&enrolled->contract),
-					  KsuidPGetDatum(&enrolled->trial),
-					  KsuidPGetDatum(&enrolled->site),
-					  KsuidPGetDatum(&enrolled->trial_site),
-					  KsuidPGetDatum(&enrolled->patient),
-					  KsuidPGetDatum(&enrolled->uid),
-					  KsuidPGetDatum(&version->uid),
-					  milestone->name,
-					  Int32GetDatum(occurrence),
-					  version->amount,
-					  version->currency,
-					  note,
-					  visit,
-					  BoolGetDatum(milestone->approved),
-					  KsuidPGetDatum(&identity_caller()->user),
-					  TimestampTzGetDatum(at)};
-	char nulls[] = "                  ";
+			 " WHERE counts DO NOTHING RETURNING milestone_uid, status = 'approved', created_at",
+			 "kkktdk");
+	Datum values[] = {KsuidPGetDatum(&made->uid), KsuidPGetDatum(&made->enrollment), milestone, note, visit,
+					  KsuidPGetDatum(&identity_caller()->user)};
+	char nulls[] = "      ";
+	bool isnull;
 
-	nulls[14] = no_visit ? 'n' : ' ';
-	checked_payment = *uid;
-	checked = true;
-	return plan_execute(&plan, values, nulls, 0) == 1;
+	nulls[4] = no_visit ? 'n' : ' ';
+	if (plan_execute(&plan, values, nulls, 0) != 1)
+		return false;
+#define COLUMN(n) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, n, &isnull)
+	made->version = *DatumGetKsuidP(COLUMN(1));
+	made->approved = DatumGetBool(COLUMN(2));
+	made->at = DatumGetTimestampTz(COLUMN(3));
+#undef COLUMN
+	return true;
 }
 
 /*
@@ -219,17 +267,14 @@ PG_FUNCTION_INFO_V1(milestone_payment);
 Datum
 milestone_payment(PG_FUNCTION_ARGS)
 {
-	static SavedPlan in_trial = PLAN(ENROLLED "patient_uid = $1 AND trial_uid = $2", "kk");
-	TimestampTz at = GetCurrentTimestamp();
 	bool no_visit = PG_ARGISNULL(3) || PG_GETARG_DATEADT(3) == NO_DAY;
 	Datum note;
 	Milestone milestone;
 	Enrolled enrolled;
 	Place place = {NULL};
-	Datum arguments[2];
-	Ksuid uid;
+	Datum keys[2];
+	Made made;
 	Datum result;
-	int occurrence;
 
 	(void) identity_caller();
 	if (PG_ARGISNULL(0))
@@ -240,7 +285,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 		error_checked_text(PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2), "note", NOTE_LONGEST, false));
 
 	SPI_connect();
-	if (schedule_look_up(PG_GETARG_DATUM(1), at, &milestone))
+	if (schedule_look_up(PG_GETARG_DATUM(1), GetCurrentTimestamp(), &milestone))
 	{
 		place.client = &milestone.client;
 		place.contract = &milestone.contract;
@@ -248,125 +293,125 @@ milestone_payment(PG_FUNCTION_ARGS)
 		place.site = &milestone.site;
 	}
 	permission_require(permission_named("milestone_payment"), &place, "milestone_uid");
-	arguments[0] = PG_GETARG_DATUM(0);
-	arguments[1] = KsuidPGetDatum(&milestone.trial);
-	enrolled = look_up(&in_trial, arguments);
-	if (!enrolled.exists || ksuid_compare(&enrolled.trial_site, &milestone.trial_site) != 0)
-		refuse_not_enrolled(arguments[0]);
-	check_visit(&enrolled, no_visit, no_visit ? 0 : PG_GETARG_DATEADT(3));
-	check_version(&milestone);
+	keys[0] = PG_GETARG_DATUM(0);
+	keys[1] = KsuidPGetDatum(&milestone.trial);
+	if (!look_up("enrollment_patient_uid_trial_uid_key", keys, lengthof(keys), &enrolled) ||
+		ksuid_compare(&enrolled.trial_site, &milestone.trial_site) != 0)
+		refuse_not_enrolled(keys[0]);
 
-	ksuid_generate(&uid);
-	occurrence = milestone.was_more_often ? next_occurrence(&enrolled.uid, &milestone) : 1;
-	while (!insert_milestone_payment(&uid, &enrolled, &milestone, occurrence, note, PG_GETARG_DATUM(3), no_visit, at))
-	{
+	ksuid_generate(&made.uid);
+	made.enrollment = enrolled.uid;
+	while (!insert_milestone_payment(&made, PG_GETARG_DATUM(1), note, PG_GETARG_DATUM(3), no_visit))
 		CHECK_FOR_INTERRUPTS();
-		occurrence = next_occurrence(&enrolled.uid, &milestone);
-	}
-	result = payment_result(fcinfo, &uid, &enrolled, &milestone, note, at);
+	result = payment_result(fcinfo, &made, note);
 	SPI_finish();
 	return result;
 }
 
 /*
- * Returns the payment_info of a milestone payment just inserted.  Assumes
+ * Returns the payment_info of a milestone payment just made.  Assumes
  * SPI_connect(); the result outlives it.
  */
 static Datum
-payment_result(FunctionCallInfo fcinfo, const Ksuid *uid, const Enrolled *enrolled, const Milestone *milestone,
-			   Datum note, TimestampTz at)
+payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 {
-	const Version *version = &milestone->version;
-	Datum priced_by[] = {KsuidPGetDatum(&version->uid),
-						 TimestampTzGetDatum(version->effective_date),
-						 milestone->name,
-						 version->amount,
-						 Int32GetDatum(version->num_payments),
-						 version->currency,
-						 Int32GetDatum(version->sort_order)};
-	Datum payment[] = {KsuidPGetDatum(uid),
-					   KsuidPGetDatum(&enrolled->uid),
-					   CStringGetTextDatum("milestone"),
-					   KsuidPGetDatum(&version->uid),
-					   version->amount,
-					   version->currency,
-					   note,
-					   CStringGetTextDatum(milestone->approved ? "approved" : "pending"),
-					   DateADTGetDatum(at / USECS_PER_DAY),
-					   (Datum) 0};
-	bool nulls[lengthof(payment)] = {false};
+	Version version;
 	TupleDesc desc,
 		milestone_desc;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != lengthof(payment))
+	schedule_version(KsuidPGetDatum(&made->version), &version);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != 10)
 		elog(ERROR, "milestone_payment does not return murallink.payment_info");
 	milestone_desc = lookup_rowtype_tupdesc(TupleDescAttr(desc, desc->natts - 1)->atttypid, -1);
-	payment[desc->natts - 1] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
-	ReleaseTupleDesc(milestone_desc);
-	return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
+	{
+		Datum priced_by[] = {KsuidPGetDatum(&version.uid),
+							 TimestampTzGetDatum(version.effective_date),
+							 version.name,
+							 version.amount,
+							 Int32GetDatum(version.num_payments),
+							 version.currency,
+							 Int32GetDatum(version.sort_order)};
+		Datum payment[] = {KsuidPGetDatum(&made->uid),
+						   KsuidPGetDatum(&made->enrollment),
+						   CStringGetTextDatum("milestone"),
+						   KsuidPGetDatum(&version.uid),
+						   version.amount,
+						   version.currency,
+						   note,
+						   CStringGetTextDatum(made->approved ? "approved" : "pending"),
+						   DateADTGetDatum(made->at / USECS_PER_DAY),
+						   (Datum) 0};
+		bool nulls[lengthof(payment)] = {false};
+
+		payment[desc->natts - 1] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
+		ReleaseTupleDesc(milestone_desc);
+		return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
+	}
+}
+
+/*
+ * Completes a milestone payment from the version in force at a moment.  Raises
+ * not_found, not_payable or already_paid.
+ */
+static void
+fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at)
+{
+	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, milestone) ||
+		ksuid_compare(&milestone->trial_site, &enrolled->trial_site) != 0)
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
+	check_version(milestone);
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled->uid, milestone)));
+	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone->version.uid));
+	FILL(PAYMENT_MILESTONE_NAME, milestone->version.name);
+	FILL(PAYMENT_AMOUNT, milestone->version.amount);
+	FILL(PAYMENT_CURRENCY, milestone->version.currency);
 }
 
 /*
  * Trigger before INSERT of a payment: completes it from its enrollment, and a
  * milestone payment from the version in force, so that no statement can pay
- * another price, another milestone or too often.
+ * another price, another milestone or too often.  A milestone payment without a
+ * status gets that in which its trial has them made.
  */
 PG_FUNCTION_INFO_V1(payment_price);
 Datum
 payment_price(PG_FUNCTION_ARGS)
 {
-	static SavedPlan by_uid = PLAN(ENROLLED "uid = $1", "k");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple row;
+	TimestampTz at = GetCurrentTimestamp();
 	Datum values[PAYMENT_COLUMNS];
 	bool nulls[PAYMENT_COLUMNS];
 	bool of_milestone;
-	const char *status;
+	Oid pending;
+	Oid approved;
 	Enrolled enrolled;
 	Milestone milestone;
-	MemoryContext caller_context = CurrentMemoryContext;
-	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "payment_price is a trigger");
 	check_columns(trigger->tg_relation);
-	row = trigger->tg_trigtuple;
-	heap_deform_tuple(row, RelationGetDescr(trigger->tg_relation), values, nulls);
-	if (checked && !nulls[PAYMENT_UID] && ksuid_compare(DatumGetKsuidP(values[PAYMENT_UID]), &checked_payment) == 0)
-	{
-		checked = false;
-		return PointerGetDatum(row);
-	}
-
-#define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
-	of_milestone = !nulls[PAYMENT_TYPE] && strcmp(enum_label(values[PAYMENT_TYPE]), "milestone") == 0;
+	heap_deform_tuple(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), values, nulls);
+	of_milestone = !nulls[PAYMENT_TYPE] &&
+				   DatumGetObjectId(values[PAYMENT_TYPE]) == install_enum("payment_kind", "milestone");
 	if (nulls[PAYMENT_ENROLLMENT])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "enrollment_uid"));
 	if (of_milestone && nulls[PAYMENT_MILESTONE])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
 
-	saved = owner_enter();
-	SPI_connect();
-	enrolled = look_up(&by_uid, &values[PAYMENT_ENROLLMENT]);
-	if (!enrolled.exists)
+	if (!look_up("enrollment_pkey", &values[PAYMENT_ENROLLMENT], 1, &enrolled))
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
 	check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
 	if (of_milestone)
-	{
-		if (!schedule_look_up(values[PAYMENT_MILESTONE], GetCurrentTimestamp(), &milestone) ||
-			ksuid_compare(&milestone.trial_site, &enrolled.trial_site) != 0)
-			ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
-		check_version(&milestone);
-		FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled.uid, &milestone)));
-		FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone.version.uid));
-		FILL(PAYMENT_MILESTONE_NAME, milestone.name);
-		FILL(PAYMENT_AMOUNT, milestone.version.amount);
-		FILL(PAYMENT_CURRENCY, milestone.version.currency);
-	}
+		fill_milestone(&enrolled, values, nulls, &milestone, at);
 	else
 		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_OCCURRENCE] = true;
-	status = nulls[PAYMENT_STATUS] ? "" : enum_label(values[PAYMENT_STATUS]);
-	if (strcmp(status, "pending") != 0 && !(of_milestone && milestone.approved && strcmp(status, "approved") == 0))
+
+	pending = install_enum("payment_status", "pending");
+	approved = of_milestone && milestone.approved ? install_enum("payment_status", "approved") : pending;
+	if (of_milestone && nulls[PAYMENT_STATUS])
+		FILL(PAYMENT_STATUS, ObjectIdGetDatum(approved));
+	if (nulls[PAYMENT_STATUS] || (DatumGetObjectId(values[PAYMENT_STATUS]) != pending &&
+								  DatumGetObjectId(values[PAYMENT_STATUS]) != approved))
 		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));
 	FILL(PAYMENT_CLIENT, KsuidPGetDatum(&enrolled.client));
 	FILL(PAYMENT_CONTRACT, KsuidPGetDatum(&enrolled.contract));
@@ -374,30 +419,8 @@ payment_price(PG_FUNCTION_ARGS)
 	FILL(PAYMENT_SITE, KsuidPGetDatum(&enrolled.site));
 	FILL(PAYMENT_TRIAL_SITE, KsuidPGetDatum(&enrolled.trial_site));
 	FILL(PAYMENT_PATIENT, KsuidPGetDatum(&enrolled.patient));
-	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
-#undef FILL
-
-	MemoryContextSwitchTo(caller_context);
-	row = heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls);
-	SPI_finish();
-	owner_leave(saved);
-	return PointerGetDatum(row);
-}
-
-/*
- * Returns the label of an enum value.
- */
-static const char *
-enum_label(Datum value)
-{
-	HeapTuple row = SearchSysCache1(ENUMOID, value);
-	const char *label;
-
-	if (!HeapTupleIsValid(row))
-		elog(ERROR, "no enum label has the oid %u", DatumGetObjectId(value));
-	label = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(row))->enumlabel));
-	ReleaseSysCache(row);
-	return label;
+	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
+	return PointerGetDatum(heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls));
 }
 
 /*
@@ -427,7 +450,7 @@ payment_funds(PG_FUNCTION_ARGS)
 		fund_reserve(&move);
 	else
 	{
-		status = enum_label(values[PAYMENT_STATUS]);
+		status = install_enum_label(DatumGetObjectId(values[PAYMENT_STATUS]));
 		if (strcmp(status, "rejected") == 0 || strcmp(status, "cancelled") == 0)
 			fund_release(&move);
 		else if (strcmp(status, "paid") == 0)

@@ -40,6 +40,7 @@ static uint64 generation = 0;
 static void forget(Datum arg, Oid relation);
 static bool load(Datum uid, Known *known);
 static Known *find(Datum uid, Known *buffer);
+static Version version_copy(const Version *version);
 
 /*
  * Registers the callback that forgets what has changed.
@@ -72,8 +73,8 @@ load(Datum uid, Known *known)
 {
 	static SavedPlan select =
 		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
-			 " t.approve_milestones, m.milestone, v.uid, v.effective_date, pg_catalog.trim_scale(v.amount),"
-			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order"
+			 " t.approve_milestones, murallink.label_key(m.milestone), v.uid, v.effective_date, pg_catalog.trim_scale(v.amount),"
+			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
 			 " AND murallink.label_key(v.milestone) = murallink.label_key(m.milestone)"
@@ -105,11 +106,12 @@ load(Datum uid, Known *known)
 			milestone->site = *DatumGetKsuidP(COLUMN(4));
 			milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
 			milestone->approved = DatumGetBool(COLUMN(6));
-			milestone->name = datumCopy(COLUMN(7), false, -1);
+			milestone->key = datumCopy(COLUMN(7), false, -1);
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
 		version->effective_date = DatumGetTimestampTz(COLUMN(9));
+		version->name = datumCopy(COLUMN(14), false, -1);
 		version->amount = datumCopy(COLUMN(10), false, -1);
 		version->currency = datumCopy(COLUMN(11), false, -1);
 		version->num_payments = DatumGetInt32(COLUMN(12));
@@ -156,6 +158,39 @@ find(Datum uid, Known *buffer)
 }
 
 /*
+ * Returns a copy of a version that is the caller's.
+ */
+static Version
+version_copy(const Version *version)
+{
+	Version result = *version;
+
+	result.name = datumCopy(version->name, false, -1);
+	result.amount = datumCopy(version->amount, false, -1);
+	result.currency = datumCopy(version->currency, false, -1);
+	return result;
+}
+
+/*
+ * Fills in the version of this uid, which must be there.  What it points to is
+ * the caller's.
+ */
+void
+schedule_version(Datum version_uid, Version *version)
+{
+	Known buffer;
+	Known *known = find(version_uid, &buffer);
+
+	for (int i = 0; known != NULL && i < known->count; i++)
+		if (ksuid_compare(&known->versions[i].uid, DatumGetKsuidP(version_uid)) == 0)
+		{
+			*version = version_copy(&known->versions[i]);
+			return;
+		}
+	elog(ERROR, "murallink: the version of a milestone is gone");
+}
+
+/*
  * Fills in the milestone that has a version of this uid, with the version in
  * force at a moment; returns false when there is none.  What it points to is
  * the caller's.
@@ -171,7 +206,7 @@ schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 	if (known == NULL)
 		return false;
 	*milestone = known->milestone;
-	milestone->name = datumCopy(milestone->name, false, -1);
+	milestone->key = datumCopy(milestone->key, false, -1);
 	for (int i = 0; i < known->count; i++)
 	{
 		const Version *version = &known->versions[i];
@@ -181,9 +216,7 @@ schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 		else if (version->effective_date <= at)
 		{
 			milestone->in_force = true;
-			milestone->version = *version;
-			milestone->version.amount = datumCopy(version->amount, false, -1);
-			milestone->version.currency = datumCopy(version->currency, false, -1);
+			milestone->version = version_copy(version);
 		}
 	}
 	return true;

@@ -13,6 +13,7 @@ typedef struct Version
 {
 	Ksuid uid;
 	TimestampTz effective_date;
+	Datum name; /* text */
 	Datum amount; /* numeric, without trailing zeros */
 	Datum currency; /* text */
 	int32 num_payments;
@@ -28,7 +29,7 @@ typedef struct Milestone
 	Ksuid site;
 	Ksuid trial_site;
 	bool approved; /* payments of it are approved as they are made */
-	Datum name; /* text */
+	Datum key; /* text: label_key() of its names */
 	bool in_force; /* whether a version is */
 	bool was_more_often; /* an earlier version could be paid more often */
 	Version version; /* the one in force */
@@ -36,5 +37,6 @@ typedef struct Milestone
 
 extern void schedule_init(void);
 extern bool schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone);
+extern void schedule_version(Datum version_uid, Version *version);
 
 #endif /* MURALLINK_SCHEDULE_H */

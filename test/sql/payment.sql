@@ -421,6 +421,24 @@ SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcom
     'INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency, status, visit_date)'
     ' VALUES (%L, %L, %L, %L, %L, ''USD'', %L, %L)', enrollment, kind, milestone, occurrence, amount, status, visit) AS statement;
 
+-- A statement that pays several times is no other than several statements; without a status, the trial's way decides
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION regress_pay_admin;
+SELECT uid AS thrice FROM murallink.add_milestone('Thrice', 5, 'USD', :'trial', :'site', 3) \gset
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.trial SET approve_milestones = true WHERE uid = :'trial';
+INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, status)
+SELECT :'ernies', 'milestone', :'thrice', NULL FROM generate_series(1, 2)
+RETURNING milestone_name, occurrence, amount, status;
+SELECT pg_temp.outcome('murallink_owner', format(
+    'INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, status)'
+    ' SELECT %L, ''milestone'', %L, ''pending'' FROM generate_series(1, %s)', :'ernies', :'thrice', n)) AS more
+FROM generate_series(2, 1, -1) AS n;
+SELECT pg_temp.outcome('murallink_owner', format(
+    'INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, status)'
+    ' VALUES (%L, ''manual'', 1, ''USD'', NULL)', :'ernies')) AS manual;
+ROLLBACK;
+
 -- A payment that was cut short leaves nothing behind for the next INSERT
 BEGIN READ ONLY;
 SELECT pg_temp.outcome('regress_pay_coordinator', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', :'week_1'));

@@ -63,10 +63,8 @@ CREATE TRIGGER price BEFORE INSERT ON murallink.payment
     FOR EACH ROW EXECUTE FUNCTION murallink.payment_price();
 CREATE TRIGGER step BEFORE UPDATE ON murallink.payment
     FOR EACH ROW EXECUTE FUNCTION murallink.payment_step();
-CREATE TRIGGER reserve AFTER INSERT ON murallink.payment
-    FOR EACH ROW EXECUTE FUNCTION murallink.payment_funds();
-CREATE TRIGGER funds AFTER UPDATE OF status ON murallink.payment
-    FOR EACH ROW WHEN (NEW.status IN ('rejected', 'cancelled', 'paid', 'reversed'))
+CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink.payment
+    FOR EACH ROW WHEN (NEW.status IN ('pending', 'approved', 'rejected', 'cancelled', 'paid', 'reversed'))
     EXECUTE FUNCTION murallink.payment_funds();
 CREATE POLICY viewer ON murallink.payment FOR SELECT
     USING (murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
