@@ -1,15 +1,15 @@
 -- The audit: triggers that record every change of a row, and the history that an edit answers with.
 
 CREATE TYPE murallink.audit_action AS ENUM ('created', 'changed', 'deleted');
-COMMENT ON TYPE murallink.audit_action IS 'What happened to a row.';
+COMMENT ON TYPE murallink.audit_action IS 'The kind of a change to a row.';
 
 CREATE FUNCTION murallink.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink.audit_record() IS
-'Trigger for each row: writes an audit_event for what is created, changed or deleted; with the argument values, also with what was created. With the argument remembered, every session forgets what it remembers of the table, as by install_changed(); the trigger has to be enabled always then, and writes nothing about rows that replication brings.';
+'Trigger for each row: writes an audit_event for each row that is created, changed or deleted. Argument values: also with the values of created rows. Argument remembered: makes every session forget its cached rows of the table, as install_changed() does; such a trigger must be enabled always, and writes no event for replicated rows.';
 
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
-COMMENT ON TYPE murallink.audit_entry IS 'Something that happened to a resource, in words. user_uid: who did it.';
+COMMENT ON TYPE murallink.audit_entry IS 'An event in the history of a resource, in words. user_uid: the user who caused it.';
 
 CREATE DOMAIN murallink.optional_history AS murallink.audit_entry[];
 COMMENT ON DOMAIN murallink.optional_history IS 'A history that the JSON protocol leaves out where it is not asked for.';
@@ -38,4 +38,4 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.audit_event e WHERE e.resource_uid = audit_history.resource_uid
 $$;
 COMMENT ON FUNCTION murallink.audit_history(murallink.ksuid) IS
-'What happened to a resource, newest first, as the documents write it.';
+'The history of a resource, newest first, in the form of the documents.';

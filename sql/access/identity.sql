@@ -8,7 +8,7 @@ COMMENT ON FUNCTION murallink.authenticate(text) IS
 CREATE FUNCTION murallink.caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';
 COMMENT ON FUNCTION murallink.caller() IS
-'The app_user who is asking: that of the session taken on with authenticate(), else the one whose db_role is the login role, else null.';
+'The caller: the user of the session of authenticate(), else the user whose db_role is the login role, else null.';
 
 CREATE FUNCTION murallink.caller_is_admin() RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
@@ -24,7 +24,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.guard_tokens() IS
-'Trigger: where the tokens go with which anybody''s password is reset, and what is said beside them, is for superusers and administrators to say. Argument: the field that errors name. Errors: forbidden.';
+'Trigger: only superusers and administrators decide which server sends the tokens that reset passwords, and the text beside them. Argument: the field that errors name. Errors: forbidden.';
 
 CREATE FUNCTION murallink.caller_session() RETURNS bytea
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_session';
@@ -34,20 +34,20 @@ COMMENT ON FUNCTION murallink.caller_session() IS
 CREATE FUNCTION murallink.caller_switched_by() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_switched_by';
 COMMENT ON FUNCTION murallink.caller_switched_by() IS
-'The admin who acts as the caller after switch_user(), null when the caller is no other.';
+'The admin who acts as the caller after switch_user(); null otherwise.';
 
 CREATE FUNCTION murallink.reload_session() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_reload_session';
 COMMENT ON FUNCTION murallink.reload_session() IS
-'Makes the caller, for the rest of this transaction, whom the session is of by now. Errors: unauthenticated, also for a caller without a session.';
+'Makes the session''s current user the caller for the rest of this transaction. Errors: unauthenticated, also for a caller without a session.';
 
 CREATE FUNCTION murallink.require_caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_caller';
-COMMENT ON FUNCTION murallink.require_caller() IS 'The app_user who is asking. Errors: unauthenticated.';
+COMMENT ON FUNCTION murallink.require_caller() IS 'The caller''s uid. Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.require_admin() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_admin';
-COMMENT ON FUNCTION murallink.require_admin() IS 'The admin who is asking. Errors: unauthenticated, forbidden.';
+COMMENT ON FUNCTION murallink.require_admin() IS 'The uid of the caller, who must be an admin. Errors: unauthenticated, forbidden.';
 
 CREATE FUNCTION murallink.open_session(app_user_uid murallink.ksuid) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
@@ -62,16 +62,16 @@ COMMENT ON FUNCTION murallink.presented_session() IS
 CREATE FUNCTION murallink.take_hash_slot(known boolean) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_take_hash_slot';
 COMMENT ON FUNCTION murallink.take_hash_slot(boolean) IS
-'Takes one of the slots in which passwords are hashed, murallink.passwords_at_once and one more for callers that are known, until leave_hash_slot() or the end of the transaction. False: none is free, and nobody waits for one.';
+'Takes one of the slots for hashing passwords until leave_hash_slot() or the end of the transaction. There are murallink.passwords_at_once, and one more for known clients. Returns false, without waiting, if none is free.';
 
 CREATE FUNCTION murallink.leave_hash_slot() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_leave_hash_slot';
-COMMENT ON FUNCTION murallink.leave_hash_slot() IS 'Gives back what take_hash_slot() took.';
+COMMENT ON FUNCTION murallink.leave_hash_slot() IS 'Releases the slot of take_hash_slot().';
 
 CREATE FUNCTION murallink.password_hash(password text, field text, known boolean DEFAULT false) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_hash';
 COMMENT ON FUNCTION murallink.password_hash(text, text, boolean) IS
-'The Argon2id hash of a password. field: its name in errors; known: whether somebody asks who has logged in. Errors: missing_field, weak_password, busy.';
+'The Argon2id hash of a password. field: its name in errors; known: whether the client has logged in before. Errors: missing_field, weak_password, busy.';
 
 CREATE FUNCTION murallink.password_matches(hash text, password text) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_matches';
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION murallink.user_info(murallink.ksuid) IS 'A user as clients s
 CREATE FUNCTION murallink.raise_taken(account text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Whose address it is has been told, whatever becomes of this transaction: that counts as a guess.
+    -- The caller learns that the address is taken even if this transaction is rolled back, so it counts as a guess.
     IF (murallink.apart('count_login', pg_catalog.jsonb_build_object('email', account)) ->> 'locked')::boolean THEN
         PERFORM murallink.raise('locked_out');
     END IF;
@@ -112,7 +112,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.raise_taken(text) IS
-'Says that somebody else has an e-mail address, and counts it as a login that has failed. Errors: already_exists, locked_out (the address was asked for too often).';
+'Raises the error that somebody else has an e-mail address, and counts this as a failed login. Errors: already_exists, locked_out (the address was asked for too often).';
 
 CREATE FUNCTION murallink.add_user(
     email text, password text, first_name text, last_name text, phone text, address jsonb, user_role text
@@ -166,7 +166,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_admin(text, text, text, text) IS
-'Registers an administrator. For superusers, who make the first one. Errors: forbidden, and as register.';
+'Registers an administrator. For superusers. Errors: forbidden, and as register.';
 
 CREATE FUNCTION murallink.set_db_role(email text, db_role text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -205,7 +205,7 @@ BEGIN
     IF attempt.failures >= most THEN
         DELETE FROM murallink_private.known_place WHERE hash = from_place;
     END IF;
-    -- What does not matter any more goes away with time, few at a time, so that guesses cannot fill the disk.
+    -- Deletes some expired rows with each call, so that guesses cannot fill the disk.
     DELETE FROM murallink_private.login_attempt WHERE (email, place) IN (
         SELECT email, place FROM murallink_private.login_attempt
         WHERE counted_at < moment - interval '30 days' AND locked_until < moment
@@ -226,7 +226,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.forget_failures(jsonb) IS
-'For murallink.apart(): forgets what count_login() has counted for an e-mail address, at a place (in hexadecimal digits, empty for strangers), or everywhere where there is no key place.';
+'For murallink.apart(): deletes the counts of count_login() for an e-mail address, at a place (in hexadecimal digits, empty for strangers), or at all places if the key place is absent.';
 
 CREATE FUNCTION murallink.known_place(account text) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -261,7 +261,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT pg_catalog.jsonb_build_object('email', account, 'place', coalesce(pg_catalog.encode(place, 'hex'), ''))
 $$;
 COMMENT ON FUNCTION murallink.counted_at(text, bytea) IS
-'The argument by which murallink.apart() counts what is asked for an e-mail address at a known_place, null for strangers.';
+'The argument with which murallink.apart() counts requests for an e-mail address at a known_place; null for strangers.';
 
 CREATE FUNCTION murallink.require_read_write() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -272,7 +272,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.require_read_write() IS
-'Refuses to try a password or a token where what it is good for cannot be written. Errors: invalid_request (in a read-only transaction).';
+'Refuses a password or a token in a transaction that cannot write the result. Errors: invalid_request (in a read-only transaction).';
 
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -296,8 +296,8 @@ BEGIN
         PERFORM murallink.refuse('busy');
         RETURN ROW(''::text, ''::text, 0);
     END IF;
-    -- It is counted before anything is compared, where no end of this transaction undoes it, and guesses made side by
-    -- side are worth no more. A lock is the answer to the right password, too.
+    -- Count before comparing, in a transaction of its own, so that neither a rollback nor parallel guesses help. A locked
+    -- account answers the right password in the same way.
     counting := murallink.counted_at(account, from_place);
     counted := murallink.apart('count_login', counting);
     IF (counted ->> 'locked')::boolean THEN
@@ -314,7 +314,7 @@ BEGIN
     END IF;
     PERFORM murallink.leave_hash_slot();
     IF matches THEN
-        -- A change of the password at this moment is waited for, or waits and then finds the session to end.
+        -- Serializes with a concurrent change of the password, which ends the session that is opened here.
         PERFORM FROM murallink_private.credential
         WHERE app_user_uid = account_user.uid AND password_hash = account_user.password_hash FOR SHARE;
         matches := FOUND;
@@ -323,7 +323,7 @@ BEGIN
         PERFORM murallink.refuse('login_failed');
         RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
     END IF;
-    -- Sessions that have ended go away with time, few at a time.
+    -- Deletes some expired sessions with each login.
     DELETE FROM murallink_private.session WHERE hash IN (
         SELECT hash FROM murallink_private.session WHERE expires_at < pg_catalog.clock_timestamp()
         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
@@ -390,11 +390,11 @@ BEGIN
     IF murallink.caller_switched_by() IS NOT NULL THEN
         PERFORM murallink.raise('forbidden');
     END IF;
-    -- The credential comes first: everything that sets a password, or opens a session by one, stands in line here.
+    -- Lock the credential first: everything that sets a password, or opens a session with one, serializes here.
     INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
     VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
     ON CONFLICT (app_user_uid) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = EXCLUDED.changed_at;
-    -- The one before in the line may have ended the session of this one.
+    -- The transaction before may have ended the caller's session.
     IF murallink.caller() IS NOT NULL AND murallink.caller_session() IS NOT NULL THEN
         PERFORM murallink.reload_session();
     END IF;
@@ -405,7 +405,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_password(murallink.ksuid, text, bytea) IS
-'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: the session that goes on, null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
+'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: a session that does not end; null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
 
 CREATE FUNCTION murallink.check_current_password(current_password text, demanded boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -422,7 +422,7 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    -- Whoever has come by a session guesses the password no better than by login.
+    -- A stolen session must not make guessing the password easier than login does.
     IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
         PERFORM murallink.raise('busy');
     ELSIF (murallink.apart('count_login', counting) ->> 'locked')::boolean THEN
@@ -436,7 +436,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.check_current_password(text, boolean) IS
-'Checks the caller''s own password where it is given, and counts it as login() does. demanded: whether murallink.require_current_password asks for it here. Errors: unauthenticated, missing_field, forbidden, locked_out, busy.';
+'Checks the caller''s own password if it is given, and counts the attempt as login() does. demanded: whether murallink.require_current_password applies here. Errors: unauthenticated, missing_field, forbidden, locked_out, busy.';
 
 CREATE FUNCTION murallink.update_user(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
@@ -465,7 +465,7 @@ BEGIN
     PERFORM murallink.check_current_password(update_user.current_password,
         oneself AND (update_user.password <> '' OR new_email <> known.email));
     IF new_email <> known.email AND murallink.caller_switched_by() IS NOT NULL THEN
-        -- Tokens to set a password go there.
+        -- Tokens to set a password are sent to it.
         PERFORM murallink.raise('forbidden', 'email');
     END IF;
     new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
@@ -490,7 +490,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only, text) IS
-'Changes an account (document: Update User). uid: whose; of the others, absent ones change nothing. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked where it is given, and demanded for one''s own password or e-mail address where murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also what somebody else asks), forbidden (a password or an e-mail address set by an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Changes an account (document: Update User). uid: of the user; other arguments change nothing if they are absent. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked if it is given, and required for one''s own password or e-mail address if murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also to callers other than the user and admins), forbidden (a password or an e-mail address set by an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -515,7 +515,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.switch_user(murallink.ksuid) IS
-'Lets an admin''s session act as another user from here on, with that user''s permissions and no others; audit_event keeps both names (document: Switch User). uid: of the user; one''s own leads back. For sessions that an admin opened. Errors: unauthenticated (also for an admin who came in by a PostgreSQL role, without a session), forbidden, missing_field, not_found.';
+'Lets an admin''s session act as another user, with that user''s permissions only; audit_event keeps both names (document: Switch User). uid: of the user; one''s own ends it. For sessions that an admin opened. Errors: unauthenticated (also for an admin who connected with a PostgreSQL role, without a session), forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.change_password(new_password text DEFAULT NULL, current_password text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -528,7 +528,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.change_password(text, text) IS
-'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked where it is given, and demanded where murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, weak_password.';
+'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked if it is given, and required if murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, weak_password.';
 
 CREATE FUNCTION murallink.change_user_password(user_uid murallink.ksuid DEFAULT NULL, new_password text DEFAULT NULL)
 RETURNS void
@@ -545,4 +545,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.change_user_password(murallink.ksuid, text) IS
-'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins; where murallink.require_current_password is on, one''s own is changed by change_password only. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, weak_password.';
+'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins; if murallink.require_current_password is on, only change_password changes one''s own. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, weak_password.';

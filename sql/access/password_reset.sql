@@ -2,12 +2,12 @@
 
 CREATE FUNCTION murallink.random_digits(count integer) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_reset_random_digits';
-COMMENT ON FUNCTION murallink.random_digits(integer) IS 'So many digits that nobody can foresee.';
+COMMENT ON FUNCTION murallink.random_digits(integer) IS 'So many random digits, from a cryptographic source.';
 
 CREATE FUNCTION murallink.same_secret(secret text, tried text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'password_reset_same_secret';
 COMMENT ON FUNCTION murallink.same_secret(text, text) IS
-'Whether both are the same, in a time that does not tell how far they agree.';
+'Whether both are equal; the time that it takes does not depend on how far they agree.';
 
 CREATE FUNCTION murallink.make_reset_token(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -25,7 +25,7 @@ BEGIN
         counted_since = CASE WHEN r.counted_since > since THEN r.counted_since ELSE moment END,
         made_at = moment
     WHERE r.counted_since <= since OR r.requests < pg_catalog.current_setting('murallink.reset_requests_per_hour')::integer
-        -- Beyond these, a token follows the last one before that ends: who reads the mail always has one that is good.
+        -- Beyond the limit, a new token is made shortly before the last one expires: the owner always has a valid one.
         OR r.made_at <= moment - 0.8 * lifetime;
     IF FOUND THEN
         INSERT INTO murallink_private.password_reset (email, app_user_uid, token, created_at, expires_at) VALUES (
@@ -33,7 +33,7 @@ BEGIN
             murallink.random_digits(pg_catalog.current_setting('murallink.reset_token_digits')::integer),
             moment, moment + lifetime);
     END IF;
-    -- What nobody can use any more goes away with time, few at a time, so that requests cannot fill the disk.
+    -- Deletes some expired tokens with each request, so that requests cannot fill the disk.
     DELETE FROM murallink_private.password_reset WHERE uid IN (
         SELECT uid FROM murallink_private.password_reset WHERE expires_at < moment - interval '2 days'
         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
@@ -44,7 +44,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.make_reset_token(jsonb) IS
-'For murallink.apart(): makes a token and queues its message, unless there were too many requests. email: of the account, or any; place: the known_place that asks, in hexadecimal digits, empty for strangers, who are counted apart.';
+'For murallink.apart(): makes a token and queues its message, unless there were too many requests. email: of the account, or any address; place: the client''s known_place in hexadecimal digits, empty for strangers, who are counted separately.';
 
 CREATE FUNCTION murallink.request_password_reset(email text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -61,15 +61,15 @@ BEGIN
         PERFORM murallink.refuse('busy');
         RETURN;
     END IF;
-    -- Apart, so that a transaction that stays open keeps nobody else's request waiting.
+    -- In a transaction of its own, so that an open transaction does not block other requests.
     PERFORM murallink.apart('make_reset_token', murallink.counted_at(account, from_place));
     PERFORM murallink.leave_hash_slot();
-    -- How long it takes is not to tell that there is an account, and so a message to be queued.
+    -- The time that it takes must not reveal whether there is an account, for which a message is queued.
     PERFORM pg_catalog.pg_sleep_until(moment + interval '40 ms');
 END
 $$;
 COMMENT ON FUNCTION murallink.request_password_reset(text) IS
-'Makes a token for a user who forgot the password, good for murallink.reset_token_lifetime beside those made before (document: Request Password Reset). email: of the account; the answer is the same for an address that nobody has, and where murallink.reset_requests_per_hour are exceeded: then a token is made only when the last one is about to end. Requests of strangers, and of a client that shows the id of a session that it had, are counted apart. What is made stays whatever becomes of the transaction. Needs no session. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
+'Sends a token to reset a password, valid for murallink.reset_token_lifetime beside earlier ones (document: Request Password Reset). email: of the account; the answer is the same for an unknown address, and if murallink.reset_requests_per_hour is exceeded: then a token is made only when the last one is about to expire. Requests of strangers and of known clients are counted separately. The token stays valid even if the transaction is rolled back. Needs no session. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
 
 CREATE FUNCTION murallink.count_reset_try(argument jsonb) RETURNS jsonb
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -84,7 +84,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(pg_catalog.jsonb_agg(uid), '[]') FROM tried
 $$;
 COMMENT ON FUNCTION murallink.count_reset_try(jsonb) IS
-'For murallink.apart(): counts a try before it is compared, and returns the tokens that it may be, as an array of uids. The first half of a token of 12 digits or more names it, so that a stranger, who cannot name it, does not use its tries up; shorter ones are all tried at once. email: of the account; token: what is tried.';
+'For murallink.apart(): counts an attempt before it is compared, and returns the tokens that may match, as an array of uids. The first half of a token of 12 digits or more identifies it, so that a stranger, who cannot guess it, does not use up its attempts; shorter ones are all compared. email: of the account; token: as it was sent.';
 
 CREATE FUNCTION murallink.reset_password(email text DEFAULT NULL, password text DEFAULT NULL, token text DEFAULT NULL)
 RETURNS void
@@ -113,19 +113,20 @@ BEGIN
             PERFORM murallink.refuse('invalid_token');
             RETURN;
         END IF;
-        -- Two who use a token at the same time wait here for each other, as in set_password(), and look again. A wrong token
-        -- takes no lock, which would keep the user from logging in for as long as the transaction stays open.
+        -- Concurrent uses of a token serialize here, as in set_password(), and check again. A wrong token takes no lock,
+        -- because an open transaction would then block the user's login.
         PERFORM FROM murallink_private.credential WHERE app_user_uid = live.app_user_uid FOR UPDATE;
     END LOOP;
     PERFORM murallink.set_password(live.app_user_uid, new_hash, NULL);
-    -- Whoever had the token may log in at once, even if strangers have locked the account: it serves as a session id does.
+    -- The owner of the token may log in at once, even if strangers have locked the account: the token acts as a session id.
     PERFORM murallink.know_place(live.app_user_uid, tried, NULL);
 END
 $$;
 COMMENT ON FUNCTION murallink.reset_password(text, text, text) IS
-'Sets the password of a user who has a token, ends all of the user''s sessions and unlocks the account (document: Reset Password). email: of the account; password: the new one, 8 to 1024 bytes; token: as it was sent. A token that is wrong, used or expired is answered with invalid_token, as is an e-mail address that nobody has, as data: in SQL response.status is then 400. A try is counted whatever becomes of the transaction. Afterwards the token, sent in place of an old session id, is one that login knows. Needs no session. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, weak_password, busy.';
+'Sets the password of a user who has a token, ends all of the user''s sessions and unlocks the account (document: Reset Password). email: of the account; password: the new one, 8 to 1024 bytes; token: as it was sent. A wrong, used or expired token, or an unknown e-mail address, is answered with invalid_token as data: in SQL, response.status is then 400. An attempt is counted even if the transaction is rolled back. Afterwards login accepts the token in place of an old session id. Needs no session. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, weak_password, busy.';
 
--- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
+-- VOLATILE, because PostgREST does not read the answer to HEAD: PostgreSQL would not call a STABLE function, and nothing
+-- would be refused.
 CREATE FUNCTION murallink.reset_tokens() RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -6,19 +6,19 @@ CREATE TYPE murallink.permission AS ENUM (
     'manual_payment', 'milestone_payment', 'set_enrollment_status', 'set_payment_type', 'travel_payment', 'update_patient',
     'upload_document', 'view_clients', 'view_contract', 'view_enrollments', 'view_patients', 'view_payment_schedule',
     'view_payments', 'view_report', 'view_sites', 'view_trials');
-COMMENT ON TYPE murallink.permission IS 'What can be granted.';
+COMMENT ON TYPE murallink.permission IS 'The permissions that can be granted.';
 
 CREATE FUNCTION murallink.moves_money(permission murallink.permission) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN permission IN (
     'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'travel_payment');
 COMMENT ON FUNCTION murallink.moves_money(murallink.permission) IS
-'Whether a permission moves money or sets prices. Granted on a site, it reaches the trials of the site''s own contract there, and not those of another, whose funds others have entrusted.';
+'Whether a permission moves money or sets prices. Granted on a site, it reaches only trials of the site''s own contract there, because other trials are paid from funds of other clients.';
 
 CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted';
 COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
-'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, not of those below; none when nobody is known to ask, and none that an administrator did not need.';
+'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, without resources below them. Empty for a caller without a user, and for administrators, who need no grants.';
 
 CREATE FUNCTION murallink.granted_sites(permission murallink.permission) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_sites';
@@ -28,12 +28,12 @@ COMMENT ON FUNCTION murallink.granted_sites(murallink.permission) IS
 CREATE FUNCTION murallink.granted_from() RETURNS murallink.ksuid
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_from';
 COMMENT ON FUNCTION murallink.granted_from() IS
-'The least ksuid when an administrator asks, else the greatest: what is at or above it is what the caller needs no grants for.';
+'The least ksuid for an administrator, else the greatest: the caller needs no grants for keys at or above it.';
 
 CREATE FUNCTION murallink.granted_support(internal) RETURNS internal
 LANGUAGE c AS 'MODULE_PATHNAME', 'permission_granted_support';
 COMMENT ON FUNCTION murallink.granted_support(internal) IS
-'Tells the planner which rows the functions that permitted() is made of are true for, so that indexes on uids of places find them.';
+'Planner support for the functions that make up permitted(): estimates, and index conditions on the uids of places.';
 
 CREATE FUNCTION murallink.granted_all(client_uid murallink.ksuid) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';
@@ -50,7 +50,7 @@ CREATE FUNCTION murallink.granted_at(
 ) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
 COMMENT ON FUNCTION murallink.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the caller was granted the permission on the site, where one that moves money counts for what is of the site''s contract alone, or on the trial at the site. An index on site_uid finds the rows.';
+'Whether the caller was granted the permission on the trial at the site, or on the site; on the site, a permission that moves money counts only for the site''s own contract. An index on site_uid finds the rows.';
 
 CREATE FUNCTION murallink.permitted(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
@@ -71,14 +71,14 @@ CREATE FUNCTION murallink.permit(
 ) RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_permit';
 COMMENT ON FUNCTION murallink.permit(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'The caller, who holds the permission at a place. field: named in errors. Errors: unauthenticated; forbidden to one who holds something else there; not_found to one who holds nothing there, as if the place did not exist.';
+'Checks that the caller holds the permission at a place, and returns the caller''s uid. field: named in errors. Errors: unauthenticated; forbidden if the caller holds another permission there; not_found if the caller holds none there, as if the place did not exist.';
 
 CREATE FUNCTION murallink.visible(
     client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_visible';
 COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the caller holds any permission at a place and so may know of it.';
+'Whether the caller holds any permission at a place, and so may learn that it exists.';
 
 CREATE FUNCTION murallink.permit_somewhere(permission murallink.permission) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
@@ -94,7 +94,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.permit_somewhere(murallink.permission) IS
-'The caller, who holds the permission on something; a list then shows on what. Errors: unauthenticated, forbidden.';
+'Checks that the caller holds the permission anywhere, and returns the caller''s uid; a list then shows where. Errors: unauthenticated, forbidden.';
 
 CREATE FUNCTION murallink.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

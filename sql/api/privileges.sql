@@ -1,6 +1,6 @@
 -- Who may call which function, and the settings that functions run with. Nothing may follow it.
 
--- What the types ksuid, day and moment need is for everybody, as with any type; all else is for whom it is granted to.
+-- The functions of the types ksuid, day and moment are for everybody, as with any type; others are granted by name.
 DO $$
 DECLARE
     function regprocedure;
@@ -12,7 +12,7 @@ BEGIN
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO murallink_owner', function);
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
-        -- What default privileges gave; they give nothing to our own roles, which were granted something by name before.
+        -- Revoke what default privileges granted. Our own roles are left out: they have only grants that were made by name.
         FOR grantee IN
             SELECT DISTINCT a.grantee::pg_catalog.regrole::text FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
             WHERE p.oid = function AND a.grantee <> p.proowner
@@ -24,11 +24,11 @@ BEGIN
 END
 $$;
 
--- Each function finds operators and functions in pg_catalog, whoever calls it with whatever path: an operator that somebody
--- makes for our own types would otherwise be a better match than PostgreSQL's. Patterns mean the same whatever
+-- Each function looks up operators and functions in pg_catalog, whatever the caller's search_path is: otherwise a user's
+-- operator on our types could match better than PostgreSQL's. Patterns mean the same whatever
 -- standard_conforming_strings says. Functions with a body of the SQL standard (BEGIN ATOMIC) are bound when they are made;
--- C pins the path itself. Those named here become part of the statement that asks, which a path of their own would hinder:
--- they are the owner's alone, called by pinned functions, and name their operators' schema.
+-- C pins the path itself. The functions named here are inlined into the calling query, which a path of their own prevents:
+-- only the owner can call them, from pinned functions, and they name the schema of their operators.
 DO $$
 DECLARE
     f record;
@@ -57,7 +57,7 @@ BEGIN
 END
 $$;
 
--- Actions: what murallink.api() finds is what is granted by name here.
+-- Actions: murallink.api() finds the functions that are granted by name here.
 GRANT EXECUTE ON FUNCTION
     murallink.add_funding,
     murallink.add_milestone,
@@ -181,7 +181,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.worker_status
     TO murallink_operator;
 
--- What the policies of the tables ask.
+-- The functions that policies of tables call.
 GRANT EXECUTE ON FUNCTION
     murallink.authenticate,
     murallink.caller,
@@ -200,7 +200,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
 
--- Monitoring: the state of the worker, and what the policies of the levels of funds ask.
+-- Monitoring: the state of the worker, and the functions that policies of funds call.
 GRANT EXECUTE ON FUNCTION
     murallink.granted_all,
     murallink.granted_at,

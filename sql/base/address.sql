@@ -11,7 +11,7 @@ COMMENT ON DOMAIN murallink.optional_date IS 'A date that the JSON protocol leav
 
 CREATE DOMAIN murallink.read_only AS jsonb;
 COMMENT ON DOMAIN murallink.read_only IS
-'An argument that clients send back as they received it. It changes nothing; where it means something, what differs from what is stored is refused.';
+'An argument that clients send back as they received it. It changes nothing; a value that differs from the stored one is refused where this matters.';
 
 CREATE FUNCTION murallink.unchanged(given murallink.read_only, stored text[], field text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -22,7 +22,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.unchanged(murallink.read_only, text[], text) IS
-'Refuses a read-only argument that says something else than what is stored: whoever sends it means a change that is not made. stored: the values that it may have; absent, null and empty it says nothing. field: named in errors. Errors: invalid_value.';
+'Refuses a read-only argument that differs from the stored value, because the client expects a change that is not made. stored: the allowed values. Absent, null and empty are allowed. field: named in errors. Errors: invalid_value.';
 
 CREATE TYPE murallink.address AS (
     uid murallink.optional_uid,
@@ -84,7 +84,7 @@ BEGIN
     IF changes IS NULL OR changes = 'null' THEN
         RETURN address;
     END IF;
-    -- Looks at the types before both are put together.
+    -- Check the types before merging.
     PERFORM murallink.checked_address(changes, field);
     result := murallink.checked_address(coalesce(pg_catalog.to_jsonb(address), '{}') || changes, field);
     IF address IS NOT DISTINCT FROM NULL OR result IS NOT DISTINCT FROM NULL THEN
@@ -98,7 +98,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.changed_address(murallink.address, jsonb, text) IS
-'The address with the changes in a JSON object, as checked_address() takes it: what the object does not have stays. The uid stays; a changed address is no longer valid. Errors: wrong_type, unknown_key, too_long, invalid_value.';
+'The address with the changes in a JSON object, as checked_address() takes it: parts that the object does not have stay. The uid stays; a changed address is no longer valid. Errors: wrong_type, unknown_key, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.address_text(address murallink.address) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

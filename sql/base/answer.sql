@@ -7,4 +7,4 @@ COMMENT ON FUNCTION murallink.say(text) IS 'Sets the message that murallink.api(
 CREATE FUNCTION murallink.refuse(error text) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'answer_refuse';
 COMMENT ON FUNCTION murallink.refuse(text) IS
-'Answers with an error of murallink.errors() without rolling back what was written; sets response.status for PostgREST.';
+'Answers with an error of murallink.errors() without a rollback; sets response.status for PostgREST.';

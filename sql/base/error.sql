@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink.raise(error text, field text DEFAULT NULL) RETURNS void
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_raise';
 COMMENT ON FUNCTION murallink.raise(text, text) IS
-'Raises an error of murallink.errors(). error: its stable name; field: the field it speaks of, shown in the detail.';
+'Raises an error of murallink.errors(). error: its stable name; field: the field that it is about, shown in the detail.';
 
 CREATE FUNCTION murallink.errors(OUT name text, OUT sqlstate text, OUT http_status integer, OUT message text, OUT hint text)
 RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 35 AS 'MODULE_PATHNAME', 'error_list';
@@ -13,7 +13,7 @@ COMMENT ON FUNCTION murallink.errors() IS
 CREATE FUNCTION murallink.checked_text(value text, field text, longest integer, required boolean) RETURNS text
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_checked_text_sql';
 COMMENT ON FUNCTION murallink.checked_text(text, text, integer, boolean) IS
-'The value without white space at its ends, empty for null. field: its name in errors; longest: in characters; required: whether it may be empty. Errors: missing_field, too_long, invalid_value (control characters).';
+'The value without white space at its ends, empty for null. field: its name in errors; longest: in characters; required: whether an empty value is refused. Errors: missing_field, too_long, invalid_value (control characters).';
 
 CREATE FUNCTION murallink.required(value anyelement, field text) RETURNS anyelement
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_required';

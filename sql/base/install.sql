@@ -3,17 +3,17 @@
 CREATE FUNCTION murallink.install_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_changed';
 COMMENT ON FUNCTION murallink.install_changed() IS
-'Trigger for each row, which has to be enabled always, because rows that replication brings fire no other and none for statements: tells every session to forget what it remembers of this table, at commit. TRUNCATE does that by itself.';
+'Trigger for each row: makes every session forget its cached rows of this table, at commit. It must be enabled always, because replicated rows fire no other triggers, and none for statements. TRUNCATE has the same effect without a trigger.';
 
 CREATE FUNCTION murallink.install_append_only() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_append_only';
 COMMENT ON FUNCTION murallink.install_append_only() IS
-'Trigger for each statement: refuses to change, delete or truncate what has been recorded (append_only), and to insert where murallink inserts rows without a statement (guarded). Errors: append_only, guarded.';
+'Trigger for each statement: refuses to change, delete or truncate rows (append_only), and to insert rows that only murallink inserts, without a statement (guarded). Errors: append_only, guarded.';
 
 CREATE FUNCTION murallink.asked_by_owner() RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_asked_by_owner';
 COMMENT ON FUNCTION murallink.asked_by_owner() IS
-'Whether the role that has connected, or has set itself by SET ROLE, is a superuser or has the privileges of murallink_owner, whatever function of whose rights asks.';
+'Whether the role that has connected, or that SET ROLE has set, is a superuser or has the privileges of murallink_owner, even within SECURITY DEFINER functions.';
 
 CREATE FUNCTION murallink.require_owner() RETURNS void
 LANGUAGE plpgsql STABLE AS $$
@@ -24,7 +24,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.require_owner() IS
-'Asked first by what only superusers do, because somebody may have granted all functions of the schema to somebody. Errors: forbidden.';
+'Called first by functions that are for superusers only, because all functions of the schema may have been granted to another role. Errors: forbidden.';
 
 CREATE FUNCTION murallink.install() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $murallink_install$
@@ -82,4 +82,4 @@ COMMENT ON FUNCTION murallink.known_data_version() IS 'The version of the tables
 CREATE FUNCTION murallink.require_installed() RETURNS void
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_require';
 COMMENT ON FUNCTION murallink.require_installed() IS
-'For what does not ask who is calling, where this is looked at too. Errors: not_installed, unknown_data_version.';
+'Checks that the tables are installed; for functions that do not identify the caller, which would check this too. Errors: not_installed, unknown_data_version.';

@@ -172,7 +172,7 @@ CREATE AGGREGATE pg_catalog.max(murallink.ksuid) (
 );
 COMMENT ON AGGREGATE pg_catalog.max(murallink.ksuid) IS 'The greatest ksuid.';
 
--- Casts, all of them explicit. Those to the text types keep out PostgreSQL's own, which an INSERT would use unasked.
+-- Casts, all of them explicit. Those to the text types replace PostgreSQL's own, which an INSERT would use implicitly.
 
 CREATE FUNCTION murallink.ksuid_timestamp(murallink.ksuid) RETURNS timestamptz
 AS 'MODULE_PATHNAME', 'ksuid_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

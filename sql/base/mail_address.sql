@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink.mail_address(value text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mail_address_sql';
 COMMENT ON FUNCTION murallink.mail_address(text) IS
-'An e-mail address as it is kept: in lower case, a domain in other letters than ASCII as DNS has it (xn--). Null for what mail cannot be sent to: quoted, with a comment, at an IP address, with other letters than ASCII before the @.';
+'An e-mail address in its stored form: in lower case, with an international domain as xn--. Null if no mail can be sent to it: quoted, with a comment, at an IP address, or with letters outside ASCII before the @.';
 
 CREATE FUNCTION murallink.is_mail_address(value text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mail_address_is';

@@ -28,19 +28,19 @@ CREATE TYPE murallink.moment;
 CREATE FUNCTION murallink.moment_in(cstring) RETURNS murallink.moment
 AS 'MODULE_PATHNAME', 'moment_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION murallink.moment_in(cstring) IS
-'Reads a moment as RFC 3339 writes it, without an offset as UTC; a date means its start in UTC, an empty text is no moment. Decimals beyond the microsecond are cut off. Errors: invalid_value.';
+'Reads a time as RFC 3339 writes it, without an offset as UTC; a date means its start in UTC, an empty text is null. Decimals beyond the microsecond are cut off. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.moment_out(murallink.moment) RETURNS cstring
 AS 'MODULE_PATHNAME', 'moment_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION murallink.moment_out(murallink.moment) IS 'The moment in UTC.';
+COMMENT ON FUNCTION murallink.moment_out(murallink.moment) IS 'The time in UTC.';
 
 CREATE TYPE murallink.moment (INPUT = murallink.moment_in, OUTPUT = murallink.moment_out, LIKE = pg_catalog.timestamptz);
 COMMENT ON TYPE murallink.moment IS
-'A moment as an argument: as RFC 3339 writes it, or a date, which means its start in UTC, whatever TimeZone and DateStyle say; or a value of type timestamptz or date. An empty text is none.';
+'A time as an argument: as RFC 3339 writes it, or a date, which means its start in UTC, whatever TimeZone and DateStyle say; or a value of type timestamptz or date. An empty text is none.';
 
 CREATE FUNCTION murallink.moment_timestamptz(murallink.moment) RETURNS timestamptz
 AS 'MODULE_PATHNAME', 'moment_timestamptz' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION murallink.moment_timestamptz(murallink.moment) IS 'The moment, null for none.';
+COMMENT ON FUNCTION murallink.moment_timestamptz(murallink.moment) IS 'The time, null for none.';
 
 CREATE FUNCTION murallink.moment_of_date(date) RETURNS murallink.moment
 AS 'MODULE_PATHNAME', 'moment_of_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

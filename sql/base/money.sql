@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink.currency_decimals(currency text) RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'money_currency_decimals';
 COMMENT ON FUNCTION murallink.currency_decimals(text) IS
-'The decimals of a currency''s minor unit (USD 2, JPY 0, KWD 3), null when ISO 4217 does not know the code.';
+'The decimals of a currency''s minor unit (USD 2, JPY 0, KWD 3), null for a code that is not in ISO 4217.';
 
 CREATE FUNCTION murallink.amount_fits(amount numeric, currency text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'money_amount_fits';

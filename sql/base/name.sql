@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink.name_folded(name text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'name_folded';
 COMMENT ON FUNCTION murallink.name_folded(text) IS
-'A name as it is searched for and sorted: in one case, without accents (also of Arabic and Hebrew) and what has no width, with one sign for all apostrophes, one for all quotation marks and one for all dashes, one blank before, between and after its words.';
+'A name as it is searched for and sorted: in one case, without accents (also of Arabic and Hebrew) and characters of no width, with one character for all apostrophes, one for all quotation marks and one for all dashes, and one blank before, between and after its words.';
 
 CREATE FUNCTION murallink.name_parts(name text) RETURNS bigint[]
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 AS 'MODULE_PATHNAME', 'name_parts';
@@ -26,7 +26,7 @@ LANGUAGE sql STABLE AS $$
         WHERE own.name = word AND other.name <> word ORDER BY 1)
 $$;
 COMMENT ON FUNCTION murallink.name_patterns(text) IS
-'What a word of a search finds: the word anywhere in a name, and as a whole word each name that people use for the same one.';
+'The patterns for a word of a search: the word anywhere in a name, and each equivalent name as a whole word.';
 
 CREATE FUNCTION murallink.name_condition(query text, name text, OUT condition text, OUT verbatim text)
 LANGUAGE sql STABLE AS $$

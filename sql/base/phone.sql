@@ -14,10 +14,10 @@ CREATE FUNCTION murallink.phone_north_american(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN pg_catalog.substring(murallink.phone_number(phone), '^\+1(\d{10})$');
 COMMENT ON FUNCTION murallink.phone_north_american(text) IS
-'The ten digits of the North American number that a text means, for partners who reach no others; null where it means none.';
+'The ten digits of the North American number in a text, for partners that reach no others; null if it is none.';
 
 CREATE FUNCTION murallink.phone_or_digits(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN coalesce(murallink.phone_number(phone), pg_catalog.regexp_replace(phone, '\D', '', 'g'));
 COMMENT ON FUNCTION murallink.phone_or_digits(text) IS
-'The number that a text means, or else its digits: to compare what others tell, never to send anything.';
+'The number in a text, or else its digits: for comparing with a partner''s data, never for sending.';

@@ -21,7 +21,7 @@ BEGIN
             EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role);
         END IF;
     END LOOP;
-    -- Whoever made such a role before may come in by it, or by what it may do elsewhere.
+    -- The owner of an existing role of this name could use it to gain rights.
     FOR role IN
         SELECT r.rolname FROM pg_catalog.pg_roles r
         WHERE r.rolname = ANY (known)
@@ -40,7 +40,7 @@ BEGIN
         RAISE 'default privileges name a role of murallink'
             USING HINT = 'Such a role may do what is granted to it by name. See \ddp, and ALTER DEFAULT PRIVILEGES ... REVOKE.';
     END IF;
-    -- What default privileges gave.
+    -- Revoke what default privileges granted.
     FOR grantee IN
         SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
         FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = 'murallink' AND a.grantee <> n.nspowner

@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_label(text, text, integer, boolean) IS
-'The value as label() keeps it, empty for null. field: its name in errors; longest: in characters; required: whether it may be empty. Errors: missing_field, too_long, invalid_value (what cannot be seen).';
+'The value as label() keeps it, empty for null. field: its name in errors; longest: in characters; required: whether an empty value is refused. Errors: missing_field, too_long, invalid_value (invisible characters).';
 
 CREATE FUNCTION murallink.checked_name(value text, field text, required boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -80,4 +80,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_line(text, text, integer) IS
-'The value as label() keeps it, so in one line, empty for null. field: its name in errors; longest: in characters. Errors: too_long, invalid_value (what cannot be seen, or is turned around).';
+'The value as label() keeps it, so in one line, empty for null. field: its name in errors; longest: in characters. Errors: too_long, invalid_value (invisible characters, or characters that change the direction).';

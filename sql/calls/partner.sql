@@ -17,7 +17,7 @@ DECLARE
         SELECT s.secrets ->> 'webhook_access_key'
         FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
         WHERE p.name = webhook_checked.partner);
-    -- What is compared is another each time and nothing that the caller could know, so that the time tells nothing.
+    -- Compare values that are random for each call and unknown to the caller, so that the time reveals nothing.
     salt CONSTANT bytea := pg_catalog.uuid_send(pg_catalog.gen_random_uuid());
 BEGIN
     IF expected IS NULL OR pg_catalog.sha256(salt || pg_catalog.convert_to(coalesce(given, ''), 'UTF8'))

@@ -10,14 +10,14 @@ DECLARE
     changed murallink.ksuid;
 BEGIN
     PERFORM murallink.hide_statement();
-    -- Whoever sets it up at the same time, or is just claiming, is waited for; whoever finds the way of a payout is not.
+    -- Serializes with other configurations and with claims, but not with the routing of payouts.
     LOCK TABLE murallink_private.partner IN SHARE ROW EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
     WHERE p.name = configure_partner.partner;
     base_url := murallink.required(coalesce(configure_partner.base_url, present.base_url), 'base_url');
     IF configure_partner.secrets IS NULL AND pg_catalog.rtrim(base_url, '/') <> present.base_url THEN
-        -- Secrets are not sent to an address that whoever gave them has not seen.
+        -- Secrets must not be sent to an address that was set after them.
         PERFORM murallink.raise('missing_field', 'secrets');
     END IF;
     checked := murallink.partner_checked(
@@ -39,4 +39,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.configure_partner(text, text, jsonb, jsonb) IS
-'Sets up a partner, or changes what is given of it. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones; with another base_url the secrets must be given again. For operators; of the mail server, by which tokens go, for superusers and for operators who are administrators. Errors: forbidden, not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';
+'Configures a partner; absent arguments change nothing. base_url: https, or http on this machine; settings, secrets: objects, which replace the earlier ones; with another base_url the secrets must be given again. For operators; for the mail server, which sends tokens, for superusers and for operators who are administrators. Errors: forbidden, not_found, missing_field, insecure_url, wrong_type, unknown_key, invalid_value.';

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION murallink.fund_guard() IS
 CREATE FUNCTION murallink.fund_hold(contract_uid murallink.ksuid, slot bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';
 COMMENT ON FUNCTION murallink.fund_hold(murallink.ksuid, bigint) IS
-'Waits until nobody else holds a slot of a contract''s funds, and keeps others off it until the end of the transaction. All who need several take them in order. Waits for lock_timeout, or murallink.lock_timeout where that says nothing. Errors: blocked.';
+'Locks a slot of a contract''s funds until the end of the transaction. Callers that need several slots lock them in order. Waits for lock_timeout, or murallink.lock_timeout if that is not set. Errors: blocked.';
 
 CREATE FUNCTION murallink.fund_deposit() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'fund_deposit';
 COMMENT ON FUNCTION murallink.fund_deposit() IS 'Trigger: a funding adds to the balance of its contract, and is written down as a fund_entry.';
@@ -73,7 +73,7 @@ DECLARE
     taken numeric;
     missing numeric := amount;
 BEGIN
-    -- Slots may be opened while others are waited for.
+    -- Slots may be added while this waits for others.
     LOOP
         more := ARRAY(
             SELECT s.slot FROM murallink.fund_slot s
@@ -115,7 +115,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.fund_gather(murallink.ksuid, text, numeric) IS
-'Locks all slots of a fund and gathers an amount in one of them, which it returns; null when all together have not enough. Slots that were opened for what was given back, and are empty, are closed.';
+'Locks all slots of a fund, gathers an amount in one of them and returns that slot; null if all together do not have enough. Empty slots that were made for returned amounts are deleted.';
 
 CREATE FUNCTION murallink.add_funding(
     contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL

@@ -6,7 +6,7 @@ COMMENT ON TYPE murallink.payment_status IS
 'pending: made; approved: to be paid out; processing: being sent; paid; failed: refused by the partner; in_doubt: sent, outcome unknown; rejected: not approved; cancelled: after approval; reversed: taken back.';
 
 CREATE TYPE murallink.payment_kind AS ENUM ('milestone', 'manual', 'travel');
-COMMENT ON TYPE murallink.payment_kind IS 'What a payment is for: a milestone of the schedule, a one-off, or travel expenses.';
+COMMENT ON TYPE murallink.payment_kind IS 'The purpose of a payment: a milestone of the schedule, a one-off, or travel expenses.';
 
 CREATE TYPE murallink.milestone_version AS (
     uid murallink.ksuid, effective_date timestamptz, milestone text, amount numeric, num_payments integer, currency text,
@@ -50,7 +50,7 @@ BEGIN
     END IF;
     OLD.status := NEW.status;
     OLD.decided_by_uid := NEW.decided_by_uid;
-    -- Which is made after this.
+    -- The generated column is computed after this trigger.
     OLD.counts := NEW.counts;
     IF NEW IS DISTINCT FROM OLD THEN
         PERFORM murallink.raise('append_only', 'payment');
@@ -59,7 +59,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.payment_step() IS
-'Trigger: a payment only ever changes its status, one allowed step at a time, and who decided. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and the user who decided. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
@@ -71,7 +71,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink.payment_infos() IS
-'The payments as clients see them, and when they were made. Becomes part of the statement that asks, so that only those are read that it asks for.';
+'The payments as clients see them, and when they were made. It is inlined into the calling query, so that only the necessary rows are read.';
 
 CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
 LANGUAGE sql STABLE AS $$
@@ -85,7 +85,7 @@ CREATE FUNCTION murallink.milestone_payment(
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
 COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day) IS
-'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, needed for a patient who was dropped since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_payable, already_paid, insufficient_funds.';
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, required if the patient has been dropped since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_payable, already_paid, insufficient_funds.';
 
 CREATE FUNCTION murallink.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
@@ -123,7 +123,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
-'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, needed for a patient who was dropped since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, required if the patient has been dropped since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
@@ -153,7 +153,7 @@ LANGUAGE sql STABLE ROWS 10 AS $$
     SELECT uid FROM reached
 $$;
 COMMENT ON FUNCTION murallink.granters(murallink.ksuid, murallink.permission[], murallink.ksuid, murallink.ksuid) IS
-'A user, who granted them one of these permissions at the place of a payment, who granted it to these, and so on; null for a grant made by hand. without: the grants of this user are left out.';
+'A user, the users who granted them one of these permissions at the place of a payment, the users who granted it to those, and so on; null for a grant made by hand. without: the grants of this user are left out.';
 
 CREATE FUNCTION murallink.holds_by_way_of(
     holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
@@ -189,7 +189,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the user who approves a payment is no second person beside the one who requested it: the same, one whom the requester made an approver, or, unless an administrator approves, one who made the requester a requester, or one of two whom the same user made both. A user who registers a puppet and grants it what is missing gains nothing by it.';
+'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So it is useless to register a second account and grant it the missing right.';
 
 CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
@@ -205,7 +205,7 @@ BEGIN
         caller := murallink.permit(
             'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
-    -- An admin who acts as another user is the same person still.
+    -- An admin who acts as another user is still the same person.
     IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
         AND (murallink.same_hand(caller, the_payment.requested_by_uid, the_payment.uid) OR EXISTS (
             SELECT FROM murallink.audit_event e,
@@ -230,7 +230,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.decide_payment(murallink.ksuid, murallink.payment_status) IS
-'Approves, rejects or cancels a payment for the caller; one who does not also hold view_payments is answered its uid and status only. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
+'Approves, rejects or cancels a payment for the caller. A caller without view_payments gets only its uid and status. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
 
 CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -239,7 +239,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid) IS
-'Approves a pending payment, so that it is paid out (document: Approve Payment). Needs approve_payments, or approve_travel for a travel payment, on the trial at the site; where the trial says so, of another person than the requester, one whom the requester did not make an approver, or the approver a requester. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status, same_person.';
+'Approves a pending payment, so that it is paid out (document: Approve Payment). Needs approve_payments, or approve_travel for a travel payment, on the trial at the site. If the trial has separate_approver, the caller must be a second person: see docs/reference.md. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status, same_person.';
 
 CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -248,7 +248,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid) IS
-'Rejects a pending payment and gives back its funds; the milestone can be paid again. Needs what approve_payment needs. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+'Rejects a pending payment and releases its funds; the milestone can be paid again. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
 
 CREATE FUNCTION murallink.cancel_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -257,7 +257,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid) IS
-'Cancels a payment that was approved but is not being sent, or that failed, and gives back its funds. Needs what approve_payment needs. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+'Cancels a payment that was approved but is not being sent, or that failed, and releases its funds. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
 
 CREATE FUNCTION murallink.get_patient_payments(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payment_info
@@ -299,7 +299,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS
-'The milestones that a patient can still be paid in a trial, in the order of the schedule: what a coordinator sees for payment. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+'The milestones that a patient can still be paid for in a trial, in the order of the schedule. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE FUNCTION murallink.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
@@ -348,4 +348,4 @@ LANGUAGE sql STABLE AS $$
         ELSE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid) END
 $$;
 COMMENT ON FUNCTION murallink.verify_payments() IS
-'What verify_ledger() shows of balances, entries, fundings and payments.';
+'The contradictions between balances, entries, fundings and payments, for verify_ledger().';

@@ -50,7 +50,7 @@ BEGIN
             pg_catalog.max(m.sort_order) + 1, 0)
         INTO place_in_schedule FROM murallink.milestone m WHERE m.trial_site_uid = place.uid;
     END IF;
-    -- Of two spellings, which can come at the same moment, or by hand, each goes on.
+    -- If concurrent or manual inserts have made two spellings, each continues.
     IF (SELECT pg_catalog.bool_and(m.milestone <> named) FROM murallink.milestone m
         WHERE m.trial_site_uid = place.uid AND murallink.label_key(m.milestone) = murallink.label_key(named)) THEN
         PERFORM murallink.raise('already_exists', 'milestone');

@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.checked_local_time(text, text) IS
-'A moment without a time zone, from YYYY-MM-DDTHH:MM:SS. field: its name in errors. Errors: missing_field, invalid_value.';
+'A time without a time zone, from YYYY-MM-DDTHH:MM:SS. field: its name in errors. Errors: missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.enrollment_to_visit(enrollment_uid murallink.ksuid, patient_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
@@ -77,7 +77,7 @@ DECLARE
 BEGIN
     IF enrollment_to_visit.enrollment_uid IS NULL THEN
         PERFORM murallink.required(enrollment_to_visit.patient_uid, 'patient_uid');
-        -- Trials that the caller may not know of must not be told by counting them.
+        -- The count must not reveal trials that the caller may not see.
         SELECT pg_catalog.array_agg(e.uid) INTO candidates FROM murallink.enrollment e
         WHERE e.patient_uid = enrollment_to_visit.patient_uid AND e.status = 'enrolled'
         AND murallink.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid);
@@ -113,7 +113,7 @@ BEGIN
         JOIN murallink.site s ON s.uid = e.site_uid
         WHERE e.uid = visit_time.enrollment_uid);
     at := murallink.moment_in_zone(local_time, time_zone);
-    -- An hour that the clock skips comes back as another one.
+    -- A time that the clock skips is converted to a different one.
     IF at <= pg_catalog.now() OR murallink.local_time(at, time_zone) <> local_time THEN
         PERFORM murallink.raise('invalid_value', 'datetime');
     END IF;
@@ -210,7 +210,7 @@ EXCEPTION WHEN unique_violation THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.move_appointment(murallink.ksuid, text) IS
-'Moves an appointment, and its reminders with it; whoever was reminded of the old time is told the new one at once. datetime: as schedule_appointment takes it, in the time zone that holds for the patient now. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, already_exists, wrong_status.';
+'Moves an appointment and its reminders; a patient who was reminded of the old time is told the new one at once. datetime: as schedule_appointment takes it, in the patient''s present time zone. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, already_exists, wrong_status.';
 
 CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -16,7 +16,7 @@ LANGUAGE sql STABLE AS $$
     SELECT uid, patient_uid, email, first_name, last_name, phone, address FROM murallink.caregiver
 $$;
 COMMENT ON FUNCTION murallink.caregiver_infos() IS
-'The caregivers as clients see them. Becomes part of the statement that asks, so that only those are read that it asks for.';
+'The caregivers as clients see them. It is inlined into the calling query, so that only the necessary rows are read.';
 
 CREATE FUNCTION murallink.permit_caregiver(caregiver_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
@@ -35,7 +35,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.permit_caregiver(murallink.ksuid, murallink.permission, text) IS
-'The patient of a caregiver, on whom the caller holds the permission. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
+'The patient of a caregiver; checks that the caller holds the permission on the patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
 CREATE FUNCTION murallink.register_caregiver(
     patient_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
@@ -85,7 +85,7 @@ BEGIN
         last_name = coalesce(answer.last_name, last_name), phone = coalesce(answer.phone, phone),
         address = murallink.changed_address(address, update_caregiver.address)
     WHERE uid = update_caregiver.uid;
-    -- Who may change a person but not see them gets to see what they wrote.
+    -- A caller who may change but not see the person gets only the values that were sent.
     IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = the_patient) THEN
         SELECT * INTO answer FROM murallink.caregiver_infos() WHERE uid = update_caregiver.uid;
     END IF;
@@ -93,7 +93,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_caregiver(murallink.ksuid, text, text, text, text, jsonb, murallink.read_only) IS
-'Changes a caregiver (document: Update Caregiver). uid: the caregiver; absent arguments change nothing, nor do absent parts of address; patient_uid is the caregiver''s, or absent. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a caregiver (document: Update Caregiver). uid: the caregiver; absent arguments change nothing, nor do absent parts of address; patient_uid is the caregiver''s, or absent. Needs update_patient on the patient; a caller without view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_caregivers(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.caregiver_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -22,7 +22,7 @@ LANGUAGE sql STABLE AS $$
         contact_phone, contact_email, address, CASE WHEN with_history THEN murallink.audit_history(uid) END
     FROM murallink.client WHERE uid = client_uid
 $$;
-COMMENT ON FUNCTION murallink.client_info(murallink.ksuid, boolean) IS 'A client as users see it. with_history: whether also what happened to it.';
+COMMENT ON FUNCTION murallink.client_info(murallink.ksuid, boolean) IS 'A client as users see it. with_history: whether its history is included.';
 
 CREATE FUNCTION murallink.contains(value text, query text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -78,7 +78,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, murallink.day, text, text, text, jsonb) IS
-'Adds a client (document: Create Client). name is required; client_signature_date: yyyy-mm-dd; sales_contact: who looks after the client; contact_name, contact_phone, contact_email: whom to reach there; address: an object with street1, street2, city, state, post_code. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a client (document: Create Client). name is required; client_signature_date: yyyy-mm-dd; sales_contact: the person who looks after the client; contact_name, contact_phone, contact_email: the contact person there; address: an object with street1, street2, city, state, post_code. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -104,7 +104,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.search_clients(text) IS
-'The clients with the query in their name, without regard to case and accents, in the order of their creation (document: Search Clients). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_clients. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
+'The clients with the query in their name, without regard to case and accents, in the order of their creation (document: Search Clients). query: at most 200 characters, all ordinary characters; empty finds all. Shows those on which the caller holds view_clients. Errors: unauthenticated, forbidden (if the caller holds it nowhere), too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_client(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -119,7 +119,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_client(murallink.ksuid) IS
-'A client and what happened to it (document: Get Client). Needs view_clients on the client. Errors: unauthenticated, forbidden, missing_field, not_found.';
+'A client and its history (document: Get Client). Needs view_clients on the client. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.edit_client(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, sales_contact text DEFAULT NULL, client_type text DEFAULT NULL,

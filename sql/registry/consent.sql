@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.consent_of_record() IS
-'Trigger: what is changed in the record of a patient becomes part of the history of consent.';
+'Trigger: a change of consent in a patient''s record is added to the history of consent.';
 
 CREATE FUNCTION murallink.consent_applied() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_consent(murallink.ksuid, text, boolean, text) IS
-'Notes that a patient wants messages by a channel, or wants none any more, which holds at once. channel: email or sms; source: where this is known from, such as "written form"; what begins with "written" is written consent, all else express. For operators. Errors: missing_field, not_found, invalid_value, too_long.';
+'Records that a patient agrees to messages by a channel, or no longer agrees, with immediate effect. channel: email or sms; source: how this is known, such as "written form"; a source that begins with "written" is written consent, any other is express consent. For operators. Errors: missing_field, not_found, invalid_value, too_long.';
 
 CREATE FUNCTION murallink.message_received(channel text, sender text, body text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -93,4 +93,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.message_received(text, text, text) IS
-'Notes what came from patients as an answer: a word of murallink.stop_words ends at once the consent of all who have that address; anything else means nothing. Case, blanks, and what is no letter and no digit do not count. channel: email or sms; sender: the phone number, or the address, alone or as a header has it, such as Who <who@example.com> or who@example.com (Who); body: of an e-mail message its first line counts. Returns how many consents have ended. For operators, and what receives messages for them. Errors: missing_field, too_long, invalid_value.';
+'Records an answer from patients: a word of murallink.stop_words ends at once the consent of all patients with that address; anything else has no effect. Case, blanks, and characters other than letters and digits are ignored. channel: email or sms; sender: the phone number, or the address, alone or as a header has it, such as Who <who@example.com> or who@example.com (Who); body: of an e-mail message its first line counts. Returns how many consents have ended. For operators and their programs that receive messages. Errors: missing_field, too_long, invalid_value.';

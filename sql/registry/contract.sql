@@ -39,7 +39,7 @@ DECLARE
     the_contract murallink.contract;
     party text := murallink.checked_label(write_contract.sponsor, 'sponsor', 200, false);
 BEGIN
-    -- Waits for who is adding a trial or funds: the currency may depend on it.
+    -- Serializes with adding a trial or funds, which depend on the currency.
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = write_contract.contract_uid FOR UPDATE;
     IF write_contract.contract_uid IS NULL THEN
         the_contract.uid := murallink.gen_ksuid();
@@ -124,7 +124,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text) IS
-'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: how patients are paid who have chosen nothing; sponsor: the name of the company on whose behalf the client works, added when it is new to the client; order_cards: when patients who are paid by card get one, first_payment (the default) or enrollment. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: the payment type of patients who have not chosen one; sponsor: the name of the company on whose behalf the client works, added when it is new to the client; order_cards: when a card is ordered for a patient who is paid by card: first_payment (the default) or enrollment. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.edit_contract(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date murallink.day DEFAULT NULL,
@@ -144,7 +144,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a contract (document: Edit Contract). An argument that is absent, or null in SQL, changes nothing; an empty total_contract_value or sponsor is none. total_contract_value: as create_contract takes it or as it is shown; currency: stays once the contract has trials or funds; order_cards: with enrollment, those who are enrolled get their cards now. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+'Changes a contract (document: Edit Contract). An argument that is absent, or null in SQL, changes nothing; an empty total_contract_value or sponsor is removed. total_contract_value: as create_contract takes it or as answers show it; currency: stays once the contract has trials or funds; order_cards: enrollment orders the cards of enrolled patients at once. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -158,7 +158,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_contracts(murallink.ksuid) IS
-'The contracts on which the caller holds view_contract, of one client or of all, in the order of their creation (document: Get Contracts). Errors: unauthenticated, forbidden (to one who holds it nowhere).';
+'The contracts on which the caller holds view_contract, of one client or of all, in the order of their creation (document: Get Contracts). Errors: unauthenticated, forbidden (if the caller holds it nowhere).';
 
 CREATE FUNCTION murallink.permit_contract(contract_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
@@ -237,4 +237,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.contract_document(murallink.ksuid) IS
-'The newest file of a contract, for a GET through PostgREST: what document_url points to. uid: the contract''s. Needs view_contract on the contract. Errors: unauthenticated, forbidden, missing_field, not_found (also when no file was uploaded).';
+'The newest file of a contract, for a GET through PostgREST: document_url points here. uid: the contract''s. Needs view_contract on the contract. Errors: unauthenticated, forbidden, missing_field, not_found (also when no file was uploaded).';

@@ -26,12 +26,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.permit_document(murallink.ksuid, murallink.ksuid, murallink.permission) IS
-'The patient, on whom the caller holds the permission: the one given, or that of the caregiver given. Errors: unauthenticated, missing_field (neither), invalid_value (both), forbidden, not_found.';
+'The given patient, or that of the given caregiver; checks that the caller holds the permission on the patient. Errors: unauthenticated, missing_field (neither), invalid_value (both), forbidden, not_found.';
 
 CREATE FUNCTION murallink.document_spelled_once() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- One after the other, so that each sees what the one before has spelled.
+    -- Serialize, so that each sees the spelling of the one before.
     PERFORM FROM murallink.patient WHERE uid = NEW.patient_uid FOR NO KEY UPDATE;
     IF EXISTS (
         SELECT FROM murallink.document d

@@ -1,7 +1,7 @@
 -- Enrollments, and which patients a caller may see.
 
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
-COMMENT ON TYPE murallink.enrollment_status IS 'Whether a patient takes part.';
+COMMENT ON TYPE murallink.enrollment_status IS 'The state of an enrollment.';
 
 CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -45,7 +45,7 @@ LANGUAGE sql STABLE AS $$
     JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
 COMMENT ON FUNCTION murallink.enrollment_infos() IS
-'The enrollments as clients see them, without the person; the site and the trial are named to those who may see them. Becomes part of the statement that asks, so that only those are read that it asks for.';
+'The enrollments as clients see them, without the person; the site and the trial are named if the caller may see them. It is inlined into the calling query, so that only the necessary rows are read.';
 
 CREATE FUNCTION murallink.patient_places(
     OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
@@ -57,7 +57,7 @@ LANGUAGE sql STABLE AS $$
     SELECT patient_uid, client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment
 $$;
 COMMENT ON FUNCTION murallink.patient_places() IS
-'The places below which patients stand: the sites of each, and the trials at the sites of the enrollments. A permission at one of them is a permission on the patient. Becomes part of the statement that asks, so that only those are read that it asks for.';
+'The places of patients: the sites of each, and the trials at the sites of their enrollments. A permission at one of them is a permission on the patient. It is inlined into the calling query, so that only the necessary rows are read.';
 
 CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -66,7 +66,7 @@ LANGUAGE sql STABLE AS $$
         WHERE p.patient_uid = $1 AND murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
 $$;
 COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
-'Whether the caller holds any permission at one of the patient''s sites or trials and so may know that the patient exists.';
+'Whether the caller holds any permission at one of the patient''s sites or trials, and so may learn that the patient exists.';
 
 CREATE FUNCTION murallink.permit_patient(
     patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'
@@ -85,7 +85,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.permit_patient(murallink.ksuid, murallink.permission, text) IS
-'The caller, who holds the permission on a patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
+'Checks that the caller holds the permission on a patient, and returns the caller''s uid. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
 CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.ksuid
@@ -95,22 +95,22 @@ LANGUAGE sql STABLE AS $$
     AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
 $$;
 COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS
-'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. Becomes part of the statement that asks, so that only those are read that it asks for.';
+'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. It is inlined into the calling query, so that only the necessary rows are read.';
 
 CREATE FUNCTION murallink.viewable_patients() RETURNS murallink.ksuid[]
 LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
 COMMENT ON FUNCTION murallink.viewable_patients() IS
-'The patients on whom the caller, who is no administrator, holds view_patients. Changes nothing, but is volatile so that the planner does not run it to estimate.';
+'The patients on whom the caller, who is not an administrator, holds view_patients. It changes nothing, but is volatile so that the planner does not run it to estimate.';
 
 CREATE FUNCTION murallink.maybe_viewable_support(internal) RETURNS internal
 LANGUAGE c AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable_support';
 COMMENT ON FUNCTION murallink.maybe_viewable_support(internal) IS
-'Tells the planner that maybe_viewable() need only be asked about viewable_patients(), where the caller holds view_patients at few sites.';
+'Planner support for maybe_viewable(): if the caller holds view_patients at few sites, offers an index condition on viewable_patients().';
 
 CREATE FUNCTION murallink.maybe_viewable(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
 COMMENT ON FUNCTION murallink.maybe_viewable(murallink.ksuid) IS
-'True; but where the caller holds view_patients at few sites only, an index on patient_uid may be asked for viewable_patients() instead. Row level security asks this beside what decides.';
+'Always true. If the caller holds view_patients at few sites only, its support function offers an index condition on viewable_patients(). The policy of patients has it beside the condition that decides.';
 
 CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
@@ -151,7 +151,7 @@ DECLARE
     place murallink.trial_site;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
-    -- Of a patient who is not at this site, nobody gets to see more by enrolling than they could before.
+    -- Enrolling a patient of another site must not show the caller more than before.
     PERFORM murallink.required(enroll.patient_uid, 'patient_uid');
     IF NOT EXISTS (
         SELECT FROM murallink.patient_places() p
@@ -196,7 +196,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.changed_enrollment(murallink.ksuid) IS
-'An enrollment that the caller has changed: to one who may not see it, only where and whose it is.';
+'An enrollment that the caller has changed; a caller who may not see it gets only its uids.';
 
 CREATE FUNCTION murallink.set_enrollment_status(
     status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
@@ -230,7 +230,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, murallink.day) IS
-'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, not after tomorrow (UTC), default today where the site is. Needs set_enrollment_status on the trial at the site; to one who holds neither view_enrollments nor view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
+'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, not after tomorrow (UTC), default today where the site is. Needs set_enrollment_status on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.set_payment_type(
     payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL
@@ -253,7 +253,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Sets how a patient wants to be paid in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site; to one who holds neither view_enrollments nor view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+'Sets a patient''s payment type in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.enrollment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -290,7 +290,7 @@ CREATE TYPE murallink.enrolled_info AS (
     enrollments murallink.enrollment_info[]
 );
 COMMENT ON TYPE murallink.enrolled_info IS
-'A patient enrolled in a trial at a site, as get_enrolled answers: the person only for those who hold view_patients.';
+'A patient enrolled in a trial at a site, as get_enrolled answers; the person only for callers who hold view_patients.';
 
 CREATE FUNCTION murallink.get_enrolled(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.enrolled_info
@@ -313,4 +313,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_enrolled(murallink.ksuid, murallink.ksuid) IS
-'The patients enrolled in a trial at a site, by last and first name, each with the enrollment (document: Get Enrolled). Needs view_enrollments on the trial at the site; of patients on whom the caller does not hold view_patients it shows the enrollment only. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field.';
+'The patients enrolled in a trial at a site, by last and first name, each with the enrollment (document: Get Enrolled). Needs view_enrollments on the trial at the site; if the caller does not hold view_patients on a patient, it shows only the enrollment. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field.';

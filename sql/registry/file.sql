@@ -1,6 +1,6 @@
 -- Files as arguments and as answers.
 
--- PostgREST answers with the bytes of this type as they are, whatever media type is asked for.
+-- PostgREST returns the bytes of this type unchanged, whatever media type is requested.
 CREATE DOMAIN murallink."*/*" AS bytea;
 COMMENT ON DOMAIN murallink."*/*" IS 'A file that PostgREST sends as it is.';
 
@@ -78,7 +78,7 @@ COMMENT ON FUNCTION murallink.checked_content_type(text, text) IS
 CREATE FUNCTION murallink.serve_as(filename text, content_type text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Who asks for this gets the bytes as JSON.
+    -- This media type returns the bytes as JSON.
     IF (NULLIF(pg_catalog.current_setting('request.headers', true), '')::jsonb ->> 'accept') COLLATE "C" ~* 'application/vnd\.pgrst\.object' THEN
         RETURN;
     END IF;

@@ -28,14 +28,14 @@ BEGIN
     VALUES (
         "grant".user_uid, granted, place.kind, "grant".resource_uid, place.client_uid, place.contract_uid, place.trial_uid,
         place.site_uid, caller)
-    -- An administrator makes a second person of one whom somebody else let in.
+    -- A grant that an administrator repeats makes the holder a second person.
     ON CONFLICT (app_user_uid, permission, resource_uid) DO UPDATE SET granted_by_uid = EXCLUDED.granted_by_uid
         WHERE murallink.caller_is_admin() AND EXISTS (
             SELECT FROM murallink.app_user u WHERE u.uid = permission_grant.granted_by_uid AND u.user_role <> 'admin');
 END
 $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
-'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on all below it (document: Grant). user_uid: who may; resource_uid: where; permission: one of list_permissions. Granting again changes nothing, except that what an administrator grants again counts as granted by them. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
+'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on everything below it (document: Grant). user_uid: the user; resource_uid: the place; permission: one of list_permissions. Granting again changes nothing, except that a grant that an administrator repeats counts as theirs. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
 
 CREATE FUNCTION murallink.revoke(
     resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL
@@ -57,7 +57,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.revoke(murallink.ksuid, text, murallink.ksuid) IS
-'Takes back from a user what was granted on a resource, as get_permissions shows it; what is granted above it holds on. resource_uid: where; permission: which; user_uid: from whom. What the user granted to others stays. For admins, because who granted whom tells whether an approver is a second person. Errors: unauthenticated, forbidden, missing_field, unknown_permission, not_found.';
+'Revokes a user''s grant on a resource, as get_permissions shows it; grants above it stay. resource_uid: the place; permission: the permission; user_uid: the user. Grants that the user made stay. For admins, because the origin of grants decides whether an approver is a second person. Errors: unauthenticated, forbidden, missing_field, unknown_permission, not_found.';
 
 CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -66,14 +66,14 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink.require_admin();
 BEGIN
     IF murallink.required(close_account.user_uid, 'user_uid') = caller THEN
-        -- Somebody else is an administrator, then.
+        -- Another administrator remains.
         PERFORM murallink.raise('invalid_value', 'user_uid');
     END IF;
     PERFORM FROM murallink.app_user WHERE uid = close_account.user_uid FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'user_uid');
     END IF;
-    -- The credential comes before the sessions: who is logging in at this moment is waited for, and the session ended.
+    -- Lock the credential before the sessions: serializes with a concurrent login, whose session is then ended.
     DELETE FROM murallink_private.credential WHERE app_user_uid = close_account.user_uid;
     DELETE FROM murallink_private.session WHERE coalesce(switched_by_uid, app_user_uid) = close_account.user_uid;
     DELETE FROM murallink_private.known_place WHERE app_user_uid = close_account.user_uid;
@@ -82,7 +82,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.close_account(murallink.ksuid) IS
-'Takes from a user who leaves all that was granted, the role of an administrator, the PostgreSQL role, the password and the sessions. What is left is an account as anybody registers one, which may set a password by e-mail and do nothing with it. user_uid: whose, not one''s own. What the user did, and granted to others, stays. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found.';
+'Removes all grants of a user who leaves, administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions. user_uid: of another user. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found.';
 
 CREATE FUNCTION murallink.grant_stands() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -99,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.grant_stands() IS
-'Trigger: a grant stands where its resource stands, whoever writes it. Errors: invalid_value.';
+'Trigger: a grant has the place of its resource, whoever writes it. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
 RETURNS void
@@ -125,7 +125,7 @@ BEGIN
             app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
         SELECT to_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, caller
         FROM held WHERE may_grant
-        -- In one order, so that copies made at the same time wait for each other in turn.
+        -- In one order, so that concurrent copies do not deadlock.
         ORDER BY resource_uid, permission
         ON CONFLICT (app_user_uid, permission, resource_uid) DO NOTHING
     )
@@ -134,7 +134,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.copy_permissions(murallink.ksuid, murallink.ksuid) IS
-'Grants a user what another was granted, beside what the user has already (document: Copy Permissions). from_uid: whose grants are copied; to_uid: who gets them. The message, "n of m permissions copied successfully", counts grants of a permission on a resource: m are those of from_uid where the caller holds grant, and only of these the caller may know; n are those among them that the caller may grant, by holding the permission there too, and that to_uid has from here on, had they been granted before or not. Needs grant anywhere. Errors: unauthenticated, forbidden, missing_field, not_found.';
+'Copies the grants of one user to another, who keeps other grants (document: Copy Permissions). from_uid: the user whose grants are copied; to_uid: the user who gets them. The message "n of m permissions copied successfully" counts grants: m are those of from_uid on places where the caller holds grant; n are those that the caller holds too, and that to_uid now has. Needs grant anywhere. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.list_permissions() RETURNS SETOF text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 32 AS $$
@@ -146,7 +146,8 @@ $$;
 COMMENT ON FUNCTION murallink.list_permissions() IS
 'All permissions of the system, in alphabetical order (document: List Permissions). Errors: unauthenticated.';
 
--- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
+-- VOLATILE, because PostgREST does not read the answer to HEAD: PostgreSQL would not call a STABLE function, and nothing
+-- would be refused.
 CREATE FUNCTION murallink.get_permissions(user_uid murallink.ksuid DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -169,4 +170,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_permissions(murallink.ksuid) IS
-'What was granted to a user: for each permission the resources, each with uid and description (document: Get Permissions). For admins. Errors: unauthenticated, forbidden, missing_field, not_found.';
+'The grants of a user: for each permission the resources, each with uid and description (document: Get Permissions). For admins. Errors: unauthenticated, forbidden, missing_field, not_found.';

@@ -15,7 +15,7 @@ CREATE TYPE murallink.patient_info AS (
     time_zone text,
     audit_history murallink.audit_entry[]
 );
-COMMENT ON TYPE murallink.patient_info IS 'A patient, as get_patient answers. audit_history: for those who hold view_patients, and not in lists.';
+COMMENT ON TYPE murallink.patient_info IS 'A patient, as get_patient answers. audit_history: for callers who hold view_patients, and not in lists.';
 
 CREATE FUNCTION murallink.patient_infos() RETURNS SETOF murallink.patient_info
 LANGUAGE sql STABLE AS $$
@@ -24,7 +24,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.patient
 $$;
 COMMENT ON FUNCTION murallink.patient_infos() IS
-'The patients as clients see them. Becomes part of the statement that asks, so that only those are read that it asks for.';
+'The patients as clients see them. It is inlined into the calling query, so that only the necessary rows are read.';
 
 CREATE FUNCTION murallink.add_patient(
     site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,

@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_patients(murallink.ksuid, murallink.ksuid) IS
-'The patients on whom the caller holds view_patients, by last and first name (document: Get Patients). trial_uid: only those enrolled in it; site_uid: only those of that site; none are shown of a trial or site that is not known or not permitted. Errors: unauthenticated.';
+'The patients on whom the caller holds view_patients, by last and first name (document: Get Patients). trial_uid: only those enrolled in it; site_uid: only those of that site; for an unknown trial or site, or one without permission, the list is empty. Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -90,7 +90,7 @@ BEGIN
         emergency_contact = coalesce(answer.emergency_contact, emergency_contact),
         emergency_phone = coalesce(answer.emergency_phone, emergency_phone), time_zone = coalesce(answer.time_zone, time_zone)
     WHERE uid = update_patient.uid;
-    -- Who may change a person but not see them gets to see what they wrote.
+    -- A caller who may change but not see the person gets only the values that were sent.
     IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = update_patient.uid) THEN
         SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = update_patient.uid;
         answer.audit_history := murallink.audit_history(update_patient.uid);
@@ -99,4 +99,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a patient (document: Update Patient). uid: the patient; the rest as add_patient takes it; absent arguments change nothing, nor do absent parts of address; site_uid is one of the patient''s, or absent; audit_history is ignored. Needs update_patient on the patient; to one who does not also hold view_patients it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a patient (document: Update Patient). uid: the patient; the rest as add_patient takes it; absent arguments change nothing, nor do absent parts of address; site_uid is one of the patient''s, or absent; audit_history is ignored. Needs update_patient on the patient; a caller without view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';

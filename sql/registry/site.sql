@@ -35,7 +35,7 @@ LANGUAGE sql STABLE AS $$
     WHERE a.uid = trial_site_uid
 $$;
 COMMENT ON FUNCTION murallink.trial_site_info(murallink.ksuid) IS
-'A trial at a site as clients see it: the site and the trial are filled in for those who may see them.';
+'A trial at a site as clients see it: the site and the trial are filled in if the caller may see them.';
 
 CREATE FUNCTION murallink.site_info(site_uid murallink.ksuid, with_trials boolean DEFAULT false) RETURNS murallink.site_info
 LANGUAGE sql STABLE AS $$
@@ -131,7 +131,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_sites() IS
-'The sites on which the caller holds view_sites, in the order of their creation (document: Get Sites). Errors: unauthenticated, forbidden (to one who holds it nowhere).';
+'The sites on which the caller holds view_sites, in the order of their creation (document: Get Sites). Errors: unauthenticated, forbidden (if the caller holds it nowhere).';
 
 CREATE FUNCTION murallink.permit_site(site_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
@@ -155,7 +155,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.get_site(murallink.ksuid) IS
-'A site and the trials there (document: Get Site); a trial is named to those who hold view_trials on it. Needs view_sites on the site. Errors: unauthenticated, forbidden, missing_field, not_found.';
+'A site and the trials there (document: Get Site); a trial is named if the caller holds view_trials on it. Needs view_sites on the site. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.edit_site(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, time_zone text DEFAULT NULL,
@@ -215,7 +215,7 @@ LANGUAGE sql STABLE AS $$
         WHERE s.trial_uid = $1 AND murallink.visible(s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))
 $$;
 COMMENT ON FUNCTION murallink.trial_visible(murallink.ksuid) IS
-'Whether the caller holds any permission at a trial, or at it at one of its sites, and so may know that it exists.';
+'Whether the caller holds any permission on a trial, or on the trial at one of its sites, and so may learn that it exists.';
 
 CREATE FUNCTION murallink.site_visible(site_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -226,7 +226,7 @@ LANGUAGE sql STABLE AS $$
         WHERE s.site_uid = $1 AND murallink.visible(s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))
 $$;
 COMMENT ON FUNCTION murallink.site_visible(murallink.ksuid) IS
-'Whether the caller holds any permission at a site, or at one of its trials there, and so may know that it exists.';
+'Whether the caller holds any permission on a site, or on a trial at the site, and so may learn that it exists.';
 
 CREATE FUNCTION murallink.trial_at_site(trial_uid murallink.ksuid, site_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid

@@ -1,7 +1,7 @@
 -- Templates of notices: their fields, their check, and their list.
 
 CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment', 'reversal');
-COMMENT ON TYPE murallink.notice_kind IS 'What a notice is about.';
+COMMENT ON TYPE murallink.notice_kind IS 'The subject matter of a notice.';
 
 CREATE FUNCTION murallink.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE AS $$
@@ -13,15 +13,15 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
 $$;
 COMMENT ON FUNCTION murallink.template_fields(murallink.notice_kind) IS
-'What a template of that kind may have in braces. secret: in the body alone. The names in a password_reset are empty until the e-mail address is verified.';
+'The fields that a template of that kind may have in braces. secret: only in the body. The names in a password_reset are empty until the e-mail address is verified.';
 
 CREATE FUNCTION murallink.template_filled(draft text, fields jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
-    -- In one pass: what a value has in braces stays as it is.
+    -- In one pass: braces within a value stay as they are.
     SELECT coalesce(pg_catalog.string_agg(coalesce(fields ->> part[1], part[2], ''), '' ORDER BY n), '')
     FROM pg_catalog.regexp_matches(draft, '\{([a-z_]+)\}|([^{]+|\{)', 'g') WITH ORDINALITY AS m (part, n)
 $$;
-COMMENT ON FUNCTION murallink.template_filled(text, jsonb) IS 'A template with the values of what it has in braces.';
+COMMENT ON FUNCTION murallink.template_filled(text, jsonb) IS 'A template with the values of its fields.';
 
 CREATE FUNCTION murallink.template_checked(draft text, field text, longest integer, kind murallink.notice_kind) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -39,17 +39,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.template_checked(text, text, integer, murallink.notice_kind) IS
-'A template, whose names in braces are all known. Errors: missing_field, too_long, invalid_value.';
+'The template, if all its fields exist. Errors: missing_field, too_long, invalid_value.';
 
 CREATE TYPE murallink.template_info AS (kind murallink.notice_kind, channel murallink.notice_channel, subject text, body text, fields text[]);
-COMMENT ON TYPE murallink.template_info IS 'What notices of a kind say. fields: what may be named in braces.';
+COMMENT ON TYPE murallink.template_info IS 'The template of a kind of notice. fields: the names that may stand in braces.';
 
 CREATE FUNCTION murallink.templates() RETURNS SETOF murallink.template_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.kind, t.channel, t.subject, t.body, ARRAY(SELECT f.field FROM murallink.template_fields(t.kind) f)
     FROM murallink_private.template t ORDER BY t.kind, t.channel
 $$;
-COMMENT ON FUNCTION murallink.templates() IS 'What notices say, and what their templates may name in braces. For operators.';
+COMMENT ON FUNCTION murallink.templates() IS 'The texts of notices, and the fields that their templates may have in braces. For operators.';
 
 CREATE FUNCTION murallink.set_template(kind text, channel text, body text, subject text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -76,4 +76,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_template(text, text, text, text) IS
-'Sets what notices of a kind say from now on, those that are queued, too. kind, channel: as templates() shows them; body, and the subject of e-mail: with the names of fields in braces, such as {date}. For operators; of the kinds account and password_reset for superusers and for operators who are administrators. Errors: forbidden, missing_field, invalid_value, too_long.';
+'Sets the text of a kind of notice, also for queued ones. kind, channel: as templates() shows them; body, and the subject of e-mail: with the names of fields in braces, such as {date}. For operators; for the kinds account and password_reset, for superusers and for operators who are administrators. Errors: forbidden, missing_field, invalid_value, too_long.';

@@ -72,7 +72,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.search_trials(text) IS
-'The trials with the query in their name or protocol id, without regard to case and accents, in the order of their creation (document: Search Trials). query: at most 200 characters, each taken as it is; empty finds all. Shows those on which the caller holds view_trials. Errors: unauthenticated, forbidden (to one who holds it nowhere), too_long, invalid_value.';
+'The trials with the query in their name or protocol id, without regard to case and accents, in the order of their creation (document: Search Trials). query: at most 200 characters, all ordinary characters; empty finds all. Shows those on which the caller holds view_trials. Errors: unauthenticated, forbidden (if the caller holds it nowhere), too_long, invalid_value.';
 
 CREATE FUNCTION murallink.permit_trial(trial_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
@@ -101,7 +101,7 @@ COMMENT ON FUNCTION murallink.get_trial(murallink.ksuid) IS
 CREATE FUNCTION murallink.trial_protocol_spelled_once() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- One after the other, so that each sees what the one before has spelled.
+    -- Serialize, so that each sees the spelling of the one before.
     PERFORM FROM murallink.contract WHERE uid = NEW.contract_uid FOR NO KEY UPDATE;
     IF EXISTS (
         SELECT FROM murallink.trial t
@@ -128,7 +128,7 @@ DECLARE
 BEGIN
     PERFORM murallink.unchanged(edit_trial.contract_uid, ARRAY[t.contract_uid::text], 'contract_uid')
     FROM murallink.trial t WHERE t.uid = permitted;
-    -- Who may not approve must not get round those who may.
+    -- A caller who may not approve must not bypass approval.
     IF EXISTS (
         SELECT FROM murallink.trial WHERE uid = permitted
         AND (edit_trial.approve_milestones > approve_milestones OR edit_trial.separate_approver < separate_approver)) THEN
@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for payments from now on; to turn the former on or the latter off needs approve_payments, too. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; to one who does not also hold view_trials it answers only what was sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
+'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for later payments; turning approve_milestones on or separate_approver off also needs approve_payments. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; a caller without view_trials gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -162,4 +162,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.delete_trial(murallink.ksuid) IS
-'Deletes a trial that never had an enrolled patient or a milestone, with what associates it with sites and the grants on it; the sites stay (document: Delete Trial). Needs delete_trial on the trial. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';
+'Deletes a trial that never had an enrolled patient or a milestone, its associations with sites and the grants on it; the sites stay (document: Delete Trial). Needs delete_trial on the trial. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';

@@ -16,17 +16,17 @@ CREATE TABLE murallink.audit_event (
     trial_uid murallink.ksuid,
     site_uid murallink.ksuid
 );
-COMMENT ON TABLE murallink.audit_event IS 'Who changed what from what to what, and when. Written by audit_record() without a statement, because every statement is refused; never changed.';
+COMMENT ON TABLE murallink.audit_event IS 'Each change: by whom, when, and the old and new values. audit_record() writes it without a statement, because every statement is refused. It is never changed.';
 COMMENT ON COLUMN murallink.audit_event.uid IS 'Key; sorts by the second.';
 COMMENT ON COLUMN murallink.audit_event.at IS 'When.';
-COMMENT ON COLUMN murallink.audit_event.app_user_uid IS 'Who, null when nobody was known to ask: then db_user tells.';
+COMMENT ON COLUMN murallink.audit_event.app_user_uid IS 'The user who made the change; null for a caller without a user: see db_user.';
 COMMENT ON COLUMN murallink.audit_event.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
 COMMENT ON COLUMN murallink.audit_event.db_user IS 'The PostgreSQL login role.';
 COMMENT ON COLUMN murallink.audit_event.db_role IS 'The role that it had set, null where none: behind PostgREST all log in as one.';
-COMMENT ON COLUMN murallink.audit_event.resource IS 'The table of what was changed.';
-COMMENT ON COLUMN murallink.audit_event.resource_uid IS 'The uid of what was changed.';
+COMMENT ON COLUMN murallink.audit_event.resource IS 'The table of the changed row.';
+COMMENT ON COLUMN murallink.audit_event.resource_uid IS 'The uid of the changed row.';
 COMMENT ON COLUMN murallink.audit_event.action IS 'created, changed or deleted.';
-COMMENT ON COLUMN murallink.audit_event.changes IS 'Each column that differs, with its value before (from) and after (to), as text; for created only of what operators do.';
+COMMENT ON COLUMN murallink.audit_event.changes IS 'Each changed column with its old (from) and new (to) value, as text; for created rows only in tables that operators change.';
 COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or stands below, where it has one.';
 COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or stands below, where it has one.';

@@ -22,7 +22,7 @@ COMMENT ON COLUMN murallink.app_user.last_name IS 'Last name.';
 COMMENT ON COLUMN murallink.app_user.address IS 'Postal address, null where unknown.';
 COMMENT ON COLUMN murallink.app_user.email_verified IS 'Whether the e-mail address was confirmed.';
 COMMENT ON COLUMN murallink.app_user.sms_verified IS 'Whether the phone was confirmed by SMS.';
-COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; user: what was granted.';
+COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; user: may do what was granted.';
 COMMENT ON COLUMN murallink.app_user.db_role IS 'The PostgreSQL login role that is this user without a session.';
 COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered.';
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
@@ -34,7 +34,7 @@ CREATE TABLE murallink_private.credential (
     changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE murallink_private.credential IS 'Passwords, as Argon2id.';
-COMMENT ON COLUMN murallink_private.credential.app_user_uid IS 'Whose password.';
+COMMENT ON COLUMN murallink_private.credential.app_user_uid IS 'The user.';
 COMMENT ON COLUMN murallink_private.credential.password_hash IS 'The hash with its salt and cost, as libsodium writes it.';
 COMMENT ON COLUMN murallink_private.credential.changed_at IS 'When it was set.';
 
@@ -47,7 +47,7 @@ CREATE TABLE murallink_private.session (
 );
 COMMENT ON TABLE murallink_private.session IS 'Open sessions.';
 COMMENT ON COLUMN murallink_private.session.hash IS 'SHA-256 of the session id; the id itself is stored nowhere.';
-COMMENT ON COLUMN murallink_private.session.app_user_uid IS 'Whose permissions hold.';
+COMMENT ON COLUMN murallink_private.session.app_user_uid IS 'The user whose permissions apply.';
 COMMENT ON COLUMN murallink_private.session.switched_by_uid IS 'The admin who acts as that user, null otherwise.';
 COMMENT ON COLUMN murallink_private.session.expires_at IS 'Moved on by use.';
 COMMENT ON COLUMN murallink_private.session.created_at IS 'When it was opened.';
@@ -61,9 +61,9 @@ CREATE TABLE murallink_private.known_place (
     expires_at timestamptz NOT NULL
 );
 COMMENT ON TABLE murallink_private.known_place IS
-'Clients that have logged in before. A client shows that it is one by the id of a session that it had: its guesses are counted apart, so that strangers who lock the account do not keep it out.';
+'Clients that have logged in before. A client proves this with the id of an earlier session. Its failed logins are counted separately, so that strangers who lock the account do not lock it out.';
 COMMENT ON COLUMN murallink_private.known_place.hash IS 'SHA-256 of the session id, or of the token that has set the password.';
-COMMENT ON COLUMN murallink_private.known_place.app_user_uid IS 'Who has logged in there.';
+COMMENT ON COLUMN murallink_private.known_place.app_user_uid IS 'The user who has logged in there.';
 COMMENT ON COLUMN murallink_private.known_place.created_at IS 'When.';
 COMMENT ON COLUMN murallink_private.known_place.expires_at IS 'When the client becomes a stranger: murallink.known_place_lifetime.';
 CREATE INDEX known_place_user ON murallink_private.known_place (app_user_uid, created_at);
@@ -78,7 +78,7 @@ CREATE TABLE murallink_private.login_attempt (
     PRIMARY KEY (email, place)
 );
 COMMENT ON TABLE murallink_private.login_attempt IS
-'Logins since the last success, each counted before the password is compared, by e-mail address whether it is known or not: a lock tells nobody who has an account. Written in transactions of its own, by murallink.apart().';
+'Logins since the last success, each counted before the password is compared, by e-mail address whether it is known or not: a lock does not reveal who has an account. Written in transactions of its own, by murallink.apart().';
 COMMENT ON COLUMN murallink_private.login_attempt.email IS 'In lower case.';
 COMMENT ON COLUMN murallink_private.login_attempt.place IS 'The known_place from which it is tried; empty for all strangers together.';
 COMMENT ON COLUMN murallink_private.login_attempt.failures IS 'Passwords tried since the last success.';

@@ -13,7 +13,7 @@ COMMENT ON TABLE murallink_private.password_reset IS
 'Tokens that were requested, by e-mail address whether it is known or not: a request costs the same. Several of one address may be good. A trigger after INSERT, where app_user_uid is not null, is where a token is sent.';
 COMMENT ON COLUMN murallink_private.password_reset.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.password_reset.email IS 'In lower case; where the token goes.';
-COMMENT ON COLUMN murallink_private.password_reset.app_user_uid IS 'Whose address it was, null when nobody''s.';
+COMMENT ON COLUMN murallink_private.password_reset.app_user_uid IS 'The user with this address; null if there is none.';
 COMMENT ON COLUMN murallink_private.password_reset.token IS 'Digits.';
 COMMENT ON COLUMN murallink_private.password_reset.tries IS 'Tokens tried that may have been guesses at this one, counted before they are compared.';
 COMMENT ON COLUMN murallink_private.password_reset.created_at IS 'When the token was made.';

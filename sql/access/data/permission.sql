@@ -20,17 +20,17 @@ CREATE TABLE murallink.permission_grant (
            WHEN 'site' THEN resource_uid = site_uid AND contract_uid IS NOT NULL AND trial_uid IS NULL
            ELSE contract_uid IS NOT NULL AND trial_uid IS NOT NULL AND site_uid IS NOT NULL END IS TRUE)
 );
-COMMENT ON TABLE murallink.permission_grant IS 'Who may do what where: a permission granted on a resource holds for all below it.';
+COMMENT ON TABLE murallink.permission_grant IS 'Grants: a user''s permission on a resource, which holds for everything below it.';
 COMMENT ON COLUMN murallink.permission_grant.uid IS 'Key.';
-COMMENT ON COLUMN murallink.permission_grant.app_user_uid IS 'Who may.';
-COMMENT ON COLUMN murallink.permission_grant.permission IS 'What.';
+COMMENT ON COLUMN murallink.permission_grant.app_user_uid IS 'The user.';
+COMMENT ON COLUMN murallink.permission_grant.permission IS 'The permission.';
 COMMENT ON COLUMN murallink.permission_grant.resource IS 'The kind of resource granted on.';
 COMMENT ON COLUMN murallink.permission_grant.resource_uid IS 'The resource granted on.';
 COMMENT ON COLUMN murallink.permission_grant.client_uid IS 'The client that the resource is or stands below.';
 COMMENT ON COLUMN murallink.permission_grant.contract_uid IS 'The contract that it is or stands below.';
 COMMENT ON COLUMN murallink.permission_grant.trial_uid IS 'The trial that it is or stands below.';
 COMMENT ON COLUMN murallink.permission_grant.site_uid IS 'The site that it is or stands below.';
-COMMENT ON COLUMN murallink.permission_grant.granted_by_uid IS 'Who granted it.';
+COMMENT ON COLUMN murallink.permission_grant.granted_by_uid IS 'The user who granted it.';
 COMMENT ON COLUMN murallink.permission_grant.created_at IS 'When it was granted.';
 CREATE POLICY viewer ON murallink.permission_grant FOR SELECT
     USING (app_user_uid = murallink.caller() OR murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -9,10 +9,10 @@ CREATE TABLE murallink_private.idempotency (
     PRIMARY KEY (app_user_uid, key)
 );
 COMMENT ON TABLE murallink_private.idempotency IS 'Answers that a repeat of the request gets again. Keys never expire.';
-COMMENT ON COLUMN murallink_private.idempotency.app_user_uid IS 'Whose key.';
+COMMENT ON COLUMN murallink_private.idempotency.app_user_uid IS 'The user whose key it is.';
 COMMENT ON COLUMN murallink_private.idempotency.key IS 'The key, chosen by the client.';
 COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and payload.';
-COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null while it is at work, which nobody else can see.';
+COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null during that request, which no other transaction can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.idempotency
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();

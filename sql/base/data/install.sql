@@ -5,7 +5,7 @@ CREATE TABLE murallink_private.data_version (
     version integer NOT NULL,
     since timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE murallink_private.data_version IS 'The version of these tables: the library refuses to work on one that it does not know.';
+COMMENT ON TABLE murallink_private.data_version IS 'The version of these tables: the library refuses to work on a version that it does not support.';
 COMMENT ON COLUMN murallink_private.data_version.only_row IS 'Keeps this to one row.';
 COMMENT ON COLUMN murallink_private.data_version.version IS 'Raised by murallink.upgrade().';
 COMMENT ON COLUMN murallink_private.data_version.since IS 'When that version was reached.';

@@ -12,12 +12,12 @@ CREATE TABLE murallink_private.partner (
 COMMENT ON TABLE murallink_private.partner IS 'The partners that configure_partner() has set up.';
 COMMENT ON COLUMN murallink_private.partner.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.partner.name IS 'As src/calls/partner_table.h has it.';
-COMMENT ON COLUMN murallink_private.partner.base_url IS 'What the path of each call is appended to.';
+COMMENT ON COLUMN murallink_private.partner.base_url IS 'The URL to which the path of each call is appended.';
 COMMENT ON COLUMN murallink_private.partner.settings IS 'All settings, also those with their initial value.';
 COMMENT ON COLUMN murallink_private.partner.revision IS 'Raised with each change of settings or secrets: the worker signs in again.';
 COMMENT ON COLUMN murallink_private.partner.moved IS
-'The first revision with this base_url and customer_id, and with this choice of references: what was sent before cannot be looked for as if it had been sent to where it goes since.';
-COMMENT ON COLUMN murallink_private.partner.secrets_changed_at IS 'When others were given: what they are, no audit shows.';
+'The first revision with this base_url, customer_id and choice of references: earlier calls cannot be looked up at the present address.';
+COMMENT ON COLUMN murallink_private.partner.secrets_changed_at IS 'When the secrets were changed; no audit shows their values.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.partner
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
 
@@ -25,6 +25,6 @@ CREATE TABLE murallink_private.partner_secret (
     partner_uid murallink.ksuid PRIMARY KEY REFERENCES murallink_private.partner,
     secrets jsonb NOT NULL
 );
-COMMENT ON TABLE murallink_private.partner_secret IS 'What the partners must not lose; apart from their settings, so that no audit shows it.';
+COMMENT ON TABLE murallink_private.partner_secret IS 'The secrets of partners; apart from their settings, so that no audit shows them.';
 COMMENT ON COLUMN murallink_private.partner_secret.partner_uid IS 'The partner.';
 COMMENT ON COLUMN murallink_private.partner_secret.secrets IS 'Passwords and keys, by name.';

@@ -29,14 +29,14 @@ CREATE TABLE murallink.fund_slot (
     FOREIGN KEY (contract_uid, currency) REFERENCES murallink.fund
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE murallink.fund_slot IS
-'What is available of a fund and paid out of it, spread over slots so that payers on one contract do not wait for each other, nor the worker for them. fund_balance adds them up.';
+'The available and disbursed amounts of a fund, spread over slots so that payers on one contract do not wait for each other, and the worker does not wait for payers. fund_balance adds them up.';
 COMMENT ON COLUMN murallink.fund_slot.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_slot.currency IS 'The currency.';
-COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot: from 0 those of payers, below 0 those that only count what is paid out, above 255 those of transactions that found theirs held.';
+COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot: from 0 for payers, below 0 for disbursed amounts only, above 255 for transactions that found their slot locked.';
 COMMENT ON COLUMN murallink.fund_slot.available IS 'Deposited and not yet spoken for, in currency units.';
 COMMENT ON COLUMN murallink.fund_slot.reserved IS
-'Held by payments on their way, in currency units; below zero where other slots hold what is counted as paid out here.';
-COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Paid out less what came back, in currency units; below zero where other slots count it.';
+'Reserved by payments, in currency units; negative if the reservations that were disbursed here are in other slots.';
+COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Disbursed less returned amounts, in currency units; negative if the amounts that returned here were disbursed in other slots.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_slot
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
 CREATE POLICY viewer ON murallink.fund_slot FOR SELECT
@@ -88,7 +88,7 @@ CREATE TABLE murallink.fund_entry (
 COMMENT ON TABLE murallink.fund_entry IS
 'Every movement of funds; written by murallink without a statement, because every statement is refused; never changed. A payment moves its funds at most once in each way, and a funding deposits once.';
 COMMENT ON COLUMN murallink.fund_entry.uid IS 'Key; sorts by the second.';
-COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'Whose funds.';
+COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_entry.client_uid IS 'The contract''s client.';
 COMMENT ON COLUMN murallink.fund_entry.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.fund_entry.movement IS

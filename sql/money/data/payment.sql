@@ -32,7 +32,7 @@ COMMENT ON COLUMN murallink.payment.contract_uid IS 'The trial''s contract, whos
 COMMENT ON COLUMN murallink.payment.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.payment.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.payment.trial_site_uid IS 'The trial at that site.';
-COMMENT ON COLUMN murallink.payment.patient_uid IS 'Who is paid.';
+COMMENT ON COLUMN murallink.payment.patient_uid IS 'The patient who is paid.';
 COMMENT ON COLUMN murallink.payment.enrollment_uid IS 'The patient in the trial at the site.';
 COMMENT ON COLUMN murallink.payment.payment_type IS 'milestone, manual or travel.';
 COMMENT ON COLUMN murallink.payment.milestone_uid IS 'The version of the milestone in force when the payment was made, for milestone payments.';
@@ -40,14 +40,14 @@ COMMENT ON COLUMN murallink.payment.milestone_name IS 'The name of that mileston
 COMMENT ON COLUMN murallink.payment.occurrence IS 'Which of the payments of this milestone to this enrollment it is, from 1.';
 COMMENT ON COLUMN murallink.payment.amount IS 'In currency units; for milestone payments that of the version.';
 COMMENT ON COLUMN murallink.payment.currency IS 'Of the amount.';
-COMMENT ON COLUMN murallink.payment.note IS 'What the requester wrote.';
+COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note.';
 COMMENT ON COLUMN murallink.payment.visit_date IS 'The day of the visit that is paid for, where given.';
 COMMENT ON COLUMN murallink.payment.status IS 'Where the payment stands.';
-COMMENT ON COLUMN murallink.payment.requested_by_uid IS 'Who made it.';
-COMMENT ON COLUMN murallink.payment.decided_by_uid IS 'Who approved, rejected or cancelled it last.';
-COMMENT ON COLUMN murallink.payment.created_at IS 'When it was made: the moment that decides about the version of the milestone.';
+COMMENT ON COLUMN murallink.payment.requested_by_uid IS 'The requester.';
+COMMENT ON COLUMN murallink.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
+COMMENT ON COLUMN murallink.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink.payment.counts IS
-'Whether it counts as a payment of its milestone: false where it is rejected, cancelled or reversed. A column, because an index that speaks of the status would be written with each step.';
+'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
 CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, murallink.label_key(milestone_name), occurrence)
     WHERE counts;
 COMMENT ON INDEX murallink.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';

@@ -19,7 +19,7 @@ CREATE TABLE murallink.milestone (
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid)
 );
 COMMENT ON TABLE murallink.milestone IS
-'What is paid for a milestone of a trial at a site, from a moment on. Rows of one name, in any case and with any blanks, are versions of it; the latest in force counts. Never edited: a correction is a new version.';
+'The price of a milestone of a trial at a site from a given time on. Rows with the same name, in any case and with any blanks, are its versions; the latest in force applies. Rows are never edited: a correction is a new version.';
 COMMENT ON COLUMN murallink.milestone.uid IS 'Key of this version.';
 COMMENT ON COLUMN murallink.milestone.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.milestone.contract_uid IS 'The trial''s contract.';
@@ -27,7 +27,7 @@ COMMENT ON COLUMN murallink.milestone.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.milestone.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.milestone.trial_site_uid IS 'The trial at that site, to which the milestone belongs.';
 COMMENT ON COLUMN murallink.milestone.milestone IS 'The name, by which the milestone is known.';
-COMMENT ON COLUMN murallink.milestone.effective_date IS 'The moment from which this version is in force.';
+COMMENT ON COLUMN murallink.milestone.effective_date IS 'The time from which this version is in force.';
 COMMENT ON COLUMN murallink.milestone.amount IS 'In currency units.';
 COMMENT ON COLUMN murallink.milestone.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.milestone.num_payments IS 'How often one enrollment may be paid it; 0 retires the milestone.';
@@ -46,7 +46,7 @@ WHERE m.num_payments > 0 AND m.effective_date = (
     SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v
     WHERE v.trial_site_uid = m.trial_site_uid AND murallink.label_key(v.milestone) = murallink.label_key(m.milestone)
         AND v.effective_date <= pg_catalog.now());
-COMMENT ON VIEW murallink.payment_schedule IS 'What is in force now, without retired milestones.';
+COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
 ALTER TABLE murallink.milestone ENABLE ALWAYS TRIGGER audit;

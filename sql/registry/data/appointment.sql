@@ -23,11 +23,11 @@ COMMENT ON COLUMN murallink.appointment.contract_uid IS 'The trial''s contract.'
 COMMENT ON COLUMN murallink.appointment.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.appointment.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.appointment.enrollment_uid IS 'The patient in the trial at the site.';
-COMMENT ON COLUMN murallink.appointment.patient_uid IS 'Who is to come.';
+COMMENT ON COLUMN murallink.appointment.patient_uid IS 'The enrollment of the patient.';
 COMMENT ON COLUMN murallink.appointment.at IS 'When.';
-COMMENT ON COLUMN murallink.appointment.local_time IS 'What the clock shows then, where time_zone is: what was agreed with the patient.';
+COMMENT ON COLUMN murallink.appointment.local_time IS 'The local time in time_zone, as it was agreed with the patient.';
 COMMENT ON COLUMN murallink.appointment.time_zone IS 'The time zone that held: the patient''s, else the site''s, else UTC.';
-COMMENT ON COLUMN murallink.appointment.description IS 'What for.';
+COMMENT ON COLUMN murallink.appointment.description IS 'The purpose.';
 COMMENT ON COLUMN murallink.appointment.status IS 'scheduled or cancelled.';
 COMMENT ON COLUMN murallink.appointment.moves IS 'How often it was moved.';
 COMMENT ON COLUMN murallink.appointment.created_at IS 'When it was made.';

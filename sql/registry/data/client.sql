@@ -16,11 +16,11 @@ CREATE TABLE murallink.client (
 COMMENT ON TABLE murallink.client IS 'The company under contract: a manufacturer, or a CRO on behalf of one.';
 COMMENT ON COLUMN murallink.client.uid IS 'Key.';
 COMMENT ON COLUMN murallink.client.name IS 'Name.';
-COMMENT ON COLUMN murallink.client.sales_contact IS 'Who looks after the client.';
-COMMENT ON COLUMN murallink.client.client_type IS 'What kind of company it is.';
+COMMENT ON COLUMN murallink.client.sales_contact IS 'The person who looks after the client.';
+COMMENT ON COLUMN murallink.client.client_type IS 'The kind of company.';
 COMMENT ON COLUMN murallink.client.tax_id IS 'Tax identification.';
 COMMENT ON COLUMN murallink.client.client_signature_date IS 'When the client signed.';
-COMMENT ON COLUMN murallink.client.contact_name IS 'Whom to ask at the client.';
+COMMENT ON COLUMN murallink.client.contact_name IS 'The contact person at the client.';
 COMMENT ON COLUMN murallink.client.contact_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.client.contact_email IS 'Their e-mail address, in lower case.';
 COMMENT ON COLUMN murallink.client.address IS 'Postal address, null where unknown.';
@@ -41,7 +41,7 @@ CREATE TABLE murallink.sponsor (
 );
 COMMENT ON TABLE murallink.sponsor IS 'The company that a client works on behalf of.';
 COMMENT ON COLUMN murallink.sponsor.uid IS 'Key.';
-COMMENT ON COLUMN murallink.sponsor.client_uid IS 'The client that works for it.';
+COMMENT ON COLUMN murallink.sponsor.client_uid IS 'The client that works for the sponsor.';
 COMMENT ON COLUMN murallink.sponsor.name IS 'Name, once for each client in any case and with any blanks.';
 COMMENT ON COLUMN murallink.sponsor.created_at IS 'When it was added.';
 CREATE UNIQUE INDEX sponsor_name ON murallink.sponsor (client_uid, murallink.label_key(name));

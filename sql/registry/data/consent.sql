@@ -13,11 +13,11 @@ CREATE TABLE murallink.consent (
 COMMENT ON TABLE murallink.consent IS
 'When patients have agreed to messages, and when they have ended that: the last of a channel holds, and none means no.';
 COMMENT ON COLUMN murallink.consent.uid IS 'Key.';
-COMMENT ON COLUMN murallink.consent.number IS 'Orders what was noted.';
+COMMENT ON COLUMN murallink.consent.number IS 'The order of the rows.';
 COMMENT ON COLUMN murallink.consent.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink.consent.channel IS 'By which messages may come.';
 COMMENT ON COLUMN murallink.consent.given IS 'Whether they may.';
-COMMENT ON COLUMN murallink.consent.source IS 'Where this is known from: the record of the patient, a message, or what an operator wrote.';
+COMMENT ON COLUMN murallink.consent.source IS 'The source: the record of the patient, a message, or an operator''s words.';
 COMMENT ON COLUMN murallink.consent.noted_by IS 'The PostgreSQL login role that noted it.';
 COMMENT ON COLUMN murallink.consent.noted_at IS 'When.';
 CREATE INDEX consent_patient ON murallink.consent (patient_uid, channel, number);

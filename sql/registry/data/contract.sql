@@ -19,16 +19,16 @@ CREATE TABLE murallink.contract (
 );
 COMMENT ON TABLE murallink.contract IS 'An agreement with a client, which covers trials and is funded by the client.';
 COMMENT ON COLUMN murallink.contract.uid IS 'Key.';
-COMMENT ON COLUMN murallink.contract.client_uid IS 'With whom.';
-COMMENT ON COLUMN murallink.contract.sponsor_uid IS 'On whose behalf, null where it is the client''s own.';
+COMMENT ON COLUMN murallink.contract.client_uid IS 'The client.';
+COMMENT ON COLUMN murallink.contract.sponsor_uid IS 'The sponsor on whose behalf the client works; null if it is the client itself.';
 COMMENT ON COLUMN murallink.contract.name IS 'Name.';
 COMMENT ON COLUMN murallink.contract.total_contract_value IS 'In currency units, null where not agreed.';
 COMMENT ON COLUMN murallink.contract.currency IS 'Of the value, and of amounts that name none.';
 COMMENT ON COLUMN murallink.contract.client_signature_date IS 'When the client signed.';
 COMMENT ON COLUMN murallink.contract.contract_start_date IS 'First day.';
 COMMENT ON COLUMN murallink.contract.contract_end_date IS 'Last day.';
-COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'How patients are paid who have chosen nothing.';
-COMMENT ON COLUMN murallink.contract.order_cards IS 'When patients who are paid by card get one: at the first payment or the enrollment.';
+COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'The payment type of patients who have not chosen one.';
+COMMENT ON COLUMN murallink.contract.order_cards IS 'When a card is ordered for a patient who is paid by card: at the first payment or the enrollment.';
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
@@ -69,6 +69,6 @@ CREATE TABLE murallink_private.contract_content (
     contract_document_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.contract_document ON DELETE CASCADE,
     content bytea NOT NULL
 );
-COMMENT ON TABLE murallink_private.contract_content IS 'What is in a contract_document, apart from it so that no list reads it.';
+COMMENT ON TABLE murallink_private.contract_content IS 'The bytes of a contract_document; apart from it so that no list reads them.';
 COMMENT ON COLUMN murallink_private.contract_content.contract_document_uid IS 'The file.';
 COMMENT ON COLUMN murallink_private.contract_content.content IS 'Its bytes.';

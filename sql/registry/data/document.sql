@@ -16,11 +16,11 @@ COMMENT ON TABLE murallink.document IS
 'A file of a patient or of one of the patient''s caregivers. Never changed: a file of the same name is the next version.';
 COMMENT ON COLUMN murallink.document.uid IS 'Key.';
 COMMENT ON COLUMN murallink.document.patient_uid IS 'The patient, also where it is a caregiver''s.';
-COMMENT ON COLUMN murallink.document.caregiver_uid IS 'The caregiver whose it is, null for the patient''s own.';
+COMMENT ON COLUMN murallink.document.caregiver_uid IS 'The caregiver whose document it is; null for the patient''s own.';
 COMMENT ON COLUMN murallink.document.filename IS 'The name of the file; of several of one name the newest is the one in use.';
 COMMENT ON COLUMN murallink.document.content_type IS 'Media type.';
 COMMENT ON COLUMN murallink.document.size IS 'In bytes.';
-COMMENT ON COLUMN murallink.document.app_user_uid IS 'Who uploaded it.';
+COMMENT ON COLUMN murallink.document.app_user_uid IS 'The user who uploaded it.';
 COMMENT ON COLUMN murallink.document.created_at IS 'When it was uploaded.';
 CREATE INDEX document_newest ON murallink.document (patient_uid, filename, created_at);
 CREATE INDEX document_caregiver ON murallink.document (caregiver_uid) WHERE caregiver_uid IS NOT NULL;
@@ -40,7 +40,7 @@ CREATE TABLE murallink_private.document_content (
     document_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.document,
     content bytea NOT NULL
 );
-COMMENT ON TABLE murallink_private.document_content IS 'The bytes of documents, for get_document alone: who sees that there is a file does not see what is in it.';
+COMMENT ON TABLE murallink_private.document_content IS 'The bytes of documents, for get_document only: a user who may see that a file exists may not see its content.';
 COMMENT ON COLUMN murallink_private.document_content.document_uid IS 'The document.';
 COMMENT ON COLUMN murallink_private.document_content.content IS 'Its bytes, not compressed: most files are already.';
 ALTER TABLE murallink_private.document_content ALTER content SET STORAGE EXTERNAL;

@@ -20,10 +20,10 @@ COMMENT ON COLUMN murallink.patient.email IS 'In lower case; families may share 
 COMMENT ON COLUMN murallink.patient.phone IS 'As entered.';
 COMMENT ON COLUMN murallink.patient.first_name IS 'First name.';
 COMMENT ON COLUMN murallink.patient.last_name IS 'Last name.';
-COMMENT ON COLUMN murallink.patient.email_enabled IS 'Whether the patient wants e-mail.';
-COMMENT ON COLUMN murallink.patient.sms_enabled IS 'Whether the patient wants SMS.';
+COMMENT ON COLUMN murallink.patient.email_enabled IS 'Whether the patient agrees to e-mail.';
+COMMENT ON COLUMN murallink.patient.sms_enabled IS 'Whether the patient agrees to SMS.';
 COMMENT ON COLUMN murallink.patient.address IS 'Postal address, null where unknown.';
-COMMENT ON COLUMN murallink.patient.emergency_contact IS 'Whom to call in an emergency.';
+COMMENT ON COLUMN murallink.patient.emergency_contact IS 'The person to call in an emergency.';
 COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
 COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';

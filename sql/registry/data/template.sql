@@ -8,9 +8,9 @@ CREATE TABLE murallink_private.template (
     body text NOT NULL CHECK (body <> ''),
     UNIQUE (kind, channel)
 );
-COMMENT ON TABLE murallink_private.template IS 'What notices say. Those that come with murallink name no trial, no site and no condition.';
+COMMENT ON TABLE murallink_private.template IS 'The texts of notices. The default texts name no trial, site or condition.';
 COMMENT ON COLUMN murallink_private.template.uid IS 'Key.';
-COMMENT ON COLUMN murallink_private.template.kind IS 'What they are about.';
+COMMENT ON COLUMN murallink_private.template.kind IS 'The kind of notice.';
 COMMENT ON COLUMN murallink_private.template.channel IS 'How they are sent.';
 COMMENT ON COLUMN murallink_private.template.subject IS 'Of an e-mail message, with names in braces; empty for SMS.';
 COMMENT ON COLUMN murallink_private.template.body IS 'Plain text, with names in braces.';
@@ -28,4 +28,4 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.templ
     FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
 CREATE TRIGGER tokens BEFORE INSERT OR UPDATE ON murallink_private.template
     FOR EACH ROW WHEN (NEW.kind IN ('account', 'password_reset')) EXECUTE FUNCTION murallink.guard_tokens('kind');
-COMMENT ON TRIGGER tokens ON murallink_private.template IS 'A link beside a token would take it to whoever runs what it leads to.';
+COMMENT ON TRIGGER tokens ON murallink_private.template IS 'A link beside a token would send the token to the owner of the link''s target.';
