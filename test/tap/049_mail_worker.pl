@@ -94,6 +94,14 @@ pass('all payouts are paid in the end, those of afterwards, too');
 is_deeply([ $mail->wrong ], [], 'each once: the books agree');
 is($mail->status('slow3'), 'in_doubt 1', 'the message is in doubt');
 
+note 'few descriptors';
+$mail->set(max_files_per_process => 64);
+$mail->stop_server('fast');
+$mail->start_server;
+$mail->bulk_again('Few', 'Text', @many);
+$mail->wait_status($_ => 'done') foreach @many;
+is_deeply([ map { $mail->status($_) } @many ], [ ('done 1') x MANY ], 'mails that have none wait for those that have, and do not fail');
+
 note 'the end of the postmaster';
 $mail->configure('starttls', timeout => 120);
 $mail->bulk('Postmaster', 'Text', 'slow4');

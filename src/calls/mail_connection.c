@@ -1,0 +1,169 @@
+/*
+ * mail_connection.c
+ *	  The connections to mail servers, which are kept for a while for other mails.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "mail_part.h"
+#include "storage/fd.h"
+
+/* Descriptors that a handle of libcurl's uses: its socket, and a pair to wake its thread. */
+#define DESCRIPTORS 3
+
+/*
+ * A connection idle for longer than this (in milliseconds) is not used again: a
+ * server that closes it at the same moment would make the next mail fail.
+ */
+#define IDLE_MAX 4000
+
+static dlist_head idle = DLIST_STATIC_INIT(idle); /* the longest first */
+
+static char *key_of(const MailRequest *request);
+static bool acquire_descriptors(void);
+
+/*
+ * Returns the present moment in milliseconds.
+ */
+int64
+mail_clock(void)
+{
+	return clock_now() / CLOCK_MS;
+}
+
+/*
+ * Returns what connections must have in common to be used for the same mail, or
+ * NULL when memory is short.
+ */
+static char *
+key_of(const MailRequest *request)
+{
+	const char *parts[] = {request->username, request->password, request->ca_file};
+	char *key;
+
+	for (int i = 0; i < lengthof(parts); i++)
+		parts[i] = parts[i] == NULL ? "" : parts[i];
+	return asprintf(&key, "%s\n%s\n%s\n%s\n%d", request->url, parts[0], parts[1], parts[2], request->plain) < 0 ? NULL
+																												: key;
+}
+
+/*
+ * Returns a connection for a request: an idle one, or a new one, which libcurl
+ * will connect.  Returns NULL when memory or descriptors are short.
+ */
+MailConnection *
+mail_connection_for(const MailRequest *request)
+{
+	char *key = key_of(request);
+	MailConnection *connection;
+	dlist_iter iter;
+
+	if (key == NULL)
+		return NULL;
+	dlist_reverse_foreach(iter, &idle)
+	{
+		connection = dlist_container(MailConnection, node, iter.cur);
+		if (strcmp(connection->key, key) == 0 && mail_clock() < connection->until)
+		{
+			dlist_delete(iter.cur);
+			free(key);
+			return connection;
+		}
+	}
+	connection = calloc(1, sizeof(MailConnection));
+	if (connection == NULL || !acquire_descriptors())
+	{
+		free(connection);
+		free(key);
+		return NULL;
+	}
+	connection->key = key;
+	connection->easy = curl_easy_init();
+	if (connection->easy != NULL)
+		return connection;
+	mail_connection_close(connection);
+	return NULL;
+}
+
+/*
+ * Has PostgreSQL leave the descriptors to us that a connection uses, if need be
+ * those of idle connections, which are to other places.  Returns false when
+ * there are too few.
+ */
+static bool
+acquire_descriptors(void)
+{
+	for (int i = 0; i < DESCRIPTORS; i++)
+	{
+		while (!AcquireExternalFD())
+		{
+			if (dlist_is_empty(&idle))
+			{
+				while (i-- > 0)
+					ReleaseExternalFD();
+				return false;
+			}
+			mail_connection_close(dlist_container(MailConnection, node, dlist_pop_head_node(&idle)));
+		}
+	}
+	return true;
+}
+
+/*
+ * Closes a connection that no mail uses.  libcurl says QUIT and would wait for
+ * the answer, for minutes; that no more can be received ends this wait at once.
+ */
+void
+mail_connection_close(MailConnection *connection)
+{
+	curl_socket_t fd;
+
+	if (connection->easy != NULL && curl_easy_getinfo(connection->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
+		fd != CURL_SOCKET_BAD)
+		(void) shutdown(fd, SHUT_RD);
+	curl_easy_cleanup(connection->easy);
+	for (int i = 0; i < DESCRIPTORS; i++)
+		ReleaseExternalFD();
+	free(connection->key);
+	free(connection);
+}
+
+/*
+ * Keeps a connection, which no mail uses any more, for others.
+ */
+void
+mail_connection_keep(MailConnection *connection)
+{
+	connection->until = mail_clock() + IDLE_MAX;
+	dlist_push_tail(&idle, &connection->node);
+}
+
+/*
+ * Returns when mail_connections_turn() has something to do; -1: never.
+ */
+int64
+mail_connections_until(void)
+{
+	return dlist_is_empty(&idle) ? -1 : dlist_container(MailConnection, node, dlist_head_node(&idle))->until;
+}
+
+/*
+ * Closes the connections that have been idle for too long.
+ */
+void
+mail_connections_turn(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &idle)
+	{
+		MailConnection *connection = dlist_container(MailConnection, node, iter.cur);
+
+		if (mail_clock() < connection->until)
+			return;
+		dlist_delete(iter.cur);
+		mail_connection_close(connection);
+	}
+}

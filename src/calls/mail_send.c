@@ -1,0 +1,244 @@
+/*
+ * mail_send.c
+ *	  A mail on its way: libcurl sends it in a thread of its own.
+ *
+ * Such a thread calls libcurl, and libcurl the functions under "In the thread of
+ * a mail" below.  These neither allocate with palloc nor raise errors, and all
+ * signals are blocked there.  The thread hands its mail back through a pipe;
+ * from then on it is the caller's again.
+ *
+ * How far a mail has come, on which depends whether it may be sent again, is seen
+ * in what libcurl says and hears: the commands pass watch(), the replies hear().
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "crash_point.h"
+#include "mail_part.h"
+#include "port/atomics.h"
+
+static pg_atomic_uint32 stopping; /* a Stop */
+
+static bool add_message(Mail *mail);
+static void *perform(void *arg);
+static int watch(CURL *easy, curl_infotype type, char *data, size_t size, void *arg);
+static size_t hear(char *data, size_t size, size_t count, void *arg);
+static int may_go_on(void *arg, curl_off_t download_size, curl_off_t downloaded, curl_off_t size, curl_off_t sent);
+
+/*
+ * Lets mails be told to stop from here on.
+ */
+void
+mail_stop_init(void)
+{
+	pg_atomic_init_u32(&stopping, STOP_NONE);
+}
+
+/*
+ * Tells the mails that are under way to stop.
+ */
+void
+mail_say_stop(Stop stop)
+{
+	pg_atomic_write_u32(&stopping, stop);
+}
+
+/*
+ * Returns what the mails under way have been told.
+ */
+Stop
+mail_said_stop(void)
+{
+	return (Stop) pg_atomic_read_u32(&stopping);
+}
+
+/*
+ * Sets all that libcurl must know; returns false when memory is short.  libcurl
+ * counts greeting and signing in as connecting, and a server may let strangers
+ * wait for its greeting.
+ *
+ * A name that is still being resolved when its time is over would be waited for
+ * but for CURLOPT_QUICK_EXIT.
+ */
+bool
+mail_configure(Mail *mail)
+{
+	CURL *easy = mail->connection->easy;
+	const MailRequest *request = &mail->request;
+
+	curl_easy_reset(easy);
+	mail->recipients = curl_slist_append(NULL, request->recipient);
+	if (mail->recipients == NULL || !add_message(mail))
+		return false;
+#define SET(option, value)                                 \
+	if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
+	return false
+	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+	SET(CURLOPT_USE_SSL, (long) (request->plain ? CURLUSESSL_NONE : CURLUSESSL_ALL));
+	if (request->ca_file != NULL)
+		SET(CURLOPT_CAINFO, request->ca_file);
+	SET(CURLOPT_USERNAME, request->username);
+	SET(CURLOPT_PASSWORD, request->password);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_QUICK_EXIT, 1L);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) request->timeout);
+	SET(CURLOPT_SERVER_RESPONSE_TIMEOUT, (long) (request->timeout + 999) / 1000);
+	SET(CURLOPT_TIMEOUT_MS, (long) request->timeout);
+	SET(CURLOPT_ERRORBUFFER, mail->error);
+	SET(CURLOPT_MAIL_FROM, request->sender);
+	SET(CURLOPT_MAIL_RCPT, mail->recipients);
+	SET(CURLOPT_HTTPHEADER, mail->headers);
+	SET(CURLOPT_MIMEPOST, mail->message);
+	SET(CURLOPT_VERBOSE, 1L);
+	SET(CURLOPT_DEBUGFUNCTION, watch);
+	SET(CURLOPT_DEBUGDATA, mail);
+	SET(CURLOPT_HEADERFUNCTION, hear);
+	SET(CURLOPT_HEADERDATA, mail);
+	SET(CURLOPT_NOPROGRESS, 0L);
+	SET(CURLOPT_XFERINFOFUNCTION, may_go_on);
+	SET(CURLOPT_XFERINFODATA, mail);
+#undef SET
+	return true;
+}
+
+/*
+ * Makes the message of a mail's headers and text; returns false when memory is
+ * short.
+ */
+static bool
+add_message(Mail *mail)
+{
+	curl_mimepart *part;
+
+	for (int i = 0; i < MAIL_HEADERS && mail->request.headers[i] != NULL; i++)
+	{
+		struct curl_slist *longer = curl_slist_append(mail->headers, mail->request.headers[i]);
+
+		if (longer == NULL)
+			return false;
+		mail->headers = longer;
+	}
+	mail->message = curl_mime_init(mail->connection->easy);
+	part = mail->message == NULL ? NULL : curl_mime_addpart(mail->message);
+	return part != NULL && curl_mime_type(part, "text/plain; charset=utf-8") == CURLE_OK &&
+		   curl_mime_encoder(part, "quoted-printable") == CURLE_OK &&
+		   curl_mime_data(part, mail->request.text, CURL_ZERO_TERMINATED) == CURLE_OK;
+}
+
+/*
+ * Has a thread send a mail; returns false when there can be no other thread.
+ * PostgreSQL's handlers of signals must run in no thread but the first.
+ */
+bool
+mail_start_thread(Mail *mail, int pipe)
+{
+	sigset_t all;
+	sigset_t saved;
+	int failure;
+
+	mail->pipe = pipe;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	failure = pthread_create(&mail->thread, NULL, perform, mail);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return failure == 0;
+}
+
+/* In the thread of a mail. */
+
+/*
+ * Sends a mail, and hands it back.
+ */
+static void *
+perform(void *arg)
+{
+	Mail *mail = arg;
+
+	mail->ending = curl_easy_perform(mail->connection->easy);
+	while (write(mail->pipe, &mail, sizeof(mail)) < 0 && errno == EINTR)
+		;
+	return NULL;
+}
+
+/*
+ * Called by libcurl with what it says, commands and parts of the message: with
+ * each the mail comes to the step that it is of.
+ */
+static int
+watch(CURL *easy, curl_infotype type, char *data, size_t size, void *arg)
+{
+	static const struct
+	{
+		const char *command;
+		MailStep step;
+	} steps[] = {{"MAIL FROM:", MAIL_SENDER}, {"RCPT TO:", MAIL_RECIPIENT}, {"DATA\r\n", MAIL_DATA}};
+	Mail *mail = arg;
+
+	if (type == CURLINFO_DATA_OUT)
+		mail->step = MAIL_BODY;
+	if (type != CURLINFO_HEADER_OUT || mail->quitting)
+		return 0;
+	if (size >= 4 && memcmp(data, "QUIT", 4) == 0)
+	{
+		mail->quitting = true;
+		return 0;
+	}
+	mail->reply = 0;
+	for (int i = 0; i < lengthof(steps); i++)
+		if (size >= strlen(steps[i].command) && memcmp(data, steps[i].command, strlen(steps[i].command)) == 0)
+			mail->step = steps[i].step;
+	return 0;
+}
+
+/*
+ * Called by libcurl with each line of a reply; to take less than that ends the
+ * mail.
+ */
+static size_t
+hear(char *data, size_t size, size_t count, void *arg)
+{
+	Mail *mail = arg;
+	size_t length = size * count;
+
+	if (mail->quitting)
+		return length;
+	mail->heard += Min(length, REPLIES_MAX);
+	if (mail->heard > REPLIES_MAX)
+	{
+		mail->reply = 0;
+		return 0;
+	}
+	/* This is how libcurl finds the last line of a reply. */
+	if (length < 4 || strspn(data, "0123456789") < 3 || (data[3] != ' ' && length != 5))
+		return length;
+	if (mail->step == MAIL_BODY)
+		CRASH_POINT("call_sent");
+	mail->reply = atoi(data);
+	/* libcurl sends the message after this reply, and after no other. */
+	if (mail->step == MAIL_DATA && mail->reply == 354)
+		mail->step = MAIL_BODY;
+	length = Min(length, LINE_SIZE - 1);
+	memcpy(mail->words, data, length);
+	mail->words[length] = '\0';
+	mail->words[strcspn(mail->words, "\r\n")] = '\0';
+	return size * count;
+}
+
+/*
+ * Called by libcurl at least once in a second; to return anything but 0 ends the
+ * mail.  After QUIT there is nothing to wait for.
+ */
+static int
+may_go_on(void *arg, curl_off_t download_size, curl_off_t downloaded, curl_off_t size, curl_off_t sent)
+{
+	Mail *mail = arg;
+	Stop stop = mail_said_stop();
+
+	if (!mail->quitting && (stop == STOP_ALL || (stop == STOP_UNSENT && mail->step < MAIL_BODY)))
+		mail->stopped = true;
+	return mail->stopped || mail->quitting;
+}
