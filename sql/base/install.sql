@@ -10,6 +10,11 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'install_append_only';
 COMMENT ON FUNCTION murallink.install_append_only() IS
 'Trigger for each statement: refuses to change, delete or truncate rows (append_only), and to insert rows that only murallink inserts, without a statement (guarded). Errors: append_only, guarded.';
 
+CREATE FUNCTION murallink.install_guarded() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'install_guarded';
+COMMENT ON FUNCTION murallink.install_guarded() IS
+'Trigger for each statement: refuses it, because murallink writes the rows of this table without a statement. Errors: guarded.';
+
 CREATE FUNCTION murallink.asked_by_owner() RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_asked_by_owner';
 COMMENT ON FUNCTION murallink.asked_by_owner() IS

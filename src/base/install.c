@@ -449,3 +449,18 @@ install_append_only(PG_FUNCTION_ARGS)
 	error = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? ERR_GUARDED : ERR_APPEND_ONLY;
 	ereport(ERROR, errnamed(error, RelationGetRelationName(trigger->tg_relation)));
 }
+
+/*
+ * Trigger: refuses every statement on a table that only this library writes.
+ * Raises guarded.
+ */
+PG_FUNCTION_INFO_V1(install_guarded);
+Datum
+install_guarded(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "install_guarded is a trigger");
+	ereport(ERROR, errnamed(ERR_GUARDED, RelationGetRelationName(trigger->tg_relation)));
+}

@@ -30,6 +30,9 @@
 
 static void check_columns(Relation table, int columns);
 static void check_domains(TupleTableSlot *slot);
+static ResultRelInfo *open_target(EState *estate, Relation table);
+static void close_target(EState *estate);
+static TupleTableSlot *new_row(EState *estate, Relation table, const Datum *values, const bool *nulls);
 static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
 				  Snapshot snapshot);
 
@@ -168,19 +171,14 @@ row_end(RowScan *scan)
 }
 
 /*
- * Inserts a row into a table of row_table(), with a value for each column, and
- * closes the table.  Assumes owner_enter(), because row triggers of others may
- * be fired.
+ * Opens a table to be written by the executor, whose triggers for rows are fired
+ * by close_target().
  */
-void
-row_insert(Relation table, const Datum *values, const bool *nulls)
+static ResultRelInfo *
+open_target(EState *estate, Relation table)
 {
-	int columns = RelationGetNumberOfAttributes(table);
-	EState *estate = CreateExecutorState();
-	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
 	ResultRelInfo *target = makeNode(ResultRelInfo);
-	TupleTableSlot *slot;
 
 	entry->rtekind = RTE_RELATION;
 	entry->relid = RelationGetRelid(table);
@@ -192,19 +190,76 @@ row_insert(Relation table, const Datum *values, const bool *nulls)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	AfterTriggerBeginQuery();
 	ExecOpenIndices(target, false);
+	return target;
+}
 
-	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), &TTSOpsVirtual);
-	memcpy(slot->tts_values, values, columns * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
-	check_domains(slot);
-	ExecStoreVirtualTuple(slot);
-	ExecSimpleRelationInsert(target, estate, slot);
-
+/*
+ * Ends what open_target() began, so that what comes next sees what was written.
+ */
+static void
+close_target(EState *estate)
+{
 	AfterTriggerEndQuery(estate);
 	ExecCloseResultRelations(estate);
 	ExecResetTupleTable(estate->es_tupleTable, false);
-	MemoryContextSwitchTo(caller_context);
 	FreeExecutorState(estate);
-	table_close(table, NoLock);
 	CommandCounterIncrement();
+}
+
+/*
+ * Returns a slot with a value for each column of a table, which the constraints
+ * of domains allow.
+ */
+static TupleTableSlot *
+new_row(EState *estate, Relation table, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), &TTSOpsVirtual);
+
+	memcpy(slot->tts_values, values, RelationGetNumberOfAttributes(table) * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, RelationGetNumberOfAttributes(table) * sizeof(bool));
+	check_domains(slot);
+	return ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * Inserts a row into a table of row_table(), with a value for each column, and
+ * closes the table.  Assumes owner_enter(), because row triggers of others may
+ * be fired.
+ */
+void
+row_insert(Relation table, const Datum *values, const bool *nulls)
+{
+	EState *estate = CreateExecutorState();
+	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	ResultRelInfo *target = open_target(estate, table);
+
+	ExecSimpleRelationInsert(target, estate, new_row(estate, table, values, nulls));
+	MemoryContextSwitchTo(caller_context);
+	close_target(estate);
+	table_close(table, NoLock);
+}
+
+/*
+ * Gives the row that row_next() has found these values, or with NULL deletes it.
+ * Raises an error where another transaction has changed it meanwhile: whoever
+ * does this holds a lock that keeps others from the row.  Assumes what
+ * row_insert() does, and a scan with RowExclusiveLock.
+ */
+void
+row_replace(RowScan *scan, const Datum *values, const bool *nulls)
+{
+	EState *estate = CreateExecutorState();
+	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	ResultRelInfo *target = open_target(estate, scan->table);
+	EPQState epqstate;
+
+	estate->es_snapshot = scan->snapshot;
+	EvalPlanQualInit(&epqstate, estate, NULL, NIL, -1);
+	if (values == NULL)
+		ExecSimpleRelationDelete(target, estate, &epqstate, scan->slot);
+	else
+		ExecSimpleRelationUpdate(target, estate, &epqstate, scan->slot, new_row(estate, scan->table, values, nulls));
+	EvalPlanQualEnd(&epqstate);
+	MemoryContextSwitchTo(caller_context);
+	close_target(estate);
 }

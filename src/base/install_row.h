@@ -29,6 +29,7 @@ extern Datum row_value(RowScan *scan, int column, bool *isnull);
 extern void row_end(RowScan *scan);
 
 extern Relation row_table(const char *name, int columns);
+extern void row_replace(RowScan *scan, const Datum *values, const bool *nulls);
 extern void row_insert(Relation table, const Datum *values, const bool *nulls);
 
 #endif /* MURALLINK_INSTALL_ROW_H */

@@ -28,10 +28,13 @@
 #include "install_row.h"
 #include "ksuid.h"
 #include "miscadmin.h"
+#include "money.h"
 #include "storage/backendid.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -49,6 +52,43 @@ enum EntryColumn
 	ENTRY_COLUMNS
 };
 
+/* The columns of murallink.fund, by their number from 0. */
+enum FundColumn
+{
+	FUND_CONTRACT,
+	FUND_CURRENCY,
+	FUND_CLIENT,
+	FUND_COLUMNS
+};
+
+/* The columns of murallink.fund_slot, by their number from 0. */
+enum SlotColumn
+{
+	SLOT_CONTRACT,
+	SLOT_CURRENCY,
+	SLOT_SLOT,
+	SLOT_AVAILABLE,
+	SLOT_RESERVED,
+	SLOT_DISBURSED,
+	SLOT_COLUMNS
+};
+
+/* A slot as it was found. */
+typedef struct Slot
+{
+	int64 slot;
+	Datum available; /* numeric */
+	Datum reserved; /* numeric */
+	Datum disbursed; /* numeric */
+} Slot;
+
+/* Arithmetic on numeric. */
+#define NUMBER(n) NumericGetDatum(int64_to_numeric(n))
+#define PLUS(a, b) DirectFunctionCall2(numeric_add, (a), (b))
+#define MINUS(a, b) DirectFunctionCall2(numeric_sub, (a), (b))
+#define TIMES(a, b) DirectFunctionCall2(numeric_mul, (a), (b))
+#define COMPARE(a, b) DatumGetInt32(DirectFunctionCall2(numeric_cmp, (a), (b)))
+
 /* The kind of advisory locks that are the lock of a slot. */
 #define SLOT_LOCK_KIND 5
 
@@ -59,47 +99,33 @@ enum EntryColumn
 #define OWN_SLOT (MyBackendId % fund_slots)
 #define OWN_SLOT_OF_DISBURSED (-1 - OWN_SLOT)
 
-/* Funds and slots are written only while this is set. */
-static bool moving = false;
-
 static int fund_slots = 8;
 
-static void stop_moving(XactEvent event, void *arg);
-static void stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
-							void *arg);
-static void wait_for_slot(const LOCKTAG *tag);
+static void wait_for_slot(const Ksuid *contract, int64 slot);
 static LOCKTAG slot_lock(const Ksuid *contract, int64 slot);
+static bool change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
+static void new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
+static int slots_of(const FundMove *move, int64 from, int64 to, Slot **slots);
 static bool take_slot(const FundMove *move, int64 slot);
 static bool take_other_slot(const FundMove *move, int64 *slot);
+static int compare_slots(const void *a, const void *b);
+static int hold_all(const FundMove *move, Slot **slots);
+static void close_slot(const FundMove *move, int64 slot);
 static bool gather(const FundMove *move, int64 *slot);
 static void add(const FundMove *move, int64 slot, int available, int reserved, int disbursed);
 static void record(const FundMove *move, const char *movement);
 static void settle(const FundMove *move, const char *movement, int64 slot, int available, int reserved, int disbursed);
+static int slots_for_deposit(const FundMove *move, Slot **slots);
 
 /*
- * Registers settings and the callbacks that close the door after an error.
+ * Registers the setting.
  */
 void
 fund_init(void)
 {
-	DefineCustomIntVariable("murallink.fund_slots", "Number of slots over which the balance of a new fund is spread.",
-							"A new value applies to funds that get their first deposit after the change.",
+	DefineCustomIntVariable("murallink.fund_slots", "Slots over which the balance of a new fund is spread.",
+							"A new setting holds for funds that are first deposited into after it.",
 							&fund_slots, 8, 1, SLOTS_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	RegisterXactCallback(stop_moving, NULL);
-	RegisterSubXactCallback(stop_moving_sub, NULL);
-}
-
-static void
-stop_moving(XactEvent event, void *arg)
-{
-	moving = false;
-}
-
-static void
-stop_moving_sub(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		moving = false;
 }
 
 /*
@@ -117,22 +143,92 @@ slot_lock(const Ksuid *contract, int64 slot)
 }
 
 /*
+ * Adds to what a slot has; returns false when there is no such slot, or it has
+ * not enough.  Assumes that this transaction holds the slot.
+ */
+static bool
+change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed)
+{
+	Datum keys[] = {move->contract, move->currency, Int64GetDatum(slot)};
+	Datum values[SLOT_COLUMNS];
+	bool nulls[SLOT_COLUMNS] = {false};
+	RowScan scan;
+	bool found;
+
+	row_begin(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys));
+	found = row_next(&scan);
+	if (found)
+	{
+		for (int i = 0; i < SLOT_COLUMNS; i++)
+			values[i] = row_value(&scan, i, &nulls[i]);
+		values[SLOT_AVAILABLE] = PLUS(values[SLOT_AVAILABLE], available);
+		values[SLOT_RESERVED] = PLUS(values[SLOT_RESERVED], reserved);
+		values[SLOT_DISBURSED] = PLUS(values[SLOT_DISBURSED], disbursed);
+		found = COMPARE(values[SLOT_AVAILABLE], NUMBER(0)) >= 0;
+	}
+	if (found)
+		row_replace(&scan, values, nulls);
+	row_end(&scan);
+	return found;
+}
+
+/*
+ * Opens a slot.
+ */
+static void
+new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed)
+{
+	const Datum values[SLOT_COLUMNS] = {move->contract, move->currency, Int64GetDatum(slot),
+										available, reserved, disbursed};
+	const bool nulls[SLOT_COLUMNS] = {false};
+
+	row_insert(row_table("fund_slot", SLOT_COLUMNS), values, nulls);
+}
+
+/*
+ * Finds the slots with these numbers of a fund, in order; returns how many they
+ * are.
+ */
+static int
+slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
+{
+	Datum keys[] = {move->contract, move->currency};
+	int room = SLOTS_MAX;
+	int count = 0;
+	RowScan scan;
+	bool isnull;
+
+	*slots = palloc(room * sizeof(Slot));
+	row_begin(&scan, "fund_slot_pkey", AccessShareLock, SLOT_COLUMNS, keys, lengthof(keys));
+	while (row_next(&scan))
+	{
+		int64 slot = DatumGetInt64(row_value(&scan, SLOT_SLOT, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (slot < from || slot > to)
+			continue;
+		if (count == room)
+			*slots = repalloc_huge(*slots, (room *= 2) * sizeof(Slot));
+		(*slots)[count++] = (Slot){slot, datumCopy(row_value(&scan, SLOT_AVAILABLE, &isnull), false, -1),
+								   datumCopy(row_value(&scan, SLOT_RESERVED, &isnull), false, -1),
+								   datumCopy(row_value(&scan, SLOT_DISBURSED, &isnull), false, -1)};
+	}
+	row_end(&scan);
+	return count;
+}
+
+/*
  * Reserves in a slot; returns false when somebody else holds the slot or it
  * has not enough.
  */
 static bool
 take_slot(const FundMove *move, int64 slot)
 {
-	static SavedPlan plan =
-		PLAN("UPDATE murallink.fund_slot SET available = available - $3, reserved = reserved + $3"
-			 " WHERE contract_uid = $1 AND currency = $2 AND slot = $4 AND available >= $3",
-			 "ktnI");
-	Datum values[] = {move->contract, move->currency, move->amount, Int64GetDatum(slot)};
 	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
 
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	if (plan_execute(&plan, values, NULL, 0) == 1)
+	if (change_slot(move, slot, MINUS(NUMBER(0), move->amount), move->amount, NUMBER(0)))
 		return true;
 	LockRelease(&tag, ExclusiveLock, false);
 	return false;
@@ -145,37 +241,115 @@ take_slot(const FundMove *move, int64 slot)
 static bool
 take_other_slot(const FundMove *move, int64 *slot)
 {
-	static SavedPlan plan = PLAN("SELECT slot FROM murallink.fund_slot"
-								 " WHERE contract_uid = $1 AND currency = $2 AND available >= $3 ORDER BY slot",
-								 "ktn");
-	Datum values[] = {move->contract, move->currency, move->amount};
-	int count = plan_execute(&plan, values, NULL, 0);
-	SPITupleTable *found = SPI_tuptable;
-	bool isnull;
+	Slot *slots;
+	int count = slots_of(move, 0, PG_INT64_MAX, &slots);
 
 	for (int i = 0; i < count; i++)
 	{
-		*slot = DatumGetInt64(SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull));
-		if (take_slot(move, *slot))
+		*slot = slots[i].slot;
+		if (COMPARE(slots[i].available, move->amount) >= 0 && take_slot(move, *slot))
 			return true;
 	}
 	return false;
 }
 
 /*
+ * Orders slots so that those with the most come first.
+ */
+static int
+compare_slots(const void *a, const void *b)
+{
+	const Slot *one = a;
+	const Slot *other = b;
+	int result = COMPARE(other->available, one->available);
+
+	return result != 0 ? result : (one->slot > other->slot) - (one->slot < other->slot);
+}
+
+/*
+ * Waits for all slots of a fund that payers take from, in order, also for those
+ * that are opened meanwhile; returns how many they are.
+ */
+static int
+hold_all(const FundMove *move, Slot **slots)
+{
+	Slot *held = NULL;
+	int held_count = 0;
+	int count;
+	bool more = true;
+
+	while (more)
+	{
+		int seen = 0;
+
+		count = slots_of(move, 0, PG_INT64_MAX, slots);
+		more = false;
+		for (int i = 0; i < count; i++)
+		{
+			while (seen < held_count && held[seen].slot < (*slots)[i].slot)
+				seen++;
+			if (seen < held_count && held[seen].slot == (*slots)[i].slot)
+				continue;
+			wait_for_slot(DatumGetKsuidP(move->contract), (*slots)[i].slot);
+			more = true;
+		}
+		held = *slots;
+		held_count = count;
+	}
+	return count;
+}
+
+/*
+ * Closes a slot.  Assumes that this transaction holds it.
+ */
+static void
+close_slot(const FundMove *move, int64 slot)
+{
+	Datum keys[] = {move->contract, move->currency, Int64GetDatum(slot)};
+	RowScan scan;
+
+	row_begin(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys));
+	if (row_next(&scan))
+		row_replace(&scan, NULL, NULL);
+	row_end(&scan);
+}
+
+/*
  * Waits for all slots and gathers the amount in one of them; returns false
- * when all together have not enough.
+ * when all together have not enough.  Slots of transactions that are empty are
+ * closed.
  */
 static bool
 gather(const FundMove *move, int64 *slot)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.fund_gather($1, $2, $3)", "ktn");
-	Datum values[] = {move->contract, move->currency, move->amount};
-	bool isnull;
+	Datum missing = move->amount;
+	Datum more[] = {NUMBER(0), NUMBER(0), NUMBER(0)};
+	Slot *slots;
+	int count = hold_all(move, &slots);
 
-	plan_execute(&plan, values, NULL, 0);
-	*slot = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	return !isnull;
+	qsort(slots, count, sizeof(Slot), compare_slots);
+	for (int i = 0; i < count; i++)
+	{
+		Datum taken = COMPARE(slots[i].available, missing) < 0 ? slots[i].available : missing;
+
+		CHECK_FOR_INTERRUPTS();
+		missing = MINUS(missing, taken);
+		if (i == 0)
+			continue;
+		more[0] = PLUS(more[0], taken);
+		if (slots[i].slot >= SLOTS_MAX && COMPARE(slots[i].available, taken) == 0)
+		{
+			more[1] = PLUS(more[1], slots[i].reserved);
+			more[2] = PLUS(more[2], slots[i].disbursed);
+			close_slot(move, slots[i].slot);
+		}
+		else if (COMPARE(taken, NUMBER(0)) > 0)
+			change_slot(move, slots[i].slot, MINUS(NUMBER(0), taken), NUMBER(0), NUMBER(0));
+	}
+	if (count == 0 || COMPARE(missing, NUMBER(0)) > 0)
+		return false;
+	*slot = slots[0].slot;
+	return change_slot(move, *slot, more[0], more[1], more[2]);
 }
 
 /*
@@ -210,13 +384,9 @@ fund_reserve(const FundMove *move)
 	int64 slot = OWN_SLOT;
 	Owner saved = owner_enter();
 
-	SPI_connect();
-	moving = true;
 	if (!take_slot(move, slot) && !take_other_slot(move, &slot) && !(gather(move, &slot) && take_slot(move, slot)))
 		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
-	moving = false;
 	record(move, "reserve");
-	SPI_finish();
 	owner_leave(saved);
 }
 
@@ -228,19 +398,14 @@ fund_reserve(const FundMove *move)
 static void
 add(const FundMove *move, int64 slot, int available, int reserved, int disbursed)
 {
-	static SavedPlan plan =
-		PLAN("INSERT INTO murallink.fund_slot AS s (contract_uid, currency, slot, available, reserved, disbursed)"
-			 " VALUES ($1, $2, $3, $4 * $5, $4 * $6, $4 * $7) ON CONFLICT (contract_uid, currency, slot)"
-			 " DO UPDATE SET available = s.available + EXCLUDED.available,"
-			 " reserved = s.reserved + EXCLUDED.reserved, disbursed = s.disbursed + EXCLUDED.disbursed",
-			 "ktIniii");
 	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
-	Datum values[] = {move->contract, move->currency, Int64GetDatum(slot), move->amount,
-					  Int32GetDatum(available), Int32GetDatum(reserved), Int32GetDatum(disbursed)};
+	Datum amounts[] = {TIMES(move->amount, NUMBER(available)), TIMES(move->amount, NUMBER(reserved)),
+					   TIMES(move->amount, NUMBER(disbursed))};
 
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		values[2] = Int64GetDatum(SLOTS_MAX + U64FromFullTransactionId(GetTopFullTransactionId()));
-	plan_execute(&plan, values, NULL, 0);
+		slot = SLOTS_MAX + U64FromFullTransactionId(GetTopFullTransactionId());
+	if (!change_slot(move, slot, amounts[0], amounts[1], amounts[2]))
+		new_slot(move, slot, amounts[0], amounts[1], amounts[2]);
 }
 
 /*
@@ -265,9 +430,7 @@ settle(const FundMove *move, const char *movement, int64 slot, int available, in
 	for (int i = 0; i < lengthof(columns); i++)
 		*columns[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
 	record(&kept, movement);
-	moving = true;
 	add(move, slot, available, reserved, disbursed);
-	moving = false;
 	SPI_finish();
 	owner_leave(saved);
 }
@@ -300,16 +463,19 @@ fund_return(const FundMove *move)
 }
 
 /*
- * Waits for the lock of a slot.  Raises blocked where that takes too long.
+ * Waits for the lock of a slot, for as long as requests wait.  Raises blocked
+ * where that takes too long.
  */
 static void
-wait_for_slot(const LOCKTAG *tag)
+wait_for_slot(const Ksuid *contract, int64 slot)
 {
+	LOCKTAG tag = slot_lock(contract, slot);
 	MemoryContext context = CurrentMemoryContext;
 
+	identity_bound_waits();
 	PG_TRY();
 	{
-		(void) LockAcquire(tag, ExclusiveLock, false, false);
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	}
 	PG_CATCH();
 	{
@@ -330,26 +496,56 @@ PG_FUNCTION_INFO_V1(fund_hold);
 Datum
 fund_hold(PG_FUNCTION_ARGS)
 {
-	LOCKTAG tag = slot_lock(PG_GETARG_KSUID_P(0), PG_GETARG_INT64(1));
-
-	identity_bound_waits();
-	wait_for_slot(&tag);
+	wait_for_slot(PG_GETARG_KSUID_P(0), PG_GETARG_INT64(1));
 	PG_RETURN_VOID();
 }
 
 /*
- * Trigger after INSERT of a funding: spreads it over the slots.
+ * Waits for the slots of a fund that a deposit is spread over, in order; returns
+ * how many they are.  Makes the fund where there is none: whoever deposits first
+ * holds the first slot, also before there is one.
+ */
+static int
+slots_for_deposit(const FundMove *move, Slot **slots)
+{
+	const Ksuid *contract = DatumGetKsuidP(move->contract);
+	const Datum fund[FUND_COLUMNS] = {move->contract, move->currency, move->client};
+	const bool nulls[FUND_COLUMNS] = {false};
+	RowScan scan;
+	bool found;
+	int count;
+
+	wait_for_slot(contract, 0);
+	row_begin(&scan, "fund_pkey", AccessShareLock, FUND_COLUMNS, fund, FUND_CURRENCY + 1);
+	found = row_next(&scan);
+	row_end(&scan);
+	if (!found)
+	{
+		row_insert(row_table("fund", FUND_COLUMNS), fund, nulls);
+		for (int i = 0; i < fund_slots; i++)
+			new_slot(move, i, NUMBER(0), NUMBER(0), NUMBER(0));
+	}
+	count = slots_of(move, 0, SLOTS_MAX - 1, slots);
+	for (int i = 0; i < count; i++)
+		wait_for_slot(contract, (*slots)[i].slot);
+	return count;
+}
+
+/*
+ * Trigger after INSERT of a funding: spreads it over the slots, in equal shares;
+ * the first has what is left over.
  */
 PG_FUNCTION_INFO_V1(fund_deposit);
 Datum
 fund_deposit(PG_FUNCTION_ARGS)
 {
-	static SavedPlan spread = PLAN("SELECT murallink.fund_spread($1, $2)", "ki");
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc desc;
 	FundMove move;
-	Datum values[2];
+	Slot *slots;
+	Datum share;
 	bool isnull;
+	int count;
 	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
@@ -362,32 +558,17 @@ fund_deposit(PG_FUNCTION_ARGS)
 	move.amount = COLUMN("amount");
 	move.source = COLUMN("uid");
 #undef COLUMN
-	values[0] = move.source;
-	values[1] = Int32GetDatum(fund_slots);
 	saved = owner_enter();
-	SPI_connect();
-	moving = true;
-	plan_execute(&spread, values, NULL, 0);
-	moving = false;
+	count = slots_for_deposit(&move, &slots);
+	share = DirectFunctionCall2(numeric_trunc, DirectFunctionCall2(numeric_div, move.amount, NUMBER(count)),
+								Int32GetDatum(money_decimals(DatumGetTextPP(move.currency))));
+	for (int i = 0; i < count; i++)
+	{
+		Datum part = i > 0 ? share : MINUS(move.amount, TIMES(share, NUMBER(count - 1)));
+
+		change_slot(&move, slots[i].slot, part, NUMBER(0), NUMBER(0));
+	}
 	record(&move, "deposit");
-	SPI_finish();
 	owner_leave(saved);
-	return PointerGetDatum(NULL);
-}
-
-/*
- * Trigger on fund and fund_slot: refuses whoever does not come through
- * this file.  Raises guarded.
- */
-PG_FUNCTION_INFO_V1(fund_guard);
-Datum
-fund_guard(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		elog(ERROR, "fund_guard is a trigger");
-	if (!moving)
-		ereport(ERROR, errnamed(ERR_GUARDED, RelationGetRelationName(trigger->tg_relation)));
 	return PointerGetDatum(NULL);
 }

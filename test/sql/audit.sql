@@ -119,6 +119,8 @@ BEGIN
     IF TG_ARGV[0] = 'audit_event' THEN
         INSERT INTO murallink.audit_event (uid, at, db_user, resource, resource_uid, action)
         VALUES (murallink.gen_ksuid(), now(), 'x', 'payment', murallink.gen_ksuid(), 'created');
+    ELSIF TG_ARGV[0] = 'fund_slot' THEN
+        UPDATE murallink.fund_slot SET available = available + 1;
     ELSE
         INSERT INTO murallink.fund_entry SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, 'return', 1, uid, now()
         FROM murallink.payment;
@@ -135,7 +137,7 @@ SELECT moment || ' ' || r AS trigger, into_table,
         RAISE 'forged';
         END $do$ $$, moment, r, into_table, :'pay')) AS refusal
 FROM unnest('{payment,fund_slot,fund_entry,audit_event}'::text[]) AS r, unnest('{BEFORE,AFTER}'::text[]) AS moment,
-    unnest('{audit_event,fund_entry}'::text[]) AS into_table
+    unnest('{audit_event,fund_entry,fund_slot}'::text[]) AS into_table
 ORDER BY r, moment, into_table;
 CREATE TABLE public.forwarded (resource text, uid murallink.ksuid);
 GRANT INSERT ON public.forwarded TO murallink_owner;

@@ -12,7 +12,7 @@ COMMENT ON COLUMN murallink.fund.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_guarded();
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
     murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
     OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
@@ -38,7 +38,7 @@ COMMENT ON COLUMN murallink.fund_slot.reserved IS
 'Reserved by payments, in currency units; negative if the reservations that were disbursed here are in other slots.';
 COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Disbursed less returned amounts, in currency units; negative if the amounts that returned here were disbursed in other slots.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_slot
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.fund_guard();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_guarded();
 CREATE POLICY viewer ON murallink.fund_slot FOR SELECT
     USING (EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = fund_slot.contract_uid AND f.currency = fund_slot.currency));
 
