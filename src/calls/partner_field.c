@@ -28,7 +28,6 @@ static bool check_within(const PartnerConfig *config, const PartnerField *field,
 static bool found_wrong(FieldWrong *wrong, WrongKind kind, const char *prefix, const char *name, const char *code);
 static size_t characters(const char *text);
 static bool is_date(const char *text);
-static bool is_email(const char *text);
 static const FieldChoice *choice_named(const FieldChoice *choices, const char *name);
 static json_t *object_of(const PartnerConfig *config, const PartnerField *fields, json_t *params);
 static json_t *wire_value(const PartnerConfig *config, const PartnerField *field, json_t *value);
@@ -305,7 +304,7 @@ text_wrong(const PartnerField *field, const char *text)
 			fits = is_date(text);
 			break;
 		case FIELD_EMAIL:
-			fits = is_email(text);
+			fits = mail_address_fits(text);
 			break;
 		case FIELD_CHOICE:
 		case FIELD_NUMBERED:
@@ -350,20 +349,6 @@ is_date(const char *text)
 	day = atoi(text + 8);
 	return year > 0 && month >= 1 && month <= 12 && day >= 1 &&
 		   day <= days[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-}
-
-/*
- * Returns whether a text looks like an e-mail address: one @, with something
- * before it and a domain with a dot behind it.
- */
-static bool
-is_email(const char *text)
-{
-	const char *at = strchr(text, '@');
-	const char *dot = strrchr(text, '.');
-
-	return at != NULL && at > text && strchr(at + 1, '@') == NULL && dot > at + 1 && dot[1] != '\0' &&
-		   strpbrk(text, " \t\r\n<>,;\"") == NULL;
 }
 
 /*

@@ -15,7 +15,7 @@ SELECT partner, operation, test.refusal(format('SELECT murallink.partner_request
 FROM (VALUES
     (NULL, 'onboard', '{}'), ('visa', 'onboard', '{}'), ('dash', 'load', '{}'), ('inside_rx', 'enroll_card', '{}'), ('relay', NULL, '{}'),
     ('relay', 'welcome', '{}'), ('bastion', 'login', '{}'), ('relay', 'onboard', '[]'), ('relay', 'onboard', '{}'),
-    ('bastion', 'change_password', '{}')) AS asked (partner, operation, params);
+    ('bastion', 'change_password', '{}'), ('bastion', 'reset_password', '{"email": "a..b@example.com"}')) AS asked (partner, operation, params);
 
 -- Whatever is sent, what is refused is an error of ours
 SELECT DISTINCT o.partner, o.operation, left(p.params::text, 20) AS params, r.refusal
