@@ -28,7 +28,7 @@ password_reset_init(void)
 							12, 4, 20, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.reset_token_lifetime", "Time for which a token to reset a password is valid.", NULL,
 							&token_lifetime, 900, 10, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("murallink.reset_token_tries", "Number of wrong tokens after which no token resets the password.", NULL,
+	DefineCustomIntVariable("murallink.reset_token_tries", "Wrong guesses after which a token is invalid.", NULL,
 							&token_tries, 5, 1, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.reset_requests_per_hour",
 							"Number of tokens to reset a password that an account gets in an hour.", NULL, &requests_per_hour, 5, 1,

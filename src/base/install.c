@@ -52,7 +52,7 @@ static Oid type_of_letter(char letter);
 void
 install_init(void)
 {
-	DefineCustomStringVariable("murallink.public_url", "Address at which clients reach PostgREST; links begin with it.", NULL,
+	DefineCustomStringVariable("murallink.public_url", "Address of PostgREST for clients; links begin with it.", NULL,
 							   &public_url, "http://localhost:3000", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterSyscacheCallback(TYPEOID, forget_type, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_role, (Datum) 0);

@@ -308,7 +308,7 @@ worker_payouts_here(bool *on)
 	if (!worker_kind->mail && strcmp(state, last) != 0)
 	{
 		if (strcmp(state, "elsewhere") == 0)
-			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, so it does not pay out itself", database),
+			ereport(LOG, errmsg("murallink: database \"%s\" is a copy of one that pays out, so it does not", database),
 					errhint("If it replaces the original, run SELECT murallink.enable_payouts();"));
 		else
 			ereport(LOG, errmsg("murallink: payouts are %s in database \"%s\"", state, database));

@@ -41,7 +41,7 @@ send_mail(Call *call)
 	if (!partner_compose(call->channel->partner, &call->channel->config, call->operation, call->params, &request))
 	{
 		mail_request_free(&request);
-		return "the message could not be made";
+		return "the message could not be built";
 	}
 	return mail_start(&request, call) ? NULL : "memory is exhausted";
 }
