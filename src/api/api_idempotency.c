@@ -10,7 +10,19 @@
 #include "api.h"
 #include "identity.h"
 #include "install.h"
+#include "install_row.h"
 #include "utils/builtins.h"
+
+/* The columns of murallink_private.idempotency, by their number from 0. */
+enum KeptColumn
+{
+	KEPT_APP_USER,
+	KEPT_KEY,
+	KEPT_HASH,
+	KEPT_ANSWER,
+	KEPT_CREATED_AT,
+	KEPT_COLUMNS
+};
 
 static bool has_secret(const Request *request);
 static bytea *hash_request(const Request *request);
@@ -106,22 +118,26 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 }
 
 /*
- * Keeps the answer for repeats of the request.
+ * Keeps the answer for repeats of the request: without a statement, because
+ * every one that changes an answer is refused.
  */
 void
 api_keep_answer(const Request *request, Jsonb *kept)
 {
-	static SavedPlan update = PLAN("UPDATE murallink_private.idempotency SET answer = $3"
-								   " WHERE app_user_uid = $1 AND key = $2",
-								   "ktj");
-	Datum values[3];
+	Datum keys[] = {KsuidPGetDatum(&request->keyed_by), CStringGetTextDatum(request->idempotency_key)};
+	Datum values[KEPT_COLUMNS];
+	bool nulls[KEPT_COLUMNS];
+	RowScan scan;
 	Owner saved = owner_enter();
 
-	SPI_connect();
-	values[0] = KsuidPGetDatum(&request->keyed_by);
-	values[1] = CStringGetTextDatum(request->idempotency_key);
-	values[2] = JsonbPGetDatum(kept);
-	plan_execute(&update, values, NULL, 0);
-	SPI_finish();
+	row_begin(&scan, "idempotency_pkey", RowExclusiveLock, KEPT_COLUMNS, keys, lengthof(keys));
+	if (!row_next(&scan))
+		elog(ERROR, "murallink: the request to be answered is gone");
+	for (int i = 0; i < KEPT_COLUMNS; i++)
+		values[i] = row_value(&scan, i, &nulls[i]);
+	values[KEPT_ANSWER] = JsonbPGetDatum(kept);
+	nulls[KEPT_ANSWER] = false;
+	row_replace(&scan, values, nulls);
+	row_end(&scan);
 	owner_leave(saved);
 }

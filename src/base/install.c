@@ -138,14 +138,23 @@ install_owner(void)
 }
 
 /*
- * Returns the oid of a table of schema murallink, or InvalidOid.
+ * Returns the oid of a table or index of schema murallink or murallink_private,
+ * or InvalidOid.
  */
 Oid
 install_relation(const char *name)
 {
-	Oid schema = get_namespace_oid("murallink", true);
+	static const char *const schemas[] = {"murallink", "murallink_private"};
+	Oid oid = InvalidOid;
 
-	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	for (int i = 0; i < lengthof(schemas) && !OidIsValid(oid); i++)
+	{
+		Oid schema = get_namespace_oid(schemas[i], true);
+
+		if (OidIsValid(schema))
+			oid = get_relname_relid(name, schema);
+	}
+	return oid;
 }
 
 /*

@@ -63,7 +63,7 @@ check_domains(TupleTableSlot *slot)
 }
 
 /*
- * Opens a table of schema murallink that has this many columns, to write into;
+ * Opens a table of murallink's that has this many columns, to write into;
  * it is closed at the end of the transaction at the latest.  Raises
  * not_installed or unknown_data_version for another table.
  */
@@ -113,7 +113,7 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 
 /*
  * Begins to look for the rows that have these values in the first columns of an
- * index of schema murallink, in its order: what is committed now and what this
+ * index of murallink's, in its order: what is committed now and what this
  * transaction has written.  The table must have this many columns; it stays
  * locked until the end of the transaction.  No rights are asked for.  Raises
  * not_installed or unknown_data_version.

@@ -102,6 +102,7 @@ SELECT statement, test.refusal(statement) FROM (VALUES
     AS tried (statement);
 SET ROLE murallink_owner;
 INSERT INTO murallink.audit_event (resource, resource_uid, action) VALUES ('payment', murallink.gen_ksuid(), 'created');
+UPDATE murallink_private.idempotency SET answer = NULL WHERE answer IS NULL;
 DELETE FROM murallink_private.idempotency;
 TRUNCATE murallink_private.idempotency;
 DELETE FROM murallink.audit_event;

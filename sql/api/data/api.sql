@@ -14,7 +14,5 @@ COMMENT ON COLUMN murallink_private.idempotency.key IS 'The key, chosen by the c
 COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and payload.';
 COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null during that request, which no other transaction can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.idempotency
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.idempotency
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE TRIGGER answered_once BEFORE UPDATE ON murallink_private.idempotency
-    FOR EACH ROW WHEN (OLD.answer IS NOT NULL) EXECUTE FUNCTION murallink.install_append_only();
