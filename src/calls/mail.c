@@ -155,10 +155,12 @@ mail_wait(void)
 void
 mail_turn(void)
 {
-	Mail *mail;
+	void *back;
 
-	while (read(pipe_out, &mail, sizeof(mail)) == sizeof(mail))
+	while (read(pipe_out, &back, sizeof(back)) == sizeof(back))
 	{
+		Mail *mail = back;
+
 		join(mail);
 		dlist_push_tail(&ended, &mail->node);
 	}

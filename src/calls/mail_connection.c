@@ -23,6 +23,7 @@ static dlist_head idle = DLIST_STATIC_INIT(idle); /* the longest first */
 
 static char *key_of(const MailRequest *request);
 static bool acquire_descriptors(void);
+static void close_idle(int64 until);
 
 /*
  * Returns the present moment in milliseconds.
@@ -89,24 +90,21 @@ mail_connection_for(const MailRequest *request)
 
 /*
  * Has PostgreSQL leave the descriptors to us that a connection uses, if need be
- * those of idle connections, which are to other places.  Returns false when
- * there are too few.
+ * those of idle connections.  Returns false when there are too few.
  */
 static bool
 acquire_descriptors(void)
 {
 	for (int i = 0; i < DESCRIPTORS; i++)
 	{
-		while (!AcquireExternalFD())
-		{
-			if (dlist_is_empty(&idle))
-			{
-				while (i-- > 0)
-					ReleaseExternalFD();
-				return false;
-			}
-			mail_connection_close(dlist_container(MailConnection, node, dlist_pop_head_node(&idle)));
-		}
+		if (AcquireExternalFD())
+			continue;
+		close_idle(PG_INT64_MAX);
+		if (AcquireExternalFD())
+			continue;
+		while (i-- > 0)
+			ReleaseExternalFD();
+		return false;
 	}
 	return true;
 }
@@ -155,13 +153,22 @@ mail_connections_until(void)
 void
 mail_connections_turn(void)
 {
+	close_idle(mail_clock());
+}
+
+/*
+ * Closes the connections that may be idle until that moment at most.
+ */
+static void
+close_idle(int64 until)
+{
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &idle)
 	{
 		MailConnection *connection = dlist_container(MailConnection, node, iter.cur);
 
-		if (mail_clock() < connection->until)
+		if (until < connection->until)
 			return;
 		dlist_delete(iter.cur);
 		mail_connection_close(connection);

@@ -159,7 +159,7 @@ perform(void *arg)
 	Mail *mail = arg;
 
 	mail->ending = curl_easy_perform(mail->connection->easy);
-	while (write(mail->pipe, &mail, sizeof(mail)) < 0 && errno == EINTR)
+	while (write(mail->pipe, &arg, sizeof(arg)) < 0 && errno == EINTR)
 		;
 	return NULL;
 }
