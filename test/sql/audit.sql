@@ -17,7 +17,7 @@ ORDER BY c.relname;
 SELECT tgrelid::regclass AS remembered FROM pg_trigger
 WHERE (tgfoid = 'murallink.audit_record'::regproc AND tgargs = 'remembered\000' OR tgfoid = 'murallink.install_changed'::regproc)
     AND tgenabled = 'A'
-ORDER BY tgrelid::regclass::text;
+ORDER BY tgrelid::regclass::text COLLATE "C";
 
 -- Every new thing has its event, which names who made it and stands where the thing stands
 SET SESSION AUTHORIZATION regress_audit_admin;
