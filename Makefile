@@ -21,16 +21,17 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" murallink.cont
 MODULE_big = murallink
 
 # A group has one name in sql and src, and a subject has one name everywhere. Each uses only those before it.
-GROUPS = base access registry money notices calls partners worker api
+GROUPS = base access registry money calls notices payouts partners worker api
 
 base = schema error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name crash_point
 access = password identity password_reset permission audit
 registry = file payment_type client contract trial site grant people enrollment consent template appointment roster caregiver document
-money = schedule fund payment payout
-notices = notice
-calls = http mail partner worker_slot partner_setup card task queue route message call look_up request
+money = schedule fund payment
+notices = notice message
+calls = http mail partner worker_slot partner_setup brake call request
+payouts = card payout route look_up load reversal payout_control approval
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
-worker = participation worker needs_person launcher
+worker = participation worker follow needs_person task launcher
 api = report api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.

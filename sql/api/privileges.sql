@@ -169,14 +169,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.resolve_task,
     murallink.retry_participation,
     murallink.retry_payout,
+    murallink.reverse_payment,
     murallink.set_consent,
+    murallink.set_participation_details,
     murallink.set_payment_notices,
     murallink.set_template,
-    murallink.settle_payout,
-    murallink.templates,
-    murallink.set_participation_details,
     murallink.set_trial_partner,
     murallink.settle_payout,
+    murallink.templates,
     murallink.trial_partners,
     murallink.worker_status
     TO murallink_operator;

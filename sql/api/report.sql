@@ -70,14 +70,14 @@ BEGIN
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
             p.payment_type::text AS "Payment", p.milestone_name AS "Milestone", p.visit_date AS "Visit date",
             pg_catalog.round(p.amount, murallink.currency_decimals(p.currency)) AS "Amount", p.currency::text AS "Currency",
-            p.status::text AS "Status",
+            murallink.payment_shown(p.uid, p.status) AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
             o.reference AS "Reference", p.note AS "Note", p.uid::text AS "Payment UID"
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid
-        LEFT JOIN murallink.payout o ON o.payment_uid = p.uid
+        LEFT JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
         LEFT JOIN murallink.fund_entry r ON r.source_uid = p.uid AND r.movement = 'return'
         WHERE e.trial_uid = the_trial.uid
         ORDER BY p.created_at, p.uid;

@@ -1,17 +1,149 @@
--- Claims, settles and recovers what partners are asked, for the worker.
+-- What partners are asked: the calls, from the moment they are due until they are decided.
 
-CREATE FUNCTION murallink.claim_calls(partner text, most integer, wanted text DEFAULT NULL)
-RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
+CREATE TYPE murallink.payout_status AS ENUM ('waiting', 'ready', 'claimed', 'done', 'declined', 'in_doubt', 'cancelled');
+COMMENT ON TYPE murallink.payout_status IS
+'waiting: for what the reason says; ready: to be sent; claimed: being sent; done; declined: surely not done; in_doubt: sent, outcome unknown; cancelled.';
+
+CREATE FUNCTION murallink.call_step() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('waiting', 'ready'), ('waiting', 'cancelled'), ('ready', 'waiting'), ('ready', 'claimed'), ('ready', 'cancelled'), ('ready', 'declined'),
+        ('claimed', 'ready'), ('claimed', 'waiting'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
+        ('declined', 'ready'), ('declined', 'waiting'), ('declined', 'done'), ('declined', 'cancelled'),
+        ('in_doubt', 'ready'), ('in_doubt', 'waiting'), ('in_doubt', 'done'), ('in_doubt', 'declined'), ('in_doubt', 'cancelled'),
+        ('cancelled', 'ready'), ('done', 'ready'))
+        OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
+        -- A person may know it, whose word is the note.
+        OR OLD.status = 'declined' AND NEW.status = 'done' AND NEW.note = ''
+        -- The attempt decides: no statement has it sent a second time meanwhile.
+        OR OLD.status = 'claimed' AND NEW.status <> 'claimed' AND NOT coalesce(CASE NEW.status
+            WHEN 'done' THEN NEW.outcome = 'done' OR NEW.outcome = 'declined' AND NEW.repeatable
+            WHEN 'declined' THEN NEW.outcome = 'declined'
+            WHEN 'in_doubt' THEN NEW.outcome IS NOT NULL
+            ELSE NEW.outcome = 'not_sent' OR NEW.outcome IN ('declined', 'in_doubt') AND NEW.repeatable
+                OR NEW.outcome = 'in_doubt' AND NEW.resource = 'notice'
+            END, false)
+    THEN
+        PERFORM murallink.raise('wrong_status', 'status');
+    END IF;
+    IF NEW.attempt - OLD.attempt <> (NEW.status = 'claimed' AND OLD.status <> 'claimed')::integer
+        OR NEW.attempt = OLD.attempt AND (
+            (NEW.claimed_at, NEW.content_hash, NEW.revision) IS DISTINCT FROM (OLD.claimed_at, OLD.content_hash, OLD.revision)
+            OR OLD.status <> 'claimed' AND (NEW.outcome, NEW.settled_at, NEW.http_status, NEW.answer::text)
+                IS DISTINCT FROM (OLD.outcome, OLD.settled_at, OLD.http_status, OLD.answer::text))
+        OR (NEW.uid, NEW.resource, NEW.subject_uid, NEW.subject_attempt, NEW.operation, NEW.repeatable, NEW.created_at, NEW.requested_by)
+            IS DISTINCT FROM (OLD.uid, OLD.resource, OLD.subject_uid, OLD.subject_attempt, OLD.operation, OLD.repeatable, OLD.created_at, OLD.requested_by)
+        OR NEW.partner <> OLD.partner AND NEW.status <> 'waiting'
+    THEN
+        PERFORM murallink.raise('append_only', 'call');
+    END IF;
+    IF OLD.outcome IS NOT NULL AND (NEW.attempt > OLD.attempt OR (NEW.reason, NEW.facts) IS DISTINCT FROM (OLD.reason, OLD.facts)) THEN
+        INSERT INTO murallink_private.call_attempt (
+            call_uid, attempt, content_hash, revision, claimed_at, settled_at, outcome, http_status, reason, facts, answer)
+        VALUES (OLD.uid, OLD.attempt, OLD.content_hash, OLD.revision, OLD.claimed_at, OLD.settled_at, OLD.outcome, OLD.http_status,
+            OLD.reason, OLD.facts, OLD.answer)
+        ON CONFLICT (call_uid, attempt) DO NOTHING;
+    END IF;
+    IF NEW.status IN ('declined', 'cancelled') THEN
+        NEW.once := NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION murallink.call_step() IS
+'Trigger: a call goes one allowed step at a time; while it is being sent, only the outcome of its attempt ends that; each claim is the next attempt; what an attempt has ended with is kept when the next one, or a decision, takes its place; nothing else that was recorded changes. Errors: wrong_status, append_only.';
+
+CREATE FUNCTION murallink.call_make(
+    partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb DEFAULT NULL,
+    repeatable boolean DEFAULT false, once text DEFAULT NULL, due_at timestamptz DEFAULT pg_catalog.clock_timestamp(),
+    subject_attempt integer DEFAULT NULL, counted_from murallink.server_moment DEFAULT NULL
+) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.ksuid := CASE WHEN operation IN ('load', 'order', 'message') THEN subject_uid ELSE murallink.gen_ksuid() END;
+BEGIN
+    INSERT INTO murallink_private.call AS c (
+        uid, partner, resource, subject_uid, operation, params, repeatable, once, due_at, delayed_at, subject_attempt, counted_from)
+    VALUES (made, call_make.partner, call_make.resource, call_make.subject_uid, call_make.operation, call_make.params, call_make.repeatable,
+        call_make.once, call_make.due_at,
+        CASE WHEN call_make.operation <> 'message' OR call_make.due_at <= pg_catalog.clock_timestamp() THEN pg_catalog.clock_timestamp() END,
+        call_make.subject_attempt, call_make.counted_from)
+    ON CONFLICT ON CONSTRAINT call_once_key DO NOTHING
+    RETURNING c.uid INTO made;
+    PERFORM murallink.worker_wake();
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION murallink.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, integer, murallink.server_moment) IS
+'Has the worker ask a partner for something once this has committed. The arguments are the columns of call. Returns the call, null where there is one with that key once.';
+
+CREATE FUNCTION murallink.call_again(
+    calls murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.clock_timestamp(), counted_from murallink.server_moment DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.call c
+    SET status = 'ready', due_at = call_again.due_at, delayed_at = pg_catalog.clock_timestamp(),
+        counted_from = coalesce(call_again.counted_from, c.counted_from), problem = '', looks = 0
+    WHERE c.uid = ANY (calls);
+    PERFORM murallink.worker_wake();
+END
+$$;
+COMMENT ON FUNCTION murallink.call_again(murallink.ksuid[], timestamptz, murallink.server_moment) IS
+'Has calls sent, perhaps once more. due_at: not before. Errors: wrong_status: one is being sent, or may not be sent.';
+
+CREATE FUNCTION murallink.call_kinds(calls murallink.ksuid[])
+RETURNS TABLE (uid murallink.ksuid, asks text, judges text, hears text)
+LANGUAGE sql STABLE ROWS 10 AS $$
+    SELECT c.uid, k.asks, k.judges, k.hears
+    FROM murallink_private.call c LEFT JOIN LATERAL (
+        SELECT * FROM murallink_private.call_kind k
+        WHERE k.resource = c.resource AND k.partner IN ('', c.partner) AND k.operation IN ('', c.operation)
+        ORDER BY k.operation <> '' DESC, k.partner <> '' DESC LIMIT 1) k ON true
+    WHERE c.uid = ANY (calls)
+$$;
+COMMENT ON FUNCTION murallink.call_kinds(murallink.ksuid[]) IS 'The functions behind calls; null where there are none.';
+
+CREATE TYPE murallink.call_state AS (
+    uid murallink.ksuid, partner text, resource text, subject_uid murallink.ksuid, subject_attempt integer, operation text, params jsonb,
+    repeatable boolean, suspect boolean, status murallink.payout_status, due_at timestamptz, attempt integer, content_hash bytea,
+    revision integer, claimed_at timestamptz, counted_from murallink.server_moment, waited double precision, settled_at timestamptz,
+    outcome text, http_status integer, reason text, facts jsonb, answer json, note text);
+COMMENT ON TYPE murallink.call_state IS 'A call, with the columns of murallink_private.call.';
+
+CREATE FUNCTION murallink.calls(calls murallink.ksuid[]) RETURNS SETOF murallink.call_state
+LANGUAGE sql STABLE ROWS 10 AS $$
+    SELECT c.uid, c.partner, c.resource, c.subject_uid, c.subject_attempt, c.operation, c.params, c.repeatable, c.suspect,
+        c.status, c.due_at, c.attempt, c.content_hash, c.revision, c.claimed_at,
+        c.counted_from, c.waited, c.settled_at, c.outcome, c.http_status, c.reason, c.facts, c.answer, c.note
+    FROM murallink_private.call c WHERE c.uid = ANY (calls)
+$$;
+COMMENT ON FUNCTION murallink.calls(murallink.ksuid[]) IS 'These calls.';
+
+CREATE FUNCTION murallink.status_after(outcome text) RETURNS murallink.payout_status
+LANGUAGE sql IMMUTABLE STRICT
+RETURN CASE outcome WHEN 'not_sent' THEN 'ready' ELSE outcome END::murallink.payout_status;
+COMMENT ON FUNCTION murallink.status_after(text) IS 'The status of a call after an attempt with that outcome.';
+
+CREATE FUNCTION murallink.due_after(outcome text, attempt integer) RETURNS timestamptz
+LANGUAGE sql VOLATILE STRICT
+RETURN pg_catalog.clock_timestamp() + CASE outcome WHEN 'not_sent' THEN
+    LEAST(300, 2 ^ LEAST(attempt - 1, 10)) * (0.5 + pg_catalog.random()) * interval '1 s' ELSE interval '0' END;
+COMMENT ON FUNCTION murallink.due_after(text, integer) IS
+'When to send again what was not sent: after a second, then after twice as long each time up to five minutes, with half of it more or less by chance.';
+
+CREATE FUNCTION murallink.claim_calls(partner text, most integer, since timestamptz DEFAULT '-infinity', wanted text DEFAULT NULL)
+RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
-    due murallink.ksuid[];
+    due murallink.ksuid[] := '{}';
     suspects murallink.ksuid[];
-    astray murallink.ksuid[];
     left_over murallink.ksuid[];
-    subject murallink.ksuid;
+    one murallink.ksuid;
 BEGIN
-    -- Whoever holds payouts, or sets up the partner, waits for this, or this for him.
+    -- A transaction that holds payouts, or sets up the partner, waits for this one, or this one for it.
     LOCK TABLE murallink_private.payout_hold, murallink_private.partner IN SHARE MODE;
     IF murallink.payouts_state() <> 'on' OR EXISTS (
         SELECT FROM murallink_private.payout_hold h JOIN murallink_private.partner p ON p.uid = h.subject_uid
@@ -22,301 +154,247 @@ BEGIN
     -- every later scan of the index has to visit.
     BEGIN
         due := ARRAY(
-            SELECT q.subject_uid FROM murallink_private.partner_queue q
-            WHERE q.partner = claim_calls.partner AND q.due_at > '-infinity' AND q.due_at <= moment
-                AND (wanted IS NULL OR EXISTS (
-                    SELECT FROM murallink_private.partner_task t WHERE t.uid = q.subject_uid AND t.operation = wanted))
-            ORDER BY q.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
-        -- These are not sent, so they are not among the most. Answers are not read meanwhile, so it is not all of them.
-        suspects := ARRAY(
-            SELECT q.subject_uid FROM murallink_private.partner_queue q
-            WHERE q.partner = claim_calls.partner AND q.due_at = '-infinity' LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED);
-        due := due || suspects;
-        RETURN QUERY SELECT * FROM murallink.claim_subjects(due);
+            SELECT c.uid FROM murallink_private.call c
+            WHERE c.partner = claim_calls.partner AND c.open AND c.status = 'ready' AND NOT c.suspect
+                AND c.due_at >= claim_calls.since AND c.due_at <= moment AND (wanted IS NULL OR c.operation = wanted)
+            ORDER BY c.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
+        RETURN QUERY SELECT * FROM murallink.call_claim(due);
     EXCEPTION WHEN OTHERS THEN
-        FOREACH subject IN ARRAY due LOOP
+        IF due = '{}' THEN
+            RAISE;
+        END IF;
+        FOREACH one IN ARRAY due LOOP
             BEGIN
-                RETURN QUERY SELECT * FROM murallink.claim_subjects(ARRAY(
-                    SELECT q.subject_uid FROM murallink_private.partner_queue q
-                    WHERE q.subject_uid = subject AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
+                RETURN QUERY SELECT * FROM murallink.call_claim(ARRAY(
+                    SELECT c.uid FROM murallink_private.call c
+                    WHERE c.uid = one AND c.status = 'ready' AND c.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
             EXCEPTION WHEN lock_not_available THEN
                 NULL;
             WHEN OTHERS THEN
-                PERFORM murallink.queue_problem(subject, 'cannot be claimed: ' || SQLERRM);
+                PERFORM murallink.call_problem(one, 'cannot be claimed: ' || SQLERRM);
             END;
         END LOOP;
     END;
-    astray := ARRAY(SELECT murallink.astray(due));
-    IF astray <> '{}' THEN
-        BEGIN
-            PERFORM murallink.reroute(astray);
-        EXCEPTION WHEN lock_not_available THEN
-            NULL;
-        END;
-    END IF;
+    -- These are not sent, so they are not among the most. Answers are not read meanwhile, so it is not all of them.
+    BEGIN
+        suspects := ARRAY(
+            SELECT c.uid FROM murallink_private.call c
+            WHERE c.partner = claim_calls.partner AND c.suspect AND c.status = 'ready' AND c.due_at <= moment
+            LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED);
+        IF suspects <> '{}' THEN
+            due := due || suspects;
+            PERFORM murallink.call_doubt(suspects);
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        PERFORM murallink.call_problem(u, 'cannot be claimed: ' || SQLERRM) FROM pg_catalog.unnest(suspects) AS u;
+    END;
     -- What could not be claimed now must not be in the way of the others.
     left_over := ARRAY(
-        SELECT q.subject_uid FROM murallink_private.partner_queue q
-        WHERE q.subject_uid = ANY (due) AND q.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED);
+        SELECT c.uid FROM murallink_private.call c
+        WHERE c.uid = ANY (due) AND c.status = 'ready' AND c.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED);
     IF left_over <> '{}' THEN
-        UPDATE murallink_private.partner_queue q SET due_at = moment + '5 s', delayed_at = moment
-        WHERE q.subject_uid = ANY (left_over);
-        PERFORM murallink.queue_held(left_over, 'cannot be claimed');
-    END IF;
-    IF suspects <> '{}' THEN
-        PERFORM murallink.apply_outcomes(suspects);
+        UPDATE murallink_private.call c SET due_at = moment + '5 s', delayed_at = moment WHERE c.uid = ANY (left_over);
+        PERFORM murallink.calls_held(left_over, 'cannot be claimed');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.claim_calls(text, integer, text) IS
-'Takes what is due for a partner, at most so many, and writes an attempt for each. wanted: only tasks with this operation. It must be committed before the calls are made. One that cannot be claimed stops no other; one that is astray finds its way again.';
+COMMENT ON FUNCTION murallink.claim_calls(text, integer, timestamptz, text) IS
+'Claims what is due for a partner, at most so many, and returns what is to be sent. since: not what was due before, which the worker has looked at already; wanted: only this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
 
-CREATE FUNCTION murallink.claim_subjects(subjects murallink.ksuid[])
-RETURNS TABLE (attempt_uid murallink.ksuid, operation text, params jsonb)
+CREATE TYPE murallink.call_asked AS (uid murallink.ksuid, operation text, params jsonb, problem text);
+COMMENT ON TYPE murallink.call_asked IS
+'A call that can be sent now, by which operation and with which values; with a problem it is cancelled instead.';
+
+CREATE FUNCTION murallink.call_claim(calls murallink.ksuid[])
+RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    WITH free_payout AS MATERIALIZED (
-        SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
-        WHERE p.uid = ANY (subjects) AND p.status = 'ready' AND p.uid NOT IN (SELECT murallink.astray(subjects))
-        FOR NO KEY UPDATE SKIP LOCKED
-    ), payout AS (
-        UPDATE murallink.payout p SET status = 'claimed', attempt = p.attempt + 1, reason = ''
-        FROM free_payout f WHERE p.uid = f.uid
-        RETURNING p.uid, p.partner, p.attempt, p.amount, p.card_uid
-    ), free_card AS MATERIALIZED (
-        SELECT c.uid FROM murallink_private.card c
-        WHERE c.uid = ANY (subjects) AND c.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
-    ), card AS (
-        UPDATE murallink_private.card c SET status = 'claimed', attempt = c.attempt + 1, reason = ''
-        FROM free_card f WHERE c.uid = f.uid
-        RETURNING c.uid, c.partner, c.attempt, c.program, c.patient_uid
-    ), free_task AS MATERIALIZED (
-        SELECT t.uid FROM murallink_private.partner_task t
-        WHERE t.uid = ANY (subjects) AND t.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
-    ), task AS (
-        UPDATE murallink_private.partner_task t
-        SET status = 'claimed', attempt = t.attempt + 1, reason = '', waited = murallink.seconds_since(t.counted_from)
-        FROM free_task f WHERE t.uid = f.uid
-        RETURNING t.uid, t.partner, t.attempt, t.operation, t.params, t.subject_uid
-    ), free_notice AS MATERIALIZED (
-        SELECT n.uid FROM murallink_private.notice n
-        WHERE n.uid = ANY (subjects) AND n.status = 'ready' AND NOT (n.kind = 'appointment' AND EXISTS (
-            -- It may say the time before the last move, so it is to arrive first.
-            SELECT FROM murallink_private.notice o
-            WHERE o.kind = 'appointment' AND o.appointment_uid = n.appointment_uid AND o.channel = n.channel AND o.status = 'claimed'))
-        FOR NO KEY UPDATE SKIP LOCKED
-    ), message AS MATERIALIZED (
-        SELECT f.uid, m.operation, m.params, m.problem FROM free_notice f, LATERAL murallink.notice_message(f.uid) m
-    ), notice AS (
-        UPDATE murallink_private.notice n SET status = CASE m.problem WHEN '' THEN 'claimed' ELSE 'cancelled' END::murallink.payout_status,
-            attempt = n.attempt + (m.problem = '')::integer, reason = m.problem
-        FROM message m WHERE n.uid = m.uid
-        RETURNING n.uid, n.partner, n.attempt, m.operation, m.params, n.status
-    ), call AS (
-        SELECT p.uid, p.partner, p.attempt, 'load' AS operation, pg_catalog.jsonb_build_object(
-            'program', c.program, 'proxy_key', c.proxy_key, 'amount', p.amount::numeric(16, 2)::text,
-            'reference', p.uid::text) AS params
-        FROM payout p JOIN murallink_private.card c ON c.uid = p.card_uid
-        UNION ALL
-        SELECT c.uid, c.partner, c.attempt, 'order',
-            pg_catalog.jsonb_build_object('program', c.program) || murallink.card_person(c.patient_uid)
-        FROM card c
-        UNION ALL
-        -- Whatever the profile was when it changed, what it is now is sent.
-        SELECT t.uid, t.partner, t.attempt, t.operation, CASE WHEN c.uid IS NULL THEN t.params ELSE pg_catalog.jsonb_build_object(
-            'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id) || murallink.card_person(c.patient_uid) END
-        FROM task t LEFT JOIN murallink_private.card c ON t.operation = 'profile' AND c.uid = t.subject_uid
-        UNION ALL
-        SELECT n.uid, n.partner, n.attempt, n.operation, n.params FROM notice n WHERE n.status = 'claimed'
-    ), suspect AS (
-        DELETE FROM murallink_private.partner_suspect s
-        WHERE s.subject_uid = ANY (subjects) AND s.subject_uid IN (SELECT c.uid FROM call c) RETURNING s.subject_uid
-    ), attempt AS (
-        INSERT INTO murallink_private.partner_attempt (
-            subject_uid, attempt, partner, operation, content_hash, revision, outcome, settled_at, reason)
-        SELECT c.uid, c.attempt, c.partner, c.operation,
-            pg_catalog.sha256(pg_catalog.convert_to(p.settings::text || (c.params - '{text,secret}'::text[])::text, 'UTF8')),
-            p.revision, d.*
-        FROM call c JOIN murallink_private.partner p ON p.name = c.partner LEFT JOIN suspect s ON s.subject_uid = c.uid
-        LEFT JOIN (VALUES (
-            'in_doubt', pg_catalog.clock_timestamp(), 'not sent: it may have been sent from where this was copied')) AS d
-            ON s.subject_uid IS NOT NULL
-        RETURNING uid, subject_uid, outcome
-    )
-    SELECT a.uid, c.operation, c.params FROM attempt a JOIN call c ON c.uid = a.subject_uid WHERE a.outcome IS NULL;
-END
-$$;
-COMMENT ON FUNCTION murallink.claim_subjects(murallink.ksuid[]) IS
-'Claims those of the cards, payouts, tasks and notices that are ready and locked by nobody, and returns what is to be sent of them: the attempt of a suspect ends in doubt at once, and a notice that has nothing to say any more is cancelled. The hash of a message leaves out its text, which a token could be guessed from.';
-
-CREATE FUNCTION murallink.attempt_decides() RETURNS trigger
-LANGUAGE plpgsql AS $$
 DECLARE
-    ended CONSTANT text := (
-        SELECT a.outcome FROM murallink_private.partner_attempt a WHERE a.subject_uid = NEW.uid AND a.attempt = OLD.attempt);
+    kind record;
+    asked murallink.call_asked[];
 BEGIN
-    IF ended = NEW.status::text
-        OR ended = 'not_sent' AND NEW.status IN ('waiting', 'ready')
-        -- Refused as signed out, or when it is sent again, it is looked for first.
-        OR ended IN ('not_sent', 'declined') AND NEW.status = 'in_doubt'
-        OR ended = 'in_doubt' AND NEW.status = 'ready' AND (pg_catalog.to_jsonb(NEW) ->> 'repeatable')::boolean
-    THEN
-        RETURN NEW;
-    END IF;
-    PERFORM murallink.raise('wrong_status', 'status');
+    FOR kind IN
+        SELECT coalesce(k.asks, '') AS asks, pg_catalog.array_agg(k.uid) AS uids FROM murallink.call_kinds(calls) k GROUP BY 1
+    LOOP
+        EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(a) FROM %s a', CASE kind.asks
+            WHEN '' THEN '(SELECT c.uid, c.operation, c.params, '''' FROM murallink_private.call c WHERE c.uid = ANY ($1))'
+            ELSE pg_catalog.format('murallink.%I($1)', kind.asks) END)
+        INTO asked USING kind.uids;
+        UPDATE murallink_private.call c SET status = 'cancelled', reason = a.problem
+        FROM pg_catalog.unnest(asked) a WHERE c.uid = a.uid AND c.status = 'ready' AND a.problem <> '';
+        RETURN QUERY
+        UPDATE murallink_private.call c
+        SET status = 'claimed', attempt = c.attempt + 1, claimed_at = pg_catalog.clock_timestamp(), revision = p.revision,
+            -- A message has a text that a token could be guessed from.
+            content_hash = pg_catalog.sha256(pg_catalog.convert_to(
+                p.settings::text || (a.params - '{text,secret}'::text[])::text, 'UTF8')),
+            waited = murallink.seconds_since(c.counted_from), outcome = NULL, settled_at = NULL, http_status = NULL,
+            reason = '', facts = NULL, answer = NULL, problem = '', looks = 0
+        FROM pg_catalog.unnest(asked) a, murallink_private.partner p
+        WHERE c.uid = a.uid AND c.status = 'ready' AND a.problem = '' AND p.name = c.partner
+        RETURNING c.uid, c.attempt, a.operation, a.params, c.due_at;
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.attempt_decides() IS
-'Trigger: a card, payout or task that is being sent goes on as its attempt has ended, and not before: no statement has it sent a second time meanwhile, or invents its outcome. Errors: wrong_status.';
+COMMENT ON FUNCTION murallink.call_claim(murallink.ksuid[]) IS
+'Claims those of these calls that are ready and can be sent, and returns what is to be sent. Assumes that the calls are locked.';
+
+CREATE FUNCTION murallink.call_doubt(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    claimed CONSTANT murallink.ksuid[] := ARRAY(SELECT c.call_uid FROM murallink.call_claim(calls) c);
+BEGIN
+    UPDATE murallink_private.call c SET suspect = false WHERE c.uid = ANY (claimed);
+    PERFORM murallink.calls_settle(claimed, 'in_doubt', 'not sent: it may have been sent from where this was copied');
+END
+$$;
+COMMENT ON FUNCTION murallink.call_doubt(murallink.ksuid[]) IS
+'Puts calls in doubt that another server may have sent, without sending them.';
+
+CREATE FUNCTION murallink.call_judged(ended murallink.call_state, judges text) RETURNS murallink.call_state
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    ended.status := CASE WHEN ended.outcome = 'in_doubt' AND ended.repeatable THEN 'ready'
+        ELSE murallink.status_after(ended.outcome) END;
+    ended.due_at := murallink.due_after(CASE ended.status WHEN 'ready' THEN 'not_sent' ELSE ended.outcome END, ended.attempt);
+    ended.reason := CASE ended.outcome WHEN 'done' THEN '' ELSE coalesce(ended.reason, '') END;
+    IF judges <> '' THEN
+        EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1)', judges) INTO ended USING ended;
+    END IF;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION murallink.call_judged(murallink.call_state, text) IS
+'A call with the outcome of its last attempt, brought to the status that follows from it. judges: the function of call_kind, or empty. A call that changes nothing at the partner is asked again where the outcome is in doubt.';
+
+CREATE FUNCTION murallink.call_end(ended murallink.call_state[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    uids murallink.ksuid[] := ARRAY(SELECT e.uid FROM pg_catalog.unnest(ended) e);
+    judged CONSTANT murallink.call_state[] := ARRAY(
+        SELECT murallink.call_judged(e, k.judges) FROM pg_catalog.unnest(ended) e JOIN murallink.call_kinds(uids) k ON k.uid = e.uid);
+BEGIN
+    -- Answers are read meanwhile, so nothing is waited for: then this fails, the outcome is kept, and it is applied later.
+    PERFORM FROM murallink_private.call c WHERE c.uid = ANY (uids) ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    WITH written AS (
+        UPDATE murallink_private.call c
+        SET status = e.status, outcome = e.outcome, http_status = e.http_status, reason = e.reason, facts = e.facts, answer = e.answer,
+            settled_at = e.settled_at, due_at = e.due_at, delayed_at = moment, params = e.params, problem = '', looks = 0
+        FROM pg_catalog.unnest(judged) e WHERE c.uid = e.uid AND c.status = 'claimed' AND c.attempt = e.attempt
+        RETURNING c.uid, c.attempt
+    ), applied AS (
+        UPDATE murallink_private.call_attempt a SET kept = false
+        FROM written w WHERE a.call_uid = w.uid AND a.attempt = w.attempt AND a.kept
+    )
+    SELECT coalesce(pg_catalog.array_agg(w.uid), '{}') INTO uids FROM written w;
+    PERFORM murallink.calls_heard(uids);
+    SET CONSTRAINTS ALL IMMEDIATE;
+END
+$$;
+COMMENT ON FUNCTION murallink.call_end(murallink.call_state[]) IS
+'Ends attempts: writes their outcomes into their calls, and has the subjects hear of it. ended: the calls, with outcome to answer and settled_at filled in.';
+
+CREATE FUNCTION murallink.calls_heard(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    kind record;
+BEGIN
+    FOR kind IN
+        SELECT k.hears, pg_catalog.array_agg(k.uid) AS uids FROM murallink.call_kinds(calls) k WHERE k.hears <> '' GROUP BY k.hears
+    LOOP
+        EXECUTE pg_catalog.format('SELECT murallink.%I($1)', kind.hears) USING kind.uids;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.calls_heard(murallink.ksuid[]) IS
+'Calls the functions of call_kind that bring the subjects of calls to what has become of them.';
+
+CREATE FUNCTION murallink.calls_end(ended murallink.call_state[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
+DECLARE
+    one murallink.call_state;
+BEGIN
+    PERFORM murallink.call_end(ended);
+EXCEPTION WHEN OTHERS THEN
+    FOREACH one IN ARRAY ended LOOP
+        BEGIN
+            PERFORM murallink.call_end(ARRAY[one]);
+            CONTINUE;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        WHEN OTHERS THEN
+            PERFORM murallink.call_problem(one.uid, 'its outcome cannot be applied: ' || SQLERRM);
+        END;
+        INSERT INTO murallink_private.call_attempt (
+            call_uid, attempt, content_hash, revision, claimed_at, settled_at, outcome, http_status, reason, facts, answer, kept)
+        VALUES (one.uid, one.attempt, one.content_hash, one.revision, one.claimed_at, one.settled_at, one.outcome, one.http_status,
+            coalesce(one.reason, ''), one.facts, one.answer, true)
+        ON CONFLICT (call_uid, attempt) DO NOTHING;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.calls_end(murallink.call_state[]) IS
+'As call_end(), but one that fails, or is held by another transaction, stops no other: its outcome is kept, and applied later.';
+
+CREATE FUNCTION murallink.calls_settle(calls murallink.ksuid[], outcome text, reason text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    one murallink.call_state;
+    ended murallink.call_state[] := '{}';
+BEGIN
+    FOR one IN SELECT * FROM murallink.calls(calls) c WHERE c.status = 'claimed' LOOP
+        one.outcome := calls_settle.outcome;
+        one.reason := calls_settle.reason;
+        one.settled_at := pg_catalog.clock_timestamp();
+        ended := ended || one;
+    END LOOP;
+    PERFORM murallink.calls_end(ended);
+END
+$$;
+COMMENT ON FUNCTION murallink.calls_settle(murallink.ksuid[], text, text) IS 'Ends those of these calls that are claimed, without an answer.';
 
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    settled murallink.ksuid[];
+    one murallink.call_state;
+    result record;
+    ended murallink.call_state[] := '{}';
 BEGIN
-    WITH attempt AS (
-        UPDATE murallink_private.partner_attempt a
-        SET settled_at = pg_catalog.clock_timestamp(), outcome = r.outcome, http_status = r.http_status, reason = r.reason,
-            facts = r.facts, answer = r.answer::json
-        FROM pg_catalog.jsonb_to_recordset(results) AS r(
-            attempt_uid murallink.ksuid, outcome text, http_status integer, reason text, facts jsonb, answer text)
-        WHERE a.uid = r.attempt_uid AND a.outcome IS NULL
-        RETURNING a.subject_uid
-    )
-    SELECT pg_catalog.array_agg(subject_uid) INTO settled FROM attempt;
-    PERFORM murallink.apply_outcomes(settled);
+    FOR result IN
+        SELECT * FROM pg_catalog.jsonb_to_recordset(results) AS r(
+            call_uid murallink.ksuid, attempt integer, outcome text, http_status integer, reason text, facts jsonb, answer text)
+    LOOP
+        -- An answer to an earlier attempt changes nothing.
+        SELECT * INTO one FROM murallink.calls(ARRAY[result.call_uid]) c
+        WHERE c.attempt = result.attempt AND c.status = 'claimed'
+            AND NOT EXISTS (
+                SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = result.call_uid AND a.attempt = result.attempt);
+        CONTINUE WHEN NOT FOUND;
+        one.outcome := result.outcome;
+        one.http_status := result.http_status;
+        one.reason := result.reason;
+        one.facts := result.facts;
+        one.answer := result.answer::json;
+        one.settled_at := pg_catalog.clock_timestamp();
+        ended := ended || one;
+    END LOOP;
+    PERFORM murallink.calls_end(ended);
 END
 $$;
 COMMENT ON FUNCTION murallink.settle_calls(jsonb) IS
-'Writes what became of calls. results: an array of {attempt_uid, outcome, http_status, reason, facts, answer}, answer being JSON as text.';
-
-CREATE FUNCTION murallink.apply_outcomes(subjects murallink.ksuid[]) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    subject murallink.ksuid;
-BEGIN
-    PERFORM murallink.apply_together(subjects);
-    SET CONSTRAINTS ALL IMMEDIATE;
-EXCEPTION WHEN OTHERS THEN
-    FOREACH subject IN ARRAY subjects LOOP
-        BEGIN
-            PERFORM murallink.apply_together(ARRAY[subject]);
-            SET CONSTRAINTS ALL IMMEDIATE;
-        EXCEPTION WHEN lock_not_available THEN
-            NULL;
-        WHEN OTHERS THEN
-            PERFORM murallink.queue_problem(subject, 'its outcome cannot be applied: ' || SQLERRM);
-        END;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION murallink.apply_outcomes(murallink.ksuid[]) IS
-'Brings cards, payouts, tasks and notices to the outcome of their last attempt. One that fails stops no other; its outcome is kept, and applied later.';
-
-CREATE FUNCTION murallink.note_of_look_up() RETURNS text
-LANGUAGE sql IMMUTABLE
-RETURN 'looked up at the partner';
-COMMENT ON FUNCTION murallink.note_of_look_up() IS
-'The note of a payout or an unload that no person has decided: a look-up has shown it, or has not and had the payout sent again.';
-
-CREATE FUNCTION murallink.apply_together(subjects murallink.ksuid[]) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    free_payouts murallink.ksuid[];
-    unsent murallink.ksuid[];
-    refused murallink.ksuid[];
-BEGIN
-    free_payouts := ARRAY(
-        SELECT p.uid FROM murallink.payout p JOIN murallink.payment y ON y.uid = p.payment_uid
-        WHERE p.uid = ANY (subjects) AND p.status = 'claimed' FOR NO KEY UPDATE SKIP LOCKED);
-    -- What was not sent is routed again, because the route may have changed meanwhile.
-    unsent := ARRAY(
-        SELECT p.uid
-        FROM murallink.payout p JOIN murallink_private.partner_attempt a ON a.subject_uid = p.uid AND a.attempt = p.attempt
-        WHERE p.uid = ANY (free_payouts) AND a.outcome = 'not_sent');
-    -- What was answered as signed out, or as too many calls, is looked for before it is sent again. What is refused when it
-    -- is sent again, because a look-up did not show it, may be so since it was done the first time.
-    refused := ARRAY(
-        SELECT o.uid
-        FROM murallink.payout o JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
-        JOIN murallink_private.partner p ON p.name = o.partner
-        WHERE o.uid = ANY (free_payouts) AND (p.settings ->> 'look_up')::boolean AND (
-            a.outcome = 'not_sent' AND a.http_status IN (401, 429)
-            OR a.outcome = 'declined' AND o.note = murallink.note_of_look_up()));
-    UPDATE murallink.payout p
-    SET status = CASE WHEN p.uid = ANY (refused) THEN 'in_doubt' WHEN p.uid = ANY (unsent) THEN 'waiting'
-            ELSE murallink.status_after(a.outcome) END,
-        reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
-        reference = coalesce(a.facts ->> 'order_id', ''), due_at = murallink.due_after(a.outcome, a.attempt),
-        settled_at = a.settled_at
-    FROM murallink_private.partner_attempt a
-    WHERE p.uid = ANY (free_payouts) AND a.subject_uid = p.uid AND a.attempt = p.attempt AND a.outcome IS NOT NULL;
-    UPDATE murallink_private.card c
-    SET status = murallink.status_after(a.outcome), reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
-        proxy_key = coalesce(a.facts ->> 'proxy_key', ''), order_id = coalesce(a.facts ->> 'order_id', ''),
-        person_id = coalesce(a.facts ->> 'person_id', ''), due_at = murallink.due_after(a.outcome, a.attempt),
-        settled_at = a.settled_at
-    FROM murallink_private.partner_attempt a
-    WHERE c.uid = ANY (ARRAY(
-            SELECT f.uid FROM murallink_private.card f
-            WHERE f.uid = ANY (subjects) AND f.status = 'claimed' FOR NO KEY UPDATE SKIP LOCKED))
-        AND a.subject_uid = c.uid AND a.attempt = c.attempt AND a.outcome IS NOT NULL;
-    UPDATE murallink_private.partner_task t
-    SET status = murallink.status_after(a.outcome), reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
-        facts = a.facts, due_at = murallink.due_after(a.outcome, a.attempt), settled_at = a.settled_at
-    FROM (
-        SELECT r.uid, r.attempt, o.facts, o.reason, o.settled_at,
-            CASE WHEN r.repeatable AND o.outcome = 'in_doubt' THEN 'not_sent' ELSE o.outcome END AS outcome
-        FROM murallink_private.partner_task r
-        JOIN murallink_private.partner_attempt o ON o.subject_uid = r.uid AND o.attempt = r.attempt
-        WHERE r.uid = ANY (subjects) AND r.status = 'claimed' AND o.outcome IS NOT NULL FOR NO KEY UPDATE OF r SKIP LOCKED) a
-    WHERE t.uid = a.uid;
-    UPDATE murallink_private.notice n
-    SET status = CASE WHEN a.resend_after IS NOT NULL THEN 'ready' ELSE murallink.status_after(a.outcome) END,
-        reason = CASE a.outcome WHEN 'done' THEN '' ELSE a.reason END,
-        due_at = coalesce(a.settled_at + a.resend_after * interval '1 s', murallink.due_after(a.outcome, a.attempt)),
-        settled_at = a.settled_at
-    FROM (
-        SELECT f.uid, f.attempt, o.outcome, o.reason, o.settled_at,
-            CASE o.outcome WHEN 'in_doubt' THEN (p.settings ->> 'resend_after')::double precision END AS resend_after
-        FROM murallink_private.notice f
-        JOIN murallink_private.partner_attempt o ON o.subject_uid = f.uid AND o.attempt = f.attempt
-        JOIN murallink_private.partner p ON p.name = f.partner
-        WHERE f.uid = ANY (subjects) AND f.status = 'claimed' AND o.outcome IS NOT NULL FOR NO KEY UPDATE OF f SKIP LOCKED) a
-    WHERE n.uid = a.uid;
-END
-$$;
-COMMENT ON FUNCTION murallink.apply_together(murallink.ksuid[]) IS
-'Applies outcomes to those cards, payouts, tasks and notices that are claimed and locked by nobody: an answer to an earlier attempt changes nothing. A task that changes nothing at the partner is asked again where the outcome is in doubt, a message after the time that the setting resend_after says.';
-
-CREATE FUNCTION murallink.status_after(outcome text) RETURNS murallink.payout_status
-LANGUAGE sql IMMUTABLE STRICT
-RETURN CASE outcome WHEN 'not_sent' THEN 'ready' ELSE outcome END::murallink.payout_status;
-COMMENT ON FUNCTION murallink.status_after(text) IS 'The status of a card, payout or task after an attempt with that outcome.';
-
-CREATE FUNCTION murallink.due_after(outcome text, attempt integer) RETURNS timestamptz
-LANGUAGE sql VOLATILE STRICT
-RETURN pg_catalog.clock_timestamp() + CASE outcome WHEN 'not_sent' THEN
-    LEAST(300, 2 ^ LEAST(attempt - 1, 10)) * (0.5 + pg_catalog.random()) * interval '1 s' ELSE interval '0' END;
-COMMENT ON FUNCTION murallink.due_after(text, integer) IS
-'When to send again what was not sent: after a second, then after twice as long each time up to five minutes, with half of it more or less by chance.';
+'Writes what became of calls. results: an array of {call_uid, attempt, outcome, http_status, reason, facts, answer}, answer being JSON as text.';
 
 CREATE FUNCTION murallink.recover_calls(mail boolean DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    claimed CONSTANT murallink.ksuid[] := ARRAY(
-        SELECT q.subject_uid FROM murallink_private.partner_queue q
-        WHERE q.due_at = 'infinity' AND (mail IS NULL OR murallink.partner_by_mail(q.partner) = mail));
-    doubtful integer;
+    lost CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT c.uid FROM murallink_private.call c
+        WHERE c.open AND c.status = 'claimed' AND (mail IS NULL OR murallink.partner_by_mail(c.partner) = mail) AND NOT EXISTS (
+            SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = c.uid AND a.attempt = c.attempt));
 BEGIN
-    UPDATE murallink_private.partner_attempt a
-    SET settled_at = pg_catalog.clock_timestamp(), outcome = 'in_doubt', reason = 'the worker ended while the call was under way'
-    WHERE a.subject_uid = ANY (claimed) AND a.outcome IS NULL;
-    GET DIAGNOSTICS doubtful = ROW_COUNT;
-    PERFORM murallink.apply_outcomes(claimed);
-    RETURN doubtful;
+    PERFORM murallink.calls_settle(lost, 'in_doubt', 'the worker ended while the call was under way');
+    PERFORM murallink.apply_late();
+    RETURN pg_catalog.cardinality(lost);
 END
 $$;
 COMMENT ON FUNCTION murallink.recover_calls(boolean) IS
@@ -326,66 +404,149 @@ CREATE FUNCTION murallink.apply_late(look boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     most CONSTANT integer := 200;
-    late CONSTANT murallink.ksuid[] := ARRAY(
-        SELECT q.subject_uid
-        FROM murallink_private.partner p JOIN murallink_private.partner_queue q ON q.partner = p.name AND q.due_at = 'infinity'
-        WHERE NOT EXISTS (
-            SELECT FROM murallink_private.partner_attempt a WHERE a.subject_uid = q.subject_uid AND a.outcome IS NULL)
-        ORDER BY pg_catalog.random() LIMIT most);
+    earlier murallink_private.call_attempt;
+    one murallink.call_state;
+    ended murallink.call_state[] := '{}';
 BEGIN
-    PERFORM murallink.reroute_late();
-    PERFORM murallink.apply_outcomes(late);
+    FOR earlier IN SELECT * FROM murallink_private.call_attempt k WHERE k.kept ORDER BY pg_catalog.random() LIMIT most LOOP
+        PERFORM FROM murallink_private.call c
+        WHERE c.uid = earlier.call_uid AND c.status = 'claimed' AND c.attempt = earlier.attempt FOR NO KEY UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        one := (SELECT c FROM murallink.calls(ARRAY[earlier.call_uid]) c);
+        one.outcome := earlier.outcome;
+        one.http_status := earlier.http_status;
+        one.reason := earlier.reason;
+        one.facts := earlier.facts;
+        one.answer := earlier.answer;
+        one.settled_at := earlier.settled_at;
+        ended := ended || one;
+    END LOOP;
+    PERFORM murallink.calls_end(ended);
     IF look THEN
-        PERFORM murallink.queue_held(ARRAY(
-            SELECT q.subject_uid
-            FROM murallink_private.partner p JOIN murallink_private.partner_queue q ON q.partner = p.name AND q.due_at = 'infinity'
-            WHERE NOT EXISTS (
-                SELECT FROM murallink_private.partner_attempt a WHERE a.subject_uid = q.subject_uid AND a.outcome IS NULL)),
-            'its outcome cannot be applied');
+        PERFORM murallink.calls_held(ARRAY(SELECT k.call_uid FROM murallink_private.call_attempt k WHERE k.kept), 'its outcome cannot be applied');
     END IF;
-    RETURN pg_catalog.cardinality(late) = most AND (
-        SELECT pg_catalog.count(*) < most FROM murallink_private.partner_queue q
-        WHERE q.subject_uid = ANY (late) AND q.due_at = 'infinity');
+    RETURN pg_catalog.cardinality(ended) = most AND (
+        SELECT pg_catalog.count(*) < most FROM murallink_private.call_attempt k JOIN pg_catalog.unnest(ended) e ON e.uid = k.call_uid WHERE k.kept);
 END
 $$;
 COMMENT ON FUNCTION murallink.apply_late(boolean) IS
-'Applies some of the outcomes that could not be applied when they were written: not all, for answers are not read meanwhile. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
+'Applies some of the outcomes that could not be applied when they were written: not all, because answers are not read meanwhile. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
 
-CREATE FUNCTION murallink.prepared_writers() RETURNS TABLE (gid text)
-LANGUAGE sql VOLATILE AS $$
-    SELECT x.gid FROM pg_catalog.pg_prepared_xacts x
-    WHERE x.database = pg_catalog.current_database() AND EXISTS (
-        SELECT FROM pg_catalog.pg_locks own JOIN pg_catalog.pg_locks l USING (virtualtransaction)
-        JOIN pg_catalog.pg_class c ON c.oid = l.relation
-        WHERE own.locktype = 'transactionid' AND own.transactionid = x.transaction AND own.pid IS NULL
-            AND l.locktype = 'relation' AND l.pid IS NULL AND l.mode = 'RowExclusiveLock'
-            AND c.relnamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace))
-    ORDER BY x.prepared
-$$;
-COMMENT ON FUNCTION murallink.prepared_writers() IS
-'The names of the prepared transactions that have written to murallink''s tables, the oldest first.';
-
-CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    here CONSTANT text := murallink.payout_place();
-    earlier text;
+CREATE FUNCTION murallink.call_decide(call_uid murallink.ksuid, decision murallink.payout_status, note text, facts jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
-    IF earlier <> here THEN
-        IF look_first THEN
-            -- What one of these has approved may have been committed, and sent, from there, and cannot be seen here yet.
-            PERFORM murallink.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink.prepared_writers() p LIMIT 1;
-        END IF;
-        PERFORM murallink.recover_calls();
-        PERFORM murallink.suspect_calls();
-    END IF;
-    IF NOT murallink.required(look_first, 'look_first') THEN
-        PERFORM murallink.trust_calls();
-    END IF;
-    UPDATE murallink_private.payout_switch s SET enabled = true, place = here;
-    PERFORM murallink.worker_wake();
+    UPDATE murallink_private.call c
+    SET status = decision, note = call_decide.note, facts = coalesce(call_decide.facts, c.facts),
+        reason = CASE decision WHEN 'done' THEN '' ELSE c.reason END
+    WHERE c.uid = call_uid;
+    PERFORM murallink.calls_heard(ARRAY[call_uid]);
 END
 $$;
-COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
-'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, payouts that are open now may have been sent from there since the copy was made, so they are put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field, blocked (a prepared transaction that came with the copy is to be committed or rolled back before).';
+COMMENT ON FUNCTION murallink.call_decide(murallink.ksuid, murallink.payout_status, text, jsonb) IS
+'Decides a call that is in doubt or was declined, as a person or a look-up has found out, and has its subject hear of it. Errors: wrong_status.';
+
+CREATE FUNCTION murallink.call_problem(call_uid murallink.ksuid, problem text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.call c SET problem = call_problem.problem, problem_at = pg_catalog.clock_timestamp()
+    WHERE c.uid IN (
+        SELECT k.uid FROM murallink_private.call k
+        WHERE k.uid = call_uid AND k.problem <> call_problem.problem FOR NO KEY UPDATE SKIP LOCKED);
+    IF FOUND THEN
+        RAISE WARNING 'murallink: %: %', call_uid, call_problem.problem USING HINT = 'It is tried again by itself. See murallink.needs_person.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.call_problem(murallink.ksuid, text) IS
+'Keeps, for needs_person, why a call cannot go on; a problem is logged when it is new.';
+
+CREATE FUNCTION murallink.calls_set_back() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    UPDATE murallink_private.call c SET due_at = moment + (c.due_at - c.delayed_at), delayed_at = moment
+    WHERE c.uid IN (
+        SELECT k.uid FROM murallink_private.call k
+        WHERE k.open AND k.status = 'ready' AND k.delayed_at > moment FOR NO KEY UPDATE SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION murallink.calls_set_back() IS
+'After the clock was set back: what was put off until a time that is further away than it was then is put off from this moment on, by as much. For the worker.';
+
+CREATE FUNCTION murallink.holders(call_uid murallink.ksuid) RETURNS text
+LANGUAGE sql VOLATILE AS $$
+    WITH the_call AS (
+        SELECT c.uid, c.subject_uid, c.xmax AS locker FROM murallink_private.call c WHERE c.uid = call_uid
+    ), the_payout AS (
+        SELECT o.uid, o.payment_uid, o.xmax AS locker FROM murallink_private.payout o, the_call c
+        WHERE o.uid IN (c.uid, c.subject_uid)
+    ), locker AS (
+        SELECT c.locker FROM the_call c
+        UNION ALL SELECT p.locker FROM the_payout p
+        UNION ALL SELECT y.xmax FROM the_payout p JOIN murallink.payment y ON y.uid = p.payment_uid
+        UNION ALL SELECT k.xmax FROM murallink_private.card k, the_call c WHERE k.uid IN (c.uid, c.subject_uid)
+        UNION ALL SELECT k.xmax FROM murallink_private.call k, the_call c WHERE k.uid = c.subject_uid
+    ), held AS (
+        SELECT l.pid, l.virtualtransaction
+        FROM locker k JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = k.locker AND l.granted
+        UNION
+        SELECT * FROM murallink.brake_holders()
+    )
+    SELECT coalesce(pg_catalog.string_agg(DISTINCT CASE
+            WHEN h.pid IS NOT NULL THEN pg_catalog.format('process %s', h.pid)
+            ELSE pg_catalog.format('the prepared transaction %L', x.gid) END, ', '), 'another transaction')
+    FROM held h
+        LEFT JOIN pg_catalog.pg_locks o ON h.pid IS NULL AND o.pid IS NULL AND o.locktype = 'transactionid'
+            AND o.virtualtransaction = h.virtualtransaction
+        LEFT JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = o.transactionid
+    WHERE h.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+$$;
+COMMENT ON FUNCTION murallink.holders(murallink.ksuid) IS
+'Who holds a call or its subject, in words: processes by their pid, prepared transactions by their name.';
+
+CREATE FUNCTION murallink.calls_held(calls murallink.ksuid[], problem text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    one murallink.ksuid;
+BEGIN
+    UPDATE murallink_private.call c SET looks = c.looks + 1 WHERE c.uid IN (
+        SELECT k.uid FROM murallink_private.call k WHERE k.uid = ANY (calls) AND k.looks < 12 FOR NO KEY UPDATE SKIP LOCKED);
+    FOR one IN
+        SELECT c.uid FROM murallink_private.call c
+        WHERE c.uid = ANY (calls) AND c.looks >= 12 AND (
+            c.problem = '' OR pg_catalog.starts_with(c.problem, calls_held.problem || ': held by '))
+        ORDER BY c.uid LIMIT 100
+    LOOP
+        PERFORM murallink.call_problem(one, calls_held.problem || ': held by ' || murallink.holders(one));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.calls_held(murallink.ksuid[], text) IS
+'Takes note that another transaction holds these; after a minute, that is twelve looks, of which one, for needs_person. problem: what it holds up.';
+
+CREATE FUNCTION murallink.calls_locked(locked boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    prefix CONSTANT text := 'cannot be claimed: held by ';
+    one murallink.ksuid;
+BEGIN
+    IF NOT locked THEN
+        UPDATE murallink_private.call c SET problem = '' WHERE c.uid IN (
+            SELECT k.uid FROM murallink_private.call k
+            WHERE k.problem <> '' AND pg_catalog.starts_with(k.problem, prefix) FOR NO KEY UPDATE SKIP LOCKED);
+        RETURN;
+    END IF;
+    -- A few: the end of the transaction that holds them lets all go on.
+    FOR one IN
+        SELECT c.uid FROM murallink_private.call c
+        WHERE c.open AND c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
+            AND (c.problem = '' OR pg_catalog.starts_with(c.problem, prefix)) LIMIT 10
+    LOOP
+        PERFORM murallink.call_problem(one, prefix || murallink.holders(one));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.calls_locked(boolean) IS
+'Keeps, for needs_person, which transaction keeps everything from being claimed, at some of what is due. locked: false: none does any more. For the worker.';

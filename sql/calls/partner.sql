@@ -28,3 +28,9 @@ END
 $$;
 COMMENT ON FUNCTION murallink.webhook_checked(text, text, text) IS
 'Refuses a call of a partner''s webhook without the secret webhook_access_key. field: where it stands. Errors: wrong_access_key.';
+
+CREATE FUNCTION murallink.member_key(member_id text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.ltrim(pg_catalog.regexp_replace(murallink.lowered(member_id), '\s|\.0+\s*$', '', 'g'), '0');
+COMMENT ON FUNCTION murallink.member_key(text) IS
+'What a partner''s number of a member is compared by: as a number it has lost its leading zeros, and some write 12.0 for 12.';

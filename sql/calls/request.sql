@@ -1,4 +1,4 @@
--- Requests that operators make to a partner, and what a request would be.
+-- What operators ask partners for, and see of all that partners are asked.
 
 CREATE FUNCTION murallink.partner_built(
     partner text, base_url text, settings jsonb, secrets jsonb, operation text, params jsonb
@@ -41,8 +41,45 @@ $$;
 COMMENT ON FUNCTION murallink.partner_preview(text, text, jsonb) IS
 'The request that partner_request() would have sent: method, url, headers and body, with the names of secrets in their place; and whether it is repeated where the answer is lost. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.request_begin(partner text, operation text, params jsonb, subject_uid murallink.ksuid)
-RETURNS murallink.ksuid
+CREATE TYPE murallink.task_info AS (
+    uid murallink.ksuid, partner text, operation text, subject_uid murallink.ksuid, status murallink.payout_status, reason text,
+    attempt integer, facts jsonb, note text, requested_by name, created_at timestamptz, settled_at timestamptz);
+COMMENT ON TYPE murallink.task_info IS
+'What a partner was asked, and what it answered. facts: by murallink''s own names; reason: why it was not done.';
+
+CREATE FUNCTION murallink.task_info(task_uid murallink.ksuid) RETURNS murallink.task_info
+LANGUAGE sql STABLE AS $$
+    SELECT c.uid, c.partner, c.operation, c.subject_uid, c.status, c.reason, c.attempt, c.facts, c.note, c.requested_by,
+        c.created_at, c.settled_at
+    FROM murallink_private.call c
+    WHERE c.uid = task_info.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
+$$;
+COMMENT ON FUNCTION murallink.task_info(murallink.ksuid) IS 'A call besides orders, loads and messages, as the functions for operators answer.';
+
+CREATE FUNCTION murallink.task_begin(
+    partner text, operation text, params jsonb, repeatable boolean, resource text DEFAULT 'request', subject_uid murallink.ksuid DEFAULT NULL,
+    once text DEFAULT NULL
+) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.ksuid;
+BEGIN
+    IF NOT EXISTS (SELECT FROM murallink_private.partner p WHERE p.name = task_begin.partner) THEN
+        PERFORM murallink.raise('not_found', 'partner');
+    END IF;
+    made := murallink.call_make(partner, resource, subject_uid, operation, params, repeatable, once);
+    IF made IS NULL THEN
+        PERFORM murallink.raise('conflict', 'operation');
+    END IF;
+    RETURN murallink.task_info(made);
+END
+$$;
+COMMENT ON FUNCTION murallink.task_begin(text, text, jsonb, boolean, text, murallink.ksuid, text) IS
+'Asks a partner for something, which the worker does. Arguments as call_make() has them. Errors: not_found; conflict: it has been asked for already, and may be once only.';
+
+CREATE FUNCTION murallink.request_begin(
+    partner text, operation text, params jsonb, resource text DEFAULT 'request', subject_uid murallink.ksuid DEFAULT NULL
+) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     preview CONSTANT jsonb := murallink.partner_preview(partner, operation, params);
@@ -51,30 +88,29 @@ BEGIN
     IF operation = 'login' THEN
         PERFORM murallink.raise('not_found', 'operation');
     END IF;
-    begun := murallink.task_begin(partner, operation, coalesce(params, '{}'), (preview ->> 'repeatable')::boolean, subject_uid);
+    begun := murallink.task_begin(partner, operation, coalesce(params, '{}'), (preview ->> 'repeatable')::boolean, resource, subject_uid,
+        CASE operation WHEN 'change_password' THEN partner || ' ' || operation END);
     RETURN begun.uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.request_begin(text, text, jsonb, murallink.ksuid) IS
-'Asks a partner for what partner_request() can ask for, about a subject. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, conflict.';
+COMMENT ON FUNCTION murallink.request_begin(text, text, jsonb, text, murallink.ksuid) IS
+'Asks a partner for what partner_request() can ask for, about a subject. There is one new password at a time. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, conflict.';
+
+CREATE FUNCTION murallink.request_state(task_uid murallink.ksuid) RETURNS jsonb
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_catalog.jsonb_build_object('uid', c.uid, 'status', c.status, 'reason', c.reason, 'http_status', c.http_status,
+        'facts', c.facts, 'answer', c.answer)
+    FROM murallink_private.call c WHERE c.uid = request_state.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
+$$;
+COMMENT ON FUNCTION murallink.request_state(murallink.ksuid) IS 'What became of a call, as await_partner() answers it.';
 
 CREATE FUNCTION murallink.partner_request(partner text, operation text, params jsonb DEFAULT '{}') RETURNS murallink.ksuid
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT murallink.request_begin(partner, operation, params, NULL);
+    SELECT murallink.request_begin(partner, operation, params);
 END;
 COMMENT ON FUNCTION murallink.partner_request(text, text, jsonb) IS
 'Asks a partner for something, which the worker does once this has committed; await_partner() and partner_tasks() tell what came of it. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, with the partner''s own code in the hint; conflict: a change of password that is asked for already.';
-
-CREATE FUNCTION murallink.request_state(task_uid murallink.ksuid) RETURNS jsonb
-LANGUAGE sql VOLATILE AS $$
-    SELECT pg_catalog.jsonb_build_object('uid', t.uid, 'status', t.status, 'reason', t.reason, 'http_status', a.http_status,
-        'facts', t.facts, 'answer', a.answer)
-    FROM murallink_private.partner_task t
-    LEFT JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid AND a.attempt = t.attempt
-    WHERE t.uid = request_state.task_uid
-$$;
-COMMENT ON FUNCTION murallink.request_state(murallink.ksuid) IS 'What became of a task, as await_partner() answers it.';
 
 CREATE FUNCTION murallink.is_ours(transaction xid) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'request_is_ours';
@@ -93,7 +129,7 @@ BEGIN
     deadline := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout);
     -- What this transaction has asked for is not on its way before it commits, and what others commit must be seen here.
     IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
-        SELECT FROM murallink_private.partner_task t
+        SELECT FROM murallink_private.call t
         WHERE t.uid = await_partner.task_uid AND murallink.is_ours(t.xmin)) THEN
         PERFORM murallink.raise('wrong_status', 'task_uid');
     END IF;

@@ -4,10 +4,6 @@ CREATE FUNCTION murallink.worker_wake() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'worker_wake';
 COMMENT ON FUNCTION murallink.worker_wake() IS 'Wakes the workers of this database when the transaction commits.';
 
-CREATE FUNCTION murallink.worker_wake_trigger() RETURNS trigger
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'worker_wake_trigger';
-COMMENT ON FUNCTION murallink.worker_wake_trigger() IS 'Trigger: there is work, so that the workers wake at commit.';
-
 CREATE FUNCTION murallink.worker_slot(
     partner text, OUT pid integer, OUT started_at timestamptz, OUT heartbeat_at timestamptz, OUT last_error text,
     OUT last_error_at timestamptz, OUT failures integer, OUT resume_at timestamptz,

@@ -1,18 +1,19 @@
--- Notices: when one is made, for whom, and their states.
+-- Notices: what people are sent, by e-mail or SMS.
 
-CREATE FUNCTION murallink.notice_step() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
-        ('ready', 'claimed'), ('ready', 'cancelled'), ('ready', 'declined'), ('cancelled', 'ready'), ('claimed', 'ready'),
-        ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'), ('in_doubt', 'ready'), ('in_doubt', 'done'),
-        ('declined', 'ready')) THEN
-        PERFORM murallink.raise('wrong_status', 'notice_uid');
-    END IF;
-    RETURN NEW;
-END
+CREATE FUNCTION murallink.notices_send(notices murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.now()) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink.call_make(n.partner, 'notice', n.uid, 'message', due_at => notices_send.due_at)
+    FROM murallink_private.notice n WHERE n.uid = ANY (notices)
 $$;
-COMMENT ON FUNCTION murallink.notice_step() IS 'Trigger: a notice goes one allowed step at a time. Errors: wrong_status.';
+COMMENT ON FUNCTION murallink.notices_send(murallink.ksuid[], timestamptz) IS 'Has new notices sent, not before due_at.';
+
+CREATE FUNCTION murallink.notices_cancel(notices murallink.ksuid[], reason text) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE murallink_private.call c SET status = 'cancelled', reason = notices_cancel.reason
+    WHERE c.uid = ANY (notices) AND c.status = 'ready'
+$$;
+COMMENT ON FUNCTION murallink.notices_cancel(murallink.ksuid[], text) IS
+'Takes back those of these notices that have not been sent. reason: what operators see.';
 
 CREATE FUNCTION murallink.wanted_channels(patient_uid murallink.ksuid) RETURNS SETOF murallink.notice_channel
 LANGUAGE sql STABLE AS $$
@@ -24,102 +25,136 @@ $$;
 COMMENT ON FUNCTION murallink.wanted_channels(murallink.ksuid) IS 'The ways in which a patient wants messages and can be reached.';
 
 CREATE FUNCTION murallink.remind(appointment_uids murallink.ksuid[]) RETURNS void
-LANGUAGE sql VOLATILE AS $$
-    -- A day before is the same hour of the day before, also when the clock is changed between.
-    WITH lead AS (
-        SELECT a.uid, a.patient_uid, a.moves, NULLIF(l, '')::interval AS lead,
-            murallink.moment_in_zone(a.local_time - NULLIF(l, '')::interval, a.time_zone) AS due_at
-        FROM murallink.appointment a, pg_catalog.regexp_split_to_table(
-            pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
-        WHERE a.uid = ANY (appointment_uids) AND a.status = 'scheduled' AND a.at > pg_catalog.now() AND l <> ''
-    ), wanted AS (
-        -- Of those whose time is over the last is sent at once, unless another is to come.
-        SELECT DISTINCT ON (l.uid, GREATEST(l.due_at, pg_catalog.now())) l.*
-        FROM lead l
-        WHERE l.due_at > pg_catalog.now() OR NOT EXISTS (
-            SELECT FROM lead o WHERE o.uid = l.uid AND o.due_at > pg_catalog.now())
-        ORDER BY l.uid, GREATEST(l.due_at, pg_catalog.now()), l.due_at DESC
-    )
-    INSERT INTO murallink_private.notice AS n (kind, channel, patient_uid, appointment_uid, lead, moves, due_at)
-    SELECT 'appointment', way.channel, w.patient_uid, w.uid, w.lead, w.moves, GREATEST(w.due_at, pg_catalog.now())
-    FROM wanted w, LATERAL murallink.wanted_channels(w.patient_uid) way (channel)
-    ON CONFLICT (appointment_uid, channel, lead, moves) WHERE kind = 'appointment'
-    DO UPDATE SET status = 'ready', due_at = EXCLUDED.due_at, reason = '' WHERE n.status = 'cancelled'
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    wanted record;
+    reminder murallink.ksuid;
+BEGIN
+    FOR wanted IN
+        -- A day before is the same hour of the day before, also when the clock is changed between.
+        WITH lead AS (
+            SELECT a.uid, a.patient_uid, a.moves, NULLIF(l, '')::interval AS lead,
+                murallink.moment_in_zone(a.local_time - NULLIF(l, '')::interval, a.time_zone) AS due_at
+            FROM murallink.appointment a, pg_catalog.regexp_split_to_table(
+                pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
+            WHERE a.uid = ANY (appointment_uids) AND a.status = 'scheduled' AND a.at > pg_catalog.now() AND l <> ''
+        ), due AS (
+            -- Of those whose time is over the last is sent at once, unless another is to come.
+            SELECT DISTINCT ON (l.uid, GREATEST(l.due_at, pg_catalog.now())) l.*
+            FROM lead l
+            WHERE l.due_at > pg_catalog.now() OR NOT EXISTS (
+                SELECT FROM lead o WHERE o.uid = l.uid AND o.due_at > pg_catalog.now())
+            ORDER BY l.uid, GREATEST(l.due_at, pg_catalog.now()), l.due_at DESC
+        )
+        SELECT d.uid, d.patient_uid, d.lead, d.moves, GREATEST(d.due_at, pg_catalog.now()) AS due_at, way.channel
+        FROM due d, LATERAL murallink.wanted_channels(d.patient_uid) way (channel)
+    LOOP
+        INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
+        VALUES ('appointment', wanted.channel, wanted.patient_uid, wanted.uid, wanted.lead, wanted.moves)
+        ON CONFLICT (appointment_uid, channel, lead, moves) WHERE kind = 'appointment' DO NOTHING
+        RETURNING uid INTO reminder;
+        IF FOUND THEN
+            PERFORM murallink.notices_send(ARRAY[reminder], wanted.due_at);
+        ELSE
+            UPDATE murallink_private.call c SET status = 'ready', due_at = wanted.due_at, delayed_at = NULL, reason = ''
+            FROM murallink_private.notice n
+            WHERE c.uid = n.uid AND c.status = 'cancelled' AND n.kind = 'appointment' AND n.appointment_uid = wanted.uid
+                AND n.channel = wanted.channel AND n.lead = wanted.lead AND n.moves = wanted.moves;
+        END IF;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION murallink.remind(murallink.ksuid[]) IS
 'Queues the reminders of appointments, for each lead of murallink.reminder_lead and each way in which the patient wants them, as far as they are not queued or sent.';
 
 CREATE FUNCTION murallink.notice_of_appointment() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    told murallink.ksuid[];
 BEGIN
     IF (NEW.status, NEW.moves) = (OLD.status, OLD.moves) THEN
         RETURN NULL;
     END IF;
     -- Whose consent is being given or ended now would be missed by both.
     PERFORM FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
-    UPDATE murallink_private.notice n
-    SET status = 'cancelled', reason = 'the appointment ' || CASE NEW.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END
-    WHERE n.appointment_uid = NEW.uid AND n.status = 'ready';
+    PERFORM murallink.notices_cancel(
+        ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = NEW.uid),
+        'the appointment ' || CASE NEW.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END);
     PERFORM murallink.remind(ARRAY[NEW.uid]);
-    -- Who was told another time, or is being told it, is told this one at once.
-    INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
-    SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, NEW.patient_uid, NEW.uid, NEW.at - pg_catalog.now(), NEW.moves
-    FROM murallink_private.notice n
-    WHERE n.appointment_uid = NEW.uid AND n.moves < NEW.moves AND n.status IN ('claimed', 'done', 'in_doubt')
-        AND NEW.status = 'scheduled' AND NOT EXISTS (
-            SELECT FROM murallink_private.notice r
-            WHERE r.appointment_uid = NEW.uid AND r.channel = n.channel AND r.status = 'ready' AND r.due_at <= pg_catalog.now());
+    -- A patient who was told another time, or is being told it, is told this one at once.
+    WITH made AS (
+        INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
+        SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, NEW.patient_uid, NEW.uid, NEW.at - pg_catalog.now(), NEW.moves
+        FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
+        WHERE n.appointment_uid = NEW.uid AND n.moves < NEW.moves AND c.status IN ('claimed', 'done', 'in_doubt')
+            AND NEW.status = 'scheduled' AND NOT EXISTS (
+                SELECT FROM murallink_private.notice r JOIN murallink_private.call k ON k.uid = r.uid
+                WHERE r.appointment_uid = NEW.uid AND r.channel = n.channel AND k.status = 'ready' AND k.due_at <= pg_catalog.now())
+        RETURNING uid
+    )
+    SELECT pg_catalog.array_agg(m.uid) INTO told FROM made m;
+    PERFORM murallink.notices_send(told);
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_appointment() IS
 'Trigger: queues the reminders of an appointment, takes them back when it is cancelled, and queues them again when it is moved.';
 
-CREATE FUNCTION murallink.notice_of_enrollment() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.notices_of_enrollment(enrollment_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    the_enrollment murallink.enrollment;
 BEGIN
-    IF NEW.status = 'dropped' THEN
-        UPDATE murallink_private.notice n SET status = 'cancelled', reason = 'the patient was dropped'
-        WHERE n.patient_uid = NEW.patient_uid AND n.status = 'ready' AND (
-            n.appointment_uid IN (SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = NEW.uid)
-            OR n.bulk_email_uid IN (
-                SELECT b.uid FROM murallink_private.bulk_email b
-                WHERE b.trial_uid = NEW.trial_uid AND b.site_uid = NEW.site_uid));
+    SELECT * INTO the_enrollment FROM murallink.enrollment e WHERE e.uid = notices_of_enrollment.enrollment_uid;
+    IF the_enrollment.status = 'dropped' THEN
+        PERFORM murallink.notices_cancel(ARRAY(
+            SELECT n.uid FROM murallink_private.notice n
+            WHERE n.patient_uid = the_enrollment.patient_uid AND (
+                n.appointment_uid IN (SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = the_enrollment.uid)
+                OR n.bulk_email_uid IN (
+                    SELECT b.uid FROM murallink_private.bulk_email b
+                    WHERE b.trial_uid = the_enrollment.trial_uid AND b.site_uid = the_enrollment.site_uid))), 'the patient was dropped');
     ELSE
         PERFORM murallink.remind(ARRAY(
-            SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = NEW.uid AND a.at > pg_catalog.now()));
+            SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = the_enrollment.uid AND a.at > pg_catalog.now()));
     END IF;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_of_enrollment() IS
-'Trigger: who was dropped is not reminded, and who takes part again is.';
+COMMENT ON FUNCTION murallink.notices_of_enrollment(murallink.ksuid) IS
+'A patient who was dropped is not reminded any more, and one who takes part again is.';
 
-CREATE FUNCTION murallink.notice_of_consent() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.notices_of_consent(patient_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    the_patient murallink.patient;
 BEGIN
-    UPDATE murallink_private.notice n SET status = 'cancelled', reason = 'the patient does not want it'
-    WHERE n.patient_uid = NEW.uid AND n.status = 'ready'
-        AND NOT CASE n.channel WHEN 'email' THEN NEW.email_enabled ELSE NEW.sms_enabled END;
+    SELECT * INTO the_patient FROM murallink.patient p WHERE p.uid = notices_of_consent.patient_uid;
+    PERFORM murallink.notices_cancel(ARRAY(
+        SELECT n.uid FROM murallink_private.notice n
+        WHERE n.patient_uid = the_patient.uid
+            AND NOT CASE n.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END), 'the patient does not want it');
     PERFORM murallink.remind(ARRAY(
         SELECT a.uid FROM murallink.appointment a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
-        WHERE a.patient_uid = NEW.uid AND a.at > pg_catalog.now() AND e.status <> 'dropped'));
-    RETURN NULL;
+        WHERE a.patient_uid = the_patient.uid AND a.at > pg_catalog.now() AND e.status <> 'dropped'));
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_of_consent() IS
-'Trigger: a patient who has turned messages off is sent none; one who has turned them on is reminded of what is to come.';
+COMMENT ON FUNCTION murallink.notices_of_consent(murallink.ksuid) IS
+'A patient who has turned messages off is sent none; one who has turned them on is reminded of what is to come.';
 
 CREATE FUNCTION murallink.notice_of_password_reset() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    made murallink.ksuid;
 BEGIN
     -- Runs for an address without an account too: how long an answer takes is not to tell that there is one.
-    UPDATE murallink_private.notice SET status = 'cancelled', reason = 'there is a newer one'
-    WHERE app_user_uid = NEW.app_user_uid AND kind = 'password_reset' AND status = 'ready';
+    PERFORM murallink.notices_cancel(ARRAY(
+        SELECT n.uid FROM murallink_private.notice n WHERE n.app_user_uid = NEW.app_user_uid AND n.kind = 'password_reset'),
+        'there is a newer one');
+    INSERT INTO murallink_private.notice (kind, channel, app_user_uid)
+    SELECT 'password_reset', 'email', NEW.app_user_uid WHERE NEW.app_user_uid IS NOT NULL
+    RETURNING uid INTO made;
     -- Somebody waits for it: however many messages are in the queue, it comes before them.
-    INSERT INTO murallink_private.notice (kind, channel, app_user_uid, due_at)
-    SELECT 'password_reset', 'email', NEW.app_user_uid, pg_catalog.now() - interval '1 hour'
-    WHERE NEW.app_user_uid IS NOT NULL;
+    PERFORM murallink.notices_send(ARRAY[made], pg_catalog.now() - interval '1 hour');
     RETURN NULL;
 END
 $$;
@@ -131,6 +166,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     owner CONSTANT murallink.ksuid := coalesce(
         pg_catalog.to_jsonb(NEW) ->> 'app_user_uid', pg_catalog.to_jsonb(NEW) ->> 'uid')::murallink.ksuid;
+    made murallink.ksuid;
 BEGIN
     -- Not more often than tokens go there: the address may be a stranger's, whom somebody has mail sent to.
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid, address, changed)
@@ -140,28 +176,36 @@ BEGIN
         SELECT pg_catalog.count(*) FROM murallink_private.notice n
         WHERE n.kind = 'account' AND (n.address = goes.address OR n.app_user_uid = owner)
             AND n.created_at > pg_catalog.now() - interval '1 hour'
-    ) < pg_catalog.current_setting('murallink.reset_requests_per_hour')::integer;
+    ) < pg_catalog.current_setting('murallink.reset_requests_per_hour')::integer
+    RETURNING uid INTO made;
+    PERFORM murallink.notices_send(ARRAY[made]);
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_of_account() IS
 'Trigger of app_user and credential: tells the address from before that the account was changed, at most murallink.reset_requests_per_hour times. Its argument is what was.';
 
-CREATE FUNCTION murallink.notice_of_payment() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.notices_of_payments(payment_uids murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.ksuid[];
 BEGIN
-    INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
-    SELECT CASE NEW.status WHEN 'paid' THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, NEW.patient_uid, NEW.uid
-    FROM murallink.wanted_channels(NEW.patient_uid) way (channel)
-    WHERE coalesce(
-        (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = NEW.contract_uid),
-        pg_catalog.current_setting('murallink.payment_notices')::boolean)
-    ON CONFLICT DO NOTHING;
-    RETURN NULL;
+    WITH told AS (
+        INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
+        SELECT CASE p.status WHEN 'paid' THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid
+        FROM murallink.payment p, LATERAL murallink.wanted_channels(p.patient_uid) way (channel)
+        WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed') AND coalesce(
+            (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = p.contract_uid),
+            pg_catalog.current_setting('murallink.payment_notices')::boolean)
+        ON CONFLICT DO NOTHING
+        RETURNING uid
+    )
+    SELECT pg_catalog.array_agg(t.uid) INTO made FROM told t;
+    PERFORM murallink.notices_send(made);
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_of_payment() IS
-'Trigger: tells a patient who wants it that a payment was made, or was taken back, where the contract, or else murallink.payment_notices, says so.';
+COMMENT ON FUNCTION murallink.notices_of_payments(murallink.ksuid[]) IS
+'Has patients who want it told that payments were made, or taken back, where the contract, or else murallink.payment_notices, says so.';
 
 CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -223,6 +267,7 @@ BEGIN
         SELECT uid FROM recipients WHERE outcome = 'OK' ON CONFLICT DO NOTHING)
     SELECT pg_catalog.jsonb_build_object('OK', 0) || coalesce(pg_catalog.jsonb_object_agg(outcome, patients), '{}') INTO outcomes
     FROM (SELECT outcome, pg_catalog.count(*) AS patients FROM recipients GROUP BY outcome) AS counted;
+    PERFORM murallink.notices_send(ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.bulk_email_uid = message));
     RETURN outcomes;
 END
 $$;
@@ -250,10 +295,10 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT n.uid, n.kind, n.channel, n.patient_uid, n.app_user_uid, n.appointment_uid, n.payment_uid, n.bulk_email_uid,
-        n.status, n.reason, n.attempt, n.due_at, n.note, n.created_at, n.settled_at
-    FROM murallink_private.notice n
+        c.status, c.reason, c.attempt, c.due_at, c.note, n.created_at, c.settled_at
+    FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
     WHERE (notices.notice_uid IS NULL OR n.uid = notices.notice_uid)
-        AND (notices.status IS NULL OR n.status::text = notices.status)
+        AND (notices.status IS NULL OR c.status::text = notices.status)
         AND (notices.patient_uid IS NULL OR n.patient_uid = notices.patient_uid)
     ORDER BY n.created_at DESC, n.uid DESC
     LIMIT notices.most;
@@ -267,17 +312,19 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     present murallink.payout_status;
 BEGIN
-    SELECT n.status INTO present FROM murallink_private.notice n
-    WHERE n.uid = murallink.required(resolve_notice.notice_uid, 'notice_uid') FOR NO KEY UPDATE;
+    SELECT c.status INTO present FROM murallink_private.call c
+    WHERE c.uid = murallink.required(resolve_notice.notice_uid, 'notice_uid') AND c.resource = 'notice' FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'notice_uid');
     ELSIF present <> 'in_doubt' AND (present <> 'declined' OR murallink.required(resolve_notice.sent, 'sent')) THEN
         PERFORM murallink.raise('wrong_status', 'notice_uid');
     END IF;
-    UPDATE murallink_private.notice n
+    UPDATE murallink_private.call c
     SET status = CASE WHEN murallink.required(resolve_notice.sent, 'sent') THEN 'done' ELSE 'ready' END::murallink.payout_status,
-        due_at = pg_catalog.clock_timestamp(), note = murallink.checked_text(resolve_notice.note, 'note', 1000, true)
-    WHERE n.uid = resolve_notice.notice_uid;
+        due_at = pg_catalog.clock_timestamp(), delayed_at = pg_catalog.clock_timestamp(),
+        note = murallink.checked_text(resolve_notice.note, 'note', 1000, true)
+    WHERE c.uid = resolve_notice.notice_uid;
+    PERFORM murallink.worker_wake();
     RETURN (SELECT n FROM murallink.notices(resolve_notice.notice_uid) n);
 END
 $$;

@@ -1,4 +1,4 @@
--- Bastion: endorsements, events, and what to ask next about a member.
+-- Bastion: health insurance.
 
 CREATE FUNCTION murallink.refresh_bastion() RETURNS SETOF murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -8,23 +8,23 @@ DECLARE
 BEGIN
     FOREACH list IN ARRAY '{plans,conditions,states,providers}'::text[] LOOP
         begun := murallink.request_begin('bastion', list,
-            CASE list WHEN 'states' THEN '{"and_cities": true}' ELSE '{}' END::jsonb, NULL);
-        RETURN QUERY SELECT * FROM murallink.partner_tasks(begun);
+            CASE list WHEN 'states' THEN '{"and_cities": true}' ELSE '{}' END::jsonb);
+        RETURN NEXT murallink.task_info(begun);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION murallink.refresh_bastion() IS
 'Asks Bastion for its plans, conditions, states, the cities of each state, and providers, which the tables bastion_plan and so on keep. For operators. Errors: not_found.';
 
-CREATE FUNCTION murallink.bastion_listed() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.bastion_list(listing murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    of_kind CONSTANT text := CASE NEW.operation WHEN 'cities' THEN 'city' ELSE pg_catalog.rtrim(NEW.operation, 's') END;
-    rows CONSTANT text := CASE NEW.operation WHEN 'plan' THEN 'plans' ELSE NEW.operation END;
-    of_state CONSTANT jsonb := CASE WHEN NEW.operation = 'cities'
-        THEN pg_catalog.jsonb_build_object('state_id', NEW.params ->> 'state_id') ELSE '{}' END;
-    whole CONSTANT boolean := rows = NEW.operation AND NEW.params - 'and_cities' - 'state_id' = '{}'
-        AND (NEW.operation = 'cities' OR NOT NEW.params ? 'state_id');
+    of_kind CONSTANT text := CASE listing.operation WHEN 'cities' THEN 'city' ELSE pg_catalog.rtrim(listing.operation, 's') END;
+    rows CONSTANT text := CASE listing.operation WHEN 'plan' THEN 'plans' ELSE listing.operation END;
+    of_state CONSTANT jsonb := CASE WHEN listing.operation = 'cities'
+        THEN pg_catalog.jsonb_build_object('state_id', listing.params ->> 'state_id') ELSE '{}' END;
+    whole CONSTANT boolean := rows = listing.operation AND listing.params - 'and_cities' - 'state_id' = '{}'
+        AND (listing.operation = 'cities' OR NOT listing.params ? 'state_id');
 BEGIN
     EXECUTE pg_catalog.format($sql$
         WITH listed AS MATERIALIZED (
@@ -44,32 +44,45 @@ BEGIN
         (SELECT pg_catalog.string_agg(pg_catalog.format('%1$I = l.%1$I', a.attname), ', ')
          FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = ('murallink.bastion_' || of_kind)::regclass AND a.attnum > 0 AND NOT a.attisdropped))
-    USING NEW.facts -> rows, of_state, whole;
-    IF (NEW.params ->> 'and_cities')::boolean THEN
-        PERFORM murallink.request_begin('bastion', 'cities', pg_catalog.jsonb_build_object('state_id', s.id), NULL)
+    USING listing.facts -> rows, of_state, whole;
+    IF (listing.params ->> 'and_cities')::boolean THEN
+        PERFORM murallink.request_begin('bastion', 'cities', pg_catalog.jsonb_build_object('state_id', s.id))
         FROM murallink.bastion_state s ORDER BY s.id;
     END IF;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_listed() IS
-'Trigger: keeps what Bastion lists. A row that a whole list lacks goes.';
+COMMENT ON FUNCTION murallink.bastion_list(murallink.call_state) IS
+'Keeps what Bastion lists. A row that a whole list lacks goes.';
 
-CREATE FUNCTION murallink.bastion_password() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.bastion_lists_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    PERFORM murallink.bastion_list(c) FROM murallink.calls(calls) c WHERE c.status = 'done';
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_lists_hear(murallink.ksuid[]) IS 'Keeps what Bastion lists.';
+
+CREATE FUNCTION murallink.bastion_password_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answered CONSTANT murallink.payout_status := (
+        SELECT c.status FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status IN ('done', 'declined') LIMIT 1);
+BEGIN
+    IF answered IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE murallink_private.call c SET once = NULL WHERE c.uid = ANY (calls) AND c.once IS NOT NULL;
     UPDATE murallink_private.partner p SET revision = p.revision + 1, secrets_changed_at = pg_catalog.clock_timestamp()
     WHERE p.name = 'bastion';
     UPDATE murallink_private.partner_secret s
-    SET secrets = s.secrets - 'new_password' || CASE NEW.status
+    SET secrets = s.secrets - 'new_password' || CASE answered
         WHEN 'done' THEN pg_catalog.jsonb_build_object('password', s.secrets -> 'new_password') ELSE '{}' END
     FROM murallink_private.partner p
     WHERE p.uid = s.partner_uid AND p.name = 'bastion' AND s.secrets ? 'new_password';
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_password() IS
-'Trigger: the secret new_password becomes the password, or goes, when Bastion has answered.';
+COMMENT ON FUNCTION murallink.bastion_password_hear(murallink.ksuid[]) IS
+'The secret new_password becomes the password, or goes, when Bastion has answered. Then another can be asked for.';
 
 CREATE FUNCTION murallink.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean, OUT other boolean)
 LANGUAGE sql STABLE AS $$
@@ -100,10 +113,10 @@ COMMENT ON FUNCTION murallink.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, O
 CREATE FUNCTION murallink.bastion_knows(member_id text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-            SELECT FROM murallink_private.partner_task t
+            SELECT FROM murallink_private.call t
             WHERE t.partner = 'bastion' AND murallink.member_key(t.facts ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
         OR EXISTS (
-            SELECT FROM murallink_private.partner_task t
+            SELECT FROM murallink_private.call t
             WHERE t.partner = 'bastion' AND murallink.member_key(t.params ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
         OR EXISTS (
             SELECT FROM murallink_private.participation p
@@ -133,21 +146,18 @@ BEGIN
         coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.alike AND t.status = 'in_doubt'), '{}'),
         coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.named AND t.status = 'in_doubt'), '{}')
     INTO meant, doubtful, named
-    FROM murallink_private.partner_task t
-    JOIN murallink_private.partner_attempt s ON s.subject_uid = t.uid AND s.attempt = t.attempt
+    FROM murallink_private.call t
     JOIN murallink_private.partner p ON p.name = t.partner,
         LATERAL murallink.bastion_agrees(t.params, data, p.settings) a
-    WHERE t.partner = 'bastion' AND t.operation = 'endorse' AND s.claimed_at < heard.heard_at
+    WHERE t.partner = 'bastion' AND t.operation = 'endorse' AND t.claimed_at < heard.heard_at
         AND (t.status IN ('claimed', 'in_doubt') OR t.status = 'done' AND NOT coalesce(t.facts, '{}') ? 'member_id');
     IF pg_catalog.cardinality(meant) = 1 AND meant = doubtful THEN
-        UPDATE murallink_private.partner_task t
-        SET status = 'done', note = 'Bastion has told of it: event ' || event_uid,
-            facts = pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', data ->> 'memberId',
-                'policy_id', data ->> 'policyId', 'plan_id', data ->> 'planId'))
-        WHERE t.uid = meant[1];
+        PERFORM murallink.call_decide(meant[1], 'done', 'Bastion has told of it: event ' || event_uid,
+            pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', data ->> 'memberId',
+                'policy_id', data ->> 'policyId', 'plan_id', data ->> 'planId')));
         UPDATE murallink_private.bastion_event e SET task_uid = meant[1] WHERE e.uid = event_uid;
     ELSE
-        UPDATE murallink_private.partner_task t
+        UPDATE murallink_private.call t
         SET reason = t.reason || '; an event may be about it: see bastion_events() and ask Bastion, then resolve_task(), and retry_participation() with the member_id'
         WHERE t.uid = ANY (named) AND t.reason !~ 'bastion_events';
     END IF;
@@ -156,65 +166,71 @@ $$;
 COMMENT ON FUNCTION murallink.bastion_settle(murallink.ksuid) IS
 'An endorsement in doubt is done where an event that was heard after it was sent tells of a member who was not known before, and can be about it alone. Where that is not sure, its reason says so, for a person.';
 
-CREATE FUNCTION murallink.bastion_doubt() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.bastion_endorsements_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- An event may be on its way: either it sees this task, or this sees the event.
-    LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
-    PERFORM murallink.bastion_settle(e.uid) FROM murallink_private.bastion_event e
-    WHERE e.task_uid IS NULL AND e.heard_at > (
-        SELECT a.claimed_at FROM murallink_private.partner_attempt a WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt);
-    RETURN NULL;
+    IF EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt') THEN
+        -- An event may be on its way: either it sees this call, or this sees the event.
+        LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM murallink.bastion_settle(e.uid) FROM murallink_private.bastion_event e
+        WHERE e.task_uid IS NULL AND e.heard_at > (
+            SELECT pg_catalog.min(c.claimed_at) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt');
+    END IF;
+    PERFORM murallink.participations_hear(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_doubt() IS 'Trigger: looks for an event that tells what became of an endorsement in doubt.';
+COMMENT ON FUNCTION murallink.bastion_endorsements_hear(murallink.ksuid[]) IS
+'Looks for events that tell what became of endorsements in doubt.';
 
-CREATE FUNCTION murallink.bastion_endorsed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.bastion_endorsement_judge(ended murallink.call_state) RETURNS murallink.call_state
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    config CONSTANT jsonb := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = NEW.partner);
-    answered CONSTANT jsonb := (
-        SELECT a.answer::jsonb FROM murallink_private.partner_attempt a WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt);
-    another CONSTANT boolean := murallink.bastion_knows(NEW.facts ->> 'member_id');
+    config CONSTANT jsonb := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = ended.partner);
+    answered CONSTANT jsonb := ended.answer::jsonb;
+    another CONSTANT boolean := murallink.bastion_knows(ended.facts ->> 'member_id');
     agrees record;
 BEGIN
-    SELECT * INTO agrees FROM murallink.bastion_agrees(NEW.params,
+    IF ended.status <> 'done' THEN
+        RETURN ended;
+    END IF;
+    SELECT * INTO agrees FROM murallink.bastion_agrees(ended.params,
         coalesce(answered #> '{data,membersDetails}', answered #> '{data,member}', answered -> 'data'), config);
     IF another OR agrees.other THEN
-        NEW.status := 'in_doubt';
-        NEW.reason := 'the answer ' || CASE WHEN another THEN 'has the number of another member' ELSE 'is about another person or plan' END
+        ended.status := 'in_doubt';
+        ended.reason := 'the answer ' || CASE WHEN another THEN 'has the number of another member' ELSE 'is about another person or plan' END
             || ': ask Bastion, then resolve_task(), and retry_participation() with the member_id';
-        NEW.facts := NEW.facts - 'member_id';
+        ended.facts := ended.facts - 'member_id';
     END IF;
-    RETURN NEW;
+    RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_endorsed() IS
-'Trigger: an endorsement whose answer has the number of a member who is known already, or shows somebody else than was sent, is in doubt.';
+COMMENT ON FUNCTION murallink.bastion_endorsement_judge(murallink.call_state) IS
+'An endorsement whose answer has the number of a member who is known already, or shows somebody else than was sent, is in doubt.';
 
-CREATE FUNCTION murallink.bastion_refused() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.bastion_change_judge(ended murallink.call_state) RETURNS murallink.call_state
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    NEW.status := 'in_doubt';
-    RETURN NEW;
+    IF ended.status = 'declined' THEN
+        ended.status := 'in_doubt';
+    END IF;
+    RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_refused() IS
-'Trigger: what Bastion refuses to change of a member may be so already, which is asked before it counts as declined.';
+COMMENT ON FUNCTION murallink.bastion_change_judge(murallink.call_state) IS
+'What Bastion refuses to change of a member may be so already, which is asked before it counts as declined.';
 
-CREATE FUNCTION murallink.bastion_ask() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.bastion_changes_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO murallink_private.partner_task (
-        partner, operation, params, repeatable, subject_uid, subject_attempt, due_at, counted_from)
-    VALUES ('bastion', CASE NEW.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
-        pg_catalog.jsonb_build_object('member_id', NEW.params -> 'member_id'), true, NEW.uid, NEW.attempt,
-        pg_catalog.clock_timestamp() + '1 s', murallink.server_moment());
-    RETURN NULL;
+    PERFORM murallink.call_make('bastion', 'call', c.uid, CASE c.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
+        pg_catalog.jsonb_build_object('member_id', c.params -> 'member_id'), true,
+        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => c.attempt, counted_from => murallink.server_moment())
+    FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
+    PERFORM murallink.participations_hear(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_ask() IS
-'Trigger: of a removal, a restoration or a change of plan that is refused or in doubt Bastion is asked how the member stands.';
+COMMENT ON FUNCTION murallink.bastion_changes_hear(murallink.ksuid[]) IS
+'Of a removal, a restoration or a change of plan that is refused or in doubt Bastion is asked how the member stands.';
 
 CREATE FUNCTION murallink.bastion_shows(operation text, params jsonb, facts jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -226,50 +242,56 @@ RETURN CASE operation
 COMMENT ON FUNCTION murallink.bastion_shows(text, jsonb, jsonb) IS
 'Whether a member stands as an operation with these params asked for, by the facts of enrollee-status or enrollee-plan; null where they do not tell.';
 
-CREATE FUNCTION murallink.bastion_answered() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.bastion_answer_hear(answer murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    asked murallink_private.partner_task;
+    asked murallink.call_state;
     tried record;
     shown boolean;
-    counted murallink.server_moment := NEW.counted_from;
+    counted murallink.server_moment := answer.counted_from;
     again timestamptz;
 BEGIN
-    SELECT * INTO asked FROM murallink_private.partner_task t WHERE t.uid = NEW.subject_uid;
-    IF asked.status <> 'in_doubt' OR asked.attempt <> NEW.subject_attempt THEN
-        RETURN NULL;
+    SELECT * INTO asked FROM murallink.calls(ARRAY[answer.subject_uid]) c;
+    IF asked.status <> 'in_doubt' OR asked.attempt <> answer.subject_attempt THEN
+        RETURN;
     END IF;
-    SELECT a.outcome = 'declined' AS refused, (p.settings ->> 'settling')::double precision AS settling
+    SELECT asked.outcome = 'declined' AS refused, (p.settings ->> 'settling')::double precision AS settling
     INTO tried
-    FROM murallink_private.partner_attempt a JOIN murallink_private.partner p ON p.name = a.partner
-    WHERE a.subject_uid = asked.uid AND a.attempt = asked.attempt;
-    shown := CASE NEW.status WHEN 'done' THEN murallink.bastion_shows(asked.operation, asked.params, NEW.facts) END;
+    FROM murallink_private.partner p WHERE p.name = asked.partner;
+    shown := CASE answer.status WHEN 'done' THEN murallink.bastion_shows(asked.operation, asked.params, answer.facts) END;
     -- Answers are read meanwhile, so nobody who decides it is waited for.
-    PERFORM FROM murallink_private.partner_task t
-    WHERE t.uid = asked.uid AND t.status = 'in_doubt' AND t.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
+    PERFORM FROM murallink_private.call c
+    WHERE c.uid = asked.uid AND c.status = 'in_doubt' AND c.attempt = answer.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         again := pg_catalog.clock_timestamp() + interval '1 s';
     ELSIF shown THEN
-        UPDATE murallink_private.partner_task t SET status = 'done', reason = '', note = 'asked of Bastion' WHERE t.uid = asked.uid;
+        PERFORM murallink.call_decide(asked.uid, 'done', 'asked of Bastion');
     ELSIF tried.refused THEN
-        UPDATE murallink_private.partner_task t SET status = 'declined' WHERE t.uid = asked.uid;
-    ELSIF coalesce(NEW.waited < tried.settling, true) THEN
+        PERFORM murallink.call_decide(asked.uid, 'declined', '');
+    ELSIF coalesce(answer.waited < tried.settling, true) THEN
         -- It may still be on its way.
         counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
-        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), pg_catalog.clock_timestamp()
+        again := LEAST(murallink.due_after('not_sent', 2 * answer.attempt + 1), pg_catalog.clock_timestamp()
             + GREATEST(tried.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
     ELSIF NOT shown THEN
-        UPDATE murallink_private.partner_task t
-        SET status = 'ready', due_at = pg_catalog.clock_timestamp(), note = 'asked of Bastion' WHERE t.uid = asked.uid;
+        UPDATE murallink_private.call c SET note = 'asked of Bastion' WHERE c.uid = asked.uid;
+        PERFORM murallink.call_again(ARRAY[asked.uid]);
     END IF;
     IF again IS NOT NULL THEN
-        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
+        PERFORM murallink.call_again(ARRAY[answer.uid], again, counted);
     END IF;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_answered() IS
-'Trigger: a removal, a restoration or a change of plan is done where Bastion shows the member so; else it is declined where Bastion has refused it, and asked for again where it can be on its way no longer; what Bastion does not tell is left to a person.';
+COMMENT ON FUNCTION murallink.bastion_answer_hear(murallink.call_state) IS
+'A removal, a restoration or a change of plan is done where Bastion shows the member so; else it is declined where Bastion has refused it, and asked for again where it can be on its way no longer; what Bastion does not tell is left to a person.';
+
+CREATE FUNCTION murallink.bastion_answers_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM murallink.bastion_answer_hear(c) FROM murallink.calls(calls) c WHERE c.status IN ('done', 'declined');
+END
+$$;
+COMMENT ON FUNCTION murallink.bastion_answers_hear(murallink.ksuid[]) IS 'Changes of members hear how the members stand.';
 
 CREATE FUNCTION murallink.bastion_event(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,4 +1,4 @@
--- Dash: orders, loads and reversals, shipment of cards, reconciliation.
+-- Dash: digital and physical cards.
 
 CREATE FUNCTION murallink.dash_params(patient_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -28,7 +28,7 @@ BEGIN
     IF murallink.required(method, 'method') NOT IN ('email', 'sms') THEN
         PERFORM murallink.raise('invalid_value', 'method');
     END IF;
-    RETURN murallink.task_begin('dash', 'alert', params || pg_catalog.jsonb_build_object('method', method), false,
+    RETURN murallink.task_begin('dash', 'alert', params || pg_catalog.jsonb_build_object('method', method), false, 'card',
         (params ->> 'card_uid')::murallink.ksuid);
 END
 $$;
@@ -44,7 +44,7 @@ BEGIN
         OR question = 'tracking' AND params ->> 'order_id' = '' THEN
         PERFORM murallink.raise('invalid_value', 'question');
     END IF;
-    RETURN murallink.task_begin('dash', question, params, true, (params ->> 'card_uid')::murallink.ksuid);
+    RETURN murallink.task_begin('dash', question, params, true, 'card', (params ->> 'card_uid')::murallink.ksuid);
 END
 $$;
 COMMENT ON FUNCTION murallink.ask_card(murallink.ksuid, text) IS
@@ -106,19 +106,18 @@ $$;
 COMMENT ON FUNCTION murallink.record_shipment(murallink.ksuid, text, text, text) IS
 'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; details that are not told stay as they were.';
 
-CREATE FUNCTION murallink.dash_shipped() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.dash_shipments_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink.record_shipment(c.uid, f.shipping_status, f.carrier, f.tracking_number)
-    FROM pg_catalog.jsonb_to_recordset(NEW.facts -> 'cards') AS f(
+    FROM murallink_private.call a CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(a.facts -> 'cards') AS f(
         proxy_key text, shipping_status text, carrier text, tracking_number text)
-    JOIN murallink_private.card c ON c.partner = 'dash' AND c.program = NEW.params ->> 'program'
+    JOIN murallink_private.card c ON c.partner = 'dash' AND c.program = a.params ->> 'program'
         AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(f.proxy_key, '0')
-    WHERE f.shipping_status <> '';
-    RETURN NULL;
+    WHERE a.uid = ANY (calls) AND a.status = 'done' AND f.shipping_status <> '';
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_shipped() IS 'Trigger: keeps what Dash answers about cards on their way.';
+COMMENT ON FUNCTION murallink.dash_shipments_hear(murallink.ksuid[]) IS 'Keeps what Dash answers about cards on their way.';
 
 CREATE FUNCTION murallink.dash_shipping_update(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -177,14 +176,17 @@ BEGIN
     LOCK TABLE murallink_private.partner IN SHARE MODE;
     SELECT p.settings ->> 'cust_prog_id' INTO the_program FROM murallink_private.partner p WHERE p.name = 'dash';
     bulk := murallink.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
-    INSERT INTO murallink_private.card (patient_uid, partner, program)
-    SELECT w, 'dash', the_program FROM pg_catalog.unnest(wanted) AS w
-    ON CONFLICT (patient_uid, partner, program) DO NOTHING;
+    PERFORM murallink.card_begin(w, 'dash', the_program) FROM pg_catalog.unnest(wanted) AS w;
     -- A card that the worker is ordering meanwhile is waited for, and is not among them.
     PERFORM FROM murallink_private.card c
     WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program ORDER BY c.uid FOR NO KEY UPDATE;
-    UPDATE murallink_private.card c SET status = 'waiting', task_uid = bulk.uid
-    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.status IN ('ready', 'declined');
+    UPDATE murallink_private.call k SET status = 'waiting'
+    FROM murallink_private.card c
+    WHERE k.uid = c.uid AND k.status IN ('ready', 'declined') AND c.patient_uid = ANY (wanted) AND c.partner = 'dash'
+        AND c.program = the_program AND c.status IN ('ready', 'declined');
+    UPDATE murallink_private.card c SET status = 'waiting', reason = 'bulk_order', task_uid = bulk.uid
+    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.status IN ('ready', 'declined')
+        AND NOT EXISTS (SELECT FROM murallink_private.call k WHERE k.uid = c.uid AND k.status <> 'waiting');
     IF NOT FOUND THEN
         PERFORM murallink.raise('wrong_status', 'patient_uids');
     END IF;
@@ -194,60 +196,65 @@ $$;
 COMMENT ON FUNCTION murallink.order_cards(murallink.ksuid[]) IS
 'Orders cards for up to 500 patients in one call, instead of one by one. A patient who has a card, or one that is being ordered or in doubt, is left out; one who cannot be told of a card waits alone, for an e-mail address or phone. Where the order was declined each card is, and may be in another order; where it is in doubt each card is decided by resolve_card(), or all that are still open by resolve_task() with done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
 
-CREATE FUNCTION murallink.dash_bulk_claimed() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.dash_bulk_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Nothing of this order has arrived at Dash so far: one who can no longer be told of a card does not spoil it.
-    UPDATE murallink_private.card c SET status = 'waiting', task_uid = NULL
+    UPDATE murallink_private.card c SET reason = 'no_contact', task_uid = NULL
     FROM murallink.patient p
-    WHERE c.task_uid = NEW.uid AND p.uid = c.patient_uid AND p.email = '' AND murallink.phone_number(p.phone) IS NULL;
-    NEW.params := NEW.params || pg_catalog.jsonb_build_object('rows', (
+    WHERE c.task_uid = ANY (calls) AND p.uid = c.patient_uid AND p.email = '' AND murallink.phone_number(p.phone) IS NULL;
+    UPDATE murallink_private.call b SET params = b.params || pg_catalog.jsonb_build_object('rows', (
         SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('card_uid', c.uid)
             || murallink.card_person(c.patient_uid) ORDER BY c.uid), '[]')
-        FROM murallink_private.card c WHERE c.task_uid = NEW.uid));
-    RETURN NEW;
+        FROM murallink_private.card c WHERE c.task_uid = b.uid))
+    WHERE b.uid = ANY (calls);
+    RETURN QUERY SELECT b.uid, b.operation, b.params, '' FROM murallink_private.call b WHERE b.uid = ANY (calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_claimed() IS
-'Trigger: a bulk order is sent with what is known of the patients now, which is kept: its cards are told apart by that.';
+COMMENT ON FUNCTION murallink.dash_bulk_ask(murallink.ksuid[]) IS
+'A bulk order is sent with what is known of the patients now, which is kept: its cards are told apart by that.';
 
-CREATE FUNCTION murallink.dash_bulk_ended() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.dash_bulk_order_hear(bulk murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    concerned CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT r.card_uid FROM pg_catalog.jsonb_to_recordset(bulk.params -> 'rows') AS r(card_uid murallink.ksuid));
 BEGIN
     -- Answers are read meanwhile, so nothing is waited for: then this fails, the outcome is kept, and it is applied later.
-    PERFORM FROM murallink_private.card c WHERE c.task_uid = NEW.uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
-    IF OLD.status = 'claimed' AND NEW.status = 'done' THEN
-        UPDATE murallink_private.card c SET order_id = NEW.facts ->> 'order_id' WHERE c.task_uid = NEW.uid;
-        INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid, due_at)
-        VALUES (NEW.partner, 'bulk_details', pg_catalog.jsonb_build_object('order_id', NEW.facts ->> 'order_id'), true, NEW.uid,
-            pg_catalog.clock_timestamp() + '1 s');
-    ELSIF OLD.status = 'claimed' THEN
+    PERFORM FROM murallink_private.card c WHERE c.task_uid = bulk.uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    IF bulk.status = 'done' THEN
+        UPDATE murallink_private.card c SET order_id = bulk.facts ->> 'order_id' WHERE c.task_uid = bulk.uid;
+        PERFORM murallink.call_make(bulk.partner, 'call', bulk.uid, 'bulk_details',
+            pg_catalog.jsonb_build_object('order_id', bulk.facts ->> 'order_id'), true,
+            due_at => pg_catalog.clock_timestamp() + '1 s')
+        WHERE EXISTS (SELECT FROM murallink_private.card c WHERE c.task_uid = bulk.uid);
+    ELSIF bulk.note = '' THEN
         UPDATE murallink_private.card c
-        SET status = NEW.status, reason = NEW.reason, settled_at = NEW.settled_at, task_uid = NULL WHERE c.task_uid = NEW.uid;
-    ELSIF NEW.status = 'declined' THEN
+        SET status = bulk.status, reason = bulk.reason, settled_at = bulk.settled_at, task_uid = NULL WHERE c.task_uid = bulk.uid;
+    ELSE
         -- Those whose last doubt is this one.
-        UPDATE murallink_private.card c SET status = 'declined', note = NEW.note
-        FROM pg_catalog.jsonb_to_recordset(NEW.params -> 'rows') AS r(card_uid murallink.ksuid)
-        WHERE c.uid = r.card_uid AND c.status = 'in_doubt' AND c.settled_at = NEW.settled_at;
+        UPDATE murallink_private.card c SET status = 'declined', note = bulk.note
+        WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' AND c.settled_at = bulk.settled_at;
     END IF;
-    RETURN NULL;
+    PERFORM murallink.payouts_of_card(c) FROM pg_catalog.unnest(concerned) AS c;
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_ended() IS
-'Trigger: the cards of a bulk order share its outcome; where it is done, their keys are asked for.';
+COMMENT ON FUNCTION murallink.dash_bulk_order_hear(murallink.call_state) IS
+'The cards of a bulk order share its outcome; where it is done, their keys are asked for. A person decides with a note.';
 
-CREATE FUNCTION murallink.dash_bulk_details() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.dash_bulk_details_hear(details murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    sent CONSTANT jsonb := (SELECT t.params -> 'rows' FROM murallink_private.partner_task t WHERE t.uid = NEW.subject_uid);
+    sent CONSTANT jsonb := (SELECT b.params -> 'rows' FROM murallink_private.call b WHERE b.uid = details.subject_uid);
+    asked_at CONSTANT timestamptz := (SELECT d.created_at FROM murallink_private.call d WHERE d.uid = details.uid);
     missing bigint;
 BEGIN
     -- As above.
-    PERFORM FROM murallink_private.card c WHERE c.task_uid = NEW.subject_uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    PERFORM FROM murallink_private.card c WHERE c.task_uid = details.subject_uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
     -- A row belongs to a patient when all that it shows of a person is what was sent of this one, and of no other.
     WITH shown AS (
         SELECT s.*, count(*) OVER (PARTITION BY s.proxy_key) AS keys
-        FROM ROWS FROM (pg_catalog.jsonb_to_recordset(NEW.facts -> 'ordered') AS (
+        FROM ROWS FROM (pg_catalog.jsonb_to_recordset(details.facts -> 'ordered') AS (
             proxy_key text, person_id text, first_name text, last_name text, phone text, email text))
             WITH ORDINALITY AS s(proxy_key, person_id, first_name, last_name, phone, email, place)
     ), pair AS (
@@ -262,28 +269,41 @@ BEGIN
             AND coalesce(murallink.label_key(s.last_name) = murallink.label_key(r.last_name), true)
     )
     UPDATE murallink_private.card c
-    SET status = 'done', reason = '', proxy_key = p.proxy_key, person_id = p.person_id, settled_at = NEW.settled_at,
+    SET status = CASE WHEN murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, p.proxy_key) THEN 'in_doubt'
+            ELSE 'done' END::murallink.payout_status,
+        reason = CASE WHEN murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, p.proxy_key)
+            THEN 'the answer has the key of another patient''s card' ELSE '' END,
+        proxy_key = CASE WHEN murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, p.proxy_key) THEN ''
+            ELSE p.proxy_key END, person_id = p.person_id, settled_at = details.settled_at,
         task_uid = NULL
     FROM pair p
-    WHERE c.uid = p.card_uid AND c.task_uid = NEW.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
+    WHERE c.uid = p.card_uid AND c.task_uid = details.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
     SELECT pg_catalog.jsonb_array_length(sent)
         - count(*) FILTER (WHERE s.proxy_key <> '' AND s.person_id <> '') INTO missing
-    FROM pg_catalog.jsonb_to_recordset(NEW.facts -> 'ordered') AS s(proxy_key text, person_id text);
-    IF missing > 0 AND NEW.created_at > pg_catalog.clock_timestamp() - interval '1 day' THEN
-        UPDATE murallink_private.partner_task t
-        SET status = 'ready', due_at = murallink.due_after('not_sent', NEW.attempt) WHERE t.uid = NEW.uid;
+    FROM pg_catalog.jsonb_to_recordset(details.facts -> 'ordered') AS s(proxy_key text, person_id text);
+    IF missing > 0 AND asked_at > pg_catalog.clock_timestamp() - interval '1 day' THEN
+        PERFORM murallink.call_again(ARRAY[details.uid], murallink.due_after('not_sent', details.attempt));
     ELSE
         UPDATE murallink_private.card c
-        SET status = 'in_doubt', reason = 'the details of the order do not tell which card it is', settled_at = NEW.settled_at,
+        SET status = 'in_doubt', reason = 'the details of the order do not tell which card it is', settled_at = details.settled_at,
             task_uid = NULL
-        WHERE c.task_uid = NEW.subject_uid;
+        WHERE c.task_uid = details.subject_uid;
     END IF;
-    RETURN NULL;
+    PERFORM murallink.payouts_of_card(r.card_uid) FROM pg_catalog.jsonb_to_recordset(sent) AS r(card_uid murallink.ksuid);
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_details() IS
-'Trigger: the cards of a bulk order get their keys as Dash tells them. It is asked again until all are there, for a day; a card that cannot be told apart then is in doubt, for a person to decide.';
+COMMENT ON FUNCTION murallink.dash_bulk_details_hear(murallink.call_state) IS
+'The cards of a bulk order get their keys as Dash tells them. It is asked again until all are there, for a day; a card that cannot be told apart then is in doubt, for a person to decide.';
+
+CREATE FUNCTION murallink.dash_bulk_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM CASE c.operation WHEN 'bulk_order' THEN murallink.dash_bulk_order_hear(c) ELSE murallink.dash_bulk_details_hear(c) END
+    FROM murallink.calls(calls) c WHERE c.status <> 'ready';
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_bulk_hear(murallink.ksuid[]) IS 'The cards of bulk orders hear what became of them.';
 
 CREATE FUNCTION murallink.refresh_dash() RETURNS SETOF murallink.task_info
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -293,25 +313,32 @@ $$;
 COMMENT ON FUNCTION murallink.refresh_dash() IS
 'Asks Dash for its customers, programs and virtual funding accounts, for reconcile_funding(). For operators. Errors: not_found.';
 
-CREATE FUNCTION murallink.dash_refreshed() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.dash_list(listing murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    of_kind CONSTANT text := pg_catalog.rtrim(NEW.operation, 's');
+    of_kind CONSTANT text := pg_catalog.rtrim(listing.operation, 's');
 BEGIN
     DELETE FROM murallink_private.dash_record r
     WHERE r.kind = of_kind AND r.id NOT IN (
-        SELECT f.id FROM pg_catalog.jsonb_to_recordset(NEW.facts -> NEW.operation) AS f(id text) WHERE f.id <> '')
+        SELECT f.id FROM pg_catalog.jsonb_to_recordset(listing.facts -> listing.operation) AS f(id text) WHERE f.id <> '')
         -- An empty list says nothing.
-        AND pg_catalog.jsonb_array_length(NEW.facts -> NEW.operation) > 0;
+        AND pg_catalog.jsonb_array_length(listing.facts -> listing.operation) > 0;
     INSERT INTO murallink_private.dash_record (kind, id, name, balance)
     SELECT DISTINCT ON (f.id) of_kind, f.id, coalesce(f.name, ''),
         CASE WHEN f.balance ~ '^-?[0-9]+(\.[0-9]+)?$' THEN f.balance::numeric END
-    FROM pg_catalog.jsonb_to_recordset(NEW.facts -> NEW.operation) AS f(id text, name text, balance text) WHERE f.id <> ''
+    FROM pg_catalog.jsonb_to_recordset(listing.facts -> listing.operation) AS f(id text, name text, balance text) WHERE f.id <> ''
     ON CONFLICT (kind, id) DO UPDATE SET name = EXCLUDED.name, balance = EXCLUDED.balance, heard_at = EXCLUDED.heard_at;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_refreshed() IS 'Trigger: keeps what Dash answers about customers, programs and accounts.';
+COMMENT ON FUNCTION murallink.dash_list(murallink.call_state) IS 'Keeps what Dash answers about customers, programs and accounts.';
+
+CREATE FUNCTION murallink.dash_lists_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM murallink.dash_list(c) FROM murallink.calls(calls) c WHERE c.status = 'done';
+END
+$$;
+COMMENT ON FUNCTION murallink.dash_lists_hear(murallink.ksuid[]) IS 'Keeps what Dash lists.';
 
 CREATE FUNCTION murallink.reconcile_funding(OUT subject text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -321,10 +348,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT coalesce(pg_catalog.sum(b.available + b.reserved), 0) AS held
         FROM murallink.fund_balance b, dash d WHERE b.currency = d.currency
     ), doubtful AS (
-        SELECT coalesce(pg_catalog.sum(o.amount), 0) AS amount FROM murallink.payout o, dash d
+        SELECT coalesce(pg_catalog.sum(o.amount), 0) AS amount FROM murallink_private.payout_shown o, dash d
         WHERE o.partner = 'dash' AND o.status IN ('claimed', 'in_doubt') AND o.currency = d.currency
     ), by_person AS (
-        SELECT coalesce(pg_catalog.sum(o.amount), 0) AS amount FROM murallink.payout o, dash d
+        SELECT coalesce(pg_catalog.sum(o.amount), 0) AS amount FROM murallink_private.payout_shown o, dash d
         WHERE o.partner IS NULL AND o.status = 'done' AND o.currency = d.currency
     )
     SELECT 'setting ' || k.name, pg_catalog.format('is %s, which Dash does not list', d.settings ->> k.name)
@@ -349,65 +376,14 @@ $$;
 COMMENT ON FUNCTION murallink.reconcile_funding() IS
 'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; payouts that are being sent or in doubt may be missing there. For operators.';
 
-CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text, loaded boolean DEFAULT NULL) RETURNS murallink.payout_info
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    why CONSTANT text := murallink.checked_text(note, 'note', 1000, true);
-    its_payout murallink.ksuid;
-    the_payout murallink.payout_info;
-    shown boolean;
-    load jsonb;
-BEGIN
-    its_payout := (
-        SELECT o.uid FROM murallink.payout o
-        WHERE o.payment_uid = murallink.required(reverse_payment.payment_uid, 'payment_uid'));
-    IF its_payout IS NULL THEN
-        PERFORM murallink.raise('not_found', 'payment_uid');
-    END IF;
-    the_payout := murallink.payout_locked(its_payout);
-    IF the_payout.status <> 'done' OR EXISTS (
-        SELECT FROM murallink.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
-        PERFORM murallink.raise('wrong_status', 'payment_uid');
-    ELSIF EXISTS (
-        SELECT FROM murallink_private.partner_task t
-        WHERE t.operation = 'unload' AND t.subject_uid = the_payout.uid AND t.status <> 'declined') THEN
-        PERFORM murallink.raise('already_exists', 'payment_uid');
-    END IF;
-    -- Where only a person has said that it was loaded, an unload may take the money of another payment.
-    shown := the_payout.reference <> '' OR the_payout.note = murallink.note_of_look_up() OR EXISTS (
-        SELECT FROM murallink_private.partner_attempt a
-        WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt AND a.outcome = 'done');
-    IF the_payout.partner IS NULL AND loaded OR the_payout.partner IS NOT NULL AND shown AND NOT loaded THEN
-        PERFORM murallink.raise('invalid_value', 'loaded');
-    ELSIF the_payout.partner IS NOT NULL AND NOT shown THEN
-        PERFORM murallink.required(loaded, 'loaded');
-    END IF;
-    UPDATE murallink.payout o SET note = why WHERE o.uid = the_payout.uid;
-    IF the_payout.partner IS NULL OR NOT loaded THEN
-        UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = reverse_payment.payment_uid;
-    ELSE
-        SELECT pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
-            'amount', o.amount::numeric(16, 2)::text, 'reference', o.uid::text)
-        INTO load
-        FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid WHERE o.uid = the_payout.uid;
-        PERFORM murallink.task_begin(the_payout.partner, 'unload', load, false, the_payout.uid);
-    END IF;
-    RETURN murallink.payout_info(the_payout.uid);
-END
+CREATE FUNCTION murallink.dash_profiles_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+LANGUAGE sql VOLATILE AS $$
+    SELECT a.uid, a.operation, pg_catalog.jsonb_build_object(
+        'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id) || murallink.card_person(c.patient_uid), ''
+    FROM murallink_private.call a JOIN murallink_private.card c ON c.uid = a.subject_uid WHERE a.uid = ANY (calls)
 $$;
-COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
-'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why; loaded: whether the money is on the card, which must be said where a person decided that it was paid, and may not be said otherwise; false reverses it in the books alone. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
-
-CREATE FUNCTION murallink.dash_unloaded() RETURNS trigger
-LANGUAGE plpgsql AS $$
-DECLARE
-    unloaded CONSTANT murallink.ksuid := (SELECT o.payment_uid FROM murallink.payout o WHERE o.uid = NEW.subject_uid);
-BEGIN
-    UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = unloaded;
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION murallink.dash_unloaded() IS 'Trigger: a payment whose load was taken back is reversed.';
+COMMENT ON FUNCTION murallink.dash_profiles_ask(murallink.ksuid[]) IS
+'What Dash is told of patients: what their profiles are now, whatever they were when they changed.';
 
 CREATE FUNCTION murallink.dash_profile() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -416,8 +392,7 @@ BEGIN
     IF (NEW.first_name, NEW.last_name, murallink.phone_number(NEW.phone), NEW.email)
         IS DISTINCT FROM (OLD.first_name, OLD.last_name, murallink.phone_number(OLD.phone), OLD.email)
         AND (NEW.email <> '' OR murallink.phone_number(NEW.phone) IS NOT NULL) THEN
-        INSERT INTO murallink_private.partner_task (partner, operation, params, repeatable, subject_uid)
-        SELECT c.partner, 'profile', '{}', true, c.uid
+        PERFORM murallink.call_make(c.partner, 'card', c.uid, 'profile', '{}', true)
         FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
         WHERE c.patient_uid = NEW.uid AND c.partner = 'dash' AND c.status = 'done' AND c.person_id <> ''
             AND (p.settings ->> 'send_profile')::boolean;
@@ -435,6 +410,5 @@ GRANT EXECUTE ON FUNCTION
     murallink.order_cards,
     murallink.reconcile_funding,
     murallink.refresh_dash,
-    murallink.resend_card_link,
-    murallink.reverse_payment
+    murallink.resend_card_link
     TO murallink_operator;

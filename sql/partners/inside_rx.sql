@@ -1,37 +1,32 @@
--- Inside Rx: what to ask next about a member.
+-- Inside Rx: savings on drugs.
 
-CREATE FUNCTION murallink.inside_rx_exists() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.inside_rx_judge(ended murallink.call_state) RETURNS murallink.call_state
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    IF (NEW.params ->> 'or_update')::boolean THEN
-        NEW.params := NEW.params || '{"action": "update"}' || pg_catalog.jsonb_build_object(
-            'active', coalesce((NEW.params ->> 'active')::boolean, true));
-        NEW.status := 'ready';
-        NEW.due_at := pg_catalog.clock_timestamp();
-    ELSIF EXISTS (
-        SELECT FROM murallink_private.partner_attempt a
-        WHERE a.subject_uid = NEW.uid AND a.attempt < NEW.attempt AND a.outcome = 'in_doubt') THEN
-        NEW.status := 'done';
-        NEW.reason := '';
+    IF ended.status <> 'declined' THEN
+        RETURN ended;
+    ELSIF ended.params ->> 'action' = 'create' AND ended.facts ->> 'code' = 'ENROLLMENT_ALREADY_EXISTS' THEN
+        IF (ended.params ->> 'or_update')::boolean THEN
+            ended.params := ended.params || '{"action": "update"}' || pg_catalog.jsonb_build_object(
+                'active', coalesce((ended.params ->> 'active')::boolean, true));
+            ended.status := 'ready';
+            ended.due_at := pg_catalog.clock_timestamp();
+        ELSIF EXISTS (
+            SELECT FROM murallink_private.call_attempt a
+            WHERE a.call_uid = ended.uid AND a.attempt < ended.attempt AND a.outcome = 'in_doubt') THEN
+            ended.status := 'done';
+            ended.reason := '';
+        END IF;
+    ELSIF ended.params ->> 'action' = 'update' AND ended.params ->> 'active' = 'false' AND ended.facts ->> 'code' = 'MEMBER_NOT_FOUND'
+        AND EXISTS (SELECT FROM murallink_private.participation p WHERE p.uid = ended.subject_uid AND p.member ? 'unsure') THEN
+        ended.status := 'done';
+        ended.reason := '';
     END IF;
-    RETURN NEW;
+    RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.inside_rx_exists() IS
-'Trigger: an enrollment that exists already is updated, where that was asked for; or it is there because an attempt whose answer was lost has made it.';
-
-CREATE FUNCTION murallink.inside_rx_absent() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT FROM murallink_private.participation p WHERE p.uid = NEW.subject_uid AND p.member ? 'unsure') THEN
-        NEW.status := 'done';
-        NEW.reason := '';
-    END IF;
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION murallink.inside_rx_absent() IS
-'Trigger: an enrollment that may never have been made, and is to end, is not there. One that was made is a person''s decision.';
+COMMENT ON FUNCTION murallink.inside_rx_judge(murallink.call_state) IS
+'An enrollment that exists already is updated, where that was asked for; or it is there because an attempt whose answer was lost has made it. One that may never have been made, and is to end, is not there; the absence of one that was made is a person''s decision.';
 
 CREATE FUNCTION murallink.inside_rx_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,

@@ -1,44 +1,34 @@
--- Relay: messages, and what to ask next about a patient.
+-- Relay: messages by SMS.
 
-CREATE FUNCTION murallink.relay_onboarded() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink.relay_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO murallink_private.relay_number (number, result)
-    SELECT f.key, f.value FROM pg_catalog.jsonb_each_text(NEW.facts -> 'numbers') f ORDER BY f.key
+    SELECT DISTINCT ON (f.key) f.key, f.value
+    FROM murallink_private.call c, LATERAL pg_catalog.jsonb_each_text(c.facts -> 'numbers') f
+    WHERE c.uid = ANY (calls) AND c.status = 'done' ORDER BY f.key, c.settled_at DESC
     ON CONFLICT (number) DO UPDATE SET result = EXCLUDED.result, heard_at = EXCLUDED.heard_at;
-    RETURN NULL;
+    PERFORM murallink.participations_hear(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.relay_onboarded() IS 'Trigger: keeps what Relay has found out about numbers.';
+COMMENT ON FUNCTION murallink.relay_hear(murallink.ksuid[]) IS 'Keeps what Relay has found out about numbers.';
 
-CREATE FUNCTION murallink.relay_reaches() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (
-        SELECT FROM murallink.patient p JOIN murallink_private.relay_number n
-            ON n.number IN (murallink.phone_north_american(p.phone), '1' || murallink.phone_north_american(p.phone))
-        WHERE p.uid = NEW.patient_uid AND murallink.lowered(n.result) = 'landline') THEN
-        RETURN NULL;
-    END IF;
-    RETURN NEW;
-END
+CREATE FUNCTION murallink.relay_is_landline(number text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink_private.relay_number n
+        WHERE n.number IN (relay_is_landline.number, '1' || relay_is_landline.number) AND murallink.lowered(n.result) = 'landline')
 $$;
-COMMENT ON FUNCTION murallink.relay_reaches() IS 'Trigger: a number that Relay has found to be a landline is sent no SMS.';
+COMMENT ON FUNCTION murallink.relay_is_landline(text) IS 'Whether Relay has found a number to be a landline, which is sent no SMS.';
 
-CREATE FUNCTION murallink.relay_consented() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (
-        SELECT FROM murallink_private.participation p
-        WHERE p.uid = NEW.subject_uid AND coalesce(murallink.consent_type(p.patient_uid, 'sms'), 'stop') = 'stop')
-        AND NOT EXISTS (SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = NEW.uid) THEN
-        RETURN NULL;
-    END IF;
-    RETURN NEW;
-END
+CREATE FUNCTION murallink.relay_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+LANGUAGE sql VOLATILE AS $$
+    SELECT c.uid, c.operation, c.params, ''
+    FROM murallink_private.call c LEFT JOIN murallink_private.participation p ON p.uid = c.subject_uid
+    WHERE c.uid = ANY (calls) AND (p.uid IS NULL OR c.suspect OR coalesce(murallink.consent_type(p.patient_uid, 'sms'), 'stop') <> 'stop')
 $$;
-COMMENT ON FUNCTION murallink.relay_consented() IS
-'Trigger: who has withdrawn the consent since the onboarding was wanted is not onboarded. participation_step() takes it back.';
+COMMENT ON FUNCTION murallink.relay_ask(murallink.ksuid[]) IS
+'A patient who has withdrawn the consent since the onboarding was wanted is not onboarded. participation_step() takes it back.';
 
 CREATE FUNCTION murallink.relay_numbers(OUT number text, OUT result text, OUT heard_at timestamptz) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -47,13 +37,17 @@ $$;
 COMMENT ON FUNCTION murallink.relay_numbers() IS
 'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';
 
-CREATE FUNCTION murallink.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb)
+CREATE FUNCTION murallink.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
+    IF murallink.relay_is_landline(message ->> 'to') THEN
+        problem := 'the number is a landline';
+        RETURN;
+    END IF;
     -- Relay sends what its journey says, of which our words are parameters, of 100 characters at most.
     operation := 'onboard';
     params := pg_catalog.jsonb_build_object(
-        -- Whoever has the number that the patient had before is told nothing.
+        -- A person who has the previous number of the patient is sent nothing.
         'deactivate_previous_connections', true,
         'ccid', message -> 'patient_uid', 'client_message_tag', message -> 'uid', 'trigger_id', config -> 'notice_trigger_id',
         'input_parameters', (

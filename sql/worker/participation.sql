@@ -1,4 +1,4 @@
--- Participations: what a partner is to be asked about a patient, step by step.
+-- Participations: patients who are members at a partner for as long as a trial says so.
 
 CREATE FUNCTION murallink.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
@@ -63,40 +63,48 @@ $$;
 COMMENT ON FUNCTION murallink.participation_checked(text, jsonb, text) IS
 'Settings, whose keys are fields of the operation that enrolls at the partner. field: their name in errors. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.participation_changed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+CREATE FUNCTION murallink.participation_changed(patient_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 BEGIN
-    CASE TG_TABLE_NAME
-        WHEN 'patient' THEN INSERT INTO murallink_private.participation_change (patient_uid) VALUES (NEW.uid);
-        WHEN 'enrollment' THEN INSERT INTO murallink_private.participation_change (patient_uid) VALUES (NEW.patient_uid);
-        WHEN 'partner' THEN UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = DEFAULT;
-        ELSE
-            INSERT INTO murallink_private.participation_change (patient_uid)
-            SELECT p.patient_uid FROM murallink_private.participation p WHERE p.uid = NEW.subject_uid;
-    END CASE;
-    RETURN NULL;
+    IF participation_changed.patient_uid IS NULL THEN
+        UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = DEFAULT;
+    ELSE
+        INSERT INTO murallink_private.participation_change (patient_uid) VALUES (participation_changed.patient_uid);
+    END IF;
+    PERFORM murallink.worker_wake();
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'murallink: a partner hears later of what has changed: %', SQLERRM
         USING HINT = 'The worker looks for such changes every ten minutes.';
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.participation_changed() IS
-'Trigger: notes whose participations are to be looked at. It adds a row, so that it waits for nobody, and never fails; after a change of a partner all are looked through.';
+COMMENT ON FUNCTION murallink.participation_changed(murallink.ksuid) IS
+'Notes whose participations are to be looked at; null: all, because a partner has changed. It adds a row, so that it waits for nobody, and never fails.';
+
+CREATE FUNCTION murallink.participations_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO murallink_private.participation_change (patient_uid)
+    SELECT p.patient_uid FROM murallink_private.call c JOIN murallink_private.participation p ON p.uid = c.subject_uid
+    WHERE c.uid = ANY (calls) AND c.status IN ('done', 'declined', 'in_doubt');
+    PERFORM murallink.worker_wake();
+END
+$$;
+COMMENT ON FUNCTION murallink.participations_hear(murallink.ksuid[]) IS
+'Has participations looked at whose last step has ended.';
 
 CREATE FUNCTION murallink.participation_member(member jsonb, meant jsonb, task_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    task murallink_private.partner_task;
+    task murallink_private.call;
 BEGIN
-    SELECT * INTO task FROM murallink_private.partner_task t WHERE t.uid = participation_member.task_uid;
+    SELECT * INTO task FROM murallink_private.call t WHERE t.uid = participation_member.task_uid;
     IF task.status = 'done' THEN
         RETURN coalesce(meant || pg_catalog.jsonb_strip_nulls(
             pg_catalog.jsonb_build_object('member_id', coalesce(task.facts -> 'member_id', member -> 'member_id'))), member);
     ELSIF task.status = 'declined' AND task.repeatable AND EXISTS (
         -- A refusal does not tell what became of the attempts before it, where nothing has made sure of them between.
-        SELECT FROM murallink_private.partner_attempt a
-        WHERE a.subject_uid = task.uid AND a.attempt < task.attempt AND a.outcome IN ('in_doubt', 'declined')) THEN
+        SELECT FROM murallink_private.call_attempt a
+        WHERE a.call_uid = task.uid AND a.attempt < task.attempt AND a.outcome IN ('in_doubt', 'declined')) THEN
         RETURN coalesce(meant || '{"unsure": true}', member);
     END IF;
     RETURN member;
@@ -109,7 +117,7 @@ CREATE FUNCTION murallink.participation_step(patient_uid murallink.ksuid, partne
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     present murallink_private.participation;
-    task murallink_private.partner_task;
+    task murallink_private.call;
     chosen record;
     next record;
     person jsonb;
@@ -136,24 +144,21 @@ BEGIN
     person := murallink.participation_person(patient_uid, present.enrollment_uid);
     present.seen := pg_catalog.hashtextextended((person - 'enrollment_uid')::text, 0);
     present.revision := (SELECT p.revision FROM murallink_private.partner p WHERE p.name = participation_step.partner);
-    SELECT * INTO task FROM murallink_private.partner_task t WHERE t.uid = present.task_uid;
+    SELECT * INTO task FROM murallink_private.call t WHERE t.uid = present.task_uid;
     present.member := murallink.participation_member(present.member, present.meant, task.uid);
     IF task.status = 'done' THEN
         present.meant := NULL;
     END IF;
     -- The next step is not begun before it is known what became of the last one; one that was surely not done yet can be
     -- taken back, as where consent has been withdrawn.
-    unsent := task.status = 'ready' AND NOT task.repeatable AND NOT EXISTS (
-        SELECT FROM murallink_private.partner_suspect s WHERE s.subject_uid = task.uid);
+    unsent := task.status = 'ready' AND NOT task.repeatable AND NOT task.suspect;
     IF task.status IS NULL OR task.status IN ('done', 'declined') OR unsent THEN
         next := murallink.participation_next(partner, person, coalesce(chosen.settings, '{}') || coalesce((
             SELECT d.details FROM murallink_private.participation_detail d
             WHERE d.patient_uid = participation_step.patient_uid AND d.partner = participation_step.partner), '{}'),
             present.wanted, present.member);
         IF unsent AND (task.operation, task.params) IS DISTINCT FROM (next.operation, next.params) THEN
-            UPDATE murallink_private.partner_task t
-            SET status = 'declined', reason = 'no longer wanted', settled_at = pg_catalog.clock_timestamp()
-            WHERE t.uid = task.uid;
+            UPDATE murallink_private.call c SET status = 'declined', reason = 'no longer wanted' WHERE c.uid = task.uid;
             present.task_uid := NULL;
             present.meant := NULL;
             unsent := false;
@@ -170,7 +175,7 @@ BEGIN
                 pg_catalog.concat_ws(' of ', task.facts ->> 'code', task.facts ->> 'field'), ''));
         ELSE
             BEGIN
-                present.task_uid := murallink.request_begin(partner, next.operation, next.params, present.uid);
+                present.task_uid := murallink.request_begin(partner, next.operation, next.params, 'participation', present.uid);
                 present.meant := next.meant;
                 present.begun_with := next.params;
             EXCEPTION WHEN SQLSTATE 'PT400' THEN
@@ -219,7 +224,7 @@ BEGIN
                     p.revision IS DISTINCT FROM r.revision
                     -- One by one, however many tasks there are.
                     OR (SELECT t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''
-                        FROM murallink_private.partner_task t WHERE t.uid = p.task_uid)
+                        FROM murallink_private.call t WHERE t.uid = p.task_uid)
                     OR p.wanted AND NOT EXISTS (
                         SELECT FROM murallink.enrollment o JOIN murallink_private.trial_partner w ON w.trial_uid = o.trial_uid
                         WHERE o.patient_uid = p.patient_uid AND o.status = 'enrolled' AND w.partner = p.partner)
@@ -314,7 +319,8 @@ LANGUAGE sql VOLATILE AS $$
     -- One after the other, so that others need not wait for them all.
     INSERT INTO murallink_private.participation_change (patient_uid, due_at)
     SELECT e.patient_uid, pg_catalog.clock_timestamp() + pg_catalog.row_number() OVER () * interval '5 ms'
-    FROM murallink.enrollment e WHERE e.trial_uid = participations_of_trial.trial_uid
+    FROM murallink.enrollment e WHERE e.trial_uid = participations_of_trial.trial_uid;
+    SELECT murallink.worker_wake();
 $$;
 COMMENT ON FUNCTION murallink.participations_of_trial(murallink.ksuid) IS 'Has the worker look at the patients of a trial.';
 
@@ -370,6 +376,7 @@ BEGIN
     VALUES (set_participation_details.patient_uid, set_participation_details.partner, checked)
     ON CONFLICT ON CONSTRAINT participation_detail_patient_uid_partner_key DO UPDATE SET details = EXCLUDED.details;
     INSERT INTO murallink_private.participation_change (patient_uid) VALUES (set_participation_details.patient_uid);
+    PERFORM murallink.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.set_participation_details(murallink.ksuid, text, jsonb) IS
@@ -387,7 +394,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink.raise('not_found', 'partner');
     ELSIF EXISTS (
-        SELECT FROM murallink_private.partner_task t
+        SELECT FROM murallink_private.call t
         WHERE t.uid = present.task_uid AND t.status IN ('ready', 'claimed', 'in_doubt')) THEN
         PERFORM murallink.raise('wrong_status', 'patient_uid');
     END IF;
@@ -400,6 +407,7 @@ BEGIN
         task_uid = CASE WHEN present.reason ~ '^declined' OR known IS NOT NULL THEN NULL ELSE p.task_uid END
     WHERE p.uid = present.uid;
     INSERT INTO murallink_private.participation_change (patient_uid) VALUES (present.patient_uid);
+    PERFORM murallink.worker_wake();
 EXCEPTION WHEN unique_violation THEN
     PERFORM murallink.raise('already_exists', 'member_id');
 END
@@ -416,7 +424,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.patient_uid, p.uid, p.partner, CASE WHEN p.wanted THEN 'in' ELSE 'out' END,
         CASE WHEN p.member ? 'unsure' THEN 'unknown' WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END, p.member ->> 'member_id', t.operation, t.status,
         coalesce(NULLIF(p.reason, ''), CASE WHEN t.status <> 'done' THEN t.reason END, ''), p.since, t.uid
-    FROM murallink_private.participation p LEFT JOIN murallink_private.partner_task t ON t.uid = p.task_uid
+    FROM murallink_private.participation p LEFT JOIN murallink_private.call t ON t.uid = p.task_uid
     WHERE participations.patient_uid IS NULL OR p.patient_uid = participations.patient_uid
     ORDER BY p.patient_uid, p.partner
 $$;

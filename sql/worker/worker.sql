@@ -1,4 +1,4 @@
--- The status of the worker.
+-- What the worker says of itself.
 
 CREATE FUNCTION murallink.worker_status(
     OUT partner text, OUT payouts text, OUT pid integer, OUT started_at timestamptz, OUT heartbeat_at timestamptz,
@@ -18,12 +18,12 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROW
     LEFT JOIN murallink_private.partner p ON true
     LEFT JOIN murallink_private.payout_hold h ON h.subject_uid = p.uid
     LEFT JOIN (
-        SELECT partner, count(*) FILTER (WHERE resource = 'payout' AND due_at <> 'infinity') AS payouts,
-            count(*) FILTER (WHERE resource = 'card' AND due_at <> 'infinity') AS cards,
-            count(*) FILTER (WHERE resource = 'partner_task' AND due_at <> 'infinity') AS tasks,
-            pg_catalog.min(due_at) FILTER (WHERE pg_catalog.isfinite(due_at) AND due_at <= pg_catalog.clock_timestamp()) AS oldest,
-            count(*) FILTER (WHERE due_at = 'infinity') AS in_flight
-        FROM murallink_private.partner_queue GROUP BY partner) q ON q.partner = p.name
+        SELECT c.partner, count(*) FILTER (WHERE c.operation = 'load' AND c.status = 'ready') AS payouts,
+            count(*) FILTER (WHERE c.operation = 'order' AND c.status = 'ready') AS cards,
+            count(*) FILTER (WHERE c.operation NOT IN ('load', 'order', 'message') AND c.status = 'ready') AS tasks,
+            pg_catalog.min(c.due_at) FILTER (WHERE c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp() AND NOT c.suspect) AS oldest,
+            count(*) FILTER (WHERE c.status = 'claimed') AS in_flight
+        FROM murallink_private.call c WHERE c.open GROUP BY c.partner) q ON q.partner = p.name
     CROSS JOIN LATERAL murallink.worker_slot(p.name) w
     ORDER BY p.name
 $$;

@@ -23,7 +23,8 @@ typedef struct RowScan
 } RowScan;
 
 extern void row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count);
-extern void row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count);
+extern void row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys,
+								  int count);
 extern bool row_next(RowScan *scan);
 extern Datum row_value(RowScan *scan, int column, bool *isnull);
 extern void row_end(RowScan *scan);

@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -318,19 +317,6 @@ worker_wake(PG_FUNCTION_ARGS)
 {
 	wake_at_commit = true;
 	PG_RETURN_VOID();
-}
-
-/*
- * Trigger: wakes the workers when the transaction commits.
- */
-PG_FUNCTION_INFO_V1(worker_wake_trigger);
-Datum
-worker_wake_trigger(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		elog(ERROR, "worker_wake_trigger is a trigger");
-	wake_at_commit = true;
-	return PointerGetDatum(NULL);
 }
 
 /*

@@ -303,6 +303,13 @@ milestone_payment(PG_FUNCTION_ARGS)
 	made.enrollment = enrolled.uid;
 	while (!insert_milestone_payment(&made, PG_GETARG_DATUM(1), note, PG_GETARG_DATUM(3), no_visit))
 		CHECK_FOR_INTERRUPTS();
+	if (made.approved)
+	{
+		static SavedPlan begin = PLAN("SELECT murallink.payout_begin($1)", "k");
+		Datum value = KsuidPGetDatum(&made.uid);
+
+		plan_execute(&begin, &value, NULL, 1);
+	}
 	result = payment_result(fcinfo, &made, note);
 	SPI_finish();
 	return result;

@@ -49,7 +49,7 @@ void
 breaker_judge(Call *call)
 {
 	PartnerAnswer *answer = &call->answer;
-	bool login = call->attempt_uid == NULL;
+	bool login = call->uid == NULL;
 
 	if (login && answer->outcome == OUTCOME_DONE)
 		return;
@@ -148,7 +148,7 @@ note_failure(Call *call)
 
 	worker_slot_error(channel->partner, psprintf("%s: %s", name, call->answer.reason));
 	free(channel->failing);
-	channel->failing = call->attempt_uid != NULL && call->http_status != 0 && call->answer.outcome == OUTCOME_NOT_SENT
+	channel->failing = call->uid != NULL && call->http_status != 0 && call->answer.outcome == OUTCOME_NOT_SENT
 						   ? strdup(call->operation)
 						   : NULL;
 	channel->failed_at = now;

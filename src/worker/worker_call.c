@@ -133,7 +133,7 @@ calls_sign_in(void)
 		if (channel->due && !channel->signing_in)
 		{
 			channel->signing_in = true;
-			call_send(call_make(channel, NULL, channel->partner->login, "{}"));
+			call_send(call_make(channel, NULL, 0, channel->partner->login, "{}"));
 			CRASH_POINT("login_begun");
 		}
 		channel->due = false;
@@ -186,13 +186,14 @@ calls_resume_at(void)
  * database.  It counts as under way until call_free().
  */
 Call *
-call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params)
+call_make(Channel *channel, const char *uid, int attempt, const char *operation, const char *params)
 {
 	Call *call = MemoryContextAllocZero(TopMemoryContext, sizeof(Call));
 
-	if (attempt_uid != NULL)
+	if (uid != NULL)
 	{
-		call->attempt_uid = MemoryContextStrdup(TopMemoryContext, attempt_uid);
+		call->uid = MemoryContextStrdup(TopMemoryContext, uid);
+		call->attempt = attempt;
 		channel->in_flight++;
 		channel->allowance--;
 	}
@@ -273,7 +274,7 @@ end_call(Call *call)
 	breaker_judge(call);
 	if (call->answer.signed_out && call->session == channel->sessions)
 		forget_session(channel);
-	if (call->attempt_uid == NULL)
+	if (call->uid == NULL)
 	{
 		end_login(call);
 		return;
@@ -352,10 +353,10 @@ end_login(Call *call)
 void
 call_free(Call *call)
 {
-	if (call->attempt_uid != NULL)
+	if (call->uid != NULL)
 	{
 		call->channel->in_flight--;
-		pfree(unconstify(char *, call->attempt_uid));
+		pfree(unconstify(char *, call->uid));
 	}
 	pfree(unconstify(char *, call->operation));
 	json_decref(call->params);

@@ -6,6 +6,7 @@
 #define MURALLINK_WORKER_CALL_H
 
 #include "clock.h"
+#include "datatype/timestamp.h"
 #include "lib/ilist.h"
 
 #include "partner.h"
@@ -38,6 +39,8 @@ typedef struct Channel
 	uint32 refused[REFUSALS_MAX]; /* hashes of what they were about */
 	double allowance; /* calls that the rate allows now */
 	Moment allowance_at;
+	TimestampTz looked_until; /* what was due before has been claimed, but for what was not there to be seen */
+	Moment look_whole; /* when all that is due is looked at again */
 	bool fails_logged; /* so that its end is logged too */
 	Moment fails_at; /* when it was logged */
 	int doubts; /* calls in doubt since the last that was logged */
@@ -49,7 +52,8 @@ typedef struct Call
 {
 	dlist_node node;
 	Channel *channel;
-	const char *attempt_uid; /* NULL: a login */
+	const char *uid; /* NULL: a login */
+	int attempt;
 	const char *operation;
 	json_t *params;
 	int session; /* number of the session it was sent in */
@@ -63,7 +67,7 @@ extern Channel *channel_configure(const char *partner, int revision, const char 
 extern int channel_room(Channel *channel, Moment now);
 extern bool channel_signed_in(const Channel *channel);
 
-extern Call *call_make(Channel *channel, const char *attempt_uid, const char *operation, const char *params);
+extern Call *call_make(Channel *channel, const char *uid, int attempt, const char *operation, const char *params);
 extern void call_send(Call *call);
 extern void call_give_up(Call *call, const char *reason);
 extern int calls_read(void);

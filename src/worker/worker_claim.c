@@ -24,6 +24,10 @@
 
 #include "worker_run.h"
 
+/* In milliseconds: how often all that is due is looked at; in seconds: since when what has become due is, otherwise. */
+#define LOOK_WHOLE 1000
+#define LOOK_BACK 2
+
 /* In milliseconds: how often outcomes are applied that could not be at once. */
 #define LATE_INTERVAL 5000
 
@@ -47,6 +51,7 @@ static void keep_house(void);
 static bool lock_table(const char *name, LOCKMODE mode);
 static void note_locked(bool locked);
 static void recover(void);
+static TimestampTz look_from(Channel *channel, bool some);
 static void claim(Channel *channel);
 
 /*
@@ -89,8 +94,9 @@ result_of(const Call *call)
 {
 	const PartnerAnswer *answer = &call->answer;
 	char *whole = json_dumps(answer->answer, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
-	json_t *result = json_pack("{s:s, s:s, s:s, s:O?, s:s?}",
-							   "attempt_uid", call->attempt_uid,
+	json_t *result = json_pack("{s:s, s:i, s:s, s:s, s:O?, s:s?}",
+							   "call_uid", call->uid,
+							   "attempt", call->attempt,
 							   "outcome", partner_outcome_name(answer->outcome),
 							   "reason", answer->reason,
 							   "facts", answer->facts,
@@ -180,17 +186,18 @@ worker_look(void)
 static void
 keep_house(void)
 {
-	static SavedPlan late = PLAN("SELECT murallink.apply_late($1)", "b");
-	static SavedPlan forward = PLAN("SELECT murallink.queue_set_back()", "");
+	static SavedPlan late =
+		PLAN("SELECT murallink.apply_late($1), CASE WHEN $2 THEN murallink.reroute_late() END", "bb");
+	static SavedPlan forward = PLAN("SELECT murallink.calls_set_back()", "");
 	Moment now = clock_now();
 
 	if (!recovering && (now >= next_late || now >= next_count))
 	{
 		bool counted = now >= next_count;
-		Datum counts = BoolGetDatum(counted);
+		Datum arguments[] = {BoolGetDatum(counted), BoolGetDatum(!worker_kind->mail)};
 		bool isnull;
 
-		plan_execute(&late, &counts, NULL, 1);
+		plan_execute(&late, arguments, NULL, 1);
 		if (counted)
 			next_count = now + LATE_INTERVAL * CLOCK_MS;
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
@@ -262,7 +269,7 @@ lock_table(const char *name, LOCKMODE mode)
 static void
 note_locked(bool locked)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.queue_locked($1)", "b");
+	static SavedPlan plan = PLAN("SELECT murallink.calls_locked($1)", "b");
 	static Moment since = 0; /* 0: nobody does */
 	static Moment next = 0;
 	static bool noted = true; /* by an earlier worker, perhaps */
@@ -340,6 +347,28 @@ recover(void)
 }
 
 /*
+ * Returns since when what is due is to be looked for.  Dead rows of calls that
+ * have ended stand before it in the index for as long as an old snapshot needs
+ * them, so what has been looked at is looked at again only once a second: a
+ * transaction that takes longer than LOOK_BACK may commit a call that was due
+ * before.  Everything, where only some operation is wanted.
+ */
+static TimestampTz
+look_from(Channel *channel, bool some)
+{
+	Moment now = clock_now();
+
+	if (some)
+		return DT_NOBEGIN;
+	if (now >= channel->look_whole)
+	{
+		channel->look_whole = now + LOOK_WHOLE * CLOCK_MS;
+		return DT_NOBEGIN;
+	}
+	return channel->looked_until;
+}
+
+/*
  * Claims what is due for a partner, as much as may be begun now; where it must
  * be signed in to first, this is noted, and only what needs no session claimed.
  */
@@ -347,31 +376,46 @@ static void
 claim(Channel *channel)
 {
 	static SavedPlan due =
-		PLAN("SELECT FROM murallink_private.partner_queue WHERE partner = $1 AND due_at <= now()", "t");
-	static SavedPlan plan = PLAN("SELECT attempt_uid, operation, params FROM murallink.claim_calls($1, $2, $3)", "tit");
-	Datum values[3] = {CStringGetTextDatum(channel->partner->name)};
-	char nulls[] = "  n";
+		PLAN("SELECT FROM murallink_private.call"
+			 " WHERE partner = $1 AND open AND status = 'ready' AND due_at <= pg_catalog.clock_timestamp()",
+			 "t");
+	static SavedPlan plan =
+		PLAN("SELECT call_uid, attempt, operation, params, due_at FROM murallink.claim_calls($1, $2, $3, $4)", "tizt");
+	Datum values[4] = {CStringGetTextDatum(channel->partner->name)};
+	char nulls[] = "   n";
+	bool some = false;
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz last = DT_NOBEGIN;
 	SPITupleTable *rows;
+	int most;
 
 	if (!channel_signed_in(channel))
 	{
 		channel->due = plan_execute(&due, values, NULL, 1) > 0;
 		if (channel->partner->sessionless == NULL)
 			return;
-		values[2] = CStringGetTextDatum(channel->partner->sessionless);
-		nulls[2] = ' ';
+		some = true;
+		values[3] = CStringGetTextDatum(channel->partner->sessionless);
+		nulls[3] = ' ';
 	}
-	values[1] = Int32GetDatum(channel_room(channel, clock_now()));
+	most = channel_room(channel, clock_now());
+	values[1] = Int32GetDatum(most);
+	values[2] = TimestampTzGetDatum(look_from(channel, some));
 	CRASH_POINT("claiming");
 	if (plan_execute(&plan, values, nulls, 0) > 0)
 		CRASH_POINT("claimed");
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
-		Call *call = call_make(channel, SPI_getvalue(rows->vals[i], rows->tupdesc, 1),
-							   SPI_getvalue(rows->vals[i], rows->tupdesc, 2),
-							   SPI_getvalue(rows->vals[i], rows->tupdesc, 3));
+		HeapTuple row = rows->vals[i];
+		bool isnull;
+		TimestampTz due_at = DatumGetTimestampTz(SPI_getbinval(row, rows->tupdesc, 5, &isnull));
+		Call *call = call_make(channel, SPI_getvalue(row, rows->tupdesc, 1), atoi(SPI_getvalue(row, rows->tupdesc, 2)),
+							   SPI_getvalue(row, rows->tupdesc, 3), SPI_getvalue(row, rows->tupdesc, 4));
 
+		last = Max(last, due_at);
 		dlist_push_tail(&claimed, &call->node);
 	}
+	if (!some)
+		channel->looked_until = rows->numvals < most ? begun - LOOK_BACK * USECS_PER_SEC : last;
 }

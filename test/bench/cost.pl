@@ -58,8 +58,8 @@ sub counted
 SELECT n_tup_ins = $paid + 1 + n_tup_del FROM pg_stat_user_tables WHERE relid = 'murallink.payment'::regclass
 EOC
 	$payouts->wait_for(<<"EOC");
-SELECT count(*) FILTER (WHERE outcome IS NOT NULL) = (SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'murallink_private.partner_attempt'::regclass)
-FROM murallink_private.partner_attempt
+SELECT 2 * count(*) FILTER (WHERE outcome IS NOT NULL) = (SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'murallink_private.call'::regclass)
+FROM murallink_private.call
 EOC
 	my $line = $payouts->sql(<<'EOC');
 SELECT (SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables),

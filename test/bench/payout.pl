@@ -93,7 +93,8 @@ UPDATE murallink_private.payout_switch SET enabled = true;
 EOC
 BEGIN;
 SELECT murallink.settle_calls(:'results');
-SELECT coalesce(jsonb_agg(jsonb_build_object('attempt_uid', attempt_uid, 'outcome', 'done', 'http_status', 200, 'reason', '',
+SELECT coalesce(jsonb_agg(jsonb_build_object('call_uid', call_uid, 'attempt', attempt, 'outcome', 'done', 'http_status', 200,
+    'reason', '',
     'facts', jsonb_build_object('order_id', '70000001', 'proxy_key', params ->> 'proxy_key', 'balance', '10.00'),
     'answer', '{"status": "success", "orderId": "70000001", "balance": "10.00"}')), '[]') AS results
 FROM murallink.claim_calls('dash', $batch) \\gset
@@ -111,7 +112,7 @@ sub rate
 	my ($start) = @_;
 	return split /\|/, $payouts->sql(<<"EOC");
 SELECT round(count(*) / extract(epoch FROM max(settled_at) - min(claimed_at))), count(*) / count(DISTINCT xmin::text)
-FROM murallink_private.partner_attempt WHERE claimed_at > '$start'
+FROM murallink_private.call WHERE operation = 'load' AND claimed_at > '$start'
 EOC
 }
 
@@ -170,6 +171,7 @@ INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 1, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid \gset
 BEGIN;
 UPDATE murallink.payment SET status = 'approved' WHERE uid = :'uid';
+SELECT FROM murallink.payout_begin(:'uid') \g /dev/null
 SELECT pg_current_xact_id()::text AS approval \gset
 COMMIT;
 SELECT FROM pg_sleep(0.05) \g /dev/null
@@ -232,7 +234,7 @@ sub done { return $payouts->sql('SELECT done FROM murallink.worker_status()') }
 
 sub wait_done
 {
-	until ($payouts->sql('SELECT count(*) = 0 FROM murallink_private.partner_queue') eq 't') { usleep(200_000) }
+	until ($payouts->sql('SELECT NOT EXISTS (SELECT FROM murallink_private.call WHERE open)') eq 't') { usleep(200_000) }
 	return;
 }
 

@@ -14,13 +14,12 @@ INSERT INTO murallink.payment (
 SELECT bench.uid('pay', n), bench.uid('cli', 0), bench.uid('con', 0), bench.uid('tri', 0), bench.uid('sit', 0),
     bench.uid('tsi', 0), bench.uid('pat', n % 1000), bench.uid('enr', n % 1000), 'manual', 100, 'USD', 'approved'
 FROM generate_series(0, :waiting - 1) n;
-INSERT INTO murallink.payout (
-    uid, payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, partner, card_uid, amount, currency, status,
-    attempt)
+INSERT INTO murallink_private.payout (
+    uid, payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, partner, card_uid)
 SELECT bench.uid('out', n), bench.uid('pay', n), bench.uid('cli', 0), bench.uid('con', 0), bench.uid('tri', 0),
-    bench.uid('sit', 0), bench.uid('pat', n % 1000), 'dash', bench.uid('car', n % 1000), 100, 'USD', 'ready', 0
+    bench.uid('sit', 0), bench.uid('pat', n % 1000), 'dash', bench.uid('car', n % 1000)
 FROM generate_series(0, :waiting - 1) n;
-INSERT INTO murallink_private.partner_queue (subject_uid, resource, partner, due_at)
-SELECT uid, 'payout', partner, due_at FROM murallink.payout;
+INSERT INTO murallink_private.call (uid, partner, resource, subject_uid, operation)
+SELECT uid, partner, 'payout', uid, 'load' FROM murallink_private.payout;
 SET session_replication_role = origin;
 SELECT murallink.enable_payouts();

@@ -103,7 +103,7 @@ BEGIN
         operation := call.operation;
         params := call.params;
         RETURN NEXT;
-        PERFORM murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', call.attempt_uid, 'outcome', outcome,
+        PERFORM murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', call.call_uid, 'attempt', call.attempt, 'outcome', outcome,
             'http_status', 200, 'reason', 'because', 'facts', facts, 'answer', '{}')));
     END LOOP;
 END
@@ -154,7 +154,7 @@ CREATE FUNCTION test.ask(operation text, params jsonb) RETURNS murallink.ksuid L
 $$;
 CREATE VIEW test.members AS
 SELECT t.operation, coalesce(t.params ->> 'reference', t.params ->> 'member_id') AS of, t.status, t.facts, t.note <> '' AS noted
-FROM murallink_private.partner_task t WHERE t.partner = 'bastion' AND t.operation IN ('endorse', 'undo_remove');
+FROM murallink_private.call t WHERE t.partner = 'bastion' AND t.operation IN ('endorse', 'undo_remove');
 \set details '{"last_name": "Doe", "dob": "1962-01-10", "gender": "Male", "phone": "2349029111111", "relation": "Friend", "marital_status": "Single", "state": 15, "city": 271, "address": "1 Road"}'
 -- Told before it was asked for: that was another. Told of after the doubt; and while the call was under way
 SELECT test.hear('added-policy-member', '{"memberId": "90", "phone": "2349029111111", "firstName": "Ann", "lastName": "Doe"}');
@@ -169,18 +169,18 @@ SELECT * FROM test.members ORDER BY of;
 SELECT test.hear('added-policy-member', '{"memberId": "94", "phone": "2349029111111", "firstName": "ann", "lastName": "DOE", "dob": "10-01-1962", "planId": "85", "policyId": "2058"}') FROM generate_series(1, 3);
 SELECT * FROM test.members ORDER BY of;
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "bob", "first_name": "Bob"}') IS NOT NULL AS asked;
-SELECT attempt_uid AS bob FROM murallink.claim_calls('bastion', 1) \gset
+SELECT call_uid AS bob, attempt AS bobs_attempt FROM murallink.claim_calls('bastion', 1) \gset
 SELECT test.hear('added-policy-member', '{"memberId": "95", "reference": "bob"}');
 SELECT * FROM test.members WHERE of = 'bob';
-SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', :'bob', 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
+SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'bob', 'attempt', :bobs_attempt, 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
 SELECT * FROM test.members WHERE of = 'bob';
 -- An event is heard while Dan's call is under way, and Eve is asked for after it: it was another Eve
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "dan", "first_name": "Dan"}') IS NOT NULL AS asked;
-SELECT attempt_uid AS dan FROM murallink.claim_calls('bastion', 1) \gset
+SELECT call_uid AS dan, attempt AS dans_attempt FROM murallink.claim_calls('bastion', 1) \gset
 SELECT test.hear('added-policy-member', '{"memberId": "97", "phone": "2349029111111", "firstName": "Eve", "lastName": "Doe"}');
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "eve", "first_name": "Eve"}') IS NOT NULL AS asked;
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
-SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', :'dan', 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
+SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'dan', 'attempt', :dans_attempt, 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
 SELECT * FROM test.members WHERE of IN ('dan', 'eve') ORDER BY of;
 -- Two who might be meant; then the return of one who was removed
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "twin1", "first_name": "Cat"}') IS NOT NULL, test.ask('endorse', :'details'::jsonb || '{"reference": "twin2", "first_name": "Cat"}') IS NOT NULL;
@@ -190,26 +190,24 @@ SELECT test.hear('added-policy-member', '{"memberId": "96", "phone": "2349029111
 SELECT test.hear('re-endorsed-member', '{"memberId": "94", "firstName": "Ann", "lastName": "Doe"}') FROM generate_series(1, 2);
 SELECT * FROM test.members WHERE of ~ 'twin|94' ORDER BY of;
 -- While a restoration is in doubt the clock is set forward by an hour, as if the attempt were an hour ago: it may be on its way
-SELECT test.ask('undo_remove', '{"member_id": 194}') AS restoration \gset
-UPDATE murallink_private.partner_task SET subject_uid = murallink.gen_ksuid() WHERE uid = :'restoration'; -- as if of a participation
-UPDATE murallink_private.partner_queue SET due_at = '2999-01-01' WHERE subject_uid <> :'restoration';
+SELECT murallink.request_begin('bastion', 'undo_remove', '{"member_id": 194}', 'participation', murallink.gen_ksuid()) AS restoration \gset
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open AND uid <> :'restoration';
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
 BEGIN;
 SET LOCAL session_replication_role = replica;
-UPDATE murallink_private.partner_attempt SET claimed_at = claimed_at - interval '1 h', settled_at = settled_at - interval '1 h'
-WHERE subject_uid = :'restoration';
+UPDATE murallink_private.call SET claimed_at = claimed_at - interval '1 h', settled_at = settled_at - interval '1 h'
+WHERE uid = :'restoration';
 COMMIT;
 CREATE FUNCTION test.look_at(restoration murallink.ksuid) RETURNS TABLE (operation text, status text) LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE murallink_private.partner_queue SET due_at = clock_timestamp()
-    WHERE subject_uid = (SELECT t.uid FROM murallink_private.partner_task t WHERE t.subject_uid = restoration);
+    UPDATE murallink_private.call c SET due_at = clock_timestamp() WHERE c.subject_uid = restoration;
     RETURN QUERY SELECT a.operation, NULL FROM test.answer_bastion('{"status": "Inactive"}') AS a;
-    RETURN QUERY SELECT t.operation, t.status::text FROM murallink_private.partner_task t WHERE t.uid = restoration;
+    RETURN QUERY SELECT t.operation, t.status::text FROM murallink_private.call t WHERE t.uid = restoration;
 END
 $$;
 SELECT * FROM test.look_at(:'restoration');
 -- When so much time has passed by a clock that nobody sets, it is asked for again
-UPDATE murallink_private.partner_task t SET counted_from = ROW((t.counted_from).run, (t.counted_from).seconds - 900)::murallink.server_moment
+UPDATE murallink_private.call t SET counted_from = ROW((t.counted_from).run, (t.counted_from).seconds - 900)::murallink.server_moment
 WHERE t.subject_uid = :'restoration';
 SELECT * FROM test.look_at(:'restoration');
 SET SESSION AUTHORIZATION regress_bastion_operator;

@@ -82,12 +82,11 @@ CREATE FUNCTION test.answer_enroll(outcome text, facts jsonb) RETURNS TABLE (par
 DECLARE
     call record;
 BEGIN
-    UPDATE murallink_private.partner_task t SET due_at = now() WHERE t.status = 'ready' AND t.partner = 'inside_rx';
-    UPDATE murallink_private.partner_queue q SET due_at = now() WHERE q.partner = 'inside_rx';
+    UPDATE murallink_private.call c SET due_at = now() WHERE c.status = 'ready' AND c.partner = 'inside_rx';
     FOR call IN SELECT * FROM murallink.claim_calls('inside_rx', 10) LOOP
         params := call.params;
         RETURN NEXT;
-        PERFORM murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', call.attempt_uid, 'outcome', outcome,
+        PERFORM murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', call.call_uid, 'attempt', call.attempt, 'outcome', outcome,
             'http_status', 400, 'reason', 'because', 'facts', facts, 'answer', '{}')));
     END LOOP;
 END

@@ -19,7 +19,7 @@ INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy
 VALUES (:'pat', 'dash', '77', 'done', '0252000000777', '70001');
 SELECT murallink.enable_payouts();
 -- What other tests have left is not due
-UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
 
 -- A payout that is done, and then one in doubt, which is to be looked up
 CREATE FUNCTION test.send(amount numeric, outcome text, order_id text) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
@@ -29,10 +29,11 @@ BEGIN
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT e.uid, 'manual', send.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = 'LOOK' RETURNING uid INTO sent;
     -- Whether the look-up of an earlier payout is due by now depends on the time: it must not be claimed instead
-    UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
+    UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
     UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = sent;
+    PERFORM murallink.payout_begin(sent);
     PERFORM murallink.settle_calls(jsonb_agg(jsonb_build_object(
-        'attempt_uid', c.attempt_uid, 'outcome', outcome, 'reason', 'so', 'facts', jsonb_build_object('order_id', order_id))))
+        'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', outcome, 'reason', 'so', 'facts', jsonb_build_object('order_id', order_id))))
     FROM murallink.claim_calls('dash', 1) c;
     RETURN (SELECT o.uid FROM murallink.payout o WHERE o.payment_uid = sent);
 END
@@ -40,11 +41,11 @@ $$;
 SELECT test.send(10, 'done', '71') IS NOT NULL AS done;
 SELECT test.send(10, 'in_doubt', NULL) AS payout \gset
 SELECT o.status, t.operation, t.params, t.repeatable, t.subject_attempt, t.due_at >= o.settled_at + interval '1 s' AS later
-FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid WHERE o.uid = :'payout';
+FROM murallink.payout o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.uid <> o.uid WHERE o.uid = :'payout';
 
 CREATE FUNCTION test.iso(timestamptz) RETURNS text LANGUAGE sql AS $$ SELECT to_json($1) #>> '{}' $$;
 -- The times that are shown go by the attempt, however long ago it is
-CREATE TEMP TABLE tried AS SELECT claimed_at, settled_at FROM murallink_private.partner_attempt WHERE subject_uid = :'payout';
+CREATE TEMP TABLE tried AS SELECT claimed_at, settled_at FROM murallink_private.call WHERE uid = :'payout';
 CREATE FUNCTION test.tried() RETURNS timestamptz LANGUAGE sql AS 'SELECT claimed_at FROM tried';
 CREATE FUNCTION test.load(reference text, amount text, order_id text, at text DEFAULT test.iso(test.tried()), currency text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'order_id', order_id, 'at', at, 'currency', currency))
@@ -171,7 +172,8 @@ FROM page p, LATERAL murallink.look_up_judge(:'payout', clock_timestamp(), p.loa
 BEGIN;
 SELECT verdict, why FROM murallink.look_up_judge(:'payout', clock_timestamp(), '[]', true);
 SET LOCAL session_replication_role = replica;
-UPDATE murallink.payout SET settled_at = settled_at + interval '1 h' WHERE contract_uid = :'contract' AND status = 'done';
+UPDATE murallink_private.call c SET settled_at = c.settled_at + interval '1 h'
+FROM murallink.payout o WHERE c.uid = o.uid AND o.contract_uid = :'contract' AND o.status = 'done';
 SELECT verdict, why FROM murallink.look_up_judge(:'payout', clock_timestamp(), '[]', true);
 ROLLBACK;
 

@@ -21,9 +21,9 @@ SELECT murallink.enroll(p.uid, :'trial', :'site', name) FROM (VALUES
         email_enabled => by_email, sms_enabled => by_sms) AS p;
 RESET SESSION AUTHORIZATION;
 CREATE VIEW test.notice AS
-SELECT e.subject_id, n.kind, n.channel, n.status, n.due_at AT TIME ZONE 'America/New_York' AS due, a.local_time, b.subject, b.body,
-    n.due_at = n.created_at AS at_once, e.trial_uid
-FROM murallink_private.notice n JOIN murallink.enrollment e USING (patient_uid)
+SELECT e.subject_id, n.kind, n.channel, c.status, c.due_at AT TIME ZONE 'America/New_York' AS due, a.local_time, b.subject, b.body,
+    c.due_at = n.created_at AS at_once, e.trial_uid
+FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid JOIN murallink.enrollment e USING (patient_uid)
 LEFT JOIN murallink.appointment a ON a.uid = n.appointment_uid
 LEFT JOIN murallink_private.bulk_email b ON b.uid = n.bulk_email_uid
 WHERE e.trial_uid = (SELECT uid FROM murallink.trial WHERE client_uid = (SELECT uid FROM murallink.client WHERE name = 'Notices'))
@@ -31,6 +31,9 @@ ORDER BY n.kind, a.local_time, b.subject, e.subject_id, n.channel;
 
 CREATE TEMP TABLE enrolled AS SELECT uid, patient_uid, subject_id FROM murallink.enrollment WHERE trial_uid = :'trial';
 GRANT SELECT ON enrolled TO PUBLIC;
+CREATE FUNCTION pg_temp.notices(visit text, channel text) RETURNS murallink.ksuid[] LANGUAGE sql AS $$
+    SELECT array_agg(n.uid) FROM murallink_private.notice n WHERE n.appointment_uid::text = visit AND n.channel::text = notices.channel
+$$;
 
 -- Each patient is reminded in the ways that they want and can be reached, at the same hour of the day before, also when
 -- the clock is changed in the night
@@ -51,27 +54,28 @@ ROLLBACK;
 -- A moved appointment has its reminders moved; whoever was told another time is told the new one at once, and reminded of it
 BEGIN;
 CREATE TEMP VIEW moved AS
-SELECT n.channel, n.status, n.reason, n.moves, a.local_time - n.due_at AT TIME ZONE a.time_zone AS before, n.due_at <= now() AS at_once
-FROM murallink_private.notice n JOIN murallink.appointment a ON a.uid = n.appointment_uid JOIN enrolled e ON e.uid = a.enrollment_uid
-WHERE e.subject_id = 'both' ORDER BY n.channel, n.moves, n.due_at;
+SELECT n.channel, c.status, c.reason, n.moves, a.local_time - c.due_at AT TIME ZONE a.time_zone AS before, c.due_at <= now() AS at_once
+FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid JOIN murallink.appointment a ON a.uid = n.appointment_uid JOIN enrolled e ON e.uid = a.enrollment_uid
+WHERE e.subject_id = 'both' ORDER BY n.channel, n.moves, c.due_at;
+INSERT INTO murallink_private.partner (name, base_url, settings) VALUES ('smtp', 'smtp://mail.example.com', '{}');
 SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.move_appointment(:'visit', '2035-11-05T01:30:00');
 RESET SESSION AUTHORIZATION;
 SELECT channel, status, reason, moves, before FROM moved;
-UPDATE murallink_private.notice SET status = 'claimed' WHERE appointment_uid = :'visit' AND channel = 'email' AND status = 'ready';
+SELECT count(*) AS claimed FROM murallink.call_claim(pg_temp.notices(:'visit', 'email'));
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.move_appointment(:'visit', '2035-11-05T01:30:00') AS where_it_is;
 SELECT datetime FROM murallink.move_appointment(:'visit', '2035-05-05T01:30:00');
 RESET SESSION AUTHORIZATION;
 SELECT channel, status, reason, at_once, CASE WHEN NOT at_once THEN before END AS before FROM moved WHERE moves > 0;
 -- what is queued waits for what is under way; what has the old time is not sent again
-SELECT n.moves, m.problem FROM murallink_private.notice n, murallink.notice_message(n.uid) m
-WHERE n.appointment_uid = :'visit' AND n.channel = 'email' AND n.status IN ('ready', 'claimed') ORDER BY n.moves, n.due_at;
-SELECT FROM murallink.claim_subjects(ARRAY(SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email'));
+SELECT n.moves, m.problem FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid, murallink.notice_message(n.uid) m
+WHERE n.appointment_uid = :'visit' AND n.channel = 'email' AND c.open ORDER BY n.moves, c.due_at;
+SELECT FROM murallink.call_claim(pg_temp.notices(:'visit', 'email'));
 SELECT moves, status FROM moved WHERE channel = 'email' AND moves > 0;
-UPDATE murallink_private.notice SET status = 'ready' WHERE appointment_uid = :'visit' AND status = 'claimed';
-SELECT FROM murallink.claim_subjects(ARRAY(SELECT uid FROM murallink_private.notice WHERE appointment_uid = :'visit' AND channel = 'email'));
+SELECT murallink.calls_settle(pg_temp.notices(:'visit', 'email'), 'not_sent', 'so');
+SELECT FROM murallink.call_claim(pg_temp.notices(:'visit', 'email'));
 SELECT moves, status, reason FROM moved WHERE channel = 'email' AND moves > 0;
 -- once, also where all leads are over
 SET SESSION AUTHORIZATION regress_notice_admin;
@@ -86,13 +90,13 @@ ROLLBACK;
 
 -- A text is as long as it is: parts of at most 100 characters, cut at words where there are any
 BEGIN;
-UPDATE murallink.patient SET phone = '6105551212' WHERE uid = (SELECT patient_uid FROM enrolled WHERE subject_id = 'sms');
+UPDATE murallink.patient SET phone = '6105551213' WHERE uid = (SELECT patient_uid FROM enrolled WHERE subject_id = 'sms');
 SELECT n.uid AS text FROM murallink_private.notice n JOIN enrolled USING (patient_uid) WHERE subject_id = 'sms' \gset
 CREATE FUNCTION pg_temp.parts(said text) RETURNS TABLE (name text, part text) LANGUAGE sql AS $$
     SELECT murallink.set_template('appointment', 'sms', said);
     SELECT p.key, p.value FROM murallink_private.notice n, murallink.notice_message(n.uid) m,
         jsonb_each_text(m.params -> 'input_parameters') p
-    WHERE n.channel = 'sms' AND m.params -> 'notification_channels' @> '[{"channel_addr": "6105551212"}]' ORDER BY p.key
+    WHERE n.channel = 'sms' AND m.params -> 'notification_channels' @> '[{"channel_addr": "6105551213"}]' ORDER BY p.key
 $$;
 SELECT name, length(part), right(part, 6) || '|' AS ends FROM pg_temp.parts(repeat('words of ', 55));
 SELECT left(t.said, 14) AS said, (SELECT string_agg(length(part)::text, ' ' ORDER BY name) FROM pg_temp.parts(t.said)) AS lengths,
@@ -105,8 +109,9 @@ ROLLBACK;
 -- A cancelled appointment takes along what was not sent yet
 SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
 UPDATE murallink.appointment SET status = status WHERE uid = :'visit';
-UPDATE murallink_private.notice SET status = 'claimed' WHERE appointment_uid = :'visit' AND channel = 'sms';
-UPDATE murallink_private.notice SET status = 'done' WHERE appointment_uid = :'visit' AND channel = 'sms';
+UPDATE murallink_private.call SET status = 'claimed', attempt = attempt + 1, claimed_at = now(), content_hash = '', revision = 1
+WHERE uid = ANY (pg_temp.notices(:'visit', 'sms'));
+SELECT murallink.calls_settle(pg_temp.notices(:'visit', 'sms'), 'done', '');
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.cancel_appointment(:'visit');
 RESET SESSION AUTHORIZATION;
@@ -156,8 +161,8 @@ RESET SESSION AUTHORIZATION;
 -- A user is sent the token that is good now, one that nobody has none; the token itself is not copied
 SELECT test.answer('request_password_reset', jsonb_build_object('email', email))
 FROM (VALUES ('User.Notice@example.com'), ('user.notice@example.com'), ('nobody.notice@example.com')) AS asked (email);
-SELECT kind, channel, status, patient_uid IS NULL AS no_patient FROM murallink_private.notice
-WHERE app_user_uid = :'user' ORDER BY status;
+SELECT n.kind, n.channel, c.status, n.patient_uid IS NULL AS no_patient FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
+WHERE n.app_user_uid = :'user' ORDER BY c.status;
 SELECT count(*) AS to_nobody FROM murallink_private.notice WHERE app_user_uid IS NULL AND patient_uid IS NULL;
 
 -- Consent: what the record says and what came as an answer are its history, and the end of it holds at once
@@ -187,7 +192,7 @@ FROM unnest(ARRAY['B <B@Example.com>', '"Bee, B" <b@example.com>', '<b@example.c
     'x@example.com (b@example.com)', 'x@example.com (<b@example.com>)', 'B']) AS sender;
 ROLLBACK;
 
-SELECT subject_id, channel, n.status, n.reason FROM murallink_private.notice n JOIN enrolled e USING (patient_uid)
+SELECT subject_id, channel, c.status, c.reason FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid JOIN enrolled e USING (patient_uid)
 WHERE n.kind = 'appointment' ORDER BY 1, 2;
 SELECT test.refusal(format('SELECT murallink.set_consent(%L, %L, %L, %L)', who, channel, given, source))
 FROM (VALUES (:'email_patient', 'fax', 't', 'x'), (:'email_patient', 'email', NULL, 'x'), (:'email_patient', 'email', 't', ''),

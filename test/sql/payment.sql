@@ -498,45 +498,127 @@ SELECT pg_temp.outcome(session_user, format('UPDATE murallink.payment SET status
 FROM pg_attribute WHERE attrelid = 'murallink.payment'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'status'
 GROUP BY outcome ORDER BY outcome;
 
--- The steps of a payment: all that there could be are tried, on a payment that has come to each status by allowed steps
+-- The steps of a payment: all that there could be are tried, on a payment that has come to each state by allowed steps. Its call
+-- is moved as the worker moves it.
+CREATE FUNCTION pg_temp.call_step(call text, next text, outcome text DEFAULT NULL, note text DEFAULT '') RETURNS text LANGUAGE sql AS $$
+    SELECT format('UPDATE murallink_private.call SET status = %L, note = %L%s WHERE uid = %L', next, note, CASE
+        WHEN next = 'claimed' THEN ', attempt = attempt + 1, claimed_at = clock_timestamp(), content_hash = '''', revision = 1, outcome = NULL, settled_at = NULL'
+        WHEN outcome IS NOT NULL THEN format(', outcome = %L, settled_at = clock_timestamp()', outcome) ELSE '' END, call)
+$$;
 CREATE FUNCTION pg_temp.payment_at(enrollment murallink.ksuid, way text[]) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
 DECLARE
     made murallink.ksuid;
-    step murallink.payment_status;
+    its_payout murallink.ksuid;
+    step text;
+    word text[];
 BEGIN
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency) VALUES (enrollment, 'manual', 1, 'USD')
     RETURNING uid INTO made;
     FOREACH step IN ARRAY way LOOP
-        UPDATE murallink.payment SET status = step WHERE uid = made;
+        word := string_to_array(step, ' ');
+        CASE word[1]
+            WHEN 'send' THEN
+                INSERT INTO murallink_private.payout (payment_uid, partner) VALUES (made, 'issuer') RETURNING uid INTO its_payout;
+                INSERT INTO murallink_private.call (uid, partner, resource, subject_uid, operation)
+                VALUES (its_payout, 'issuer', 'payout', its_payout, 'load');
+            WHEN 'idle' THEN
+                INSERT INTO murallink_private.payout (payment_uid, partner) VALUES (made, 'issuer');
+            WHEN 'person' THEN
+                INSERT INTO murallink_private.payout (payment_uid, reason) VALUES (made, 'settled_by_person') RETURNING uid INTO its_payout;
+            WHEN 'settle' THEN
+                UPDATE murallink_private.payout SET settled_at = clock_timestamp() WHERE uid = its_payout;
+            WHEN 'call' THEN
+                EXECUTE pg_temp.call_step(its_payout::text, word[2], word[3]);
+            ELSE
+                UPDATE murallink.payment SET status = step::murallink.payment_status WHERE uid = made;
+        END CASE;
     END LOOP;
     RETURN made;
 END
 $$;
-CREATE TEMP TABLE way AS SELECT way, coalesce(way[cardinality(way)], 'pending')::murallink.payment_status AS status
-FROM (VALUES ('{}'::text[]), ('{approved}'), ('{rejected}'), ('{approved,cancelled}'), ('{approved,processing}'),
-    ('{approved,processing,paid}'), ('{approved,processing,failed}'), ('{approved,processing,in_doubt}'),
-    ('{approved,processing,paid,reversed}'), ('{approved,processing,failed,approved}'), ('{approved,processing,failed,cancelled}'),
-    ('{approved,processing,in_doubt,paid}'), ('{approved,processing,in_doubt,approved,processing,paid}'),
-    ('{approved,processing,in_doubt,cancelled}')) AS ways (way);
-CREATE TEMP TABLE walked AS SELECT way, status, pg_temp.payment_at(:'ernies', way) AS uid FROM way;
-SELECT status, string_agg(DISTINCT next::text, ' ') FILTER (WHERE outcome = 'done') AS allowed,
+CREATE TEMP TABLE way (n integer GENERATED ALWAYS AS IDENTITY, way text[]);
+INSERT INTO way (way) VALUES ('{}'), ('{rejected}'), ('{approved}'),
+    ('{approved,idle}'), ('{approved,send}'), ('{approved,send,call waiting}'), ('{approved,send,cancelled}'), ('{approved,send,call claimed}'),
+    ('{approved,send,call claimed,call ready not_sent}'), ('{approved,send,call claimed,call waiting not_sent}'),
+    ('{approved,send,call claimed,call done done}'), ('{approved,send,call claimed,call declined declined}'),
+    ('{approved,send,call claimed,call in_doubt in_doubt}'), ('{approved,send,call claimed,call done done,paid}'),
+    ('{approved,send,call claimed,call declined declined,failed}'), ('{approved,send,call claimed,call in_doubt in_doubt,in_doubt}'),
+    ('{approved,send,call claimed,call in_doubt not_sent,in_doubt}'), ('{approved,send,call claimed,call in_doubt declined,in_doubt}'),
+    ('{approved,send,call claimed,call done done,paid,reversed}'), ('{approved,send,call claimed,call declined declined,failed,approved,call waiting}'),
+    ('{approved,send,call claimed,call declined declined,failed,cancelled}'), ('{approved,send,call claimed,call in_doubt in_doubt,in_doubt,call done}'),
+    ('{approved,send,call claimed,call in_doubt in_doubt,in_doubt,call done,paid}'), ('{approved,send,call claimed,call in_doubt in_doubt,in_doubt,approved}'),
+    ('{approved,send,call claimed,call in_doubt in_doubt,in_doubt,approved,call waiting,call ready,call claimed,call done done,paid}'),
+    ('{approved,send,call claimed,call in_doubt in_doubt,in_doubt,cancelled}'),
+    ('{approved,person}'), ('{approved,person,settle}'), ('{approved,person,settle,paid}'), ('{approved,person,settle,failed}'),
+    ('{approved,person,settle,failed,cancelled}'), ('{approved,person,settle,paid,reversed}'), ('{approved,person,cancelled}');
+BEGIN;
+CREATE TEMP TABLE walked AS SELECT n, way, pg_temp.payment_at(:'ernies', way) AS uid FROM way ORDER BY n;
+CREATE TEMP VIEW state AS
+SELECT w.n, w.way, w.uid, o.uid AS payout, c.uid AS call, p.status AS payment, CASE
+    WHEN c.uid IS NOT NULL THEN 'call ' || c.status WHEN o.uid IS NULL THEN 'no payout' WHEN o.partner IS NOT NULL THEN 'no call' WHEN o.settled_at IS NULL THEN 'for a person' ELSE 'settled' END AS payout_is
+FROM walked w JOIN murallink.payment p ON p.uid = w.uid LEFT JOIN murallink_private.payout o ON o.payment_uid = w.uid
+LEFT JOIN murallink_private.call c ON c.uid = o.uid;
+GRANT SELECT ON walked TO PUBLIC;
+SELECT payment, payout_is, string_agg(DISTINCT next::text, ' ') FILTER (WHERE outcome = 'done') AS allowed,
     string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
-FROM walked, unnest(enum_range(NULL::murallink.payment_status)) AS next,
+FROM state, unnest(enum_range(NULL::murallink.payment_status)) AS next,
     pg_temp.outcome('murallink_owner', format('UPDATE murallink.payment SET status = %L WHERE uid = %L', next, uid)) AS outcome
-GROUP BY status ORDER BY status;
+GROUP BY payment, payout_is ORDER BY payment, payout_is;
+
+-- The same of the call that loads the card: with which outcome, or with none (-)
+CREATE FUNCTION pg_temp.call_steps(call text) RETURNS TABLE (next murallink.payout_status, words text, outcome text) LANGUAGE sql AS $$
+    SELECT n.next, string_agg(coalesce(s.answer, NULLIF(s.note, ''), '-'), ' or '), o.outcome
+    FROM murallink_private.call c, unnest(enum_range(NULL::murallink.payout_status)) AS n (next),
+        (VALUES (NULL, ''), (NULL, 'a note'), ('done', ''), ('declined', ''), ('not_sent', ''), ('in_doubt', '')) AS s (answer, note),
+        pg_temp.outcome('murallink_owner', pg_temp.call_step(call, n.next::text, s.answer, s.note)) AS o (outcome)
+    WHERE c.uid::text = call AND c.status <> n.next AND (n.next <> 'claimed' OR s.answer IS NULL)
+    GROUP BY n.next, o.outcome
+$$;
+SELECT payment, payout_is, string_agg(DISTINCT format('%s: %s', next, words), ', ') FILTER (WHERE outcome = 'done') AS allowed,
+    string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
+FROM state, pg_temp.call_steps(call::text) WHERE call IS NOT NULL GROUP BY payment, payout_is ORDER BY payment, payout_is;
+
+-- And of other calls, which are kept by what they are about: an order, a message, and requests that may or may not be repeated
+CREATE FUNCTION pg_temp.call_at(resource text, operation text, repeatable boolean, way text[]) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
+DECLARE
+    made CONSTANT murallink.ksuid := murallink.gen_ksuid();
+    step text;
+BEGIN
+    INSERT INTO murallink_private.call (uid, partner, resource, subject_uid, operation, repeatable)
+    VALUES (made, 'issuer', resource, CASE WHEN resource <> 'request' THEN made END, operation, repeatable);
+    FOREACH step IN ARRAY way LOOP
+        EXECUTE pg_temp.call_step(made::text, split_part(step, ' ', 1), NULLIF(split_part(step, ' ', 2), ''));
+    END LOOP;
+    RETURN made;
+END
+$$;
+CREATE TEMP TABLE called AS
+SELECT kind, way[cardinality(way)] AS status, pg_temp.call_at(resource, operation, repeatable, way) AS uid
+FROM (VALUES (1, 'order', 'card', 'order', false), (2, 'message', 'notice', 'message', false), (3, 'request', 'request', 'ask', false),
+        (4, 'repeatable', 'request', 'ask', true)) AS kinds (n, kind, resource, operation, repeatable),
+    (VALUES ('{}'::text[]), ('{waiting}'), ('{claimed}'), ('{claimed,done done}'), ('{claimed,declined declined}'), ('{claimed,in_doubt in_doubt}'),
+        ('{cancelled}')) AS ways (way) ORDER BY n;
+SELECT kind, coalesce(split_part(status, ' ', 1), 'ready') AS status,
+    string_agg(format('%s: %s', next, words), ', ' ORDER BY next) FILTER (WHERE outcome = 'done') AS allowed,
+    string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
+FROM called, pg_temp.call_steps(uid::text) GROUP BY kind, status ORDER BY kind, status;
 
 -- What of it people may do: neither send, nor decide what is in doubt
-SELECT DISTINCT status, pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', uid)) AS approve,
+SELECT payment, payout_is, string_agg(DISTINCT approve, ', ') AS approve, string_agg(DISTINCT reject, ', ') AS reject, string_agg(DISTINCT cancel, ', ') AS cancel
+FROM state, pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', uid)) AS approve,
     pg_temp.outcome('regress_pay_approver', format('SELECT murallink.reject_payment(%L)', uid)) AS reject,
     pg_temp.outcome('regress_pay_approver', format('SELECT murallink.cancel_payment(%L)', uid)) AS cancel
-FROM walked ORDER BY status;
+GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The funds follow each step, and each movement happens once
 SELECT way, array_agg(movement ORDER BY movement) AS movements,
     sum(amount * CASE movement WHEN 'reserve' THEN 1 WHEN 'return' THEN 0 ELSE -1 END) AS reserved,
     sum(amount * CASE movement WHEN 'disburse' THEN 1 WHEN 'return' THEN -1 ELSE 0 END) AS disbursed
-FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid GROUP BY way ORDER BY way;
-BEGIN;
+FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid GROUP BY n, way ORDER BY n;
+-- The books name those whose payment has not yet gone as its payout has
+SELECT way, shown
+FROM murallink.verify_ledger() JOIN walked ON strpos(problem, 'payment ' || uid) > 0,
+    regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g') AS shown ORDER BY n;
 SET LOCAL session_replication_role = replica;
 SELECT DISTINCT movement, pg_temp.outcome(session_user, format(
     'INSERT INTO murallink.fund_entry (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
@@ -555,8 +637,8 @@ SELECT murallink.add_funding(:'book_contract', 800);
 RESET SESSION AUTHORIZATION;
 SELECT uid AS luccas FROM murallink.enrollment WHERE patient_uid = :'lucca' \gset
 SELECT pg_temp.payment_at(:'luccas', '{}') AS pending, pg_temp.payment_at(:'luccas', '{rejected}') AS rejected,
-    pg_temp.payment_at(:'luccas', '{approved,processing,paid}') AS paid,
-    pg_temp.payment_at(:'luccas', '{approved,processing,paid,reversed}') AS reversed \gset
+    pg_temp.payment_at(:'luccas', '{approved,send,call claimed,call done done,paid}') AS paid,
+    pg_temp.payment_at(:'luccas', '{approved,send,call claimed,call done done,paid,reversed}') AS reversed \gset
 SELECT funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'book_contract';
 SELECT * FROM murallink.verify_ledger();
 CREATE FUNCTION pg_temp.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
@@ -599,7 +681,12 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
     (17, 'a funding reserved and released', 'INSERT INTO murallink.fund_entry'
         ' (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
         ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, movement, 1, uid, now() FROM murallink.funding,'
-        ' unnest(''{reserve,release}''::murallink.fund_movement[]) AS movement WHERE contract_uid = %L', :'book_contract')
+        ' unnest(''{reserve,release}''::murallink.fund_movement[]) AS movement WHERE contract_uid = %L', :'book_contract'),
+    (18, 'a payout is gone', 'DELETE FROM murallink_private.payout WHERE payment_uid = %L', :'paid'),
+    (19, 'a payout is another patient''s', 'UPDATE murallink_private.payout SET patient_uid = murallink.gen_ksuid() WHERE payment_uid = %L', :'paid'),
+    (20, 'a call is gone', 'DELETE FROM murallink_private.call c USING murallink_private.payout o WHERE c.uid = o.uid AND o.payment_uid = %L', :'paid'),
+    (21, 'a call was declined', 'UPDATE murallink_private.call c SET status = ''declined'' FROM murallink_private.payout o'
+        ' WHERE c.uid = o.uid AND o.payment_uid = %L', :'reversed')
 ) AS damages (n, damage, statement, uid) ORDER BY n;
 SELECT * FROM murallink.verify_ledger();
 

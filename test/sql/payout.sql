@@ -1,4 +1,4 @@
--- Payouts: what an approved payment waits for, what people settle, and the steps that nobody skips. No partner is set up yet.
+-- Payouts: what an approved payment waits for, what people settle, and the steps that nobody skips.
 \set SHOW_CONTEXT never
 CREATE ROLE regress_payout_admin LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_payout_operator LOGIN IN ROLE murallink_operator;
@@ -31,10 +31,13 @@ CREATE VIEW test.payout AS
 SELECT o.amount, o.currency, o.status, o.reason, o.partner, p.status AS payment, o.reference, o.note, o.uid, o.payment_uid, o.contract_uid
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid;
 SELECT amount, currency, status, reason, partner, payment FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
+BEGIN;
+UPDATE murallink_private.payment_type SET partner = 'another' WHERE uid = :'debit';
 SET SESSION AUTHORIZATION regress_payout_admin;
 SELECT payment_type_uid = :'debit' AS set FROM murallink.set_payment_type(:'debit', :'trial', :'pat');
 RESET SESSION AUTHORIZATION;
 SELECT amount, currency, status, reason, partner, payment FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
+ROLLBACK;
 SET SESSION AUTHORIZATION regress_payout_admin;
 SELECT payment_type_uid = :'check' AS set FROM murallink.set_payment_type(:'check', :'trial', :'pat');
 SELECT uid AS lost FROM murallink.manual_payment(:'pat', :'trial', 12) \gset
@@ -47,8 +50,9 @@ SELECT amount, currency, status, reason, partner, payment FROM test.payout WHERE
 BEGIN;
 UPDATE murallink.contract SET default_payment_type_uid = NULL WHERE uid = :'contract';
 UPDATE murallink.enrollment SET payment_type_uid = NULL WHERE contract_uid = :'contract';
-SELECT reason, outcome, test.refusal(format('UPDATE murallink.payout SET status = %L WHERE uid = %L', outcome, uid))
-FROM test.payout, unnest('{done,declined}'::text[]) AS outcome WHERE payment_uid = :'lost' ORDER BY outcome;
+SELECT reason, outcome, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE uid = %L', outcome, payment_uid)),
+    test.refusal(format('UPDATE murallink_private.payout SET settled_at = now() WHERE uid = %L', uid)) AS settled
+FROM test.payout, unnest('{paid,failed,in_doubt}'::text[]) AS outcome WHERE payment_uid = :'lost' ORDER BY outcome;
 ROLLBACK;
 SELECT uid AS paid_by_check FROM test.payout WHERE payment_uid = :'unknown' \gset
 SELECT uid AS lost_check FROM test.payout WHERE payment_uid = :'lost' \gset
@@ -74,24 +78,42 @@ FROM (VALUES (:'lost_check', 'paid', 'seen'), (:'lost_check', 'done', 'seen'), (
 RESET SESSION AUTHORIZATION;
 SELECT amount, status, reason, payment, reference, note FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
 SELECT db_user, resource, changes - '{due_at,settled_at}'::text[] AS changes FROM murallink.audit_event
-WHERE resource_uid IN (:'paid_by_check', :'lost_check') ORDER BY at;
+WHERE resource_uid IN (:'paid_by_check', :'lost_check', :'unknown', :'lost') AND db_user = 'regress_payout_operator' ORDER BY at;
 SELECT reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract';
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 
 -- Nobody skips a step, not even who owns the table
 SELECT attempted, test.refusal(format(statement, payout)) FROM (VALUES
-    ('a payout of a pending payment', :'pending', 'INSERT INTO murallink.payout (payment_uid) VALUES (%L)'),
-    ('a second payout', :'lost', 'INSERT INTO murallink.payout (payment_uid) VALUES (%L)'),
-    ('to pay again', :'paid_by_check', 'UPDATE murallink.payout SET status = ''ready'' WHERE uid = %L'),
-    ('to claim what waits', :'lost_check', 'UPDATE murallink.payout SET status = ''claimed'' WHERE uid = %L'),
-    ('to be in doubt unsent', :'lost_check', 'UPDATE murallink.payout SET status = ''in_doubt'' WHERE uid = %L'),
-    ('to revive what is cancelled', :'dropped_check', 'UPDATE murallink.payout SET status = ''waiting'' WHERE uid = %L'),
-    ('another amount', :'lost_check', 'UPDATE murallink.payout SET amount = 1 WHERE uid = %L'),
-    ('another patient', :'lost_check', 'UPDATE murallink.payout SET patient_uid = uid WHERE uid = %L'),
-    ('an earlier attempt', :'lost_check', 'UPDATE murallink.payout SET attempt = -1 WHERE uid = %L'),
-    ('to delete it', :'lost_check', 'DELETE FROM murallink.payout WHERE uid = %L'),
-    ('to empty the table', :'lost_check', 'TRUNCATE murallink.payout, murallink_private.card, murallink_private.card_shipment, murallink_private.card_shipment_event -- %L')) AS wrong (attempted, payout, statement);
+    ('a payout of a pending payment', :'pending', 'INSERT INTO murallink_private.payout (payment_uid) VALUES (%L)'),
+    ('a second payout', :'lost', 'INSERT INTO murallink_private.payout (payment_uid) VALUES (%L)'),
+    ('to pay again', :'unknown', 'UPDATE murallink.payment SET status = ''approved'' WHERE uid = %L'),
+    ('to claim what waits', :'lost', 'UPDATE murallink.payment SET status = ''processing'' WHERE uid = %L'),
+    ('to be in doubt unsent', :'lost', 'UPDATE murallink.payment SET status = ''in_doubt'' WHERE uid = %L'),
+    ('to be paid unsettled', :'lost', 'UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L'),
+    ('to fail unsettled', :'lost', 'UPDATE murallink.payment SET status = ''failed'' WHERE uid = %L'),
+    ('to revive what is cancelled', :'dropped', 'UPDATE murallink.payment SET status = ''approved'' WHERE uid = %L'),
+    ('to settle what is cancelled', :'dropped_check', 'UPDATE murallink_private.payout SET settled_at = now() WHERE uid = %L'),
+    ('another amount', :'lost', 'UPDATE murallink.payment SET amount = 1 WHERE uid = %L'),
+    ('another payment', :'lost_check', 'UPDATE murallink_private.payout SET payment_uid = uid WHERE uid = %L'),
+    ('another contract', :'lost_check', 'UPDATE murallink_private.payout SET contract_uid = uid WHERE uid = %L'),
+    ('another patient', :'lost_check', 'UPDATE murallink_private.payout SET patient_uid = uid WHERE uid = %L'),
+    ('to write to the view', :'lost_check', 'UPDATE murallink.payout SET status = ''done'' WHERE uid = %L'),
+    ('to delete it', :'lost_check', 'DELETE FROM murallink_private.payout WHERE uid = %L'),
+    ('to empty the table', :'lost_check', 'TRUNCATE murallink_private.payout -- %L')) AS wrong (attempted, payout, statement);
 SELECT amount, status, payment FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
+
+-- A payout that begins as if it were settled is not, and a call that is made for what no partner pays is not sent
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION regress_payout_admin;
+SELECT uid AS begun FROM murallink.manual_payment(:'pat', :'trial', 14) \gset
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.payment SET status = 'approved' WHERE uid = :'begun';
+INSERT INTO murallink_private.payout (payment_uid, reason, settled_at) VALUES (:'begun', 'settled_by_person', now());
+SELECT test.refusal(format('UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L', :'begun')) AS paid;
+SELECT murallink.enable_payouts();
+INSERT INTO murallink_private.call (uid, partner, resource, subject_uid, operation) SELECT uid, 'dash', 'payout', uid, 'load' FROM test.payout WHERE contract_uid = :'contract';
+SELECT count(*) AS claimed FROM murallink.claim_calls('dash', 100) c JOIN test.payout o ON o.uid = c.call_uid WHERE o.contract_uid = :'contract';
+ROLLBACK;
 
 -- Who may view payments sees their payouts
 SET SESSION AUTHORIZATION regress_payout_analyst;

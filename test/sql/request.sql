@@ -49,9 +49,9 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT test.refusal(format('SELECT murallink.await_partner(%L, 0.01)', :'asked')) AS sees_no_commit;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
-SELECT operation, params, attempt_uid AS attempt FROM murallink.claim_calls('relay', 10) \gset
+SELECT operation, params, call_uid AS call, attempt FROM murallink.claim_calls('relay', 10) \gset
 SELECT :'operation' AS operation, :'params' AS params;
-SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('attempt_uid', :'attempt', 'outcome', 'done', 'http_status', 200,
+SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'call', 'attempt', :attempt, 'outcome', 'done', 'http_status', 200,
     'reason', 'HTTP 200: Accepted', 'facts', '{"numbers": {"16105551212": "landline"}}'::jsonb, 'answer', '{"message": "Accepted"}')));
 SET SESSION AUTHORIZATION regress_request_operator;
 SELECT murallink.await_partner(:'asked') - 'uid' AS state;
@@ -61,8 +61,8 @@ SELECT status, facts FROM murallink.partner_tasks(:'asked');
 SELECT murallink.partner_request('bastion', 'plans') AS plans \gset
 SELECT murallink.partner_request('bastion', 'reset_password', '{"email": "vendor@example.com"}') AS reset \gset
 RESET SESSION AUTHORIZATION;
-SELECT operation, params FROM murallink.claim_calls('bastion', 10, 'reset_password');
-SELECT operation, params FROM murallink.claim_calls('bastion', 10, 'reset_password');
+SELECT operation, params FROM murallink.claim_calls('bastion', 10, wanted => 'reset_password');
+SELECT operation, params FROM murallink.claim_calls('bastion', 10, wanted => 'reset_password');
 SELECT operation, params FROM murallink.claim_calls('bastion', 10);
 
 -- What a call in doubt comes to: asked again where that does no harm, else a person decides
@@ -73,5 +73,5 @@ SELECT why, "do" FROM murallink.needs_person WHERE uid = :'reset';
 SELECT status FROM murallink.resolve_task(:'reset', false, 'no mail came');
 RESET SESSION AUTHORIZATION;
 SELECT murallink.disable_payouts();
-UPDATE murallink_private.partner_queue SET due_at = '2999-01-01' WHERE subject_uid = :'plans';
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE uid = :'plans';
 DROP ROLE regress_request_operator, regress_request_client;

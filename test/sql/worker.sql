@@ -30,7 +30,7 @@ INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy
 VALUES (:'carded', 'dash', '78', 'done', '0252000000778', '70002');
 SELECT murallink.enable_payouts();
 -- What other tests have left is not due
-UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
 
 -- An approved payment, and what becomes of the call that it makes due; without an outcome it makes none due
 CREATE FUNCTION test.paid(subject text, amount numeric, outcome text DEFAULT NULL) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
@@ -40,13 +40,14 @@ BEGIN
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT e.uid, 'manual', paid.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = paid.subject RETURNING uid INTO made;
     UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = made;
+    PERFORM murallink.payout_begin(made);
     PERFORM test.answered(outcome);
     RETURN (SELECT o.uid FROM murallink.payout o WHERE o.payment_uid = made);
 END
 $$;
 CREATE FUNCTION test.answered(outcome text) RETURNS void LANGUAGE sql AS $$
     SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object(
-        'attempt_uid', c.attempt_uid, 'outcome', outcome, 'reason', 'so', 'facts', '{"order_id": "71", "proxy_key": "79"}'::jsonb)))
+        'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', outcome, 'reason', 'so', 'facts', '{"order_id": "71", "proxy_key": "79"}'::jsonb)))
     FROM murallink.claim_calls('dash', CASE WHEN outcome IS NULL THEN 0 ELSE 1 END) c
 $$;
 -- What a statement leaves in the audit, as its caller sees it
@@ -57,7 +58,7 @@ DECLARE
 BEGIN
     EXECUTE statement;
     RETURN QUERY SELECT e.db_user, e.db_role, e.resource, e.action,
-        e.changes - '{uid,card_uid,subject_uid,payment_uid,created_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
+        e.changes - '{uid,card_uid,subject_uid,payment_uid,once,created_at,delayed_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
             || CASE WHEN e.changes ? 'secrets_changed_at' THEN '{"secrets": "changed"}' ELSE '{}' END::jsonb
     FROM murallink.audit_event e WHERE e.at >= start ORDER BY e.at, e.resource;
 END
@@ -88,6 +89,26 @@ SELECT count(*) FROM murallink.partner_tasks(operation => 'alert', status => 'in
 SELECT count(*) FROM murallink.partner_tasks(most => 0);
 SELECT test.refusal(format('SELECT * FROM murallink.partner_tasks(%s)', wrong))
 FROM unnest('{status => ''lost'',most => -1}'::text[]) AS wrong;
+
+-- However many payouts there are, none of this reads all of them
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET LOCAL enable_seqscan = off;
+CREATE TEMP VIEW scanned AS SELECT relname, seq_scan FROM pg_stat_xact_user_tables
+WHERE relname IN ('payment', 'payout', 'call', 'call_attempt', 'notice');
+CREATE TEMP TABLE scanned_before AS SELECT * FROM scanned;
+SELECT count(*) > 0 AS needs_person FROM murallink.needs_person;
+SELECT count(*) AS attempts FROM murallink.payout_attempts(:'doubtful');
+SELECT count(*) AS tasks FROM murallink.partner_tasks(subject_uid => :'doubtful');
+SELECT count(*) AS tasks FROM murallink.partner_tasks(patient_uid => :'carded');
+SELECT count(*) > 0 AS notices FROM murallink.notices();
+SELECT count(*) > 0 AS status FROM murallink.worker_status();
+SELECT test.refusal(format('SELECT murallink.look_up_payout(%L)', :'doubtful')) AS look_up;
+SELECT status FROM murallink.reverse_payment((SELECT payment_uid FROM murallink_private.payout WHERE uid = :'done'), 'paid by mistake');
+SELECT status FROM murallink.resolve_task(:'link', false, 'not sent');
+SELECT relname FROM scanned s JOIN scanned_before b USING (relname) WHERE s.seq_scan > b.seq_scan ORDER BY relname;
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_worker_operator;
 
 -- Each leaves an audit_event: who, what, from what to what, and why
 \pset format unaligned
@@ -123,19 +144,19 @@ SELECT db_user, resource, action, changes -> 'status' AS status FROM murallink.a
 -- and nothing but what operators work with
 SELECT DISTINCT resource FROM murallink.audit_event
 WHERE resource NOT IN (
-    'card', 'card_shipment', 'participation_detail', 'partner', 'partner_task', 'payout', 'payout_hold', 'payout_switch', 'trial_partner');
+    'card', 'card_shipment', 'participation_detail', 'partner', 'call', 'payout', 'payout_hold', 'payout_switch', 'trial_partner');
 \pset format aligned
 
 -- The status, without a worker: what is to be done, by kind
 SELECT partner, payouts, pid, held, breaker, calls_per_second, latency FROM murallink.worker_status() ORDER BY partner;
 RESET SESSION AUTHORIZATION;
-UPDATE murallink_private.partner_queue SET due_at = '2999-01-01';
-UPDATE murallink_private.partner_queue SET due_at = '2001-01-01' WHERE subject_uid = :'declined';
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
+UPDATE murallink_private.call SET due_at = '2001-01-01' WHERE uid = :'declined';
 SELECT s.ready = q.all AS ready, ready_payouts > 0 AS payouts, s.ready_tasks = q.tasks AS tasks, s.ready = ready_payouts + ready_cards + ready_tasks AS sum,
     s.oldest_due_at, s.in_flight
 FROM murallink.worker_status() s, (
-    SELECT count(*), count(*) FILTER (WHERE subject_uid IN (SELECT uid FROM murallink_private.partner_task))
-    FROM murallink_private.partner_queue WHERE partner = 'dash' AND due_at <> 'infinity') AS q ("all", tasks)
+    SELECT count(*), count(*) FILTER (WHERE operation NOT IN ('load', 'order'))
+    FROM murallink_private.call WHERE partner = 'dash' AND status = 'ready') AS q ("all", tasks)
 WHERE s.partner = 'dash';
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 SELECT murallink.disable_payouts();

@@ -26,11 +26,12 @@ INSERT INTO race.thing SELECT 'client', 0, uid FROM murallink.create_client('Rac
 CREATE FUNCTION race.uid(name text, n integer DEFAULT 0) RETURNS murallink.ksuid
 LANGUAGE sql STABLE RETURN (SELECT uid FROM race.thing AS t WHERE t.name = uid.name AND t.n = uid.n);
 
--- A funded contract, a trial at a site, patients by number, and a milestone in two versions, 0 and 1
+-- A funded contract that pays by check, a trial at a site, patients by number, and a milestone in two versions, 0 and 1
 CREATE FUNCTION race.start(funds numeric, amount numeric, patients integer, num_payments integer DEFAULT 1) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    contract murallink.ksuid := uid FROM murallink.create_contract(race.uid('client'), 'Race', currency => 'USD');
+    contract murallink.ksuid := uid FROM murallink.create_contract(
+        race.uid('client'), 'Race', currency => 'USD', default_payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo');
     trial murallink.ksuid := uid FROM murallink.create_trial(contract, 'Race');
     site murallink.ksuid := uid FROM murallink.create_site('Race', trial);
 BEGIN
@@ -68,8 +69,7 @@ BEGIN
     ELSIF dice = 2 THEN
         PERFORM murallink.cancel_payment(chosen);
     ELSE
-        UPDATE murallink.payment SET status = 'processing' WHERE uid = chosen;
-        UPDATE murallink.payment SET status = 'paid' WHERE uid = chosen;
+        PERFORM murallink.settle_payout((SELECT uid FROM murallink.payout WHERE payment_uid = chosen), 'paid');
     END IF;
 EXCEPTION WHEN OTHERS THEN
     INSERT INTO race.refusal VALUES (SQLERRM);

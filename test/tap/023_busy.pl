@@ -31,13 +31,18 @@ check_books('payers without a pause');
 
 note 'disable_payouts, while the worker claims and when it ends';
 $payouts->sql(<<'EOC');
-CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
-CREATE TRIGGER slow AFTER INSERT ON murallink_private.partner_attempt EXECUTE FUNCTION public.slow();
+CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.5) WHERE EXISTS (SELECT FROM changed WHERE status = 'claimed');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER slow AFTER UPDATE ON murallink_private.call REFERENCING NEW TABLE AS changed EXECUTE FUNCTION public.slow();
 EOC
 $payouts->approve(80);
 $payouts->wait_for(q{SELECT bool_or(wait_event = 'PgSleep') FROM pg_stat_activity WHERE backend_type = 'murallink worker'});
 $payouts->call('disable_payouts');
-my $claims = 'SELECT count(*) FROM murallink_private.partner_attempt';
+my $claims = 'SELECT sum(attempt) FROM murallink_private.call';
 my $before = $payouts->sql($claims);
 $payouts->wait_for('SELECT in_flight = 0 FROM murallink.worker_status()');
 my ($done, $ready) = ($payouts->count('done'), $payouts->count('ready'));
@@ -47,7 +52,7 @@ is_deeply([ $payouts->count('done'), $payouts->count('ready'), $payouts->count('
 is($payouts->sql($claims), $before, 'nor claimed by who was about to');
 cmp_ok($ready, '>', 0, 'though there is more');
 check_books('disable_payouts');
-$payouts->sql('DROP TRIGGER slow ON murallink_private.partner_attempt');
+$payouts->sql('DROP TRIGGER slow ON murallink_private.call');
 $payouts->call('enable_payouts');
 $payouts->wait_settled;
 check_books('enable_payouts');

@@ -127,19 +127,19 @@ is($payouts->sql("SELECT reference FROM murallink.payout WHERE uid = '$named'"),
 write_file(head => answer('{"status":"failure","rows":[' . '"12345678",' x 50_000 . '""]}'));
 my ($declined) = $payouts->approve(1);
 $payouts->wait_settled;
-is($payouts->sql("SELECT length(answer::text) FROM murallink_private.partner_attempt WHERE subject_uid = '$declined'") < 1300, 1,
+is($payouts->sql("SELECT length(answer::text) FROM murallink_private.call WHERE uid = '$declined'") < 1300, 1,
 	'of a long answer it is how it begins');
 
 note 'an error whose text has more bytes than are shown';
 $payouts->sql(<<'EOC');
 CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE '%', repeat('é', 200); END $$;
-CREATE TRIGGER refuse BEFORE UPDATE ON murallink_private.partner_attempt FOR EACH ROW EXECUTE FUNCTION public.refuse();
+CREATE TRIGGER refuse BEFORE UPDATE ON murallink_private.call FOR EACH ROW WHEN (OLD.status = 'claimed') EXECUTE FUNCTION public.refuse();
 EOC
 $payouts->approve(1);
 $payouts->wait_for(q{SELECT last_error ~ '^é' FROM murallink.worker_status()});
 is($payouts->sql(q{SELECT convert_from(convert_to(last_error, 'UTF8'), 'UTF8') ~ '^é+$' FROM murallink.worker_status()}), 't',
 	'is shown in whole letters');
-$payouts->sql('DROP TRIGGER refuse ON murallink_private.partner_attempt');
+$payouts->sql('DROP TRIGGER refuse ON murallink_private.call');
 $payouts->wait_settled;
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
 kill 'TERM', $stack->running('hostile');

@@ -15,7 +15,6 @@ use constant { BACK => -300, HOUR => 3600, SOON => 25 };
 
 my $clock = Murallink::Clock->new;
 my $payouts = Murallink::Payouts->new(clock => $clock, settings => { settling => 10, timeout => 1 });
-my $looks = 'SELECT attempt FROM murallink_private.partner_task WHERE subject_uid = ';
 my $initial = $payouts->stack->client->sandbox('settings');
 
 $payouts->patients(1);
@@ -112,7 +111,7 @@ my ($locked) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$locked'");
 my $session = $payouts->session("BEGIN; SELECT FROM murallink.payment"
 	  . " WHERE uid = (SELECT payment_uid FROM murallink.payout WHERE uid = '$locked') FOR UPDATE");
-$payouts->wait_for("SELECT outcome = 'done' FROM murallink_private.partner_attempt WHERE subject_uid = '$locked'");
+$payouts->wait_for("SELECT count(*) = 1 FROM murallink.payout_attempts('$locked') WHERE outcome = 'done'");
 $clock->step(BACK);
 close $session;
 soon("SELECT status = 'done' FROM murallink.payout WHERE uid = '$locked'", 'the outcome is applied');

@@ -29,8 +29,8 @@ note 'who may create triggers on our tables has them run by the owner of the dat
 $payouts->sql(<<'EOC');
 CREATE ROLE mallory LOGIN;
 CREATE SCHEMA mallory AUTHORIZATION mallory;
-GRANT USAGE ON SCHEMA murallink TO mallory;
-GRANT TRIGGER ON ALL TABLES IN SCHEMA murallink TO mallory;
+GRANT USAGE ON SCHEMA murallink, murallink_private TO mallory;
+GRANT TRIGGER ON ALL TABLES IN SCHEMA murallink, murallink_private TO mallory;
 CREATE TABLE mallory.seen (at_table text, who name, session name, path text);
 GRANT USAGE ON SCHEMA mallory TO PUBLIC;
 GRANT INSERT ON mallory.seen TO PUBLIC;
@@ -44,7 +44,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE CONSTRAINT TRIGGER evil AFTER INSERT OR UPDATE ON murallink.payout DEFERRABLE INITIALLY DEFERRED
+CREATE CONSTRAINT TRIGGER evil AFTER INSERT OR UPDATE ON murallink_private.call DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION mallory.evil();
 CREATE CONSTRAINT TRIGGER evil AFTER INSERT OR UPDATE ON murallink.payment DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION mallory.evil();
@@ -59,8 +59,8 @@ is($payouts->sql('SELECT string_agg(DISTINCT who, $$ $$), count(*) > 3 FROM mall
 	'triggers deferred to the commit of the worker run as the owner');
 is($payouts->sql('SELECT DISTINCT path FROM mallory.seen'), 'pg_catalog, pg_temp', 'with its search path');
 is(superusers(), $superusers, 'and make nobody a superuser');
-$payouts->sql('DROP TRIGGER evil ON murallink.payout; DROP TRIGGER evil ON murallink.payment; DROP SCHEMA mallory CASCADE');
-$payouts->sql('REVOKE ALL ON ALL TABLES IN SCHEMA murallink FROM mallory; DROP OWNED BY mallory; DROP ROLE mallory');
+$payouts->sql('DROP TRIGGER evil ON murallink_private.call; DROP TRIGGER evil ON murallink.payment; DROP SCHEMA mallory CASCADE');
+$payouts->sql('REVOKE ALL ON ALL TABLES IN SCHEMA murallink, murallink_private FROM mallory; DROP OWNED BY mallory; DROP ROLE mallory');
 
 note 'nor does an operator of the owner of the database, which is found before PostgreSQL\'s own, run in any of our functions';
 $payouts->sql(<<'EOC');
@@ -82,7 +82,8 @@ my ($payment) = $payouts->sql(<<'EOC');
 INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 7, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid
 EOC
-$payouts->sql("UPDATE murallink.payment SET status = 'approved' WHERE uid OPERATOR(pg_catalog.=) '$payment'");
+$payouts->sql("UPDATE murallink.payment SET status = 'approved' WHERE uid OPERATOR(pg_catalog.=) '$payment';
+	SELECT murallink.payout_begin('$payment')");
 is($payouts->sql('SELECT count(*) FROM public.seen'), 0, 'it is not asked');
 is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE payment_uid = '$payment'"), 1, 'and the payment has a payout');
 $payouts->sql('DROP OPERATOR public.= (murallink.payment_status, murallink.payment_status)');
@@ -95,10 +96,10 @@ is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'no contr
 is($payouts->sql(<<"EOC"), "no payout: t, moved: t, 2", 'each is told');
 BEGIN;
 SET LOCAL session_replication_role = replica;
-DELETE FROM murallink.payout WHERE payment_uid = '$lost';
-UPDATE murallink.payout SET status = 'cancelled' WHERE payment_uid = '$other';
+DELETE FROM murallink_private.payout WHERE payment_uid = '$lost';
+UPDATE murallink_private.call SET status = 'cancelled' WHERE uid = (SELECT uid FROM murallink_private.payout WHERE payment_uid = '$other');
 SELECT format('no payout: %s, moved: %s, %s', bool_or(problem ~ '^payment $lost of .* is paid and has no payout\$'),
-    bool_or(problem ~ '^payment $other of .* is paid, its payout .* is cancelled\$'), count(*)) FROM murallink.verify_ledger();
+    bool_or(problem ~ '^payment $other of .* is paid, its payout .* and its call is cancelled\$'), count(*)) FROM murallink.verify_ledger();
 ROLLBACK
 EOC
 
@@ -140,7 +141,7 @@ as_role(gate => "SET ROLE olaf; SELECT murallink.$_")
   foreach "hold_payouts('audit', partner => 'dash')", "set_consent('$patient', 'sms', true, 'written')", 'refresh_dash()';
 is($payouts->sql(<<'EOC'), 'olaf olaf olaf', 'of holds, of consents, and of what a partner is asked');
 SELECT concat_ws(' ', (SELECT max(held_by) FROM murallink_private.payout_hold), (SELECT max(noted_by) FROM murallink.consent WHERE given),
-    (SELECT max(requested_by) FROM murallink_private.partner_task WHERE operation IN ('customers', 'programs', 'accounts')))
+    (SELECT max(requested_by) FROM murallink_private.call WHERE operation IN ('customers', 'programs', 'accounts')))
 EOC
 as_role(olaf => q{SELECT murallink.release_payouts(partner => 'dash')});
 
@@ -152,10 +153,12 @@ is($payouts->state_of($ready), 'ready approved', 'a payout is ready');
 my $its_card = $payouts->sql("SELECT uid FROM murallink_private.card WHERE patient_uid = '$patient'");
 my $other_card = $payouts->sql("SELECT uid FROM murallink_private.card WHERE patient_uid = '$other_patient'");
 my %refused = (
-	"UPDATE murallink.payout SET card_uid = '$other_card' WHERE uid = '$ready'" => 'append_only payout',
-	"UPDATE murallink.payout SET card_uid = '$other_card' WHERE status = 'done' AND patient_uid = '$patient'" => 'append_only payout',
-	"UPDATE murallink.payout SET partner = 'relay' WHERE uid = '$ready'" => 'append_only payout',
-	"UPDATE murallink.payout SET patient_uid = '$other_patient' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE patient_uid = '$patient' AND uid IN (
+		SELECT uid FROM murallink.payout WHERE status = 'done')" => 'append_only payout',
+	"UPDATE murallink_private.payout SET partner = 'relay' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink_private.payout SET patient_uid = '$other_patient' WHERE uid = '$ready'" => 'append_only payout',
+	"UPDATE murallink_private.call SET partner = 'relay' WHERE uid = '$ready'" => 'append_only call',
 	"UPDATE murallink_private.card SET patient_uid = '$other_patient', program = 'x' WHERE uid = '$its_card'" => 'append_only card',
 	"UPDATE murallink_private.card SET proxy_key = '1' WHERE uid = '$its_card'" => 'append_only card');
 $payouts->sql('CREATE ROLE owen LOGIN IN ROLE murallink_owner');
@@ -165,11 +168,12 @@ foreach my $statement (sort keys %refused)
 }
 is($payouts->sql(<<"EOC"), 'payout_card_uid_patient_uid_fkey', 'nor is a card another patient\'s where nothing guards the column');
 BEGIN;
-ALTER TABLE murallink.payout DISABLE TRIGGER USER;
-SELECT public.refusal_of(\$\$UPDATE murallink.payout SET card_uid = '$other_card' WHERE uid = '$ready'\$\$);
+ALTER TABLE murallink_private.payout DISABLE TRIGGER USER;
+SELECT public.refusal_of(\$\$UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE uid = '$ready'\$\$);
 ROLLBACK
 EOC
-is($payouts->sql("UPDATE murallink.payout SET status = 'waiting' WHERE uid = '$ready' RETURNING status, card_uid = '$its_card'"), 'ready|t',
+$payouts->sql("UPDATE murallink_private.call SET status = 'waiting' WHERE uid = '$ready'; SELECT murallink.payouts_route(ARRAY['$ready'::murallink.ksuid])");
+is($payouts->sql("SELECT status, card_uid = '$its_card' FROM murallink.payout WHERE uid = '$ready'"), 'ready|t',
 	'it is looked up again while it waits');
 $payouts->call('enable_payouts');
 $payouts->wait_settled;

@@ -44,7 +44,7 @@ like($payouts->sql(qq{SELECT why || ' -> ' || "do" FROM murallink.needs_person W
 	qr/^ready: HTTP 401: .* -> ask the partner/, 'and a person sees it');
 $payouts->no_fault;
 $payouts->stack->configure_dash;
-$payouts->sql("UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE subject_uid = '$out'");
+$payouts->sql("UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE uid = '$out'");
 $payouts->wait_idle;
 is($payouts->state_of($out) . ' ' . $payouts->loads($out), 'done paid 1', 'it is paid once the partner works');
 is($payouts->sql($breaker), 'closed', 'and the breaker is closed');
@@ -61,7 +61,7 @@ $payouts->no_fault;
 $payouts->sql(q{SELECT murallink.retry_payout(uid, 'the path is right') FROM murallink.payout
 WHERE status = 'declined' AND reason = 'HTTP 404: no such path'});
 $payouts->stack->configure_dash;
-$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+$payouts->sql(q{UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE status = 'ready'});
 $payouts->wait_idle;
 is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE status <> 'done'"), 0, 'one statement has them sent');
 is($payouts->stack->client->sandbox('summary')->{duplicates}, 0, 'nothing was loaded twice');
@@ -93,7 +93,7 @@ foreach my $case ([ 400, 12, 1 ], [ 400, 12, 12 ], [ 200, 12, 12 ])
 	$payouts->no_fault;
 	$payouts->sql(q{SELECT murallink.retry_payout(uid, 'the setting is right') FROM murallink.payout WHERE status = 'declined'});
 	$payouts->stack->configure_dash;
-	$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+	$payouts->sql(q{UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE status = 'ready'});
 	$payouts->wait_idle;
 	is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE status <> 'done'"), 0, "HTTP $status about $cards cards: then they are paid");
 }
@@ -111,7 +111,7 @@ $payouts->fault(when => 'after', action => 'close', count => 1);
 my ($often) = $payouts->approve(1);
 is($payouts->refusal(look_up_payout => $once), 'wrong_status', 'one that is known is not looked up');
 $payouts->wait_for("SELECT count(*) = 1 FROM murallink.needs_person WHERE uid = '$often'");
-is($payouts->sql("SELECT attempt FROM murallink_private.partner_task WHERE subject_uid = '$often'"), 4, 'a few times, then a person is told');
+is($payouts->sql("SELECT attempt FROM murallink_private.call WHERE subject_uid = '$often' AND operation = 'look_up'"), 4, 'a few times, then a person is told');
 $payouts->no_fault;
 $payouts->call(look_up_payout => $often);
 $payouts->wait_idle;
@@ -140,18 +140,18 @@ foreach my $words (sort keys %words)
 {
 	$payouts->fault(when => 'before', count => 1, %{ $words{$words} });
 	my ($payout) = $payouts->approve(1);
-	$payouts->wait_for("SELECT count(*) = 1 FROM murallink_private.partner_attempt WHERE subject_uid = '$payout' AND outcome IS NOT NULL");
-	is($payouts->sql("SELECT reason FROM murallink_private.partner_attempt WHERE subject_uid = '$payout' AND attempt = 1"), $words, $words);
+	$payouts->wait_for("SELECT count(*) = 1 FROM murallink.payout_attempts('$payout') WHERE operation = 'load' AND outcome IS NOT NULL");
+	is($payouts->sql("SELECT reason FROM murallink.payout_attempts('$payout') WHERE operation = 'load' AND attempt = 1"), $words, $words);
 	$payouts->no_fault;
 	# It is sent again: that must not meet the next fault.
 	$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$payout'");
 }
 $payouts->stop_sandbox;
 my ($unreached) = $payouts->approve(1);
-$payouts->wait_for("SELECT count(*) > 1 FROM murallink_private.partner_attempt WHERE subject_uid = '$unreached' AND outcome = 'not_sent'");
-is($payouts->sql("SELECT count(DISTINCT reason) FROM murallink_private.partner_attempt WHERE subject_uid = '$unreached' AND outcome = 'not_sent'"), 1,
+$payouts->wait_for("SELECT count(*) > 1 FROM murallink.payout_attempts('$unreached') WHERE outcome = 'not_sent'");
+is($payouts->sql("SELECT count(DISTINCT reason) FROM murallink.payout_attempts('$unreached') WHERE outcome = 'not_sent'"), 1,
 	'who cannot be reached');
-unlike($payouts->sql("SELECT max(reason) FROM murallink_private.partner_attempt WHERE subject_uid = '$unreached'"), qr/ ms|milliseconds/, 'however long it took');
+unlike($payouts->sql("SELECT max(reason) FROM murallink.payout_attempts('$unreached')"), qr/ ms|milliseconds/, 'however long it took');
 done_testing();
 
 sub attempts { return "SELECT sum(attempt) FROM murallink.payout WHERE uid IN (${\quoted(@_)})" }

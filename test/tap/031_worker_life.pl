@@ -50,29 +50,32 @@ $payouts->sql('UPDATE murallink.enrollment SET payment_type_uid = NULL');
 $payouts->sql(<<'EOC');
 CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'poisoned';
+    IF (SELECT amount FROM murallink.payout WHERE uid = NEW.uid) = TG_ARGV[0]::numeric THEN
+        RAISE EXCEPTION 'poisoned';
+    END IF;
+    RETURN NEW;
 END
 $$;
-CREATE TRIGGER poison_claim BEFORE UPDATE ON murallink.payout
-    FOR EACH ROW WHEN (NEW.amount = 1.01 AND NEW.status = 'claimed') EXECUTE FUNCTION public.poison();
-CREATE TRIGGER poison_settle BEFORE UPDATE ON murallink.payout
-    FOR EACH ROW WHEN (NEW.amount = 1.02 AND NEW.status = 'done') EXECUTE FUNCTION public.poison();
+CREATE TRIGGER poison_claim BEFORE UPDATE ON murallink_private.call
+    FOR EACH ROW WHEN (NEW.status = 'claimed') EXECUTE FUNCTION public.poison(1.01);
+CREATE TRIGGER poison_settle BEFORE UPDATE ON murallink_private.call
+    FOR EACH ROW WHEN (NEW.status = 'done') EXECUTE FUNCTION public.poison(1.02);
 EOC
 my $done = $payouts->count('done');
 my @poisoned = $payouts->approve(20);
-$payouts->wait_for(q{SELECT count(*) = 2 FROM murallink_private.partner_queue});
+$payouts->wait_for(q{SELECT count(*) = 2 FROM murallink_private.call WHERE open});
 my %amount = map { split /\|/ } split /\n/, $payouts->sql('SELECT uid, amount FROM murallink.payout');
 my ($unclaimed) = grep { $amount{$_} == 1.01 } @poisoned;
 my ($unsettled) = grep { $amount{$_} == 1.02 } @poisoned;
 is($payouts->count('done') - $done, 18, 'the others are paid');
 like($payouts->state_of($unclaimed), qr/^ready approved/, 'one that cannot be claimed is not sent');
 like($payouts->state_of($unsettled), qr/^claimed processing/, 'one that cannot be settled stays claimed');
-is($payouts->sql("SELECT outcome FROM murallink_private.partner_attempt WHERE subject_uid = '$unsettled'"), 'done',
+is($payouts->sql("SELECT outcome FROM murallink.payout_attempts('$unsettled')"), 'done',
 	'with its outcome written');
-$payouts->sql('DROP TRIGGER poison_settle ON murallink.payout');
+$payouts->sql('DROP TRIGGER poison_settle ON murallink_private.call');
 $payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$unsettled'");
 pass('which is applied once it can be');
-$payouts->sql('DROP TRIGGER poison_claim ON murallink.payout');
+$payouts->sql('DROP TRIGGER poison_claim ON murallink_private.call');
 $payouts->wait_settled;
 like($payouts->state_of($unclaimed), qr/^done paid/, 'and the other is sent');
 check_books('after the poison');
@@ -82,13 +85,13 @@ $payouts->sql('SELECT murallink.disable_payouts()');
 my ($locked, @free) = $payouts->approve(5);
 my $session = lock_payment($locked);
 $payouts->sql('SELECT murallink.enable_payouts()');
-$payouts->wait_for('SELECT count(*) = 1 FROM murallink_private.partner_queue');
+$payouts->wait_for('SELECT count(*) = 1 FROM murallink_private.call WHERE open');
 like($payouts->state_of($locked), qr/^ready approved/, 'a locked row is not claimed');
 close $session;
 $payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 1000);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$locked'");
 $session = lock_payment($locked);
-$payouts->wait_for("SELECT outcome = 'done' FROM murallink_private.partner_attempt WHERE subject_uid = '$locked'");
+$payouts->wait_for("SELECT count(*) = 1 FROM murallink.payout_attempts('$locked') WHERE outcome = 'done'");
 like($payouts->state_of($locked), qr/^claimed processing/, 'a locked row is not settled, but its outcome is written');
 close $session;
 $payouts->wait_settled;
@@ -98,9 +101,9 @@ $payouts->no_fault;
 # A table that is locked lets the worker stop, which has something to write there; another one goes on.
 $payouts->sql('SELECT murallink.disable_payouts()');
 my ($held) = $payouts->approve(1);
-$session = $payouts->session('BEGIN; LOCK TABLE murallink.payout IN SHARE MODE');
+$session = $payouts->session('BEGIN; LOCK TABLE murallink_private.call IN SHARE MODE');
 $payouts->sql('SELECT murallink.enable_payouts()');
-$payouts->wait_for(q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'murallink.payout'::regclass});
+$payouts->wait_for(q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'murallink_private.call'::regclass});
 $payouts->sql('SELECT pg_terminate_backend(pid) FROM murallink.worker_slot(NULL)');
 $payouts->wait_for('SELECT pid IS NULL FROM murallink.worker_slot(NULL)');
 pass('the worker stops though a table is locked');
@@ -115,13 +118,16 @@ $payouts->sql("SELECT pg_terminate_backend($launcher)");
 Murallink::Stack::poll('another launcher', sub { (launcher() || $launcher) ne $launcher });
 
 # A commit wakes the worker: it need not look to find out.
-my $start = time;
+my $start = $payouts->sql('SELECT clock_timestamp()');
 foreach my $round (1 .. 20)
 {
 	$payouts->approve(1);
 	$payouts->wait_settled;
 }
-cmp_ok(time - $start, '<', 8, 'a commit wakes the worker');
+is($payouts->sql(<<"EOC"), '20|t', 'a commit wakes the worker');
+SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY claimed_at - created_at) < interval '0.2 s'
+FROM murallink_private.call WHERE operation = 'load' AND created_at > '$start'
+EOC
 is($payouts->sql(q{SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE backend_type = 'murallink worker'}),
 	$worker, 'which is the same one, whatever became of the launcher');
 

@@ -133,7 +133,8 @@ sub approve
 INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', $amount, 'USD' FROM murallink.enrollment WHERE patient_uid = '$whose' RETURNING uid
 EOC
-	return $payouts->sql("WITH a AS (UPDATE murallink.payment SET status = 'approved' WHERE uid = '$made') SELECT 1") && $payouts->sql("SELECT uid FROM murallink.payout WHERE payment_uid = '$made'");
+	$payouts->sql("UPDATE murallink.payment SET status = 'approved' WHERE uid = '$made'; SELECT murallink.payout_begin('$made')");
+	return $payouts->sql("SELECT uid FROM murallink.payout WHERE payment_uid = '$made'");
 }
 
 # Has the issuer show a load of ours.

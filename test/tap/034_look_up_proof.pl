@@ -113,7 +113,7 @@ sub doubt
 	load_as_stranger() if $stranger;
 	$payouts->fault(%fault);
 	my ($payout) = $payouts->approve(1);
-	$payouts->wait_for("SELECT count(*) > 0 FROM murallink_private.partner_task WHERE subject_uid = '$payout'");
+	$payouts->wait_for("SELECT count(*) > 0 FROM murallink_private.call WHERE subject_uid = '$payout' AND operation = 'look_up'");
 	$payouts->wait_idle;
 	return $payout;
 }

@@ -41,7 +41,7 @@ $payouts->call(resolve_task => $doubtful, 'true', 'the patient has got it');
 is($payouts->refusal(resolve_task => $doubtful, 'true', 'again'), 'wrong_status', 'what became of it, once');
 
 is((map { $_->{cardType} } grep { $_->{ledger} eq 'order' } @{ $client->ledger })[0], 'physical', 'cards are physical, as the document writes it');
-is($payouts->sql("SELECT count(*) FROM murallink_private.partner_attempt WHERE operation = 'load' AND facts ->> 'balance' IS NULL"),
+is($payouts->sql("SELECT count(*) FROM murallink_private.call WHERE operation = 'load' AND facts ->> 'balance' IS NULL"),
 	0, 'the new balance is kept');
 note 'orders and shipping';
 my $details = ask(ask_card => $patient, 'details');

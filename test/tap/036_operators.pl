@@ -140,7 +140,8 @@ sub approving
 CREATE TEMP TABLE own AS SELECT murallink.gen_ksuid() AS uid;
 INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, amount, currency)
 SELECT own.uid, (SELECT max(e.uid) FROM murallink.enrollment e), 'manual', 7, 'USD' FROM own;
-UPDATE murallink.payment SET status = 'approved' WHERE uid = (SELECT uid FROM own)
+UPDATE murallink.payment SET status = 'approved' WHERE uid = (SELECT uid FROM own);
+SELECT murallink.payout_begin(uid) FROM own
 EOC
 }
 

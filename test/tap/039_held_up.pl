@@ -35,14 +35,14 @@ foreach my $payout ($booked, $prepared)
 	Murallink::Stack::poll('the load', sub { $payouts->loads($payout) == 1 });
 }
 $payouts->wait_for(<<"EOC");
-SELECT count(*) = 2 FROM murallink_private.partner_attempt WHERE outcome = 'done' AND subject_uid IN ('$booked', '$prepared')
+SELECT count(*) = 2 FROM murallink_private.call_attempt WHERE outcome = 'done' AND kept AND call_uid IN ('$booked', '$prepared')
 EOC
 is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE why LIKE '%held by%' OR why LIKE '%applied%'}), 0, 'not at once');
 foreach my $looks (4, 8, 12)
 {
 	$payouts->wait_for(<<"EOC");
-SELECT count(*) = 3 AND bool_and(looks >= $looks AND (looks >= 12) = (problem <> '')) FROM murallink_private.partner_queue
-WHERE subject_uid IN ('$booked', '$prepared', '$claimed')
+SELECT count(*) = 3 AND bool_and(looks >= $looks AND (looks >= 12) = (problem <> '')) FROM murallink_private.call
+WHERE uid IN ('$booked', '$prepared', '$claimed')
 EOC
 }
 like(why($booked), qr/^its outcome cannot be applied: held by .*\bprocess $idler_pid\b/, 'who holds the payment');

@@ -46,9 +46,8 @@ INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid,
 SELECT t.client_uid, t.contract_uid, t.trial_uid, t.site_uid, t.uid, p.patient_uid, 'T-' || p.uid
 FROM murallink.trial_site t JOIN murallink.patient_site p USING (site_uid) WHERE t.uid::text ~ 'ts2';
 INSERT INTO murallink.caregiver (patient_uid, first_name, last_name) SELECT uid, first_name, last_name FROM murallink.patient;
-INSERT INTO murallink.payout (
-    payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, status, reason, attempt)
-SELECT uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, amount, currency, 'waiting', 'no_payment_type', 0
+INSERT INTO murallink_private.payout (payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, reason)
+SELECT uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, 'no_payment_type'
 FROM murallink.payment;
 RESET session_replication_role;
 UPDATE murallink.app_user SET user_role = 'admin' WHERE db_role = 'user8';

@@ -142,8 +142,8 @@ $mail->call(configure_partner => 'relay', $mail->stack->{sandbox_url},
 $mail->people('sms');
 $mail->sql(q{UPDATE murallink.patient SET email_enabled = false, sms_enabled = true, phone = '(610) 555-1212' WHERE email = 'sms@example.com'});
 $mail->appointment('sms', '3 days');
-is($mail->sql(q{SELECT string_agg(a.local_time - (n.due_at AT TIME ZONE a.time_zone) || '', ' ' ORDER BY n.due_at)
-	FROM murallink.appointment a JOIN murallink_private.notice n ON n.appointment_uid = a.uid
+is($mail->sql(q{SELECT string_agg(a.local_time - (c.due_at AT TIME ZONE a.time_zone) || '', ' ' ORDER BY c.due_at)
+	FROM murallink.appointment a JOIN murallink_private.notice n ON n.appointment_uid = a.uid JOIN murallink_private.call c ON c.uid = n.uid
 	JOIN murallink.patient p ON p.uid = a.patient_uid WHERE p.email = 'sms@example.com'}), '1 day 02:00:00', 'what is over is left out');
 $mail->appointment('sms', '1 hour');
 $mail->wait_for(q{SELECT count(*) = 1 FROM murallink.notices(status => 'done') WHERE channel = 'sms'});
@@ -174,7 +174,7 @@ foreach my $case ([ {}, 'in_doubt', 1 ], [ { resend_after => 3600 }, 'ready', 2 
 		next;
 	}
 	is($mail->sql("SELECT due_at - settled_at >= interval '1 hour' FROM murallink.notices('$notice')"), 't', 'but after the setting');
-	$mail->sql("UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE subject_uid = '$notice'");
+	$mail->sql("UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE uid = '$notice'");
 	$mail->wait_for("SELECT status = 'done' FROM murallink.notices('$notice')");
 	is($texts->() - $before, 2, 'and it is, once');
 }
@@ -229,7 +229,7 @@ sub waits_for
 {
 	my ($address, $reason, $test) = @_;
 	$mail->sql('SELECT murallink.worker_wake()');
-	my $query = "SELECT n.reason FROM murallink_private.notice n JOIN murallink.app_user u ON u.uid = n.app_user_uid "
+	my $query = "SELECT n.reason FROM murallink.notices() n JOIN murallink.app_user u ON u.uid = n.app_user_uid "
 		. "WHERE u.email = '$address' AND n.status = 'ready' AND n.attempt > 0";
 	again($address);
 	$mail->wait_for("SELECT count(*) = 1 FROM ($query) q WHERE q.reason LIKE '_$reason'");
@@ -243,11 +243,9 @@ sub again
 	my ($address) = @_;
 	$mail->wait_for("SELECT count(*) = 1 FROM murallink.notices(status => 'ready') n JOIN murallink.app_user u ON u.uid = n.app_user_uid WHERE u.email = '$address'");
 	$mail->sql(<<"EOC");
-WITH notice AS (
-    UPDATE murallink_private.notice SET reason = '' WHERE status = 'ready'
-    AND app_user_uid = (SELECT uid FROM murallink.app_user WHERE email = '$address') RETURNING uid
-)
-UPDATE murallink_private.partner_queue SET due_at = now() - interval '1 hour' WHERE subject_uid IN (SELECT uid FROM notice)
+UPDATE murallink_private.call c SET reason = '', due_at = now() - interval '1 hour'
+FROM murallink_private.notice n JOIN murallink.app_user u ON u.uid = n.app_user_uid
+WHERE c.uid = n.uid AND c.status = 'ready' AND u.email = '$address'
 EOC
 	return;
 }

@@ -276,7 +276,7 @@ pays($kim, 'with a partner that is not there');
 is_in($kim, $_) foreach qw(relay bastion);
 reaches($kim, 'inside_rx', "actual = 'out' AND status IN ('ready', 'claimed') AND reason <> ''", 'waits');
 $payouts->call(configure_partner => 'inside_rx', $url, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
-$payouts->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+$payouts->sql(q{UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE status = 'ready'});
 is_in($kim, 'inside_rx');
 my $locker = $payouts->session('BEGIN; SELECT FROM murallink_private.participation FOR UPDATE');
 my $hal = enroll('Hal', 'Jones');
@@ -423,7 +423,7 @@ sub attempts
 {
 	my ($patient) = @_;
 	return $payouts->sql(<<"EOC");
-SELECT count(*) FROM murallink_private.partner_attempt t JOIN murallink_private.partner_task k ON k.uid = t.subject_uid
+SELECT coalesce(sum(k.attempt), 0) FROM murallink_private.call k
 JOIN murallink_private.participation p ON p.uid = k.subject_uid WHERE p.patient_uid = '$patient' AND p.partner = 'inside_rx'
 EOC
 }

@@ -164,8 +164,8 @@ sub decide
 {
 	my @rows = split /\n/, $payouts->sql(<<'EOC');
 SELECT a.patient_uid, a.partner, a.status, a.reason, t.uid, t.operation, t.params ->> 'reference', coalesce(t.params ->> 'member_id', a.patient_uid::text),
-    (SELECT count(*) FROM murallink_private.partner_task d WHERE d.subject_uid = t.subject_uid AND d.operation = t.operation AND d.status = 'done')
-FROM murallink.participations() a JOIN murallink_private.partner_task t ON t.uid = a.task_uid
+    (SELECT count(*) FROM murallink_private.call d WHERE d.subject_uid = t.subject_uid AND d.operation = t.operation AND d.status = 'done')
+FROM murallink.participations() a JOIN murallink_private.call t ON t.uid = a.task_uid
 WHERE a.status = 'in_doubt' OR a.reason ~ '^(declined|no_member_id)'
 EOC
 	my (%sent, %member);
@@ -194,10 +194,10 @@ sub judge
 	my ($name) = @_;
 	$payouts->no_fault;
 	Murallink::Stack::poll('all to be done', sub {
-		$payouts->sql("UPDATE murallink_private.partner_queue SET due_at = now() WHERE due_at > now() AND due_at <> 'infinity'");
+		$payouts->sql("UPDATE murallink_private.call SET due_at = now() WHERE due_at > now() AND status = 'ready'");
 		decide();
 		return $payouts->sql(<<'EOC') eq 't';
-SELECT NOT EXISTS (SELECT FROM murallink_private.participation_change) AND NOT EXISTS (SELECT FROM murallink_private.partner_queue)
+SELECT NOT EXISTS (SELECT FROM murallink_private.participation_change) AND NOT EXISTS (SELECT FROM murallink_private.call WHERE open)
     AND NOT EXISTS (SELECT FROM murallink_private.participation_sweep WHERE due_at <= now())
     AND NOT EXISTS (SELECT FROM murallink.participations() WHERE status NOT IN ('done', 'declined') OR reason NOT IN ('', 'no_consent'))
 EOC
@@ -214,8 +214,10 @@ sub life
 	my ($patient) = $fault =~ /^(\w{27}) at/ or return;
 	my $tasks = $payouts->sql(<<"EOC");
 SELECT t.partner, t.operation, t.params, t.status, t.reason, a.claimed_at, a.outcome, a.http_status, a.reason
-FROM murallink_private.participation p JOIN murallink_private.partner_task t ON t.subject_uid = p.uid
-LEFT JOIN murallink_private.partner_attempt a ON a.subject_uid = t.uid
+FROM murallink_private.participation p JOIN murallink_private.call t ON t.subject_uid = p.uid
+LEFT JOIN LATERAL (
+    SELECT e.claimed_at, e.outcome, e.http_status, e.reason FROM murallink_private.call_attempt e WHERE e.call_uid = t.uid
+    UNION SELECT t.claimed_at, t.outcome, t.http_status, t.reason) a ON true
 WHERE p.patient_uid = '$patient' AND p.partner IN ('inside_rx', 'bastion') ORDER BY a.claimed_at
 EOC
 	my $is = $payouts->sql("SELECT * FROM murallink_private.participation WHERE patient_uid = '$patient'");

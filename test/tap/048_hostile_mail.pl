@@ -78,10 +78,12 @@ sub message
 WITH mail AS (
     INSERT INTO murallink_private.bulk_email (client_uid, contract_uid, trial_uid, site_uid, subject, body)
     SELECT client_uid, contract_uid, trial_uid, site_uid, 'Message', repeat('long ', 20000) FROM public.place RETURNING uid
+), made AS (
+    INSERT INTO murallink_private.notice (kind, channel, patient_uid, bulk_email_uid)
+    SELECT 'bulk_email', 'email', p.uid, m.uid FROM mail m, (SELECT uid FROM murallink.patient LIMIT 1) p
+    RETURNING uid
 )
-INSERT INTO murallink_private.notice (kind, channel, patient_uid, bulk_email_uid)
-SELECT 'bulk_email', 'email', p.uid, m.uid FROM mail m, (SELECT uid FROM murallink.patient LIMIT 1) p
-RETURNING uid
+SELECT m.uids[1] FROM (SELECT array_agg(uid) AS uids FROM made) m, LATERAL murallink.notices_send(m.uids)
 EOC
 }
 
@@ -92,7 +94,7 @@ sub does
 	open my $file, '>', "$dir/does" or die "does: $!\n";
 	print $file $does;
 	close $file or die "does: $!\n";
-	$payouts->sql(q{UPDATE murallink_private.notice SET status = 'cancelled' WHERE status = 'ready'});
+	$payouts->sql(q{UPDATE murallink_private.call SET status = 'cancelled' WHERE resource = 'notice' AND status = 'ready'});
 	$payouts->call(configure_partner => 'smtp', "smtp://127.0.0.1:$port", { from => 'trials@example.org', timeout => 3, %{ $settings // {} } },
 		{ username => 'murallink', password => 'pass-word-1234' });
 	unlink "$dir/came";

@@ -67,7 +67,7 @@ sub send_all
 	my ($subject) = @_;
 	my $answer = $client->api({ action => 'bulk_email', session_id => $session,
 		payload => { trial_uid => $trial, site_uid => $site, subject => $subject, body => 'Text' } })->{payload};
-	$mail->wait_for("SELECT NOT EXISTS (SELECT FROM murallink_private.notice WHERE status IN ('ready', 'claimed'))");
+	$mail->wait_for("SELECT NOT EXISTS (SELECT FROM murallink_private.call WHERE open AND resource = 'notice')");
 	return $answer;
 }
 

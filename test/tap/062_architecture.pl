@@ -44,11 +44,13 @@ unlink $generated;
 is($written, $map, 'is that of the catalogue')
   || append_to_file($generated, "$map\n") && diag("the map to write is in $generated");
 
-note 'the picture of a payment';
+note 'the picture of a payment, in which one whose payout is being sent is processing';
 my ($states) = slurp_file("$root/README.md") =~ /^stateDiagram-v2\n(.*?)^```/ms;
 my %drawn = map { $_ => 1 } $states =~ /^ *(\w+ --> \w+)/gm;
 my $allowed = $stack->sql(<<'EOC');
-SELECT format('%s --> %s', step[1], step[2]) FROM pg_proc, regexp_matches(prosrc, '\(''(\w+)'', ''(\w+)''\)', 'g') AS step
+SELECT 'approved --> processing' UNION
+SELECT format('%s --> %s', CASE WHEN step[1] = 'approved' AND step[2] <> 'cancelled' THEN 'processing' ELSE step[1] END, step[2])
+FROM pg_proc, regexp_matches(prosrc, '\(''(\w+)'', ''(\w+)''\)', 'g') AS step
 WHERE proname = 'payment_step' AND step[1] = ANY (enum_range(NULL::murallink.payment_status)::text[])
 EOC
 is(join("\n", sort keys %drawn), join("\n", sort split /\n/, $allowed), 'has the steps that a payment can take');

@@ -60,13 +60,7 @@ CREATE TABLE murallink_private.notice (
     address text,
     changed text,
     partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
-    status murallink.payout_status NOT NULL DEFAULT 'ready' CHECK (status <> 'waiting'),
-    reason text NOT NULL DEFAULT '',
-    attempt integer NOT NULL DEFAULT 0,
-    due_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    settled_at timestamptz,
     CHECK ((kind IN ('account', 'password_reset')) = (app_user_uid IS NOT NULL)),
     CHECK ((kind IN ('account', 'password_reset')) = (patient_uid IS NULL)),
     CHECK ((kind = 'account') = (address IS NOT NULL)),
@@ -76,7 +70,7 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind = 'appointment') = (moves IS NOT NULL)),
     CHECK ((kind IN ('payment', 'reversal')) = (payment_uid IS NOT NULL)),
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
-) WITH (fillfactor = 70);
+);
 COMMENT ON TABLE murallink_private.notice IS
 'What is to be sent to people, by e-mail or SMS. It refers to the person and the subject: address and text are looked up when it is sent.';
 COMMENT ON COLUMN murallink_private.notice.uid IS 'Key.';
@@ -92,34 +86,17 @@ COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The message that i
 COMMENT ON COLUMN murallink_private.notice.address IS 'Where it goes that an account was changed: the address from before.';
 COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed of the account: password, or e-mail address.';
 COMMENT ON COLUMN murallink_private.notice.partner IS 'Who sends it.';
-COMMENT ON COLUMN murallink_private.notice.status IS 'ready, claimed, done, declined, in_doubt or cancelled.';
-COMMENT ON COLUMN murallink_private.notice.reason IS 'Why it was not sent.';
-COMMENT ON COLUMN murallink_private.notice.attempt IS 'How often it has been claimed.';
-COMMENT ON COLUMN murallink_private.notice.due_at IS 'Not to be sent before.';
-COMMENT ON COLUMN murallink_private.notice.note IS 'What the person wrote who decided it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
-COMMENT ON COLUMN murallink_private.notice.settled_at IS 'When the last attempt ended.';
 CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead, moves) WHERE kind = 'appointment';
 CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, kind, channel) WHERE payment_uid IS NOT NULL;
 CREATE INDEX notice_patient ON murallink_private.notice (patient_uid);
 CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
-CREATE INDEX notice_doubtful ON murallink_private.notice (partner) WHERE status = 'in_doubt';
 CREATE UNIQUE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
-CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE status = 'ready';
+CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE app_user_uid IS NOT NULL;
 CREATE INDEX notice_account ON murallink_private.notice (app_user_uid, created_at) WHERE kind = 'account';
 CREATE INDEX notice_address ON murallink_private.notice (address, created_at) WHERE kind = 'account';
-CREATE TRIGGER step BEFORE UPDATE ON murallink_private.notice
-    FOR EACH ROW EXECUTE FUNCTION murallink.notice_step();
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.notice
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.notice
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE TRIGGER audit AFTER UPDATE ON murallink_private.notice
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
-CREATE TRIGGER remind_wanted AFTER UPDATE OF email_enabled, sms_enabled ON murallink.patient
-    FOR EACH ROW WHEN ((NEW.email_enabled, NEW.sms_enabled) <> (OLD.email_enabled, OLD.sms_enabled))
-    EXECUTE FUNCTION murallink.notice_of_consent();
-CREATE TRIGGER remind AFTER UPDATE OF status ON murallink.enrollment
-    FOR EACH ROW WHEN (NEW.status <> OLD.status AND 'dropped' IN (NEW.status, OLD.status))
-    EXECUTE FUNCTION murallink.notice_of_enrollment();
 CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT ON murallink_private.password_reset
@@ -128,5 +105,4 @@ CREATE TRIGGER tell AFTER UPDATE OF email ON murallink.app_user
     FOR EACH ROW WHEN (NEW.email <> OLD.email) EXECUTE FUNCTION murallink.notice_of_account('e-mail address');
 CREATE TRIGGER tell AFTER UPDATE OF password_hash ON murallink_private.credential
     FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_account('password');
-CREATE TRIGGER tell AFTER UPDATE OF status ON murallink.payment
-    FOR EACH ROW WHEN (NEW.status IN ('paid', 'reversed') AND OLD.status <> NEW.status) EXECUTE FUNCTION murallink.notice_of_payment();
+INSERT INTO murallink_private.call_kind (resource, asks, judges) VALUES ('notice', 'notices_ask', 'notice_judge');

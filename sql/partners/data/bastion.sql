@@ -101,7 +101,7 @@ CREATE TABLE murallink_private.bastion_event (
     event text NOT NULL,
     content_hash bytea NOT NULL UNIQUE,
     content jsonb NOT NULL,
-    task_uid murallink.ksuid REFERENCES murallink_private.partner_task,
+    task_uid murallink.ksuid REFERENCES murallink_private.call,
     times integer NOT NULL DEFAULT 1,
     heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     last_heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
@@ -116,39 +116,24 @@ COMMENT ON COLUMN murallink_private.bastion_event.times IS 'How often it was tol
 COMMENT ON COLUMN murallink_private.bastion_event.heard_at IS 'When it was told first.';
 COMMENT ON COLUMN murallink_private.bastion_event.last_heard_at IS 'When it was told last.';
 
-CREATE INDEX partner_task_member_told ON murallink_private.partner_task (murallink.member_key(facts ->> 'member_id'))
+CREATE INDEX call_member_told ON murallink_private.call (murallink.member_key(facts ->> 'member_id'))
     WHERE partner = 'bastion' AND facts ->> 'member_id' IS NOT NULL;
-CREATE INDEX partner_task_member_asked ON murallink_private.partner_task (murallink.member_key(params ->> 'member_id'))
+CREATE INDEX call_member_asked ON murallink_private.call (murallink.member_key(params ->> 'member_id'))
     WHERE partner = 'bastion' AND params ->> 'member_id' IS NOT NULL;
-CREATE INDEX partner_task_endorse ON murallink_private.partner_task (status) WHERE partner = 'bastion' AND operation = 'endorse';
-CREATE UNIQUE INDEX partner_task_change_password ON murallink_private.partner_task (partner)
-    WHERE operation = 'change_password' AND status NOT IN ('done', 'declined');
-COMMENT ON INDEX murallink_private.partner_task_change_password IS 'There is one new password at a time.';
-CREATE TRIGGER settled_bastion_list AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.status = 'done' AND OLD.status <> 'done'
-        AND NEW.operation IN ('plans', 'plan', 'conditions', 'states', 'cities', 'providers'))
-    EXECUTE FUNCTION murallink.bastion_listed();
--- Before the trigger "step", which looks at the step that comes of it.
-CREATE TRIGGER endorsed BEFORE UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation = 'endorse' AND NEW.status = 'done' AND OLD.status = 'claimed')
-    EXECUTE FUNCTION murallink.bastion_endorsed();
-CREATE TRIGGER settled_password AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation = 'change_password'
-        AND NEW.status IN ('done', 'declined') AND OLD.status <> NEW.status)
-    EXECUTE FUNCTION murallink.bastion_password();
-CREATE TRIGGER doubt AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation = 'endorse'
-        AND NEW.status = 'in_doubt' AND OLD.status = 'claimed')
-    EXECUTE FUNCTION murallink.bastion_doubt();
-CREATE TRIGGER refused_by_bastion BEFORE UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('remove', 'undo_remove', 'change_plan')
-        AND NEW.subject_uid IS NOT NULL AND NEW.status = 'declined' AND OLD.status = 'claimed')
-    EXECUTE FUNCTION murallink.bastion_refused();
-CREATE TRIGGER ask AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('remove', 'undo_remove', 'change_plan')
-        AND NEW.subject_uid IS NOT NULL AND NEW.status = 'in_doubt' AND OLD.status = 'claimed')
-    EXECUTE FUNCTION murallink.bastion_ask();
-CREATE TRIGGER settled_asked AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'bastion' AND NEW.operation IN ('member_status', 'member_plan')
-        AND NEW.subject_attempt IS NOT NULL AND OLD.status = 'claimed' AND NEW.status IN ('done', 'declined'))
-    EXECUTE FUNCTION murallink.bastion_answered();
+CREATE INDEX call_endorse ON murallink_private.call (partner) WHERE operation = 'endorse';
+INSERT INTO murallink_private.call_kind (resource, partner, operation, judges, hears)
+VALUES
+    ('request', 'bastion', 'plans', '', 'bastion_lists_hear'),
+    ('request', 'bastion', 'plan', '', 'bastion_lists_hear'),
+    ('request', 'bastion', 'conditions', '', 'bastion_lists_hear'),
+    ('request', 'bastion', 'states', '', 'bastion_lists_hear'),
+    ('request', 'bastion', 'cities', '', 'bastion_lists_hear'),
+    ('request', 'bastion', 'providers', '', 'bastion_lists_hear'),
+    ('request', 'bastion', 'endorse', 'bastion_endorsement_judge', 'bastion_endorsements_hear'),
+    ('request', 'bastion', 'change_password', '', 'bastion_password_hear'),
+    ('participation', 'bastion', 'endorse', 'bastion_endorsement_judge', 'bastion_endorsements_hear'),
+    ('participation', 'bastion', 'remove', 'bastion_change_judge', 'bastion_changes_hear'),
+    ('participation', 'bastion', 'undo_remove', 'bastion_change_judge', 'bastion_changes_hear'),
+    ('participation', 'bastion', 'change_plan', 'bastion_change_judge', 'bastion_changes_hear'),
+    ('call', 'bastion', 'member_status', '', 'bastion_answers_hear'),
+    ('call', 'bastion', 'member_plan', '', 'bastion_answers_hear');

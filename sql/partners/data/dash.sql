@@ -52,27 +52,17 @@ COMMENT ON COLUMN murallink_private.dash_record.name IS 'Name.';
 COMMENT ON COLUMN murallink_private.dash_record.balance IS 'Of an account, in units of its currency, where Dash tells it.';
 COMMENT ON COLUMN murallink_private.dash_record.heard_at IS 'When it was listed.';
 
-CREATE UNIQUE INDEX partner_task_unload ON murallink_private.partner_task (subject_uid)
-    WHERE partner = 'dash' AND operation = 'unload' AND status <> 'declined';
-COMMENT ON INDEX murallink_private.partner_task_unload IS 'A load is taken back once.';
-CREATE TRIGGER settled_shipment AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'dash' AND NEW.operation IN ('shipping', 'tracking') AND NEW.status = 'done' AND OLD.status <> 'done')
-    EXECUTE FUNCTION murallink.dash_shipped();
-CREATE TRIGGER settled_list AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'dash' AND NEW.operation IN ('customers', 'programs', 'accounts') AND NEW.status = 'done' AND OLD.status <> 'done')
-    EXECUTE FUNCTION murallink.dash_refreshed();
-CREATE TRIGGER settled_unload AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'dash' AND NEW.operation = 'unload' AND NEW.status = 'done' AND OLD.status <> 'done')
-    EXECUTE FUNCTION murallink.dash_unloaded();
-CREATE TRIGGER bulk_claimed BEFORE UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'dash' AND NEW.operation = 'bulk_order' AND NEW.status = 'claimed') EXECUTE FUNCTION murallink.dash_bulk_claimed();
-CREATE TRIGGER settled_bulk AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'dash' AND NEW.operation = 'bulk_order' AND NEW.status IN ('done', 'declined', 'in_doubt'))
-    EXECUTE FUNCTION murallink.dash_bulk_ended();
-CREATE TRIGGER settled_bulk_details AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'dash' AND NEW.operation = 'bulk_details' AND OLD.status = 'claimed' AND NEW.status IN ('done', 'declined'))
-    EXECUTE FUNCTION murallink.dash_bulk_details();
+INSERT INTO murallink_private.call_kind (resource, partner, operation, asks, hears)
+VALUES
+    ('card', 'dash', 'shipping', '', 'dash_shipments_hear'),
+    ('card', 'dash', 'tracking', '', 'dash_shipments_hear'),
+    ('card', 'dash', 'profile', 'dash_profiles_ask', ''),
+    ('request', 'dash', 'customers', '', 'dash_lists_hear'),
+    ('request', 'dash', 'programs', '', 'dash_lists_hear'),
+    ('request', 'dash', 'accounts', '', 'dash_lists_hear'),
+    ('request', 'dash', 'bulk_order', 'dash_bulk_ask', 'dash_bulk_hear'),
+    ('call', 'dash', 'bulk_details', '', 'dash_bulk_hear');
 CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink.dash_profile();
 CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
-    resource IN ('card', 'card_shipment', 'partner', 'partner_task', 'payout', 'payout_hold', 'payout_switch'));
+    resource IN ('card', 'card_shipment', 'partner', 'call', 'payout', 'payout_hold', 'payout_switch'));

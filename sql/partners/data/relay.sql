@@ -9,12 +9,5 @@ COMMENT ON TABLE murallink_private.relay_number IS 'What Relay found out last ab
 COMMENT ON COLUMN murallink_private.relay_number.number IS 'In digits.';
 COMMENT ON COLUMN murallink_private.relay_number.result IS 'In Relay''s words, such as landline.';
 COMMENT ON COLUMN murallink_private.relay_number.heard_at IS 'When it was told.';
-
-CREATE TRIGGER settled_onboard AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'relay' AND NEW.status = 'done' AND OLD.status <> 'done' AND NEW.facts IS NOT NULL)
-    EXECUTE FUNCTION murallink.relay_onboarded();
-CREATE TRIGGER consented BEFORE UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.partner = 'relay' AND OLD.status = 'ready' AND NEW.status = 'claimed' AND NEW.subject_uid IS NOT NULL)
-    EXECUTE FUNCTION murallink.relay_consented();
-CREATE TRIGGER reachable BEFORE INSERT ON murallink_private.notice
-    FOR EACH ROW WHEN (NEW.channel = 'sms') EXECUTE FUNCTION murallink.relay_reaches();
+INSERT INTO murallink_private.call_kind (resource, partner, asks, hears)
+VALUES ('participation', 'relay', 'relay_ask', 'relay_hear'), ('request', 'relay', '', 'relay_hear');

@@ -18,11 +18,15 @@ SELECT 'payout' AS kind, o.uid,
         ELSE 'set_payment_type or cancel_payment' END AS "do",
     coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
     o.site_uid, o.patient_uid
-FROM murallink.payout o
+FROM (
+    SELECT p.uid FROM murallink_private.payout p WHERE p.reason <> ''
+    UNION
+    SELECT c.uid FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
+JOIN murallink_private.payout_shown o ON o.uid = stopped.uid
 WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending' OR o.status = 'ready' AND o.attempt >= 5
     OR o.status = 'in_doubt' AND NOT EXISTS (
-        SELECT FROM murallink_private.partner_task t
-        WHERE t.subject_uid = o.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
+        SELECT FROM murallink_private.call t
+        WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
         AND t.status IN ('ready', 'claimed') AND (t.reason = '' OR t.attempt < 10)))
 UNION ALL
 SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
@@ -33,52 +37,55 @@ FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined',
 UNION ALL
 SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
     o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
-FROM murallink_private.partner_task t
+FROM murallink_private.call t
 -- One by one, however many payouts there are.
-LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-WHERE t.status = 'in_doubt' AND NOT EXISTS (
+WHERE t.status = 'in_doubt' AND t.reason <> '' AND t.operation NOT IN ('load', 'order', 'message') AND NOT EXISTS (
     -- What its partner is being asked about it may decide it.
-    SELECT FROM murallink_private.partner_task l
-    WHERE l.subject_uid = t.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
+    SELECT FROM murallink_private.call l
+    WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
     AND (l.reason = '' OR l.attempt < 10))
 UNION ALL
 SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.settled_at,
     t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
-FROM murallink_private.partner_task t JOIN murallink.payout o ON o.uid = t.subject_uid
+FROM murallink_private.call t JOIN murallink_private.payout_shown o ON o.uid = t.subject_uid
 JOIN murallink.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
-WHERE t.status = 'declined' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
-    SELECT FROM murallink_private.partner_task l
-    WHERE l.subject_uid = t.subject_uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
+    SELECT FROM murallink_private.call l
+    WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
 UNION ALL
 -- What is asked again and again by itself, of which the partner fails while it does others.
 SELECT 'task', t.uid, pg_catalog.format('asked for time and again: %s: %s', t.operation, t.reason),
     'ask the partner, or resolve_task', t.settled_at, t.partner,
     NULL, NULL, NULL, NULL, NULL, NULL, coalesce(c.patient_uid, a.patient_uid)
-FROM murallink_private.partner_task t
+FROM murallink_private.call t
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL
+WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL AND t.operation NOT IN ('load', 'order', 'message')
 UNION ALL
-SELECT 'card', c.uid, 'ready: ' || c.reason, 'ask the partner, or configure_partner', c.settled_at, c.partner, NULL, NULL, NULL,
+SELECT 'card', c.uid, 'ready: ' || o.reason, 'ask the partner, or configure_partner', o.settled_at, c.partner, NULL, NULL, NULL,
     NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.card c WHERE c.reason <> '' AND c.status = 'ready' AND c.attempt >= 5
+FROM murallink_private.call o JOIN murallink_private.card c ON c.uid = o.uid
+WHERE o.reason <> '' AND o.status = 'ready' AND o.operation = 'order' AND o.attempt >= 5
 UNION ALL
-SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', n.status, n.reason), 'resolve_notice', n.settled_at, n.partner,
+SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', c.status, c.reason), 'resolve_notice', c.settled_at, n.partner,
     NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
-FROM murallink_private.notice n WHERE n.status = 'in_doubt' AND n.kind <> 'password_reset'
+FROM murallink_private.call c JOIN murallink_private.notice n ON n.uid = c.uid
+WHERE c.reason <> '' AND c.status = 'in_doubt' AND c.resource = 'notice' AND n.kind <> 'password_reset'
 UNION ALL
-SELECT pg_catalog.replace(q.resource, 'partner_', ''), q.subject_uid, q.problem, 'remove the cause', q.problem_at, q.partner,
+SELECT CASE q.operation WHEN 'load' THEN 'payout' WHEN 'order' THEN 'card' WHEN 'message' THEN 'notice' ELSE 'task' END,
+    q.uid, q.problem, 'remove the cause', q.problem_at, q.partner,
     o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
-FROM murallink_private.partner_queue q
-LEFT JOIN LATERAL (SELECT * FROM murallink.payout p WHERE p.uid = q.subject_uid LIMIT 1) o ON true
+FROM murallink_private.call q
+LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = q.uid LIMIT 1) o ON true
 WHERE q.problem <> ''
 UNION ALL
 SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
         -- With another value of the field that is wrong it is asked for by itself.
         WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
-            SELECT FROM murallink_private.partner_task t
+            SELECT FROM murallink_private.call t
             WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field') THEN 'retry_participation or resolve_task' ELSE 'update_patient or set_participation_details' END,
     a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
 FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid

@@ -82,8 +82,6 @@ COMMENT ON COLUMN murallink_private.participation_change.due_at IS 'Not to be lo
 COMMENT ON COLUMN murallink_private.participation_change.problem IS 'The error that the last look ended with.';
 CREATE INDEX participation_change_due ON murallink_private.participation_change (due_at);
 CREATE INDEX participation_change_patient ON murallink_private.participation_change (patient_uid);
-CREATE TRIGGER wake AFTER INSERT ON murallink_private.participation_change
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.worker_wake_trigger();
 
 CREATE TABLE murallink_private.participation_sweep (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -98,15 +96,6 @@ COMMENT ON COLUMN murallink_private.participation_sweep.after IS 'The last enrol
 COMMENT ON COLUMN murallink_private.participation_sweep.due_at IS 'Not to go on before.';
 INSERT INTO murallink_private.participation_sweep DEFAULT VALUES;
 
-CREATE TRIGGER participation AFTER UPDATE OF first_name, last_name, email, phone, address, sms_enabled ON murallink.patient
-    FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
-CREATE TRIGGER participation AFTER INSERT OR UPDATE OF status ON murallink.enrollment
-    FOR EACH ROW EXECUTE FUNCTION murallink.participation_changed();
-CREATE TRIGGER participation AFTER INSERT OR UPDATE ON murallink_private.partner
-    FOR EACH ROW WHEN (murallink.has_members(NEW.name)) EXECUTE FUNCTION murallink.participation_changed();
-CREATE TRIGGER settled_participation AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.subject_uid IS NOT NULL AND NEW.status IN ('done', 'declined', 'in_doubt')
-        AND murallink.has_members(NEW.partner))
-    EXECUTE FUNCTION murallink.participation_changed();
 CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
     USING (resource IN ('trial_partner', 'participation_detail'));
+INSERT INTO murallink_private.call_kind (resource, hears) VALUES ('participation', 'participations_hear');

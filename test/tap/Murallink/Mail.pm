@@ -104,10 +104,13 @@ WITH mail AS (
     INSERT INTO murallink_private.bulk_email (client_uid, contract_uid, trial_uid, site_uid, subject, body)
     SELECT client_uid, contract_uid, trial_uid, site_uid, \$t\$$title\$t\$, \$t\$$text\$t\$ FROM public.place
     RETURNING uid
+), made AS (
+    INSERT INTO murallink_private.notice (kind, channel, patient_uid, bulk_email_uid)
+    SELECT 'bulk_email', 'email', p.uid, m.uid
+    FROM mail m, murallink.patient p WHERE split_part(p.email, '\@', 1) IN ($list)
+    RETURNING uid
 )
-INSERT INTO murallink_private.notice (kind, channel, patient_uid, bulk_email_uid)
-SELECT 'bulk_email', 'email', p.uid, m.uid
-FROM mail m, murallink.patient p WHERE split_part(p.email, '\@', 1) IN ($list)
+SELECT murallink.notices_send(array_agg(uid)) FROM made
 EOC
 	return;
 }
@@ -142,7 +145,7 @@ sub hurry
 	my ($self, $name) = @_;
 	my $notice = $self->notice($name);
 	return $self->sql(<<"EOC");
-UPDATE murallink_private.partner_queue SET due_at = now() - interval '1 hour' WHERE subject_uid = '$notice'
+UPDATE murallink_private.call SET due_at = now() - interval '1 hour' WHERE uid = '$notice'
 EOC
 }
 
@@ -154,8 +157,8 @@ sub mail_worker
 	return $self->sql(q{SELECT pid FROM murallink.worker_slot('smtp')});
 }
 
-# Has the worker of mail end there, as kill -9 would, while something is done, and waits until the server has ended, which
-# is set up not to start again by itself and to include crash.conf.
+# Has the worker of mail end there, as kill -9 would, while something is done, and waits until the server has ended,
+# which is set up not to start again by itself and to include crash.conf.
 sub end_at
 {
 	my ($self, $point, $something) = @_;

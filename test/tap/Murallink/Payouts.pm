@@ -133,7 +133,11 @@ WITH turn AS (
     RETURNING uid
 )
 SELECT uid FROM payment;
-UPDATE murallink.payment SET status = 'approved' WHERE uid IN (SELECT uid FROM made);
+DO '
+BEGIN
+    UPDATE murallink.payment SET status = ''approved'' WHERE uid IN (SELECT uid FROM made);
+    PERFORM murallink.payout_begin(uid) FROM made;
+END';
 SELECT o.uid FROM made m JOIN murallink.payout o ON o.payment_uid = m.uid
 EOC
 }
@@ -293,13 +297,12 @@ sub wait_settled
 {
 	my ($self) = @_;
 	return $self->wait_for(<<'EOC');
-SELECT count(*) = 0 FROM murallink_private.partner_queue
-WHERE resource IN ('card', 'payout')
+SELECT count(*) = 0 FROM murallink_private.call WHERE open AND operation IN ('order', 'load')
 EOC
 }
 
 # Waits until nothing is to be asked either.
-sub wait_idle { my ($self) = @_; return $self->wait_for('SELECT count(*) = 0 FROM murallink_private.partner_queue') }
+sub wait_idle { my ($self) = @_; return $self->wait_for('SELECT count(*) = 0 FROM murallink_private.call WHERE open') }
 
 # Waits until a query, which may fail meanwhile, answers true.
 sub wait_for
@@ -342,7 +345,9 @@ sub doubtful
 	my ($self, %fault) = @_;
 	$self->fault(%fault);
 	my ($payout) = $self->approve(1);
-	$self->wait_for("SELECT count(*) > 0 FROM murallink_private.partner_task WHERE subject_uid = '$payout'");
+	$self->wait_for(<<"EOC");
+SELECT count(*) > 0 FROM murallink_private.call WHERE subject_uid = '$payout' AND operation = 'look_up'
+EOC
 	return $payout;
 }
 
@@ -427,7 +432,11 @@ sub doubts
 	my ($self) = @_;
 	return $self->sql(<<'EOC');
 SELECT string_agg(concat_ws(' ', n, operation), ', ')
-FROM (SELECT operation, count(*) AS n FROM murallink_private.partner_attempt WHERE outcome = 'in_doubt' GROUP BY 1) AS a
+FROM (
+    SELECT operation, count(*) AS n FROM murallink_private.call c
+    LEFT JOIN murallink_private.call_attempt h
+        ON h.call_uid = c.uid AND h.outcome = 'in_doubt' AND h.attempt < c.attempt
+    WHERE c.outcome = 'in_doubt' OR h.outcome = 'in_doubt' GROUP BY 1) AS a
 EOC
 }
 
@@ -445,7 +454,8 @@ sub state_of
 	my ($self, $payout) = @_;
 	return $self->sql(<<"EOC");
 SELECT concat_ws(' ', o.status, p.status, nullif(o.reason, ''))
-FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid WHERE o.uid = '$payout'
+FROM murallink.payout o JOIN murallink.payment y ON y.uid = o.payment_uid,
+    LATERAL (SELECT murallink.payment_shown(y.uid, y.status) AS status) p WHERE o.uid = '$payout'
 EOC
 }
 
@@ -469,7 +479,7 @@ EOC
 sub finish
 {
 	my ($self) = @_;
-	$self->sql(q{UPDATE murallink_private.partner_queue SET due_at = clock_timestamp() WHERE due_at <> 'infinity'});
+	$self->sql(q{UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE status = 'ready'});
 	$self->call('enable_payouts');
 	return $self->wait_idle;
 }
@@ -544,7 +554,8 @@ sub both_books
 		my $rows = $self->sql(<<'EOC');
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
     e.reserved::numeric(16, 2)
-FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+FROM murallink.payout o JOIN murallink.payment y ON y.uid = o.payment_uid
+CROSS JOIN LATERAL (SELECT y.uid, murallink.payment_shown(y.uid, y.status) AS status) p
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(

@@ -5,21 +5,20 @@ CREATE TABLE murallink_private.card (
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
     partner text NOT NULL,
     program text NOT NULL,
-    status murallink.payout_status NOT NULL DEFAULT 'waiting' CHECK (status <> 'cancelled'),
+    status murallink.payout_status NOT NULL DEFAULT 'waiting' CHECK (status NOT IN ('claimed', 'cancelled')),
     reason text NOT NULL DEFAULT '',
-    attempt integer NOT NULL DEFAULT 0,
-    due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    suspect boolean NOT NULL DEFAULT false,
     proxy_key text NOT NULL DEFAULT '' CHECK (proxy_key ~ '^[0-9]*$'),
     order_id text NOT NULL DEFAULT '',
     person_id text NOT NULL DEFAULT '',
-    task_uid murallink.ksuid,
+    task_uid murallink.ksuid REFERENCES murallink_private.call,
     note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
     UNIQUE (patient_uid, partner, program),
     UNIQUE (uid, patient_uid),
     CHECK (status <> 'done' OR proxy_key <> ''),
-    CHECK (status = 'waiting' OR task_uid IS NULL),
+    CHECK ((task_uid IS NOT NULL) = (status = 'waiting' AND reason = 'bulk_order')),
     CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> '')
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.card IS 'The card of a patient in a partner''s program. There is never a second one: it is ordered once.';
@@ -27,10 +26,10 @@ COMMENT ON COLUMN murallink_private.card.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.card.patient_uid IS 'Whose card.';
 COMMENT ON COLUMN murallink_private.card.partner IS 'Who issues it.';
 COMMENT ON COLUMN murallink_private.card.program IS 'The partner''s number of the program.';
-COMMENT ON COLUMN murallink_private.card.status IS 'Where the order stands; done: it can be loaded.';
+COMMENT ON COLUMN murallink_private.card.status IS 'waiting, ready: it is ordered, by the call that has its uid; done: it can be loaded; declined; in_doubt.';
 COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
-COMMENT ON COLUMN murallink_private.card.attempt IS 'How often the order has been claimed.';
-COMMENT ON COLUMN murallink_private.card.due_at IS 'Not to be ordered before.';
+COMMENT ON COLUMN murallink_private.card.suspect IS
+'Whether another server may have ordered it: see enable_payouts(). Its call is put in doubt without being sent.';
 COMMENT ON COLUMN murallink_private.card.proxy_key IS 'The partner''s key for loading it: digits, as text because it may begin with zeros.';
 COMMENT ON COLUMN murallink_private.card.order_id IS 'The partner''s number of the order.';
 COMMENT ON COLUMN murallink_private.card.person_id IS 'The partner''s number of the patient.';
@@ -42,13 +41,13 @@ CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, program, pg_cat
 COMMENT ON INDEX murallink_private.card_key IS
 'No two patients are paid on one card. As a number, a key has lost its leading zeros.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
-ALTER TABLE murallink.payout ADD FOREIGN KEY (card_uid, patient_uid) REFERENCES murallink_private.card (uid, patient_uid);
-CREATE TRIGGER route BEFORE INSERT OR UPDATE ON murallink_private.card
-    FOR EACH ROW WHEN (NEW.status = 'waiting') EXECUTE FUNCTION murallink.card_route();
-CREATE TRIGGER step BEFORE UPDATE ON murallink_private.card
-    FOR EACH ROW EXECUTE FUNCTION murallink.card_step();
+CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
+CREATE TRIGGER guard BEFORE UPDATE ON murallink_private.card
+    FOR EACH ROW EXECUTE FUNCTION murallink.card_guard();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
     EXECUTE FUNCTION murallink.audit_record();
+INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)
+VALUES ('card', 'order', 'cards_ask', 'card_judge', 'cards_hear');

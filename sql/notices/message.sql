@@ -1,9 +1,10 @@
--- The text of a notice, and where it goes.
+-- What a notice says, and to whom, at the moment when it is sent.
 
 CREATE FUNCTION murallink.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_notice murallink_private.notice;
+    its_call murallink_private.call;
     the_template murallink_private.template;
     the_patient murallink.patient;
     the_user murallink.app_user;
@@ -19,10 +20,11 @@ DECLARE
     moment timestamp;
 BEGIN
     SELECT * INTO the_notice FROM murallink_private.notice n WHERE n.uid = notice_uid;
+    SELECT * INTO its_call FROM murallink_private.call c WHERE c.uid = notice_uid;
     SELECT * INTO the_template FROM murallink_private.template t WHERE t.kind = the_notice.kind AND t.channel = the_notice.channel;
     SELECT * INTO the_patient FROM murallink.patient p WHERE p.uid = the_notice.patient_uid;
     SELECT * INTO the_user FROM murallink.app_user u WHERE u.uid = the_notice.app_user_uid;
-    -- Whoever registers may enter anybody's address and any name: no text of theirs goes to an address that is not verified.
+    -- A stranger may register anybody's address with any name: no text of theirs goes to an address that is not verified.
     IF the_user.email_verified IS NOT TRUE OR the_notice.kind = 'account' THEN
         the_user.first_name := NULL;
         the_user.last_name := NULL;
@@ -47,8 +49,8 @@ BEGIN
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
-        WHEN the_notice.attempt > 0 AND the_notice.due_at > the_notice.created_at + interval '5 days'
-            AND the_notice.kind IN ('payment', 'reversal', 'bulk_email') THEN 'given up after 5 days: ' || the_notice.reason
+        WHEN its_call.attempt > 0 AND its_call.due_at > the_notice.created_at + interval '5 days'
+            AND the_notice.kind IN ('payment', 'reversal', 'bulk_email') THEN 'given up after 5 days: ' || its_call.reason
         ELSE '' END;
     IF problem <> '' THEN
         RETURN;
@@ -71,7 +73,7 @@ BEGIN
         problem := 'there is nothing to say';
         RETURN;
     END IF;
-    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params
+    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params, problem
     USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
         'to', CASE the_notice.channel WHEN 'email' THEN whither ELSE digits END,
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
@@ -79,7 +81,36 @@ BEGIN
         'unsubscribe', (SELECT u.token FROM murallink_private.unsubscribe_token u
             WHERE u.patient_uid = the_notice.patient_uid AND the_notice.kind = 'bulk_email'),
         'consent', murallink.consent_type(the_patient.uid, the_notice.channel)), config;
+    problem := coalesce(problem, '');
 END
 $$;
 COMMENT ON FUNCTION murallink.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
 'What a notice says now, and to whom, as its partner''s own function (its name and _message) wants it asked; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';
+
+CREATE FUNCTION murallink.notices_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+LANGUAGE sql VOLATILE AS $$
+    SELECT n.uid, m.operation, m.params, m.problem
+    FROM murallink_private.notice n, LATERAL murallink.notice_message(n.uid) m
+    WHERE n.uid = ANY (calls) AND NOT (n.kind = 'appointment' AND EXISTS (
+        -- It may say the time before the last move, so it is to arrive first.
+        SELECT FROM murallink_private.notice o JOIN murallink_private.call c ON c.uid = o.uid
+        WHERE o.kind = 'appointment' AND o.appointment_uid = n.appointment_uid AND o.channel = n.channel AND c.status = 'claimed'))
+$$;
+COMMENT ON FUNCTION murallink.notices_ask(murallink.ksuid[]) IS
+'What notices say now; one that has nothing to say any more is cancelled.';
+
+CREATE FUNCTION murallink.notice_judge(ended murallink.call_state) RETURNS murallink.call_state
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    resend_after CONSTANT double precision := (
+        SELECT (p.settings ->> 'resend_after')::double precision FROM murallink_private.partner p WHERE p.name = ended.partner);
+BEGIN
+    IF ended.outcome = 'in_doubt' AND resend_after IS NOT NULL THEN
+        ended.status := 'ready';
+        ended.due_at := ended.settled_at + resend_after * interval '1 s';
+    END IF;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION murallink.notice_judge(murallink.call_state) IS
+'The status of a message after an attempt: one in doubt is sent again after the time that the setting resend_after says.';

@@ -1,19 +1,23 @@
--- Look-ups: asks a partner what became of a load in doubt, and judges the answer.
+-- Looking up at the partner what became of a load or an unload in doubt.
 
-CREATE FUNCTION murallink.look_up_begin() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO murallink_private.partner_task (
-        partner, operation, params, repeatable, subject_uid, subject_attempt, due_at, counted_from)
-    SELECT c.partner, 'look_up', pg_catalog.jsonb_build_object(
-            'program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id),
-        true, NEW.uid, NEW.attempt, pg_catalog.clock_timestamp() + '1 s', murallink.server_moment()
-    FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
-    WHERE c.uid = NEW.card_uid AND (p.settings ->> 'look_up')::boolean;
-    RETURN NULL;
-END
+CREATE FUNCTION murallink.note_of_look_up() RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN 'looked up at the partner';
+COMMENT ON FUNCTION murallink.note_of_look_up() IS
+'The note of a payout or an unload that no person has decided: a look-up has shown it, or has not and had the payout sent again.';
+
+CREATE FUNCTION murallink.look_up_begin(call_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink.call_make(c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, l.uid, 'look_up',
+        pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id), true,
+        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => l.attempt, counted_from => murallink.server_moment())
+    FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.subject_uid
+    JOIN murallink_private.card c ON c.uid = o.card_uid AND c.partner = l.partner
+    JOIN murallink_private.partner p ON p.name = c.partner
+    WHERE l.uid = look_up_begin.call_uid AND (p.settings ->> 'look_up')::boolean
 $$;
-COMMENT ON FUNCTION murallink.look_up_begin() IS 'Trigger: a payout in doubt is looked up at its partner, where the setting look_up says so.';
+COMMENT ON FUNCTION murallink.look_up_begin(murallink.ksuid) IS
+'Has a load or an unload in doubt looked up at its partner, where the setting look_up says so.';
 
 CREATE FUNCTION murallink.look_up_moment(shown text, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' AS $$
@@ -48,7 +52,7 @@ COMMENT ON FUNCTION murallink.look_up_moment(text, text) IS
 CREATE FUNCTION murallink.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
+        SELECT FROM murallink_private.payout_shown o JOIN murallink_private.card c ON c.uid = o.card_uid
         JOIN murallink_private.partner p ON p.name = c.partner
         JOIN murallink_private.look_up_shown s ON s.partner = p.name AND s.base_url = p.base_url
             AND s.customer = p.settings ->> 'customer_id' AND s.by_order = (c.order_id <> '')
@@ -60,14 +64,14 @@ COMMENT ON FUNCTION murallink.look_up_shown(murallink.ksuid, text) IS
 CREATE FUNCTION murallink.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH ours AS MATERIALIZED (
-        SELECT x.uid, x.amount FROM murallink.payout o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
+        SELECT x.uid, x.amount FROM murallink_private.payout_shown o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
         JOIN murallink.payment y ON y.enrollment_uid = e.uid
-        JOIN murallink.payout x ON x.payment_uid = y.uid AND x.card_uid = o.card_uid
+        JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid AND x.card_uid = o.card_uid
         WHERE o.uid = look_up_learn.payout_uid
     )
     INSERT INTO murallink_private.look_up_shown (partner, base_url, customer, by_order, what, payout_uid)
     SELECT p.name, p.base_url, p.settings ->> 'customer_id', c.order_id <> '', k.what, o.uid
-    FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
+    FROM murallink_private.payout_shown o JOIN murallink_private.card c ON c.uid = o.card_uid
     JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
         SELECT 'reference' AS what FROM jsonb_to_recordset(loads) AS r(reference text) WHERE r.reference <> ''
         UNION
@@ -75,8 +79,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
         -- each with its amount.
         SELECT 'load' FROM jsonb_to_recordset(loads) AS r(reference text, order_id text, amount numeric), ours x
         WHERE r.amount = x.amount AND (r.reference = x.uid::text OR EXISTS (
-            SELECT FROM murallink_private.partner_attempt a
-            WHERE a.subject_uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id))
+            SELECT FROM murallink_private.call a
+            WHERE a.uid = x.uid AND a.outcome = 'done' AND a.facts ->> 'order_id' = r.order_id))
         UNION
         SELECT 'own' FROM jsonb_to_recordset(loads) AS r(reference text, amount numeric), ours x
         WHERE r.reference = x.uid::text AND r.amount = x.amount
@@ -117,18 +121,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             l.meant AND l.reference <> o.uid::text AND coalesce(l.moment > o.created_at - interval '36 h', true)
             AND NOT EXISTS (
                 SELECT FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
-                JOIN murallink.payout x ON x.payment_uid = y.uid
+                JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
                 WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND l.reference = x.uid::text)
             -- An order may have several loads, and so explains as many as there are payouts that are known to be in it.
             AND (l.order_id = '' OR l.times > (
                 SELECT count(*) FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
-                JOIN murallink.payout x ON x.payment_uid = y.uid
+                JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
                 WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND x.amount = o.amount
                 AND x.reference = l.order_id)) AS alike,
             l.reference <> '' AND (p.settings ->> 'send_reference')::boolean AND a.revision >= p.moved
                 AND NOT murallink.look_up_resembles(l.reference, o.uid::text) AND murallink.look_up_shown(o.uid, 'own') AS others
-        FROM murallink.payout o JOIN murallink_private.partner p ON p.name = o.partner
-        JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt, LATERAL (
+        FROM murallink_private.payout_shown o JOIN murallink_private.partner p ON p.name = o.partner
+        JOIN murallink_private.call a ON a.uid = o.uid, LATERAL (
             SELECT coalesce(j.order_id, '') AS order_id, coalesce(j.reference, '') AS reference, j.amount,
                 j.amount = o.amount AS meant, coalesce(j.currency, o.currency) = o.currency AS currency,
                 count(*) OVER (PARTITION BY j.order_id, j.amount) AS times,
@@ -143,19 +147,18 @@ CREATE FUNCTION murallink.look_up_judge(
     payout_uid murallink.ksuid, looked timestamptz, loads jsonb, whole boolean, OUT verdict text, OUT reference text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout murallink.payout;
+    the_payout murallink_private.payout_shown;
     tried timestamptz;
     elsewhere boolean;
     listed record;
 BEGIN
-    SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = look_up_judge.payout_uid;
+    SELECT * INTO the_payout FROM murallink_private.payout_shown p WHERE p.uid = look_up_judge.payout_uid;
     SELECT a.claimed_at, a.revision < p.moved INTO tried, elsewhere
-    FROM murallink_private.partner_attempt a JOIN murallink_private.partner p ON p.name = a.partner
-    WHERE a.subject_uid = the_payout.uid AND a.attempt = the_payout.attempt;
+    FROM murallink_private.call a JOIN murallink_private.partner p ON p.name = a.partner WHERE a.uid = the_payout.uid;
     WITH other AS MATERIALIZED (
         SELECT o.uid, o.amount, o.reference, o.status, o.settled_at
         FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
-        JOIN murallink.payout o ON o.payment_uid = p.uid
+        JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
         WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid
         AND o.attempt > 0 AND o.status <> 'declined'
     ), load AS MATERIALIZED (
@@ -211,31 +214,48 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed; whole: whether these are surely all.';
 
-CREATE FUNCTION murallink.look_up_end() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.look_up_again(
+    look murallink.call_state, silent boolean, decided boolean, refused boolean, settling double precision,
+    OUT again timestamptz, OUT counted murallink.server_moment
+) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    judged record;
-    the_payout record;
-    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
-    silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'loads' IS NULL;
     most CONSTANT integer := 4;
-    counted murallink.server_moment := NEW.counted_from;
-    again timestamptz;
+BEGIN
+    counted := look.counted_from;
+    IF look.status = 'declined' AND NOT refused AND look.attempt < most THEN
+        -- The partner may refuse this once, and answer the next time.
+        again := murallink.due_after('not_sent', look.attempt + 1);
+    ELSIF NOT silent AND NOT decided AND coalesce(look.waited < settling, true) THEN
+        -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
+        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
+        again := LEAST(murallink.due_after('not_sent', 2 * look.attempt + 1), clock_timestamp()
+            + GREATEST(settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.look_up_again(murallink.call_state, boolean, boolean, boolean, double precision) IS
+'When a look-up that has ended is to be made again (again; null: it is not), and since when its settling time is counted. silent: it has shown nothing; decided: what it has shown is enough whenever it looked; refused: the partner had refused to look at what is looked up; settling: in seconds.';
+
+CREATE FUNCTION murallink.look_up_hear(look murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    silent CONSTANT boolean := look.status <> 'done' OR look.facts -> 'loads' IS NULL;
+    judged record;
+    next record;
+    the_payout record;
 BEGIN
     SELECT o.uid, o.payment_uid, (p.settings ->> 'settling')::double precision AS settling,
-        a.outcome = 'not_sent' AS refused, a.outcome = 'declined' AS declined, a.reason,
-        (SELECT a.claimed_at FROM murallink_private.partner_attempt a
-         WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
+        a.outcome = 'not_sent' AS refused, a.outcome = 'declined' AS declined, a.reason
     INTO the_payout
-    FROM murallink.payout o JOIN murallink_private.partner p ON p.name = NEW.partner
-    JOIN murallink_private.partner_attempt a ON a.subject_uid = o.uid AND a.attempt = o.attempt
-    WHERE o.uid = NEW.subject_uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt;
+    FROM murallink_private.payout o JOIN murallink_private.call a ON a.uid = o.uid
+    JOIN murallink_private.partner p ON p.name = look.partner
+    WHERE o.uid = look.subject_uid AND a.status = 'in_doubt' AND a.attempt = look.subject_attempt;
     IF NOT FOUND THEN
-        RETURN NULL;
+        RETURN;
     END IF;
-    PERFORM murallink.look_up_learn(NEW.subject_uid, NEW.facts -> 'loads', NEW.facts -> 'unloads');
+    PERFORM murallink.look_up_learn(look.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink.look_up_judge(
-        NEW.subject_uid, the_payout.looked, NEW.facts -> 'loads', NOT coalesce((NEW.facts ->> 'more')::boolean, false));
+        look.subject_uid, look.claimed_at, look.facts -> 'loads', NOT coalesce((look.facts ->> 'more')::boolean, false));
     IF the_payout.declined AND judged.verdict IN ('none', 'unproven') THEN
         judged.verdict := 'unclear';
         judged.why := 'it is not listed, and was refused when it was sent again, perhaps because it had been done';
@@ -243,66 +263,54 @@ BEGIN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
-    IF NEW.status = 'declined' AND NOT the_payout.refused AND NEW.attempt < most THEN
-        -- The partner may refuse this once, and answer the next time.
-        again := murallink.due_after('not_sent', NEW.attempt + 1);
-    ELSIF NOT silent AND coalesce(NEW.waited < the_payout.settling, true)
-        AND (judged.verdict = 'unclear' OR judged.verdict = 'none' AND NOT the_payout.refused) THEN
-        -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
-        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
-        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), moment
-            + GREATEST(the_payout.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
-    ELSIF judged.verdict <> 'unclear' THEN
-        -- Answers are read meanwhile, so nobody who decides is waited for.
-        PERFORM FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
-        WHERE o.uid = the_payout.uid AND o.status = 'in_doubt' AND o.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
+    next := murallink.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
+        the_payout.refused, the_payout.settling);
+    IF next.again IS NULL AND judged.verdict <> 'unclear' THEN
+        -- Answers are read meanwhile, so that no transaction that decides is waited for.
+        PERFORM FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+        WHERE o.uid = the_payout.uid AND p.status = 'in_doubt' FOR NO KEY UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
-            again := moment + '1 s';
+            next.again := clock_timestamp() + '1 s';
         END IF;
     END IF;
-    IF again IS NOT NULL THEN
-        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
+    IF next.again IS NOT NULL THEN
+        PERFORM murallink.call_again(ARRAY[look.uid], next.again, next.counted);
     ELSIF judged.verdict = 'paid' THEN
-        UPDATE murallink.payout o
-        SET status = 'done', reason = '', reference = judged.reference, settled_at = moment, note = murallink.note_of_look_up()
+        UPDATE murallink_private.payout o
+        SET reason = '', reference = judged.reference, settled_at = clock_timestamp(), note = murallink.note_of_look_up()
         WHERE o.uid = the_payout.uid;
+        PERFORM murallink.call_decide(the_payout.uid, 'done', murallink.note_of_look_up());
     ELSIF judged.verdict = 'none' THEN
-        UPDATE murallink.payout o SET note = murallink.note_of_look_up() WHERE o.uid = the_payout.uid;
+        UPDATE murallink_private.payout o SET note = murallink.note_of_look_up() WHERE o.uid = the_payout.uid;
         UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
+        PERFORM murallink.payout_begin(the_payout.payment_uid);
     ELSE
-        UPDATE murallink.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
-            CASE NEW.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', NEW.status, NEW.reason) END)
+        UPDATE murallink_private.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
+            CASE look.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', look.status, look.reason) END)
         WHERE o.uid = the_payout.uid;
     END IF;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_end() IS
-'Trigger: a payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, whom the payout''s reason tells why.';
+COMMENT ON FUNCTION murallink.look_up_hear(murallink.call_state) IS
+'A payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, and the payout''s reason says why.';
 
-CREATE FUNCTION murallink.unload_look_up() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.look_ups_hear(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO murallink_private.partner_task (
-        partner, operation, params, repeatable, subject_uid, subject_attempt, due_at, counted_from)
-    SELECT c.partner, 'look_up', jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id),
-        true, NEW.uid, NEW.attempt, clock_timestamp() + '1 s', murallink.server_moment()
-    FROM murallink.payout o JOIN murallink_private.card c ON c.uid = o.card_uid
-    JOIN murallink_private.partner p ON p.name = c.partner
-    WHERE o.uid = NEW.subject_uid AND c.partner = NEW.partner AND (p.settings ->> 'look_up')::boolean;
-    RETURN NULL;
+    PERFORM CASE c.resource WHEN 'payout' THEN murallink.look_up_hear(c) ELSE murallink.unload_look_up_hear(c) END
+    FROM murallink.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink.unload_look_up() IS 'Trigger: an unload in doubt is looked up as a payout is.';
+COMMENT ON FUNCTION murallink.look_ups_hear(murallink.ksuid[]) IS 'What is looked up hears what was found.';
 
 CREATE FUNCTION murallink.unload_judge(
     payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout murallink.payout;
+    the_payout murallink_private.payout_shown;
     listed record;
 BEGIN
-    SELECT * INTO the_payout FROM murallink.payout p WHERE p.uid = unload_judge.payout_uid;
+    SELECT * INTO the_payout FROM murallink_private.payout_shown p WHERE p.uid = unload_judge.payout_uid;
     WITH unload AS MATERIALIZED (
         SELECT coalesce(j.reference, '') AS reference, coalesce(j.order_id, '') AS order_id, j.amount = the_payout.amount AS amount,
             coalesce(j.currency, the_payout.currency) = the_payout.currency AS currency
@@ -313,11 +321,11 @@ BEGIN
         -- Without a reference, or under one that is not surely another's.
         count(*) FILTER (WHERE u.amount AND u.reference <> the_payout.uid::text AND NOT EXISTS (
             SELECT FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
-            JOIN murallink.payout o ON o.payment_uid = p.uid
+            JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
             WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid::text = u.reference)) AS alike,
         -- Who does not show an unload that is known does not show all.
         EXISTS (
-            SELECT FROM murallink.payout o JOIN murallink_private.partner_task t ON t.subject_uid = o.uid
+            SELECT FROM murallink_private.payout_shown o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
             WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
                 SELECT p.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
                 WHERE e.patient_uid = the_payout.patient_uid)
@@ -344,72 +352,59 @@ $$;
 COMMENT ON FUNCTION murallink.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads, whole: as the loads of look_up_judge().';
 
-CREATE FUNCTION murallink.unload_looked_up() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION murallink.unload_look_up_hear(look murallink.call_state) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    most CONSTANT integer := 4;
-    moment CONSTANT timestamptz := clock_timestamp();
-    silent CONSTANT boolean := NEW.status <> 'done' OR NEW.facts -> 'unloads' IS NULL;
-    counted murallink.server_moment := NEW.counted_from;
+    silent CONSTANT boolean := look.status <> 'done' OR look.facts -> 'unloads' IS NULL;
     unload record;
     judged record;
-    again timestamptz;
+    next record;
 BEGIN
-    SELECT t.uid, t.subject_uid, t.reason, (p.settings ->> 'settling')::double precision AS settling,
-        (SELECT a.claimed_at FROM murallink_private.partner_attempt a
-         WHERE a.subject_uid = NEW.uid AND a.attempt = NEW.attempt) AS looked
-    INTO unload
-    FROM murallink_private.partner_task t JOIN murallink_private.partner p ON p.name = t.partner
-    WHERE t.uid = NEW.subject_uid AND t.operation = 'unload' AND t.status = 'in_doubt' AND t.attempt = NEW.subject_attempt;
+    SELECT c.uid, c.subject_uid, c.reason, (p.settings ->> 'settling')::double precision AS settling INTO unload
+    FROM murallink_private.call c JOIN murallink_private.partner p ON p.name = c.partner
+    WHERE c.uid = look.subject_uid AND c.operation = 'unload' AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt;
     IF NOT FOUND THEN
-        RETURN NULL;
+        RETURN;
     END IF;
-    PERFORM murallink.look_up_learn(unload.subject_uid, NEW.facts -> 'loads', NEW.facts -> 'unloads');
-    judged := murallink.unload_judge(
-        unload.subject_uid, unload.looked, NEW.facts -> 'unloads', NOT coalesce((NEW.facts ->> 'more')::boolean, false));
-    IF NEW.status = 'declined' AND NEW.attempt < most THEN
-        again := murallink.due_after('not_sent', NEW.attempt + 1);
-    ELSIF NOT silent AND judged.verdict <> 'unloaded' AND coalesce(NEW.waited < unload.settling, true) THEN
-        -- As of payouts: it may still be on its way.
-        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
-        again := LEAST(murallink.due_after('not_sent', 2 * NEW.attempt + 1), moment
-            + GREATEST(unload.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
-    ELSE
-        -- Answers are read meanwhile, so nobody who decides is waited for.
-        PERFORM FROM murallink_private.partner_task t
-        WHERE t.uid = unload.uid AND t.status = 'in_doubt' AND t.attempt = NEW.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
+    PERFORM murallink.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
+    judged := murallink.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
+        NOT coalesce((look.facts ->> 'more')::boolean, false));
+    next := murallink.look_up_again(look, silent, judged.verdict = 'unloaded', false, unload.settling);
+    IF next.again IS NULL THEN
+        -- Answers are read meanwhile, so that no transaction that decides is waited for.
+        PERFORM FROM murallink_private.call c
+        WHERE c.uid = unload.uid AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
-            again := moment + '1 s';
+            next.again := clock_timestamp() + '1 s';
         END IF;
     END IF;
-    IF again IS NOT NULL THEN
-        UPDATE murallink_private.partner_task t SET status = 'ready', due_at = again, counted_from = counted WHERE t.uid = NEW.uid;
+    IF next.again IS NOT NULL THEN
+        PERFORM murallink.call_again(ARRAY[look.uid], next.again, next.counted);
     ELSIF NOT silent AND judged.verdict = 'unloaded' THEN
-        UPDATE murallink_private.partner_task t
-        SET status = 'done', reason = '', note = murallink.note_of_look_up(), settled_at = moment WHERE t.uid = unload.uid;
-    ELSIF NOT silent AND judged.verdict = 'none' THEN
-        UPDATE murallink_private.partner_task t
-        SET status = 'declined', reason = unload.reason || '; looked up: it is not among the unloads of the card', settled_at = moment
-        WHERE t.uid = unload.uid;
+        PERFORM murallink.call_decide(unload.uid, 'done', murallink.note_of_look_up());
     ELSE
-        UPDATE murallink_private.partner_task t SET reason = concat_ws('; looked up: ', unload.reason,
-            CASE NEW.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', NEW.status, NEW.reason) END)
-        WHERE t.uid = unload.uid;
+        UPDATE murallink_private.call c SET reason = CASE
+            WHEN NOT silent AND judged.verdict = 'none' THEN unload.reason || '; looked up: it is not among the unloads of the card'
+            ELSE concat_ws('; looked up: ', unload.reason,
+                CASE look.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', look.status, look.reason) END) END
+        WHERE c.uid = unload.uid;
+        IF NOT silent AND judged.verdict = 'none' THEN
+            PERFORM murallink.call_decide(unload.uid, 'declined', '');
+        END IF;
     END IF;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.unload_looked_up() IS
-'Trigger: an unload that the partner shows by our reference is done; one that it does not show, in a look begun after the settling time, counts as declined, for a person to ask for again; anything else is left to a person, whom the task''s reason tells why.';
+COMMENT ON FUNCTION murallink.unload_look_up_hear(murallink.call_state) IS
+'An unload that the partner shows by our reference is done; one that it does not show, in a look begun after the settling time, counts as declined, for a person to ask for again; anything else is left to a person, and the reason says why.';
 
 CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
 BEGIN
-    UPDATE murallink_private.partner_task t SET status = 'ready', due_at = pg_catalog.clock_timestamp()
-    WHERE t.subject_uid = the_payout.uid AND t.subject_attempt = the_payout.attempt AND t.operation = 'look_up'
-        AND t.status IN ('declined', 'done') AND the_payout.status = 'in_doubt';
+    PERFORM murallink.call_again(ARRAY[c.uid]) FROM murallink_private.call c
+    WHERE c.subject_uid = the_payout.uid AND c.subject_uid <> c.uid AND c.subject_attempt = the_payout.attempt AND c.operation = 'look_up'
+        AND c.status IN ('declined', 'done') AND the_payout.status = 'in_doubt';
     IF NOT FOUND THEN
         PERFORM murallink.raise('wrong_status', 'payout_uid');
     END IF;
@@ -427,15 +422,25 @@ COMMENT ON TYPE murallink.payout_attempt IS
 
 CREATE FUNCTION murallink.payout_attempts(payout_uid murallink.ksuid) RETURNS SETOF murallink.payout_attempt
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT a.attempt, a.operation, a.claimed_at, a.settled_at, a.outcome, a.http_status, a.reason, a.facts ->> 'order_id'
-    FROM murallink_private.partner_attempt a
-    WHERE a.subject_uid = payout_attempts.payout_uid
-        OR a.subject_uid IN (
-            SELECT t.uid FROM murallink_private.partner_task t
-            WHERE t.subject_uid = payout_attempts.payout_uid OR t.subject_uid IN (
-                SELECT u.uid FROM murallink_private.partner_task u
-                WHERE u.subject_uid = payout_attempts.payout_uid AND u.operation = 'unload'))
-    ORDER BY a.claimed_at, a.uid
+    WITH about AS (
+        SELECT c.* FROM murallink_private.call c WHERE c.uid = payout_attempts.payout_uid
+        UNION ALL
+        SELECT c.* FROM murallink_private.call c
+        WHERE c.subject_uid <> c.uid AND c.subject_uid IN (
+            SELECT payout_attempts.payout_uid
+            UNION ALL
+            SELECT u.uid FROM murallink_private.call u
+            WHERE u.subject_uid = payout_attempts.payout_uid AND u.subject_uid <> u.uid AND u.operation = 'unload')
+    )
+    SELECT a.attempt, c.operation, a.claimed_at, a.settled_at, a.outcome, a.http_status, a.reason, a.facts ->> 'order_id'
+    FROM about c CROSS JOIN LATERAL (
+        SELECT h.attempt, h.claimed_at, h.settled_at, h.outcome, h.http_status, h.reason, h.facts
+        FROM murallink_private.call_attempt h WHERE h.call_uid = c.uid
+        UNION ALL
+        SELECT c.attempt, c.claimed_at, c.settled_at, c.outcome, c.http_status, c.reason, c.facts
+        WHERE c.attempt > 0 AND NOT EXISTS (
+            SELECT FROM murallink_private.call_attempt h WHERE h.call_uid = c.uid AND h.attempt = c.attempt)) a
+    ORDER BY a.claimed_at, c.uid, a.attempt
 $$;
 COMMENT ON FUNCTION murallink.payout_attempts(murallink.ksuid) IS
 'All calls about a payout, oldest first: loads, look-ups, unloads. For operators.';

@@ -1,5 +1,5 @@
 /*
- * payout.c
+ * brake.c
  *	  The place where payouts are made, which no copy of it shares.
  */
 #include "postgres.h"

@@ -22,15 +22,5 @@ COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that
 COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When that was.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown
     FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-
-CREATE TRIGGER look_up AFTER UPDATE OF status ON murallink.payout
-    FOR EACH ROW WHEN (OLD.status = 'claimed' AND NEW.status = 'in_doubt') EXECUTE FUNCTION murallink.look_up_begin();
-CREATE TRIGGER settled_look_up AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.operation = 'look_up' AND OLD.status = 'claimed' AND NEW.status <> 'ready')
-    EXECUTE FUNCTION murallink.look_up_end();
-CREATE TRIGGER look_up_unload AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.operation = 'unload' AND OLD.status = 'claimed' AND NEW.status = 'in_doubt')
-    EXECUTE FUNCTION murallink.unload_look_up();
-CREATE TRIGGER settled_look_up_unload AFTER UPDATE OF status ON murallink_private.partner_task
-    FOR EACH ROW WHEN (NEW.operation = 'look_up' AND OLD.status = 'claimed' AND NEW.status <> 'ready')
-    EXECUTE FUNCTION murallink.unload_looked_up();
+INSERT INTO murallink_private.call_kind (resource, operation, hears)
+VALUES ('payout', 'look_up', 'look_ups_hear'), ('call', 'look_up', 'look_ups_hear');

@@ -1,0 +1,107 @@
+-- The payouts, and how they are shown with the state of their payments and calls.
+
+CREATE TABLE murallink_private.payout (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    payment_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink.payment,
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    trial_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL,
+    patient_uid murallink.ksuid NOT NULL,
+    payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
+    partner text,
+    card_uid murallink.ksuid,
+    reason text NOT NULL DEFAULT '',
+    suspect boolean NOT NULL DEFAULT false,
+    reference text NOT NULL DEFAULT '',
+    note text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    settled_at timestamptz,
+    FOREIGN KEY (card_uid, patient_uid) REFERENCES murallink_private.card (uid, patient_uid)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE murallink_private.payout IS
+'How an approved payment reaches the patient; one for each payment. The state of the payment is in payment, that of its load in call: murallink.payout shows them together.';
+COMMENT ON COLUMN murallink_private.payout.uid IS
+'Key, also of the call that loads the card, and the reference that the partner is sent, the same in each attempt.';
+COMMENT ON COLUMN murallink_private.payout.payment_uid IS 'The payment.';
+COMMENT ON COLUMN murallink_private.payout.client_uid IS 'The payment''s client.';
+COMMENT ON COLUMN murallink_private.payout.contract_uid IS 'The payment''s contract.';
+COMMENT ON COLUMN murallink_private.payout.trial_uid IS 'The payment''s trial.';
+COMMENT ON COLUMN murallink_private.payout.site_uid IS 'The payment''s site.';
+COMMENT ON COLUMN murallink_private.payout.patient_uid IS 'The patient who is paid.';
+COMMENT ON COLUMN murallink_private.payout.payment_type_uid IS 'How the patient is paid; null while nobody has chosen.';
+COMMENT ON COLUMN murallink_private.payout.partner IS 'The partner that pays, null where a person or an application does.';
+COMMENT ON COLUMN murallink_private.payout.card_uid IS 'The card that is loaded, where the partner issues cards.';
+COMMENT ON COLUMN murallink_private.payout.reason IS
+'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or what a look-up has shown of it; empty where its call says all.';
+COMMENT ON COLUMN murallink_private.payout.suspect IS
+'Whether another server may have sent it: see enable_payouts(). Its call is put in doubt without being sent.';
+COMMENT ON COLUMN murallink_private.payout.reference IS 'The reference of the person, or the look-up, that settled it.';
+COMMENT ON COLUMN murallink_private.payout.note IS 'The note of the person who decided last.';
+COMMENT ON COLUMN murallink_private.payout.created_at IS 'When it was made.';
+COMMENT ON COLUMN murallink_private.payout.settled_at IS 'When a person or a look-up settled it; null where its call did.';
+
+CREATE INDEX payout_stopped ON murallink_private.payout (contract_uid) WHERE reason <> '';
+COMMENT ON INDEX murallink_private.payout_stopped IS 'The payouts that wait.';
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.payout
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink_private.payout
+    FOR EACH ROW EXECUTE FUNCTION murallink.payout_guard();
+CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
+    FOR EACH ROW WHEN (OLD.card_uid <> NEW.card_uid OR OLD.reference <> NEW.reference OR OLD.note <> NEW.note
+        OR OLD.settled_at IS DISTINCT FROM NEW.settled_at)
+    EXECUTE FUNCTION murallink.audit_record();
+COMMENT ON TRIGGER audit ON murallink_private.payout IS
+'The decisions of people. The calls of the worker are in call, and their outcome in the audit of the payment.';
+CREATE TRIGGER load_step BEFORE UPDATE ON murallink_private.call
+    FOR EACH ROW WHEN (NEW.operation = 'load' AND NEW.status <> OLD.status
+        AND (OLD.status IN ('declined', 'in_doubt', 'cancelled') OR NEW.status = 'declined'))
+    EXECUTE FUNCTION murallink.load_step();
+CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
+    resource = 'payout' AND murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)
+VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_hear');
+
+CREATE VIEW murallink_private.payout_shown AS
+SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.patient_uid, o.payment_type_uid, o.partner, o.card_uid,
+    p.amount, p.currency::text AS currency, s.status,
+    CASE s.status WHEN 'waiting' THEN o.reason WHEN 'ready' THEN c.reason WHEN 'declined' THEN s.why WHEN 'in_doubt' THEN s.why ELSE '' END AS reason,
+    coalesce(c.attempt, 0) AS attempt, coalesce(c.due_at, o.created_at) AS due_at,
+    coalesce(NULLIF(o.reference, ''), c.facts ->> 'order_id', '') AS reference, o.note, o.created_at,
+    coalesce(o.settled_at, c.settled_at) AS settled_at
+FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid LEFT JOIN murallink_private.call c ON c.uid = o.uid,
+    LATERAL (SELECT CASE p.status
+            WHEN 'approved' THEN CASE WHEN c.status IN ('ready', 'claimed') THEN c.status ELSE 'waiting' END
+            WHEN 'paid' THEN 'done' WHEN 'reversed' THEN 'done' WHEN 'failed' THEN 'declined' WHEN 'in_doubt' THEN 'in_doubt'
+            ELSE 'cancelled' END::murallink.payout_status AS status,
+        coalesce(NULLIF(o.reason, ''), c.reason, '') AS why) s;
+COMMENT ON VIEW murallink_private.payout_shown IS 'The payouts with the state of their payments and calls.';
+
+CREATE VIEW murallink.payout WITH (security_barrier) AS
+SELECT o.* FROM murallink_private.payout_shown o
+WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
+    AND murallink.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
+UNION ALL
+SELECT o.* FROM murallink_private.payout_shown o WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
+COMMENT ON VIEW murallink.payout IS
+'The approved payments on their way to the patients; one row for each payment.';
+COMMENT ON COLUMN murallink.payout.uid IS 'Key; also the reference that the partner is sent, the same in each attempt.';
+COMMENT ON COLUMN murallink.payout.payment_uid IS 'The payment.';
+COMMENT ON COLUMN murallink.payout.client_uid IS 'The payment''s client.';
+COMMENT ON COLUMN murallink.payout.contract_uid IS 'The payment''s contract.';
+COMMENT ON COLUMN murallink.payout.trial_uid IS 'The payment''s trial.';
+COMMENT ON COLUMN murallink.payout.site_uid IS 'The payment''s site.';
+COMMENT ON COLUMN murallink.payout.patient_uid IS 'The patient who is paid.';
+COMMENT ON COLUMN murallink.payout.payment_type_uid IS 'How the patient is paid; null while nobody has chosen.';
+COMMENT ON COLUMN murallink.payout.partner IS 'The partner that pays, null where a person or an application does.';
+COMMENT ON COLUMN murallink.payout.card_uid IS 'The card that is loaded, where the partner issues cards.';
+COMMENT ON COLUMN murallink.payout.amount IS 'The payment''s, in currency units.';
+COMMENT ON COLUMN murallink.payout.currency IS 'Of the amount.';
+COMMENT ON COLUMN murallink.payout.status IS 'The state of the payout: of its payment, and until that is decided of the call that loads the card.';
+COMMENT ON COLUMN murallink.payout.reason IS 'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or why the last attempt was not done.';
+COMMENT ON COLUMN murallink.payout.attempt IS 'Number of the last attempt, 0: none.';
+COMMENT ON COLUMN murallink.payout.due_at IS 'It is not sent before.';
+COMMENT ON COLUMN murallink.payout.reference IS 'The partner''s own reference, or that of the person who settled it.';
+COMMENT ON COLUMN murallink.payout.note IS 'The note of the person who decided last.';
+COMMENT ON COLUMN murallink.payout.created_at IS 'When it was made.';
+COMMENT ON COLUMN murallink.payout.settled_at IS 'When the last attempt ended.';

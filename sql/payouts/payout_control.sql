@@ -1,0 +1,272 @@
+-- How operators stop payouts, let them go on, and decide those that only a person can decide.
+
+CREATE FUNCTION murallink.settle_payout(
+    payout_uid murallink.ksuid, outcome text, reference text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.payout_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+BEGIN
+    IF coalesce(outcome, '') NOT IN ('paid', 'failed') THEN
+        PERFORM murallink.raise('invalid_value', 'outcome');
+    END IF;
+    IF the_payout.status <> 'waiting' OR the_payout.reason <> 'settled_by_person' THEN
+        PERFORM murallink.raise('wrong_status', 'payout_uid');
+    END IF;
+    UPDATE murallink_private.payout p
+    SET reference = murallink.checked_text(settle_payout.reference, 'reference', 200, false),
+        note = murallink.checked_text(settle_payout.note, 'note', 1000, false),
+        reason = CASE settle_payout.outcome WHEN 'paid' THEN '' ELSE p.reason END, settled_at = pg_catalog.clock_timestamp()
+    WHERE p.uid = settle_payout.payout_uid;
+    UPDATE murallink.payment p
+    SET status = CASE settle_payout.outcome WHEN 'paid' THEN 'paid' ELSE 'failed' END::murallink.payment_status
+    WHERE p.uid = the_payout.payment_uid;
+    PERFORM murallink.notices_of_payments(ARRAY[the_payout.payment_uid]);
+    RETURN murallink.payout_info(payout_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.settle_payout(murallink.ksuid, text, text, text) IS
+'Records what became of a payout that no partner serves, such as a check. outcome: paid or failed; reference: such as the check''s number. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
+
+CREATE FUNCTION murallink.resolve_payout(payout_uid murallink.ksuid, outcome text, note text) RETURNS murallink.payout_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+    decided CONSTANT murallink.payment_status := CASE outcome
+        WHEN 'paid' THEN 'paid' WHEN 'not_paid' THEN 'approved' WHEN 'cancelled' THEN 'cancelled' END;
+BEGIN
+    IF decided IS NULL THEN
+        PERFORM murallink.raise('invalid_value', 'outcome');
+    END IF;
+    IF the_payout.status <> 'in_doubt' THEN
+        PERFORM murallink.raise('wrong_status', 'payout_uid');
+    END IF;
+    UPDATE murallink_private.payout p
+    SET note = murallink.checked_text(resolve_payout.note, 'note', 1000, true),
+        reason = CASE decided WHEN 'paid' THEN '' ELSE p.reason END,
+        settled_at = CASE decided WHEN 'paid' THEN pg_catalog.clock_timestamp() ELSE p.settled_at END
+    WHERE p.uid = resolve_payout.payout_uid;
+    IF decided = 'paid' THEN
+        PERFORM murallink.call_decide(resolve_payout.payout_uid, 'done', resolve_payout.note);
+        RETURN murallink.payout_info(payout_uid);
+    END IF;
+    UPDATE murallink.payment p SET status = decided WHERE p.uid = the_payout.payment_uid;
+    IF decided = 'approved' THEN
+        PERFORM murallink.payout_begin(the_payout.payment_uid);
+    END IF;
+    RETURN murallink.payout_info(payout_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_payout(murallink.ksuid, text, text) IS
+'Decides a payout in doubt, after asking the partner. outcome: paid; not_paid: sent again; cancelled: neither paid nor sent again, its funds are released. note: how this is known. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
+
+CREATE FUNCTION murallink.retry_payout(payout_uid murallink.ksuid, note text) RETURNS murallink.payout_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+BEGIN
+    IF the_payout.status <> 'declined' THEN
+        PERFORM murallink.raise('wrong_status', 'payout_uid');
+    END IF;
+    UPDATE murallink_private.payout p SET note = murallink.checked_text(retry_payout.note, 'note', 1000, true)
+    WHERE p.uid = retry_payout.payout_uid;
+    UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
+    PERFORM murallink.payout_begin(the_payout.payment_uid);
+    RETURN murallink.payout_info(payout_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.retry_payout(murallink.ksuid, text) IS
+'Sends a declined payout again. note: why it should work now. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+
+CREATE FUNCTION murallink.hold_subject(payout_uid murallink.ksuid, contract_uid murallink.ksuid, partner text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    subject CONSTANT murallink.ksuid := coalesce(
+        (SELECT o.uid FROM murallink_private.payout o WHERE o.uid = hold_subject.payout_uid),
+        (SELECT c.uid FROM murallink.contract c WHERE c.uid = hold_subject.contract_uid),
+        (SELECT p.uid FROM murallink_private.partner p WHERE p.name = hold_subject.partner));
+BEGIN
+    IF pg_catalog.num_nonnulls(payout_uid, contract_uid, partner) <> 1 THEN
+        PERFORM murallink.raise('missing_field', 'payout_uid');
+    ELSIF subject IS NULL THEN
+        PERFORM murallink.raise('not_found', CASE
+            WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
+    END IF;
+    RETURN subject;
+END
+$$;
+COMMENT ON FUNCTION murallink.hold_subject(murallink.ksuid, murallink.ksuid, text) IS
+'What is to be held or released, of which exactly one must be given. Errors: missing_field, not_found.';
+
+CREATE FUNCTION murallink.hold_payouts(
+    note text, payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
+BEGIN
+    -- A claim that is under way is waited for, and claims nothing of this afterwards; nothing else is waited for.
+    INSERT INTO murallink_private.payout_hold AS h (subject_uid, note)
+    VALUES (subject, murallink.checked_text(hold_payouts.note, 'note', 1000, true))
+    ON CONFLICT (subject_uid) DO UPDATE SET note = EXCLUDED.note;
+    -- What somebody is at work on is marked later.
+    PERFORM murallink.payouts_park(murallink.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid);
+    INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
+END
+$$;
+COMMENT ON FUNCTION murallink.hold_payouts(text, murallink.ksuid, murallink.ksuid, text) IS
+'Holds a payout, all of a contract, or all that a partner is asked, one of which is given, until release_payouts(). Calls under way are finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.release_payouts(
+    payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL,
+    note text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
+    why CONSTANT text := murallink.checked_text(note, 'note', 1000, false);
+BEGIN
+    -- For the audit, which tells the note of what is deleted.
+    UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
+    DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
+    IF NOT FOUND AND NOT EXISTS (
+        SELECT FROM murallink_private.payout_shown o
+        WHERE (o.uid = subject OR o.contract_uid = subject) AND o.status = 'waiting' AND o.reason = 'held'
+            AND NOT EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid))) THEN
+        PERFORM murallink.raise('wrong_status', CASE
+            WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
+    END IF;
+    PERFORM murallink.payouts_route(murallink.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);
+    INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
+    PERFORM murallink.worker_wake();
+END
+$$;
+COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text, text) IS
+'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: it is not held, or only its contract is, or only payouts of it are.';
+
+CREATE FUNCTION murallink.prepared_writers() RETURNS TABLE (gid text)
+LANGUAGE sql VOLATILE AS $$
+    SELECT x.gid FROM pg_catalog.pg_prepared_xacts x
+    WHERE x.database = pg_catalog.current_database() AND EXISTS (
+        SELECT FROM pg_catalog.pg_locks own JOIN pg_catalog.pg_locks l USING (virtualtransaction)
+        JOIN pg_catalog.pg_class c ON c.oid = l.relation
+        WHERE own.locktype = 'transactionid' AND own.transactionid = x.transaction AND own.pid IS NULL
+            AND l.locktype = 'relation' AND l.pid IS NULL AND l.mode = 'RowExclusiveLock'
+            AND c.relnamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace))
+    ORDER BY x.prepared
+$$;
+COMMENT ON FUNCTION murallink.prepared_writers() IS
+'The names of the prepared transactions that have written to murallink''s tables, the oldest first.';
+
+CREATE FUNCTION murallink.suspect_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE murallink_private.payout o SET suspect = true
+    FROM murallink.payment p WHERE p.uid = o.payment_uid AND p.status IN ('approved', 'failed', 'in_doubt') AND NOT o.suspect;
+    UPDATE murallink_private.card c SET suspect = true WHERE c.status IN ('waiting', 'ready') AND NOT c.suspect;
+    UPDATE murallink_private.call c SET suspect = true, due_at = LEAST(c.due_at, pg_catalog.clock_timestamp())
+    WHERE NOT c.suspect AND CASE c.resource
+        WHEN 'payout' THEN c.status NOT IN ('done', 'cancelled') AND (c.operation = 'load' OR c.status IN ('ready', 'claimed') AND NOT c.repeatable)
+        WHEN 'notice' THEN c.status = 'claimed' OR c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
+        ELSE c.status IN ('waiting', 'ready', 'claimed') AND NOT c.repeatable END;
+$$;
+COMMENT ON FUNCTION murallink.suspect_calls() IS
+'Has all that another server may have sent put in doubt instead of being sent here: at once what is ready, and the rest when it would be. Orders of cards and requests that were declined or are in doubt are left out: a person asks the partner before they go on.';
+
+CREATE FUNCTION murallink.trust_calls() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE murallink_private.payout SET suspect = false WHERE suspect;
+    UPDATE murallink_private.card SET suspect = false WHERE suspect;
+    UPDATE murallink_private.call SET suspect = false WHERE suspect;
+$$;
+COMMENT ON FUNCTION murallink.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
+
+CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here CONSTANT text := murallink.payout_place();
+    earlier text;
+BEGIN
+    SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
+    IF earlier <> here THEN
+        IF look_first THEN
+            -- What one of these has approved may have been committed, and sent, from there, and cannot be seen here yet.
+            PERFORM murallink.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink.prepared_writers() p LIMIT 1;
+        END IF;
+        PERFORM murallink.recover_calls();
+        PERFORM murallink.suspect_calls();
+    END IF;
+    IF NOT murallink.required(look_first, 'look_first') THEN
+        PERFORM murallink.trust_calls();
+    END IF;
+    UPDATE murallink_private.payout_switch s SET enabled = true, place = here;
+    PERFORM murallink.worker_wake();
+END
+$$;
+COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
+'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, payouts that are open now may have been sent from there since the copy was made, so they are put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field, blocked (a prepared transaction that came with the copy is to be committed or rolled back before).';
+
+CREATE FUNCTION murallink.disable_payouts() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- A claim that is under way is waited for; nothing else is.
+    LOCK TABLE murallink_private.payout_switch IN EXCLUSIVE MODE;
+    UPDATE murallink_private.payout_switch SET enabled = false;
+$$;
+COMMENT ON FUNCTION murallink.disable_payouts() IS
+'Stops paying out: what is being sent is finished, nothing else is begun. For operators.';
+
+CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT v.contract_uid, v.currency, v.problem FROM murallink.verify_payments() v
+    UNION ALL
+    SELECT p.contract_uid, p.currency::text, CASE
+        WHEN o.uid IS NULL THEN pg_catalog.format('payment %s of %s is %s and has no payout', p.uid, p.amount, p.status)
+        ELSE pg_catalog.format('payment %s of %s to %s is %s, its payout %s to %s waits for %s and its call is %s',
+            p.uid, p.amount, p.patient_uid, p.status, o.uid, o.patient_uid, coalesce(NULLIF(o.reason, ''), 'nothing'), coalesce(c.status::text, 'not made')) END
+    FROM murallink.payment p LEFT JOIN murallink_private.payout o ON o.payment_uid = p.uid
+    LEFT JOIN murallink_private.call c ON c.uid = o.uid
+    WHERE p.status NOT IN ('pending', 'rejected') AND (o.uid IS NULL
+        OR (p.client_uid, p.contract_uid, p.patient_uid) <> (o.client_uid, o.contract_uid, o.patient_uid)
+        OR CASE p.status
+            WHEN 'approved' THEN c.status IN ('ready', 'claimed') OR o.reason <> '' AND (c.uid IS NULL OR c.status = 'waiting')
+            WHEN 'cancelled' THEN c.uid IS NULL OR c.status = 'cancelled'
+            WHEN 'failed' THEN c.status = 'declined' OR c.uid IS NULL AND o.partner IS NULL AND o.settled_at IS NOT NULL
+            WHEN 'in_doubt' THEN c.status = 'in_doubt'
+            ELSE c.status = 'done' OR c.uid IS NULL AND o.partner IS NULL AND o.settled_at IS NOT NULL END IS NOT TRUE)
+$$;
+COMMENT ON FUNCTION murallink.verify_ledger() IS
+'Proves that balances, entries, fundings, payments and payouts agree: one row for each contradiction, none when the books are right.';
+
+CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present murallink.payout_status;
+BEGIN
+    SELECT c.status INTO present FROM murallink_private.card c
+    WHERE c.uid = murallink.required(resolve_card.card_uid, 'card_uid') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'card_uid');
+    ELSIF present NOT IN ('declined', 'in_doubt') THEN
+        PERFORM murallink.raise('wrong_status', 'card_uid');
+    END IF;
+    IF resolve_card.proxy_key <> '' AND resolve_card.proxy_key !~ '^[0-9]+$' THEN
+        PERFORM murallink.raise('invalid_value', 'proxy_key');
+    END IF;
+    UPDATE murallink_private.card c
+    SET status = CASE WHEN murallink.required(ordered, 'ordered') THEN 'done' ELSE 'waiting' END::murallink.payout_status,
+        proxy_key = murallink.checked_text(resolve_card.proxy_key, 'proxy_key', 100, ordered),
+        note = murallink.checked_text(resolve_card.note, 'note', 1000, true), reason = ''
+    WHERE c.uid = resolve_card.card_uid;
+    IF ordered THEN
+        UPDATE murallink_private.call c SET status = 'done', reason = '', note = resolve_card.note
+        WHERE c.uid = resolve_card.card_uid AND c.status IN ('declined', 'in_doubt');
+    ELSE
+        PERFORM murallink.card_send(resolve_card.card_uid);
+    END IF;
+    PERFORM murallink.payouts_of_card(resolve_card.card_uid);
+EXCEPTION WHEN unique_violation THEN
+    PERFORM murallink.raise('already_exists', 'proxy_key');
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS
+'Decides an order that was declined or is in doubt, after asking the partner. ordered: whether there is a card, whose proxy_key is then needed, all its digits; if not, it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';

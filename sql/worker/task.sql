@@ -1,0 +1,63 @@
+-- What partners were asked besides orders, loads and messages, and decisions of a person about it.
+
+CREATE FUNCTION murallink.partner_tasks(
+    task_uid murallink.ksuid DEFAULT NULL, operation text DEFAULT NULL, status text DEFAULT NULL,
+    subject_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, most integer DEFAULT 100
+) RETURNS SETOF murallink.task_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    asked CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
+BEGIN
+    IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
+        PERFORM murallink.raise('invalid_value', 'status');
+    ELSIF most < 0 THEN
+        PERFORM murallink.raise('invalid_value', 'most');
+    END IF;
+    RETURN QUERY
+    SELECT t.uid, t.partner, t.operation, t.subject_uid, t.status, t.reason, t.attempt, t.facts, t.note, t.requested_by,
+        t.created_at, t.settled_at
+    FROM murallink_private.call t
+    WHERE t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
+        AND (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
+        AND (asked IS NULL OR t.operation = asked)
+        AND (partner_tasks.status IS NULL OR t.status::text = partner_tasks.status)
+        -- The index of subjects leaves out what has its subject's uid.
+        AND (partner_tasks.subject_uid IS NULL OR t.subject_uid = partner_tasks.subject_uid AND t.subject_uid <> t.uid)
+        AND (partner_tasks.patient_uid IS NULL OR t.subject_uid <> t.uid AND t.subject_uid = ANY (ARRAY(
+            SELECT c.uid FROM murallink_private.card c WHERE c.patient_uid = partner_tasks.patient_uid
+            UNION ALL
+            SELECT a.uid FROM murallink_private.participation a WHERE a.patient_uid = partner_tasks.patient_uid
+            UNION ALL
+            SELECT o.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+            JOIN murallink_private.payout o ON o.payment_uid = p.uid WHERE e.patient_uid = partner_tasks.patient_uid)))
+    ORDER BY t.created_at DESC, t.uid DESC
+    LIMIT partner_tasks.most;
+END
+$$;
+COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, murallink.ksuid, murallink.ksuid, integer) IS
+'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
+
+CREATE FUNCTION murallink.resolve_task(task_uid murallink.ksuid, done boolean, note text) RETURNS murallink.task_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present murallink.payout_status;
+BEGIN
+    SELECT t.status INTO present FROM murallink_private.call t
+    WHERE t.uid = murallink.required(resolve_task.task_uid, 'task_uid') AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink.raise('not_found', 'task_uid');
+    ELSIF present <> 'in_doubt' AND NOT EXISTS (
+        SELECT FROM murallink.needs_person n WHERE n.kind = 'task' AND n.uid = resolve_task.task_uid
+        UNION ALL
+        SELECT FROM murallink_private.participation p
+        WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined') THEN
+        PERFORM murallink.raise('wrong_status', 'task_uid');
+    END IF;
+    PERFORM murallink.call_decide(task_uid, CASE WHEN murallink.required(done, 'done') THEN 'done' ELSE 'declined' END::murallink.payout_status,
+        murallink.checked_text(resolve_task.note, 'note', 1000, true));
+    RETURN murallink.task_info(task_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
+'Decides a task in doubt, after asking the partner, closes a reversal that was declined, says of a step of a participation that was declined that it is so all the same, or ends what is asked for time and again (done: false). done: whether it was done, or the money came back otherwise; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
