@@ -57,7 +57,7 @@ $payouts->call('enable_payouts');
 $payouts->wait_settled;
 check_books('enable_payouts');
 
-$payouts->fault(when => 'after', action => 'delay', delay_ms => 5000);
+$payouts->fault(when => 'after', action => 'delay', delay_ms => 60_000);
 $payouts->approve(4);
 $payouts->wait_for(q{SELECT count(*) = 4 FROM murallink.payout WHERE status = 'claimed'});
 $payouts->call('disable_payouts');
