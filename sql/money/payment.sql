@@ -46,10 +46,10 @@ LANGUAGE sql STABLE AS $$
             WHEN 'failed' THEN c.status = 'declined' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             ELSE c.status = 'in_doubt' END
         FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
-        LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE p.uid = payment_may.payment_uid), false)
+        LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE p.uid = payment_may.payment_uid), status = 'cancelled')
 $$;
 COMMENT ON FUNCTION murallink.payment_may(murallink.ksuid, murallink.payment_status) IS
-'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or has been sent and is not in doubt, or may have been sent by another server, is not cancelled; what is in doubt is approved again only while its call is in doubt.';
+'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or has been sent and is not in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
 
 CREATE FUNCTION murallink.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$

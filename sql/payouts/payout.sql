@@ -20,7 +20,8 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.patient_uid
         INTO NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid
-        FROM murallink.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved';
+        -- A cancellation of a payment that has no payout yet waits for this, or this for it.
+        FROM murallink.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved' FOR SHARE;
         IF NOT FOUND THEN
             PERFORM murallink.raise('wrong_status', 'payment_uid');
         END IF;
@@ -109,7 +110,7 @@ BEGIN
     card_uid := the_card.uid;
     reason := CASE the_card.status
         WHEN 'done' THEN ''
-        WHEN 'waiting' THEN CASE the_card.reason WHEN 'bulk_order' THEN 'card_pending' ELSE the_card.reason END
+        WHEN 'waiting' THEN CASE the_card.reason WHEN 'no_contact' THEN 'no_contact' ELSE 'card_pending' END
         WHEN 'declined' THEN 'card_declined'
         WHEN 'in_doubt' THEN 'card_in_doubt'
         ELSE 'card_pending' END;

@@ -84,6 +84,13 @@ WHERE e.subject_id IN ('ANN', 'BOB', 'CY');
 SELECT test.approve(test.pay('ANN', 10)), test.approve(test.pay('ANN', 11.5)), test.approve(test.pay('ANN', 12, 'EUR')), test.approve(test.pay('BOB', 13));
 SELECT * FROM test.payouts ORDER BY amount;
 SELECT count(*) AS cards FROM murallink_private.card WHERE patient_uid IN (:'ann', :'bob');
+-- A card that waits, though nothing says for what, is no card to load
+BEGIN;
+INSERT INTO murallink_private.card (patient_uid, partner, program)
+SELECT :'cy', p.name, p.settings ->> 'cust_prog_id' FROM murallink_private.partner p WHERE p.name = 'dash';
+SELECT test.approve(test.pay('CY', 99));
+SELECT status, reason FROM test.payouts WHERE amount = 99;
+ROLLBACK;
 
 -- The claims of one transaction, by what is called and with what; and their outcomes
 CREATE TABLE test.claim (number integer GENERATED ALWAYS AS IDENTITY, call_uid murallink.ksuid, attempt integer, operation text, params jsonb);
