@@ -17,7 +17,7 @@
  * A connection idle for longer than this (in milliseconds) is not used again: a
  * server that closes it at the same moment would make the next mail fail.
  */
-#define IDLE_MAX 4000
+#define CONNECTION_IDLE_MAX 4000
 
 static dlist_head idle = DLIST_STATIC_INIT(idle); /* the longest first */
 
@@ -134,7 +134,7 @@ mail_connection_close(MailConnection *connection)
 void
 mail_connection_keep(MailConnection *connection)
 {
-	connection->until = mail_clock() + IDLE_MAX;
+	connection->until = mail_clock() + CONNECTION_IDLE_MAX;
 	dlist_push_tail(&idle, &connection->node);
 }
 
