@@ -269,14 +269,13 @@ BEGIN
             AND coalesce(murallink.label_key(s.last_name) = murallink.label_key(r.last_name), true)
     )
     UPDATE murallink_private.card c
-    SET status = CASE WHEN murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, p.proxy_key) THEN 'in_doubt'
-            ELSE 'done' END::murallink.payout_status,
-        reason = CASE WHEN murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, p.proxy_key)
-            THEN 'the answer has the key of another patient''s card' ELSE '' END,
-        proxy_key = CASE WHEN murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, p.proxy_key) THEN ''
-            ELSE p.proxy_key END, person_id = p.person_id, settled_at = details.settled_at,
-        task_uid = NULL
-    FROM pair p
+    SET status = CASE WHEN p.another THEN 'in_doubt' ELSE 'done' END::murallink.payout_status,
+        reason = CASE WHEN p.another THEN 'the answer has the key of another patient''s card' ELSE '' END,
+        proxy_key = CASE WHEN p.another THEN '' ELSE p.proxy_key END, person_id = p.person_id,
+        settled_at = details.settled_at, task_uid = NULL
+    FROM (
+        SELECT r.*, murallink.card_of_another(k.partner, k.program, k.patient_uid, k.uid, r.proxy_key) AS another
+        FROM pair r JOIN murallink_private.card k ON k.uid = r.card_uid) p
     WHERE c.uid = p.card_uid AND c.task_uid = details.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
     SELECT pg_catalog.jsonb_array_length(sent)
