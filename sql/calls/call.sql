@@ -57,25 +57,26 @@ COMMENT ON FUNCTION murallink.call_step() IS
 CREATE FUNCTION murallink.call_make(
     partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb DEFAULT NULL,
     repeatable boolean DEFAULT false, once text DEFAULT NULL, due_at timestamptz DEFAULT pg_catalog.clock_timestamp(),
-    subject_attempt integer DEFAULT NULL, counted_from murallink.server_moment DEFAULT NULL
+    subject_attempt integer DEFAULT NULL, counted_from murallink.server_moment DEFAULT NULL, suspect boolean DEFAULT false
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid := CASE WHEN operation IN ('load', 'order', 'message') THEN subject_uid ELSE murallink.gen_ksuid() END;
 BEGIN
     INSERT INTO murallink_private.call AS c (
-        uid, partner, resource, subject_uid, operation, params, repeatable, once, due_at, delayed_at, subject_attempt, counted_from)
+        uid, partner, resource, subject_uid, operation, params, repeatable, once, due_at, delayed_at, subject_attempt, counted_from,
+        suspect)
     VALUES (made, call_make.partner, call_make.resource, call_make.subject_uid, call_make.operation, call_make.params, call_make.repeatable,
         call_make.once, call_make.due_at,
         CASE WHEN call_make.operation <> 'message' OR call_make.due_at <= pg_catalog.clock_timestamp() THEN pg_catalog.clock_timestamp() END,
-        call_make.subject_attempt, call_make.counted_from)
+        call_make.subject_attempt, call_make.counted_from, call_make.suspect)
     ON CONFLICT ON CONSTRAINT call_once_key DO NOTHING
     RETURNING c.uid INTO made;
     PERFORM murallink.worker_wake();
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, integer, murallink.server_moment) IS
+COMMENT ON FUNCTION murallink.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, integer, murallink.server_moment, boolean) IS
 'Has the worker ask a partner for something once this has committed. The arguments are the columns of call. Returns the call, null where there is one with that key once.';
 
 CREATE FUNCTION murallink.call_again(
@@ -336,23 +337,6 @@ $$;
 COMMENT ON FUNCTION murallink.calls_end(murallink.call_state[]) IS
 'As call_end(), but one that fails, or is held by another transaction, stops no other: its outcome is kept, and applied later.';
 
-CREATE FUNCTION murallink.calls_settle(calls murallink.ksuid[], outcome text, reason text) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    one murallink.call_state;
-    ended murallink.call_state[] := '{}';
-BEGIN
-    FOR one IN SELECT * FROM murallink.calls(calls) c WHERE c.status = 'claimed' LOOP
-        one.outcome := calls_settle.outcome;
-        one.reason := calls_settle.reason;
-        one.settled_at := pg_catalog.clock_timestamp();
-        ended := ended || one;
-    END LOOP;
-    PERFORM murallink.calls_end(ended);
-END
-$$;
-COMMENT ON FUNCTION murallink.calls_settle(murallink.ksuid[], text, text) IS 'Ends those of these calls that are claimed, without an answer.';
-
 CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -383,6 +367,14 @@ END
 $$;
 COMMENT ON FUNCTION murallink.settle_calls(jsonb) IS
 'Writes what became of calls. results: an array of {call_uid, attempt, outcome, http_status, reason, facts, answer}, answer being JSON as text.';
+
+CREATE FUNCTION murallink.calls_settle(calls murallink.ksuid[], outcome text, reason text) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink.settle_calls(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'call_uid', c.uid, 'attempt', c.attempt, 'outcome', calls_settle.outcome, 'reason', calls_settle.reason)))
+    FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'claimed'
+$$;
+COMMENT ON FUNCTION murallink.calls_settle(murallink.ksuid[], text, text) IS 'Ends those of these calls that are claimed, without an answer.';
 
 CREATE FUNCTION murallink.recover_calls(mail boolean DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$

@@ -248,8 +248,7 @@ DECLARE
     asked murallink.call_state;
     tried record;
     shown boolean;
-    counted murallink.server_moment := answer.counted_from;
-    again timestamptz;
+    next record;
 BEGIN
     SELECT * INTO asked FROM murallink.calls(ARRAY[answer.subject_uid]) c;
     IF asked.status <> 'in_doubt' OR asked.attempt <> answer.subject_attempt THEN
@@ -259,26 +258,21 @@ BEGIN
     INTO tried
     FROM murallink_private.partner p WHERE p.name = asked.partner;
     shown := CASE answer.status WHEN 'done' THEN murallink.bastion_shows(asked.operation, asked.params, answer.facts) END;
+    next := murallink.look_while_settling(answer, tried.settling);
     -- Answers are read meanwhile, so nobody who decides it is waited for.
     PERFORM FROM murallink_private.call c
     WHERE c.uid = asked.uid AND c.status = 'in_doubt' AND c.attempt = answer.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        again := pg_catalog.clock_timestamp() + interval '1 s';
+        PERFORM murallink.call_again(ARRAY[answer.uid], pg_catalog.clock_timestamp() + interval '1 s', answer.counted_from);
     ELSIF shown THEN
         PERFORM murallink.call_decide(asked.uid, 'done', 'asked of Bastion');
     ELSIF tried.refused THEN
         PERFORM murallink.call_decide(asked.uid, 'declined', '');
-    ELSIF coalesce(answer.waited < tried.settling, true) THEN
-        -- It may still be on its way.
-        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
-        again := LEAST(murallink.due_after('not_sent', 2 * answer.attempt + 1), pg_catalog.clock_timestamp()
-            + GREATEST(tried.settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
+    ELSIF next.again IS NOT NULL THEN
+        PERFORM murallink.call_again(ARRAY[answer.uid], next.again, next.counted);
     ELSIF NOT shown THEN
         UPDATE murallink_private.call c SET note = 'asked of Bastion' WHERE c.uid = asked.uid;
         PERFORM murallink.call_again(ARRAY[asked.uid]);
-    END IF;
-    IF again IS NOT NULL THEN
-        PERFORM murallink.call_again(ARRAY[answer.uid], again, counted);
     END IF;
 END
 $$;

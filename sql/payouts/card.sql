@@ -72,8 +72,7 @@ BEGIN
     END IF;
     UPDATE murallink_private.card c SET status = 'ready', reason = '' WHERE c.uid = card_uid AND (c.status, c.reason) <> ('ready', '');
     IF NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = card_uid) THEN
-        PERFORM murallink.call_make(the_card.partner, 'card', card_uid, 'order');
-        UPDATE murallink_private.call c SET suspect = true WHERE c.uid = card_uid AND the_card.suspect;
+        PERFORM murallink.call_make(the_card.partner, 'card', card_uid, 'order', suspect => the_card.suspect);
     ELSE
         PERFORM murallink.call_again(ARRAY(
             SELECT c.uid FROM murallink_private.call c WHERE c.uid = card_uid AND c.status IN ('waiting', 'declined', 'in_doubt')));

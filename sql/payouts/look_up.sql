@@ -214,22 +214,38 @@ $$;
 COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed; whole: whether these are surely all.';
 
+CREATE FUNCTION murallink.look_while_settling(
+    look murallink.call_state, settling double precision, OUT again timestamptz, OUT counted murallink.server_moment
+) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    counted := look.counted_from;
+    IF coalesce(look.waited < settling, true) THEN
+        -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
+        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
+        again := LEAST(murallink.due_after('not_sent', 2 * look.attempt + 1), clock_timestamp()
+            + GREATEST(settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink.look_while_settling(murallink.call_state, double precision) IS
+'When to look again for what may still be on its way (again; null: it cannot be any more), and since when its settling time is counted. settling: in seconds.';
+
 CREATE FUNCTION murallink.look_up_again(
     look murallink.call_state, silent boolean, decided boolean, refused boolean, settling double precision,
     OUT again timestamptz, OUT counted murallink.server_moment
 ) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most CONSTANT integer := 4;
+    next record;
 BEGIN
     counted := look.counted_from;
     IF look.status = 'declined' AND NOT refused AND look.attempt < most THEN
         -- The partner may refuse this once, and answer the next time.
         again := murallink.due_after('not_sent', look.attempt + 1);
-    ELSIF NOT silent AND NOT decided AND coalesce(look.waited < settling, true) THEN
-        -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
-        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
-        again := LEAST(murallink.due_after('not_sent', 2 * look.attempt + 1), clock_timestamp()
-            + GREATEST(settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
+    ELSIF NOT silent AND NOT decided THEN
+        next := murallink.look_while_settling(look, settling);
+        again := next.again;
+        counted := next.counted;
     END IF;
 END
 $$;

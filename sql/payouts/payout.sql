@@ -120,16 +120,9 @@ COMMENT ON FUNCTION murallink.payout_route(murallink.ksuid, murallink.ksuid) IS
 'How a payout is paid, and what it waits for (reason); a patient who has no card gets one ordered.';
 
 CREATE FUNCTION murallink.payout_send(payout_uid murallink.ksuid) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    the_payout murallink_private.payout;
-BEGIN
-    SELECT * INTO the_payout FROM murallink_private.payout o WHERE o.uid = payout_uid;
-    PERFORM murallink.call_make(the_payout.partner, 'payout', the_payout.uid, 'load');
-    IF the_payout.suspect THEN
-        UPDATE murallink_private.call c SET suspect = true WHERE c.uid = the_payout.uid;
-    END IF;
-END
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink.call_make(o.partner, 'payout', o.uid, 'load', suspect => o.suspect)
+    FROM murallink_private.payout o WHERE o.uid = payout_uid
 $$;
 COMMENT ON FUNCTION murallink.payout_send(murallink.ksuid) IS 'Has the card of a payout loaded for the first time.';
 

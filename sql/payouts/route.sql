@@ -103,11 +103,12 @@ CREATE FUNCTION murallink.order_enrolled(enrollment_uids murallink.ksuid[]) RETU
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink.card_begin(w.patient_uid, w.name, w.program)
-    FROM (SELECT DISTINCT e.patient_uid, p.name, p.settings ->> 'cust_prog_id' AS program
-    FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
-    JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
-    JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
-    WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
+    FROM (
+        SELECT DISTINCT e.patient_uid, p.name, p.settings ->> 'cust_prog_id' AS program
+        FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
+        JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
+        JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
+        WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
         ORDER BY 1) w;
 END
 $$;
