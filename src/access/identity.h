@@ -1,6 +1,6 @@
 /*
  * identity.h
- *	  Who is asking: one app_user for the length of one transaction.
+ *	  The caller: one app_user for one transaction.
  */
 #ifndef MURALLINK_IDENTITY_H
 #define MURALLINK_IDENTITY_H
@@ -9,19 +9,24 @@
 
 typedef struct Caller
 {
-	Ksuid user; /* whose permissions hold */
+	Ksuid user; /* the permissions are this user's */
 	bool admin;
 	bool by_session; /* through a session, not through db_role */
-	bool switched; /* an admin acting as this user */
+	bool switched; /* an admin acts as this user */
 	Ksuid switched_by; /* that admin, when switched */
 } Caller;
 
+/* identity.c */
 extern void identity_init(void);
 extern const Caller *identity_caller(void);
 extern const Caller *identity_caller_if_any(void);
-extern void identity_bound_waits(void);
-extern bool identity_authenticate(const char *session_id);
 extern void identity_lose(void);
+extern void identity_bound_waits(void);
+
+/* identity_session.c */
+extern bool identity_authenticate(const char *session_id);
+
+/* identity_request.c */
 extern char *identity_request_header(const char *name);
 extern bool identity_request_begins(void);
 

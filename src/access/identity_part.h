@@ -1,0 +1,27 @@
+/*
+ * identity_part.h
+ *	  What the files of the caller's identity share.
+ */
+#ifndef MURALLINK_IDENTITY_PART_H
+#define MURALLINK_IDENTITY_PART_H
+
+#include "identity.h"
+
+/* identity.c */
+extern const Caller *identity_found(void);
+extern bool identity_is_lost(void);
+extern void identity_become(const Caller *found);
+
+/* identity_role.c */
+extern void identity_role_init(void);
+extern const Caller *identity_of_role(void);
+
+/* identity_session.c */
+extern void identity_session_init(void);
+extern Datum identity_session_hash(const char *session_id);
+
+/* identity_parallel.c */
+extern void identity_parallel_init(void);
+extern void identity_take_over(void);
+
+#endif /* MURALLINK_IDENTITY_PART_H */

@@ -1,0 +1,101 @@
+/*
+ * identity_request.c
+ *	  authenticate(), and what PostgREST says about a request: its headers, and
+ *	  that its pre-request has run.
+ */
+#include "postgres.h"
+
+#include "error.h"
+#include "fmgr.h"
+#include "identity_part.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+
+/* The transaction of a PostgREST request whose pre-request has just run. */
+static LocalTransactionId request_began = InvalidLocalTransactionId;
+
+static void settle_request(void);
+
+/*
+ * Returns a header of a PostgREST request, or NULL if there is none.  The name
+ * must be in lower case.
+ */
+char *
+identity_request_header(const char *name)
+{
+	const char *headers = GetConfigOption("request.headers", true, false);
+	Jsonb *parsed;
+	JsonbValue buffer;
+	JsonbValue *value;
+
+	if (headers == NULL || headers[0] == '\0')
+		return NULL;
+	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers)));
+	if (!JB_ROOT_IS_OBJECT(parsed))
+		return NULL;
+	value = getKeyJsonValueFromContainer(&parsed->root, name, strlen(name), &buffer);
+	if (value == NULL || value->type != jbvString)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/*
+ * Sets, for the rest of a PostgREST request's transaction, how times are read
+ * and written, whatever the server's settings or a header of the request are.
+ */
+static void
+settle_request(void)
+{
+	static const char *const settings[][2] = {
+		{"TimeZone", "UTC"}, {"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
+	request_began = MyProc->lxid;
+}
+
+/*
+ * Returns whether the pre-request of this transaction has run since the last
+ * call of this function.
+ */
+bool
+identity_request_begins(void)
+{
+	bool begins = request_began != InvalidLocalTransactionId && request_began == MyProc->lxid;
+
+	request_began = InvalidLocalTransactionId;
+	return begins;
+}
+
+/*
+ * murallink.authenticate(session_id): takes on the identity of a session for
+ * the rest of this transaction; by default, the session in PostgREST's
+ * Session-Id header.  As PostgREST's pre-request, it also sets UTC for the
+ * request and its answer.  Raises unauthenticated.
+ *
+ * If PostgREST calls a function, a session that has ended is not an error here:
+ * a function that needs a caller raises it, and login(), which needs none, runs.
+ */
+PG_FUNCTION_INFO_V1(identity_authenticate_sql);
+Datum
+identity_authenticate_sql(PG_FUNCTION_ARGS)
+{
+	char *session_id =
+		PG_ARGISNULL(0) ? identity_request_header("session-id") : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const char *path = GetConfigOption("request.path", true, false);
+
+	identity_bound_waits();
+	/* An empty header counts as none.  An empty argument is a session that does not exist. */
+	if (session_id != NULL && (session_id[0] != '\0' || !PG_ARGISNULL(0)) && !identity_authenticate(session_id))
+	{
+		if (!PG_ARGISNULL(0) || path == NULL || strncmp(path, "/rpc/", strlen("/rpc/")) != 0)
+			ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+		identity_lose();
+	}
+	if (PG_ARGISNULL(0) && path != NULL && path[0] != '\0')
+		settle_request();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,261 @@
+/*
+ * identity_session.c
+ *	  Sessions: what login() opens, and whose user is the caller.  The tables
+ *	  have only the SHA-256 of a session id.
+ */
+#include "postgres.h"
+
+#include <sodium.h>
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "error.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "identity_part.h"
+#include "install.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+/* The hash of the session id last given to this transaction, even if the session has ended. */
+static bool presented = false;
+static unsigned char presented_hash[crypto_hash_sha256_BYTES];
+
+/* The hash of the caller's session id, if the caller is by_session. */
+static unsigned char session_hash[crypto_hash_sha256_BYTES];
+
+static int session_timeout = 1800;
+static int session_lifetime = 12 * 3600;
+
+static void forget_at_end(XactEvent event, void *arg);
+static Datum hash_datum(const unsigned char *hash);
+static void refresh_session(Datum hash, TimestampTz until);
+static bool take_on(Datum hash);
+
+/*
+ * Registers settings, and the callback that forgets which session id was given.
+ */
+void
+identity_session_init(void)
+{
+	DefineCustomIntVariable("murallink.session_timeout", "Time after which an unused session ends.", NULL,
+							&session_timeout, 1800, 10, 30 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
+							NULL);
+	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, even if it is used.", NULL,
+							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	RegisterXactCallback(forget_at_end, NULL);
+}
+
+/*
+ * Transaction callback: forgets which session id was given.
+ */
+static void
+forget_at_end(XactEvent event, void *arg)
+{
+	presented = false;
+}
+
+/*
+ * Returns a SHA-256 as a bytea.
+ */
+static Datum
+hash_datum(const unsigned char *hash)
+{
+	bytea *result = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
+
+	SET_VARSIZE(result, VARHDRSZ + crypto_hash_sha256_BYTES);
+	memcpy(VARDATA(result), hash, crypto_hash_sha256_BYTES);
+	return PointerGetDatum(result);
+}
+
+/*
+ * Returns the SHA-256 of a session id as a bytea.
+ */
+Datum
+identity_session_hash(const char *session_id)
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256(hash, (const unsigned char *) session_id, strlen(session_id));
+	return hash_datum(hash);
+}
+
+/*
+ * Moves the end of a session.  A request that only reads extends its session,
+ * too.  PostgREST runs it in a read-only transaction, which protects against
+ * writes of the request, not against this one.  Does nothing if this is not
+ * possible or if another transaction does the same: no read may fail because
+ * of it.
+ */
+static void
+refresh_session(Datum hash, TimestampTz until)
+{
+	static SavedPlan refresh =
+		PLAN("UPDATE murallink_private.session SET expires_at = $2 WHERE hash ="
+			 " (SELECT hash FROM murallink_private.session WHERE hash = $1 FOR UPDATE SKIP LOCKED)",
+			 "yz");
+	Datum values[2] = {hash, TimestampTzGetDatum(until)};
+	bool read_only = XactReadOnly;
+
+	if (RecoveryInProgress() || IsolationUsesXactSnapshot() || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		return;
+	PG_TRY();
+	{
+		XactReadOnly = false;
+		plan_execute(&refresh, values, NULL, 0);
+	}
+	PG_FINALLY();
+	{
+		XactReadOnly = read_only;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Makes the user of a session the caller of this transaction.  Moves the
+ * session's end if a tenth of session_timeout has passed, but not beyond
+ * session_lifetime.  Returns false if the session does not exist or has ended,
+ * or if the admin who acts through it as another user is not an admin any more.
+ */
+static bool
+take_on(Datum hash)
+{
+	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at, s.created_at"
+								 " FROM murallink_private.session s"
+								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
+								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp() AND s.created_at > $2"
+								 " AND (s.switched_by_uid IS NULL OR EXISTS (SELECT FROM murallink.app_user a"
+								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'))",
+								 "yz");
+	TimestampTz now = GetCurrentTimestamp();
+	int64 lifetime = session_lifetime * USECS_PER_SEC;
+	Datum values[2] = {hash, TimestampTzGetDatum(now - lifetime)};
+	Caller found = {0};
+	bool exists;
+	Owner saved = owner_enter();
+
+	SPI_connect();
+	exists = plan_execute_latest(&find, values, NULL, 1) == 1;
+	if (exists)
+	{
+		HeapTuple row = SPI_tuptable->vals[0];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		TimestampTz expires;
+		TimestampTz fresh;
+		Datum datum;
+		bool isnull;
+
+		found.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
+		found.admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+		found.by_session = true;
+		datum = SPI_getbinval(row, desc, 3, &isnull);
+		found.switched = !isnull;
+		if (found.switched)
+			found.switched_by = *DatumGetKsuidP(datum);
+		expires = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
+		fresh = Min(now + session_timeout * USECS_PER_SEC,
+					DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)) + lifetime);
+		if (fresh - expires > session_timeout * (USECS_PER_SEC / 10))
+			refresh_session(hash, fresh);
+	}
+	SPI_finish();
+	owner_leave(saved);
+
+	if (!exists)
+		return false;
+	memcpy(session_hash, VARDATA(DatumGetPointer(hash)), sizeof(session_hash));
+	identity_become(&found);
+	return true;
+}
+
+/*
+ * Makes the user of a session the caller of this transaction.  Returns false
+ * if the session does not exist or has ended.
+ */
+bool
+identity_authenticate(const char *session_id)
+{
+	Datum hash;
+
+	install_check();
+	hash = identity_session_hash(session_id);
+	memcpy(presented_hash, VARDATA(DatumGetPointer(hash)), sizeof(presented_hash));
+	presented = true;
+	return take_on(hash);
+}
+
+/*
+ * murallink.open_session(app_user_uid): starts a session and returns its id,
+ * which is not stored.
+ */
+PG_FUNCTION_INFO_V1(identity_open_session);
+Datum
+identity_open_session(PG_FUNCTION_ARGS)
+{
+	static SavedPlan insert = PLAN("INSERT INTO murallink_private.session"
+								   " (hash, app_user_uid, expires_at) VALUES ($1, $2, $3)",
+								   "ykz");
+	Ksuid id;
+	char session_id[KSUID_TEXT_LEN + 1];
+	Datum values[3];
+	Owner saved;
+
+	owner_require();
+	saved = owner_enter();
+	ksuid_generate(&id);
+	ksuid_format(&id, session_id);
+	SPI_connect();
+	values[0] = identity_session_hash(session_id);
+	values[1] = PG_GETARG_DATUM(0);
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp() + Min(session_timeout, session_lifetime) * USECS_PER_SEC);
+	plan_execute(&insert, values, NULL, 0);
+	SPI_finish();
+	owner_leave(saved);
+	PG_RETURN_TEXT_P(cstring_to_text(session_id));
+}
+
+/*
+ * murallink.caller_session(): the hash of the caller's session, NULL for a
+ * caller without one.  Raises unauthenticated.
+ */
+PG_FUNCTION_INFO_V1(identity_caller_session);
+Datum
+identity_caller_session(PG_FUNCTION_ARGS)
+{
+	if (!identity_caller()->by_session)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(hash_datum(session_hash));
+}
+
+/*
+ * murallink.reload_session(): makes the session's current user the caller.
+ * Raises unauthenticated, also for a caller without a session.
+ */
+PG_FUNCTION_INFO_V1(identity_reload_session);
+Datum
+identity_reload_session(PG_FUNCTION_ARGS)
+{
+	if (!identity_caller()->by_session || !take_on(hash_datum(session_hash)))
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
+	PG_RETURN_VOID();
+}
+
+/*
+ * murallink.presented_session(): the hash of the session id that was given to
+ * this transaction, even if the session has ended: by authenticate(), beside an
+ * action, or in the Session-Id header.  NULL if there was none.
+ */
+PG_FUNCTION_INFO_V1(identity_presented_session);
+Datum
+identity_presented_session(PG_FUNCTION_ARGS)
+{
+	char *session_id;
+
+	if (presented)
+		PG_RETURN_DATUM(hash_datum(presented_hash));
+	session_id = identity_request_header("session-id");
+	if (session_id == NULL || session_id[0] == '\0')
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(identity_session_hash(session_id));
+}
