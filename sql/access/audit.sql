@@ -3,9 +3,9 @@
 CREATE TYPE murallink.audit_action AS ENUM ('created', 'changed', 'deleted');
 COMMENT ON TYPE murallink.audit_action IS 'The kind of a change to a row.';
 
-CREATE FUNCTION murallink.audit_record() RETURNS trigger
+CREATE FUNCTION murallink_private.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
-COMMENT ON FUNCTION murallink.audit_record() IS
+COMMENT ON FUNCTION murallink_private.audit_record() IS
 'Trigger for each row: writes an audit_event for each row that is created, changed or deleted. Argument values: also with the values of created rows. Argument remembered: makes every session forget its cached rows of the table, as install_changed() does; such a trigger must be enabled always, and writes no event for replicated rows.';
 
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
@@ -14,7 +14,7 @@ COMMENT ON TYPE murallink.audit_entry IS 'An event in the history of a resource,
 CREATE DOMAIN murallink.optional_history AS murallink.audit_entry[];
 COMMENT ON DOMAIN murallink.optional_history IS 'A history that the JSON protocol leaves out where it is not asked for.';
 
-CREATE FUNCTION murallink.audit_words(changes jsonb) RETURNS text
+CREATE FUNCTION murallink_private.audit_words(changes jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT 'changed ' || pg_catalog.string_agg(
         pg_catalog.format('%s from %s to %s', pg_catalog.replace(change.key, '_', ' '),
@@ -23,19 +23,19 @@ LANGUAGE sql STABLE AS $$
     FROM pg_catalog.jsonb_each(changes) AS part,
         LATERAL (
             SELECT part.key, CASE WHEN part.key <> 'address' THEN part.value ELSE pg_catalog.jsonb_build_object(
-                'from', murallink.address_text((part.value ->> 'from')::murallink.address),
-                'to', murallink.address_text((part.value ->> 'to')::murallink.address)) END AS value) AS change
+                'from', murallink_private.address_text((part.value ->> 'from')::murallink.address),
+                'to', murallink_private.address_text((part.value ->> 'to')::murallink.address)) END AS value) AS change
 $$;
-COMMENT ON FUNCTION murallink.audit_words(jsonb) IS 'The changes of an audit_event as a sentence: changed name from "A" to "B".';
+COMMENT ON FUNCTION murallink_private.audit_words(jsonb) IS 'The changes of an audit_event as a sentence: changed name from "A" to "B".';
 
-CREATE FUNCTION murallink.audit_history(resource_uid murallink.ksuid) RETURNS murallink.audit_entry[]
+CREATE FUNCTION murallink_private.audit_history(resource_uid murallink.ksuid) RETURNS murallink.audit_entry[]
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.array_agg(
         ROW(e.uid, e.resource_uid, e.app_user_uid, CASE e.action
-            WHEN 'changed' THEN murallink.audit_words(e.changes)
+            WHEN 'changed' THEN murallink_private.audit_words(e.changes)
             ELSE e.action || ' ' || pg_catalog.replace(e.resource, '_', ' ') END)::murallink.audit_entry
         ORDER BY e.at DESC, e.uid DESC)
     FROM murallink.audit_event e WHERE e.resource_uid = audit_history.resource_uid
 $$;
-COMMENT ON FUNCTION murallink.audit_history(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.audit_history(murallink.ksuid) IS
 'The history of a resource, newest first, in the form of the documents.';

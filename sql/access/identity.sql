@@ -5,77 +5,77 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
 COMMENT ON FUNCTION murallink.authenticate(text) IS
 'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it; default: the Session-Id header that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated.';
 
-CREATE FUNCTION murallink.caller() RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';
-COMMENT ON FUNCTION murallink.caller() IS
+COMMENT ON FUNCTION murallink_private.caller() IS
 'The caller: the user of the session of authenticate(), else the user whose db_role is the login role, else null.';
 
-CREATE FUNCTION murallink.caller_is_admin() RETURNS boolean
+CREATE FUNCTION murallink_private.caller_is_admin() RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
-COMMENT ON FUNCTION murallink.caller_is_admin() IS 'Whether an admin is asking.';
+COMMENT ON FUNCTION murallink_private.caller_is_admin() IS 'Whether an admin is asking.';
 
-CREATE FUNCTION murallink.guard_tokens() RETURNS trigger
+CREATE FUNCTION murallink_private.guard_tokens() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT (murallink.asked_by_owner() OR murallink.caller_is_admin()) THEN
-        PERFORM murallink.raise('forbidden', TG_ARGV[0]);
+    IF NOT (murallink_private.asked_by_owner() OR murallink_private.caller_is_admin()) THEN
+        PERFORM murallink_private.raise('forbidden', TG_ARGV[0]);
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.guard_tokens() IS
+COMMENT ON FUNCTION murallink_private.guard_tokens() IS
 'Trigger: only superusers and administrators decide which server sends the tokens that reset passwords, and the text beside them. Argument: the field that errors name. Errors: forbidden.';
 
-CREATE FUNCTION murallink.caller_session() RETURNS bytea
+CREATE FUNCTION murallink_private.caller_session() RETURNS bytea
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_session';
-COMMENT ON FUNCTION murallink.caller_session() IS
+COMMENT ON FUNCTION murallink_private.caller_session() IS
 'The SHA-256 of the caller''s session id, null for a caller without a session. Errors: unauthenticated.';
 
-CREATE FUNCTION murallink.caller_switched_by() RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.caller_switched_by() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_switched_by';
-COMMENT ON FUNCTION murallink.caller_switched_by() IS
+COMMENT ON FUNCTION murallink_private.caller_switched_by() IS
 'The admin who acts as the caller after switch_user(); null otherwise.';
 
-CREATE FUNCTION murallink.reload_session() RETURNS void
+CREATE FUNCTION murallink_private.reload_session() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_reload_session';
-COMMENT ON FUNCTION murallink.reload_session() IS
+COMMENT ON FUNCTION murallink_private.reload_session() IS
 'Makes the session''s current user the caller for the rest of this transaction. Errors: unauthenticated, also for a caller without a session.';
 
-CREATE FUNCTION murallink.require_caller() RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.require_caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_caller';
-COMMENT ON FUNCTION murallink.require_caller() IS 'The caller''s uid. Errors: unauthenticated.';
+COMMENT ON FUNCTION murallink_private.require_caller() IS 'The caller''s uid. Errors: unauthenticated.';
 
-CREATE FUNCTION murallink.require_admin() RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.require_admin() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_admin';
-COMMENT ON FUNCTION murallink.require_admin() IS 'The uid of the caller, who must be an admin. Errors: unauthenticated, forbidden.';
+COMMENT ON FUNCTION murallink_private.require_admin() IS 'The uid of the caller, who must be an admin. Errors: unauthenticated, forbidden.';
 
-CREATE FUNCTION murallink.open_session(app_user_uid murallink.ksuid) RETURNS text
+CREATE FUNCTION murallink_private.open_session(app_user_uid murallink.ksuid) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
-COMMENT ON FUNCTION murallink.open_session(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.open_session(murallink.ksuid) IS
 'Opens a session for a user and returns its id, of which only the SHA-256 is stored. Only for functions with the owner''s rights. Errors: forbidden.';
 
-CREATE FUNCTION murallink.presented_session() RETURNS bytea
+CREATE FUNCTION murallink_private.presented_session() RETURNS bytea
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_presented_session';
-COMMENT ON FUNCTION murallink.presented_session() IS
+COMMENT ON FUNCTION murallink_private.presented_session() IS
 'The SHA-256 of the session id that this transaction was given, whether that session is alive or has ended; null without one.';
 
-CREATE FUNCTION murallink.take_hash_slot(known boolean) RETURNS boolean
+CREATE FUNCTION murallink_private.take_hash_slot(known boolean) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_take_hash_slot';
-COMMENT ON FUNCTION murallink.take_hash_slot(boolean) IS
+COMMENT ON FUNCTION murallink_private.take_hash_slot(boolean) IS
 'Takes one of the slots for hashing passwords until leave_hash_slot() or the end of the transaction. There are murallink.passwords_at_once, and one more for known clients. Returns false, without waiting, if none is free.';
 
-CREATE FUNCTION murallink.leave_hash_slot() RETURNS void
+CREATE FUNCTION murallink_private.leave_hash_slot() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_leave_hash_slot';
-COMMENT ON FUNCTION murallink.leave_hash_slot() IS 'Releases the slot of take_hash_slot().';
+COMMENT ON FUNCTION murallink_private.leave_hash_slot() IS 'Releases the slot of take_hash_slot().';
 
-CREATE FUNCTION murallink.password_hash(password text, field text, known boolean DEFAULT false) RETURNS text
+CREATE FUNCTION murallink_private.password_hash(password text, field text, known boolean DEFAULT false) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_hash';
-COMMENT ON FUNCTION murallink.password_hash(text, text, boolean) IS
+COMMENT ON FUNCTION murallink_private.password_hash(text, text, boolean) IS
 'The Argon2id hash of a password. field: its name in errors; known: whether the client has logged in before. Errors: missing_field, weak_password, busy.';
 
-CREATE FUNCTION murallink.password_matches(hash text, password text) RETURNS boolean
+CREATE FUNCTION murallink_private.password_matches(hash text, password text) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'password_matches';
-COMMENT ON FUNCTION murallink.password_matches(text, text) IS
+COMMENT ON FUNCTION murallink_private.password_matches(text, text) IS
 'Whether a password is the one that was hashed. A null hash is false and takes as long. Errors: busy.';
 
 CREATE TYPE murallink.user_info AS (
@@ -94,51 +94,51 @@ CREATE TYPE murallink.login_info AS (session_id text, user_role text, invalid_at
 COMMENT ON TYPE murallink.login_info IS
 'session_id: to send with every request, empty when the login was refused; invalid_attempts: failed logins since the last success.';
 
-CREATE FUNCTION murallink.user_info(user_uid murallink.ksuid) RETURNS murallink.user_info
+CREATE FUNCTION murallink_private.user_info(user_uid murallink.ksuid) RETURNS murallink.user_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, email, first_name, last_name, address, phone, email_verified, sms_verified
     FROM murallink.app_user WHERE uid = user_uid
 $$;
-COMMENT ON FUNCTION murallink.user_info(murallink.ksuid) IS 'A user as clients see it.';
+COMMENT ON FUNCTION murallink_private.user_info(murallink.ksuid) IS 'A user as clients see it.';
 
-CREATE FUNCTION murallink.raise_taken(account text) RETURNS void
+CREATE FUNCTION murallink_private.raise_taken(account text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- The caller learns that the address is taken even if this transaction is rolled back, so it counts as a guess.
-    IF (murallink.apart('count_login', pg_catalog.jsonb_build_object('email', account)) ->> 'locked')::boolean THEN
-        PERFORM murallink.raise('locked_out');
+    IF (murallink_private.apart('count_login', pg_catalog.jsonb_build_object('email', account)) ->> 'locked')::boolean THEN
+        PERFORM murallink_private.raise('locked_out');
     END IF;
-    PERFORM murallink.raise('already_exists', 'email');
+    PERFORM murallink_private.raise('already_exists', 'email');
 END
 $$;
-COMMENT ON FUNCTION murallink.raise_taken(text) IS
+COMMENT ON FUNCTION murallink_private.raise_taken(text) IS
 'Raises the error that somebody else has an e-mail address, and counts this as a failed login. Errors: already_exists, locked_out (the address was asked for too often).';
 
-CREATE FUNCTION murallink.add_user(
+CREATE FUNCTION murallink_private.add_user(
     email text, password text, first_name text, last_name text, phone text, address jsonb, user_role text
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    account CONSTANT text := murallink.checked_email(add_user.email, 'email', true);
-    hash CONSTANT text := murallink.password_hash(add_user.password, 'password');
+    account CONSTANT text := murallink_private.checked_email(add_user.email, 'email', true);
+    hash CONSTANT text := murallink_private.password_hash(add_user.password, 'password');
     added murallink.ksuid;
 BEGIN
-    add_user.phone := murallink.checked_text(add_user.phone, 'phone', 50, false);
-    add_user.first_name := murallink.checked_name(add_user.first_name, 'first_name', true);
-    add_user.last_name := murallink.checked_name(add_user.last_name, 'last_name', false);
+    add_user.phone := murallink_private.checked_text(add_user.phone, 'phone', 50, false);
+    add_user.first_name := murallink_private.checked_name(add_user.first_name, 'first_name', true);
+    add_user.last_name := murallink_private.checked_name(add_user.last_name, 'last_name', false);
     INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
-    VALUES (account, add_user.phone, add_user.first_name, add_user.last_name, murallink.checked_address(add_user.address),
+    VALUES (account, add_user.phone, add_user.first_name, add_user.last_name, murallink_private.checked_address(add_user.address),
         add_user.user_role)
     ON CONFLICT (email) DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
-        PERFORM murallink.raise_taken(account);
+        PERFORM murallink_private.raise_taken(account);
     END IF;
     INSERT INTO murallink_private.credential (app_user_uid, password_hash) VALUES (added, hash);
     RETURN added;
 END
 $$;
-COMMENT ON FUNCTION murallink.add_user(text, text, text, text, text, jsonb, text) IS
+COMMENT ON FUNCTION murallink_private.add_user(text, text, text, text, text, jsonb, text) IS
 'Adds a user with a password and returns the uid. Errors: missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists, locked_out (the address was asked for too often), busy.';
 
 CREATE FUNCTION murallink.register(
@@ -147,9 +147,9 @@ CREATE FUNCTION murallink.register(
 ) RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    added murallink.ksuid := murallink.add_user(email, password, first_name, last_name, phone, address, 'user');
+    added murallink.ksuid := murallink_private.add_user(email, password, first_name, last_name, phone, address, 'user');
 BEGIN
-    RETURN murallink.user_info(added);
+    RETURN murallink_private.user_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.register(text, text, text, text, text, jsonb) IS
@@ -160,9 +160,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     added murallink.ksuid;
 BEGIN
-    PERFORM murallink.require_owner();
-    added := murallink.add_user(email, password, first_name, last_name, NULL, NULL, 'admin');
-    RETURN murallink.user_info(added);
+    PERFORM murallink_private.require_owner();
+    added := murallink_private.add_user(email, password, first_name, last_name, NULL, NULL, 'admin');
+    RETURN murallink_private.user_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_admin(text, text, text, text) IS
@@ -172,17 +172,17 @@ CREATE FUNCTION murallink.set_db_role(email text, db_role text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM murallink.require_owner();
-    UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = murallink.mail_address(set_db_role.email);
+    PERFORM murallink_private.require_owner();
+    UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = murallink_private.mail_address(set_db_role.email);
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'email');
+        PERFORM murallink_private.raise('not_found', 'email');
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_db_role(text, text) IS
 'Binds a user to a PostgreSQL login role, which then is that user without a session: how analysts and applications come in. db_role: null unbinds. For superusers. Errors: forbidden, not_found.';
 
-CREATE FUNCTION murallink.count_login(argument jsonb) RETURNS jsonb
+CREATE FUNCTION murallink_private.count_login(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -213,10 +213,10 @@ BEGIN
     RETURN pg_catalog.jsonb_build_object('locked', false, 'failures', attempt.failures);
 END
 $$;
-COMMENT ON FUNCTION murallink.count_login(jsonb) IS
-'For murallink.apart(): counts a login before the password is compared, and says whether it may be: locked, and failures since the last success with this one. email: of the account; place: the known_place from which it is tried, in hexadecimal digits, null for a stranger. A place that reaches murallink.login_max_failures is known no longer.';
+COMMENT ON FUNCTION murallink_private.count_login(jsonb) IS
+'For murallink_private.apart(): counts a login before the password is compared, and says whether it may be: locked, and failures since the last success with this one. email: of the account; place: the known_place from which it is tried, in hexadecimal digits, null for a stranger. A place that reaches murallink.login_max_failures is known no longer.';
 
-CREATE FUNCTION murallink.forget_failures(argument jsonb) RETURNS jsonb
+CREATE FUNCTION murallink_private.forget_failures(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
@@ -225,18 +225,18 @@ BEGIN
     RETURN '{}';
 END
 $$;
-COMMENT ON FUNCTION murallink.forget_failures(jsonb) IS
-'For murallink.apart(): deletes the counts of count_login() for an e-mail address, at a place (in hexadecimal digits, empty for strangers), or at all places if the key place is absent.';
+COMMENT ON FUNCTION murallink_private.forget_failures(jsonb) IS
+'For murallink_private.apart(): deletes the counts of count_login() for an e-mail address, at a place (in hexadecimal digits, empty for strangers), or at all places if the key place is absent.';
 
-CREATE FUNCTION murallink.known_place(account text) RETURNS bytea
+CREATE FUNCTION murallink_private.known_place(account text) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT k.hash FROM murallink_private.known_place k JOIN murallink.app_user u ON u.uid = k.app_user_uid
-    WHERE k.hash = murallink.presented_session() AND u.email = account AND k.expires_at > pg_catalog.clock_timestamp()
+    WHERE k.hash = murallink_private.presented_session() AND u.email = account AND k.expires_at > pg_catalog.clock_timestamp()
 $$;
-COMMENT ON FUNCTION murallink.known_place(text) IS
+COMMENT ON FUNCTION murallink_private.known_place(text) IS
 'The known_place of which the client has shown the session id, null for a stranger. account: the e-mail address, in lower case.';
 
-CREATE FUNCTION murallink.know_place(user_uid murallink.ksuid, secret text, former bytea) RETURNS void
+CREATE FUNCTION murallink_private.know_place(user_uid murallink.ksuid, secret text, former bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -253,32 +253,32 @@ BEGIN
         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
 END
 $$;
-COMMENT ON FUNCTION murallink.know_place(murallink.ksuid, text, bytea) IS
+COMMENT ON FUNCTION murallink_private.know_place(murallink.ksuid, text, bytea) IS
 'Makes the client that gets a secret, such as a session id, a place where the user has logged in, in place of a former one; the last 100 of a user are kept.';
 
-CREATE FUNCTION murallink.counted_at(account text, place bytea) RETURNS jsonb
+CREATE FUNCTION murallink_private.counted_at(account text, place bytea) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT pg_catalog.jsonb_build_object('email', account, 'place', coalesce(pg_catalog.encode(place, 'hex'), ''))
 $$;
-COMMENT ON FUNCTION murallink.counted_at(text, bytea) IS
-'The argument with which murallink.apart() counts requests for an e-mail address at a known_place; null for strangers.';
+COMMENT ON FUNCTION murallink_private.counted_at(text, bytea) IS
+'The argument with which murallink_private.apart() counts requests for an e-mail address at a known_place; null for strangers.';
 
-CREATE FUNCTION murallink.require_read_write() RETURNS void
+CREATE FUNCTION murallink_private.require_read_write() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
-        PERFORM murallink.raise('invalid_request');
+        PERFORM murallink_private.raise('invalid_request');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.require_read_write() IS
+COMMENT ON FUNCTION murallink_private.require_read_write() IS
 'Refuses a password or a token in a transaction that cannot write the result. Errors: invalid_request (in a read-only transaction).';
 
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    account CONSTANT text := murallink.checked_email(login.email, 'email', true);
+    account CONSTANT text := murallink_private.checked_email(login.email, 'email', true);
     from_place bytea;
     counting jsonb;
     counted jsonb;
@@ -286,33 +286,33 @@ DECLARE
     matches boolean;
     session_id text;
 BEGIN
-    PERFORM murallink.require_installed();
+    PERFORM murallink_private.require_installed();
     IF coalesce(login.password, '') = '' THEN
-        PERFORM murallink.raise('missing_field', 'password');
+        PERFORM murallink_private.raise('missing_field', 'password');
     END IF;
-    PERFORM murallink.require_read_write();
-    from_place := murallink.known_place(account);
-    IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
-        PERFORM murallink.refuse('busy');
+    PERFORM murallink_private.require_read_write();
+    from_place := murallink_private.known_place(account);
+    IF NOT murallink_private.take_hash_slot(from_place IS NOT NULL) THEN
+        PERFORM murallink_private.refuse('busy');
         RETURN ROW(''::text, ''::text, 0);
     END IF;
     -- Count before comparing, in a transaction of its own, so that neither a rollback nor parallel guesses help. A locked
     -- account answers the right password in the same way.
-    counting := murallink.counted_at(account, from_place);
-    counted := murallink.apart('count_login', counting);
+    counting := murallink_private.counted_at(account, from_place);
+    counted := murallink_private.apart('count_login', counting);
     IF (counted ->> 'locked')::boolean THEN
-        PERFORM murallink.leave_hash_slot();
-        PERFORM murallink.refuse('locked_out');
+        PERFORM murallink_private.leave_hash_slot();
+        PERFORM murallink_private.refuse('locked_out');
         RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
     END IF;
     SELECT u.uid, u.user_role, c.password_hash INTO account_user
     FROM murallink.app_user u JOIN murallink_private.credential c ON c.app_user_uid = u.uid
     WHERE u.email = account;
-    matches := murallink.password_matches(account_user.password_hash, login.password);
+    matches := murallink_private.password_matches(account_user.password_hash, login.password);
     IF matches THEN
-        PERFORM murallink.apart('forget_failures', counting);
+        PERFORM murallink_private.apart('forget_failures', counting);
     END IF;
-    PERFORM murallink.leave_hash_slot();
+    PERFORM murallink_private.leave_hash_slot();
     IF matches THEN
         -- Serializes with a concurrent change of the password, which ends the session that is opened here.
         PERFORM FROM murallink_private.credential
@@ -320,15 +320,15 @@ BEGIN
         matches := FOUND;
     END IF;
     IF NOT matches THEN
-        PERFORM murallink.refuse('login_failed');
+        PERFORM murallink_private.refuse('login_failed');
         RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
     END IF;
     -- Deletes some expired sessions with each login.
     DELETE FROM murallink_private.session WHERE hash IN (
         SELECT hash FROM murallink_private.session WHERE expires_at < pg_catalog.clock_timestamp()
         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
-    session_id := murallink.open_session(account_user.uid);
-    PERFORM murallink.know_place(account_user.uid, session_id, from_place);
+    session_id := murallink_private.open_session(account_user.uid);
+    PERFORM murallink_private.know_place(account_user.uid, session_id, from_place);
     RETURN ROW(session_id, account_user.user_role, 0);
 END
 $$;
@@ -338,14 +338,14 @@ COMMENT ON FUNCTION murallink.login(text, text) IS
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own CONSTANT bytea := murallink.caller_session();
+    own CONSTANT bytea := murallink_private.caller_session();
 BEGIN
     UPDATE murallink_private.session
     SET expires_at = LEAST(
         pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.session_timeout')::interval,
         created_at + pg_catalog.current_setting('murallink.session_lifetime')::interval)
     WHERE hash = own;
-    PERFORM murallink.say('session valid');
+    PERFORM murallink_private.say('session valid');
 END
 $$;
 COMMENT ON FUNCTION murallink.keepalive() IS
@@ -354,7 +354,7 @@ COMMENT ON FUNCTION murallink.keepalive() IS
 CREATE FUNCTION murallink.logout() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own CONSTANT bytea := murallink.caller_session();
+    own CONSTANT bytea := murallink_private.caller_session();
 BEGIN
     DELETE FROM murallink_private.session WHERE hash = own;
 END
@@ -364,9 +364,9 @@ COMMENT ON FUNCTION murallink.logout() IS 'Ends the session (document: Log Out).
 CREATE FUNCTION murallink.my_info() RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
-    RETURN murallink.user_info(caller);
+    RETURN murallink_private.user_info(caller);
 END
 $$;
 COMMENT ON FUNCTION murallink.my_info() IS 'The caller''s own account (document: My Info). Errors: unauthenticated.';
@@ -374,68 +374,68 @@ COMMENT ON FUNCTION murallink.my_info() IS 'The caller''s own account (document:
 CREATE FUNCTION murallink.get_users() RETURNS SETOF murallink.user_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
+    PERFORM murallink_private.require_admin();
     RETURN QUERY
-    SELECT i.* FROM murallink.app_user u, LATERAL murallink.user_info(u.uid) i
-    ORDER BY murallink.name_folded(u.last_name || ' ' || u.first_name) COLLATE "C", u.uid;
+    SELECT i.* FROM murallink.app_user u, LATERAL murallink_private.user_info(u.uid) i
+    ORDER BY murallink_private.name_folded(u.last_name || ' ' || u.first_name) COLLATE "C", u.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_users() IS
 'All users, by last and first name (document: Get Users). For admins. Errors: unauthenticated, forbidden.';
 
-CREATE FUNCTION murallink.set_password(user_uid murallink.ksuid, password_hash text, spared_session bytea) RETURNS void
+CREATE FUNCTION murallink_private.set_password(user_uid murallink.ksuid, password_hash text, spared_session bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 BEGIN
-    IF murallink.caller_switched_by() IS NOT NULL THEN
-        PERFORM murallink.raise('forbidden');
+    IF murallink_private.caller_switched_by() IS NOT NULL THEN
+        PERFORM murallink_private.raise('forbidden');
     END IF;
     -- Lock the credential first: everything that sets a password, or opens a session with one, serializes here.
     INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
     VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
     ON CONFLICT (app_user_uid) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = EXCLUDED.changed_at;
     -- The transaction before may have ended the caller's session.
-    IF murallink.caller() IS NOT NULL AND murallink.caller_session() IS NOT NULL THEN
-        PERFORM murallink.reload_session();
+    IF murallink_private.caller() IS NOT NULL AND murallink_private.caller_session() IS NOT NULL THEN
+        PERFORM murallink_private.reload_session();
     END IF;
     DELETE FROM murallink_private.session
     WHERE coalesce(switched_by_uid, app_user_uid) = user_uid AND hash IS DISTINCT FROM spared_session;
-    PERFORM murallink.apart('forget_failures', pg_catalog.jsonb_build_object('email', u.email))
+    PERFORM murallink_private.apart('forget_failures', pg_catalog.jsonb_build_object('email', u.email))
     FROM murallink.app_user u WHERE u.uid = user_uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.set_password(murallink.ksuid, text, bytea) IS
+COMMENT ON FUNCTION murallink_private.set_password(murallink.ksuid, text, bytea) IS
 'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: a session that does not end; null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
 
-CREATE FUNCTION murallink.check_current_password(current_password text, demanded boolean) RETURNS void
+CREATE FUNCTION murallink_private.check_current_password(current_password text, demanded boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     account CONSTANT text := (SELECT email FROM murallink.app_user WHERE uid = caller);
-    from_place CONSTANT bytea := murallink.known_place(account);
-    counting CONSTANT jsonb := murallink.counted_at(account, from_place);
+    from_place CONSTANT bytea := murallink_private.known_place(account);
+    counting CONSTANT jsonb := murallink_private.counted_at(account, from_place);
 BEGIN
     IF coalesce(current_password, '') = '' THEN
         IF demanded AND pg_catalog.current_setting('murallink.require_current_password')::boolean THEN
-            PERFORM murallink.raise('missing_field', 'current_password');
+            PERFORM murallink_private.raise('missing_field', 'current_password');
         END IF;
         RETURN;
     END IF;
     -- A stolen session must not make guessing the password easier than login does.
-    IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
-        PERFORM murallink.raise('busy');
-    ELSIF (murallink.apart('count_login', counting) ->> 'locked')::boolean THEN
-        PERFORM murallink.raise('locked_out');
-    ELSIF NOT murallink.password_matches(
+    IF NOT murallink_private.take_hash_slot(from_place IS NOT NULL) THEN
+        PERFORM murallink_private.raise('busy');
+    ELSIF (murallink_private.apart('count_login', counting) ->> 'locked')::boolean THEN
+        PERFORM murallink_private.raise('locked_out');
+    ELSIF NOT murallink_private.password_matches(
         (SELECT password_hash FROM murallink_private.credential WHERE app_user_uid = caller), current_password) THEN
-        PERFORM murallink.raise('forbidden', 'current_password');
+        PERFORM murallink_private.raise('forbidden', 'current_password');
     END IF;
-    PERFORM murallink.apart('forget_failures', counting);
-    PERFORM murallink.leave_hash_slot();
+    PERFORM murallink_private.apart('forget_failures', counting);
+    PERFORM murallink_private.leave_hash_slot();
 END
 $$;
-COMMENT ON FUNCTION murallink.check_current_password(text, boolean) IS
+COMMENT ON FUNCTION murallink_private.check_current_password(text, boolean) IS
 'Checks the caller''s own password if it is given, and counts the attempt as login() does. demanded: whether murallink.require_current_password applies here. Errors: unauthenticated, missing_field, forbidden, locked_out, busy.';
 
 CREATE FUNCTION murallink.update_user(
@@ -447,9 +447,9 @@ CREATE FUNCTION murallink.update_user(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
-    oneself CONSTANT boolean := murallink.required(update_user.uid, 'uid') = caller;
-    permitted CONSTANT boolean := oneself OR murallink.caller_is_admin();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    oneself CONSTANT boolean := murallink_private.required(update_user.uid, 'uid') = caller;
+    permitted CONSTANT boolean := oneself OR murallink_private.caller_is_admin();
     known murallink.app_user;
     new_email text;
     new_phone text;
@@ -457,36 +457,36 @@ DECLARE
 BEGIN
     SELECT * INTO known FROM murallink.app_user WHERE uid = update_user.uid AND permitted FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
-    PERFORM murallink.unchanged(update_user.email_verified, ARRAY[known.email_verified::text], 'email_verified'),
-        murallink.unchanged(update_user.sms_verified, ARRAY[known.sms_verified::text], 'sms_verified');
-    new_email := murallink.checked_email(coalesce(update_user.email, known.email), 'email', true);
-    PERFORM murallink.check_current_password(update_user.current_password,
+    PERFORM murallink_private.unchanged(update_user.email_verified, ARRAY[known.email_verified::text], 'email_verified'),
+        murallink_private.unchanged(update_user.sms_verified, ARRAY[known.sms_verified::text], 'sms_verified');
+    new_email := murallink_private.checked_email(coalesce(update_user.email, known.email), 'email', true);
+    PERFORM murallink_private.check_current_password(update_user.current_password,
         oneself AND (update_user.password <> '' OR new_email <> known.email));
-    IF new_email <> known.email AND murallink.caller_switched_by() IS NOT NULL THEN
+    IF new_email <> known.email AND murallink_private.caller_switched_by() IS NOT NULL THEN
         -- Tokens to set a password are sent to it.
-        PERFORM murallink.raise('forbidden', 'email');
+        PERFORM murallink_private.raise('forbidden', 'email');
     END IF;
-    new_phone := murallink.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
+    new_phone := murallink_private.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN
-        new_hash := murallink.password_hash(update_user.password, 'password', true);
-        PERFORM murallink.set_password(known.uid, new_hash, CASE WHEN oneself THEN murallink.caller_session() END);
+        new_hash := murallink_private.password_hash(update_user.password, 'password', true);
+        PERFORM murallink_private.set_password(known.uid, new_hash, CASE WHEN oneself THEN murallink_private.caller_session() END);
     END IF;
     BEGIN
         UPDATE murallink.app_user SET
             email = new_email,
             phone = new_phone,
-            first_name = murallink.checked_name(coalesce(update_user.first_name, first_name), 'first_name', true),
-            last_name = murallink.checked_name(coalesce(update_user.last_name, last_name), 'last_name', false),
-            address = murallink.changed_address(address, update_user.address),
+            first_name = murallink_private.checked_name(coalesce(update_user.first_name, first_name), 'first_name', true),
+            last_name = murallink_private.checked_name(coalesce(update_user.last_name, last_name), 'last_name', false),
+            address = murallink_private.changed_address(address, update_user.address),
             email_verified = email_verified AND email = new_email,
             sms_verified = sms_verified AND phone = new_phone
         WHERE uid = known.uid;
     EXCEPTION WHEN unique_violation THEN
-        PERFORM murallink.raise_taken(new_email);
+        PERFORM murallink_private.raise_taken(new_email);
     END;
-    RETURN murallink.user_info(known.uid);
+    RETURN murallink_private.user_info(known.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only, text) IS
@@ -496,22 +496,22 @@ CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS 
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
-    own CONSTANT bytea := murallink.caller_session();
-    administrator CONSTANT murallink.ksuid := coalesce(murallink.caller_switched_by(), caller);
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    own CONSTANT bytea := murallink_private.caller_session();
+    administrator CONSTANT murallink.ksuid := coalesce(murallink_private.caller_switched_by(), caller);
 BEGIN
     IF own IS NULL THEN
-        PERFORM murallink.raise('unauthenticated', 'session_id');
+        PERFORM murallink_private.raise('unauthenticated', 'session_id');
     ELSIF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = administrator AND user_role = 'admin') THEN
-        PERFORM murallink.raise('forbidden');
+        PERFORM murallink_private.raise('forbidden');
     END IF;
-    PERFORM murallink.required(switch_user.uid, 'uid');
+    PERFORM murallink_private.required(switch_user.uid, 'uid');
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = switch_user.uid) THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
     UPDATE murallink_private.session
     SET app_user_uid = switch_user.uid, switched_by_uid = NULLIF(administrator, switch_user.uid) WHERE hash = own;
-    PERFORM murallink.reload_session();
+    PERFORM murallink_private.reload_session();
 END
 $$;
 COMMENT ON FUNCTION murallink.switch_user(murallink.ksuid) IS
@@ -520,11 +520,11 @@ COMMENT ON FUNCTION murallink.switch_user(murallink.ksuid) IS
 CREATE FUNCTION murallink.change_password(new_password text DEFAULT NULL, current_password text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
-    PERFORM murallink.check_current_password(current_password, true);
-    PERFORM murallink.set_password(
-        caller, murallink.password_hash(new_password, 'new_password', true), murallink.caller_session());
+    PERFORM murallink_private.check_current_password(current_password, true);
+    PERFORM murallink_private.set_password(
+        caller, murallink_private.password_hash(new_password, 'new_password', true), murallink_private.caller_session());
 END
 $$;
 COMMENT ON FUNCTION murallink.change_password(text, text) IS
@@ -534,14 +534,14 @@ CREATE FUNCTION murallink.change_user_password(user_uid murallink.ksuid DEFAULT 
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
-    PERFORM murallink.required(user_uid, 'user_uid');
+    PERFORM murallink_private.require_admin();
+    PERFORM murallink_private.required(user_uid, 'user_uid');
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = user_uid) THEN
-        PERFORM murallink.raise('not_found', 'user_uid');
-    ELSIF user_uid = murallink.caller() THEN
-        PERFORM murallink.check_current_password(NULL, true);
+        PERFORM murallink_private.raise('not_found', 'user_uid');
+    ELSIF user_uid = murallink_private.caller() THEN
+        PERFORM murallink_private.check_current_password(NULL, true);
     END IF;
-    PERFORM murallink.set_password(user_uid, murallink.password_hash(new_password, 'new_password', true), NULL);
+    PERFORM murallink_private.set_password(user_uid, murallink_private.password_hash(new_password, 'new_password', true), NULL);
 END
 $$;
 COMMENT ON FUNCTION murallink.change_user_password(murallink.ksuid, text) IS

@@ -1,15 +1,15 @@
 -- Reset of a forgotten password by a token that goes out by e-mail.
 
-CREATE FUNCTION murallink.random_digits(count integer) RETURNS text
+CREATE FUNCTION murallink_private.random_digits(count integer) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'password_reset_random_digits';
-COMMENT ON FUNCTION murallink.random_digits(integer) IS 'So many random digits, from a cryptographic source.';
+COMMENT ON FUNCTION murallink_private.random_digits(integer) IS 'So many random digits, from a cryptographic source.';
 
-CREATE FUNCTION murallink.same_secret(secret text, tried text) RETURNS boolean
+CREATE FUNCTION murallink_private.same_secret(secret text, tried text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'password_reset_same_secret';
-COMMENT ON FUNCTION murallink.same_secret(text, text) IS
+COMMENT ON FUNCTION murallink_private.same_secret(text, text) IS
 'Whether both are equal; the time that it takes does not depend on how far they agree.';
 
-CREATE FUNCTION murallink.make_reset_token(argument jsonb) RETURNS jsonb
+CREATE FUNCTION murallink_private.make_reset_token(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -30,7 +30,7 @@ BEGIN
     IF FOUND THEN
         INSERT INTO murallink_private.password_reset (email, app_user_uid, token, created_at, expires_at) VALUES (
             account, (SELECT uid FROM murallink.app_user WHERE email = account),
-            murallink.random_digits(pg_catalog.current_setting('murallink.reset_token_digits')::integer),
+            murallink_private.random_digits(pg_catalog.current_setting('murallink.reset_token_digits')::integer),
             moment, moment + lifetime);
     END IF;
     -- Deletes some expired tokens with each request, so that requests cannot fill the disk.
@@ -43,27 +43,27 @@ BEGIN
     RETURN '{}';
 END
 $$;
-COMMENT ON FUNCTION murallink.make_reset_token(jsonb) IS
-'For murallink.apart(): makes a token and queues its message, unless there were too many requests. email: of the account, or any address; place: the client''s known_place in hexadecimal digits, empty for strangers, who are counted separately.';
+COMMENT ON FUNCTION murallink_private.make_reset_token(jsonb) IS
+'For murallink_private.apart(): makes a token and queues its message, unless there were too many requests. email: of the account, or any address; place: the client''s known_place in hexadecimal digits, empty for strangers, who are counted separately.';
 
 CREATE FUNCTION murallink.request_password_reset(email text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    account CONSTANT text := murallink.checked_email(request_password_reset.email, 'email', true);
+    account CONSTANT text := murallink_private.checked_email(request_password_reset.email, 'email', true);
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     from_place bytea;
 BEGIN
-    PERFORM murallink.require_installed();
-    PERFORM murallink.require_read_write();
-    from_place := murallink.known_place(account);
-    IF NOT murallink.take_hash_slot(from_place IS NOT NULL) THEN
-        PERFORM murallink.refuse('busy');
+    PERFORM murallink_private.require_installed();
+    PERFORM murallink_private.require_read_write();
+    from_place := murallink_private.known_place(account);
+    IF NOT murallink_private.take_hash_slot(from_place IS NOT NULL) THEN
+        PERFORM murallink_private.refuse('busy');
         RETURN;
     END IF;
     -- In a transaction of its own, so that an open transaction does not block other requests.
-    PERFORM murallink.apart('make_reset_token', murallink.counted_at(account, from_place));
-    PERFORM murallink.leave_hash_slot();
+    PERFORM murallink_private.apart('make_reset_token', murallink_private.counted_at(account, from_place));
+    PERFORM murallink_private.leave_hash_slot();
     -- The time that it takes must not reveal whether there is an account, for which a message is queued.
     PERFORM pg_catalog.pg_sleep_until(moment + interval '40 ms');
 END
@@ -71,7 +71,7 @@ $$;
 COMMENT ON FUNCTION murallink.request_password_reset(text) IS
 'Sends a token to reset a password, valid for murallink.reset_token_lifetime beside earlier ones (document: Request Password Reset). email: of the account; the answer is the same for an unknown address, and if murallink.reset_requests_per_hour is exceeded: then a token is made only when the last one is about to expire. Requests of strangers and of known clients are counted separately. The token stays valid even if the transaction is rolled back. Needs no session. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
 
-CREATE FUNCTION murallink.count_reset_try(argument jsonb) RETURNS jsonb
+CREATE FUNCTION murallink_private.count_reset_try(argument jsonb) RETURNS jsonb
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH tried AS (
         UPDATE murallink_private.password_reset SET tries = tries + 1
@@ -83,43 +83,43 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     )
     SELECT coalesce(pg_catalog.jsonb_agg(uid), '[]') FROM tried
 $$;
-COMMENT ON FUNCTION murallink.count_reset_try(jsonb) IS
-'For murallink.apart(): counts an attempt before it is compared, and returns the tokens that may match, as an array of uids. The first half of a token of 12 digits or more identifies it, so that a stranger, who cannot guess it, does not use up its attempts; shorter ones are all compared. email: of the account; token: as it was sent.';
+COMMENT ON FUNCTION murallink_private.count_reset_try(jsonb) IS
+'For murallink_private.apart(): counts an attempt before it is compared, and returns the tokens that may match, as an array of uids. The first half of a token of 12 digits or more identifies it, so that a stranger, who cannot guess it, does not use up its attempts; shorter ones are all compared. email: of the account; token: as it was sent.';
 
 CREATE FUNCTION murallink.reset_password(email text DEFAULT NULL, password text DEFAULT NULL, token text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    account CONSTANT text := murallink.checked_email(reset_password.email, 'email', true);
-    tried CONSTANT text := murallink.checked_text(reset_password.token, 'token', 100, true);
+    account CONSTANT text := murallink_private.checked_email(reset_password.email, 'email', true);
+    tried CONSTANT text := murallink_private.checked_text(reset_password.token, 'token', 100, true);
     new_hash text;
     candidates jsonb;
     live murallink_private.valid_reset_token;
 BEGIN
-    PERFORM murallink.require_installed();
-    PERFORM murallink.require_read_write();
-    IF NOT murallink.take_hash_slot(murallink.known_place(account) IS NOT NULL) THEN
-        PERFORM murallink.refuse('busy');
+    PERFORM murallink_private.require_installed();
+    PERFORM murallink_private.require_read_write();
+    IF NOT murallink_private.take_hash_slot(murallink_private.known_place(account) IS NOT NULL) THEN
+        PERFORM murallink_private.refuse('busy');
         RETURN;
     END IF;
-    new_hash := murallink.password_hash(reset_password.password, 'password');
-    candidates := murallink.apart('count_reset_try', pg_catalog.jsonb_build_object('email', account, 'token', tried));
-    PERFORM murallink.leave_hash_slot();
+    new_hash := murallink_private.password_hash(reset_password.password, 'password');
+    candidates := murallink_private.apart('count_reset_try', pg_catalog.jsonb_build_object('email', account, 'token', tried));
+    PERFORM murallink_private.leave_hash_slot();
     FOR look IN 1..2 LOOP
         SELECT * INTO live FROM murallink_private.valid_reset_token
-        WHERE email = account AND candidates ? uid::text AND murallink.same_secret(token, tried);
+        WHERE email = account AND candidates ? uid::text AND murallink_private.same_secret(token, tried);
         IF NOT FOUND THEN
-            PERFORM murallink.refuse('invalid_token');
+            PERFORM murallink_private.refuse('invalid_token');
             RETURN;
         END IF;
         -- Concurrent uses of a token serialize here, as in set_password(), and check again. A wrong token takes no lock,
         -- because an open transaction would then block the user's login.
         PERFORM FROM murallink_private.credential WHERE app_user_uid = live.app_user_uid FOR UPDATE;
     END LOOP;
-    PERFORM murallink.set_password(live.app_user_uid, new_hash, NULL);
+    PERFORM murallink_private.set_password(live.app_user_uid, new_hash, NULL);
     -- The owner of the token may log in at once, even if strangers have locked the account: the token acts as a session id.
-    PERFORM murallink.know_place(live.app_user_uid, tried, NULL);
+    PERFORM murallink_private.know_place(live.app_user_uid, tried, NULL);
 END
 $$;
 COMMENT ON FUNCTION murallink.reset_password(text, text, text) IS
@@ -130,9 +130,9 @@ COMMENT ON FUNCTION murallink.reset_password(text, text, text) IS
 CREATE FUNCTION murallink.reset_tokens() RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
+    PERFORM murallink_private.require_admin();
     IF NOT pg_catalog.current_setting('murallink.expose_reset_tokens')::boolean THEN
-        PERFORM murallink.raise('forbidden', 'murallink.expose_reset_tokens');
+        PERFORM murallink_private.raise('forbidden', 'murallink.expose_reset_tokens');
     END IF;
     RETURN pg_catalog.jsonb_build_object('tokens', coalesce(
         (SELECT pg_catalog.jsonb_object_agg(app_user_uid::text, token ORDER BY created_at) FROM murallink_private.live_reset_token), '{}'));

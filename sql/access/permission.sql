@@ -8,95 +8,95 @@ CREATE TYPE murallink.permission AS ENUM (
     'view_payments', 'view_report', 'view_sites', 'view_trials');
 COMMENT ON TYPE murallink.permission IS 'The permissions that can be granted.';
 
-CREATE FUNCTION murallink.moves_money(permission murallink.permission) RETURNS boolean
+CREATE FUNCTION murallink_private.moves_money(permission murallink.permission) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN permission IN (
     'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'travel_payment');
-COMMENT ON FUNCTION murallink.moves_money(murallink.permission) IS
+COMMENT ON FUNCTION murallink_private.moves_money(murallink.permission) IS
 'Whether a permission moves money or sets prices. Granted on a site, it reaches only trials of the site''s own contract there, because other trials are paid from funds of other clients.';
 
-CREATE FUNCTION murallink.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
+CREATE FUNCTION murallink_private.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted';
-COMMENT ON FUNCTION murallink.granted(murallink.permission, text) IS
+COMMENT ON FUNCTION murallink_private.granted(murallink.permission, text) IS
 'The uids of the resources of a kind (client, contract, trial, site, trial_site) on which the caller was granted the permission, without resources below them. Empty for a caller without a user, and for administrators, who need no grants.';
 
-CREATE FUNCTION murallink.granted_sites(permission murallink.permission) RETURNS murallink.ksuid[]
+CREATE FUNCTION murallink_private.granted_sites(permission murallink.permission) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_sites';
-COMMENT ON FUNCTION murallink.granted_sites(murallink.permission) IS
+COMMENT ON FUNCTION murallink_private.granted_sites(murallink.permission) IS
 'The uids of the sites on which, or on trials at which, the caller was granted the permission.';
 
-CREATE FUNCTION murallink.granted_from() RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.granted_from() RETURNS murallink.ksuid
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_from';
-COMMENT ON FUNCTION murallink.granted_from() IS
+COMMENT ON FUNCTION murallink_private.granted_from() IS
 'The least ksuid for an administrator, else the greatest: the caller needs no grants for keys at or above it.';
 
-CREATE FUNCTION murallink.granted_support(internal) RETURNS internal
+CREATE FUNCTION murallink_private.granted_support(internal) RETURNS internal
 LANGUAGE c AS 'MODULE_PATHNAME', 'permission_granted_support';
-COMMENT ON FUNCTION murallink.granted_support(internal) IS
+COMMENT ON FUNCTION murallink_private.granted_support(internal) IS
 'Planner support for the functions that make up permitted(): estimates, and index conditions on the uids of places.';
 
-CREATE FUNCTION murallink.granted_all(client_uid murallink.ksuid) RETURNS boolean
-LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';
-COMMENT ON FUNCTION murallink.granted_all(murallink.ksuid) IS
+CREATE FUNCTION murallink_private.granted_all(client_uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';
+COMMENT ON FUNCTION murallink_private.granted_all(murallink.ksuid) IS
 'Whether the caller is an administrator and needs no grants. An index on client_uid finds the rows.';
 
-CREATE FUNCTION murallink.granted_on(permission murallink.permission, kind text, uid murallink.ksuid) RETURNS boolean
-LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_on';
-COMMENT ON FUNCTION murallink.granted_on(murallink.permission, text, murallink.ksuid) IS
+CREATE FUNCTION murallink_private.granted_on(permission murallink.permission, kind text, uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_support AS 'MODULE_PATHNAME', 'permission_granted_on';
+COMMENT ON FUNCTION murallink_private.granted_on(murallink.permission, text, murallink.ksuid) IS
 'Whether uid is one of granted(permission, kind). An index on uid finds the rows.';
 
-CREATE FUNCTION murallink.granted_at(
+CREATE FUNCTION murallink_private.granted_at(
     permission murallink.permission, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
-LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
-COMMENT ON FUNCTION murallink.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_support AS 'MODULE_PATHNAME', 'permission_granted_at';
+COMMENT ON FUNCTION murallink_private.granted_at(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller was granted the permission on the trial at the site, or on the site; on the site, a permission that moves money counts only for the site''s own contract. An index on site_uid finds the rows.';
 
-CREATE FUNCTION murallink.permitted(
+CREATE FUNCTION murallink_private.permitted(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
     trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN murallink.granted_all(client_uid)
-    OR murallink.granted_on(permission, 'client', client_uid)
-    OR murallink.granted_on(permission, 'contract', contract_uid)
-    OR murallink.granted_on(permission, 'trial', trial_uid)
-    OR murallink.granted_at(permission, contract_uid, trial_uid, site_uid);
-COMMENT ON FUNCTION murallink.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+RETURN murallink_private.granted_all(client_uid)
+    OR murallink_private.granted_on(permission, 'client', client_uid)
+    OR murallink_private.granted_on(permission, 'contract', contract_uid)
+    OR murallink_private.granted_on(permission, 'trial', trial_uid)
+    OR murallink_private.granted_at(permission, contract_uid, trial_uid, site_uid);
+COMMENT ON FUNCTION murallink_private.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds the permission at a place or at any level above it. Null for the levels that a row does not have. Row level security asks this of each row that indexes on these columns find, where all of them have one.';
 
-CREATE FUNCTION murallink.permit(
+CREATE FUNCTION murallink_private.permit(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
     trial_uid murallink.ksuid, site_uid murallink.ksuid, field text DEFAULT NULL
 ) RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'permission_permit';
-COMMENT ON FUNCTION murallink.permit(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.permit(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
 'Checks that the caller holds the permission at a place, and returns the caller''s uid. field: named in errors. Errors: unauthenticated; forbidden if the caller holds another permission there; not_found if the caller holds none there, as if the place did not exist.';
 
-CREATE FUNCTION murallink.visible(
+CREATE FUNCTION murallink_private.visible(
     client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_visible';
-COMMENT ON FUNCTION murallink.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place, and so may learn that it exists.';
 
-CREATE FUNCTION murallink.permit_somewhere(permission murallink.permission) RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.permit_somewhere(permission murallink.permission) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
-    IF NOT murallink.caller_is_admin() AND NOT EXISTS (
+    IF NOT murallink_private.caller_is_admin() AND NOT EXISTS (
         SELECT FROM murallink.permission_grant g
         WHERE g.app_user_uid = caller AND g.permission = permit_somewhere.permission) THEN
-        PERFORM murallink.raise('forbidden');
+        PERFORM murallink_private.raise('forbidden');
     END IF;
     RETURN caller;
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_somewhere(murallink.permission) IS
+COMMENT ON FUNCTION murallink_private.permit_somewhere(murallink.permission) IS
 'Checks that the caller holds the permission anywhere, and returns the caller''s uid; a list then shows where. Errors: unauthenticated, forbidden.';
 
-CREATE FUNCTION murallink.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
+CREATE FUNCTION murallink_private.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     deleted integer;
@@ -104,11 +104,11 @@ BEGIN
     EXECUTE pg_catalog.format('DELETE FROM murallink.%I WHERE uid = $1', kind) USING resource_uid;
     GET DIAGNOSTICS deleted = ROW_COUNT;
     IF deleted = 0 THEN
-        PERFORM murallink.raise('not_found', field);
+        PERFORM murallink_private.raise('not_found', field);
     END IF;
 EXCEPTION WHEN foreign_key_violation THEN
-    PERFORM murallink.raise('in_use', field);
+    PERFORM murallink_private.raise('in_use', field);
 END
 $$;
-COMMENT ON FUNCTION murallink.delete_resource(text, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.delete_resource(text, murallink.ksuid, text) IS
 'Deletes a client, contract, trial or site, and the grants on it, unless something refers to it. kind: its table; field: named in errors. Errors: not_found, in_use.';

@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink.ping() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.say('pong');
+    PERFORM murallink_private.say('pong');
 END
 $$;
 COMMENT ON FUNCTION murallink.ping() IS 'Answers pong (document: ping). Needs no session.';

@@ -184,27 +184,27 @@ GRANT EXECUTE ON FUNCTION
 -- The functions that policies of tables call.
 GRANT EXECUTE ON FUNCTION
     murallink.authenticate,
-    murallink.caller,
-    murallink.caller_is_admin,
-    murallink.granted,
-    murallink.granted_all,
-    murallink.granted_at,
-    murallink.granted_from,
-    murallink.granted_on,
-    murallink.granted_sites,
-    murallink.label_key,
-    murallink.maybe_viewable,
-    murallink.permitted,
-    murallink.viewable_patients
+    murallink_private.caller,
+    murallink_private.caller_is_admin,
+    murallink_private.granted,
+    murallink_private.granted_all,
+    murallink_private.granted_at,
+    murallink_private.granted_from,
+    murallink_private.granted_on,
+    murallink_private.granted_sites,
+    murallink_private.label_key,
+    murallink_private.maybe_viewable,
+    murallink_private.permitted,
+    murallink_private.viewable_patients
     TO murallink_analyst, murallink_operator;
 
 GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
 
 -- Monitoring: the state of the worker, and the functions that policies of funds call.
 GRANT EXECUTE ON FUNCTION
-    murallink.granted_all,
-    murallink.granted_at,
-    murallink.granted_on,
-    murallink.permitted,
+    murallink_private.granted_all,
+    murallink_private.granted_at,
+    murallink_private.granted_on,
+    murallink_private.permitted,
     murallink.worker_status
     TO murallink_monitor;

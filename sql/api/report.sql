@@ -1,22 +1,22 @@
 -- Reports of payments and of funds, as CSV or XLSX, and their download.
 
-CREATE FUNCTION murallink.checked_report_format(format text) RETURNS text
+CREATE FUNCTION murallink_private.checked_report_format(format text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF coalesce(format, '') NOT IN ('', 'csv', 'xlsx') THEN
-        PERFORM murallink.raise('invalid_value', 'format');
+        PERFORM murallink_private.raise('invalid_value', 'format');
     END IF;
     RETURN coalesce(NULLIF(format, ''), 'csv');
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_report_format(text) IS 'The format of a report: csv, which is the default, or xlsx. Errors: invalid_value.';
+COMMENT ON FUNCTION murallink_private.checked_report_format(text) IS 'The format of a report: csv, which is the default, or xlsx. Errors: invalid_value.';
 
-CREATE FUNCTION murallink.report_file(format text, titles text[], sheets refcursor[]) RETURNS bytea
+CREATE FUNCTION murallink_private.report_file(format text, titles text[], sheets refcursor[]) RETURNS bytea
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'report_file';
-COMMENT ON FUNCTION murallink.report_file(text, text[], refcursor[]) IS
+COMMENT ON FUNCTION murallink_private.report_file(text, text[], refcursor[]) IS
 'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns are numbers and dates with the decimals that they have. csv is RFC 4180 in UTF-8 with a byte order mark; what a spreadsheet would take for a formula, because a text, or its part after a semicolon, a tab or an end of line, begins with = + - @, has an apostrophe before it. Errors: too_long above 256 MB.';
 
-CREATE FUNCTION murallink.keep_report(name text, format text, content bytea) RETURNS text
+CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -28,14 +28,14 @@ BEGIN
         SELECT uid FROM murallink_private.report WHERE expires_at <= pg_catalog.now() FOR UPDATE SKIP LOCKED);
     INSERT INTO murallink_private.report (filename, content_type, content, app_user_uid, expires_at)
     VALUES (
-        file, CASE keep_report.format WHEN 'csv' THEN 'text/csv; charset=utf-8' ELSE murallink.checked_content_type('', file) END,
-        keep_report.content, murallink.caller(),
+        file, CASE keep_report.format WHEN 'csv' THEN 'text/csv; charset=utf-8' ELSE murallink_private.checked_content_type('', file) END,
+        keep_report.content, murallink_private.caller(),
         pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.report_lifetime')::interval)
     RETURNING uid INTO made;
     RETURN pg_catalog.current_setting('murallink.public_url') || '/rpc/report?uid=' || made;
 END
 $$;
-COMMENT ON FUNCTION murallink.keep_report(text, text, bytea) IS
+COMMENT ON FUNCTION murallink_private.keep_report(text, text, bytea) IS
 'Keeps the file of a report for murallink.report_lifetime, removes those whose time is over, and returns the link. name: of the file, to which day and format are added.';
 
 -- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
@@ -44,12 +44,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     wanted murallink_private.report;
 BEGIN
-    PERFORM murallink.require_installed();
+    PERFORM murallink_private.require_installed();
     SELECT * INTO wanted FROM murallink_private.report r WHERE r.uid = report.uid AND r.expires_at > pg_catalog.clock_timestamp();
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
-    PERFORM murallink.serve_as(wanted.filename, wanted.content_type);
+    PERFORM murallink_private.serve_as(wanted.filename, wanted.content_type);
     RETURN wanted.content;
 END
 $$;
@@ -59,18 +59,18 @@ COMMENT ON FUNCTION murallink.report(murallink.ksuid) IS
 CREATE FUNCTION murallink.trial_payment_report(trial_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
-    kind CONSTANT text := murallink.checked_report_format(format);
+    caller murallink.ksuid := murallink_private.require_caller();
+    kind CONSTANT text := murallink_private.checked_report_format(format);
     the_trial murallink.trial;
     payments refcursor;
 BEGIN
-    SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink.required(trial_payment_report.trial_uid, 'trial_uid');
-    caller := murallink.permit('view_report', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
+    SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink_private.required(trial_payment_report.trial_uid, 'trial_uid');
+    caller := murallink_private.permit('view_report', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
     OPEN payments FOR
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
             p.payment_type::text AS "Payment", p.milestone_name AS "Milestone", p.visit_date AS "Visit date",
-            pg_catalog.round(p.amount, murallink.currency_decimals(p.currency)) AS "Amount", p.currency::text AS "Currency",
-            murallink.payment_shown(p.uid, p.status) AS "Status",
+            pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) AS "Amount", p.currency::text AS "Currency",
+            murallink_private.payment_shown(p.uid, p.status) AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
             o.reference AS "Reference", p.note AS "Note", p.uid::text AS "Payment UID"
@@ -81,14 +81,14 @@ BEGIN
         LEFT JOIN murallink.fund_entry r ON r.source_uid = p.uid AND r.movement = 'return'
         WHERE e.trial_uid = the_trial.uid
         ORDER BY p.created_at, p.uid;
-    RETURN murallink.keep_report('Payments ' || the_trial.name, kind,
-        murallink.report_file(kind, ARRAY['Payments'], ARRAY[payments]));
+    RETURN murallink_private.keep_report('Payments ' || the_trial.name, kind,
+        murallink_private.report_file(kind, ARRAY['Payments'], ARRAY[payments]));
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
 'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids and no person. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
 
-CREATE FUNCTION murallink.report_funds(
+CREATE FUNCTION murallink_private.report_funds(
     contract_uid murallink.ksuid, OUT entry text, OUT trial text, OUT protocol_id text, OUT day date, OUT currency text,
     OUT funded numeric, OUT reserved numeric, OUT disbursed numeric, OUT available numeric)
 RETURNS SETOF record LANGUAGE sql STABLE AS $$
@@ -110,17 +110,17 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
         FROM murallink.funding f WHERE f.contract_uid = report_funds.contract_uid)
     SELECT entry, trial, protocol_id, (at AT TIME ZONE 'UTC')::date, currency, pg_catalog.round(funded, decimals),
         pg_catalog.round(reserved, decimals), pg_catalog.round(disbursed, decimals), pg_catalog.round(available, decimals)
-    FROM entries, LATERAL murallink.currency_decimals(currency) AS decimals
+    FROM entries, LATERAL murallink_private.currency_decimals(currency) AS decimals
     ORDER BY place, trial, at, uid, currency
 $$;
-COMMENT ON FUNCTION murallink.report_funds(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.report_funds(murallink.ksuid) IS
 'What funding_report shows. entry: balance, with all amounts of a currency; trial, with what its payments have reserved and disbursed; funding, with the amount that was funded on a day (UTC). Amounts are in currency units.';
 
 CREATE FUNCTION murallink.funding_report(contract_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
-    kind CONSTANT text := murallink.checked_report_format(format);
+    caller murallink.ksuid := murallink_private.require_caller();
+    kind CONSTANT text := murallink_private.checked_report_format(format);
     the_contract murallink.contract;
     all_in_one refcursor;
     balances refcursor;
@@ -129,29 +129,29 @@ DECLARE
     content bytea;
 BEGIN
     SELECT * INTO the_contract FROM murallink.contract c
-    WHERE c.uid = murallink.required(funding_report.contract_uid, 'contract_uid');
-    caller := murallink.permit('view_report', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+    WHERE c.uid = murallink_private.required(funding_report.contract_uid, 'contract_uid');
+    caller := murallink_private.permit('view_report', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     IF kind = 'csv' THEN
         OPEN all_in_one FOR
             SELECT entry AS "Entry", trial AS "Trial", protocol_id AS "Protocol ID", day AS "Date", currency AS "Currency",
                 funded AS "Funded", reserved AS "Reserved", disbursed AS "Disbursed", available AS "Available"
-            FROM murallink.report_funds(the_contract.uid);
-        content := murallink.report_file(kind, ARRAY['Funds'], ARRAY[all_in_one]);
+            FROM murallink_private.report_funds(the_contract.uid);
+        content := murallink_private.report_file(kind, ARRAY['Funds'], ARRAY[all_in_one]);
     ELSE
         OPEN balances FOR
             SELECT currency AS "Currency", funded AS "Funded", reserved AS "Reserved", disbursed AS "Disbursed",
                 available AS "Available"
-            FROM murallink.report_funds(the_contract.uid) WHERE entry = 'balance';
+            FROM murallink_private.report_funds(the_contract.uid) WHERE entry = 'balance';
         OPEN trials FOR
             SELECT trial AS "Trial", protocol_id AS "Protocol ID", currency AS "Currency", reserved AS "Reserved",
                 disbursed AS "Disbursed"
-            FROM murallink.report_funds(the_contract.uid) WHERE entry = 'trial';
+            FROM murallink_private.report_funds(the_contract.uid) WHERE entry = 'trial';
         OPEN deposits FOR
             SELECT day AS "Date", currency AS "Currency", funded AS "Funded"
-            FROM murallink.report_funds(the_contract.uid) WHERE entry = 'funding';
-        content := murallink.report_file(kind, ARRAY['Balances', 'Trials', 'Fundings'], ARRAY[balances, trials, deposits]);
+            FROM murallink_private.report_funds(the_contract.uid) WHERE entry = 'funding';
+        content := murallink_private.report_file(kind, ARRAY['Balances', 'Trials', 'Fundings'], ARRAY[balances, trials, deposits]);
     END IF;
-    RETURN murallink.keep_report('Funding ' || the_contract.name, kind, content);
+    RETURN murallink_private.keep_report('Funding ' || the_contract.name, kind, content);
 END
 $$;
 COMMENT ON FUNCTION murallink.funding_report(murallink.ksuid, text) IS

@@ -1,8 +1,8 @@
 -- Errors with stable names, and checks of arguments that raise them.
 
-CREATE FUNCTION murallink.raise(error text, field text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink_private.raise(error text, field text DEFAULT NULL) RETURNS void
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_raise';
-COMMENT ON FUNCTION murallink.raise(text, text) IS
+COMMENT ON FUNCTION murallink_private.raise(text, text) IS
 'Raises an error of murallink.errors(). error: its stable name; field: the field that it is about, shown in the detail.';
 
 CREATE FUNCTION murallink.errors(OUT name text, OUT sqlstate text, OUT http_status integer, OUT message text, OUT hint text)
@@ -10,22 +10,22 @@ RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 35 AS 'MODULE_PATHN
 COMMENT ON FUNCTION murallink.errors() IS
 'Every error that murallink raises by itself: its stable name, SQLSTATE, HTTP status, message and hint.';
 
-CREATE FUNCTION murallink.checked_text(value text, field text, longest integer, required boolean) RETURNS text
+CREATE FUNCTION murallink_private.checked_text(value text, field text, longest integer, required boolean) RETURNS text
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_checked_text_sql';
-COMMENT ON FUNCTION murallink.checked_text(text, text, integer, boolean) IS
+COMMENT ON FUNCTION murallink_private.checked_text(text, text, integer, boolean) IS
 'The value without white space at its ends, empty for null. field: its name in errors; longest: in characters; required: whether an empty value is refused. Errors: missing_field, too_long, invalid_value (control characters).';
 
-CREATE FUNCTION murallink.required(value anyelement, field text) RETURNS anyelement
+CREATE FUNCTION murallink_private.required(value anyelement, field text) RETURNS anyelement
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_required';
-COMMENT ON FUNCTION murallink.required(anyelement, text) IS 'The value itself. field: its name in the error. Errors: missing_field when it is null.';
+COMMENT ON FUNCTION murallink_private.required(anyelement, text) IS 'The value itself. field: its name in the error. Errors: missing_field when it is null.';
 
-CREATE FUNCTION murallink.checked_date(value date, field text) RETURNS date
+CREATE FUNCTION murallink_private.checked_date(value date, field text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF value NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END IF;
     RETURN value;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_date(date, text) IS 'The date itself, or null. field: its name in the error. Errors: invalid_value outside of the years 1 to 9999.';
+COMMENT ON FUNCTION murallink_private.checked_date(date, text) IS 'The date itself, or null. field: its name in the error. Errors: invalid_value outside of the years 1 to 9999.';

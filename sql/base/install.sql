@@ -1,34 +1,34 @@
 -- Installs and upgrades the tables, and the triggers that many of them share.
 
-CREATE FUNCTION murallink.install_changed() RETURNS trigger
+CREATE FUNCTION murallink_private.install_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_changed';
-COMMENT ON FUNCTION murallink.install_changed() IS
+COMMENT ON FUNCTION murallink_private.install_changed() IS
 'Trigger for each row: makes every session forget its cached rows of this table, at commit. It must be enabled always, because replicated rows fire no other triggers, and none for statements. TRUNCATE has the same effect without a trigger.';
 
-CREATE FUNCTION murallink.install_append_only() RETURNS trigger
+CREATE FUNCTION murallink_private.install_append_only() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_append_only';
-COMMENT ON FUNCTION murallink.install_append_only() IS
+COMMENT ON FUNCTION murallink_private.install_append_only() IS
 'Trigger for each statement: refuses to change, delete or truncate rows (append_only), and to insert rows that only murallink inserts, without a statement (guarded). Errors: append_only, guarded.';
 
-CREATE FUNCTION murallink.install_guarded() RETURNS trigger
+CREATE FUNCTION murallink_private.install_guarded() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'install_guarded';
-COMMENT ON FUNCTION murallink.install_guarded() IS
+COMMENT ON FUNCTION murallink_private.install_guarded() IS
 'Trigger for each statement: refuses it, because murallink writes the rows of this table without a statement. Errors: guarded.';
 
-CREATE FUNCTION murallink.asked_by_owner() RETURNS boolean
+CREATE FUNCTION murallink_private.asked_by_owner() RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_asked_by_owner';
-COMMENT ON FUNCTION murallink.asked_by_owner() IS
+COMMENT ON FUNCTION murallink_private.asked_by_owner() IS
 'Whether the role that has connected, or that SET ROLE has set, is a superuser or has the privileges of murallink_owner, even within SECURITY DEFINER functions.';
 
-CREATE FUNCTION murallink.require_owner() RETURNS void
+CREATE FUNCTION murallink_private.require_owner() RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF NOT murallink.asked_by_owner() THEN
-        PERFORM murallink.raise('forbidden');
+    IF NOT murallink_private.asked_by_owner() THEN
+        PERFORM murallink_private.raise('forbidden');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.require_owner() IS
+COMMENT ON FUNCTION murallink_private.require_owner() IS
 'Called first by functions that are for superusers only, because all functions of the schema may have been granted to another role. Errors: forbidden.';
 
 CREATE FUNCTION murallink.install() RETURNS void
@@ -36,9 +36,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $mura
 DECLARE
     relation regclass;
 BEGIN
-    PERFORM murallink.require_owner();
+    PERFORM murallink_private.require_owner();
     IF pg_catalog.to_regclass('murallink_private.data_version') IS NOT NULL THEN
-        PERFORM murallink.raise('already_exists');
+        PERFORM murallink_private.raise('already_exists');
     END IF;
 -- @data@
     FOR relation IN
@@ -57,19 +57,19 @@ COMMENT ON FUNCTION murallink.install() IS
 CREATE FUNCTION murallink.upgrade() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    known CONSTANT integer := murallink.known_data_version();
+    known CONSTANT integer := murallink_private.known_data_version();
     present integer;
 BEGIN
-    PERFORM murallink.require_owner();
+    PERFORM murallink_private.require_owner();
     IF pg_catalog.to_regclass('murallink_private.data_version') IS NULL THEN
-        PERFORM murallink.raise('not_installed');
+        PERFORM murallink_private.raise('not_installed');
     END IF;
     SELECT version INTO present FROM murallink_private.data_version FOR UPDATE;
     IF present IS NULL OR present > known THEN
-        PERFORM murallink.raise('unknown_data_version');
+        PERFORM murallink_private.raise('unknown_data_version');
     END IF;
     WHILE present < known LOOP
-        EXECUTE pg_catalog.format('SELECT murallink.upgrade_from_%s()', present);
+        EXECUTE pg_catalog.format('SELECT murallink_private.upgrade_from_%s()', present);
         present := present + 1;
         UPDATE murallink_private.data_version SET version = present, since = pg_catalog.now();
     END LOOP;
@@ -80,11 +80,11 @@ $$;
 COMMENT ON FUNCTION murallink.upgrade() IS
 'Brings the tables to the version that the installed library works on and returns it; PostgREST looks at the functions again. For superusers. Errors: forbidden, not_installed, unknown_data_version when they are newer than the library.';
 
-CREATE FUNCTION murallink.known_data_version() RETURNS integer
+CREATE FUNCTION murallink_private.known_data_version() RETURNS integer
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'install_known_data_version';
-COMMENT ON FUNCTION murallink.known_data_version() IS 'The version of the tables that the installed library works on.';
+COMMENT ON FUNCTION murallink_private.known_data_version() IS 'The version of the tables that the installed library works on.';
 
-CREATE FUNCTION murallink.require_installed() RETURNS void
+CREATE FUNCTION murallink_private.require_installed() RETURNS void
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'install_require';
-COMMENT ON FUNCTION murallink.require_installed() IS
+COMMENT ON FUNCTION murallink_private.require_installed() IS
 'Checks that the tables are installed; for functions that do not identify the caller, which would check this too. Errors: not_installed, unknown_data_version.';

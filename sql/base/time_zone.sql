@@ -1,30 +1,30 @@
 -- Time zones: the check, and the local time of a moment.
 
-CREATE FUNCTION murallink.known_time_zone(name text) RETURNS boolean
+CREATE FUNCTION murallink_private.known_time_zone(name text) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_known';
-COMMENT ON FUNCTION murallink.known_time_zone(text) IS
+COMMENT ON FUNCTION murallink_private.known_time_zone(text) IS
 'Whether the tz database has a time zone of exactly this name, such as America/Chicago.';
 
-CREATE FUNCTION murallink.moment_in_zone(local_time timestamp, time_zone text) RETURNS timestamptz
+CREATE FUNCTION murallink_private.moment_in_zone(local_time timestamp, time_zone text) RETURNS timestamptz
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_moment';
-COMMENT ON FUNCTION murallink.moment_in_zone(timestamp, text) IS
+COMMENT ON FUNCTION murallink_private.moment_in_zone(timestamp, text) IS
 'When it is this local time in a time zone of the tz database, as AT TIME ZONE says, but by the rules of the database also for names that are abbreviations, too: CET, EET, MET, WET. Null for an unknown zone.';
 
-CREATE FUNCTION murallink.local_time(moment timestamptz, time_zone text) RETURNS timestamp
+CREATE FUNCTION murallink_private.local_time(moment timestamptz, time_zone text) RETURNS timestamp
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_local';
-COMMENT ON FUNCTION murallink.local_time(timestamptz, text) IS
+COMMENT ON FUNCTION murallink_private.local_time(timestamptz, text) IS
 'The local time of a moment in a time zone of the tz database, as moment_in_zone() takes it. Null for an unknown zone.';
 
-CREATE FUNCTION murallink.checked_time_zone(time_zone text, field text) RETURNS text
+CREATE FUNCTION murallink_private.checked_time_zone(time_zone text, field text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    zone CONSTANT text := murallink.checked_text(time_zone, field, 60, false);
+    zone CONSTANT text := murallink_private.checked_text(time_zone, field, 60, false);
 BEGIN
-    IF zone <> '' AND NOT murallink.known_time_zone(zone) THEN
-        PERFORM murallink.raise('invalid_value', field);
+    IF zone <> '' AND NOT murallink_private.known_time_zone(zone) THEN
+        PERFORM murallink_private.raise('invalid_value', field);
     END IF;
     RETURN zone;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_time_zone(text, text) IS
+COMMENT ON FUNCTION murallink_private.checked_time_zone(text, text) IS
 'The name of a time zone of the tz database, empty for null. field: its name in errors. Errors: too_long, invalid_value.';

@@ -4,7 +4,7 @@ CREATE TYPE murallink.payout_status AS ENUM ('waiting', 'ready', 'claimed', 'don
 COMMENT ON TYPE murallink.payout_status IS
 'waiting: for what the reason says; ready: to be sent; claimed: being sent; done; declined: surely not done; in_doubt: sent, outcome unknown; cancelled.';
 
-CREATE FUNCTION murallink.call_step() RETURNS trigger
+CREATE FUNCTION murallink_private.call_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
@@ -25,7 +25,7 @@ BEGIN
                 OR NEW.outcome = 'in_doubt' AND NEW.resource = 'notice'
             END, false)
     THEN
-        PERFORM murallink.raise('wrong_status', 'status');
+        PERFORM murallink_private.raise('wrong_status', 'status');
     END IF;
     IF NEW.attempt - OLD.attempt <> (NEW.status = 'claimed' AND OLD.status <> 'claimed')::integer
         OR NEW.attempt = OLD.attempt AND (
@@ -36,7 +36,7 @@ BEGIN
             IS DISTINCT FROM (OLD.uid, OLD.resource, OLD.subject_uid, OLD.subject_attempt, OLD.operation, OLD.repeatable, OLD.created_at, OLD.requested_by)
         OR NEW.partner <> OLD.partner AND NEW.status <> 'waiting'
     THEN
-        PERFORM murallink.raise('append_only', 'call');
+        PERFORM murallink_private.raise('append_only', 'call');
     END IF;
     IF OLD.outcome IS NOT NULL AND (NEW.attempt > OLD.attempt OR (NEW.reason, NEW.facts) IS DISTINCT FROM (OLD.reason, OLD.facts)) THEN
         INSERT INTO murallink_private.call_attempt (
@@ -51,10 +51,10 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_step() IS
+COMMENT ON FUNCTION murallink_private.call_step() IS
 'Trigger: a call goes one allowed step at a time; while it is being sent, only the outcome of its attempt ends that; each claim is the next attempt; what an attempt has ended with is kept when the next one, or a decision, takes its place; nothing else that was recorded changes. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.call_make(
+CREATE FUNCTION murallink_private.call_make(
     partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb DEFAULT NULL,
     repeatable boolean DEFAULT false, once text DEFAULT NULL, due_at timestamptz DEFAULT pg_catalog.clock_timestamp(),
     subject_attempt integer DEFAULT NULL, counted_from murallink.server_moment DEFAULT NULL, suspect boolean DEFAULT false
@@ -72,14 +72,14 @@ BEGIN
         call_make.subject_attempt, call_make.counted_from, call_make.suspect)
     ON CONFLICT ON CONSTRAINT call_once_key DO NOTHING
     RETURNING c.uid INTO made;
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, integer, murallink.server_moment, boolean) IS
+COMMENT ON FUNCTION murallink_private.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, integer, murallink.server_moment, boolean) IS
 'Has the worker ask a partner for something once this has committed. The arguments are the columns of call. Returns the call, null where there is one with that key once.';
 
-CREATE FUNCTION murallink.call_again(
+CREATE FUNCTION murallink_private.call_again(
     calls murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.clock_timestamp(), counted_from murallink.server_moment DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -88,13 +88,13 @@ BEGIN
     SET status = 'ready', due_at = call_again.due_at, delayed_at = pg_catalog.clock_timestamp(),
         counted_from = coalesce(call_again.counted_from, c.counted_from), problem = '', looks = 0
     WHERE c.uid = ANY (calls);
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 END
 $$;
-COMMENT ON FUNCTION murallink.call_again(murallink.ksuid[], timestamptz, murallink.server_moment) IS
+COMMENT ON FUNCTION murallink_private.call_again(murallink.ksuid[], timestamptz, murallink.server_moment) IS
 'Has calls sent, perhaps once more. due_at: not before. Errors: wrong_status: one is being sent, or may not be sent.';
 
-CREATE FUNCTION murallink.call_kinds(calls murallink.ksuid[])
+CREATE FUNCTION murallink_private.call_kinds(calls murallink.ksuid[])
 RETURNS TABLE (uid murallink.ksuid, asks text, judges text, hears text)
 LANGUAGE sql STABLE ROWS 10 AS $$
     SELECT c.uid, k.asks, k.judges, k.hears
@@ -104,7 +104,7 @@ LANGUAGE sql STABLE ROWS 10 AS $$
         ORDER BY k.operation <> '' DESC, k.partner <> '' DESC LIMIT 1) k ON true
     WHERE c.uid = ANY (calls)
 $$;
-COMMENT ON FUNCTION murallink.call_kinds(murallink.ksuid[]) IS 'The functions behind calls; null where there are none.';
+COMMENT ON FUNCTION murallink_private.call_kinds(murallink.ksuid[]) IS 'The functions behind calls; null where there are none.';
 
 CREATE TYPE murallink.call_state AS (
     uid murallink.ksuid, partner text, resource text, subject_uid murallink.ksuid, subject_attempt integer, operation text, params jsonb,
@@ -113,28 +113,28 @@ CREATE TYPE murallink.call_state AS (
     outcome text, http_status integer, reason text, facts jsonb, answer json, note text);
 COMMENT ON TYPE murallink.call_state IS 'A call, with the columns of murallink_private.call.';
 
-CREATE FUNCTION murallink.calls(calls murallink.ksuid[]) RETURNS SETOF murallink.call_state
+CREATE FUNCTION murallink_private.calls(calls murallink.ksuid[]) RETURNS SETOF murallink.call_state
 LANGUAGE sql STABLE ROWS 10 AS $$
     SELECT c.uid, c.partner, c.resource, c.subject_uid, c.subject_attempt, c.operation, c.params, c.repeatable, c.suspect,
         c.status, c.due_at, c.attempt, c.content_hash, c.revision, c.claimed_at,
         c.counted_from, c.waited, c.settled_at, c.outcome, c.http_status, c.reason, c.facts, c.answer, c.note
     FROM murallink_private.call c WHERE c.uid = ANY (calls)
 $$;
-COMMENT ON FUNCTION murallink.calls(murallink.ksuid[]) IS 'These calls.';
+COMMENT ON FUNCTION murallink_private.calls(murallink.ksuid[]) IS 'These calls.';
 
-CREATE FUNCTION murallink.status_after(outcome text) RETURNS murallink.payout_status
+CREATE FUNCTION murallink_private.status_after(outcome text) RETURNS murallink.payout_status
 LANGUAGE sql IMMUTABLE STRICT
 RETURN CASE outcome WHEN 'not_sent' THEN 'ready' ELSE outcome END::murallink.payout_status;
-COMMENT ON FUNCTION murallink.status_after(text) IS 'The status of a call after an attempt with that outcome.';
+COMMENT ON FUNCTION murallink_private.status_after(text) IS 'The status of a call after an attempt with that outcome.';
 
-CREATE FUNCTION murallink.due_after(outcome text, attempt integer) RETURNS timestamptz
+CREATE FUNCTION murallink_private.due_after(outcome text, attempt integer) RETURNS timestamptz
 LANGUAGE sql VOLATILE STRICT
 RETURN pg_catalog.clock_timestamp() + CASE outcome WHEN 'not_sent' THEN
     LEAST(300, 2 ^ LEAST(attempt - 1, 10)) * (0.5 + pg_catalog.random()) * interval '1 s' ELSE interval '0' END;
-COMMENT ON FUNCTION murallink.due_after(text, integer) IS
+COMMENT ON FUNCTION murallink_private.due_after(text, integer) IS
 'When to send again what was not sent: after a second, then after twice as long each time up to five minutes, with half of it more or less by chance.';
 
-CREATE FUNCTION murallink.claim_calls(partner text, most integer, since timestamptz DEFAULT '-infinity', wanted text DEFAULT NULL)
+CREATE FUNCTION murallink_private.claim_calls(partner text, most integer, since timestamptz DEFAULT '-infinity', wanted text DEFAULT NULL)
 RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -146,7 +146,7 @@ DECLARE
 BEGIN
     -- A transaction that holds payouts, or sets up the partner, waits for this one, or this one for it.
     LOCK TABLE murallink_private.payout_hold, murallink_private.partner IN SHARE MODE;
-    IF murallink.payouts_state() <> 'on' OR EXISTS (
+    IF murallink_private.payouts_state() <> 'on' OR EXISTS (
         SELECT FROM murallink_private.payout_hold h JOIN murallink_private.partner p ON p.uid = h.subject_uid
         WHERE p.name = claim_calls.partner) THEN
         RETURN;
@@ -159,20 +159,20 @@ BEGIN
             WHERE c.partner = claim_calls.partner AND c.open AND c.status = 'ready' AND NOT c.suspect
                 AND c.due_at >= claim_calls.since AND c.due_at <= moment AND (wanted IS NULL OR c.operation = wanted)
             ORDER BY c.due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
-        RETURN QUERY SELECT * FROM murallink.call_claim(due);
+        RETURN QUERY SELECT * FROM murallink_private.call_claim(due);
     EXCEPTION WHEN OTHERS THEN
         IF due = '{}' THEN
             RAISE;
         END IF;
         FOREACH one IN ARRAY due LOOP
             BEGIN
-                RETURN QUERY SELECT * FROM murallink.call_claim(ARRAY(
+                RETURN QUERY SELECT * FROM murallink_private.call_claim(ARRAY(
                     SELECT c.uid FROM murallink_private.call c
                     WHERE c.uid = one AND c.status = 'ready' AND c.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED));
             EXCEPTION WHEN lock_not_available THEN
                 NULL;
             WHEN OTHERS THEN
-                PERFORM murallink.call_problem(one, 'cannot be claimed: ' || SQLERRM);
+                PERFORM murallink_private.call_problem(one, 'cannot be claimed: ' || SQLERRM);
             END;
         END LOOP;
     END;
@@ -184,10 +184,10 @@ BEGIN
             LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED);
         IF suspects <> '{}' THEN
             due := due || suspects;
-            PERFORM murallink.call_doubt(suspects);
+            PERFORM murallink_private.call_doubt(suspects);
         END IF;
     EXCEPTION WHEN OTHERS THEN
-        PERFORM murallink.call_problem(u, 'cannot be claimed: ' || SQLERRM) FROM pg_catalog.unnest(suspects) AS u;
+        PERFORM murallink_private.call_problem(u, 'cannot be claimed: ' || SQLERRM) FROM pg_catalog.unnest(suspects) AS u;
     END;
     -- What could not be claimed now must not be in the way of the others.
     left_over := ARRAY(
@@ -195,18 +195,18 @@ BEGIN
         WHERE c.uid = ANY (due) AND c.status = 'ready' AND c.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED);
     IF left_over <> '{}' THEN
         UPDATE murallink_private.call c SET due_at = moment + '5 s', delayed_at = moment WHERE c.uid = ANY (left_over);
-        PERFORM murallink.calls_held(left_over, 'cannot be claimed');
+        PERFORM murallink_private.calls_held(left_over, 'cannot be claimed');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.claim_calls(text, integer, timestamptz, text) IS
+COMMENT ON FUNCTION murallink_private.claim_calls(text, integer, timestamptz, text) IS
 'Claims what is due for a partner, at most so many, and returns what is to be sent. since: not what was due before, which the worker has looked at already; wanted: only this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
 
 CREATE TYPE murallink.call_asked AS (uid murallink.ksuid, operation text, params jsonb, problem text);
 COMMENT ON TYPE murallink.call_asked IS
 'A call that can be sent now, by which operation and with which values; with a problem it is cancelled instead.';
 
-CREATE FUNCTION murallink.call_claim(calls murallink.ksuid[])
+CREATE FUNCTION murallink_private.call_claim(calls murallink.ksuid[])
 RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -214,11 +214,11 @@ DECLARE
     asked murallink.call_asked[];
 BEGIN
     FOR kind IN
-        SELECT coalesce(k.asks, '') AS asks, pg_catalog.array_agg(k.uid) AS uids FROM murallink.call_kinds(calls) k GROUP BY 1
+        SELECT coalesce(k.asks, '') AS asks, pg_catalog.array_agg(k.uid) AS uids FROM murallink_private.call_kinds(calls) k GROUP BY 1
     LOOP
         EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(a) FROM %s a', CASE kind.asks
             WHEN '' THEN '(SELECT c.uid, c.operation, c.params, '''' FROM murallink_private.call c WHERE c.uid = ANY ($1))'
-            ELSE pg_catalog.format('murallink.%I($1)', kind.asks) END)
+            ELSE pg_catalog.format('murallink_private.%I($1)', kind.asks) END)
         INTO asked USING kind.uids;
         UPDATE murallink_private.call c SET status = 'cancelled', reason = a.problem
         FROM pg_catalog.unnest(asked) a WHERE c.uid = a.uid AND c.status = 'ready' AND a.problem <> '';
@@ -228,7 +228,7 @@ BEGIN
             -- A message has a text that a token could be guessed from.
             content_hash = pg_catalog.sha256(pg_catalog.convert_to(
                 p.settings::text || (a.params - '{text,secret}'::text[])::text, 'UTF8')),
-            waited = murallink.seconds_since(c.counted_from), outcome = NULL, settled_at = NULL, http_status = NULL,
+            waited = murallink_private.seconds_since(c.counted_from), outcome = NULL, settled_at = NULL, http_status = NULL,
             reason = '', facts = NULL, answer = NULL, problem = '', looks = 0
         FROM pg_catalog.unnest(asked) a, murallink_private.partner p
         WHERE c.uid = a.uid AND c.status = 'ready' AND a.problem = '' AND p.name = c.partner
@@ -236,44 +236,44 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_claim(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.call_claim(murallink.ksuid[]) IS
 'Claims those of these calls that are ready and can be sent, and returns what is to be sent. Assumes that the calls are locked.';
 
-CREATE FUNCTION murallink.call_doubt(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.call_doubt(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    claimed CONSTANT murallink.ksuid[] := ARRAY(SELECT c.call_uid FROM murallink.call_claim(calls) c);
+    claimed CONSTANT murallink.ksuid[] := ARRAY(SELECT c.call_uid FROM murallink_private.call_claim(calls) c);
 BEGIN
     UPDATE murallink_private.call c SET suspect = false WHERE c.uid = ANY (claimed);
-    PERFORM murallink.calls_settle(claimed, 'in_doubt', 'not sent: it may have been sent from where this was copied');
+    PERFORM murallink_private.calls_settle(claimed, 'in_doubt', 'not sent: it may have been sent from where this was copied');
 END
 $$;
-COMMENT ON FUNCTION murallink.call_doubt(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.call_doubt(murallink.ksuid[]) IS
 'Puts calls in doubt that another server may have sent, without sending them.';
 
-CREATE FUNCTION murallink.call_judged(ended murallink.call_state, judges text) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.call_judged(ended murallink.call_state, judges text) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     ended.status := CASE WHEN ended.outcome = 'in_doubt' AND ended.repeatable THEN 'ready'
-        ELSE murallink.status_after(ended.outcome) END;
-    ended.due_at := murallink.due_after(CASE ended.status WHEN 'ready' THEN 'not_sent' ELSE ended.outcome END, ended.attempt);
+        ELSE murallink_private.status_after(ended.outcome) END;
+    ended.due_at := murallink_private.due_after(CASE ended.status WHEN 'ready' THEN 'not_sent' ELSE ended.outcome END, ended.attempt);
     ended.reason := CASE ended.outcome WHEN 'done' THEN '' ELSE coalesce(ended.reason, '') END;
     IF judges <> '' THEN
-        EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1)', judges) INTO ended USING ended;
+        EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1)', judges) INTO ended USING ended;
     END IF;
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_judged(murallink.call_state, text) IS
+COMMENT ON FUNCTION murallink_private.call_judged(murallink.call_state, text) IS
 'A call with the outcome of its last attempt, brought to the status that follows from it. judges: the function of call_kind, or empty. A call that changes nothing at the partner is asked again where the outcome is in doubt.';
 
-CREATE FUNCTION murallink.call_end(ended murallink.call_state[]) RETURNS void
+CREATE FUNCTION murallink_private.call_end(ended murallink.call_state[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     uids murallink.ksuid[] := ARRAY(SELECT e.uid FROM pg_catalog.unnest(ended) e);
     judged CONSTANT murallink.call_state[] := ARRAY(
-        SELECT murallink.call_judged(e, k.judges) FROM pg_catalog.unnest(ended) e JOIN murallink.call_kinds(uids) k ON k.uid = e.uid);
+        SELECT murallink_private.call_judged(e, k.judges) FROM pg_catalog.unnest(ended) e JOIN murallink_private.call_kinds(uids) k ON k.uid = e.uid);
 BEGIN
     -- Answers are read meanwhile, so nothing is waited for: then this fails, the outcome is kept, and it is applied later.
     PERFORM FROM murallink_private.call c WHERE c.uid = ANY (uids) ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
@@ -288,43 +288,43 @@ BEGIN
         FROM written w WHERE a.call_uid = w.uid AND a.attempt = w.attempt AND a.kept
     )
     SELECT coalesce(pg_catalog.array_agg(w.uid), '{}') INTO uids FROM written w;
-    PERFORM murallink.calls_heard(uids);
+    PERFORM murallink_private.calls_heard(uids);
     SET CONSTRAINTS ALL IMMEDIATE;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_end(murallink.call_state[]) IS
+COMMENT ON FUNCTION murallink_private.call_end(murallink.call_state[]) IS
 'Ends attempts: writes their outcomes into their calls, and has the subjects hear of it. ended: the calls, with outcome to answer and settled_at filled in.';
 
-CREATE FUNCTION murallink.calls_heard(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.calls_heard(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     kind record;
 BEGIN
     FOR kind IN
-        SELECT k.hears, pg_catalog.array_agg(k.uid) AS uids FROM murallink.call_kinds(calls) k WHERE k.hears <> '' GROUP BY k.hears
+        SELECT k.hears, pg_catalog.array_agg(k.uid) AS uids FROM murallink_private.call_kinds(calls) k WHERE k.hears <> '' GROUP BY k.hears
     LOOP
-        EXECUTE pg_catalog.format('SELECT murallink.%I($1)', kind.hears) USING kind.uids;
+        EXECUTE pg_catalog.format('SELECT murallink_private.%I($1)', kind.hears) USING kind.uids;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.calls_heard(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.calls_heard(murallink.ksuid[]) IS
 'Calls the functions of call_kind that bring the subjects of calls to what has become of them.';
 
-CREATE FUNCTION murallink.calls_end(ended murallink.call_state[]) RETURNS void
+CREATE FUNCTION murallink_private.calls_end(ended murallink.call_state[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
 DECLARE
     one murallink.call_state;
 BEGIN
-    PERFORM murallink.call_end(ended);
+    PERFORM murallink_private.call_end(ended);
 EXCEPTION WHEN OTHERS THEN
     FOREACH one IN ARRAY ended LOOP
         BEGIN
-            PERFORM murallink.call_end(ARRAY[one]);
+            PERFORM murallink_private.call_end(ARRAY[one]);
             CONTINUE;
         EXCEPTION WHEN lock_not_available THEN
             NULL;
         WHEN OTHERS THEN
-            PERFORM murallink.call_problem(one.uid, 'its outcome cannot be applied: ' || SQLERRM);
+            PERFORM murallink_private.call_problem(one.uid, 'its outcome cannot be applied: ' || SQLERRM);
         END;
         INSERT INTO murallink_private.call_attempt (
             call_uid, attempt, content_hash, revision, claimed_at, settled_at, outcome, http_status, reason, facts, answer, kept)
@@ -334,10 +334,10 @@ EXCEPTION WHEN OTHERS THEN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.calls_end(murallink.call_state[]) IS
+COMMENT ON FUNCTION murallink_private.calls_end(murallink.call_state[]) IS
 'As call_end(), but one that fails, or is held by another transaction, stops no other: its outcome is kept, and applied later.';
 
-CREATE FUNCTION murallink.settle_calls(results jsonb) RETURNS void
+CREATE FUNCTION murallink_private.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     one murallink.call_state;
@@ -349,7 +349,7 @@ BEGIN
             call_uid murallink.ksuid, attempt integer, outcome text, http_status integer, reason text, facts jsonb, answer text)
     LOOP
         -- An answer to an earlier attempt changes nothing.
-        SELECT * INTO one FROM murallink.calls(ARRAY[result.call_uid]) c
+        SELECT * INTO one FROM murallink_private.calls(ARRAY[result.call_uid]) c
         WHERE c.attempt = result.attempt AND c.status = 'claimed'
             AND NOT EXISTS (
                 SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = result.call_uid AND a.attempt = result.attempt);
@@ -362,37 +362,37 @@ BEGIN
         one.settled_at := pg_catalog.clock_timestamp();
         ended := ended || one;
     END LOOP;
-    PERFORM murallink.calls_end(ended);
+    PERFORM murallink_private.calls_end(ended);
 END
 $$;
-COMMENT ON FUNCTION murallink.settle_calls(jsonb) IS
+COMMENT ON FUNCTION murallink_private.settle_calls(jsonb) IS
 'Writes what became of calls. results: an array of {call_uid, attempt, outcome, http_status, reason, facts, answer}, answer being JSON as text.';
 
-CREATE FUNCTION murallink.calls_settle(calls murallink.ksuid[], outcome text, reason text) RETURNS void
+CREATE FUNCTION murallink_private.calls_settle(calls murallink.ksuid[], outcome text, reason text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.settle_calls(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+    SELECT murallink_private.settle_calls(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
         'call_uid', c.uid, 'attempt', c.attempt, 'outcome', calls_settle.outcome, 'reason', calls_settle.reason)))
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'claimed'
 $$;
-COMMENT ON FUNCTION murallink.calls_settle(murallink.ksuid[], text, text) IS 'Ends those of these calls that are claimed, without an answer.';
+COMMENT ON FUNCTION murallink_private.calls_settle(murallink.ksuid[], text, text) IS 'Ends those of these calls that are claimed, without an answer.';
 
-CREATE FUNCTION murallink.recover_calls(mail boolean DEFAULT NULL) RETURNS integer
+CREATE FUNCTION murallink_private.recover_calls(mail boolean DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     lost CONSTANT murallink.ksuid[] := ARRAY(
         SELECT c.uid FROM murallink_private.call c
-        WHERE c.open AND c.status = 'claimed' AND (mail IS NULL OR murallink.partner_by_mail(c.partner) = mail) AND NOT EXISTS (
+        WHERE c.open AND c.status = 'claimed' AND (mail IS NULL OR murallink_private.partner_by_mail(c.partner) = mail) AND NOT EXISTS (
             SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = c.uid AND a.attempt = c.attempt));
 BEGIN
-    PERFORM murallink.calls_settle(lost, 'in_doubt', 'the worker ended while the call was under way');
-    PERFORM murallink.apply_late();
+    PERFORM murallink_private.calls_settle(lost, 'in_doubt', 'the worker ended while the call was under way');
+    PERFORM murallink_private.apply_late();
     RETURN pg_catalog.cardinality(lost);
 END
 $$;
-COMMENT ON FUNCTION murallink.recover_calls(boolean) IS
+COMMENT ON FUNCTION murallink_private.recover_calls(boolean) IS
 'Puts in doubt what an earlier worker had under way when it ended, and returns how many calls that were. Only for a worker before its first claim. mail: true: of the partners that are sent mail, false: of all others; null: of all.';
 
-CREATE FUNCTION murallink.apply_late(look boolean DEFAULT false) RETURNS boolean
+CREATE FUNCTION murallink_private.apply_late(look boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     most CONSTANT integer := 200;
@@ -404,7 +404,7 @@ BEGIN
         PERFORM FROM murallink_private.call c
         WHERE c.uid = earlier.call_uid AND c.status = 'claimed' AND c.attempt = earlier.attempt FOR NO KEY UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
-        one := (SELECT c FROM murallink.calls(ARRAY[earlier.call_uid]) c);
+        one := (SELECT c FROM murallink_private.calls(ARRAY[earlier.call_uid]) c);
         one.outcome := earlier.outcome;
         one.http_status := earlier.http_status;
         one.reason := earlier.reason;
@@ -413,18 +413,18 @@ BEGIN
         one.settled_at := earlier.settled_at;
         ended := ended || one;
     END LOOP;
-    PERFORM murallink.calls_end(ended);
+    PERFORM murallink_private.calls_end(ended);
     IF look THEN
-        PERFORM murallink.calls_held(ARRAY(SELECT k.call_uid FROM murallink_private.call_attempt k WHERE k.kept), 'its outcome cannot be applied');
+        PERFORM murallink_private.calls_held(ARRAY(SELECT k.call_uid FROM murallink_private.call_attempt k WHERE k.kept), 'its outcome cannot be applied');
     END IF;
     RETURN pg_catalog.cardinality(ended) = most AND (
         SELECT pg_catalog.count(*) < most FROM murallink_private.call_attempt k JOIN pg_catalog.unnest(ended) e ON e.uid = k.call_uid WHERE k.kept);
 END
 $$;
-COMMENT ON FUNCTION murallink.apply_late(boolean) IS
+COMMENT ON FUNCTION murallink_private.apply_late(boolean) IS
 'Applies some of the outcomes that could not be applied when they were written: not all, because answers are not read meanwhile. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
 
-CREATE FUNCTION murallink.call_decide(call_uid murallink.ksuid, decision murallink.payout_status, note text, facts jsonb DEFAULT NULL)
+CREATE FUNCTION murallink_private.call_decide(call_uid murallink.ksuid, decision murallink.payout_status, note text, facts jsonb DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -432,13 +432,13 @@ BEGIN
     SET status = decision, note = call_decide.note, facts = coalesce(call_decide.facts, c.facts),
         reason = CASE decision WHEN 'done' THEN '' ELSE c.reason END
     WHERE c.uid = call_uid;
-    PERFORM murallink.calls_heard(ARRAY[call_uid]);
+    PERFORM murallink_private.calls_heard(ARRAY[call_uid]);
 END
 $$;
-COMMENT ON FUNCTION murallink.call_decide(murallink.ksuid, murallink.payout_status, text, jsonb) IS
+COMMENT ON FUNCTION murallink_private.call_decide(murallink.ksuid, murallink.payout_status, text, jsonb) IS
 'Decides a call that is in doubt or was declined, as a person or a look-up has found out, and has its subject hear of it. Errors: wrong_status.';
 
-CREATE FUNCTION murallink.call_problem(call_uid murallink.ksuid, problem text) RETURNS void
+CREATE FUNCTION murallink_private.call_problem(call_uid murallink.ksuid, problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE murallink_private.call c SET problem = call_problem.problem, problem_at = pg_catalog.clock_timestamp()
@@ -450,10 +450,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.call_problem(murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.call_problem(murallink.ksuid, text) IS
 'Keeps, for needs_person, why a call cannot go on; a problem is logged when it is new.';
 
-CREATE FUNCTION murallink.calls_set_back() RETURNS void
+CREATE FUNCTION murallink_private.calls_set_back() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
@@ -464,10 +464,10 @@ BEGIN
         WHERE k.open AND k.status = 'ready' AND k.delayed_at > moment FOR NO KEY UPDATE SKIP LOCKED);
 END
 $$;
-COMMENT ON FUNCTION murallink.calls_set_back() IS
+COMMENT ON FUNCTION murallink_private.calls_set_back() IS
 'After the clock was set back: what was put off until a time that is further away than it was then is put off from this moment on, by as much. For the worker.';
 
-CREATE FUNCTION murallink.holders(call_uid murallink.ksuid) RETURNS text
+CREATE FUNCTION murallink_private.holders(call_uid murallink.ksuid) RETURNS text
 LANGUAGE sql VOLATILE AS $$
     WITH the_call AS (
         SELECT c.uid, c.subject_uid, c.xmax AS locker FROM murallink_private.call c WHERE c.uid = call_uid
@@ -484,7 +484,7 @@ LANGUAGE sql VOLATILE AS $$
         SELECT l.pid, l.virtualtransaction
         FROM locker k JOIN pg_catalog.pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = k.locker AND l.granted
         UNION
-        SELECT * FROM murallink.brake_holders()
+        SELECT * FROM murallink_private.brake_holders()
     )
     SELECT coalesce(pg_catalog.string_agg(DISTINCT CASE
             WHEN h.pid IS NOT NULL THEN pg_catalog.format('process %s', h.pid)
@@ -495,10 +495,10 @@ LANGUAGE sql VOLATILE AS $$
         LEFT JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = o.transactionid
     WHERE h.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
 $$;
-COMMENT ON FUNCTION murallink.holders(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.holders(murallink.ksuid) IS
 'Who holds a call or its subject, in words: processes by their pid, prepared transactions by their name.';
 
-CREATE FUNCTION murallink.calls_held(calls murallink.ksuid[], problem text) RETURNS void
+CREATE FUNCTION murallink_private.calls_held(calls murallink.ksuid[], problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     one murallink.ksuid;
@@ -511,14 +511,14 @@ BEGIN
             c.problem = '' OR pg_catalog.starts_with(c.problem, calls_held.problem || ': held by '))
         ORDER BY c.uid LIMIT 100
     LOOP
-        PERFORM murallink.call_problem(one, calls_held.problem || ': held by ' || murallink.holders(one));
+        PERFORM murallink_private.call_problem(one, calls_held.problem || ': held by ' || murallink_private.holders(one));
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.calls_held(murallink.ksuid[], text) IS
+COMMENT ON FUNCTION murallink_private.calls_held(murallink.ksuid[], text) IS
 'Takes note that another transaction holds these; after a minute, that is twelve looks, of which one, for needs_person. problem: what it holds up.';
 
-CREATE FUNCTION murallink.calls_locked(locked boolean) RETURNS void
+CREATE FUNCTION murallink_private.calls_locked(locked boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     prefix CONSTANT text := 'cannot be claimed: held by ';
@@ -536,9 +536,9 @@ BEGIN
         WHERE c.open AND c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
             AND (c.problem = '' OR pg_catalog.starts_with(c.problem, prefix)) LIMIT 10
     LOOP
-        PERFORM murallink.call_problem(one, prefix || murallink.holders(one));
+        PERFORM murallink_private.call_problem(one, prefix || murallink_private.holders(one));
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.calls_locked(boolean) IS
+COMMENT ON FUNCTION murallink_private.calls_locked(boolean) IS
 'Keeps, for needs_person, which transaction keeps everything from being claimed, at some of what is due. locked: false: none does any more. For the worker.';

@@ -9,19 +9,19 @@ DECLARE
     checked record;
     changed murallink.ksuid;
 BEGIN
-    PERFORM murallink.hide_statement();
+    PERFORM murallink_private.hide_statement();
     -- Serializes with other configurations and with claims, but not with the routing of payouts.
     LOCK TABLE murallink_private.partner IN SHARE ROW EXCLUSIVE MODE;
     SELECT p.base_url, p.settings, s.secrets INTO present
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
     WHERE p.name = configure_partner.partner;
-    base_url := murallink.required(coalesce(configure_partner.base_url, present.base_url), 'base_url');
+    base_url := murallink_private.required(coalesce(configure_partner.base_url, present.base_url), 'base_url');
     IF configure_partner.secrets IS NULL AND pg_catalog.rtrim(base_url, '/') <> present.base_url THEN
         -- Secrets must not be sent to an address that was set after them.
-        PERFORM murallink.raise('missing_field', 'secrets');
+        PERFORM murallink_private.raise('missing_field', 'secrets');
     END IF;
-    checked := murallink.partner_checked(
-        murallink.required(configure_partner.partner, 'partner'), pg_catalog.rtrim(base_url, '/'),
+    checked := murallink_private.partner_checked(
+        murallink_private.required(configure_partner.partner, 'partner'), pg_catalog.rtrim(base_url, '/'),
         coalesce(configure_partner.settings, present.settings, '{}'), coalesce(configure_partner.secrets, present.secrets, '{}'));
     INSERT INTO murallink_private.partner AS p (name, base_url, settings)
     VALUES (configure_partner.partner, pg_catalog.rtrim(base_url, '/'), checked.settings)
@@ -35,7 +35,7 @@ BEGIN
     RETURNING p.uid INTO changed;
     INSERT INTO murallink_private.partner_secret (partner_uid, secrets) VALUES (changed, checked.secrets)
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.configure_partner(text, text, jsonb, jsonb) IS

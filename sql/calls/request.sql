@@ -1,16 +1,16 @@
 -- What operators ask partners for, and see of all that partners are asked.
 
-CREATE FUNCTION murallink.partner_built(
+CREATE FUNCTION murallink_private.partner_built(
     partner text, base_url text, settings jsonb, secrets jsonb, operation text, params jsonb
 ) RETURNS jsonb
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_built';
-COMMENT ON FUNCTION murallink.partner_built(text, text, jsonb, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION murallink_private.partner_built(text, text, jsonb, jsonb, text, jsonb) IS
 'The request of an operation as it would be sent, with the key repeatable. secrets: null as JSON where their names do. Errors: not_found, and of what is wrong with params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.partner_meaning(partner text, operation text, params jsonb, http_status integer, answer text)
+CREATE FUNCTION murallink_private.partner_meaning(partner text, operation text, params jsonb, http_status integer, answer text)
 RETURNS jsonb
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_meaning';
-COMMENT ON FUNCTION murallink.partner_meaning(text, text, jsonb, integer, text) IS
+COMMENT ON FUNCTION murallink_private.partner_meaning(text, text, jsonb, integer, text) IS
 'What an answer of a partner would mean: its outcome, the reason and the facts. answer: JSON. Errors: not_found.';
 
 CREATE FUNCTION murallink.partner_operations(
@@ -26,14 +26,14 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     preview jsonb;
 BEGIN
-    SELECT murallink.partner_built(p.name, p.base_url, p.settings, k.names, murallink.required(partner_preview.operation, 'operation'),
+    SELECT murallink_private.partner_built(p.name, p.base_url, p.settings, k.names, murallink_private.required(partner_preview.operation, 'operation'),
         coalesce(partner_preview.params, '{}'))
     INTO preview
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid,
         LATERAL (SELECT pg_catalog.jsonb_object_agg(n, '<' || n || '>') AS names FROM pg_catalog.jsonb_object_keys(s.secrets) n) k
-    WHERE p.name = murallink.required(partner_preview.partner, 'partner');
+    WHERE p.name = murallink_private.required(partner_preview.partner, 'partner');
     IF preview IS NULL THEN
-        PERFORM murallink.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner');
     END IF;
     RETURN preview;
 END
@@ -47,16 +47,16 @@ CREATE TYPE murallink.task_info AS (
 COMMENT ON TYPE murallink.task_info IS
 'What a partner was asked, and what it answered. facts: by murallink''s own names; reason: why it was not done.';
 
-CREATE FUNCTION murallink.task_info(task_uid murallink.ksuid) RETURNS murallink.task_info
+CREATE FUNCTION murallink_private.task_info(task_uid murallink.ksuid) RETURNS murallink.task_info
 LANGUAGE sql STABLE AS $$
     SELECT c.uid, c.partner, c.operation, c.subject_uid, c.status, c.reason, c.attempt, c.facts, c.note, c.requested_by,
         c.created_at, c.settled_at
     FROM murallink_private.call c
     WHERE c.uid = task_info.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
 $$;
-COMMENT ON FUNCTION murallink.task_info(murallink.ksuid) IS 'A call besides orders, loads and messages, as the functions for operators answer.';
+COMMENT ON FUNCTION murallink_private.task_info(murallink.ksuid) IS 'A call besides orders, loads and messages, as the functions for operators answer.';
 
-CREATE FUNCTION murallink.task_begin(
+CREATE FUNCTION murallink_private.task_begin(
     partner text, operation text, params jsonb, repeatable boolean, resource text DEFAULT 'request', subject_uid murallink.ksuid DEFAULT NULL,
     once text DEFAULT NULL
 ) RETURNS murallink.task_info
@@ -65,19 +65,19 @@ DECLARE
     made murallink.ksuid;
 BEGIN
     IF NOT EXISTS (SELECT FROM murallink_private.partner p WHERE p.name = task_begin.partner) THEN
-        PERFORM murallink.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner');
     END IF;
-    made := murallink.call_make(partner, resource, subject_uid, operation, params, repeatable, once);
+    made := murallink_private.call_make(partner, resource, subject_uid, operation, params, repeatable, once);
     IF made IS NULL THEN
-        PERFORM murallink.raise('conflict', 'operation');
+        PERFORM murallink_private.raise('conflict', 'operation');
     END IF;
-    RETURN murallink.task_info(made);
+    RETURN murallink_private.task_info(made);
 END
 $$;
-COMMENT ON FUNCTION murallink.task_begin(text, text, jsonb, boolean, text, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.task_begin(text, text, jsonb, boolean, text, murallink.ksuid, text) IS
 'Asks a partner for something, which the worker does. Arguments as call_make() has them. Errors: not_found; conflict: it has been asked for already, and may be once only.';
 
-CREATE FUNCTION murallink.request_begin(
+CREATE FUNCTION murallink_private.request_begin(
     partner text, operation text, params jsonb, resource text DEFAULT 'request', subject_uid murallink.ksuid DEFAULT NULL
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
@@ -86,35 +86,35 @@ DECLARE
     begun murallink.task_info;
 BEGIN
     IF operation = 'login' THEN
-        PERFORM murallink.raise('not_found', 'operation');
+        PERFORM murallink_private.raise('not_found', 'operation');
     END IF;
-    begun := murallink.task_begin(partner, operation, coalesce(params, '{}'), (preview ->> 'repeatable')::boolean, resource, subject_uid,
+    begun := murallink_private.task_begin(partner, operation, coalesce(params, '{}'), (preview ->> 'repeatable')::boolean, resource, subject_uid,
         CASE operation WHEN 'change_password' THEN partner || ' ' || operation END);
     RETURN begun.uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.request_begin(text, text, jsonb, text, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.request_begin(text, text, jsonb, text, murallink.ksuid) IS
 'Asks a partner for what partner_request() can ask for, about a subject. There is one new password at a time. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, conflict.';
 
-CREATE FUNCTION murallink.request_state(task_uid murallink.ksuid) RETURNS jsonb
+CREATE FUNCTION murallink_private.request_state(task_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql VOLATILE AS $$
     SELECT pg_catalog.jsonb_build_object('uid', c.uid, 'status', c.status, 'reason', c.reason, 'http_status', c.http_status,
         'facts', c.facts, 'answer', c.answer)
     FROM murallink_private.call c WHERE c.uid = request_state.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
 $$;
-COMMENT ON FUNCTION murallink.request_state(murallink.ksuid) IS 'What became of a call, as await_partner() answers it.';
+COMMENT ON FUNCTION murallink_private.request_state(murallink.ksuid) IS 'What became of a call, as await_partner() answers it.';
 
 CREATE FUNCTION murallink.partner_request(partner text, operation text, params jsonb DEFAULT '{}') RETURNS murallink.ksuid
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT murallink.request_begin(partner, operation, params);
+    SELECT murallink_private.request_begin(partner, operation, params);
 END;
 COMMENT ON FUNCTION murallink.partner_request(text, text, jsonb) IS
 'Asks a partner for something, which the worker does once this has committed; await_partner() and partner_tasks() tell what came of it. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, with the partner''s own code in the hint; conflict: a change of password that is asked for already.';
 
-CREATE FUNCTION murallink.is_ours(transaction xid) RETURNS boolean
+CREATE FUNCTION murallink_private.is_ours(transaction xid) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'request_is_ours';
-COMMENT ON FUNCTION murallink.is_ours(xid) IS 'Whether that is this transaction, or a savepoint of it.';
+COMMENT ON FUNCTION murallink_private.is_ours(xid) IS 'Whether that is this transaction, or a savepoint of it.';
 
 CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout numeric DEFAULT 30) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -123,20 +123,20 @@ DECLARE
     pause double precision := 0.005;
     state jsonb;
 BEGIN
-    IF murallink.required(timeout, 'timeout') NOT BETWEEN 0 AND 300 THEN
-        PERFORM murallink.raise('invalid_value', 'timeout');
+    IF murallink_private.required(timeout, 'timeout') NOT BETWEEN 0 AND 300 THEN
+        PERFORM murallink_private.raise('invalid_value', 'timeout');
     END IF;
     deadline := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout);
     -- What this transaction has asked for is not on its way before it commits, and what others commit must be seen here.
     IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
         SELECT FROM murallink_private.call t
-        WHERE t.uid = await_partner.task_uid AND murallink.is_ours(t.xmin)) THEN
-        PERFORM murallink.raise('wrong_status', 'task_uid');
+        WHERE t.uid = await_partner.task_uid AND murallink_private.is_ours(t.xmin)) THEN
+        PERFORM murallink_private.raise('wrong_status', 'task_uid');
     END IF;
     LOOP
-        state := murallink.request_state(murallink.required(await_partner.task_uid, 'task_uid'));
+        state := murallink_private.request_state(murallink_private.required(await_partner.task_uid, 'task_uid'));
         IF state IS NULL THEN
-            PERFORM murallink.raise('not_found', 'task_uid');
+            PERFORM murallink_private.raise('not_found', 'task_uid');
         END IF;
         EXIT WHEN state ->> 'status' NOT IN ('ready', 'claimed') OR pg_catalog.clock_timestamp() >= deadline;
         PERFORM pg_catalog.pg_sleep(pause);

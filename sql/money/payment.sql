@@ -27,15 +27,15 @@ CREATE TYPE murallink.payment_info AS (
 );
 COMMENT ON TYPE murallink.payment_info IS 'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC.';
 
-CREATE FUNCTION murallink.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
-COMMENT ON FUNCTION murallink.payment_price() IS
+CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
+COMMENT ON FUNCTION murallink_private.payment_price() IS
 'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_payable, already_paid, wrong_status.';
 
-CREATE FUNCTION murallink.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
-COMMENT ON FUNCTION murallink.payment_funds() IS
+CREATE FUNCTION murallink_private.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
+COMMENT ON FUNCTION murallink_private.payment_funds() IS
 'Trigger: moves the funds with each step of a payment. Errors: insufficient_funds.';
 
-CREATE FUNCTION murallink.payment_may(payment_uid murallink.ksuid, status murallink.payment_status) RETURNS boolean
+CREATE FUNCTION murallink_private.payment_may(payment_uid murallink.ksuid, status murallink.payment_status) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT coalesce((
         SELECT CASE payment_may.status
@@ -48,10 +48,10 @@ LANGUAGE sql STABLE AS $$
         FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
         LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE p.uid = payment_may.payment_uid), status = 'cancelled')
 $$;
-COMMENT ON FUNCTION murallink.payment_may(murallink.ksuid, murallink.payment_status) IS
+COMMENT ON FUNCTION murallink_private.payment_may(murallink.ksuid, murallink.payment_status) IS
 'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or has been sent and is not in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
 
-CREATE FUNCTION murallink.payment_step() RETURNS trigger
+CREATE FUNCTION murallink_private.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF (OLD.status, NEW.status) NOT IN (
@@ -60,52 +60,52 @@ BEGIN
         ('failed', 'approved'), ('failed', 'cancelled'),
         ('in_doubt', 'paid'), ('in_doubt', 'approved'), ('in_doubt', 'cancelled'),
         ('paid', 'reversed'))
-        OR OLD.status IN ('approved', 'in_doubt') AND NOT murallink.payment_may(NEW.uid, NEW.status)
+        OR OLD.status IN ('approved', 'in_doubt') AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
     THEN
-        PERFORM murallink.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
     IF NEW.status = 'cancelled' AND OLD.status <> 'cancelled' THEN
-        PERFORM murallink.payout_cancel(NEW.uid);
+        PERFORM murallink_private.payout_cancel(NEW.uid);
     END IF;
     OLD.status := NEW.status;
     OLD.decided_by_uid := NEW.decided_by_uid;
     -- The generated column is computed after this trigger.
     OLD.counts := NEW.counts;
     IF NEW IS DISTINCT FROM OLD THEN
-        PERFORM murallink.raise('append_only', 'payment');
+        PERFORM murallink_private.raise('append_only', 'payment');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.payment_step() IS
+COMMENT ON FUNCTION murallink_private.payment_step() IS
 'Trigger: only the status of a payment changes, one allowed step at a time, and the user who decided; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.payment_shown(payment_uid murallink.ksuid, status murallink.payment_status) RETURNS text
+CREATE FUNCTION murallink_private.payment_shown(payment_uid murallink.ksuid, status murallink.payment_status) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN status = 'approved' AND EXISTS (
         SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.uid = o.uid
         WHERE o.payment_uid = payment_shown.payment_uid AND c.status = 'claimed') THEN 'processing' ELSE status::text END
 $$;
-COMMENT ON FUNCTION murallink.payment_shown(murallink.ksuid, murallink.payment_status) IS
+COMMENT ON FUNCTION murallink_private.payment_shown(murallink.ksuid, murallink.payment_status) IS
 'The status of a payment as clients see it: processing while its payout is being sent.';
 
-CREATE FUNCTION murallink.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
+CREATE FUNCTION murallink_private.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
     SELECT p.created_at, ROW(
         p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
-        murallink.payment_shown(p.uid, p.status), (p.created_at AT TIME ZONE 'UTC')::date,
+        murallink_private.payment_shown(p.uid, p.status), (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
             m.currency::text, m.sort_order)::murallink.milestone_version END)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
-COMMENT ON FUNCTION murallink.payment_infos() IS
+COMMENT ON FUNCTION murallink_private.payment_infos() IS
 'The payments as clients see them, and when they were made. It is inlined into the calling query, so that only the necessary rows are read.';
 
-CREATE FUNCTION murallink.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
+CREATE FUNCTION murallink_private.payment_info(payment_uid murallink.ksuid) RETURNS murallink.payment_info
 LANGUAGE sql STABLE AS $$
-    SELECT i.info FROM murallink.payment_infos() i WHERE (i.info).uid = payment_uid
+    SELECT i.info FROM murallink_private.payment_infos() i WHERE (i.info).uid = payment_uid
 $$;
-COMMENT ON FUNCTION murallink.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
+COMMENT ON FUNCTION murallink_private.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
 
 CREATE FUNCTION murallink.milestone_payment(
     patient_uid murallink.ksuid DEFAULT NULL, milestone_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,
@@ -115,7 +115,7 @@ LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'M
 COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day) IS
 'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, required if the patient has been dropped since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_payable, already_paid, insufficient_funds.';
 
-CREATE FUNCTION murallink.make_payment(
+CREATE FUNCTION murallink_private.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
@@ -128,16 +128,16 @@ BEGIN
         SELECT c.currency INTO payer
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid WHERE e.uid = make_payment.enrollment_uid;
     END IF;
-    PERFORM murallink.check_money(make_payment.amount, payer);
+    PERFORM murallink_private.check_money(make_payment.amount, payer);
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, note, visit_date, requested_by_uid)
     VALUES (
         make_payment.enrollment_uid, make_payment.payment_type, make_payment.amount, payer,
-        murallink.checked_text(make_payment.note, 'note', 1000, false), make_payment.visit_date, murallink.caller())
+        murallink_private.checked_text(make_payment.note, 'note', 1000, false), make_payment.visit_date, murallink_private.caller())
     RETURNING uid INTO made;
-    RETURN murallink.payment_info(made);
+    RETURN murallink_private.payment_info(made);
 END
 $$;
-COMMENT ON FUNCTION murallink.make_payment(murallink.ksuid, murallink.payment_kind, numeric, text, text, date) IS
+COMMENT ON FUNCTION murallink_private.make_payment(murallink.ksuid, murallink.payment_kind, numeric, text, text, date) IS
 'Makes a payment that is no milestone''s. currency: default the contract''s.';
 
 CREATE FUNCTION murallink.manual_payment(
@@ -146,8 +146,8 @@ CREATE FUNCTION murallink.manual_payment(
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.make_payment(
-        murallink.enrolled(patient_uid, trial_uid, 'manual_payment'), 'manual', amount, currency, note, visit_date);
+    RETURN murallink_private.make_payment(
+        murallink_private.enrolled(patient_uid, trial_uid, 'manual_payment'), 'manual', amount, currency, note, visit_date);
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
@@ -159,8 +159,8 @@ CREATE FUNCTION murallink.travel_payment(
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.make_payment(
-        murallink.enrolled(patient_uid, trial_uid, 'travel_payment'), 'travel', amount, currency, note, visit_date);
+    RETURN murallink_private.make_payment(
+        murallink_private.enrolled(patient_uid, trial_uid, 'travel_payment'), 'travel', amount, currency, note, visit_date);
 END
 $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
@@ -171,10 +171,10 @@ RETURNS SETOF murallink.payment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    place murallink.ksuid := murallink.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
+    place murallink.ksuid := murallink_private.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
 BEGIN
     RETURN QUERY
-    SELECT (i.info).* FROM murallink.payment_infos() i WHERE (i.info).enrollment_uid = place ORDER BY i.created_at, (i.info).uid;
+    SELECT (i.info).* FROM murallink_private.payment_infos() i WHERE (i.info).enrollment_uid = place ORDER BY i.created_at, (i.info).uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ksuid) IS
@@ -189,7 +189,7 @@ RETURNS SETOF murallink.payable_milestone
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    place murallink.ksuid := murallink.enrolled(payable_milestones.patient_uid, payable_milestones.trial_uid, 'milestone_payment');
+    place murallink.ksuid := murallink_private.enrolled(payable_milestones.patient_uid, payable_milestones.trial_uid, 'milestone_payment');
 BEGIN
     RETURN QUERY
     SELECT m.uid, m.milestone, pg_catalog.trim_scale(m.amount), m.currency::text, m.num_payments, pg_catalog.count(p.uid)::integer,
@@ -197,7 +197,7 @@ BEGIN
     FROM murallink.enrollment e
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
     LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid
-        AND murallink.label_key(p.milestone_name) = murallink.label_key(m.milestone)
+        AND murallink_private.label_key(p.milestone_name) = murallink_private.label_key(m.milestone)
         AND p.counts
     WHERE e.uid = place
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order
@@ -208,7 +208,7 @@ $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS
 'The milestones that a patient can still be paid for in a trial, in the order of the schedule. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
-CREATE FUNCTION murallink.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+CREATE FUNCTION murallink_private.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
     WITH entered AS (
         SELECT contract_uid, currency,
@@ -254,5 +254,5 @@ LANGUAGE sql STABLE AS $$
         WHEN 'deposit' THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
         ELSE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid) END
 $$;
-COMMENT ON FUNCTION murallink.verify_payments() IS
+COMMENT ON FUNCTION murallink_private.verify_payments() IS
 'The contradictions between balances, entries, fundings and payments, for verify_ledger().';

@@ -23,7 +23,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     place_uid CONSTANT murallink.ksuid :=
-        murallink.trial_at_site(add_milestone.trial_uid, add_milestone.site_uid, 'add_milestone');
+        murallink_private.trial_at_site(add_milestone.trial_uid, add_milestone.site_uid, 'add_milestone');
     place murallink.trial_site;
     payer text := currency;
     named text;
@@ -32,28 +32,28 @@ DECLARE
     added murallink.milestone;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
-    named := murallink.checked_label(add_milestone.milestone, 'milestone', 200, true);
+    named := murallink_private.checked_label(add_milestone.milestone, 'milestone', 200, true);
     IF coalesce(payer, '') = '' THEN
         SELECT c.currency INTO payer FROM murallink.contract c WHERE c.uid = place.contract_uid;
     END IF;
-    PERFORM murallink.check_money(add_milestone.amount, payer);
+    PERFORM murallink_private.check_money(add_milestone.amount, payer);
     IF coalesce(add_milestone.num_payments, 1) NOT BETWEEN 0 AND 1000 THEN
-        PERFORM murallink.raise('invalid_value', 'num_payments');
+        PERFORM murallink_private.raise('invalid_value', 'num_payments');
     ELSIF begins NOT BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z' THEN
-        PERFORM murallink.raise('invalid_value', 'effective_date');
+        PERFORM murallink_private.raise('invalid_value', 'effective_date');
     ELSIF place_in_schedule NOT BETWEEN 0 AND 1000000 THEN
-        PERFORM murallink.raise('invalid_value', 'sort_order');
+        PERFORM murallink_private.raise('invalid_value', 'sort_order');
     END IF;
     IF place_in_schedule IS NULL THEN
         SELECT coalesce(
-            pg_catalog.max(m.sort_order) FILTER (WHERE murallink.label_key(m.milestone) = murallink.label_key(named)),
+            pg_catalog.max(m.sort_order) FILTER (WHERE murallink_private.label_key(m.milestone) = murallink_private.label_key(named)),
             pg_catalog.max(m.sort_order) + 1, 0)
         INTO place_in_schedule FROM murallink.milestone m WHERE m.trial_site_uid = place.uid;
     END IF;
     -- If concurrent or manual inserts have made two spellings, each continues.
     IF (SELECT pg_catalog.bool_and(m.milestone <> named) FROM murallink.milestone m
-        WHERE m.trial_site_uid = place.uid AND murallink.label_key(m.milestone) = murallink.label_key(named)) THEN
-        PERFORM murallink.raise('already_exists', 'milestone');
+        WHERE m.trial_site_uid = place.uid AND murallink_private.label_key(m.milestone) = murallink_private.label_key(named)) THEN
+        PERFORM murallink_private.raise('already_exists', 'milestone');
     END IF;
     INSERT INTO murallink.milestone (
         client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments,
@@ -62,9 +62,9 @@ BEGIN
         place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, named,
         coalesce(begins, pg_catalog.now()), add_milestone.amount, payer,
         coalesce(add_milestone.num_payments, 1), place_in_schedule)
-    ON CONFLICT (trial_site_uid, murallink.label_key(milestone), effective_date) DO NOTHING RETURNING * INTO added;
+    ON CONFLICT (trial_site_uid, murallink_private.label_key(milestone), effective_date) DO NOTHING RETURNING * INTO added;
     IF added.uid IS NULL THEN
-        PERFORM murallink.raise('already_exists', 'effective_date');
+        PERFORM murallink_private.raise('already_exists', 'effective_date');
     END IF;
     RETURN ROW(added.uid, added.trial_site_uid, added.effective_date, added.milestone, pg_catalog.trim_scale(added.amount),
         added.num_payments, added.currency::text, added.sort_order, added.site_uid, added.trial_uid);
@@ -80,7 +80,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 #variable_conflict use_column
 DECLARE
     place murallink.ksuid :=
-        murallink.trial_at_site(get_payment_schedule.trial_uid, get_payment_schedule.site_uid, 'view_payment_schedule');
+        murallink_private.trial_at_site(get_payment_schedule.trial_uid, get_payment_schedule.site_uid, 'view_payment_schedule');
 BEGIN
     RETURN QUERY
     SELECT m.uid, m.trial_site_uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,

@@ -1,6 +1,6 @@
 -- What a notice says, and to whom, at the moment when it is sent.
 
-CREATE FUNCTION murallink.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
+CREATE FUNCTION murallink_private.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_notice murallink_private.notice;
@@ -37,13 +37,13 @@ BEGIN
     ORDER BY l.created_at DESC LIMIT 1;
     SELECT p.settings INTO config FROM murallink_private.partner p WHERE p.name = the_notice.partner;
     moment := coalesce(the_appointment.local_time, the_notice.created_at AT TIME ZONE 'UTC');
-    digits := murallink.phone_north_american(the_patient.phone);
+    digits := murallink_private.phone_north_american(the_patient.phone);
     problem := CASE
         WHEN the_notice.kind = 'password_reset' AND live.token IS NULL THEN 'the token is not good any more'
         WHEN the_patient.uid IS NOT NULL
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
-        WHEN the_notice.channel = 'email' AND NOT murallink.is_mail_address(whither)
+        WHEN the_notice.channel = 'email' AND NOT murallink_private.is_mail_address(whither)
             THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits IS NULL THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
@@ -68,38 +68,38 @@ BEGIN
             WHERE t.uid = coalesce(the_appointment.trial_uid, the_payment.trial_uid, the_mail.trial_uid)),
         'site', (SELECT s.name FROM murallink.site s
             WHERE s.uid = coalesce(the_appointment.site_uid, the_payment.site_uid, the_mail.site_uid)));
-    said := murallink.template_filled(the_template.body, fields);
-    IF NOT murallink.is_visible(said) THEN
+    said := murallink_private.template_filled(the_template.body, fields);
+    IF NOT murallink_private.is_visible(said) THEN
         problem := 'there is nothing to say';
         RETURN;
     END IF;
-    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2)', the_notice.partner || '_message') INTO operation, params, problem
+    EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1, $2)', the_notice.partner || '_message') INTO operation, params, problem
     USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
         'to', CASE the_notice.channel WHEN 'email' THEN whither ELSE digits END,
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
-        'subject', murallink.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
+        'subject', murallink_private.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
         'unsubscribe', (SELECT u.token FROM murallink_private.unsubscribe_token u
             WHERE u.patient_uid = the_notice.patient_uid AND the_notice.kind = 'bulk_email'),
-        'consent', murallink.consent_type(the_patient.uid, the_notice.channel)), config;
+        'consent', murallink_private.consent_type(the_patient.uid, the_notice.channel)), config;
     problem := coalesce(problem, '');
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
+COMMENT ON FUNCTION murallink_private.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
 'What a notice says now, and to whom, as its partner''s own function (its name and _message) wants it asked; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';
 
-CREATE FUNCTION murallink.notices_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+CREATE FUNCTION murallink_private.notices_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
     SELECT n.uid, m.operation, m.params, m.problem
-    FROM murallink_private.notice n, LATERAL murallink.notice_message(n.uid) m
+    FROM murallink_private.notice n, LATERAL murallink_private.notice_message(n.uid) m
     WHERE n.uid = ANY (calls) AND NOT (n.kind = 'appointment' AND EXISTS (
         -- It may say the time before the last move, so it is to arrive first.
         SELECT FROM murallink_private.notice o JOIN murallink_private.call c ON c.uid = o.uid
         WHERE o.kind = 'appointment' AND o.appointment_uid = n.appointment_uid AND o.channel = n.channel AND c.status = 'claimed'))
 $$;
-COMMENT ON FUNCTION murallink.notices_ask(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.notices_ask(murallink.ksuid[]) IS
 'What notices say now; one that has nothing to say any more is cancelled.';
 
-CREATE FUNCTION murallink.notice_judge(ended murallink.call_state) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.notice_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     resend_after CONSTANT double precision := (
@@ -112,5 +112,5 @@ BEGIN
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_judge(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.notice_judge(murallink.call_state) IS
 'The status of a message after an attempt: one in doubt is sent again after the time that the setting resend_after says.';

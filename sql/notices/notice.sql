@@ -1,30 +1,30 @@
 -- Notices: what people are sent, by e-mail or SMS.
 
-CREATE FUNCTION murallink.notices_send(notices murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.now()) RETURNS void
+CREATE FUNCTION murallink_private.notices_send(notices murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.now()) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.call_make(n.partner, 'notice', n.uid, 'message', due_at => notices_send.due_at)
+    SELECT murallink_private.call_make(n.partner, 'notice', n.uid, 'message', due_at => notices_send.due_at)
     FROM murallink_private.notice n WHERE n.uid = ANY (notices)
 $$;
-COMMENT ON FUNCTION murallink.notices_send(murallink.ksuid[], timestamptz) IS 'Has new notices sent, not before due_at.';
+COMMENT ON FUNCTION murallink_private.notices_send(murallink.ksuid[], timestamptz) IS 'Has new notices sent, not before due_at.';
 
-CREATE FUNCTION murallink.notices_cancel(notices murallink.ksuid[], reason text) RETURNS void
+CREATE FUNCTION murallink_private.notices_cancel(notices murallink.ksuid[], reason text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     UPDATE murallink_private.call c SET status = 'cancelled', reason = notices_cancel.reason
     WHERE c.uid = ANY (notices) AND c.status = 'ready'
 $$;
-COMMENT ON FUNCTION murallink.notices_cancel(murallink.ksuid[], text) IS
+COMMENT ON FUNCTION murallink_private.notices_cancel(murallink.ksuid[], text) IS
 'Takes back those of these notices that have not been sent. reason: what operators see.';
 
-CREATE FUNCTION murallink.wanted_channels(patient_uid murallink.ksuid) RETURNS SETOF murallink.notice_channel
+CREATE FUNCTION murallink_private.wanted_channels(patient_uid murallink.ksuid) RETURNS SETOF murallink.notice_channel
 LANGUAGE sql STABLE AS $$
     SELECT way.channel FROM murallink.patient p, LATERAL (VALUES
         ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
         ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
     WHERE p.uid = wanted_channels.patient_uid AND way.possible
 $$;
-COMMENT ON FUNCTION murallink.wanted_channels(murallink.ksuid) IS 'The ways in which a patient wants messages and can be reached.';
+COMMENT ON FUNCTION murallink_private.wanted_channels(murallink.ksuid) IS 'The ways in which a patient wants messages and can be reached.';
 
-CREATE FUNCTION murallink.remind(appointment_uids murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.remind(appointment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     wanted record;
@@ -34,7 +34,7 @@ BEGIN
         -- A day before is the same hour of the day before, also when the clock is changed between.
         WITH lead AS (
             SELECT a.uid, a.patient_uid, a.moves, NULLIF(l, '')::interval AS lead,
-                murallink.moment_in_zone(a.local_time - NULLIF(l, '')::interval, a.time_zone) AS due_at
+                murallink_private.moment_in_zone(a.local_time - NULLIF(l, '')::interval, a.time_zone) AS due_at
             FROM murallink.appointment a, pg_catalog.regexp_split_to_table(
                 pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
             WHERE a.uid = ANY (appointment_uids) AND a.status = 'scheduled' AND a.at > pg_catalog.now() AND l <> ''
@@ -47,14 +47,14 @@ BEGIN
             ORDER BY l.uid, GREATEST(l.due_at, pg_catalog.now()), l.due_at DESC
         )
         SELECT d.uid, d.patient_uid, d.lead, d.moves, GREATEST(d.due_at, pg_catalog.now()) AS due_at, way.channel
-        FROM due d, LATERAL murallink.wanted_channels(d.patient_uid) way (channel)
+        FROM due d, LATERAL murallink_private.wanted_channels(d.patient_uid) way (channel)
     LOOP
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
         VALUES ('appointment', wanted.channel, wanted.patient_uid, wanted.uid, wanted.lead, wanted.moves)
         ON CONFLICT (appointment_uid, channel, lead, moves) WHERE kind = 'appointment' DO NOTHING
         RETURNING uid INTO reminder;
         IF FOUND THEN
-            PERFORM murallink.notices_send(ARRAY[reminder], wanted.due_at);
+            PERFORM murallink_private.notices_send(ARRAY[reminder], wanted.due_at);
         ELSE
             UPDATE murallink_private.call c SET status = 'ready', due_at = wanted.due_at, delayed_at = NULL, reason = ''
             FROM murallink_private.notice n
@@ -64,10 +64,10 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.remind(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.remind(murallink.ksuid[]) IS
 'Queues the reminders of appointments, for each lead of murallink.reminder_lead and each way in which the patient wants them, as far as they are not queued or sent.';
 
-CREATE FUNCTION murallink.notice_of_appointment() RETURNS trigger
+CREATE FUNCTION murallink_private.notice_of_appointment() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     told murallink.ksuid[];
@@ -77,10 +77,10 @@ BEGIN
     END IF;
     -- Whose consent is being given or ended now would be missed by both.
     PERFORM FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
-    PERFORM murallink.notices_cancel(
+    PERFORM murallink_private.notices_cancel(
         ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = NEW.uid),
         'the appointment ' || CASE NEW.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END);
-    PERFORM murallink.remind(ARRAY[NEW.uid]);
+    PERFORM murallink_private.remind(ARRAY[NEW.uid]);
     -- A patient who was told another time, or is being told it, is told this one at once.
     WITH made AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
@@ -93,21 +93,21 @@ BEGIN
         RETURNING uid
     )
     SELECT pg_catalog.array_agg(m.uid) INTO told FROM made m;
-    PERFORM murallink.notices_send(told);
+    PERFORM murallink_private.notices_send(told);
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_of_appointment() IS
+COMMENT ON FUNCTION murallink_private.notice_of_appointment() IS
 'Trigger: queues the reminders of an appointment, takes them back when it is cancelled, and queues them again when it is moved.';
 
-CREATE FUNCTION murallink.notices_of_enrollment(enrollment_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.notices_of_enrollment(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_enrollment murallink.enrollment;
 BEGIN
     SELECT * INTO the_enrollment FROM murallink.enrollment e WHERE e.uid = notices_of_enrollment.enrollment_uid;
     IF the_enrollment.status = 'dropped' THEN
-        PERFORM murallink.notices_cancel(ARRAY(
+        PERFORM murallink_private.notices_cancel(ARRAY(
             SELECT n.uid FROM murallink_private.notice n
             WHERE n.patient_uid = the_enrollment.patient_uid AND (
                 n.appointment_uid IN (SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = the_enrollment.uid)
@@ -115,53 +115,53 @@ BEGIN
                     SELECT b.uid FROM murallink_private.bulk_email b
                     WHERE b.trial_uid = the_enrollment.trial_uid AND b.site_uid = the_enrollment.site_uid))), 'the patient was dropped');
     ELSE
-        PERFORM murallink.remind(ARRAY(
+        PERFORM murallink_private.remind(ARRAY(
             SELECT a.uid FROM murallink.appointment a WHERE a.enrollment_uid = the_enrollment.uid AND a.at > pg_catalog.now()));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.notices_of_enrollment(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.notices_of_enrollment(murallink.ksuid) IS
 'A patient who was dropped is not reminded any more, and one who takes part again is.';
 
-CREATE FUNCTION murallink.notices_of_consent(patient_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.notices_of_consent(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_patient murallink.patient;
 BEGIN
     SELECT * INTO the_patient FROM murallink.patient p WHERE p.uid = notices_of_consent.patient_uid;
-    PERFORM murallink.notices_cancel(ARRAY(
+    PERFORM murallink_private.notices_cancel(ARRAY(
         SELECT n.uid FROM murallink_private.notice n
         WHERE n.patient_uid = the_patient.uid
             AND NOT CASE n.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END), 'the patient does not want it');
-    PERFORM murallink.remind(ARRAY(
+    PERFORM murallink_private.remind(ARRAY(
         SELECT a.uid FROM murallink.appointment a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
         WHERE a.patient_uid = the_patient.uid AND a.at > pg_catalog.now() AND e.status <> 'dropped'));
 END
 $$;
-COMMENT ON FUNCTION murallink.notices_of_consent(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.notices_of_consent(murallink.ksuid) IS
 'A patient who has turned messages off is sent none; one who has turned them on is reminded of what is to come.';
 
-CREATE FUNCTION murallink.notice_of_password_reset() RETURNS trigger
+CREATE FUNCTION murallink_private.notice_of_password_reset() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     made murallink.ksuid;
 BEGIN
     -- Runs for an address without an account too: how long an answer takes is not to tell that there is one.
-    PERFORM murallink.notices_cancel(ARRAY(
+    PERFORM murallink_private.notices_cancel(ARRAY(
         SELECT n.uid FROM murallink_private.notice n WHERE n.app_user_uid = NEW.app_user_uid AND n.kind = 'password_reset'),
         'there is a newer one');
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid)
     SELECT 'password_reset', 'email', NEW.app_user_uid WHERE NEW.app_user_uid IS NOT NULL
     RETURNING uid INTO made;
     -- Somebody waits for it: however many messages are in the queue, it comes before them.
-    PERFORM murallink.notices_send(ARRAY[made], pg_catalog.now() - interval '1 hour');
+    PERFORM murallink_private.notices_send(ARRAY[made], pg_catalog.now() - interval '1 hour');
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_of_password_reset() IS
+COMMENT ON FUNCTION murallink_private.notice_of_password_reset() IS
 'Trigger: queues the message with a user''s new token, in place of that with the one before.';
 
-CREATE FUNCTION murallink.notice_of_account() RETURNS trigger
+CREATE FUNCTION murallink_private.notice_of_account() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     owner CONSTANT murallink.ksuid := coalesce(
@@ -178,14 +178,14 @@ BEGIN
             AND n.created_at > pg_catalog.now() - interval '1 hour'
     ) < pg_catalog.current_setting('murallink.reset_requests_per_hour')::integer
     RETURNING uid INTO made;
-    PERFORM murallink.notices_send(ARRAY[made]);
+    PERFORM murallink_private.notices_send(ARRAY[made]);
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.notice_of_account() IS
+COMMENT ON FUNCTION murallink_private.notice_of_account() IS
 'Trigger of app_user and credential: tells the address from before that the account was changed, at most murallink.reset_requests_per_hour times. Its argument is what was.';
 
-CREATE FUNCTION murallink.notices_of_payments(payment_uids murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.notices_of_payments(payment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid[];
@@ -193,7 +193,7 @@ BEGIN
     WITH told AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
         SELECT CASE p.status WHEN 'paid' THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid
-        FROM murallink.payment p, LATERAL murallink.wanted_channels(p.patient_uid) way (channel)
+        FROM murallink.payment p, LATERAL murallink_private.wanted_channels(p.patient_uid) way (channel)
         WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed') AND coalesce(
             (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = p.contract_uid),
             pg_catalog.current_setting('murallink.payment_notices')::boolean)
@@ -201,18 +201,18 @@ BEGIN
         RETURNING uid
     )
     SELECT pg_catalog.array_agg(t.uid) INTO made FROM told t;
-    PERFORM murallink.notices_send(made);
+    PERFORM murallink_private.notices_send(made);
 END
 $$;
-COMMENT ON FUNCTION murallink.notices_of_payments(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[]) IS
 'Has patients who want it told that payments were made, or taken back, where the contract, or else murallink.payment_notices, says so.';
 
 CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (
-        SELECT FROM murallink.contract c WHERE c.uid = murallink.required(set_payment_notices.contract_uid, 'contract_uid')) THEN
-        PERFORM murallink.raise('not_found', 'contract_uid');
+        SELECT FROM murallink.contract c WHERE c.uid = murallink_private.required(set_payment_notices.contract_uid, 'contract_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'contract_uid');
     END IF;
     DELETE FROM murallink_private.payment_notice s WHERE s.contract_uid = set_payment_notices.contract_uid
         AND set_payment_notices.enabled IS NULL;
@@ -227,7 +227,7 @@ COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
 CREATE FUNCTION murallink.unsubscribe(token murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.required(unsubscribe.token, 'token');
+    PERFORM murallink_private.required(unsubscribe.token, 'token');
     INSERT INTO murallink.consent (patient_uid, channel, given, source)
     SELECT p.uid, 'email', false, 'List-Unsubscribe'
     FROM murallink_private.unsubscribe_token u JOIN murallink.patient p ON p.uid = u.patient_uid
@@ -243,16 +243,16 @@ CREATE FUNCTION murallink.bulk_email(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    place CONSTANT murallink.ksuid := murallink.trial_at_site(bulk_email.trial_uid, bulk_email.site_uid, 'bulk_email');
-    title CONSTANT text := murallink.checked_text(bulk_email.subject, 'subject', 200, true);
+    place CONSTANT murallink.ksuid := murallink_private.trial_at_site(bulk_email.trial_uid, bulk_email.site_uid, 'bulk_email');
+    title CONSTANT text := murallink_private.checked_text(bulk_email.subject, 'subject', 200, true);
     message murallink.ksuid;
     outcomes jsonb;
 BEGIN
     IF title ~ '[\t\r\n]' THEN
-        PERFORM murallink.raise('invalid_value', 'subject');
+        PERFORM murallink_private.raise('invalid_value', 'subject');
     END IF;
     INSERT INTO murallink_private.bulk_email (client_uid, contract_uid, trial_uid, site_uid, subject, body)
-    SELECT client_uid, contract_uid, trial_uid, site_uid, title, murallink.checked_text(bulk_email.body, 'body', 100000, true)
+    SELECT client_uid, contract_uid, trial_uid, site_uid, title, murallink_private.checked_text(bulk_email.body, 'body', 100000, true)
     FROM murallink.trial_site WHERE uid = place
     RETURNING uid INTO message;
     WITH recipients AS (
@@ -267,7 +267,7 @@ BEGIN
         SELECT uid FROM recipients WHERE outcome = 'OK' ON CONFLICT DO NOTHING)
     SELECT pg_catalog.jsonb_build_object('OK', 0) || coalesce(pg_catalog.jsonb_object_agg(outcome, patients), '{}') INTO outcomes
     FROM (SELECT outcome, pg_catalog.count(*) AS patients FROM recipients GROUP BY outcome) AS counted;
-    PERFORM murallink.notices_send(ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.bulk_email_uid = message));
+    PERFORM murallink_private.notices_send(ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.bulk_email_uid = message));
     RETURN outcomes;
 END
 $$;
@@ -289,9 +289,9 @@ CREATE FUNCTION murallink.notices(
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
-        PERFORM murallink.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status');
     ELSIF most < 0 THEN
-        PERFORM murallink.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most');
     END IF;
     RETURN QUERY
     SELECT n.uid, n.kind, n.channel, n.patient_uid, n.app_user_uid, n.appointment_uid, n.payment_uid, n.bulk_email_uid,
@@ -313,18 +313,18 @@ DECLARE
     present murallink.payout_status;
 BEGIN
     SELECT c.status INTO present FROM murallink_private.call c
-    WHERE c.uid = murallink.required(resolve_notice.notice_uid, 'notice_uid') AND c.resource = 'notice' FOR NO KEY UPDATE;
+    WHERE c.uid = murallink_private.required(resolve_notice.notice_uid, 'notice_uid') AND c.resource = 'notice' FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'notice_uid');
-    ELSIF present <> 'in_doubt' AND (present <> 'declined' OR murallink.required(resolve_notice.sent, 'sent')) THEN
-        PERFORM murallink.raise('wrong_status', 'notice_uid');
+        PERFORM murallink_private.raise('not_found', 'notice_uid');
+    ELSIF present <> 'in_doubt' AND (present <> 'declined' OR murallink_private.required(resolve_notice.sent, 'sent')) THEN
+        PERFORM murallink_private.raise('wrong_status', 'notice_uid');
     END IF;
     UPDATE murallink_private.call c
-    SET status = CASE WHEN murallink.required(resolve_notice.sent, 'sent') THEN 'done' ELSE 'ready' END::murallink.payout_status,
+    SET status = CASE WHEN murallink_private.required(resolve_notice.sent, 'sent') THEN 'done' ELSE 'ready' END::murallink.payout_status,
         due_at = pg_catalog.clock_timestamp(), delayed_at = pg_catalog.clock_timestamp(),
-        note = murallink.checked_text(resolve_notice.note, 'note', 1000, true)
+        note = murallink_private.checked_text(resolve_notice.note, 'note', 1000, true)
     WHERE c.uid = resolve_notice.notice_uid;
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
     RETURN (SELECT n FROM murallink.notices(resolve_notice.notice_uid) n);
 END
 $$;

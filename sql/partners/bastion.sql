@@ -7,16 +7,16 @@ DECLARE
     begun murallink.ksuid;
 BEGIN
     FOREACH list IN ARRAY '{plans,conditions,states,providers}'::text[] LOOP
-        begun := murallink.request_begin('bastion', list,
+        begun := murallink_private.request_begin('bastion', list,
             CASE list WHEN 'states' THEN '{"and_cities": true}' ELSE '{}' END::jsonb);
-        RETURN NEXT murallink.task_info(begun);
+        RETURN NEXT murallink_private.task_info(begun);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION murallink.refresh_bastion() IS
 'Asks Bastion for its plans, conditions, states, the cities of each state, and providers, which the tables bastion_plan and so on keep. For operators. Errors: not_found.';
 
-CREATE FUNCTION murallink.bastion_list(listing murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.bastion_list(listing murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     of_kind CONSTANT text := CASE listing.operation WHEN 'cities' THEN 'city' ELSE pg_catalog.rtrim(listing.operation, 's') END;
@@ -46,23 +46,23 @@ BEGIN
          WHERE a.attrelid = ('murallink.bastion_' || of_kind)::regclass AND a.attnum > 0 AND NOT a.attisdropped))
     USING listing.facts -> rows, of_state, whole;
     IF (listing.params ->> 'and_cities')::boolean THEN
-        PERFORM murallink.request_begin('bastion', 'cities', pg_catalog.jsonb_build_object('state_id', s.id))
+        PERFORM murallink_private.request_begin('bastion', 'cities', pg_catalog.jsonb_build_object('state_id', s.id))
         FROM murallink.bastion_state s ORDER BY s.id;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_list(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.bastion_list(murallink.call_state) IS
 'Keeps what Bastion lists. A row that a whole list lacks goes.';
 
-CREATE FUNCTION murallink.bastion_lists_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_lists_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.bastion_list(c) FROM murallink.calls(calls) c WHERE c.status = 'done';
+    PERFORM murallink_private.bastion_list(c) FROM murallink_private.calls(calls) c WHERE c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_lists_hear(murallink.ksuid[]) IS 'Keeps what Bastion lists.';
+COMMENT ON FUNCTION murallink_private.bastion_lists_hear(murallink.ksuid[]) IS 'Keeps what Bastion lists.';
 
-CREATE FUNCTION murallink.bastion_password_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_password_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answered CONSTANT murallink.payout_status := (
@@ -81,15 +81,15 @@ BEGIN
     WHERE p.uid = s.partner_uid AND p.name = 'bastion' AND s.secrets ? 'new_password';
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_password_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.bastion_password_hear(murallink.ksuid[]) IS
 'The secret new_password becomes the password, or goes, when Bastion has answered. Then another can be asked for.';
 
-CREATE FUNCTION murallink.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean, OUT other boolean)
+CREATE FUNCTION murallink_private.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean, OUT other boolean)
 LANGUAGE sql STABLE AS $$
     WITH field AS (
         -- Of what is said in several spellings each is compared in one.
-        SELECT f.name, murallink.label_key(said.ours) AS ours,
-            murallink.label_key(said.theirs) AS theirs
+        SELECT f.name, murallink_private.label_key(said.ours) AS ours,
+            murallink_private.label_key(said.theirs) AS theirs
         FROM (VALUES ('reference', 'reference'), ('plan_id', 'planId'), ('policy_id', 'policyId'), ('first_name', 'firstName'),
             ('middle_name', 'middleName'), ('last_name', 'lastName'), ('maiden_name', 'maidenName'), ('gender', 'gender'),
             ('dob', 'dob'), ('phone', 'phone'), ('email', '_email'), ('email', 'email'), ('address', 'address')) AS f (name, theirs),
@@ -107,24 +107,24 @@ LANGUAGE sql STABLE AS $$
         count(*) FILTER (WHERE f.ours <> f.theirs AND f.name IN ('reference', 'plan_id', 'policy_id', 'first_name', 'last_name')) > 0
     FROM field f
 $$;
-COMMENT ON FUNCTION murallink.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, OUT boolean, OUT boolean) IS
+COMMENT ON FUNCTION murallink_private.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, OUT boolean, OUT boolean) IS
 'Whether what an event shows of a member (data) may be about whom an endorsement was for (params, and the settings config where these are silent). named: the names are the same; alike: every field that both have agrees, among them our reference, or the names and the phone or the e-mail address; other: it is about another person or plan.';
 
-CREATE FUNCTION murallink.bastion_knows(member_id text) RETURNS boolean
+CREATE FUNCTION murallink_private.bastion_knows(member_id text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
             SELECT FROM murallink_private.call t
-            WHERE t.partner = 'bastion' AND murallink.member_key(t.facts ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
+            WHERE t.partner = 'bastion' AND murallink_private.member_key(t.facts ->> 'member_id') = murallink_private.member_key(bastion_knows.member_id))
         OR EXISTS (
             SELECT FROM murallink_private.call t
-            WHERE t.partner = 'bastion' AND murallink.member_key(t.params ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
+            WHERE t.partner = 'bastion' AND murallink_private.member_key(t.params ->> 'member_id') = murallink_private.member_key(bastion_knows.member_id))
         OR EXISTS (
             SELECT FROM murallink_private.participation p
-            WHERE p.partner = 'bastion' AND murallink.member_key(p.member ->> 'member_id') = murallink.member_key(bastion_knows.member_id))
+            WHERE p.partner = 'bastion' AND murallink_private.member_key(p.member ->> 'member_id') = murallink_private.member_key(bastion_knows.member_id))
 $$;
-COMMENT ON FUNCTION murallink.bastion_knows(text) IS 'Whether Bastion''s number of a member is known already, from whatever task or participation.';
+COMMENT ON FUNCTION murallink_private.bastion_knows(text) IS 'Whether Bastion''s number of a member is known already, from whatever task or participation.';
 
-CREATE FUNCTION murallink.bastion_settle(event_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.bastion_settle(event_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     heard murallink_private.bastion_event;
@@ -138,7 +138,7 @@ BEGIN
     -- Only what is new can be what became of an endorsement. Of the rest enrollee-status tells more than events, which
     -- may be late.
     IF heard.event IS DISTINCT FROM 'added-policy-member' OR coalesce(data ->> 'memberId', '') = ''
-        OR murallink.bastion_knows(data ->> 'memberId') THEN
+        OR murallink_private.bastion_knows(data ->> 'memberId') THEN
         RETURN;
     END IF;
     -- An event may overtake the answer to another endorsement, or be about one whose member id a person did not say.
@@ -148,11 +148,11 @@ BEGIN
     INTO meant, doubtful, named
     FROM murallink_private.call t
     JOIN murallink_private.partner p ON p.name = t.partner,
-        LATERAL murallink.bastion_agrees(t.params, data, p.settings) a
+        LATERAL murallink_private.bastion_agrees(t.params, data, p.settings) a
     WHERE t.partner = 'bastion' AND t.operation = 'endorse' AND t.claimed_at < heard.heard_at
         AND (t.status IN ('claimed', 'in_doubt') OR t.status = 'done' AND NOT coalesce(t.facts, '{}') ? 'member_id');
     IF pg_catalog.cardinality(meant) = 1 AND meant = doubtful THEN
-        PERFORM murallink.call_decide(meant[1], 'done', 'Bastion has told of it: event ' || event_uid,
+        PERFORM murallink_private.call_decide(meant[1], 'done', 'Bastion has told of it: event ' || event_uid,
             pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', data ->> 'memberId',
                 'policy_id', data ->> 'policyId', 'plan_id', data ->> 'planId')));
         UPDATE murallink_private.bastion_event e SET task_uid = meant[1] WHERE e.uid = event_uid;
@@ -163,37 +163,37 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_settle(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.bastion_settle(murallink.ksuid) IS
 'An endorsement in doubt is done where an event that was heard after it was sent tells of a member who was not known before, and can be about it alone. Where that is not sure, its reason says so, for a person.';
 
-CREATE FUNCTION murallink.bastion_endorsements_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_endorsements_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt') THEN
         -- An event may be on its way: either it sees this call, or this sees the event.
         LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
-        PERFORM murallink.bastion_settle(e.uid) FROM murallink_private.bastion_event e
+        PERFORM murallink_private.bastion_settle(e.uid) FROM murallink_private.bastion_event e
         WHERE e.task_uid IS NULL AND e.heard_at > (
             SELECT pg_catalog.min(c.claimed_at) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt');
     END IF;
-    PERFORM murallink.participations_hear(calls);
+    PERFORM murallink_private.participations_hear(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_endorsements_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.bastion_endorsements_hear(murallink.ksuid[]) IS
 'Looks for events that tell what became of endorsements in doubt.';
 
-CREATE FUNCTION murallink.bastion_endorsement_judge(ended murallink.call_state) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.bastion_endorsement_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     config CONSTANT jsonb := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = ended.partner);
     answered CONSTANT jsonb := ended.answer::jsonb;
-    another CONSTANT boolean := murallink.bastion_knows(ended.facts ->> 'member_id');
+    another CONSTANT boolean := murallink_private.bastion_knows(ended.facts ->> 'member_id');
     agrees record;
 BEGIN
     IF ended.status <> 'done' THEN
         RETURN ended;
     END IF;
-    SELECT * INTO agrees FROM murallink.bastion_agrees(ended.params,
+    SELECT * INTO agrees FROM murallink_private.bastion_agrees(ended.params,
         coalesce(answered #> '{data,membersDetails}', answered #> '{data,member}', answered -> 'data'), config);
     IF another OR agrees.other THEN
         ended.status := 'in_doubt';
@@ -204,10 +204,10 @@ BEGIN
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_endorsement_judge(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.bastion_endorsement_judge(murallink.call_state) IS
 'An endorsement whose answer has the number of a member who is known already, or shows somebody else than was sent, is in doubt.';
 
-CREATE FUNCTION murallink.bastion_change_judge(ended murallink.call_state) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.bastion_change_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF ended.status = 'declined' THEN
@@ -216,33 +216,33 @@ BEGIN
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_change_judge(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.bastion_change_judge(murallink.call_state) IS
 'What Bastion refuses to change of a member may be so already, which is asked before it counts as declined.';
 
-CREATE FUNCTION murallink.bastion_changes_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_changes_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.call_make('bastion', 'call', c.uid, CASE c.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
+    PERFORM murallink_private.call_make('bastion', 'call', c.uid, CASE c.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
         pg_catalog.jsonb_build_object('member_id', c.params -> 'member_id'), true,
-        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => c.attempt, counted_from => murallink.server_moment())
+        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => c.attempt, counted_from => murallink_private.server_moment())
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
-    PERFORM murallink.participations_hear(calls);
+    PERFORM murallink_private.participations_hear(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_changes_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.bastion_changes_hear(murallink.ksuid[]) IS
 'Of a removal, a restoration or a change of plan that is refused or in doubt Bastion is asked how the member stands.';
 
-CREATE FUNCTION murallink.bastion_shows(operation text, params jsonb, facts jsonb) RETURNS boolean
+CREATE FUNCTION murallink_private.bastion_shows(operation text, params jsonb, facts jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 RETURN CASE operation
     WHEN 'change_plan' THEN CASE facts ->> 'plan_id' WHEN params ->> 'new_plan_id' THEN true
         WHEN params ->> 'old_plan_id' THEN false END
-    ELSE CASE WHEN murallink.lowered(facts ->> 'status') = 'active' THEN operation = 'undo_remove'
-        WHEN murallink.lowered(facts ->> 'status') IN ('inactive', 'deleted', 'removed') THEN operation = 'remove' END END;
-COMMENT ON FUNCTION murallink.bastion_shows(text, jsonb, jsonb) IS
+    ELSE CASE WHEN murallink_private.lowered(facts ->> 'status') = 'active' THEN operation = 'undo_remove'
+        WHEN murallink_private.lowered(facts ->> 'status') IN ('inactive', 'deleted', 'removed') THEN operation = 'remove' END END;
+COMMENT ON FUNCTION murallink_private.bastion_shows(text, jsonb, jsonb) IS
 'Whether a member stands as an operation with these params asked for, by the facts of enrollee-status or enrollee-plan; null where they do not tell.';
 
-CREATE FUNCTION murallink.bastion_answer_hear(answer murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.bastion_answer_hear(answer murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     asked murallink.call_state;
@@ -250,42 +250,42 @@ DECLARE
     shown boolean;
     next record;
 BEGIN
-    SELECT * INTO asked FROM murallink.calls(ARRAY[answer.subject_uid]) c;
+    SELECT * INTO asked FROM murallink_private.calls(ARRAY[answer.subject_uid]) c;
     IF asked.status <> 'in_doubt' OR asked.attempt <> answer.subject_attempt THEN
         RETURN;
     END IF;
     SELECT asked.outcome = 'declined' AS refused, (p.settings ->> 'settling')::double precision AS settling
     INTO tried
     FROM murallink_private.partner p WHERE p.name = asked.partner;
-    shown := CASE answer.status WHEN 'done' THEN murallink.bastion_shows(asked.operation, asked.params, answer.facts) END;
-    next := murallink.look_while_settling(answer, tried.settling);
+    shown := CASE answer.status WHEN 'done' THEN murallink_private.bastion_shows(asked.operation, asked.params, answer.facts) END;
+    next := murallink_private.look_while_settling(answer, tried.settling);
     -- Answers are read meanwhile, so nobody who decides it is waited for.
     PERFORM FROM murallink_private.call c
     WHERE c.uid = asked.uid AND c.status = 'in_doubt' AND c.attempt = answer.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        PERFORM murallink.call_again(ARRAY[answer.uid], pg_catalog.clock_timestamp() + interval '1 s', answer.counted_from);
+        PERFORM murallink_private.call_again(ARRAY[answer.uid], pg_catalog.clock_timestamp() + interval '1 s', answer.counted_from);
     ELSIF shown THEN
-        PERFORM murallink.call_decide(asked.uid, 'done', 'asked of Bastion');
+        PERFORM murallink_private.call_decide(asked.uid, 'done', 'asked of Bastion');
     ELSIF tried.refused THEN
-        PERFORM murallink.call_decide(asked.uid, 'declined', '');
+        PERFORM murallink_private.call_decide(asked.uid, 'declined', '');
     ELSIF next.again IS NOT NULL THEN
-        PERFORM murallink.call_again(ARRAY[answer.uid], next.again, next.counted);
+        PERFORM murallink_private.call_again(ARRAY[answer.uid], next.again, next.counted);
     ELSIF NOT shown THEN
         UPDATE murallink_private.call c SET note = 'asked of Bastion' WHERE c.uid = asked.uid;
-        PERFORM murallink.call_again(ARRAY[asked.uid]);
+        PERFORM murallink_private.call_again(ARRAY[asked.uid]);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_answer_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.bastion_answer_hear(murallink.call_state) IS
 'A removal, a restoration or a change of plan is done where Bastion shows the member so; else it is declined where Bastion has refused it, and asked for again where it can be on its way no longer; what Bastion does not tell is left to a person.';
 
-CREATE FUNCTION murallink.bastion_answers_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_answers_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.bastion_answer_hear(c) FROM murallink.calls(calls) c WHERE c.status IN ('done', 'declined');
+    PERFORM murallink_private.bastion_answer_hear(c) FROM murallink_private.calls(calls) c WHERE c.status IN ('done', 'declined');
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_answers_hear(murallink.ksuid[]) IS 'Changes of members hear how the members stand.';
+COMMENT ON FUNCTION murallink_private.bastion_answers_hear(murallink.ksuid[]) IS 'Changes of members hear how the members stand.';
 
 CREATE FUNCTION murallink.bastion_event(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -293,18 +293,18 @@ DECLARE
     the_content CONSTANT jsonb := CASE pg_catalog.jsonb_typeof($1) WHEN 'object' THEN $1 - 'accessKey' ELSE '{}' END;
     heard murallink_private.bastion_event;
 BEGIN
-    PERFORM murallink.webhook_checked('bastion', $1 ->> 'accessKey', 'accessKey');
+    PERFORM murallink_private.webhook_checked('bastion', $1 ->> 'accessKey', 'accessKey');
     IF pg_catalog.length(the_content::text) > 1000000 THEN
-        PERFORM murallink.raise('too_long', 'data');
+        PERFORM murallink_private.raise('too_long', 'data');
     END IF;
     LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO murallink_private.bastion_event AS e (event, content_hash, content)
-    VALUES (murallink.checked_text(the_content ->> 'event', 'event', 100, true),
+    VALUES (murallink_private.checked_text(the_content ->> 'event', 'event', 100, true),
         pg_catalog.sha256(pg_catalog.convert_to(the_content::text, 'UTF8')), the_content)
     ON CONFLICT (content_hash) DO UPDATE SET times = e.times + 1, last_heard_at = pg_catalog.clock_timestamp()
     RETURNING * INTO heard;
     IF heard.times = 1 THEN
-        PERFORM murallink.bastion_settle(heard.uid);
+        PERFORM murallink_private.bastion_settle(heard.uid);
     END IF;
 END
 $$;
@@ -321,7 +321,7 @@ $$;
 COMMENT ON FUNCTION murallink.bastion_events() IS
 'What Bastion''s webhook has told, oldest first. task_uid: what it has settled; times: how often it was told. For operators.';
 
-CREATE FUNCTION murallink.bastion_membership(
+CREATE FUNCTION murallink_private.bastion_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
@@ -337,7 +337,7 @@ BEGIN
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reference', person -> 'enrollment_uid',
         'plan_id', config -> 'plan_id', 'policy_id', config -> 'policy_id', 'first_name', person -> 'first_name',
         'last_name', person -> 'last_name', 'email', NULLIF(person ->> 'email', ''),
-        'phone', coalesce(murallink.phone_dialled(person ->> 'phone'), NULLIF(person ->> 'phone', '')),
+        'phone', coalesce(murallink_private.phone_dialled(person ->> 'phone'), NULLIF(person ->> 'phone', '')),
         'address', NULLIF(person ->> 'address_text', ''))) || settings;
     changed := (SELECT pg_catalog.jsonb_object_agg(w.key, w.value) FROM pg_catalog.jsonb_each(whole) w WHERE w.key = ANY (details));
     meant := member;
@@ -368,7 +368,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.bastion_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
+COMMENT ON FUNCTION murallink_private.bastion_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
 'What to ask Bastion for next about a patient: an endorsement, its end or its return, another plan, other details. See participation_step().';
 
 GRANT EXECUTE ON FUNCTION murallink.bastion_event TO murallink_client;

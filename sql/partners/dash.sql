@@ -1,6 +1,6 @@
 -- Dash: digital and physical cards.
 
-CREATE FUNCTION murallink.dash_params(patient_uid murallink.ksuid) RETURNS jsonb
+CREATE FUNCTION murallink_private.dash_params(patient_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     params jsonb;
@@ -10,25 +10,25 @@ BEGIN
     INTO params
     FROM murallink_private.card c
     JOIN murallink_private.partner p ON p.name = c.partner AND p.settings ->> 'cust_prog_id' = c.program
-    WHERE c.patient_uid = murallink.required(dash_params.patient_uid, 'patient_uid') AND c.partner = 'dash' AND c.status = 'done';
+    WHERE c.patient_uid = murallink_private.required(dash_params.patient_uid, 'patient_uid') AND c.partner = 'dash' AND c.status = 'done';
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'patient_uid');
+        PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
     RETURN params;
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_params(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.dash_params(murallink.ksuid) IS
 'What Dash knows a patient''s card of the present program by. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.resend_card_link(patient_uid murallink.ksuid, method text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    params CONSTANT jsonb := murallink.dash_params(patient_uid);
+    params CONSTANT jsonb := murallink_private.dash_params(patient_uid);
 BEGIN
-    IF murallink.required(method, 'method') NOT IN ('email', 'sms') THEN
-        PERFORM murallink.raise('invalid_value', 'method');
+    IF murallink_private.required(method, 'method') NOT IN ('email', 'sms') THEN
+        PERFORM murallink_private.raise('invalid_value', 'method');
     END IF;
-    RETURN murallink.task_begin('dash', 'alert', params || pg_catalog.jsonb_build_object('method', method), false, 'card',
+    RETURN murallink_private.task_begin('dash', 'alert', params || pg_catalog.jsonb_build_object('method', method), false, 'card',
         (params ->> 'card_uid')::murallink.ksuid);
 END
 $$;
@@ -38,19 +38,19 @@ COMMENT ON FUNCTION murallink.resend_card_link(murallink.ksuid, text) IS
 CREATE FUNCTION murallink.ask_card(patient_uid murallink.ksuid, question text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    params CONSTANT jsonb := murallink.dash_params(patient_uid);
+    params CONSTANT jsonb := murallink_private.dash_params(patient_uid);
 BEGIN
-    IF murallink.required(question, 'question') NOT IN ('details', 'shipping', 'tracking')
+    IF murallink_private.required(question, 'question') NOT IN ('details', 'shipping', 'tracking')
         OR question = 'tracking' AND params ->> 'order_id' = '' THEN
-        PERFORM murallink.raise('invalid_value', 'question');
+        PERFORM murallink_private.raise('invalid_value', 'question');
     END IF;
-    RETURN murallink.task_begin('dash', question, params, true, 'card', (params ->> 'card_uid')::murallink.ksuid);
+    RETURN murallink_private.task_begin('dash', question, params, true, 'card', (params ->> 'card_uid')::murallink.ksuid);
 END
 $$;
 COMMENT ON FUNCTION murallink.ask_card(murallink.ksuid, text) IS
 'Asks Dash about a patient''s card; partner_tasks() tells what it answers. question: details of the order, shipping of the card, or tracking of all cards of the order. For operators. Errors: missing_field, not_found, invalid_value.';
 
-CREATE FUNCTION murallink.shipment_rank(status text) RETURNS integer
+CREATE FUNCTION murallink_private.shipment_rank(status text) RETURNS integer
 LANGUAGE sql IMMUTABLE STRICT
 RETURN CASE
     WHEN status COLLATE "C" ~* 'return|undeliver|refused' THEN 4
@@ -59,15 +59,15 @@ RETURN CASE
     WHEN status COLLATE "C" ~* 'order|process|print|pending|creat' THEN 1
     WHEN status = '' THEN 0
     ELSE 2 END;
-COMMENT ON FUNCTION murallink.shipment_rank(text) IS
+COMMENT ON FUNCTION murallink_private.shipment_rank(text) IS
 'How far a card is by a status in the partner''s words: ordered, on its way, delivered, returned. A status that is not known counts as on its way.';
 
-CREATE FUNCTION murallink.tracking_key(number text) RETURNS text
+CREATE FUNCTION murallink_private.tracking_key(number text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
-RETURN murallink.lowered(pg_catalog.regexp_replace(number, '[^0-9A-Za-z]', '', 'g'));
-COMMENT ON FUNCTION murallink.tracking_key(text) IS 'What a tracking number is compared by: some are written with blanks or dashes.';
+RETURN murallink_private.lowered(pg_catalog.regexp_replace(number, '[^0-9A-Za-z]', '', 'g'));
+COMMENT ON FUNCTION murallink_private.tracking_key(text) IS 'What a tracking number is compared by: some are written with blanks or dashes.';
 
-CREATE FUNCTION murallink.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
+CREATE FUNCTION murallink_private.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -81,19 +81,19 @@ BEGIN
     PERFORM FROM murallink_private.card c WHERE c.uid = heard.card_uid FOR NO KEY UPDATE;
     SELECT * INTO present FROM murallink_private.card_shipment s WHERE s.card_uid = heard.card_uid;
     another := present.tracking_number <> '' AND heard.tracking_number <> ''
-        AND murallink.tracking_key(heard.tracking_number) <> murallink.tracking_key(present.tracking_number);
+        AND murallink_private.tracking_key(heard.tracking_number) <> murallink_private.tracking_key(present.tracking_number);
     IF present.card_uid IS NULL THEN
         INSERT INTO murallink_private.card_shipment (card_uid, status, carrier, tracking_number)
         VALUES (heard.card_uid, heard.status, heard.carrier, heard.tracking_number);
     ELSIF another AND NOT EXISTS (
         SELECT FROM murallink_private.card_shipment_event e
         WHERE e.card_uid = heard.card_uid
-            AND murallink.tracking_key(e.tracking_number) = murallink.tracking_key(heard.tracking_number)) THEN
+            AND murallink_private.tracking_key(e.tracking_number) = murallink_private.tracking_key(heard.tracking_number)) THEN
         -- It was sent once more.
         UPDATE murallink_private.card_shipment s
         SET status = heard.status, carrier = heard.carrier, tracking_number = heard.tracking_number, heard_at = heard.heard_at
         WHERE s.card_uid = heard.card_uid;
-    ELSIF NOT another AND murallink.shipment_rank(heard.status) >= murallink.shipment_rank(present.status) OR heard.status = '' AND NOT another THEN
+    ELSIF NOT another AND murallink_private.shipment_rank(heard.status) >= murallink_private.shipment_rank(present.status) OR heard.status = '' AND NOT another THEN
         UPDATE murallink_private.card_shipment s
         SET status = coalesce(NULLIF(heard.status, ''), s.status), carrier = coalesce(NULLIF(heard.carrier, ''), s.carrier),
             tracking_number = coalesce(NULLIF(heard.tracking_number, ''), s.tracking_number), heard_at = heard.heard_at
@@ -103,13 +103,13 @@ BEGIN
     VALUES (heard.card_uid, heard.status, heard.carrier, heard.tracking_number);
 END
 $$;
-COMMENT ON FUNCTION murallink.record_shipment(murallink.ksuid, text, text, text) IS
+COMMENT ON FUNCTION murallink_private.record_shipment(murallink.ksuid, text, text, text) IS
 'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; details that are not told stay as they were.';
 
-CREATE FUNCTION murallink.dash_shipments_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.dash_shipments_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.record_shipment(c.uid, f.shipping_status, f.carrier, f.tracking_number)
+    PERFORM murallink_private.record_shipment(c.uid, f.shipping_status, f.carrier, f.tracking_number)
     FROM murallink_private.call a CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(a.facts -> 'cards') AS f(
         proxy_key text, shipping_status text, carrier text, tracking_number text)
     JOIN murallink_private.card c ON c.partner = 'dash' AND c.program = a.params ->> 'program'
@@ -117,19 +117,19 @@ BEGIN
     WHERE a.uid = ANY (calls) AND a.status = 'done' AND f.shipping_status <> '';
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_shipments_hear(murallink.ksuid[]) IS 'Keeps what Dash answers about cards on their way.';
+COMMENT ON FUNCTION murallink_private.dash_shipments_hear(murallink.ksuid[]) IS 'Keeps what Dash answers about cards on their way.';
 
 CREATE FUNCTION murallink.dash_shipping_update(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_order CONSTANT text := coalesce($1 ->> 'orderId', '');
     the_card CONSTANT text := coalesce($1 ->> 'proxyKey', '');
-    the_status CONSTANT text := murallink.checked_text($1 ->> 'status', 'status', 100, false);
-    the_carrier CONSTANT text := murallink.checked_text($1 ->> 'carrier', 'carrier', 100, false);
-    the_number CONSTANT text := murallink.checked_text($1 ->> 'trackingNumber', 'trackingNumber', 100, false);
+    the_status CONSTANT text := murallink_private.checked_text($1 ->> 'status', 'status', 100, false);
+    the_carrier CONSTANT text := murallink_private.checked_text($1 ->> 'carrier', 'carrier', 100, false);
+    the_number CONSTANT text := murallink_private.checked_text($1 ->> 'trackingNumber', 'trackingNumber', 100, false);
     addressed murallink.ksuid[];
 BEGIN
-    PERFORM murallink.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
+    PERFORM murallink_private.webhook_checked('dash', $1 ->> 'accessKey', 'accessKey');
     addressed := ARRAY(
         SELECT c.uid FROM murallink_private.card c
         WHERE c.partner = 'dash' AND (the_order, the_card) <> ('', '')
@@ -137,9 +137,9 @@ BEGIN
         AND (the_card = '' OR c.status = 'done' AND pg_catalog.ltrim(the_card, '0') = pg_catalog.ltrim(c.proxy_key, '0'))
         AND the_order IN ('', c.order_id) ORDER BY c.uid);
     IF addressed = '{}' THEN
-        PERFORM murallink.raise('not_found', 'proxyKey');
+        PERFORM murallink_private.raise('not_found', 'proxyKey');
     END IF;
-    PERFORM murallink.record_shipment(a, the_status, the_carrier, the_number) FROM pg_catalog.unnest(addressed) AS a;
+    PERFORM murallink_private.record_shipment(a, the_status, the_carrier, the_number) FROM pg_catalog.unnest(addressed) AS a;
 END
 $$;
 COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
@@ -163,20 +163,20 @@ CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[]) RETURNS mu
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
     wanted CONSTANT murallink.ksuid[] := ARRAY(
-        SELECT DISTINCT u FROM pg_catalog.unnest(murallink.required(patient_uids, 'patient_uids')) AS u ORDER BY 1);
+        SELECT DISTINCT u FROM pg_catalog.unnest(murallink_private.required(patient_uids, 'patient_uids')) AS u ORDER BY 1);
     bulk murallink.task_info;
     the_program text;
 BEGIN
     IF pg_catalog.cardinality(wanted) NOT BETWEEN 1 AND 500 THEN
-        PERFORM murallink.raise('invalid_value', 'patient_uids');
+        PERFORM murallink_private.raise('invalid_value', 'patient_uids');
     ELSIF EXISTS (
         SELECT FROM pg_catalog.unnest(wanted) AS w LEFT JOIN murallink.patient p ON p.uid = w WHERE p.uid IS NULL) THEN
-        PERFORM murallink.raise('not_found', 'patient_uids');
+        PERFORM murallink_private.raise('not_found', 'patient_uids');
     END IF;
     LOCK TABLE murallink_private.partner IN SHARE MODE;
     SELECT p.settings ->> 'cust_prog_id' INTO the_program FROM murallink_private.partner p WHERE p.name = 'dash';
-    bulk := murallink.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
-    PERFORM murallink.card_begin(w, 'dash', the_program) FROM pg_catalog.unnest(wanted) AS w;
+    bulk := murallink_private.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
+    PERFORM murallink_private.card_begin(w, 'dash', the_program) FROM pg_catalog.unnest(wanted) AS w;
     -- A card that the worker is ordering meanwhile is waited for, and is not among them.
     PERFORM FROM murallink_private.card c
     WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program ORDER BY c.uid FOR NO KEY UPDATE;
@@ -188,7 +188,7 @@ BEGIN
     WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.status IN ('ready', 'declined')
         AND NOT EXISTS (SELECT FROM murallink_private.call k WHERE k.uid = c.uid AND k.status <> 'waiting');
     IF NOT FOUND THEN
-        PERFORM murallink.raise('wrong_status', 'patient_uids');
+        PERFORM murallink_private.raise('wrong_status', 'patient_uids');
     END IF;
     RETURN bulk;
 END
@@ -196,25 +196,25 @@ $$;
 COMMENT ON FUNCTION murallink.order_cards(murallink.ksuid[]) IS
 'Orders cards for up to 500 patients in one call, instead of one by one. A patient who has a card, or one that is being ordered or in doubt, is left out; one who cannot be told of a card waits alone, for an e-mail address or phone. Where the order was declined each card is, and may be in another order; where it is in doubt each card is decided by resolve_card(), or all that are still open by resolve_task() with done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
 
-CREATE FUNCTION murallink.dash_bulk_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+CREATE FUNCTION murallink_private.dash_bulk_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Nothing of this order has arrived at Dash so far: one who can no longer be told of a card does not spoil it.
     UPDATE murallink_private.card c SET reason = 'no_contact', task_uid = NULL
     FROM murallink.patient p
-    WHERE c.task_uid = ANY (calls) AND p.uid = c.patient_uid AND p.email = '' AND murallink.phone_number(p.phone) IS NULL;
+    WHERE c.task_uid = ANY (calls) AND p.uid = c.patient_uid AND p.email = '' AND murallink_private.phone_number(p.phone) IS NULL;
     UPDATE murallink_private.call b SET params = b.params || pg_catalog.jsonb_build_object('rows', (
         SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('card_uid', c.uid)
-            || murallink.card_person(c.patient_uid) ORDER BY c.uid), '[]')
+            || murallink_private.card_person(c.patient_uid) ORDER BY c.uid), '[]')
         FROM murallink_private.card c WHERE c.task_uid = b.uid))
     WHERE b.uid = ANY (calls);
     RETURN QUERY SELECT b.uid, b.operation, b.params, '' FROM murallink_private.call b WHERE b.uid = ANY (calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_ask(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.dash_bulk_ask(murallink.ksuid[]) IS
 'A bulk order is sent with what is known of the patients now, which is kept: its cards are told apart by that.';
 
-CREATE FUNCTION murallink.dash_bulk_order_hear(bulk murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.dash_bulk_order_hear(bulk murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     concerned CONSTANT murallink.ksuid[] := ARRAY(
@@ -224,7 +224,7 @@ BEGIN
     PERFORM FROM murallink_private.card c WHERE c.task_uid = bulk.uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
     IF bulk.status = 'done' THEN
         UPDATE murallink_private.card c SET order_id = bulk.facts ->> 'order_id' WHERE c.task_uid = bulk.uid;
-        PERFORM murallink.call_make(bulk.partner, 'call', bulk.uid, 'bulk_details',
+        PERFORM murallink_private.call_make(bulk.partner, 'call', bulk.uid, 'bulk_details',
             pg_catalog.jsonb_build_object('order_id', bulk.facts ->> 'order_id'), true,
             due_at => pg_catalog.clock_timestamp() + '1 s')
         WHERE EXISTS (SELECT FROM murallink_private.card c WHERE c.task_uid = bulk.uid);
@@ -236,13 +236,13 @@ BEGIN
         UPDATE murallink_private.card c SET status = 'declined', note = bulk.note
         WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' AND c.settled_at = bulk.settled_at;
     END IF;
-    PERFORM murallink.payouts_of_card(c) FROM pg_catalog.unnest(concerned) AS c;
+    PERFORM murallink_private.payouts_of_card(c) FROM pg_catalog.unnest(concerned) AS c;
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_order_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.dash_bulk_order_hear(murallink.call_state) IS
 'The cards of a bulk order share its outcome; where it is done, their keys are asked for. A person decides with a note.';
 
-CREATE FUNCTION murallink.dash_bulk_details_hear(details murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.dash_bulk_details_hear(details murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     sent CONSTANT jsonb := (SELECT b.params -> 'rows' FROM murallink_private.call b WHERE b.uid = details.subject_uid);
@@ -263,10 +263,10 @@ BEGIN
         FROM pg_catalog.jsonb_to_recordset(sent) AS r(
             card_uid murallink.ksuid, first_name text, last_name text, phone text, email text)
         JOIN shown s ON coalesce(s.email, s.phone, s.first_name || s.last_name) IS NOT NULL
-            AND coalesce(murallink.lowered(s.email) = murallink.lowered(r.email), true)
-            AND coalesce(murallink.phone_or_digits(s.phone) = murallink.phone_or_digits(r.phone), true)
-            AND coalesce(murallink.label_key(s.first_name) = murallink.label_key(r.first_name), true)
-            AND coalesce(murallink.label_key(s.last_name) = murallink.label_key(r.last_name), true)
+            AND coalesce(murallink_private.lowered(s.email) = murallink_private.lowered(r.email), true)
+            AND coalesce(murallink_private.phone_or_digits(s.phone) = murallink_private.phone_or_digits(r.phone), true)
+            AND coalesce(murallink_private.label_key(s.first_name) = murallink_private.label_key(r.first_name), true)
+            AND coalesce(murallink_private.label_key(s.last_name) = murallink_private.label_key(r.last_name), true)
     )
     UPDATE murallink_private.card c
     SET status = CASE WHEN p.another THEN 'in_doubt' ELSE 'done' END::murallink.payout_status,
@@ -274,7 +274,7 @@ BEGIN
         proxy_key = CASE WHEN p.another THEN '' ELSE p.proxy_key END, person_id = p.person_id,
         settled_at = details.settled_at, task_uid = NULL
     FROM (
-        SELECT r.*, murallink.card_of_another(k.partner, k.program, k.patient_uid, k.uid, r.proxy_key) AS another
+        SELECT r.*, murallink_private.card_of_another(k.partner, k.program, k.patient_uid, k.uid, r.proxy_key) AS another
         FROM pair r JOIN murallink_private.card k ON k.uid = r.card_uid) p
     WHERE c.uid = p.card_uid AND c.task_uid = details.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
@@ -282,37 +282,37 @@ BEGIN
         - count(*) FILTER (WHERE s.proxy_key <> '' AND s.person_id <> '') INTO missing
     FROM pg_catalog.jsonb_to_recordset(details.facts -> 'ordered') AS s(proxy_key text, person_id text);
     IF missing > 0 AND asked_at > pg_catalog.clock_timestamp() - interval '1 day' THEN
-        PERFORM murallink.call_again(ARRAY[details.uid], murallink.due_after('not_sent', details.attempt));
+        PERFORM murallink_private.call_again(ARRAY[details.uid], murallink_private.due_after('not_sent', details.attempt));
     ELSE
         UPDATE murallink_private.card c
         SET status = 'in_doubt', reason = 'the details of the order do not tell which card it is', settled_at = details.settled_at,
             task_uid = NULL
         WHERE c.task_uid = details.subject_uid;
     END IF;
-    PERFORM murallink.payouts_of_card(r.card_uid) FROM pg_catalog.jsonb_to_recordset(sent) AS r(card_uid murallink.ksuid);
+    PERFORM murallink_private.payouts_of_card(r.card_uid) FROM pg_catalog.jsonb_to_recordset(sent) AS r(card_uid murallink.ksuid);
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_details_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.dash_bulk_details_hear(murallink.call_state) IS
 'The cards of a bulk order get their keys as Dash tells them. It is asked again until all are there, for a day; a card that cannot be told apart then is in doubt, for a person to decide.';
 
-CREATE FUNCTION murallink.dash_bulk_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.dash_bulk_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM CASE c.operation WHEN 'bulk_order' THEN murallink.dash_bulk_order_hear(c) ELSE murallink.dash_bulk_details_hear(c) END
-    FROM murallink.calls(calls) c WHERE c.status <> 'ready';
+    PERFORM CASE c.operation WHEN 'bulk_order' THEN murallink_private.dash_bulk_order_hear(c) ELSE murallink_private.dash_bulk_details_hear(c) END
+    FROM murallink_private.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_bulk_hear(murallink.ksuid[]) IS 'The cards of bulk orders hear what became of them.';
+COMMENT ON FUNCTION murallink_private.dash_bulk_hear(murallink.ksuid[]) IS 'The cards of bulk orders hear what became of them.';
 
 CREATE FUNCTION murallink.refresh_dash() RETURNS SETOF murallink.task_info
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.* FROM pg_catalog.unnest('{customers,programs,accounts}'::text[]) AS operation,
-        LATERAL murallink.task_begin('dash', operation, '{}', true) AS t
+        LATERAL murallink_private.task_begin('dash', operation, '{}', true) AS t
 $$;
 COMMENT ON FUNCTION murallink.refresh_dash() IS
 'Asks Dash for its customers, programs and virtual funding accounts, for reconcile_funding(). For operators. Errors: not_found.';
 
-CREATE FUNCTION murallink.dash_list(listing murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.dash_list(listing murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     of_kind CONSTANT text := pg_catalog.rtrim(listing.operation, 's');
@@ -329,15 +329,15 @@ BEGIN
     ON CONFLICT (kind, id) DO UPDATE SET name = EXCLUDED.name, balance = EXCLUDED.balance, heard_at = EXCLUDED.heard_at;
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_list(murallink.call_state) IS 'Keeps what Dash answers about customers, programs and accounts.';
+COMMENT ON FUNCTION murallink_private.dash_list(murallink.call_state) IS 'Keeps what Dash answers about customers, programs and accounts.';
 
-CREATE FUNCTION murallink.dash_lists_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.dash_lists_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.dash_list(c) FROM murallink.calls(calls) c WHERE c.status = 'done';
+    PERFORM murallink_private.dash_list(c) FROM murallink_private.calls(calls) c WHERE c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_lists_hear(murallink.ksuid[]) IS 'Keeps what Dash lists.';
+COMMENT ON FUNCTION murallink_private.dash_lists_hear(murallink.ksuid[]) IS 'Keeps what Dash lists.';
 
 CREATE FUNCTION murallink.reconcile_funding(OUT subject text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -375,23 +375,23 @@ $$;
 COMMENT ON FUNCTION murallink.reconcile_funding() IS
 'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; payouts that are being sent or in doubt may be missing there. For operators.';
 
-CREATE FUNCTION murallink.dash_profiles_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+CREATE FUNCTION murallink_private.dash_profiles_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
     SELECT a.uid, a.operation, pg_catalog.jsonb_build_object(
-        'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id) || murallink.card_person(c.patient_uid), ''
+        'program', c.program, 'proxy_key', c.proxy_key, 'person_id', c.person_id) || murallink_private.card_person(c.patient_uid), ''
     FROM murallink_private.call a JOIN murallink_private.card c ON c.uid = a.subject_uid WHERE a.uid = ANY (calls)
 $$;
-COMMENT ON FUNCTION murallink.dash_profiles_ask(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.dash_profiles_ask(murallink.ksuid[]) IS
 'What Dash is told of patients: what their profiles are now, whatever they were when they changed.';
 
-CREATE FUNCTION murallink.dash_profile() RETURNS trigger
+CREATE FUNCTION murallink_private.dash_profile() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     -- Dash takes no profile of somebody who can neither be called nor written to.
-    IF (NEW.first_name, NEW.last_name, murallink.phone_number(NEW.phone), NEW.email)
-        IS DISTINCT FROM (OLD.first_name, OLD.last_name, murallink.phone_number(OLD.phone), OLD.email)
-        AND (NEW.email <> '' OR murallink.phone_number(NEW.phone) IS NOT NULL) THEN
-        PERFORM murallink.call_make(c.partner, 'card', c.uid, 'profile', '{}', true)
+    IF (NEW.first_name, NEW.last_name, murallink_private.phone_number(NEW.phone), NEW.email)
+        IS DISTINCT FROM (OLD.first_name, OLD.last_name, murallink_private.phone_number(OLD.phone), OLD.email)
+        AND (NEW.email <> '' OR murallink_private.phone_number(NEW.phone) IS NOT NULL) THEN
+        PERFORM murallink_private.call_make(c.partner, 'card', c.uid, 'profile', '{}', true)
         FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
         WHERE c.patient_uid = NEW.uid AND c.partner = 'dash' AND c.status = 'done' AND c.person_id <> ''
             AND (p.settings ->> 'send_profile')::boolean;
@@ -399,7 +399,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.dash_profile() IS
+COMMENT ON FUNCTION murallink_private.dash_profile() IS
 'Trigger: Dash is told of a patient''s new name, phone or e-mail address, where the setting send_profile says so.';
 
 GRANT EXECUTE ON FUNCTION murallink.dash_shipping_update TO murallink_client;

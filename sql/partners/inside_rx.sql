@@ -1,6 +1,6 @@
 -- Inside Rx: savings on drugs.
 
-CREATE FUNCTION murallink.inside_rx_judge(ended murallink.call_state) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.inside_rx_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF ended.status <> 'declined' THEN
@@ -25,10 +25,10 @@ BEGIN
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.inside_rx_judge(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.inside_rx_judge(murallink.call_state) IS
 'An enrollment that exists already is updated, where that was asked for; or it is there because an attempt whose answer was lost has made it. One that may never have been made, and is to end, is not there; the absence of one that was made is a person''s decision.';
 
-CREATE FUNCTION murallink.inside_rx_membership(
+CREATE FUNCTION murallink_private.inside_rx_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
@@ -45,7 +45,7 @@ BEGIN
     -- What does not fit into a field that may be absent is left out. An update has all fields, because it removes those that it lacks.
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', person -> 'patient_uid',
         'group', config -> 'group', 'first_name', person -> 'first_name', 'last_name', person -> 'last_name',
-        'email', NULLIF(person ->> 'email', ''), 'phone', murallink.phone_north_american(person ->> 'phone'),
+        'email', NULLIF(person ->> 'email', ''), 'phone', murallink_private.phone_north_american(person ->> 'phone'),
         'address', CASE WHEN zip IS NOT NULL AND home ->> 'state' ~ '^[A-Z]{2}$' THEN pg_catalog.jsonb_build_object(
             'line1', home -> 'street1', 'line2', home -> 'street2', 'city', home -> 'city', 'state', home -> 'state',
             'zip', zip[1], 'zip_extension', zip[2]) END)) || (settings - 'operation');
@@ -66,5 +66,5 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
+COMMENT ON FUNCTION murallink_private.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
 'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group, or by the other operation, is another. made: false, of a member: whether its enrollment was ever made is not known. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';

@@ -1,6 +1,6 @@
 -- Relay: messages by SMS.
 
-CREATE FUNCTION murallink.relay_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.relay_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO murallink_private.relay_number (number, result)
@@ -8,26 +8,26 @@ BEGIN
     FROM murallink_private.call c, LATERAL pg_catalog.jsonb_each_text(c.facts -> 'numbers') f
     WHERE c.uid = ANY (calls) AND c.status = 'done' ORDER BY f.key, c.settled_at DESC
     ON CONFLICT (number) DO UPDATE SET result = EXCLUDED.result, heard_at = EXCLUDED.heard_at;
-    PERFORM murallink.participations_hear(calls);
+    PERFORM murallink_private.participations_hear(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink.relay_hear(murallink.ksuid[]) IS 'Keeps what Relay has found out about numbers.';
+COMMENT ON FUNCTION murallink_private.relay_hear(murallink.ksuid[]) IS 'Keeps what Relay has found out about numbers.';
 
-CREATE FUNCTION murallink.relay_is_landline(number text) RETURNS boolean
+CREATE FUNCTION murallink_private.relay_is_landline(number text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM murallink_private.relay_number n
-        WHERE n.number IN (relay_is_landline.number, '1' || relay_is_landline.number) AND murallink.lowered(n.result) = 'landline')
+        WHERE n.number IN (relay_is_landline.number, '1' || relay_is_landline.number) AND murallink_private.lowered(n.result) = 'landline')
 $$;
-COMMENT ON FUNCTION murallink.relay_is_landline(text) IS 'Whether Relay has found a number to be a landline, which is sent no SMS.';
+COMMENT ON FUNCTION murallink_private.relay_is_landline(text) IS 'Whether Relay has found a number to be a landline, which is sent no SMS.';
 
-CREATE FUNCTION murallink.relay_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+CREATE FUNCTION murallink_private.relay_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
     SELECT c.uid, c.operation, c.params, ''
     FROM murallink_private.call c LEFT JOIN murallink_private.participation p ON p.uid = c.subject_uid
-    WHERE c.uid = ANY (calls) AND (p.uid IS NULL OR c.suspect OR coalesce(murallink.consent_type(p.patient_uid, 'sms'), 'stop') <> 'stop')
+    WHERE c.uid = ANY (calls) AND (p.uid IS NULL OR c.suspect OR coalesce(murallink_private.consent_type(p.patient_uid, 'sms'), 'stop') <> 'stop')
 $$;
-COMMENT ON FUNCTION murallink.relay_ask(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.relay_ask(murallink.ksuid[]) IS
 'A patient who has withdrawn the consent since the onboarding was wanted is not onboarded. participation_step() takes it back.';
 
 CREATE FUNCTION murallink.relay_numbers(OUT number text, OUT result text, OUT heard_at timestamptz) RETURNS SETOF record
@@ -37,10 +37,10 @@ $$;
 COMMENT ON FUNCTION murallink.relay_numbers() IS
 'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';
 
-CREATE FUNCTION murallink.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb, OUT problem text)
+CREATE FUNCTION murallink_private.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF murallink.relay_is_landline(message ->> 'to') THEN
+    IF murallink_private.relay_is_landline(message ->> 'to') THEN
         problem := 'the number is a landline';
         RETURN;
     END IF;
@@ -57,14 +57,14 @@ BEGIN
             'channel_type', 'sms', 'channel_addr', message -> 'to', 'consent_type', message -> 'consent')));
 END
 $$;
-COMMENT ON FUNCTION murallink.relay_message(jsonb, jsonb) IS 'What Relay is asked for a notice. See notice_message().';
+COMMENT ON FUNCTION murallink_private.relay_message(jsonb, jsonb) IS 'What Relay is asked for a notice. See notice_message().';
 
-CREATE FUNCTION murallink.relay_membership(
+CREATE FUNCTION murallink_private.relay_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    digits CONSTANT text := murallink.phone_north_american(person ->> 'phone');
+    digits CONSTANT text := murallink_private.phone_north_american(person ->> 'phone');
 BEGIN
     -- Another onboarding would text the patient again: there is one, and nothing takes it back.
     meant := CASE WHEN member IS NOT NULL THEN member || pg_catalog.jsonb_build_object('active', wanted) END;
@@ -86,7 +86,7 @@ BEGIN
     meant := '{"active": true}';
 END
 $$;
-COMMENT ON FUNCTION murallink.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
+COMMENT ON FUNCTION murallink_private.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
 'What to ask Relay for next about a patient: to be onboarded, once, where there is a consent to SMS on record. See participation_step().';
 
 GRANT EXECUTE ON FUNCTION murallink.relay_numbers TO murallink_operator;

@@ -1,7 +1,7 @@
 -- The mail server.
 
-CREATE FUNCTION murallink.smtp_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb, OUT problem text)
+CREATE FUNCTION murallink_private.smtp_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE sql IMMUTABLE AS $$
     SELECT 'message', message - 'patient_uid', ''
 $$;
-COMMENT ON FUNCTION murallink.smtp_message(jsonb, jsonb) IS 'What the mail server is asked for a notice. See notice_message().';
+COMMENT ON FUNCTION murallink_private.smtp_message(jsonb, jsonb) IS 'What the mail server is asked for a notice. See notice_message().';

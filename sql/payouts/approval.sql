@@ -1,6 +1,6 @@
 -- Who approves, rejects and cancels payments.
 
-CREATE FUNCTION murallink.granters(
+CREATE FUNCTION murallink_private.granters(
     holder murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid, without murallink.ksuid DEFAULT NULL
 ) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE ROWS 10 AS $$
@@ -14,23 +14,23 @@ LANGUAGE sql STABLE ROWS 10 AS $$
             AND coalesce(g.site_uid = place.site_uid, true))
     SELECT uid FROM reached
 $$;
-COMMENT ON FUNCTION murallink.granters(murallink.ksuid, murallink.permission[], murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.granters(murallink.ksuid, murallink.permission[], murallink.ksuid, murallink.ksuid) IS
 'A user, the users who granted them one of these permissions at the place of a payment, the users who granted it to those, and so on; null for a grant made by hand. without: the grants of this user are left out.';
 
-CREATE FUNCTION murallink.holds_by_way_of(
+CREATE FUNCTION murallink_private.holds_by_way_of(
     holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
 ) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT granter IN (SELECT g FROM murallink.granters(holder, permissions, payment_uid) AS g WHERE g IS NOT NULL)
+    SELECT granter IN (SELECT g FROM murallink_private.granters(holder, permissions, payment_uid) AS g WHERE g IS NOT NULL)
         AND NOT EXISTS (
-            SELECT FROM murallink.granters(holder, permissions, payment_uid, granter) AS g
+            SELECT FROM murallink_private.granters(holder, permissions, payment_uid, granter) AS g
                 LEFT JOIN murallink.app_user u ON u.uid = g
             WHERE g IS NULL OR u.user_role = 'admin')
 $$;
-COMMENT ON FUNCTION murallink.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid) IS
 'Whether a user holds these permissions at the place of a payment only because another granted them, directly or by others in between: no other way leads to an administrator or to a grant made by hand.';
 
-CREATE FUNCTION murallink.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
+CREATE FUNCTION murallink_private.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     kind CONSTANT murallink.payment_kind := (SELECT p.payment_type FROM murallink.payment p WHERE p.uid = same_hand.payment_uid);
@@ -39,68 +39,68 @@ DECLARE
     requests CONSTANT murallink.permission[] := ARRAY[kind || '_payment'];
 BEGIN
     RETURN requester = approver
-        OR murallink.holds_by_way_of(approver, requester, approves, payment_uid)
-        OR NOT murallink.caller_is_admin() AND (
-            murallink.holds_by_way_of(requester, approver, requests, payment_uid)
+        OR murallink_private.holds_by_way_of(approver, requester, approves, payment_uid)
+        OR NOT murallink_private.caller_is_admin() AND (
+            murallink_private.holds_by_way_of(requester, approver, requests, payment_uid)
             OR EXISTS (
-                SELECT FROM murallink.granters(approver, approves, payment_uid) AS a
-                    JOIN murallink.granters(requester, requests, payment_uid) AS r ON r = a
+                SELECT FROM murallink_private.granters(approver, approves, payment_uid) AS a
+                    JOIN murallink_private.granters(requester, requests, payment_uid) AS r ON r = a
                     JOIN murallink.app_user u ON u.uid = a AND u.user_role <> 'admin'
-                WHERE murallink.holds_by_way_of(approver, a, approves, payment_uid)
-                AND murallink.holds_by_way_of(requester, a, requests, payment_uid)));
+                WHERE murallink_private.holds_by_way_of(approver, a, approves, payment_uid)
+                AND murallink_private.holds_by_way_of(requester, a, requests, payment_uid)));
 END
 $$;
-COMMENT ON FUNCTION murallink.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So it is useless to register a second account and grant it the missing right.';
 
-CREATE FUNCTION murallink.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
+CREATE FUNCTION murallink_private.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_payment murallink.payment;
     answer murallink.payment_info;
 BEGIN
-    SELECT * INTO the_payment FROM murallink.payment WHERE uid = murallink.required(decide_payment.payment_uid, 'payment_uid');
-    IF the_payment.payment_type <> 'travel' OR the_payment.uid IS NULL OR NOT murallink.permitted(
+    SELECT * INTO the_payment FROM murallink.payment WHERE uid = murallink_private.required(decide_payment.payment_uid, 'payment_uid');
+    IF the_payment.payment_type <> 'travel' OR the_payment.uid IS NULL OR NOT murallink_private.permitted(
         'approve_travel', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
-        caller := murallink.permit(
+        caller := murallink_private.permit(
             'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
     -- An admin who acts as another user is still the same person.
     IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
-        AND (murallink.same_hand(caller, the_payment.requested_by_uid, the_payment.uid) OR EXISTS (
+        AND (murallink_private.same_hand(caller, the_payment.requested_by_uid, the_payment.uid) OR EXISTS (
             SELECT FROM murallink.audit_event e,
                 LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS requester
             WHERE e.resource_uid = the_payment.uid AND e.action = 'created'
-            AND (requester.uid = coalesce(murallink.caller_switched_by(), caller)
-                OR murallink.same_hand(caller, requester.uid, the_payment.uid)))) THEN
-        PERFORM murallink.raise('same_person', 'payment_uid');
+            AND (requester.uid = coalesce(murallink_private.caller_switched_by(), caller)
+                OR murallink_private.same_hand(caller, requester.uid, the_payment.uid)))) THEN
+        PERFORM murallink_private.raise('same_person', 'payment_uid');
     END IF;
     UPDATE murallink.payment SET status = decision, decided_by_uid = caller
     WHERE uid = the_payment.uid AND status = ANY (CASE decision
         WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
     IF NOT FOUND THEN
-        PERFORM murallink.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
     IF decision = 'approved' THEN
-        PERFORM murallink.payout_begin(the_payment.uid);
+        PERFORM murallink_private.payout_begin(the_payment.uid);
     END IF;
-    answer := murallink.payment_info(the_payment.uid);
-    IF NOT murallink.permitted(
+    answer := murallink_private.payment_info(the_payment.uid);
+    IF NOT murallink_private.permitted(
         'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
         answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL);
     END IF;
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink.decide_payment(murallink.ksuid, murallink.payment_status) IS
+COMMENT ON FUNCTION murallink_private.decide_payment(murallink.ksuid, murallink.payment_status) IS
 'Approves, rejects or cancels a payment for the caller. A caller without view_payments gets only its uid and status. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
 
 CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.decide_payment(payment_uid, 'approved');
+    RETURN murallink_private.decide_payment(payment_uid, 'approved');
 END
 $$;
 COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid) IS
@@ -109,7 +109,7 @@ COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid) IS
 CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.decide_payment(payment_uid, 'rejected');
+    RETURN murallink_private.decide_payment(payment_uid, 'rejected');
 END
 $$;
 COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid) IS
@@ -118,7 +118,7 @@ COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid) IS
 CREATE FUNCTION murallink.cancel_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.decide_payment(payment_uid, 'cancelled');
+    RETURN murallink_private.decide_payment(payment_uid, 'cancelled');
 END
 $$;
 COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid) IS

@@ -1,15 +1,15 @@
 -- Cards: one for each patient in a partner's program, ordered once.
 
-CREATE FUNCTION murallink.card_person(patient_uid murallink.ksuid) RETURNS jsonb
+CREATE FUNCTION murallink_private.card_person(patient_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('first_name', p.first_name, 'last_name', p.last_name,
-        'phone', coalesce(murallink.phone_number(p.phone), ''), 'email', p.email)
+        'phone', coalesce(murallink_private.phone_number(p.phone), ''), 'email', p.email)
     FROM murallink.patient p WHERE p.uid = card_person.patient_uid
 $$;
-COMMENT ON FUNCTION murallink.card_person(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.card_person(murallink.ksuid) IS
 'What a partner who issues cards is told of a patient: a phone number only where it is clear which one it is, in E.164.';
 
-CREATE FUNCTION murallink.card_guard() RETURNS trigger
+CREATE FUNCTION murallink_private.card_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> OLD.status AND (
@@ -24,21 +24,21 @@ BEGIN
             SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND (
                 c.status = NEW.status OR NEW.status = 'waiting' AND c.status = 'ready')))
     THEN
-        PERFORM murallink.raise('wrong_status', 'card_uid');
+        PERFORM murallink_private.raise('wrong_status', 'card_uid');
     END IF;
     IF (NEW.uid, NEW.patient_uid, NEW.partner, NEW.program, NEW.created_at)
             <> (OLD.uid, OLD.patient_uid, OLD.partner, OLD.program, OLD.created_at)
         OR OLD.status = 'done' AND NEW.proxy_key <> OLD.proxy_key
     THEN
-        PERFORM murallink.raise('append_only', 'card');
+        PERFORM murallink_private.raise('append_only', 'card');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.card_guard() IS
+COMMENT ON FUNCTION murallink_private.card_guard() IS
 'Trigger: a card goes one allowed step at a time, and from being ordered as its call has ended; one that was never ordered has an outcome only where it was ordered with others; it stays its patient''s, and one that can be loaded keeps its key. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.card_of_another(partner text, program text, patient_uid murallink.ksuid, card_uid murallink.ksuid, proxy_key text)
+CREATE FUNCTION murallink_private.card_of_another(partner text, program text, patient_uid murallink.ksuid, card_uid murallink.ksuid, proxy_key text)
 RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
@@ -47,10 +47,10 @@ LANGUAGE sql STABLE AS $$
             AND c.status = 'done' AND c.uid <> card_of_another.card_uid
             AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(card_of_another.proxy_key, '0'))
 $$;
-COMMENT ON FUNCTION murallink.card_of_another(text, text, murallink.ksuid, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.card_of_another(text, text, murallink.ksuid, murallink.ksuid, text) IS
 'Whether a key that a partner answers for a card is that of another card already.';
 
-CREATE FUNCTION murallink.card_send(card_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.card_send(card_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_card murallink_private.card;
@@ -61,7 +61,7 @@ BEGIN
         RETURN;
     END IF;
     -- The lock is there because an address may be changing: either it is seen here, or the change sees this card.
-    SELECT p.email <> '' OR murallink.phone_number(p.phone) IS NOT NULL INTO reached
+    SELECT p.email <> '' OR murallink_private.phone_number(p.phone) IS NOT NULL INTO reached
     FROM murallink.patient p WHERE p.uid = the_card.patient_uid FOR SHARE;
     IF NOT reached THEN
         UPDATE murallink_private.call c SET status = 'waiting' WHERE c.uid = card_uid AND c.status IN ('ready', 'declined', 'in_doubt');
@@ -72,17 +72,17 @@ BEGIN
     END IF;
     UPDATE murallink_private.card c SET status = 'ready', reason = '' WHERE c.uid = card_uid AND (c.status, c.reason) <> ('ready', '');
     IF NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = card_uid) THEN
-        PERFORM murallink.call_make(the_card.partner, 'card', card_uid, 'order', suspect => the_card.suspect);
+        PERFORM murallink_private.call_make(the_card.partner, 'card', card_uid, 'order', suspect => the_card.suspect);
     ELSE
-        PERFORM murallink.call_again(ARRAY(
+        PERFORM murallink_private.call_again(ARRAY(
             SELECT c.uid FROM murallink_private.call c WHERE c.uid = card_uid AND c.status IN ('waiting', 'declined', 'in_doubt')));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.card_send(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.card_send(murallink.ksuid) IS
 'Has a card ordered once the patient can be told of it, unless it is ordered with others.';
 
-CREATE FUNCTION murallink.card_begin(
+CREATE FUNCTION murallink_private.card_begin(
     patient_uid murallink.ksuid, partner text, program text, OUT uid murallink.ksuid, OUT status murallink.payout_status, OUT reason text
 )
 LANGUAGE plpgsql VOLATILE AS $$
@@ -91,30 +91,30 @@ BEGIN
     VALUES (card_begin.patient_uid, card_begin.partner, card_begin.program)
     ON CONFLICT ON CONSTRAINT card_patient_uid_partner_program_key DO NOTHING RETURNING c.uid INTO uid;
     IF FOUND THEN
-        PERFORM murallink.card_send(uid);
+        PERFORM murallink_private.card_send(uid);
     END IF;
     SELECT c.uid, c.status, c.reason INTO uid, status, reason FROM murallink_private.card c
     WHERE c.patient_uid = card_begin.patient_uid AND c.partner = card_begin.partner AND c.program = card_begin.program FOR SHARE;
 END
 $$;
-COMMENT ON FUNCTION murallink.card_begin(murallink.ksuid, text, text) IS
+COMMENT ON FUNCTION murallink_private.card_begin(murallink.ksuid, text, text) IS
 'The card of a patient in a program, which is ordered where there is none.';
 
-CREATE FUNCTION murallink.cards_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+CREATE FUNCTION murallink_private.cards_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
     WITH free AS MATERIALIZED (
         SELECT c.uid, c.program, c.patient_uid FROM murallink_private.card c
         WHERE c.uid = ANY (calls) AND c.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
     )
-    SELECT f.uid, 'order', pg_catalog.jsonb_build_object('program', f.program) || murallink.card_person(f.patient_uid), '' FROM free f
+    SELECT f.uid, 'order', pg_catalog.jsonb_build_object('program', f.program) || murallink_private.card_person(f.patient_uid), '' FROM free f
 $$;
-COMMENT ON FUNCTION murallink.cards_ask(murallink.ksuid[]) IS 'What is sent to order cards.';
+COMMENT ON FUNCTION murallink_private.cards_ask(murallink.ksuid[]) IS 'What is sent to order cards.';
 
-CREATE FUNCTION murallink.card_judge(ended murallink.call_state) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.card_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF ended.status = 'done' AND (
-        SELECT murallink.card_of_another(c.partner, c.program, c.patient_uid, c.uid, ended.facts ->> 'proxy_key')
+        SELECT murallink_private.card_of_another(c.partner, c.program, c.patient_uid, c.uid, ended.facts ->> 'proxy_key')
         FROM murallink_private.card c WHERE c.uid = ended.uid) THEN
         ended.status := 'in_doubt';
         ended.reason := 'the answer has the key of another patient''s card';
@@ -122,5 +122,5 @@ BEGIN
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.card_judge(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.card_judge(murallink.call_state) IS
 'The status of an order after an attempt: in doubt where the partner answers with the key of another card.';

@@ -1,13 +1,13 @@
 -- The call that loads a card for a payout, and what the payment hears of it.
 
-CREATE FUNCTION murallink.payouts_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
+CREATE FUNCTION murallink_private.payouts_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    astray CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink.astray(calls));
+    astray CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink_private.astray(calls));
 BEGIN
     IF astray <> '{}' THEN
         BEGIN
-            PERFORM murallink.payouts_route(astray);
+            PERFORM murallink_private.payouts_route(astray);
         EXCEPTION WHEN lock_not_available THEN
             NULL;
         END;
@@ -25,10 +25,10 @@ BEGIN
     FROM free f JOIN murallink_private.card c ON c.uid = f.card_uid AND c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink.payouts_ask(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.payouts_ask(murallink.ksuid[]) IS
 'What is sent to load the cards of payouts. Those that are held, or whose partner has been set up otherwise, are routed again instead.';
 
-CREATE FUNCTION murallink.payout_judge(ended murallink.call_state) RETURNS murallink.call_state
+CREATE FUNCTION murallink_private.payout_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF ended.outcome NOT IN ('not_sent', 'declined') THEN
@@ -38,17 +38,17 @@ BEGIN
     -- is sent again, because a look-up did not show it, may be so since it was done the first time.
     IF (SELECT (p.settings ->> 'look_up')::boolean FROM murallink_private.partner p WHERE p.name = ended.partner) AND (
         ended.outcome = 'not_sent' AND ended.http_status IN (401, 429)
-        OR ended.outcome = 'declined' AND murallink.note_of_look_up() = (
+        OR ended.outcome = 'declined' AND murallink_private.note_of_look_up() = (
             SELECT o.note FROM murallink_private.payout o WHERE o.uid = ended.uid)) THEN
         ended.status := 'in_doubt';
     END IF;
     RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION murallink.payout_judge(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.payout_judge(murallink.call_state) IS
 'The status of a payout''s call after an attempt: in doubt where it is to be looked up before it is sent again, or counts as declined.';
 
-CREATE FUNCTION murallink.payouts_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.payouts_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     paid murallink.ksuid[];
@@ -64,12 +64,12 @@ BEGIN
         RETURNING p.uid, p.status
     )
     SELECT pg_catalog.array_agg(d.uid) FILTER (WHERE d.status = 'paid') INTO paid FROM decided d;
-    PERFORM murallink.notices_of_payments(paid);
-    PERFORM murallink.look_up_begin(c.uid) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
+    PERFORM murallink_private.notices_of_payments(paid);
+    PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
     -- What was not sent goes the way that it would go if it were approved at this moment.
-    PERFORM murallink.payouts_route(ARRAY(
+    PERFORM murallink_private.payouts_route(ARRAY(
         SELECT c.uid FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'ready'));
 END
 $$;
-COMMENT ON FUNCTION murallink.payouts_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.payouts_hear(murallink.ksuid[]) IS
 'The payments of payouts are paid, failed or in doubt as their calls have ended; what is in doubt is looked up.';

@@ -1,25 +1,25 @@
 -- Looking up at the partner what became of a load or an unload in doubt.
 
-CREATE FUNCTION murallink.note_of_look_up() RETURNS text
+CREATE FUNCTION murallink_private.note_of_look_up() RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN 'looked up at the partner';
-COMMENT ON FUNCTION murallink.note_of_look_up() IS
+COMMENT ON FUNCTION murallink_private.note_of_look_up() IS
 'The note of a payout or an unload that no person has decided: a look-up has shown it, or has not and had the payout sent again.';
 
-CREATE FUNCTION murallink.look_up_begin(call_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.look_up_begin(call_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.call_make(c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, l.uid, 'look_up',
+    SELECT murallink_private.call_make(c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, l.uid, 'look_up',
         pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id), true,
-        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => l.attempt, counted_from => murallink.server_moment())
+        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => l.attempt, counted_from => murallink_private.server_moment())
     FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.subject_uid
     JOIN murallink_private.card c ON c.uid = o.card_uid AND c.partner = l.partner
     JOIN murallink_private.partner p ON p.name = c.partner
     WHERE l.uid = look_up_begin.call_uid AND (p.settings ->> 'look_up')::boolean
 $$;
-COMMENT ON FUNCTION murallink.look_up_begin(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.look_up_begin(murallink.ksuid) IS
 'Has a load or an unload in doubt looked up at its partner, where the setting look_up says so.';
 
-CREATE FUNCTION murallink.look_up_moment(shown text, zone text) RETURNS timestamptz
+CREATE FUNCTION murallink_private.look_up_moment(shown text, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' AS $$
 DECLARE
     day_and_time CONSTANT text := '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?';
@@ -46,10 +46,10 @@ EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_moment(text, text) IS
+COMMENT ON FUNCTION murallink_private.look_up_moment(text, text) IS
 'A partner''s time, null where it is not surely understood: RFC 3339 or RFC 1123 with a zone, seconds or milliseconds since 1970, or a day and a time of a zone that is given (a name of the tz database). A day alone is no time.';
 
-CREATE FUNCTION murallink.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
+CREATE FUNCTION murallink_private.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (
         SELECT FROM murallink_private.payout_shown o JOIN murallink_private.card c ON c.uid = o.card_uid
@@ -58,10 +58,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             AND s.customer = p.settings ->> 'customer_id' AND s.by_order = (c.order_id <> '')
         WHERE o.uid = payout_uid AND s.what = look_up_shown.what)
 $$;
-COMMENT ON FUNCTION murallink.look_up_shown(murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.look_up_shown(murallink.ksuid, text) IS
 'Whether the issuer of a payout''s card, as it is configured now, has ever shown that in a look-up made in the same way. what: see the table look_up_shown.';
 
-CREATE FUNCTION murallink.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink_private.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH ours AS MATERIALIZED (
         SELECT x.uid, x.amount FROM murallink_private.payout_shown o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
@@ -90,19 +90,19 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WHERE o.uid = look_up_learn.payout_uid
     ON CONFLICT DO NOTHING
 $$;
-COMMENT ON FUNCTION murallink.look_up_learn(murallink.ksuid, jsonb, jsonb) IS
+COMMENT ON FUNCTION murallink_private.look_up_learn(murallink.ksuid, jsonb, jsonb) IS
 'Keeps what the loads and unloads that a partner lists for a payout show of its look-ups in general. loads, unloads: as look_up_judge() has them.';
 
-CREATE FUNCTION murallink.look_up_resembles(shown text, sent text) RETURNS boolean
+CREATE FUNCTION murallink_private.look_up_resembles(shown text, sent text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT strpos(bare.shown, bare.sent) > 0 OR length(bare.shown) >= 8 AND strpos(bare.sent, bare.shown) > 0
-    FROM (SELECT regexp_replace(murallink.lowered(look_up_resembles.shown), '[^0-9a-z]', '', 'g') AS shown,
-        murallink.lowered(look_up_resembles.sent) AS sent) AS bare
+    FROM (SELECT regexp_replace(murallink_private.lowered(look_up_resembles.shown), '[^0-9a-z]', '', 'g') AS shown,
+        murallink_private.lowered(look_up_resembles.sent) AS sent) AS bare
 $$;
-COMMENT ON FUNCTION murallink.look_up_resembles(text, text) IS
+COMMENT ON FUNCTION murallink_private.look_up_resembles(text, text) IS
 'Whether a reference may be another spelling of one that was sent: in another case, with something around it, or a part of it.';
 
-CREATE FUNCTION murallink.look_up_loads(payout_uid murallink.ksuid, loads jsonb)
+CREATE FUNCTION murallink_private.look_up_loads(payout_uid murallink.ksuid, loads jsonb)
 RETURNS TABLE (order_id text, reference text, amount numeric, ours boolean, equal boolean, alike boolean, timely boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     -- With a reference that is not ours a load is not, where this issuer writes ours as we do; at the time of the attempt it may
@@ -130,20 +130,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND x.amount = o.amount
                 AND x.reference = l.order_id)) AS alike,
             l.reference <> '' AND (p.settings ->> 'send_reference')::boolean AND a.revision >= p.moved
-                AND NOT murallink.look_up_resembles(l.reference, o.uid::text) AND murallink.look_up_shown(o.uid, 'own') AS others
+                AND NOT murallink_private.look_up_resembles(l.reference, o.uid::text) AND murallink_private.look_up_shown(o.uid, 'own') AS others
         FROM murallink_private.payout_shown o JOIN murallink_private.partner p ON p.name = o.partner
         JOIN murallink_private.call a ON a.uid = o.uid, LATERAL (
             SELECT coalesce(j.order_id, '') AS order_id, coalesce(j.reference, '') AS reference, j.amount,
                 j.amount = o.amount AS meant, coalesce(j.currency, o.currency) = o.currency AS currency,
                 count(*) OVER (PARTITION BY j.order_id, j.amount) AS times,
-                murallink.look_up_moment(j.at, coalesce(p.settings ->> 'load_time_zone', '')) AS moment
+                murallink_private.look_up_moment(j.at, coalesce(p.settings ->> 'load_time_zone', '')) AS moment
             FROM jsonb_to_recordset(loads) AS j(reference text, amount numeric, currency text, order_id text, at text)) AS l
         WHERE o.uid = look_up_loads.payout_uid) AS r
 $$;
-COMMENT ON FUNCTION murallink.look_up_loads(murallink.ksuid, jsonb) IS
+COMMENT ON FUNCTION murallink_private.look_up_loads(murallink.ksuid, jsonb) IS
 'The loads that a partner lists, beside a payout in doubt. ours: has its reference; equal: has its amount and currency, where it shows one; alike: may be it, because it has its amount, is not surely another payout''s, nor somebody else''s by a reference, nor older; timely: alike and equal, and at a time within the attempt, from its claim to its end, give or take the setting clock_tolerance.';
 
-CREATE FUNCTION murallink.look_up_judge(
+CREATE FUNCTION murallink_private.look_up_judge(
     payout_uid murallink.ksuid, looked timestamptz, loads jsonb, whole boolean, OUT verdict text, OUT reference text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -162,7 +162,7 @@ BEGIN
         WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid
         AND o.attempt > 0 AND o.status <> 'declined'
     ), load AS MATERIALIZED (
-        SELECT * FROM murallink.look_up_loads(look_up_judge.payout_uid, look_up_judge.loads)
+        SELECT * FROM murallink_private.look_up_loads(look_up_judge.payout_uid, look_up_judge.loads)
     )
     SELECT count(*) FILTER (WHERE l.ours) AS ours, count(*) FILTER (WHERE l.ours AND l.equal) AS ours_equal,
         count(*) FILTER (WHERE l.alike) AS alike, count(*) FILTER (WHERE l.timely) AS timely,
@@ -192,12 +192,12 @@ BEGIN
         WHEN elsewhere THEN 'since it was sent the partner has been set up with another address, customer or choice of references'
         WHEN listed.alike = 0 AND NOT whole THEN 'it is not listed, but there may be more than is listed'
         WHEN listed.alike = 0 AND listed.partial THEN 'loads that are known are not listed'
-        WHEN listed.alike = 0 AND NOT murallink.look_up_shown(payout_uid, 'load')
+        WHEN listed.alike = 0 AND NOT murallink_private.look_up_shown(payout_uid, 'load')
             THEN 'it is not listed, but no look-up of this issuer has ever shown a load of ours'
         WHEN listed.alike = 0 THEN ''
         WHEN listed.alike_named > 0
             THEN 'there is a load that may be it under another reference, though it is not surely ours'
-        WHEN listed.named > 0 OR murallink.look_up_shown(payout_uid, 'reference')
+        WHEN listed.named > 0 OR murallink_private.look_up_shown(payout_uid, 'reference')
             THEN 'there is a load without a reference that may be it, though this issuer shows references'
         WHEN listed.alike > 1 OR listed.rivalled THEN 'there are loads without a reference, and several payouts may be meant'
         WHEN listed.timely = 0 THEN 'there is a load without a reference that may be it, not surely in this currency and at the time of the attempt'
@@ -211,26 +211,26 @@ BEGIN
     reference := CASE verdict WHEN 'paid' THEN coalesce(listed.our_order, listed.timely_order, '') ELSE '' END;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
+COMMENT ON FUNCTION murallink_private.look_up_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed; whole: whether these are surely all.';
 
-CREATE FUNCTION murallink.look_while_settling(
+CREATE FUNCTION murallink_private.look_while_settling(
     look murallink.call_state, settling double precision, OUT again timestamptz, OUT counted murallink.server_moment
 ) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     counted := look.counted_from;
     IF coalesce(look.waited < settling, true) THEN
         -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
-        counted := CASE WHEN murallink.seconds_since(counted) IS NULL THEN murallink.server_moment() ELSE counted END;
-        again := LEAST(murallink.due_after('not_sent', 2 * look.attempt + 1), clock_timestamp()
-            + GREATEST(settling - murallink.seconds_since(counted), 0.1) * interval '1 s');
+        counted := CASE WHEN murallink_private.seconds_since(counted) IS NULL THEN murallink_private.server_moment() ELSE counted END;
+        again := LEAST(murallink_private.due_after('not_sent', 2 * look.attempt + 1), clock_timestamp()
+            + GREATEST(settling - murallink_private.seconds_since(counted), 0.1) * interval '1 s');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_while_settling(murallink.call_state, double precision) IS
+COMMENT ON FUNCTION murallink_private.look_while_settling(murallink.call_state, double precision) IS
 'When to look again for what may still be on its way (again; null: it cannot be any more), and since when its settling time is counted. settling: in seconds.';
 
-CREATE FUNCTION murallink.look_up_again(
+CREATE FUNCTION murallink_private.look_up_again(
     look murallink.call_state, silent boolean, decided boolean, refused boolean, settling double precision,
     OUT again timestamptz, OUT counted murallink.server_moment
 ) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -241,18 +241,18 @@ BEGIN
     counted := look.counted_from;
     IF look.status = 'declined' AND NOT refused AND look.attempt < most THEN
         -- The partner may refuse this once, and answer the next time.
-        again := murallink.due_after('not_sent', look.attempt + 1);
+        again := murallink_private.due_after('not_sent', look.attempt + 1);
     ELSIF NOT silent AND NOT decided THEN
-        next := murallink.look_while_settling(look, settling);
+        next := murallink_private.look_while_settling(look, settling);
         again := next.again;
         counted := next.counted;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_again(murallink.call_state, boolean, boolean, boolean, double precision) IS
+COMMENT ON FUNCTION murallink_private.look_up_again(murallink.call_state, boolean, boolean, boolean, double precision) IS
 'When a look-up that has ended is to be made again (again; null: it is not), and since when its settling time is counted. silent: it has shown nothing; decided: what it has shown is enough whenever it looked; refused: the partner had refused to look at what is looked up; settling: in seconds.';
 
-CREATE FUNCTION murallink.look_up_hear(look murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.look_up_hear(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     silent CONSTANT boolean := look.status <> 'done' OR look.facts -> 'loads' IS NULL;
@@ -269,8 +269,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM murallink.look_up_learn(look.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
-    judged := murallink.look_up_judge(
+    PERFORM murallink_private.look_up_learn(look.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
+    judged := murallink_private.look_up_judge(
         look.subject_uid, look.claimed_at, look.facts -> 'loads', NOT coalesce((look.facts ->> 'more')::boolean, false));
     IF the_payout.declined AND judged.verdict IN ('none', 'unproven') THEN
         judged.verdict := 'unclear';
@@ -279,7 +279,7 @@ BEGIN
         -- Then there is nothing but the partner's word where it has refused to look at it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
-    next := murallink.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
+    next := murallink_private.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
         the_payout.refused, the_payout.settling);
     IF next.again IS NULL AND judged.verdict <> 'unclear' THEN
         -- Answers are read meanwhile, so that no transaction that decides is waited for.
@@ -290,16 +290,16 @@ BEGIN
         END IF;
     END IF;
     IF next.again IS NOT NULL THEN
-        PERFORM murallink.call_again(ARRAY[look.uid], next.again, next.counted);
+        PERFORM murallink_private.call_again(ARRAY[look.uid], next.again, next.counted);
     ELSIF judged.verdict = 'paid' THEN
         UPDATE murallink_private.payout o
-        SET reason = '', reference = judged.reference, settled_at = clock_timestamp(), note = murallink.note_of_look_up()
+        SET reason = '', reference = judged.reference, settled_at = clock_timestamp(), note = murallink_private.note_of_look_up()
         WHERE o.uid = the_payout.uid;
-        PERFORM murallink.call_decide(the_payout.uid, 'done', murallink.note_of_look_up());
+        PERFORM murallink_private.call_decide(the_payout.uid, 'done', murallink_private.note_of_look_up());
     ELSIF judged.verdict = 'none' THEN
-        UPDATE murallink_private.payout o SET note = murallink.note_of_look_up() WHERE o.uid = the_payout.uid;
+        UPDATE murallink_private.payout o SET note = murallink_private.note_of_look_up() WHERE o.uid = the_payout.uid;
         UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
-        PERFORM murallink.payout_begin(the_payout.payment_uid);
+        PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     ELSE
         UPDATE murallink_private.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
             CASE look.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', look.status, look.reason) END)
@@ -307,19 +307,19 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.look_up_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.look_up_hear(murallink.call_state) IS
 'A payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, and the payout''s reason says why.';
 
-CREATE FUNCTION murallink.look_ups_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.look_ups_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM CASE c.resource WHEN 'payout' THEN murallink.look_up_hear(c) ELSE murallink.unload_look_up_hear(c) END
-    FROM murallink.calls(calls) c WHERE c.status <> 'ready';
+    PERFORM CASE c.resource WHEN 'payout' THEN murallink_private.look_up_hear(c) ELSE murallink_private.unload_look_up_hear(c) END
+    FROM murallink_private.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink.look_ups_hear(murallink.ksuid[]) IS 'What is looked up hears what was found.';
+COMMENT ON FUNCTION murallink_private.look_ups_hear(murallink.ksuid[]) IS 'What is looked up hears what was found.';
 
-CREATE FUNCTION murallink.unload_judge(
+CREATE FUNCTION murallink_private.unload_judge(
     payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -359,16 +359,16 @@ BEGIN
         WHEN listed.alike > 0 THEN 'there is an unload without a reference that may be it, or not with ours'
         WHEN NOT whole THEN 'it is not listed, but there may be more than is listed'
         WHEN listed.partial THEN 'unloads that are known are not listed'
-        WHEN NOT murallink.look_up_shown(payout_uid, 'unload')
+        WHEN NOT murallink_private.look_up_shown(payout_uid, 'unload')
             THEN 'it is not listed, but no look-up of this issuer has ever shown an unload of ours'
         ELSE '' END;
     verdict := CASE WHEN why <> '' THEN 'unclear' WHEN listed.ours = 1 THEN 'unloaded' ELSE 'none' END;
 END
 $$;
-COMMENT ON FUNCTION murallink.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
+COMMENT ON FUNCTION murallink_private.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads, whole: as the loads of look_up_judge().';
 
-CREATE FUNCTION murallink.unload_look_up_hear(look murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.unload_look_up_hear(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     silent CONSTANT boolean := look.status <> 'done' OR look.facts -> 'unloads' IS NULL;
@@ -382,10 +382,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM murallink.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
-    judged := murallink.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
+    PERFORM murallink_private.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
+    judged := murallink_private.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
         NOT coalesce((look.facts ->> 'more')::boolean, false));
-    next := murallink.look_up_again(look, silent, judged.verdict = 'unloaded', false, unload.settling);
+    next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded', false, unload.settling);
     IF next.again IS NULL THEN
         -- Answers are read meanwhile, so that no transaction that decides is waited for.
         PERFORM FROM murallink_private.call c
@@ -395,9 +395,9 @@ BEGIN
         END IF;
     END IF;
     IF next.again IS NOT NULL THEN
-        PERFORM murallink.call_again(ARRAY[look.uid], next.again, next.counted);
+        PERFORM murallink_private.call_again(ARRAY[look.uid], next.again, next.counted);
     ELSIF NOT silent AND judged.verdict = 'unloaded' THEN
-        PERFORM murallink.call_decide(unload.uid, 'done', murallink.note_of_look_up());
+        PERFORM murallink_private.call_decide(unload.uid, 'done', murallink_private.note_of_look_up());
     ELSE
         UPDATE murallink_private.call c SET reason = CASE
             WHEN NOT silent AND judged.verdict = 'none' THEN unload.reason || '; looked up: it is not among the unloads of the card'
@@ -405,24 +405,24 @@ BEGIN
                 CASE look.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', look.status, look.reason) END) END
         WHERE c.uid = unload.uid;
         IF NOT silent AND judged.verdict = 'none' THEN
-            PERFORM murallink.call_decide(unload.uid, 'declined', '');
+            PERFORM murallink_private.call_decide(unload.uid, 'declined', '');
         END IF;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.unload_look_up_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.unload_look_up_hear(murallink.call_state) IS
 'An unload that the partner shows by our reference is done; one that it does not show, in a look begun after the settling time, counts as declined, for a person to ask for again; anything else is left to a person, and the reason says why.';
 
 CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
 BEGIN
-    PERFORM murallink.call_again(ARRAY[c.uid]) FROM murallink_private.call c
+    PERFORM murallink_private.call_again(ARRAY[c.uid]) FROM murallink_private.call c
     WHERE c.subject_uid = the_payout.uid AND c.subject_uid <> c.uid AND c.subject_attempt = the_payout.attempt AND c.operation = 'look_up'
         AND c.status IN ('declined', 'done') AND the_payout.status = 'in_doubt';
     IF NOT FOUND THEN
-        PERFORM murallink.raise('wrong_status', 'payout_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
     RETURN the_payout;
 END

@@ -14,7 +14,7 @@ CREATE TYPE murallink.payout_info AS (
 );
 COMMENT ON TYPE murallink.payout_info IS 'A payout, as the functions for operators answer.';
 
-CREATE FUNCTION murallink.payout_guard() RETURNS trigger
+CREATE FUNCTION murallink_private.payout_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -23,14 +23,14 @@ BEGIN
         -- A cancellation of a payment that has no payout yet waits for this, or this for it.
         FROM murallink.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved' FOR SHARE;
         IF NOT FOUND THEN
-            PERFORM murallink.raise('wrong_status', 'payment_uid');
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
         END IF;
         NEW.settled_at := NULL;
         RETURN NEW;
     END IF;
     IF NEW.settled_at IS DISTINCT FROM OLD.settled_at AND NEW.settled_at IS NOT NULL AND OLD.reason <> 'settled_by_person'
         AND NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND c.status = 'in_doubt') THEN
-        PERFORM murallink.raise('wrong_status', 'payout_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
     IF (NEW.uid, NEW.payment_uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid, NEW.created_at)
             IS DISTINCT FROM (OLD.uid, OLD.payment_uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.patient_uid,
@@ -38,30 +38,30 @@ BEGIN
         OR (NEW.payment_type_uid, NEW.partner, NEW.card_uid) IS DISTINCT FROM (OLD.payment_type_uid, OLD.partner, OLD.card_uid) AND EXISTS (
             SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND c.status <> 'waiting')
     THEN
-        PERFORM murallink.raise('append_only', 'payout');
+        PERFORM murallink_private.raise('append_only', 'payout');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.payout_guard() IS
+COMMENT ON FUNCTION murallink_private.payout_guard() IS
 'Trigger: a payout is its payment''s, which must be approved, and keeps what it is; it goes another way only while it waits, and a person settles only what no partner pays or what is in doubt. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.load_step() RETURNS trigger
+CREATE FUNCTION murallink_private.load_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF (OLD.status, NEW.status) IN (('ready', 'declined'), ('declined', 'done'), ('in_doubt', 'declined'), ('cancelled', 'ready'))
         OR OLD.status IN ('declined', 'in_doubt') AND NEW.status IN ('waiting', 'ready') AND NOT EXISTS (
             SELECT FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
             WHERE o.uid = NEW.uid AND p.status = 'approved') THEN
-        PERFORM murallink.raise('wrong_status', 'payout_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.load_step() IS
+COMMENT ON FUNCTION murallink_private.load_step() IS
 'Trigger: a load is sent again only when its payment is approved again, and nobody but its partner declines it. Errors: wrong_status.';
 
-CREATE FUNCTION murallink.payout_route(
+CREATE FUNCTION murallink_private.payout_route(
     payout_uid murallink.ksuid, payment_uid murallink.ksuid,
     OUT payment_type_uid murallink.ksuid, OUT partner text, OUT card_uid murallink.ksuid, OUT reason text
 ) LANGUAGE plpgsql VOLATILE AS $$
@@ -105,7 +105,7 @@ BEGIN
     SELECT c.uid, c.status, c.reason INTO the_card FROM murallink_private.card c
     WHERE c.patient_uid = the_payment.patient_uid AND c.partner = payout_route.partner AND c.program = the_program;
     IF the_card.status IS DISTINCT FROM 'done' THEN
-        the_card := murallink.card_begin(the_payment.patient_uid, partner, the_program);
+        the_card := murallink_private.card_begin(the_payment.patient_uid, partner, the_program);
     END IF;
     card_uid := the_card.uid;
     reason := CASE the_card.status
@@ -116,17 +116,17 @@ BEGIN
         ELSE 'card_pending' END;
 END
 $$;
-COMMENT ON FUNCTION murallink.payout_route(murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.payout_route(murallink.ksuid, murallink.ksuid) IS
 'How a payout is paid, and what it waits for (reason); a patient who has no card gets one ordered.';
 
-CREATE FUNCTION murallink.payout_send(payout_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payout_send(payout_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink.call_make(o.partner, 'payout', o.uid, 'load', suspect => o.suspect)
+    SELECT murallink_private.call_make(o.partner, 'payout', o.uid, 'load', suspect => o.suspect)
     FROM murallink_private.payout o WHERE o.uid = payout_uid
 $$;
-COMMENT ON FUNCTION murallink.payout_send(murallink.ksuid) IS 'Has the card of a payout loaded for the first time.';
+COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Has the card of a payout loaded for the first time.';
 
-CREATE FUNCTION murallink.payouts_route(payout_uids murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.payouts_route(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_payout murallink_private.payout;
@@ -147,7 +147,7 @@ BEGIN
         SELECT * INTO present FROM murallink_private.call c
         WHERE c.uid = the_payout.uid AND c.status IN ('waiting', 'ready') FOR NO KEY UPDATE;
         CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = the_payout.uid);
-        route := murallink.payout_route(the_payout.uid, the_payout.payment_uid);
+        route := murallink_private.payout_route(the_payout.uid, the_payout.payment_uid);
         IF present.status = 'ready' AND (route.payment_type_uid, route.partner, route.card_uid, route.reason)
             IS DISTINCT FROM (the_payout.payment_type_uid, the_payout.partner, the_payout.card_uid, '') THEN
             UPDATE murallink_private.call c SET status = 'waiting' WHERE c.uid = present.uid RETURNING c.* INTO present;
@@ -157,23 +157,23 @@ BEGIN
         WHERE o.uid = the_payout.uid AND (o.payment_type_uid, o.partner, o.card_uid, o.reason)
             IS DISTINCT FROM (route.payment_type_uid, route.partner, route.card_uid, route.reason);
         IF route.reason = '' AND present.uid IS NULL THEN
-            PERFORM murallink.payout_send(the_payout.uid);
+            PERFORM murallink_private.payout_send(the_payout.uid);
         ELSIF present.status = 'waiting' AND route.reason = '' THEN
             UPDATE murallink_private.call c SET partner = route.partner WHERE c.uid = present.uid AND c.partner <> route.partner;
             -- Where the clock was set back since it was put off, it waits for as long as it would have.
             IF present.delayed_at > pg_catalog.clock_timestamp() THEN
                 present.due_at := pg_catalog.clock_timestamp() + (present.due_at - present.delayed_at);
             END IF;
-            PERFORM murallink.call_again(ARRAY[present.uid], LEAST(
+            PERFORM murallink_private.call_again(ARRAY[present.uid], LEAST(
                 GREATEST(present.due_at, pg_catalog.clock_timestamp()), pg_catalog.clock_timestamp() + '450 s'));
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.payouts_route(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.payouts_route(murallink.ksuid[]) IS
 'Looks again how those of these payouts are paid that have not been sent, or are to be sent again, and locks them and the cards of their patients: what can be sent is due, the rest waits.';
 
-CREATE FUNCTION murallink.payout_begin(payment_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payout_begin(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     known CONSTANT murallink.ksuid := (SELECT o.uid FROM murallink_private.payout o WHERE o.payment_uid = payout_begin.payment_uid);
@@ -184,24 +184,24 @@ BEGIN
         UPDATE murallink_private.payout o SET settled_at = NULL, reference = ''
         WHERE o.uid = known AND (o.settled_at IS NOT NULL OR o.reference <> '');
         UPDATE murallink_private.call c SET status = 'waiting' WHERE c.uid = known AND c.status IN ('declined', 'in_doubt');
-        PERFORM murallink.payouts_route(ARRAY[known]);
+        PERFORM murallink_private.payouts_route(ARRAY[known]);
         RETURN;
     END IF;
     -- Others do not see a new payment yet: a change of how the patient is paid is waited for, or waits for this.
     PERFORM FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
     WHERE p.uid = payout_begin.payment_uid FOR SHARE OF e;
-    route := murallink.payout_route(made, payment_uid);
+    route := murallink_private.payout_route(made, payment_uid);
     INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid, reason)
     VALUES (made, payout_begin.payment_uid, route.payment_type_uid, route.partner, route.card_uid, route.reason);
     IF route.reason = '' THEN
-        PERFORM murallink.payout_send(made);
+        PERFORM murallink_private.payout_send(made);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.payout_begin(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.payout_begin(murallink.ksuid) IS
 'An approved payment has a payout, the same one after each approval, which begins its way to the patient.';
 
-CREATE FUNCTION murallink.payout_cancel(payment_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payout_cancel(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     its_payout CONSTANT murallink.ksuid := (SELECT o.uid FROM murallink_private.payout o WHERE o.payment_uid = payout_cancel.payment_uid);
@@ -211,41 +211,41 @@ BEGIN
     WHERE c.uid = its_payout AND c.status IN ('waiting', 'ready', 'declined', 'in_doubt');
 END
 $$;
-COMMENT ON FUNCTION murallink.payout_cancel(murallink.ksuid) IS 'A cancelled payment takes its payout along.';
+COMMENT ON FUNCTION murallink_private.payout_cancel(murallink.ksuid) IS 'A cancelled payment takes its payout along.';
 
-CREATE FUNCTION murallink.payouts_of_card(card_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payouts_of_card(card_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.payouts_route(ARRAY(
+    PERFORM murallink_private.payouts_route(ARRAY(
         SELECT o.uid FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
         JOIN murallink.payment p ON p.enrollment_uid = e.uid AND p.status = 'approved'
         JOIN murallink_private.payout o ON o.payment_uid = p.uid AND o.card_uid = c.uid AND o.reason <> ''
         WHERE c.uid = payouts_of_card.card_uid));
 END
 $$;
-COMMENT ON FUNCTION murallink.payouts_of_card(murallink.ksuid) IS 'Payouts that wait for a card go on with it, or wait for another reason.';
+COMMENT ON FUNCTION murallink_private.payouts_of_card(murallink.ksuid) IS 'Payouts that wait for a card go on with it, or wait for another reason.';
 
-CREATE FUNCTION murallink.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
+CREATE FUNCTION murallink_private.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE sql STABLE AS $$
     SELECT p.uid, p.payment_uid, p.partner, p.amount, p.currency, p.status, p.reason, p.attempt, p.reference, p.note
     FROM murallink_private.payout_shown p WHERE p.uid = payout_uid
 $$;
-COMMENT ON FUNCTION murallink.payout_info(murallink.ksuid) IS 'A payout, as the functions for operators answer.';
+COMMENT ON FUNCTION murallink_private.payout_info(murallink.ksuid) IS 'A payout, as the functions for operators answer.';
 
-CREATE FUNCTION murallink.payout_locked(payout_uid murallink.ksuid) RETURNS murallink.payout_info
+CREATE FUNCTION murallink_private.payout_locked(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     its_payment CONSTANT murallink.ksuid := (
         SELECT p.payment_uid FROM murallink_private.payout p
-        WHERE p.uid = murallink.required(payout_locked.payout_uid, 'payout_uid'));
+        WHERE p.uid = murallink_private.required(payout_locked.payout_uid, 'payout_uid'));
 BEGIN
     IF its_payment IS NULL THEN
-        PERFORM murallink.raise('not_found', 'payout_uid');
+        PERFORM murallink_private.raise('not_found', 'payout_uid');
     END IF;
     PERFORM FROM murallink.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
     PERFORM FROM murallink_private.payout p WHERE p.uid = payout_locked.payout_uid FOR NO KEY UPDATE;
-    RETURN murallink.payout_info(payout_locked.payout_uid);
+    RETURN murallink_private.payout_info(payout_locked.payout_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.payout_locked(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.payout_locked(murallink.ksuid) IS
 'A payout, locked with its payment, in the order in which a payment''s own steps lock them. Errors: missing_field, not_found.';

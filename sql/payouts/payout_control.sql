@@ -5,24 +5,24 @@ CREATE FUNCTION murallink.settle_payout(
 ) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
 BEGIN
     IF coalesce(outcome, '') NOT IN ('paid', 'failed') THEN
-        PERFORM murallink.raise('invalid_value', 'outcome');
+        PERFORM murallink_private.raise('invalid_value', 'outcome');
     END IF;
     IF the_payout.status <> 'waiting' OR the_payout.reason <> 'settled_by_person' THEN
-        PERFORM murallink.raise('wrong_status', 'payout_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
     UPDATE murallink_private.payout p
-    SET reference = murallink.checked_text(settle_payout.reference, 'reference', 200, false),
-        note = murallink.checked_text(settle_payout.note, 'note', 1000, false),
+    SET reference = murallink_private.checked_text(settle_payout.reference, 'reference', 200, false),
+        note = murallink_private.checked_text(settle_payout.note, 'note', 1000, false),
         reason = CASE settle_payout.outcome WHEN 'paid' THEN '' ELSE p.reason END, settled_at = pg_catalog.clock_timestamp()
     WHERE p.uid = settle_payout.payout_uid;
     UPDATE murallink.payment p
     SET status = CASE settle_payout.outcome WHEN 'paid' THEN 'paid' ELSE 'failed' END::murallink.payment_status
     WHERE p.uid = the_payout.payment_uid;
-    PERFORM murallink.notices_of_payments(ARRAY[the_payout.payment_uid]);
-    RETURN murallink.payout_info(payout_uid);
+    PERFORM murallink_private.notices_of_payments(ARRAY[the_payout.payment_uid]);
+    RETURN murallink_private.payout_info(payout_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.settle_payout(murallink.ksuid, text, text, text) IS
@@ -31,30 +31,30 @@ COMMENT ON FUNCTION murallink.settle_payout(murallink.ksuid, text, text, text) I
 CREATE FUNCTION murallink.resolve_payout(payout_uid murallink.ksuid, outcome text, note text) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
     decided CONSTANT murallink.payment_status := CASE outcome
         WHEN 'paid' THEN 'paid' WHEN 'not_paid' THEN 'approved' WHEN 'cancelled' THEN 'cancelled' END;
 BEGIN
     IF decided IS NULL THEN
-        PERFORM murallink.raise('invalid_value', 'outcome');
+        PERFORM murallink_private.raise('invalid_value', 'outcome');
     END IF;
     IF the_payout.status <> 'in_doubt' THEN
-        PERFORM murallink.raise('wrong_status', 'payout_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
     UPDATE murallink_private.payout p
-    SET note = murallink.checked_text(resolve_payout.note, 'note', 1000, true),
+    SET note = murallink_private.checked_text(resolve_payout.note, 'note', 1000, true),
         reason = CASE decided WHEN 'paid' THEN '' ELSE p.reason END,
         settled_at = CASE decided WHEN 'paid' THEN pg_catalog.clock_timestamp() ELSE p.settled_at END
     WHERE p.uid = resolve_payout.payout_uid;
     IF decided = 'paid' THEN
-        PERFORM murallink.call_decide(resolve_payout.payout_uid, 'done', resolve_payout.note);
-        RETURN murallink.payout_info(payout_uid);
+        PERFORM murallink_private.call_decide(resolve_payout.payout_uid, 'done', resolve_payout.note);
+        RETURN murallink_private.payout_info(payout_uid);
     END IF;
     UPDATE murallink.payment p SET status = decided WHERE p.uid = the_payout.payment_uid;
     IF decided = 'approved' THEN
-        PERFORM murallink.payout_begin(the_payout.payment_uid);
+        PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     END IF;
-    RETURN murallink.payout_info(payout_uid);
+    RETURN murallink_private.payout_info(payout_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_payout(murallink.ksuid, text, text) IS
@@ -63,22 +63,22 @@ COMMENT ON FUNCTION murallink.resolve_payout(murallink.ksuid, text, text) IS
 CREATE FUNCTION murallink.retry_payout(payout_uid murallink.ksuid, note text) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout CONSTANT murallink.payout_info := murallink.payout_locked(payout_uid);
+    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
 BEGIN
     IF the_payout.status <> 'declined' THEN
-        PERFORM murallink.raise('wrong_status', 'payout_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
-    UPDATE murallink_private.payout p SET note = murallink.checked_text(retry_payout.note, 'note', 1000, true)
+    UPDATE murallink_private.payout p SET note = murallink_private.checked_text(retry_payout.note, 'note', 1000, true)
     WHERE p.uid = retry_payout.payout_uid;
     UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
-    PERFORM murallink.payout_begin(the_payout.payment_uid);
-    RETURN murallink.payout_info(payout_uid);
+    PERFORM murallink_private.payout_begin(the_payout.payment_uid);
+    RETURN murallink_private.payout_info(payout_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.retry_payout(murallink.ksuid, text) IS
 'Sends a declined payout again. note: why it should work now. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
 
-CREATE FUNCTION murallink.hold_subject(payout_uid murallink.ksuid, contract_uid murallink.ksuid, partner text)
+CREATE FUNCTION murallink_private.hold_subject(payout_uid murallink.ksuid, contract_uid murallink.ksuid, partner text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -88,15 +88,15 @@ DECLARE
         (SELECT p.uid FROM murallink_private.partner p WHERE p.name = hold_subject.partner));
 BEGIN
     IF pg_catalog.num_nonnulls(payout_uid, contract_uid, partner) <> 1 THEN
-        PERFORM murallink.raise('missing_field', 'payout_uid');
+        PERFORM murallink_private.raise('missing_field', 'payout_uid');
     ELSIF subject IS NULL THEN
-        PERFORM murallink.raise('not_found', CASE
+        PERFORM murallink_private.raise('not_found', CASE
             WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
     END IF;
     RETURN subject;
 END
 $$;
-COMMENT ON FUNCTION murallink.hold_subject(murallink.ksuid, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.hold_subject(murallink.ksuid, murallink.ksuid, text) IS
 'What is to be held or released, of which exactly one must be given. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.hold_payouts(
@@ -104,14 +104,14 @@ CREATE FUNCTION murallink.hold_payouts(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
-    subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
+    subject CONSTANT murallink.ksuid := murallink_private.hold_subject(payout_uid, contract_uid, partner);
 BEGIN
     -- A claim that is under way is waited for, and claims nothing of this afterwards; nothing else is waited for.
     INSERT INTO murallink_private.payout_hold AS h (subject_uid, note)
-    VALUES (subject, murallink.checked_text(hold_payouts.note, 'note', 1000, true))
+    VALUES (subject, murallink_private.checked_text(hold_payouts.note, 'note', 1000, true))
     ON CONFLICT (subject_uid) DO UPDATE SET note = EXCLUDED.note;
     -- What somebody is at work on is marked later.
-    PERFORM murallink.payouts_park(murallink.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid);
+    PERFORM murallink_private.payouts_park(murallink_private.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid);
     INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
 END
 $$;
@@ -124,8 +124,8 @@ CREATE FUNCTION murallink.release_payouts(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
-    subject CONSTANT murallink.ksuid := murallink.hold_subject(payout_uid, contract_uid, partner);
-    why CONSTANT text := murallink.checked_text(note, 'note', 1000, false);
+    subject CONSTANT murallink.ksuid := murallink_private.hold_subject(payout_uid, contract_uid, partner);
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, false);
 BEGIN
     -- For the audit, which tells the note of what is deleted.
     UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
@@ -134,18 +134,18 @@ BEGIN
         SELECT FROM murallink_private.payout_shown o
         WHERE (o.uid = subject OR o.contract_uid = subject) AND o.status = 'waiting' AND o.reason = 'held'
             AND NOT EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid))) THEN
-        PERFORM murallink.raise('wrong_status', CASE
+        PERFORM murallink_private.raise('wrong_status', CASE
             WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
     END IF;
-    PERFORM murallink.payouts_route(murallink.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);
+    PERFORM murallink_private.payouts_route(murallink_private.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid);
     INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text, text) IS
 'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: it is not held, or only its contract is, or only payouts of it are.';
 
-CREATE FUNCTION murallink.prepared_writers() RETURNS TABLE (gid text)
+CREATE FUNCTION murallink_private.prepared_writers() RETURNS TABLE (gid text)
 LANGUAGE sql VOLATILE AS $$
     SELECT x.gid FROM pg_catalog.pg_prepared_xacts x
     WHERE x.database = pg_catalog.current_database() AND EXISTS (
@@ -156,10 +156,10 @@ LANGUAGE sql VOLATILE AS $$
             AND c.relnamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace))
     ORDER BY x.prepared
 $$;
-COMMENT ON FUNCTION murallink.prepared_writers() IS
+COMMENT ON FUNCTION murallink_private.prepared_writers() IS
 'The names of the prepared transactions that have written to murallink''s tables, the oldest first.';
 
-CREATE FUNCTION murallink.suspect_calls() RETURNS void
+CREATE FUNCTION murallink_private.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
     UPDATE murallink_private.payout o SET suspect = true
     FROM murallink.payment p WHERE p.uid = o.payment_uid AND p.status IN ('approved', 'failed', 'in_doubt') AND NOT o.suspect;
@@ -170,37 +170,37 @@ LANGUAGE sql VOLATILE AS $$
         WHEN 'notice' THEN c.status = 'claimed' OR c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
         ELSE c.status IN ('waiting', 'ready', 'claimed') AND NOT c.repeatable END;
 $$;
-COMMENT ON FUNCTION murallink.suspect_calls() IS
+COMMENT ON FUNCTION murallink_private.suspect_calls() IS
 'Has all that another server may have sent put in doubt instead of being sent here: at once what is ready, and the rest when it would be. Orders of cards and requests that were declined or are in doubt are left out: a person asks the partner before they go on.';
 
-CREATE FUNCTION murallink.trust_calls() RETURNS void
+CREATE FUNCTION murallink_private.trust_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
     UPDATE murallink_private.payout SET suspect = false WHERE suspect;
     UPDATE murallink_private.card SET suspect = false WHERE suspect;
     UPDATE murallink_private.call SET suspect = false WHERE suspect;
 $$;
-COMMENT ON FUNCTION murallink.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
+COMMENT ON FUNCTION murallink_private.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
 
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    here CONSTANT text := murallink.payout_place();
+    here CONSTANT text := murallink_private.payout_place();
     earlier text;
 BEGIN
     SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
     IF earlier <> here THEN
         IF look_first THEN
             -- What one of these has approved may have been committed, and sent, from there, and cannot be seen here yet.
-            PERFORM murallink.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink.prepared_writers() p LIMIT 1;
+            PERFORM murallink_private.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink_private.prepared_writers() p LIMIT 1;
         END IF;
-        PERFORM murallink.recover_calls();
-        PERFORM murallink.suspect_calls();
+        PERFORM murallink_private.recover_calls();
+        PERFORM murallink_private.suspect_calls();
     END IF;
-    IF NOT murallink.required(look_first, 'look_first') THEN
-        PERFORM murallink.trust_calls();
+    IF NOT murallink_private.required(look_first, 'look_first') THEN
+        PERFORM murallink_private.trust_calls();
     END IF;
     UPDATE murallink_private.payout_switch s SET enabled = true, place = here;
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
@@ -217,7 +217,7 @@ COMMENT ON FUNCTION murallink.disable_payouts() IS
 
 CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
-    SELECT v.contract_uid, v.currency, v.problem FROM murallink.verify_payments() v
+    SELECT v.contract_uid, v.currency, v.problem FROM murallink_private.verify_payments() v
     UNION ALL
     SELECT p.contract_uid, p.currency::text, CASE
         WHEN o.uid IS NULL THEN pg_catalog.format('payment %s of %s is %s and has no payout', p.uid, p.amount, p.status)
@@ -243,29 +243,29 @@ DECLARE
     present murallink.payout_status;
 BEGIN
     SELECT c.status INTO present FROM murallink_private.card c
-    WHERE c.uid = murallink.required(resolve_card.card_uid, 'card_uid') FOR NO KEY UPDATE;
+    WHERE c.uid = murallink_private.required(resolve_card.card_uid, 'card_uid') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'card_uid');
+        PERFORM murallink_private.raise('not_found', 'card_uid');
     ELSIF present NOT IN ('declined', 'in_doubt') THEN
-        PERFORM murallink.raise('wrong_status', 'card_uid');
+        PERFORM murallink_private.raise('wrong_status', 'card_uid');
     END IF;
     IF resolve_card.proxy_key <> '' AND resolve_card.proxy_key !~ '^[0-9]+$' THEN
-        PERFORM murallink.raise('invalid_value', 'proxy_key');
+        PERFORM murallink_private.raise('invalid_value', 'proxy_key');
     END IF;
     UPDATE murallink_private.card c
-    SET status = CASE WHEN murallink.required(ordered, 'ordered') THEN 'done' ELSE 'waiting' END::murallink.payout_status,
-        proxy_key = murallink.checked_text(resolve_card.proxy_key, 'proxy_key', 100, ordered),
-        note = murallink.checked_text(resolve_card.note, 'note', 1000, true), reason = ''
+    SET status = CASE WHEN murallink_private.required(ordered, 'ordered') THEN 'done' ELSE 'waiting' END::murallink.payout_status,
+        proxy_key = murallink_private.checked_text(resolve_card.proxy_key, 'proxy_key', 100, ordered),
+        note = murallink_private.checked_text(resolve_card.note, 'note', 1000, true), reason = ''
     WHERE c.uid = resolve_card.card_uid;
     IF ordered THEN
         UPDATE murallink_private.call c SET status = 'done', reason = '', note = resolve_card.note
         WHERE c.uid = resolve_card.card_uid AND c.status IN ('declined', 'in_doubt');
     ELSE
-        PERFORM murallink.card_send(resolve_card.card_uid);
+        PERFORM murallink_private.card_send(resolve_card.card_uid);
     END IF;
-    PERFORM murallink.payouts_of_card(resolve_card.card_uid);
+    PERFORM murallink_private.payouts_of_card(resolve_card.card_uid);
 EXCEPTION WHEN unique_violation THEN
-    PERFORM murallink.raise('already_exists', 'proxy_key');
+    PERFORM murallink_private.raise('already_exists', 'proxy_key');
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS

@@ -1,18 +1,18 @@
 -- How a paid payment is taken back.
 
-CREATE FUNCTION murallink.payment_reverse(payment_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payment_reverse(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = payment_reverse.payment_uid;
-    PERFORM murallink.notices_of_payments(ARRAY[payment_uid]);
+    PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
 END
 $$;
-COMMENT ON FUNCTION murallink.payment_reverse(murallink.ksuid) IS 'Reverses a paid payment in the books, and has the patient told.';
+COMMENT ON FUNCTION murallink_private.payment_reverse(murallink.ksuid) IS 'Reverses a paid payment in the books, and has the patient told.';
 
 CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text, loaded boolean DEFAULT NULL) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    why CONSTANT text := murallink.checked_text(note, 'note', 1000, true);
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
     its_payout murallink.ksuid;
     the_payout murallink.payout_info;
     shown boolean;
@@ -20,52 +20,52 @@ DECLARE
 BEGIN
     its_payout := (
         SELECT o.uid FROM murallink_private.payout o
-        WHERE o.payment_uid = murallink.required(reverse_payment.payment_uid, 'payment_uid'));
+        WHERE o.payment_uid = murallink_private.required(reverse_payment.payment_uid, 'payment_uid'));
     IF its_payout IS NULL THEN
-        PERFORM murallink.raise('not_found', 'payment_uid');
+        PERFORM murallink_private.raise('not_found', 'payment_uid');
     END IF;
-    the_payout := murallink.payout_locked(its_payout);
+    the_payout := murallink_private.payout_locked(its_payout);
     IF the_payout.status <> 'done' OR EXISTS (
         SELECT FROM murallink.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
-        PERFORM murallink.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     ELSIF EXISTS (
         SELECT FROM murallink_private.call c
         WHERE c.operation = 'unload' AND c.subject_uid = the_payout.uid AND c.subject_uid <> c.uid AND c.status <> 'declined') THEN
-        PERFORM murallink.raise('already_exists', 'payment_uid');
+        PERFORM murallink_private.raise('already_exists', 'payment_uid');
     END IF;
     -- Where only a person has said that it was loaded, an unload may take the money of another payment.
-    shown := the_payout.reference <> '' OR the_payout.note = murallink.note_of_look_up() OR EXISTS (
+    shown := the_payout.reference <> '' OR the_payout.note = murallink_private.note_of_look_up() OR EXISTS (
         SELECT FROM murallink_private.call c WHERE c.uid = the_payout.uid AND c.outcome = 'done');
     IF the_payout.partner IS NULL AND loaded OR the_payout.partner IS NOT NULL AND shown AND NOT loaded THEN
-        PERFORM murallink.raise('invalid_value', 'loaded');
+        PERFORM murallink_private.raise('invalid_value', 'loaded');
     ELSIF the_payout.partner IS NOT NULL AND NOT shown THEN
-        PERFORM murallink.required(loaded, 'loaded');
+        PERFORM murallink_private.required(loaded, 'loaded');
     END IF;
     UPDATE murallink_private.payout o SET note = why WHERE o.uid = the_payout.uid;
     IF the_payout.partner IS NULL OR NOT loaded THEN
-        PERFORM murallink.payment_reverse(payment_uid);
+        PERFORM murallink_private.payment_reverse(payment_uid);
     ELSE
         SELECT pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
             'amount', the_payout.amount::numeric(16, 2)::text, 'reference', o.uid::text)
         INTO load
         FROM murallink_private.payout o JOIN murallink_private.card c ON c.uid = o.card_uid WHERE o.uid = the_payout.uid;
-        PERFORM murallink.task_begin(the_payout.partner, 'unload', load, false, 'payout', the_payout.uid, 'unload ' || the_payout.uid);
+        PERFORM murallink_private.task_begin(the_payout.partner, 'unload', load, false, 'payout', the_payout.uid, 'unload ' || the_payout.uid);
     END IF;
-    RETURN murallink.payout_info(the_payout.uid);
+    RETURN murallink_private.payout_info(the_payout.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
 'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why; loaded: whether the money is on the card, which must be said where a person decided that it was paid, and may not be said otherwise; false reverses it in the books alone. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
 
-CREATE FUNCTION murallink.unloads_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.unloads_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink.payment_reverse(o.payment_uid)
+    PERFORM murallink_private.payment_reverse(o.payment_uid)
     FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid
     WHERE c.uid = ANY (calls) AND c.status = 'done';
-    PERFORM murallink.look_up_begin(c.uid) FROM murallink_private.call c
+    PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c
     WHERE c.uid = ANY (calls) AND c.status = 'in_doubt' AND c.note = '';
 END
 $$;
-COMMENT ON FUNCTION murallink.unloads_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.unloads_hear(murallink.ksuid[]) IS
 'A payment whose load was taken back is reversed; what is in doubt is looked up.';

@@ -8,7 +8,7 @@ CREATE TYPE murallink.appointment_info AS (
 COMMENT ON TYPE murallink.appointment_info IS
 'An appointment, as schedule_appointment answers. datetime: local time of the patient, YYYY-MM-DDTHH:MM:SS.';
 
-CREATE FUNCTION murallink.appointment_guard() RETURNS trigger
+CREATE FUNCTION murallink_private.appointment_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     moved CONSTANT boolean := (NEW.local_time, NEW.time_zone) <> (OLD.local_time, OLD.time_zone);
@@ -19,40 +19,40 @@ BEGIN
         FROM murallink.enrollment e WHERE e.uid = NEW.enrollment_uid;
         RETURN NEW;
     ELSIF OLD.status <> 'scheduled' AND (moved OR NEW.status <> OLD.status) THEN
-        PERFORM murallink.raise('wrong_status', 'appointment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
     ELSIF moved THEN
         OLD.local_time := NEW.local_time;
         OLD.time_zone := NEW.time_zone;
-        OLD.at := murallink.moment_in_zone(NEW.local_time, NEW.time_zone);
+        OLD.at := murallink_private.moment_in_zone(NEW.local_time, NEW.time_zone);
         OLD.moves := OLD.moves + 1;
         NEW.moves := OLD.moves;
     END IF;
     OLD.status := NEW.status;
     IF NEW IS DISTINCT FROM OLD THEN
-        PERFORM murallink.raise('append_only', 'appointment');
+        PERFORM murallink_private.raise('append_only', 'appointment');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.appointment_guard() IS
+COMMENT ON FUNCTION murallink_private.appointment_guard() IS
 'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
+CREATE FUNCTION murallink_private.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, enrollment_uid, description, pg_catalog.to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS'), patient_uid
     FROM murallink.appointment WHERE uid = appointment_uid
 $$;
-COMMENT ON FUNCTION murallink.appointment_info(murallink.ksuid) IS 'An appointment as clients see it.';
+COMMENT ON FUNCTION murallink_private.appointment_info(murallink.ksuid) IS 'An appointment as clients see it.';
 
-CREATE FUNCTION murallink.checked_local_time(value text, field text) RETURNS timestamp
+CREATE FUNCTION murallink_private.checked_local_time(value text, field text) RETURNS timestamp
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     written CONSTANT text := coalesce(value, '');
 BEGIN
     IF written = '' THEN
-        PERFORM murallink.raise('missing_field', field);
+        PERFORM murallink_private.raise('missing_field', field);
     ELSIF written !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$' THEN
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END IF;
     BEGIN
         RETURN pg_catalog.make_timestamp(
@@ -60,66 +60,66 @@ BEGIN
             pg_catalog.substr(written, 9, 2)::integer, pg_catalog.substr(written, 12, 2)::integer,
             pg_catalog.substr(written, 15, 2)::integer, pg_catalog.substr(written, 18, 2)::double precision);
     EXCEPTION WHEN datetime_field_overflow THEN
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_local_time(text, text) IS
+COMMENT ON FUNCTION murallink_private.checked_local_time(text, text) IS
 'A time without a time zone, from YYYY-MM-DDTHH:MM:SS. field: its name in errors. Errors: missing_field, invalid_value.';
 
-CREATE FUNCTION murallink.enrollment_to_visit(enrollment_uid murallink.ksuid, patient_uid murallink.ksuid) RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.enrollment_to_visit(enrollment_uid murallink.ksuid, patient_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     candidates murallink.ksuid[];
     the_enrollment murallink.enrollment;
 BEGIN
     IF enrollment_to_visit.enrollment_uid IS NULL THEN
-        PERFORM murallink.required(enrollment_to_visit.patient_uid, 'patient_uid');
+        PERFORM murallink_private.required(enrollment_to_visit.patient_uid, 'patient_uid');
         -- The count must not reveal trials that the caller may not see.
         SELECT pg_catalog.array_agg(e.uid) INTO candidates FROM murallink.enrollment e
         WHERE e.patient_uid = enrollment_to_visit.patient_uid AND e.status = 'enrolled'
-        AND murallink.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid);
+        AND murallink_private.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid);
         IF pg_catalog.cardinality(candidates) > 1 THEN
-            PERFORM murallink.raise('missing_field', 'enrollment_uid');
-        ELSIF candidates IS NULL AND murallink.patient_visible(enrollment_to_visit.patient_uid) THEN
-            PERFORM murallink.raise('not_enrolled', 'patient_uid');
+            PERFORM murallink_private.raise('missing_field', 'enrollment_uid');
+        ELSIF candidates IS NULL AND murallink_private.patient_visible(enrollment_to_visit.patient_uid) THEN
+            PERFORM murallink_private.raise('not_enrolled', 'patient_uid');
         END IF;
     END IF;
     SELECT * INTO the_enrollment FROM murallink.enrollment
     WHERE uid = coalesce(enrollment_to_visit.enrollment_uid, candidates[1]);
-    caller := murallink.permit(
+    caller := murallink_private.permit(
         'create_appointment', the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid,
         the_enrollment.site_uid, CASE WHEN enrollment_to_visit.enrollment_uid IS NULL THEN 'patient_uid' ELSE 'enrollment_uid' END);
     IF the_enrollment.patient_uid <> enrollment_to_visit.patient_uid THEN
-        PERFORM murallink.raise('invalid_value', 'patient_uid');
+        PERFORM murallink_private.raise('invalid_value', 'patient_uid');
     END IF;
     RETURN the_enrollment.uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.enrollment_to_visit(murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.enrollment_to_visit(murallink.ksuid, murallink.ksuid) IS
 'The enrollment of an appointment, where the caller holds create_appointment: the one named, also when the patient was dropped or has completed; else the only one of the patient that the caller can see and that is not over. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled, invalid_value when the patient is another.';
 
-CREATE FUNCTION murallink.visit_time(
+CREATE FUNCTION murallink_private.visit_time(
     enrollment_uid murallink.ksuid, datetime text, OUT at timestamptz, OUT local_time timestamp, OUT time_zone text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    local_time := murallink.checked_local_time(datetime, 'datetime');
+    local_time := murallink_private.checked_local_time(datetime, 'datetime');
     time_zone := (
         SELECT coalesce(NULLIF(p.time_zone, ''), NULLIF(s.time_zone, ''), 'UTC')
         FROM murallink.enrollment e
         JOIN murallink.patient p ON p.uid = e.patient_uid
         JOIN murallink.site s ON s.uid = e.site_uid
         WHERE e.uid = visit_time.enrollment_uid);
-    at := murallink.moment_in_zone(local_time, time_zone);
+    at := murallink_private.moment_in_zone(local_time, time_zone);
     -- A time that the clock skips is converted to a different one.
-    IF at <= pg_catalog.now() OR murallink.local_time(at, time_zone) <> local_time THEN
-        PERFORM murallink.raise('invalid_value', 'datetime');
+    IF at <= pg_catalog.now() OR murallink_private.local_time(at, time_zone) <> local_time THEN
+        PERFORM murallink_private.raise('invalid_value', 'datetime');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.visit_time(murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.visit_time(murallink.ksuid, text) IS
 'When a patient is to come. datetime: as schedule_appointment takes it. Errors: missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.schedule_appointment(
@@ -130,18 +130,18 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     visitor murallink.ksuid :=
-        murallink.enrollment_to_visit(schedule_appointment.enrollment_uid, schedule_appointment.patient_uid);
-    agreed CONSTANT record := murallink.visit_time(visitor, schedule_appointment.datetime);
+        murallink_private.enrollment_to_visit(schedule_appointment.enrollment_uid, schedule_appointment.patient_uid);
+    agreed CONSTANT record := murallink_private.visit_time(visitor, schedule_appointment.datetime);
     added murallink.ksuid;
 BEGIN
     INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description)
     VALUES (visitor, agreed.at, agreed.local_time, agreed.time_zone,
-        murallink.checked_text(schedule_appointment.description, 'description', 1000, false))
+        murallink_private.checked_text(schedule_appointment.description, 'description', 1000, false))
     ON CONFLICT DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
-        PERFORM murallink.raise('already_exists', 'datetime');
+        PERFORM murallink_private.raise('already_exists', 'datetime');
     END IF;
-    RETURN murallink.appointment_info(added);
+    RETURN murallink_private.appointment_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.schedule_appointment(murallink.ksuid, murallink.ksuid, text, text) IS
@@ -152,61 +152,61 @@ RETURNS SETOF murallink.appointment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_enrollment murallink.enrollment;
 BEGIN
     IF get_appointments.enrollment_uid IS NOT NULL THEN
         SELECT * INTO the_enrollment FROM murallink.enrollment WHERE uid = get_appointments.enrollment_uid;
-        caller := murallink.permit(
+        caller := murallink_private.permit(
             'view_patients', the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid,
             the_enrollment.site_uid, 'enrollment_uid');
     ELSE
-        caller := murallink.permit_patient(get_appointments.patient_uid, 'view_patients');
+        caller := murallink_private.permit_patient(get_appointments.patient_uid, 'view_patients');
     END IF;
     RETURN QUERY
-    SELECT i.* FROM murallink.appointment a, LATERAL murallink.appointment_info(a.uid) i
+    SELECT i.* FROM murallink.appointment a, LATERAL murallink_private.appointment_info(a.uid) i
     WHERE (get_appointments.patient_uid IS NULL OR a.patient_uid = get_appointments.patient_uid)
     AND (get_appointments.enrollment_uid IS NULL OR a.enrollment_uid = get_appointments.enrollment_uid)
-    AND a.status = 'scheduled' AND murallink.permitted('view_patients', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
+    AND a.status = 'scheduled' AND murallink_private.permitted('view_patients', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
     ORDER BY a.at, a.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid) IS
 'The appointments of a patient, or of one of the patient''s enrollments, that were not cancelled, in the order of time. patient_uid or enrollment_uid is required. Needs view_patients on the patient, or on the trial at the site of the enrollment; shows the appointments of the trials and sites where the caller holds it. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
-CREATE FUNCTION murallink.permit_appointment(appointment_uid murallink.ksuid) RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.permit_appointment(appointment_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_appointment murallink.appointment;
 BEGIN
     SELECT * INTO the_appointment FROM murallink.appointment
-    WHERE uid = murallink.required(permit_appointment.appointment_uid, 'appointment_uid');
-    caller := murallink.permit(
+    WHERE uid = murallink_private.required(permit_appointment.appointment_uid, 'appointment_uid');
+    caller := murallink_private.permit(
         'create_appointment', the_appointment.client_uid, the_appointment.contract_uid, the_appointment.trial_uid,
         the_appointment.site_uid, 'appointment_uid');
     RETURN the_appointment.enrollment_uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_appointment(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.permit_appointment(murallink.ksuid) IS
 'The enrollment of an appointment that the caller may change. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
 CREATE FUNCTION murallink.move_appointment(appointment_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL)
 RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    visitor CONSTANT murallink.ksuid := murallink.permit_appointment(move_appointment.appointment_uid);
-    agreed CONSTANT record := murallink.visit_time(visitor, move_appointment.datetime);
+    visitor CONSTANT murallink.ksuid := murallink_private.permit_appointment(move_appointment.appointment_uid);
+    agreed CONSTANT record := murallink_private.visit_time(visitor, move_appointment.datetime);
 BEGIN
     UPDATE murallink.appointment a SET at = agreed.at, local_time = agreed.local_time, time_zone = agreed.time_zone
     WHERE a.uid = move_appointment.appointment_uid AND a.status = 'scheduled';
     IF NOT FOUND THEN
-        PERFORM murallink.raise('wrong_status', 'appointment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
     END IF;
-    RETURN murallink.appointment_info(move_appointment.appointment_uid);
+    RETURN murallink_private.appointment_info(move_appointment.appointment_uid);
 EXCEPTION WHEN unique_violation THEN
-    PERFORM murallink.raise('already_exists', 'datetime');
+    PERFORM murallink_private.raise('already_exists', 'datetime');
 END
 $$;
 COMMENT ON FUNCTION murallink.move_appointment(murallink.ksuid, text) IS
@@ -215,13 +215,13 @@ COMMENT ON FUNCTION murallink.move_appointment(murallink.ksuid, text) IS
 CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.permit_appointment(cancel_appointment.appointment_uid);
+    PERFORM murallink_private.permit_appointment(cancel_appointment.appointment_uid);
     UPDATE murallink.appointment a SET status = 'cancelled'
     WHERE a.uid = cancel_appointment.appointment_uid AND a.status = 'scheduled';
     IF NOT FOUND THEN
-        PERFORM murallink.raise('wrong_status', 'appointment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
     END IF;
-    RETURN murallink.appointment_info(cancel_appointment.appointment_uid);
+    RETURN murallink_private.appointment_info(cancel_appointment.appointment_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.cancel_appointment(murallink.ksuid) IS

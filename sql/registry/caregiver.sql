@@ -11,30 +11,30 @@ CREATE TYPE murallink.caregiver_info AS (
 );
 COMMENT ON TYPE murallink.caregiver_info IS 'A caregiver, as register_caregiver answers.';
 
-CREATE FUNCTION murallink.caregiver_infos() RETURNS SETOF murallink.caregiver_info
+CREATE FUNCTION murallink_private.caregiver_infos() RETURNS SETOF murallink.caregiver_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, patient_uid, email, first_name, last_name, phone, address FROM murallink.caregiver
 $$;
-COMMENT ON FUNCTION murallink.caregiver_infos() IS
+COMMENT ON FUNCTION murallink_private.caregiver_infos() IS
 'The caregivers as clients see them. It is inlined into the calling query, so that only the necessary rows are read.';
 
-CREATE FUNCTION murallink.permit_caregiver(caregiver_uid murallink.ksuid, permission murallink.permission, field text)
+CREATE FUNCTION murallink_private.permit_caregiver(caregiver_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_patient murallink.ksuid := (
-        SELECT patient_uid FROM murallink.caregiver WHERE uid = murallink.required(permit_caregiver.caregiver_uid, field));
+        SELECT patient_uid FROM murallink.caregiver WHERE uid = murallink_private.required(permit_caregiver.caregiver_uid, field));
 BEGIN
     IF the_patient IS NULL THEN
-        PERFORM murallink.raise('not_found', field);
+        PERFORM murallink_private.raise('not_found', field);
     END IF;
-    caller := murallink.permit_patient(the_patient, permission, field);
+    caller := murallink_private.permit_patient(the_patient, permission, field);
     RETURN the_patient;
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_caregiver(murallink.ksuid, murallink.permission, text) IS
+COMMENT ON FUNCTION murallink_private.permit_caregiver(murallink.ksuid, murallink.permission, text) IS
 'The patient of a caregiver; checks that the caller holds the permission on the patient. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
 CREATE FUNCTION murallink.register_caregiver(
@@ -44,19 +44,19 @@ CREATE FUNCTION murallink.register_caregiver(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.permit_patient(register_caregiver.patient_uid, 'add_patient');
+    caller murallink.ksuid := murallink_private.permit_patient(register_caregiver.patient_uid, 'add_patient');
     answer murallink.caregiver_info;
 BEGIN
     INSERT INTO murallink.caregiver (patient_uid, email, first_name, last_name, phone, address)
     VALUES (
         register_caregiver.patient_uid,
-        murallink.checked_email(register_caregiver.email, 'email', false),
-        murallink.checked_name(register_caregiver.first_name, 'first_name', true),
-        murallink.checked_name(register_caregiver.last_name, 'last_name', false),
-        murallink.checked_text(register_caregiver.phone, 'phone', 50, false),
-        murallink.checked_address(register_caregiver.address))
+        murallink_private.checked_email(register_caregiver.email, 'email', false),
+        murallink_private.checked_name(register_caregiver.first_name, 'first_name', true),
+        murallink_private.checked_name(register_caregiver.last_name, 'last_name', false),
+        murallink_private.checked_text(register_caregiver.phone, 'phone', 50, false),
+        murallink_private.checked_address(register_caregiver.address))
     RETURNING uid, patient_uid, email, first_name, last_name, phone, address INTO answer;
-    PERFORM murallink.say('caregiver added');
+    PERFORM murallink_private.say('caregiver added');
     RETURN answer;
 END
 $$;
@@ -70,24 +70,24 @@ CREATE FUNCTION murallink.update_caregiver(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    the_patient CONSTANT murallink.ksuid := murallink.permit_caregiver(update_caregiver.uid, 'update_patient', 'uid');
+    the_patient CONSTANT murallink.ksuid := murallink_private.permit_caregiver(update_caregiver.uid, 'update_patient', 'uid');
     answer murallink.caregiver_info;
 BEGIN
-    PERFORM murallink.unchanged(update_caregiver.patient_uid, ARRAY[the_patient::text], 'patient_uid');
+    PERFORM murallink_private.unchanged(update_caregiver.patient_uid, ARRAY[the_patient::text], 'patient_uid');
     answer.uid := update_caregiver.uid;
     answer.patient_uid := the_patient;
-    answer.email := CASE WHEN email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
-    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_name(first_name, 'first_name', true) END;
-    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_name(last_name, 'last_name', false) END;
-    answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
+    answer.email := CASE WHEN email IS NOT NULL THEN murallink_private.checked_email(email, 'email', false) END;
+    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink_private.checked_name(first_name, 'first_name', true) END;
+    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink_private.checked_name(last_name, 'last_name', false) END;
+    answer.phone := CASE WHEN phone IS NOT NULL THEN murallink_private.checked_text(phone, 'phone', 50, false) END;
     UPDATE murallink.caregiver SET
         email = coalesce(answer.email, email), first_name = coalesce(answer.first_name, first_name),
         last_name = coalesce(answer.last_name, last_name), phone = coalesce(answer.phone, phone),
-        address = murallink.changed_address(address, update_caregiver.address)
+        address = murallink_private.changed_address(address, update_caregiver.address)
     WHERE uid = update_caregiver.uid;
     -- A caller who may change but not see the person gets only the values that were sent.
-    IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = the_patient) THEN
-        SELECT * INTO answer FROM murallink.caregiver_infos() WHERE uid = update_caregiver.uid;
+    IF EXISTS (SELECT FROM murallink_private.visible_patients() AS seen WHERE seen = the_patient) THEN
+        SELECT * INTO answer FROM murallink_private.caregiver_infos() WHERE uid = update_caregiver.uid;
     END IF;
     RETURN answer;
 END
@@ -99,11 +99,11 @@ CREATE FUNCTION murallink.get_caregivers(patient_uid murallink.ksuid DEFAULT NUL
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.permit_patient(get_caregivers.patient_uid, 'view_patients');
+    caller murallink.ksuid := murallink_private.permit_patient(get_caregivers.patient_uid, 'view_patients');
 BEGIN
     RETURN QUERY
-    SELECT i.* FROM murallink.caregiver_infos() i WHERE i.patient_uid = get_caregivers.patient_uid
-    ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
+    SELECT i.* FROM murallink_private.caregiver_infos() i WHERE i.patient_uid = get_caregivers.patient_uid
+    ORDER BY murallink_private.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_caregivers(murallink.ksuid) IS

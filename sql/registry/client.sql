@@ -15,39 +15,39 @@ CREATE TYPE murallink.client_info AS (
 );
 COMMENT ON TYPE murallink.client_info IS 'A client, as create_client answers. audit_history: in the answers of get_client and edit_client.';
 
-CREATE FUNCTION murallink.client_info(client_uid murallink.ksuid, with_history boolean DEFAULT false)
+CREATE FUNCTION murallink_private.client_info(client_uid murallink.ksuid, with_history boolean DEFAULT false)
 RETURNS murallink.client_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, name, sales_contact, client_type, tax_id, client_signature_date::timestamp AT TIME ZONE 'UTC', contact_name,
-        contact_phone, contact_email, address, CASE WHEN with_history THEN murallink.audit_history(uid) END
+        contact_phone, contact_email, address, CASE WHEN with_history THEN murallink_private.audit_history(uid) END
     FROM murallink.client WHERE uid = client_uid
 $$;
-COMMENT ON FUNCTION murallink.client_info(murallink.ksuid, boolean) IS 'A client as users see it. with_history: whether its history is included.';
+COMMENT ON FUNCTION murallink_private.client_info(murallink.ksuid, boolean) IS 'A client as users see it. with_history: whether its history is included.';
 
-CREATE FUNCTION murallink.contains(value text, query text) RETURNS boolean
+CREATE FUNCTION murallink_private.contains(value text, query text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN pg_catalog.strpos(
-    murallink.name_folded(value) COLLATE "C", pg_catalog.btrim(murallink.name_folded(query)) COLLATE "C") > 0
-    OR pg_catalog.btrim(murallink.name_folded(query)) = '';
-COMMENT ON FUNCTION murallink.contains(text, text) IS
+    murallink_private.name_folded(value) COLLATE "C", pg_catalog.btrim(murallink_private.name_folded(query)) COLLATE "C") > 0
+    OR pg_catalog.btrim(murallink_private.name_folded(query)) = '';
+COMMENT ON FUNCTION murallink_private.contains(text, text) IS
 'Whether a value has the query in it, as name_folded() has both: without regard to case and accents, whatever the locale; every value has the empty one.';
 
-CREATE FUNCTION murallink.sponsor_named(client_uid murallink.ksuid, name text) RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.sponsor_named(client_uid murallink.ksuid, name text) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     the_sponsor murallink.ksuid;
 BEGIN
     INSERT INTO murallink.sponsor (client_uid, name) VALUES (sponsor_named.client_uid, sponsor_named.name)
-    ON CONFLICT (client_uid, murallink.label_key(name)) DO NOTHING RETURNING uid INTO the_sponsor;
+    ON CONFLICT (client_uid, murallink_private.label_key(name)) DO NOTHING RETURNING uid INTO the_sponsor;
     IF the_sponsor IS NULL THEN
         SELECT uid INTO the_sponsor FROM murallink.sponsor
-        WHERE client_uid = sponsor_named.client_uid AND murallink.label_key(name) = murallink.label_key(sponsor_named.name);
+        WHERE client_uid = sponsor_named.client_uid AND murallink_private.label_key(name) = murallink_private.label_key(sponsor_named.name);
     END IF;
     RETURN the_sponsor;
 END
 $$;
-COMMENT ON FUNCTION murallink.sponsor_named(murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.sponsor_named(murallink.ksuid, text) IS
 'The sponsor of a client with that name in any case, added when there is none.';
 
 CREATE FUNCTION murallink.create_client(
@@ -60,21 +60,21 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     added murallink.ksuid;
 BEGIN
-    PERFORM murallink.require_admin();
+    PERFORM murallink_private.require_admin();
     INSERT INTO murallink.client (
         name, sales_contact, client_type, tax_id, client_signature_date, contact_name, contact_phone, contact_email, address)
     VALUES (
-        murallink.checked_label(create_client.name, 'name', 200, true),
-        murallink.checked_text(create_client.sales_contact, 'sales_contact', 200, false),
-        murallink.checked_text(create_client.client_type, 'client_type', 100, false),
-        murallink.checked_text(create_client.tax_id, 'tax_id', 50, false),
-        murallink.checked_date(create_client.client_signature_date, 'client_signature_date'),
-        murallink.checked_text(create_client.contact_name, 'contact_name', 200, false),
-        murallink.checked_text(create_client.contact_phone, 'contact_phone', 50, false),
-        murallink.checked_email(create_client.contact_email, 'contact_email', false),
-        murallink.checked_address(create_client.address))
+        murallink_private.checked_label(create_client.name, 'name', 200, true),
+        murallink_private.checked_text(create_client.sales_contact, 'sales_contact', 200, false),
+        murallink_private.checked_text(create_client.client_type, 'client_type', 100, false),
+        murallink_private.checked_text(create_client.tax_id, 'tax_id', 50, false),
+        murallink_private.checked_date(create_client.client_signature_date, 'client_signature_date'),
+        murallink_private.checked_text(create_client.contact_name, 'contact_name', 200, false),
+        murallink_private.checked_text(create_client.contact_phone, 'contact_phone', 50, false),
+        murallink_private.checked_email(create_client.contact_email, 'contact_email', false),
+        murallink_private.checked_address(create_client.address))
     RETURNING uid INTO added;
-    RETURN murallink.client_info(added);
+    RETURN murallink_private.client_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_client(text, text, text, text, murallink.day, text, text, text, jsonb) IS
@@ -83,9 +83,9 @@ COMMENT ON FUNCTION murallink.create_client(text, text, text, text, murallink.da
 CREATE FUNCTION murallink.get_clients() RETURNS SETOF murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
+    PERFORM murallink_private.require_admin();
     RETURN QUERY
-    SELECT i.* FROM murallink.client c, LATERAL murallink.client_info(c.uid) i ORDER BY c.created_at, c.uid;
+    SELECT i.* FROM murallink.client c, LATERAL murallink_private.client_info(c.uid) i ORDER BY c.created_at, c.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_clients() IS
@@ -94,12 +94,12 @@ COMMENT ON FUNCTION murallink.get_clients() IS
 CREATE FUNCTION murallink.search_clients(query text DEFAULT NULL) RETURNS SETOF murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    part CONSTANT text := murallink.checked_text(query, 'query', 200, false);
+    part CONSTANT text := murallink_private.checked_text(query, 'query', 200, false);
 BEGIN
-    PERFORM murallink.permit_somewhere('view_clients');
+    PERFORM murallink_private.permit_somewhere('view_clients');
     RETURN QUERY
-    SELECT i.* FROM murallink.client c, LATERAL murallink.client_info(c.uid) i
-    WHERE murallink.permitted('view_clients', c.uid, NULL, NULL, NULL) AND murallink.contains(c.name, part)
+    SELECT i.* FROM murallink.client c, LATERAL murallink_private.client_info(c.uid) i
+    WHERE murallink_private.permitted('view_clients', c.uid, NULL, NULL, NULL) AND murallink_private.contains(c.name, part)
     ORDER BY c.created_at, c.uid;
 END
 $$;
@@ -110,12 +110,12 @@ CREATE FUNCTION murallink.get_client(uid murallink.ksuid DEFAULT NULL) RETURNS m
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     known murallink.ksuid;
 BEGIN
-    SELECT uid INTO known FROM murallink.client WHERE uid = murallink.required(get_client.uid, 'uid');
-    caller := murallink.permit('view_clients', known, NULL, NULL, NULL, 'uid');
-    RETURN murallink.client_info(known, true);
+    SELECT uid INTO known FROM murallink.client WHERE uid = murallink_private.required(get_client.uid, 'uid');
+    caller := murallink_private.permit('view_clients', known, NULL, NULL, NULL, 'uid');
+    RETURN murallink_private.client_info(known, true);
 END
 $$;
 COMMENT ON FUNCTION murallink.get_client(murallink.ksuid) IS
@@ -130,23 +130,23 @@ CREATE FUNCTION murallink.edit_client(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM murallink.require_admin(), murallink.required(edit_client.uid, 'uid');
+    PERFORM murallink_private.require_admin(), murallink_private.required(edit_client.uid, 'uid');
     UPDATE murallink.client SET
-        name = murallink.checked_label(coalesce(edit_client.name, name), 'name', 200, true),
-        sales_contact = murallink.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
-        client_type = murallink.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
-        tax_id = murallink.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
-        client_signature_date = murallink.checked_date(
+        name = murallink_private.checked_label(coalesce(edit_client.name, name), 'name', 200, true),
+        sales_contact = murallink_private.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
+        client_type = murallink_private.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
+        tax_id = murallink_private.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
+        client_signature_date = murallink_private.checked_date(
             coalesce(edit_client.client_signature_date::date, client_signature_date), 'client_signature_date'),
-        contact_name = murallink.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
-        contact_phone = murallink.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
-        contact_email = murallink.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),
-        address = murallink.changed_address(address, edit_client.address)
+        contact_name = murallink_private.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
+        contact_phone = murallink_private.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
+        contact_email = murallink_private.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),
+        address = murallink_private.changed_address(address, edit_client.address)
     WHERE uid = edit_client.uid;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
-    RETURN murallink.client_info(edit_client.uid, true);
+    RETURN murallink_private.client_info(edit_client.uid, true);
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, text, murallink.day, text, text, text, jsonb, murallink.read_only) IS
@@ -155,8 +155,8 @@ COMMENT ON FUNCTION murallink.edit_client(murallink.ksuid, text, text, text, tex
 CREATE FUNCTION murallink.delete_client(client_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
-    PERFORM murallink.delete_resource('client', murallink.required(client_uid, 'client_uid'), 'client_uid');
+    PERFORM murallink_private.require_admin();
+    PERFORM murallink_private.delete_resource('client', murallink_private.required(client_uid, 'client_uid'), 'client_uid');
 END
 $$;
 COMMENT ON FUNCTION murallink.delete_client(murallink.ksuid) IS

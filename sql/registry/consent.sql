@@ -3,7 +3,7 @@
 CREATE TYPE murallink.notice_channel AS ENUM ('email', 'sms');
 COMMENT ON TYPE murallink.notice_channel IS 'How a notice is sent.';
 
-CREATE FUNCTION murallink.consent_of_record() RETURNS trigger
+CREATE FUNCTION murallink_private.consent_of_record() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO murallink.consent (patient_uid, channel, given, source)
@@ -15,10 +15,10 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.consent_of_record() IS
+COMMENT ON FUNCTION murallink_private.consent_of_record() IS
 'Trigger: a change of consent in a patient''s record is added to the history of consent.';
 
-CREATE FUNCTION murallink.consent_applied() RETURNS trigger
+CREATE FUNCTION murallink_private.consent_applied() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE murallink.patient p SET
@@ -29,39 +29,39 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.consent_applied() IS 'Trigger: the record of a patient shows the last consent.';
+COMMENT ON FUNCTION murallink_private.consent_applied() IS 'Trigger: the record of a patient shows the last consent.';
 
-CREATE FUNCTION murallink.checked_channel(channel text) RETURNS murallink.notice_channel
+CREATE FUNCTION murallink_private.checked_channel(channel text) RETURNS murallink.notice_channel
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF murallink.required(channel, 'channel') NOT IN ('email', 'sms') THEN
-        PERFORM murallink.raise('invalid_value', 'channel');
+    IF murallink_private.required(channel, 'channel') NOT IN ('email', 'sms') THEN
+        PERFORM murallink_private.raise('invalid_value', 'channel');
     END IF;
     RETURN channel::murallink.notice_channel;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_channel(text) IS 'email or sms. Errors: missing_field, invalid_value.';
+COMMENT ON FUNCTION murallink_private.checked_channel(text) IS 'email or sms. Errors: missing_field, invalid_value.';
 
-CREATE FUNCTION murallink.consent_type(patient_uid murallink.ksuid, channel murallink.notice_channel) RETURNS text
+CREATE FUNCTION murallink_private.consent_type(patient_uid murallink.ksuid, channel murallink.notice_channel) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN NOT c.given THEN 'stop' WHEN murallink.lowered(c.source) ~ '^written\M' COLLATE "C" THEN 'written' ELSE 'express' END
+    SELECT CASE WHEN NOT c.given THEN 'stop' WHEN murallink_private.lowered(c.source) ~ '^written\M' COLLATE "C" THEN 'written' ELSE 'express' END
     FROM murallink.consent c
     WHERE c.patient_uid = consent_type.patient_uid AND c.channel = consent_type.channel ORDER BY c.number DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION murallink.consent_type(murallink.ksuid, murallink.notice_channel) IS
+COMMENT ON FUNCTION murallink_private.consent_type(murallink.ksuid, murallink.notice_channel) IS
 'The consent on record: written, express or stop; null where there never was any.';
 
 CREATE FUNCTION murallink.set_consent(patient_uid murallink.ksuid, channel text, given boolean, source text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM FROM murallink.patient p
-    WHERE p.uid = murallink.required(set_consent.patient_uid, 'patient_uid') FOR NO KEY UPDATE;
+    WHERE p.uid = murallink_private.required(set_consent.patient_uid, 'patient_uid') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'patient_uid');
+        PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink.consent (patient_uid, channel, given, source)
-    VALUES (set_consent.patient_uid, murallink.checked_channel(set_consent.channel), murallink.required(set_consent.given, 'given'),
-        murallink.checked_text(set_consent.source, 'source', 200, true));
+    VALUES (set_consent.patient_uid, murallink_private.checked_channel(set_consent.channel), murallink_private.required(set_consent.given, 'given'),
+        murallink_private.checked_text(set_consent.source, 'source', 200, true));
 END
 $$;
 COMMENT ON FUNCTION murallink.set_consent(murallink.ksuid, text, boolean, text) IS
@@ -70,23 +70,23 @@ COMMENT ON FUNCTION murallink.set_consent(murallink.ksuid, text, boolean, text) 
 CREATE FUNCTION murallink.message_received(channel text, sender text, body text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    way CONSTANT murallink.notice_channel := murallink.checked_channel(message_received.channel);
-    origin CONSTANT text := murallink.checked_text(message_received.sender, 'sender', 500, true);
+    way CONSTANT murallink.notice_channel := murallink_private.checked_channel(message_received.channel);
+    origin CONSTANT text := murallink_private.checked_text(message_received.sender, 'sender', 500, true);
     bare CONSTANT text := pg_catalog.regexp_replace(origin, '\s*\([^()]*\)$', '');
-    mailbox CONSTANT text := murallink.mail_address(coalesce(pg_catalog.substring(bare, '<([^<>]*)>$'), bare));
-    said CONSTANT text := murallink.checked_text(message_received.body, 'body', 100000, true);
-    word CONSTANT text := murallink.words(CASE way WHEN 'email' THEN pg_catalog.substring(said, '^[^\r\n]*') ELSE said END);
+    mailbox CONSTANT text := murallink_private.mail_address(coalesce(pg_catalog.substring(bare, '<([^<>]*)>$'), bare));
+    said CONSTANT text := murallink_private.checked_text(message_received.body, 'body', 100000, true);
+    word CONSTANT text := murallink_private.words(CASE way WHEN 'email' THEN pg_catalog.substring(said, '^[^\r\n]*') ELSE said END);
     ended integer;
 BEGIN
     IF word = '' OR word NOT IN (
-        SELECT murallink.words(listed)
+        SELECT murallink_private.words(listed)
         FROM pg_catalog.string_to_table(pg_catalog.current_setting('murallink.stop_words'), ',') AS listed) THEN
         RETURN 0;
     END IF;
     INSERT INTO murallink.consent (patient_uid, channel, given, source)
     SELECT p.uid, way, false, 'the message "' || word || '"' FROM murallink.patient p
     WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = mailbox
-        ELSE p.sms_enabled AND murallink.phone_or_digits(p.phone) = NULLIF(murallink.phone_or_digits(origin), '') END
+        ELSE p.sms_enabled AND murallink_private.phone_or_digits(p.phone) = NULLIF(murallink_private.phone_or_digits(origin), '') END
     ORDER BY p.uid FOR NO KEY UPDATE;
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN ended;

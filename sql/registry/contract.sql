@@ -17,18 +17,18 @@ CREATE TYPE murallink.contract_info AS (
 COMMENT ON TYPE murallink.contract_info IS
 'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment.';
 
-CREATE FUNCTION murallink.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
+CREATE FUNCTION murallink_private.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
-    SELECT c.uid, c.client_uid, c.name, coalesce(murallink.money_text(c.total_contract_value, c.currency), ''), c.currency::text,
+    SELECT c.uid, c.client_uid, c.name, coalesce(murallink_private.money_text(c.total_contract_value, c.currency), ''), c.currency::text,
         c.client_signature_date::timestamp AT TIME ZONE 'UTC', c.contract_start_date::timestamp AT TIME ZONE 'UTC',
         c.contract_end_date::timestamp AT TIME ZONE 'UTC',
         pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || c.uid::text,
         s.name, c.default_payment_type_uid, NULLIF(c.order_cards, 'first_payment')
     FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
-COMMENT ON FUNCTION murallink.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
+COMMENT ON FUNCTION murallink_private.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
 
-CREATE FUNCTION murallink.write_contract(
+CREATE FUNCTION murallink_private.write_contract(
     contract_uid murallink.ksuid, client_uid murallink.ksuid, name text, sponsor text, client_signature_date date,
     contract_start_date date, contract_end_date date, total_contract_value text, currency text,
     default_payment_type_uid murallink.ksuid, order_cards text
@@ -37,7 +37,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     the_contract murallink.contract;
-    party text := murallink.checked_label(write_contract.sponsor, 'sponsor', 200, false);
+    party text := murallink_private.checked_label(write_contract.sponsor, 'sponsor', 200, false);
 BEGIN
     -- Serializes with adding a trial or funds, which depend on the currency.
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = write_contract.contract_uid FOR UPDATE;
@@ -46,47 +46,47 @@ BEGIN
         the_contract.client_uid := write_contract.client_uid;
         the_contract.created_at := pg_catalog.now();
     ELSIF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
-    the_contract.name := murallink.checked_label(coalesce(write_contract.name, the_contract.name), 'name', 200, true);
+    the_contract.name := murallink_private.checked_label(coalesce(write_contract.name, the_contract.name), 'name', 200, true);
     IF write_contract.total_contract_value
-        <> coalesce(murallink.money_text(the_contract.total_contract_value, the_contract.currency), '') THEN
+        <> coalesce(murallink_private.money_text(the_contract.total_contract_value, the_contract.currency), '') THEN
         IF write_contract.total_contract_value !~ '^([0-9]{1,12}(\.[0-9]{1,4})?)?$' THEN
-            PERFORM murallink.raise('invalid_amount', 'total_contract_value');
+            PERFORM murallink_private.raise('invalid_amount', 'total_contract_value');
         END IF;
         the_contract.total_contract_value := pg_catalog.trim_scale(NULLIF(write_contract.total_contract_value, '')::numeric);
     END IF;
     write_contract.currency := coalesce(NULLIF(write_contract.currency, ''), the_contract.currency);
     IF write_contract.currency IS NULL THEN
-        PERFORM murallink.raise('missing_field', 'currency');
-    ELSIF murallink.currency_decimals(write_contract.currency) IS NULL THEN
-        PERFORM murallink.raise('unknown_currency', 'currency');
-    ELSIF NOT murallink.amount_fits(the_contract.total_contract_value, write_contract.currency) THEN
-        PERFORM murallink.raise('invalid_amount', 'total_contract_value');
+        PERFORM murallink_private.raise('missing_field', 'currency');
+    ELSIF murallink_private.currency_decimals(write_contract.currency) IS NULL THEN
+        PERFORM murallink_private.raise('unknown_currency', 'currency');
+    ELSIF NOT murallink_private.amount_fits(the_contract.total_contract_value, write_contract.currency) THEN
+        PERFORM murallink_private.raise('invalid_amount', 'total_contract_value');
     END IF;
     the_contract.currency := write_contract.currency;
-    the_contract.client_signature_date := murallink.checked_date(
+    the_contract.client_signature_date := murallink_private.checked_date(
         coalesce(write_contract.client_signature_date, the_contract.client_signature_date), 'client_signature_date');
-    the_contract.contract_start_date := murallink.checked_date(
+    the_contract.contract_start_date := murallink_private.checked_date(
         coalesce(write_contract.contract_start_date, the_contract.contract_start_date), 'contract_start_date');
-    the_contract.contract_end_date := murallink.checked_date(
+    the_contract.contract_end_date := murallink_private.checked_date(
         coalesce(write_contract.contract_end_date, the_contract.contract_end_date), 'contract_end_date');
     IF the_contract.contract_end_date < the_contract.contract_start_date THEN
-        PERFORM murallink.raise('invalid_value', 'contract_end_date');
+        PERFORM murallink_private.raise('invalid_value', 'contract_end_date');
     END IF;
     the_contract.default_payment_type_uid :=
         coalesce(write_contract.default_payment_type_uid, the_contract.default_payment_type_uid);
     IF the_contract.default_payment_type_uid IS NOT NULL
         AND NOT EXISTS (SELECT FROM murallink_private.payment_type WHERE uid = the_contract.default_payment_type_uid) THEN
-        PERFORM murallink.raise('not_found', 'default_payment_type_uid');
+        PERFORM murallink_private.raise('not_found', 'default_payment_type_uid');
     END IF;
     the_contract.order_cards := coalesce(
         NULLIF(write_contract.order_cards, ''), the_contract.order_cards, 'first_payment');
     IF the_contract.order_cards NOT IN ('first_payment', 'enrollment') THEN
-        PERFORM murallink.raise('invalid_value', 'order_cards');
+        PERFORM murallink_private.raise('invalid_value', 'order_cards');
     END IF;
     IF write_contract.sponsor IS NOT NULL THEN
-        the_contract.sponsor_uid := CASE WHEN party <> '' THEN murallink.sponsor_named(the_contract.client_uid, party) END;
+        the_contract.sponsor_uid := CASE WHEN party <> '' THEN murallink_private.sponsor_named(the_contract.client_uid, party) END;
     END IF;
     INSERT INTO murallink.contract SELECT the_contract.*
     ON CONFLICT (uid) DO UPDATE SET
@@ -99,10 +99,10 @@ BEGIN
         contract_end_date = excluded.contract_end_date,
         default_payment_type_uid = excluded.default_payment_type_uid,
         order_cards = excluded.order_cards;
-    RETURN murallink.contract_info(the_contract.uid);
+    RETURN murallink_private.contract_info(the_contract.uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid, text) IS
 'Changes a contract where the arguments are not null, or with a contract_uid of null adds one. total_contract_value: digits, as contract_info shows it, or empty for none; sponsor: empty for none. Errors: missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.create_contract(
@@ -113,12 +113,12 @@ CREATE FUNCTION murallink.create_contract(
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
+    PERFORM murallink_private.require_admin();
     IF NOT EXISTS (
-        SELECT FROM murallink.client c WHERE c.uid = murallink.required(create_contract.client_uid, 'client_uid')) THEN
-        PERFORM murallink.raise('not_found', 'client_uid');
+        SELECT FROM murallink.client c WHERE c.uid = murallink_private.required(create_contract.client_uid, 'client_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'client_uid');
     END IF;
-    RETURN murallink.write_contract(
+    RETURN murallink_private.write_contract(
         NULL, client_uid, name, sponsor, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
         currency, default_payment_type_uid, order_cards);
 END
@@ -135,11 +135,11 @@ CREATE FUNCTION murallink.edit_contract(
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
-    PERFORM murallink.unchanged(edit_contract.client_uid, ARRAY[c.client_uid::text], 'client_uid')
+    PERFORM murallink_private.require_admin();
+    PERFORM murallink_private.unchanged(edit_contract.client_uid, ARRAY[c.client_uid::text], 'client_uid')
     FROM murallink.contract c WHERE c.uid = edit_contract.uid;
-    RETURN murallink.write_contract(
-        murallink.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date,
+    RETURN murallink_private.write_contract(
+        murallink_private.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date,
         total_contract_value, currency, default_payment_type_uid, order_cards);
 END
 $$;
@@ -149,37 +149,37 @@ COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.permit_somewhere('view_contract');
+    PERFORM murallink_private.permit_somewhere('view_contract');
     RETURN QUERY
-    SELECT i.* FROM murallink.contract c, LATERAL murallink.contract_info(c.uid) i
+    SELECT i.* FROM murallink.contract c, LATERAL murallink_private.contract_info(c.uid) i
     WHERE c.client_uid = coalesce(get_contracts.client_uid, c.client_uid)
-    AND murallink.permitted('view_contract', c.client_uid, c.uid, NULL, NULL)
+    AND murallink_private.permitted('view_contract', c.client_uid, c.uid, NULL, NULL)
     ORDER BY c.created_at, c.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_contracts(murallink.ksuid) IS
 'The contracts on which the caller holds view_contract, of one client or of all, in the order of their creation (document: Get Contracts). Errors: unauthenticated, forbidden (if the caller holds it nowhere).';
 
-CREATE FUNCTION murallink.permit_contract(contract_uid murallink.ksuid, permission murallink.permission, field text)
+CREATE FUNCTION murallink_private.permit_contract(contract_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     owner murallink.ksuid;
 BEGIN
     SELECT c.client_uid INTO owner FROM murallink.contract c
-    WHERE c.uid = murallink.required(permit_contract.contract_uid, field);
-    caller := murallink.permit(permission, owner, permit_contract.contract_uid, NULL, NULL, field);
+    WHERE c.uid = murallink_private.required(permit_contract.contract_uid, field);
+    caller := murallink_private.permit(permission, owner, permit_contract.contract_uid, NULL, NULL, field);
     RETURN permit_contract.contract_uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_contract(murallink.ksuid, murallink.permission, text) IS
+COMMENT ON FUNCTION murallink_private.permit_contract(murallink.ksuid, murallink.permission, text) IS
 'The uid of a contract on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.get_contract(contract_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.contract_info(murallink.permit_contract(contract_uid, 'view_contract', 'contract_uid'));
+    RETURN murallink_private.contract_info(murallink_private.permit_contract(contract_uid, 'view_contract', 'contract_uid'));
 END
 $$;
 COMMENT ON FUNCTION murallink.get_contract(murallink.ksuid) IS
@@ -188,8 +188,8 @@ COMMENT ON FUNCTION murallink.get_contract(murallink.ksuid) IS
 CREATE FUNCTION murallink.delete_contract(contract_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
-    PERFORM murallink.delete_resource('contract', murallink.required(contract_uid, 'contract_uid'), 'contract_uid');
+    PERFORM murallink_private.require_admin();
+    PERFORM murallink_private.delete_resource('contract', murallink_private.required(contract_uid, 'contract_uid'), 'contract_uid');
 END
 $$;
 COMMENT ON FUNCTION murallink.delete_contract(murallink.ksuid) IS
@@ -202,19 +202,19 @@ CREATE FUNCTION murallink.upload_contract(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    permitted murallink.ksuid := murallink.permit_contract(contract_uid, 'edit_contract', 'contract_uid');
-    file_name text := murallink.checked_file_name(filename, 'filename');
+    permitted murallink.ksuid := murallink_private.permit_contract(contract_uid, 'edit_contract', 'contract_uid');
+    file_name text := murallink_private.checked_file_name(filename, 'filename');
     added murallink.ksuid;
 BEGIN
-    PERFORM murallink.write_contract(
+    PERFORM murallink_private.write_contract(
         permitted, NULL, NULL, NULL, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
         currency, NULL, NULL);
     INSERT INTO murallink.contract_document (client_uid, contract_uid, filename, content_type)
-    SELECT c.client_uid, c.uid, file_name, murallink.checked_content_type(upload_contract.content_type, file_name)
+    SELECT c.client_uid, c.uid, file_name, murallink_private.checked_content_type(upload_contract.content_type, file_name)
     FROM murallink.contract c WHERE c.uid = permitted
     RETURNING uid INTO added;
     INSERT INTO murallink_private.contract_content (contract_document_uid, content)
-    VALUES (added, murallink.checked_file(data, 'data'));
+    VALUES (added, murallink_private.checked_file(data, 'data'));
 END
 $$;
 COMMENT ON FUNCTION murallink.upload_contract(murallink.ksuid, text, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, text) IS
@@ -223,16 +223,16 @@ COMMENT ON FUNCTION murallink.upload_contract(murallink.ksuid, text, text, mural
 CREATE FUNCTION murallink.contract_document(uid murallink.ksuid DEFAULT NULL) RETURNS murallink."*/*"
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    permitted murallink.ksuid := murallink.permit_contract(uid, 'view_contract', 'uid');
+    permitted murallink.ksuid := murallink_private.permit_contract(uid, 'view_contract', 'uid');
     file record;
 BEGIN
     SELECT d.filename, d.content_type, c.content INTO file
     FROM murallink.contract_document d JOIN murallink_private.contract_content c ON c.contract_document_uid = d.uid
     WHERE d.contract_uid = permitted ORDER BY d.created_at DESC, d.uid DESC LIMIT 1;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
-    PERFORM murallink.serve_as(file.filename, file.content_type);
+    PERFORM murallink_private.serve_as(file.filename, file.content_type);
     RETURN file.content;
 END
 $$;

@@ -9,26 +9,26 @@ CREATE TYPE murallink.document_info AS (
 );
 COMMENT ON TYPE murallink.document_info IS 'A document, as get_document answers. data: in base64.';
 
-CREATE FUNCTION murallink.permit_document(
+CREATE FUNCTION murallink_private.permit_document(
     patient_uid murallink.ksuid, caregiver_uid murallink.ksuid, permission murallink.permission
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
 BEGIN
     IF caregiver_uid IS NULL THEN
-        caller := murallink.permit_patient(patient_uid, permission);
+        caller := murallink_private.permit_patient(patient_uid, permission);
         RETURN patient_uid;
     ELSIF patient_uid IS NOT NULL THEN
-        PERFORM murallink.raise('invalid_value', 'caregiver_uid');
+        PERFORM murallink_private.raise('invalid_value', 'caregiver_uid');
     END IF;
-    RETURN murallink.permit_caregiver(caregiver_uid, permission, 'caregiver_uid');
+    RETURN murallink_private.permit_caregiver(caregiver_uid, permission, 'caregiver_uid');
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_document(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+COMMENT ON FUNCTION murallink_private.permit_document(murallink.ksuid, murallink.ksuid, murallink.permission) IS
 'The given patient, or that of the given caregiver; checks that the caller holds the permission on the patient. Errors: unauthenticated, missing_field (neither), invalid_value (both), forbidden, not_found.';
 
-CREATE FUNCTION murallink.document_spelled_once() RETURNS trigger
+CREATE FUNCTION murallink_private.document_spelled_once() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     -- Serialize, so that each sees the spelling of the one before.
@@ -36,13 +36,13 @@ BEGIN
     IF EXISTS (
         SELECT FROM murallink.document d
         WHERE d.patient_uid = NEW.patient_uid AND d.caregiver_uid IS NOT DISTINCT FROM NEW.caregiver_uid
-        AND d.filename <> NEW.filename AND murallink.label_key(d.filename) = murallink.label_key(NEW.filename)) THEN
-        PERFORM murallink.raise('already_exists', 'filename');
+        AND d.filename <> NEW.filename AND murallink_private.label_key(d.filename) = murallink_private.label_key(NEW.filename)) THEN
+        PERFORM murallink_private.raise('already_exists', 'filename');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.document_spelled_once() IS
+COMMENT ON FUNCTION murallink_private.document_spelled_once() IS
 'Trigger: the name of a file is spelled in one way in all its versions. Errors: already_exists.';
 
 CREATE FUNCTION murallink.upload_document(
@@ -53,14 +53,14 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     owner CONSTANT murallink.ksuid :=
-        murallink.permit_document(upload_document.patient_uid, upload_document.caregiver_uid, 'upload_document');
-    file_name CONSTANT text := murallink.checked_file_name(upload_document.filename, 'filename');
-    media_type CONSTANT text := murallink.checked_content_type(upload_document.content_type, file_name);
-    bytes CONSTANT bytea := murallink.checked_file(upload_document.data, 'data');
+        murallink_private.permit_document(upload_document.patient_uid, upload_document.caregiver_uid, 'upload_document');
+    file_name CONSTANT text := murallink_private.checked_file_name(upload_document.filename, 'filename');
+    media_type CONSTANT text := murallink_private.checked_content_type(upload_document.content_type, file_name);
+    bytes CONSTANT bytea := murallink_private.checked_file(upload_document.data, 'data');
 BEGIN
     WITH added AS (
         INSERT INTO murallink.document (patient_uid, caregiver_uid, filename, content_type, size, app_user_uid)
-        VALUES (owner, upload_document.caregiver_uid, file_name, media_type, pg_catalog.octet_length(bytes), murallink.caller())
+        VALUES (owner, upload_document.caregiver_uid, file_name, media_type, pg_catalog.octet_length(bytes), murallink_private.caller())
         RETURNING uid)
     INSERT INTO murallink_private.document_content (document_uid, content) SELECT uid, bytes FROM added;
 END
@@ -75,8 +75,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 #variable_conflict use_column
 DECLARE
     owner CONSTANT murallink.ksuid :=
-        murallink.permit_document(get_document.patient_uid, get_document.caregiver_uid, 'get_document');
-    file_name CONSTANT text := murallink.checked_file_name(get_document.filename, 'filename');
+        murallink_private.permit_document(get_document.patient_uid, get_document.caregiver_uid, 'get_document');
+    file_name CONSTANT text := murallink_private.checked_file_name(get_document.filename, 'filename');
     answer murallink.document_info;
 BEGIN
     SELECT get_document.patient_uid, d.caregiver_uid,
@@ -86,7 +86,7 @@ BEGIN
     WHERE d.patient_uid = owner AND d.caregiver_uid IS NOT DISTINCT FROM get_document.caregiver_uid  AND d.filename = file_name
     ORDER BY d.created_at DESC, d.uid DESC LIMIT 1;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'filename');
+        PERFORM murallink_private.raise('not_found', 'filename');
     END IF;
     RETURN answer;
 END

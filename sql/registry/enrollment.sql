@@ -3,19 +3,19 @@
 CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
 COMMENT ON TYPE murallink.enrollment_status IS 'The state of an enrollment.';
 
-CREATE FUNCTION murallink.enrollment_keeps() RETURNS trigger
+CREATE FUNCTION murallink_private.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid)
         IS DISTINCT FROM
         (NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid, NEW.patient_uid)
     THEN
-        PERFORM murallink.raise('append_only', 'enrollment');
+        PERFORM murallink_private.raise('append_only', 'enrollment');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.enrollment_keeps() IS
+COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
 'Trigger: an enrollment stays that of its patient in its trial at its site, because payments stand on it. Errors: append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
@@ -32,22 +32,22 @@ CREATE TYPE murallink.enrollment_info AS (
 );
 COMMENT ON TYPE murallink.enrollment_info IS 'An enrollment, as get_enrollments answers. patient: always empty, since the enrollment stands for the person.';
 
-CREATE FUNCTION murallink.enrollment_infos() RETURNS SETOF murallink.enrollment_info
+CREATE FUNCTION murallink_private.enrollment_infos() RETURNS SETOF murallink.enrollment_info
 LANGUAGE sql STABLE AS $$
     SELECT e.uid, e.trial_uid, e.site_uid, e.trial_site_uid, e.patient_uid, e.subject_id, e.payment_type_uid, e.status::text,
         NULL::murallink.patient_info,
         ROW(e.trial_site_uid, e.site_uid, e.trial_uid,
-            CASE WHEN murallink.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
+            CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
                 THEN ROW(s.uid, s.name)::murallink.site_name END,
-            CASE WHEN murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+            CASE WHEN murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
                 THEN ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info END)::murallink.trial_site_info
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid OPERATOR(pg_catalog.=) e.trial_uid
     JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
-COMMENT ON FUNCTION murallink.enrollment_infos() IS
+COMMENT ON FUNCTION murallink_private.enrollment_infos() IS
 'The enrollments as clients see them, without the person; the site and the trial are named if the caller may see them. It is inlined into the calling query, so that only the necessary rows are read.';
 
-CREATE FUNCTION murallink.patient_places(
+CREATE FUNCTION murallink_private.patient_places(
     OUT patient_uid murallink.ksuid, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
     OUT trial_uid murallink.ksuid, OUT site_uid murallink.ksuid
 ) RETURNS SETOF record
@@ -56,86 +56,86 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT patient_uid, client_uid, contract_uid, trial_uid, site_uid FROM murallink.enrollment
 $$;
-COMMENT ON FUNCTION murallink.patient_places() IS
+COMMENT ON FUNCTION murallink_private.patient_places() IS
 'The places of patients: the sites of each, and the trials at the sites of their enrollments. A permission at one of them is a permission on the patient. It is inlined into the calling query, so that only the necessary rows are read.';
 
-CREATE FUNCTION murallink.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
+CREATE FUNCTION murallink_private.patient_visible(patient_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.patient_places() p
-        WHERE p.patient_uid = $1 AND murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
+        SELECT FROM murallink_private.patient_places() p
+        WHERE p.patient_uid = $1 AND murallink_private.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
 $$;
-COMMENT ON FUNCTION murallink.patient_visible(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.patient_visible(murallink.ksuid) IS
 'Whether the caller holds any permission at one of the patient''s sites or trials, and so may learn that the patient exists.';
 
-CREATE FUNCTION murallink.permit_patient(
+CREATE FUNCTION murallink_private.permit_patient(
     patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     place record;
 BEGIN
-    SELECT * INTO place FROM murallink.patient_places() p
-    WHERE p.patient_uid = murallink.required(permit_patient.patient_uid, field)
-    ORDER BY murallink.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC,
-        murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
-    RETURN murallink.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
+    SELECT * INTO place FROM murallink_private.patient_places() p
+    WHERE p.patient_uid = murallink_private.required(permit_patient.patient_uid, field)
+    ORDER BY murallink_private.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC,
+        murallink_private.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
+    RETURN murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_patient(murallink.ksuid, murallink.permission, text) IS
+COMMENT ON FUNCTION murallink_private.permit_patient(murallink.ksuid, murallink.permission, text) IS
 'Checks that the caller holds the permission on a patient, and returns the caller''s uid. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
-CREATE FUNCTION murallink.visible_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
+CREATE FUNCTION murallink_private.visible_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
-    SELECT p.patient_uid FROM murallink.patient_places() p
+    SELECT p.patient_uid FROM murallink_private.patient_places() p
     WHERE ($1 IS NULL OR p.trial_uid OPERATOR(pg_catalog.=) $1) AND ($2 IS NULL OR p.site_uid OPERATOR(pg_catalog.=) $2)
-    AND murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+    AND murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
 $$;
-COMMENT ON FUNCTION murallink.visible_patients(murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.visible_patients(murallink.ksuid, murallink.ksuid) IS
 'The patients on whom the caller holds view_patients, some more than once: those in a trial, at a site, at both, or all for nulls. It is inlined into the calling query, so that only the necessary rows are read.';
 
-CREATE FUNCTION murallink.viewable_patients() RETURNS murallink.ksuid[]
+CREATE FUNCTION murallink_private.viewable_patients() RETURNS murallink.ksuid[]
 LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'enrollment_viewable_patients';
-COMMENT ON FUNCTION murallink.viewable_patients() IS
+COMMENT ON FUNCTION murallink_private.viewable_patients() IS
 'The patients on whom the caller, who is not an administrator, holds view_patients. It changes nothing, but is volatile so that the planner does not run it to estimate.';
 
-CREATE FUNCTION murallink.maybe_viewable_support(internal) RETURNS internal
+CREATE FUNCTION murallink_private.maybe_viewable_support(internal) RETURNS internal
 LANGUAGE c AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable_support';
-COMMENT ON FUNCTION murallink.maybe_viewable_support(internal) IS
+COMMENT ON FUNCTION murallink_private.maybe_viewable_support(internal) IS
 'Planner support for maybe_viewable(): if the caller holds view_patients at few sites, offers an index condition on viewable_patients().';
 
-CREATE FUNCTION murallink.maybe_viewable(patient_uid murallink.ksuid) RETURNS boolean
-LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
-COMMENT ON FUNCTION murallink.maybe_viewable(murallink.ksuid) IS
+CREATE FUNCTION murallink_private.maybe_viewable(patient_uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.maybe_viewable_support AS 'MODULE_PATHNAME', 'enrollment_maybe_viewable';
+COMMENT ON FUNCTION murallink_private.maybe_viewable(murallink.ksuid) IS
 'Always true. If the caller holds view_patients at few sites only, its support function offers an index condition on viewable_patients(). The policy of patients has it beside the condition that decides.';
 
-CREATE FUNCTION murallink.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
+CREATE FUNCTION murallink_private.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
     the_enrollment murallink.enrollment;
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
 BEGIN
-    PERFORM murallink.required(enrolled.patient_uid, 'patient_uid'), murallink.required(enrolled.trial_uid, 'trial_uid');
+    PERFORM murallink_private.required(enrolled.patient_uid, 'patient_uid'), murallink_private.required(enrolled.trial_uid, 'trial_uid');
     SELECT * INTO the_enrollment FROM murallink.enrollment
     WHERE patient_uid = enrolled.patient_uid AND trial_uid = enrolled.trial_uid;
     IF FOUND THEN
-        caller := murallink.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
+        caller := murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
         RETURN the_enrollment.uid;
     END IF;
-    IF NOT murallink.trial_visible(enrolled.trial_uid) THEN
-        PERFORM murallink.raise('not_found', 'trial_uid');
-    ELSIF NOT murallink.patient_visible(enrolled.patient_uid) THEN
-        PERFORM murallink.raise('not_found', 'patient_uid');
+    IF NOT murallink_private.trial_visible(enrolled.trial_uid) THEN
+        PERFORM murallink_private.raise('not_found', 'trial_uid');
+    ELSIF NOT murallink_private.patient_visible(enrolled.patient_uid) THEN
+        PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
-    PERFORM murallink.raise('not_enrolled', 'patient_uid');
+    PERFORM murallink_private.raise('not_enrolled', 'patient_uid');
 END
 $$;
-COMMENT ON FUNCTION murallink.enrolled(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+COMMENT ON FUNCTION murallink_private.enrolled(murallink.ksuid, murallink.ksuid, murallink.permission) IS
 'The enrollment of a patient in a trial, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
 
 CREATE FUNCTION murallink.enroll(
@@ -145,20 +145,20 @@ CREATE FUNCTION murallink.enroll(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
-    subject text := murallink.checked_label(enroll.subject_id, 'subject_id', 100, true);
-    place_uid CONSTANT murallink.ksuid := murallink.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
+    caller murallink.ksuid := murallink_private.require_caller();
+    subject text := murallink_private.checked_label(enroll.subject_id, 'subject_id', 100, true);
+    place_uid CONSTANT murallink.ksuid := murallink_private.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
     place murallink.trial_site;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site WHERE uid = place_uid;
     -- Enrolling a patient of another site must not show the caller more than before.
-    PERFORM murallink.required(enroll.patient_uid, 'patient_uid');
+    PERFORM murallink_private.required(enroll.patient_uid, 'patient_uid');
     IF NOT EXISTS (
-        SELECT FROM murallink.patient_places() p
+        SELECT FROM murallink_private.patient_places() p
         WHERE p.patient_uid = enroll.patient_uid AND (
             p.site_uid = enroll.site_uid
-            OR murallink.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))) THEN
-        PERFORM murallink.raise('not_found', 'patient_uid');
+            OR murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))) THEN
+        PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     SELECT enroll.patient_uid, client_uid, contract_uid, uid FROM murallink.site WHERE uid = enroll.site_uid
@@ -168,7 +168,7 @@ BEGIN
     VALUES (place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, enroll.patient_uid, subject)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('already_exists', CASE
+        PERFORM murallink_private.raise('already_exists', CASE
             WHEN EXISTS (SELECT FROM murallink.enrollment WHERE patient_uid = enroll.patient_uid AND trial_uid = enroll.trial_uid)
             THEN 'patient_uid' ELSE 'subject_id' END);
     END IF;
@@ -177,16 +177,16 @@ $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
 'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial in any case and with any blanks. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
 
-CREATE FUNCTION murallink.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
+CREATE FUNCTION murallink_private.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer murallink.enrollment_info;
 BEGIN
-    SELECT * INTO answer FROM murallink.enrollment_infos() i WHERE i.uid = enrollment_uid;
+    SELECT * INTO answer FROM murallink_private.enrollment_infos() i WHERE i.uid = enrollment_uid;
     IF NOT EXISTS (
         SELECT FROM murallink.enrollment e WHERE e.uid = enrollment_uid AND (
-            murallink.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
-            OR murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)))
+            murallink_private.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+            OR murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)))
     THEN
         answer.subject_id := NULL;
         answer.payment_type_uid := NULL;
@@ -195,7 +195,7 @@ BEGIN
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink.changed_enrollment(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.changed_enrollment(murallink.ksuid) IS
 'An enrollment that the caller has changed; a caller who may not see it gets only its uids.';
 
 CREATE FUNCTION murallink.set_enrollment_status(
@@ -206,25 +206,25 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     changed murallink.ksuid :=
-        murallink.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
+        murallink_private.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
     answer murallink.enrollment_info;
     today CONSTANT date := (
-        SELECT murallink.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
+        SELECT murallink_private.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
         FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.uid = changed);
-    last_day date := murallink.checked_date(set_enrollment_status.dropped_on, 'dropped_on');
+    last_day date := murallink_private.checked_date(set_enrollment_status.dropped_on, 'dropped_on');
 BEGIN
-    IF murallink.required(set_enrollment_status.status, 'status')
+    IF murallink_private.required(set_enrollment_status.status, 'status')
         <> ALL (pg_catalog.enum_range(NULL::murallink.enrollment_status)::text[]) THEN
-        PERFORM murallink.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status');
     ELSIF set_enrollment_status.status <> 'dropped' AND last_day IS NOT NULL
         OR last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN
-        PERFORM murallink.raise('invalid_value', 'dropped_on');
+        PERFORM murallink_private.raise('invalid_value', 'dropped_on');
     END IF;
     UPDATE murallink.enrollment
     SET status = set_enrollment_status.status::murallink.enrollment_status,
         dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, dropped_on, today) END
     WHERE uid = changed;
-    answer := murallink.changed_enrollment(changed);
+    answer := murallink_private.changed_enrollment(changed);
     answer.status := set_enrollment_status.status;
     RETURN answer;
 END
@@ -238,16 +238,16 @@ CREATE FUNCTION murallink.set_payment_type(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    changed murallink.ksuid := murallink.enrolled(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
+    changed murallink.ksuid := murallink_private.enrolled(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
     answer murallink.enrollment_info;
 BEGIN
     IF NOT EXISTS (
         SELECT FROM murallink_private.payment_type
-        WHERE uid = murallink.required(set_payment_type.payment_type_uid, 'payment_type_uid')) THEN
-        PERFORM murallink.raise('not_found', 'payment_type_uid');
+        WHERE uid = murallink_private.required(set_payment_type.payment_type_uid, 'payment_type_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'payment_type_uid');
     END IF;
     UPDATE murallink.enrollment SET payment_type_uid = set_payment_type.payment_type_uid WHERE uid = changed;
-    answer := murallink.changed_enrollment(changed);
+    answer := murallink_private.changed_enrollment(changed);
     answer.payment_type_uid := set_payment_type.payment_type_uid;
     RETURN answer;
 END
@@ -259,13 +259,13 @@ CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NU
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.permit_patient(get_enrollments.patient_uid, 'view_patients');
+    caller murallink.ksuid := murallink_private.permit_patient(get_enrollments.patient_uid, 'view_patients');
 BEGIN
     RETURN QUERY
-    SELECT i.* FROM murallink.enrollment_infos() i JOIN murallink.enrollment e ON e.uid = i.uid
+    SELECT i.* FROM murallink_private.enrollment_infos() i JOIN murallink.enrollment e ON e.uid = i.uid
     WHERE e.patient_uid = get_enrollments.patient_uid AND (
-        murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
-        OR murallink.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))
+        murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+        OR murallink_private.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))
     ORDER BY e.created_at, e.uid;
 END
 $$;
@@ -297,19 +297,19 @@ RETURNS SETOF murallink.enrolled_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    place CONSTANT murallink.ksuid := murallink.trial_at_site(get_enrolled.trial_uid, get_enrolled.site_uid, 'view_enrollments');
+    place CONSTANT murallink.ksuid := murallink_private.trial_at_site(get_enrolled.trial_uid, get_enrolled.site_uid, 'view_enrollments');
     all_visible CONSTANT boolean := (
-        SELECT murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+        SELECT murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
         FROM murallink.trial_site WHERE uid = place);
 BEGIN
     RETURN QUERY
     SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled,
         p.address, p.emergency_contact, p.emergency_phone, p.time_zone, p.audit_history, ARRAY[e]
-    FROM murallink.enrollment_infos() e
-    LEFT JOIN murallink.patient_infos() p
-        ON p.uid = e.patient_uid AND (all_visible OR p.uid IN (SELECT seen FROM murallink.visible_patients() AS seen))
+    FROM murallink_private.enrollment_infos() e
+    LEFT JOIN murallink_private.patient_infos() p
+        ON p.uid = e.patient_uid AND (all_visible OR p.uid IN (SELECT seen FROM murallink_private.visible_patients() AS seen))
     WHERE e.trial_uid = get_enrolled.trial_uid AND e.site_uid = get_enrolled.site_uid AND e.trial_site_uid = place
-    ORDER BY murallink.name_folded(p.last_name || ' ' || p.first_name) COLLATE "C", e.uid;
+    ORDER BY murallink_private.name_folded(p.last_name || ' ' || p.first_name) COLLATE "C", e.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_enrolled(murallink.ksuid, murallink.ksuid) IS

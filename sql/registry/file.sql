@@ -4,58 +4,58 @@
 CREATE DOMAIN murallink."*/*" AS bytea;
 COMMENT ON DOMAIN murallink."*/*" IS 'A file that PostgREST sends as it is.';
 
-CREATE FUNCTION murallink.checked_file(data text, field text) RETURNS bytea
+CREATE FUNCTION murallink_private.checked_file(data text, field text) RETURNS bytea
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     content bytea;
     most CONSTANT bigint := pg_catalog.pg_size_bytes(pg_catalog.current_setting('murallink.document_limit'));
 BEGIN
     IF coalesce(data, '') = '' THEN
-        PERFORM murallink.raise('missing_field', field);
+        PERFORM murallink_private.raise('missing_field', field);
     ELSIF pg_catalog.strpos(data, ' ') > 0 OR pg_catalog.strpos(data, E'\t') > 0 THEN
         -- decode() skips blanks, one of which may have been a "+".
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END IF;
     BEGIN
         content := pg_catalog.decode(data, 'base64');
     EXCEPTION WHEN invalid_parameter_value THEN
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END;
     IF pg_catalog.octet_length(content) > most THEN
-        PERFORM murallink.raise('too_long', field);
+        PERFORM murallink_private.raise('too_long', field);
     ELSIF pg_catalog.octet_length(content) = 0 THEN
-        PERFORM murallink.raise('missing_field', field);
+        PERFORM murallink_private.raise('missing_field', field);
     END IF;
     RETURN content;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_file(text, text) IS
+COMMENT ON FUNCTION murallink_private.checked_file(text, text) IS
 'The bytes of a file in base64, with or without line breaks, not more than murallink.document_limit. field: its name in errors. Errors: missing_field, invalid_value, too_long.';
 
-CREATE FUNCTION murallink.checked_file_name(filename text, field text) RETURNS text
+CREATE FUNCTION murallink_private.checked_file_name(filename text, field text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    name CONSTANT text := murallink.checked_label(filename, field, 200, true);
+    name CONSTANT text := murallink_private.checked_label(filename, field, 200, true);
 BEGIN
     IF pg_catalog.btrim(filename, E' \t\r\n') ~ '[/\\\t\r\n]' OR name IN ('.', '..') THEN
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END IF;
     RETURN name;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_file_name(text, text) IS
+COMMENT ON FUNCTION murallink_private.checked_file_name(text, text) IS
 'The name of a file as label() keeps it, which is no path. Errors: missing_field, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.checked_content_type(content_type text, filename text) RETURNS text
+CREATE FUNCTION murallink_private.checked_content_type(content_type text, filename text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    written CONSTANT text := murallink.checked_text(content_type, 'content_type', 100, false);
+    written CONSTANT text := murallink_private.checked_text(content_type, 'content_type', 100, false);
     -- The values of parameters may be in any case.
-    type CONSTANT text := murallink.lowered(pg_catalog.split_part(written, ';', 1));
+    type CONSTANT text := murallink_private.lowered(pg_catalog.split_part(written, ';', 1));
     parameters CONSTANT text := pg_catalog.substr(written, pg_catalog.length(type) + 1);
 BEGIN
     IF written = '' THEN
-        RETURN CASE murallink.lowered(pg_catalog.substring(filename, '\.([^.]*)$'))
+        RETURN CASE murallink_private.lowered(pg_catalog.substring(filename, '\.([^.]*)$'))
             WHEN 'pdf' THEN 'application/pdf'
             WHEN 'csv' THEN 'text/csv'
             WHEN 'txt' THEN 'text/plain'
@@ -67,15 +67,15 @@ BEGIN
             ELSE 'application/octet-stream' END;
     ELSIF type !~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+ *$'
         OR parameters !~ '^(; *[A-Za-z0-9!#$&^_.+-]+=([A-Za-z0-9!#$%&''*+.^_`|~-]+|"[ !#-\[\]-~]*") *)*$' THEN
-        PERFORM murallink.raise('invalid_value', 'content_type');
+        PERFORM murallink_private.raise('invalid_value', 'content_type');
     END IF;
     RETURN type || parameters;
 END
 $$;
-COMMENT ON FUNCTION murallink.checked_content_type(text, text) IS
+COMMENT ON FUNCTION murallink_private.checked_content_type(text, text) IS
 'The media type of a file, with parameters such as charset where it has any; by the ending of its name when none is given. Errors: too_long, invalid_value.';
 
-CREATE FUNCTION murallink.serve_as(filename text, content_type text) RETURNS void
+CREATE FUNCTION murallink_private.serve_as(filename text, content_type text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- This media type returns the bytes as JSON.
@@ -88,13 +88,13 @@ BEGIN
         pg_catalog.jsonb_build_object('Cache-Control', 'private, no-store'),
         pg_catalog.jsonb_build_object('Content-Disposition', pg_catalog.format(
             'attachment; filename="%s"; filename*=UTF-8''''%s',
-            pg_catalog.regexp_replace(filename, '[^ !#-\[\]-~]', '_', 'g'), murallink.percent_encoded(filename))))::text, true);
+            pg_catalog.regexp_replace(filename, '[^ !#-\[\]-~]', '_', 'g'), murallink_private.percent_encoded(filename))))::text, true);
 END
 $$;
-COMMENT ON FUNCTION murallink.serve_as(text, text) IS
+COMMENT ON FUNCTION murallink_private.serve_as(text, text) IS
 'Has PostgREST send the answer as a file of that name and media type, which browsers save and do not open.';
 
-CREATE FUNCTION murallink.percent_encoded(value text) RETURNS text
+CREATE FUNCTION murallink_private.percent_encoded(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT pg_catalog.string_agg(
         CASE WHEN byte BETWEEN 48 AND 57 OR byte BETWEEN 65 AND 90 OR byte BETWEEN 97 AND 122 OR byte IN (45, 46, 95, 126)
@@ -103,4 +103,4 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     FROM (SELECT n AS place, pg_catalog.get_byte(pg_catalog.convert_to(value, 'UTF8'), n) AS byte
           FROM pg_catalog.generate_series(0, pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')) - 1) AS n) AS bytes
 $$;
-COMMENT ON FUNCTION murallink.percent_encoded(text) IS 'The value for a URL or a header, as RFC 3986 encodes it.';
+COMMENT ON FUNCTION murallink_private.percent_encoded(text) IS 'The value for a URL or a header, as RFC 3986 encodes it.';

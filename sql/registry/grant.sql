@@ -7,21 +7,21 @@ CREATE FUNCTION murallink.grant(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     granted murallink.permission;
     place record;
 BEGIN
-    PERFORM murallink.unchanged("grant".action, '{grant}', 'action');
-    IF murallink.required("grant".permission, 'permission')
+    PERFORM murallink_private.unchanged("grant".action, '{grant}', 'action');
+    IF murallink_private.required("grant".permission, 'permission')
         <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
-        PERFORM murallink.raise('unknown_permission', 'permission');
+        PERFORM murallink_private.raise('unknown_permission', 'permission');
     END IF;
     granted := "grant".permission;
-    SELECT * INTO place FROM murallink.resource(murallink.required("grant".resource_uid, 'resource_uid'));
-    caller := murallink.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
-    caller := murallink.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'permission');
-    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink.required("grant".user_uid, 'user_uid')) THEN
-        PERFORM murallink.raise('not_found', 'user_uid');
+    SELECT * INTO place FROM murallink_private.resource(murallink_private.required("grant".resource_uid, 'resource_uid'));
+    caller := murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    caller := murallink_private.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'permission');
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required("grant".user_uid, 'user_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'user_uid');
     END IF;
     INSERT INTO murallink.permission_grant (
         app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
@@ -30,7 +30,7 @@ BEGIN
         place.site_uid, caller)
     -- A grant that an administrator repeats makes the holder a second person.
     ON CONFLICT (app_user_uid, permission, resource_uid) DO UPDATE SET granted_by_uid = EXCLUDED.granted_by_uid
-        WHERE murallink.caller_is_admin() AND EXISTS (
+        WHERE murallink_private.caller_is_admin() AND EXISTS (
             SELECT FROM murallink.app_user u WHERE u.uid = permission_grant.granted_by_uid AND u.user_role <> 'admin');
 END
 $$;
@@ -43,16 +43,16 @@ CREATE FUNCTION murallink.revoke(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM murallink.require_admin();
-    PERFORM murallink.required(revoke.resource_uid, 'resource_uid'), murallink.required(revoke.user_uid, 'user_uid');
-    IF murallink.required(revoke.permission, 'permission')
+    PERFORM murallink_private.require_admin();
+    PERFORM murallink_private.required(revoke.resource_uid, 'resource_uid'), murallink_private.required(revoke.user_uid, 'user_uid');
+    IF murallink_private.required(revoke.permission, 'permission')
         <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
-        PERFORM murallink.raise('unknown_permission', 'permission');
+        PERFORM murallink_private.raise('unknown_permission', 'permission');
     END IF;
     DELETE FROM murallink.permission_grant
     WHERE app_user_uid = revoke.user_uid AND permission::text = revoke.permission AND resource_uid = revoke.resource_uid;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'permission');
+        PERFORM murallink_private.raise('not_found', 'permission');
     END IF;
 END
 $$;
@@ -63,15 +63,15 @@ CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL) R
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_admin();
+    caller CONSTANT murallink.ksuid := murallink_private.require_admin();
 BEGIN
-    IF murallink.required(close_account.user_uid, 'user_uid') = caller THEN
+    IF murallink_private.required(close_account.user_uid, 'user_uid') = caller THEN
         -- Another administrator remains.
-        PERFORM murallink.raise('invalid_value', 'user_uid');
+        PERFORM murallink_private.raise('invalid_value', 'user_uid');
     END IF;
     PERFORM FROM murallink.app_user WHERE uid = close_account.user_uid FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'user_uid');
+        PERFORM murallink_private.raise('not_found', 'user_uid');
     END IF;
     -- Lock the credential before the sessions: serializes with a concurrent login, whose session is then ended.
     DELETE FROM murallink_private.credential WHERE app_user_uid = close_account.user_uid;
@@ -84,21 +84,21 @@ $$;
 COMMENT ON FUNCTION murallink.close_account(murallink.ksuid) IS
 'Removes all grants of a user who leaves, administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions. user_uid: of another user. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found.';
 
-CREATE FUNCTION murallink.grant_stands() RETURNS trigger
+CREATE FUNCTION murallink_private.grant_stands() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     place record;
 BEGIN
-    SELECT * INTO place FROM murallink.resource(NEW.resource_uid);
+    SELECT * INTO place FROM murallink_private.resource(NEW.resource_uid);
     IF (NEW.resource, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid)
         IS DISTINCT FROM (place.kind, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)
     THEN
-        PERFORM murallink.raise('invalid_value', 'resource_uid');
+        PERFORM murallink_private.raise('invalid_value', 'resource_uid');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.grant_stands() IS
+COMMENT ON FUNCTION murallink_private.grant_stands() IS
 'Trigger: a grant has the place of its resource, whoever writes it. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
@@ -106,20 +106,20 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.permit_somewhere('grant');
+    caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('grant');
     known bigint;
     copied bigint;
 BEGIN
-    PERFORM murallink.required(from_uid, 'from_uid'), murallink.required(to_uid, 'to_uid');
+    PERFORM murallink_private.required(from_uid, 'from_uid'), murallink_private.required(to_uid, 'to_uid');
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = from_uid) THEN
-        PERFORM murallink.raise('not_found', 'from_uid');
+        PERFORM murallink_private.raise('not_found', 'from_uid');
     ELSIF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = to_uid) THEN
-        PERFORM murallink.raise('not_found', 'to_uid');
+        PERFORM murallink_private.raise('not_found', 'to_uid');
     END IF;
     WITH held AS (
-        SELECT *, murallink.permitted(permission, client_uid, contract_uid, trial_uid, site_uid) AS may_grant
+        SELECT *, murallink_private.permitted(permission, client_uid, contract_uid, trial_uid, site_uid) AS may_grant
         FROM murallink.permission_grant
-        WHERE app_user_uid = from_uid AND murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid)
+        WHERE app_user_uid = from_uid AND murallink_private.permitted('grant', client_uid, contract_uid, trial_uid, site_uid)
     ), granted AS (
         INSERT INTO murallink.permission_grant (
             app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
@@ -130,7 +130,7 @@ BEGIN
         ON CONFLICT (app_user_uid, permission, resource_uid) DO NOTHING
     )
     SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE may_grant) INTO known, copied FROM held;
-    PERFORM murallink.say(pg_catalog.format('%s of %s permissions copied successfully', copied, known));
+    PERFORM murallink_private.say(pg_catalog.format('%s of %s permissions copied successfully', copied, known));
 END
 $$;
 COMMENT ON FUNCTION murallink.copy_permissions(murallink.ksuid, murallink.ksuid) IS
@@ -139,7 +139,7 @@ COMMENT ON FUNCTION murallink.copy_permissions(murallink.ksuid, murallink.ksuid)
 CREATE FUNCTION murallink.list_permissions() RETURNS SETOF text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 32 AS $$
 BEGIN
-    PERFORM murallink.require_caller();
+    PERFORM murallink_private.require_caller();
     RETURN QUERY SELECT pg_catalog.unnest(pg_catalog.enum_range(NULL::murallink.permission))::text;
 END
 $$;
@@ -151,9 +151,9 @@ COMMENT ON FUNCTION murallink.list_permissions() IS
 CREATE FUNCTION murallink.get_permissions(user_uid murallink.ksuid DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_admin();
-    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink.required(user_uid, 'user_uid')) THEN
-        PERFORM murallink.raise('not_found', 'user_uid');
+    PERFORM murallink_private.require_admin();
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required(user_uid, 'user_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'user_uid');
     END IF;
     RETURN coalesce(
         (SELECT pg_catalog.jsonb_object_agg(permission, resources)
@@ -163,7 +163,7 @@ BEGIN
                      'uid', g.resource_uid::text,
                      'description', pg_catalog.initcap(pg_catalog.replace(r.kind, '_', ' ') COLLATE "C") || ': ' || r.name)
                  ORDER BY g.created_at, g.uid) AS resources
-             FROM murallink.permission_grant g, LATERAL murallink.resource(g.resource_uid) r
+             FROM murallink.permission_grant g, LATERAL murallink_private.resource(g.resource_uid) r
              WHERE g.app_user_uid = get_permissions.user_uid
              GROUP BY g.permission) AS granted),
         '{}');

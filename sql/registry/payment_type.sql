@@ -6,7 +6,7 @@ COMMENT ON TYPE murallink.payment_type_info IS 'A way for patients to receive th
 CREATE FUNCTION murallink.get_payment_types() RETURNS SETOF murallink.payment_type_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
 BEGIN
-    PERFORM murallink.require_caller();
+    PERFORM murallink_private.require_caller();
     RETURN QUERY SELECT uid, name, description FROM murallink_private.payment_type ORDER BY sort_order;
 END
 $$;

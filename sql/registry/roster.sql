@@ -4,11 +4,11 @@ CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) 
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.permit_patient(get_patient.patient_uid, 'view_patients');
+    caller murallink.ksuid := murallink_private.permit_patient(get_patient.patient_uid, 'view_patients');
     answer murallink.patient_info;
 BEGIN
-    SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = get_patient.patient_uid;
-    answer.audit_history := murallink.audit_history(get_patient.patient_uid);
+    SELECT * INTO answer FROM murallink_private.patient_infos() WHERE uid = get_patient.patient_uid;
+    answer.audit_history := murallink_private.audit_history(get_patient.patient_uid);
     RETURN answer;
 END
 $$;
@@ -20,12 +20,12 @@ RETURNS SETOF murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
     RETURN QUERY
-    SELECT i.* FROM murallink.patient_infos() i
-    WHERE i.uid IN (SELECT seen FROM murallink.visible_patients(get_patients.trial_uid, get_patients.site_uid) AS seen)
-    ORDER BY murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
+    SELECT i.* FROM murallink_private.patient_infos() i
+    WHERE i.uid IN (SELECT seen FROM murallink_private.visible_patients(get_patients.trial_uid, get_patients.site_uid) AS seen)
+    ORDER BY murallink_private.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_patients(murallink.ksuid, murallink.ksuid) IS
@@ -35,19 +35,19 @@ CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink.permit_somewhere('view_patients');
+    caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('view_patients');
     matches record;
 BEGIN
-    SELECT * INTO matches FROM murallink.name_condition(
-        murallink.checked_text(search_patients.query, 'query', 200, false), 'i.first_name || '' '' || i.last_name');
+    SELECT * INTO matches FROM murallink_private.name_condition(
+        murallink_private.checked_text(search_patients.query, 'query', 200, false), 'i.first_name || '' '' || i.last_name');
     RETURN QUERY EXECUTE pg_catalog.format($query$
-        SELECT i.* FROM murallink.patient_infos() i
+        SELECT i.* FROM murallink_private.patient_infos() i
         WHERE %s AND %s
-        ORDER BY NOT (%s), murallink.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
+        ORDER BY NOT (%s), murallink_private.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
-        CASE WHEN murallink.caller_is_admin() THEN 'true'
-            ELSE 'i.uid IN (SELECT seen FROM murallink.visible_patients() AS seen)' END,
+        CASE WHEN murallink_private.caller_is_admin() THEN 'true'
+            ELSE 'i.uid IN (SELECT seen FROM murallink_private.visible_patients() AS seen)' END,
         matches.verbatim);
 END
 $$;
@@ -63,37 +63,37 @@ CREATE FUNCTION murallink.update_patient(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.permit_patient(update_patient.uid, 'update_patient', 'uid');
+    caller murallink.ksuid := murallink_private.permit_patient(update_patient.uid, 'update_patient', 'uid');
     answer murallink.patient_info;
 BEGIN
-    PERFORM murallink.unchanged(update_patient.site_uid, ARRAY(
-        SELECT p.site_uid::text FROM murallink.patient_places() p
+    PERFORM murallink_private.unchanged(update_patient.site_uid, ARRAY(
+        SELECT p.site_uid::text FROM murallink_private.patient_places() p
         WHERE p.patient_uid = update_patient.uid
-        AND murallink.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)), 'site_uid');
+        AND murallink_private.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)), 'site_uid');
     answer.uid := update_patient.uid;
-    answer.email := CASE WHEN update_patient.email IS NOT NULL THEN murallink.checked_email(email, 'email', false) END;
-    answer.phone := CASE WHEN phone IS NOT NULL THEN murallink.checked_text(phone, 'phone', 50, false) END;
-    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink.checked_name(first_name, 'first_name', true) END;
-    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink.checked_name(last_name, 'last_name', false) END;
+    answer.email := CASE WHEN update_patient.email IS NOT NULL THEN murallink_private.checked_email(email, 'email', false) END;
+    answer.phone := CASE WHEN phone IS NOT NULL THEN murallink_private.checked_text(phone, 'phone', 50, false) END;
+    answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink_private.checked_name(first_name, 'first_name', true) END;
+    answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink_private.checked_name(last_name, 'last_name', false) END;
     answer.email_enabled := email_enabled;
     answer.sms_enabled := sms_enabled;
     answer.emergency_contact := CASE WHEN emergency_contact IS NOT NULL THEN
-        murallink.checked_text(emergency_contact, 'emergency_contact', 200, false) END;
+        murallink_private.checked_text(emergency_contact, 'emergency_contact', 200, false) END;
     answer.emergency_phone := CASE WHEN emergency_phone IS NOT NULL THEN
-        murallink.checked_text(emergency_phone, 'emergency_phone', 50, false) END;
-    answer.time_zone := CASE WHEN time_zone IS NOT NULL THEN murallink.checked_time_zone(time_zone, 'time_zone') END;
+        murallink_private.checked_text(emergency_phone, 'emergency_phone', 50, false) END;
+    answer.time_zone := CASE WHEN time_zone IS NOT NULL THEN murallink_private.checked_time_zone(time_zone, 'time_zone') END;
     UPDATE murallink.patient SET
         email = coalesce(answer.email, email), phone = coalesce(answer.phone, phone),
         first_name = coalesce(answer.first_name, first_name), last_name = coalesce(answer.last_name, last_name),
         email_enabled = coalesce(answer.email_enabled, email_enabled), sms_enabled = coalesce(answer.sms_enabled, sms_enabled),
-        address = murallink.changed_address(address, update_patient.address),
+        address = murallink_private.changed_address(address, update_patient.address),
         emergency_contact = coalesce(answer.emergency_contact, emergency_contact),
         emergency_phone = coalesce(answer.emergency_phone, emergency_phone), time_zone = coalesce(answer.time_zone, time_zone)
     WHERE uid = update_patient.uid;
     -- A caller who may change but not see the person gets only the values that were sent.
-    IF EXISTS (SELECT FROM murallink.visible_patients() AS seen WHERE seen = update_patient.uid) THEN
-        SELECT * INTO answer FROM murallink.patient_infos() WHERE uid = update_patient.uid;
-        answer.audit_history := murallink.audit_history(update_patient.uid);
+    IF EXISTS (SELECT FROM murallink_private.visible_patients() AS seen WHERE seen = update_patient.uid) THEN
+        SELECT * INTO answer FROM murallink_private.patient_infos() WHERE uid = update_patient.uid;
+        answer.audit_history := murallink_private.audit_history(update_patient.uid);
     END IF;
     RETURN answer;
 END

@@ -24,33 +24,33 @@ CREATE TYPE murallink.site_info AS (
 );
 COMMENT ON TYPE murallink.site_info IS 'A site, as create_site answers. trial_sites: in the answer of get_site.';
 
-CREATE FUNCTION murallink.trial_site_info(trial_site_uid murallink.ksuid) RETURNS murallink.trial_site_info
+CREATE FUNCTION murallink_private.trial_site_info(trial_site_uid murallink.ksuid) RETURNS murallink.trial_site_info
 LANGUAGE sql STABLE AS $$
     SELECT a.uid, a.site_uid, a.trial_uid,
-        CASE WHEN murallink.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
+        CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
              THEN ROW(s.uid, s.name)::murallink.site_name END,
-        CASE WHEN murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
-             THEN murallink.trial_info(t.uid) END
+        CASE WHEN murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+             THEN murallink_private.trial_info(t.uid) END
     FROM murallink.trial_site a JOIN murallink.site s ON s.uid = a.site_uid JOIN murallink.trial t ON t.uid = a.trial_uid
     WHERE a.uid = trial_site_uid
 $$;
-COMMENT ON FUNCTION murallink.trial_site_info(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.trial_site_info(murallink.ksuid) IS
 'A trial at a site as clients see it: the site and the trial are filled in if the caller may see them.';
 
-CREATE FUNCTION murallink.site_info(site_uid murallink.ksuid, with_trials boolean DEFAULT false) RETURNS murallink.site_info
+CREATE FUNCTION murallink_private.site_info(site_uid murallink.ksuid, with_trials boolean DEFAULT false) RETURNS murallink.site_info
 LANGUAGE sql STABLE AS $$
     SELECT s.uid, s.name, s.contract_uid, s.time_zone, CASE WHEN with_trials THEN ARRAY(
-        SELECT murallink.trial_site_info(a.uid) FROM murallink.trial_site a
+        SELECT murallink_private.trial_site_info(a.uid) FROM murallink.trial_site a
         WHERE a.site_uid = s.uid AND (
-            murallink.permitted('view_sites', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
-            OR murallink.permitted('view_trials', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid))
+            murallink_private.permitted('view_sites', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
+            OR murallink_private.permitted('view_trials', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid))
         ORDER BY a.created_at, a.uid) END
     FROM murallink.site s WHERE s.uid = $1
 $$;
-COMMENT ON FUNCTION murallink.site_info(murallink.ksuid, boolean) IS
+COMMENT ON FUNCTION murallink_private.site_info(murallink.ksuid, boolean) IS
 'A site as clients see it. with_trials: whether also the trials there that the caller may see.';
 
-CREATE FUNCTION murallink.associate_site(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.associate_site(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -60,12 +60,12 @@ BEGIN
     SELECT client_uid, contract_uid, uid, associate_site.site_uid FROM murallink.trial WHERE uid = associate_site.trial_uid
     ON CONFLICT (trial_uid, site_uid) DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
-        PERFORM murallink.raise('already_exists', 'site_uid');
+        PERFORM murallink_private.raise('already_exists', 'site_uid');
     END IF;
     RETURN added;
 END
 $$;
-COMMENT ON FUNCTION murallink.associate_site(murallink.ksuid, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.associate_site(murallink.ksuid, murallink.ksuid) IS
 'Makes a site take part in a trial and returns the uid of that. Errors: already_exists.';
 
 CREATE FUNCTION murallink.create_site(
@@ -75,32 +75,32 @@ CREATE FUNCTION murallink.create_site(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_contract murallink.contract;
     the_trial murallink.trial;
     added murallink.ksuid;
 BEGIN
     IF create_site.trial_uid IS NULL THEN
         SELECT * INTO the_contract FROM murallink.contract
-        WHERE uid = murallink.required(create_site.contract_uid, 'contract_uid');
-        caller := murallink.permit('create_site', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+        WHERE uid = murallink_private.required(create_site.contract_uid, 'contract_uid');
+        caller := murallink_private.permit('create_site', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     ELSE
         SELECT * INTO the_trial FROM murallink.trial WHERE uid = create_site.trial_uid;
-        caller := murallink.permit('create_site', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
+        caller := murallink_private.permit('create_site', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
         IF create_site.contract_uid <> the_trial.contract_uid THEN
-            PERFORM murallink.raise('invalid_value', 'contract_uid');
+            PERFORM murallink_private.raise('invalid_value', 'contract_uid');
         END IF;
         SELECT * INTO the_contract FROM murallink.contract WHERE uid = the_trial.contract_uid;
     END IF;
     INSERT INTO murallink.site (client_uid, contract_uid, name, time_zone)
     VALUES (
-        the_contract.client_uid, the_contract.uid, murallink.checked_label(create_site.name, 'name', 200, true),
-        murallink.checked_time_zone(create_site.time_zone, 'time_zone'))
+        the_contract.client_uid, the_contract.uid, murallink_private.checked_label(create_site.name, 'name', 200, true),
+        murallink_private.checked_time_zone(create_site.time_zone, 'time_zone'))
     RETURNING uid INTO added;
     IF the_trial.uid IS NOT NULL THEN
-        PERFORM murallink.associate_site(the_trial.uid, added);
+        PERFORM murallink_private.associate_site(the_trial.uid, added);
     END IF;
-    RETURN murallink.site_info(added);
+    RETURN murallink_private.site_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_site(text, murallink.ksuid, murallink.ksuid, text) IS
@@ -110,11 +110,11 @@ CREATE FUNCTION murallink.add_trial_site(trial_uid murallink.ksuid DEFAULT NULL,
 RETURNS murallink.trial_site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    permitted_trial murallink.ksuid := murallink.permit_trial(trial_uid, 'add_trial_site', 'trial_uid');
-    permitted_site murallink.ksuid := murallink.permit_site(site_uid, 'add_trial_site', 'site_uid');
-    added murallink.ksuid := murallink.associate_site(permitted_trial, permitted_site);
+    permitted_trial murallink.ksuid := murallink_private.permit_trial(trial_uid, 'add_trial_site', 'trial_uid');
+    permitted_site murallink.ksuid := murallink_private.permit_site(site_uid, 'add_trial_site', 'site_uid');
+    added murallink.ksuid := murallink_private.associate_site(permitted_trial, permitted_site);
 BEGIN
-    RETURN murallink.trial_site_info(added);
+    RETURN murallink_private.trial_site_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.add_trial_site(murallink.ksuid, murallink.ksuid) IS
@@ -123,35 +123,35 @@ COMMENT ON FUNCTION murallink.add_trial_site(murallink.ksuid, murallink.ksuid) I
 CREATE FUNCTION murallink.get_sites() RETURNS SETOF murallink.site_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.permit_somewhere('view_sites');
+    PERFORM murallink_private.permit_somewhere('view_sites');
     RETURN QUERY
-    SELECT i.* FROM murallink.site s, LATERAL murallink.site_info(s.uid) i
-    WHERE murallink.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
+    SELECT i.* FROM murallink.site s, LATERAL murallink_private.site_info(s.uid) i
+    WHERE murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
     ORDER BY s.created_at, s.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_sites() IS
 'The sites on which the caller holds view_sites, in the order of their creation (document: Get Sites). Errors: unauthenticated, forbidden (if the caller holds it nowhere).';
 
-CREATE FUNCTION murallink.permit_site(site_uid murallink.ksuid, permission murallink.permission, field text)
+CREATE FUNCTION murallink_private.permit_site(site_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_site murallink.site;
 BEGIN
-    SELECT * INTO the_site FROM murallink.site s WHERE s.uid = murallink.required(permit_site.site_uid, field);
-    caller := murallink.permit(permission, the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, field);
+    SELECT * INTO the_site FROM murallink.site s WHERE s.uid = murallink_private.required(permit_site.site_uid, field);
+    caller := murallink_private.permit(permission, the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, field);
     RETURN the_site.uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_site(murallink.ksuid, murallink.permission, text) IS
+COMMENT ON FUNCTION murallink_private.permit_site(murallink.ksuid, murallink.permission, text) IS
 'The uid of a site on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.get_site(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.site_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.site_info(murallink.permit_site(uid, 'view_sites', 'uid'), true);
+    RETURN murallink_private.site_info(murallink_private.permit_site(uid, 'view_sites', 'uid'), true);
 END
 $$;
 COMMENT ON FUNCTION murallink.get_site(murallink.ksuid) IS
@@ -164,17 +164,17 @@ CREATE FUNCTION murallink.edit_site(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM murallink.require_admin(), murallink.required(edit_site.uid, 'uid');
-    PERFORM murallink.unchanged(edit_site.contract_uid, ARRAY[s.contract_uid::text], 'contract_uid')
+    PERFORM murallink_private.require_admin(), murallink_private.required(edit_site.uid, 'uid');
+    PERFORM murallink_private.unchanged(edit_site.contract_uid, ARRAY[s.contract_uid::text], 'contract_uid')
     FROM murallink.site s WHERE s.uid = edit_site.uid;
     UPDATE murallink.site SET
-        name = murallink.checked_label(coalesce(edit_site.name, name), 'name', 200, true),
-        time_zone = murallink.checked_time_zone(coalesce(edit_site.time_zone, time_zone), 'time_zone')
+        name = murallink_private.checked_label(coalesce(edit_site.name, name), 'name', 200, true),
+        time_zone = murallink_private.checked_time_zone(coalesce(edit_site.time_zone, time_zone), 'time_zone')
     WHERE uid = edit_site.uid;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'uid');
+        PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
-    RETURN murallink.site_info(edit_site.uid);
+    RETURN murallink_private.site_info(edit_site.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
@@ -183,14 +183,14 @@ COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.r
 CREATE FUNCTION murallink.delete_site(site_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.delete_resource('site', murallink.permit_site(site_uid, 'delete_site', 'site_uid'), 'site_uid');
-    PERFORM murallink.say('site deleted');
+    PERFORM murallink_private.delete_resource('site', murallink_private.permit_site(site_uid, 'delete_site', 'site_uid'), 'site_uid');
+    PERFORM murallink_private.say('site deleted');
 END
 $$;
 COMMENT ON FUNCTION murallink.delete_site(murallink.ksuid) IS
 'Deletes a site that takes part in no trial and has no patients, with the grants on it (document: Delete Site). Needs delete_site on the site. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';
 
-CREATE FUNCTION murallink.resource(
+CREATE FUNCTION murallink_private.resource(
     resource_uid murallink.ksuid, OUT kind text, OUT name text, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
     OUT trial_uid murallink.ksuid, OUT site_uid murallink.ksuid)
 LANGUAGE sql STABLE AS $$
@@ -203,52 +203,52 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.trial_site a JOIN murallink.trial t ON t.uid = a.trial_uid JOIN murallink.site s ON s.uid = a.site_uid
     WHERE a.uid = resource_uid
 $$;
-COMMENT ON FUNCTION murallink.resource(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.resource(murallink.ksuid) IS
 'The client, contract, trial, site or trial at a site with a uid, and where it stands; nulls when there is none.';
 
-CREATE FUNCTION murallink.trial_visible(trial_uid murallink.ksuid) RETURNS boolean
+CREATE FUNCTION murallink_private.trial_visible(trial_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.trial t WHERE t.uid = $1 AND murallink.visible(t.client_uid, t.contract_uid, t.uid, NULL))
+        SELECT FROM murallink.trial t WHERE t.uid = $1 AND murallink_private.visible(t.client_uid, t.contract_uid, t.uid, NULL))
     OR EXISTS (
         SELECT FROM murallink.trial_site s
-        WHERE s.trial_uid = $1 AND murallink.visible(s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))
+        WHERE s.trial_uid = $1 AND murallink_private.visible(s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))
 $$;
-COMMENT ON FUNCTION murallink.trial_visible(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.trial_visible(murallink.ksuid) IS
 'Whether the caller holds any permission on a trial, or on the trial at one of its sites, and so may learn that it exists.';
 
-CREATE FUNCTION murallink.site_visible(site_uid murallink.ksuid) RETURNS boolean
+CREATE FUNCTION murallink_private.site_visible(site_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
-        SELECT FROM murallink.site s WHERE s.uid = $1 AND murallink.visible(s.client_uid, s.contract_uid, NULL, s.uid))
+        SELECT FROM murallink.site s WHERE s.uid = $1 AND murallink_private.visible(s.client_uid, s.contract_uid, NULL, s.uid))
     OR EXISTS (
         SELECT FROM murallink.trial_site s
-        WHERE s.site_uid = $1 AND murallink.visible(s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))
+        WHERE s.site_uid = $1 AND murallink_private.visible(s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))
 $$;
-COMMENT ON FUNCTION murallink.site_visible(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.site_visible(murallink.ksuid) IS
 'Whether the caller holds any permission on a site, or on a trial at the site, and so may learn that it exists.';
 
-CREATE FUNCTION murallink.trial_at_site(trial_uid murallink.ksuid, site_uid murallink.ksuid, permission murallink.permission)
+CREATE FUNCTION murallink_private.trial_at_site(trial_uid murallink.ksuid, site_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     place murallink.trial_site;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site
-    WHERE trial_uid = murallink.required(trial_at_site.trial_uid, 'trial_uid')
-    AND site_uid = murallink.required(trial_at_site.site_uid, 'site_uid');
+    WHERE trial_uid = murallink_private.required(trial_at_site.trial_uid, 'trial_uid')
+    AND site_uid = murallink_private.required(trial_at_site.site_uid, 'site_uid');
     IF FOUND THEN
-        caller := murallink.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'trial_uid');
+        caller := murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'trial_uid');
         RETURN place.uid;
-    ELSIF NOT murallink.trial_visible(trial_at_site.trial_uid) THEN
-        PERFORM murallink.raise('not_found', 'trial_uid');
-    ELSIF NOT murallink.site_visible(trial_at_site.site_uid) THEN
-        PERFORM murallink.raise('not_found', 'site_uid');
+    ELSIF NOT murallink_private.trial_visible(trial_at_site.trial_uid) THEN
+        PERFORM murallink_private.raise('not_found', 'trial_uid');
+    ELSIF NOT murallink_private.site_visible(trial_at_site.site_uid) THEN
+        PERFORM murallink_private.raise('not_found', 'site_uid');
     END IF;
-    PERFORM murallink.raise('not_associated', 'site_uid');
+    PERFORM murallink_private.raise('not_associated', 'site_uid');
 END
 $$;
-COMMENT ON FUNCTION murallink.trial_at_site(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+COMMENT ON FUNCTION murallink_private.trial_at_site(murallink.ksuid, murallink.ksuid, murallink.permission) IS
 'The uid of a trial at a site, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_associated.';

@@ -3,7 +3,7 @@
 CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment', 'reversal');
 COMMENT ON TYPE murallink.notice_kind IS 'The subject matter of a notice.';
 
-CREATE FUNCTION murallink.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
+CREATE FUNCTION murallink_private.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE AS $$
     SELECT f, f = 'token' FROM pg_catalog.unnest(CASE kind
         WHEN 'account' THEN '{what, date, time}'
@@ -12,33 +12,33 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN 'password_reset' THEN '{first_name, last_name, token, minutes}'
         ELSE '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
 $$;
-COMMENT ON FUNCTION murallink.template_fields(murallink.notice_kind) IS
+COMMENT ON FUNCTION murallink_private.template_fields(murallink.notice_kind) IS
 'The fields that a template of that kind may have in braces. secret: only in the body. The names in a password_reset are empty until the e-mail address is verified.';
 
-CREATE FUNCTION murallink.template_filled(draft text, fields jsonb) RETURNS text
+CREATE FUNCTION murallink_private.template_filled(draft text, fields jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     -- In one pass: braces within a value stay as they are.
     SELECT coalesce(pg_catalog.string_agg(coalesce(fields ->> part[1], part[2], ''), '' ORDER BY n), '')
     FROM pg_catalog.regexp_matches(draft, '\{([a-z_]+)\}|([^{]+|\{)', 'g') WITH ORDINALITY AS m (part, n)
 $$;
-COMMENT ON FUNCTION murallink.template_filled(text, jsonb) IS 'A template with the values of its fields.';
+COMMENT ON FUNCTION murallink_private.template_filled(text, jsonb) IS 'A template with the values of its fields.';
 
-CREATE FUNCTION murallink.template_checked(draft text, field text, longest integer, kind murallink.notice_kind) RETURNS text
+CREATE FUNCTION murallink_private.template_checked(draft text, field text, longest integer, kind murallink.notice_kind) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    checked CONSTANT text := murallink.checked_text(draft, field, longest, true);
+    checked CONSTANT text := murallink_private.checked_text(draft, field, longest, true);
 BEGIN
     IF EXISTS (
         SELECT FROM pg_catalog.regexp_matches(checked, '\{([^{}]*)\}', 'g') AS m
         WHERE m[1] NOT IN (
-            SELECT f.field FROM murallink.template_fields(kind) f WHERE template_checked.field = 'body' OR NOT f.secret))
+            SELECT f.field FROM murallink_private.template_fields(kind) f WHERE template_checked.field = 'body' OR NOT f.secret))
         OR template_checked.field = 'subject' AND checked ~ '[\t\r\n]' THEN
-        PERFORM murallink.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field);
     END IF;
     RETURN checked;
 END
 $$;
-COMMENT ON FUNCTION murallink.template_checked(text, text, integer, murallink.notice_kind) IS
+COMMENT ON FUNCTION murallink_private.template_checked(text, text, integer, murallink.notice_kind) IS
 'The template, if all its fields exist. Errors: missing_field, too_long, invalid_value.';
 
 CREATE TYPE murallink.template_info AS (kind murallink.notice_kind, channel murallink.notice_channel, subject text, body text, fields text[]);
@@ -46,7 +46,7 @@ COMMENT ON TYPE murallink.template_info IS 'The template of a kind of notice. fi
 
 CREATE FUNCTION murallink.templates() RETURNS SETOF murallink.template_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT t.kind, t.channel, t.subject, t.body, ARRAY(SELECT f.field FROM murallink.template_fields(t.kind) f)
+    SELECT t.kind, t.channel, t.subject, t.body, ARRAY(SELECT f.field FROM murallink_private.template_fields(t.kind) f)
     FROM murallink_private.template t ORDER BY t.kind, t.channel
 $$;
 COMMENT ON FUNCTION murallink.templates() IS 'The texts of notices, and the fields that their templates may have in braces. For operators.';
@@ -54,24 +54,24 @@ COMMENT ON FUNCTION murallink.templates() IS 'The texts of notices, and the fiel
 CREATE FUNCTION murallink.set_template(kind text, channel text, body text, subject text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    way CONSTANT murallink.notice_channel := murallink.checked_channel(set_template.channel);
+    way CONSTANT murallink.notice_channel := murallink_private.checked_channel(set_template.channel);
     about murallink.notice_kind;
     said text;
     headed text := '';
 BEGIN
-    IF murallink.required(kind, 'kind') <> ALL (pg_catalog.enum_range(NULL::murallink.notice_kind)::text[]) THEN
-        PERFORM murallink.raise('invalid_value', 'kind');
+    IF murallink_private.required(kind, 'kind') <> ALL (pg_catalog.enum_range(NULL::murallink.notice_kind)::text[]) THEN
+        PERFORM murallink_private.raise('invalid_value', 'kind');
     END IF;
     about := set_template.kind;
-    said := murallink.template_checked(set_template.body, 'body', CASE way WHEN 'email' THEN 20000 ELSE 500 END, about);
+    said := murallink_private.template_checked(set_template.body, 'body', CASE way WHEN 'email' THEN 20000 ELSE 500 END, about);
     IF way = 'email' THEN
-        headed := murallink.template_checked(set_template.subject, 'subject', 200, about);
+        headed := murallink_private.template_checked(set_template.subject, 'subject', 200, about);
     ELSIF set_template.subject <> '' THEN
-        PERFORM murallink.raise('invalid_value', 'subject');
+        PERFORM murallink_private.raise('invalid_value', 'subject');
     END IF;
     UPDATE murallink_private.template t SET subject = headed, body = said WHERE t.kind = about AND t.channel = way;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('invalid_value', 'channel');
+        PERFORM murallink_private.raise('invalid_value', 'channel');
     END IF;
 END
 $$;

@@ -3,11 +3,11 @@
 CREATE TYPE murallink.trial_info AS (uid murallink.ksuid, contract_uid murallink.ksuid, name text, protocol_id text);
 COMMENT ON TYPE murallink.trial_info IS 'A trial, as create_trial answers.';
 
-CREATE FUNCTION murallink.trial_info(trial_uid murallink.ksuid) RETURNS murallink.trial_info
+CREATE FUNCTION murallink_private.trial_info(trial_uid murallink.ksuid) RETURNS murallink.trial_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, contract_uid, name, protocol_id FROM murallink.trial WHERE uid = trial_uid
 $$;
-COMMENT ON FUNCTION murallink.trial_info(murallink.ksuid) IS 'A trial as clients see it.';
+COMMENT ON FUNCTION murallink_private.trial_info(murallink.ksuid) IS 'A trial as clients see it.';
 
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
@@ -16,29 +16,29 @@ CREATE FUNCTION murallink.create_trial(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_contract murallink.contract;
     usual CONSTANT boolean := pg_catalog.current_setting('murallink.separate_approver')::boolean;
     added murallink.ksuid;
 BEGIN
-    SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink.required(create_trial.contract_uid, 'contract_uid');
-    caller := murallink.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+    SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink_private.required(create_trial.contract_uid, 'contract_uid');
+    caller := murallink_private.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     IF create_trial.approve_milestones THEN
-        caller := murallink.permit(
+        caller := murallink_private.permit(
             'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'approve_milestones');
     END IF;
     IF create_trial.separate_approver < usual THEN
-        caller := murallink.permit(
+        caller := murallink_private.permit(
             'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'separate_approver');
     END IF;
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
     VALUES (
         the_contract.client_uid, the_contract.uid,
-        murallink.checked_label(create_trial.name, 'name', 200, true),
-        murallink.checked_label(create_trial.protocol_id, 'protocol_id', 100, false),
+        murallink_private.checked_label(create_trial.name, 'name', 200, true),
+        murallink_private.checked_label(create_trial.protocol_id, 'protocol_id', 100, false),
         coalesce(create_trial.approve_milestones, false), coalesce(create_trial.separate_approver, usual))
     RETURNING uid INTO added;
-    RETURN murallink.trial_info(added);
+    RETURN murallink_private.trial_info(added);
 END
 $$;
 COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
@@ -47,11 +47,11 @@ COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean,
 CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.require_caller();
+    PERFORM murallink_private.require_caller();
     RETURN QUERY
-    SELECT i.* FROM murallink.trial t, LATERAL murallink.trial_info(t.uid) i
+    SELECT i.* FROM murallink.trial t, LATERAL murallink_private.trial_info(t.uid) i
     WHERE t.contract_uid = coalesce(get_trials.contract_uid, t.contract_uid)
-    AND murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+    AND murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
     ORDER BY t.created_at, t.uid;
 END
 $$;
@@ -61,44 +61,44 @@ COMMENT ON FUNCTION murallink.get_trials(murallink.ksuid) IS
 CREATE FUNCTION murallink.search_trials(query text DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    part CONSTANT text := murallink.checked_text(query, 'query', 200, false);
+    part CONSTANT text := murallink_private.checked_text(query, 'query', 200, false);
 BEGIN
-    PERFORM murallink.permit_somewhere('view_trials');
+    PERFORM murallink_private.permit_somewhere('view_trials');
     RETURN QUERY
-    SELECT i.* FROM murallink.trial t, LATERAL murallink.trial_info(t.uid) i
-    WHERE murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
-    AND (murallink.contains(t.name, part) OR murallink.contains(t.protocol_id, part))
+    SELECT i.* FROM murallink.trial t, LATERAL murallink_private.trial_info(t.uid) i
+    WHERE murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
+    AND (murallink_private.contains(t.name, part) OR murallink_private.contains(t.protocol_id, part))
     ORDER BY t.created_at, t.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.search_trials(text) IS
 'The trials with the query in their name or protocol id, without regard to case and accents, in the order of their creation (document: Search Trials). query: at most 200 characters, all ordinary characters; empty finds all. Shows those on which the caller holds view_trials. Errors: unauthenticated, forbidden (if the caller holds it nowhere), too_long, invalid_value.';
 
-CREATE FUNCTION murallink.permit_trial(trial_uid murallink.ksuid, permission murallink.permission, field text)
+CREATE FUNCTION murallink_private.permit_trial(trial_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     the_trial murallink.trial;
 BEGIN
-    SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink.required(permit_trial.trial_uid, field);
-    caller := murallink.permit(permission, the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, field);
+    SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink_private.required(permit_trial.trial_uid, field);
+    caller := murallink_private.permit(permission, the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, field);
     RETURN the_trial.uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.permit_trial(murallink.ksuid, murallink.permission, text) IS
+COMMENT ON FUNCTION murallink_private.permit_trial(murallink.ksuid, murallink.permission, text) IS
 'The uid of a trial on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.get_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink.trial_info(murallink.permit_trial(trial_uid, 'view_trials', 'trial_uid'));
+    RETURN murallink_private.trial_info(murallink_private.permit_trial(trial_uid, 'view_trials', 'trial_uid'));
 END
 $$;
 COMMENT ON FUNCTION murallink.get_trial(murallink.ksuid) IS
 'A trial (document: Get Trial). Needs view_trials on the trial. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
-CREATE FUNCTION murallink.trial_protocol_spelled_once() RETURNS trigger
+CREATE FUNCTION murallink_private.trial_protocol_spelled_once() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     -- Serialize, so that each sees the spelling of the one before.
@@ -106,13 +106,13 @@ BEGIN
     IF EXISTS (
         SELECT FROM murallink.trial t
         WHERE t.contract_uid = NEW.contract_uid AND t.uid <> NEW.uid AND t.protocol_id <> NEW.protocol_id
-        AND murallink.label_key(t.protocol_id) = murallink.label_key(NEW.protocol_id)) THEN
-        PERFORM murallink.raise('already_exists', 'protocol_id');
+        AND murallink_private.label_key(t.protocol_id) = murallink_private.label_key(NEW.protocol_id)) THEN
+        PERFORM murallink_private.raise('already_exists', 'protocol_id');
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink.trial_protocol_spelled_once() IS
+COMMENT ON FUNCTION murallink_private.trial_protocol_spelled_once() IS
 'Trigger: a protocol id is spelled in one way in all trials of a contract that have it. Errors: already_exists.';
 
 CREATE FUNCTION murallink.edit_trial(
@@ -123,30 +123,30 @@ CREATE FUNCTION murallink.edit_trial(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    permitted murallink.ksuid := murallink.permit_trial(edit_trial.uid, 'edit_trial', 'uid');
+    permitted murallink.ksuid := murallink_private.permit_trial(edit_trial.uid, 'edit_trial', 'uid');
     answer murallink.trial_info;
 BEGIN
-    PERFORM murallink.unchanged(edit_trial.contract_uid, ARRAY[t.contract_uid::text], 'contract_uid')
+    PERFORM murallink_private.unchanged(edit_trial.contract_uid, ARRAY[t.contract_uid::text], 'contract_uid')
     FROM murallink.trial t WHERE t.uid = permitted;
     -- A caller who may not approve must not bypass approval.
     IF EXISTS (
         SELECT FROM murallink.trial WHERE uid = permitted
         AND (edit_trial.approve_milestones > approve_milestones OR edit_trial.separate_approver < separate_approver)) THEN
-        permitted := murallink.permit_trial(permitted, 'approve_payments', 'uid');
+        permitted := murallink_private.permit_trial(permitted, 'approve_payments', 'uid');
     END IF;
     UPDATE murallink.trial SET
-        name = murallink.checked_label(coalesce(edit_trial.name, name), 'name', 200, true),
-        protocol_id = murallink.checked_label(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
+        name = murallink_private.checked_label(coalesce(edit_trial.name, name), 'name', 200, true),
+        protocol_id = murallink_private.checked_label(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
         approve_milestones = coalesce(edit_trial.approve_milestones, approve_milestones),
         separate_approver = coalesce(edit_trial.separate_approver, separate_approver)
     WHERE uid = permitted;
-    answer := murallink.trial_info(permitted);
+    answer := murallink_private.trial_info(permitted);
     IF NOT EXISTS (
         SELECT FROM murallink.trial t
-        WHERE t.uid = permitted AND murallink.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL))
+        WHERE t.uid = permitted AND murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL))
     THEN
-        answer := ROW(permitted, NULL, murallink.checked_text(edit_trial.name, 'name', 200, false),
-            murallink.checked_text(edit_trial.protocol_id, 'protocol_id', 100, false));
+        answer := ROW(permitted, NULL, murallink_private.checked_text(edit_trial.name, 'name', 200, false),
+            murallink_private.checked_text(edit_trial.protocol_id, 'protocol_id', 100, false));
     END IF;
     RETURN answer;
 END
@@ -157,8 +157,8 @@ COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, b
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM murallink.delete_resource(
-        'trial', murallink.permit_trial(trial_uid, 'delete_trial', 'trial_uid'), 'trial_uid');
+    PERFORM murallink_private.delete_resource(
+        'trial', murallink_private.permit_trial(trial_uid, 'delete_trial', 'trial_uid'), 'trial_uid');
 END
 $$;
 COMMENT ON FUNCTION murallink.delete_trial(murallink.ksuid) IS

@@ -1,62 +1,62 @@
 -- What follows where the registry changes: payouts, cards, messages and memberships hear of it, in this order.
 
-CREATE FUNCTION murallink.patient_follows() RETURNS trigger
+CREATE FUNCTION murallink_private.patient_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF (NEW.email, NEW.phone) IS DISTINCT FROM (OLD.email, OLD.phone) THEN
-        PERFORM murallink.cards_of_patient(NEW.uid);
+        PERFORM murallink_private.cards_of_patient(NEW.uid);
     END IF;
     IF (NEW.email_enabled, NEW.sms_enabled) <> (OLD.email_enabled, OLD.sms_enabled) THEN
-        PERFORM murallink.notices_of_consent(NEW.uid);
+        PERFORM murallink_private.notices_of_consent(NEW.uid);
     END IF;
     IF (NEW.first_name, NEW.last_name, NEW.email, NEW.phone, NEW.address, NEW.sms_enabled)
         IS DISTINCT FROM (OLD.first_name, OLD.last_name, OLD.email, OLD.phone, OLD.address, OLD.sms_enabled) THEN
-        PERFORM murallink.participation_changed(NEW.uid);
+        PERFORM murallink_private.participation_changed(NEW.uid);
     END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.patient_follows() IS 'Trigger: what follows where the record of a patient changes.';
+COMMENT ON FUNCTION murallink_private.patient_follows() IS 'Trigger: what follows where the record of a patient changes.';
 
-CREATE FUNCTION murallink.enrollment_follows() RETURNS trigger
+CREATE FUNCTION murallink_private.enrollment_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.payment_type_uid IS DISTINCT FROM OLD.payment_type_uid THEN
-        PERFORM murallink.enrollment_rerouted(NEW.uid);
+        PERFORM murallink_private.enrollment_rerouted(NEW.uid);
     ELSIF NEW.status = 'enrolled' AND NEW.status IS DISTINCT FROM OLD.status THEN
-        PERFORM murallink.enrollment_begun(NEW.uid);
+        PERFORM murallink_private.enrollment_begun(NEW.uid);
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.status <> OLD.status AND 'dropped' IN (NEW.status, OLD.status) THEN
-        PERFORM murallink.notices_of_enrollment(NEW.uid);
+        PERFORM murallink_private.notices_of_enrollment(NEW.uid);
     END IF;
     IF NEW.status IS DISTINCT FROM OLD.status THEN
-        PERFORM murallink.participation_changed(NEW.patient_uid);
+        PERFORM murallink_private.participation_changed(NEW.patient_uid);
     END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.enrollment_follows() IS
+COMMENT ON FUNCTION murallink_private.enrollment_follows() IS
 'Trigger: what follows where a patient is enrolled or dropped, or chooses how to be paid.';
 
-CREATE FUNCTION murallink.contract_follows() RETURNS trigger
+CREATE FUNCTION murallink_private.contract_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF (NEW.default_payment_type_uid, NEW.order_cards) IS DISTINCT FROM (OLD.default_payment_type_uid, OLD.order_cards) THEN
-        PERFORM murallink.contract_rerouted(NEW.uid);
+        PERFORM murallink_private.contract_rerouted(NEW.uid);
     END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.contract_follows() IS 'Trigger: what follows where a contract chooses how patients are paid.';
+COMMENT ON FUNCTION murallink_private.contract_follows() IS 'Trigger: what follows where a contract chooses how patients are paid.';
 
-CREATE FUNCTION murallink.partner_follows() RETURNS trigger
+CREATE FUNCTION murallink_private.partner_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM murallink.partner_rerouted(NEW.uid);
-    IF murallink.has_members(NEW.name) THEN
-        PERFORM murallink.participation_changed(NULL);
+    PERFORM murallink_private.partner_rerouted(NEW.uid);
+    IF murallink_private.has_members(NEW.name) THEN
+        PERFORM murallink_private.participation_changed(NULL);
     END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink.partner_follows() IS 'Trigger: what follows where a partner is set up otherwise.';
+COMMENT ON FUNCTION murallink_private.partner_follows() IS 'Trigger: what follows where a partner is set up otherwise.';

@@ -1,30 +1,30 @@
 -- Participations: patients who are members at a partner for as long as a trial says so.
 
-CREATE FUNCTION murallink.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
+CREATE FUNCTION murallink_private.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('patient_uid', p.uid, 'enrollment_uid', participation_person.enrollment_uid,
         'first_name', p.first_name, 'last_name', p.last_name, 'email', p.email, 'phone', p.phone,
-        'sms_consent', murallink.consent_type(p.uid, 'sms'), 'address', pg_catalog.to_jsonb(p.address),
-        'address_text', murallink.address_text(p.address))
+        'sms_consent', murallink_private.consent_type(p.uid, 'sms'), 'address', pg_catalog.to_jsonb(p.address),
+        'address_text', murallink_private.address_text(p.address))
     FROM murallink.patient p WHERE p.uid = participation_person.patient_uid
 $$;
-COMMENT ON FUNCTION murallink.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';
+COMMENT ON FUNCTION murallink_private.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';
 
-CREATE FUNCTION murallink.has_members(partner text) RETURNS boolean
+CREATE FUNCTION murallink_private.has_members(partner text) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN pg_catalog.to_regprocedure(
-    pg_catalog.format('murallink.%I(jsonb, jsonb, jsonb, boolean, jsonb)', partner || '_membership')) IS NOT NULL;
-COMMENT ON FUNCTION murallink.has_members(text) IS
+    pg_catalog.format('murallink_private.%I(jsonb, jsonb, jsonb, boolean, jsonb)', partner || '_membership')) IS NOT NULL;
+COMMENT ON FUNCTION murallink_private.has_members(text) IS
 'Whether patients can take part at a partner by themselves: whether its file has a function of its name and _membership.';
 
-CREATE FUNCTION murallink.participation_next(
+CREATE FUNCTION murallink_private.participation_next(
     partner text, person jsonb, settings jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     config CONSTANT jsonb := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = participation_next.partner);
 BEGIN
-    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2, $3, $4, $5)', partner || '_membership')
+    EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1, $2, $3, $4, $5)', partner || '_membership')
     INTO operation, params, meant, reason USING person, settings, coalesce(config, '{}'), wanted, member;
     IF operation IS NOT NULL AND config IS NULL THEN
         operation := NULL;
@@ -32,21 +32,21 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink.participation_next(text, jsonb, jsonb, boolean, jsonb) IS
+COMMENT ON FUNCTION murallink_private.participation_next(text, jsonb, jsonb, boolean, jsonb) IS
 'What a partner''s own function (its name and _membership) wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
 
-CREATE FUNCTION murallink.participation_checked(partner text, settings jsonb, field text) RETURNS jsonb
+CREATE FUNCTION murallink_private.participation_checked(partner text, settings jsonb, field text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     asked record;
     sample jsonb;
 BEGIN
-    IF NOT murallink.has_members(murallink.required(partner, 'partner')) THEN
-        PERFORM murallink.raise('not_found', 'partner');
-    ELSIF pg_catalog.jsonb_typeof(murallink.required(settings, field)) <> 'object' THEN
-        PERFORM murallink.raise('wrong_type', field);
+    IF NOT murallink_private.has_members(murallink_private.required(partner, 'partner')) THEN
+        PERFORM murallink_private.raise('not_found', 'partner');
+    ELSIF pg_catalog.jsonb_typeof(murallink_private.required(settings, field)) <> 'object' THEN
+        PERFORM murallink_private.raise('wrong_type', field);
     END IF;
-    EXECUTE pg_catalog.format('SELECT * FROM murallink.%I($1, $2, $3, true, NULL)', partner || '_membership') INTO asked
+    EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1, $2, $3, true, NULL)', partner || '_membership') INTO asked
     USING '{"patient_uid": "x", "enrollment_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "2025550100",
         "sms_consent": "express", "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
     -- What else is required may come from elsewhere.
@@ -56,14 +56,14 @@ BEGIN
     INTO sample
     FROM murallink.partner_operations() o
     WHERE o.partner = participation_checked.partner AND o.operation = asked.operation AND o.required AND o.field !~ '\.';
-    PERFORM murallink.partner_built(partner, 'https://localhost', '{}', 'null', asked.operation, coalesce(sample, '{}') || asked.params);
+    PERFORM murallink_private.partner_built(partner, 'https://localhost', '{}', 'null', asked.operation, coalesce(sample, '{}') || asked.params);
     RETURN settings;
 END
 $$;
-COMMENT ON FUNCTION murallink.participation_checked(text, jsonb, text) IS
+COMMENT ON FUNCTION murallink_private.participation_checked(text, jsonb, text) IS
 'Settings, whose keys are fields of the operation that enrolls at the partner. field: their name in errors. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.participation_changed(patient_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.participation_changed(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 BEGIN
     IF participation_changed.patient_uid IS NULL THEN
@@ -71,28 +71,28 @@ BEGIN
     ELSE
         INSERT INTO murallink_private.participation_change (patient_uid) VALUES (participation_changed.patient_uid);
     END IF;
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'murallink: a partner hears later of what has changed: %', SQLERRM
         USING HINT = 'The worker looks for such changes every ten minutes.';
 END
 $$;
-COMMENT ON FUNCTION murallink.participation_changed(murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.participation_changed(murallink.ksuid) IS
 'Notes whose participations are to be looked at; null: all, because a partner has changed. It adds a row, so that it waits for nobody, and never fails.';
 
-CREATE FUNCTION murallink.participations_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.participations_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO murallink_private.participation_change (patient_uid)
     SELECT p.patient_uid FROM murallink_private.call c JOIN murallink_private.participation p ON p.uid = c.subject_uid
     WHERE c.uid = ANY (calls) AND c.status IN ('done', 'declined', 'in_doubt');
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 END
 $$;
-COMMENT ON FUNCTION murallink.participations_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.participations_hear(murallink.ksuid[]) IS
 'Has participations looked at whose last step has ended.';
 
-CREATE FUNCTION murallink.participation_member(member jsonb, meant jsonb, task_uid murallink.ksuid) RETURNS jsonb
+CREATE FUNCTION murallink_private.participation_member(member jsonb, meant jsonb, task_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     task murallink_private.call;
@@ -110,10 +110,10 @@ BEGIN
     RETURN member;
 END
 $$;
-COMMENT ON FUNCTION murallink.participation_member(jsonb, jsonb, murallink.ksuid) IS
+COMMENT ON FUNCTION murallink_private.participation_member(jsonb, jsonb, murallink.ksuid) IS
 'What the partner has of a patient after a step. member: what it had before; meant: what it has once the step is done; task_uid: the step. See the columns of participation.';
 
-CREATE FUNCTION murallink.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
+CREATE FUNCTION murallink_private.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     present murallink_private.participation;
@@ -141,11 +141,11 @@ BEGIN
     END IF;
     present.enrollment_uid := coalesce(chosen.uid, present.enrollment_uid);
     present.reason := '';
-    person := murallink.participation_person(patient_uid, present.enrollment_uid);
+    person := murallink_private.participation_person(patient_uid, present.enrollment_uid);
     present.seen := pg_catalog.hashtextextended((person - 'enrollment_uid')::text, 0);
     present.revision := (SELECT p.revision FROM murallink_private.partner p WHERE p.name = participation_step.partner);
     SELECT * INTO task FROM murallink_private.call t WHERE t.uid = present.task_uid;
-    present.member := murallink.participation_member(present.member, present.meant, task.uid);
+    present.member := murallink_private.participation_member(present.member, present.meant, task.uid);
     IF task.status = 'done' THEN
         present.meant := NULL;
     END IF;
@@ -153,7 +153,7 @@ BEGIN
     -- taken back, as where consent has been withdrawn.
     unsent := task.status = 'ready' AND NOT task.repeatable AND NOT task.suspect;
     IF task.status IS NULL OR task.status IN ('done', 'declined') OR unsent THEN
-        next := murallink.participation_next(partner, person, coalesce(chosen.settings, '{}') || coalesce((
+        next := murallink_private.participation_next(partner, person, coalesce(chosen.settings, '{}') || coalesce((
             SELECT d.details FROM murallink_private.participation_detail d
             WHERE d.patient_uid = participation_step.patient_uid AND d.partner = participation_step.partner), '{}'),
             present.wanted, present.member);
@@ -175,7 +175,7 @@ BEGIN
                 pg_catalog.concat_ws(' of ', task.facts ->> 'code', task.facts ->> 'field'), ''));
         ELSE
             BEGIN
-                present.task_uid := murallink.request_begin(partner, next.operation, next.params, 'participation', present.uid);
+                present.task_uid := murallink_private.request_begin(partner, next.operation, next.params, 'participation', present.uid);
                 present.meant := next.meant;
                 present.begun_with := next.params;
             EXCEPTION WHEN SQLSTATE 'PT400' THEN
@@ -193,10 +193,10 @@ BEGIN
     WHERE p.uid = present.uid AND p IS DISTINCT FROM present;
 END
 $$;
-COMMENT ON FUNCTION murallink.participation_step(murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.participation_step(murallink.ksuid, text) IS
 'Writes what has become of the last step of a participation, and begins the next, where one is wanted and possible. A step that was declined is not begun again as it was.';
 
-CREATE FUNCTION murallink.sweep_participations() RETURNS boolean
+CREATE FUNCTION murallink_private.sweep_participations() RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     most CONSTANT integer := 100;
@@ -229,7 +229,7 @@ BEGIN
                         SELECT FROM murallink.enrollment o JOIN murallink_private.trial_partner w ON w.trial_uid = o.trial_uid
                         WHERE o.patient_uid = p.patient_uid AND o.status = 'enrolled' AND w.partner = p.partner)
                     OR p.seen IS DISTINCT FROM pg_catalog.hashtextextended(
-                        (murallink.participation_person(p.patient_uid, NULL) - 'enrollment_uid')::text, 0))));
+                        (murallink_private.participation_person(p.patient_uid, NULL) - 'enrollment_uid')::text, 0))));
     IF pg_catalog.cardinality(enrollments) < most THEN
         UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = pg_catalog.clock_timestamp() + '10 min';
     ELSE
@@ -238,10 +238,10 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION murallink.sweep_participations() IS
+COMMENT ON FUNCTION murallink_private.sweep_participations() IS
 'Looks, every ten minutes, for what has changed and could not be noted: at some patients at a time, and returns whether at any.';
 
-CREATE FUNCTION murallink.step_participations() RETURNS boolean
+CREATE FUNCTION murallink_private.step_participations() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
 DECLARE
     most CONSTANT integer := 20;
@@ -266,7 +266,7 @@ BEGIN
             SELECT p.partner FROM murallink_private.participation p WHERE p.patient_uid = change.patient_uid
         LOOP
             BEGIN
-                PERFORM murallink.participation_step(change.patient_uid, member_of);
+                PERFORM murallink_private.participation_step(change.patient_uid, member_of);
             EXCEPTION WHEN lock_not_available THEN
                 busy := true;
             WHEN OTHERS THEN
@@ -292,13 +292,13 @@ BEGIN
             RETURN true;
         END IF;
     END LOOP;
-    RETURN pg_catalog.cardinality(due) = most OR murallink.sweep_participations();
+    RETURN pg_catalog.cardinality(due) = most OR murallink_private.sweep_participations();
 END
 $$;
-COMMENT ON FUNCTION murallink.step_participations() IS
+COMMENT ON FUNCTION murallink_private.step_participations() IS
 'Looks at the participations of patients of whom something has changed, for a few milliseconds; one that fails stops no other. Returns whether there may be more to do. For the worker.';
 
-CREATE FUNCTION murallink.participations_set_back() RETURNS void
+CREATE FUNCTION murallink_private.participations_set_back() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
@@ -311,31 +311,31 @@ BEGIN
     UPDATE murallink_private.participation_sweep s SET due_at = LEAST(s.due_at, moment);
 END
 $$;
-COMMENT ON FUNCTION murallink.participations_set_back() IS
+COMMENT ON FUNCTION murallink_private.participations_set_back() IS
 'After the clock was set back: looks at once at the first of what was put off, and at the rest as long after it as before. For the worker.';
 
-CREATE FUNCTION murallink.participations_of_trial(trial_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.participations_of_trial(trial_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     -- One after the other, so that others need not wait for them all.
     INSERT INTO murallink_private.participation_change (patient_uid, due_at)
     SELECT e.patient_uid, pg_catalog.clock_timestamp() + pg_catalog.row_number() OVER () * interval '5 ms'
     FROM murallink.enrollment e WHERE e.trial_uid = participations_of_trial.trial_uid;
-    SELECT murallink.worker_wake();
+    SELECT murallink_private.worker_wake();
 $$;
-COMMENT ON FUNCTION murallink.participations_of_trial(murallink.ksuid) IS 'Has the worker look at the patients of a trial.';
+COMMENT ON FUNCTION murallink_private.participations_of_trial(murallink.ksuid) IS 'Has the worker look at the patients of a trial.';
 
 CREATE FUNCTION murallink.set_trial_partner(trial_uid murallink.ksuid, partner text, settings jsonb DEFAULT '{}') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    checked CONSTANT jsonb := murallink.participation_checked(partner, settings, 'settings');
+    checked CONSTANT jsonb := murallink_private.participation_checked(partner, settings, 'settings');
 BEGIN
-    IF NOT EXISTS (SELECT FROM murallink.trial t WHERE t.uid = murallink.required(set_trial_partner.trial_uid, 'trial_uid')) THEN
-        PERFORM murallink.raise('not_found', 'trial_uid');
+    IF NOT EXISTS (SELECT FROM murallink.trial t WHERE t.uid = murallink_private.required(set_trial_partner.trial_uid, 'trial_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'trial_uid');
     END IF;
     INSERT INTO murallink_private.trial_partner (trial_uid, partner, settings)
     VALUES (set_trial_partner.trial_uid, set_trial_partner.partner, checked)
     ON CONFLICT ON CONSTRAINT trial_partner_trial_uid_partner_key DO UPDATE SET settings = EXCLUDED.settings;
-    PERFORM murallink.participations_of_trial(trial_uid);
+    PERFORM murallink_private.participations_of_trial(trial_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.set_trial_partner(murallink.ksuid, text, jsonb) IS
@@ -345,12 +345,12 @@ CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid, partne
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM murallink_private.trial_partner t
-    WHERE t.trial_uid = murallink.required(remove_trial_partner.trial_uid, 'trial_uid')
-        AND t.partner = murallink.required(remove_trial_partner.partner, 'partner');
+    WHERE t.trial_uid = murallink_private.required(remove_trial_partner.trial_uid, 'trial_uid')
+        AND t.partner = murallink_private.required(remove_trial_partner.partner, 'partner');
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner');
     END IF;
-    PERFORM murallink.participations_of_trial(trial_uid);
+    PERFORM murallink_private.participations_of_trial(trial_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.remove_trial_partner(murallink.ksuid, text) IS
@@ -365,18 +365,18 @@ COMMENT ON FUNCTION murallink.trial_partners() IS 'Which partners take part in w
 CREATE FUNCTION murallink.set_participation_details(patient_uid murallink.ksuid, partner text, details jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    checked CONSTANT jsonb := murallink.participation_checked(partner, details, 'details');
+    checked CONSTANT jsonb := murallink_private.participation_checked(partner, details, 'details');
 BEGIN
     IF NOT EXISTS (
         SELECT FROM murallink.patient p
-        WHERE p.uid = murallink.required(set_participation_details.patient_uid, 'patient_uid')) THEN
-        PERFORM murallink.raise('not_found', 'patient_uid');
+        WHERE p.uid = murallink_private.required(set_participation_details.patient_uid, 'patient_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink_private.participation_detail (patient_uid, partner, details)
     VALUES (set_participation_details.patient_uid, set_participation_details.partner, checked)
     ON CONFLICT ON CONSTRAINT participation_detail_patient_uid_partner_key DO UPDATE SET details = EXCLUDED.details;
     INSERT INTO murallink_private.participation_change (patient_uid) VALUES (set_participation_details.patient_uid);
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 END
 $$;
 COMMENT ON FUNCTION murallink.set_participation_details(murallink.ksuid, text, jsonb) IS
@@ -386,17 +386,17 @@ CREATE FUNCTION murallink.retry_participation(patient_uid murallink.ksuid, partn
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink_private.participation;
-    known CONSTANT text := NULLIF(murallink.checked_text(member_id, 'member_id', 100, false), '');
+    known CONSTANT text := NULLIF(murallink_private.checked_text(member_id, 'member_id', 100, false), '');
 BEGIN
     SELECT * INTO present FROM murallink_private.participation p
-    WHERE p.patient_uid = murallink.required(retry_participation.patient_uid, 'patient_uid')
-        AND p.partner = murallink.required(retry_participation.partner, 'partner') FOR NO KEY UPDATE;
+    WHERE p.patient_uid = murallink_private.required(retry_participation.patient_uid, 'patient_uid')
+        AND p.partner = murallink_private.required(retry_participation.partner, 'partner') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner');
     ELSIF EXISTS (
         SELECT FROM murallink_private.call t
         WHERE t.uid = present.task_uid AND t.status IN ('ready', 'claimed', 'in_doubt')) THEN
-        PERFORM murallink.raise('wrong_status', 'patient_uid');
+        PERFORM murallink_private.raise('wrong_status', 'patient_uid');
     END IF;
     IF known IS NOT NULL THEN
         present.member := coalesce(present.member, present.meant, '{"active": true}')
@@ -407,9 +407,9 @@ BEGIN
         task_uid = CASE WHEN present.reason ~ '^declined' OR known IS NOT NULL THEN NULL ELSE p.task_uid END
     WHERE p.uid = present.uid;
     INSERT INTO murallink_private.participation_change (patient_uid) VALUES (present.patient_uid);
-    PERFORM murallink.worker_wake();
+    PERFORM murallink_private.worker_wake();
 EXCEPTION WHEN unique_violation THEN
-    PERFORM murallink.raise('already_exists', 'member_id');
+    PERFORM murallink_private.raise('already_exists', 'member_id');
 END
 $$;
 COMMENT ON FUNCTION murallink.retry_participation(murallink.ksuid, text, text) IS

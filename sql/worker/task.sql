@@ -6,12 +6,12 @@ CREATE FUNCTION murallink.partner_tasks(
 ) RETURNS SETOF murallink.task_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-    asked CONSTANT text := NULLIF(murallink.checked_text(operation, 'operation', 100, false), '');
+    asked CONSTANT text := NULLIF(murallink_private.checked_text(operation, 'operation', 100, false), '');
 BEGIN
     IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
-        PERFORM murallink.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status');
     ELSIF most < 0 THEN
-        PERFORM murallink.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most');
     END IF;
     RETURN QUERY
     SELECT t.uid, t.partner, t.operation, t.subject_uid, t.status, t.reason, t.attempt, t.facts, t.note, t.requested_by,
@@ -43,20 +43,20 @@ DECLARE
     present murallink.payout_status;
 BEGIN
     SELECT t.status INTO present FROM murallink_private.call t
-    WHERE t.uid = murallink.required(resolve_task.task_uid, 'task_uid') AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
+    WHERE t.uid = murallink_private.required(resolve_task.task_uid, 'task_uid') AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink.raise('not_found', 'task_uid');
+        PERFORM murallink_private.raise('not_found', 'task_uid');
     ELSIF present <> 'in_doubt' AND NOT EXISTS (
         SELECT FROM murallink.needs_person n WHERE n.kind = 'task' AND n.uid = resolve_task.task_uid
         UNION ALL
         SELECT FROM murallink_private.participation p
         WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined') THEN
-        PERFORM murallink.raise('wrong_status', 'task_uid');
+        PERFORM murallink_private.raise('wrong_status', 'task_uid');
     END IF;
-    PERFORM murallink.call_decide(task_uid, CASE WHEN murallink.required(done, 'done') THEN 'done' ELSE 'declined' END::murallink.payout_status,
-        murallink.checked_text(resolve_task.note, 'note', 1000, true));
-    RETURN murallink.task_info(task_uid);
+    PERFORM murallink_private.call_decide(task_uid, CASE WHEN murallink_private.required(done, 'done') THEN 'done' ELSE 'declined' END::murallink.payout_status,
+        murallink_private.checked_text(resolve_task.note, 'note', 1000, true));
+    RETURN murallink_private.task_info(task_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS

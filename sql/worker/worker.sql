@@ -8,13 +8,13 @@ CREATE FUNCTION murallink.worker_status(
     OUT latency interval, OUT latency_max interval, OUT done bigint, OUT declined bigint, OUT not_sent bigint, OUT in_doubt bigint
 ) RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5 AS $$
-    SELECT p.name, murallink.payouts_state(), w.pid, w.started_at, w.heartbeat_at, w.last_error, w.last_error_at,
+    SELECT p.name, murallink_private.payouts_state(), w.pid, w.started_at, w.heartbeat_at, w.last_error, w.last_error_at,
         h.uid IS NOT NULL,
         CASE WHEN w.failures = 0 THEN 'closed' WHEN w.failures > 0 AND w.resume_at IS NULL THEN 'probing' WHEN w.failures > 0 THEN 'open' END,
         w.failures, w.resume_at, coalesce(q.payouts + q.cards + q.tasks, 0), coalesce(q.payouts, 0), coalesce(q.cards, 0),
         coalesce(q.tasks, 0), q.oldest, coalesce(q.in_flight, 0), pg_catalog.round(w.recent_calls / 60.0, 1),
         pg_catalog.round(w.recent_payouts / 60.0, 1), w.latency, w.latency_max, w.done, w.declined, w.not_sent, w.in_doubt
-    FROM murallink.worker_slot(NULL) anyway
+    FROM murallink_private.worker_slot(NULL) anyway
     LEFT JOIN murallink_private.partner p ON true
     LEFT JOIN murallink_private.payout_hold h ON h.subject_uid = p.uid
     LEFT JOIN (
@@ -24,7 +24,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROW
             pg_catalog.min(c.due_at) FILTER (WHERE c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp() AND NOT c.suspect) AS oldest,
             count(*) FILTER (WHERE c.status = 'claimed') AS in_flight
         FROM murallink_private.call c WHERE c.open GROUP BY c.partner) q ON q.partner = p.name
-    CROSS JOIN LATERAL murallink.worker_slot(p.name) w
+    CROSS JOIN LATERAL murallink_private.worker_slot(p.name) w
     ORDER BY p.name
 $$;
 COMMENT ON FUNCTION murallink.worker_status() IS

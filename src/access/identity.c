@@ -194,7 +194,7 @@ caller_uid(const Caller *who)
 }
 
 /*
- * murallink.caller(): the uid of the caller, NULL if there is none.
+ * murallink_private.caller(): the uid of the caller, NULL if there is none.
  */
 PG_FUNCTION_INFO_V1(identity_caller_uid);
 Datum
@@ -208,7 +208,7 @@ identity_caller_uid(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.caller_is_admin(): whether the caller is an admin; false if there is
+ * murallink_private.caller_is_admin(): whether the caller is an admin; false if there is
  * no caller.
  */
 PG_FUNCTION_INFO_V1(identity_caller_is_admin);
@@ -221,7 +221,7 @@ identity_caller_is_admin(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.require_caller(): the uid of the caller.  Raises unauthenticated.
+ * murallink_private.require_caller(): the uid of the caller.  Raises unauthenticated.
  */
 PG_FUNCTION_INFO_V1(identity_require_caller);
 Datum
@@ -231,7 +231,7 @@ identity_require_caller(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.require_admin(): the uid of the caller, who must be an admin.
+ * murallink_private.require_admin(): the uid of the caller, who must be an admin.
  * Raises unauthenticated or forbidden.
  */
 PG_FUNCTION_INFO_V1(identity_require_admin);
@@ -246,7 +246,7 @@ identity_require_admin(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.caller_switched_by(): the admin who acts as the caller after
+ * murallink_private.caller_switched_by(): the admin who acts as the caller after
  * switch_user(), else NULL.
  */
 PG_FUNCTION_INFO_V1(identity_caller_switched_by);

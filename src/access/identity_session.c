@@ -186,7 +186,7 @@ identity_authenticate(const char *session_id)
 }
 
 /*
- * murallink.open_session(app_user_uid): starts a session and returns its id,
+ * murallink_private.open_session(app_user_uid): starts a session and returns its id,
  * which is not stored.
  */
 PG_FUNCTION_INFO_V1(identity_open_session);
@@ -216,7 +216,7 @@ identity_open_session(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.caller_session(): the hash of the caller's session, NULL for a
+ * murallink_private.caller_session(): the hash of the caller's session, NULL for a
  * caller without one.  Raises unauthenticated.
  */
 PG_FUNCTION_INFO_V1(identity_caller_session);
@@ -229,7 +229,7 @@ identity_caller_session(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.reload_session(): makes the session's current user the caller.
+ * murallink_private.reload_session(): makes the session's current user the caller.
  * Raises unauthenticated, also for a caller without a session.
  */
 PG_FUNCTION_INFO_V1(identity_reload_session);
@@ -242,7 +242,7 @@ identity_reload_session(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.presented_session(): the hash of the session id that was given to
+ * murallink_private.presented_session(): the hash of the session id that was given to
  * this transaction, even if the session has ended: by authenticate(), beside an
  * action, or in the Session-Id header.  NULL if there was none.
  */

@@ -121,7 +121,7 @@ leave_hash_slot(void)
 }
 
 /*
- * murallink.take_hash_slot(known): takes a slot for several steps.  False: none
+ * murallink_private.take_hash_slot(known): takes a slot for several steps.  False: none
  * is free.
  */
 PG_FUNCTION_INFO_V1(password_take_hash_slot);
@@ -132,7 +132,7 @@ password_take_hash_slot(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.leave_hash_slot(): gives it back.
+ * murallink_private.leave_hash_slot(): gives it back.
  */
 PG_FUNCTION_INFO_V1(password_leave_hash_slot);
 Datum
@@ -193,7 +193,7 @@ password_argument(FunctionCallInfo fcinfo)
 }
 
 /*
- * murallink.password_hash(password, field, known): its Argon2id hash.  known:
+ * murallink_private.password_hash(password, field, known): its Argon2id hash.  known:
  * whether the caller is.  Raises missing_field, weak_password or busy.
  */
 PG_FUNCTION_INFO_V1(password_hash);
@@ -219,7 +219,7 @@ password_hash(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.password_matches(hash, password): whether the password is the
+ * murallink_private.password_matches(hash, password): whether the password is the
  * one.  Without a hash it takes as long and is false: an e-mail address that
  * is not known costs the same time as a wrong password.  Raises busy.
  */

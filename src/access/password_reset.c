@@ -38,7 +38,7 @@ password_reset_init(void)
 }
 
 /*
- * murallink.random_digits(count): digits from the system's strong random
+ * murallink_private.random_digits(count): digits from the system's strong random
  * source, each as likely as the others.
  */
 PG_FUNCTION_INFO_V1(password_reset_random_digits);
@@ -58,7 +58,7 @@ password_reset_random_digits(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.same_secret(secret, tried): whether both are the same, in a time
+ * murallink_private.same_secret(secret, tried): whether both are the same, in a time
  * that does not tell how far they agree.
  */
 PG_FUNCTION_INFO_V1(password_reset_same_secret);

@@ -172,7 +172,7 @@ static void
 load_grants(const Ksuid *user, UserGrants *result)
 {
 	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid,"
-								   " g.contract_uid, murallink.moves_money(g.permission)"
+								   " g.contract_uid, murallink_private.moves_money(g.permission)"
 								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
 								   "k");
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
@@ -351,7 +351,7 @@ place_arguments(FunctionCallInfo fcinfo, int first)
 }
 
 /*
- * murallink.permit(permission, client, contract, trial, site, field): the uid
+ * murallink_private.permit(permission, client, contract, trial, site, field): the uid
  * of the caller, who holds the permission there.  Raises unauthenticated,
  * forbidden or not_found.
  */
@@ -364,14 +364,14 @@ permission_permit(PG_FUNCTION_ARGS)
 	Ksuid *result = palloc(sizeof(Ksuid));
 
 	if (PG_ARGISNULL(0))
-		elog(ERROR, "murallink.permit needs a permission");
+		elog(ERROR, "murallink_private.permit needs a permission");
 	permission_require(PG_GETARG_OID(0), &place, field);
 	*result = identity_caller()->user;
 	PG_RETURN_KSUID_P(result);
 }
 
 /*
- * murallink.visible(client, contract, trial, site): whether the caller holds
+ * murallink_private.visible(client, contract, trial, site): whether the caller holds
  * any permission there; nobody does when nobody is known to ask.
  */
 PG_FUNCTION_INFO_V1(permission_visible);
@@ -416,7 +416,7 @@ granted_on(const Ksuid *user, Oid permission, Kind kind, const Ksuid *uid)
 }
 
 /*
- * murallink.granted_on(permission, kind, uid): whether the caller was granted
+ * murallink_private.granted_on(permission, kind, uid): whether the caller was granted
  * the permission on this very resource.
  */
 PG_FUNCTION_INFO_V1(permission_granted_on);
@@ -430,7 +430,7 @@ permission_granted_on(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.granted_at(permission, contract, trial, site): whether the caller
+ * murallink_private.granted_at(permission, contract, trial, site): whether the caller
  * was granted the permission on the site, in as far as it reaches what is of
  * the contract there, or on the trial at the site.
  */
@@ -474,7 +474,7 @@ granted_uids(Oid permission, Kind kind, bool sites)
 }
 
 /*
- * murallink.granted(permission, kind): the uids of the resources of that kind
+ * murallink_private.granted(permission, kind): the uids of the resources of that kind
  * on which the caller was granted the permission.
  */
 PG_FUNCTION_INFO_V1(permission_granted);
@@ -485,7 +485,7 @@ permission_granted(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.granted_sites(permission): the uids of the sites on which, or on
+ * murallink_private.granted_sites(permission): the uids of the sites on which, or on
  * trials at which, the caller was granted the permission.
  */
 PG_FUNCTION_INFO_V1(permission_granted_sites);
@@ -496,7 +496,7 @@ permission_granted_sites(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.granted_all(client): whether an admin asks, who needs no grants,
+ * murallink_private.granted_all(client): whether an admin asks, who needs no grants,
  * about something.
  */
 PG_FUNCTION_INFO_V1(permission_granted_all);
@@ -509,7 +509,7 @@ permission_granted_all(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.granted_from(): the least ksuid when an admin asks, else the
+ * murallink_private.granted_from(): the least ksuid when an admin asks, else the
  * greatest.
  */
 PG_FUNCTION_INFO_V1(permission_granted_from);

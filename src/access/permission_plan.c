@@ -1,6 +1,6 @@
 /*
  * permission_plan.c
- *	  What the planner is told about the functions that murallink.permitted()
+ *	  What the planner is told about the functions that murallink_private.permitted()
  *	  is made of: how many rows the caller's grants reach, and which indexes
  *	  find them.
  *
@@ -117,7 +117,7 @@ condition(List *arguments)
 }
 
 /*
- * murallink.granted_support(internal): answers the planner for granted_all,
+ * murallink_private.granted_support(internal): answers the planner for granted_all,
  * granted_on and granted_at.
  */
 PG_FUNCTION_INFO_V1(permission_granted_support);

@@ -156,7 +156,7 @@ write_sheet(ReportWriter *writer, const char *title, const char *cursor)
 }
 
 /*
- * murallink.report_file(format, titles, cursors): the file of a report with
+ * murallink_private.report_file(format, titles, cursors): the file of a report with
  * one sheet for each cursor.
  */
 PG_FUNCTION_INFO_V1(report_file);

@@ -67,7 +67,7 @@ answer_retry_after(ErrorName error)
 }
 
 /*
- * murallink.say(message): sets the message of the answer, cut to its size.
+ * murallink_private.say(message): sets the message of the answer, cut to its size.
  */
 PG_FUNCTION_INFO_V1(answer_say);
 Datum
@@ -78,7 +78,7 @@ answer_say(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.refuse(error): answers with an error of the table while keeping
+ * murallink_private.refuse(error): answers with an error of the table while keeping
  * what has been written, such as the count of failed logins.
  */
 PG_FUNCTION_INFO_V1(answer_refuse);

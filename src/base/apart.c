@@ -97,7 +97,7 @@ run(ApartCall *call)
 	SPI_connect();
 	values[0] = DirectFunctionCall1(jsonb_in, CStringGetDatum(call->argument));
 	initStringInfo(&statement);
-	appendStringInfo(&statement, "SELECT murallink.%s($1)", quote_identifier(call->function));
+	appendStringInfo(&statement, "SELECT murallink_private.%s($1)", quote_identifier(call->function));
 	if (SPI_execute_with_args(statement.data, 1, types, values, NULL, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "murallink: %s returned nothing", call->function);
 	result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
@@ -143,7 +143,7 @@ start(dsm_segment *segment)
 }
 
 /*
- * murallink.apart(function, argument): what a function of schema murallink
+ * murallink_private.apart(function, argument): what a function of schema murallink
  * returns, once its transaction has committed in another process.  Assumes
  * that this transaction holds no lock that the function waits for.  Raises
  * busy where it could not be run, and invalid_request on a standby.

@@ -70,7 +70,7 @@ clock_set_back(void)
 }
 
 /*
- * murallink.server_moment(): the run of this server, and its seconds.
+ * murallink_private.server_moment(): the run of this server, and its seconds.
  */
 PG_FUNCTION_INFO_V1(clock_server_moment);
 Datum

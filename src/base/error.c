@@ -97,7 +97,7 @@ error_by_name(const char *name)
 }
 
 /*
- * murallink.raise(error, field): raises an error of the table.
+ * murallink_private.raise(error, field): raises an error of the table.
  */
 PG_FUNCTION_INFO_V1(error_raise);
 Datum
@@ -106,7 +106,7 @@ error_raise(PG_FUNCTION_ARGS)
 	ErrorName name;
 
 	if (PG_ARGISNULL(0))
-		elog(ERROR, "murallink.raise needs the name of an error");
+		elog(ERROR, "murallink_private.raise needs the name of an error");
 	name = error_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	ereport(ERROR, errnamed(name, PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
@@ -170,7 +170,7 @@ error_checked_text(text *value, const char *field, int longest, bool required)
 }
 
 /*
- * murallink.checked_text(value, field, longest, required).
+ * murallink_private.checked_text(value, field, longest, required).
  */
 PG_FUNCTION_INFO_V1(error_checked_text_sql);
 Datum
@@ -182,7 +182,7 @@ error_checked_text_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.required(value, field): the value.  Raises missing_field for
+ * murallink_private.required(value, field): the value.  Raises missing_field for
  * NULL.
  */
 PG_FUNCTION_INFO_V1(error_required);

@@ -394,7 +394,7 @@ plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long l
 }
 
 /*
- * murallink.known_data_version(): DATA_VERSION.
+ * murallink_private.known_data_version(): DATA_VERSION.
  */
 PG_FUNCTION_INFO_V1(install_known_data_version);
 Datum
@@ -404,7 +404,7 @@ install_known_data_version(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.require_installed(): raises what install_problem() finds.
+ * murallink_private.require_installed(): raises what install_problem() finds.
  */
 PG_FUNCTION_INFO_V1(install_require);
 Datum
@@ -415,7 +415,7 @@ install_require(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.asked_by_owner(): whether the role outside of all functions is a
+ * murallink_private.asked_by_owner(): whether the role outside of all functions is a
  * superuser or has the privileges of murallink_owner.
  */
 PG_FUNCTION_INFO_V1(install_asked_by_owner);

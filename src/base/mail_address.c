@@ -143,7 +143,7 @@ mail_address_fits(const char *text)
 }
 
 /*
- * murallink.mail_address(value): the address, or null.
+ * murallink_private.mail_address(value): the address, or null.
  */
 PG_FUNCTION_INFO_V1(mail_address_sql);
 Datum
@@ -157,7 +157,7 @@ mail_address_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.is_mail_address(value): whether it is one as it is kept.
+ * murallink_private.is_mail_address(value): whether it is one as it is kept.
  */
 PG_FUNCTION_INFO_V1(mail_address_is);
 Datum

@@ -68,7 +68,7 @@ amount_fits(Numeric amount, int decimals)
 }
 
 /*
- * murallink.currency_decimals(currency): the decimals of its minor unit, NULL
+ * murallink_private.currency_decimals(currency): the decimals of its minor unit, NULL
  * for an unknown code.
  */
 PG_FUNCTION_INFO_V1(money_currency_decimals);
@@ -83,7 +83,7 @@ money_currency_decimals(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.amount_fits(amount, currency): whether it can be paid; false for
+ * murallink_private.amount_fits(amount, currency): whether it can be paid; false for
  * an unknown currency.
  */
 PG_FUNCTION_INFO_V1(money_amount_fits);
@@ -96,7 +96,7 @@ money_amount_fits(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.check_money(amount, currency): raises missing_field,
+ * murallink_private.check_money(amount, currency): raises missing_field,
  * unknown_currency or invalid_amount unless the amount can be paid.
  */
 PG_FUNCTION_INFO_V1(money_check);

@@ -265,7 +265,7 @@ part_array(uint64 *parts, int count)
 }
 
 /*
- * murallink.name_folded(name): the name as it is searched for.
+ * murallink_private.name_folded(name): the name as it is searched for.
  */
 PG_FUNCTION_INFO_V1(name_folded);
 Datum
@@ -279,7 +279,7 @@ name_folded(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.name_parts(name): all parts of a name, for its index.
+ * murallink_private.name_parts(name): all parts of a name, for its index.
  */
 PG_FUNCTION_INFO_V1(name_parts);
 Datum
@@ -296,7 +296,7 @@ name_parts(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.pattern_parts(pattern): the longest parts of a folded pattern, which
+ * murallink_private.pattern_parts(pattern): the longest parts of a folded pattern, which
  * a name that has the pattern has too.
  */
 PG_FUNCTION_INFO_V1(pattern_parts);
@@ -312,7 +312,7 @@ pattern_parts(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.name_has(name, patterns): whether a name has any of these folded
+ * murallink_private.name_has(name, patterns): whether a name has any of these folded
  * patterns in it.
  */
 PG_FUNCTION_INFO_V1(name_has);

@@ -185,7 +185,7 @@ number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_S
 }
 
 /*
- * murallink.phone_number(phone): see number_meant().
+ * murallink_private.phone_number(phone): see number_meant().
  */
 PG_FUNCTION_INFO_V1(phone_number_sql);
 Datum
@@ -195,7 +195,7 @@ phone_number_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.phone_dialled(phone): see dialled().
+ * murallink_private.phone_dialled(phone): see dialled().
  */
 PG_FUNCTION_INFO_V1(phone_dialled_sql);
 Datum

@@ -177,7 +177,7 @@ secret_hide_statement(void)
 }
 
 /*
- * murallink.hide_statement(): has nobody see the statement that is running.
+ * murallink_private.hide_statement(): has nobody see the statement that is running.
  */
 PG_FUNCTION_INFO_V1(secret_hide);
 Datum

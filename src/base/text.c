@@ -294,7 +294,7 @@ label(text *value, Form form)
 }
 
 /*
- * murallink.label(value).
+ * murallink_private.label(value).
  */
 PG_FUNCTION_INFO_V1(text_label);
 Datum
@@ -304,7 +304,7 @@ text_label(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.label_key(value).
+ * murallink_private.label_key(value).
  */
 PG_FUNCTION_INFO_V1(text_label_key);
 Datum
@@ -314,7 +314,7 @@ text_label_key(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.words(value).
+ * murallink_private.words(value).
  */
 PG_FUNCTION_INFO_V1(text_words);
 Datum
@@ -324,7 +324,7 @@ text_words(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.is_label(value): whether it is what label() makes of it, can be
+ * murallink_private.is_label(value): whether it is what label() makes of it, can be
  * seen, and has nothing that cannot.
  */
 PG_FUNCTION_INFO_V1(text_is_label);
@@ -342,7 +342,7 @@ text_is_label(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.is_visible(value).
+ * murallink_private.is_visible(value).
  */
 PG_FUNCTION_INFO_V1(text_is_visible_sql);
 Datum
@@ -354,7 +354,7 @@ text_is_visible_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.is_name(value): whether it can be seen, in one line.
+ * murallink_private.is_name(value): whether it can be seen, in one line.
  */
 PG_FUNCTION_INFO_V1(text_is_name);
 Datum

@@ -50,7 +50,7 @@ zone_named(const text *zone)
 }
 
 /*
- * murallink.known_time_zone(name): whether the tz database has the name.
+ * murallink_private.known_time_zone(name): whether the tz database has the name.
  * PostgreSQL looks names up in any case and says how they are written.
  */
 PG_FUNCTION_INFO_V1(time_zone_known);
@@ -61,7 +61,7 @@ time_zone_known(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.moment_in_zone(local_time, time_zone): NULL for an unknown zone or
+ * murallink_private.moment_in_zone(local_time, time_zone): NULL for an unknown zone or
  * an infinite time.  AT TIME ZONE takes CET, EET, MET and WET for abbreviations,
  * which have no summer.
  */
@@ -85,7 +85,7 @@ time_zone_moment(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.local_time(moment, time_zone): NULL for an unknown zone or an
+ * murallink_private.local_time(moment, time_zone): NULL for an unknown zone or an
  * infinite moment.
  */
 PG_FUNCTION_INFO_V1(time_zone_local);

@@ -18,7 +18,7 @@
 static char *directory(void);
 
 /*
- * murallink.payout_place(): the cluster, its timeline and its directory, the
+ * murallink_private.payout_place(): the cluster, its timeline and its directory, the
  * database, and the table that holds the switch.  A server that is promoted
  * begins a timeline; a copy of the files lies in a directory of its own; a
  * dump is restored into another database, or into new tables.

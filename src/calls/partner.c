@@ -56,7 +56,7 @@ partner_by_mail(const Partner *partner)
 }
 
 /*
- * murallink.partner_by_mail(partner): whether the worker of mail calls the
+ * murallink_private.partner_by_mail(partner): whether the worker of mail calls the
  * partner; the other worker calls all others, known or not.
  */
 PG_FUNCTION_INFO_V1(partner_by_mail_sql);

@@ -170,7 +170,7 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 }
 
 /*
- * murallink.partner_checked(partner, base_url, settings, secrets): the settings
+ * murallink_private.partner_checked(partner, base_url, settings, secrets): the settings
  * and the secrets, completed with initial values.  Raises not_found for an
  * unknown partner, insecure_url, and what checked() raises.
  */

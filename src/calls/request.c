@@ -101,7 +101,7 @@ raise_wrong(const FieldWrong *wrong)
 }
 
 /*
- * murallink.partner_built(partner, base_url, settings, secrets, operation,
+ * murallink_private.partner_built(partner, base_url, settings, secrets, operation,
  * params): the request as it would be sent, and whether it may be repeated.
  * Raises not_found, or what is wrong with the params.
  */
@@ -169,7 +169,7 @@ headers_of(const HttpRequest *request)
 }
 
 /*
- * murallink.partner_meaning(partner, operation, params, http_status, answer):
+ * murallink_private.partner_meaning(partner, operation, params, http_status, answer):
  * what that answer would mean.  Raises not_found.
  */
 PG_FUNCTION_INFO_V1(partner_meaning);
@@ -267,7 +267,7 @@ choices_of(const PartnerField *field)
 }
 
 /*
- * murallink.is_ours(xid): whether that is this transaction, or one of its
+ * murallink_private.is_ours(xid): whether that is this transaction, or one of its
  * savepoints'.
  */
 PG_FUNCTION_INFO_V1(request_is_ours);

@@ -309,7 +309,7 @@ at_commit(XactEvent event, void *arg)
 }
 
 /*
- * murallink.worker_wake(): wakes the workers when the transaction commits.
+ * murallink_private.worker_wake(): wakes the workers when the transaction commits.
  */
 PG_FUNCTION_INFO_V1(worker_wake);
 Datum
@@ -360,7 +360,7 @@ show_report(const Slot *slot, const Report *report, Datum *values, bool *nulls)
 }
 
 /*
- * murallink.worker_slot(partner): what the worker of this database that calls
+ * murallink_private.worker_slot(partner): what the worker of this database that calls
  * the partner says of itself and of these calls; null: the one that calls by
  * HTTP.
  */

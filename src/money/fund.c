@@ -489,7 +489,7 @@ wait_for_slot(const Ksuid *contract, int64 slot)
 }
 
 /*
- * murallink.fund_hold(contract, slot): waits for the lock of a slot.  Raises
+ * murallink_private.fund_hold(contract, slot): waits for the lock of a slot.  Raises
  * blocked.
  */
 PG_FUNCTION_INFO_V1(fund_hold);

@@ -159,7 +159,7 @@ check_version(const Milestone *milestone)
 static void
 refuse_not_enrolled(Datum patient)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.patient_visible($1)", "k");
+	static SavedPlan plan = PLAN("SELECT murallink_private.patient_visible($1)", "k");
 	bool isnull;
 
 	plan_execute(&plan, &patient, NULL, 1);
@@ -241,7 +241,7 @@ insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, b
 	static SavedPlan plan =
 		PLAN("INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, milestone_uid, note, visit_date, status,"
 			 " requested_by_uid) VALUES ($1, $2, 'milestone', $3, $4, $5, NULL, $6)"
-			 " ON CONFLICT (enrollment_uid, murallink.label_key(milestone_name), occurrence)"
+			 " ON CONFLICT (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)"
 			 " WHERE counts DO NOTHING RETURNING milestone_uid, status = 'approved', created_at",
 			 "kkktdk");
 	Datum values[] = {KsuidPGetDatum(&made->uid), KsuidPGetDatum(&made->enrollment), milestone, note, visit,
@@ -305,7 +305,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 	if (made.approved)
 	{
-		static SavedPlan begin = PLAN("SELECT murallink.payout_begin($1)", "k");
+		static SavedPlan begin = PLAN("SELECT murallink_private.payout_begin($1)", "k");
 		Datum value = KsuidPGetDatum(&made.uid);
 
 		plan_execute(&begin, &value, NULL, 1);

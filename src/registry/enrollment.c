@@ -37,7 +37,7 @@ few_sites(void)
 }
 
 /*
- * murallink.maybe_viewable(uid): true.
+ * murallink_private.maybe_viewable(uid): true.
  */
 PG_FUNCTION_INFO_V1(enrollment_maybe_viewable);
 Datum
@@ -47,7 +47,7 @@ enrollment_maybe_viewable(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.maybe_viewable_support(internal): answers the planner for
+ * murallink_private.maybe_viewable_support(internal): answers the planner for
  * maybe_viewable.
  */
 PG_FUNCTION_INFO_V1(enrollment_maybe_viewable_support);
@@ -76,14 +76,14 @@ enrollment_maybe_viewable_support(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink.viewable_patients(): the uids of the patients on whom the caller
+ * murallink_private.viewable_patients(): the uids of the patients on whom the caller
  * holds view_patients, in the snapshot of the statement.
  */
 PG_FUNCTION_INFO_V1(enrollment_viewable_patients);
 Datum
 enrollment_viewable_patients(PG_FUNCTION_ARGS)
 {
-	static SavedPlan select = PLAN("SELECT DISTINCT seen FROM murallink.visible_patients() AS seen", "");
+	static SavedPlan select = PLAN("SELECT DISTINCT seen FROM murallink_private.visible_patients() AS seen", "");
 	MemoryContext context = CurrentMemoryContext;
 	Owner saved = owner_enter();
 	Datum *uids;

@@ -60,7 +60,7 @@ static void claim(Channel *channel);
 void
 worker_settle(void)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.settle_calls($1)", "j");
+	static SavedPlan plan = PLAN("SELECT murallink_private.settle_calls($1)", "j");
 	json_t *results = json_array();
 	dlist_iter iter;
 	char *text;
@@ -187,8 +187,8 @@ static void
 keep_house(void)
 {
 	static SavedPlan late =
-		PLAN("SELECT murallink.apply_late($1), CASE WHEN $2 THEN murallink.reroute_late() END", "bb");
-	static SavedPlan forward = PLAN("SELECT murallink.calls_set_back()", "");
+		PLAN("SELECT murallink_private.apply_late($1), CASE WHEN $2 THEN murallink_private.reroute_late() END", "bb");
+	static SavedPlan forward = PLAN("SELECT murallink_private.calls_set_back()", "");
 	Moment now = clock_now();
 
 	if (!recovering && (now >= next_late || now >= next_count))
@@ -269,7 +269,7 @@ lock_table(const char *name, LOCKMODE mode)
 static void
 note_locked(bool locked)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.calls_locked($1)", "b");
+	static SavedPlan plan = PLAN("SELECT murallink_private.calls_locked($1)", "b");
 	static Moment since = 0; /* 0: nobody does */
 	static Moment next = 0;
 	static bool noted = true; /* by an earlier worker, perhaps */
@@ -301,7 +301,7 @@ bool
 worker_payouts_here(bool *on)
 {
 	static SavedPlan plan =
-		PLAN("SELECT murallink.payouts_state(), place = murallink.payout_place() FROM murallink_private.payout_switch", "");
+		PLAN("SELECT murallink_private.payouts_state(), place = murallink_private.payout_place() FROM murallink_private.payout_switch", "");
 	static char last[16] = "";
 	char *database = get_database_name(MyDatabaseId);
 	bool here;
@@ -332,7 +332,7 @@ worker_payouts_here(bool *on)
 static void
 recover(void)
 {
-	static SavedPlan plan = PLAN("SELECT murallink.recover_calls($1)", "b");
+	static SavedPlan plan = PLAN("SELECT murallink_private.recover_calls($1)", "b");
 	Datum mail = BoolGetDatum(worker_kind->mail);
 	char *count;
 
@@ -380,7 +380,7 @@ claim(Channel *channel)
 			 " WHERE partner = $1 AND open AND status = 'ready' AND due_at <= pg_catalog.clock_timestamp()",
 			 "t");
 	static SavedPlan plan =
-		PLAN("SELECT call_uid, attempt, operation, params, due_at FROM murallink.claim_calls($1, $2, $3, $4)", "tizt");
+		PLAN("SELECT call_uid, attempt, operation, params, due_at FROM murallink_private.claim_calls($1, $2, $3, $4)", "tizt");
 	Datum values[4] = {CStringGetTextDatum(channel->partner->name)};
 	char nulls[] = "   n";
 	bool some = false;

@@ -61,8 +61,8 @@ worker_step(bool moved, MemoryContext context)
 static void
 step(void *arg)
 {
-	static SavedPlan forward = PLAN("SELECT murallink.participations_set_back()", "");
-	static SavedPlan plan = PLAN("SELECT murallink.step_participations()", "");
+	static SavedPlan forward = PLAN("SELECT murallink_private.participations_set_back()", "");
+	static SavedPlan plan = PLAN("SELECT murallink_private.step_participations()", "");
 	bool isnull;
 	bool on;
 

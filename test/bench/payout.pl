@@ -92,15 +92,15 @@ UPDATE murallink_private.payout_switch SET enabled = true;
 \set results '[]'
 EOC
 BEGIN;
-SELECT murallink.settle_calls(:'results');
+SELECT murallink_private.settle_calls(:'results');
 SELECT coalesce(jsonb_agg(jsonb_build_object('call_uid', call_uid, 'attempt', attempt, 'outcome', 'done', 'http_status', 200,
     'reason', '',
     'facts', jsonb_build_object('order_id', '70000001', 'proxy_key', params ->> 'proxy_key', 'balance', '10.00'),
     'answer', '{"status": "success", "orderId": "70000001", "balance": "10.00"}')), '[]') AS results
-FROM murallink.claim_calls('dash', $batch) \\gset
+FROM murallink_private.claim_calls('dash', $batch) \\gset
 COMMIT;
 EOC
-SELECT murallink.settle_calls(:'results');
+SELECT murallink_private.settle_calls(:'results');
 UPDATE murallink_private.payout_switch SET enabled = false;
 EOC
 	return;
@@ -143,7 +143,7 @@ sub claim_time
 sub claim_once
 {
 	my ($world) = @_;
-	my $claim = "SELECT count(*) FROM murallink.claim_calls('dash', ${\CLAIM})";
+	my $claim = "SELECT count(*) FROM murallink_private.claim_calls('dash', ${\CLAIM})";
 	my @lines = psql(<<"EOC", $world);
 SET ROLE murallink_owner;
 SET enable_seqscan = off;
@@ -171,7 +171,7 @@ INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 1, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid \gset
 BEGIN;
 UPDATE murallink.payment SET status = 'approved' WHERE uid = :'uid';
-SELECT FROM murallink.payout_begin(:'uid') \g /dev/null
+SELECT FROM murallink_private.payout_begin(:'uid') \g /dev/null
 SELECT pg_current_xact_id()::text AS approval \gset
 COMMIT;
 SELECT FROM pg_sleep(0.05) \g /dev/null

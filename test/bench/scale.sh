@@ -62,7 +62,7 @@ script milestone_payment <<-'END'
 	SELECT murallink.milestone_payment(bench.uid('pat', :p), bench.uid('mil', :s * 100 + :w));
 END
 script 'permitted(), at a site' <<-'END'
-	SELECT murallink.permitted('view_patients', bench.uid('cli', :s / 100), bench.uid('con', :s / 10), NULL, bench.uid('sit', :s));
+	SELECT murallink_private.permitted('view_patients', bench.uid('cli', :s / 100), bench.uid('con', :s / 10), NULL, bench.uid('sit', :s));
 END
 script 'get_patient, refused' bench_site <<-'END'
 	SELECT murallink.api(jsonb_build_object('action', 'get_patient', 'payload', jsonb_build_object('patient_uid', bench.uid('pat', :p))));

@@ -11,11 +11,11 @@ SELECT murallink.set_db_role('admin.audit@example.com', 'regress_audit_admin');
 SELECT c.relname AS not_audited FROM pg_class c
 WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p')
     AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit'
-        AND t.tgfoid = 'murallink.audit_record'::regproc AND t.tgenabled IN ('O', 'A'))
+        AND t.tgfoid = 'murallink_private.audit_record'::regproc AND t.tgenabled IN ('O', 'A'))
 ORDER BY c.relname;
 -- Of these every session forgets what it remembers, also when replication brings their rows
 SELECT tgrelid::regclass AS remembered FROM pg_trigger
-WHERE (tgfoid = 'murallink.audit_record'::regproc AND tgargs = 'remembered\000' OR tgfoid = 'murallink.install_changed'::regproc)
+WHERE (tgfoid = 'murallink_private.audit_record'::regproc AND tgargs = 'remembered\000' OR tgfoid = 'murallink_private.install_changed'::regproc)
     AND tgenabled = 'A'
 ORDER BY tgrelid::regclass::text COLLATE "C";
 
@@ -110,7 +110,7 @@ UPDATE murallink.audit_event SET changes = NULL;
 TRUNCATE murallink.audit_event;
 RESET ROLE;
 SELECT count(*) FROM pg_temp.news();
-SELECT murallink.audit_record();
+SELECT murallink_private.audit_record();
 
 -- Not even beside an event that is being written, by a trigger of the table that changes, of those that change with it, or of
 -- the audit itself; which may read it and write it elsewhere, row by row

@@ -64,7 +64,7 @@ SELECT murallink.configure_partner('bastion', settings => :'settings');
 
 -- What answers mean: the documented forms, refusals in each of them, and what speaks of another member
 CREATE FUNCTION test.meaning(operation text, status integer, answer text) RETURNS text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', m ->> 'outcome', m -> 'facts') FROM murallink.partner_meaning('bastion', operation, '{"member_id": "100004976"}', status, answer) m
+    SELECT concat_ws(' ', m ->> 'outcome', m -> 'facts') FROM murallink_private.partner_meaning('bastion', operation, '{"member_id": "100004976"}', status, answer) m
 $$;
 SELECT operation, status, test.meaning(operation, status, answer) FROM (VALUES
     ('login', 200, '{"status": true, "token": "eyJ"}'), ('login', 200, '{"status": true}'), ('login', 401, '{"status": false, "message": "Wrong password"}'),
@@ -99,11 +99,11 @@ CREATE FUNCTION test.answer_bastion(facts jsonb, outcome text DEFAULT 'done') RE
 DECLARE
     call record;
 BEGIN
-    FOR call IN SELECT * FROM murallink.claim_calls('bastion', 50) LOOP
+    FOR call IN SELECT * FROM murallink_private.claim_calls('bastion', 50) LOOP
         operation := call.operation;
         params := call.params;
         RETURN NEXT;
-        PERFORM murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', call.call_uid, 'attempt', call.attempt, 'outcome', outcome,
+        PERFORM murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', call.call_uid, 'attempt', call.attempt, 'outcome', outcome,
             'http_status', 200, 'reason', 'because', 'facts', facts, 'answer', '{}')));
     END LOOP;
 END
@@ -169,18 +169,18 @@ SELECT * FROM test.members ORDER BY of;
 SELECT test.hear('added-policy-member', '{"memberId": "94", "phone": "2349029111111", "firstName": "ann", "lastName": "DOE", "dob": "10-01-1962", "planId": "85", "policyId": "2058"}') FROM generate_series(1, 3);
 SELECT * FROM test.members ORDER BY of;
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "bob", "first_name": "Bob"}') IS NOT NULL AS asked;
-SELECT call_uid AS bob, attempt AS bobs_attempt FROM murallink.claim_calls('bastion', 1) \gset
+SELECT call_uid AS bob, attempt AS bobs_attempt FROM murallink_private.claim_calls('bastion', 1) \gset
 SELECT test.hear('added-policy-member', '{"memberId": "95", "reference": "bob"}');
 SELECT * FROM test.members WHERE of = 'bob';
-SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'bob', 'attempt', :bobs_attempt, 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
+SELECT murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'bob', 'attempt', :bobs_attempt, 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
 SELECT * FROM test.members WHERE of = 'bob';
 -- An event is heard while Dan's call is under way, and Eve is asked for after it: it was another Eve
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "dan", "first_name": "Dan"}') IS NOT NULL AS asked;
-SELECT call_uid AS dan, attempt AS dans_attempt FROM murallink.claim_calls('bastion', 1) \gset
+SELECT call_uid AS dan, attempt AS dans_attempt FROM murallink_private.claim_calls('bastion', 1) \gset
 SELECT test.hear('added-policy-member', '{"memberId": "97", "phone": "2349029111111", "firstName": "Eve", "lastName": "Doe"}');
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "eve", "first_name": "Eve"}') IS NOT NULL AS asked;
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
-SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'dan', 'attempt', :dans_attempt, 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
+SELECT murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'dan', 'attempt', :dans_attempt, 'outcome', 'in_doubt', 'reason', 'lost', 'facts', '{}'::jsonb)));
 SELECT * FROM test.members WHERE of IN ('dan', 'eve') ORDER BY of;
 -- Two who might be meant; then the return of one who was removed
 SELECT test.ask('endorse', :'details'::jsonb || '{"reference": "twin1", "first_name": "Cat"}') IS NOT NULL, test.ask('endorse', :'details'::jsonb || '{"reference": "twin2", "first_name": "Cat"}') IS NOT NULL;
@@ -190,7 +190,7 @@ SELECT test.hear('added-policy-member', '{"memberId": "96", "phone": "2349029111
 SELECT test.hear('re-endorsed-member', '{"memberId": "94", "firstName": "Ann", "lastName": "Doe"}') FROM generate_series(1, 2);
 SELECT * FROM test.members WHERE of ~ 'twin|94' ORDER BY of;
 -- While a restoration is in doubt the clock is set forward by an hour, as if the attempt were an hour ago: it may be on its way
-SELECT murallink.request_begin('bastion', 'undo_remove', '{"member_id": 194}', 'participation', murallink.gen_ksuid()) AS restoration \gset
+SELECT murallink_private.request_begin('bastion', 'undo_remove', '{"member_id": 194}', 'participation', murallink.gen_ksuid()) AS restoration \gset
 UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open AND uid <> :'restoration';
 SELECT operation FROM test.answer_bastion('{}', 'in_doubt');
 BEGIN;

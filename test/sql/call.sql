@@ -10,8 +10,8 @@ SELECT resource, partner, operation, asks, judges, hears FROM murallink_private.
 ORDER BY resource COLLATE "C", partner COLLATE "C", operation COLLATE "C";
 -- A key of which there is one call at a time is given up by a call that is declined
 BEGIN;
-SELECT murallink.call_make('dash', 'request', NULL, 'accounts', '{}', true, 'one') AS first \gset
-SELECT murallink.call_make('dash', 'request', NULL, 'accounts', '{}', true, 'one') IS NULL AS refused;
+SELECT murallink_private.call_make('dash', 'request', NULL, 'accounts', '{}', true, 'one') AS first \gset
+SELECT murallink_private.call_make('dash', 'request', NULL, 'accounts', '{}', true, 'one') IS NULL AS refused;
 UPDATE murallink_private.call SET status = 'declined', reason = 'no longer wanted' WHERE uid = :'first';
-SELECT murallink.call_make('dash', 'request', NULL, 'accounts', '{}', true, 'one') IS NULL AS refused;
+SELECT murallink_private.call_make('dash', 'request', NULL, 'accounts', '{}', true, 'one') IS NULL AS refused;
 ROLLBACK;

@@ -75,7 +75,7 @@ FROM (VALUES (jsonb '{}'), ('{"patient_uid": "000000000000000000000000000"}'), (
 -- The history of a caregiver is kept, and seen by those who see the patient
 SELECT action, changes IS NOT NULL AS changes FROM murallink.audit_event WHERE resource_uid = :'caregiver' ORDER BY at;
 RESET SESSION AUTHORIZATION;
-SELECT action, murallink.audit_words(changes) FROM murallink.audit_event WHERE resource_uid = :'caregiver' ORDER BY at;
+SELECT action, murallink_private.audit_words(changes) FROM murallink.audit_event WHERE resource_uid = :'caregiver' ORDER BY at;
 SET SESSION AUTHORIZATION regress_caregiver_user;
 SELECT count(*) FROM murallink.audit_event WHERE resource = 'caregiver' AND resource_uid <> :'caregiver' AND action = 'changed';
 RESET SESSION AUTHORIZATION;

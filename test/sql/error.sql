@@ -23,38 +23,38 @@ SELECT oid::regprocedure, raised[1] FROM pg_proc, regexp_matches(prosrc, 'murall
 WHERE pronamespace = 'murallink'::regnamespace AND strpos(obj_description(oid, 'pg_proc'), raised[1]) = 0;
 
 -- What a client of PostgreSQL sees of an error
-SELECT murallink.raise('not_found', 'trial_uid');
-SELECT murallink.raise('login_failed');
+SELECT murallink_private.raise('not_found', 'trial_uid');
+SELECT murallink_private.raise('login_failed');
 DO $$
 DECLARE
     name text;
     field text;
 BEGIN
-    PERFORM murallink.raise('invalid_amount', 'amount');
+    PERFORM murallink_private.raise('invalid_amount', 'amount');
 EXCEPTION WHEN SQLSTATE 'PT400' THEN
     GET STACKED DIAGNOSTICS name = CONSTRAINT_NAME, field = COLUMN_NAME;
     RAISE INFO 'constraint_name is %, column_name is %', name, field;
 END
 $$;
-SELECT murallink.raise('no_such_error');
-SELECT murallink.raise(NULL);
+SELECT murallink_private.raise('no_such_error');
+SELECT murallink_private.raise(NULL);
 
 -- Text: white space at the ends goes, characters are counted and not bytes, control characters are refused
-SELECT murallink.checked_text(E' \t\n a  b \r\n', 'note', 4, true);
-SELECT murallink.checked_text(NULL, 'note', 4, false) = '' AS empty, murallink.checked_text(' ', 'note', 0, false) = '' AS also;
-SELECT murallink.checked_text('äöü€', 'note', 4, true), murallink.checked_text('😀😀😀😀', 'note', 4, true);
-SELECT value, test.refusal(format('SELECT murallink.checked_text(%L, ''note'', 4, true)', value))
+SELECT murallink_private.checked_text(E' \t\n a  b \r\n', 'note', 4, true);
+SELECT murallink_private.checked_text(NULL, 'note', 4, false) = '' AS empty, murallink_private.checked_text(' ', 'note', 0, false) = '' AS also;
+SELECT murallink_private.checked_text('äöü€', 'note', 4, true), murallink_private.checked_text('😀😀😀😀', 'note', 4, true);
+SELECT value, test.refusal(format('SELECT murallink_private.checked_text(%L, ''note'', 4, true)', value))
 FROM (VALUES (NULL), (''), ('   '), ('abcde'), ('äöü€x'), ('😀😀😀😀😀')) AS refused (value);
-SELECT murallink.checked_text('abcde', 'note', 4, true);
+SELECT murallink_private.checked_text('abcde', 'note', 4, true);
 SELECT array_agg(code ORDER BY code) AS refused FROM generate_series(1, 255) AS code
-WHERE test.refusal(format('SELECT murallink.checked_text(%L, ''note'', 3, true)', 'a' || chr(code) || 'b')) = 'PT400 invalid_value note';
-SELECT length(murallink.checked_text(repeat('x', 1000000), 'note', 1000000, true)),
-    test.refusal('SELECT murallink.checked_text(repeat(''x'', 1000001), ''note'', 1000000, true)');
+WHERE test.refusal(format('SELECT murallink_private.checked_text(%L, ''note'', 3, true)', 'a' || chr(code) || 'b')) = 'PT400 invalid_value note';
+SELECT length(murallink_private.checked_text(repeat('x', 1000000), 'note', 1000000, true)),
+    test.refusal('SELECT murallink_private.checked_text(repeat(''x'', 1000001), ''note'', 1000000, true)');
 
 -- Values that must be there, of any type, and dates that can be written
-SELECT murallink.required(1, 'n'), murallink.required('x'::text, 't'), murallink.required(false, 'b');
-SELECT murallink.required(NULL::date, 'visit_date');
-SELECT test.refusal('SELECT murallink.required(NULL::date, NULL)'), test.refusal('SELECT murallink.checked_text(NULL, NULL, 1, true)');
-SELECT murallink.checked_date(date, 'visit_date') FROM (VALUES (NULL), (date '0001-01-01'), ('9999-12-31')) AS fine (date);
-SELECT date, test.refusal(format('SELECT murallink.checked_date(%L, ''visit_date'')', date))
+SELECT murallink_private.required(1, 'n'), murallink_private.required('x'::text, 't'), murallink_private.required(false, 'b');
+SELECT murallink_private.required(NULL::date, 'visit_date');
+SELECT test.refusal('SELECT murallink_private.required(NULL::date, NULL)'), test.refusal('SELECT murallink_private.checked_text(NULL, NULL, 1, true)');
+SELECT murallink_private.checked_date(date, 'visit_date') FROM (VALUES (NULL), (date '0001-01-01'), ('9999-12-31')) AS fine (date);
+SELECT date, test.refusal(format('SELECT murallink_private.checked_date(%L, ''visit_date'')', date))
 FROM (VALUES (date '0001-12-31 BC'), ('10000-01-01'), ('infinity'), ('-infinity')) AS refused (date);

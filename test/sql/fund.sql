@@ -25,7 +25,7 @@ RESET SESSION AUTHORIZATION;
 SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_balance
 WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT currency, count(*) AS slots, min(available) AS least, max(available) AS most, sum(available) AS all,
-    bool_and(scale(trim_scale(available)) <= murallink.currency_decimals(currency)) AS payable
+    bool_and(scale(trim_scale(available)) <= murallink_private.currency_decimals(currency)) AS payable
 FROM murallink.fund_slot WHERE contract_uid = :'contract' GROUP BY currency ORDER BY currency;
 SELECT e.currency, movement, e.amount, e.client_uid = :'client' AS of_client, f.uid IS NOT NULL AS of_funding
 FROM murallink.fund_entry e LEFT JOIN murallink.funding f ON f.uid = e.source_uid

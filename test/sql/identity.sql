@@ -160,41 +160,41 @@ SELECT pg_temp.logs_in('ida.identity@example.com', password) FROM (VALUES ('corr
 SELECT session_id AS session FROM murallink.login('ida.identity@example.com', 'correct horse') \gset
 
 -- In SQL, authenticate() takes on an identity until the end of the transaction
-SELECT murallink.caller();
+SELECT murallink_private.caller();
 BEGIN;
 SELECT murallink.authenticate(:'session');
-SELECT murallink.caller() = :'ida' AS ida, murallink.caller_is_admin() AS admin, email FROM murallink.my_info();
+SELECT murallink_private.caller() = :'ida' AS ida, murallink_private.caller_is_admin() AS admin, email FROM murallink.my_info();
 COMMIT;
-SELECT murallink.caller();
+SELECT murallink_private.caller();
 BEGIN;
 SELECT murallink.authenticate(:'session');
 ROLLBACK;
-SELECT murallink.caller();
+SELECT murallink_private.caller();
 BEGIN;
 SAVEPOINT taken_on;
 SELECT murallink.authenticate(:'session');
 ROLLBACK TO taken_on;
-SELECT murallink.caller();
+SELECT murallink_private.caller();
 SELECT murallink.authenticate(:'session');
 RELEASE taken_on;
-SELECT murallink.caller() = :'ida' AS ida;
+SELECT murallink_private.caller() = :'ida' AS ida;
 SAVEPOINT failed;
 SELECT murallink.authenticate('000000000000000000000000000');
 ROLLBACK TO failed;
 SELECT murallink.authenticate('');
 ROLLBACK TO failed;
-SELECT murallink.caller() = :'ida' AS still_ida;
+SELECT murallink_private.caller() = :'ida' AS still_ida;
 ROLLBACK;
-SELECT murallink.caller();
+SELECT murallink_private.caller();
 
 -- PostgREST's header, which authenticate() reads by default
 BEGIN;
-SELECT set_config('request.headers', headers::text, true) IS NOT NULL AS set, test.refusal('SELECT murallink.authenticate()'), murallink.caller()
+SELECT set_config('request.headers', headers::text, true) IS NOT NULL AS set, test.refusal('SELECT murallink.authenticate()'), murallink_private.caller()
 FROM (VALUES (NULL), (jsonb '{}'), ('{"session-id": ""}'), ('{"session-id": 1}'), ('{"session-id": "x"}'), ('{"cookie": "session-id"}'),
     ('[]')) AS request (headers);
 SELECT set_config('request.headers', jsonb_build_object('host', 'localhost', 'session-id', :'session')::text, true) IS NOT NULL AS set;
 SELECT murallink.authenticate();
-SELECT murallink.caller() = :'ida' AS ida;
+SELECT murallink_private.caller() = :'ida' AS ida;
 COMMIT;
 
 -- No SET forges an identity
@@ -247,9 +247,9 @@ SET SESSION AUTHORIZATION regress_identity_app;
 SELECT statement, test.refusal(statement) FROM (VALUES
     ($$SELECT murallink.create_admin('a@example.com', 'correct horse', 'A', 'B')$$),
     ($$SELECT murallink.set_db_role('ada.identity@example.com', 'regress_identity_app')$$),
-    ($$SELECT murallink.add_user('a@example.com', 'correct horse', 'A', 'B', NULL, NULL, 'admin')$$),
-    ($$SELECT murallink.open_session(uid) FROM murallink.my_info()$$),
-    ($$SELECT murallink.password_matches(NULL, 'correct horse')$$),
+    ($$SELECT murallink_private.add_user('a@example.com', 'correct horse', 'A', 'B', NULL, NULL, 'admin')$$),
+    ($$SELECT murallink_private.open_session(uid) FROM murallink.my_info()$$),
+    ($$SELECT murallink_private.password_matches(NULL, 'correct horse')$$),
     ($$SELECT * FROM murallink.app_user$$),
     ($$SELECT * FROM murallink_private.session$$)) AS tried (statement);
 RESET SESSION AUTHORIZATION;
@@ -272,7 +272,7 @@ SELECT pg_temp.session('ian.identity@example.com') AS ian_session \gset
 SELECT murallink.api(jsonb_build_object('action', 'get_users', 'session_id', :'ada_session')) AS users \gset
 SELECT count(*) = (SELECT count(*) FROM murallink.app_user) AS all_of_them, bool_and(position = place) AS in_order
 FROM jsonb_array_elements(:'users'::jsonb -> 'payload') WITH ORDINALITY AS listed (info, position)
-    JOIN (SELECT uid, row_number() OVER (ORDER BY murallink.name_folded(last_name || ' ' || first_name) COLLATE "C", uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
+    JOIN (SELECT uid, row_number() OVER (ORDER BY murallink_private.name_folded(last_name || ' ' || first_name) COLLATE "C", uid) AS place FROM murallink.app_user) AS u ON u.uid::text = info ->> 'uid';
 SELECT info - 'uid' #- '{address,uid}' FROM jsonb_array_elements(:'users'::jsonb -> 'payload') AS info WHERE info ->> 'uid' = :'ian';
 SELECT test.answer('get_users', '{}', :'ian_session');
 SELECT test.answer('get_users');
@@ -285,7 +285,7 @@ SELECT murallink.api(jsonb_build_object('action', 'update_user', 'session_id', :
 SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'phone', '', 'address', null, 'password', null), :'ian_session');
 SELECT test.answer('update_user', jsonb_build_object('uid', :'ian', 'first_name', 'Not', key, true), :'ian_session')
 FROM unnest('{email_verified,sms_verified}'::text[]) AS key;
-SELECT first_name, phone, email_verified, murallink.address_text(address) FROM murallink.app_user WHERE uid = :'ian';
+SELECT first_name, phone, email_verified, murallink_private.address_text(address) FROM murallink.app_user WHERE uid = :'ian';
 SELECT test.answer('update_user', jsonb_build_object('uid', uid, 'last_name', 'I'), session_id)
 FROM (VALUES (:'ian', :'ada_session'), (:'ada', :'ian_session'), ('000000000000000000000000000', :'ian_session'),
     ('000000000000000000000000000', :'ada_session'), ('', :'ada_session'), ('x', :'ada_session')) AS tried (uid, session_id);
@@ -419,14 +419,14 @@ SELECT test.answer('switch_user', jsonb_build_object('uid', :'ada'), :'ada_sessi
 BEGIN;
 SELECT murallink.authenticate(:'ada_session');
 SELECT murallink.switch_user(:'ivo');
-SELECT murallink.caller() = :'ivo' AS ivo, murallink.caller_is_admin() AS admin, murallink.caller_switched_by() = :'ada' AS by_ada;
+SELECT murallink_private.caller() = :'ivo' AS ivo, murallink_private.caller_is_admin() AS admin, murallink_private.caller_switched_by() = :'ada' AS by_ada;
 SELECT test.refusal('SELECT murallink.get_users()');
 SELECT murallink.switch_user(:'ada');
-SELECT murallink.caller() = :'ada' AS ada, murallink.caller_is_admin() AS admin, murallink.caller_switched_by();
+SELECT murallink_private.caller() = :'ada' AS ada, murallink_private.caller_is_admin() AS admin, murallink_private.caller_switched_by();
 SAVEPOINT switched;
 SELECT murallink.switch_user(:'ivo');
 ROLLBACK TO switched;
-SELECT murallink.caller();
+SELECT murallink_private.caller();
 ROLLBACK;
 SELECT pg_temp.is_of(:'ada_session');
 UPDATE murallink.app_user SET user_role = 'user' WHERE uid = :'ian';

@@ -55,7 +55,7 @@ SELECT count(DISTINCT code) AS codes FROM murallink.partner_operations() WHERE p
 -- What answers mean
 CREATE FUNCTION test.enrolled(status integer, answer text, action text DEFAULT 'create', active boolean DEFAULT true) RETURNS jsonb
 LANGUAGE sql AS $$
-    SELECT murallink.partner_meaning('inside_rx', 'enroll_card',
+    SELECT murallink_private.partner_meaning('inside_rx', 'enroll_card',
         jsonb_build_object('action', action, 'member_id', 'AB12345678', 'active', active), status, answer)
 $$;
 SELECT test.enrolled(200, '{"id": "d54c", "action": "create", "active": true, "memberId": "AB12345678", "group": "SAVE11", "gender": "unknown"}') AS enrolled;
@@ -83,10 +83,10 @@ DECLARE
     call record;
 BEGIN
     UPDATE murallink_private.call c SET due_at = now() WHERE c.status = 'ready' AND c.partner = 'inside_rx';
-    FOR call IN SELECT * FROM murallink.claim_calls('inside_rx', 10) LOOP
+    FOR call IN SELECT * FROM murallink_private.claim_calls('inside_rx', 10) LOOP
         params := call.params;
         RETURN NEXT;
-        PERFORM murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', call.call_uid, 'attempt', call.attempt, 'outcome', outcome,
+        PERFORM murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', call.call_uid, 'attempt', call.attempt, 'outcome', outcome,
             'http_status', 400, 'reason', 'because', 'facts', facts, 'answer', '{}')));
     END LOOP;
 END

@@ -31,7 +31,7 @@ SELECT test.answer('ping'), test.refusal('SELECT murallink.upgrade()');
 
 SELECT murallink.install();
 SELECT test.answer('my_info'), test.answer('ping');
-SELECT murallink.known_data_version(), murallink.upgrade();
+SELECT murallink_private.known_data_version(), murallink.upgrade();
 
 -- Once is enough, and DROP EXTENSION does not take the data along
 SELECT test.refusal('SELECT murallink.install()');

@@ -31,10 +31,10 @@ BEGIN
     -- Whether the look-up of an earlier payout is due by now depends on the time: it must not be claimed instead
     UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
     UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = sent;
-    PERFORM murallink.payout_begin(sent);
-    PERFORM murallink.settle_calls(jsonb_agg(jsonb_build_object(
+    PERFORM murallink_private.payout_begin(sent);
+    PERFORM murallink_private.settle_calls(jsonb_agg(jsonb_build_object(
         'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', outcome, 'reason', 'so', 'facts', jsonb_build_object('order_id', order_id))))
-    FROM murallink.claim_calls('dash', 1) c;
+    FROM murallink_private.claim_calls('dash', 1) c;
     RETURN (SELECT o.uid FROM murallink.payout o WHERE o.payment_uid = sent);
 END
 $$;
@@ -92,24 +92,24 @@ INSERT INTO shown VALUES
 CREATE FUNCTION test.judged(payout murallink.ksuid) RETURNS TABLE (number integer, what text, verdict text, reference text, why text)
 LANGUAGE sql AS $$
     SELECT s.number, s.what, j.verdict, j.reference, j.why
-    FROM shown s, LATERAL murallink.look_up_judge(payout, clock_timestamp(), s.loads, s.whole) j ORDER BY s.number
+    FROM shown s, LATERAL murallink_private.look_up_judge(payout, clock_timestamp(), s.loads, s.whole) j ORDER BY s.number
 $$;
 -- The issuer has shown nothing so far; then one of our loads, by the order that its own answer told; then a reference
 SELECT * FROM test.judged(:'payout');
-SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '72')));
+SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '72')));
 SELECT what FROM murallink_private.look_up_shown WHERE payout_uid = :'payout';
-SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '71')));
+SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '71')));
 SELECT what, customer, by_order FROM murallink_private.look_up_shown WHERE payout_uid = :'payout';
 SELECT number, what, verdict, reference FROM test.judged(:'payout') WHERE verdict = 'none';
 BEGIN;
-SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load('other', '1.00', '75')));
+SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load('other', '1.00', '75')));
 SELECT * FROM test.judged(:'payout') WHERE number = 9;
 ROLLBACK;
 -- One that has shown our references as they are shows whose a load is by them, unless we sent none
 BEGIN;
-SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '1000', '72'), test.load(NULL, '1000', '71')));
+SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '1000', '72'), test.load(NULL, '1000', '71')));
 SELECT what FROM murallink_private.look_up_shown WHERE what = 'own';
-SELECT murallink.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '10.00', '72')));
+SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '10.00', '72')));
 SELECT what FROM murallink_private.look_up_shown WHERE what = 'own';
 SELECT number, what, verdict FROM test.judged(:'payout') WHERE number IN (20, 21, 22, 23, 28, 29);
 UPDATE murallink_private.partner SET settings = jsonb_set(settings, '{send_reference}', 'false') WHERE name = 'dash';
@@ -142,7 +142,7 @@ SELECT verdict FROM test.judged(:'payout') WHERE number = 8;
 ROLLBACK;
 
 -- Times, as they may be written
-SELECT shown, zone, murallink.look_up_moment(shown, zone) AT TIME ZONE 'UTC' AS utc FROM (VALUES
+SELECT shown, zone, murallink_private.look_up_moment(shown, zone) AT TIME ZONE 'UTC' AS utc FROM (VALUES
     ('2026-11-29T02:46:10.146Z', ''), ('2026-11-29t02:46z', ''), ('2026-11-29 02:46:10 UTC', ''), ('2026-11-29T02:46:10,5+05:45', ''),
     ('2026-11-29T02:46:10-0800', ''), ('2026-11-29T02:46:10+01', 'UTC'), ('Sun, 29 Nov 2026 02:46:10 GMT', ''),
     ('29 Nov 2026 02:46:10 +0100', ''), ('1795920370', ''), ('1795920370.146', ''), ('1795920370146', ''),
@@ -165,16 +165,16 @@ INSERT INTO page VALUES
     (2, 'all', jsonb_build_array(test.load('other', '10.00', '71'), test.load('other', '11.00', '74'))),
     (3, 'the last', jsonb_build_array(test.load('other', '11.00', '74')));
 SELECT p.number, p.what, j.verdict, k.verdict AS asked_before
-FROM page p, LATERAL murallink.look_up_judge(:'payout', clock_timestamp(), p.loads, true) j,
-    LATERAL murallink.look_up_judge(:'payout', :'looked', p.loads, true) k ORDER BY p.number;
+FROM page p, LATERAL murallink_private.look_up_judge(:'payout', clock_timestamp(), p.loads, true) j,
+    LATERAL murallink_private.look_up_judge(:'payout', :'looked', p.loads, true) k ORDER BY p.number;
 
 -- Where the clock was set back since, the others ended in the time to come, and are known all the same
 BEGIN;
-SELECT verdict, why FROM murallink.look_up_judge(:'payout', clock_timestamp(), '[]', true);
+SELECT verdict, why FROM murallink_private.look_up_judge(:'payout', clock_timestamp(), '[]', true);
 SET LOCAL session_replication_role = replica;
 UPDATE murallink_private.call c SET settled_at = c.settled_at + interval '1 h'
 FROM murallink.payout o WHERE c.uid = o.uid AND o.contract_uid = :'contract' AND o.status = 'done';
-SELECT verdict, why FROM murallink.look_up_judge(:'payout', clock_timestamp(), '[]', true);
+SELECT verdict, why FROM murallink_private.look_up_judge(:'payout', clock_timestamp(), '[]', true);
 ROLLBACK;
 
 SELECT murallink.disable_payouts();

@@ -63,19 +63,19 @@ SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.move_appointment(:'visit', '2035-11-05T01:30:00');
 RESET SESSION AUTHORIZATION;
 SELECT channel, status, reason, moves, before FROM moved;
-SELECT count(*) AS claimed FROM murallink.call_claim(pg_temp.notices(:'visit', 'email'));
+SELECT count(*) AS claimed FROM murallink_private.call_claim(pg_temp.notices(:'visit', 'email'));
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.move_appointment(:'visit', '2035-11-05T01:30:00') AS where_it_is;
 SELECT datetime FROM murallink.move_appointment(:'visit', '2035-05-05T01:30:00');
 RESET SESSION AUTHORIZATION;
 SELECT channel, status, reason, at_once, CASE WHEN NOT at_once THEN before END AS before FROM moved WHERE moves > 0;
 -- what is queued waits for what is under way; what has the old time is not sent again
-SELECT n.moves, m.problem FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid, murallink.notice_message(n.uid) m
+SELECT n.moves, m.problem FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid, murallink_private.notice_message(n.uid) m
 WHERE n.appointment_uid = :'visit' AND n.channel = 'email' AND c.open ORDER BY n.moves, c.due_at;
-SELECT FROM murallink.call_claim(pg_temp.notices(:'visit', 'email'));
+SELECT FROM murallink_private.call_claim(pg_temp.notices(:'visit', 'email'));
 SELECT moves, status FROM moved WHERE channel = 'email' AND moves > 0;
-SELECT murallink.calls_settle(pg_temp.notices(:'visit', 'email'), 'not_sent', 'so');
-SELECT FROM murallink.call_claim(pg_temp.notices(:'visit', 'email'));
+SELECT murallink_private.calls_settle(pg_temp.notices(:'visit', 'email'), 'not_sent', 'so');
+SELECT FROM murallink_private.call_claim(pg_temp.notices(:'visit', 'email'));
 SELECT moves, status, reason FROM moved WHERE channel = 'email' AND moves > 0;
 -- once, also where all leads are over
 SET SESSION AUTHORIZATION regress_notice_admin;
@@ -94,7 +94,7 @@ UPDATE murallink.patient SET phone = '6105551213' WHERE uid = (SELECT patient_ui
 SELECT n.uid AS text FROM murallink_private.notice n JOIN enrolled USING (patient_uid) WHERE subject_id = 'sms' \gset
 CREATE FUNCTION pg_temp.parts(said text) RETURNS TABLE (name text, part text) LANGUAGE sql AS $$
     SELECT murallink.set_template('appointment', 'sms', said);
-    SELECT p.key, p.value FROM murallink_private.notice n, murallink.notice_message(n.uid) m,
+    SELECT p.key, p.value FROM murallink_private.notice n, murallink_private.notice_message(n.uid) m,
         jsonb_each_text(m.params -> 'input_parameters') p
     WHERE n.channel = 'sms' AND m.params -> 'notification_channels' @> '[{"channel_addr": "6105551213"}]' ORDER BY p.key
 $$;
@@ -103,7 +103,7 @@ SELECT left(t.said, 14) AS said, (SELECT string_agg(length(part)::text, ' ' ORDE
     (SELECT string_agg(part, '' ORDER BY name) = t.said FROM pg_temp.parts(t.said)) AS whole
 FROM (VALUES ('x'), (repeat('ö', 100)), (repeat('ö', 101)), (repeat('a', 250)), (repeat('a', 99) || ' b'), (repeat('a', 100) || ' b'),
     ('a ' || repeat('b', 150)), (E'first line\nand second')) AS t (said);
-SELECT n.problem FROM murallink.set_template('appointment', 'sms', '{description}'), murallink.notice_message(:'text') n;
+SELECT n.problem FROM murallink.set_template('appointment', 'sms', '{description}'), murallink_private.notice_message(:'text') n;
 ROLLBACK;
 
 -- A cancelled appointment takes along what was not sent yet
@@ -111,7 +111,7 @@ SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.
 UPDATE murallink.appointment SET status = status WHERE uid = :'visit';
 UPDATE murallink_private.call SET status = 'claimed', attempt = attempt + 1, claimed_at = now(), content_hash = '', revision = 1
 WHERE uid = ANY (pg_temp.notices(:'visit', 'sms'));
-SELECT murallink.calls_settle(pg_temp.notices(:'visit', 'sms'), 'done', '');
+SELECT murallink_private.calls_settle(pg_temp.notices(:'visit', 'sms'), 'done', '');
 SET SESSION AUTHORIZATION regress_notice_admin;
 SELECT datetime FROM murallink.cancel_appointment(:'visit');
 RESET SESSION AUTHORIZATION;
@@ -217,7 +217,7 @@ SELECT test.refusal(format('SELECT murallink.set_template(%L, %L, %L, %L)', kind
 FROM (VALUES ('appointment', 'email', 'at {tme}', 'a'), ('appointment', 'email', 'at {time}', E'a\r\nb'), ('appointment', 'email', 'a', ''),
     ('password_reset', 'email', '{token}', '{token}'), ('appointment', 'sms', 'a', 'b'), ('bulk_email', 'sms', 'a', ''),
     ('birthday', 'email', 'a', 'b'), ('appointment', 'fax', 'a', 'b'), ('appointment', 'sms', repeat('a', 501), NULL)) AS wrong (kind, channel, body, subject);
-SELECT murallink.template_filled('{a} {b} {c {a', '{"a": "{b}", "b": "2"}');
+SELECT murallink_private.template_filled('{a} {b} {c {a', '{"a": "{b}", "b": "2"}');
 -- Who may decide
 SELECT test.refusal(format('SELECT murallink.resolve_notice(%L, true, %L)', uid, 'seen')) FROM murallink.notices(most => 1);
 SELECT test.refusal($$SELECT murallink.resolve_notice(NULL, true, 'seen')$$), test.refusal($$SELECT murallink.notices(status => 'lost')$$),

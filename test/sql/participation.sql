@@ -51,7 +51,7 @@ CREATE PROCEDURE test.step() LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL ROLE murallink_owner;
     UPDATE murallink_private.participation_sweep SET after = DEFAULT, due_at = DEFAULT;
-    WHILE murallink.step_participations() LOOP
+    WHILE murallink_private.step_participations() LOOP
     END LOOP;
 END
 $$;

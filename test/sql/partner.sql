@@ -73,10 +73,10 @@ LANGUAGE sql SECURITY DEFINER AS $$
 $$;
 CREATE FUNCTION test.approve(payment text) RETURNS void LANGUAGE sql AS $$
     UPDATE murallink.payment SET status = 'approved' WHERE uid = approve.payment::murallink.ksuid;
-    SELECT murallink.payout_begin(approve.payment::murallink.ksuid);
+    SELECT murallink_private.payout_begin(approve.payment::murallink.ksuid);
 $$;
 CREATE VIEW test.payouts AS
-SELECT e.subject_id AS patient, o.amount, o.status, o.reason, murallink.payment_shown(p.uid, p.status) AS payment, o.attempt,
+SELECT e.subject_id AS patient, o.amount, o.status, o.reason, murallink_private.payment_shown(p.uid, p.status) AS payment, o.attempt,
     o.reference, c.status AS card, k.status AS call, CASE WHEN k.open THEN k.due_at > k.delayed_at END AS later
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid LEFT JOIN murallink_private.call k ON k.uid = o.uid
@@ -98,12 +98,12 @@ CREATE FUNCTION test.claim() RETURNS TABLE (operation text, params jsonb) LANGUA
     -- Whether a look-up is due by now depends on the time: none is claimed here.
     UPDATE murallink_private.call c SET due_at = '2999-01-01' WHERE c.operation = 'look_up' AND c.status = 'ready';
     INSERT INTO test.claim (call_uid, attempt, operation, params)
-    SELECT c.call_uid, c.attempt, c.operation, c.params FROM murallink.claim_calls('dash', 10) c
+    SELECT c.call_uid, c.attempt, c.operation, c.params FROM murallink_private.claim_calls('dash', 10) c
     RETURNING operation, params - 'reference'
 $$;
 CREATE FUNCTION test.settle(claim integer, outcome text, facts jsonb DEFAULT '{}', reason text DEFAULT 'HTTP 200: so') RETURNS void
 LANGUAGE sql AS $$
-    SELECT murallink.settle_calls(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+    SELECT murallink_private.settle_calls(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
         'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', settle.outcome, 'http_status', 200, 'reason', settle.reason, 'facts', settle.facts,
         'answer', '{"status": "\u0000 \ud83d\ude00"}')))
     FROM test.claim c WHERE c.number = settle.claim
@@ -169,7 +169,7 @@ FROM unnest(ARRAY['status = ''ready''', 'status = ''waiting'', reason = ''held''
     'status = ''done'', outcome = ''declined'', settled_at = now()', 'outcome = ''done'', settled_at = now()',
     'uid = murallink.gen_ksuid()', 'resource = ''notice''', 'operation = ''details''', 'repeatable = true', 'partner = ''relay''',
     'subject_uid = murallink.gen_ksuid()', 'claimed_at = NULL', 'claimed_at = now()', 'content_hash = NULL', 'revision = 0']) AS step;
-SELECT status, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE contract_uid = %L AND murallink.payment_shown(uid, status) = ''processing''', status, :'contract'))
+SELECT status, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE contract_uid = %L AND murallink_private.payment_shown(uid, status) = ''processing''', status, :'contract'))
 FROM unnest('{paid,failed,in_doubt,cancelled,processing}'::text[]) AS status;
 SELECT change, test.refusal(format('UPDATE murallink_private.payout SET %s WHERE uid IN (SELECT call_uid FROM test.claim)', change))
 FROM unnest('{partner = NULL,partner = ''relay'',card_uid = NULL,payment_type_uid = NULL}'::text[]) AS change;
@@ -208,8 +208,8 @@ SELECT * FROM test.claim();
 SELECT status, note FROM murallink.resolve_payout(:'payout', 'not_paid', 'the issuer does not show it');
 SELECT operation FROM test.claim();
 -- A worker that ended without an outcome leaves doubt behind, but not in what the other worker calls
-SELECT murallink.recover_calls(mail => true) AS of_mail;
-SELECT murallink.recover_calls(mail => false);
+SELECT murallink_private.recover_calls(mail => true) AS of_mail;
+SELECT murallink_private.recover_calls(mail => false);
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT status, note FROM murallink.resolve_payout(:'payout', 'paid', 'the issuer shows it now');
 SELECT k.operation, a.attempt, a.outcome, a.http_status, a.reason, a.settled_at >= a.claimed_at AS in_order
@@ -225,7 +225,7 @@ CREATE FUNCTION test.claim_again(claim integer) RETURNS integer LANGUAGE sql AS 
     SELECT max(d.number) FROM test.claim c JOIN test.claim d ON d.call_uid = c.call_uid WHERE c.number = claim;
 $$;
 SELECT test.approve(test.pay('ANN', 11.75));
-SELECT uid AS task FROM murallink.task_begin('dash', 'customers', '{}', true) \gset
+SELECT uid AS task FROM murallink_private.task_begin('dash', 'customers', '{}', true) \gset
 SELECT operation FROM test.claim() ORDER BY operation;
 SELECT max(number) FILTER (WHERE operation = 'load') AS load, max(number) FILTER (WHERE operation = 'customers') AS task_claim FROM test.claim \gset
 SELECT test.claim_again(:load) AS load_again, test.claim_again(:task_claim) AS task_again \gset
@@ -273,24 +273,24 @@ CREATE TRIGGER poison BEFORE UPDATE ON murallink_private.call FOR EACH ROW
 SELECT count(test.approve(test.pay('ANN', 19 + n, 'EUR'))) FROM generate_series(1, 3) AS n;
 \set VERBOSITY sqlstate
 SELECT operation, params ->> 'amount' AS amount FROM test.claim() WHERE operation <> 'look_up' ORDER BY amount;
-SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object(
+SELECT murallink_private.settle_calls(jsonb_agg(jsonb_build_object(
     'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', 'done', 'reason', 'done', 'facts', '{}'::jsonb)))
 FROM test.claim c JOIN murallink_private.call k ON k.uid = c.call_uid AND k.attempt = c.attempt WHERE k.status = 'claimed';
 \set VERBOSITY default
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
 -- which somebody hears of once
-SELECT murallink.apply_late();
+SELECT murallink_private.apply_late();
 SELECT kind, why, "do", amount FROM murallink.needs_person WHERE amount >= 20 AND contract_uid = :'contract' ORDER BY amount;
 -- The outcome is kept meanwhile: another does not take its place, nor is it in doubt when the worker ends
 SELECT outcome, reason, kept FROM murallink_private.call_attempt WHERE kept;
-SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object('call_uid', a.call_uid, 'attempt', a.attempt, 'outcome', 'declined', 'reason', 'another')))
+SELECT murallink_private.settle_calls(jsonb_agg(jsonb_build_object('call_uid', a.call_uid, 'attempt', a.attempt, 'outcome', 'declined', 'reason', 'another')))
 FROM murallink_private.call_attempt a WHERE a.kept;
-SELECT murallink.recover_calls();
+SELECT murallink_private.recover_calls();
 SELECT outcome, reason, kept FROM murallink_private.call_attempt WHERE kept;
 SELECT change, test.refusal(format('UPDATE murallink_private.call SET %s WHERE uid = (SELECT call_uid FROM murallink_private.call_attempt WHERE kept)', change))
 FROM unnest('{status = ''ready'',status = ''in_doubt''}'::text[]) AS change;
 DROP TRIGGER poison ON murallink_private.call;
-SELECT murallink.apply_late();
+SELECT murallink_private.apply_late();
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
 SELECT kind, why, amount FROM murallink.needs_person WHERE amount >= 21 AND contract_uid = :'contract';
 
@@ -347,6 +347,6 @@ SELECT currency, funded, reserved, disbursed, available FROM murallink.fund_bala
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 SELECT partner, payouts, pid FROM murallink.worker_status();
 -- What other tests count is not under way
-SELECT murallink.recover_calls();
+SELECT murallink_private.recover_calls();
 SELECT murallink.disable_payouts();
 DROP ROLE regress_partner_admin, regress_partner_operator, regress_partner_analyst;

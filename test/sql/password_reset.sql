@@ -162,7 +162,7 @@ SELECT murallink.api(jsonb_build_object('action', 'reset_password', 'session_id'
 SELECT count(*) FROM murallink_private.idempotency WHERE key = 'secret';
 SELECT count(*) AS audited FROM murallink.audit_event WHERE resource IN ('password_reset', 'credential', 'session');
 SELECT count(DISTINCT made) AS different, bool_and(made ~ '^\d{12}$') AS digits FROM
-    (SELECT murallink.random_digits(12) AS made FROM generate_series(1, 1000)) AS many;
+    (SELECT murallink_private.random_digits(12) AS made FROM generate_series(1, 1000)) AS many;
 SELECT digit, count(*) BETWEEN 800 AND 1200 AS fair
-FROM string_to_table(murallink.random_digits(10000), NULL) AS digit GROUP BY digit ORDER BY digit;
-SELECT murallink.same_secret('1234', tried) FROM unnest('{1234,1235,123,12345,""}'::text[]) AS tried;
+FROM string_to_table(murallink_private.random_digits(10000), NULL) AS digit GROUP BY digit ORDER BY digit;
+SELECT murallink_private.same_secret('1234', tried) FROM unnest('{1234,1235,123,12345,""}'::text[]) AS tried;

@@ -112,7 +112,7 @@ INSERT INTO murallink_private.payout (payment_uid, reason, settled_at) VALUES (:
 SELECT test.refusal(format('UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L', :'begun')) AS paid;
 SELECT murallink.enable_payouts();
 INSERT INTO murallink_private.call (uid, partner, resource, subject_uid, operation) SELECT uid, 'dash', 'payout', uid, 'load' FROM test.payout WHERE contract_uid = :'contract';
-SELECT count(*) AS claimed FROM murallink.claim_calls('dash', 100) c JOIN test.payout o ON o.uid = c.call_uid WHERE o.contract_uid = :'contract';
+SELECT count(*) AS claimed FROM murallink_private.claim_calls('dash', 100) c JOIN test.payout o ON o.uid = c.call_uid WHERE o.contract_uid = :'contract';
 ROLLBACK;
 
 -- Who may view payments sees their payouts
@@ -123,20 +123,20 @@ SELECT amount, status FROM murallink.payout;
 RESET SESSION AUTHORIZATION;
 
 -- The switch: off at first, on for this database of this cluster alone
-SELECT murallink.payouts_state();
+SELECT murallink_private.payouts_state();
 SET SESSION AUTHORIZATION regress_payout_analyst;
 SELECT test.refusal('SELECT murallink.enable_payouts()'), test.refusal('SELECT murallink.disable_payouts()');
 SET SESSION AUTHORIZATION regress_payout_operator;
 SELECT murallink.enable_payouts();
 RESET SESSION AUTHORIZATION;
-SELECT murallink.payouts_state();
+SELECT murallink_private.payouts_state();
 BEGIN;
 UPDATE murallink_private.payout_switch SET place = 'another';
-SELECT murallink.payouts_state();
+SELECT murallink_private.payouts_state();
 ROLLBACK;
 SET SESSION AUTHORIZATION regress_payout_operator;
 SELECT murallink.disable_payouts();
 RESET SESSION AUTHORIZATION;
-SELECT murallink.payouts_state();
+SELECT murallink_private.payouts_state();
 
 DROP ROLE regress_payout_admin, regress_payout_operator, regress_payout_analyst, regress_payout_stranger;

@@ -34,7 +34,7 @@ SELECT uid, r.kind || ' ' || r.name AS place, r.client_uid, r.contract_uid, r.tr
     dense_rank() OVER (ORDER BY array_position('{client,contract,trial,site,trial_site}', r.kind), r.name COLLATE "C") AS n
 FROM (SELECT uid FROM murallink.client UNION ALL SELECT uid FROM murallink.contract UNION ALL SELECT uid FROM murallink.trial
       UNION ALL SELECT uid FROM murallink.site UNION ALL SELECT uid FROM murallink.trial_site) AS every,
-    murallink.resource(uid) AS r
+    murallink_private.resource(uid) AS r
 WHERE r.client_uid IN (:'a', :'b');
 
 -- The permissions, and that each is one
@@ -50,10 +50,10 @@ BEGIN
     PERFORM murallink.grant(on_place, granted::text, uid) FROM murallink.app_user WHERE email = 'analyst.permission@example.com';
     PERFORM murallink.authenticate(analyst);
     SELECT string_agg(place, ', ' ORDER BY n) INTO reached FROM place
-    WHERE murallink.permitted(asked, client_uid, contract_uid, trial_uid, site_uid);
+    WHERE murallink_private.permitted(asked, client_uid, contract_uid, trial_uid, site_uid);
     DELETE FROM murallink.permission_grant WHERE granted_by_uid = (
         SELECT uid FROM murallink.app_user WHERE email = 'admin.permission@example.com');
-    IF EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) THEN
+    IF EXISTS (SELECT FROM place WHERE murallink_private.visible(client_uid, contract_uid, trial_uid, site_uid)) THEN
         RAISE 'something is left of a deleted grant';
     END IF;
     RETURN reached;
@@ -67,13 +67,13 @@ WHERE pg_temp.reach(asked, :'b1t', asked, :'admin_session', :'analyst_session') 
 
 -- What moves money or sets prices, granted on a site, does not reach another contract's trial there: neither is it held
 -- there, nor does it make the place visible. Granted on the trial at that site it does
-SELECT asked AS moves_money, murallink.moves_money(asked) FROM unnest(enum_range(NULL::murallink.permission)) AS asked
+SELECT asked AS moves_money, murallink_private.moves_money(asked) FROM unnest(enum_range(NULL::murallink.permission)) AS asked
 WHERE pg_temp.reach(asked, :'b1s', asked, :'admin_session', :'analyst_session') !~ 'A1T at B1S';
 SELECT count(*) AS each_moves_money, count(DISTINCT pg_temp.reach(asked, :'b1s', asked, :'admin_session', :'analyst_session')) AS ways,
     min(pg_temp.reach(asked, :'b1s', asked, :'admin_session', :'analyst_session')) AS reach_on_site,
     bool_and(pg_temp.reach(asked, (SELECT uid FROM place WHERE place = 'trial_site A1T at B1S'), asked,
         :'admin_session', :'analyst_session') = 'trial_site A1T at B1S') AS on_trial_site
-FROM unnest(enum_range(NULL::murallink.permission)) AS asked WHERE murallink.moves_money(asked);
+FROM unnest(enum_range(NULL::murallink.permission)) AS asked WHERE murallink_private.moves_money(asked);
 CREATE FUNCTION pg_temp.hears(granted murallink.permission, on_place murallink.ksuid, at place, admin text, analyst text)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -82,7 +82,7 @@ BEGIN
     PERFORM murallink.authenticate(admin);
     PERFORM murallink.grant(on_place, granted::text, uid) FROM murallink.app_user WHERE email = 'analyst.permission@example.com';
     PERFORM murallink.authenticate(analyst);
-    heard := test.refusal(format('SELECT murallink.permit(%L, %L, %L, %L, %L, ''place'')', granted, at.client_uid, at.contract_uid,
+    heard := test.refusal(format('SELECT murallink_private.permit(%L, %L, %L, %L, %L, ''place'')', granted, at.client_uid, at.contract_uid,
         at.trial_uid, at.site_uid));
     DELETE FROM murallink.permission_grant WHERE granted_by_uid = (
         SELECT uid FROM murallink.app_user WHERE email = 'admin.permission@example.com');
@@ -100,22 +100,22 @@ SELECT count(murallink.grant(uid, 'enroll', :'analyst')) AS granted FROM place W
 COMMIT;
 CREATE FUNCTION pg_temp.lists(permission murallink.permission, session_id text) RETURNS TABLE (kind text, places text) LANGUAGE sql AS $$
     SELECT murallink.authenticate(session_id);
-    SELECT kind, (SELECT string_agg(place, ', ' ORDER BY n) FROM place WHERE uid = ANY (murallink.granted(permission, kind)))
+    SELECT kind, (SELECT string_agg(place, ', ' ORDER BY n) FROM place WHERE uid = ANY (murallink_private.granted(permission, kind)))
     FROM unnest('{client,contract,trial,site,trial_site}'::text[]) AS kind;
 $$;
 SELECT * FROM pg_temp.lists('enroll', :'analyst_session');
 SELECT * FROM pg_temp.lists('view_patients', :'analyst_session') WHERE places IS NOT NULL;
 SELECT * FROM pg_temp.lists('enroll', :'admin_session') WHERE places IS NOT NULL;
-SELECT murallink.granted('enroll', 'client') AS nobodys;
-SELECT murallink.granted('enroll', 'clients');
+SELECT murallink_private.granted('enroll', 'client') AS nobodys;
+SELECT murallink_private.granted('enroll', 'clients');
 
 -- They are read anew in a parallel query, too
 BEGIN;
 SELECT murallink.authenticate(:'analyst_session');
 SET LOCAL force_parallel_mode = on;
-SELECT EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) AS before;
+SELECT EXISTS (SELECT FROM place WHERE murallink_private.visible(client_uid, contract_uid, trial_uid, site_uid)) AS before;
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
-SELECT EXISTS (SELECT FROM place WHERE murallink.visible(client_uid, contract_uid, trial_uid, site_uid)) AS after;
+SELECT EXISTS (SELECT FROM place WHERE murallink_private.visible(client_uid, contract_uid, trial_uid, site_uid)) AS after;
 COMMIT;
 
 -- Parallel workers ask as who asks here, also as nobody, and no SET makes them ask as anybody else
@@ -123,11 +123,11 @@ CREATE FUNCTION pg_temp.asks() RETURNS TABLE (caller text, admin boolean, in_wor
 DECLARE
     line text;
 BEGIN
-    FOR line IN EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT murallink.caller(), murallink.caller_is_admin() LOOP
+    FOR line IN EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT murallink_private.caller(), murallink_private.caller_is_admin() LOOP
         in_worker := in_worker IS TRUE OR line ~ 'Workers Launched: 1';
     END LOOP;
-    SELECT u.email, murallink.caller_is_admin() INTO caller, admin
-    FROM (SELECT murallink.caller() AS uid) AS c LEFT JOIN murallink.app_user u USING (uid);
+    SELECT u.email, murallink_private.caller_is_admin() INTO caller, admin
+    FROM (SELECT murallink_private.caller() AS uid) AS c LEFT JOIN murallink.app_user u USING (uid);
     RETURN NEXT;
 END
 $$;
@@ -146,7 +146,7 @@ SELECT * FROM pg_temp.asks();
 COMMIT;
 BEGIN;
 SET LOCAL force_parallel_mode = on;
-GRANT EXECUTE ON FUNCTION murallink.caller(), murallink.caller_is_admin() TO regress_permission_admin;
+GRANT EXECUTE ON FUNCTION murallink_private.caller(), murallink_private.caller_is_admin() TO regress_permission_admin;
 GRANT SELECT ON murallink.app_user TO regress_permission_admin;
 SET LOCAL SESSION AUTHORIZATION regress_permission_admin;
 SELECT * FROM pg_temp.asks();
@@ -169,9 +169,9 @@ SELECT murallink.authenticate(:'admin_session');
 SELECT murallink.grant(:'a1t', 'enroll', :'analyst'), murallink.grant(:'b1s', 'view_patients', :'analyst');
 SELECT murallink.authenticate(:'analyst_session');
 SET LOCAL enable_seqscan = off;
-SELECT permission, place FROM asked WHERE murallink.permitted(permission, client_uid, contract_uid, trial_uid, site_uid)
+SELECT permission, place FROM asked WHERE murallink_private.permitted(permission, client_uid, contract_uid, trial_uid, site_uid)
 ORDER BY permission, n;
-SELECT permission, place FROM asked WHERE murallink.permitted('enroll', client_uid, contract_uid, trial_uid, site_uid)
+SELECT permission, place FROM asked WHERE murallink_private.permitted('enroll', client_uid, contract_uid, trial_uid, site_uid)
 AND permission = 'enroll' ORDER BY n;
 ROLLBACK;
 
@@ -200,7 +200,7 @@ SELECT test.answer('create_trial', jsonb_build_object('contract_uid', :'a1', 'na
 -- Who holds nothing at a place is told that it does not exist, who holds something else that it is forbidden
 CREATE FUNCTION pg_temp.told(permission murallink.permission, place place, session_id text) RETURNS text LANGUAGE sql AS $$
     SELECT murallink.authenticate(session_id);
-    SELECT test.refusal(format('SELECT murallink.permit(%L, %L, %L, %L, %L, ''place'')',
+    SELECT test.refusal(format('SELECT murallink_private.permit(%L, %L, %L, %L, %L, ''place'')',
         permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid));
 $$;
 SET SESSION AUTHORIZATION regress_permission_admin;
@@ -209,7 +209,7 @@ RESET SESSION AUTHORIZATION;
 SELECT p.place, pg_temp.told('enroll', p, :'analyst_session'), pg_temp.told('enroll', p, :'admin_session') AS told_admin
 FROM place AS p ORDER BY n;
 SELECT pg_temp.told('enroll', NULL, :'analyst_session') AS nowhere, pg_temp.told('enroll', NULL, :'admin_session') AS admin_nowhere;
-SELECT murallink.permit('enroll', :'a', NULL, NULL, NULL);
+SELECT murallink_private.permit('enroll', :'a', NULL, NULL, NULL);
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
 
 -- Things of every kind below A and B, for row level security to tell apart. Bea is B's patient in A's trial
@@ -375,9 +375,9 @@ SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT murallink.grant(:'a', 'view_clients', :'analyst');
 SET SESSION AUTHORIZATION regress_permission_analyst;
 SET enable_seqscan = off;
-SELECT permission, kind FROM asked WHERE murallink.granted_on(permission, 'client', uid) AND kind = 'client';
-SELECT permission, kind FROM asked WHERE murallink.granted_on('view_clients', kind, uid) AND permission = 'grant';
-SELECT count(*) FROM asked WHERE murallink.granted_at(permission, NULL, NULL, uid);
+SELECT permission, kind FROM asked WHERE murallink_private.granted_on(permission, 'client', uid) AND kind = 'client';
+SELECT permission, kind FROM asked WHERE murallink_private.granted_on('view_clients', kind, uid) AND permission = 'grant';
+SELECT count(*) FROM asked WHERE murallink_private.granted_at(permission, NULL, NULL, uid);
 RESET enable_seqscan;
 RESET SESSION AUTHORIZATION;
 

@@ -49,7 +49,7 @@ FROM whole, (VALUES
     ('{powerups_parameters}', '{"x_zipcode": "19087-1234-5"}'), ('{client_id}', '"other"')) AS wrong (path, value);
 
 -- What answers mean
-SELECT status, answer, murallink.partner_meaning('relay', 'onboard',
+SELECT status, answer, murallink_private.partner_meaning('relay', 'onboard',
     '{"notification_channels": [{"channel_addr": "5555555555"}, {"channel_addr": "15556667777"}]}', status, answer)
 FROM (VALUES
     (200, '{"message": "Accepted", "mobile_analysis_results": {"15555555555": "type-not-resolved", "15556667777": "landline"}}'),

@@ -72,7 +72,7 @@ BEGIN;
 DECLARE texts CURSOR FOR SELECT * FROM (VALUES
     (1, 'x;=1+1'), (2, 'x; "=1+1'), (3, 'x;y'), (4, E'list\n- one\r\n+two'), (5, E'tab\t@SUM(A1)'), (6, '＝1+1'), (7, 'x;＋1'), (8, '"=1"'), (9, '1=2; 3-4'),
     (10, '=A1;=B1'), (11, '')) AS noted (n, text);
-SELECT replace(convert_from(f, 'UTF8'), E'\r\n', '<' || E'\n') FROM murallink.report_file('csv', '{Texts}', '{texts}') AS f \gx
+SELECT replace(convert_from(f, 'UTF8'), E'\r\n', '<' || E'\n') FROM murallink_private.report_file('csv', '{Texts}', '{texts}') AS f \gx
 COMMIT;
 SET SESSION AUTHORIZATION regress_report_admin;
 
@@ -83,7 +83,7 @@ RESET SESSION AUTHORIZATION;
 SELECT currency, sum(reserved) FILTER (WHERE entry = 'trial') = sum(reserved) FILTER (WHERE entry = 'balance') AS reserved,
     sum(disbursed) FILTER (WHERE entry = 'trial') = sum(disbursed) FILTER (WHERE entry = 'balance') AS disbursed,
     sum(funded) FILTER (WHERE entry = 'funding') = sum(funded) FILTER (WHERE entry = 'balance') AS funded
-FROM murallink.report_funds(:'contract') GROUP BY currency ORDER BY currency;
+FROM murallink_private.report_funds(:'contract') GROUP BY currency ORDER BY currency;
 
 -- The headers, and a file name that no system takes for a path
 SET SESSION AUTHORIZATION regress_report_admin;
@@ -143,7 +143,7 @@ DECLARE
     content refcursor;
 BEGIN
     OPEN content FOR EXECUTE pg_catalog.format('SELECT %s AS "X" FROM generate_series(1, %s) AS n', sheet, rows);
-    RETURN octet_length(murallink.report_file(format, '{X}', ARRAY[content]));
+    RETURN octet_length(murallink_private.report_file(format, '{X}', ARRAY[content]));
 END
 $$;
 CREATE FUNCTION test.open_files() RETURNS bigint LANGUAGE sql VOLATILE AS $$

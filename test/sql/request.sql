@@ -49,9 +49,9 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT test.refusal(format('SELECT murallink.await_partner(%L, 0.01)', :'asked')) AS sees_no_commit;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
-SELECT operation, params, call_uid AS call, attempt FROM murallink.claim_calls('relay', 10) \gset
+SELECT operation, params, call_uid AS call, attempt FROM murallink_private.claim_calls('relay', 10) \gset
 SELECT :'operation' AS operation, :'params' AS params;
-SELECT murallink.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'call', 'attempt', :attempt, 'outcome', 'done', 'http_status', 200,
+SELECT murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', :'call', 'attempt', :attempt, 'outcome', 'done', 'http_status', 200,
     'reason', 'HTTP 200: Accepted', 'facts', '{"numbers": {"16105551212": "landline"}}'::jsonb, 'answer', '{"message": "Accepted"}')));
 SET SESSION AUTHORIZATION regress_request_operator;
 SELECT murallink.await_partner(:'asked') - 'uid' AS state;
@@ -61,12 +61,12 @@ SELECT status, facts FROM murallink.partner_tasks(:'asked');
 SELECT murallink.partner_request('bastion', 'plans') AS plans \gset
 SELECT murallink.partner_request('bastion', 'reset_password', '{"email": "vendor@example.com"}') AS reset \gset
 RESET SESSION AUTHORIZATION;
-SELECT operation, params FROM murallink.claim_calls('bastion', 10, wanted => 'reset_password');
-SELECT operation, params FROM murallink.claim_calls('bastion', 10, wanted => 'reset_password');
-SELECT operation, params FROM murallink.claim_calls('bastion', 10);
+SELECT operation, params FROM murallink_private.claim_calls('bastion', 10, wanted => 'reset_password');
+SELECT operation, params FROM murallink_private.claim_calls('bastion', 10, wanted => 'reset_password');
+SELECT operation, params FROM murallink_private.claim_calls('bastion', 10);
 
 -- What a call in doubt comes to: asked again where that does no harm, else a person decides
-SELECT murallink.recover_calls();
+SELECT murallink_private.recover_calls();
 SELECT operation, status, reason FROM murallink.partner_tasks() WHERE uid IN (:'plans', :'reset') ORDER BY operation;
 SET SESSION AUTHORIZATION regress_request_operator;
 SELECT why, "do" FROM murallink.needs_person WHERE uid = :'reset';

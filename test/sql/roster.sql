@@ -97,8 +97,8 @@ RESET SESSION AUTHORIZATION;
 
 -- It goes by the index, and reads no patient that has no part of the name
 SET enable_seqscan = off;
-SELECT condition FROM murallink.name_condition('hic', 'i.first_name || '' '' || i.last_name') \gset
-EXPLAIN (COSTS off) SELECT i.uid FROM murallink.patient_infos() i WHERE :condition;
+SELECT condition FROM murallink_private.name_condition('hic', 'i.first_name || '' '' || i.last_name') \gset
+EXPLAIN (COSTS off) SELECT i.uid FROM murallink_private.patient_infos() i WHERE :condition;
 RESET enable_seqscan;
 
 -- One patient, whole, with the history

@@ -40,15 +40,15 @@ BEGIN
     INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
     SELECT e.uid, 'manual', paid.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = paid.subject RETURNING uid INTO made;
     UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = made;
-    PERFORM murallink.payout_begin(made);
+    PERFORM murallink_private.payout_begin(made);
     PERFORM test.answered(outcome);
     RETURN (SELECT o.uid FROM murallink.payout o WHERE o.payment_uid = made);
 END
 $$;
 CREATE FUNCTION test.answered(outcome text) RETURNS void LANGUAGE sql AS $$
-    SELECT murallink.settle_calls(jsonb_agg(jsonb_build_object(
+    SELECT murallink_private.settle_calls(jsonb_agg(jsonb_build_object(
         'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', outcome, 'reason', 'so', 'facts', '{"order_id": "71", "proxy_key": "79"}'::jsonb)))
-    FROM murallink.claim_calls('dash', CASE WHEN outcome IS NULL THEN 0 ELSE 1 END) c
+    FROM murallink_private.claim_calls('dash', CASE WHEN outcome IS NULL THEN 0 ELSE 1 END) c
 $$;
 -- What a statement leaves in the audit, as its caller sees it
 CREATE FUNCTION test.audited(statement text) RETURNS TABLE (db_user name, db_role text, resource text, action murallink.audit_action, changes jsonb)

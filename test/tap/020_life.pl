@@ -72,7 +72,7 @@ foreach my $restore (
 	is_deeply({ definitions($new, $database) }, \%definitions,
 		'so are indexes, triggers, policies, privileges and comments');
 	is($sql->('SELECT * FROM murallink.verify_ledger()'), '', 'the books are right');
-	is($sql->('SELECT murallink.payouts_state()'), 'elsewhere', 'payouts are off');
+	is($sql->('SELECT murallink_private.payouts_state()'), 'elsewhere', 'payouts are off');
 
 	is($sql->(<<'EOS'), 0, 'what was paid is paid');
 SELECT count(*) FROM murallink.payment AS p, murallink.payable_milestones(p.patient_uid, p.trial_uid)
@@ -122,7 +122,7 @@ is_deeply([ answers(map { [ $_, $payload{$_} // {} ] } @actions) ],
 		  x @actions ], 'every action says what to do');
 is($payouts->sql('SELECT count(*) FROM murallink.app_user'), 1, 'and does nothing');
 is($payouts->error_of('SELECT murallink.upgrade()'), 'unknown_data_version', 'a newer version cannot be upgraded');
-$payouts->sql('UPDATE murallink_private.data_version SET version = murallink.known_data_version()');
+$payouts->sql('UPDATE murallink_private.data_version SET version = murallink_private.known_data_version()');
 is($payouts->sql(q{SELECT murallink.api('{"action": "my_info"}') ->> 'status_code'}), 200, 'and back');
 
 done_testing();

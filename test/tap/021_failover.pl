@@ -24,7 +24,7 @@ $payouts->stop_server('immediate');
 $standby->wait_for('SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()');
 is_deeply([ grep { $standby->state_of($_) !~ /^(claimed|done)/ } map { $_->{referenceId} } loads() ], [],
 	'it knows of every load that the issuer has');
-is($standby->sql('SELECT murallink.payouts_state()'), 'elsewhere', 'it does not pay');
+is($standby->sql('SELECT murallink_private.payouts_state()'), 'elsewhere', 'it does not pay');
 promote();
 $payouts->wait_looks;
 check_enabled();
@@ -41,11 +41,11 @@ my @waiting;
 }
 my $waits = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'murallink worker' AND wait_event = 'SyncRep'};
 $payouts->wait_for($waits);
-my $worker = $payouts->sql('SELECT pid FROM murallink.worker_slot(NULL)');
+my $worker = $payouts->sql('SELECT pid FROM murallink_private.worker_slot(NULL)');
 $payouts->sql("SELECT pg_cancel_backend($worker)");
 is($payouts->sql($waits), 't', 'the worker goes on waiting when somebody cancels');
 $payouts->sql("SELECT pg_terminate_backend($worker)");
-$payouts->wait_for("SELECT pid <> $worker FROM murallink.worker_slot(NULL)");
+$payouts->wait_for("SELECT pid <> $worker FROM murallink_private.worker_slot(NULL)");
 $payouts->wait_for($waits);
 is_deeply([ map { $payouts->loads($_) } @waiting ], [ 0, 0, 0 ], 'nothing is sent, by the next worker either');
 cmp_ok($payouts->stop_server('fast'), '<', 10, 'fast shutdown while it waits');
@@ -110,7 +110,7 @@ sub promote
 	$payouts->stack->sql('SELECT pg_promote()', 'postgres');
 	$payouts->stack->sql('ALTER SYSTEM RESET synchronous_standby_names', 'postgres');
 	$payouts->set(primary_conninfo => '');
-	is($payouts->sql('SELECT murallink.payouts_state()'), 'elsewhere', 'when promoted it does not pay');
+	is($payouts->sql('SELECT murallink_private.payouts_state()'), 'elsewhere', 'when promoted it does not pay');
 	$payouts->worker;
 	return;
 }

@@ -71,10 +71,10 @@ caught_up();
 is(ask($look), 0, 'nor when all grants are gone');
 
 note 'who a role is';
-is(ask('SELECT murallink.caller_is_admin()'), 'false', 'a user') foreach 1 .. 2;
+is(ask('SELECT murallink_private.caller_is_admin()'), 'false', 'a user') foreach 1 .. 2;
 $payouts->sql(q{UPDATE murallink.app_user SET user_role = 'admin' WHERE db_role = 'rita'});
 caught_up();
-is(ask('SELECT murallink.caller_is_admin()'), 'true', 'an administrator');
+is(ask('SELECT murallink_private.caller_is_admin()'), 'true', 'an administrator');
 
 print $session "\\q\n";
 close $session;

@@ -18,7 +18,7 @@ note 'the files of a stopped server, and a base backup that is started by itself
 foreach my $way (qw(file_copy base_backup))
 {
 	$payouts->set('murallink.databases' => '');
-	$payouts->wait_for('SELECT pid IS NULL FROM murallink.worker_slot(NULL)');
+	$payouts->wait_for('SELECT pid IS NULL FROM murallink_private.worker_slot(NULL)');
 	my @open = $payouts->approve(10);
 	$payouts->stop_server('fast') if $way eq 'file_copy';
 	my $copy = $payouts->$way;
@@ -29,7 +29,7 @@ foreach my $way (qw(file_copy base_backup))
 
 	$copy->start_server;
 	$copy->set('murallink.databases' => 'murallink');
-	is($copy->sql('SELECT murallink.payouts_state()'), 'elsewhere', "$way: the copy does not pay");
+	is($copy->sql('SELECT murallink_private.payouts_state()'), 'elsewhere', "$way: the copy does not pay");
 	Murallink::Stack::poll('the log', sub { grep { /copy of one that pays out/ } $copy->stack->log_of('postgresql') });
 	$copy->wait_looks;
 	is($copy->count('ready'), 10, 'though it has work');
@@ -77,10 +77,10 @@ $payouts->sql('CREATE SCHEMA public');
 restored('murallink', 'SELECT');
 
 note 'the same place, after a crash and in another session, is the same place';
-my $place = $payouts->sql('SELECT murallink.payout_place()');
+my $place = $payouts->sql('SELECT murallink_private.payout_place()');
 $payouts->stop_server('immediate');
 $payouts->start_server;
-is($payouts->sql('SELECT murallink.payout_place()'), $place, 'the place is the same');
+is($payouts->sql('SELECT murallink_private.payout_place()'), $place, 'the place is the same');
 busy();
 $payouts->call('enable_payouts');
 $payouts->no_fault;
@@ -96,7 +96,7 @@ open my $signal, '>', "$dir/data/recovery.signal" or die "recovery.signal: $!\n"
 close $signal;
 $payouts->start_server;
 $payouts->wait_for('SELECT NOT pg_is_in_recovery()');
-is($payouts->sql('SELECT murallink.payouts_state()'), 'elsewhere', 'another timeline is another place');
+is($payouts->sql('SELECT murallink_private.payouts_state()'), 'elsewhere', 'another timeline is another place');
 my ($unsent) = $payouts->approve(1);
 $payouts->wait_looks;
 like($payouts->state_of($unsent), qr/^ready/, 'it does not pay');
@@ -113,8 +113,8 @@ sub restored
 	shell("pg_restore -h $dir -U postgres --exit-on-error -d $database $dir/dump");
 	$payouts->set('murallink.databases' => $database);
 	my $sql = sub { return $payouts->stack->sql($_[0], $database) };
-	Murallink::Stack::poll('the worker', sub { $sql->('SELECT pid IS NOT NULL FROM murallink.worker_slot(NULL)') eq 't' });
-	is($sql->('SELECT murallink.payouts_state()'), 'elsewhere', "in $database: it does not pay");
+	Murallink::Stack::poll('the worker', sub { $sql->('SELECT pid IS NOT NULL FROM murallink_private.worker_slot(NULL)') eq 't' });
+	is($sql->('SELECT murallink_private.payouts_state()'), 'elsewhere', "in $database: it does not pay");
 	cmp_ok($sql->(q{SELECT count(*) FROM murallink.payout WHERE status IN ('ready', 'claimed')}), '>', 10, 'though it has work');
 	$sql->('SELECT murallink.enable_payouts()');
 	Murallink::Stack::poll('the look-ups', sub { $sql->('SELECT count(*) FROM murallink_private.call WHERE open') eq '0' });

@@ -92,10 +92,10 @@ $payouts->sql(q{SET lock_timeout = '5 s'; SET client_min_messages = error;
 $payouts->no_fault;
 $payouts->sql('CREATE EXTENSION murallink; SELECT murallink.install()');
 my $now = $payouts->sql('SELECT clock_timestamp()');
-$payouts->wait_for("SELECT heartbeat_at > timestamptz '$now' + interval '2 s' FROM murallink.worker_slot(NULL)");
-is($payouts->sql('SELECT pid FROM murallink.worker_slot(NULL)'), $worker, 'CASCADE: the worker lives on without its tables');
+$payouts->wait_for("SELECT heartbeat_at > timestamptz '$now' + interval '2 s' FROM murallink_private.worker_slot(NULL)");
+is($payouts->sql('SELECT pid FROM murallink_private.worker_slot(NULL)'), $worker, 'CASCADE: the worker lives on without its tables');
 cmp_ok($payouts->stack->client->sandbox('summary')->{loads} - $loads, '<=', $claimed + 4, 'and sends no more');
-is($payouts->sql('SELECT murallink.payouts_state()'), 'off', 'made again, it does not pay');
+is($payouts->sql('SELECT murallink_private.payouts_state()'), 'off', 'made again, it does not pay');
 $payouts->sandbox('POST', 'reset');
 delete @$payouts{qw(ledger ledger_read)};
 $payouts->make_place;
@@ -140,10 +140,10 @@ sub with_update
 	Murallink::Stack::run('ln', '-s', glob("$share/extension/*"), "$tree$share/extension");
 	open my $script, '>', "$tree$share/extension/murallink--1.0--next.sql" or die "script: $!\n";
 	print $script <<'EOC';
-ALTER FUNCTION murallink.payouts_state RENAME TO payouts_state_before;
-CREATE FUNCTION murallink.payouts_state() RETURNS text LANGUAGE sql AS $$
+ALTER FUNCTION murallink_private.payouts_state RENAME TO payouts_state_before;
+CREATE FUNCTION murallink_private.payouts_state() RETURNS text LANGUAGE sql AS $$
     SELECT pg_catalog.set_config('application_name', 'next', false);
-    SELECT murallink.payouts_state_before();
+    SELECT murallink_private.payouts_state_before();
 $$;
 EOC
 	close $script or die "script: $!\n";

@@ -132,7 +132,7 @@ soon('SELECT count(*) = 0 FROM murallink_private.participation_change', 'the cha
 
 note 'and at the end';
 $payouts->wait_idle;
-cmp_ok(abs $payouts->sql('SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) FROM murallink.worker_slot(NULL)'),
+cmp_ok(abs $payouts->sql('SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) FROM murallink_private.worker_slot(NULL)'),
 	'<', 20, 'the heartbeat is young');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 is($payouts->stack->client->sandbox('summary')->{duplicates}, 0, 'nothing was loaded twice');

@@ -83,7 +83,7 @@ INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 7, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid
 EOC
 $payouts->sql("UPDATE murallink.payment SET status = 'approved' WHERE uid OPERATOR(pg_catalog.=) '$payment';
-	SELECT murallink.payout_begin('$payment')");
+	SELECT murallink_private.payout_begin('$payment')");
 is($payouts->sql('SELECT count(*) FROM public.seen'), 0, 'it is not asked');
 is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE payment_uid = '$payment'"), 1, 'and the payment has a payout');
 $payouts->sql('DROP OPERATOR public.= (murallink.payment_status, murallink.payment_status)');
@@ -172,7 +172,7 @@ ALTER TABLE murallink_private.payout DISABLE TRIGGER USER;
 SELECT public.refusal_of(\$\$UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE uid = '$ready'\$\$);
 ROLLBACK
 EOC
-$payouts->sql("UPDATE murallink_private.call SET status = 'waiting' WHERE uid = '$ready'; SELECT murallink.payouts_route(ARRAY['$ready'::murallink.ksuid])");
+$payouts->sql("UPDATE murallink_private.call SET status = 'waiting' WHERE uid = '$ready'; SELECT murallink_private.payouts_route(ARRAY['$ready'::murallink.ksuid])");
 is($payouts->sql("SELECT status, card_uid = '$its_card' FROM murallink.payout WHERE uid = '$ready'"), 'ready|t',
 	'it is looked up again while it waits');
 $payouts->call('enable_payouts');

@@ -72,7 +72,7 @@ my @holder = ('psql', '-XqAt', '-h', $node->host, '-p', $node->port, 'murallink'
 open my $holder, '|-', @holder or die "psql: $!\n";
 $holder->autoflush;
 print $holder "SET application_name = 'holder';\nBEGIN;\n",
-  "SELECT murallink.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY 1, 2, 3) AS s;\nSELECT 'held';\n";
+  "SELECT murallink_private.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY 1, 2, 3) AS s;\nSELECT 'held';\n";
 Murallink::Stack::poll('the slots to be held', sub {
 	$stack->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query ~ 'held'}) == 1;
 });

@@ -142,7 +142,7 @@ sub paid
 {
 	my (@set) = @_;
 	$payouts->set('murallink.databases' => '');
-	$payouts->wait_for('SELECT pid IS NULL FROM murallink.worker_slot(NULL)');
+	$payouts->wait_for('SELECT pid IS NULL FROM murallink_private.worker_slot(NULL)');
 	set_all(@set);
 	open my $stderr, '>&', \*STDERR or die "stderr: $!\n";
 	open STDERR, '>', "$stack->{dir}/psql.log" or die "stderr: $!\n";

@@ -216,7 +216,7 @@ is($payouts->state_of($hanging), 'done paid', 'and it, too, in the end');
 note 'a payer who keeps the funds to himself holds up nothing';
 $payouts->call('disable_payouts');
 my @held = $payouts->approve(8);
-my $payer = $payouts->session('BEGIN; SELECT murallink.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
+my $payer = $payouts->session('BEGIN; SELECT murallink_private.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
 $payouts->call('enable_payouts');
 $payouts->wait_settled;
 is_deeply([ map { $payouts->state_of($_) } @held ], [ ('done paid') x @held ], 'payouts are sent and settled');

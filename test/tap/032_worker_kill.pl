@@ -123,7 +123,7 @@ sub stop
 sub restarted
 {
 	my ($worker) = @_;
-	$payouts->wait_for("SELECT pid <> $worker FROM murallink.worker_slot(NULL)");
+	$payouts->wait_for("SELECT pid <> $worker FROM murallink_private.worker_slot(NULL)");
 	return;
 }
 

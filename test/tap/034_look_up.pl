@@ -169,7 +169,7 @@ like($payouts->state_of($decided), qr/^cancelled cancelled/, 'whose answer chang
 
 note 'payers who keep the funds hold up no answer';
 my $held = $payouts->doubtful(%after);
-my $session = $payouts->session('BEGIN; SELECT murallink.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
+my $session = $payouts->session('BEGIN; SELECT murallink_private.fund_hold(contract_uid, slot) FROM murallink.fund_slot');
 $payouts->wait_idle;
 is($payouts->state_of($held), 'done paid', 'it is paid');
 close $session;

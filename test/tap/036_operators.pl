@@ -141,7 +141,7 @@ CREATE TEMP TABLE own AS SELECT murallink.gen_ksuid() AS uid;
 INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, amount, currency)
 SELECT own.uid, (SELECT max(e.uid) FROM murallink.enrollment e), 'manual', 7, 'USD' FROM own;
 UPDATE murallink.payment SET status = 'approved' WHERE uid = (SELECT uid FROM own);
-SELECT murallink.payout_begin(uid) FROM own
+SELECT murallink_private.payout_begin(uid) FROM own
 EOC
 }
 
@@ -157,7 +157,7 @@ sub looked
 	foreach my $look (1 .. 3)
 	{
 		my $now = $payouts->sql('SELECT clock_timestamp()');
-		$payouts->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+		$payouts->wait_for("SELECT heartbeat_at > '$now' FROM murallink_private.worker_slot(NULL)");
 	}
 	return;
 }

@@ -196,7 +196,7 @@ sub enroll
 	my ($first, $last, $email, $phone) = @_;
 	my $patient = $payouts->sql(<<"EOC");
 INSERT INTO murallink.patient (first_name, last_name, email, phone, address)
-VALUES ('$first', '$last', '$email', '$phone', murallink.checked_address('{"street1": "1 Road", "city": "Lagos"}')) RETURNING uid
+VALUES ('$first', '$last', '$email', '$phone', murallink_private.checked_address('{"street1": "1 Road", "city": "Lagos"}')) RETURNING uid
 EOC
 	$payouts->call(set_participation_details => $patient, 'bastion', \%health);
 	return $payouts->take_in("SELECT '$patient'::murallink.ksuid AS uid");

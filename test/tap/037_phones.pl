@@ -29,7 +29,7 @@ my ($output, $errors) = run_command_with($json->encode(\@texts));
 is($errors, '', 'the judge reads them');
 my @readings = @{ decode_json($output) };
 my @ours = split /\n/, $payouts->sql(
-	q{SELECT coalesce(murallink.phone_number(t), '') || '|' || coalesce(murallink.phone_north_american(t), '') FROM jsonb_array_elements_text('}
+	q{SELECT coalesce(murallink_private.phone_number(t), '') || '|' || coalesce(murallink_private.phone_north_american(t), '') FROM jsonb_array_elements_text('}
 	  . ($json->encode(\@texts) =~ s/'/''/gr) . q{') WITH ORDINALITY AS e(t, n) ORDER BY n}), -1;
 is(scalar @ours, scalar @texts, 'all are read');
 my (@wrong, %understood);
@@ -62,13 +62,13 @@ my @usual = ('%s%s%s', '(%s) %s-%s', '%s-%s-%s', '%s.%s.%s', '%s %s %s', '+1%s%s
 foreach my $usual (@usual)
 {
 	my $text = sprintf $usual, 610, 555, 1212;
-	is($payouts->sql("SELECT murallink.phone_number('$text')"), '+16105551212', $text);
+	is($payouts->sql("SELECT murallink_private.phone_number('$text')"), '+16105551212', $text);
 }
 # Lists of contacts put signs around a number that say in which direction it is written.
-is($payouts->sql("SELECT coalesce(murallink.phone_number(U&'$_->[0]'), 'none')"), $_->[1], "copied: $_->[0]")
+is($payouts->sql("SELECT coalesce(murallink_private.phone_number(U&'$_->[0]'), 'none')"), $_->[1], "copied: $_->[0]")
   foreach map({ [ $_, '+16105551212' ] } '\202A+1 610-555-1212\202C', '\200E(610) 555-1212', '610-555-1212 \200B', '\FEFF\2068610.555.1212\2069'),
   map { [ $_, 'none' ] } '\202E610-555-1212', '610-5\200E55-1212', '610-555-1212 \200B5';
-is($payouts->sql("SELECT coalesce(murallink.phone_dialled('$_->[0]'), 'none')"), $_->[1], "to dial: $_->[0]")
+is($payouts->sql("SELECT coalesce(murallink_private.phone_dialled('$_->[0]'), 'none')"), $_->[1], "to dial: $_->[0]")
   foreach [ '0803 555 1111', '08035551111' ], [ '+234 803 555 1111', '+2348035551111' ], [ '00234 803 555 1111', '+2348035551111' ],
   [ '(610) 555-1212', '6105551212' ], [ '+44 (0)20 7946 0958', 'none' ],
   [ '01 123 4567', '011234567' ], [ '0/0393-974.5.8', 'none' ], [ '0 0 39 397458', 'none' ], [ '0803 555 1111 ext 2', 'none' ], [ '+1 610 555', 'none' ], [ '', 'none' ];

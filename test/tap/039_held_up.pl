@@ -78,7 +78,7 @@ is($payouts->loads($waiting), 0, 'nothing is sent');
 $payouts->sandbox('POST', 'settings', { 'dash.password' => 'another' });
 $payouts->stop_server('fast');
 $payouts->start_server;
-$payouts->wait_for('SELECT pid IS NOT NULL FROM murallink.worker_slot(NULL)');
+$payouts->wait_for('SELECT pid IS NOT NULL FROM murallink_private.worker_slot(NULL)');
 $payouts->sql("ROLLBACK PREPARED 'brake'");
 $payouts->wait_for("SELECT count(*) = 0 FROM murallink.needs_person WHERE uid = '$waiting'");
 like($payouts->state_of($waiting), qr/^ready/, 'nobody is shown who has ended, also while the partner fails, and after a restart');

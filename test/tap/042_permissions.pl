@@ -90,7 +90,7 @@ BEGIN
     INSERT INTO murallink.app_user AS u (email, first_name, last_name)
     VALUES (gen_random_uuid() || '@example.com', 'N', 'N') RETURNING u.uid INTO uid;
     PERFORM world.give(uid, grants);
-    session := murallink.open_session(uid);
+    session := murallink_private.open_session(uid);
 END
 $$;
 EOC
@@ -246,7 +246,7 @@ sub answers
 	my $make = join '', map { "SELECT * FROM world.caller('{$_}');\n" } @lists;
 	@callers{@lists} = map { [ split /\|/ ] } $world->script($make);
 	my ($admin, $ended) = $world->script(<<"EOC");
-SELECT murallink.open_session(world.uid('admin'));
+SELECT murallink_private.open_session(world.uid('admin'));
 SELECT session FROM world.caller('{}');
 EOC
 	$world->script("UPDATE murallink_private.session SET expires_at = now() WHERE hash = sha256('$ended')");

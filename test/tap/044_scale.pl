@@ -59,7 +59,7 @@ CREATE FUNCTION bench.grant_on(n integer, place murallink.ksuid) RETURNS void LA
     INSERT INTO murallink.permission_grant (
         app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid)
     SELECT bench.uid('usr', n), permission, r.kind, place, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid
-    FROM murallink.resource(place) AS r, unnest(enum_range(NULL::murallink.permission)) AS permission
+    FROM murallink_private.resource(place) AS r, unnest(enum_range(NULL::murallink.permission)) AS permission
 $$;
 SELECT bench.grant_on(4, bench.uid('tsi', 444)), bench.grant_on(5, bench.uid('tri', 55)),
     bench.grant_on(6, bench.uid('con', 66)), bench.grant_on(7, bench.uid('cli', 7));
@@ -153,7 +153,7 @@ CREATE FUNCTION bench.grant_at_random() RETURNS void LANGUAGE sql AS $$
         UNION ALL (SELECT uid FROM murallink.site ORDER BY random() LIMIT random() * 4)
         UNION ALL (SELECT uid FROM murallink.trial_site ORDER BY random() LIMIT random() * 4)
         UNION ALL (SELECT uid FROM murallink.trial_site WHERE uid::text ~ 'ts2' ORDER BY random() LIMIT 2)) AS chosen,
-        LATERAL murallink.resource(chosen.uid) AS r,
+        LATERAL murallink_private.resource(chosen.uid) AS r,
         unnest('{view_patients,view_enrollments,view_payments}'::murallink.permission[]) AS permission
     WHERE random() < 0.7
 $$;
@@ -184,8 +184,8 @@ foreach my $round (1 .. 12)
 
 # A plan is kept for a role, whoever asks through it.
 is($node->safe_psql('murallink', <<'EOS'), <<'EOS' =~ s/\n\z//r, 'one plan serves whoever asks');
-SELECT murallink.open_session(bench.uid('usr', 3)) AS site, murallink.open_session(bench.uid('usr', 7)) AS client,
-    murallink.open_session(bench.uid('usr', 8)) AS admin \gset
+SELECT murallink_private.open_session(bench.uid('usr', 3)) AS site, murallink_private.open_session(bench.uid('usr', 7)) AS client,
+    murallink_private.open_session(bench.uid('usr', 8)) AS admin \gset
 DELETE FROM murallink.permission_grant WHERE app_user_uid = bench.uid('usr', 9);
 SET plan_cache_mode = force_generic_plan;
 PREPARE payments AS SELECT count(*) FROM murallink.payment;

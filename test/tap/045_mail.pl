@@ -228,7 +228,7 @@ sub reset_again { return $mail->call(request_password_reset => $_[0]) }
 sub waits_for
 {
 	my ($address, $reason, $test) = @_;
-	$mail->sql('SELECT murallink.worker_wake()');
+	$mail->sql('SELECT murallink_private.worker_wake()');
 	my $query = "SELECT n.reason FROM murallink.notices() n JOIN murallink.app_user u ON u.uid = n.app_user_uid "
 		. "WHERE u.email = '$address' AND n.status = 'ready' AND n.attempt > 0";
 	again($address);

@@ -258,8 +258,8 @@ $payouts->sql('DROP TRIGGER poison ON murallink_private.participation');
 $payouts->sql('UPDATE murallink_private.participation_change SET due_at = clock_timestamp()');
 is_in($gus, 'relay');
 $payouts->sql(<<'EOC');
-ALTER FUNCTION murallink.relay_membership RENAME TO relay_membership_kept;
-CREATE FUNCTION murallink.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb, OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text)
+ALTER FUNCTION murallink_private.relay_membership RENAME TO relay_membership_kept;
+CREATE FUNCTION murallink_private.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb, OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text)
 LANGUAGE plpgsql AS $$ BEGIN RAISE 'poisoned'; END $$
 EOC
 my $jim = enroll('Jim', 'Lamb', details => 1);
@@ -267,7 +267,7 @@ pays($jim, 'with a partner whose function fails');
 is_in($jim, $_) foreach qw(inside_rx bastion);
 $payouts->wait_for("SELECT count(*) = 1 AND NOT EXISTS (SELECT FROM murallink_private.participation_change WHERE problem = '' AND patient_uid = '$jim') FROM murallink.needs_person WHERE patient_uid = '$jim' AND why = 'relay: poisoned'");
 pass('a person is told, once');
-$payouts->sql('DROP FUNCTION murallink.relay_membership; ALTER FUNCTION murallink.relay_membership_kept RENAME TO relay_membership');
+$payouts->sql('DROP FUNCTION murallink_private.relay_membership; ALTER FUNCTION murallink_private.relay_membership_kept RENAME TO relay_membership');
 $payouts->sql('UPDATE murallink_private.participation_change SET due_at = clock_timestamp()');
 is_in($jim, 'relay');
 $payouts->call(configure_partner => 'inside_rx', 'http://127.0.0.1:9', { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
@@ -335,7 +335,7 @@ sub enroll
 	my $patient = $payouts->sql(<<"EOC");
 INSERT INTO murallink.patient (first_name, last_name, email, phone, sms_enabled, address)
 VALUES ('$first', '$last', lower('$first\@example.com' COLLATE "C"), '(610) 555-1212', $sms,
-    murallink.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')) RETURNING uid
+    murallink_private.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')) RETURNING uid
 EOC
 	if ($of{details})
 	{

@@ -85,7 +85,7 @@ sub enroll
 	my $patient = $payouts->sql(<<"EOC");
 INSERT INTO murallink.patient (first_name, last_name, email, phone, address)
 VALUES ('Pat', '$name', 'pat\@example.com', '(610) 555-1212',
-    murallink.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')) RETURNING uid
+    murallink_private.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')) RETURNING uid
 EOC
 	$payouts->call(set_participation_details => $patient, 'bastion', \%health);
 	$payouts->call(set_participation_details => $patient, 'inside_rx', { dob => '1980-03-23' });

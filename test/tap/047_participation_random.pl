@@ -44,7 +44,7 @@ $payouts->call(set_trial_partner => $trial{Two}, 'inside_rx', { sub_id => '02' }
 my @patients = split /\n/, $payouts->sql(<<"EOC");
 INSERT INTO murallink.patient (first_name, last_name, email, phone, sms_enabled, address)
 SELECT 'Pat', 'Name', 'pat' || n || '\@example.com', '(610) 555-' || 1000 + n, n % 3 > 0,
-    murallink.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')
+    murallink_private.checked_address('{"street1": "1 Road", "city": "Austin", "state": "TX", "post_code": "78701"}')
 FROM generate_series(1, ${\PATIENTS}) n RETURNING uid
 EOC
 $payouts->sql(<<'EOC');
@@ -156,7 +156,7 @@ sub killed
 {
 	my $worker = $payouts->worker;
 	kill 'KILL', $worker;
-	return $payouts->wait_for("SELECT pid <> $worker FROM murallink.worker_slot(NULL)");
+	return $payouts->wait_for("SELECT pid <> $worker FROM murallink_private.worker_slot(NULL)");
 }
 
 # What a person does, who then asks the partner: the ledger is read when it is known what is in doubt.

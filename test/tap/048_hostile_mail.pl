@@ -19,7 +19,7 @@ $payouts->patients(2);
 $payouts->order_cards;
 $payouts->sql('UPDATE murallink.patient SET email_enabled = true');
 my $worker = $payouts->worker;
-my $mail_worker = $payouts->sql(q{SELECT pid FROM murallink.worker_slot('smtp')});
+my $mail_worker = $payouts->sql(q{SELECT pid FROM murallink_private.worker_slot('smtp')});
 start_server();
 my $connections = connections();
 
@@ -60,7 +60,7 @@ foreach my $harm (
 	unlike($payouts->sql("SELECT status, reason FROM murallink.notices('$notice')"), qr/pass-word/, "$status, with a reason");
 }
 is($payouts->worker, $worker, 'the worker goes on');
-is($payouts->sql(q{SELECT pid FROM murallink.worker_slot('smtp')}), $mail_worker, 'that of mail, too');
+is($payouts->sql(q{SELECT pid FROM murallink_private.worker_slot('smtp')}), $mail_worker, 'that of mail, too');
 $payouts->sql(q{SELECT murallink.hold_payouts('the end', partner => 'smtp')});
 $payouts->wait_for(q{SELECT in_flight = 0 FROM murallink.worker_status() WHERE partner = 'smtp'});
 Murallink::Stack::poll('connections to be closed', sub { connections() <= $connections });
@@ -83,7 +83,7 @@ WITH mail AS (
     SELECT 'bulk_email', 'email', p.uid, m.uid FROM mail m, (SELECT uid FROM murallink.patient LIMIT 1) p
     RETURNING uid
 )
-SELECT m.uids[1] FROM (SELECT array_agg(uid) AS uids FROM made) m, LATERAL murallink.notices_send(m.uids)
+SELECT m.uids[1] FROM (SELECT array_agg(uid) AS uids FROM made) m, LATERAL murallink_private.notices_send(m.uids)
 EOC
 }
 

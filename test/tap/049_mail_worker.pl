@@ -49,7 +49,7 @@ foreach my $what ('a silent server', 'a server that says a letter at a time')
 	$what =~ /silent/ ? hang($trickling) : $mail->configure('starttls');
 	$begun = time;
 	$mail->sql("SELECT pg_terminate_backend($mail_worker)");
-	$mail->wait_for("SELECT pid IS DISTINCT FROM $mail_worker FROM murallink.worker_slot('smtp')");
+	$mail->wait_for("SELECT pid IS DISTINCT FROM $mail_worker FROM murallink_private.worker_slot('smtp')");
 	cmp_ok(time - $begun, '<', 3, 'and ends at once when it is told to');
 	is($mail->sql(q{SELECT string_agg(DISTINCT status::text, ' ') FROM murallink.notices(most => NULL)}), 'ready', 'nothing is in doubt');
 	$mail_worker = $mail->mail_worker;
@@ -137,7 +137,7 @@ sub waits { my ($name) = @_; return Murallink::Stack::poll("$name to wait", sub 
 sub killed
 {
 	my ($pid) = @_;
-	$mail->quietly(sub { kill 'KILL', $pid; $mail->wait_for("SELECT pid <> $pid FROM murallink.worker_slot('smtp')") });
+	$mail->quietly(sub { kill 'KILL', $pid; $mail->wait_for("SELECT pid <> $pid FROM murallink_private.worker_slot('smtp')") });
 	$mail->worker;
 	return;
 }

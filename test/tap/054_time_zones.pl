@@ -31,9 +31,9 @@ my %expected = map { my ($zone, $morning, $utc) = split / /; ("$zone $morning" =
 cmp_ok(scalar(keys %expected), '>', 2000, 'there is something to compare with');
 
 my @known = split /\n/, $stack->sql(<<"EOC");
-SELECT z.name || ' ' || m || ' ' || to_char(murallink.moment_in_zone(m::timestamp, z.name) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-    || ' ' || to_char(murallink.local_time(murallink.moment_in_zone(m::timestamp, z.name), z.name), 'YYYY-MM-DD"T"HH24:MI:SS')
-FROM pg_timezone_names z, unnest(ARRAY[$list]) AS m WHERE murallink.known_time_zone(z.name)
+SELECT z.name || ' ' || m || ' ' || to_char(murallink_private.moment_in_zone(m::timestamp, z.name) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    || ' ' || to_char(murallink_private.local_time(murallink_private.moment_in_zone(m::timestamp, z.name), z.name), 'YYYY-MM-DD"T"HH24:MI:SS')
+FROM pg_timezone_names z, unnest(ARRAY[$list]) AS m WHERE murallink_private.known_time_zone(z.name)
 EOC
 my (@differ, @back, $compared);
 foreach (@known)

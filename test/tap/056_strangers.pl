@@ -180,7 +180,7 @@ foreach my $number (1 .. 2)
 {
 	my ($in, $out) = ('', '');
 	my $session = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('murallink') ], '<', \$in, '>', \$out);
-	$in = "BEGIN;\nSELECT murallink.take_hash_slot(false);\n";
+	$in = "BEGIN;\nSELECT murallink_private.take_hash_slot(false);\n";
 	$session->pump until $out =~ /t\n/;
 	push @waiting, [ $session, \$in ];
 }

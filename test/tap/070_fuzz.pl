@@ -45,7 +45,7 @@ BEGIN
 END
 $$;
 CREATE FUNCTION world.session(name text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
-    SELECT murallink.open_session(world.uid(name))
+    SELECT murallink_private.open_session(world.uid(name))
 $$;
 GRANT EXECUTE ON FUNCTION world.send, world.session TO PUBLIC;
 SELECT world.give(world.uid('caller'), array_agg(permission || ' client'))

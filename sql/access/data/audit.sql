@@ -33,15 +33,15 @@ COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or st
 COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or stands below, where it has one.';
 CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
 CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
-CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink.caller_is_admin());
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
+CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink_private.caller_is_admin());
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.app_user
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.app_user ENABLE ALWAYS TRIGGER audit;
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.permission_grant
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.permission_grant ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY permission_grant ON murallink.audit_event FOR SELECT USING (
-    resource = 'permission_grant' AND murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'permission_grant' AND murallink_private.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -2,10 +2,10 @@
 
 CREATE TABLE murallink.app_user (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    email text NOT NULL UNIQUE CHECK (murallink.is_mail_address(email)),
+    email text NOT NULL UNIQUE CHECK (murallink_private.is_mail_address(email)),
     phone text NOT NULL DEFAULT '',
-    first_name text NOT NULL DEFAULT '' CHECK (first_name = '' OR murallink.is_name(first_name)),
-    last_name text NOT NULL DEFAULT '' CHECK (last_name = '' OR murallink.is_name(last_name)),
+    first_name text NOT NULL DEFAULT '' CHECK (first_name = '' OR murallink_private.is_name(first_name)),
+    last_name text NOT NULL DEFAULT '' CHECK (last_name = '' OR murallink_private.is_name(last_name)),
     address murallink.address,
     email_verified boolean NOT NULL DEFAULT false,
     sms_verified boolean NOT NULL DEFAULT false,
@@ -26,7 +26,7 @@ COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; use
 COMMENT ON COLUMN murallink.app_user.db_role IS 'The PostgreSQL login role that is this user without a session.';
 COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered.';
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
-    USING (uid = murallink.caller() OR murallink.caller_is_admin());
+    USING (uid = murallink_private.caller() OR murallink_private.caller_is_admin());
 
 CREATE TABLE murallink_private.credential (
     app_user_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.app_user,
@@ -78,7 +78,7 @@ CREATE TABLE murallink_private.login_attempt (
     PRIMARY KEY (email, place)
 );
 COMMENT ON TABLE murallink_private.login_attempt IS
-'Logins since the last success, each counted before the password is compared, by e-mail address whether it is known or not: a lock does not reveal who has an account. Written in transactions of its own, by murallink.apart().';
+'Logins since the last success, each counted before the password is compared, by e-mail address whether it is known or not: a lock does not reveal who has an account. Written in transactions of its own, by murallink_private.apart().';
 COMMENT ON COLUMN murallink_private.login_attempt.email IS 'In lower case.';
 COMMENT ON COLUMN murallink_private.login_attempt.place IS 'The known_place from which it is tried; empty for all strangers together.';
 COMMENT ON COLUMN murallink_private.login_attempt.failures IS 'Passwords tried since the last success.';

@@ -33,4 +33,4 @@ COMMENT ON COLUMN murallink.permission_grant.site_uid IS 'The site that it is or
 COMMENT ON COLUMN murallink.permission_grant.granted_by_uid IS 'The user who granted it.';
 COMMENT ON COLUMN murallink.permission_grant.created_at IS 'When it was granted.';
 CREATE POLICY viewer ON murallink.permission_grant FOR SELECT
-    USING (app_user_uid = murallink.caller() OR murallink.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));
+    USING (app_user_uid = murallink_private.caller() OR murallink_private.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

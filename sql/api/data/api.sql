@@ -15,4 +15,4 @@ COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and p
 COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null during that request, which no other transaction can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.idempotency
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();

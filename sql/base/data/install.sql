@@ -10,6 +10,6 @@ COMMENT ON COLUMN murallink_private.data_version.only_row IS 'Keeps this to one 
 COMMENT ON COLUMN murallink_private.data_version.version IS 'Raised by murallink.upgrade().';
 COMMENT ON COLUMN murallink_private.data_version.since IS 'When that version was reached.';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON murallink_private.data_version
-    FOR EACH ROW EXECUTE FUNCTION murallink.install_changed();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.install_changed();
 ALTER TABLE murallink_private.data_version ENABLE ALWAYS TRIGGER changed;
-INSERT INTO murallink_private.data_version (version) VALUES (murallink.known_data_version());
+INSERT INTO murallink_private.data_version (version) VALUES (murallink_private.known_data_version());

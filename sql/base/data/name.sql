@@ -1,7 +1,7 @@
 -- Nicknames, by which a search finds people.
 
 CREATE TABLE murallink_private.nickname (
-    name text CHECK (name = pg_catalog.btrim(murallink.name_folded(name))),
+    name text CHECK (name = pg_catalog.btrim(murallink_private.name_folded(name))),
     formal_name text,
     PRIMARY KEY (name, formal_name)
 );

@@ -11,9 +11,9 @@ COMMENT ON COLUMN murallink_private.payout_switch.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payout_switch.only_row IS 'Keeps this to one row.';
 COMMENT ON COLUMN murallink_private.payout_switch.enabled IS 'Whether it may.';
 COMMENT ON COLUMN murallink_private.payout_switch.place IS 'Where it was allowed last, at first where the tables were made: see payout_place().';
-INSERT INTO murallink_private.payout_switch (place) VALUES (murallink.payout_place());
+INSERT INTO murallink_private.payout_switch (place) VALUES (murallink_private.payout_place());
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_switch
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 
 CREATE TABLE murallink_private.payout_hold (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -29,4 +29,4 @@ COMMENT ON COLUMN murallink_private.payout_hold.note IS 'Why.';
 COMMENT ON COLUMN murallink_private.payout_hold.held_by IS 'The PostgreSQL login role that held it.';
 COMMENT ON COLUMN murallink_private.payout_hold.held_at IS 'When.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_hold
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');

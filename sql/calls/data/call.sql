@@ -95,18 +95,18 @@ CREATE INDEX call_stopped ON murallink_private.call (partner) WHERE reason <> ''
 CREATE INDEX call_suspect ON murallink_private.call (partner) WHERE suspect;
 CREATE INDEX call_problem ON murallink_private.call (partner) WHERE problem <> '';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.call
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER begins BEFORE INSERT ON murallink_private.call
     FOR EACH ROW WHEN (NEW.status <> 'ready' OR NEW.attempt <> 0 OR NEW.claimed_at IS NOT NULL OR NEW.outcome IS NOT NULL)
-    EXECUTE FUNCTION murallink.install_append_only();
+    EXECUTE FUNCTION murallink_private.install_append_only();
 COMMENT ON TRIGGER begins ON murallink_private.call IS 'A call has neither attempts nor an outcome when it is made.';
 CREATE TRIGGER step BEFORE UPDATE ON murallink_private.call
-    FOR EACH ROW EXECUTE FUNCTION murallink.call_step();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.call_step();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.call
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER audit_asked AFTER INSERT ON murallink_private.call
     FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'order', 'message', 'look_up', 'profile'))
-    EXECUTE FUNCTION murallink.audit_record('values');
+    EXECUTE FUNCTION murallink_private.audit_record('values');
 COMMENT ON TRIGGER audit_asked ON murallink_private.call IS
 'What operators ask for, and steps of memberships. The rest follows from what is audited itself.';
 
@@ -142,9 +142,9 @@ COMMENT ON COLUMN murallink_private.call_attempt.answer IS 'The whole answer; wh
 COMMENT ON COLUMN murallink_private.call_attempt.kept IS 'Whether it is yet to be applied to the call, which is still claimed.';
 CREATE INDEX call_attempt_kept ON murallink_private.call_attempt (call_uid) WHERE kept;
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.call_attempt
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER applied_once BEFORE UPDATE ON murallink_private.call_attempt
-    FOR EACH ROW WHEN (NOT OLD.kept) EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH ROW WHEN (NOT OLD.kept) EXECUTE FUNCTION murallink_private.install_append_only();
 
 CREATE TABLE murallink_private.call_kind (
     resource text NOT NULL,

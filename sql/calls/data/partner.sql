@@ -19,7 +19,7 @@ COMMENT ON COLUMN murallink_private.partner.moved IS
 'The first revision with this base_url, customer_id and choice of references: earlier calls cannot be looked up at the present address.';
 COMMENT ON COLUMN murallink_private.partner.secrets_changed_at IS 'When the secrets were changed; no audit shows their values.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.partner
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
 CREATE TABLE murallink_private.partner_secret (
     partner_uid murallink.ksuid PRIMARY KEY REFERENCES murallink_private.partner,

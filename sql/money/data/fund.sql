@@ -12,10 +12,10 @@ COMMENT ON COLUMN murallink.fund.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund.client_uid IS 'The contract''s client.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_guarded();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_guarded();
 CREATE POLICY viewer ON murallink.fund FOR SELECT USING (
-    murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-    OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+    murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL));
 CREATE POLICY monitor ON murallink.fund FOR SELECT TO murallink_monitor USING (true);
 
 CREATE TABLE murallink.fund_slot (
@@ -38,7 +38,7 @@ COMMENT ON COLUMN murallink.fund_slot.reserved IS
 'Reserved by payments, in currency units; negative if the reservations that were disbursed here are in other slots.';
 COMMENT ON COLUMN murallink.fund_slot.disbursed IS 'Disbursed less returned amounts, in currency units; negative if the amounts that returned here were disbursed in other slots.';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_slot
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_guarded();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_guarded();
 CREATE POLICY viewer ON murallink.fund_slot FOR SELECT
     USING (EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = fund_slot.contract_uid AND f.currency = fund_slot.currency));
 
@@ -50,7 +50,7 @@ CREATE TABLE murallink.funding (
     currency murallink.currency NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid),
-    CHECK (murallink.amount_fits(amount, currency))
+    CHECK (murallink_private.amount_fits(amount, currency))
 );
 COMMENT ON TABLE murallink.funding IS 'Money that a client has deposited for the patients of a contract.';
 COMMENT ON COLUMN murallink.funding.uid IS 'Key.';
@@ -61,18 +61,18 @@ COMMENT ON COLUMN murallink.funding.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.funding.created_at IS 'When it was recorded.';
 CREATE INDEX funding_contract ON murallink.funding (contract_uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.funding
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER deposit AFTER INSERT ON murallink.funding
-    FOR EACH ROW EXECUTE FUNCTION murallink.fund_deposit();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.fund_deposit();
 CREATE POLICY viewer ON murallink.funding FOR SELECT USING (
-    murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-    OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+    murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.funding
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY funding ON murallink.audit_event FOR SELECT USING (
     resource = 'funding' AND (
-        murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-        OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL)));
+        murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+        OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL)));
 
 CREATE TABLE murallink.fund_entry (
     uid murallink.ksuid PRIMARY KEY,
@@ -99,10 +99,10 @@ COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
 CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
 CREATE INDEX fund_entry_client ON murallink.fund_entry (client_uid);
 CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.fund_entry
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE POLICY viewer ON murallink.fund_entry FOR SELECT USING (
-    murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-    OR murallink.permitted('view_report', client_uid, contract_uid, NULL, NULL));
+    murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL));
 
 CREATE VIEW murallink.fund_balance WITH (security_invoker = true) AS
 SELECT f.contract_uid, f.client_uid, f.currency, pg_catalog.sum(s.available + s.reserved + s.disbursed) AS funded,
@@ -111,4 +111,4 @@ FROM murallink.fund f JOIN murallink.fund_slot s USING (contract_uid, currency)
 GROUP BY f.contract_uid, f.client_uid, f.currency;
 COMMENT ON VIEW murallink.fund_balance IS 'The funds of each contract and currency: available = funded - reserved - disbursed, in currency units.';
 CREATE TRIGGER keeps_currency BEFORE UPDATE OF currency ON murallink.contract
-    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink.contract_keeps_currency();
+    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink_private.contract_keeps_currency();

@@ -22,7 +22,7 @@ CREATE TABLE murallink.payment (
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed')) STORED,
-    CHECK (murallink.amount_fits(amount, currency)),
+    CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL))
 );
 COMMENT ON TABLE murallink.payment IS 'Money owed to a patient, from the request until it is paid.';
@@ -48,7 +48,7 @@ COMMENT ON COLUMN murallink.payment.decided_by_uid IS 'The user who last approve
 COMMENT ON COLUMN murallink.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
-CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, murallink.label_key(milestone_name), occurrence)
+CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)
     WHERE counts;
 COMMENT ON INDEX murallink.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
 CREATE INDEX payment_enrollment ON murallink.payment (enrollment_uid, uid);
@@ -58,18 +58,18 @@ CREATE INDEX payment_trial ON murallink.payment (trial_uid);
 CREATE INDEX payment_site ON murallink.payment (site_uid);
 
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payment
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER price BEFORE INSERT ON murallink.payment
-    FOR EACH ROW EXECUTE FUNCTION murallink.payment_price();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_price();
 CREATE TRIGGER step BEFORE UPDATE ON murallink.payment
-    FOR EACH ROW EXECUTE FUNCTION murallink.payment_step();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_step();
 CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink.payment
-    FOR EACH ROW EXECUTE FUNCTION murallink.payment_funds();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_funds();
 COMMENT ON TRIGGER funds ON murallink.payment IS
 'Without a condition: PostgreSQL reads and plans one again for every statement, which costs 20 times as much as the call that it saves.';
 CREATE POLICY viewer ON murallink.payment FOR SELECT
-    USING (murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+    USING (murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.payment
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
-    resource = 'payment' AND murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'payment' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));

@@ -7,14 +7,14 @@ CREATE TABLE murallink.milestone (
     trial_uid murallink.ksuid NOT NULL,
     site_uid murallink.ksuid NOT NULL,
     trial_site_uid murallink.ksuid NOT NULL,
-    milestone text NOT NULL CHECK (murallink.is_label(milestone)),
+    milestone text NOT NULL CHECK (murallink_private.is_label(milestone)),
     effective_date timestamptz NOT NULL,
     amount numeric NOT NULL,
     currency murallink.currency NOT NULL,
     num_payments integer NOT NULL DEFAULT 1 CHECK (num_payments BETWEEN 0 AND 1000),
     sort_order integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    CHECK (murallink.amount_fits(amount, currency)),
+    CHECK (murallink_private.amount_fits(amount, currency)),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid)
 );
@@ -33,22 +33,22 @@ COMMENT ON COLUMN murallink.milestone.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.milestone.num_payments IS 'How often one enrollment may be paid it; 0 retires the milestone.';
 COMMENT ON COLUMN murallink.milestone.sort_order IS 'Place in the schedule.';
 COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.';
-CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink.label_key(milestone), effective_date);
+CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink_private.label_key(milestone), effective_date);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE POLICY viewer ON murallink.milestone FOR SELECT
-    USING (murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));
+    USING (murallink_private.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE VIEW murallink.payment_schedule WITH (security_invoker = true) AS
 SELECT m.*
 FROM murallink.milestone m
 WHERE m.num_payments > 0 AND m.effective_date = (
     SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v
-    WHERE v.trial_site_uid = m.trial_site_uid AND murallink.label_key(v.milestone) = murallink.label_key(m.milestone)
+    WHERE v.trial_site_uid = m.trial_site_uid AND murallink_private.label_key(v.milestone) = murallink_private.label_key(m.milestone)
         AND v.effective_date <= pg_catalog.now());
 COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.milestone ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY milestone ON murallink.audit_event FOR SELECT USING (
-    resource = 'milestone' AND murallink.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'milestone' AND murallink_private.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));

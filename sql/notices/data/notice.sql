@@ -20,11 +20,11 @@ COMMENT ON COLUMN murallink_private.bulk_email.subject IS 'In one line.';
 COMMENT ON COLUMN murallink_private.bulk_email.body IS 'Plain text.';
 COMMENT ON COLUMN murallink_private.bulk_email.created_at IS 'When it was asked for.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.bulk_email
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.bulk_email
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY bulk_email ON murallink.audit_event FOR SELECT USING (
-    resource = 'bulk_email' AND murallink.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'bulk_email' AND murallink_private.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE TABLE murallink_private.unsubscribe_token (
     patient_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.patient ON DELETE CASCADE,
@@ -44,7 +44,7 @@ COMMENT ON COLUMN murallink_private.payment_notice.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payment_notice.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink_private.payment_notice.enabled IS 'Whether they are.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment_notice
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
 CREATE TABLE murallink_private.notice (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -96,13 +96,13 @@ CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE ap
 CREATE INDEX notice_account ON murallink_private.notice (app_user_uid, created_at) WHERE kind = 'account';
 CREATE INDEX notice_address ON murallink_private.notice (address, created_at) WHERE kind = 'account';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.notice
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON murallink.appointment
-    FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_appointment();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.notice_of_appointment();
 CREATE TRIGGER tell AFTER INSERT ON murallink_private.password_reset
-    FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_password_reset();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.notice_of_password_reset();
 CREATE TRIGGER tell AFTER UPDATE OF email ON murallink.app_user
-    FOR EACH ROW WHEN (NEW.email <> OLD.email) EXECUTE FUNCTION murallink.notice_of_account('e-mail address');
+    FOR EACH ROW WHEN (NEW.email <> OLD.email) EXECUTE FUNCTION murallink_private.notice_of_account('e-mail address');
 CREATE TRIGGER tell AFTER UPDATE OF password_hash ON murallink_private.credential
-    FOR EACH ROW EXECUTE FUNCTION murallink.notice_of_account('password');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.notice_of_account('password');
 INSERT INTO murallink_private.call_kind (resource, asks, judges) VALUES ('notice', 'notices_ask', 'notice_judge');

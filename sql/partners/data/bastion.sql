@@ -17,7 +17,7 @@ COMMENT ON COLUMN murallink.bastion_plan.category IS 'Category.';
 COMMENT ON COLUMN murallink.bastion_plan.state IS 'Such as Published.';
 COMMENT ON COLUMN murallink.bastion_plan.premium IS 'In the currency of the contract with Bastion.';
 COMMENT ON COLUMN murallink.bastion_plan.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_plan FOR SELECT USING (murallink.caller() IS NOT NULL);
+CREATE POLICY viewer ON murallink.bastion_plan FOR SELECT USING (murallink_private.caller() IS NOT NULL);
 CREATE POLICY operator ON murallink.bastion_plan FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_condition (
@@ -33,7 +33,7 @@ COMMENT ON COLUMN murallink.bastion_condition.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_condition.chapter_id IS 'Number of the chapter that it stands in.';
 COMMENT ON COLUMN murallink.bastion_condition.status IS '1: in use.';
 COMMENT ON COLUMN murallink.bastion_condition.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_condition FOR SELECT USING (murallink.caller() IS NOT NULL);
+CREATE POLICY viewer ON murallink.bastion_condition FOR SELECT USING (murallink_private.caller() IS NOT NULL);
 CREATE POLICY operator ON murallink.bastion_condition FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_state (
@@ -47,7 +47,7 @@ COMMENT ON COLUMN murallink.bastion_state.id IS 'Number.';
 COMMENT ON COLUMN murallink.bastion_state.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_state.country_id IS 'Number of the country.';
 COMMENT ON COLUMN murallink.bastion_state.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_state FOR SELECT USING (murallink.caller() IS NOT NULL);
+CREATE POLICY viewer ON murallink.bastion_state FOR SELECT USING (murallink_private.caller() IS NOT NULL);
 CREATE POLICY operator ON murallink.bastion_state FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_city (
@@ -61,7 +61,7 @@ COMMENT ON COLUMN murallink.bastion_city.id IS 'Number.';
 COMMENT ON COLUMN murallink.bastion_city.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_city.state_id IS 'Number of the state.';
 COMMENT ON COLUMN murallink.bastion_city.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_city FOR SELECT USING (murallink.caller() IS NOT NULL);
+CREATE POLICY viewer ON murallink.bastion_city FOR SELECT USING (murallink_private.caller() IS NOT NULL);
 CREATE POLICY operator ON murallink.bastion_city FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_provider (
@@ -93,7 +93,7 @@ COMMENT ON COLUMN murallink.bastion_provider.longitude IS 'In degrees.';
 COMMENT ON COLUMN murallink.bastion_provider.latitude IS 'In degrees.';
 COMMENT ON COLUMN murallink.bastion_provider.rating IS 'As Bastion rates it.';
 COMMENT ON COLUMN murallink.bastion_provider.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_provider FOR SELECT USING (murallink.caller() IS NOT NULL);
+CREATE POLICY viewer ON murallink.bastion_provider FOR SELECT USING (murallink_private.caller() IS NOT NULL);
 CREATE POLICY operator ON murallink.bastion_provider FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink_private.bastion_event (
@@ -116,9 +116,9 @@ COMMENT ON COLUMN murallink_private.bastion_event.times IS 'How often it was tol
 COMMENT ON COLUMN murallink_private.bastion_event.heard_at IS 'When it was told first.';
 COMMENT ON COLUMN murallink_private.bastion_event.last_heard_at IS 'When it was told last.';
 
-CREATE INDEX call_member_told ON murallink_private.call (murallink.member_key(facts ->> 'member_id'))
+CREATE INDEX call_member_told ON murallink_private.call (murallink_private.member_key(facts ->> 'member_id'))
     WHERE partner = 'bastion' AND facts ->> 'member_id' IS NOT NULL;
-CREATE INDEX call_member_asked ON murallink_private.call (murallink.member_key(params ->> 'member_id'))
+CREATE INDEX call_member_asked ON murallink_private.call (murallink_private.member_key(params ->> 'member_id'))
     WHERE partner = 'bastion' AND params ->> 'member_id' IS NOT NULL;
 CREATE INDEX call_endorse ON murallink_private.call (partner) WHERE operation = 'endorse';
 INSERT INTO murallink_private.call_kind (resource, partner, operation, judges, hears)

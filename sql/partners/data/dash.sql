@@ -16,7 +16,7 @@ COMMENT ON COLUMN murallink_private.card_shipment.carrier IS 'Who brings it.';
 COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrier''s.';
 COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When it was told.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON murallink_private.card_shipment
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
 CREATE TABLE murallink_private.card_shipment_event (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -35,7 +35,7 @@ COMMENT ON COLUMN murallink_private.card_shipment_event.tracking_number IS 'The 
 COMMENT ON COLUMN murallink_private.card_shipment_event.heard_at IS 'When it was told.';
 CREATE INDEX card_shipment_event_card ON murallink_private.card_shipment_event (card_uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.card_shipment_event
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 
 CREATE TABLE murallink_private.dash_record (
     kind text NOT NULL CHECK (kind IN ('customer', 'program', 'account')),
@@ -63,6 +63,6 @@ VALUES
     ('request', 'dash', 'bulk_order', 'dash_bulk_ask', 'dash_bulk_hear'),
     ('call', 'dash', 'bulk_details', '', 'dash_bulk_hear');
 CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
-    FOR EACH ROW EXECUTE FUNCTION murallink.dash_profile();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.dash_profile();
 CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
     resource IN ('card', 'card_shipment', 'partner', 'call', 'payout', 'payout_hold', 'payout_switch'));

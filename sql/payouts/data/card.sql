@@ -43,11 +43,11 @@ COMMENT ON INDEX murallink_private.card_key IS
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
 CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
 CREATE TRIGGER guard BEFORE UPDATE ON murallink_private.card
-    FOR EACH ROW EXECUTE FUNCTION murallink.card_guard();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.card_guard();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
-    EXECUTE FUNCTION murallink.audit_record();
+    EXECUTE FUNCTION murallink_private.audit_record();
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)
 VALUES ('card', 'order', 'cards_ask', 'card_judge', 'cards_hear');

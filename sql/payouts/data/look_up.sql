@@ -21,6 +21,6 @@ COMMENT ON COLUMN murallink_private.look_up_shown.what IS
 COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that was looked up, or whose unload was, when this was shown first.';
 COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When that was.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 INSERT INTO murallink_private.call_kind (resource, operation, hears)
 VALUES ('payout', 'look_up', 'look_ups_hear'), ('call', 'look_up', 'look_ups_hear');

@@ -44,21 +44,21 @@ COMMENT ON COLUMN murallink_private.payout.settled_at IS 'When a person or a loo
 CREATE INDEX payout_stopped ON murallink_private.payout (contract_uid) WHERE reason <> '';
 COMMENT ON INDEX murallink_private.payout_stopped IS 'The payouts that wait.';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.payout
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink_private.payout
-    FOR EACH ROW EXECUTE FUNCTION murallink.payout_guard();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.payout_guard();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
     FOR EACH ROW WHEN (OLD.card_uid <> NEW.card_uid OR OLD.reference <> NEW.reference OR OLD.note <> NEW.note
         OR OLD.settled_at IS DISTINCT FROM NEW.settled_at)
-    EXECUTE FUNCTION murallink.audit_record();
+    EXECUTE FUNCTION murallink_private.audit_record();
 COMMENT ON TRIGGER audit ON murallink_private.payout IS
 'The decisions of people. The calls of the worker are in call, and their outcome in the audit of the payment.';
 CREATE TRIGGER load_step BEFORE UPDATE ON murallink_private.call
     FOR EACH ROW WHEN (NEW.operation = 'load' AND NEW.status <> OLD.status
         AND (OLD.status IN ('declined', 'in_doubt', 'cancelled') OR NEW.status = 'declined'))
-    EXECUTE FUNCTION murallink.load_step();
+    EXECUTE FUNCTION murallink_private.load_step();
 CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
-    resource = 'payout' AND murallink.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)
 VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_hear');
 
@@ -80,7 +80,7 @@ COMMENT ON VIEW murallink_private.payout_shown IS 'The payouts with the state of
 CREATE VIEW murallink.payout WITH (security_barrier) AS
 SELECT o.* FROM murallink_private.payout_shown o
 WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
-    AND murallink.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
+    AND murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
 UNION ALL
 SELECT o.* FROM murallink_private.payout_shown o WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.payout IS

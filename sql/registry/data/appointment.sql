@@ -40,12 +40,12 @@ CREATE INDEX appointment_contract ON murallink.appointment (contract_uid);
 CREATE INDEX appointment_trial ON murallink.appointment (trial_uid);
 CREATE INDEX appointment_site ON murallink.appointment (site_uid);
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.appointment
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink.appointment
-    FOR EACH ROW EXECUTE FUNCTION murallink.appointment_guard();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.appointment_guard();
 CREATE POLICY viewer ON murallink.appointment FOR SELECT
-    USING (murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
+    USING (murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.appointment
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY appointment ON murallink.audit_event FOR SELECT USING (
-    resource = 'appointment' AND murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'appointment' AND murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));

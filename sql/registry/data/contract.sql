@@ -4,8 +4,8 @@ CREATE TABLE murallink.contract (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL REFERENCES murallink.client,
     sponsor_uid murallink.ksuid,
-    name text NOT NULL CHECK (murallink.is_label(name)),
-    total_contract_value numeric CHECK (murallink.amount_fits(total_contract_value, currency)),
+    name text NOT NULL CHECK (murallink_private.is_label(name)),
+    total_contract_value numeric CHECK (murallink_private.amount_fits(total_contract_value, currency)),
     currency murallink.currency NOT NULL,
     client_signature_date date,
     contract_start_date date,
@@ -32,20 +32,20 @@ COMMENT ON COLUMN murallink.contract.order_cards IS 'When a card is ordered for 
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
-CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink.permitted('view_contract', client_uid, uid, NULL, NULL));
+CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink_private.permitted('view_contract', client_uid, uid, NULL, NULL));
 CREATE POLICY contract ON murallink.sponsor FOR SELECT
     USING (EXISTS (SELECT FROM murallink.contract c WHERE c.sponsor_uid = sponsor.uid));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (contract_uid) REFERENCES murallink.contract ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY contract ON murallink.audit_event FOR SELECT USING (
-    resource = 'contract' AND murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
+    resource = 'contract' AND murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 
 CREATE TABLE murallink.contract_document (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
-    filename text NOT NULL CHECK (murallink.is_label(filename)),
+    filename text NOT NULL CHECK (murallink_private.is_label(filename)),
     content_type text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid) ON DELETE CASCADE
@@ -59,11 +59,11 @@ COMMENT ON COLUMN murallink.contract_document.content_type IS 'Its media type.';
 COMMENT ON COLUMN murallink.contract_document.created_at IS 'When it was uploaded.';
 CREATE INDEX contract_document_contract ON murallink.contract_document (contract_uid, created_at);
 CREATE POLICY viewer ON murallink.contract_document FOR SELECT
-    USING (murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
+    USING (murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract_document
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY contract_document ON murallink.audit_event FOR SELECT USING (
-    resource = 'contract_document' AND murallink.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
+    resource = 'contract_document' AND murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 
 CREATE TABLE murallink_private.contract_content (
     contract_document_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.contract_document ON DELETE CASCADE,

@@ -4,7 +4,7 @@ CREATE TABLE murallink.document (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
     caregiver_uid murallink.ksuid,
-    filename text NOT NULL CHECK (murallink.is_label(filename)),
+    filename text NOT NULL CHECK (murallink_private.is_label(filename)),
     content_type text NOT NULL,
     size integer NOT NULL CHECK (size > 0),
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
@@ -25,14 +25,14 @@ COMMENT ON COLUMN murallink.document.created_at IS 'When it was uploaded.';
 CREATE INDEX document_newest ON murallink.document (patient_uid, filename, created_at);
 CREATE INDEX document_caregiver ON murallink.document (caregiver_uid) WHERE caregiver_uid IS NOT NULL;
 CREATE POLICY viewer ON murallink.document FOR SELECT USING (
-    murallink.granted_all(patient_uid)
-    OR murallink.maybe_viewable(patient_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
+    murallink_private.granted_all(patient_uid)
+    OR murallink_private.maybe_viewable(patient_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
 CREATE TRIGGER spelled_once BEFORE INSERT ON murallink.document
-    FOR EACH ROW EXECUTE FUNCTION murallink.document_spelled_once();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.document_spelled_once();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.document
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.document
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY document ON murallink.audit_event FOR SELECT USING (
     resource = 'document' AND EXISTS (SELECT FROM murallink.document d WHERE d.uid = resource_uid));
 
@@ -45,4 +45,4 @@ COMMENT ON COLUMN murallink_private.document_content.document_uid IS 'The docume
 COMMENT ON COLUMN murallink_private.document_content.content IS 'Its bytes, not compressed: most files are already.';
 ALTER TABLE murallink_private.document_content ALTER content SET STORAGE EXTERNAL;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.document_content
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();

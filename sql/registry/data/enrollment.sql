@@ -8,7 +8,7 @@ CREATE TABLE murallink.enrollment (
     site_uid murallink.ksuid NOT NULL,
     trial_site_uid murallink.ksuid NOT NULL,
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
-    subject_id text NOT NULL CHECK (murallink.is_label(subject_id)),
+    subject_id text NOT NULL CHECK (murallink_private.is_label(subject_id)),
     payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
     status murallink.enrollment_status NOT NULL DEFAULT 'enrolled',
     dropped_on date,
@@ -32,30 +32,30 @@ COMMENT ON COLUMN murallink.enrollment.payment_type_uid IS 'The patient''s payme
 COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped or completed.';
 COMMENT ON COLUMN murallink.enrollment.dropped_on IS 'The last day whose visits are still owed, when dropped.';
 COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
-CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink.label_key(subject_id));
+CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink_private.label_key(subject_id));
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.enrollment
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER keeps BEFORE UPDATE ON murallink.enrollment
-    FOR EACH ROW EXECUTE FUNCTION murallink.enrollment_keeps();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_keeps();
 CREATE INDEX enrollment_trial_site ON murallink.enrollment (trial_site_uid);
 CREATE INDEX enrollment_client ON murallink.enrollment (client_uid);
 CREATE INDEX enrollment_contract ON murallink.enrollment (contract_uid);
 CREATE INDEX enrollment_site ON murallink.enrollment (site_uid);
 CREATE POLICY viewer ON murallink.enrollment FOR SELECT USING (
-    murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
-    OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
+    murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE POLICY viewer ON murallink.patient FOR SELECT USING (
-    murallink.granted_all(uid)
-    OR murallink.maybe_viewable(uid) AND (
+    murallink_private.granted_all(uid)
+    OR murallink_private.maybe_viewable(uid) AND (
         EXISTS (SELECT FROM murallink.patient_site p WHERE p.patient_uid = patient.uid)
         OR EXISTS (
             SELECT FROM murallink.enrollment e
             WHERE e.patient_uid = patient.uid
-            AND murallink.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))));
+            AND murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (
     resource = 'enrollment' AND (
-        murallink.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
-        OR murallink.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)));
+        murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)));

@@ -2,10 +2,10 @@
 
 CREATE TABLE murallink.patient (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    email text NOT NULL DEFAULT '' CHECK (email = '' OR murallink.is_mail_address(email)),
+    email text NOT NULL DEFAULT '' CHECK (email = '' OR murallink_private.is_mail_address(email)),
     phone text NOT NULL DEFAULT '',
-    first_name text NOT NULL CHECK (murallink.is_name(first_name)),
-    last_name text NOT NULL CHECK (last_name = '' OR murallink.is_name(last_name)),
+    first_name text NOT NULL CHECK (murallink_private.is_name(first_name)),
+    last_name text NOT NULL CHECK (last_name = '' OR murallink_private.is_name(last_name)),
     email_enabled boolean NOT NULL DEFAULT false,
     sms_enabled boolean NOT NULL DEFAULT false,
     address murallink.address,
@@ -27,9 +27,9 @@ COMMENT ON COLUMN murallink.patient.emergency_contact IS 'The person to call in 
 COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
 COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';
-CREATE INDEX patient_name ON murallink.patient USING gin (murallink.name_parts(first_name || ' ' || last_name));
+CREATE INDEX patient_name ON murallink.patient USING gin (murallink_private.name_parts(first_name || ' ' || last_name));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY patient ON murallink.audit_event FOR SELECT USING (
     resource = 'patient' AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = resource_uid));
 
@@ -54,8 +54,8 @@ CREATE INDEX patient_site_site ON murallink.patient_site (site_uid);
 CREATE INDEX patient_site_client ON murallink.patient_site (client_uid);
 CREATE INDEX patient_site_contract ON murallink.patient_site (contract_uid);
 CREATE POLICY viewer ON murallink.patient_site FOR SELECT
-    USING (murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));
+    USING (murallink_private.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient_site
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY patient_site ON murallink.audit_event FOR SELECT USING (
-    resource = 'patient_site' AND murallink.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));
+    resource = 'patient_site' AND murallink_private.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));

@@ -4,7 +4,7 @@ CREATE TABLE murallink.site (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
-    name text NOT NULL CHECK (murallink.is_label(name)),
+    name text NOT NULL CHECK (murallink_private.is_label(name)),
     time_zone text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (uid, contract_uid, client_uid),
@@ -18,12 +18,12 @@ COMMENT ON COLUMN murallink.site.name IS 'Name.';
 COMMENT ON COLUMN murallink.site.time_zone IS 'Where it is, as a name of the tz database; empty where unknown.';
 COMMENT ON COLUMN murallink.site.created_at IS 'When it was added.';
 CREATE INDEX site_contract ON murallink.site (contract_uid);
-CREATE POLICY viewer ON murallink.site FOR SELECT USING (murallink.permitted('view_sites', client_uid, contract_uid, NULL, uid));
+CREATE POLICY viewer ON murallink.site FOR SELECT USING (murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, uid));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (site_uid) REFERENCES murallink.site ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.site
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY site ON murallink.audit_event FOR SELECT USING (
-    resource = 'site' AND murallink.permitted('view_sites', client_uid, contract_uid, NULL, site_uid));
+    resource = 'site' AND murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, site_uid));
 
 CREATE TABLE murallink.trial_site (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -46,11 +46,11 @@ COMMENT ON COLUMN murallink.trial_site.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.trial_site.created_at IS 'When they were associated.';
 CREATE INDEX trial_site_site ON murallink.trial_site (site_uid);
 CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
-    murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
-    OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
+    murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (
     resource = 'trial_site' AND (
-        murallink.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
-        OR murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)));
+        murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)));

@@ -25,7 +25,7 @@ INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
     ('reversal', 'email', 'A payment was taken back', E'Hello {first_name},\n\na payment of {amount} {currency} to you was taken back.\n'),
     ('reversal', 'sms', '', 'A payment of {amount} {currency} to you was taken back. Reply STOP to end messages.');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.template
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER tokens BEFORE INSERT OR UPDATE ON murallink_private.template
-    FOR EACH ROW WHEN (NEW.kind IN ('account', 'password_reset')) EXECUTE FUNCTION murallink.guard_tokens('kind');
+    FOR EACH ROW WHEN (NEW.kind IN ('account', 'password_reset')) EXECUTE FUNCTION murallink_private.guard_tokens('kind');
 COMMENT ON TRIGGER tokens ON murallink_private.template IS 'A link beside a token would send the token to the owner of the link''s target.';

@@ -4,8 +4,8 @@ CREATE TABLE murallink.trial (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
-    name text NOT NULL CHECK (murallink.is_label(name)),
-    protocol_id text NOT NULL DEFAULT '' CHECK (protocol_id = '' OR murallink.is_label(protocol_id)),
+    name text NOT NULL CHECK (murallink_private.is_label(name)),
+    protocol_id text NOT NULL DEFAULT '' CHECK (protocol_id = '' OR murallink_private.is_label(protocol_id)),
     approve_milestones boolean NOT NULL DEFAULT false,
     separate_approver boolean NOT NULL
         DEFAULT coalesce(pg_catalog.current_setting('murallink.separate_approver', true)::boolean, false),
@@ -23,12 +23,12 @@ COMMENT ON COLUMN murallink.trial.approve_milestones IS 'Whether milestone payme
 COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person than the requester must approve.';
 COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
-    FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink.trial_protocol_spelled_once();
+    FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink_private.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
-CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink.permitted('view_trials', client_uid, contract_uid, uid, NULL));
+CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink_private.permitted('view_trials', client_uid, contract_uid, uid, NULL));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.trial ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY trial ON murallink.audit_event FOR SELECT USING (
-    resource = 'trial' AND murallink.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL));
+    resource = 'trial' AND murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL));

@@ -1,10 +1,10 @@
 -- The triggers that follow changes of the registry.
 
 CREATE TRIGGER follow AFTER UPDATE ON murallink.patient
-    FOR EACH ROW EXECUTE FUNCTION murallink.patient_follows();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.patient_follows();
 CREATE TRIGGER follow AFTER INSERT OR UPDATE ON murallink.enrollment
-    FOR EACH ROW EXECUTE FUNCTION murallink.enrollment_follows();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_follows();
 CREATE TRIGGER follow AFTER UPDATE ON murallink.contract
-    FOR EACH ROW EXECUTE FUNCTION murallink.contract_follows();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.contract_follows();
 CREATE TRIGGER follow AFTER INSERT OR UPDATE ON murallink_private.partner
-    FOR EACH ROW EXECUTE FUNCTION murallink.partner_follows();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.partner_follows();

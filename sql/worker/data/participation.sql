@@ -13,7 +13,7 @@ COMMENT ON COLUMN murallink_private.trial_partner.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink_private.trial_partner.partner IS 'The partner.';
 COMMENT ON COLUMN murallink_private.trial_partner.settings IS 'What each is enrolled with, by the partner''s fields.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.trial_partner
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record('values');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
 CREATE TABLE murallink_private.participation_detail (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -28,7 +28,7 @@ COMMENT ON COLUMN murallink_private.participation_detail.patient_uid IS 'The pat
 COMMENT ON COLUMN murallink_private.participation_detail.partner IS 'The partner.';
 COMMENT ON COLUMN murallink_private.participation_detail.details IS 'By the partner''s fields.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.participation_detail
-    FOR EACH ROW EXECUTE FUNCTION murallink.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 
 -- Without a reference to the patient, whose row somebody may have locked: the worker does not wait for it.
 CREATE TABLE murallink_private.participation (
@@ -62,12 +62,12 @@ COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step i
 COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';
 COMMENT ON COLUMN murallink_private.participation.revision IS 'That of the partner then, null where it was not configured.';
 COMMENT ON COLUMN murallink_private.participation.since IS 'When any of this changed last.';
-CREATE UNIQUE INDEX participation_member ON murallink_private.participation (partner, murallink.member_key(member ->> 'member_id'));
+CREATE UNIQUE INDEX participation_member ON murallink_private.participation (partner, murallink_private.member_key(member ->> 'member_id'));
 COMMENT ON INDEX murallink_private.participation_member IS
 'No two patients are one member: the end of the one''s membership would be the end of the other''s.';
 CREATE INDEX participation_stopped ON murallink_private.participation (partner) WHERE reason <> '';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.participation
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink.install_append_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 
 CREATE TABLE murallink_private.participation_change (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

@@ -110,7 +110,7 @@ WITH mail AS (
     FROM mail m, murallink.patient p WHERE split_part(p.email, '\@', 1) IN ($list)
     RETURNING uid
 )
-SELECT murallink.notices_send(array_agg(uid)) FROM made
+SELECT murallink_private.notices_send(array_agg(uid)) FROM made
 EOC
 	return;
 }
@@ -153,8 +153,8 @@ EOC
 sub mail_worker
 {
 	my ($self) = @_;
-	$self->wait_for(q{SELECT pid IS NOT NULL FROM murallink.worker_slot('smtp')});
-	return $self->sql(q{SELECT pid FROM murallink.worker_slot('smtp')});
+	$self->wait_for(q{SELECT pid IS NOT NULL FROM murallink_private.worker_slot('smtp')});
+	return $self->sql(q{SELECT pid FROM murallink_private.worker_slot('smtp')});
 }
 
 # Has the worker of mail end there, as kill -9 would, while something is done, and waits until the server has ended,

@@ -136,7 +136,7 @@ SELECT uid FROM payment;
 DO '
 BEGIN
     UPDATE murallink.payment SET status = ''approved'' WHERE uid IN (SELECT uid FROM made);
-    PERFORM murallink.payout_begin(uid) FROM made;
+    PERFORM murallink_private.payout_begin(uid) FROM made;
 END';
 SELECT o.uid FROM made m JOIN murallink.payout o ON o.payment_uid = m.uid
 EOC
@@ -180,7 +180,7 @@ SET application_name = 'payer';
 DO $$
 BEGIN
     FOR pass IN 1 .. 50 LOOP
-        PERFORM murallink.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
+        PERFORM murallink_private.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
         PERFORM pg_sleep(0.6);
         COMMIT;
     END LOOP;
@@ -279,7 +279,7 @@ sub wait_looks
 	foreach my $look (1 .. 3)
 	{
 		my $now = $self->sql('SELECT clock_timestamp()');
-		$self->wait_for("SELECT heartbeat_at > '$now' FROM murallink.worker_slot(NULL)");
+		$self->wait_for("SELECT heartbeat_at > '$now' FROM murallink_private.worker_slot(NULL)");
 	}
 	return;
 }
@@ -326,8 +326,8 @@ sub quietly
 sub worker
 {
 	my ($self) = @_;
-	$self->wait_for('SELECT pid IS NOT NULL FROM murallink.worker_slot(NULL)');
-	return $self->sql('SELECT pid FROM murallink.worker_slot(NULL)');
+	$self->wait_for('SELECT pid IS NOT NULL FROM murallink_private.worker_slot(NULL)');
+	return $self->sql('SELECT pid FROM murallink_private.worker_slot(NULL)');
 }
 
 # Has the sandbox fail: see its README.
@@ -455,7 +455,7 @@ sub state_of
 	return $self->sql(<<"EOC");
 SELECT concat_ws(' ', o.status, p.status, nullif(o.reason, ''))
 FROM murallink.payout o JOIN murallink.payment y ON y.uid = o.payment_uid,
-    LATERAL (SELECT murallink.payment_shown(y.uid, y.status) AS status) p WHERE o.uid = '$payout'
+    LATERAL (SELECT murallink_private.payment_shown(y.uid, y.status) AS status) p WHERE o.uid = '$payout'
 EOC
 }
 
@@ -555,7 +555,7 @@ sub both_books
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
     e.reserved::numeric(16, 2)
 FROM murallink.payout o JOIN murallink.payment y ON y.uid = o.payment_uid
-CROSS JOIN LATERAL (SELECT y.uid, murallink.payment_shown(y.uid, y.status) AS status) p
+CROSS JOIN LATERAL (SELECT y.uid, murallink_private.payment_shown(y.uid, y.status) AS status) p
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(

@@ -109,7 +109,7 @@ CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void
     SELECT user_uid, split_part(g, ' ', 1)::murallink.permission, r.kind, t.uid, r.client_uid, r.contract_uid,
         r.trial_uid, r.site_uid
     FROM (SELECT DISTINCT unnest(grants) AS g) AS given JOIN world.thing t ON t.name = split_part(g, ' ', 2),
-        murallink.resource(t.uid) AS r
+        murallink_private.resource(t.uid) AS r
 $$;
 -- How many rows this transaction wrote or tried to write. A session moves its end as it is used: no such row
 CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
@@ -123,7 +123,7 @@ EOC
 	$self->{uid} = { map { split /\|/ } $self->script('SELECT name, uid FROM world.thing') };
 	foreach ($self->script(<<'EOC'))
 SELECT t.name, r.kind, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid
-FROM world.thing t, murallink.resource(t.uid) AS r WHERE r.kind IS NOT NULL ORDER BY t.uid, t.name
+FROM world.thing t, murallink_private.resource(t.uid) AS r WHERE r.kind IS NOT NULL ORDER BY t.uid, t.name
 EOC
 	{
 		my ($name, $kind, @place) = split /\|/, $_, -1;
