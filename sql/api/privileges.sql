@@ -8,7 +8,8 @@ DECLARE
 BEGIN
     FOR function IN
         SELECT p.oid FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.prokind = 'f' AND p.proname !~ '^((gen_)?ksuid|day_|moment_)'
+        WHERE p.prokind = 'f' AND (p.pronamespace = 'murallink_private'::pg_catalog.regnamespace
+            OR p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.proname !~ '^((gen_)?ksuid|day_|moment_)')
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO murallink_owner', function);
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
@@ -36,7 +37,8 @@ BEGIN
     FOR f IN
         SELECT p.oid::regprocedure AS signature, p.prosrc, 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig) AS pinned
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
+        WHERE p.pronamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace)
+            AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
             AND p.proname NOT IN (
                 'caregiver_infos', 'enrollment_infos', 'patient_infos', 'patient_places', 'payment_infos', 'visible_patients')
     LOOP
@@ -50,7 +52,8 @@ BEGIN
     -- The owner's own policies let it see everything; with row_security off they would be errors.
     FOR f IN
         SELECT p.oid::regprocedure AS signature FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'murallink'::pg_catalog.regnamespace AND p.prosecdef
+        WHERE p.pronamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace)
+            AND p.prosecdef
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s SET row_security = on', f.signature);
     END LOOP;

@@ -26,7 +26,8 @@ static Expr *operand(List *arguments);
 static Node *condition(List *arguments);
 
 /*
- * Returns a call of a function of schema murallink.
+ * Returns a call of a function of schema murallink_private, on which whoever
+ * asks has no USAGE.
  */
 Expr *
 permission_call(const char *name, Oid result, List *arguments)
@@ -37,9 +38,8 @@ permission_call(const char *name, Oid result, List *arguments)
 
 	foreach (argument, arguments)
 		types[count++] = exprType(lfirst(argument));
-	return (Expr *) makeFuncExpr(LookupFuncName(list_make2(makeString("murallink"), makeString(pstrdup(name))), count,
-												types, false),
-								 result, arguments, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return (Expr *) makeFuncExpr(install_function(name, count, types), result, arguments, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }
 
 /*

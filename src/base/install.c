@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "error.h"
@@ -154,6 +155,22 @@ install_relation(const char *name)
 		if (OidIsValid(schema))
 			oid = get_relname_relid(name, schema);
 	}
+	return oid;
+}
+
+/*
+ * Returns the oid of a function of schema murallink_private.  Raises
+ * not_installed where there is none.
+ */
+Oid
+install_function(const char *name, int count, const Oid *types)
+{
+	Oid schema = get_namespace_oid("murallink_private", true);
+	Oid oid = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+							  PointerGetDatum(buildoidvector(types, count)), ObjectIdGetDatum(schema));
+
+	if (!OidIsValid(oid))
+		ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
 	return oid;
 }
 

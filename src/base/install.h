@@ -46,6 +46,7 @@ extern Oid install_owner(void);
 extern Oid install_ksuid_type(void);
 extern const char *install_type_name(Oid type);
 extern Oid install_relation(const char *name);
+extern Oid install_function(const char *name, int count, const Oid *types);
 extern Oid install_enum(const char *type, const char *label);
 extern char *install_enum_label(Oid value);
 extern void install_pin_settings(const char *const (*own)[2], int count);

@@ -56,8 +56,9 @@ guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argume
 		next_hook(access, class, object, sub, argument);
 	if (access != OAT_FUNCTION_EXECUTE || object < FirstNormalObjectId)
 		return;
-	schema = get_namespace_oid("murallink", true);
-	if (!OidIsValid(schema) || get_func_namespace(object) != schema)
+	schema = get_func_namespace(object);
+	if (!OidIsValid(schema) || (schema != get_namespace_oid("murallink", true) &&
+								schema != get_namespace_oid("murallink_private", true)))
 		return;
 	if (GetUserId() == get_role_oid("murallink_owner", true))
 		return;

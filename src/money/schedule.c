@@ -73,7 +73,8 @@ load(Datum uid, Known *known)
 {
 	static SavedPlan select =
 		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
-			 " t.approve_milestones, murallink_private.label_key(m.milestone), v.uid, v.effective_date, pg_catalog.trim_scale(v.amount),"
+			 " t.approve_milestones, murallink_private.label_key(m.milestone), v.uid, v.effective_date,"
+			 " pg_catalog.trim_scale(v.amount),"
 			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"

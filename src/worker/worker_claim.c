@@ -301,7 +301,9 @@ bool
 worker_payouts_here(bool *on)
 {
 	static SavedPlan plan =
-		PLAN("SELECT murallink_private.payouts_state(), place = murallink_private.payout_place() FROM murallink_private.payout_switch", "");
+		PLAN("SELECT murallink_private.payouts_state(), place = murallink_private.payout_place()"
+			 " FROM murallink_private.payout_switch",
+			 "");
 	static char last[16] = "";
 	char *database = get_database_name(MyDatabaseId);
 	bool here;

@@ -14,13 +14,13 @@ SELECT name, message, hint FROM murallink.errors()
 WHERE message !~ '^[a-z].*[^.]$' OR hint !~ '[.;]$';
 
 -- What the functions raise and document is in the table
-SELECT oid::regprocedure, raised[1] FROM pg_proc, regexp_matches(prosrc, 'murallink\.(?:raise|refuse)\(''(\w*)''', 'g') AS raised
-WHERE pronamespace = 'murallink'::regnamespace AND raised[1] NOT IN (SELECT name FROM murallink.errors());
+SELECT oid::regprocedure, raised[1] FROM pg_proc, regexp_matches(prosrc, 'murallink_private\.(?:raise|refuse)\(''(\w*)''', 'g') AS raised
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND raised[1] NOT IN (SELECT name FROM murallink.errors());
 SELECT oid::regprocedure, documented[1]
 FROM pg_proc, regexp_matches(substring(obj_description(oid, 'pg_proc') FROM 'Errors: (.*)'), '\m[a-z]+_[a-z_]+\M', 'g') AS documented
-WHERE pronamespace = 'murallink'::regnamespace AND documented[1] NOT IN (SELECT name FROM murallink.errors());
-SELECT oid::regprocedure, raised[1] FROM pg_proc, regexp_matches(prosrc, 'murallink\.(?:raise|refuse)\(''(\w*)''', 'g') AS raised
-WHERE pronamespace = 'murallink'::regnamespace AND strpos(obj_description(oid, 'pg_proc'), raised[1]) = 0;
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND documented[1] NOT IN (SELECT name FROM murallink.errors());
+SELECT oid::regprocedure, raised[1] FROM pg_proc, regexp_matches(prosrc, 'murallink_private\.(?:raise|refuse)\(''(\w*)''', 'g') AS raised
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND strpos(obj_description(oid, 'pg_proc'), raised[1]) = 0;
 
 -- What a client of PostgreSQL sees of an error
 SELECT murallink_private.raise('not_found', 'trial_uid');

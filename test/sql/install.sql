@@ -102,28 +102,28 @@ WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamesp
     AND prosqlbody IS NULL AND ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE
 ORDER BY proname COLLATE "C";
 SELECT p.oid::regprocedure AS pattern_of_the_session FROM pg_proc p
-WHERE pronamespace = 'murallink'::regnamespace AND prosrc LIKE '%\\%' AND prosqlbody IS NULL
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND prosrc LIKE '%\\%' AND prosqlbody IS NULL
     AND ('standard_conforming_strings=on' = ANY (proconfig)) IS NOT TRUE;
 
 -- Functions: the owner's rights come with a pinned search path; what the type ksuid needs is everybody's, all else
 -- is granted by name
 SELECT oid::regprocedure FROM pg_proc
-WHERE pronamespace = 'murallink'::regnamespace AND prosecdef
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND prosecdef
     AND (proowner <> 'murallink_owner'::regrole OR ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE);
-SELECT count(*) > 0 AS found, bool_and(proname ~ '^((gen_)?ksuid|day_|moment_)') AS of_types FROM pg_proc
-WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
-SELECT p.proname, string_agg(substr(r.rolname, 11), ', ' ORDER BY r.rolname) AS may_execute
+SELECT count(*) > 0 AS found, bool_and(oid::regproc::text ~ '^murallink\.((gen_)?ksuid|day_|moment_)') AS of_types FROM pg_proc
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND has_function_privilege('public', oid, 'EXECUTE');
+SELECT p.oid::regproc AS function, string_agg(substr(r.rolname, 11), ', ' ORDER BY r.rolname) AS may_execute
 FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
 WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator', 'murallink_monitor')
-    AND p.pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
-GROUP BY p.proname ORDER BY p.proname COLLATE "C";
+    AND p.pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+GROUP BY p.oid ORDER BY p.pronamespace::regnamespace::text, p.proname COLLATE "C";
 
 -- All that is not of a type belongs to murallink_owner, and what runs with the owner's rights in C is known
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
-    AND proname !~ '^((gen_)?ksuid|day_|moment_)' AND proowner <> 'murallink_owner'::regrole;
+    AND oid::regproc::text !~ '^murallink\.((gen_)?ksuid|day_|moment_)' AND proowner <> 'murallink_owner'::regrole;
 SELECT proname AS definer_in_c FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-WHERE pronamespace = 'murallink'::regnamespace AND prosecdef AND lanname = 'c' ORDER BY proname COLLATE "C";
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND prosecdef AND lanname = 'c' ORDER BY proname COLLATE "C";
 
 -- PL/pgSQL: no variable has the name of a table, or of a column of a table that the function names, which would be what
 -- a query takes it for, nor that of FOUND; and no argument that of a table, but for these
@@ -131,7 +131,7 @@ CREATE TEMP TABLE plpgsql AS
 SELECT p.oid::regprocedure AS function, p.proname, p.proargnames, p.prosrc,
     ARRAY(SELECT part[1] FROM regexp_matches(prosrc, '\mDECLARE\M(.*?)\mBEGIN\M', 'g') AS part) AS declarations
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-WHERE p.pronamespace = 'murallink'::regnamespace AND l.lanname = 'plpgsql';
+WHERE p.pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND l.lanname = 'plpgsql';
 CREATE TEMP TABLE column_of AS
 SELECT c.relname, c.relnamespace::regnamespace || '\.' || c.relname AS named, a.attname
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -147,13 +147,13 @@ ORDER BY 1, 2;
 -- What refuses the caller is no condition on rows, where there may be none; and statements are put together by format(),
 -- in these functions only
 SELECT function FROM plpgsql
-WHERE prosrc ~ '\mWHERE\M((?!;|\mTHEN\M|\mLOOP\M).)*\mmurallink\.(permit|permit_\w+|require_\w+)\(';
+WHERE prosrc ~ '\mWHERE\M((?!;|\mTHEN\M|\mLOOP\M).)*\mmurallink_private\.(permit|permit_\w+|require_\w+)\(';
 SELECT proname, prosrc ~ '\mEXECUTE\s+(?!pg_catalog\.format\(|FUNCTION\M)' AS otherwise FROM plpgsql
 WHERE prosrc ~ '\mEXECUTE\M' ORDER BY proname COLLATE "C";
 
 -- Every function, type, table, view and column says what it is
 SELECT oid::regprocedure FROM pg_proc
-WHERE pronamespace = 'murallink'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL;
+WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND obj_description(oid, 'pg_proc') IS NULL;
 SELECT oid::regtype FROM pg_type
 WHERE typnamespace = 'murallink'::regnamespace AND typtype IN ('c', 'd', 'e', 'b') AND typelem = 0
     AND (typrelid = 0 OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')

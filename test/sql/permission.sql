@@ -146,6 +146,7 @@ SELECT * FROM pg_temp.asks();
 COMMIT;
 BEGIN;
 SET LOCAL force_parallel_mode = on;
+GRANT USAGE ON SCHEMA murallink_private TO regress_permission_admin;
 GRANT EXECUTE ON FUNCTION murallink_private.caller(), murallink_private.caller_is_admin() TO regress_permission_admin;
 GRANT SELECT ON murallink.app_user TO regress_permission_admin;
 SET LOCAL SESSION AUTHORIZATION regress_permission_admin;
@@ -371,6 +372,7 @@ SELECT permission, kind, :'a'::murallink.ksuid AS uid
 FROM unnest(enum_range(NULL::murallink.permission)) AS permission, unnest('{client,contract}'::text[]) AS kind;
 CREATE INDEX ON asked (uid);
 GRANT SELECT ON asked TO regress_permission_analyst;
+GRANT USAGE ON SCHEMA murallink_private TO regress_permission_analyst;
 SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT murallink.grant(:'a', 'view_clients', :'analyst');
 SET SESSION AUTHORIZATION regress_permission_analyst;
@@ -380,6 +382,7 @@ SELECT permission, kind FROM asked WHERE murallink_private.granted_on('view_clie
 SELECT count(*) FROM asked WHERE murallink_private.granted_at(permission, NULL, NULL, uid);
 RESET enable_seqscan;
 RESET SESSION AUTHORIZATION;
+REVOKE USAGE ON SCHEMA murallink_private FROM regress_permission_analyst;
 
 -- because no operator of the type could tell what the policy has not been asked about yet
 SELECT oprname, oprcode FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode

@@ -64,7 +64,7 @@ SELECT murallink_private.lowered('ABCXYZ İIıi ÄÖ K ſ Σ');
 
 -- What a locale decides is decided by none: no function, constraint, index or policy folds case by that of the database
 SELECT p.oid::regprocedure FROM pg_proc p
-WHERE p.pronamespace = 'murallink'::regnamespace AND p.proname <> 'lowered' AND
+WHERE p.pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND p.proname <> 'lowered' AND
     regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '\w+\([^()]*(\([^()]*\))?[^()]* COLLATE "C"\)|COLLATE "C"\)? !?~\*', '', 'g')
     ~ '\m(lower|upper|initcap)\(|~~?\*|\m(ILIKE|SIMILAR)\M';
 SELECT conrelid::regclass, conname FROM pg_constraint

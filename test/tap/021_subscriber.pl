@@ -35,6 +35,7 @@ EOC
 subscriber(<<'EOC');
 CREATE TABLE public.seen (n serial, answer text);
 GRANT INSERT ON public.seen TO rita;
+GRANT USAGE ON SCHEMA murallink_private TO rita;
 GRANT USAGE ON SEQUENCE public.seen_n_seq TO rita;
 EOC
 

@@ -130,7 +130,7 @@ SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespac
     AND relkind IN ('r', 'p', 'v') AND has_table_privilege('monica', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
 EOC
 is($payouts->sql(<<'EOC'), 'granted_all granted_at granted_on permitted worker_status', 'no other function');
-SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace
+SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace::regnamespace::text ~ '^murallink'
     AND has_function_privilege('monica', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE')
 EOC
 
@@ -200,7 +200,8 @@ $payouts->stack->sql($_, 'other') foreach (
 	map({ "ALTER DEFAULT PRIVILEGES FOR ROLE murallink_owner GRANT ALL ON $_ TO anyapp, PUBLIC" } qw(FUNCTIONS SCHEMAS TABLES SEQUENCES)),
 	'CREATE EXTENSION murallink', 'SELECT murallink.install()');
 is($payouts->stack->sql(<<'EOC', 'other'), '', 'by the extension and by install()');
-SELECT p.oid::regprocedure::text FROM pg_proc p WHERE pronamespace = 'murallink'::regnamespace AND has_function_privilege('anyapp', oid, 'EXECUTE')
+SELECT p.oid::regprocedure::text FROM pg_proc p
+WHERE pronamespace::regnamespace::text ~ '^murallink' AND has_function_privilege('anyapp', oid, 'EXECUTE')
     AND NOT has_function_privilege('public', oid, 'EXECUTE')
 UNION ALL SELECT oid::regclass::text FROM pg_class WHERE relnamespace::regnamespace::text ~ '^murallink' AND relkind <> 'c'
     AND relkind <> 'i' AND EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee IN (0, 'anyapp'::regrole, 'murallink_client'::regrole))
@@ -209,8 +210,48 @@ EOC
 $payouts->sql('GRANT USAGE ON SCHEMA murallink TO anyapp; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink TO anyapp');
 is(refused_to(anyapp => "SELECT murallink.$_"), 'forbidden', $_)
   foreach q{create_admin('evil@example.com', 'a long password', 'E', 'Vil')}, q{set_db_role('admin@example.com', 'anyapp')},
-  'install()', 'upgrade()', q{open_session('000000000000000000000000000')};
+  'install()', 'upgrade()';
 
+note 'the schema that PostgREST exposes has what somebody calls, and the other is for the owner of the data';
+is($payouts->sql(<<'EOC'), 'create_admin install set_db_role upgrade', 'in the one only superusers\' functions are granted to nobody');
+SELECT string_agg(proname, ' ' ORDER BY proname::text) FROM pg_proc p WHERE pronamespace = 'murallink'::regnamespace
+    AND NOT EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a
+        WHERE a.grantee IN (0, 'murallink_client'::regrole, 'murallink_operator'::regrole))
+EOC
+is($payouts->sql(<<'EOC'), '', 'and what is everybody\'s is of a type');
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace::regnamespace::text ~ '^murallink'
+    AND has_function_privilege('public', oid, 'EXECUTE') AND oid::regproc::text !~ '^murallink\.((gen_)?ksuid|day_|moment_)'
+EOC
+is($payouts->sql(<<'EOC'), 'murallink_owner postgres', 'nobody else names anything in the other');
+SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles
+WHERE has_schema_privilege(oid, 'murallink_private', 'USAGE') AND rolname !~ '^pg_'
+EOC
+$payouts->sql('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink_private TO anyapp');
+is(refused_to(anyapp => "SELECT murallink_private.$_"), 'permission denied for schema murallink_private', "whatever is granted there: $_")
+  foreach q{open_session('000000000000000000000000000')}, q{set_password('000000000000000000000000000', 'x', NULL)},
+  'payment_info(NULL)', q{settle_calls('[]')}, 'caller()';
+$payouts->sql('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink_private FROM anyapp');
+
+note 'so that to grant all functions of the schema gives what clients have, and changes nothing by itself';
+my $calls = <<'EOC';
+SELECT format('SELECT %s(%s)', p.oid::regproc,
+    (SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n))) AS call
+FROM pg_proc p
+WHERE pronamespace = 'murallink'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+EOC
+is($payouts->sql(<<"EOC"), '0|t|api(NULL::jsonb) authenticate(NULL::text) errors() ping()', 'none of them does anything for a role that has not logged in');
+BEGIN;
+CREATE TEMP TABLE asked ON COMMIT DROP AS $calls;
+GRANT SELECT ON asked TO anyapp;
+SET LOCAL SESSION AUTHORIZATION anyapp;
+CREATE TEMP TABLE answered ON COMMIT DROP AS SELECT call, public.refusal_of(call) AS refusal FROM asked;
+RESET SESSION AUTHORIZATION;
+SELECT (SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_xact_user_tables WHERE schemaname ~ '^murallink'),
+    count(*) > 100, string_agg(regexp_replace(call, '^SELECT murallink\\.', ''), ' ' ORDER BY call COLLATE "C")
+        FILTER (WHERE refusal !~ '^(forbidden|unauthenticated|wrong_access_key accessKey|missing_field .*|not_found uid)\$')
+FROM answered;
+ROLLBACK
+EOC
 
 note 'nor does it make an operator of a role: what is no client\'s is for members of our roles';
 my $others = <<'EOC';

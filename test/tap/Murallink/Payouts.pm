@@ -180,7 +180,8 @@ SET application_name = 'payer';
 DO $$
 BEGIN
     FOR pass IN 1 .. 50 LOOP
-        PERFORM murallink_private.fund_hold(s.contract_uid, s.slot) FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
+        PERFORM murallink_private.fund_hold(s.contract_uid, s.slot)
+        FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
         PERFORM pg_sleep(0.6);
         COMMIT;
     END LOOP;
