@@ -155,14 +155,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.disable_payouts,
     murallink.enable_payouts,
     murallink.hold_payouts,
+    murallink.look_up_payout,
     murallink.message_received,
     murallink.notices,
+    murallink.participations,
     murallink.partner_operations,
     murallink.partner_preview,
     murallink.partner_request,
     murallink.partner_tasks,
-    murallink.participations,
-    murallink.look_up_payout,
     murallink.payout_attempts,
     murallink.release_payouts,
     murallink.remove_trial_partner,
@@ -181,6 +181,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.settle_payout,
     murallink.templates,
     murallink.trial_partners,
+    murallink.verify_ledger,
     murallink.worker_status
     TO murallink_operator;
 
@@ -200,8 +201,6 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.permitted,
     murallink_private.viewable_patients
     TO murallink_analyst, murallink_operator;
-
-GRANT EXECUTE ON FUNCTION murallink.verify_ledger TO murallink_operator;
 
 -- Monitoring: the state of the worker, and the functions that policies of funds call.
 GRANT EXECUTE ON FUNCTION
