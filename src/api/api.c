@@ -2,9 +2,9 @@
  * api.c
  *	  murallink.api(jsonb): one dispatcher for all actions.
  *
- * An action is a function of schema murallink whose EXECUTE is granted by name
- * to one of murallink's roles.  It is found by its name, its arguments are
- * bound from the payload by theirs, and its result is rendered by its type.
+ * What makes a function an action is said in is_action().  It is found by its
+ * name, its arguments are bound from the payload by theirs, and its result is
+ * rendered by its type.
  */
 #include "postgres.h"
 
@@ -66,7 +66,7 @@ static void release_action(Action *action);
 static bool read_request(Jsonb *body, Request *request, Outcome *outcome);
 static char *short_string(const JsonbValue *value, int longest);
 static void fail_with(Outcome *outcome, ErrorData *error);
-static bool granted_by_name(HeapTuple proc);
+static bool is_action(Form_pg_proc function);
 static Action *read_action(const char *name, Oid self);
 static Action *find_action(const char *name, Oid self);
 static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
@@ -245,29 +245,19 @@ read_request(Jsonb *body, Request *request, Outcome *outcome)
 }
 
 /*
- * Returns whether EXECUTE on a function is granted to one of murallink's
- * roles by name, which is what makes a definer function an action.
+ * Returns whether a function of schema murallink is an action: it runs with the
+ * owner's rights, answers with no file, and is not for superusers alone.  Who
+ * may perform an action is a question of EXECUTE.
  */
 static bool
-granted_by_name(HeapTuple proc)
+is_action(Form_pg_proc function)
 {
-	static const char *const roles[] = {"murallink_client", "murallink_analyst", "murallink_operator"};
-	bool isnull;
-	Datum datum = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_proacl, &isnull);
-	Acl *acl;
+	static const char *const superusers[] = {"create_admin", "install", "set_db_role", "upgrade"};
 
-	if (isnull)
-		return false;
-	acl = DatumGetAclP(datum);
-	for (int i = 0; i < lengthof(roles); i++)
-	{
-		Oid role = get_role_oid(roles[i], true);
-
-		for (int j = 0; j < ACL_NUM(acl); j++)
-			if (ACL_DAT(acl)[j].ai_grantee == role && (ACLITEM_GET_PRIVS(ACL_DAT(acl)[j]) & ACL_EXECUTE))
-				return true;
-	}
-	return false;
+	for (int i = 0; i < lengthof(superusers); i++)
+		if (strcmp(NameStr(function->proname), superusers[i]) == 0)
+			return false;
+	return function->prokind == PROKIND_FUNCTION && function->prosecdef && getBaseType(function->prorettype) != BYTEAOID;
 }
 
 /*
@@ -288,8 +278,7 @@ read_action(const char *name, Oid self)
 		MemoryContext caller;
 		char *modes;
 
-		if (form->pronamespace != schema || form->prokind != PROKIND_FUNCTION || form->oid == self ||
-			!form->prosecdef || getBaseType(form->prorettype) == BYTEAOID || !granted_by_name(proc) ||
+		if (form->pronamespace != schema || form->oid == self || !is_action(form) ||
 			(form->pronargs > 0 && heap_attisnull(proc, Anum_pg_proc_proargnames, NULL)))
 			continue;
 		context = AllocSetContextCreate(CurrentMemoryContext, "murallink action", ALLOCSET_SMALL_SIZES);

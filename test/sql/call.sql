@@ -3,7 +3,7 @@ SELECT k.resource, k.partner, k.operation, f.purpose, f.name
 FROM murallink_private.call_kind k, LATERAL (VALUES
     ('asks', k.asks, 'ksuid[]', 'SETOF murallink.call_asked'), ('judges', k.judges, 'call_state', 'murallink.call_state'),
     ('hears', k.hears, 'ksuid[]', 'void')) AS f (purpose, name, argument, result)
-WHERE f.name <> '' AND pg_get_function_result(to_regprocedure(format('murallink.%I(murallink.%s)', f.name, f.argument)))
+WHERE f.name <> '' AND pg_get_function_result(to_regprocedure(format('murallink_private.%I(murallink.%s)', f.name, f.argument)))
     IS DISTINCT FROM f.result;
 -- The way of each kind of call
 SELECT resource, partner, operation, asks, judges, hears FROM murallink_private.call_kind
