@@ -1,6 +1,7 @@
 /*
  * audit.c
- *	  The trigger that records who changed what from what to what.
+ *	  The trigger that records each change: by whom, of which row, the old and
+ *	  new values.
  */
 #include "postgres.h"
 
@@ -41,7 +42,7 @@ enum AuditColumn
 	AUDIT_COLUMNS = AUDIT_PLACE + 4
 };
 
-/* The columns of audit_event that place it in the hierarchy, from AUDIT_PLACE. */
+/* The columns of audit_event for its place in the hierarchy, from AUDIT_PLACE. */
 static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
 
 static Datum value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull);
@@ -54,8 +55,8 @@ static void set_caller(Datum *values, bool *nulls);
 static void record(const TriggerData *trigger);
 
 /*
- * Returns attribute i (from 0) of a row; of a row that is no more (NULL), all
- * are null.
+ * Returns attribute i (from 0) of a row.  All attributes of a missing row
+ * (NULL) are null.
  */
 static Datum
 value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull)
@@ -82,8 +83,8 @@ same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
 }
 
 /*
- * Appends an attribute as a JSON string, or null; days and moments in ISO
- * 8601 and UTC, whatever the session has set.
+ * Appends an attribute as a JSON string, or null.  Dates and times are in ISO
+ * 8601 and UTC, whatever the session's settings.
  */
 static void
 append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
@@ -112,7 +113,7 @@ append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 
 /*
  * Returns {"column": {"from": "...", "to": "..."}, ...} for the columns that
- * differ, or 0 when none does.  old_row is NULL for a row that was created,
+ * differ, or 0 if none does. old_row is NULL for a row that was created,
  * new_row for one that was deleted.
  */
 static Datum
@@ -140,8 +141,8 @@ changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
 }
 
 /*
- * Sets the place_columns of an event by those of a row.  The row's own uid also
- * places it: a contract's event stands at that contract.
+ * Sets the place_columns of an event from those of a row.  The row's own uid
+ * is a place, too: the event of a contract belongs to that contract.
  */
 static void
 set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool *nulls)
@@ -161,7 +162,7 @@ set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool
 }
 
 /*
- * Returns whether a trigger was given an argument.
+ * Returns whether the trigger has an argument of that name.
  */
 static bool
 has_argument(const Trigger *trigger, const char *argument)
@@ -173,8 +174,8 @@ has_argument(const Trigger *trigger, const char *argument)
 }
 
 /*
- * Sets the columns that say who changes something: the user, where one is known
- * to ask, and the roles of the session.
+ * Sets the columns for who makes the change: the caller, if there is one, and
+ * the roles of the session.
  */
 static void
 set_caller(Datum *values, bool *nulls)
@@ -196,8 +197,8 @@ set_caller(Datum *values, bool *nulls)
 }
 
 /*
- * Writes the audit_event of what a trigger is fired for, unless that is an
- * UPDATE that changes nothing.
+ * Writes the audit_event of the row for which a trigger is fired, unless an
+ * UPDATE changes nothing.
  */
 static void
 record(const TriggerData *trigger)
@@ -243,10 +244,10 @@ record(const TriggerData *trigger)
 }
 
 /*
- * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.  With
- * the argument values, that of an INSERT has the values in it.  With remembered,
- * all sessions hear that the table has changed, as from install_changed(), also
- * where replication brings the row: it brings the audit_event, too.
+ * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.
+ * With the argument values, the event of an INSERT contains the values.  With
+ * the argument remembered, also does what install_changed() does, even if
+ * replication writes the row; replication copies the audit_event itself.
  */
 PG_FUNCTION_INFO_V1(audit_record);
 Datum
@@ -258,7 +259,7 @@ audit_record(PG_FUNCTION_ARGS)
 		elog(ERROR, "audit_record is a trigger");
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
-		/* The first statement of a session that has not preloaded the library was not asked. */
+		/* If the library is not preloaded, the first statement of a session was not checked. */
 		isolation_check();
 		record(trigger);
 	}

@@ -21,10 +21,10 @@
 #define PASSWORD_SHORTEST 8
 #define PASSWORD_LONGEST 1024
 
-/* No text with more bytes is one of PASSWORD_LONGEST in another form. */
+/* A text with more bytes is too long in every form. */
 #define FORM_LONGEST (4 * PASSWORD_LONGEST)
 
-/* Keys of the locks that hold down how many hashes run at once. */
+/* Keys of the locks that limit how many hashes run at once. */
 #define HASH_LOCK_CLASS 0x6d6c
 #define HASH_LOCK_KIND 4
 
@@ -40,7 +40,7 @@ static char *password_form(const text *password);
 static char *password_argument(FunctionCallInfo fcinfo);
 
 /*
- * Registers the cost of a password hash.  The least values are OWASP's.
+ * Registers settings.  The least costs of a hash are OWASP's.
  */
 void
 password_init(void)
@@ -55,8 +55,8 @@ password_init(void)
 }
 
 /*
- * Names one of the locks of which a hash must hold one: so many logins at
- * once cannot take all memory and processors.
+ * Sets the tag of one of the locks.  Each hash must hold one of them, so that
+ * many logins at once cannot use all memory and processors.
  */
 static void
 slot_tag(LOCKTAG *tag, int slot)
@@ -65,10 +65,10 @@ slot_tag(LOCKTAG *tag, int slot)
 }
 
 /*
- * Takes a slot in which passwords are hashed, which leave_hash_slot() or the
- * end of the transaction gives back, or the one that this backend has, once more.
- * Returns false when none is free.  The last slot is for callers that are
- * known: a flood of strangers does not keep them out.
+ * Takes a slot for hashing passwords until leave_hash_slot() or the end of the
+ * transaction; if this backend has one, takes it once more.  Returns false if
+ * none is free.  The last slot is reserved for known callers, so that many
+ * unknown ones cannot keep them out.
  */
 static bool
 take_hash_slot(bool known)
@@ -90,7 +90,7 @@ take_hash_slot(bool known)
 }
 
 /*
- * Takes one slot; returns false when another backend has it.
+ * Takes one slot.  Returns false if another backend has it.
  */
 static bool
 take_if_free(int slot)
@@ -102,7 +102,7 @@ take_if_free(int slot)
 }
 
 /*
- * Gives the slot back that take_hash_slot() took last.
+ * Releases the slot that take_hash_slot() took last.
  */
 static void
 leave_hash_slot(void)
@@ -121,8 +121,8 @@ leave_hash_slot(void)
 }
 
 /*
- * murallink_private.take_hash_slot(known): takes a slot for several steps.  False: none
- * is free.
+ * murallink_private.take_hash_slot(known): takes a slot for several steps.  Returns
+ * false if none is free.
  */
 PG_FUNCTION_INFO_V1(password_take_hash_slot);
 Datum
@@ -132,7 +132,7 @@ password_take_hash_slot(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.leave_hash_slot(): gives it back.
+ * murallink_private.leave_hash_slot(): releases it.
  */
 PG_FUNCTION_INFO_V1(password_leave_hash_slot);
 Datum
@@ -143,9 +143,9 @@ password_leave_hash_slot(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns a password in the form that is hashed, because keyboards write one
- * letter in several: in NFC, with a space for each other blank (RFC 8265,
- * OpaqueString).
+ * Returns a password in the form that is hashed: in NFC, with a space for each
+ * other blank (RFC 8265, OpaqueString), because keyboards write the same
+ * letter in several ways.
  */
 static char *
 password_form(const text *password)
@@ -171,9 +171,9 @@ password_form(const text *password)
 }
 
 /*
- * Returns the password in the first argument, of the field named in the
- * second, as a string.  Raises missing_field, or weak_password outside of the
- * lengths allowed.
+ * Returns the password in the first argument as a string.  Raises
+ * missing_field, or weak_password if its length is not allowed, for the field
+ * named in the second argument.
  */
 static char *
 password_argument(FunctionCallInfo fcinfo)
@@ -193,8 +193,9 @@ password_argument(FunctionCallInfo fcinfo)
 }
 
 /*
- * murallink_private.password_hash(password, field, known): its Argon2id hash.  known:
- * whether the caller is.  Raises missing_field, weak_password or busy.
+ * murallink_private.password_hash(password, field, known): its Argon2id hash. known:
+ * whether the client has logged in before.  Raises missing_field,
+ * weak_password or busy.
  */
 PG_FUNCTION_INFO_V1(password_hash);
 Datum
@@ -219,9 +220,10 @@ password_hash(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.password_matches(hash, password): whether the password is the
- * one.  Without a hash it takes as long and is false: an e-mail address that
- * is not known costs the same time as a wrong password.  Raises busy.
+ * murallink_private.password_matches(hash, password): whether the password is the one
+ * that was hashed.  Without a hash the result is false after the same time, so
+ * that an unknown e-mail address takes as long as a wrong password.  Raises
+ * busy.
  */
 PG_FUNCTION_INFO_V1(password_matches);
 Datum

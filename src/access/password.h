@@ -1,6 +1,6 @@
 /*
  * password.h
- *	  Passwords and what hashing them costs.
+ *	  Hashing of passwords.
  */
 #ifndef MURALLINK_PASSWORD_H
 #define MURALLINK_PASSWORD_H

@@ -1,7 +1,7 @@
 /*
  * password_reset.c
- *	  Tokens for users who forgot their password: digits that nobody can
- *	  foresee, compared in constant time.
+ *	  Tokens for users who forgot their password: unpredictable digits,
+ *	  compared in constant time.
  */
 #include "postgres.h"
 
@@ -39,7 +39,7 @@ password_reset_init(void)
 
 /*
  * murallink_private.random_digits(count): digits from the system's strong random
- * source, each as likely as the others.
+ * source, all equally likely.
  */
 PG_FUNCTION_INFO_V1(password_reset_random_digits);
 Datum
@@ -58,8 +58,8 @@ password_reset_random_digits(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.same_secret(secret, tried): whether both are the same, in a time
- * that does not tell how far they agree.
+ * murallink_private.same_secret(secret, tried): whether both are equal, in a time that
+ * does not depend on how many bytes agree.
  */
 PG_FUNCTION_INFO_V1(password_reset_same_secret);
 Datum

@@ -1,10 +1,10 @@
 /*
  * permission.c
- *	  The engine that functions and row level security share.
+ *	  Permissions, as functions and row level security check them.
  *
- * The grants of a user are read once and kept until permission_grant changes
- * anywhere: its trigger invalidates the table's relcache entry, which every
- * backend hears of before its next look at the table.
+ * The grants of a user are read once and cached until permission_grant
+ * changes: a trigger invalidates the table's relcache entry, and every backend
+ * receives this before it next opens the table.
  */
 #include "postgres.h"
 
@@ -38,10 +38,10 @@ typedef enum Kind
 static const char *const kinds[] = {"client", "contract", "trial", "site", "trial_site"};
 
 /*
- * A grant: of one permission, or of any (InvalidOid), on one resource.  A
- * trial at a site is known by the pair of both, and a site where a permission
- * that moves money was granted by the pair with its contract: such a
- * permission does not reach the trials of other contracts there.
+ * A grant: of one permission, or of any (InvalidOid), on one resource.  The
+ * key of a trial at a site is the pair of both.  The key of a grant on a site,
+ * of a permission that moves money, is the pair with the site's contract,
+ * because such a permission does not include trials of other contracts there.
  */
 typedef struct GrantKey
 {
@@ -56,7 +56,7 @@ typedef struct Grant
 	Oid permission;
 	Kind kind;
 	Ksuid resource;
-	Ksuid site; /* where it is at a site */
+	Ksuid site; /* if it is at a site */
 } Grant;
 
 typedef struct UserGrants
@@ -67,7 +67,7 @@ typedef struct UserGrants
 	int count;
 } UserGrants;
 
-/* How many users' grants are kept before all are forgotten. */
+/* If the cache has the grants of this many users, it is cleared. */
 #define USERS_KEPT 64
 
 #define FEW_SITES 100
@@ -105,8 +105,8 @@ permission_init(void)
 }
 
 /*
- * Forgets all grants.  Only marks them: the callback may run while they are
- * looked at.
+ * Marks all grants as outdated.  Frees nothing, because the callback may run
+ * while they are used.
  */
 static void
 forget_grants(Datum arg, Oid relation)
@@ -120,7 +120,8 @@ forget_grants(Datum arg, Oid relation)
 }
 
 /*
- * Adds a grant to a set, once for its permission and once for any.
+ * Adds a grant to a set, once under its permission and once under "any
+ * permission".
  */
 static void
 add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site)
@@ -135,8 +136,7 @@ add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid
 }
 
 /*
- * Returns whether a set has a grant on a place, which may be NULL: on nothing
- * there is none.
+ * Returns whether a set has a grant on a place; false for NULL.
  */
 static bool
 has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site)
@@ -152,7 +152,7 @@ has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid
 }
 
 /*
- * Returns the kind of a name, which must be one.
+ * Returns the kind with a name.  Raises an internal error if there is none.
  */
 static Kind
 kind_named(const text *name)
@@ -165,8 +165,8 @@ kind_named(const text *name)
 }
 
 /*
- * Reads the grants of a user, as committed now: a revocation may have been
- * heard of.
+ * Reads the grants of a user with a new snapshot, because this transaction's
+ * may be older than a revocation.
  */
 static void
 load_grants(const Ksuid *user, UserGrants *result)
@@ -210,8 +210,8 @@ load_grants(const Ksuid *user, UserGrants *result)
 }
 
 /*
- * Returns the grants of a user.  They are good until the next look into a
- * table or catalog.
+ * Returns the grants of a user.  They are valid until a table or catalog is
+ * opened.
  */
 static UserGrants *
 grants_of(const Ksuid *user)
@@ -225,7 +225,7 @@ grants_of(const Ksuid *user)
 	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
 		return last_user = entry;
 
-	/* First this: it looks into the catalog, which may forget all users. */
+	/* This comes first, because it reads the catalog, which may clear the cache. */
 	grant_relation = install_relation("permission_grant");
 	if (users == NULL || hash_get_num_entries(users) >= USERS_KEPT)
 	{
@@ -250,8 +250,8 @@ grants_of(const Ksuid *user)
 }
 
 /*
- * Returns whether a set has a grant on a site that reaches what is of the
- * contract there, or on the trial at that site.
+ * Returns whether a set has a grant on a site that includes what belongs to
+ * the contract there, or a grant on the trial at that site.
  */
 static bool
 holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *trial, const Ksuid *site)
@@ -262,7 +262,7 @@ holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *
 }
 
 /*
- * Returns whether a set of grants reaches a place, from any level above it.
+ * Returns whether a set has a grant on a place or on any level above it.
  */
 static bool
 holds(HTAB *grants, Oid permission, const Place *place)
@@ -274,10 +274,10 @@ holds(HTAB *grants, Oid permission, const Place *place)
 }
 
 /*
- * Raises forbidden unless the caller holds a permission at a place, or
- * not_found when the caller holds nothing there and so may not even know of
- * it.  A place without a client does not exist, not even for admins.  Raises
- * unauthenticated when nobody is known to ask.
+ * Raises forbidden if the caller does not hold a permission at a place, or
+ * not_found if the caller holds no permission there at all, and so may not
+ * learn that it exists.  A place without a client does not exist, also for
+ * admins.  Raises unauthenticated if there is no caller.
  */
 void
 permission_require(Oid permission, const Place *place, const char *field)
@@ -299,8 +299,8 @@ permission_require(Oid permission, const Place *place, const char *field)
 }
 
 /*
- * Returns whether the caller holds a permission at some sites only, so few
- * that what is there can be looked up one by one.
+ * Returns whether the caller holds a permission only at a few sites, so that
+ * rows can be found site by site.
  */
 bool
 permission_on_few_sites(Oid permission)
@@ -323,7 +323,8 @@ permission_on_few_sites(Oid permission)
 }
 
 /*
- * Returns the oid of a permission by its name, which must be one.
+ * Returns the oid of a permission by its name.  Raises an internal error if
+ * there is none.
  */
 Oid
 permission_named(const char *name)
@@ -372,7 +373,7 @@ permission_permit(PG_FUNCTION_ARGS)
 
 /*
  * murallink_private.visible(client, contract, trial, site): whether the caller holds
- * any permission there; nobody does when nobody is known to ask.
+ * any permission there; false if there is no caller.
  */
 PG_FUNCTION_INFO_V1(permission_visible);
 Datum
@@ -385,8 +386,8 @@ permission_visible(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns whether a user was granted a permission on this very resource.  Rows
- * that follow each other are often of one client, so the last answer is kept
+ * Returns whether a user has a grant of a permission on this resource itself.
+ * Successive rows often have the same client, so the last answer is cached
  * until grants change.
  */
 static bool
@@ -416,8 +417,8 @@ granted_on(const Ksuid *user, Oid permission, Kind kind, const Ksuid *uid)
 }
 
 /*
- * murallink_private.granted_on(permission, kind, uid): whether the caller was granted
- * the permission on this very resource.
+ * murallink_private.granted_on(permission, kind, uid): whether the caller has a grant
+ * of the permission on this resource itself.
  */
 PG_FUNCTION_INFO_V1(permission_granted_on);
 Datum
@@ -431,8 +432,8 @@ permission_granted_on(PG_FUNCTION_ARGS)
 
 /*
  * murallink_private.granted_at(permission, contract, trial, site): whether the caller
- * was granted the permission on the site, in as far as it reaches what is of
- * the contract there, or on the trial at the site.
+ * has a grant of the permission on the site that includes what belongs to the
+ * contract there, or a grant on the trial at the site.
  */
 PG_FUNCTION_INFO_V1(permission_granted_at);
 Datum
@@ -448,8 +449,9 @@ permission_granted_at(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns, as an array, the resources of a kind on which the caller was
- * granted the permission, or with sites the sites that these are or are at.
+ * Returns, as an array, the resources of a kind on which the caller has a
+ * grant of the permission; with sites, the sites that these are, or at which
+ * they are.
  */
 static Datum
 granted_uids(Oid permission, Kind kind, bool sites)
@@ -475,7 +477,7 @@ granted_uids(Oid permission, Kind kind, bool sites)
 
 /*
  * murallink_private.granted(permission, kind): the uids of the resources of that kind
- * on which the caller was granted the permission.
+ * on which the caller has a grant of the permission.
  */
 PG_FUNCTION_INFO_V1(permission_granted);
 Datum
@@ -486,7 +488,7 @@ permission_granted(PG_FUNCTION_ARGS)
 
 /*
  * murallink_private.granted_sites(permission): the uids of the sites on which, or on
- * trials at which, the caller was granted the permission.
+ * trials at which, the caller has a grant of the permission.
  */
 PG_FUNCTION_INFO_V1(permission_granted_sites);
 Datum
@@ -496,8 +498,8 @@ permission_granted_sites(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.granted_all(client): whether an admin asks, who needs no grants,
- * about something.
+ * murallink_private.granted_all(client): whether the caller is an admin, who needs no
+ * grants; false for NULL.
  */
 PG_FUNCTION_INFO_V1(permission_granted_all);
 Datum
@@ -509,8 +511,8 @@ permission_granted_all(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.granted_from(): the least ksuid when an admin asks, else the
- * greatest.
+ * murallink_private.granted_from(): the least ksuid if the caller is an admin, else
+ * the greatest.
  */
 PG_FUNCTION_INFO_V1(permission_granted_from);
 Datum

@@ -9,7 +9,7 @@
 #include "ksuid.h"
 #include "nodes/supportnodes.h"
 
-/* Where something stands; NULL for levels above which it stands. */
+/* A place in the hierarchy; NULL for the levels below it. */
 typedef struct Place
 {
 	const Ksuid *client;

@@ -1,11 +1,10 @@
 /*
  * permission_plan.c
- *	  What the planner is told about the functions that murallink_private.permitted()
- *	  is made of: how many rows the caller's grants reach, and which indexes
- *	  find them.
+ *	  Planner support for the functions of murallink_private.permitted(): how many rows
+ *	  the caller's grants cover, and which indexes find them.
  *
- * The conditions for indexes call functions themselves, so that a plan stays
- * right when grants change or somebody else asks.
+ * The index conditions call functions, so that a plan stays correct when the
+ * grants or the caller change.
  */
 #include "postgres.h"
 
@@ -43,7 +42,7 @@ permission_call(const char *name, Oid result, List *arguments)
 }
 
 /*
- * Returns the family of ksuid's operators in B-trees.
+ * Returns the B-tree operator family of ksuid.
  */
 static Oid
 family(void)
@@ -69,8 +68,8 @@ permission_any(Expr *uid, Expr *array)
 }
 
 /*
- * Returns the arguments of the call of a function for which an index is asked
- * about, when it is one of ksuids on the last of them, else NIL.
+ * Returns the arguments of the call for which the planner looks for an index
+ * condition, if the index is one of ksuids on the last argument, else NIL.
  */
 List *
 permission_indexed(SupportRequestIndexCondition *asked)
@@ -81,8 +80,8 @@ permission_indexed(SupportRequestIndexCondition *asked)
 }
 
 /*
- * Returns what the last of a function's arguments is compared with in
- * condition().
+ * Returns the expression with which condition() compares the last argument of
+ * a function.
  */
 static Expr *
 operand(List *arguments)
@@ -97,7 +96,7 @@ operand(List *arguments)
 }
 
 /*
- * Returns what an index can be asked in place of a function:
+ * Returns the index condition for a function:
  *
  * granted_all(uid): uid >= granted_from();
  * granted_on(permission, kind, uid): uid = ANY (granted(permission, kind));
@@ -131,7 +130,7 @@ permission_granted_support(PG_FUNCTION_ARGS)
 		List *arguments = ((SupportRequestSimplify *) request)->fcall->args;
 		Node *uid = llast(arguments);
 
-		/* On nothing there is no grant. */
+		/* NULL has no grants. */
 		if (list_length(arguments) > 1 && IsA(uid, Const) && ((Const *) uid)->constisnull)
 			PG_RETURN_POINTER(makeBoolConst(false, false));
 	}
@@ -148,7 +147,7 @@ permission_granted_support(PG_FUNCTION_ARGS)
 		SupportRequestIndexCondition *asked = (SupportRequestIndexCondition *) request;
 		List *arguments = permission_indexed(asked);
 
-		/* Which permission is asked about may be another for each row. */
+		/* The permission must not depend on the row. */
 		if (arguments != NIL && is_pseudo_constant_for_index(asked->root, (Node *) operand(arguments), asked->index))
 			PG_RETURN_POINTER(list_make1(condition(arguments)));
 	}

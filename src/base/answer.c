@@ -1,6 +1,6 @@
 /*
  * answer.c
- *	  What an action says besides its result.
+ *	  What an action answers besides its result: a message, an HTTP status.
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@ static bool refused = false;
 static ErrorName refusal;
 
 /*
- * Forgets what the last action said.
+ * Clears the message and the refusal of the last action.
  */
 void
 answer_reset(void)
@@ -24,7 +24,7 @@ answer_reset(void)
 }
 
 /*
- * Returns the message of the action, "OK" when it said nothing.
+ * Returns the message of the action, "OK" by default.
  */
 const char *
 answer_message(void)
@@ -33,7 +33,7 @@ answer_message(void)
 }
 
 /*
- * Returns whether the action refused without raising, and why.
+ * Returns whether the action called refuse(), and with which error.
  */
 bool
 answer_refused(ErrorName *error)
@@ -43,7 +43,7 @@ answer_refused(ErrorName *error)
 }
 
 /*
- * Tells PostgREST the HTTP status of this transaction's answer.
+ * Sets the HTTP status that PostgREST answers for this transaction.
  */
 void
 answer_set_status(int http_status)
@@ -56,7 +56,7 @@ answer_set_status(int http_status)
 }
 
 /*
- * Tells the HTTP client when to try again, where the error is one that passes.
+ * Sets the header Retry-After if the error is a temporary one.
  */
 void
 answer_retry_after(ErrorName error)

@@ -1,7 +1,7 @@
 /*
  * answer.h
- *	  What an action says besides its result: its message, and a refusal that
- *	  must not roll back what the action wrote.
+ *	  What an action answers besides its result: a message, and a refusal that
+ *	  does not roll back what the action has written.
  */
 #ifndef MURALLINK_ANSWER_H
 #define MURALLINK_ANSWER_H

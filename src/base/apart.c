@@ -2,12 +2,12 @@
  * apart.c
  *	  Runs a function in a transaction of its own, in another process.
  *
- * A client decides how its transaction ends: a cast that fails in PostgREST's
- * select= undoes all that a function has written.  What must stay, such as the
- * count of a guess, is therefore written by a background worker, which has
- * committed before this process goes on.  It is started for one call, needs
- * nothing in shared_preload_libraries, and runs as murallink_owner to the end
- * of its transaction.
+ * A client can roll its transaction back after a function has written
+ * something: a cast that fails in PostgREST's select= is enough.  So what must
+ * stay, such as the count of a failed login, is written by a background
+ * worker, which commits before this process continues.  It is started for one
+ * call, needs nothing in shared_preload_libraries, and runs as
+ * murallink_owner.
  */
 #include "postgres.h"
 
@@ -36,7 +36,7 @@
 #define START_TRIES 100
 #define START_PAUSE 10 /* in milliseconds */
 
-/* A call, in memory that both processes see. */
+/* A call, in memory that both processes share. */
 typedef struct ApartCall
 {
 	Oid database;
@@ -48,7 +48,7 @@ typedef struct ApartCall
 
 /* Settings of this process, beside those of all our processes. */
 static const char *const settings[][2] = {
-	{"lock_timeout", "3s"}, /* the caller waits, and may hold what this needs */
+	{"lock_timeout", "3s"}, /* the caller waits, and may hold the lock that this waits for */
 	{"synchronous_commit", "local"},
 };
 
@@ -111,8 +111,8 @@ run(ApartCall *call)
 }
 
 /*
- * Starts the other process.  Waits for a moment where the server has as many
- * background workers as it allows; raises busy if none of them ends.
+ * Starts the other process.  If the server has reached max_worker_processes,
+ * waits for a moment; raises busy if no background worker ends.
  */
 static BackgroundWorkerHandle *
 start(dsm_segment *segment)
@@ -143,10 +143,10 @@ start(dsm_segment *segment)
 }
 
 /*
- * murallink_private.apart(function, argument): what a function of schema murallink
- * returns, once its transaction has committed in another process.  Assumes
- * that this transaction holds no lock that the function waits for.  Raises
- * busy where it could not be run, and invalid_request on a standby.
+ * murallink_private.apart(function, argument): runs a function of schema murallink in
+ * another process, and returns its result when it has committed.  Assumes that
+ * this transaction holds no lock that the function waits for.  Raises busy if
+ * the process cannot be started, invalid_request on a standby.
  */
 PG_FUNCTION_INFO_V1(apart);
 Datum

@@ -1,6 +1,6 @@
 /*
  * apart.h
- *	  What is done in another process, whatever becomes of this transaction.
+ *	  Work in another process, which stays if this transaction is rolled back.
  */
 #ifndef MURALLINK_APART_H
 #define MURALLINK_APART_H

@@ -1,11 +1,11 @@
 /*
  * clock.c
- *	  Time that has passed, by a clock that nobody sets.
+ *	  Elapsed time, on a clock that nobody can set.
  *
- * The time of day may leap: a clock is set by hand or by NTP, and a machine
- * that was paused has missed some.  So how long something takes is measured in
- * moments.  A moment means nothing to another machine, or after a reboot; one
- * that is kept in a table has the number of the server's run beside it.
+ * The time of day can jump: somebody or NTP sets the clock, or a machine was
+ * paused.  So durations are measured in moments.  A moment is valid only on
+ * this machine and until its reboot; a table that stores one has the number of
+ * the server's run beside it.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 
 #include "clock.h"
 
-/* A clock that was set back by less than this has put off nothing for long. */
+/* If the clock is set back by less than this, nothing is delayed for long. */
 #define SET_BACK_LEAST CLOCK_S
 
 /* All processes of a server have this number from the postmaster. */
@@ -56,7 +56,7 @@ clock_time(Moment moment)
 }
 
 /*
- * Returns whether the time of day was set back since this was asked last.
+ * Returns whether the time of day was set back since the last call.
  */
 bool
 clock_set_back(void)

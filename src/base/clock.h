@@ -1,6 +1,6 @@
 /*
  * clock.h
- *	  Time that has passed, by a clock that nobody sets.
+ *	  Elapsed time, on a clock that nobody can set.
  */
 #ifndef MURALLINK_CLOCK_H
 #define MURALLINK_CLOCK_H

@@ -1,6 +1,6 @@
 /*
  * crash_point.c
- *	  The setting that says where a process ends, for tests.
+ *	  The setting that names the point at which a process ends, for tests.
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@
 #include "postmaster/bgworker.h"
 #include "utils/guc.h"
 
-/* What a point in the worker of mail begins with: both workers come by the same ones. */
+/* The prefix of points in the worker of mail: both workers run the same code. */
 #define MAIL "mail."
 
 static char *wanted = "";
@@ -34,8 +34,7 @@ crash_point_init(void)
 }
 
 /*
- * Begins to count, and says so in the log: the setting holds from here on in
- * this process.
+ * Assign hook: starts to count, and logs that this process uses the new value.
  */
 static void
 assign_crash_point(const char *value, void *extra)
@@ -46,7 +45,7 @@ assign_crash_point(const char *value, void *extra)
 }
 
 /*
- * Ends this process if it has been told to end here.
+ * Ends this process if the setting names this point.
  */
 void
 crash_point(const char *name)

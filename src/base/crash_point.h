@@ -1,7 +1,7 @@
 /*
  * crash_point.h
- *	  Moments at which a test has a process end as kill -9 would.  In a library
- *	  that was not built with CRASH_POINTS there are none.
+ *	  Points at which a test makes a process end as kill -9 would.  A library
+ *	  that is built without CRASH_POINTS has none.
  */
 #ifndef MURALLINK_CRASH_POINT_H
 #define MURALLINK_CRASH_POINT_H

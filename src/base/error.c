@@ -30,9 +30,9 @@ error_row(ErrorName name)
 }
 
 /*
- * Returns the name of a field as it is shown: what somebody has sent as one is
- * cut off.  PostgREST casts answers to types that the client names, and there
- * are some, such as xml, that take hours over a long text and cannot be
+ * Returns the name of a field as errors show it: a long one, which a client
+ * has sent, is cut.  PostgREST casts answers to types that the client names;
+ * some of these, such as xml, take hours for a long text and cannot be
  * cancelled.
  */
 const char *
@@ -44,9 +44,9 @@ error_field(const char *field)
 }
 
 /*
- * Fills in the error being reported from the table.  The stable name travels
- * as constraint name, the field as column name; both also in the detail, for
- * clients that show no more than that.
+ * Fills in the error being reported from the table.  The stable name is sent
+ * as constraint name and the field as column name.  The detail has both, too,
+ * because some clients show nothing else.
  */
 int
 errnamed(ErrorName name, const char *field)
@@ -71,8 +71,8 @@ errnamed(ErrorName name, const char *field)
 }
 
 /*
- * Returns the HTTP status of an error that an SQLSTATE (PTxyz) stands for, or
- * 0 when it stands for none.
+ * Returns the HTTP status in an SQLSTATE of the form PTxyz, or 0 for any other
+ * SQLSTATE.
  */
 int
 error_http_status(int sqlstate)
@@ -84,8 +84,8 @@ error_http_status(int sqlstate)
 }
 
 /*
- * Returns the error with a stable name; raises an internal error when there
- * is none, which is a mistake in our own SQL.
+ * Returns the error with a stable name.  Raises an internal error if there is
+ * none, because then our own SQL is wrong.
  */
 ErrorName
 error_by_name(const char *name)

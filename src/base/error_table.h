@@ -2,10 +2,10 @@
  * error_table.h
  *	  Every error that murallink raises by itself, in one place: the name that
  *	  C uses, the stable name that clients see, the SQLSTATE, the message and
- *	  the hint (NULL where none helps).
+ *	  the hint (NULL: none).
  *
- * PostgREST turns PTxyz into HTTP status xyz.  40001 and 42501 are never used:
- * PostgREST retries the one and turns the other into 401.
+ * PostgREST turns PTxyz into HTTP status xyz. 40001 and 42501 are not used,
+ * because PostgREST retries the first and turns the second into 401.
  */
 /* clang-format off */
 ERROR_ROW(INVALID_REQUEST, "invalid_request", "PT400", "the request is not well formed", "A request is a JSON object with the keys action, session_id, payload and idempotency_key.")

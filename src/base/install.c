@@ -26,7 +26,7 @@
 
 #define PINNED_PATH "pg_catalog, pg_temp"
 
-/* What the server, the database or its roles may have set otherwise for a process of ours. */
+/* Settings that our processes need, whatever the server, the database or a role sets. */
 static const char *const settings[][2] = {
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
@@ -47,8 +47,8 @@ static void forget_version(Datum arg, Oid relation);
 static Oid type_of_letter(char letter);
 
 /*
- * Registers settings and the callbacks that keep what is remembered here
- * true.
+ * Registers a setting, and callbacks that clear cached oids and the version
+ * when the catalog changes.
  */
 void
 install_init(void)
@@ -61,8 +61,8 @@ install_init(void)
 }
 
 /*
- * Forgets the oid of the type ksuid when its catalog row changes: DROP and
- * CREATE EXTENSION in one session give it another.
+ * Forgets the oid of the type ksuid when its catalog row changes, because DROP
+ * and CREATE EXTENSION in one session give it a new one.
  */
 static void
 forget_type(Datum arg, int cache, uint32 hash)
@@ -78,8 +78,8 @@ forget_role(Datum arg, int cache, uint32 hash)
 }
 
 /*
- * Any table of the database may be the one with the version: a new look at it
- * costs little, and tables change seldom.
+ * Forgets the version when any table changes, because it may be the one with
+ * the version.  To read it again costs little, and tables rarely change.
  */
 static void
 forget_version(Datum arg, Oid relation)
@@ -88,8 +88,8 @@ forget_version(Datum arg, Oid relation)
 }
 
 /*
- * Returns the oid of the type ksuid.  Raises not_installed where the
- * extension has been dropped.
+ * Returns the oid of the type ksuid.  Raises not_installed if the extension
+ * has been dropped.
  */
 Oid
 install_ksuid_type(void)
@@ -108,8 +108,8 @@ install_ksuid_type(void)
 }
 
 /*
- * Returns the name of a type of schema murallink, as it is whatever
- * quote_all_identifiers says, or NULL for any other type.
+ * Returns the name of a type of schema murallink, never quoted, or NULL for
+ * any other type.
  */
 const char *
 install_type_name(Oid type)
@@ -203,8 +203,8 @@ install_enum_label(Oid value)
 }
 
 /*
- * Returns not_installed or unknown_data_version unless the tables are there
- * and of the version that this library was built for, else ERR_COUNT.
+ * Returns not_installed or unknown_data_version if the tables do not exist or
+ * have a version other than DATA_VERSION, else ERR_COUNT.
  */
 ErrorName
 install_problem(int *version)
@@ -250,8 +250,8 @@ install_check(void)
 }
 
 /*
- * Pins the settings under which a background process of ours works, and those
- * of its own.
+ * Sets the settings that all our background processes need, and those given,
+ * so that nothing else changes them.
  */
 void
 install_pin_settings(const char *const (*own)[2], int count)
@@ -265,7 +265,7 @@ install_pin_settings(const char *const (*own)[2], int count)
 /*
  * Becomes murallink_owner with the search path and row_security pinned, until
  * owner_leave() or the end of the (sub)transaction.  Does nothing inside a
- * definer function, where both are so already.
+ * SECURITY DEFINER function, which has set both.
  */
 Owner
 owner_enter(void)
@@ -299,8 +299,8 @@ owner_leave(Owner saved)
 }
 
 /*
- * Raises forbidden unless this runs with the rights of murallink_owner or of
- * a superuser: for C functions that do what nobody may ask for by name.
+ * Raises forbidden unless this runs with the rights of murallink_owner or of a
+ * superuser.  For C functions that only our own functions may call.
  */
 void
 owner_require(void)
@@ -310,8 +310,8 @@ owner_require(void)
 }
 
 /*
- * Undoes owner_enter() after the commit of the transaction that called it,
- * which has undone its search path.  An abort undoes both.
+ * Undoes owner_enter() after the commit of the transaction that called it.
+ * The commit has undone the search path only; an abort undoes both.
  */
 void
 owner_committed(Owner saved)
@@ -353,8 +353,8 @@ type_of_letter(char letter)
 }
 
 /*
- * Returns the saved plan, made at the first use and again when the extension
- * has been made again.  Assumes SPI_connect() and owner_enter().
+ * Returns the saved plan.  Makes it at the first use, and again if the
+ * extension was created again.  Assumes SPI_connect() and owner_enter().
  */
 SPIPlanPtr
 plan_saved(SavedPlan *p)
@@ -394,10 +394,9 @@ plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 }
 
 /*
- * Does what plan_execute() does, for a plan that only reads, and finds what is
- * committed now: the snapshot of a repeatable read transaction may be older
- * than what has to be heard of.  GetLatestSnapshot() refuses to work in a
- * parallel query.
+ * Does what plan_execute() does, for a plan that only reads, with a snapshot
+ * of its own: that of a repeatable read transaction may be older than a change
+ * that must be seen.  GetLatestSnapshot() fails in a parallel query.
  */
 int
 plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long limit)
@@ -445,9 +444,9 @@ install_asked_by_owner(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger: invalidates the table's relcache entry, which every session hears
- * of when this transaction commits, and this one at its next command.
- * TRUNCATE, which gives the table another file, needs no trigger for that.
+ * Trigger: invalidates the table's relcache entry.  Other sessions receive
+ * this when this transaction commits, this one at its next command.  TRUNCATE
+ * needs no trigger for that, because it gives the table another file.
  */
 PG_FUNCTION_INFO_V1(install_changed);
 Datum
@@ -460,7 +459,7 @@ install_changed(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger: refuses whatever it is fired for.  Raises guarded for INSERT, else
+ * Trigger: refuses the statement.  Raises guarded for INSERT, else
  * append_only.
  */
 PG_FUNCTION_INFO_V1(install_append_only);

@@ -1,7 +1,7 @@
 /*
  * install.h
- *	  What all SQL run from C stands on: the installed data, its owner, and
- *	  plans that are saved for the life of the backend.
+ *	  What all SQL run from C needs: the installed data, its owner, and plans
+ *	  that are saved for the life of the backend.
  */
 #ifndef MURALLINK_INSTALL_H
 #define MURALLINK_INSTALL_H
@@ -9,7 +9,7 @@
 #include "error.h"
 #include "executor/spi.h"
 
-/* The version of the tables that this library works on. */
+/* The version of the tables that this library works with. */
 #define DATA_VERSION 1
 
 /* What owner_enter() changed, for owner_leave(). */

@@ -1,12 +1,13 @@
 /*
  * install_row.c
  *	  Rows found and written without a statement, as logical replication finds
- *	  and writes them: what each payment does would cost most in being prepared.
+ *	  and writes them: starting the statements would cost most of the time of a
+ *	  payment.
  *
- * Constraints, also of domains, indexes and triggers for each row work as in a statement.
- * Triggers for statements are not fired: those of a table that only this
- * library writes refuse every statement, whoever runs it.  Column defaults are
- * not filled in, and no rights are asked for.
+ * Constraints, also of domains, indexes and triggers for each row work as in a
+ * statement.  Triggers for statements are not fired: a table that only this
+ * library writes has one that refuses every statement, for all roles.  Column
+ * defaults are not filled in, and no rights are checked.
  */
 #include "postgres.h"
 
@@ -37,7 +38,7 @@ static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, 
 				  Snapshot snapshot);
 
 /*
- * Raises unknown_data_version unless this is a table of so many columns.
+ * Raises unknown_data_version unless the table has this many columns.
  */
 static void
 check_columns(Relation table, int columns)
@@ -47,8 +48,8 @@ check_columns(Relation table, int columns)
 }
 
 /*
- * Checks the values of a row that are of domains, which a statement does where
- * it makes them.
+ * Checks the values of a row whose types are domains: in a statement, the
+ * expression does this.
  */
 static void
 check_domains(TupleTableSlot *slot)
@@ -81,8 +82,8 @@ row_table(const char *name, int columns)
 }
 
 /*
- * Begins to look for rows as row_begin() says, with a snapshot, or with one that
- * also sees what is not committed.
+ * Does what row_begin() does, with a snapshot, or (NULL) with one that also
+ * sees uncommitted rows.
  */
 static void
 begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count, Snapshot snapshot)
@@ -112,24 +113,24 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 }
 
 /*
- * Begins to look for the rows that have these values in the first columns of an
- * index of murallink's, in its order: what is committed now and what this
- * transaction has written.  The table must have this many columns; it stays
- * locked until the end of the transaction.  No rights are asked for.  Raises
- * not_installed or unknown_data_version.
+ * Starts a scan for the rows that have these values in the first columns of an
+ * index of murallink's, in its order.  It sees what is committed now and what
+ * this transaction has written.  The table must have this many columns; it
+ * stays locked until the end of the transaction.  No rights are checked.
+ * Raises not_installed or unknown_data_version.
  */
 void
 row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
 {
-	/* So that what an earlier row of the same statement has written is seen. */
+	/* Makes visible what an earlier row of the same statement has written. */
 	CommandCounterIncrement();
 	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()));
 }
 
 /*
- * Begins to look as row_begin() does, also for what other transactions are
- * inserting or changing: xmin or xmax of the snapshot says by which a row found
- * is.
+ * Does what row_begin() does, but also sees what other transactions are
+ * inserting or changing. xmin or xmax of the snapshot says which transaction
+ * it is.
  */
 void
 row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
@@ -139,7 +140,7 @@ row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int colum
 }
 
 /*
- * Finds the next row; returns false when there is none.
+ * Finds the next row.  Returns false if there is none.
  */
 bool
 row_next(RowScan *scan)
@@ -148,7 +149,8 @@ row_next(RowScan *scan)
 }
 
 /*
- * Returns a column (from 0) of the row found.  It is good until the next one.
+ * Returns a column (from 0) of the row found.  The value is valid until the
+ * next row is found.
  */
 Datum
 row_value(RowScan *scan, int column, bool *isnull)
@@ -157,7 +159,7 @@ row_value(RowScan *scan, int column, bool *isnull)
 }
 
 /*
- * Ends what row_begin() began.
+ * Ends the scan.
  */
 void
 row_end(RowScan *scan)
@@ -171,8 +173,8 @@ row_end(RowScan *scan)
 }
 
 /*
- * Opens a table to be written by the executor, whose triggers for rows are fired
- * by close_target().
+ * Opens a table for the executor to write. close_target() fires the AFTER
+ * triggers.
  */
 static ResultRelInfo *
 open_target(EState *estate, Relation table)
@@ -194,7 +196,8 @@ open_target(EState *estate, Relation table)
 }
 
 /*
- * Ends what open_target() began, so that what comes next sees what was written.
+ * Fires the AFTER triggers and closes the table.  What was written is visible
+ * to the next command.
  */
 static void
 close_target(EState *estate)
@@ -207,8 +210,8 @@ close_target(EState *estate)
 }
 
 /*
- * Returns a slot with a value for each column of a table, which the constraints
- * of domains allow.
+ * Returns a slot with a value for each column of a table.  Raises an error if
+ * a domain's constraint does not allow a value.
  */
 static TupleTableSlot *
 new_row(EState *estate, Relation table, const Datum *values, const bool *nulls)
@@ -240,9 +243,9 @@ row_insert(Relation table, const Datum *values, const bool *nulls)
 }
 
 /*
- * Gives the row that row_next() has found these values, or with NULL deletes it.
- * Raises an error where another transaction has changed it meanwhile: whoever
- * does this holds a lock that keeps others from the row.  Assumes what
+ * Replaces the values of the row that row_next() has found, or deletes it
+ * (NULL).  Raises an error if another transaction has changed the row
+ * meanwhile: the caller must hold a lock that prevents this.  Assumes what
  * row_insert() does, and a scan with RowExclusiveLock.
  */
 void

@@ -1,16 +1,16 @@
 /*
  * isolation.c
- *	  Refuses to change murallink's tables where rules would not hold: at a
- *	  level at which they would be looked at as they were, and while triggers
- *	  are not fired.
+ *	  Refuses to change murallink's tables if rules would not be enforced: at
+ *	  an isolation level with an old snapshot, and while triggers are disabled.
  *
- * A rule holds because whoever comes second sees what the first has committed.
- * A transaction with one snapshot for all of its statements does not, whatever
- * it locks.  All statements that change a table have their rights checked
- * first, those of functions, triggers and COPY too, so this is asked there.
+ * A rule is enforced because the second of two transactions sees what the
+ * first has committed.  A transaction with one snapshot for all statements
+ * does not see it, whatever it locks.  PostgreSQL checks the rights of every
+ * statement that changes a table, also in functions, triggers and COPY, so the
+ * hook for that check does this one, too.
  *
- * Where session_replication_role is replica, rows are brought as they are: by
- * the statements of somebody who may, not by functions, which need triggers.
+ * With session_replication_role replica, a role that has the rights may write
+ * rows as they are.  Functions may not, because they depend on triggers.
  */
 #include "postgres.h"
 
@@ -33,7 +33,8 @@ static bool triggers_missed(void);
 static bool check_rights(List *range_table, bool raise);
 
 /*
- * Registers the hook that is called where a statement's rights are checked.
+ * Registers the hook that PostgreSQL calls when it checks a statement's
+ * rights.
  */
 void
 isolation_init(void)
@@ -54,8 +55,7 @@ isolation_check(void)
 }
 
 /*
- * Returns whether one of our functions is running and its triggers are not
- * fired.
+ * Returns whether one of our functions is running while triggers are disabled.
  */
 static bool
 triggers_missed(void)
@@ -65,9 +65,9 @@ triggers_missed(void)
 }
 
 /*
- * Returns whether a statement has the rights that it needs, as far as they are
- * looked at here; raises wrong_isolation where it does not see enough to
- * change what it changes, and triggers_off where too little would happen.
+ * Hook: raises wrong_isolation or triggers_off if the statement changes a
+ * table of murallink's where rules would not be enforced.  Otherwise returns
+ * what the next hook returns, or true.
  */
 static bool
 check_rights(List *range_table, bool raise)

@@ -54,8 +54,9 @@ PG_FUNCTION_INFO_V1(ksuid_hash);
 PG_FUNCTION_INFO_V1(ksuid_hash_extended);
 
 /*
- * ksuid_generate makes a new ksuid of the current time.  The 32 bits of seconds
- * last until 2150.  Raises an error if the system has no randomness to give.
+ * ksuid_generate makes a new ksuid of the current time.  The 32 bits of
+ * seconds last until 2150.  Raises an error if the system's random source
+ * fails.
  */
 void
 ksuid_generate(Ksuid *ksuid)
@@ -259,8 +260,9 @@ ksuid_from_bytea(PG_FUNCTION_ARGS)
 }
 
 /*
- * ksuid_lt returns whether the first ksuid is less than the second.  Like all the
- * comparisons it is leakproof: it raises nothing and tells nothing else.
+ * ksuid_lt returns whether the first ksuid is less than the second.  Like all
+ * the comparisons it is leakproof: it raises no error and reveals nothing else
+ * about its arguments.
  */
 Datum
 ksuid_lt(PG_FUNCTION_ARGS)

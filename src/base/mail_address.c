@@ -1,12 +1,12 @@
 /*
  * mail_address.c
- *	  E-mail addresses: what is entered is what mail can be sent to.
+ *	  E-mail addresses, in the form to which mail is sent.
  *
- * Mail is sent without SMTPUTF8, so the part before the @ is in ASCII, where
- * one mailbox has no second spelling but by case.  A domain in other letters is
- * kept as DNS has it (xn--).  No letter becomes one of ASCII: some who look like
- * "k" or "i" are folded into them by Unicode, and would be somebody else's
- * mailbox.
+ * Mail is sent without SMTPUTF8, so the part before the @ must be ASCII, in
+ * which two spellings of one mailbox differ in case only.  A domain in other
+ * letters is stored as DNS has it (xn--).  No other letter is turned into one
+ * of ASCII: Unicode folds some letters that look like "k" or "i" into these,
+ * which would name another person's mailbox.
  */
 #include "postgres.h"
 
@@ -31,8 +31,8 @@ static bool encode_label(const char *label, size_t length, char *encoded);
 static char *mail_address(const char *text);
 
 /*
- * Returns whether a text is words of these characters, with one dot between
- * each two.
+ * Returns whether a text consists of words of these characters, separated by
+ * single dots.
  */
 static bool
 is_dotted(const char *text, size_t length, const char *letters)
@@ -51,8 +51,9 @@ is_dotted(const char *text, size_t length, const char *letters)
 }
 
 /*
- * Writes a label of a domain as DNS has it, and returns whether there is such
- * a form, which is in other letters than ASCII what it was before.
+ * Writes a label of a domain as DNS has it.  Returns false if there is no such
+ * form, or if it does not begin with xn--, because then Unicode has turned
+ * letters into those of ASCII.
  */
 static bool
 encode_label(const char *label, size_t length, char *encoded)
@@ -74,8 +75,8 @@ encode_label(const char *label, size_t length, char *encoded)
 }
 
 /*
- * Appends a label of a domain, in lower case and as DNS has it; returns whether
- * it is one.
+ * Appends a label of a domain, in lower case and as DNS has it; returns false
+ * if it is not a label.
  */
 static bool
 append_label(StringInfo out, const char *label, size_t length)
@@ -98,9 +99,10 @@ append_label(StringInfo out, const char *label, size_t length)
 }
 
 /*
- * Returns an e-mail address as it is kept and mailed to, in lower case; NULL
- * for what is none: quoted, with a comment, at an IP address, with blanks or
- * what cannot be seen.  The text is in UTF-8.
+ * Returns an e-mail address as it is stored and mailed to, in lower case.
+ * Returns NULL for other texts, and for addresses that are quoted, have a
+ * comment, an IP address, blanks or invisible characters.  The text is in
+ * UTF-8.
  */
 static char *
 mail_address(const char *text)
@@ -121,7 +123,7 @@ mail_address(const char *text)
 
 		if (!append_label(&out, label, length))
 			return NULL;
-		/* The last one of all digits is that of an IP address. */
+		/* A last label of digits belongs to an IP address. */
 		if (label[length] == '\0' && strspn(label, DIGITS) == length)
 			return NULL;
 		label += length;
@@ -133,8 +135,8 @@ mail_address(const char *text)
 }
 
 /*
- * Returns whether a text can stand in a message and in a command to a mail
- * server as it is: it is an address, in ASCII.
+ * Returns whether a text is an address in ASCII, which can be written
+ * unchanged into a message and a command to a mail server.
  */
 bool
 mail_address_fits(const char *text)
@@ -157,7 +159,8 @@ mail_address_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.is_mail_address(value): whether it is one as it is kept.
+ * murallink_private.is_mail_address(value): whether it is an address in the form that
+ * is stored.
  */
 PG_FUNCTION_INFO_V1(mail_address_is);
 Datum

@@ -1,6 +1,6 @@
 /*
  * mail_address.h
- *	  Which addresses mail can be sent to.
+ *	  To which addresses mail can be sent.
  */
 #ifndef MURALLINK_MAIL_ADDRESS_H
 #define MURALLINK_MAIL_ADDRESS_H

@@ -3,9 +3,9 @@
  *	  The types day and moment: dates and times as clients write them.
  *
  * PostgreSQL's own types read a text by the session's TimeZone and DateStyle,
- * which are not the same at every door.  These read what is documented, and
- * the same everywhere.  An empty text is no day and no moment: its value has
- * a place that no date has, and becomes NULL where a date is needed.
+ * which differ between SQL and PostgREST.  These types read one documented
+ * form, everywhere alike.  An empty text is read as "none": a value that is no
+ * date, and that becomes NULL when it is cast to one.
  */
 #include "postgres.h"
 
@@ -62,8 +62,8 @@ parse_date(const char *text, DateADT *date, const char **rest)
 }
 
 /*
- * Returns whether a time is the start of a day in UTC, as answers, and what
- * clients make of these, show it.
+ * Returns whether a text is the time of the start of a day in UTC, in the
+ * forms that answers have and that clients make of these.
  */
 static bool
 is_start(const char *text)
@@ -89,8 +89,8 @@ day_parse(const char *text, DateADT *day)
 }
 
 /*
- * Reads a moment as RFC 3339 writes it, without an offset as UTC; a date
- * alone is its start in UTC.  What is finer than a microsecond is cut off.
+ * Reads a moment in the form of RFC 3339.  Without an offset it is in UTC; a
+ * date alone is its start in UTC.  Digits beyond microseconds are cut off.
  * Returns false for anything else.
  */
 bool

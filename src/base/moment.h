@@ -12,7 +12,7 @@
 #define DAY_HINT "Dates are written yyyy-mm-dd."
 #define MOMENT_HINT "Times are written 2022-08-08T20:30:15Z."
 
-/* What an empty text is, as a value of the types day and moment. */
+/* The value of an empty text in the types day and moment. */
 #define NO_DAY (DATEVAL_NOBEGIN + 1)
 #define NO_MOMENT (DT_NOBEGIN + 1)
 

@@ -25,7 +25,7 @@ static const char *const codes_by_decimals[] = {
 	" CLF UYW ",
 };
 
-/* Amounts are less than this: numeric(14,2) holds every one of them. */
+/* Amounts are less than this, so that all of them fit numeric(14,2). */
 #define AMOUNT_LIMIT INT64CONST(1000000000000)
 
 static bool amount_fits(Numeric amount, int decimals);

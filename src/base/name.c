@@ -1,11 +1,11 @@
 /*
  * name.c
- *	  Names of people as they are searched for: without regard to case and
+ *	  Names of people in the form in which they are searched: without case and
  *	  accents, by any part.
  *
- * The index of names holds for each name all its parts of one, two and three
- * letters.  A name that has what is looked for has all parts of that too, so
- * the index finds the few names to look at.
+ * For each name, the index has all its parts of one, two and three letters.  A
+ * name that contains the pattern has all parts of the pattern, too, so the
+ * index finds the few names to compare.
  */
 #include "postgres.h"
 
@@ -28,10 +28,10 @@
 #define PART_LONGEST 3
 #define LETTER_BITS 21
 
-/* Makes an Arabic word longer, and means nothing. */
+/* Lengthens an Arabic word, and has no meaning. */
 #define TATWEEL 0x0640
 
-/* Marks that make another letter of Japanese. */
+/* Marks that turn a Japanese letter into another one. */
 #define IS_KANA_MARK(c) ((c) == 0x3099 || (c) == 0x309a)
 
 static pg_wchar plain_sign(pg_wchar letter);
@@ -46,9 +46,9 @@ static int compare_parts(const void *x, const void *y);
 static Datum part_array(uint64 *parts, int count);
 
 /*
- * Returns the one sign that all apostrophes, all quotation marks and all dashes
- * are searched for by, and other letters as they are, those of ASCII in lower
- * case.
+ * Returns one sign for all apostrophes, one for all quotation marks and one
+ * for all dashes.  Returns other letters unchanged, except that those of ASCII
+ * become lower case.
  */
 static pg_wchar
 plain_sign(pg_wchar letter)
@@ -59,8 +59,8 @@ plain_sign(pg_wchar letter)
 }
 
 /*
- * Returns whether a mark is an accent: names are written with it and without,
- * in scripts whose letters alone can be read.
+ * Returns whether a mark is an accent: names are written with and without it,
+ * in scripts that are readable by their letters alone.
  */
 static bool
 is_accent(UChar32 letter)
@@ -86,7 +86,8 @@ is_accent(UChar32 letter)
 }
 
 /*
- * Makes a text in NFKD without its accents in new memory, and returns its length.
+ * Writes a text in NFKD without its accents to new memory, and returns its
+ * length.
  */
 static int32
 without_accents(const UChar *text, int32 length, UChar **result)
@@ -109,7 +110,7 @@ without_accents(const UChar *text, int32 length, UChar **result)
 }
 
 /*
- * Returns whether a text has no letter but those of ASCII.
+ * Returns whether a text has only letters of ASCII.
  */
 static bool
 is_plain(const UChar *text, int32 length)
@@ -121,8 +122,8 @@ is_plain(const UChar *text, int32 length)
 }
 
 /*
- * Makes a text with Latin letters that Unicode does not take apart, such as
- * those with a stroke, as people write them in ASCII; returns its length.
+ * Replaces Latin letters that Unicode does not decompose, such as those with a
+ * stroke, by the ASCII that people write for them.  Returns the length.
  */
 static int32
 without_latin(const UChar *text, int32 length, UChar **result)
@@ -149,7 +150,8 @@ without_latin(const UChar *text, int32 length, UChar **result)
 
 /*
  * Returns the letters of a name in one case and in plain form, without accents
- * and what nobody sees, up to a zero: as Unicode has it, whatever the locale.
+ * and invisible characters, up to a zero; by the rules of Unicode, in every
+ * locale.
  */
 static pg_wchar *
 letters_of(const char *name, int length)
@@ -170,7 +172,7 @@ letters_of(const char *name, int length)
 	count = icu_to_uchar(&text, plain, length);
 	count = text_normalized(unorm2_getNFKCCasefoldInstance(&status), text, count, &text);
 	count = without_accents(text, count, &text);
-	/* Most names in Latin letters are plain by now, which saves what takes longest. */
+	/* Most names in Latin letters are plain here, which saves the slowest step. */
 	if (!is_plain(text, count))
 	{
 		count = without_latin(text, count, &text);
@@ -219,8 +221,8 @@ folded(const text *name, int *length)
 }
 
 /*
- * Writes the parts of a size, and returns how many there are.  A blank alone
- * is none: every name has it.
+ * Writes the parts of a size, and returns their number.  A blank alone is no
+ * part, because every name has it.
  */
 static int
 parts_of(const pg_wchar *letters, int length, int size, uint64 *out)
@@ -265,7 +267,7 @@ part_array(uint64 *parts, int count)
 }
 
 /*
- * murallink_private.name_folded(name): the name as it is searched for.
+ * murallink_private.name_folded(name): the name in the form in which it is searched.
  */
 PG_FUNCTION_INFO_V1(name_folded);
 Datum

@@ -1,13 +1,13 @@
 /*
  * phone.c
- *	  Phone numbers as people write them: E.164, or national ones of North
- *	  America.
+ *	  Phone numbers as people write them: in E.164, or as national numbers of
+ *	  North America.
  *
- * Nothing is left out of what a text says but what is between digits: one that
- * has letters, an extension or a second number is none.  A country can be meant
- * only where it is said, by a plus, 00 or 011.  Without it a number is read as
- * North American where its digits are in such groups, since ten digits in others
- * are somebody's abroad.
+ * Only separators between digits are ignored: a text with letters, an
+ * extension or a second number is not a number.  A text means a foreign
+ * country only if it says so, by a plus, 00 or 011.  Otherwise it is read as
+ * North American if its digits are grouped like that, because ten digits in
+ * other groups may be a foreign number.
  */
 #include "postgres.h"
 
@@ -17,19 +17,19 @@
 
 #include <string.h>
 
-/* A plus, 15 digits, and what ends a text. */
+/* A plus, 15 digits and the final zero byte. */
 #define PHONE_SIZE 17
 
 #define MOST_DIGITS 20
 #define DIGITS "0123456789"
 
-/* What a text says: its digits, whether a country's come first, and a bit for each number of digits before a gap. */
+/* A number as written: its digits, whether the country's come first, and a bit for each number of digits before a gap. */
 typedef struct Spelling
 {
 	char digits[MOST_DIGITS + 1];
 	int count;
 	bool abroad;
-	bool trunk; /* (0), which is not dialled from abroad */
+	bool trunk; /* it has (0), which is not dialled from abroad */
 	unsigned gaps;
 } Spelling;
 
@@ -38,8 +38,8 @@ static const char *const separators[] = {
 	" ", "\t", "-", ".", "/", "(", ")", "\xc2\xa0", "\xe2\x80\xaf", "\xe2\x80\x90",
 	"\xe2\x80\x91", "\xe2\x80\x92", "\xe2\x80\x93", "\xe2\x80\x94", "\xe2\x80\x95", "\xe2\x88\x92"};
 
-/* Before and after a number, where it was copied from a list of contacts: U+200B, U+200E, U+202A, U+202C, U+2060,
- * U+2066, U+2068, U+2069, U+FEFF, which nobody sees, and which do not turn the digits round. */
+/* Invisible characters around a number that was copied from a list of contacts: U+200B, U+200E, U+202A, U+202C, U+2060,
+ * U+2066, U+2068, U+2069, U+FEFF.  They do not change the order of the digits. */
 static const char *const unseen[] = {"\xe2\x80\x8b", "\xe2\x80\x8e", "\xe2\x80\xaa", "\xe2\x80\xac", "\xe2\x81\xa0",
 									 "\xe2\x81\xa6", "\xe2\x81\xa8", "\xe2\x81\xa9", "\xef\xbb\xbf"};
 
@@ -53,8 +53,8 @@ static bool number_meant(const char *text, char number[PHONE_SIZE]);
 static Datum number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_SIZE]));
 
 /*
- * Returns the size of that of some characters that a text begins with, 0 for
- * none of them.
+ * Returns the size of the character with which a text begins, if it is one of
+ * these, else 0.
  */
 static int
 size_of(const char *text, const char *const *spellings, int count)
@@ -66,8 +66,9 @@ size_of(const char *text, const char *const *spellings, int count)
 }
 
 /*
- * Reads a text.  Returns false where it has anything but digits, a plus before
- * them, and separators, or too many digits.  The digits are without 00 and 011.
+ * Reads a text.  Returns false if it has too many digits, or anything but
+ * digits, a plus before them, and separators. 00 and 011 are not among the
+ * digits read.
  */
 static bool
 spelt(const char *text, Spelling *spelling)
@@ -98,7 +99,7 @@ spelt(const char *text, Spelling *spelling)
 			 : strncmp(spelling->digits, "00", 2) == 0	? 2
 			 : strncmp(spelling->digits, "011", 3) == 0 ? 3
 														: 0;
-	/* A prefix is in one piece: 0/039 is none, and 01 123 45678 has an area code. */
+	/* A prefix is not divided: 0/039 is none, and 01 123 45678 begins with an area code. */
 	if ((spelling->gaps & ((1U << prefix) - 1)) != 0)
 	{
 		if (prefix == 2)
@@ -124,9 +125,9 @@ phone_north_american(const char *digits)
 }
 
 /*
- * Writes what is to be dialled for a text: a plus, the country and the rest, or,
- * where it does not say the country, digits alone, which mean different numbers
- * in different countries.  Returns false where that is not clear.
+ * Writes what to dial for a text: a plus, the country and the rest, or digits
+ * alone if the text does not say the country; these mean different numbers in
+ * different countries.  Returns false if the text is not clear.
  */
 static bool
 dialled(const char *text, char number[PHONE_SIZE])
@@ -148,8 +149,8 @@ dialled(const char *text, char number[PHONE_SIZE])
 }
 
 /*
- * Writes the number that a text means, in E.164: one without a country is North
- * American.  Returns false where that is not clear.
+ * Writes the number that a text means, in E.164.  One without a country is
+ * North American.  Returns false if the text is not clear.
  */
 static bool
 number_meant(const char *text, char number[PHONE_SIZE])
@@ -171,8 +172,8 @@ number_meant(const char *text, char number[PHONE_SIZE])
 }
 
 /*
- * Returns what a reader writes for the text that is the first argument, as text,
- * or NULL.
+ * Returns, as text, what a reader (of the functions above) writes for the
+ * first argument, or NULL if it returns false.
  */
 static Datum
 number_of(PG_FUNCTION_ARGS, bool (*reader)(const char *text, char number[PHONE_SIZE]))

@@ -1,6 +1,7 @@
 /*
  * phone.h
- *	  Phone numbers.  Needs nothing of PostgreSQL, since partners' files use it.
+ *	  Phone numbers.  Uses nothing of PostgreSQL, because partners' files
+ *	  include it.
  */
 #ifndef MURALLINK_PHONE_H
 #define MURALLINK_PHONE_H

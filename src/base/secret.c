@@ -3,12 +3,12 @@
  *	  Keeps passwords, and what configure_partner() is given, out of the
  *	  server's log and out of pg_stat_activity.
  *
- * The server logs the statement that an error broke off, and any statement
- * where log_statement and its like say so.  A statement with secrets is known
- * by the name of a function that takes some, there or in what it runs, and also
- * by having called it, for an error may come before, and a function of the
- * user's own may be what calls it.  A request in JSON may be shown in part, so
- * that its action is not seen: then by its keys, and whatever is no JSON at all.
+ * The server logs the statement that raised an error, and other statements as
+ * log_statement and similar settings say.  A statement has secrets if it, or
+ * what it runs, names a function that takes secrets.  It also has secrets if
+ * it has called such a function, because a function of the user's own may be
+ * what names it.  If an error shows only a part of a JSON request, without the
+ * action, the keys decide; a text that is not JSON counts as secret.
  */
 #include "postgres.h"
 
@@ -24,22 +24,22 @@
 
 #define SHOWN_INSTEAD "<statement with secrets>"
 
-/* What takes secrets: functions, actions of api(), a key of webhooks. */
+/* Names of what takes secrets: functions, actions of api(), a key of webhooks. */
 static const char *const names[] = {"accessKey", "change_password", "change_user_password", "configure_partner",
 									"create_admin", "reset_password", "update_user"};
 
-/* Others with a name that is an everyday word. */
+/* The same, for names that are everyday words. */
 static const char *const words[] = {"authenticate", "login", "register"};
 
-/* Keys of a request, wherever a statement calls what is ours. */
+/* Keys of a request whose values are secrets, in a statement that calls our functions. */
 static const char *const keys[] = {"\"password\"", "\"new_password\"", "\"current_password\"", "\"token\"",
 								   "\"secrets\""};
 
-/* Where PostgreSQL reads JSON: its errors show what stands before the place. */
+/* The file in which PostgreSQL reads JSON: its errors show the text before the error. */
 #define JSON_READER "jsonfuncs.c"
 
 static emit_log_hook_type next_hook;
-static TimestampTz called_at = 0; /* when the statement began that has called it */
+static TimestampTz called_at = 0; /* start of the statement that has called such a function */
 
 static void hide_log(ErrorData *error);
 static bool has_secrets(const ErrorData *error);
@@ -60,8 +60,8 @@ secret_init(void)
 }
 
 /*
- * Hook: has the server log that there was a statement with secrets, and not
- * what it was.  The client is told all, for it knows its secrets.
+ * Hook: replaces a statement with secrets in the log by a note.  The client
+ * receives the whole error, because the secrets are its own.
  */
 static void
 hide_log(ErrorData *error)
@@ -87,7 +87,7 @@ hide_log(ErrorData *error)
 }
 
 /*
- * Returns whether what is about to be logged may tell secrets.
+ * Returns whether the message to be logged may show secrets.
  */
 static bool
 has_secrets(const ErrorData *error)
@@ -98,8 +98,8 @@ has_secrets(const ErrorData *error)
 }
 
 /*
- * Returns whether what is about to be logged shows a request that has secrets,
- * or one that cannot be read.
+ * Returns whether the message to be logged shows a request with secrets, or
+ * one that cannot be read.
  */
 static bool
 shows_request(const ErrorData *error)
@@ -111,7 +111,7 @@ shows_request(const ErrorData *error)
 }
 
 /*
- * Returns whether a text, or NULL, has a key whose value is a secret.
+ * Returns whether a text has a key whose value is a secret; false for NULL.
  */
 static bool
 has_key(const char *text)
@@ -123,7 +123,7 @@ has_key(const char *text)
 }
 
 /*
- * Returns whether a text, or NULL, names what takes secrets.
+ * Returns whether a text names something that takes secrets; false for NULL.
  */
 static bool
 names_one(const char *text)
@@ -141,7 +141,7 @@ names_one(const char *text)
 }
 
 /*
- * Returns whether a name may have that letter.
+ * Returns whether a name may contain that letter.
  */
 static bool
 is_letter(char c)
@@ -150,8 +150,8 @@ is_letter(char c)
 }
 
 /*
- * Returns whether a word, from there to end, stands in a text for a function
- * that is given something, or within quotes, as an action does.
+ * Returns whether a word of a text, which ends at end, is followed by
+ * arguments like a function, or is in quotes like an action.
  */
 static bool
 is_called(const char *text, const char *word, const char *end)
@@ -167,7 +167,7 @@ is_called(const char *text, const char *word, const char *end)
 }
 
 /*
- * Has nobody see the statement that is running.
+ * Hides the running statement from pg_stat_activity and the log.
  */
 void
 secret_hide_statement(void)
@@ -177,7 +177,8 @@ secret_hide_statement(void)
 }
 
 /*
- * murallink_private.hide_statement(): has nobody see the statement that is running.
+ * murallink_private.hide_statement(): hides the running statement from
+ * pg_stat_activity and the log.
  */
 PG_FUNCTION_INFO_V1(secret_hide);
 Datum

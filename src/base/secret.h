@@ -1,6 +1,6 @@
 /*
  * secret.h
- *	  What keeps secrets out of the server's log.
+ *	  Keeps secrets out of the server's log and pg_stat_activity.
  */
 #ifndef MURALLINK_SECRET_H
 #define MURALLINK_SECRET_H

@@ -1,12 +1,12 @@
 /*
  * text.c
- *	  Texts that name something: one spelling is kept of what looks the same,
- *	  and two that differ in case or blanks alone, or in the sign that a
- *	  keyboard has for an apostrophe or a hyphen, name one thing.
+ *	  Texts that name something.  Texts that look the same are stored in one
+ *	  spelling, and texts that differ only in case, blanks, or the sign for an
+ *	  apostrophe or a hyphen name one thing.
  *
- * All of it is Unicode's, whose stability policy keeps these forms of assigned
- * letters for ever: constraints and indexes can be made of them, and mean the
- * same in each locale.
+ * The forms are those of Unicode, whose stability policy never changes them
+ * for assigned letters.  So constraints and indexes can use them, and they are
+ * the same in every locale.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@
 
 #define BRAILLE_BLANK 0x2800
 
-/* Of a longer run of marks on one letter the marks are not sorted any more: that takes time by its square. */
+/* A longer run of marks on one letter is divided, because the time to sort the marks is quadratic. */
 #define MARKS_MOST 30
 
 /* What people write as an apostrophe. */
@@ -34,8 +34,8 @@ static const UChar32 apostrophes[] = {0x0027, 0x0060, 0x00b4, 0x02b9, 0x02bb, 0x
 typedef enum Form
 {
 	FORM_LABEL, /* in NFC, one blank for each run of blanks, none at the ends */
-	FORM_KEY, /* also one case and one width of each letter, one sign of a kind, without what has no width */
-	FORM_WORDS, /* also a blank for what is no letter and no digit */
+	FORM_KEY, /* also in one case and width, with one sign of each kind, without characters of no width */
+	FORM_WORDS, /* also with a blank for everything but letters and digits */
 } Form;
 
 static bool is_visible(const char *text, int length);
@@ -48,7 +48,7 @@ static text *ascii_label(const char *value, int length, Form form);
 static text *label(text *value, Form form);
 
 /*
- * Returns whether a text has no byte but those of ASCII.
+ * Returns whether a text has only bytes of ASCII.
  */
 bool
 text_is_ascii(const char *text, int length)
@@ -69,8 +69,8 @@ text_is_blank(UChar32 c)
 }
 
 /*
- * Returns whether nobody sees a character, or nobody can say what it looks
- * like: controls, directions of writing, variants, what has no width, and what
+ * Returns whether a character is invisible or has no defined look: controls,
+ * directions of writing, variants, characters of no width, and those that
  * Unicode has not assigned.
  */
 bool
@@ -82,8 +82,7 @@ text_is_unseen(UChar32 c)
 }
 
 /*
- * Returns whether a text in UTF-8 has a letter, a digit or a sign that can be
- * seen.
+ * Returns whether a text in UTF-8 has a visible letter, digit or sign.
  */
 static bool
 is_visible(const char *text, int length)
@@ -101,7 +100,7 @@ is_visible(const char *text, int length)
 }
 
 /*
- * Returns whether a text can be seen and has no character that is refused.
+ * Returns whether a text is visible and has no character that is refused.
  */
 static bool
 is_visible_without(text *value, bool (*refused)(UChar32))
@@ -118,8 +117,8 @@ is_visible_without(text *value, bool (*refused)(UChar32))
 }
 
 /*
- * Returns whether a character ends a line, is a control, or turns the direction
- * in which what follows is read.
+ * Returns whether a character ends a line, is a control, or changes the
+ * direction in which the following text is read.
  */
 static bool
 breaks_line(UChar32 c)
@@ -142,9 +141,9 @@ breaks_line(UChar32 c)
 }
 
 /*
- * Returns the sign of ASCII for an apostrophe, a quotation mark or a hyphen, which
- * keyboards, phones and word processors write in many ways; other characters as
- * they are.
+ * Returns the sign of ASCII for an apostrophe, a quotation mark or a hyphen,
+ * of which keyboards, phones and word processors write many forms.  Returns
+ * other characters unchanged.
  */
 UChar32
 text_plain_sign(UChar32 c)
@@ -160,8 +159,8 @@ text_plain_sign(UChar32 c)
 }
 
 /*
- * Returns the end of the piece of a text that is normalized at once: the end of
- * the text, or a place within a run of too many marks.
+ * Returns where the piece of a text ends that is normalized at once: at the
+ * end of the text, or within a run of too many marks.
  */
 static int32
 piece_end(const UChar *text, int32 start, int32 length)
@@ -179,15 +178,15 @@ piece_end(const UChar *text, int32 start, int32 length)
 }
 
 /*
- * Makes the normal form of a text in new memory, and returns its length.  Runs
- * of more marks than any language has are taken apart, as Unicode's Stream-Safe
- * Text Format does.
+ * Writes the normal form of a text to new memory, and returns its length.
+ * Runs of more marks than any language uses are divided, as in Unicode's
+ * Stream-Safe Text Format.
  */
 int32
 text_normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar **result)
 {
 	UErrorCode status = U_ZERO_ERROR;
-	/* No normal form of Unicode makes a letter more than 18 times as long. */
+	/* No normal form of Unicode is more than 18 times as long as the text. */
 	int32 capacity = length * 18 + 1;
 	int32 size = 0;
 
@@ -203,7 +202,7 @@ text_normalized(const UNormalizer2 *form, const UChar *text, int32 length, UChar
 }
 
 /*
- * Makes a text with plain signs in new memory, and returns its length.
+ * Writes a text with plain signs to new memory, and returns its length.
  */
 static int32
 with_plain_signs(const UChar *text, int32 length, UChar **result)
@@ -324,8 +323,8 @@ text_words(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.is_label(value): whether it is what label() makes of it, can be
- * seen, and has nothing that cannot.
+ * murallink_private.is_label(value): whether label() leaves it unchanged, it is
+ * visible, and it has no invisible character.
  */
 PG_FUNCTION_INFO_V1(text_is_label);
 Datum
@@ -354,7 +353,7 @@ text_is_visible_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * murallink_private.is_name(value): whether it can be seen, in one line.
+ * murallink_private.is_name(value): whether it is visible and has one line.
  */
 PG_FUNCTION_INFO_V1(text_is_name);
 Datum

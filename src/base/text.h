@@ -1,6 +1,6 @@
 /*
  * text.h
- *	  What a text is made of, by Unicode and whatever the locale.
+ *	  Properties of texts by the rules of Unicode, in every locale.
  */
 #ifndef MURALLINK_TEXT_H
 #define MURALLINK_TEXT_H

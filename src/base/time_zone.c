@@ -1,6 +1,6 @@
 /*
  * time_zone.c
- *	  Which names are time zones, and what time it is there.
+ *	  Names of time zones, and local times.
  */
 #include "postgres.h"
 
@@ -14,10 +14,10 @@ static bool may_be_asked(const char *name);
 static pg_tz *zone_named(const text *zone);
 
 /*
- * Returns whether PostgreSQL may be asked for a name.  It takes POSIX rules
- * too (FOO+3), and remembers each for as long as the session lasts: they all
- * have a digit, which few names of the tz database have.  Names in lower case
- * (localtime, posix/...) are other ways to the same zones.
+ * Returns whether PostgreSQL may look up a name.  It also accepts POSIX rules
+ * (FOO+3), and caches each until the session ends.  They all have a digit,
+ * which few names of the tz database have.  Names in lower case (localtime,
+ * posix/...) are duplicates of other zones.
  */
 static bool
 may_be_asked(const char *name)
@@ -38,7 +38,8 @@ may_be_asked(const char *name)
 }
 
 /*
- * Returns the time zone of a name, NULL when the tz database has none.
+ * Returns the time zone of a name, or NULL if the tz database does not have
+ * it.
  */
 static pg_tz *
 zone_named(const text *zone)
@@ -51,7 +52,7 @@ zone_named(const text *zone)
 
 /*
  * murallink_private.known_time_zone(name): whether the tz database has the name.
- * PostgreSQL looks names up in any case and says how they are written.
+ * PostgreSQL ignores case, and returns the name as the database has it.
  */
 PG_FUNCTION_INFO_V1(time_zone_known);
 Datum
@@ -62,8 +63,8 @@ time_zone_known(PG_FUNCTION_ARGS)
 
 /*
  * murallink_private.moment_in_zone(local_time, time_zone): NULL for an unknown zone or
- * an infinite time.  AT TIME ZONE takes CET, EET, MET and WET for abbreviations,
- * which have no summer.
+ * an infinite time.  AT TIME ZONE reads CET, EET, MET and WET as
+ * abbreviations, without summer time.
  */
 PG_FUNCTION_INFO_V1(time_zone_moment);
 Datum

@@ -1,19 +1,20 @@
 /*
  * fund.c
- *	  The only door through which funds move.
+ *	  Movements of funds.  No other code changes them.
  *
- * What is available is spread over slots.  Whoever writes a slot holds its lock
- * until the end of the transaction: not a lock of the row, which would stay
- * behind where a slot turns out to have too little.  A payer takes the slot of
- * its backend, else any slot that nobody holds and has enough; only when there
- * is none does it wait for all slots, in order, and gather.  So payers on one
- * contract seldom wait for each other, none waits out of order, and nobody
- * hears "insufficient" while there is enough.
+ * The available amount is spread over slots.  A transaction that writes a slot
+ * holds its advisory lock until it ends; a row lock would remain on a slot
+ * that turns out to have too little.  A payer takes the slot of its backend,
+ * else any other slot that is free and has enough; if there is none, it waits
+ * for all slots, in order, and gathers the amount.  So payers on one contract
+ * rarely wait for each other, locks are always taken in the same order, and
+ * insufficient_funds is raised only if all slots together have too little.
  *
- * Nothing else waits for a slot, and least of all the worker.  What is paid out
- * has left its slot when it was reserved; it is counted in slots below zero,
- * which payers do not write.  What is given back, or counted, goes to the slot
- * of the backend, or where that is held to a slot of the transaction's own.
+ * Nothing else waits for a slot; in particular, the worker does not.  An
+ * amount leaves its slot when it is reserved; disbursements are counted in
+ * slots with negative numbers, which payers do not write.  A returned amount
+ * goes to the slot of the backend or, if another transaction holds that, to a
+ * slot of the transaction's own.
  */
 #include "postgres.h"
 
@@ -89,13 +90,13 @@ typedef struct Slot
 #define TIMES(a, b) DirectFunctionCall2(numeric_mul, (a), (b))
 #define COMPARE(a, b) DatumGetInt32(DirectFunctionCall2(numeric_cmp, (a), (b)))
 
-/* The kind of advisory locks that are the lock of a slot. */
+/* The kind of advisory lock that a slot has. */
 #define SLOT_LOCK_KIND 5
 
 /* The most slots that a fund is made with; the slots of transactions have higher numbers. */
 #define SLOTS_MAX 256
 
-/* The slot of this backend, for payers and for what is paid out. */
+/* The slot of this backend, for payments and for disbursements. */
 #define OWN_SLOT (MyBackendId % fund_slots)
 #define OWN_SLOT_OF_DISBURSED (-1 - OWN_SLOT)
 
@@ -129,8 +130,8 @@ fund_init(void)
 }
 
 /*
- * Returns the lock of a slot.  Contracts that share one by chance only wait
- * for each other now and then.
+ * Returns the lock of a slot.  If two contracts share one by a collision of
+ * hashes, their payers sometimes wait for each other.
  */
 static LOCKTAG
 slot_lock(const Ksuid *contract, int64 slot)
@@ -143,8 +144,8 @@ slot_lock(const Ksuid *contract, int64 slot)
 }
 
 /*
- * Adds to what a slot has; returns false when there is no such slot, or it has
- * not enough.  Assumes that this transaction holds the slot.
+ * Adds to the amounts of a slot.  Returns false if the slot does not exist or
+ * has too little.  Assumes that this transaction holds the slot.
  */
 static bool
 change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed)
@@ -173,7 +174,7 @@ change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, D
 }
 
 /*
- * Opens a slot.
+ * Adds a slot.
  */
 static void
 new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed)
@@ -186,8 +187,8 @@ new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datu
 }
 
 /*
- * Finds the slots with these numbers of a fund, in order; returns how many they
- * are.
+ * Finds the slots of a fund with numbers in this range, in order; returns how
+ * many there are.
  */
 static int
 slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
@@ -218,8 +219,8 @@ slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
 }
 
 /*
- * Reserves in a slot; returns false when somebody else holds the slot or it
- * has not enough.
+ * Reserves in a slot.  Returns false if another transaction holds the slot or
+ * it has too little.
  */
 static bool
 take_slot(const FundMove *move, int64 slot)
@@ -235,8 +236,8 @@ take_slot(const FundMove *move, int64 slot)
 }
 
 /*
- * Reserves in some slot that has enough and that nobody holds; returns false
- * when there is none.
+ * Reserves in any slot that is free and has enough.  Returns false if there is
+ * none.
  */
 static bool
 take_other_slot(const FundMove *move, int64 *slot)
@@ -267,8 +268,8 @@ compare_slots(const void *a, const void *b)
 }
 
 /*
- * Waits for all slots of a fund that payers take from, in order, also for those
- * that are opened meanwhile; returns how many they are.
+ * Waits for all slots of a fund from which payers take, in order, also for
+ * those that are added meanwhile; returns how many there are.
  */
 static int
 hold_all(const FundMove *move, Slot **slots)
@@ -300,7 +301,7 @@ hold_all(const FundMove *move, Slot **slots)
 }
 
 /*
- * Closes a slot.  Assumes that this transaction holds it.
+ * Deletes a slot.  Assumes that this transaction holds it.
  */
 static void
 close_slot(const FundMove *move, int64 slot)
@@ -315,9 +316,8 @@ close_slot(const FundMove *move, int64 slot)
 }
 
 /*
- * Waits for all slots and gathers the amount in one of them; returns false
- * when all together have not enough.  Slots of transactions that are empty are
- * closed.
+ * Waits for all slots and gathers the amount in one of them.  Returns false if
+ * all together have too little.  Deletes empty slots of transactions.
  */
 static bool
 gather(const FundMove *move, int64 *slot)
@@ -353,8 +353,8 @@ gather(const FundMove *move, int64 *slot)
 }
 
 /*
- * Writes a movement down.  The constraint of fund_entry refuses a second one of
- * the same kind.
+ * Inserts a movement.  A constraint of fund_entry refuses a second one of the
+ * same kind.
  */
 static void
 record(const FundMove *move, const char *movement)
@@ -391,9 +391,9 @@ fund_reserve(const FundMove *move)
 }
 
 /*
- * Adds the amount of a movement to what a slot has, as many times as the
- * factors say.  Waits for nobody: where the slot is held, the transaction's own
- * is taken, which fund_gather() closes when it is empty.
+ * Adds the amount of a movement, times each factor, to the amounts of a slot.
+ * Does not wait: if the slot is held, a slot of the transaction's own is used,
+ * which gather() deletes when it is empty.
  */
 static void
 add(const FundMove *move, int64 slot, int available, int reserved, int disbursed)
@@ -409,7 +409,7 @@ add(const FundMove *move, int64 slot, int available, int reserved, int disbursed
 }
 
 /*
- * Records what becomes of what a payment had reserved, and adds it as add()
+ * Records a movement of what a payment had reserved, and adds it as add()
  * does.
  */
 static void
@@ -436,7 +436,7 @@ settle(const FundMove *move, const char *movement, int64 slot, int available, in
 }
 
 /*
- * Gives back what a payment had reserved.
+ * Releases what a payment had reserved.
  */
 void
 fund_release(const FundMove *move)
@@ -445,7 +445,7 @@ fund_release(const FundMove *move)
 }
 
 /*
- * Turns what a payment had reserved into what was paid out.
+ * Turns what a payment had reserved into a disbursement.
  */
 void
 fund_disburse(const FundMove *move)
@@ -454,7 +454,7 @@ fund_disburse(const FundMove *move)
 }
 
 /*
- * Takes back what a payment had paid out.
+ * Returns the disbursement of a payment to the available amount.
  */
 void
 fund_return(const FundMove *move)
@@ -463,8 +463,8 @@ fund_return(const FundMove *move)
 }
 
 /*
- * Waits for the lock of a slot, for as long as requests wait.  Raises blocked
- * where that takes too long.
+ * Waits for the lock of a slot, at most as long as requests wait for locks.
+ * Raises blocked after that.
  */
 static void
 wait_for_slot(const Ksuid *contract, int64 slot)
@@ -501,9 +501,9 @@ fund_hold(PG_FUNCTION_ARGS)
 }
 
 /*
- * Waits for the slots of a fund that a deposit is spread over, in order; returns
- * how many they are.  Makes the fund where there is none: whoever deposits first
- * holds the first slot, also before there is one.
+ * Waits for the slots over which a deposit is spread, in order; returns how
+ * many there are.  Makes the fund if there is none; the first deposit takes
+ * the lock of the first slot before that slot exists.
  */
 static int
 slots_for_deposit(const FundMove *move, Slot **slots)
@@ -532,8 +532,8 @@ slots_for_deposit(const FundMove *move, Slot **slots)
 }
 
 /*
- * Trigger after INSERT of a funding: spreads it over the slots, in equal shares;
- * the first has what is left over.
+ * Trigger after INSERT of a funding: spreads it over the slots, in equal
+ * shares; the first slot gets the rest.
  */
 PG_FUNCTION_INFO_V1(fund_deposit);
 Datum

@@ -5,7 +5,7 @@
 #ifndef MURALLINK_FUND_H
 #define MURALLINK_FUND_H
 
-/* Whose funds move, for what, and how much. */
+/* A movement: of which contract, for what, and how much. */
 typedef struct FundMove
 {
 	Datum contract; /* ksuid */

@@ -1,7 +1,7 @@
 /*
  * payment.c
- *	  What a payment is made of, that it may be made, and the funds that follow
- *	  each of its steps.
+ *	  Payments: their rows are completed and checked here, and their funds
+ *	  follow each change of status.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ enum EnrollmentColumn
 	ENROLLMENT_COLUMNS
 };
 
-/* Who is to be paid. */
+/* The enrollment that is paid. */
 typedef struct Enrolled
 {
 	Ksuid uid;
@@ -62,7 +62,7 @@ typedef struct Enrolled
 	DateADT since;
 } Enrolled;
 
-/* What milestone_payment() has made. */
+/* The payment that milestone_payment() has made. */
 typedef struct Made
 {
 	Ksuid uid;
@@ -87,7 +87,7 @@ static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls,
 #define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
 /*
- * Raises an error when the table has other columns than enum PaymentColumn.
+ * Raises an error unless the table has the columns of enum PaymentColumn.
  */
 static void
 check_columns(Relation payment)
@@ -97,7 +97,7 @@ check_columns(Relation payment)
 }
 
 /*
- * Finds the enrollment that has these values in an index; returns false when
+ * Finds the enrollment that has these values in an index.  Returns false if
  * there is none.
  */
 static bool
@@ -116,7 +116,7 @@ look_up(const char *index, const Datum *keys, int count, Enrolled *enrolled)
 	{
 		for (int i = 0; i < lengthof(uids); i++)
 			*uids[i] = *DatumGetKsuidP(row_value(&scan, ENROLLMENT_UID + i, &isnull));
-		/* In UTC, as moments are kept. */
+		/* In UTC, as timestamps are stored. */
 		created_at = row_value(&scan, ENROLLMENT_CREATED_AT, &isnull);
 		enrolled->since = DatumGetDateADT(DirectFunctionCall1(timestamp_date, created_at));
 		enrolled->dropped_on = DatumGetDateADT(row_value(&scan, ENROLLMENT_DROPPED_ON, &isnull));
@@ -127,9 +127,9 @@ look_up(const char *index, const Datum *keys, int count, Enrolled *enrolled)
 }
 
 /*
- * Raises invalid_value for a visit that is tomorrow everywhere, or was before
- * the patient was enrolled wherever the site is; and dropped for one after the
- * patient was dropped: what was earned until then is owed.
+ * Raises invalid_value for a visit that is in the future in every time zone,
+ * or before the enrollment in every time zone.  Raises dropped for a visit
+ * after the patient was dropped; visits until then are still paid.
  */
 static void
 check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
@@ -142,7 +142,7 @@ check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 }
 
 /*
- * Raises not_payable when no version is in force, or the one in force retires
+ * Raises not_payable if no version is in force, or if the one in force retires
  * the milestone.
  */
 static void
@@ -153,8 +153,8 @@ check_version(const Milestone *milestone)
 }
 
 /*
- * Raises not_enrolled, or not_found when the caller may not even know of the
- * patient.
+ * Raises not_enrolled, or not_found if the caller may not learn that the
+ * patient exists.
  */
 static void
 refuse_not_enrolled(Datum patient)
@@ -170,7 +170,7 @@ refuse_not_enrolled(Datum patient)
 
 /*
  * Returns the lowest number that no live payment of the milestone to the
- * enrollment has, or 0 where there are as many as there may be.
+ * enrollment has, or 0 if the milestone has been paid as often as it may be.
  */
 static int
 free_occurrence(const Ksuid *enrollment, const Milestone *milestone)
@@ -193,8 +193,8 @@ free_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 }
 
 /*
- * Waits for the end of a transaction that is changing a payment of the milestone
- * to the enrollment; returns false when there is none.
+ * Waits for the end of a transaction that is changing a payment of the
+ * milestone to the enrollment.  Returns false if there is none.
  */
 static bool
 wait_for_change(const Ksuid *enrollment, const Milestone *milestone)
@@ -214,8 +214,8 @@ wait_for_change(const Ksuid *enrollment, const Milestone *milestone)
 
 /*
  * Returns the number of the next payment of the milestone to the enrollment.
- * Raises already_paid when there is none that may be made, nor can be because a
- * payment is being rejected: that is waited for.
+ * If a transaction is rejecting one, waits for its end first.  Raises
+ * already_paid if no more payments are allowed.
  */
 static int
 next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
@@ -232,8 +232,8 @@ next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 }
 
 /*
- * Inserts a milestone payment, which the trigger completes, and fills in what it
- * has become; returns false when another session has paid this occurrence.
+ * Inserts a milestone payment, which the trigger completes, and reads the row
+ * back.  Returns false if another session has paid this occurrence.
  */
 static bool
 insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit)
@@ -316,7 +316,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns the payment_info of a milestone payment just made.  Assumes
+ * Returns the payment_info of the milestone payment that was made.  Assumes
  * SPI_connect(); the result outlives it.
  */
 static Datum
@@ -377,8 +377,8 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 /*
  * Trigger before INSERT of a payment: completes it from its enrollment, and a
  * milestone payment from the version in force, so that no statement can pay
- * another price, another milestone or too often.  A milestone payment without a
- * status gets that in which its trial has them made.
+ * another amount, for another milestone or too often.  The default status of a
+ * milestone payment is that of its trial.
  */
 PG_FUNCTION_INFO_V1(payment_price);
 Datum
@@ -431,7 +431,7 @@ payment_price(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger after INSERT or UPDATE of the status of a payment: the funds follow.
+ * Trigger after INSERT or UPDATE of the status of a payment: moves its funds.
  */
 PG_FUNCTION_INFO_V1(payment_funds);
 Datum

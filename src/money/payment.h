@@ -1,6 +1,6 @@
 /*
  * payment.h
- *	  Payments: what is paid, and that it is paid once.
+ *	  The columns of payments.
  */
 #ifndef MURALLINK_PAYMENT_H
 #define MURALLINK_PAYMENT_H

@@ -1,10 +1,10 @@
 /*
  * schedule.c
- *	  The milestones of the schedule, remembered.
+ *	  A cache of the milestones of schedules.
  *
- * Versions of a milestone are never edited, and new ones are rare beside the
- * payments made by them: each backend keeps what it has read until milestone
- * or trial changes anywhere, of which it hears at its next payment.
+ * Versions of a milestone are never changed, and new ones are rare compared
+ * with payments.  So each backend keeps what it has read until milestone or
+ * trial changes.  It receives the invalidation before its next payment.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* How many milestones are kept before all are forgotten. */
+/* If the cache has this many milestones, it is cleared. */
 #define MILESTONES_KEPT 4096
 
 /* A milestone with all its versions, the latest first. */
@@ -43,7 +43,7 @@ static Known *find(Datum uid, Known *buffer);
 static Version version_copy(const Version *version);
 
 /*
- * Registers the callback that forgets what has changed.
+ * Registers the callback that clears the cache.
  */
 void
 schedule_init(void)
@@ -52,7 +52,8 @@ schedule_init(void)
 }
 
 /*
- * Only marks them: the callback may run while one is looked at.
+ * Marks the cache as outdated.  Frees nothing, because the callback may run
+ * while a milestone is used.
  */
 static void
 forget(Datum arg, Oid relation)
@@ -65,8 +66,8 @@ forget(Datum arg, Oid relation)
 }
 
 /*
- * Reads a milestone by the uid of one of its versions, as committed now;
- * returns false when there is none.
+ * Reads a milestone by the uid of one of its versions, with a new snapshot.
+ * Returns false if there is none.
  */
 static bool
 load(Datum uid, Known *known)
@@ -126,9 +127,9 @@ load(Datum uid, Known *known)
 }
 
 /*
- * Returns the milestone that has a version of this uid, from what is kept or
- * read into the buffer; NULL when there is none.  It is good until the next
- * look into a table or catalog.
+ * Returns the milestone that has a version with this uid, from the cache or
+ * read into the buffer; NULL if there is none.  It is valid until a table or
+ * catalog is opened.
  */
 static Known *
 find(Datum uid, Known *buffer)
@@ -159,7 +160,7 @@ find(Datum uid, Known *buffer)
 }
 
 /*
- * Returns a copy of a version that is the caller's.
+ * Returns a copy of a version in the caller's memory context.
  */
 static Version
 version_copy(const Version *version)
@@ -173,8 +174,8 @@ version_copy(const Version *version)
 }
 
 /*
- * Fills in the version of this uid, which must be there.  What it points to is
- * the caller's.
+ * Fills in the version with this uid, which must exist.  What it points to is
+ * in the caller's memory context.
  */
 void
 schedule_version(Datum version_uid, Version *version)
@@ -192,9 +193,9 @@ schedule_version(Datum version_uid, Version *version)
 }
 
 /*
- * Fills in the milestone that has a version of this uid, with the version in
- * force at a moment; returns false when there is none.  What it points to is
- * the caller's.
+ * Fills in the milestone that has a version with this uid, and the version in
+ * force at a moment.  Returns false if there is none.  What it points to is in
+ * the caller's memory context.
  */
 bool
 schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)

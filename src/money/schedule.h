@@ -20,7 +20,7 @@ typedef struct Version
 	int32 sort_order;
 } Version;
 
-/* A milestone of a trial at a site, as it stands at some moment. */
+/* A milestone of a trial at a site, at some moment. */
 typedef struct Milestone
 {
 	Ksuid client;
@@ -28,11 +28,11 @@ typedef struct Milestone
 	Ksuid trial;
 	Ksuid site;
 	Ksuid trial_site;
-	bool approved; /* payments of it are approved as they are made */
+	bool approved; /* its payments are made with the status approved */
 	Datum key; /* text: label_key() of its names */
-	bool in_force; /* whether a version is */
-	bool was_more_often; /* an earlier version could be paid more often */
-	Version version; /* the one in force */
+	bool in_force; /* whether a version is in force */
+	bool was_more_often; /* an earlier version allowed more payments */
+	Version version; /* the version in force */
 } Milestone;
 
 extern void schedule_init(void);

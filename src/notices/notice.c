@@ -1,13 +1,13 @@
 /*
  * notice.c
- *	  When and of what patients are told.
+ *	  Settings for the messages to patients.
  */
 #include "postgres.h"
 
 #include "notice.h"
 #include "utils/guc.h"
 
-/* In seconds: nobody is reminded earlier. */
+/* In seconds: reminders are not sent earlier than this. */
 #define LEAD_MAX (90 * 24 * 3600)
 
 static char *reminder_lead;
@@ -36,7 +36,7 @@ notice_init(void)
 }
 
 /*
- * Returns whether each of the times is one.
+ * Check hook: returns whether each element of the list is a time.
  */
 static bool
 check_leads(char **value, void **extra, GucSource source)
@@ -50,7 +50,7 @@ check_leads(char **value, void **extra, GucSource source)
 		int seconds;
 
 		if (lead[strspn(lead, " ")] == '\0' && rest == NULL && lead == copy)
-			break; /* none at all */
+			break; /* the list is empty */
 		if (!parse_int(lead, &seconds, GUC_UNIT_S, NULL) || seconds < 0 || seconds > LEAD_MAX)
 		{
 			GUC_check_errdetail("A time is written like 1d, 2h or 30min, and is at most 90 days.");

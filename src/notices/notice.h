@@ -1,6 +1,6 @@
 /*
  * notice.h
- *	  What is to be sent to people.
+ *	  Messages to people.
  */
 #ifndef MURALLINK_NOTICE_H
 #define MURALLINK_NOTICE_H

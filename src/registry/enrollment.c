@@ -1,9 +1,9 @@
 /*
  * enrollment.c
- *	  Row level security of patients, who stand below many places: it asks for
- *	  each patient's places, which is right where somebody looks one up and
- *	  where somebody sees most.  For those who see few sites the planner is
- *	  told here how to find the patients of these instead.
+ *	  Row level security of patients, who belong to many places.  The policy
+ *	  checks the places of each patient, which is fast for one patient and for
+ *	  a caller who sees most.  For a caller who sees few sites, this offers the
+ *	  planner an index condition that finds the patients of these.
  */
 #include "postgres.h"
 

@@ -1,13 +1,13 @@
 /*
  * file.c
- *	  How large a file may be.
+ *	  The setting for the size of files.
  */
 #include "postgres.h"
 
 #include "file.h"
 #include "utils/guc.h"
 
-/* In kB. A request is one jsonb, whose strings end at 256 MB, and base64 is a third longer. */
+/* In kB. A string of jsonb can have 256 MB, and base64 makes a file a third longer. */
 static int document_limit = 10 * 1024;
 
 /*
