@@ -113,7 +113,7 @@ append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 
 /*
  * Returns {"column": {"from": "...", "to": "..."}, ...} for the columns that
- * differ, or 0 if none does. old_row is NULL for a row that was created,
+ * differ, or 0 if none does.  old_row is NULL for a row that was created,
  * new_row for one that was deleted.
  */
 static Datum

@@ -193,7 +193,7 @@ password_argument(FunctionCallInfo fcinfo)
 }
 
 /*
- * murallink_private.password_hash(password, field, known): its Argon2id hash. known:
+ * murallink_private.password_hash(password, field, known): its Argon2id hash.  known:
  * whether the client has logged in before.  Raises missing_field,
  * weak_password or busy.
  */

@@ -1,10 +1,10 @@
 /*
  * api.c
- *	  murallink.api(jsonb): one dispatcher for all actions.
+ *	  murallink.api(jsonb): calls the function of an action.
  *
- * What makes a function an action is said in is_action().  It is found by its
- * name, its arguments are bound from the payload by theirs, and its result is
- * rendered by its type.
+ * is_action() says which functions are actions.  The function is found by the
+ * name of the action.  The keys of the payload are bound to its arguments by
+ * name, and its result is rendered by type.
  */
 #include "postgres.h"
 
@@ -39,9 +39,9 @@ typedef struct Action
 {
 	MemoryContext context;
 	bool stale; /* the function was changed or dropped */
-	int users; /* the entry below, and calls: an action may call api() in turn */
+	int users; /* the entry below, and running calls: an action may call api() itself */
 	Oid function;
-	uint32 hash; /* of the function in the cache PROCOID */
+	uint32 hash; /* hash value of the function in the cache PROCOID */
 	Oid result;
 	bool returns_set;
 	int nargs;
@@ -59,7 +59,7 @@ typedef struct KnownAction
 } KnownAction;
 
 static HTAB *actions = NULL;
-static uint64 changes = 0; /* of functions, as far as this session has heard */
+static uint64 changes = 0; /* of functions, that this session has received */
 
 static void mark_stale(Datum arg, int cache, uint32 hash);
 static void release_action(Action *action);
@@ -80,7 +80,7 @@ static bool passes_by(const Outcome *outcome);
 
 /*
  * Registers the callback that marks actions whose functions change, and the
- * hook that looks at bodies.
+ * hooks of api_body.c.
  */
 void
 api_init(void)
@@ -90,7 +90,8 @@ api_init(void)
 }
 
 /*
- * Only marks them: the callback may run while one is called.
+ * Marks actions whose functions have changed.  Frees nothing, because the
+ * callback may run while one is called.
  */
 static void
 mark_stale(Datum arg, int cache, uint32 hash)
@@ -108,7 +109,7 @@ mark_stale(Datum arg, int cache, uint32 hash)
 }
 
 /*
- * Frees an action that has no users left.
+ * Frees an action if it has no users left.
  */
 static void
 release_action(Action *action)
@@ -136,9 +137,9 @@ api_fail(Outcome *outcome, ErrorName error, const char *field)
 }
 
 /*
- * Sets the outcome to an error that was raised.  What PostgreSQL itself says
- * of a value goes to the server's log only: it may show what the caller may
- * not see.  Raises the error again when it is none that an answer can be given to.
+ * Sets the outcome to an error that was raised.  PostgreSQL's own messages go
+ * to the server's log only, because they may show values that the caller may
+ * not see.  Raises the error again if no answer can be given to it.
  */
 static void
 fail_with(Outcome *outcome, ErrorData *error)
@@ -171,7 +172,7 @@ fail_with(Outcome *outcome, ErrorData *error)
 }
 
 /*
- * Returns a string that is no longer than allowed and not empty, else NULL.
+ * Returns a string that is not empty and not longer than allowed, else NULL.
  */
 static char *
 short_string(const JsonbValue *value, int longest)
@@ -182,7 +183,7 @@ short_string(const JsonbValue *value, int longest)
 }
 
 /*
- * Takes a request apart; returns false with an outcome when it is not well
+ * Parses a request.  Returns false and sets the outcome if it is not well
  * formed.
  */
 static bool
@@ -261,7 +262,7 @@ is_action(Form_pg_proc function)
 }
 
 /*
- * Reads the action of a name from the catalog; NULL when there is none.
+ * Reads the action of a name from the catalog.  Returns NULL if there is none.
  */
 static Action *
 read_action(const char *name, Oid self)
@@ -343,9 +344,9 @@ find_action(const char *name, Oid self)
 }
 
 /*
- * Binds the keys of the payload to the arguments of the action; what is not
- * there is NULL, which every action takes as its default.  Raises unknown_key
- * and what api_bind() raises.
+ * Binds the keys of the payload to the arguments of the action; a missing one
+ * is NULL, which is the default of every argument.  Raises unknown_key and
+ * what api_bind() raises.
  */
 static void
 bind_payload(Action *action, const Request *request, NullableDatum *arguments)
@@ -461,8 +462,8 @@ call_for_set(Action *action, const char *name, const NullableDatum *arguments)
 }
 
 /*
- * Runs the action of a request in a subtransaction, so that an error leaves
- * nothing behind but its answer.
+ * Runs the action of a request in a subtransaction, so that only the answer
+ * remains after an error.
  */
 static void
 perform(const Request *request, Oid self, Outcome *outcome)
@@ -549,7 +550,7 @@ answer(const Request *request, const Outcome *outcome)
 }
 
 /*
- * Returns the status_code of an answer that was kept.
+ * Returns the status_code of a stored answer.
  */
 static int
 status_of(Jsonb *kept)
@@ -561,10 +562,10 @@ status_of(Jsonb *kept)
 }
 
 /*
- * Opens a subtransaction and uses the idempotency key of a request in it, as
- * api_first_time() does; first is its result.  Returns false, with an outcome
- * and without the subtransaction, where that raised an error, such as for a
- * repeat that has waited too long for the first.
+ * Opens a subtransaction and calls api_first_time() in it; first is its
+ * result.  If that raises an error, for example because a repeat has waited
+ * too long for the first request, ends the subtransaction, sets the outcome
+ * and returns false.
  */
 static bool
 use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first)
@@ -597,8 +598,8 @@ use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first)
 }
 
 /*
- * Returns whether a request was refused for what is over in a moment: then
- * nothing was done, and its idempotency key is free for a repeat.
+ * Returns whether a request failed with a temporary error.  Then nothing was
+ * done, and its idempotency key is not used up.
  */
 static bool
 passes_by(const Outcome *outcome)
@@ -631,7 +632,7 @@ api(PG_FUNCTION_ARGS)
 			api_fail(&outcome, problem, NULL);
 		else
 		{
-			/* An action that needs no session does not care whether it has ended. */
+			/* An ended session is no error here: the action may need none. */
 			if (request.session_id != NULL && !identity_authenticate(request.session_id))
 				identity_lose();
 			if (request.idempotency_key != NULL && IsolationUsesXactSnapshot())

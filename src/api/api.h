@@ -12,25 +12,25 @@
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
-/* A request as it came in. */
+/* A parsed request. */
 typedef struct Request
 {
 	char *action;
 	char *session_id;
 	char *idempotency_key;
 	JsonbValue *payload;
-	Ksuid keyed_by; /* whose idempotency key it is */
+	Ksuid keyed_by; /* the user to whom the idempotency key belongs */
 } Request;
 
-/* What came of it. */
+/* The answer to a request. */
 typedef struct Outcome
 {
 	int status;
 	const char *message;
-	const char *error; /* stable name, NULL when all went well */
+	const char *error; /* stable name; NULL: success */
 	const char *field;
 	const char *hint;
-	char *payload; /* JSON, NULL when there is none */
+	char *payload; /* JSON; NULL: none */
 } Outcome;
 
 extern void api_init(void);

@@ -1,7 +1,7 @@
 /*
  * api_bind.c
- *	  Values of a JSON request as arguments of a function.  JSON types are
- *	  held to: a number is no text, a text is no number.
+ *	  Converts values of a JSON request to arguments of a function.  JSON types
+ *	  are strict: a number is not a text, a text is not a number.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@ static Datum uid_of(const JsonbValue *value, const char *field, bool *isnull);
 static Datum uids_of(const JsonbValue *value, Oid element, const char *field);
 
 /*
- * Returns whether a type is murallink's of that name.
+ * Returns whether a type is the one of schema murallink with that name.
  */
 static bool
 type_named(Oid type, const char *name)
@@ -36,7 +36,7 @@ type_named(Oid type, const char *name)
 }
 
 /*
- * Returns a JSON string.  Raises wrong_type for anything else.
+ * Returns a JSON string.  Raises wrong_type for other values.
  */
 static char *
 string_of(const JsonbValue *value, const char *field)
@@ -66,7 +66,7 @@ integer_of(const JsonbValue *value, const char *field)
 }
 
 /*
- * Returns a JSON string as a uid, which "" is none of.  Raises wrong_type or
+ * Returns a JSON string as a uid; "" is not one.  Raises wrong_type or
  * invalid_uid.
  */
 static Datum
@@ -112,7 +112,7 @@ uids_of(const JsonbValue *value, Oid element, const char *field)
 }
 
 /*
- * Returns a JSON string as a day, which "" is none of.  Raises wrong_type or
+ * Returns a JSON string as a day; "" is not one.  Raises wrong_type or
  * invalid_value.
  */
 static Datum
@@ -128,8 +128,8 @@ day_of(const JsonbValue *value, const char *field, bool *isnull)
 }
 
 /*
- * Returns a JSON string as a moment, which "" is none of.  Raises wrong_type
- * or invalid_value.
+ * Returns a JSON string as a moment; "" is not one.  Raises wrong_type or
+ * invalid_value.
  */
 static Datum
 moment_of(const JsonbValue *value, const char *field, bool *isnull)
@@ -144,7 +144,7 @@ moment_of(const JsonbValue *value, const char *field, bool *isnull)
 }
 
 /*
- * Returns whether an argument's type is one that api_bind() knows.
+ * Returns whether api_bind() supports the type of an argument.
  */
 bool
 api_can_bind(Oid type)
@@ -157,9 +157,9 @@ api_can_bind(Oid type)
 }
 
 /*
- * Returns a JSON value as a value of an argument's type.  null is NULL, or ""
- * for text; "" for a uid, date or moment is NULL: absent.  Raises wrong_type,
- * invalid_value or invalid_uid, naming the field.
+ * Returns a JSON value as a value of an argument's type.  null becomes NULL, or
+ * "" for text. "" for a uid, date or moment becomes NULL (absent).  Raises
+ * wrong_type, invalid_value or invalid_uid, naming the field.
  */
 Datum
 api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)

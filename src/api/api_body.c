@@ -1,16 +1,17 @@
 /*
  * api_body.c
  *	  Reads the body of a request for /rpc/<action> as the JSON protocol does,
- *	  before PostgREST's query takes it apart.
+ *	  before PostgREST's query reads it.
  *
- * That query reads numbers from texts, the last of two values of a key, and of
- * an array the first element, all without a word; it leaves a text unchanged
- * where the body has null, and takes "" for no uid.  So what the JSON protocol
- * refuses is refused here, before anything is done, and what it takes for
- * empty or absent is written so.  The body is the first parameter of the first
- * query after the pre-request, authenticate().  A plan that is made for these
- * parameters has their values in it, so the planner is given the body as it is
- * meant; a plan for all parameters finds it when it starts.
+ * That query silently reads numbers from texts, the last of two values of a
+ * key, and the first element of an array.  It does not change a text if the
+ * body has null, and does not accept "" as an absent uid.  So what the JSON
+ * protocol refuses is refused here, before anything is done, and empty or
+ * absent values are replaced by those that the JSON protocol reads.  The body
+ * is the first parameter of the first query after the pre-request,
+ * authenticate().  A plan that is made for these parameters contains their
+ * values, so the body is replaced before planning; for a generic plan, it is
+ * replaced when the query starts.
  */
 #include "postgres.h"
 
@@ -63,8 +64,8 @@ api_body_init(void)
 }
 
 /*
- * Hook: reads the body where a plan is made for it.  Raises what check_body()
- * raises.
+ * Planner hook: reads the body before a plan is made for it.  Raises what
+ * check_body() raises.
  */
 static PlannedStmt *
 plan_query(Query *query, const char *text, int options, ParamListInfo params)
@@ -77,9 +78,8 @@ plan_query(Query *query, const char *text, int options, ParamListInfo params)
 }
 
 /*
- * Hook: reads the body where a plan for all bodies begins.  The first query
- * after the pre-request is the only one that has one.  Raises what check_body()
- * raises.
+ * Executor hook: reads the body when a generic plan starts.  Only the first
+ * query after the pre-request has a body.  Raises what check_body() raises.
  */
 static void
 start_query(QueryDesc *query, int flags)
@@ -93,9 +93,9 @@ start_query(QueryDesc *query, int flags)
 }
 
 /*
- * Checks the first of these parameters, and puts in its place what the JSON
- * protocol reads in it, where that is something else.  The new value lives as
- * long as the parameters.  Raises what check_body() raises.
+ * Checks the first of these parameters, and replaces it if the JSON protocol
+ * reads another value.  The new value lives as long as the parameters.  Raises
+ * what check_body() raises.
  */
 static void
 read_body(ParamListInfo params)
@@ -126,8 +126,8 @@ has_body(ParamListInfo params)
 }
 
 /*
- * Returns the function that a request names, as a copy; NULL when there is
- * none.
+ * Returns a copy of the catalog row of the function that a request names; NULL
+ * if there is none.
  */
 static HeapTuple
 function_of_request(void)
@@ -149,7 +149,7 @@ function_of_request(void)
 }
 
 /*
- * Counts a key of an object.
+ * Semantic action of the JSON parser: counts a key of an object.
  */
 static void
 count_key(void *count, char *name, bool isnull)
@@ -158,7 +158,8 @@ count_key(void *count, char *name, bool isnull)
 }
 
 /*
- * Returns whether no object of a body has a key twice: jsonb would have fewer.
+ * Returns whether no object of a body has the same key twice: otherwise jsonb
+ * has fewer keys.
  */
 static bool
 keys_are_unique(text *body, Jsonb *parsed)
@@ -184,8 +185,8 @@ keys_are_unique(text *body, Jsonb *parsed)
 }
 
 /*
- * Returns whether the request has JSON as it was sent: in a query string, a
- * form or a table of CSV all values are texts.
+ * Returns whether the values have the JSON types that the client sent.  In a
+ * query string, a form or CSV, all values are texts.
  */
 static bool
 is_json(void)
@@ -199,8 +200,8 @@ is_json(void)
 
 /*
  * Refuses a body that is not one object with each key once, and values that
- * the JSON protocol refuses.  Returns the body with what the JSON protocol
- * reads in it, or NULL if it stands there.  Raises invalid_request,
+ * the JSON protocol refuses.  Returns the body with the values that the JSON
+ * protocol reads, or NULL if they are the same.  Raises invalid_request,
  * wrong_type, invalid_value or invalid_uid.
  */
 static Jsonb *
@@ -209,7 +210,7 @@ check_body(text *body)
 	HeapTuple function = function_of_request();
 	Jsonb *parsed;
 
-	/* A function whose argument has no name takes the body as it is. */
+	/* A function with an unnamed argument gets the body unchanged. */
 	if (function == NULL || heap_attisnull(function, Anum_pg_proc_proargnames, NULL))
 		return NULL;
 	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(body))));
@@ -222,9 +223,9 @@ check_body(text *body)
 }
 
 /*
- * Binds a value to an argument as the JSON protocol does.  Where it reads null
- * in the value, or "" in null, so does the value then, and the result is true.
- * Of values that are not sent as JSON only a uid is bound, because the others
+ * Checks a value as the JSON protocol binds it to an argument.  If it reads
+ * the value as null, or null as "", replaces the value and returns true.  Of
+ * values that were not sent as JSON, only uids are checked, because the others
  * are texts whatever they mean.  Raises wrong_type, invalid_value or
  * invalid_uid.
  */
@@ -249,9 +250,9 @@ bind_value(JsonbValue *value, Oid type, const char *name, bool json)
 }
 
 /*
- * Binds the values of an object to the arguments of a function.  Returns the
- * object with what the JSON protocol reads in them, or NULL if it stands there.
- * Raises what bind_value() raises.
+ * Checks the values of an object for the arguments of a function.  Returns the
+ * object with the values that the JSON protocol reads, or NULL if they are the
+ * same.  Raises what bind_value() raises.
  */
 static Jsonb *
 bind_body(HeapTuple function, Jsonb *parsed)

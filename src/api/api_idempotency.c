@@ -1,7 +1,7 @@
 /*
  * api_idempotency.c
- *	  A request that is sent again under the same key is answered again, and
- *	  done once.
+ *	  A request that is repeated with the same idempotency key gets the same
+ *	  answer, and is carried out once.
  */
 #include "postgres.h"
 
@@ -46,7 +46,8 @@ has_secret(const Request *request)
 }
 
 /*
- * Returns the SHA-256 of what a request asks for; who asks is kept beside it.
+ * Returns the SHA-256 of the action and the payload of a request.  The caller
+ * is stored beside it.
  */
 static bytea *
 hash_request(const Request *request)
@@ -65,10 +66,10 @@ hash_request(const Request *request)
 
 /*
  * Returns whether the caller uses the idempotency key for the first time.  A
- * repeat waits for the first to end, and has its answer in `kept`; another
- * request under the same key has an outcome.  A request with a secret is
- * done each time, because neither a fast hash of it nor the session id that
- * login answers may be kept.
+ * repeat waits for the first request to end, and gets its answer in `kept`;
+ * for another request with the same key, sets the outcome.  A request with a
+ * secret is carried out each time, because neither a fast hash of it nor the
+ * session id that login answers may be stored.
  */
 bool
 api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
@@ -118,8 +119,8 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 }
 
 /*
- * Keeps the answer for repeats of the request: without a statement, because
- * every one that changes an answer is refused.
+ * Stores the answer for repeats of the request, without a statement, because
+ * statements on that table are refused.
  */
 void
 api_keep_answer(const Request *request, Jsonb *kept)

@@ -1,10 +1,10 @@
 /*
  * api_render.c
- *	  Results of functions as JSON, in the shape of the documents.
+ *	  Results of functions as JSON, in the form of the source document.
  *
- * What is absent keeps its shape: a uid, text or moment is "", a number 0, a
+ * Absent values keep their form: a uid, text or moment is "", a number 0; a
  * nested object has all its keys, with the moment 0001-01-01T00:00:00Z.  Keys
- * whose type is one of the optional_ domains are left out instead.
+ * whose type is one of the optional_ domains are omitted instead.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ static void append_moment(StringInfo out, TimestampTz moment);
 static bool left_out(Datum value, bool isnull, Oid type);
 
 /*
- * Appends a moment in UTC, with microseconds where it has any.
+ * Appends a moment in UTC, with microseconds if it has any.
  */
 static void
 append_moment(StringInfo out, TimestampTz moment)
@@ -56,8 +56,8 @@ append_moment(StringInfo out, TimestampTz moment)
 }
 
 /*
- * Returns whether a value is left out of the answer: nothing, in a type that
- * says so.
+ * Returns whether a key is omitted from the answer: its value is absent, and
+ * its type is optional_.
  */
 static bool
 left_out(Datum value, bool isnull, Oid type)
@@ -73,7 +73,7 @@ left_out(Datum value, bool isnull, Oid type)
 }
 
 /*
- * Appends what stands for no value of a type.
+ * Appends the JSON for an absent value of a type.
  */
 static void
 render_absent(StringInfo out, Oid base, bool inside_absent)
@@ -174,7 +174,7 @@ render_columns(StringInfo out, Datum *values, bool *nulls, TupleDesc desc, bool 
 }
 
 /*
- * Appends a composite value, or the empty shape of its type.
+ * Appends a composite value, or the empty form of its type.
  */
 static void
 render_composite(StringInfo out, Datum value, bool isnull, Oid type)
@@ -240,8 +240,8 @@ api_render(StringInfo out, Datum value, bool isnull, Oid type)
 }
 
 /*
- * Appends a row of a query: an object, or for one column of its own the value
- * itself.
+ * Appends a row of a query: an object, or the value itself if the query has
+ * one column.
  */
 void
 api_render_row(StringInfo out, HeapTuple row, TupleDesc desc)

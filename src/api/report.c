@@ -1,7 +1,7 @@
 /*
  * report.c
- *	  Reports: the rows of cursors, read in batches and handed to the writer
- *	  of a format.
+ *	  Reports: reads the rows of cursors in batches and passes them to the
+ *	  writer of a format.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ report_init(void)
 }
 
 /*
- * Raises too_long for a report of that many bytes unless it can be stored.
+ * Raises too_long if a report of that many bytes cannot be stored.
  */
 void
 report_check_length(Size length)
@@ -75,7 +75,7 @@ utf8(char *text)
 }
 
 /*
- * Returns what a column of a type holds.
+ * Returns the kind of cell for a type.
  */
 static CellKind
 kind_of(Oid type)

@@ -5,7 +5,7 @@
 #ifndef MURALLINK_REPORT_H
 #define MURALLINK_REPORT_H
 
-/* How large a report may get: it is stored, and sent, as one value. */
+/* The largest report: it is stored and sent as one value. */
 #define REPORT_LONGEST (256 * 1024 * 1024)
 
 typedef enum CellKind
@@ -29,7 +29,7 @@ typedef struct ReportCell
 	const char *text; /* of a text, in UTF-8 */
 } ReportCell;
 
-/* A way to write a report.  What it needs besides follows this in memory. */
+/* The writer of a format. Its own data follow this in memory. */
 typedef struct ReportWriter ReportWriter;
 struct ReportWriter
 {
@@ -38,7 +38,7 @@ struct ReportWriter
 	void (*start_sheet)(ReportWriter *writer, const char *title);
 	void (*add_row)(ReportWriter *writer, const ReportCell *cells);
 	bytea *(*finish)(ReportWriter *writer);
-	void (*release)(ReportWriter *writer); /* called in the end, finished or not */
+	void (*release)(ReportWriter *writer); /* called at the end, also after an error */
 };
 
 extern void report_init(void);

@@ -2,10 +2,10 @@
  * report_csv.c
  *	  Reports as CSV of RFC 4180, in UTF-8.
  *
- * Spreadsheets take a text that begins with one of = + - @ for a formula: such
- * a text gets an apostrophe before it.  Where a semicolon is what separates
- * cells, as in most of Europe, they do so with what follows a semicolon or an
- * end of line within a text.  The byte order mark shows them that this is UTF-8.
+ * Spreadsheets read a text that begins with one of = + - @ as a formula, so it
+ * is prefixed with an apostrophe.  In locales that separate cells by
+ * semicolons, as in most of Europe, they do so also after a semicolon or an
+ * end of line within a text.  The byte order mark makes them read UTF-8.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 typedef struct CsvWriter
 {
 	ReportWriter base;
-	StringInfoData out; /* a bytea, whose length is set in the end */
+	StringInfoData out; /* a bytea, whose length is set at the end */
 } CsvWriter;
 
 static bool begins_formula(const char *text);
@@ -30,7 +30,7 @@ static bytea *finish(ReportWriter *writer);
 static void release(ReportWriter *writer);
 
 /*
- * Returns a writer of CSV, which has no titles: the sheets follow each other.
+ * Returns a writer of CSV.  It writes no titles; the sheets follow each other.
  */
 ReportWriter *
 report_csv(void)
@@ -48,7 +48,8 @@ report_csv(void)
 }
 
 /*
- * Returns whether a spreadsheet takes a text for a formula, by its first sign.
+ * Returns whether a spreadsheet reads a text as a formula, by its first
+ * character.
  */
 static bool
 begins_formula(const char *text)
@@ -64,13 +65,13 @@ begins_formula(const char *text)
 }
 
 /*
- * Appends a text, which no program takes for more than one field or for a
+ * Appends a text so that no program reads it as several fields or as a
  * formula.
  */
 static void
 append_text(StringInfo out, const char *text)
 {
-	/* Whether a cell of some spreadsheet begins here. */
+	/* Whether some spreadsheet starts a cell here. */
 	bool begins = true;
 
 	if (!begins_formula(text) && text[strcspn(text, "\",;\t\r\n")] == '\0')
@@ -152,7 +153,7 @@ finish(ReportWriter *writer)
 }
 
 /*
- * All that was used is of PostgreSQL, which cleans up by itself.
+ * Nothing to do: all memory is PostgreSQL's.
  */
 static void
 release(ReportWriter *writer)

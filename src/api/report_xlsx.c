@@ -2,11 +2,10 @@
  * report_xlsx.c
  *	  Reports as workbooks of Office Open XML, by libxlsxwriter.
  *
- * The library writes each row to a temporary file as it comes, so that its
- * memory does not grow with the report; when all rows are there it packs them
- * into the workbook, which is a temporary file too.  It calls nothing of
- * PostgreSQL, and release() gives back what it holds when an error comes
- * between.
+ * The library writes each row to a temporary file at once, so that its memory
+ * does not grow with the report.  At the end it packs the rows into the
+ * workbook, which is a temporary file, too.  It does not call PostgreSQL.
+ * After an error, release() frees what it holds.
  */
 #include "postgres.h"
 
@@ -25,7 +24,7 @@
 #define SERIAL_OF_2000 36526
 #define SERIAL_FIRST 61
 
-/* How many characters a cell can hold. */
+/* The most characters of a cell. */
 #define CELL_LONGEST 32767
 
 /* The widths of columns, in characters. */
@@ -33,7 +32,7 @@
 #define NUMBER_WIDTH 16
 #define DATE_WIDTH 12
 
-/* How the numbers of a currency are shown, by its decimals. */
+/* The formats of numbers, by decimals of the currency. */
 static const char *const number_formats[] = {"#,##0", "#,##0.0", "#,##0.00", "#,##0.000", "#,##0.0000"};
 
 typedef struct XlsxWriter
@@ -45,9 +44,9 @@ typedef struct XlsxWriter
 	lxw_format *date_format;
 	lxw_format *number_format[lengthof(number_formats)];
 	const char *title;
-	int part; /* how many sheets there are of this title */
+	int part; /* number of sheets with this title */
 	lxw_worksheet *sheet;
-	lxw_row_t row; /* the next one of the sheet */
+	lxw_row_t row; /* the next row of the sheet */
 } XlsxWriter;
 
 static void check(lxw_error error);
@@ -79,7 +78,7 @@ report_xlsx(void)
 }
 
 /*
- * Raises what the library says.
+ * Raises an error if the library reports one.
  */
 static void
 check(lxw_error error)
@@ -127,7 +126,7 @@ open_workbook(XlsxWriter *writer)
 }
 
 /*
- * Adds a sheet with the headings, which stay in view.
+ * Adds a sheet with the headings, which do not scroll.
  */
 static void
 add_sheet(XlsxWriter *writer)
@@ -148,9 +147,9 @@ add_sheet(XlsxWriter *writer)
 }
 
 /*
- * Returns a text in which what looks like an escape, such as _x0041_, is
- * written so that a reader shows it as it is, and lines end as in workbooks, by
- * LF: a CR would be an escape, which many programs show as it is written.
+ * Returns a text in which everything that looks like an escape, such as
+ * _x0041_, is escaped, so that programs show it unchanged.  Lines end with LF,
+ * because CR would be written as an escape, which many programs show.
  */
 static char *
 escaped(const char *text)
@@ -170,8 +169,8 @@ escaped(const char *text)
 }
 
 /*
- * Writes a text, as far as a cell holds it.  It is a string whatever it
- * begins with; U+FFFE and U+FFFF, which XML has not, become U+FFFD.
+ * Writes a text, cut to the length of a cell.  It is a string whatever it
+ * begins with; U+FFFE and U+FFFF, which XML does not allow, become U+FFFD.
  */
 static void
 write_text(XlsxWriter *writer, int column, const char *text, lxw_format *format)
@@ -200,7 +199,7 @@ write_number(XlsxWriter *writer, int column, Datum number)
 }
 
 /*
- * Writes a date, as text where workbooks have none.
+ * Writes a date, as text if workbooks cannot have it.
  */
 static void
 write_date(XlsxWriter *writer, int column, Datum date)
@@ -214,7 +213,7 @@ write_date(XlsxWriter *writer, int column, Datum date)
 }
 
 /*
- * Begins a sheet.
+ * Starts a sheet.
  */
 static void
 start_sheet(ReportWriter *base, const char *title)
@@ -229,7 +228,7 @@ start_sheet(ReportWriter *base, const char *title)
 }
 
 /*
- * Writes a row, on a further sheet when this one is full.
+ * Writes a row, on another sheet if this one is full.
  */
 static void
 add_row(ReportWriter *base, const ReportCell *cells)
@@ -259,8 +258,8 @@ add_row(ReportWriter *base, const ReportCell *cells)
 }
 
 /*
- * Packs the workbook and returns it.  The library does not look whether its
- * rows could be written.
+ * Packs the workbook and returns it.  Checks the temporary files, because the
+ * library does not check whether its rows could be written.
  */
 static bytea *
 finish(ReportWriter *base)
@@ -289,7 +288,7 @@ finish(ReportWriter *base)
 }
 
 /*
- * Gives back what the library holds and removes the file.
+ * Frees what the library holds and removes the file.
  */
 static void
 release(ReportWriter *base)
@@ -299,7 +298,7 @@ release(ReportWriter *base)
 
 	if (writer->workbook != NULL)
 	{
-		/* Freeing the workbook leaves these open. */
+		/* lxw_workbook_free() leaves these open. */
 		STAILQ_FOREACH (sheet, writer->workbook->worksheets, list_pointers)
 			fclose(sheet->optimize_tmpfile);
 		lxw_workbook_free(writer->workbook);

@@ -129,7 +129,7 @@ row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Da
 
 /*
  * Does what row_begin() does, but also sees what other transactions are
- * inserting or changing. xmin or xmax of the snapshot says which transaction
+ * inserting or changing.  xmin or xmax of the snapshot says which transaction
  * it is.
  */
 void
@@ -173,7 +173,7 @@ row_end(RowScan *scan)
 }
 
 /*
- * Opens a table for the executor to write. close_target() fires the AFTER
+ * Opens a table for the executor to write.  close_target() fires the AFTER
  * triggers.
  */
 static ResultRelInfo *

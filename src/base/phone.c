@@ -23,7 +23,7 @@
 #define MOST_DIGITS 20
 #define DIGITS "0123456789"
 
-/* A number as written: its digits, whether the country's come first, and a bit for each number of digits before a gap. */
+/* A number as written: digits, whether the country comes first, and a bit for each number of digits before a gap. */
 typedef struct Spelling
 {
 	char digits[MOST_DIGITS + 1];

@@ -1,6 +1,7 @@
 /*
  * brake.c
- *	  The place where payouts are made, which no copy of it shares.
+ *	  The place for which payouts are enabled: no copy of the database has the
+ *	  same one.
  */
 #include "postgres.h"
 
@@ -19,9 +20,9 @@ static char *directory(void);
 
 /*
  * murallink_private.payout_place(): the cluster, its timeline and its directory, the
- * database, and the table that holds the switch.  A server that is promoted
- * begins a timeline; a copy of the files lies in a directory of its own; a
- * dump is restored into another database, or into new tables.
+ * database, and the table of the switch.  A promoted server has a new
+ * timeline; a copy of the files has another directory; a restored dump has
+ * another database or new tables.
  */
 PG_FUNCTION_INFO_V1(payout_place);
 Datum
@@ -36,10 +37,10 @@ payout_place(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns what tells the data directory from a copy of it: when its control
- * file was made, which nothing that copies files can set.  The server writes
- * to that file in place for as long as the cluster lives.  Where the file
- * system does not keep that time, it is the number of the file.
+ * Returns what differs between the data directory and a copy of it: the time
+ * at which its control file was created, which no program that copies files
+ * can set.  The server always writes that file in place.  If the file system
+ * does not store that time, returns the inode number.
  */
 static char *
 directory(void)

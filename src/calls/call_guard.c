@@ -1,11 +1,11 @@
 /*
  * call_guard.c
- *	  Who may call the functions that are no client's, and how long each waits.
+ *	  Which roles may call functions that are not for clients, and how long
+ *	  these wait for locks.
  *
- * GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink is easily said, and would
- * give those who have a web server's role the functions of operators and what
- * runs inside of ours.  So the right to execute these counts only where it
- * comes from membership in one of our roles.
+ * GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA murallink is easily executed, and
+ * would give a web server's role the functions of operators.  So the right to
+ * execute these counts only if it comes from membership in one of our roles.
  */
 #include "postgres.h"
 
@@ -32,7 +32,8 @@ static bool role_executes(const char *role, Oid function);
 static bool changes_as_owner(Oid function);
 
 /*
- * Has PostgreSQL ask here before it calls a function for a statement.
+ * Registers the hook that PostgreSQL calls before a statement calls a
+ * function.
  */
 void
 call_guard_init(void)
@@ -42,10 +43,10 @@ call_guard_init(void)
 }
 
 /*
- * Raises forbidden where a function of ours that neither clients nor analysts
- * execute is called by one who is no member of a role of ours that does.  What
- * changes something for its caller waits for no lock without end, whoever that
- * is: many such functions ask for nobody's identity.
+ * Hook: raises forbidden if a function of ours that is neither for clients nor
+ * for analysts is called by a role that is no member of one of ours that may
+ * execute it.  Limits the waits for locks of functions that make changes: many
+ * of these never look for the caller, which would do it.
  */
 static void
 guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
@@ -84,7 +85,7 @@ may_call(Oid function)
 }
 
 /*
- * Returns whether a role, or everybody, may execute a function.
+ * Returns whether a role may execute a function, also if PUBLIC may.
  */
 static bool
 role_executes(const char *role, Oid function)

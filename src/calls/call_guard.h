@@ -1,6 +1,6 @@
 /*
  * call_guard.h
- *	  Who may call the functions that are no client's.
+ *	  Which roles may call functions that are not for clients.
  */
 #ifndef MURALLINK_CALL_GUARD_H
 #define MURALLINK_CALL_GUARD_H

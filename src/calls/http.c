@@ -20,7 +20,7 @@
 #include "lib/ilist.h"
 #include "storage/fd.h"
 
-/* A longer body is no answer; libcurl itself limits the headers. */
+/* A longer body is refused. libcurl itself limits the headers. */
 #define BODY_SIZE_MAX (1024 * 1024)
 
 #define EVENTS_AT_ONCE 64
@@ -38,8 +38,8 @@ struct HttpCall
 	struct curl_slist *headers;
 	HttpRequest request;
 	size_t body_size;
-	size_t given; /* of the body, to libcurl */
-	bool repeated; /* libcurl has tried to send it again */
+	size_t given; /* bytes of the body given to libcurl */
+	bool repeated; /* libcurl has tried to repeat it */
 	bool counted; /* as an external descriptor */
 	char *received;
 	size_t received_size;
@@ -50,7 +50,7 @@ struct HttpCall
 
 static CURLM *multi = NULL;
 static int epoll_fd = -1;
-static int64 timer = -1; /* when libcurl wants to be called; -1: not at all */
+static int64 timer = -1; /* when to call libcurl; -1: not at all */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known);
@@ -68,7 +68,7 @@ static void block_signals(sigset_t *saved);
 
 /*
  * Prepares this process for calls and returns the descriptor to wait for.
- * Raises an error when libcurl or the kernel refuses.  libcurl must not be
+ * Raises an error if libcurl or the kernel fails.  libcurl must not be
  * initialised in the postmaster: it does not survive a fork.
  */
 int
@@ -86,9 +86,9 @@ http_open(void)
 }
 
 /*
- * Returns what is wrong with a URL to send money to, or NULL: https, or http
- * on this machine, without user, query and fragment.  libcurl parses it, as it
- * will when it is used.
+ * Returns what is wrong with the URL of a partner, or NULL.  It must be https,
+ * or http on this machine, without user, query and fragment.  libcurl parses it
+ * here as it does for calls.
  */
 const char *
 http_url_wrong(const char *url)
@@ -110,7 +110,7 @@ http_url_wrong(const char *url)
 }
 
 /*
- * Returns whether a URL is of this machine.  libcurl resolves "localhost" by
+ * Returns whether a URL points to this machine.  libcurl resolves "localhost"
  * itself.
  */
 bool
@@ -128,8 +128,8 @@ http_is_here(const char *url)
 }
 
 /*
- * Returns a text as it stands in a query string, for the caller to free, or
- * NULL when memory is short.
+ * Returns a text escaped for a query string, which the caller frees, or NULL
+ * if memory is short.
  */
 char *
 http_escape(const char *text)
@@ -138,8 +138,8 @@ http_escape(const char *text)
 }
 
 /*
- * Adds a header to a request.  Returns false when memory is short, or the value
- * has what would end a header.
+ * Adds a header to a request.  Returns false if memory is short, or if the
+ * value has a character that would end the header.
  */
 bool
 http_header(HttpRequest *request, const char *name, const char *value)
@@ -159,9 +159,9 @@ http_header(HttpRequest *request, const char *name, const char *value)
 }
 
 /*
- * Starts a call; owner is what http_owner() gives back.  Returns false when
- * memory or descriptors are short: nothing was sent then.  Takes the strings
- * of the request over in any case.
+ * Starts a call; http_owner() returns owner.  Returns false if memory or
+ * descriptors are short; then nothing was sent.  Takes over the strings of the
+ * request in any case.
  */
 bool
 http_start(HttpRequest *request, void *owner)
@@ -185,14 +185,14 @@ http_start(HttpRequest *request, void *owner)
 }
 
 /*
- * Sets all that libcurl must know; returns false when memory is short.
+ * Sets all options of libcurl.  Returns false if memory is short.
  *
- * When a kept connection ends before the answer, libcurl repeats a request by
- * itself and reports success.  So the body is read through give_body(), which
- * hands it out once; and a request without a body has a connection of its own.
+ * If a kept connection ends before the answer, libcurl repeats the request and
+ * reports success.  So the body is read through give_body(), which gives it
+ * out once, and a request without a body has a connection of its own.
  *
- * A name that is still being resolved when its time is over would be waited for
- * but for CURLOPT_QUICK_EXIT, and all other calls with it.
+ * Without CURLOPT_QUICK_EXIT, libcurl would wait for a name that is still
+ * being resolved at the timeout, and all other calls with it.
  */
 static bool
 configure(HttpCall *call)
@@ -263,8 +263,8 @@ add_headers(HttpCall *call)
 }
 
 /*
- * Called by libcurl for the next part of the body.  A request for more than
- * there is means that libcurl has begun to send it again.
+ * Called by libcurl for the next part of the body.  If libcurl reads beyond
+ * the end, it has started to repeat the request.
  */
 static size_t
 give_body(char *buffer, size_t size, size_t count, void *arg)
@@ -280,7 +280,7 @@ give_body(char *buffer, size_t size, size_t count, void *arg)
 }
 
 /*
- * Called by libcurl to send the body again.
+ * Called by libcurl to repeat the body.  Refuses.
  */
 static int
 refuse_rewind(void *arg, curl_off_t offset, int origin)
@@ -292,8 +292,8 @@ refuse_rewind(void *arg, curl_off_t offset, int origin)
 }
 
 /*
- * Called by libcurl with the next part of the answer; to take less than that
- * ends the call.
+ * Called by libcurl with the next part of the answer.  To return less than its
+ * size ends the call.
  */
 static size_t
 take_body(char *data, size_t size, size_t count, void *arg)
@@ -314,7 +314,7 @@ take_body(char *data, size_t size, size_t count, void *arg)
 }
 
 /*
- * Called by libcurl to have a socket watched, or no longer.  It waits for
+ * Called by libcurl to start or stop watching a socket.  It watches for
  * reading alone when all of a request has been sent.
  */
 static int
@@ -326,8 +326,8 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 }
 
 /*
- * Has a descriptor watched for what libcurl calls CURL_POLL_...  Returns false
- * when the kernel refuses.
+ * Watches a descriptor for the events that libcurl calls CURL_POLL_...
+ * Returns false if the kernel refuses.
  */
 static bool
 watch(int fd, int what)
@@ -345,7 +345,7 @@ watch(int fd, int what)
 }
 
 /*
- * Called by libcurl to be called back after a time, or no longer.
+ * Called by libcurl to set or clear its timer.
  */
 static int
 set_timer(CURLM *m, long ms, void *arg)
@@ -355,8 +355,8 @@ set_timer(CURLM *m, long ms, void *arg)
 }
 
 /*
- * Returns in how many milliseconds http_turn() must be called, if no descriptor
- * asks for it before; -1: none does.
+ * Returns after how many milliseconds http_turn() must be called even if no
+ * descriptor is ready; -1: never.
  */
 long
 http_wait(void)
@@ -365,8 +365,8 @@ http_wait(void)
 }
 
 /*
- * Lets libcurl read and write what can be without waiting, and gathers the
- * calls that have ended.
+ * Lets libcurl read and write without waiting, and collects the calls that
+ * have ended.
  */
 void
 http_turn(void)
@@ -415,8 +415,8 @@ now_ms(void)
 }
 
 /*
- * Blocks all signals: the threads that libcurl makes to resolve names inherit
- * this, and PostgreSQL's handlers must run in no thread but the first.
+ * Blocks all signals.  The threads in which libcurl resolves names inherit
+ * this, because PostgreSQL's handlers must run only in the first thread.
  */
 static void
 block_signals(sigset_t *saved)
@@ -428,7 +428,7 @@ block_signals(sigset_t *saved)
 }
 
 /*
- * Returns a call that has ended, for the caller to free, or NULL.
+ * Returns a call that has ended, which the caller frees, or NULL.
  */
 HttpCall *
 http_next_ended(void)
@@ -439,7 +439,7 @@ http_next_ended(void)
 }
 
 /*
- * Returns the owner that http_start() was told.
+ * Returns the owner that http_start() was given.
  */
 void *
 http_owner(HttpCall *call)
@@ -448,7 +448,7 @@ http_owner(HttpCall *call)
 }
 
 /*
- * Returns how a call ended; what it points at lives as long as the call.
+ * Returns how a call ended.  The result points into the call.
  */
 HttpAnswer
 http_answer(HttpCall *call)
@@ -476,8 +476,8 @@ http_answer(HttpCall *call)
 }
 
 /*
- * Returns why a call did not end well, in words that are the same
- * whenever the reason is, so that people can count them.
+ * Returns why a call failed, in the same words for the same reason, so that
+ * people can count them.
  */
 static const char *
 words_of(HttpCall *call)
@@ -493,7 +493,7 @@ words_of(HttpCall *call)
 }
 
 /*
- * Takes out of libcurl's words how long it took, and how much had come.
+ * Removes durations and sizes from libcurl's words.
  */
 static void
 drop_measures(char *words)

@@ -1,8 +1,7 @@
 /*
  * http.h
- *	  HTTP requests that are in flight while the caller waits for other things,
- *	  too.  Nothing here raises an error once http_open() has returned: what goes
- *	  wrong is the ending of a call.
+ *	  HTTP requests in flight, while the caller also waits for other events.
+ *	  Only http_open() raises errors; later failures are how a call ends.
  */
 #ifndef MURALLINK_HTTP_H
 #define MURALLINK_HTTP_H
@@ -13,15 +12,15 @@
 #define HTTP_HEADERS 4
 
 /*
- * What to send.  The strings are from malloc; http_start() takes them over.  It
- * is sent at most once, whatever happens to the connection.
+ * What to send.  The strings are from malloc; http_start() takes them over.
+ * It is sent at most once, also if the connection fails.
  */
 typedef struct HttpRequest
 {
 	char *url;
 	char *headers[HTTP_HEADERS]; /* "Name: value", or NULL */
-	char *body; /* sent by POST, or the method, as JSON; NULL: sent by GET */
-	const char *method; /* NULL: by the body */
+	char *body; /* as JSON; sent by POST unless there is a method; NULL: sent by GET */
+	const char *method; /* NULL: POST or GET, by the body */
 	int connect_timeout; /* in milliseconds, as the next */
 	int timeout;
 } HttpRequest;
@@ -30,7 +29,7 @@ typedef struct HttpRequest
 typedef struct HttpAnswer
 {
 	bool sent; /* a part of the body, or a request without one, may have left this process */
-	bool complete; /* there is an answer, and it is whole */
+	bool complete; /* there is a whole answer */
 	int status;
 	bool json; /* by its Content-Type */
 	const char *body;

@@ -1,11 +1,11 @@
 /*
  * mail.c
- *	  Mails in flight: libcurl sends each in a thread of its own, and the thread
- *	  that the caller runs in waits for none of them.
+ *	  Mails in flight: libcurl sends each one in a thread of its own, and the
+ *	  caller's thread does not wait for them.
  *
- * libcurl waits, at the end of a message, until the server has answered, also
- * where it serves many transfers at once.  So each mail has a thread, in which
- * libcurl may wait: see mail_send.c.
+ * At the end of a message, libcurl blocks until the server has answered, also
+ * with its multi interface.  So each mail has a thread, in which libcurl may
+ * block: see mail_send.c.
  */
 #include "postgres.h"
 
@@ -16,9 +16,9 @@
 #include "storage/fd.h"
 #include "storage/ipc.h"
 
-static int pipe_in = -1; /* mails whose threads end, as pointers */
+static int pipe_in = -1; /* pointers to mails whose threads end */
 static int pipe_out = -1;
-static int64 stop_at = -1; /* when STOP_ALL is said; -1: not at all */
+static int64 stop_at = -1; /* when to set STOP_ALL; -1: not at all */
 static dlist_head waiting = DLIST_STATIC_INIT(waiting); /* for what those under way use */
 static dlist_head under_way = DLIST_STATIC_INIT(under_way);
 static dlist_head ended = DLIST_STATIC_INIT(ended);
@@ -31,7 +31,7 @@ static void join(Mail *mail);
 
 /*
  * Prepares this process for mails and returns the descriptor to wait for.
- * Raises an error when libcurl or the kernel refuses.  libcurl must not be
+ * Raises an error if libcurl or the kernel fails.  libcurl must not be
  * initialised in the postmaster: it does not survive a fork.
  */
 int
@@ -53,9 +53,9 @@ mail_open(void)
 }
 
 /*
- * Ends all threads before the process ends: what exit() takes down, such as
- * OpenSSL, they still use.  Each looks at least once in a second whether it may
- * go on.
+ * Ends all threads before the process ends, because they use what exit()
+ * destroys, such as OpenSSL.  Each thread checks at least once in a second
+ * whether it must stop.
  */
 static void
 stop_all(int code, Datum arg)
@@ -68,10 +68,10 @@ stop_all(int code, Datum arg)
 }
 
 /*
- * Starts a mail; owner is what mail_owner() gives back.  Where descriptors or
- * threads are short, it waits until another mail has ended.  Returns false when
- * memory is short: nothing was sent then.  Takes the strings of the request over
- * in any case.
+ * Starts a mail; mail_owner() returns owner.  If descriptors or threads are
+ * short, it waits until another mail has ended.  Returns false if memory is
+ * short; then nothing was sent.  Takes over the strings of the request in any
+ * case.
  */
 bool
 mail_start(MailRequest *request, void *owner)
@@ -91,9 +91,9 @@ mail_start(MailRequest *request, void *owner)
 }
 
 /*
- * Begins the mails that wait, as far as there is room for them.  One that cannot
- * be begun though no other has what it needs has ended, without being sent; and
- * so have all of them when all are to end.
+ * Starts the waiting mails for which there is room.  A mail that cannot be
+ * started although no other is under way ends without being sent, and so do
+ * all waiting mails after mail_stop().
  */
 static void
 begin_waiting(void)
@@ -119,7 +119,7 @@ begin_waiting(void)
 }
 
 /*
- * Begins a mail.  Returns false when memory, descriptors or threads are short.
+ * Starts a mail.  Returns false if memory, descriptors or threads are short.
  */
 static bool
 begin(Mail *mail)
@@ -135,8 +135,8 @@ begin(Mail *mail)
 }
 
 /*
- * Returns in how many milliseconds mail_turn() must be called, if the descriptor
- * does not ask for it before; -1: it need not.
+ * Returns after how many milliseconds mail_turn() must be called even if the
+ * descriptor is not ready; -1: never.
  */
 long
 mail_wait(void)
@@ -150,7 +150,7 @@ mail_wait(void)
 }
 
 /*
- * Gathers the mails that have ended, and does what is to be done by time alone.
+ * Collects the mails that have ended, and does what depends on time alone.
  */
 void
 mail_turn(void)
@@ -174,7 +174,7 @@ mail_turn(void)
 }
 
 /*
- * Waits for the thread of a mail, which is about to end.
+ * Waits for the end of the thread of a mail that has been sent or has failed.
  */
 static void
 join(Mail *mail)
@@ -184,7 +184,7 @@ join(Mail *mail)
 }
 
 /*
- * Returns a mail that has ended, for the caller to free, or NULL.
+ * Returns a mail that has ended, which the caller frees, or NULL.
  */
 Mail *
 mail_next_ended(void)
@@ -193,7 +193,7 @@ mail_next_ended(void)
 }
 
 /*
- * Returns the owner that mail_start() was told.
+ * Returns the owner that mail_start() was given.
  */
 void *
 mail_owner(const Mail *mail)
@@ -202,8 +202,8 @@ mail_owner(const Mail *mail)
 }
 
 /*
- * Returns how a mail ended; what it points at lives as long as the mail.  A
- * message was taken where libcurl says so and the last reply does, too.
+ * Returns how a mail ended.  The result points into the mail.  The server has
+ * accepted the message if libcurl and the last reply both say so.
  */
 MailAnswer
 mail_answer(const Mail *mail)
@@ -223,7 +223,7 @@ mail_answer(const Mail *mail)
 }
 
 /*
- * Frees a mail that has ended, so that others have room.
+ * Frees a mail that has ended, which makes room for others.
  */
 void
 mail_free(Mail *mail)
@@ -235,8 +235,8 @@ mail_free(Mail *mail)
 }
 
 /*
- * Frees what was made to send a mail.  Its connection is kept for others where
- * the message was taken.
+ * Frees what was allocated to send a mail.  Keeps its connection for other
+ * mails if the server has accepted the message.
  */
 static void
 release(Mail *mail)
@@ -258,8 +258,8 @@ release(Mail *mail)
 }
 
 /*
- * Ends the mails under way: at once those of which no part has been sent, and
- * the others after so many milliseconds.  They end within a second after that.
+ * Ends the mails under way: at once those of which no part has been sent, the
+ * others after this many milliseconds.  They end at most a second later.
  */
 void
 mail_stop(int grace)

@@ -1,8 +1,7 @@
 /*
  * mail.h
- *	  Mails that are in flight, while the caller waits for other things, too.
- *	  Nothing here raises an error once mail_open() has returned: what goes
- *	  wrong is the ending of a mail.
+ *	  Mails in flight, while the caller also waits for other events.  Only
+ *	  mail_open() raises errors; later failures are how a mail ends.
  */
 #ifndef MURALLINK_MAIL_H
 #define MURALLINK_MAIL_H
@@ -21,9 +20,9 @@ typedef struct MailRequest
 	char *url; /* of the server: smtp:// or smtps:// */
 	char *sender;
 	char *recipient;
-	char *username; /* NULL: without signing in */
+	char *username; /* NULL: no authentication */
 	char *password;
-	char *ca_file; /* NULL: the authorities that the system trusts */
+	char *ca_file; /* NULL: the system's */
 	bool plain; /* without TLS */
 	int timeout; /* in milliseconds */
 	char *headers[MAIL_HEADERS]; /* "Name: value", of one line or folded; up to NULL */
@@ -44,9 +43,9 @@ typedef enum MailStep
 typedef struct MailAnswer
 {
 	MailStep step;
-	int status; /* of the server's reply to this step; 0: there is none, or not a whole one */
-	bool stopped; /* by mail_stop() */
-	const char *words; /* the server's, or why there are none */
+	int status; /* of the server's reply to this step; 0: no whole reply */
+	bool stopped; /* mail_stop() has ended it */
+	const char *words; /* the server's words, or why there are none */
 } MailAnswer;
 
 typedef struct Mail Mail;

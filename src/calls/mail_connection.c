@@ -1,6 +1,7 @@
 /*
  * mail_connection.c
- *	  The connections to mail servers, which are kept for a while for other mails.
+ *	  Connections to mail servers, which are kept for a short time for other
+ *	  mails.
  */
 #include "postgres.h"
 
@@ -19,7 +20,7 @@
  */
 #define CONNECTION_IDLE_MAX 4000
 
-static dlist_head idle = DLIST_STATIC_INIT(idle); /* the longest first */
+static dlist_head idle = DLIST_STATIC_INIT(idle); /* the one that has been idle longest comes first */
 
 static char *key_of(const MailRequest *request);
 static bool acquire_descriptors(void);
@@ -35,8 +36,8 @@ mail_clock(void)
 }
 
 /*
- * Returns what connections must have in common to be used for the same mail, or
- * NULL when memory is short.
+ * Returns the key of the connections that can serve a request, or NULL if
+ * memory is short.
  */
 static char *
 key_of(const MailRequest *request)
@@ -52,7 +53,7 @@ key_of(const MailRequest *request)
 
 /*
  * Returns a connection for a request: an idle one, or a new one, which libcurl
- * will connect.  Returns NULL when memory or descriptors are short.
+ * will open.  Returns NULL if memory or descriptors are short.
  */
 MailConnection *
 mail_connection_for(const MailRequest *request)
@@ -89,8 +90,8 @@ mail_connection_for(const MailRequest *request)
 }
 
 /*
- * Has PostgreSQL leave the descriptors to us that a connection uses, if need be
- * those of idle connections.  Returns false when there are too few.
+ * Reserves the descriptors of a connection in PostgreSQL's budget; closes idle
+ * connections if necessary.  Returns false if there are too few.
  */
 static bool
 acquire_descriptors(void)
@@ -110,8 +111,8 @@ acquire_descriptors(void)
 }
 
 /*
- * Closes a connection that no mail uses.  libcurl says QUIT and would wait for
- * the answer, for minutes; that no more can be received ends this wait at once.
+ * Closes a connection that no mail uses.  libcurl sends QUIT and would wait
+ * minutes for the answer, so the socket is shut down for reading first.
  */
 void
 mail_connection_close(MailConnection *connection)
@@ -129,7 +130,7 @@ mail_connection_close(MailConnection *connection)
 }
 
 /*
- * Keeps a connection, which no mail uses any more, for others.
+ * Keeps a connection that its mail has ended with for other mails.
  */
 void
 mail_connection_keep(MailConnection *connection)
@@ -139,7 +140,7 @@ mail_connection_keep(MailConnection *connection)
 }
 
 /*
- * Returns when mail_connections_turn() has something to do; -1: never.
+ * Returns when mail_connections_turn() must be called; -1: never.
  */
 int64
 mail_connections_until(void)
@@ -157,7 +158,7 @@ mail_connections_turn(void)
 }
 
 /*
- * Closes the connections that may be idle until that moment at most.
+ * Closes the connections whose idle time ends at that moment or before.
  */
 static void
 close_idle(int64 until)

@@ -11,17 +11,17 @@
 #include "lib/ilist.h"
 #include "mail.h"
 
-/* All replies to a message, in bytes: this bounds what a server can make us read. */
+/* The most bytes of all replies to a message: this limits how much a server can make us read. */
 #define REPLIES_MAX 16384
 
-/* A line of a reply may have 512 bytes; what is longer is cut. */
+/* A line of a reply may have 512 bytes; a longer one is cut. */
 #define LINE_SIZE 1024
 
-/* What mails that are under way are told. */
+/* Which mails under way must stop. */
 typedef enum Stop
 {
 	STOP_NONE,
-	STOP_UNSENT, /* those of which no part has been sent end at once */
+	STOP_UNSENT, /* those of which no part has been sent */
 	STOP_ALL,
 } Stop;
 
@@ -30,8 +30,8 @@ typedef struct MailConnection
 {
 	dlist_node node;
 	CURL *easy;
-	char *key; /* where it is connected to, and as whom */
-	int64 until; /* when it has been idle for too long */
+	char *key; /* server and user: see key_of() */
+	int64 until; /* when it is closed, unless it is used before */
 } MailConnection;
 
 struct Mail
@@ -44,15 +44,15 @@ struct Mail
 	struct curl_slist *headers;
 	struct curl_slist *recipients;
 	pthread_t thread;
-	int pipe; /* through which the thread hands it back */
+	int pipe; /* through which the thread returns it */
 
-	/* The thread's, until it has ended. */
+	/* Only the thread uses what follows, until the mail has ended. */
 	MailStep step;
-	bool quitting; /* what libcurl says from here on is not about the message */
+	bool quitting; /* what follows is not about the message */
 	bool stopped;
-	int reply; /* to the last command; 0: none yet */
-	int heard; /* bytes */
-	char words[LINE_SIZE]; /* of the reply */
+	int reply; /* status of the reply to the last command; 0: none yet */
+	int heard; /* bytes of replies */
+	char words[LINE_SIZE]; /* the reply */
 	char error[CURL_ERROR_SIZE];
 	CURLcode ending;
 };

@@ -1,6 +1,6 @@
 /*
  * mail_request.c
- *	  What is to be sent, and where it may go.
+ *	  What is sent, and to which servers.
  */
 #include "postgres.h"
 
@@ -10,9 +10,9 @@
 #include "mail.h"
 
 /*
- * Returns what is wrong with the URL of a mail server, or NULL: smtps, or smtp,
- * which begins TLS before all else; without user, path, query and fragment.
- * libcurl parses it, as it will when it is used.
+ * Returns what is wrong with the URL of a mail server, or NULL.  It must be
+ * smtps, or smtp, which starts TLS first, without user, path, query and
+ * fragment.  libcurl parses it here as it does for mails.
  */
 const char *
 mail_url_wrong(const char *url)
@@ -39,8 +39,8 @@ mail_url_wrong(const char *url)
 }
 
 /*
- * Adds a header to a request.  Returns false when memory is short, or the request
- * has no room for it.
+ * Adds a header to a request.  Returns false if memory is short or the request
+ * has too many headers.
  */
 bool
 mail_header(MailRequest *request, const char *format, ...)

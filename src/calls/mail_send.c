@@ -1,14 +1,15 @@
 /*
  * mail_send.c
- *	  A mail on its way: libcurl sends it in a thread of its own.
+ *	  The thread in which libcurl sends a mail.
  *
- * Such a thread calls libcurl, and libcurl the functions under "In the thread of
+ * The thread calls libcurl, which calls the functions under "In the thread of
  * a mail" below.  These neither allocate with palloc nor raise errors, and all
- * signals are blocked there.  The thread hands its mail back through a pipe;
- * from then on it is the caller's again.
+ * signals are blocked in the thread.  It returns the mail to the caller
+ * through a pipe, and does not use it after that.
  *
- * How far a mail has come, on which depends whether it may be sent again, is seen
- * in what libcurl says and hears: the commands pass watch(), the replies hear().
+ * The step that a mail has reached decides whether it may be sent again.  It
+ * follows from the commands that libcurl sends, which watch() sees, and from
+ * the replies, which hear() sees.
  */
 #include "postgres.h"
 
@@ -28,7 +29,8 @@ static size_t hear(char *data, size_t size, size_t count, void *arg);
 static int may_go_on(void *arg, curl_off_t download_size, curl_off_t downloaded, curl_off_t size, curl_off_t sent);
 
 /*
- * Lets mails be told to stop from here on.
+ * Initializes what mails under way must do.  Called once, before the first
+ * mail.
  */
 void
 mail_stop_init(void)
@@ -37,7 +39,7 @@ mail_stop_init(void)
 }
 
 /*
- * Tells the mails that are under way to stop.
+ * Sets which mails under way must stop.
  */
 void
 mail_say_stop(Stop stop)
@@ -46,7 +48,7 @@ mail_say_stop(Stop stop)
 }
 
 /*
- * Returns what the mails under way have been told.
+ * Returns which mails under way must stop.
  */
 Stop
 mail_said_stop(void)
@@ -55,12 +57,12 @@ mail_said_stop(void)
 }
 
 /*
- * Sets all that libcurl must know; returns false when memory is short.  libcurl
- * counts greeting and signing in as connecting, and a server may let strangers
- * wait for its greeting.
+ * Sets all options of libcurl.  Returns false if memory is short.
  *
- * A name that is still being resolved when its time is over would be waited for
- * but for CURLOPT_QUICK_EXIT.
+ * The timeout for connecting is that of the mail, because libcurl includes
+ * greeting and authentication in it, and a server may delay its greeting to
+ * unknown clients.  Without CURLOPT_QUICK_EXIT, libcurl would wait for a name
+ * that is still being resolved at the timeout.
  */
 bool
 mail_configure(Mail *mail)
@@ -106,8 +108,8 @@ mail_configure(Mail *mail)
 }
 
 /*
- * Makes the message of a mail's headers and text; returns false when memory is
- * short.
+ * Makes the message from a mail's headers and text.  Returns false if memory
+ * is short.
  */
 static bool
 add_message(Mail *mail)
@@ -130,8 +132,9 @@ add_message(Mail *mail)
 }
 
 /*
- * Has a thread send a mail; returns false when there can be no other thread.
- * PostgreSQL's handlers of signals must run in no thread but the first.
+ * Starts the thread that sends a mail.  Returns false if no thread can be
+ * started.  Signals are blocked in it, because PostgreSQL's handlers must run
+ * only in the first thread.
  */
 bool
 mail_start_thread(Mail *mail, int pipe)
@@ -151,7 +154,7 @@ mail_start_thread(Mail *mail, int pipe)
 /* In the thread of a mail. */
 
 /*
- * Sends a mail, and hands it back.
+ * Sends a mail, and returns it through the pipe.
  */
 static void *
 perform(void *arg)
@@ -165,8 +168,8 @@ perform(void *arg)
 }
 
 /*
- * Called by libcurl with what it says, commands and parts of the message: with
- * each the mail comes to the step that it is of.
+ * Called by libcurl with what it sends, commands and parts of the message.
+ * Each sets the step of the mail.
  */
 static int
 watch(CURL *easy, curl_infotype type, char *data, size_t size, void *arg)
@@ -195,8 +198,8 @@ watch(CURL *easy, curl_infotype type, char *data, size_t size, void *arg)
 }
 
 /*
- * Called by libcurl with each line of a reply; to take less than that ends the
- * mail.
+ * Called by libcurl with each line of a reply.  To return less than its size
+ * ends the mail.
  */
 static size_t
 hear(char *data, size_t size, size_t count, void *arg)
@@ -229,8 +232,8 @@ hear(char *data, size_t size, size_t count, void *arg)
 }
 
 /*
- * Called by libcurl at least once in a second; to return anything but 0 ends the
- * mail.  After QUIT there is nothing to wait for.
+ * Called by libcurl at least once in a second.  To return anything but 0 ends
+ * the mail.  After QUIT, nothing is waited for.
  */
 static int
 may_go_on(void *arg, curl_off_t download_size, curl_off_t downloaded, curl_off_t size, curl_off_t sent)

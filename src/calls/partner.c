@@ -1,6 +1,6 @@
 /*
  * partner.c
- *	  The partners, by name, and what is asked of one of them.
+ *	  The partners by name, and how a call to one of them is built.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ partner_named(const char *name)
 }
 
 /*
- * Returns whether a partner is sent mail; the others are called by HTTP.
+ * Returns whether calls to a partner are mails; the others are called by HTTP.
  */
 bool
 partner_by_mail(const Partner *partner)
@@ -57,7 +57,7 @@ partner_by_mail(const Partner *partner)
 
 /*
  * murallink_private.partner_by_mail(partner): whether the worker of mail calls the
- * partner; the other worker calls all others, known or not.
+ * partner; the other worker calls all others, also unknown ones.
  */
 PG_FUNCTION_INFO_V1(partner_by_mail_sql);
 Datum
@@ -69,7 +69,7 @@ partner_by_mail_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns an outcome's name in the tables.
+ * Returns the name of an outcome in the tables.
  */
 const char *
 partner_outcome_name(Outcome outcome)
@@ -78,7 +78,7 @@ partner_outcome_name(Outcome outcome)
 }
 
 /*
- * Returns a setting that is a number.
+ * Returns the value of a number setting.
  */
 double
 partner_number(const PartnerConfig *config, const char *setting)
@@ -87,8 +87,8 @@ partner_number(const PartnerConfig *config, const char *setting)
 }
 
 /*
- * Fills in the request of an operation, for http_start() or for the caller to
- * free.  Returns false when it cannot be built.
+ * Fills in the request of an operation, which http_start() or the caller
+ * frees.  Returns false if it cannot be built.
  */
 bool
 partner_build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
@@ -100,8 +100,8 @@ partner_build(const Partner *partner, const PartnerConfig *config, const char *o
 }
 
 /*
- * Fills in the message of an operation, for mail_start() or for the caller to
- * free.  Returns false when it cannot be made.
+ * Fills in the message of an operation, which mail_start() or the caller
+ * frees.  Returns false if it cannot be made.
  */
 bool
 partner_compose(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,

@@ -1,9 +1,9 @@
 /*
  * partner.h
- *	  What a partner must know: to build requests and to read answers.
+ *	  What a partner's file must do: build requests and read answers.
  *
- * A partner knows nothing of SQL, and nothing of PostgreSQL's memory or
- * errors: its file needs jansson, malloc and this header alone.
+ * A partner's file uses no SQL and none of PostgreSQL's memory or errors: it
+ * needs only jansson, malloc and this header.
  */
 #ifndef MURALLINK_PARTNER_H
 #define MURALLINK_PARTNER_H
@@ -15,9 +15,9 @@
 #include "mail_address.h"
 
 /*
- * PostgreSQL has a json_object() of its own, which the dynamic linker prefers:
- * jansson's is out of reach, and json_pack("{}") makes an object instead.
- * PostgreSQL's headers go first, for jansson has a macro json_typeof.
+ * PostgreSQL has a json_object() of its own, which the dynamic linker prefers
+ * to jansson's.  So json_pack("{}") makes objects instead.  PostgreSQL's
+ * headers come first, because jansson has a macro json_typeof.
  */
 #define json_object unreachable_json_object
 #include <jansson.h>
@@ -25,16 +25,16 @@
 
 #define PARTNER_REASON_SIZE 256
 
-/* What has become of something that was to be done once. */
+/* The outcome of a call, which must be carried out once. */
 typedef enum Outcome
 {
 	OUTCOME_DONE,
-	OUTCOME_DECLINED, /* surely not done, and it will not be by itself */
-	OUTCOME_NOT_SENT, /* surely not done: to be sent again later */
-	OUTCOME_IN_DOUBT, /* nobody knows: never sent again by itself */
+	OUTCOME_DECLINED, /* certainly not done, and not to be repeated */
+	OUTCOME_NOT_SENT, /* certainly not done: to be sent again later */
+	OUTCOME_IN_DOUBT, /* unknown: never sent again automatically */
 } Outcome;
 
-/* What an answer that is JSON says. */
+/* What an answer in JSON says. */
 typedef enum Verdict
 {
 	VERDICT_UNCLEAR,
@@ -50,19 +50,19 @@ typedef enum SettingKind
 	SETTING_ID, /* an integer above zero */
 	SETTING_FLAG,
 	SETTING_ADDRESS, /* of e-mail */
-	SETTING_ZONE, /* UTC, or a name of the tz database with a slash: others are abbreviations, too */
+	SETTING_ZONE, /* UTC, or a name of the tz database with a slash, because others are abbreviations, too */
 	SETTING_LINK, /* the beginning of a URL of https */
 	SETTING_NUMBER, /* from least to most */
 } SettingKind;
 
-/* One thing that configure_partner() takes. */
+/* One setting or secret that configure_partner() takes. */
 typedef struct PartnerSetting
 {
 	const char *name;
 	SettingKind kind;
-	const char *initial; /* as JSON; NULL: must be given */
-	bool optional; /* or may be absent */
-	const char *with; /* unless this is there */
+	const char *initial; /* default, as JSON; NULL: required */
+	bool optional; /* not required */
+	const char *with; /* required if this setting is there */
 	const char *choices; /* of a text: "|one|other|"; NULL: any */
 	double least; /* of a number; of a text, its bytes */
 	double most;
@@ -77,26 +77,26 @@ typedef struct PartnerSetting
 		.name = "timeout", .kind = SETTING_NUMBER, .initial = "30", .least = 0.1, .most = 600          \
 	}
 
-/* How a partner is called in one database. */
+/* The configuration of a partner in one database. */
 typedef struct PartnerConfig
 {
 	char *base_url;
 	json_t *settings;
 	json_t *secrets;
-	const char *session; /* what login answered; NULL: not signed in */
+	const char *session; /* as login answered it; NULL: not signed in */
 } PartnerConfig;
 
-/* What an answer says; reason and facts are for people and for the tables. */
+/* What an answer means. People and the tables get reason and facts. */
 typedef struct PartnerAnswer
 {
 	Outcome outcome;
-	bool signed_out; /* the session is no longer good */
-	bool works; /* that it was not sent is no failure of the partner's */
+	bool signed_out; /* the session has ended */
+	bool works; /* the partner works although the call was not sent */
 	int retry_after; /* in seconds; 0: the partner does not say */
 	char reason[PARTNER_REASON_SIZE];
 	bool quoted; /* the reason has the partner's words, which may name a person */
 	json_t *facts; /* text by name, in ASCII */
-	json_t *answer; /* all of it, or how it begins; NULL where there was none */
+	json_t *answer; /* the whole answer or its beginning; NULL: none */
 } PartnerAnswer;
 
 struct PartnerOperation;
@@ -110,29 +110,29 @@ typedef struct Partner
 	/* What murallink.partner_request() takes, up to one without a name; NULL: nothing.  See partner_field.h. */
 	const struct PartnerOperation *operations;
 
-	/* The operation that answers the fact "session", NULL where none is needed. */
+	/* The operation that answers the fact "session"; NULL: no session is needed. */
 	const char *login;
-	const char *sessionless; /* the operation that is done without one, or NULL */
-	const char *session_lifetime; /* the setting that says how many seconds it is good, 0: always; NULL: always */
+	const char *sessionless; /* the operation that needs no session, or NULL */
+	const char *session_lifetime; /* the setting for the lifetime of a session in seconds, 0: for ever; NULL: for ever */
 
-	bool conflict_refuses; /* a 409 says that it was not done */
+	bool conflict_refuses; /* a 409 means that it was not done */
 
-	const char *key_header; /* has the secret api_key, where fields_request() builds; NULL: no header does */
+	const char *key_header; /* the header in which fields_request() sends the secret api_key; NULL: none */
 
 	/*
-	 * Fills in url, headers and body, by the table of operations where it is
-	 * fields_request().  Returns false when memory is short or the operation is
-	 * not known.
+	 * Fills in url, headers and body; fields_request() does it from the table
+	 * of operations.  Returns false if memory is short or the operation is
+	 * unknown.
 	 */
 	bool (*build)(const struct Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
 				  HttpRequest *request);
 
-	/* Returns what an answer means, with the facts that it tells. */
+	/* Returns what an answer means, and sets its facts. */
 	Verdict (*read)(const char *operation, json_t *params, json_t *answer, json_t *facts);
 
 	/*
-	 * Of a partner that is sent mail, in the place of build and read: fills in a
-	 * message, and returns what its ending means.  NULL: it is called by HTTP.
+	 * Instead of build and read, if calls are mails: fills in a message, and
+	 * returns what its ending means.  NULL: it is called by HTTP.
 	 */
 	bool (*compose)(const PartnerConfig *config, const char *operation, json_t *params, MailRequest *request);
 	PartnerAnswer (*judge)(const MailAnswer *answer);
@@ -142,7 +142,7 @@ typedef struct Partner
 #include "partner_table.h"
 #undef PARTNER
 
-/* How many there are. */
+/* The number of partners. */
 enum
 {
 #define PARTNER(name) PARTNER_PLACE_##name,
@@ -169,7 +169,7 @@ extern void partner_answer_free(PartnerAnswer *answer);
 extern const char *partner_outcome_name(Outcome outcome);
 extern double partner_number(const PartnerConfig *config, const char *setting);
 
-/* For the partners' files. */
+/* Helpers for the partners' files. */
 extern bool partner_same_word(const char *x, const char *y);
 extern bool partner_has_word(const char *text, const char *const *words);
 extern bool partner_is_named(const char *name, const char *const *names);

@@ -1,6 +1,6 @@
 /*
  * partner_answer.c
- *	  What the ending of a call means, and what is kept of an answer.
+ *	  What the end of a call means, and what is stored of an answer.
  */
 #include "postgres.h"
 
@@ -8,10 +8,10 @@
 
 #include "partner.h"
 
-/* Of a fact, in bytes. */
+/* The longest fact, in bytes. */
 #define FACT_LONGEST 4000
 
-/* Of an answer that is kept whole, in bytes: many are settled together, as one value. */
+/* The longest answer that is stored whole, in bytes: many are settled together, in one value. */
 #define ANSWER_LONGEST (256 * 1024)
 
 /* What an answer may say, as a set. */
@@ -19,32 +19,32 @@
 #define UNCLEAR (1 << VERDICT_UNCLEAR)
 #define ACCEPTED (1 << VERDICT_ACCEPTED)
 #define REFUSED (1 << VERDICT_REFUSED)
-#define TRACED (1 << 4) /* it names what comes of something that was done */
+#define TRACED (1 << 4) /* it has what only a call that was carried out produces */
 #define ANY (NOT_JSON | UNCLEAR | ACCEPTED | REFUSED)
 
-/* In seconds: a partner that asks to be left alone for longer is called again after this. */
+/* In seconds: longer pauses that a partner asks for are cut to this. */
 #define RETRY_AFTER_MAX 3600
 
-/* In the place of an HTTP status, for a call that ended without a whole answer. */
+/* Instead of an HTTP status, for calls that ended without a whole answer. */
 #define NOT_SENT (-1)
 #define NO_ANSWER 0
 
 /*
- * What the ending of a call means; the first row that fits holds.
+ * What the end of a call means; the first row that fits applies.
  *
  * The rule behind it: done and declined need the partner's own word in a whole
  * answer; not_sent needs the certainty that the partner did not act; all else is
- * in doubt, for a wrong guess pays twice or not at all.
+ * in doubt, because a wrong guess pays twice or not at all.
  *
  * Not sent: the connection was refused or took too long, the name is unknown,
- * TLS failed or the certificate was wrong, memory or descriptors were short.  No
- * answer: the time was over, before the first byte or after it; the connection
- * was closed or reset; the body was cut off or too long.
+ * TLS failed or the certificate was wrong, memory or descriptors were short.
+ * No answer: the timeout was reached, before or after the first byte; the
+ * connection was closed or reset; the body was cut off or too long.
  *
- * Signed out or too many calls: whoever says so says it at the door, as long as
- * no word of the answer is of something done.  An issuer may be careless enough to
- * act and say it after that; so a load is looked up, where the setting look_up
- * allows it, before it is sent again: see apply_together().
+ * Signed out or too many calls: a partner checks this before it acts, so the
+ * call was not carried out, unless the answer shows a result.  An issuer may
+ * act first nevertheless; so a load is looked up, if the setting look_up
+ * allows it, before it is sent again: see payout_judge().
  */
 static const struct
 {
@@ -81,8 +81,8 @@ static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 
 /*
- * Returns what the ending of a call means, for partner_answer_free().  What the
- * partner repeats of secrets is masked.
+ * Returns what the end of a call means; partner_answer_free() frees it.
+ * Secrets that the partner repeats are masked.
  */
 PartnerAnswer
 partner_read(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
@@ -135,9 +135,9 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 }
 
 /*
- * Returns what the ending of a mail means, for partner_answer_free(): one that
- * was told to end is no failure of the server's.  What the server repeats of
- * secrets is masked.
+ * Returns what the end of a mail means; partner_answer_free() frees it.  A
+ * mail that we have stopped is not a failure of the server.  Secrets that the
+ * server repeats are masked.
  */
 PartnerAnswer
 partner_judge(const Partner *partner, const PartnerConfig *config, json_t *params, const MailAnswer *mail)
@@ -155,8 +155,8 @@ partner_judge(const Partner *partner, const PartnerConfig *config, json_t *param
 }
 
 /*
- * Returns whether an answer tells what only comes of something that was done: a
- * number that was not sent.
+ * Returns whether an answer has what only a call that was carried out
+ * produces: a number that was not sent.
  */
 static bool
 is_traced(json_t *params, json_t *facts)
@@ -180,9 +180,9 @@ partner_answer_free(PartnerAnswer *answer)
 }
 
 /*
- * Returns a value, for the caller to free, whose texts have the secrets masked.
- * The texts are new ones, because jansson's are constant; null stands in for one
- * where memory is short.
+ * Returns a copy of a value with the secrets in its texts masked, which the
+ * caller frees.  The texts are copied, because jansson's are constant; a text
+ * becomes null if memory is short.
  */
 static json_t *
 masked(json_t *value, const PartnerConfig *config)
@@ -225,7 +225,8 @@ hide_in_text(char *text, const PartnerConfig *config)
 }
 
 /*
- * Masks a secret in a text, unless it is so short that any text has it.
+ * Masks a secret in a text, unless it is so short that many texts contain it
+ * by chance.
  */
 static void
 hide_secret(char *text, const char *secret)
@@ -254,9 +255,9 @@ partner_say(PartnerAnswer *answer, const char *text)
 }
 
 /*
- * Returns whether two words are one, in any case: by the letters of ASCII, not
- * by the server's locale, as strcasecmp() has it, to which FAILURE is no
- * failure in Turkish.
+ * Returns whether two words are equal without regard to the case of ASCII
+ * letters.  strcasecmp() uses the server's locale: in a Turkish one, FAILURE
+ * does not equal failure.
  */
 bool
 partner_same_word(const char *x, const char *y)
@@ -265,7 +266,7 @@ partner_same_word(const char *x, const char *y)
 }
 
 /*
- * Returns whether a name is one of those (up to NULL), however it is spelt.
+ * Returns whether a name is one of those (up to NULL), without regard to case.
  */
 bool
 partner_is_named(const char *name, const char *const *names)
@@ -277,7 +278,8 @@ partner_is_named(const char *name, const char *const *names)
 }
 
 /*
- * Returns whether a text has one of the words (up to NULL) in it, in any case.
+ * Returns whether a text contains one of the words (up to NULL), without
+ * regard to case.
  */
 bool
 partner_has_word(const char *text, const char *const *words)
@@ -291,8 +293,8 @@ partner_has_word(const char *text, const char *const *words)
 
 /*
  * Adds a fact that an answer has under one of the names (up to NULL).  Returns
- * whether it has it, not too long and wholly in printable ASCII: it will be sent
- * back.
+ * false if there is none, or if it is too long or not in printable ASCII,
+ * because it will be sent back to the partner.
  */
 bool
 partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
@@ -314,8 +316,9 @@ partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *
 }
 
 /*
- * Adds a fact that is words for people: an encoding that may lack some of their
- * characters has question marks instead.  Returns whether the answer has it.
+ * Adds a fact for people to read.  If the encoding of the database may lack
+ * some of its characters, these become question marks.  Returns false if the
+ * answer does not have it.
  */
 bool
 partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
@@ -356,8 +359,8 @@ find(const json_t *answer, const char *const *names)
 }
 
 /*
- * Returns a text of printable ASCII as JSON.  Other bytes become question
- * marks, or the result NULL where it must be exact.
+ * Returns a text as JSON in printable ASCII.  Other bytes become question
+ * marks; if the text must be exact, the result is NULL instead.
  */
 static json_t *
 ascii_of(const char *text, size_t size, bool exact)

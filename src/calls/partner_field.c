@@ -1,7 +1,7 @@
 /*
  * partner_field.c
- *	  Checks what an operation is called with against its table of fields, and
- *	  makes a request of it.
+ *	  Checks the params of an operation against its table of fields, and builds
+ *	  its request from them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ partner_operation(const Partner *partner, const char *name)
 }
 
 /*
- * Returns how a kind of field is called.
+ * Returns the name of a kind of field.
  */
 const char *
 field_kind_name(FieldKind kind)
@@ -59,8 +59,8 @@ field_kind_name(FieldKind kind)
 }
 
 /*
- * Writes the name of the field, with those it is within, that the partner's code
- * is for.  Returns whether there is one.
+ * Writes the path of the field to which a partner's code belongs.  Returns
+ * false if there is none.
  */
 bool
 field_of_code(const PartnerField *fields, const char *code, char *path, size_t size)
@@ -82,8 +82,8 @@ field_of_code(const PartnerField *fields, const char *code, char *path, size_t s
 }
 
 /*
- * Returns what is wrong with the params of an operation: a name that is not
- * known, or else the first of its fields, in the table's order.
+ * Returns what is wrong with the params of an operation: an unknown name, else
+ * the first wrong field in the order of the table.
  */
 FieldWrong
 fields_wrong(const PartnerConfig *config, const PartnerField *fields, json_t *params)
@@ -95,7 +95,8 @@ fields_wrong(const PartnerConfig *config, const PartnerField *fields, json_t *pa
 }
 
 /*
- * Returns a member that is there, and not null or empty, or NULL.
+ * Returns a member of an object, or NULL if it is absent, null or an empty
+ * text.
  */
 static json_t *
 present(json_t *params, const char *name)
@@ -106,7 +107,7 @@ present(json_t *params, const char *name)
 }
 
 /*
- * Returns what a field is, by the params or by its setting, or NULL.
+ * Returns the value of a field, from the params or from its setting, or NULL.
  */
 static json_t *
 value_of(const PartnerConfig *config, const PartnerField *field, json_t *params)
@@ -117,7 +118,7 @@ value_of(const PartnerConfig *config, const PartnerField *field, json_t *params)
 }
 
 /*
- * Returns where a field goes in the request, or NULL.
+ * Returns the name of a field in the request, or NULL.
  */
 static const char *
 wire_of(const PartnerConfig *config, const PartnerField *field)
@@ -127,7 +128,8 @@ wire_of(const PartnerConfig *config, const PartnerField *field)
 }
 
 /*
- * Returns the field of that name, or whose pattern fits it, or NULL.
+ * Returns the field with that name, or with a pattern that matches it, or
+ * NULL.
  */
 static const PartnerField *
 field_named(const PartnerField *fields, const char *name, bool patterns)
@@ -139,7 +141,7 @@ field_named(const PartnerField *fields, const char *name, bool patterns)
 }
 
 /*
- * Returns whether a name begins and ends as a pattern with one * does.
+ * Returns whether a name matches a pattern with one *.
  */
 static bool
 fits_pattern(const char *pattern, const char *name)
@@ -153,7 +155,7 @@ fits_pattern(const char *pattern, const char *name)
 }
 
 /*
- * Looks for what is wrong with an object.  Returns whether all is right.
+ * Checks an object.  Returns false after the first error.
  */
 static bool
 check(const PartnerConfig *config, const PartnerField *fields, json_t *params, const char *prefix, const char *code,
@@ -187,7 +189,7 @@ check(const PartnerConfig *config, const PartnerField *fields, json_t *params, c
 }
 
 /*
- * Looks at what a field holds within.
+ * Checks the fields within a field.
  */
 static bool
 check_within(const PartnerConfig *config, const PartnerField *field, json_t *value, const char *prefix,
@@ -225,7 +227,7 @@ check_within(const PartnerConfig *config, const PartnerField *field, json_t *val
 }
 
 /*
- * Keeps what is wrong.  Returns false.
+ * Stores what is wrong.  Returns false.
  */
 static bool
 found_wrong(FieldWrong *wrong, WrongKind kind, const char *prefix, const char *name, const char *code)
@@ -237,7 +239,7 @@ found_wrong(FieldWrong *wrong, WrongKind kind, const char *prefix, const char *n
 }
 
 /*
- * Returns what is wrong with a value by itself.
+ * Returns what is wrong with a value, apart from the fields within it.
  */
 static WrongKind
 value_wrong(const PartnerField *field, json_t *value)
@@ -364,8 +366,9 @@ choice_named(const FieldChoice *choices, const char *name)
 }
 
 /*
- * Fills in method, URL and body of a request, of params that have been checked.
- * Returns false when memory is short, or the path lacks something.
+ * Fills in method, URL and body of a request from params that have been
+ * checked.  Returns false if memory is short or a field of the path is
+ * missing.
  */
 bool
 fields_build(const PartnerConfig *config, const PartnerOperation *operation, json_t *params, HttpRequest *request)
@@ -395,8 +398,9 @@ fields_build(const PartnerConfig *config, const PartnerOperation *operation, jso
 }
 
 /*
- * Fills in the request of an operation by its table, with the partner's key.
- * Returns false where it is not known, or cannot be built.
+ * Fills in the request of an operation from its table, with the partner's
+ * key.  Returns false if the operation is unknown or the request cannot be
+ * built.
  */
 bool
 fields_request(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params,
@@ -411,7 +415,7 @@ fields_request(const Partner *partner, const PartnerConfig *config, const char *
 }
 
 /*
- * Returns the fields of an object as they are sent, or NULL when memory is
+ * Returns the fields of an object as they are sent, or NULL if memory is
  * short.
  */
 static json_t *
@@ -435,7 +439,7 @@ object_of(const PartnerConfig *config, const PartnerField *fields, json_t *param
 }
 
 /*
- * Returns a value as it is sent, for the caller to free.
+ * Returns a value as it is sent, which the caller frees.
  */
 static json_t *
 wire_value(const PartnerConfig *config, const PartnerField *field, json_t *value)
@@ -471,7 +475,7 @@ wire_value(const PartnerConfig *config, const PartnerField *field, json_t *value
 }
 
 /*
- * Returns a text or a whole number as text, for the caller to free.
+ * Returns a text or a whole number as text, which the caller frees.
  */
 static json_t *
 as_text(json_t *value)
@@ -480,8 +484,8 @@ as_text(json_t *value)
 }
 
 /*
- * Sets what is at the end of a path of names with dots between, and takes the
- * value over.  Returns false when memory is short.
+ * Sets the member at a path of names separated by dots, and takes over the
+ * value.  Returns false if memory is short.
  */
 static bool
 set_at(json_t *object, const char *path, json_t *value)
@@ -503,7 +507,7 @@ set_at(json_t *object, const char *path, json_t *value)
 }
 
 /*
- * Writes the path of an operation, with the fields that it names.
+ * Writes the path of an operation, with the fields that it names in braces.
  */
 static bool
 write_path(FILE *url, const PartnerConfig *config, const PartnerOperation *operation, json_t *params)
@@ -528,7 +532,7 @@ write_path(FILE *url, const PartnerConfig *config, const PartnerOperation *opera
 }
 
 /*
- * Writes a text or a whole number as it stands in a URL.
+ * Writes a text or a whole number escaped for a URL.
  */
 static bool
 write_escaped(FILE *url, json_t *value)

@@ -1,7 +1,7 @@
 /*
  * partner_field.h
- *	  A partner's operations as tables: what each takes, what may be in it, and
- *	  where it goes in the request.
+ *	  A partner's operations as tables: the fields of each, the values allowed,
+ *	  and their names in the request.
  */
 #ifndef MURALLINK_PARTNER_FIELD_H
 #define MURALLINK_PARTNER_FIELD_H
@@ -25,7 +25,7 @@ typedef enum FieldKind
 	FIELD_OBJECT,
 	FIELD_ROWS, /* an array of objects */
 	FIELD_IDS,
-	FIELD_MAP, /* an object of texts, by names of the caller's */
+	FIELD_MAP, /* an object of texts, with names that the caller chooses */
 } FieldKind;
 
 /* What is wrong with a field. */
@@ -46,23 +46,23 @@ typedef struct FieldChoice
 } FieldChoice;
 
 /*
- * What an operation takes.  null and an empty text are as good as nothing.  The
- * fields of a map have patterns with one * for names; the first that fits holds.
+ * A field of an operation.  null and an empty text count as absent.  The fields
+ * of a map have patterns with one * as names; the first that matches applies.
  */
 typedef struct PartnerField
 {
 	const char *name;
-	const char *wire; /* names in the request, with dots between; NULL: not there, but perhaps in the path */
-	const char *wire_setting; /* that says so instead; without it the field is not known */
+	const char *wire; /* path in the request, with dots; NULL: not there, but perhaps in the URL's path */
+	const char *wire_setting; /* setting with that path; without it the field is unknown */
 	FieldKind kind;
 	bool required;
-	int least; /* characters of a text */
-	int most; /* the same, or rows; 0: FIELD_LONGEST */
-	const char *setting; /* which stands in where it is absent */
+	int least; /* least characters of a text */
+	int most; /* most characters, or rows; 0: FIELD_LONGEST */
+	const char *setting; /* setting with the default */
 	const FieldChoice *choices; /* up to one without a name, as the next */
 	const struct PartnerField *fields;
-	WrongKind (*rule)(json_t *object, json_t *value); /* looks at what fits so far, or is absent */
-	const char *code; /* the partner's, for a wrong one and those within */
+	WrongKind (*rule)(json_t *object, json_t *value); /* checks a value that is right so far, or absent */
+	const char *code; /* the partner's error for a wrong value, also of the fields within */
 } PartnerField;
 
 #define FIELD_LONGEST 1000
@@ -70,10 +70,10 @@ typedef struct PartnerField
 typedef struct PartnerOperation
 {
 	const char *name;
-	const char *method; /* GET has a query string, others a body of JSON */
+	const char *method; /* GET sends a query string, others a body of JSON */
 	const char *path; /* with {field} */
 	const PartnerField *fields;
-	bool repeatable; /* to be done again where the answer is lost */
+	bool repeatable; /* to be repeated if the answer is lost */
 } PartnerOperation;
 
 /* The first field that is wrong. */

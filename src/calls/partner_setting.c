@@ -1,7 +1,7 @@
 /*
  * partner_setting.c
- *	  The settings and the secrets of partners, as configure_partner() takes
- *	  them: which there are, what fits, and what stands in for the absent.
+ *	  The settings and the secrets of partners for configure_partner(): their
+ *	  names, the values allowed, and the defaults.
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@
 
 #include "partner.h"
 
-/* Of a text, in bytes. */
+/* The longest text, in bytes. */
 #define SETTING_LONGEST 1000
 
 static const PartnerSetting *setting_named(const PartnerSetting *known, const char *name);
@@ -70,7 +70,7 @@ is_zone(const char *name)
 }
 
 /*
- * Returns whether a value fits a setting.
+ * Returns whether a value is allowed for a setting.
  */
 static bool
 setting_fits(const PartnerSetting *setting, const json_t *value)
@@ -109,10 +109,10 @@ setting_fits(const PartnerSetting *setting, const json_t *value)
 }
 
 /*
- * Checks given settings against the known ones, adds the initial values of
- * those that are absent, and makes numbers of numbers given as text: 012 and 12
- * are one program.  Returns the error and the name of the first that does not
- * fit, or ERR_COUNT.
+ * Checks settings against the known ones, adds the defaults of absent ones,
+ * and turns numbers given as text into numbers, because 012 and 12 are the
+ * same program.  Returns the error and the name of the first wrong one, or
+ * ERR_COUNT.
  */
 static ErrorName
 complete(json_t *given, const PartnerSetting *known, const char **name)
@@ -145,8 +145,8 @@ complete(json_t *given, const PartnerSetting *known, const char **name)
 }
 
 /*
- * Returns an argument that is settings or secrets, completed.  Raises
- * wrong_type, unknown_key, invalid_value or missing_field.
+ * Returns an argument with settings or secrets, completed.  Raises wrong_type,
+ * unknown_key, invalid_value or missing_field.
  */
 static Jsonb *
 checked(Jsonb *value, const PartnerSetting *known, const char *argument)
@@ -170,8 +170,8 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 }
 
 /*
- * murallink_private.partner_checked(partner, base_url, settings, secrets): the settings
- * and the secrets, completed with initial values.  Raises not_found for an
+ * murallink_private.partner_checked(partner, base_url, settings, secrets): the
+ * settings and the secrets, completed with defaults.  Raises not_found for an
  * unknown partner, insecure_url, and what checked() raises.
  */
 PG_FUNCTION_INFO_V1(partner_checked);

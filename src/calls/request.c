@@ -1,6 +1,6 @@
 /*
  * request.c
- *	  What partners can be asked for, what a request would be, and what an
+ *	  Which operations partners have, what a request would be, and what an
  *	  answer to it would mean.
  */
 #include "postgres.h"
@@ -57,7 +57,7 @@ operation_of(const Partner *partner, text *name)
 }
 
 /*
- * Returns jsonb as jansson knows it.
+ * Converts jsonb to a value of jansson's.
  */
 static json_t *
 json_of(Datum value)
@@ -69,7 +69,7 @@ json_of(Datum value)
 }
 
 /*
- * Returns as jsonb what jansson has, and frees it.
+ * Converts a value of jansson's to jsonb, and frees it.
  */
 static Datum
 jsonb_of(json_t *value)
@@ -85,8 +85,8 @@ jsonb_of(json_t *value)
 }
 
 /*
- * Raises what is wrong with the params of an operation, if anything, with the
- * partner's code as hint.  Of a long name of a field, whole characters are kept.
+ * Raises an error if the params of an operation are wrong, with the partner's
+ * code as hint.  A long name of a field is cut between characters.
  */
 static void
 raise_wrong(const FieldWrong *wrong)
@@ -139,7 +139,7 @@ partner_built(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns what stands in for secrets: their names.
+ * Returns placeholders for secrets: their names.
  */
 static json_t *
 names_of(const PartnerSetting *secrets)
@@ -254,7 +254,7 @@ list_fields(ReturnSetInfo *result, const Partner *partner, const PartnerOperatio
 }
 
 /*
- * Returns the choices of a field, with commas between.
+ * Returns the choices of a field, separated by commas.
  */
 static char *
 choices_of(const PartnerField *field)
@@ -267,8 +267,8 @@ choices_of(const PartnerField *field)
 }
 
 /*
- * murallink_private.is_ours(xid): whether that is this transaction, or one of its
- * savepoints'.
+ * murallink_private.is_ours(xid): whether that is this transaction or one of its
+ * subtransactions.
  */
 PG_FUNCTION_INFO_V1(request_is_ours);
 Datum

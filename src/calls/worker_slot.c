@@ -1,8 +1,9 @@
 /*
  * worker_slot.c
- *	  The workers that run, in shared memory: of each kind one for each database,
- *	  so that no two pay, that a commit wakes them, and that all can see what they
- *	  do.  Without shared_preload_libraries there are none.
+ *	  The running workers, in shared memory: at most one of each kind for each
+ *	  database, so that never two of them pay.  A commit wakes them, and all
+ *	  sessions see what they do.  Without shared_preload_libraries there are
+ *	  none.
  */
 #include "postgres.h"
 
@@ -25,26 +26,26 @@
 #define TRANCHE "murallink"
 #define OUTCOMES 4
 #define ERROR_SIZE 256
-#define RECENT 60 /* seconds of which the calls are told */
+#define RECENT 60 /* seconds for which calls are counted */
 
 /* The calls to a partner that ended in one second. */
 typedef struct Second
 {
-	int64 second; /* which, by the clock of moments */
+	int64 second; /* on the clock of moments */
 	int64 calls;
-	int64 payouts; /* of these, paid */
+	int64 payouts; /* of these calls, payouts that were paid */
 	int64 timed; /* of these calls, sent */
-	int64 duration; /* of all that were sent, in microseconds */
+	int64 duration; /* sum of their durations, in microseconds */
 	int64 longest;
 } Second;
 
-/* What a worker shows of one partner, since it started. */
+/* What a worker has reported about one partner since it started. */
 typedef struct Report
 {
 	int64 outcomes[OUTCOMES]; /* by Outcome */
 	Second recent[RECENT]; /* by second, modulo RECENT */
-	int failures; /* in a row, now */
-	Moment resume_at; /* not to be called before; 0: it may be */
+	int failures; /* successive failures */
+	Moment resume_at; /* not called before this; 0: no pause */
 	char error[ERROR_SIZE]; /* the last */
 	TimestampTz error_at;
 } Report;
@@ -52,7 +53,7 @@ typedef struct Report
 typedef struct Slot
 {
 	Oid database; /* InvalidOid: the slot is free */
-	bool mail; /* it is the worker that sends mail */
+	bool mail; /* the worker that sends mail */
 	int pid;
 	Latch *latch;
 	TimestampTz started_at;
@@ -87,8 +88,8 @@ static void show_report(const Slot *slot, const Report *report, Datum *values, b
 static void at_commit(XactEvent event, void *arg);
 
 /*
- * Asks for shared memory, where there will be any, and for being called at
- * each commit.  Called once, from _PG_init.
+ * Requests shared memory, if the library is loaded at server start, and
+ * registers the callback for commits.  Called once, from _PG_init.
  */
 void
 worker_slot_init(void)
@@ -118,7 +119,7 @@ request_slots(void)
 }
 
 /*
- * Creates the slots, all free; after a crash of any backend this happens again.
+ * Creates the slots, all free.  Called again after a crash of any backend.
  */
 static void
 create_slots(void)
@@ -199,7 +200,7 @@ leave_slot(int code, Datum arg)
 }
 
 /*
- * Shows that the worker is alive.
+ * Stores that the worker is alive.
  */
 void
 worker_slot_beat(void)
@@ -210,8 +211,9 @@ worker_slot_beat(void)
 }
 
 /*
- * Counts a call to a partner that has just ended, by its outcome.  payout: it
- * has paid one; duration: in microseconds, below 0 where it was not sent.
+ * Counts a call to a partner that has just ended, by its outcome.  payout:
+ * whether it has paid one; duration: in microseconds, below 0 if it was not
+ * sent.
  */
 void
 worker_slot_count(const Partner *partner, int outcome, bool payout, int64 duration)
@@ -238,7 +240,7 @@ worker_slot_count(const Partner *partner, int outcome, bool payout, int64 durati
 }
 
 /*
- * Returns the calls of the last RECENT seconds, taken together.
+ * Returns the sums of the last RECENT seconds.
  */
 static Second
 recently(const Report *report)
@@ -259,7 +261,7 @@ recently(const Report *report)
 }
 
 /*
- * Shows whether a partner fails, and until when it is left alone.
+ * Stores whether a partner fails, and until when it is not called.
  */
 void
 worker_slot_failing(const Partner *partner, int failures, Moment resume_at)
@@ -274,7 +276,8 @@ worker_slot_failing(const Partner *partner, int failures, Moment resume_at)
 }
 
 /*
- * Shows an error as the last one of a partner, or (NULL) of the worker itself.
+ * Stores an error as the last one of a partner, or (NULL) of the worker
+ * itself.
  */
 void
 worker_slot_error(const Partner *partner, const char *error)
@@ -290,8 +293,9 @@ worker_slot_error(const Partner *partner, const char *error)
 }
 
 /*
- * Sets the latches of the database's workers when a transaction that has work
- * for one of them has committed: only then can the work be seen.
+ * Transaction callback: sets the latches of the database's workers after the
+ * commit of a transaction with work for them, because the work is visible only
+ * then.
  */
 static void
 at_commit(XactEvent event, void *arg)
@@ -332,8 +336,8 @@ interval_of(int64 duration)
 }
 
 /*
- * Fills in what worker_slot() shows of a partner.  While it fails it is its own
- * error that matters.
+ * Fills in what worker_slot() shows of a partner.  While the partner fails,
+ * its own error is shown, not the worker's.
  */
 static void
 show_report(const Slot *slot, const Report *report, Datum *values, bool *nulls)
@@ -361,8 +365,8 @@ show_report(const Slot *slot, const Report *report, Datum *values, bool *nulls)
 
 /*
  * murallink_private.worker_slot(partner): what the worker of this database that calls
- * the partner says of itself and of these calls; null: the one that calls by
- * HTTP.
+ * the partner has reported about itself and these calls; null: the worker that
+ * calls by HTTP.
  */
 PG_FUNCTION_INFO_V1(worker_slot);
 Datum

@@ -1,6 +1,6 @@
 /*
  * worker_slot.h
- *	  What workers say of themselves in shared memory, and how they are woken.
+ *	  What workers report in shared memory, and how they are woken.
  */
 #ifndef MURALLINK_WORKER_SLOT_H
 #define MURALLINK_WORKER_SLOT_H

@@ -1,14 +1,14 @@
 /*
  * bastion.c
- *	  Bastion, which insures: its plans, the endorsements of members, what
- *	  becomes of them, and the lists that one chooses from.
+ *	  Bastion, the insurer: its plans, the endorsements of members and what has
+ *	  become of them, and the lists of values to choose from.
  *
- * Assumptions, where its document is silent: the token goes bare into the header
- * api-key (setting bearer_prefix); ids are sent as text, but country, state and
- * city as numbers; "Self" is no documented relation (setting relation); there is
- * a list of payment plans and no field that takes one (setting
- * payment_plan_field); a refusal has a message, with an error's status, or says
- * status false or success 0; a reference is not known to be unique.
+ * Assumptions where its document is silent: the token is the whole header
+ * api-key (setting bearer_prefix); ids are sent as text, but country, state
+ * and city as numbers; "Self" is no documented relation (setting relation);
+ * there is a list of payment plans and no field that takes one (setting
+ * payment_plan_field); a refusal has the HTTP status of an error and a
+ * message, or status false or success 0; a reference may not be unique.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -226,13 +226,13 @@ const Partner bastion_partner = {.name = "bastion",
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* What is shown of a row, by the fact that lists the rows; without the first there is no row. */
+/* The facts of a row, by the fact that lists the rows. The first is required. */
 static const struct
 {
 	const char *rows;
 	const char *fact;
 	const char *name;
-	bool number; /* not shown where it is none */
+	bool number; /* omitted if it is not a number */
 } row_facts[] = {
 	{"plans", "id", "id", false},
 	{"plans", "name", "name", false},
@@ -264,7 +264,7 @@ static const struct
 	{"providers", "rating", "rating", true},
 };
 
-/* What is told of a member. */
+/* The facts of a member. */
 static const char *const member_facts[][2] = {
 	{"member_id", "memberId"},
 	{"policy_id", "policyId"},
@@ -278,7 +278,8 @@ static const char *const member_facts[][2] = {
 };
 
 /*
- * A phone number has 7 to 15 digits, perhaps after a plus.
+ * Checks that a phone number has 7 to 15 digits, with or without a plus before
+ * them.
  */
 static WrongKind
 phone_wrong(json_t *params, json_t *value)
@@ -291,7 +292,8 @@ phone_wrong(json_t *params, json_t *value)
 }
 
 /*
- * A member with a condition names it, and one without names none.
+ * Checks that a member with a condition names it, and that one without does
+ * not.
  */
 static WrongKind
 condition_wrong(json_t *params, json_t *value)
@@ -304,7 +306,8 @@ condition_wrong(json_t *params, json_t *value)
 }
 
 /*
- * What Bastion tells of members is for a URL like a partner's.
+ * Checks that the URL to which Bastion reports on members follows the rules
+ * for a partner's URL.
  */
 static WrongKind
 url_wrong(json_t *params, json_t *value)
@@ -324,7 +327,7 @@ build(const Partner *partner, const PartnerConfig *config, const char *name, jso
 
 	if (operation == NULL || !fields_build(config, operation, params, request) || !add_key(config, name, request))
 		return false;
-	/* Each request has it by the document, with a body or without. */
+	/* By the document, each request has this header, also without a body. */
 	if (request->body == NULL && !http_header(request, "Content-Type", "application/json"))
 		return false;
 	if (strcmp(name, "login") == 0)
@@ -339,8 +342,8 @@ build(const Partner *partner, const PartnerConfig *config, const char *name, jso
 }
 
 /*
- * Adds the header api-key: for the login the name and the password, in Base64,
- * else the token; to reset a password takes none.
+ * Adds the header api-key: for login, the name and the password in Base64; for
+ * other operations, the token.  The reset of a password needs none.
  */
 static bool
 add_key(const PartnerConfig *config, const char *operation, HttpRequest *request)
@@ -381,8 +384,8 @@ secret(const PartnerConfig *config, const char *name)
 }
 
 /*
- * Adds a member to the body, and takes the value over.  Returns false when there
- * is none, or memory is short.
+ * Adds a member to the body, and takes over the value.  Returns false if there
+ * is no value, or if memory is short.
  */
 static bool
 add_to_body(HttpRequest *request, const char *name, json_t *value)
@@ -424,7 +427,7 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 }
 
 /*
- * Returns what an answer says of itself, at its top or in its data.
+ * Returns the verdict of an answer on itself, at its top or in its data.
  */
 static Verdict
 own_status(const json_t *answer)
@@ -440,8 +443,8 @@ own_status(const json_t *answer)
 }
 
 /*
- * Counts what says yes and what says no: status and success, as a boolean or as
- * 1 and 0, and statusCode.
+ * Counts the signs of success and of failure: status and success, as booleans
+ * or as 1 and 0, and statusCode.
  */
 static void
 count_status(const json_t *value, int *accepted, int *refused)
@@ -461,8 +464,8 @@ count_status(const json_t *value, int *accepted, int *refused)
 }
 
 /*
- * Returns what an answer about a member means: unclear where it speaks of
- * another, or of none that could be asked for later.
+ * Returns what an answer about a member means: unclear if it is about another
+ * member, or has no id by which the member can be looked up later.
  */
 static Verdict
 understand_member(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -488,7 +491,7 @@ understand_member(const char *operation, json_t *params, json_t *answer, json_t 
 }
 
 /*
- * Returns whether a member is shown with another plan than was asked for.
+ * Returns whether a member is shown with another plan than the one requested.
  */
 static bool
 other_plan(const char *operation, json_t *params, json_t *facts)
@@ -509,7 +512,8 @@ other_plan(const char *operation, json_t *params, json_t *facts)
 }
 
 /*
- * Adds a date of birth, which answers have in either order, as yyyy-mm-dd.
+ * Adds a date of birth as yyyy-mm-dd.  Answers have day and month in either
+ * order.
  */
 static void
 add_birthday(json_t *facts, json_t *member)
@@ -524,8 +528,8 @@ add_birthday(json_t *facts, json_t *member)
 }
 
 /*
- * Returns what an answer with rows means, and adds them to the facts.  A single
- * thing is a list of one.
+ * Returns what an answer with rows means, and adds them to the facts.  A
+ * single object counts as a list of one.
  */
 static Verdict
 understand_rows(const char *rows, json_t *answer, json_t *facts)

@@ -1,32 +1,33 @@
 /*
  * dash.c
- *	  Dash, the card issuer: signing in, ordering cards, loading and unloading
- *	  them, sending their links again, and looking things up.
+ *	  Dash, the card issuer: login, card orders, loads and unloads, sending the
+ *	  link of a card again, and look-ups.
  *
- * Assumptions, where its document is silent: login is a POST of username and
+ * Assumptions where its document is silent: login is a POST of username and
  * password and answers a sessionId; an answer says "status": "success" or
- * "failure"; its other names stand anywhere in it; referenceId is allowed in a
- * load's row, and shown with it; order details show the loads of a card in a
- * list beside its proxyKey, and what was unloaded in another; unloadCards takes
- * what loadCards takes; the lists of customers, programs and accounts are under the same path as the orders; a
- * profile is sent like an order's row, with the personId as text; the details of
- * a bulk order show each row's names, phone or e-mail beside its proxyKey and
- * personId once there are any.  Dash recognises no repeated call.
+ * "failure"; its other names may be at any depth; referenceId is allowed in
+ * the row of a load, and shown with it; order details show the loads of a card
+ * in a list beside its proxyKey, and unloads in another one; unloadCards takes
+ * the same body as loadCards; the lists of customers, programs and accounts
+ * are under the same path as the orders; a profile is sent like the row of an
+ * order, with the personId as text; the details of a bulk order show each
+ * row's names, phone or e-mail beside its proxyKey and personId once there are
+ * any.  Dash does not recognize repeated calls.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "dash.h"
 
-/* An operation: what it is called with, and where. */
+/* An operation and its request. */
 typedef struct Operation
 {
 	const char *name;
-	bool get; /* with a query string; otherwise a POST of JSON */
+	bool get; /* GET with a query string; otherwise POST of JSON */
 	const char *path_setting;
-	const char *path; /* after that */
+	const char *path; /* after the path of the setting */
 	json_t *(*arguments)(const PartnerConfig *config, json_t *params);
-	const char *rows; /* the fact that lists what the answer shows; NULL: none */
+	const char *rows; /* the fact that lists the rows of the answer; NULL: none */
 } Operation;
 
 static bool build(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
@@ -102,7 +103,8 @@ static const Operation operations[] = {
 };
 
 /*
- * Fills in the request of an operation: see the operations for their params.
+ * Fills in the request of an operation: see the functions of the operations
+ * for their params.
  */
 static bool
 build(const Partner *partner, const PartnerConfig *config, const char *name, json_t *params, HttpRequest *request)
@@ -179,14 +181,14 @@ bulk_order_arguments(const PartnerConfig *config, json_t *params)
 }
 
 /*
- * Returns the order of cards for the rows, which it takes over.
+ * Returns the body that orders cards for the rows, which it takes over.
  */
 static json_t *
 order_of(const PartnerConfig *config, json_t *params, json_t *rows)
 {
 	json_t *type = json_object_get(config->settings, "card_type");
 
-	/* The document writes the one type with a capital and the other without. */
+	/* The document writes one type with a capital letter and the other without. */
 	return json_pack("{s:I, s:I, s:O, s:o, s:o}",
 					 "custProgId", program_of(params),
 					 "customerId", json_integer_value(json_object_get(config->settings, "customer_id")),
@@ -196,8 +198,8 @@ order_of(const PartnerConfig *config, json_t *params, json_t *rows)
 }
 
 /*
- * load, unload: one card, because a batch that half succeeds could not be told
- * apart; params program, proxy_key, amount, reference.
+ * load, unload: one card, because the answer to a batch that succeeds in part
+ * could not be assigned; params program, proxy_key, amount, reference.
  */
 static json_t *
 load_arguments(const PartnerConfig *config, json_t *params)
@@ -272,8 +274,8 @@ alert_arguments(const PartnerConfig *config, json_t *params)
 }
 
 /*
- * profile: what is known of a patient now; params program, proxy_key, person_id,
- * first_name, last_name, phone, email.
+ * profile: the current data of a patient; params program, proxy_key,
+ * person_id, first_name, last_name, phone, email.
  */
 static json_t *
 profile_arguments(const PartnerConfig *config, json_t *params)
@@ -301,7 +303,7 @@ set_person(json_t *object, json_t *params)
 }
 
 /*
- * Returns the number of the program, which the params have as text.
+ * Returns the number of the program, which is text in the params.
  */
 static json_int_t
 program_of(json_t *params)
@@ -312,8 +314,8 @@ program_of(json_t *params)
 }
 
 /*
- * look_up, details: by the order, if its number is known, or by the card; params
- * program, proxy_key, order_id.
+ * look_up, details: by the number of the order if it is known, else by the
+ * card; params program, proxy_key, order_id.
  */
 static json_t *
 details_arguments(const PartnerConfig *config, json_t *params)
@@ -324,7 +326,8 @@ details_arguments(const PartnerConfig *config, json_t *params)
 }
 
 /*
- * Puts the session where the setting session_in says; a GET has no body.
+ * Adds the session in the place that the setting session_in names; a GET has
+ * no body.
  */
 static bool
 add_session(const PartnerConfig *config, bool get, json_t *arguments, json_t *query, HttpRequest *request)
@@ -370,8 +373,8 @@ address(const PartnerConfig *config, const Operation *operation, json_t *query, 
 }
 
 /*
- * Returns three texts as one, from malloc, or NULL when one of them is NULL or
- * memory is short.
+ * Concatenates three texts, in memory from malloc.  Returns NULL if one of
+ * them is NULL or memory is short.
  */
 static char *
 join(const char *a, const char *b, const char *c)

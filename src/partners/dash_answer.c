@@ -1,6 +1,6 @@
 /*
  * dash_answer.c
- *	  What Dash's answers mean, and what they tell.
+ *	  What Dash's answers mean, and the facts in them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +8,11 @@
 
 #include "dash.h"
 
-/* As many rows as this, in steps of that, may be a page of a longer list. */
+/* A list with this many rows, or a multiple of that, may be a page of a longer list. */
 #define PAGE_LEAST 10
 #define PAGE_STEP 5
 
-/* What a row of a list of loads is. */
+/* The kinds of rows in a list of loads. */
 typedef enum Kind
 {
 	KIND_LOAD,
@@ -57,14 +57,14 @@ static const char *const balance_names[] = {"balance", "availableBalance", NULL}
 static const char *const loads_names[] = {"loads", "loadDetails", "transactions", NULL};
 static const char *const unloads_names[] = {"unloads", "unloadDetails", NULL};
 
-/* What a row of a list of loads is, and the words for it: the first that fits decides. */
+/* The words for the kinds of rows; the first that fits decides. */
 static const char *const kind_names[] = {"type", "transactionType", "loadType", "kind", "category", "direction",
 										 "entryType", "creditDebit", NULL};
 static const char *const undone_words[] = {"revers", "void", "cancel", "return", "refund", "charge", NULL};
 static const char *const other_words[] = {"unload", "debit", "purchase", "withdraw", "fee", "atm", NULL};
 static const char *const load_words[] = {"load", "credit", "deposit", NULL};
 
-/* How an answer says that it lists only some: a flag or the way to the next page, how many pages, how many rows. */
+/* Names by which an answer says that it lists only some: a flag or link for the next page, how many pages or rows. */
 static const char *const more_names[] = {"hasMore", "more", "moreRecords", "hasNext", "hasNextPage", "next", "nextPage",
 										 "nextLink", "nextUrl", "nextCursor", "nextToken", "nextPageToken", "truncated",
 										 NULL};
@@ -75,7 +75,7 @@ static const char *const reference_names[] = {"referenceId", NULL};
 static const char *const amount_names[] = {"amount", "loadAmount", NULL};
 static const char *const currency_names[] = {"currency", "currencyCode", NULL};
 
-/* When a load was made, the likeliest first; of a day without a time the time may stand beside it. */
+/* Names for when a load was made, the likeliest first. If it is a day, the time may be in another member. */
 static const char *const moment_names[] = {"timestamp", "loadTimestamp", "loadDateTime", "transactionDateTime",
 										   "transactionTimestamp", "dateTime", "loadedAt", "loadDate", "loadTime",
 										   "transactionDate", "transactionTime", "postedDate", "createdDate", "createdAt",
@@ -89,7 +89,7 @@ static const char *const shipping_names[] = {"shippingStatus", NULL};
 static const char *const carrier_names[] = {"carrier", NULL};
 static const char *const tracking_names[] = {"trackingNumber", NULL};
 
-/* What is shown of a row, by the fact that lists the rows; the names of the first make it one. */
+/* The facts of a row, by the fact that lists the rows. A row is what has one of the first names. */
 static const struct
 {
 	const char *rows;
@@ -101,7 +101,7 @@ static const struct
 	{"cards", "shipping_status", shipping_names},
 	{"cards", "carrier", carrier_names},
 	{"cards", "tracking_number", tracking_names},
-	{"ordered", NULL, ordered_names}, /* a card that is still being made has no key */
+	{"ordered", NULL, ordered_names}, /* a card that is not finished has no key */
 	{"ordered", "proxy_key", proxy_names},
 	{"ordered", "person_id", person_names},
 	{"ordered", "first_name", first_names},
@@ -118,8 +118,8 @@ static const struct
 };
 
 /*
- * Returns what the answer to an operation means; rows: the fact that lists what
- * it shows, or NULL.
+ * Returns what the answer to an operation means; rows: the fact that lists the
+ * rows, or NULL.
  */
 Verdict
 dash_understand(const char *operation, const char *rows, json_t *params, json_t *answer, json_t *facts)
@@ -132,12 +132,12 @@ dash_understand(const char *operation, const char *rows, json_t *params, json_t 
 }
 
 /*
- * Returns what the answer to a call that changes something means.  Statuses
- * that contradict each other are unclear; so is an order without the card's key,
- * because it could not be loaded, a bulk order without its number, by which the
- * keys are asked for, and an answer that speaks of another card, person, amount
- * or payout than was meant, or of this one with a status that is not known, or
- * of an error.
+ * Returns what the answer to a call that changes something means.  It is
+ * unclear if statuses contradict each other; if an order has no key of the
+ * card, which is needed to load it; if a bulk order has no number, which is
+ * needed to ask for the keys; if it shows another card, person, amount or
+ * payout than was sent, or this one with an unknown status; or if it shows an
+ * error.
  */
 static Verdict
 understand_change(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -179,8 +179,8 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 
 /*
  * Returns whether an answer shows another amount or payout than was sent, or
- * another person.  References of the partner's own are none of ours, and names may
- * be shortened or in other letters.
+ * another person.  The partner's own references do not count, and names may be
+ * shortened or in other letters.
  */
 static bool
 shows_other(const char *operation, json_t *params, json_t *answer)
@@ -210,8 +210,9 @@ shows_other(const char *operation, json_t *params, json_t *answer)
 }
 
 /*
- * Returns whether an answer shows another word than was sent: neither begins with
- * the other, in ASCII.
+ * Returns whether an answer shows another word than was sent: neither begins
+ * with the other.  The comparison ends at the first character that is not
+ * ASCII.
  */
 static bool
 other_word(json_t *params, const char *name, json_t *answer, const char *const *names)
@@ -235,7 +236,7 @@ other_word(json_t *params, const char *name, json_t *answer, const char *const *
 }
 
 /*
- * Returns whether an answer tells of an error anywhere.
+ * Returns whether an answer shows an error at any depth.
  */
 static bool
 shows_error(json_t *value)
@@ -264,8 +265,8 @@ shows_error(json_t *value)
 }
 
 /*
- * Counts the statuses anywhere in an answer: those that mean success, those that
- * mean failure, and other words.
+ * Counts the statuses of an answer, at any depth: those that mean success,
+ * those that mean failure, and others.
  */
 static void
 count_statuses(json_t *value, int *accepted, int *refused, int *unknown)
@@ -289,7 +290,7 @@ count_statuses(json_t *value, int *accepted, int *refused, int *unknown)
 }
 
 /*
- * Returns whether a text is digits alone, and at least one.
+ * Returns whether a text consists of digits, at least one.
  */
 static bool
 is_digits(const char *text)
@@ -298,7 +299,7 @@ is_digits(const char *text)
 }
 
 /*
- * Returns whether a key that an answer shows is a card's: as a number it has
+ * Returns whether a key in an answer is that of a card.  As a number, it has
  * lost its leading zeros.
  */
 static bool
@@ -315,9 +316,9 @@ same_card(const json_t *shown, const char *proxy_key)
 }
 
 /*
- * Returns what the answer to a look-up means: its own status, for those within
- * may be of loads.  The facts: loads and unloads of the card; more, if there may be
- * others.
+ * Returns what the answer to a look-up means, by the status at its top only,
+ * because others may belong to loads.  The facts: loads and unloads of the
+ * card; more, if there may be others.
  */
 static Verdict
 understand_loads(json_t *params, json_t *answer, json_t *facts)
@@ -334,9 +335,9 @@ understand_loads(json_t *params, json_t *answer, json_t *facts)
 }
 
 /*
- * Adds what is listed of a card under one of these names as a fact, if each entry
- * that is of this card was understood.  Returns how many entries there are, and adds
- * the fact more where they may be one page of several.
+ * Adds, as a fact, the entries of a card that are listed under one of these
+ * names, if all of them were understood.  Returns how many entries there are,
+ * and adds the fact more if they may be one page of several.
  */
 static size_t
 listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_key,
@@ -346,7 +347,7 @@ listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_k
 	bool listing = add_listed(answer, proxy_key, names, listed);
 	size_t rows = json_array_size(listed);
 	json_t *loads = json_array();
-	size_t skipped = 0; /* those of other cards, and what is no load */
+	size_t skipped = 0; /* those of other cards, and those that are no loads */
 	json_t *load;
 	size_t i;
 
@@ -372,8 +373,8 @@ listed_fact(json_t *facts, const char *fact, json_t *answer, const char *proxy_k
 }
 
 /*
- * Returns what an answer that shows rows means, which it says at its top, and
- * adds the rows to the facts.
+ * Returns what an answer with rows means, by the status at its top, and adds
+ * the rows to the facts.
  */
 static Verdict
 understand_rows(const char *rows, json_t *answer, json_t *facts)
@@ -386,7 +387,7 @@ understand_rows(const char *rows, json_t *answer, json_t *facts)
 }
 
 /*
- * Returns what an answer says at its top.
+ * Returns the verdict at the top of an answer.
  */
 static Verdict
 own_status(const json_t *answer)
@@ -399,7 +400,7 @@ own_status(const json_t *answer)
 }
 
 /*
- * Adds the rows that a value holds, but not those within a row.
+ * Adds the rows in a value, but not those within a row.
  */
 static void
 add_rows(const char *rows, json_t *value, json_t *list)
@@ -431,8 +432,9 @@ add_rows(const char *rows, json_t *value, json_t *list)
 }
 
 /*
- * Adds the rows of all lists of one of these names beside a card's key, anywhere in
- * an answer: there may be one for each order.  Returns whether there is such a list.
+ * Adds the rows of all lists with one of these names that are beside a card's
+ * key, at any depth: there may be one for each order.  Returns whether there
+ * is such a list.
  */
 static bool
 add_listed(json_t *value, const char *proxy_key, const char *const *names, json_t *list)
@@ -463,8 +465,8 @@ add_listed(json_t *value, const char *proxy_key, const char *const *names, json_
 }
 
 /*
- * Returns whether an answer says somewhere that there is more than the rows that it
- * lists.
+ * Returns whether an answer says, at any depth, that there are more rows than
+ * it lists.
  */
 static bool
 says_more(json_t *value, size_t rows)
@@ -488,8 +490,8 @@ says_more(json_t *value, size_t rows)
 }
 
 /*
- * Returns whether an answer says somewhere that there is no more than it lists, so
- * that nothing has to be guessed from how many that is.
+ * Returns whether an answer says, at any depth, that it lists all rows, so
+ * that their number says nothing.
  */
 static bool
 says_all(json_t *value)
@@ -509,8 +511,8 @@ says_all(json_t *value)
 }
 
 /*
- * Returns what a row of a list of loads is by its own words; one without any is a
- * load, because it stands among them.
+ * Returns the kind of a row in a list of loads, by its own words.  A row
+ * without any is a load.
  */
 static Kind
 kind_of(json_t *load)
@@ -536,8 +538,8 @@ kind_of(json_t *load)
 }
 
 /*
- * Returns a load or an unload by murallink's names, or NULL where its amount or
- * status is not understood or it is said to have failed.
+ * Returns a load or an unload with murallink's names, or NULL if its amount or
+ * status is not understood, or if it has failed.
  */
 static json_t *
 load_facts(json_t *load)
@@ -563,8 +565,8 @@ load_facts(json_t *load)
 }
 
 /*
- * Adds the fact "at": when a load was made, as it is written, with the time of
- * the day beside it where this stands apart.
+ * Adds the fact "at": when a load was made, as the answer has it, with the
+ * time of day if that is in another member.
  */
 static void
 moment_fact(json_t *facts, const json_t *load)

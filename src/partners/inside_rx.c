@@ -1,14 +1,14 @@
 /*
  * inside_rx.c
- *	  Inside Rx, the pharmacy programme: enrolling a card or a person, by create
- *	  or update, also to deactivate.
+ *	  Inside Rx, the pharmacy programme: creates and updates enrollments of
+ *	  cards and persons, and deactivates them.
  *
- * Assumptions, where its document is silent: bodies are JSON, as its header
- * says, not forms, as its examples show; an enrollment is known by memberId,
- * group and subId, so that to send the same again changes nothing more; an
- * update without "active" could activate it again, so that one must say it; a
- * state is two capital letters; "already exists" is known by its words, for it
- * has no code.
+ * Assumptions where its document is silent: bodies are JSON, as its header
+ * says, not forms, as its examples show; the key of an enrollment is memberId,
+ * group and subId, so that repeating a request changes nothing; an update
+ * without "active" could activate it again, so "active" is required; a state
+ * is two capital letters; "already exists" is recognized by its words, because
+ * it has no code.
  */
 #include <string.h>
 #include <strings.h>
@@ -62,7 +62,7 @@ static const PartnerField address_fields[] = {
 
 /*
  * The fields of both operations, in the document's order; a person's name and
- * date of birth are required.  or_update is ours: where the enrollment exists
+ * date of birth are required.  or_update is ours: if the enrollment exists
  * already, it is updated.
  */
 #define ENROLL_FIELDS(person)                                                                                          \
@@ -149,7 +149,7 @@ static const char *const message_names[] = {"message", NULL};
 static const char *const code_names[] = {"errorCode", NULL};
 
 /*
- * An update says whether the enrollment is active; what is created is.
+ * Checks that an update says whether the enrollment is active.  A new one is.
  */
 static WrongKind
 active_wrong(json_t *params, json_t *value)
@@ -174,9 +174,10 @@ build(const Partner *partner, const PartnerConfig *config, const char *name, jso
 }
 
 /*
- * Returns what an answer means.  One that shows another enrollment than was
- * sent, or another state of it, is unclear.  The facts: code, the partner's,
- * ENROLLMENT_ALREADY_EXISTS or MEMBER_NOT_FOUND, and field, the one of ours that the code is for.
+ * Returns what an answer means.  It is unclear if it shows another enrollment
+ * than was sent, or another state of it.  The facts: code, the partner's
+ * (ENROLLMENT_ALREADY_EXISTS or MEMBER_NOT_FOUND), and field, our name of the
+ * field to which the code belongs.
  */
 static Verdict
 understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -209,7 +210,7 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 }
 
 /*
- * Returns whether what is answered is what was asked for.
+ * Returns whether an answer shows the enrollment and the state that were sent.
  */
 static bool
 same(json_t *asked, json_t *answered)

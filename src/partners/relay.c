@@ -1,13 +1,13 @@
 /*
  * relay.c
- *	  Relay, which welcomes a patient by SMS: its one operation.
+ *	  Relay, which welcomes patients by SMS: its one operation.
  *
- * Assumptions, where its document is silent: addresses, channels, ext and
- * power-ups are part of the customer; a country has two letters, as its length
- * says, not three, as its example does; a number of eleven digits begins with 1;
- * a text in ext, and in a power-up of no documented length, may have as many
- * characters as any of ours; the journey of the setting notice_trigger_id sends
- * what input_message, input_message_2 and so on have.
+ * Assumptions where its document is silent: addresses, channels, ext and
+ * power-ups are part of the customer; a country has two letters, as in its
+ * length, not three, as in its example; a number of eleven digits begins with
+ * 1; a text in ext, and in a power-up of no documented length, may have as
+ * many characters as a text of ours; the journey of the setting
+ * notice_trigger_id sends the texts input_message, input_message_2 and so on.
  */
 #include <string.h>
 
@@ -34,7 +34,7 @@ static const PartnerSetting secrets[] = {
 };
 
 static const FieldChoice channel_types[] = {{"sms", 0}, {NULL, 0}};
-/* A patient who has said "stop", the third of the document, is sent nothing. */
+/* A patient who has said "stop", the document's third choice, must not be sent anything. */
 static const FieldChoice consents[] = {{"written", 0}, {"express", 0}, {NULL, 0}};
 
 static const PartnerField input_fields[] = {
@@ -123,7 +123,7 @@ static const PartnerField onboard_fields[] = {
 	{.name = NULL},
 };
 
-/* Another onboarding texts the patient again. */
+/* Not repeatable: another onboarding sends the patient another SMS. */
 static const PartnerOperation operations[] = {
 	{"onboard", "POST", "/cdm/client/{client_id}/onboard", onboard_fields, false},
 	{.name = NULL},
@@ -141,7 +141,7 @@ const Partner relay_partner = {.name = "relay",
 static const char *const message_names[] = {"message", "error", "errorMessage", "description", NULL};
 
 /*
- * A number is North American, with its 1 or without.
+ * Checks that a number is North American, with or without its 1.
  */
 static WrongKind
 number_wrong(json_t *channel, json_t *value)
@@ -152,8 +152,8 @@ number_wrong(json_t *channel, json_t *value)
 }
 
 /*
- * Returns what an answer means: errors have a message too.  The fact "numbers"
- * says of each number that was sent what it was found to be.
+ * Returns what an answer means: errors have a message, too.  The fact
+ * "numbers" has the result for each number that was sent.
  */
 static Verdict
 understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
@@ -179,7 +179,7 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 }
 
 /*
- * Returns whether a number, with its 1 or without, is one that was sent.
+ * Returns whether a number, with or without its 1, is one that was sent.
  */
 static bool
 was_sent(json_t *params, const char *number)

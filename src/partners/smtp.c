@@ -1,10 +1,10 @@
 /*
  * smtp.c
- *	  A mail server, as a partner: one operation, a message to one person.
+ *	  Mail servers, as a partner: one operation, a message to one person.
  *
- * No word of a message can become a header or a command: addresses have no
- * character that would end them, control characters of subjects and names are
- * blanks, and what is not plain is encoded.
+ * No text of a message can become a header or a command: addresses have no
+ * character that would end them, control characters in subjects and names
+ * become blanks, and other characters are encoded.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -17,10 +17,10 @@
 /* Bytes of UTF-8 in an encoded word, which may have 75 characters. */
 #define WORD_SIZE 42
 
-/* Words that are longer than this would not fit in the line of their header. */
+/* The most bytes of a text that is not encoded: a longer one does not fit in the line of its header. */
 #define PLAIN_LONGEST 55
 
-/* What means nothing but itself in the name before an address. */
+/* Characters without a special meaning in the name before an address. */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
 
 static bool compose(const PartnerConfig *config, const char *operation, json_t *params, MailRequest *request);
@@ -55,12 +55,12 @@ const Partner smtp_partner = {
 	.name = "smtp", .settings = settings, .secrets = secrets, .compose = compose, .judge = judge};
 
 /*
- * What the ending of a mail means; the first row that fits holds.
+ * What the end of a mail means; the first row that fits applies.
  *
- * A server takes a message over with its answer to the end of it, and with no
- * other word: what it refuses for now (4xx) was not sent, at whatever step.
- * What it says of the recipient or of the message is no failure of its own;
- * what it says before it has heard of either is about us, and all mail waits.
+ * A server accepts a message only by its reply to the end of it.  A temporary
+ * refusal (4xx) means that the message was not sent, at every step.  A refusal
+ * of the recipient or of the message is not a failure of the server.  One that
+ * comes before these is about us, so all mail waits.
  */
 static const struct
 {
@@ -72,15 +72,15 @@ static const struct
 } endings[] = {
 	{200, 299, MAIL_BODY, OUTCOME_DONE, true},
 	{421, 421, MAIL_CONNECT, OUTCOME_NOT_SENT, false},
-	{530, 538, MAIL_CONNECT, OUTCOME_NOT_SENT, false}, /* it requires signing in, or TLS */
+	{530, 538, MAIL_CONNECT, OUTCOME_NOT_SENT, false}, /* it requires authentication or TLS */
 	{400, 499, MAIL_RECIPIENT, OUTCOME_NOT_SENT, true},
 	{500, 599, MAIL_RECIPIENT, OUTCOME_DECLINED, true},
 	{0, 999, MAIL_CONNECT, OUTCOME_NOT_SENT, false},
 };
 
 /*
- * Fills in a message.  params: uid, to, name, subject, text, and of one that goes
- * to many, unsubscribe.
+ * Fills in a message.  params: uid, to, name, subject, text, and for a message
+ * to many people, unsubscribe.
  */
 static bool
 compose(const PartnerConfig *config, const char *operation, json_t *params, MailRequest *request)
@@ -99,7 +99,7 @@ compose(const PartnerConfig *config, const char *operation, json_t *params, Mail
 		!mail_address_fits(to))
 		return false;
 	words = words_of(subject, PLAIN "!\"#$%&'()*+,-./:;<>@[\\]^_`{|}~");
-	/* The same Message-ID in each attempt: who gets a message twice sees it once. */
+	/* Each attempt has the same Message-ID, so that a mail program shows a message once even if it arrives twice. */
 	built = words != NULL && add_server(request, config) && copy(&request->sender, from) &&
 			copy(&request->recipient, to) && add_mailbox(request, "From", from_name == NULL ? "" : from_name, from) &&
 			add_mailbox(request, "To", name, to) &&
@@ -113,7 +113,8 @@ compose(const PartnerConfig *config, const char *operation, json_t *params, Mail
 }
 
 /*
- * Fills in where the message goes, and how.  Returns false when memory is short.
+ * Fills in the server and how to connect to it.  Returns false if memory is
+ * short.
  */
 static bool
 add_server(MailRequest *request, const PartnerConfig *config)
@@ -127,7 +128,7 @@ add_server(MailRequest *request, const PartnerConfig *config)
 }
 
 /*
- * Copies a text that may be NULL.  Returns false when memory is short.
+ * Copies a text, which may be NULL.  Returns false if memory is short.
  */
 static bool
 copy(char **to, const char *text)
@@ -159,7 +160,7 @@ judge(const MailAnswer *mail)
 }
 
 /*
- * Adds a header with somebody's address.
+ * Adds a header with a name and an address.
  */
 static bool
 add_mailbox(MailRequest *request, const char *header, const char *name, const char *address)
@@ -172,7 +173,7 @@ add_mailbox(MailRequest *request, const char *header, const char *name, const ch
 }
 
 /*
- * Adds the header with the time, in words that no locale changes.
+ * Adds the header Date, in English in every locale.
  */
 static bool
 add_date(MailRequest *request)
@@ -188,8 +189,8 @@ add_date(MailRequest *request)
 }
 
 /*
- * Adds how who gets a message that goes to many has no more of them: by an
- * answer, and, where there is a link for it, by one click (RFC 2369, RFC 8058).
+ * Adds the headers to unsubscribe from messages to many people: by a reply
+ * and, if there is a link, by one click (RFC 2369, RFC 8058).
  */
 static bool
 add_list(MailRequest *request, const PartnerConfig *config, const char *token)
@@ -209,9 +210,9 @@ add_list(MailRequest *request, const PartnerConfig *config, const char *token)
 }
 
 /*
- * Returns a text as the words of a header, for the caller to free: as they are
- * where they are short and of these characters, else as encoded words (RFC 2047),
- * none of which ends within a character.  NULL: memory is short.
+ * Returns a text for a header, which the caller frees: unchanged if it is
+ * short and has only these characters, else as encoded words (RFC 2047), none
+ * of which ends within a character.  Returns NULL if memory is short.
  */
 static char *
 words_of(const char *text, const char *plain)
@@ -248,8 +249,8 @@ words_of(const char *text, const char *plain)
 }
 
 /*
- * Returns a text whose lines, and the last one, too, end with CR and LF however
- * they ended, for the caller to free.  NULL: memory is short.
+ * Returns a text whose lines, including the last one, end with CR and LF; the
+ * caller frees it.  Returns NULL if memory is short.
  */
 static char *
 lines_of(const char *text)

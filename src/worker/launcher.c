@@ -3,9 +3,9 @@
  *	  The process that keeps the two workers running in each database of
  *	  murallink.databases.
  *
- * It is connected to no database, so that it stands in the way of nothing.  A
- * worker that ends, for whatever reason, is started again after a while that
- * grows with each failure.
+ * It is not connected to a database, so that it never blocks DROP DATABASE.  A
+ * worker that ends, for any reason, is started again after a pause that grows
+ * with each failure.
  */
 #include "postgres.h"
 
@@ -34,15 +34,15 @@
 #define RESTART_MAX 60 /* in seconds, as the next */
 #define SUCCESS_AFTER 5
 
-/* A worker that a database is to have. */
+/* A worker that a database should have. */
 typedef struct Watched
 {
 	char database[NAMEDATALEN];
 	bool mail; /* it sends mail */
 	BackgroundWorkerHandle *handle; /* NULL: none was started */
 	Moment started_at;
-	Moment start_at; /* not to be started before */
-	int failures; /* ends in a row, soon after the start */
+	Moment start_at; /* not started before this */
+	int failures; /* successive ends soon after the start */
 	bool missing; /* there was no such database */
 } Watched;
 
@@ -86,7 +86,7 @@ launcher_init(void)
 }
 
 /*
- * Accepts a list of names.
+ * Check hook: accepts a list of names.
  */
 static bool
 check_databases(char **value, void **extra, GucSource source)
@@ -105,7 +105,7 @@ check_databases(char **value, void **extra, GucSource source)
 }
 
 /*
- * The launcher: looks after the workers until the server stops.
+ * The launcher: keeps the workers running until the server stops.
  */
 void
 launcher_main(Datum arg)
@@ -136,7 +136,7 @@ launcher_main(Datum arg)
 }
 
 /*
- * Has both workers in each database of the setting, and in no other.
+ * Keeps both workers running in each database of the setting, and in no other.
  */
 static void
 watch(void)
@@ -176,7 +176,7 @@ is_named(List *names, const char *name)
 }
 
 /*
- * Returns what is known of a worker, at first nothing.
+ * Returns the entry of a worker; adds an empty one at first.
  */
 static Watched *
 watched_named(const char *name, bool mail)
@@ -232,8 +232,8 @@ look_after(Watched *worker)
 }
 
 /*
- * Returns the oid of a database, or InvalidOid.  It is looked for without an
- * index, because a process without a database may not be able to open one.
+ * Returns the oid of a database, or InvalidOid.  It is found without an index,
+ * because a process without a database may be unable to open one.
  */
 static Oid
 database_named(const char *name)

@@ -1,7 +1,7 @@
 /*
  * worker.c
- *	  The two workers of a database: each claims what is due at its partners,
- *	  calls them, and settles what came of it.  See WorkerKind.
+ *	  The two workers of a database: each claims the calls that are due at its
+ *	  partners, sends them, and settles their outcomes.  See WorkerKind.
  */
 #include "postgres.h"
 
@@ -22,18 +22,18 @@
 
 #include "worker_run.h"
 
-/* In milliseconds: how long a turn waits at most, and how often the tables are looked at when nothing happens. */
+/* In milliseconds: how long a turn waits at most, and how often the tables are read if nothing happens. */
 #define TURN_MAX 500
 #define LOOK_INTERVAL 1000
 
-/* In milliseconds: how long answers are gathered, to be settled together, while more are to come. */
+/* In milliseconds: how long answers are gathered to be settled together while more calls are under way. */
 #define GATHER_MAX 5
 
 /* Settings of a worker, beside those of all our processes. */
 static const char *const settings[][2] = {
-	{"enable_seqscan", "off"}, /* plans are kept from when the queue was empty */
-	{"jit", "off"}, /* which a plan without seqscan seems worth */
-	{"lock_timeout", "1s"}, /* while it waits, no answer is read */
+	{"enable_seqscan", "off"}, /* plans may date from a time when there were no calls */
+	{"jit", "off"}, /* the cost of a plan without seqscan would start it */
+	{"lock_timeout", "1s"}, /* while the worker waits, it reads no answers */
 	{"synchronous_commit", "on"},
 };
 
@@ -86,7 +86,7 @@ worker_mail_main(Datum arg)
 }
 
 /*
- * Runs a worker.  It ends when it is told to, or when another session needs
+ * Runs a worker.  It ends when it is asked to, or when another session needs
  * exclusive access to the database; the launcher starts it again.
  */
 static void
@@ -132,8 +132,8 @@ run(Oid database)
 
 /*
  * Returns whether another session needs exclusive access to the database, for
- * DROP DATABASE, or a copy, a move or a change of its name.  It then holds a
- * lock that each session takes, for a moment, when it connects.
+ * DROP DATABASE, or a copy, a move or a change of its name.  That session
+ * holds a lock that every session takes briefly when it connects.
  */
 static bool
 database_wanted(void)
@@ -148,9 +148,9 @@ database_wanted(void)
 }
 
 /*
- * One turn: waits for something to happen, settles what has ended, and begins
- * what is due, unless the worker is stopping.  One commit serves both; where
- * it fails, each is tried by itself.
+ * One turn: waits for an event, settles the calls that have ended, and starts
+ * those that are due, unless the worker is stopping.  One transaction does
+ * both; if it fails, each is tried in one of its own.
  */
 static void
 work(bool stopping)
@@ -178,8 +178,8 @@ work(bool stopping)
 }
 
 /*
- * Waits for the latch, for calls under way, and for the time of the next look.
- * Returns whether the latch was set.
+ * Waits for the latch, for calls under way, and for the time to read the
+ * tables again.  Returns whether the latch was set.
  */
 static bool
 wait_for_events(void)
@@ -207,8 +207,8 @@ wait_for_events(void)
 }
 
 /*
- * Returns whether the calls that have ended are to be settled now: not while
- * most are still under way, for a moment, since a commit costs more than a call.
+ * Returns whether to settle the calls that have ended now.  While most are
+ * still under way it waits a moment, because a commit costs more than a call.
  */
 static bool
 gathered(void)
@@ -224,8 +224,8 @@ gathered(void)
 }
 
 /*
- * Settles, or looks for work, or both, in one transaction.  Returns whether it
- * has committed.
+ * Settles calls, or claims calls, or both, in one transaction.  Returns
+ * whether it has committed.
  */
 static bool
 act(bool settles, bool looks)

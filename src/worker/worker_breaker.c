@@ -1,6 +1,7 @@
 /*
  * worker_breaker.c
- *	  Whether a partner works: one that fails is left alone, longer each time.
+ *	  Whether a partner works: one that fails is not called for a while, longer
+ *	  each time.
  */
 #include "postgres.h"
 
@@ -16,7 +17,7 @@
 #define PAUSE_FIRST 100
 #define PAUSE_MAX 60000
 
-/* In milliseconds: what was not sent has surely been tried again, if it was not taken back. */
+/* In milliseconds: by then, a call that was not sent has certainly been tried again, unless it was cancelled. */
 #define FAILING_MAX 600000
 
 static bool refused_again(Call *call);
@@ -25,7 +26,7 @@ static void note_success(Call *call);
 static void note_failure(Call *call);
 
 /*
- * Takes note of whether a partner works; that one can sign in does not prove
+ * Records whether a partner works.  That signing in succeeds does not prove
  * it.
  *
  * ending                     | is about    | outcome  | breaker
@@ -40,10 +41,10 @@ static void note_failure(Call *call);
  * nothing was sent           | the partner | not sent | opens
  * no answer, 5xx, not clear  | the partner | in doubt | opens
  *
- * What is not sent is tried again, later each time; a payout only once a look-up
- * has not shown it, if the partner has answered with 401 or 429.  A breaker that is
- * not closed is an alarm; people also see what was declined, what stays in
- * doubt, and a payout that was not sent time and again, in needs_person.
+ * A call that was not sent is tried again, later each time.  After a 401 or
+ * 429, a payout is tried again only if a look-up does not show it.  A breaker
+ * that is not closed raises an alarm.  needs_person also shows what was
+ * declined, what stays in doubt, and a payout that was not sent several times.
  */
 void
 breaker_judge(Call *call)
@@ -64,10 +65,10 @@ breaker_judge(Call *call)
 }
 
 /*
- * Returns whether a payout or a card was refused as those before it were: in the
- * same words and with no success between, by a status that is not about what was
- * sent, or else each time about another card.  The path, the rights or the
- * settings are wrong then, so the others are spared it.
+ * Returns whether a payout or a card was refused like those before it: in the
+ * same words, with no success between, and by a status that is not about the
+ * content of the call, or each time for another card.  Then the path, the
+ * rights or the settings are wrong, so other calls are not sent.
  */
 static bool
 refused_again(Call *call)
@@ -98,8 +99,8 @@ refused_again(Call *call)
 }
 
 /*
- * Returns a hash of the card that a call loads, or of the person whom it orders one
- * for.
+ * Returns a hash of the card that a call loads, or of the person for whom it
+ * orders one.
  */
 static uint32
 card_of(const Call *call)
@@ -115,9 +116,9 @@ card_of(const Call *call)
 }
 
 /*
- * Has a partner called again as often as it may be.  What was begun before it
- * asked to be left alone does not change that; nor does another operation
- * prove that the one works which was refused, for some time.
+ * Closes the breaker of a partner.  A call that started before the partner
+ * asked for a pause does not end the pause.  For some time, another operation
+ * does not prove that a refused one works again.
  */
 static void
 note_success(Call *call)
@@ -136,8 +137,8 @@ note_success(Call *call)
 }
 
 /*
- * Leaves a partner alone for a while, longer each time.  What fails meanwhile
- * was sent before, and is the same failure.
+ * Opens the breaker of a partner for a while, longer each time.  A call that
+ * fails while it is open was sent before, and counts as the same failure.
  */
 static void
 note_failure(Call *call)

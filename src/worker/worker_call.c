@@ -1,7 +1,7 @@
 /*
  * worker_call.c
- *	  The calls that a worker has under way, by partner: how many there may be,
- *	  when a partner is left alone, and what each of them came to.
+ *	  The calls that a worker has under way, by partner: how many are allowed,
+ *	  when a partner is not called, and the outcome of each.
  */
 #include "postgres.h"
 
@@ -15,10 +15,10 @@
 
 #include "worker_run.h"
 
-/* The part of its lifetime that a session is used for: clocks differ, and calls take their time. */
+/* The part of its lifetime for which a session is used, because clocks differ and calls take time. */
 #define SESSION_USED 0.9
 
-static Channel channels[PARTNER_COUNT]; /* by partner_place(); without a partner where it is not configured */
+static Channel channels[PARTNER_COUNT]; /* by partner_place(); partner is NULL if it is not configured */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static json_t *json_of(const char *text);
@@ -29,9 +29,9 @@ static void end_login(Call *call);
 static void log_doubt(Call *call);
 
 /*
- * Returns the channel of a partner, brought to that configuration, or NULL for
- * a partner that this library does not know, or the other worker calls.  The texts are JSON in the
- * encoding of the database.
+ * Returns the channel of a partner with that configuration, or NULL for a
+ * partner that this library does not have or that the other worker calls.  The
+ * texts are JSON in the encoding of the database.
  */
 Channel *
 channel_configure(const char *partner, int revision, const char *base_url, const char *settings, const char *secrets)
@@ -60,7 +60,8 @@ channel_configure(const char *partner, int revision, const char *base_url, const
 }
 
 /*
- * Returns JSON in the encoding of the database as jansson knows it, or NULL.
+ * Converts JSON in the encoding of the database to a value of jansson's.
+ * Returns NULL if memory is short.
  */
 static json_t *
 json_of(const char *text)
@@ -69,9 +70,8 @@ json_of(const char *text)
 }
 
 /*
- * Returns how many calls may be begun now.  A partner that has just failed is
- * left alone for a while, and is then called once before it is called more
- * often.
+ * Returns how many calls may be started now.  A partner that has just failed
+ * is not called for a while, and then gets a single call first.
  */
 int
 channel_room(Channel *channel, Moment now)
@@ -93,7 +93,7 @@ channel_room(Channel *channel, Moment now)
 }
 
 /*
- * Returns whether calls can be made as far as a session is concerned.
+ * Returns whether the partner needs no session, or has one.
  */
 bool
 channel_signed_in(const Channel *channel)
@@ -103,8 +103,8 @@ channel_signed_in(const Channel *channel)
 }
 
 /*
- * Returns when a session that was asked for at some moment is to be renewed:
- * before its partner ends it.
+ * Returns when to renew a session that was requested at some moment: before
+ * the partner ends it.
  */
 static Moment
 session_end(const Channel *channel, Moment asked_at)
@@ -166,8 +166,7 @@ calls_room(void)
 }
 
 /*
- * Returns when the first of the partners that are left alone may be called
- * again.
+ * Returns when the first of the pausing partners may be called again.
  */
 Moment
 calls_resume_at(void)
@@ -182,8 +181,8 @@ calls_resume_at(void)
 }
 
 /*
- * Makes a call of what was claimed: params is JSON in the encoding of the
- * database.  It counts as under way until call_free().
+ * Makes a call from what was claimed.  params is JSON in the encoding of the
+ * database.  The call counts as under way until call_free().
  */
 Call *
 call_make(Channel *channel, const char *uid, int attempt, const char *operation, const char *params)
@@ -204,7 +203,7 @@ call_make(Channel *channel, const char *uid, int attempt, const char *operation,
 }
 
 /*
- * Sends a call.  Raises no error: what goes wrong is the call's outcome.
+ * Sends a call.  Raises no error: a failure is the outcome of the call.
  */
 void
 call_send(Call *call)
@@ -234,8 +233,8 @@ call_give_up(Call *call, const char *reason)
 }
 
 /*
- * Reads the answers that have come.  Returns how many calls have ended and wait
- * to be settled.
+ * Reads the answers that have arrived.  Returns how many calls have ended and
+ * wait to be settled.
  */
 int
 calls_read(void)
@@ -264,7 +263,7 @@ calls_ended(void)
 }
 
 /*
- * Takes note of how a call ended.
+ * Records how a call ended.
  */
 static void
 end_call(Call *call)
@@ -288,8 +287,8 @@ end_call(Call *call)
 }
 
 /*
- * Logs that a call is in doubt; others that follow soon are counted, and told
- * with the next.
+ * Logs that a call is in doubt.  Others that follow soon are only counted; the
+ * next message has their number.
  */
 static void
 log_doubt(Call *call)
@@ -314,8 +313,8 @@ log_doubt(Call *call)
 }
 
 /*
- * Returns why a call ended as it did, for the log: without what the partner says
- * of it.
+ * Returns why a call ended as it did, for the log, without the partner's
+ * words.
  */
 const char *
 call_reason(const Call *call)
@@ -326,7 +325,7 @@ call_reason(const Call *call)
 }
 
 /*
- * Keeps the session that a login has answered.
+ * Stores the session that a login has answered.
  */
 static void
 end_login(Call *call)

@@ -11,10 +11,10 @@
 
 #include "partner.h"
 
-/* A payout or a card that is refused as so many before it, with it, is refused because of how the partner is set up. */
+/* After this many equal refusals of payouts or cards, the cause is the configuration of the partner. */
 #define REFUSALS_MAX 5
 
-/* Of each partner the same is logged once in this time (in milliseconds). */
+/* The same message about a partner is logged once in this time (in milliseconds). */
 #define LOG_INTERVAL 60000
 
 /* A partner as this database has configured it. */
@@ -24,24 +24,24 @@ typedef struct Channel
 	int revision; /* of the configuration */
 	PartnerConfig config;
 	int in_flight; /* calls claimed and not yet settled */
-	int settling; /* of these, in the open transaction */
-	bool due; /* there is work, but no session */
+	int settling; /* of these, settled by the open transaction */
+	bool due; /* there are calls due, but no session */
 	bool signing_in;
-	int sessions; /* how often it has signed in */
+	int sessions; /* how often the worker has signed in */
 	Moment session_ends;
-	int failures; /* in a row */
-	Moment failed_at; /* the last of these */
-	char *failing; /* the operation that was refused at the door; NULL: the partner fails as a whole */
-	Moment resume_at; /* not to be called before */
-	Moment asked_until; /* the partner itself wants to be left alone until then */
-	char refusal[PARTNER_REASON_SIZE]; /* of what claims money or a card, in a row */
-	int refusals; /* how often, at most REFUSALS_MAX */
-	uint32 refused[REFUSALS_MAX]; /* hashes of what they were about */
-	double allowance; /* calls that the rate allows now */
+	int failures; /* successive failures */
+	Moment failed_at; /* when the last failure was */
+	char *failing; /* the operation that was refused; NULL: the partner fails as a whole */
+	Moment resume_at; /* not called before this */
+	Moment asked_until; /* the partner has asked for a pause until then */
+	char refusal[PARTNER_REASON_SIZE]; /* operation and words of the last refusals, which are equal */
+	int refusals; /* how many, at most REFUSALS_MAX */
+	uint32 refused[REFUSALS_MAX]; /* hashes of the cards refused */
+	double allowance; /* calls that rate_limit allows now */
 	Moment allowance_at;
-	TimestampTz looked_until; /* what was due before has been claimed, but for what was not there to be seen */
-	Moment look_whole; /* when all that is due is looked at again */
-	bool fails_logged; /* so that its end is logged too */
+	TimestampTz looked_until; /* calls due before this have been claimed, except those that were not yet visible */
+	Moment look_whole; /* when to read all calls that are due again */
+	bool fails_logged; /* so that its end is logged, too */
 	Moment fails_at; /* when it was logged */
 	int doubts; /* calls in doubt since the last that was logged */
 	Moment doubt_at; /* when it was */
@@ -58,7 +58,7 @@ typedef struct Call
 	json_t *params;
 	int session; /* number of the session it was sent in */
 	Moment sent_at; /* 0: it was not */
-	int http_status; /* of a mail, the status of the reply; 0: no answer */
+	int http_status; /* of a mail: of the reply; 0: no answer */
 	PartnerAnswer answer;
 } Call;
 

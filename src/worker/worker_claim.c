@@ -1,13 +1,12 @@
 /*
  * worker_claim.c
- *	  What a worker does in the tables: it settles the calls that have ended,
- *	  and claims those that are due.
+ *	  The transactions of a worker: it settles the calls that have ended, and
+ *	  claims those that are due.
  *
  * A claim is committed before a byte of its call is sent; no transaction is
  * open while calls are under way; each call is settled by the number of its
- * attempt.  Whatever was claimed by a worker that ended without settling it is
- * put in doubt by the next one of its kind.  So nothing is ever sent twice by
- * itself.
+ * attempt.  If a worker ends without settling a call, the next worker of its
+ * kind puts it in doubt.  So nothing is ever sent twice automatically.
  */
 #include "postgres.h"
 
@@ -24,26 +23,26 @@
 
 #include "worker_run.h"
 
-/* In milliseconds: how often all that is due is looked at; in seconds: since when what has become due is, otherwise. */
+/* In milliseconds: how often all calls that are due are read; in seconds: how far back the other times. */
 #define LOOK_WHOLE 1000
 #define LOOK_BACK 2
 
-/* In milliseconds: how often outcomes are applied that could not be at once. */
+/* In milliseconds: how often to try again to apply outcomes. */
 #define LATE_INTERVAL 5000
 
-/* In milliseconds: for how long somebody keeps everything from being claimed before people are shown who does. */
+/* In milliseconds: if another session prevents all claims for longer than this, needs_person shows it. */
 #define LOCKED_LEAST 60000
 
 static Moment next_late = 0;
-static Moment next_count = 0; /* of what is held up by others */
-static bool recovered = false; /* from the end of an earlier worker */
+static Moment next_count = 0; /* when to count again what other sessions hold up */
+static bool recovered = false; /* the calls of an earlier worker are in doubt */
 
-static int put_forward = -1; /* worker_set_backs, when what a clock that was ahead had put off was put forward */
+static int put_forward = -1; /* worker_set_backs when delayed calls were last put forward */
 
-/* What the open transaction does, and has claimed, to be sent when it has committed. */
+/* What the open transaction does, and the calls that it has claimed. */
 static bool recovering;
-static int putting_forward = -1; /* what put_forward is to be */
-static bool more_late; /* outcomes that could not be applied at once: some were, and others are left */
+static int putting_forward = -1; /* the next value of put_forward */
+static bool more_late; /* of the outcomes to be tried again, some were applied and others are left */
 static dlist_head claimed = DLIST_STATIC_INIT(claimed);
 
 static json_t *result_of(const Call *call);
@@ -86,8 +85,9 @@ worker_settle(void)
 }
 
 /*
- * Returns how a call ended, as settle_calls() takes it.  The answer is text,
- * so that an encoding that lacks some of its characters can keep it.
+ * Returns how a call ended, in the form that settle_calls() takes.  The answer
+ * is text, so that it can be stored in an encoding that lacks some of its
+ * characters.
  */
 static json_t *
 result_of(const Call *call)
@@ -109,8 +109,8 @@ result_of(const Call *call)
 }
 
 /*
- * Forgets the calls that worker_settle() has settled, if that was committed;
- * otherwise they are kept for later.
+ * Frees the calls that worker_settle() has settled, if that was committed;
+ * otherwise keeps them for the next time.
  */
 void
 worker_settled(bool committed)
@@ -133,10 +133,10 @@ worker_settled(bool committed)
 }
 
 /*
- * Reads how payments are made here and at the partners, and claims what is due.
- * The partners and what is held stay as they are until the claims are
- * committed; while somebody changes them, nothing is claimed.
- * What has been sent comes to its end also where payouts are off.
+ * Reads the configuration of the partners, and claims the calls that are due.
+ * Partners and holds are locked until the claims are committed; while another
+ * session changes them, nothing is claimed.  Calls that have been sent are
+ * settled also while payouts are disabled.
  */
 void
 worker_look(void)
@@ -180,8 +180,9 @@ worker_look(void)
 }
 
 /*
- * Applies outcomes that could not be at once, and puts forward what a clock that
- * was ahead has put off: of all partners, for one worker can do it.
+ * Applies outcomes that could not be applied before, and puts forward calls
+ * that were delayed by a clock that was ahead; for all partners, because one
+ * worker can do it.
  */
 static void
 keep_house(void)
@@ -211,10 +212,10 @@ keep_house(void)
 }
 
 /*
- * Sends what worker_look() has claimed, and returns whether to look again at
- * once.  What the transaction could not commit is not sent; nor is what it
- * committed while the server was told to stop, because the commit may then have
- * reached no standby.
+ * Sends the calls that worker_look() has claimed, and returns whether to look
+ * again at once.  If the transaction was not committed, nothing is sent; nor
+ * if it was committed while the server is stopping, because the commit may not
+ * have reached a standby.
  */
 bool
 worker_looked(bool committed)
@@ -252,8 +253,8 @@ worker_looked(bool committed)
 }
 
 /*
- * Locks a table of schema murallink_private, until the transaction ends, where
- * this needs no waiting; returns whether it did.
+ * Locks a table of schema murallink_private until the transaction ends,
+ * without waiting.  Returns whether it did.
  */
 static bool
 lock_table(const char *name, LOCKMODE mode)
@@ -262,15 +263,15 @@ lock_table(const char *name, LOCKMODE mode)
 }
 
 /*
- * Takes note of whether somebody keeps everything from being claimed, by a
- * transaction that holds, sets up or switches and does not end: needs_person
- * shows who does after a minute, until it has ended.
+ * Records whether another session prevents all claims, by a transaction that
+ * changes holds, partners or the switch and does not end.  needs_person shows
+ * that session after a minute, until it has ended.
  */
 static void
 note_locked(bool locked)
 {
 	static SavedPlan plan = PLAN("SELECT murallink_private.calls_locked($1)", "b");
-	static Moment since = 0; /* 0: nobody does */
+	static Moment since = 0; /* 0: no session does */
 	static Moment next = 0;
 	static bool noted = true; /* by an earlier worker, perhaps */
 	Moment now = clock_now();
@@ -293,9 +294,10 @@ note_locked(bool locked)
 }
 
 /*
- * Returns whether what has been sent was sent from here, and whether this
- * database pays out; logs when that changes, by one of the workers.  Nobody turns payouts off until
- * the transaction ends; while somebody does, nothing is here.
+ * Returns whether open calls were sent from this place, and whether this
+ * database pays out.  One of the workers logs when that changes.  The switch
+ * is locked until the transaction ends; while another session changes it, the
+ * result is false for both.
  */
 bool
 worker_payouts_here(bool *on)
@@ -328,8 +330,9 @@ worker_payouts_here(bool *on)
 }
 
 /*
- * Puts in doubt what an earlier worker of this kind had under way when it ended;
- * no other of the kind is running.  Assumes that this one has nothing under way.
+ * Puts in doubt the calls that an earlier worker of this kind had under way
+ * when it ended.  Assumes that this worker has none under way and that no
+ * other one of its kind is running.
  */
 static void
 recover(void)
@@ -349,11 +352,11 @@ recover(void)
 }
 
 /*
- * Returns since when what is due is to be looked for.  Dead rows of calls that
- * have ended stand before it in the index for as long as an old snapshot needs
- * them, so what has been looked at is looked at again only once a second: a
- * transaction that takes longer than LOOK_BACK may commit a call that was due
- * before.  Everything, where only some operation is wanted.
+ * Returns the least due_at of the calls to read.  As long as an old snapshot
+ * needs them, dead rows of ended calls come first in the index.  So earlier
+ * calls are read only once a second: a transaction that takes longer than
+ * LOOK_BACK may commit one.  Returns -infinity if only some operation may be
+ * claimed.
  */
 static TimestampTz
 look_from(Channel *channel, bool some)
@@ -371,8 +374,9 @@ look_from(Channel *channel, bool some)
 }
 
 /*
- * Claims what is due for a partner, as much as may be begun now; where it must
- * be signed in to first, this is noted, and only what needs no session claimed.
+ * Claims the calls that are due for a partner, as many as may be started now.
+ * If there is no session, records that one is needed, and claims only what
+ * needs none.
  */
 static void
 claim(Channel *channel)

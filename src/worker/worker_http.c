@@ -50,7 +50,7 @@ next_ended(void)
 }
 
 /*
- * Returns for how many milliseconds calls under way are waited for.
+ * Returns for how many milliseconds to wait for calls under way.
  */
 static int
 stop(int grace)

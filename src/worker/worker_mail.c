@@ -1,18 +1,18 @@
 /*
  * worker_mail.c
- *	  The worker that sends mail.  It shares no process with the calls that move
- *	  money, so that no mail server, whatever it does, holds up a payout.
+ *	  The worker that sends mail.  It is a process of its own, so that no mail
+ *	  server can hold up a payout.
  */
 #include "postgres.h"
 
 #include "worker_run.h"
 
-/* In milliseconds: what is new is looked for no more often, because the latch is set for payouts, too. */
+/* In milliseconds: new calls are read no more often, because the latch is set for payouts, too. */
 #define LOOK_PAUSE 100
 
 /*
- * In milliseconds: how long a message that is being sent is waited for when the
- * worker is to stop, and how long it takes at most to end it after that.
+ * In milliseconds: how long a stopping worker waits for messages that are
+ * being sent, and how long it takes at most to end them after that.
  */
 #define GRACE_MAX 1000
 #define END_MAX 1500
@@ -67,8 +67,8 @@ next_ended(void)
 }
 
 /*
- * Has the mails under way end, and returns for how many milliseconds they are
- * waited for.
+ * Ends the mails under way, and returns for how many milliseconds to wait for
+ * them.
  */
 static int
 stop(int grace)

@@ -1,8 +1,7 @@
 /*
  * worker_run.h
- *	  What the files of a worker share.  A database has two: one that calls the
- *	  partners of payouts, of cards and of all else by HTTP, and one that sends
- *	  mail.  They differ in their kind alone.
+ *	  What the files of a worker share.  A database has two workers: one calls
+ *	  partners by HTTP, one sends mail.  They differ only in their WorkerKind.
  */
 #ifndef MURALLINK_WORKER_RUN_H
 #define MURALLINK_WORKER_RUN_H
@@ -12,18 +11,18 @@
 typedef struct WorkerKind
 {
 	bool mail; /* it calls the partners of mail, the other one all others */
-	int look_pause; /* in milliseconds: what is new is looked for no more often than that */
+	int look_pause; /* in milliseconds: new calls are read no more often than this */
 	int (*open)(void); /* prepares for calls; returns the descriptor to wait for */
-	long (*wait)(void); /* in how many milliseconds turn() must be called without it; -1: it need not */
+	long (*wait)(void); /* after how many milliseconds turn() must be called even if it is not ready; -1: never */
 	void (*turn)(void); /* does what can be done without waiting */
 	const char *(*send)(Call *call); /* returns why it could not be sent, or NULL */
 	Call *(*next_ended)(void); /* a call that has ended, with its answer, or NULL */
-	int (*stop)(int grace); /* returns for how many milliseconds calls under way are waited for */
+	int (*stop)(int grace); /* returns for how many milliseconds to wait for calls under way */
 } WorkerKind;
 
 /* worker.c */
 extern const WorkerKind *worker_kind; /* of this process */
-extern int worker_set_backs; /* how often the clock was set back */
+extern int worker_set_backs; /* how often the clock has been set back */
 
 /* worker_http.c, worker_mail.c */
 extern const WorkerKind worker_http;

@@ -1,7 +1,7 @@
 /*
  * worker_step.c
- *	  Participations: what partners are to be asked about patients of whom
- *	  something has changed is begun, some at a time.
+ *	  Participations: the worker begins the steps for patients whose data have
+ *	  changed, some at a time.
  */
 #include "postgres.h"
 
@@ -10,20 +10,20 @@
 
 #include "worker_run.h"
 
-/* In milliseconds: how often participations are stepped at most, while there is more to do, and after an error. */
+/* In milliseconds: participations are stepped no more often than this, also after an error. */
 #define STEP_INTERVAL 100
 #define STEP_INTERVAL_BUSY 25
 #define STEP_INTERVAL_FAILED 5000
 
 static Moment next_step = 0;
 static bool more_steps = false;
-static int put_forward = -1; /* worker_set_backs, when what a clock that was ahead had put off was put forward */
-static int putting_forward; /* what put_forward is to be */
+static int put_forward = -1; /* worker_set_backs when delayed steps were last put forward */
+static int putting_forward; /* the next value of put_forward */
 
 static void step(void *arg);
 
 /*
- * Returns when worker_step() has something to do, though nothing has moved.
+ * Returns when to call worker_step() even if nothing has changed.
  */
 Moment
 worker_steps_at(void)
@@ -32,9 +32,9 @@ worker_steps_at(void)
 }
 
 /*
- * Steps participations, if it is time and something has moved or is left to do:
- * in a transaction of its own, so that no payout is delayed by what goes wrong
- * there.
+ * Steps participations if it is time, and if something has changed or is left
+ * to do.  It is a transaction of its own, so that an error in it does not
+ * delay payouts.
  */
 void
 worker_step(bool moved, MemoryContext context)
@@ -56,7 +56,7 @@ worker_step(bool moved, MemoryContext context)
 }
 
 /*
- * The work of a transaction that steps.
+ * The work of that transaction.
  */
 static void
 step(void *arg)

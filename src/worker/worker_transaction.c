@@ -1,7 +1,7 @@
 /*
  * worker_transaction.c
- *	  The transactions of a worker, and the signals that may not end them in the
- *	  middle.
+ *	  How a worker runs a transaction, and how signals are kept from ending it
+ *	  in the middle.
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@ static void report_error(void);
 static bool murallink_is_there(void);
 
 /*
- * Has the signals handled below from here on.
+ * Installs the signal handlers below.
  */
 void
 worker_signals(void)
@@ -53,9 +53,9 @@ worker_stopping(void)
 }
 
 /*
- * Asks the worker to stop when it can.  A plain die() would end it in the
- * middle of a transaction, and leave in doubt what has been answered; only a
- * commit that waits for a standby must end at once.
+ * Handler of SIGTERM: asks the worker to stop at the next safe moment.  die()
+ * would end it in the middle of a transaction, and leave answered calls in
+ * doubt.  Only a commit that waits for a standby must end at once.
  */
 static void
 handle_sigterm(SIGNAL_ARGS)
@@ -70,8 +70,9 @@ handle_sigterm(SIGNAL_ARGS)
 }
 
 /*
- * Lets lock_timeout cancel a statement, and pg_cancel_backend() do nothing: a
- * commit that is cancelled while it waits for a standby would report success.
+ * Handler of SIGINT: lets lock_timeout cancel a statement, but not
+ * pg_cancel_backend(), because a commit that is cancelled while it waits for a
+ * standby would report success.
  */
 static void
 handle_sigint(SIGNAL_ARGS)
@@ -85,10 +86,10 @@ handle_sigint(SIGNAL_ARGS)
 }
 
 /*
- * Does some work in a transaction, as murallink_owner until its very end, where
- * murallink is installed: a deferred trigger is anybody's whom the owner lets
- * make triggers, and the session a superuser's.  Returns whether it has
- * committed; an error is logged.  The context is the caller's, to go on in.
+ * Does some work in a transaction if murallink is installed.  It runs as
+ * murallink_owner to the very end, because deferred triggers may be other
+ * roles' and the session is a superuser's.  Returns whether it has committed;
+ * an error is logged.  Leaves the memory context as it was.
  */
 bool
 worker_transact(const char *activity, MemoryContext context, void (*work)(void *), void *arg)
@@ -132,9 +133,8 @@ worker_transact(const char *activity, MemoryContext context, void (*work)(void *
 }
 
 /*
- * Commits, and only then gives up the identity that owner_enter() took, if it
- * did.  A server that is told to stop meanwhile does not wait for a standby:
- * this is what PostgreSQL looks at ProcDiePending for.
+ * Commits, and undoes owner_enter() only then.  If the server is stopping, it
+ * does not wait for a standby: PostgreSQL checks ProcDiePending for that.
  */
 static void
 commit(Owner *saved)
@@ -151,7 +151,7 @@ commit(Owner *saved)
 }
 
 /*
- * Logs the error at hand, but not the same one again and again.
+ * Logs the current error, but the same one only once in REPEAT_INTERVAL.
  */
 static void
 report_error(void)
@@ -172,8 +172,8 @@ report_error(void)
 }
 
 /*
- * Returns whether the extension and its tables are there, and holds on to the
- * extension until the transaction ends.  Raises unknown_data_version.
+ * Returns whether the extension and its tables exist, and locks the extension
+ * until the transaction ends.  Raises unknown_data_version.
  */
 static bool
 murallink_is_there(void)
