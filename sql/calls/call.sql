@@ -7,6 +7,18 @@ COMMENT ON TYPE murallink.payout_status IS
 CREATE FUNCTION murallink_private.call_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM murallink_private.raise('append_only', 'call');
+    ELSIF TG_OP = 'INSERT' THEN
+        IF NEW.status <> 'ready' OR NEW.attempt <> 0 OR NEW.claimed_at IS NOT NULL OR NEW.outcome IS NOT NULL THEN
+            PERFORM murallink_private.raise('guarded', 'call');
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.operation = 'load' AND NEW.status <> OLD.status
+        AND (OLD.status IN ('declined', 'in_doubt', 'cancelled') OR NEW.status = 'declined') THEN
+        PERFORM murallink_private.load_step(NEW.uid, OLD.status, NEW.status);
+    END IF;
     IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
         ('waiting', 'ready'), ('waiting', 'cancelled'), ('ready', 'waiting'), ('ready', 'claimed'), ('ready', 'cancelled'), ('ready', 'declined'),
         ('claimed', 'ready'), ('claimed', 'waiting'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
@@ -52,7 +64,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_step() IS
-'Trigger: a call goes one allowed step at a time; while it is being sent, only the outcome of its attempt ends that; each claim is the next attempt; what an attempt has ended with is kept when the next one, or a decision, takes its place; nothing else that was recorded changes. Errors: wrong_status, append_only.';
+'Trigger: a call has neither attempts nor an outcome when it is made, and stays; it goes one allowed step at a time; while it is being sent, only the outcome of its attempt ends that; each claim is the next attempt; what an attempt has ended with is kept when the next one, or a decision, takes its place; nothing else that was recorded changes. Errors: guarded, wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.call_make(
     partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb DEFAULT NULL,

@@ -228,10 +228,12 @@ CREATE FUNCTION murallink.unsubscribe(token murallink.ksuid DEFAULT NULL) RETURN
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM murallink_private.required(unsubscribe.token, 'token');
-    INSERT INTO murallink.consent (patient_uid, channel, given, source)
-    SELECT p.uid, 'email', false, 'List-Unsubscribe'
-    FROM murallink_private.unsubscribe_token u JOIN murallink.patient p ON p.uid = u.patient_uid
+    PERFORM FROM murallink_private.unsubscribe_token u JOIN murallink.patient p ON p.uid = u.patient_uid
     WHERE u.token = unsubscribe.token AND p.email_enabled FOR NO KEY UPDATE OF p;
+    IF FOUND THEN
+        PERFORM murallink_private.note_consent(u.patient_uid, 'email', false, 'List-Unsubscribe')
+        FROM murallink_private.unsubscribe_token u WHERE u.token = unsubscribe.token;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink.unsubscribe(murallink.ksuid) IS

@@ -384,24 +384,6 @@ $$;
 COMMENT ON FUNCTION murallink_private.dash_profiles_ask(murallink.ksuid[]) IS
 'What Dash is told of patients: what their profiles are now, whatever they were when they changed.';
 
-CREATE FUNCTION murallink_private.dash_profile() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    -- Dash takes no profile of somebody who can neither be called nor written to.
-    IF (NEW.first_name, NEW.last_name, murallink_private.phone_number(NEW.phone), NEW.email)
-        IS DISTINCT FROM (OLD.first_name, OLD.last_name, murallink_private.phone_number(OLD.phone), OLD.email)
-        AND (NEW.email <> '' OR murallink_private.phone_number(NEW.phone) IS NOT NULL) THEN
-        PERFORM murallink_private.call_make(c.partner, 'card', c.uid, 'profile', '{}', true)
-        FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
-        WHERE c.patient_uid = NEW.uid AND c.partner = 'dash' AND c.status = 'done' AND c.person_id <> ''
-            AND (p.settings ->> 'send_profile')::boolean;
-    END IF;
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION murallink_private.dash_profile() IS
-'Trigger: Dash is told of a patient''s new name, phone or e-mail address, where the setting send_profile says so.';
-
 GRANT EXECUTE ON FUNCTION murallink.dash_shipping_update TO murallink_client;
 GRANT EXECUTE ON FUNCTION
     murallink.ask_card,

@@ -9,9 +9,24 @@ $$;
 COMMENT ON FUNCTION murallink_private.card_person(murallink.ksuid) IS
 'What a partner who issues cards is told of a patient: a phone number only where it is clear which one it is, in E.164.';
 
+CREATE FUNCTION murallink_private.card_profiles(patient_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink_private.call_make(c.partner, 'card', c.uid, 'profile', '{}', true)
+    FROM murallink.patient y JOIN murallink_private.card c ON c.patient_uid = y.uid JOIN murallink_private.partner p ON p.name = c.partner
+    WHERE y.uid = card_profiles.patient_uid AND c.status = 'done' AND c.person_id <> ''
+        AND (p.settings ->> 'send_profile')::boolean
+        -- A partner takes no profile of somebody who can neither be called nor written to.
+        AND (y.email <> '' OR murallink_private.phone_number(y.phone) IS NOT NULL)
+$$;
+COMMENT ON FUNCTION murallink_private.card_profiles(murallink.ksuid) IS
+'Has the partners who have issued cards to a patient told of a new name, phone or e-mail address, where their setting send_profile says so.';
+
 CREATE FUNCTION murallink_private.card_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM murallink_private.raise('append_only', 'card');
+    END IF;
     IF NEW.status <> OLD.status AND (
         (OLD.status, NEW.status) NOT IN (
             ('waiting', 'ready'), ('ready', 'waiting'), ('waiting', 'done'), ('waiting', 'declined'), ('waiting', 'in_doubt'),
@@ -36,7 +51,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_guard() IS
-'Trigger: a card goes one allowed step at a time, and from being ordered as its call has ended; one that was never ordered has an outcome only where it was ordered with others; it stays its patient''s, and one that can be loaded keeps its key. Errors: wrong_status, append_only.';
+'Trigger: a card goes one allowed step at a time, and from being ordered as its call has ended; one that was never ordered has an outcome only where it was ordered with others; it stays, and its patient''s, and one that can be loaded keeps its key. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.card_of_another(partner text, program text, patient_uid murallink.ksuid, card_uid murallink.ksuid, proxy_key text)
 RETURNS boolean

@@ -46,20 +46,19 @@ $$;
 COMMENT ON FUNCTION murallink_private.payout_guard() IS
 'Trigger: a payout is its payment''s, which must be approved, and keeps what it is; it goes another way only while it waits, and a person settles only what no partner pays or what is in doubt. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink_private.load_step() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.load_step(load_uid murallink.ksuid, before murallink.payout_status, after murallink.payout_status) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF (OLD.status, NEW.status) IN (('ready', 'declined'), ('declined', 'done'), ('in_doubt', 'declined'), ('cancelled', 'ready'))
-        OR OLD.status IN ('declined', 'in_doubt') AND NEW.status IN ('waiting', 'ready') AND NOT EXISTS (
+    IF (before, after) IN (('ready', 'declined'), ('declined', 'done'), ('in_doubt', 'declined'), ('cancelled', 'ready'))
+        OR before IN ('declined', 'in_doubt') AND after IN ('waiting', 'ready') AND NOT EXISTS (
             SELECT FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
-            WHERE o.uid = NEW.uid AND p.status = 'approved') THEN
+            WHERE o.uid = load_uid AND p.status = 'approved') THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
-    RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.load_step() IS
-'Trigger: a load is sent again only when its payment is approved again, and nobody but its partner declines it. Errors: wrong_status.';
+COMMENT ON FUNCTION murallink_private.load_step(murallink.ksuid, murallink.payout_status, murallink.payout_status) IS
+'Checks the step of a load: it is sent again only when its payment is approved again, and nobody but its partner declines it. Errors: wrong_status.';
 
 CREATE FUNCTION murallink_private.payout_route(
     payout_uid murallink.ksuid, payment_uid murallink.ksuid,

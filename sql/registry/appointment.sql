@@ -18,6 +18,8 @@ BEGIN
         INTO NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid
         FROM murallink.enrollment e WHERE e.uid = NEW.enrollment_uid;
         RETURN NEW;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM murallink_private.raise('append_only', 'appointment');
     ELSIF OLD.status <> 'scheduled' AND (moved OR NEW.status <> OLD.status) THEN
         PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
     ELSIF moved THEN

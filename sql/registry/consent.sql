@@ -18,18 +18,20 @@ $$;
 COMMENT ON FUNCTION murallink_private.consent_of_record() IS
 'Trigger: a change of consent in a patient''s record is added to the history of consent.';
 
-CREATE FUNCTION murallink_private.consent_applied() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.note_consent(patient_uid murallink.ksuid, channel murallink.notice_channel, given boolean, source text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    INSERT INTO murallink.consent (patient_uid, channel, given, source)
+    VALUES (note_consent.patient_uid, note_consent.channel, note_consent.given, note_consent.source);
     UPDATE murallink.patient p SET
-        email_enabled = CASE NEW.channel WHEN 'email' THEN NEW.given ELSE p.email_enabled END,
-        sms_enabled = CASE NEW.channel WHEN 'sms' THEN NEW.given ELSE p.sms_enabled END
-    WHERE p.uid = NEW.patient_uid
-        AND CASE NEW.channel WHEN 'email' THEN p.email_enabled ELSE p.sms_enabled END <> NEW.given;
-    RETURN NULL;
+        email_enabled = CASE note_consent.channel WHEN 'email' THEN note_consent.given ELSE p.email_enabled END,
+        sms_enabled = CASE note_consent.channel WHEN 'sms' THEN note_consent.given ELSE p.sms_enabled END
+    WHERE p.uid = note_consent.patient_uid
+        AND CASE note_consent.channel WHEN 'email' THEN p.email_enabled ELSE p.sms_enabled END <> note_consent.given;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.consent_applied() IS 'Trigger: the record of a patient shows the last consent.';
+COMMENT ON FUNCTION murallink_private.note_consent(murallink.ksuid, murallink.notice_channel, boolean, text) IS
+'Adds to the history of consent, and has the record of the patient show it. Assumes that the patient is locked.';
 
 CREATE FUNCTION murallink_private.checked_channel(channel text) RETURNS murallink.notice_channel
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -59,8 +61,8 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
-    INSERT INTO murallink.consent (patient_uid, channel, given, source)
-    VALUES (set_consent.patient_uid, murallink_private.checked_channel(set_consent.channel), murallink_private.required(set_consent.given, 'given'),
+    PERFORM murallink_private.note_consent(
+        set_consent.patient_uid, murallink_private.checked_channel(set_consent.channel), murallink_private.required(set_consent.given, 'given'),
         murallink_private.checked_text(set_consent.source, 'source', 200, true));
 END
 $$;
@@ -76,20 +78,20 @@ DECLARE
     mailbox CONSTANT text := murallink_private.mail_address(coalesce(pg_catalog.substring(bare, '<([^<>]*)>$'), bare));
     said CONSTANT text := murallink_private.checked_text(message_received.body, 'body', 100000, true);
     word CONSTANT text := murallink_private.words(CASE way WHEN 'email' THEN pg_catalog.substring(said, '^[^\r\n]*') ELSE said END);
-    ended integer;
+    senders murallink.ksuid[];
 BEGIN
     IF word = '' OR word NOT IN (
         SELECT murallink_private.words(listed)
         FROM pg_catalog.string_to_table(pg_catalog.current_setting('murallink.stop_words'), ',') AS listed) THEN
         RETURN 0;
     END IF;
-    INSERT INTO murallink.consent (patient_uid, channel, given, source)
-    SELECT p.uid, way, false, 'the message "' || word || '"' FROM murallink.patient p
-    WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = mailbox
-        ELSE p.sms_enabled AND murallink_private.phone_or_digits(p.phone) = NULLIF(murallink_private.phone_or_digits(origin), '') END
-    ORDER BY p.uid FOR NO KEY UPDATE;
-    GET DIAGNOSTICS ended = ROW_COUNT;
-    RETURN ended;
+    senders := ARRAY(
+        SELECT p.uid FROM murallink.patient p
+        WHERE CASE way WHEN 'email' THEN p.email_enabled AND p.email = mailbox
+            ELSE p.sms_enabled AND murallink_private.phone_or_digits(p.phone) = NULLIF(murallink_private.phone_or_digits(origin), '') END
+        ORDER BY p.uid FOR NO KEY UPDATE);
+    PERFORM murallink_private.note_consent(s, way, false, 'the message "' || word || '"') FROM pg_catalog.unnest(senders) AS s;
+    RETURN pg_catalog.cardinality(senders);
 END
 $$;
 COMMENT ON FUNCTION murallink.message_received(text, text, text) IS

@@ -6,7 +6,7 @@ COMMENT ON TYPE murallink.enrollment_status IS 'The state of an enrollment.';
 CREATE FUNCTION murallink_private.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid)
+    IF TG_OP = 'DELETE' OR (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid)
         IS DISTINCT FROM
         (NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid, NEW.patient_uid)
     THEN
@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
-'Trigger: an enrollment stays that of its patient in its trial at its site, because payments stand on it. Errors: append_only.';
+'Trigger: an enrollment stays, and is that of its patient in its trial at its site, because payments stand on it. Errors: append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
     uid murallink.ksuid,

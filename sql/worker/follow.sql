@@ -13,6 +13,10 @@ BEGIN
         IS DISTINCT FROM (OLD.first_name, OLD.last_name, OLD.email, OLD.phone, OLD.address, OLD.sms_enabled) THEN
         PERFORM murallink_private.participation_changed(NEW.uid);
     END IF;
+    IF (NEW.first_name, NEW.last_name, NEW.email, murallink_private.phone_number(NEW.phone))
+        IS DISTINCT FROM (OLD.first_name, OLD.last_name, OLD.email, murallink_private.phone_number(OLD.phone)) THEN
+        PERFORM murallink_private.card_profiles(NEW.uid);
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -167,7 +167,7 @@ RESET SESSION AUTHORIZATION;
 SELECT assignment, test.refusal(format('UPDATE murallink.appointment SET %s WHERE uid = %L', assignment, :'hidden')) FROM (VALUES
     ('at = now()'), ('local_time = now()'), ('moves = 7'), ('description = ''y'''), ('patient_uid = client_uid')) AS tried (assignment);
 SELECT test.refusal(format('UPDATE murallink.appointment SET status = ''scheduled'' WHERE uid = %L', :'first'));
-SELECT test.refusal('DELETE FROM murallink.appointment');
+SELECT test.refusal('DELETE FROM murallink.appointment'), test.refusal('TRUNCATE murallink.appointment CASCADE');
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_appointment_%';

@@ -195,7 +195,7 @@ FROM (VALUES ('call'), ('call_attempt')) AS written (relation),
 ORDER BY relation, change;
 SELECT relation, write, test.refusal(format('%s murallink_private.%s', write, relation))
 FROM unnest('{call,call_attempt,payout,card}'::text[]) AS relation, unnest('{DELETE FROM,TRUNCATE}'::text[]) AS write WHERE write = 'DELETE FROM' OR relation = 'call_attempt';
-SELECT test.refusal('TRUNCATE murallink_private.call CASCADE') AS empty_calls;
+SELECT test.refusal('TRUNCATE murallink_private.call CASCADE') AS empty_calls, test.refusal('TRUNCATE murallink_private.card CASCADE') AS empty_cards;
 SELECT count(*) AS attempts FROM test.attempt WHERE call_uid = :'payout';
 SELECT test.settle(:ten, 'done', '{"order_id": "70002"}');
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;

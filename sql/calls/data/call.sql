@@ -94,14 +94,9 @@ CREATE INDEX call_created ON murallink_private.call (created_at, uid) WHERE reso
 CREATE INDEX call_stopped ON murallink_private.call (partner) WHERE reason <> '';
 CREATE INDEX call_suspect ON murallink_private.call (partner) WHERE suspect;
 CREATE INDEX call_problem ON murallink_private.call (partner) WHERE problem <> '';
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.call
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE TRIGGER begins BEFORE INSERT ON murallink_private.call
-    FOR EACH ROW WHEN (NEW.status <> 'ready' OR NEW.attempt <> 0 OR NEW.claimed_at IS NOT NULL OR NEW.outcome IS NOT NULL)
-    EXECUTE FUNCTION murallink_private.install_append_only();
-COMMENT ON TRIGGER begins ON murallink_private.call IS 'A call has neither attempts nor an outcome when it is made.';
-CREATE TRIGGER step BEFORE UPDATE ON murallink_private.call
+CREATE TRIGGER step BEFORE INSERT OR UPDATE OR DELETE ON murallink_private.call
     FOR EACH ROW EXECUTE FUNCTION murallink_private.call_step();
+COMMENT ON TRIGGER step ON murallink_private.call IS 'Not of TRUNCATE, which would take cards and payouts along, and is refused there.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.call
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER audit_asked AFTER INSERT ON murallink_private.call

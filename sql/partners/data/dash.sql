@@ -62,7 +62,5 @@ VALUES
     ('request', 'dash', 'accounts', '', 'dash_lists_hear'),
     ('request', 'dash', 'bulk_order', 'dash_bulk_ask', 'dash_bulk_hear'),
     ('call', 'dash', 'bulk_details', '', 'dash_bulk_hear');
-CREATE TRIGGER profile AFTER UPDATE OF first_name, last_name, phone, email ON murallink.patient
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.dash_profile();
 CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
     resource IN ('card', 'card_shipment', 'partner', 'call', 'payout', 'payout_hold', 'payout_switch'));

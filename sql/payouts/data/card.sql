@@ -42,10 +42,9 @@ COMMENT ON INDEX murallink_private.card_key IS
 'No two patients are paid on one card. As a number, a key has lost its leading zeros.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
 CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
-CREATE TRIGGER guard BEFORE UPDATE ON murallink_private.card
+CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON murallink_private.card
     FOR EACH ROW EXECUTE FUNCTION murallink_private.card_guard();
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.card
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
+COMMENT ON TRIGGER guard ON murallink_private.card IS 'Not of TRUNCATE, which would take payouts along, and is refused there.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
     EXECUTE FUNCTION murallink_private.audit_record();

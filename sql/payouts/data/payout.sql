@@ -53,10 +53,6 @@ CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
     EXECUTE FUNCTION murallink_private.audit_record();
 COMMENT ON TRIGGER audit ON murallink_private.payout IS
 'The decisions of people. The calls of the worker are in call, and their outcome in the audit of the payment.';
-CREATE TRIGGER load_step BEFORE UPDATE ON murallink_private.call
-    FOR EACH ROW WHEN (NEW.operation = 'load' AND NEW.status <> OLD.status
-        AND (OLD.status IN ('declined', 'in_doubt', 'cancelled') OR NEW.status = 'declined'))
-    EXECUTE FUNCTION murallink_private.load_step();
 CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)

@@ -39,10 +39,9 @@ CREATE INDEX appointment_client ON murallink.appointment (client_uid);
 CREATE INDEX appointment_contract ON murallink.appointment (contract_uid);
 CREATE INDEX appointment_trial ON murallink.appointment (trial_uid);
 CREATE INDEX appointment_site ON murallink.appointment (site_uid);
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.appointment
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink.appointment
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.appointment_guard();
+COMMENT ON TRIGGER guard ON murallink.appointment IS 'Not of TRUNCATE, which would take notices along, and is refused there.';
 CREATE POLICY viewer ON murallink.appointment FOR SELECT
     USING (murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.appointment

@@ -23,8 +23,6 @@ COMMENT ON COLUMN murallink.consent.noted_at IS 'When.';
 CREATE INDEX consent_patient ON murallink.consent (patient_uid, channel, number);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.consent
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE TRIGGER apply AFTER INSERT ON murallink.consent
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.consent_applied();
 CREATE TRIGGER consent AFTER INSERT OR UPDATE OF email_enabled, sms_enabled ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink_private.consent_of_record();
 CREATE POLICY viewer ON murallink.consent FOR SELECT

@@ -33,10 +33,9 @@ COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped or completed
 COMMENT ON COLUMN murallink.enrollment.dropped_on IS 'The last day whose visits are still owed, when dropped.';
 COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
 CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink_private.label_key(subject_id));
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.enrollment
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE TRIGGER keeps BEFORE UPDATE ON murallink.enrollment
+CREATE TRIGGER keeps BEFORE UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_keeps();
+COMMENT ON TRIGGER keeps ON murallink.enrollment IS 'Not of TRUNCATE, which would take notices along, and is refused there.';
 CREATE INDEX enrollment_trial_site ON murallink.enrollment (trial_site_uid);
 CREATE INDEX enrollment_client ON murallink.enrollment (client_uid);
 CREATE INDEX enrollment_contract ON murallink.enrollment (contract_uid);
