@@ -54,7 +54,7 @@ PG_CPPFLAGS = $(GROUPS:%=-iquote src/%) $(if $(CRASH_POINTS),-DMURALLINK_CRASH_P
 SHLIB_LINK = -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
-EXTRA_CLEAN = build/crash_points build/regress build/isolation build/tap build/sandbox
+EXTRA_CLEAN = build/crash_points build/regress* build/isolation build/tap build/output build/sandbox
 
 # The rules for installcheck are below: pg_regress 15 wants sql/ and expected/ side by side.
 NO_INSTALLCHECK = 1
@@ -95,16 +95,17 @@ order:
 .PHONY: regress isolation
 installcheck: regress isolation
 
-regress: build/regress
+# make regress suffix=.NAME: in a directory of its own, so that several can run at the same time.
+regress: build/regress$(suffix)
 	$(pg_regress_installcheck) --inputdir=$< --outputdir=$< --dbname=$(CONTRIB_TESTDB) $(REGRESS)
 
 isolation: build/isolation
 	$(if $(ISOLATION),$(pg_isolation_regress_installcheck) --inputdir=$< --outputdir=$< \
 	--dbname=$(ISOLATION_TESTDB) $(ISOLATION))
 
-build/regress build/isolation:
+build/regress$(suffix) build/isolation:
 	mkdir -p $@
 	ln -s ../../expected $@/expected
-	ln -s ../../test/$(if $(filter %/regress,$@),sql,isolation/specs) $@/
+	ln -s ../../test/$(if $(filter build/regress%,$@),sql,isolation/specs) $@/
 
 endif

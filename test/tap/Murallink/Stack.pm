@@ -27,7 +27,7 @@ use Murallink::Client;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes;
 
-use constant { DATABASE => 'murallink', TIMEOUT => 60 };
+use constant { DATABASE => 'murallink', TIMEOUT => 180 };
 
 my $root = abs_path(dirname(__FILE__) . '/../../..');
 my $sandbox = "$root/build/sandbox/murallink-sandbox";
@@ -335,11 +335,14 @@ sub poll
 	return;
 }
 
-# A port of the loopback interface that nobody listens on.
+# A port of the loopback interface, which nothing else gets while this program runs: it is bound, without listening, by a
+# socket that a server which sets SO_REUSEADDR, as all of ours, can bind beside.
 sub free_port
 {
-	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!\n";
-	return $socket->sockport;
+	our @held;
+	push @held, IO::Socket::INET->new(Proto => 'tcp', LocalAddr => '127.0.0.1', ReuseAddr => 1)
+	  || die "no free port: $!\n";
+	return $held[-1]->sockport;
 }
 
 sub run
