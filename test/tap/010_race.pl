@@ -5,14 +5,14 @@ use strict;
 use warnings;
 
 use IPC::Run qw(start finish);
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use constant CLIENTS => 64;
 
-my $node = PostgreSQL::Test::Cluster->new('race');
+my $node = Murallink::Node->new('race');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;

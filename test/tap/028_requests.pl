@@ -4,17 +4,17 @@
 use strict;
 use warnings;
 
+use Murallink::Node;
 use Murallink::Stack;
 use Murallink::World;
 use POSIX qw(:sys_wait_h);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
 use constant { CANARY => 'Canary-Ostrich-77', STATEMENT_TIMEOUT => 10 };
 
-my $node = PostgreSQL::Test::Cluster->new('requests');
+my $node = Murallink::Node->new('requests');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\nlog_min_messages = warning\n");
 $node->start;

@@ -9,9 +9,9 @@ use warnings;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
 use Murallink::Document;
+use Murallink::Node;
 use Murallink::Stack;
 use POSIX qw(strftime);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -523,7 +523,7 @@ sub quoted
 sub start
 {
 	my ($way) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($way);
+	my $node = Murallink::Node->new($way);
 	$node->init;
 	$node->append_conf('postgresql.conf', "$Murallink::Stack::conf\nmurallink.expose_reset_tokens = on\n");
 	$node->start;

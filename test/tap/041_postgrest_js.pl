@@ -5,12 +5,12 @@ use warnings;
 
 use FindBin;
 use JSON::PP;
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('postgrest_js');
+my $node = Murallink::Node->new('postgrest_js');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf);
 $node->start;

@@ -7,13 +7,13 @@ use warnings;
 
 use JSON::PP;
 use List::Util qw(any first uniq);
+use Murallink::Node;
 use Murallink::Stack;
 use Murallink::World;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('permissions');
+my $node = Murallink::Node->new('permissions');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . <<'EOC');
 murallink.databases = ''

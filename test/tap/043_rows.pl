@@ -6,13 +6,13 @@ use strict;
 use warnings;
 
 use List::Util qw(any);
+use Murallink::Node;
 use Murallink::Stack;
 use Murallink::World;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('rows');
+my $node = Murallink::Node->new('rows');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;

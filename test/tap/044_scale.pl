@@ -4,14 +4,14 @@
 use strict;
 use warnings;
 
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use constant { PATIENTS => 20_000, SITES => 1_000 };
 
-my $node = PostgreSQL::Test::Cluster->new('scale');
+my $node = Murallink::Node->new('scale');
 $node->init;
 # Without parallel plans, because a session does not count what its workers read; and as docs/operations.md sets it.
 $node->append_conf('postgresql.conf',

@@ -4,12 +4,12 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('postgrest');
+my $node = Murallink::Node->new('postgrest');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf);
 $node->start;

@@ -6,12 +6,12 @@ use utf8;
 
 use Encode qw(encode_utf8);
 use MIME::Base64;
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('files');
+my $node = Murallink::Node->new('files');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf);
 $node->start;

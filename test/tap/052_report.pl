@@ -4,14 +4,14 @@ use strict;
 use warnings;
 
 use IO::Uncompress::Unzip qw(unzip $UnzipError);
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use constant PAYMENTS => 5000;
 
-my $node = PostgreSQL::Test::Cluster->new('report');
+my $node = Murallink::Node->new('report');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf);
 $node->start;

@@ -5,13 +5,13 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use Murallink::Node;
 use Murallink::Stack;
 use Murallink::World;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('doors');
+my $node = Murallink::Node->new('doors');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;

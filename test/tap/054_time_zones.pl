@@ -4,12 +4,12 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('time_zones');
+my $node = Murallink::Node->new('time_zones');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;

@@ -6,13 +6,13 @@ use warnings;
 
 use HTTP::Tiny;
 use IPC::Run;
+use Murallink::Node;
 use Murallink::Stack;
 use POSIX ();
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('strangers');
+my $node = Murallink::Node->new('strangers');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf);
 $node->start;

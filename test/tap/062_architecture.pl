@@ -5,13 +5,13 @@ use warnings;
 
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use Murallink::Node;
 use Murallink::Stack;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $root = abs_path(dirname(__FILE__) . '/../..');
-my $node = PostgreSQL::Test::Cluster->new('architecture');
+my $node = Murallink::Node->new('architecture');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . "murallink.databases = ''\n");
 $node->start;

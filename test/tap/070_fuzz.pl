@@ -7,9 +7,9 @@ use strict;
 use warnings;
 
 use IPC::Run qw(run);
+use Murallink::Node;
 use Murallink::Stack;
 use Murallink::World;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -18,7 +18,7 @@ my $seed = $ENV{MURALLINK_SEED} || 1;
 diag("MURALLINK_SEED=$seed MURALLINK_REQUESTS=$requests");
 srand $seed;
 
-my $node = PostgreSQL::Test::Cluster->new('fuzz');
+my $node = Murallink::Node->new('fuzz');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . <<'EOC');
 murallink.databases = ''

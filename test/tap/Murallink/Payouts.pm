@@ -476,13 +476,18 @@ EOC
 	return;
 }
 
-# Has what waits for its time, after a failure, begun now, and waits until there is nothing left to do.
+# Has what waits for its time begun now, also if it fails again, and waits until there is nothing left to do.
 sub finish
 {
 	my ($self) = @_;
-	$self->sql(q{UPDATE murallink_private.call SET due_at = clock_timestamp() WHERE status = 'ready'});
 	$self->call('enable_payouts');
-	return $self->wait_idle;
+	return $self->wait_for(<<'EOC');
+WITH hurried AS (
+    UPDATE murallink_private.call SET due_at = clock_timestamp()
+    WHERE status = 'ready' AND due_at > clock_timestamp() + interval '1 s'
+)
+SELECT count(*) = 0 FROM murallink_private.call WHERE open
+EOC
 }
 
 # The entries of the sandbox's ledger; only what has been added is read anew.
