@@ -28,8 +28,7 @@ sub new
 	my $stack = Murallink::Stack->new(
 		dir => abs_path(tempdir(CLEANUP => 1)), settings => $arg{settings}, sandbox => $arg{sandbox}, clock => $arg{clock});
 	my $self = bless { stack => $stack }, $class;
-	$stack->start_server($arg{conf});
-	$stack->install;
+	$stack->start_installed($arg{conf});
 	$stack->start_sandbox;
 	$self->make_place;
 	return $self;
@@ -309,7 +308,7 @@ sub wait_idle { my ($self) = @_; return $self->wait_for('SELECT count(*) = 0 FRO
 sub wait_for
 {
 	my ($self, $query) = @_;
-	return $self->quietly(sub { Murallink::Stack::poll($query, sub { (eval { $self->sql($query) } // '') eq 't' }) });
+	return $self->quietly(sub { $self->stack->wait_for($query) });
 }
 
 # Does something that may fail a few times, without its complaints. Dies with the server's log if it fails for good.

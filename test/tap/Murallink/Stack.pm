@@ -14,6 +14,9 @@ package Murallink::Stack;
 #   my $answer = $stack->client->api({ action => 'ping' });
 #
 # It stops with the program, unless new() is told to leave => 1 it.
+#
+# Where test/run has made a template, $MURALLINK_TEMPLATE, servers with murallink are copies of it; and no server of a
+# test waits for the disk, because no test has the machine lose its power.
 
 use strict;
 use warnings;
@@ -22,6 +25,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use HTTP::Tiny;
 use IO::Socket::INET;
+use IPC::Open2;
 use JSON::PP;
 use Murallink::Client;
 use POSIX qw(:sys_wait_h);
@@ -63,6 +67,7 @@ sub new
 		port => $node ? $node->port : 5432,
 		user => $node ? getpwuid($>) : 'postgres',
 		own_server => !$node,
+		installed => $node && $node->{installed},
 		process => $$,
 		settings => $arg{settings} // {},
 		sandbox => $arg{sandbox} // [],
@@ -79,8 +84,8 @@ sub new
 sub start
 {
 	my ($self) = @_;
-	$self->start_server($ENV{STACK_CONF}) if $self->{own_server};
-	$self->install;
+	if ($self->{own_server}) { $self->start_installed($ENV{STACK_CONF}) }
+	else { $self->install }
 	$self->start_sandbox;
 	$self->start_postgrest;
 	return $self;
@@ -90,20 +95,68 @@ sub start
 sub start_server
 {
 	my ($self, $more) = @_;
-	my $data = "$self->{dir}/data";
-	run('initdb', '-D', $data, qw(-U postgres -A trust -E UTF8 --lc-messages=C --no-instructions),
-		"--locale=$self->{locale}");
-	open my $file, '>>', "$data/postgresql.conf" or die "postgresql.conf: $!\n";
-	print $file $conf, <<"EOC", $more // '';
+	$self->init_data;
+	return $self->start_with($conf . ($more // ''));
+}
+
+# The same, with murallink installed in it.
+sub start_installed
+{
+	my ($self, $more) = @_;
+	$self->{installed} = copy_template("$self->{dir}/data", $self->{locale}) or $self->init_data;
+	$self->start_with($conf . ($more // ''));
+	return $self->install;
+}
+
+sub init_data
+{
+	my ($self) = @_;
+	run('initdb', '-D', "$self->{dir}/data", qw(-U postgres -A trust -E UTF8 --lc-messages=C --no-instructions),
+		"--locale=$self->{locale}", $ENV{MURALLINK_TEMPLATE} ? '--no-sync' : ());
+	append("$self->{dir}/data/postgresql.conf", "fsync = off\n") if $ENV{MURALLINK_TEMPLATE};
+	return;
+}
+
+# Starts the server of the cluster with these lines in postgresql.conf.
+sub start_with
+{
+	my ($self, $lines) = @_;
+	append("$self->{dir}/data/postgresql.conf", <<"EOC" . $lines);
 listen_addresses = ''
 port = $self->{port}
 unix_socket_directories = '$self->{dir}'
 shared_buffers = 256MB
 max_wal_size = 4GB
 EOC
-	close $file;
 	eval { $self->start_again; 1 } or die $@, $self->log_of('postgresql');
 	return;
+}
+
+# Makes the template in that directory: a cluster with murallink, which is stopped.
+sub make_template
+{
+	my ($class, $dir) = @_;
+	my $self = $class->new(dir => $dir);
+	$self->init_data;
+	run('cp', "$dir/data/postgresql.conf", $dir);
+	$self->start_with("shared_preload_libraries = 'murallink'\nmurallink.databases = ''\n");
+	my $user = getpwuid $>;
+	$self->sql(qq{CREATE ROLE "$user" SUPERUSER LOGIN}, 'postgres') if $user ne $self->{user};
+	$self->install_extension;
+	$self->stop;
+	rename "$dir/postgresql.conf", "$dir/data/postgresql.conf" or die "$dir/postgresql.conf: $!\n";
+	rename "$dir/data", "$dir/$self->{locale}" or die "$dir/data: $!\n";
+	return;
+}
+
+# Copies the template, if there is one of this locale, and returns whether it has.
+sub copy_template
+{
+	my ($data, $locale) = @_;
+	my $template = ($ENV{MURALLINK_TEMPLATE} // return 0) . "/$locale";
+	return 0 unless -d $template;
+	run('cp', '-a', $template, $data);
+	return 1;
 }
 
 # Starts the server of a cluster that is there.
@@ -115,8 +168,16 @@ sub start_again
 	return;
 }
 
-# Makes the database with the extension, the first administrator, and PostgREST's roles.
+# Makes the database with the extension and PostgREST's roles, where a template has not made it, and the first
+# administrator.
 sub install
+{
+	my ($self) = @_;
+	$self->install_extension unless $self->{installed};
+	return $self->sql(call('create_admin', $self->{admin_email}, $self->{admin_password}, 'Ada', 'King'));
+}
+
+sub install_extension
 {
 	my ($self) = @_;
 	$self->sql("CREATE DATABASE ${\DATABASE}", 'postgres');
@@ -125,7 +186,6 @@ sub install
 	$self->sql('CREATE ROLE authenticator LOGIN NOINHERIT');
 	$self->sql("ALTER ROLE authenticator SET $_") foreach @bounds;
 	$self->sql('CREATE ROLE web_anon NOLOGIN IN ROLE murallink_client ROLE authenticator');
-	$self->sql(call('create_admin', $self->{admin_email}, $self->{admin_password}, 'Ada', 'King'));
 	return;
 }
 
@@ -162,7 +222,7 @@ sub start_mail
 	my ($self) = @_;
 	$self->{mail_ports} = [ map { free_port() } 1 .. 3 ];
 	$self->{mailbox} = "$self->{dir}/mailbox";
-	my $certificate = 'openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=mail '
+	my $certificate = 'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=mail '
 	  . '-addext subjectAltName=IP:127.0.0.1 -keyout "$1"/key.pem -out "$1"/cert.pem 2>&1';
 	run('sh', '-c', $certificate, 'sh', $self->{dir});
 	$self->spawn('mail', '/usr/bin/python3', $mail_server, $self->{dir}, @{ $self->{mail_ports} });
@@ -261,12 +321,48 @@ sub client
 sub sql
 {
 	my ($self, $statement, $database) = @_;
-	my @psql = (qw(psql -XqAt -v ON_ERROR_STOP=1 -h), $self->{host}, '-p', $self->{port}, '-U', $self->{user});
-	open my $output, '-|', @psql, '-d', $database // DATABASE, '-c', $statement or die "psql: $!\n";
+	my @psql = ($self->psql($database), qw(-v ON_ERROR_STOP=1 -c), $statement);
+	open my $output, '-|', @psql or die "psql: $!\n";
 	my $result = do { local $/; <$output> } // '';
 	close $output or die "failed: $statement\n";
 	chomp $result;
 	return $result;
+}
+
+# The command that runs psql as superuser, with unaligned output.
+sub psql
+{
+	my ($self, $database) = @_;
+	return (qw(psql -XqAt -h), $self->{host}, '-p', $self->{port}, '-U', $self->{user}, '-d', $database // DATABASE);
+}
+
+# Waits until a query, which may fail meanwhile, answers true. One session asks until it ends.
+sub wait_for
+{
+	my ($self, $query) = @_;
+	my ($pid, $answers, $questions);
+	local $SIG{PIPE} = 'IGNORE';
+	my $end = sub {
+		close $_ foreach $questions, $answers;
+		waitpid $pid, 0;
+		undef $_ foreach $questions, $answers, $pid;
+	};
+	my $true = eval {
+		poll($query, sub {
+			$pid //= open2($answers, $questions, $self->psql);
+			print $questions "$query\n;\n\\echo asked\n";
+			$questions->flush;
+			my ($answer, $line) = ('', '');
+			$answer .= $line while defined($line = <$answers>) && $line ne "asked\n";
+			$end->() unless defined $line;
+			return $answer eq "t\n";
+		});
+		1;
+	};
+	my $error = $@;
+	$end->() if $pid;
+	die $error unless $true;
+	return 1;
 }
 
 # A SELECT of a function of murallink; a hash is passed as JSON.
@@ -343,6 +439,15 @@ sub free_port
 	push @held, IO::Socket::INET->new(Proto => 'tcp', LocalAddr => '127.0.0.1', ReuseAddr => 1)
 	  || die "no free port: $!\n";
 	return $held[-1]->sockport;
+}
+
+sub append
+{
+	my ($path, $lines) = @_;
+	open my $file, '>>', $path or die "$path: $!\n";
+	print $file $lines;
+	close $file or die "$path: $!\n";
+	return;
 }
 
 sub run
