@@ -58,5 +58,5 @@ $$;
 GRANT EXECUTE ON PROCEDURE test.step TO murallink_owner;
 CALL test.step();
 SELECT partner, wanted, actual, operation, reason FROM murallink.participations(:'pat');
-SELECT partner, why, "do" FROM murallink.needs_person WHERE patient_uid = :'pat' ORDER BY partner;
+SELECT partner, why, remedy FROM murallink.needs_person WHERE patient_uid = :'pat' ORDER BY partner;
 DROP PROCEDURE test.step;

@@ -280,7 +280,7 @@ FROM test.claim c JOIN murallink_private.call k ON k.uid = c.call_uid AND k.atte
 SELECT * FROM test.payouts WHERE amount >= 20 ORDER BY amount;
 -- which somebody hears of once
 SELECT murallink_private.apply_late();
-SELECT kind, why, "do", amount FROM murallink.needs_person WHERE amount >= 20 AND contract_uid = :'contract' ORDER BY amount;
+SELECT kind, why, remedy, amount FROM murallink.needs_person WHERE amount >= 20 AND contract_uid = :'contract' ORDER BY amount;
 -- The outcome is kept meanwhile: another does not take its place, nor is it in doubt when the worker ends
 SELECT outcome, reason, kept FROM murallink_private.call_attempt WHERE kept;
 SELECT murallink_private.settle_calls(jsonb_agg(jsonb_build_object('call_uid', a.call_uid, 'attempt', a.attempt, 'outcome', 'declined', 'reason', 'another')))

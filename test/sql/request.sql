@@ -69,7 +69,7 @@ SELECT operation, params FROM murallink_private.claim_calls('bastion', 10);
 SELECT murallink_private.recover_calls();
 SELECT operation, status, reason FROM murallink.partner_tasks() WHERE uid IN (:'plans', :'reset') ORDER BY operation;
 SET SESSION AUTHORIZATION regress_request_operator;
-SELECT why, "do" FROM murallink.needs_person WHERE uid = :'reset';
+SELECT why, remedy FROM murallink.needs_person WHERE uid = :'reset';
 SELECT status FROM murallink.resolve_task(:'reset', false, 'no mail came');
 RESET SESSION AUTHORIZATION;
 SELECT murallink.disable_payouts();

@@ -40,7 +40,7 @@ $payouts->wait_for("SELECT attempt >= 5 AND status = 'ready' FROM murallink.payo
 cmp_ok(clock_gettime(CLOCK_MONOTONIC) - $from, '>', 7, 'each attempt comes later than the one before');
 cmp_ok(logins() - $logins, '<=', 6, 'with a login each');
 isnt($payouts->sql($breaker), 'closed', 'which is an alarm, whatever else works');
-like($payouts->sql(qq{SELECT why || ' -> ' || "do" FROM murallink.needs_person WHERE uid = '$out'}),
+like($payouts->sql(qq{SELECT why || ' -> ' || remedy FROM murallink.needs_person WHERE uid = '$out'}),
 	qr/^ready: HTTP 401: .* -> ask the partner/, 'and a person sees it');
 $payouts->no_fault;
 $payouts->stack->configure_dash;

@@ -26,7 +26,7 @@ foreach my $list (qw(empty fees reference anonymous))
 		"$list: proves nothing about the first payout on a card");
 	my $loads = $fault{when} eq 'after' ? 1 : 0;
 	is(loads($payout), $loads, "$list: and it is not sent again");
-	like($payouts->sql(qq{SELECT why || ' ' || "do" FROM murallink.needs_person WHERE uid = '$payout'}),
+	like($payouts->sql(qq{SELECT why || ' ' || remedy FROM murallink.needs_person WHERE uid = '$payout'}),
 		qr/has ever shown a load of ours resolve_payout$/, "$list: a person is told what to do");
 	$payouts->call(resolve_payout => $payout, $loads ? 'paid' : 'not_paid', 'the issuer says so');
 	$payouts->wait_idle;

@@ -132,7 +132,7 @@ sub unloads { my ($payout) = @_; return scalar $payouts->entries('unload', refer
 sub asked
 {
 	my ($payout) = @_;
-	return $payouts->sql(qq{SELECT concat_ws(' ', n.why, n."do") FROM murallink.needs_person n JOIN murallink.partner_tasks(subject_uid => '$payout') t ON t.uid = n.uid});
+	return $payouts->sql(qq{SELECT concat_ws(' ', n.why, n.remedy) FROM murallink.needs_person n JOIN murallink.partner_tasks(subject_uid => '$payout') t ON t.uid = n.uid});
 }
 
 # The unload of a payout that is in doubt.

@@ -102,7 +102,7 @@ $payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'an
 $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
 $payouts->wait_idle;
 is($payouts->state_of($paid[0]), 'done paid', 'declined by Dash: still paid');
-my $asked = 'SELECT concat_ws($$ $$, kind, why, "do", amount::numeric(16, 2)) FROM murallink.needs_person';
+my $asked = 'SELECT concat_ws($$ $$, kind, why, remedy, amount::numeric(16, 2)) FROM murallink.needs_person';
 like($payouts->sql($asked), qr/^task declined of unload: HTTP 400.* reverse_payment or resolve_task 1\.\d\d$/, 'and a person is told');
 $payouts->fault(operation => 'dash.unloadCards', when => 'after', action => 'reset', count => 1);
 $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');

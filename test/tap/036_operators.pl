@@ -32,7 +32,7 @@ foreach my $what (sort keys %held)
 	is($payouts->sql('SELECT ready_payouts, ready_cards + ready_tasks, oldest_due_at < now() FROM murallink.worker_status()'),
 		'2|0|t', "$what: the backlog tells") if $what eq 'partner';
 	is($payouts->sql('SELECT held FROM murallink.worker_status()'), $what eq 'partner' ? 't' : 'f', "$what: the status tells");
-	is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person WHERE uid = '$payout'"),
+	is($payouts->sql("SELECT why, remedy FROM murallink.needs_person WHERE uid = '$payout'"),
 		$what eq 'partner' ? '' : "held|release_payouts of $what", "$what: and who must do something, and of what");
 	is($payouts->error_of("SELECT murallink.release_payouts(payout_uid => '$payout')"), 'wrong_status', "$what: not of the payout alone")
 	  unless $what eq 'payout_uid';
@@ -122,7 +122,7 @@ is($payouts->sql('SELECT failures, resume_at IS NULL, breaker FROM murallink.wor
 is_deeply([ logged('works') ], ['dash works again'], 'the log says so');
 is(scalar(() = logged('in doubt')), 1, 'and does not name each that is in doubt');
 my $doubtful = $payouts->count('in_doubt');
-is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE "do" = 'resolve_payout'}), $doubtful, 'a person decides the rest');
+is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE remedy = 'resolve_payout'}), $doubtful, 'a person decides the rest');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
 

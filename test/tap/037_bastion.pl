@@ -41,7 +41,7 @@ undecided({ %about_two, %$_ }, join ' ', 'another', keys %$_)
   { address => '2 Road, Lagos' }, { reference => 'another' };
 undecided({ planId => 85, memberId => '777', policyId => 2058, firstName => 'Ali', lastName => 'Khan' }, 'one that has no more than the name');
 undecided({ %about_two, memberId => '' }, 'one without a member');
-like($payouts->sql("SELECT why || ' ' || \"do\" FROM murallink.needs_person WHERE uid = '$asked'"),
+like($payouts->sql("SELECT why || ' ' || remedy FROM murallink.needs_person WHERE uid = '$asked'"),
 	qr/an event may be about it: see bastion_events\(\).*retry_participation\(\) with the member_id resolve_task/, 'a person is told what helps');
 event({ %about_two, dob => '1980-03-23', address => " 1 road,\tLagos" });
 is($payouts->sql("SELECT status, facts ->> 'member_id' FROM murallink.partner_tasks('$asked')"), 'done|777', 'the event that is about it settles it');
@@ -125,7 +125,7 @@ $payouts->fault(operation => 'bastion.removeEndorsement', when => 'after', actio
 $payouts->fault(operation => 'bastion.enrolleeStatus', when => 'before', action => 'answer', status => 200, body =>
 	qq({"status": true, "data": {"success": 1, "member": {"memberId": "$first->{memberId}", "status": "Pending"}}}));
 status($one, 'dropped');
-$payouts->wait_for("SELECT count(*) = 1 FROM murallink.needs_person WHERE patient_uid = '$one' AND \"do\" = 'resolve_task'");
+$payouts->wait_for("SELECT count(*) = 1 FROM murallink.needs_person WHERE patient_uid = '$one' AND remedy = 'resolve_task'");
 pass('where its word is another');
 
 note 'an answer about another member, or with the number of one';
@@ -140,7 +140,7 @@ foreach my $case (
 		body => JSON::PP::encode_json({ status => JSON::PP::true, data => { success => 1, membersDetails => $shown } }));
 	my $patient = enroll('Tom', 'Ade', 'tom' . ++$toms . '@example.com', '+234 803 555 4444');
 	reaches($patient, "status = 'in_doubt' AND reason LIKE 'the answer $why%' AND member_id IS NULL", "$why: in doubt");
-	like($payouts->sql(qq{SELECT why || ' ' || "do" FROM murallink.needs_person WHERE patient_uid = '$patient'}), qr/$why.*retry_participation.* resolve_task$/,
+	like($payouts->sql(qq{SELECT why || ' ' || remedy FROM murallink.needs_person WHERE patient_uid = '$patient'}), qr/$why.*retry_participation.* resolve_task$/,
 		'and a person is told what to do');
 	$payouts->call(resolve_task => $payouts->sql("SELECT task_uid FROM murallink.participations('$patient')"), 'true', 'they say so');
 	reaches($patient, "reason = 'no_member_id'", 'who says that it is done');

@@ -84,7 +84,7 @@ foreach my $phone (@foreign)
 {
 	my $patient = enroll($phone);
 	$payouts->wait_for("SELECT reason = '" . ($phone eq '' ? 'missing_field: phone' : 'invalid_value: phone') . "' FROM murallink.participations('$patient') WHERE partner = 'relay'");
-	is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE patient_uid = '$patient' AND \"do\" LIKE 'update_patient%'"), 1, "$phone: a person is told");
+	is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE patient_uid = '$patient' AND remedy LIKE 'update_patient%'"), 1, "$phone: a person is told");
 	$payouts->wait_for("SELECT actual = 'in' FROM murallink.participations('$patient') WHERE partner = 'inside_rx'");
 	is((entries('enrollment', memberId => $patient))[-1]{phone}, undef, 'Inside Rx gets none');
 	pay($patient);

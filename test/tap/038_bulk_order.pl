@@ -78,7 +78,7 @@ $payouts->fault(operation => 'dash.orderCards', when => 'after', action => 'clos
 $bulk = order(@patients);
 $payouts->wait_idle;
 like(cards(@patients), qr/^in_doubt .* 3$/, 'all cards are in doubt');
-is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE "do" IN ('resolve_card', 'resolve_task')}), 4, 'as a person sees');
+is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE remedy IN ('resolve_card', 'resolve_task')}), 4, 'as a person sees');
 is($payouts->refusal(order_cards => uids(@patients)), 'wrong_status', 'and cannot be ordered');
 foreach my $patient (@patients)
 {

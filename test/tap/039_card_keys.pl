@@ -20,7 +20,7 @@ $payouts->wait_settled;
 is(card($child), 'in_doubt|the answer has the key of another patient\'s card', 'the issuer takes the second for the first: in doubt');
 my ($paid) = $payouts->approve(1, $child);
 is($payouts->state_of($paid), 'waiting approved card_in_doubt', 'so that nothing is loaded on the card of the first');
-is($payouts->sql(qq{SELECT why || ' ' || "do" FROM murallink.needs_person WHERE kind = 'card'}),
+is($payouts->sql(qq{SELECT why || ' ' || remedy FROM murallink.needs_person WHERE kind = 'card'}),
 	"in_doubt: the answer has the key of another patient's card resolve_card", 'and a person is told');
 
 note 'what a person types';

@@ -26,7 +26,7 @@ is($payouts->state_of($first) . ' ' . cards(), 'done paid 3 done', 'which is the
 note 'what cannot be ordered waits, says why, and goes on when the reason is gone';
 my $silent = add_patient('Silent', '');
 is(cards(), '3 done, 1 waiting no_contact', 'nobody can be told');
-is($payouts->sql(q{SELECT kind, why, "do" FROM murallink.needs_person}), 'card|no_contact|update_patient', 'a person is asked');
+is($payouts->sql(q{SELECT kind, why, remedy FROM murallink.needs_person}), 'card|no_contact|update_patient', 'a person is asked');
 my $payout = pay($silent);
 is($payouts->state_of($payout), 'waiting approved no_contact', 'the payout says so');
 $payouts->sql("UPDATE murallink.patient SET phone = '610-555-0199 ext. 5' WHERE uid = '$silent'");

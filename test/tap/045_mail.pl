@@ -63,7 +63,7 @@ is($mail->status('refused1'), 'declined 1', 'refused for good');
 is($mail->status('bad1'), 'declined 1', 'also at the end of the message');
 is($mail->status('cut1'), 'in_doubt 1', 'the connection ends within the message: in doubt');
 is($mail->status('lost1'), 'in_doubt 1', 'or after it');
-is($mail->sql(q{SELECT string_agg(DISTINCT "do", ' ') FROM murallink.needs_person WHERE kind = 'notice'}), 'resolve_notice', 'for a person');
+is($mail->sql(q{SELECT string_agg(DISTINCT remedy, ' ') FROM murallink.needs_person WHERE kind = 'notice'}), 'resolve_notice', 'for a person');
 is(scalar $mail->mailbox(to => "$_\@example.com", event => 'taken'), 1, "$_: once") foreach qw(grey1 busy1 closing1 good1 lost1);
 $mail->call(resolve_notice => $mail->notice('lost1'), 'true', 'it is in the log of the server');
 is($mail->status('lost1'), 'done 1', 'who looks decides');

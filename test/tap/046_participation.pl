@@ -26,7 +26,7 @@ is($payouts->refusal(set_trial_partner => $trial, 'relay', { colour => 'red' }),
 is($payouts->refusal(set_trial_partner => $trial, 'bastion', { relation => 'Foe' }), 'invalid_value', 'nor with a wrong value');
 my $ann = enroll('Ann', 'Adams');
 stopped($ann, $_, 'partner_not_configured') foreach qw(relay bastion inside_rx);
-is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE \"do\" = 'configure_partner' AND patient_uid = '$ann'"), 3, 'told');
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE remedy = 'configure_partner' AND patient_uid = '$ann'"), 3, 'told');
 $payouts->call(configure_partner => 'relay', $url, { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' });
 $payouts->call(configure_partner => 'inside_rx', $url, { group => 'SAVE11' }, { api_key => 'inside-rx-key' });
 $payouts->call(configure_partner => 'bastion', $url, { plan_id => 85, policy_id => 2058 }, { username => 'murallink', password => 'sandbox' });
@@ -128,7 +128,7 @@ note 'what is wrong is said';
 $payouts->sandbox('POST', 'settings', { 'inside_rx.required' => 'gender' });
 my $ivy = enroll('Ivy', 'Good', details => 1);
 stopped($ivy, 'inside_rx', 'declined: HTTP 400: %');
-is($payouts->sql("SELECT why, \"do\" FROM murallink.needs_person WHERE patient_uid = '$ivy' AND partner = 'inside_rx'"),
+is($payouts->sql("SELECT why, remedy FROM murallink.needs_person WHERE patient_uid = '$ivy' AND partner = 'inside_rx'"),
 	'declined: HTTP 400: Incorrect or missing required parameters.; GENDER_INCORRECT_OR_MISSING of gender|update_patient or set_participation_details',
 	'with the code, the field and what helps');
 $payouts->call(set_participation_details => $ivy, 'inside_rx', { dob => '1980-03-23', gender => 'female' });
@@ -137,7 +137,7 @@ $payouts->sandbox('POST', 'settings', { 'inside_rx.required' => '' });
 $payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'answer', status => 403, count => 1);
 my $lea = enroll('Lea', 'Novak', details => 1);
 stopped($lea, 'inside_rx', 'declined: HTTP 403%');
-is($payouts->sql("SELECT \"do\" FROM murallink.needs_person WHERE patient_uid = '$lea'"), 'retry_participation or resolve_task', 'or that it can be tried again');
+is($payouts->sql("SELECT remedy FROM murallink.needs_person WHERE patient_uid = '$lea'"), 'retry_participation or resolve_task', 'or that it can be tried again');
 $payouts->call(retry_participation => $lea, 'inside_rx');
 is_in($lea, 'inside_rx');
 
@@ -146,7 +146,7 @@ $payouts->fault(operation => 'inside_rx.person', when => 'before', action => 'an
 my $tim = enroll('Tim', 'Tries', details => 1);
 my $seen = "FROM murallink.needs_person WHERE patient_uid = '$tim' AND kind = 'task'";
 $payouts->wait_for("SELECT count(*) = 1 $seen");
-like($payouts->sql(qq{SELECT why || ' ' || "do" $seen}), qr/^asked for time and again: enroll_person: HTTP 500.* ask the partner, or resolve_task$/, 'as what it is');
+like($payouts->sql(qq{SELECT why || ' ' || remedy $seen}), qr/^tried several times: enroll_person: HTTP 500.* ask the partner, or resolve_task$/, 'as what it is');
 my $tries = $payouts->sql("SELECT uid $seen");
 is($payouts->refusal(resolve_task => $tries, 'true', 'they say so'), 'wrong_status', 'it is not done by a word');
 $payouts->call(resolve_task => $tries, 'false', 'they cannot');

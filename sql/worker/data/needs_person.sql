@@ -15,7 +15,7 @@ SELECT 'payout' AS kind, o.uid,
         WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
         WHEN o.reason = 'no_contact' THEN 'update_patient'
         WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
-        ELSE 'set_payment_type or cancel_payment' END AS "do",
+        ELSE 'set_payment_type or cancel_payment' END AS remedy,
     coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
     o.site_uid, o.patient_uid
 FROM (
@@ -23,7 +23,10 @@ FROM (
     UNION
     SELECT c.uid FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
 JOIN murallink_private.payout_shown o ON o.uid = stopped.uid
-WHERE o.reason <> '' AND (o.status = 'declined' OR o.status = 'waiting' AND o.reason <> 'card_pending' OR o.status = 'ready' AND o.attempt >= 5
+WHERE o.reason <> '' AND (
+    o.status = 'declined'
+    OR o.status = 'waiting' AND o.reason <> 'card_pending'
+    OR o.status = 'ready' AND o.attempt >= 5
     OR o.status = 'in_doubt' AND NOT EXISTS (
         SELECT FROM murallink_private.call t
         WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
@@ -38,12 +41,12 @@ UNION ALL
 SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
     o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
 FROM murallink_private.call t
--- One by one, however many payouts there are.
+-- Laterals with LIMIT, so that the planner looks rows up one by one.
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
 WHERE t.status = 'in_doubt' AND t.reason <> '' AND t.operation NOT IN ('load', 'order', 'message') AND NOT EXISTS (
-    -- What its partner is being asked about it may decide it.
+    -- A look-up that is under way may decide it.
     SELECT FROM murallink_private.call l
     WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
     AND (l.reason = '' OR l.attempt < 10))
@@ -56,8 +59,8 @@ WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.
     SELECT FROM murallink_private.call l
     WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
 UNION ALL
--- What is asked again and again by itself, of which the partner fails while it does others.
-SELECT 'task', t.uid, pg_catalog.format('asked for time and again: %s: %s', t.operation, t.reason),
+-- Calls that are repeated automatically, and that fail while others of the partner succeed.
+SELECT 'task', t.uid, pg_catalog.format('tried several times: %s: %s', t.operation, t.reason),
     'ask the partner, or resolve_task', t.settled_at, t.partner,
     NULL, NULL, NULL, NULL, NULL, NULL, coalesce(c.patient_uid, a.patient_uid)
 FROM murallink_private.call t
@@ -83,22 +86,24 @@ LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = 
 WHERE q.problem <> ''
 UNION ALL
 SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
-        -- With another value of the field that is wrong it is asked for by itself.
+        -- A new value of the wrong field starts it again without help.
         WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
             SELECT FROM murallink_private.call t
-            WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field') THEN 'retry_participation or resolve_task' ELSE 'update_patient or set_participation_details' END,
+            WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field')
+            THEN 'retry_participation or resolve_task'
+        ELSE 'update_patient or set_participation_details' END,
     a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
 FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
 WHERE a.reason NOT IN ('', 'no_consent')
 UNION ALL
 SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
 FROM murallink_private.participation_change c WHERE c.problem <> '';
-COMMENT ON VIEW murallink_private.needs_person IS 'What murallink.needs_person shows to those who may see it.';
+COMMENT ON VIEW murallink_private.needs_person IS 'The rows of murallink.needs_person, for every role that can read this view.';
 
 CREATE VIEW murallink.needs_person AS
 SELECT n.* FROM murallink_private.needs_person n
--- A grant of all tables of the schema makes nobody an operator.
+-- GRANT SELECT ON ALL TABLES must not be enough to read it.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
-'What goes on only when a person does something. kind: payout, card, task, notice or participation; why: the status and the reason; do: the function that helps; since: when the last attempt ended, or it was made, or the problem came up; the uids tell where. A payout in doubt that is still being looked up is not among them, unless the partner does not answer ten times. It shows operators, and nobody else, what only the owner reads.';
+'Everything that is stuck until a person acts. kind: payout, card, task, notice or participation; why: the status and the reason; remedy: the function that helps; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
