@@ -198,6 +198,7 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.granted_sites,
     murallink_private.label_key,
     murallink_private.maybe_viewable,
+    murallink_private.payment_being_sent,
     murallink_private.permitted,
     murallink_private.viewable_patients
     TO murallink_analyst, murallink_operator;

@@ -70,7 +70,7 @@ BEGIN
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
             p.payment_type::text AS "Payment", p.milestone_name AS "Milestone", p.visit_date AS "Visit date",
             pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) AS "Amount", p.currency::text AS "Currency",
-            murallink_private.payment_shown(p.uid, p.status) AS "Status",
+            p.status::text AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
             o.reference AS "Reference", p.note AS "Note", p.uid::text AS "Payment UID"

@@ -489,7 +489,7 @@ LANGUAGE sql VOLATILE AS $$
     ), locker AS (
         SELECT c.locker FROM the_call c
         UNION ALL SELECT p.locker FROM the_payout p
-        UNION ALL SELECT y.xmax FROM the_payout p JOIN murallink.payment y ON y.uid = p.payment_uid
+        UNION ALL SELECT y.xmax FROM the_payout p JOIN murallink_private.payment y ON y.uid = p.payment_uid
         UNION ALL SELECT k.xmax FROM murallink_private.card k, the_call c WHERE k.uid IN (c.uid, c.subject_uid)
         UNION ALL SELECT k.xmax FROM murallink_private.call k, the_call c WHERE k.uid = c.subject_uid
     ), held AS (

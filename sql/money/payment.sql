@@ -45,7 +45,7 @@ LANGUAGE sql STABLE AS $$
             WHEN 'paid' THEN c.status = 'done' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             WHEN 'failed' THEN c.status = 'declined' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             ELSE c.status = 'in_doubt' END
-        FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
+        FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
         LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE p.uid = payment_may.payment_uid), status = 'cancelled')
 $$;
 COMMENT ON FUNCTION murallink_private.payment_may(murallink.ksuid, murallink.payment_status) IS
@@ -80,20 +80,20 @@ $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
 'Trigger: only the status of a payment changes, one allowed step at a time, and the user who decided; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink_private.payment_shown(payment_uid murallink.ksuid, status murallink.payment_status) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN status = 'approved' AND EXISTS (
+CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+    SELECT EXISTS (
         SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.uid = o.uid
-        WHERE o.payment_uid = payment_shown.payment_uid AND c.status = 'claimed') THEN 'processing' ELSE status::text END
+        WHERE o.payment_uid = payment_being_sent.payment_uid AND c.status = 'claimed')
 $$;
-COMMENT ON FUNCTION murallink_private.payment_shown(murallink.ksuid, murallink.payment_status) IS
-'The status of a payment as clients see it: processing while its payout is being sent.';
+COMMENT ON FUNCTION murallink_private.payment_being_sent(murallink.ksuid) IS
+'Whether the card of an approved payment is being loaded. The view murallink.payment calls it with the rights of its reader.';
 
 CREATE FUNCTION murallink_private.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
     SELECT p.created_at, ROW(
         p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
-        murallink_private.payment_shown(p.uid, p.status), (p.created_at AT TIME ZONE 'UTC')::date,
+        p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
             m.currency::text, m.sort_order)::murallink.milestone_version END)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
@@ -129,7 +129,7 @@ BEGIN
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid WHERE e.uid = make_payment.enrollment_uid;
     END IF;
     PERFORM murallink_private.check_money(make_payment.amount, payer);
-    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, note, visit_date, requested_by_uid)
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, note, visit_date, requested_by_uid)
     VALUES (
         make_payment.enrollment_uid, make_payment.payment_type, make_payment.amount, payer,
         murallink_private.checked_text(make_payment.note, 'note', 1000, false), make_payment.visit_date, murallink_private.caller())
@@ -196,7 +196,7 @@ BEGIN
         m.sort_order
     FROM murallink.enrollment e
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
-    LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid
+    LEFT JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
         AND murallink_private.label_key(p.milestone_name) = murallink_private.label_key(m.milestone)
         AND p.counts
     WHERE e.uid = place
@@ -235,7 +235,7 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT p.contract_uid, p.currency::text, pg_catalog.format(
         'payment %s of %s is %s, its entries are %s', p.uid, p.amount, p.status, coalesce(e.shown, 'none'))
-    FROM murallink.payment p
+    FROM murallink_private.payment p
     LEFT JOIN LATERAL (
         SELECT pg_catalog.array_agg(f.movement ORDER BY f.movement) AS movements,
             pg_catalog.string_agg(pg_catalog.format('%s of %s', f.movement, f.amount), ', ' ORDER BY f.movement) AS shown,
@@ -252,7 +252,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.fund_entry e
     WHERE CASE movement
         WHEN 'deposit' THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
-        ELSE NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = e.source_uid) END
+        ELSE NOT EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = e.source_uid) END
 $$;
 COMMENT ON FUNCTION murallink_private.verify_payments() IS
 'The contradictions between balances, entries, fundings and payments, for verify_ledger().';

@@ -9,7 +9,7 @@ DECLARE
     the_patient murallink.patient;
     the_user murallink.app_user;
     the_appointment murallink.appointment;
-    the_payment murallink.payment;
+    the_payment murallink_private.payment;
     the_mail murallink_private.bulk_email;
     live murallink_private.live_reset_token;
     config jsonb;
@@ -31,7 +31,7 @@ BEGIN
     END IF;
     whither := coalesce(the_notice.address, the_user.email, the_patient.email);
     SELECT * INTO the_appointment FROM murallink.appointment a WHERE a.uid = the_notice.appointment_uid;
-    SELECT * INTO the_payment FROM murallink.payment p WHERE p.uid = the_notice.payment_uid;
+    SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = the_notice.payment_uid;
     SELECT * INTO the_mail FROM murallink_private.bulk_email b WHERE b.uid = the_notice.bulk_email_uid;
     SELECT * INTO live FROM murallink_private.live_reset_token l WHERE l.app_user_uid = the_notice.app_user_uid
     ORDER BY l.created_at DESC LIMIT 1;

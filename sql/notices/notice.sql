@@ -193,7 +193,7 @@ BEGIN
     WITH told AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
         SELECT CASE p.status WHEN 'paid' THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid
-        FROM murallink.payment p, LATERAL murallink_private.wanted_channels(p.patient_uid) way (channel)
+        FROM murallink_private.payment p, LATERAL murallink_private.wanted_channels(p.patient_uid) way (channel)
         WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed') AND coalesce(
             (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = p.contract_uid),
             pg_catalog.current_setting('murallink.payment_notices')::boolean)

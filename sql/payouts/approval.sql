@@ -8,7 +8,7 @@ LANGUAGE sql STABLE ROWS 10 AS $$
         SELECT holder AS uid
         UNION SELECT g.granted_by_uid
         FROM reached r JOIN murallink.permission_grant g ON g.app_user_uid = r.uid
-            JOIN murallink.payment place ON place.uid = payment_uid AND place.client_uid = g.client_uid
+            JOIN murallink_private.payment place ON place.uid = payment_uid AND place.client_uid = g.client_uid
         WHERE g.permission = ANY (permissions) AND (g.granted_by_uid = without) IS NOT TRUE
             AND coalesce(g.contract_uid = place.contract_uid, true) AND coalesce(g.trial_uid = place.trial_uid, true)
             AND coalesce(g.site_uid = place.site_uid, true))
@@ -33,7 +33,7 @@ COMMENT ON FUNCTION murallink_private.holds_by_way_of(murallink.ksuid, murallink
 CREATE FUNCTION murallink_private.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    kind CONSTANT murallink.payment_kind := (SELECT p.payment_type FROM murallink.payment p WHERE p.uid = same_hand.payment_uid);
+    kind CONSTANT murallink.payment_kind := (SELECT p.payment_type FROM murallink_private.payment p WHERE p.uid = same_hand.payment_uid);
     approves CONSTANT murallink.permission[] := CASE kind
         WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
     requests CONSTANT murallink.permission[] := ARRAY[kind || '_payment'];
@@ -58,10 +58,10 @@ LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
-    the_payment murallink.payment;
+    the_payment murallink_private.payment;
     answer murallink.payment_info;
 BEGIN
-    SELECT * INTO the_payment FROM murallink.payment WHERE uid = murallink_private.required(decide_payment.payment_uid, 'payment_uid');
+    SELECT * INTO the_payment FROM murallink_private.payment WHERE uid = murallink_private.required(decide_payment.payment_uid, 'payment_uid');
     IF the_payment.payment_type <> 'travel' OR the_payment.uid IS NULL OR NOT murallink_private.permitted(
         'approve_travel', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
         caller := murallink_private.permit(
@@ -77,7 +77,7 @@ BEGIN
                 OR murallink_private.same_hand(caller, requester.uid, the_payment.uid)))) THEN
         PERFORM murallink_private.raise('same_person', 'payment_uid');
     END IF;
-    UPDATE murallink.payment SET status = decision, decided_by_uid = caller
+    UPDATE murallink_private.payment SET status = decision, decided_by_uid = caller
     WHERE uid = the_payment.uid AND status = ANY (CASE decision
         WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
     IF NOT FOUND THEN

@@ -16,7 +16,7 @@ BEGIN
     RETURN QUERY
     WITH free AS MATERIALIZED (
         SELECT o.uid, o.card_uid, p.amount
-        FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+        FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
         WHERE o.uid = ANY (calls) AND p.status = 'approved' AND o.reason = '' AND o.uid <> ALL (astray)
         FOR NO KEY UPDATE OF p SKIP LOCKED
     )
@@ -54,10 +54,10 @@ DECLARE
     paid murallink.ksuid[];
 BEGIN
     -- As in call_end(): nobody is waited for.
-    PERFORM FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
+    PERFORM FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
     WHERE o.uid = ANY (calls) ORDER BY p.uid FOR NO KEY UPDATE NOWAIT;
     WITH decided AS (
-        UPDATE murallink.payment p
+        UPDATE murallink_private.payment p
         SET status = CASE c.status WHEN 'done' THEN 'paid' WHEN 'declined' THEN 'failed' ELSE 'in_doubt' END::murallink.payment_status
         FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.uid
         WHERE c.uid = ANY (calls) AND p.uid = o.payment_uid AND c.status IN ('done', 'declined', 'in_doubt')

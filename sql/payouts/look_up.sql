@@ -65,7 +65,7 @@ CREATE FUNCTION murallink_private.look_up_learn(payout_uid murallink.ksuid, load
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH ours AS MATERIALIZED (
         SELECT x.uid, x.amount FROM murallink_private.payout_shown o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
-        JOIN murallink.payment y ON y.enrollment_uid = e.uid
+        JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
         JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid AND x.card_uid = o.card_uid
         WHERE o.uid = look_up_learn.payout_uid
     )
@@ -120,12 +120,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             -- The time counts by days here, because a zone may be missing or wrong.
             l.meant AND l.reference <> o.uid::text AND coalesce(l.moment > o.created_at - interval '36 h', true)
             AND NOT EXISTS (
-                SELECT FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
+                SELECT FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
                 JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
                 WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND l.reference = x.uid::text)
             -- An order may have several loads, and so explains as many as there are payouts that are known to be in it.
             AND (l.order_id = '' OR l.times > (
-                SELECT count(*) FROM murallink.enrollment e JOIN murallink.payment y ON y.enrollment_uid = e.uid
+                SELECT count(*) FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
                 JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
                 WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND x.amount = o.amount
                 AND x.reference = l.order_id)) AS alike,
@@ -157,7 +157,7 @@ BEGIN
     FROM murallink_private.call a JOIN murallink_private.partner p ON p.name = a.partner WHERE a.uid = the_payout.uid;
     WITH other AS MATERIALIZED (
         SELECT o.uid, o.amount, o.reference, o.status, o.settled_at
-        FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+        FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
         JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
         WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid
         AND o.attempt > 0 AND o.status <> 'declined'
@@ -283,7 +283,7 @@ BEGIN
         the_payout.refused, the_payout.settling);
     IF next.again IS NULL AND judged.verdict <> 'unclear' THEN
         -- Answers are read meanwhile, so that no transaction that decides is waited for.
-        PERFORM FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+        PERFORM FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
         WHERE o.uid = the_payout.uid AND p.status = 'in_doubt' FOR NO KEY UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
             next.again := clock_timestamp() + '1 s';
@@ -298,7 +298,7 @@ BEGIN
         PERFORM murallink_private.call_decide(the_payout.uid, 'done', murallink_private.note_of_look_up());
     ELSIF judged.verdict = 'none' THEN
         UPDATE murallink_private.payout o SET note = murallink_private.note_of_look_up() WHERE o.uid = the_payout.uid;
-        UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
+        UPDATE murallink_private.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
         PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     ELSE
         UPDATE murallink_private.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
@@ -336,14 +336,14 @@ BEGIN
         count(*) FILTER (WHERE u.reference = the_payout.uid::text AND u.amount AND u.currency) AS ours_equal,
         -- Without a reference, or under one that is not surely another's.
         count(*) FILTER (WHERE u.amount AND u.reference <> the_payout.uid::text AND NOT EXISTS (
-            SELECT FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+            SELECT FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
             JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
             WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid::text = u.reference)) AS alike,
         -- Who does not show an unload that is known does not show all.
         EXISTS (
             SELECT FROM murallink_private.payout_shown o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
             WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
-                SELECT p.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+                SELECT p.uid FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
                 WHERE e.patient_uid = the_payout.patient_uid)
             AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> ''
             AND (t.settled_at < unload_judge.looked OR t.settled_at > pg_catalog.clock_timestamp())

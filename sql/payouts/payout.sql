@@ -21,7 +21,7 @@ BEGIN
         SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.patient_uid
         INTO NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid
         -- A cancellation of a payment that has no payout yet waits for this, or this for it.
-        FROM murallink.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved' FOR SHARE;
+        FROM murallink_private.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved' FOR SHARE;
         IF NOT FOUND THEN
             PERFORM murallink_private.raise('wrong_status', 'payment_uid');
         END IF;
@@ -51,7 +51,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF (before, after) IN (('ready', 'declined'), ('declined', 'done'), ('in_doubt', 'declined'), ('cancelled', 'ready'))
         OR before IN ('declined', 'in_doubt') AND after IN ('waiting', 'ready') AND NOT EXISTS (
-            SELECT FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
+            SELECT FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
             WHERE o.uid = load_uid AND p.status = 'approved') THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
@@ -65,13 +65,13 @@ CREATE FUNCTION murallink_private.payout_route(
     OUT payment_type_uid murallink.ksuid, OUT partner text, OUT card_uid murallink.ksuid, OUT reason text
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    the_payment murallink.payment;
+    the_payment murallink_private.payment;
     the_partner murallink_private.partner;
     the_program text;
     the_card record;
     held boolean;
 BEGIN
-    SELECT * INTO the_payment FROM murallink.payment p WHERE p.uid = payout_route.payment_uid;
+    SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = payout_route.payment_uid;
     -- Nobody who holds payouts or sets up a partner is waited for, or waits for this: what has missed that is found astray
     -- when it is to be claimed, and by reroute_late().
     held := EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (payout_uid, the_payment.contract_uid));
@@ -137,12 +137,12 @@ BEGIN
     WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = ANY (payout_uids))
     ORDER BY c.uid FOR SHARE;
     FOR the_payout IN
-        SELECT o.* FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid AND p.status = 'approved'
+        SELECT o.* FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved'
         WHERE o.uid = ANY (payout_uids) ORDER BY o.uid FOR NO KEY UPDATE OF o
     LOOP
         -- The payment may have been cancelled before this was locked. It is not locked: a hold of payouts waits for nobody, and
         -- a payment that is being cancelled takes its payout along.
-        CONTINUE WHEN NOT EXISTS (SELECT FROM murallink.payment p WHERE p.uid = the_payout.payment_uid AND p.status = 'approved');
+        CONTINUE WHEN NOT EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = the_payout.payment_uid AND p.status = 'approved');
         SELECT * INTO present FROM murallink_private.call c
         WHERE c.uid = the_payout.uid AND c.status IN ('waiting', 'ready') FOR NO KEY UPDATE;
         CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = the_payout.uid);
@@ -187,7 +187,7 @@ BEGIN
         RETURN;
     END IF;
     -- Others do not see a new payment yet: a change of how the patient is paid is waited for, or waits for this.
-    PERFORM FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
+    PERFORM FROM murallink_private.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
     WHERE p.uid = payout_begin.payment_uid FOR SHARE OF e;
     route := murallink_private.payout_route(made, payment_uid);
     INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid, reason)
@@ -217,7 +217,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.payouts_route(ARRAY(
         SELECT o.uid FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
-        JOIN murallink.payment p ON p.enrollment_uid = e.uid AND p.status = 'approved'
+        JOIN murallink_private.payment p ON p.enrollment_uid = e.uid AND p.status = 'approved'
         JOIN murallink_private.payout o ON o.payment_uid = p.uid AND o.card_uid = c.uid AND o.reason <> ''
         WHERE c.uid = payouts_of_card.card_uid));
 END
@@ -241,7 +241,7 @@ BEGIN
     IF its_payment IS NULL THEN
         PERFORM murallink_private.raise('not_found', 'payout_uid');
     END IF;
-    PERFORM FROM murallink.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
+    PERFORM FROM murallink_private.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
     PERFORM FROM murallink_private.payout p WHERE p.uid = payout_locked.payout_uid FOR NO KEY UPDATE;
     RETURN murallink_private.payout_info(payout_locked.payout_uid);
 END

@@ -18,7 +18,7 @@ BEGIN
         note = murallink_private.checked_text(settle_payout.note, 'note', 1000, false),
         reason = CASE settle_payout.outcome WHEN 'paid' THEN '' ELSE p.reason END, settled_at = pg_catalog.clock_timestamp()
     WHERE p.uid = settle_payout.payout_uid;
-    UPDATE murallink.payment p
+    UPDATE murallink_private.payment p
     SET status = CASE settle_payout.outcome WHEN 'paid' THEN 'paid' ELSE 'failed' END::murallink.payment_status
     WHERE p.uid = the_payout.payment_uid;
     PERFORM murallink_private.notices_of_payments(ARRAY[the_payout.payment_uid]);
@@ -50,7 +50,7 @@ BEGIN
         PERFORM murallink_private.call_decide(resolve_payout.payout_uid, 'done', resolve_payout.note);
         RETURN murallink_private.payout_info(payout_uid);
     END IF;
-    UPDATE murallink.payment p SET status = decided WHERE p.uid = the_payout.payment_uid;
+    UPDATE murallink_private.payment p SET status = decided WHERE p.uid = the_payout.payment_uid;
     IF decided = 'approved' THEN
         PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     END IF;
@@ -70,7 +70,7 @@ BEGIN
     END IF;
     UPDATE murallink_private.payout p SET note = murallink_private.checked_text(retry_payout.note, 'note', 1000, true)
     WHERE p.uid = retry_payout.payout_uid;
-    UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
+    UPDATE murallink_private.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
     PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     RETURN murallink_private.payout_info(payout_uid);
 END
@@ -162,7 +162,7 @@ COMMENT ON FUNCTION murallink_private.prepared_writers() IS
 CREATE FUNCTION murallink_private.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
     UPDATE murallink_private.payout o SET suspect = true
-    FROM murallink.payment p WHERE p.uid = o.payment_uid AND p.status IN ('approved', 'failed', 'in_doubt') AND NOT o.suspect;
+    FROM murallink_private.payment p WHERE p.uid = o.payment_uid AND p.status IN ('approved', 'failed', 'in_doubt') AND NOT o.suspect;
     UPDATE murallink_private.card c SET suspect = true WHERE c.status IN ('waiting', 'ready') AND NOT c.suspect;
     UPDATE murallink_private.call c SET suspect = true, due_at = LEAST(c.due_at, pg_catalog.clock_timestamp())
     WHERE NOT c.suspect AND CASE c.resource
@@ -223,7 +223,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
         WHEN o.uid IS NULL THEN pg_catalog.format('payment %s of %s is %s and has no payout', p.uid, p.amount, p.status)
         ELSE pg_catalog.format('payment %s of %s to %s is %s, its payout %s to %s waits for %s and its call is %s',
             p.uid, p.amount, p.patient_uid, p.status, o.uid, o.patient_uid, coalesce(NULLIF(o.reason, ''), 'nothing'), coalesce(c.status::text, 'not made')) END
-    FROM murallink.payment p LEFT JOIN murallink_private.payout o ON o.payment_uid = p.uid
+    FROM murallink_private.payment p LEFT JOIN murallink_private.payout o ON o.payment_uid = p.uid
     LEFT JOIN murallink_private.call c ON c.uid = o.uid
     WHERE p.status NOT IN ('pending', 'rejected') AND (o.uid IS NULL
         OR (p.client_uid, p.contract_uid, p.patient_uid) <> (o.client_uid, o.contract_uid, o.patient_uid)

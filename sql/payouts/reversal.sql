@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink_private.payment_reverse(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    UPDATE murallink.payment p SET status = 'reversed' WHERE p.uid = payment_reverse.payment_uid;
+    UPDATE murallink_private.payment p SET status = 'reversed' WHERE p.uid = payment_reverse.payment_uid;
     PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
 END
 $$;
@@ -26,7 +26,7 @@ BEGIN
     END IF;
     the_payout := murallink_private.payout_locked(its_payout);
     IF the_payout.status <> 'done' OR EXISTS (
-        SELECT FROM murallink.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
+        SELECT FROM murallink_private.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     ELSIF EXISTS (
         SELECT FROM murallink_private.call c

@@ -20,7 +20,7 @@ CREATE FUNCTION murallink_private.astray(payout_uids murallink.ksuid[]) RETURNS 
 LANGUAGE sql STABLE AS $$
     SELECT o.uid
     FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.uid
-    JOIN murallink.payment y ON y.uid = o.payment_uid
+    JOIN murallink_private.payment y ON y.uid = o.payment_uid
     JOIN murallink_private.card c ON c.uid = o.card_uid
     JOIN murallink_private.partner p ON p.name = o.partner
     WHERE l.uid = ANY (payout_uids) AND l.status = 'ready' AND (
@@ -122,11 +122,11 @@ BEGIN
     -- enrollment_begun() locks.
     PERFORM FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
     WHERE e.uid = enrollment_rerouted.enrollment_uid FOR SHARE OF c;
-    PERFORM FROM murallink.payment p
+    PERFORM FROM murallink_private.payment p
     WHERE p.enrollment_uid = enrollment_rerouted.enrollment_uid AND p.status IN ('pending', 'approved', 'failed', 'in_doubt')
     ORDER BY p.uid FOR SHARE;
     PERFORM murallink_private.payouts_route(ARRAY(
-        SELECT o.uid FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
+        SELECT o.uid FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
         WHERE p.enrollment_uid = enrollment_rerouted.enrollment_uid AND p.status = 'approved'));
     PERFORM murallink_private.enrollment_begun(enrollment_uid);
 END

@@ -28,7 +28,7 @@ BEGIN
             UNION ALL
             SELECT a.uid FROM murallink_private.participation a WHERE a.patient_uid = partner_tasks.patient_uid
             UNION ALL
-            SELECT o.uid FROM murallink.enrollment e JOIN murallink.payment p ON p.enrollment_uid = e.uid
+            SELECT o.uid FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
             JOIN murallink_private.payout o ON o.payment_uid = p.uid WHERE e.patient_uid = partner_tasks.patient_uid)))
     ORDER BY t.created_at DESC, t.uid DESC
     LIMIT partner_tasks.most;

@@ -239,7 +239,7 @@ static bool
 insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit)
 {
 	static SavedPlan plan =
-		PLAN("INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, milestone_uid, note, visit_date, status,"
+		PLAN("INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, milestone_uid, note, visit_date, status,"
 			 " requested_by_uid) VALUES ($1, $2, 'milestone', $3, $4, $5, NULL, $6)"
 			 " ON CONFLICT (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)"
 			 " WHERE counts DO NOTHING RETURNING milestone_uid, status = 'approved', created_at",

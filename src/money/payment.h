@@ -5,7 +5,7 @@
 #ifndef MURALLINK_PAYMENT_H
 #define MURALLINK_PAYMENT_H
 
-/* The columns of murallink.payment, by their number from 0. */
+/* The columns of murallink_private.payment, by their number from 0. */
 enum PaymentColumn
 {
 	PAYMENT_UID,

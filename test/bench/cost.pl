@@ -55,7 +55,7 @@ sub counted
 {
 	my ($paid) = @_;
 	$payouts->wait_for(<<"EOC");
-SELECT n_tup_ins = $paid + 1 + n_tup_del FROM pg_stat_user_tables WHERE relid = 'murallink.payment'::regclass
+SELECT n_tup_ins = $paid + 1 + n_tup_del FROM pg_stat_user_tables WHERE relid = 'murallink_private.payment'::regclass
 EOC
 	$payouts->wait_for(<<"EOC");
 SELECT 2 * count(*) FILTER (WHERE outcome IS NOT NULL) = (SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'murallink_private.call'::regclass)

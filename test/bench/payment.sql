@@ -34,7 +34,7 @@ INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency)
 SELECT bench.uid('con', g), bench.uid('cli', 0), 100000000, 'USD' FROM generate_series(0, 64) g;
 
 -- The same rows with no check at all: tables with the same columns and indexes, no constraint, no trigger.
-CREATE TABLE bench.payment (LIKE murallink.payment INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+CREATE TABLE bench.payment (LIKE murallink_private.payment INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
 CREATE TABLE bench.fund_entry (LIKE murallink.fund_entry INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TABLE bench.audit_event (LIKE murallink.audit_event INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TABLE bench.fund_slot (LIKE murallink.fund_slot INCLUDING DEFAULTS INCLUDING INDEXES) WITH (fillfactor = 50);

@@ -167,10 +167,10 @@ sub first_byte
 	my @took_bare = map { $bare[$_] - $began[$_] } 0 .. REQUESTS - 1;
 
 	my @committed = psql(<<'EOC' x REQUESTS);
-INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 1, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid \gset
 BEGIN;
-UPDATE murallink.payment SET status = 'approved' WHERE uid = :'uid';
+UPDATE murallink_private.payment SET status = 'approved' WHERE uid = :'uid';
 SELECT FROM murallink_private.payout_begin(:'uid') \g /dev/null
 SELECT pg_current_xact_id()::text AS approval \gset
 COMMIT;

@@ -8,7 +8,7 @@ INSERT INTO murallink.patient (uid, first_name, last_name)
 SELECT bench.uid('pat', n), 'Pat', n FROM generate_series(0, 999) n;
 INSERT INTO murallink_private.card (uid, patient_uid, partner, program, status, proxy_key)
 SELECT bench.uid('car', n), bench.uid('pat', n), 'dash', '987654', 'done', '0252' || n FROM generate_series(0, 999) n;
-INSERT INTO murallink.payment (
+INSERT INTO murallink_private.payment (
     uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type, amount,
     currency, status)
 SELECT bench.uid('pay', n), bench.uid('cli', 0), bench.uid('con', 0), bench.uid('tri', 0), bench.uid('sit', 0),

@@ -13,10 +13,11 @@ SET session_replication_role = replica;
 SET work_mem = '256MB';
 SET maintenance_work_mem = '1GB';
 CREATE TABLE bench.large AS
-SELECT unnest('{patient,patient_site,enrollment,milestone,payment,fund_entry,app_user,permission_grant}'::text[]) AS name;
+SELECT unnest('{murallink.patient,murallink.patient_site,murallink.enrollment,murallink.milestone,murallink_private.payment,
+    murallink.fund_entry,murallink.app_user,murallink.permission_grant}'::regclass[]) AS name;
 UPDATE pg_catalog.pg_index SET indisready = false, indisvalid = false
-WHERE indrelid IN (SELECT ('murallink.' || name)::regclass FROM bench.large);
-SELECT format('ALTER TABLE murallink.%I SET (autovacuum_enabled = off)', name) FROM bench.large \gexec
+WHERE indrelid IN (SELECT name FROM bench.large);
+SELECT format('ALTER TABLE %s SET (autovacuum_enabled = off)', name) FROM bench.large \gexec
 
 INSERT INTO murallink.client (uid, name)
 SELECT bench.uid('cli', n), 'Client ' || n FROM generate_series(0, (:sites - 1) / 100) n;
@@ -60,7 +61,7 @@ FROM murallink.client, unnest(enum_range(NULL::murallink.permission)) AS permiss
 DO $$
 BEGIN
     FOR w IN 0..9 LOOP
-        INSERT INTO murallink.payment (
+        INSERT INTO murallink_private.payment (
             client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
             milestone_uid, milestone_name, occurrence, amount, currency, created_at)
         SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, e.uid, 'milestone',
@@ -80,7 +81,7 @@ UPDATE murallink.fund_slot s SET available = available - p.amount, reserved = p.
 FROM (SELECT contract_uid, sum(amount) AS amount FROM murallink.payment GROUP BY contract_uid) AS p
 WHERE s.contract_uid = p.contract_uid AND s.slot = 0;
 
-SELECT format('REINDEX TABLE murallink.%I', name) FROM bench.large \gexec
+SELECT format('REINDEX TABLE %s', name) FROM bench.large \gexec
 RESET session_replication_role;
 VACUUM ANALYZE;
 CHECKPOINT;

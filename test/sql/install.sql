@@ -69,7 +69,7 @@ SELECT oid::regclass FROM pg_class
 WHERE relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND relkind IN ('r', 'p')
     AND NOT (relrowsecurity AND relforcerowsecurity);
 SELECT c.oid::regclass FROM pg_class c
-WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p')
+WHERE (c.relnamespace = 'murallink'::regnamespace OR c.relname = 'payment') AND c.relkind IN ('r', 'p')
     AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'viewer' AND p.polcmd = 'r');
 SELECT polrelid::regclass, polname FROM pg_policy
 WHERE polrelid::regclass::text ~ '^murallink' AND polcmd <> 'r' AND polroles <> ARRAY['murallink_owner'::regrole::oid];

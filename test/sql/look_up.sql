@@ -26,11 +26,11 @@ CREATE FUNCTION test.send(amount numeric, outcome text, order_id text) RETURNS m
 DECLARE
     sent murallink.ksuid;
 BEGIN
-    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
     SELECT e.uid, 'manual', send.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = 'LOOK' RETURNING uid INTO sent;
     -- Whether the look-up of an earlier payout is due by now depends on the time: it must not be claimed instead
     UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
-    UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = sent;
+    UPDATE murallink_private.payment p SET status = 'approved' WHERE p.uid = sent;
     PERFORM murallink_private.payout_begin(sent);
     PERFORM murallink_private.settle_calls(jsonb_agg(jsonb_build_object(
         'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', outcome, 'reason', 'so', 'facts', jsonb_build_object('order_id', order_id))))

@@ -66,17 +66,17 @@ UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
 CREATE FUNCTION test.pay(patient text, amount numeric, currency text DEFAULT 'USD') RETURNS text
 LANGUAGE sql SECURITY DEFINER AS $$
     WITH made AS (
-        INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+        INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
         SELECT e.uid, 'manual', pay.amount, pay.currency FROM murallink.enrollment e WHERE e.subject_id = pay.patient
         RETURNING uid)
     SELECT uid::text FROM made
 $$;
 CREATE FUNCTION test.approve(payment text) RETURNS void LANGUAGE sql AS $$
-    UPDATE murallink.payment SET status = 'approved' WHERE uid = approve.payment::murallink.ksuid;
+    UPDATE murallink_private.payment SET status = 'approved' WHERE uid = approve.payment::murallink.ksuid;
     SELECT murallink_private.payout_begin(approve.payment::murallink.ksuid);
 $$;
 CREATE VIEW test.payouts AS
-SELECT e.subject_id AS patient, o.amount, o.status, o.reason, murallink_private.payment_shown(p.uid, p.status) AS payment, o.attempt,
+SELECT e.subject_id AS patient, o.amount, o.status, o.reason, p.status AS payment, o.attempt,
     o.reference, c.status AS card, k.status AS call, CASE WHEN k.open THEN k.due_at > k.delayed_at END AS later
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid LEFT JOIN murallink_private.call k ON k.uid = o.uid
@@ -159,6 +159,14 @@ SELECT * FROM test.claim() ORDER BY params ->> 'amount';
 SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT number AS ten FROM test.claim WHERE params ->> 'amount' = '10.00' \gset
 SELECT number AS eleven FROM test.claim WHERE params ->> 'amount' = '11.50' \gset
+-- What is being sent is shown as such in the table and by the function
+BEGIN;
+GRANT murallink_analyst TO regress_partner_admin;
+SET LOCAL SESSION AUTHORIZATION regress_partner_admin;
+SELECT amount, status FROM murallink.payment WHERE patient_uid = :'ann' ORDER BY amount;
+SELECT amount, status FROM murallink.get_patient_payments(:'ann', :'trial') ORDER BY amount;
+SELECT count(*) FROM murallink.payment WHERE status = 'processing' AND patient_uid = :'ann';
+ROLLBACK;
 -- No statement has what is being sent sent a second time, or says what became of it, whoever makes it
 SELECT step, test.refusal(format('UPDATE murallink_private.call SET %s WHERE uid IN (SELECT call_uid FROM test.claim) AND status = ''claimed''', step))
 FROM unnest(ARRAY['status = ''ready''', 'status = ''waiting'', reason = ''held''', 'status = ''declined'', reason = ''x''',
@@ -169,7 +177,8 @@ FROM unnest(ARRAY['status = ''ready''', 'status = ''waiting'', reason = ''held''
     'status = ''done'', outcome = ''declined'', settled_at = now()', 'outcome = ''done'', settled_at = now()',
     'uid = murallink.gen_ksuid()', 'resource = ''notice''', 'operation = ''details''', 'repeatable = true', 'partner = ''relay''',
     'subject_uid = murallink.gen_ksuid()', 'claimed_at = NULL', 'claimed_at = now()', 'content_hash = NULL', 'revision = 0']) AS step;
-SELECT status, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE contract_uid = %L AND murallink_private.payment_shown(uid, status) = ''processing''', status, :'contract'))
+SELECT status, test.refusal(format(
+    'UPDATE murallink_private.payment SET status = %L WHERE contract_uid = %L AND murallink_private.payment_being_sent(uid)', status, :'contract'))
 FROM unnest('{paid,failed,in_doubt,cancelled,processing}'::text[]) AS status;
 SELECT change, test.refusal(format('UPDATE murallink_private.payout SET %s WHERE uid IN (SELECT call_uid FROM test.claim)', change))
 FROM unnest('{partner = NULL,partner = ''relay'',card_uid = NULL,payment_type_uid = NULL}'::text[]) AS change;
@@ -323,7 +332,7 @@ SELECT o.amount, d.status
 FROM (VALUES (35, 'cancelled'), (36, 'not_paid'), (37, 'cancelled')) AS decided (amount, outcome) JOIN murallink.payout o ON o.amount = decided.amount AND o.contract_uid = :'contract',
     murallink.resolve_payout(o.uid, outcome, 'the issuer does not show it') d ORDER BY o.amount;
 -- Nor is it cancelled before it is looked up: the money may be gone
-SELECT amount, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE uid = %L', 'cancelled', payment_uid))
+SELECT amount, test.refusal(format('UPDATE murallink_private.payment SET status = %L WHERE uid = %L', 'cancelled', payment_uid))
 FROM murallink.payout WHERE contract_uid = :'contract' AND amount IN (30, 31) ORDER BY amount;
 SELECT operation, params ->> 'amount' AS amount FROM test.claim() WHERE operation <> 'look_up' ORDER BY operation;
 SELECT amount, status, reason, card, attempt FROM test.payouts WHERE amount >= 30 ORDER BY amount;

@@ -199,7 +199,7 @@ FROM (VALUES ('today', :'today'::date), ('tomorrow', :'today'::date + 1), ('day 
     ('never', 'infinity'), ('always', '-infinity'), ('yesterday', :'today'::date - 1), ('before', :'today'::date - 2),
     ('long ago', '4000-01-01 BC')) AS visits (called, visit);
 SELECT called, pg_temp.outcome(session_user, format(
-    'INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, visit_date)'
+    'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, visit_date)'
     ' SELECT uid, %L, 1, %L, %L FROM murallink.enrollment WHERE patient_uid = %L', 'manual', 'USD', visit, :'ernie')) AS by_hand
 FROM (VALUES ('before', :'today'::date - 2), ('long ago', '4000-01-01 BC')) AS visits (called, visit);
 
@@ -385,7 +385,7 @@ SELECT amount, status, decided_by_uid FROM murallink.payment WHERE trial_uid = :
 -- The owner's own INSERT pays no other price, patient, contract or time than the functions, and no more often
 SELECT uid AS ernies FROM murallink.enrollment WHERE patient_uid = :'ernie' \gset
 SET ROLE murallink_owner;
-INSERT INTO murallink.payment (
+INSERT INTO murallink_private.payment (
     client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type, milestone_uid,
     milestone_name, occurrence, amount, currency, created_at)
 VALUES (
@@ -393,7 +393,7 @@ VALUES (
     'Week 99', 99, 1000, 'EUR', '2021-02-15')
 RETURNING milestone_uid = :'week_2_corrected' AS in_force, milestone_name, occurrence, amount, currency, status,
     patient_uid = :'ernie' AS of_patient, contract_uid = :'contract' AS of_contract, created_at > now() AS of_now;
-INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_name, occurrence, amount, currency, created_at)
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_name, occurrence, amount, currency, created_at)
 VALUES (:'ernies', 'manual', 'Week 1', 1, 3, 'USD', '2021-02-15')
 RETURNING milestone_name, occurrence, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() AS of_now;
 RESET ROLE;
@@ -418,7 +418,7 @@ SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcom
     (18, :'ernies', 'manual', NULL, NULL, 999999999, 'pending', NULL),
     (19, :'ernies', 'travel', NULL, NULL, 100, 'pending', 'infinity')
 ) AS given (n, enrollment, kind, milestone, occurrence, amount, status, visit), format(
-    'INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency, status, visit_date)'
+    'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency, status, visit_date)'
     ' VALUES (%L, %L, %L, %L, %L, ''USD'', %L, %L)', enrollment, kind, milestone, occurrence, amount, status, visit) AS statement;
 
 -- A statement that pays several times is no other than several statements; without a status, the trial's way decides
@@ -427,15 +427,15 @@ SET LOCAL SESSION AUTHORIZATION regress_pay_admin;
 SELECT uid AS thrice FROM murallink.add_milestone('Thrice', 5, 'USD', :'trial', :'site', 3) \gset
 RESET SESSION AUTHORIZATION;
 UPDATE murallink.trial SET approve_milestones = true WHERE uid = :'trial';
-INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, status)
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, status)
 SELECT :'ernies', 'milestone', :'thrice', NULL FROM generate_series(1, 2)
 RETURNING milestone_name, occurrence, amount, status;
 SELECT pg_temp.outcome('murallink_owner', format(
-    'INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, status)'
+    'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, status)'
     ' SELECT %L, ''milestone'', %L, ''pending'' FROM generate_series(1, %s)', :'ernies', :'thrice', n)) AS more
 FROM generate_series(2, 1, -1) AS n;
 SELECT pg_temp.outcome('murallink_owner', format(
-    'INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency, status)'
+    'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, status)'
     ' VALUES (%L, ''manual'', 1, ''USD'', NULL)', :'ernies')) AS manual;
 ROLLBACK;
 
@@ -444,7 +444,7 @@ BEGIN READ ONLY;
 SELECT pg_temp.outcome('regress_pay_coordinator', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', :'week_1'));
 ROLLBACK;
 SELECT pg_temp.outcome('murallink_owner', format(
-    'INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, amount) VALUES (NULL, %L, ''manual'', 1)', :'ernies'));
+    'INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, amount) VALUES (NULL, %L, ''manual'', 1)', :'ernies'));
 
 -- Nor does a session that fires no triggers: the index is there for any statement
 BEGIN;
@@ -453,11 +453,11 @@ CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM murallink.payment
 WHERE patient_uid = :'grover' AND milestone_name = 'Week 1' AND trial_uid = :'trial';
 UPDATE again SET uid = murallink.gen_ksuid(), milestone_uid = :'missing';
 ALTER TABLE again DROP COLUMN counts;
-SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
+SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink_private.payment SELECT * FROM again');
 UPDATE again SET milestone_name = 'WEEK 1';
-SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again') AS another_spelling;
+SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink_private.payment SELECT * FROM again') AS another_spelling;
 UPDATE again SET status = 'cancelled';
-SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink.payment SELECT * FROM again');
+SELECT pg_temp.outcome(session_user, 'INSERT INTO murallink_private.payment SELECT * FROM again');
 ROLLBACK;
 
 -- Two spellings of a milestone, which come by hand or at the same moment, are one: paid once, at the price in force
@@ -481,21 +481,21 @@ ROLLBACK;
 -- What was paid and priced stays: not even the owner or a superuser may change or delete it
 SELECT relation, split_part(write, ' ', 1) AS write, pg_temp.outcome('murallink_owner', statement) AS owner,
     pg_temp.outcome(session_user, statement) AS superuser
-FROM (VALUES ('payment', :'own'), ('milestone', :'week_1')) AS written (relation, uid), (VALUES
+FROM (VALUES ('murallink_private.payment', :'own'), ('murallink.milestone', :'week_1')) AS written (relation, uid), (VALUES
     ('UPDATE %1$s SET amount = amount'),
     ('INSERT INTO %1$s (%3$s) SELECT %3$s FROM %1$s WHERE uid = %2$L ON CONFLICT (uid) DO UPDATE SET amount = EXCLUDED.amount'),
     ('MERGE INTO %1$s t USING %1$s s ON t.uid = s.uid WHEN MATCHED THEN UPDATE SET amount = s.amount'),
     ('DELETE FROM %1$s'),
     ('TRUNCATE %1$s CASCADE')) AS writes (write),
     LATERAL (SELECT string_agg(attname, ', ') AS columns FROM pg_attribute
-        WHERE attrelid = ('murallink.' || relation)::regclass AND attnum > 0 AND attgenerated = '') AS written_columns,
-    format(write, 'murallink.' || relation, uid, columns) AS statement;
+        WHERE attrelid = relation::regclass AND attnum > 0 AND attgenerated = '') AS written_columns,
+    format(write, relation, uid, columns) AS statement;
 
 -- A payment changes its status and who decided, nothing else
 SELECT uid AS whole FROM murallink.payment WHERE patient_uid = :'jodi' AND milestone_name = 'Week 1' \gset
-SELECT pg_temp.outcome(session_user, format('UPDATE murallink.payment SET status = ''approved'', %s = %L WHERE uid = %L',
+SELECT pg_temp.outcome(session_user, format('UPDATE murallink_private.payment SET status = ''approved'', %s = %L WHERE uid = %L',
     attname, CASE attname WHEN 'currency' THEN 'EUR' END, :'whole')) AS outcome, string_agg(attname, ' ' ORDER BY attnum) AS columns
-FROM pg_attribute WHERE attrelid = 'murallink.payment'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'status'
+FROM pg_attribute WHERE attrelid = 'murallink_private.payment'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'status'
 GROUP BY outcome ORDER BY outcome;
 
 -- The steps of a payment: all that there could be are tried, on a payment that has come to each state by allowed steps. Its call
@@ -512,7 +512,7 @@ DECLARE
     step text;
     word text[];
 BEGIN
-    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency) VALUES (enrollment, 'manual', 1, 'USD')
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency) VALUES (enrollment, 'manual', 1, 'USD')
     RETURNING uid INTO made;
     FOREACH step IN ARRAY way LOOP
         word := string_to_array(step, ' ');
@@ -530,7 +530,7 @@ BEGIN
             WHEN 'call' THEN
                 EXECUTE pg_temp.call_step(its_payout::text, word[2], word[3]);
             ELSE
-                UPDATE murallink.payment SET status = step::murallink.payment_status WHERE uid = made;
+                UPDATE murallink_private.payment SET status = step::murallink.payment_status WHERE uid = made;
         END CASE;
     END LOOP;
     RETURN made;
@@ -562,7 +562,7 @@ GRANT SELECT ON walked TO PUBLIC;
 SELECT payment, payout_is, string_agg(DISTINCT next::text, ' ') FILTER (WHERE outcome = 'done') AS allowed,
     string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
 FROM state, unnest(enum_range(NULL::murallink.payment_status)) AS next,
-    pg_temp.outcome('murallink_owner', format('UPDATE murallink.payment SET status = %L WHERE uid = %L', next, uid)) AS outcome
+    pg_temp.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = %L WHERE uid = %L', next, uid)) AS outcome
 GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The same of the call that loads the card: with which outcome, or with none (-)
@@ -668,9 +668,9 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
         :'book_contract'),
     (8, 'a deposit is gone', 'DELETE FROM murallink.fund_entry WHERE contract_uid = %L AND movement = ''deposit''',
         :'book_contract'),
-    (9, 'a payment is paid without disbursing', 'UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L', :'pending'),
-    (10, 'a payment grew', 'UPDATE murallink.payment SET amount = 2 WHERE uid = %L', :'paid'),
-    (11, 'a payment is gone', 'DELETE FROM murallink.payment WHERE uid = %L', :'pending'),
+    (9, 'a payment is paid without disbursing', 'UPDATE murallink_private.payment SET status = ''paid'' WHERE uid = %L', :'pending'),
+    (10, 'a payment grew', 'UPDATE murallink_private.payment SET amount = 2 WHERE uid = %L', :'paid'),
+    (11, 'a payment is gone', 'DELETE FROM murallink_private.payment WHERE uid = %L', :'pending'),
     (12, 'a release is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''release''', :'rejected'),
     (13, 'a return is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''return''', :'reversed'),
     (14, 'all entries of a payment are gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L', :'rejected'),

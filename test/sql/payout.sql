@@ -50,7 +50,7 @@ SELECT amount, currency, status, reason, partner, payment FROM test.payout WHERE
 BEGIN;
 UPDATE murallink.contract SET default_payment_type_uid = NULL WHERE uid = :'contract';
 UPDATE murallink.enrollment SET payment_type_uid = NULL WHERE contract_uid = :'contract';
-SELECT reason, outcome, test.refusal(format('UPDATE murallink.payment SET status = %L WHERE uid = %L', outcome, payment_uid)),
+SELECT reason, outcome, test.refusal(format('UPDATE murallink_private.payment SET status = %L WHERE uid = %L', outcome, payment_uid)),
     test.refusal(format('UPDATE murallink_private.payout SET settled_at = now() WHERE uid = %L', uid)) AS settled
 FROM test.payout, unnest('{paid,failed,in_doubt}'::text[]) AS outcome WHERE payment_uid = :'lost' ORDER BY outcome;
 ROLLBACK;
@@ -86,14 +86,14 @@ SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 SELECT attempted, test.refusal(format(statement, payout)) FROM (VALUES
     ('a payout of a pending payment', :'pending', 'INSERT INTO murallink_private.payout (payment_uid) VALUES (%L)'),
     ('a second payout', :'lost', 'INSERT INTO murallink_private.payout (payment_uid) VALUES (%L)'),
-    ('to pay again', :'unknown', 'UPDATE murallink.payment SET status = ''approved'' WHERE uid = %L'),
-    ('to claim what waits', :'lost', 'UPDATE murallink.payment SET status = ''processing'' WHERE uid = %L'),
-    ('to be in doubt unsent', :'lost', 'UPDATE murallink.payment SET status = ''in_doubt'' WHERE uid = %L'),
-    ('to be paid unsettled', :'lost', 'UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L'),
-    ('to fail unsettled', :'lost', 'UPDATE murallink.payment SET status = ''failed'' WHERE uid = %L'),
-    ('to revive what is cancelled', :'dropped', 'UPDATE murallink.payment SET status = ''approved'' WHERE uid = %L'),
+    ('to pay again', :'unknown', 'UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L'),
+    ('to claim what waits', :'lost', 'UPDATE murallink_private.payment SET status = ''processing'' WHERE uid = %L'),
+    ('to be in doubt unsent', :'lost', 'UPDATE murallink_private.payment SET status = ''in_doubt'' WHERE uid = %L'),
+    ('to be paid unsettled', :'lost', 'UPDATE murallink_private.payment SET status = ''paid'' WHERE uid = %L'),
+    ('to fail unsettled', :'lost', 'UPDATE murallink_private.payment SET status = ''failed'' WHERE uid = %L'),
+    ('to revive what is cancelled', :'dropped', 'UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L'),
     ('to settle what is cancelled', :'dropped_check', 'UPDATE murallink_private.payout SET settled_at = now() WHERE uid = %L'),
-    ('another amount', :'lost', 'UPDATE murallink.payment SET amount = 1 WHERE uid = %L'),
+    ('another amount', :'lost', 'UPDATE murallink_private.payment SET amount = 1 WHERE uid = %L'),
     ('another payment', :'lost_check', 'UPDATE murallink_private.payout SET payment_uid = uid WHERE uid = %L'),
     ('another contract', :'lost_check', 'UPDATE murallink_private.payout SET contract_uid = uid WHERE uid = %L'),
     ('another patient', :'lost_check', 'UPDATE murallink_private.payout SET patient_uid = uid WHERE uid = %L'),
@@ -107,9 +107,9 @@ BEGIN;
 SET LOCAL SESSION AUTHORIZATION regress_payout_admin;
 SELECT uid AS begun FROM murallink.manual_payment(:'pat', :'trial', 14) \gset
 RESET SESSION AUTHORIZATION;
-UPDATE murallink.payment SET status = 'approved' WHERE uid = :'begun';
+UPDATE murallink_private.payment SET status = 'approved' WHERE uid = :'begun';
 INSERT INTO murallink_private.payout (payment_uid, reason, settled_at) VALUES (:'begun', 'settled_by_person', now());
-SELECT test.refusal(format('UPDATE murallink.payment SET status = ''paid'' WHERE uid = %L', :'begun')) AS paid;
+SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''paid'' WHERE uid = %L', :'begun')) AS paid;
 SELECT murallink.enable_payouts();
 INSERT INTO murallink_private.call (uid, partner, resource, subject_uid, operation) SELECT uid, 'dash', 'payout', uid, 'load' FROM test.payout WHERE contract_uid = :'contract';
 SELECT count(*) AS claimed FROM murallink_private.claim_calls('dash', 100) c JOIN test.payout o ON o.uid = c.call_uid WHERE o.contract_uid = :'contract';

@@ -60,7 +60,7 @@ RESET SESSION AUTHORIZATION;
 SET LOCAL session_replication_role = replica;
 UPDATE murallink_private.payout SET settled_at = '2022-08-31 23:59:59Z' WHERE payment_uid = :'first';
 SET LOCAL session_replication_role = origin;
-UPDATE murallink.payment SET status = 'reversed' WHERE uid = :'first';
+UPDATE murallink_private.payment SET status = 'reversed' WHERE uid = :'first';
 SET SESSION AUTHORIZATION regress_report_admin;
 SELECT substring(test.report(murallink.trial_payment_report(:'trial')) FROM '[^\n]*reversed[^\n]*') AS reversed;
 SELECT test.report(murallink.funding_report(:'contract'));

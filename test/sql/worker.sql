@@ -37,9 +37,9 @@ CREATE FUNCTION test.paid(subject text, amount numeric, outcome text DEFAULT NUL
 DECLARE
     made murallink.ksuid;
 BEGIN
-    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
     SELECT e.uid, 'manual', paid.amount, 'USD' FROM murallink.enrollment e WHERE e.subject_id = paid.subject RETURNING uid INTO made;
-    UPDATE murallink.payment p SET status = 'approved' WHERE p.uid = made;
+    UPDATE murallink_private.payment p SET status = 'approved' WHERE p.uid = made;
     PERFORM murallink_private.payout_begin(made);
     PERFORM test.answered(outcome);
     RETURN (SELECT o.uid FROM murallink.payout o WHERE o.payment_uid = made);

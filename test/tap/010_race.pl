@@ -146,7 +146,7 @@ my ($done, $refused) = race(<<'EOS');
 \if :client_id % 2
 SELECT murallink.milestone_payment(race.uid('patient'), race.uid('version'));
 \else
-INSERT INTO murallink.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency)
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, occurrence, amount, currency)
 SELECT uid, 'milestone', race.uid('version', 1), :client_id, 1, 'EUR' FROM murallink.enrollment
 WHERE patient_uid = race.uid('patient');
 \endif

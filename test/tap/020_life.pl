@@ -36,7 +36,7 @@ CREATE TABLE public.milestone AS SELECT added.uid FROM public.place,
 SELECT murallink.milestone_payment(e.patient_uid, m.uid) FROM public.milestone AS m,
     LATERAL (SELECT patient_uid FROM murallink.enrollment ORDER BY uid LIMIT 2) AS e;
 SELECT murallink.reject_payment(uid) FROM murallink.payment WHERE status = 'pending' ORDER BY uid DESC LIMIT 1;
-CREATE INDEX payment_by_note ON murallink.payment (note);
+CREATE INDEX payment_by_note ON murallink_private.payment (note);
 EOS
 $payouts->call('enable_payouts');
 $payouts->wait_settled;
@@ -56,7 +56,7 @@ shell("pg_dump $from -Fc -f $dump.custom murallink");
 my %tables = tables($old, 'murallink');
 my %definitions = definitions($old, 'murallink');
 cmp_ok(scalar keys %tables, '>', 25, 'all tables are compared');
-ok($definitions{'index murallink.payment_by_note'}, "so are the user's own indexes");
+ok($definitions{'index murallink_private.payment_by_note'}, "so are the user's own indexes");
 my $loads = @{ $old->client->ledger };
 
 foreach my $restore (
@@ -88,7 +88,7 @@ EOS
 		'and approved');
 	is($sql->('SELECT * FROM murallink.verify_ledger()'), '', 'the books are still right');
 	is($sql->("SELECT public.error_of('$_')"), 'append_only', "refused: $_")
-	  foreach 'DELETE FROM murallink.payment', 'UPDATE murallink.milestone SET amount = 1', 'TRUNCATE murallink.funding';
+	  foreach 'DELETE FROM murallink_private.payment', 'UPDATE murallink.milestone SET amount = 1', 'TRUNCATE murallink.funding';
 	is($sql->(q{SELECT public.error_of('UPDATE murallink.fund_slot SET reserved = 0')}), 'guarded',
 		'nor are the balances written');
 	is($sql->('SET SESSION AUTHORIZATION murallink_analyst; SELECT count(*) FROM murallink.patient'), 0,

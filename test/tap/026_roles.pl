@@ -46,7 +46,7 @@ END
 $$;
 CREATE CONSTRAINT TRIGGER evil AFTER INSERT OR UPDATE ON murallink_private.call DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION mallory.evil();
-CREATE CONSTRAINT TRIGGER evil AFTER INSERT OR UPDATE ON murallink.payment DEFERRABLE INITIALLY DEFERRED
+CREATE CONSTRAINT TRIGGER evil AFTER INSERT OR UPDATE ON murallink_private.payment DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION mallory.evil();
 EOC
 $payouts->call('disable_payouts');
@@ -59,7 +59,7 @@ is($payouts->sql('SELECT string_agg(DISTINCT who, $$ $$), count(*) > 3 FROM mall
 	'triggers deferred to the commit of the worker run as the owner');
 is($payouts->sql('SELECT DISTINCT path FROM mallory.seen'), 'pg_catalog, pg_temp', 'with its search path');
 is(superusers(), $superusers, 'and make nobody a superuser');
-$payouts->sql('DROP TRIGGER evil ON murallink_private.call; DROP TRIGGER evil ON murallink.payment; DROP SCHEMA mallory CASCADE');
+$payouts->sql('DROP TRIGGER evil ON murallink_private.call; DROP TRIGGER evil ON murallink_private.payment; DROP SCHEMA mallory CASCADE');
 $payouts->sql('REVOKE ALL ON ALL TABLES IN SCHEMA murallink, murallink_private FROM mallory; DROP OWNED BY mallory; DROP ROLE mallory');
 
 note 'nor does an operator of the owner of the database, which is found before PostgreSQL\'s own, run in any of our functions';
@@ -79,10 +79,10 @@ $$;
 CREATE OPERATOR public.= (LEFTARG = murallink.payment_status, RIGHTARG = murallink.payment_status, FUNCTION = public.eq);
 EOC
 my ($payment) = $payouts->sql(<<'EOC');
-INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', 7, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid
 EOC
-$payouts->sql("UPDATE murallink.payment SET status = 'approved' WHERE uid OPERATOR(pg_catalog.=) '$payment';
+$payouts->sql("UPDATE murallink_private.payment SET status = 'approved' WHERE uid OPERATOR(pg_catalog.=) '$payment';
 	SELECT murallink_private.payout_begin('$payment')");
 is($payouts->sql('SELECT count(*) FROM public.seen'), 0, 'it is not asked');
 is($payouts->sql("SELECT count(*) FROM murallink.payout WHERE payment_uid = '$payment'"), 1, 'and the payment has a payout');

@@ -86,7 +86,7 @@ $stack->sql("ALTER SYSTEM SET murallink.lock_timeout = '1s'");
 $stack->sql('SELECT pg_reload_conf()');
 my $arguments = join ', ', map { "$_ => '$payment{$_}'" } sort keys %payment;
 like(refusal("authenticate('$session'), murallink.manual_payment($arguments)"), qr/PT503.*blocked/s, 'and in SQL, where nobody has set a limit');
-print $holder "COMMIT;\nBEGIN;\nLOCK TABLE murallink.payment;\nSELECT 'locked';\n";
+print $holder "COMMIT;\nBEGIN;\nLOCK TABLE murallink_private.payment;\nSELECT 'locked';\n";
 Murallink::Stack::poll('the table to be locked', sub {
 	$stack->sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query ~ 'locked'}) == 1;
 });

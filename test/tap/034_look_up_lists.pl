@@ -130,10 +130,10 @@ sub approve
 {
 	my ($whose, $amount) = @_;
 	my $made = $payouts->sql(<<"EOC");
-INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
 SELECT uid, 'manual', $amount, 'USD' FROM murallink.enrollment WHERE patient_uid = '$whose' RETURNING uid
 EOC
-	$payouts->sql("UPDATE murallink.payment SET status = 'approved' WHERE uid = '$made'; SELECT murallink_private.payout_begin('$made')");
+	$payouts->sql("UPDATE murallink_private.payment SET status = 'approved' WHERE uid = '$made'; SELECT murallink_private.payout_begin('$made')");
 	return $payouts->sql("SELECT uid FROM murallink.payout WHERE payment_uid = '$made'");
 }
 

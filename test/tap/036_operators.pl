@@ -138,9 +138,9 @@ sub approving
 {
 	return <<'EOC';
 CREATE TEMP TABLE own AS SELECT murallink.gen_ksuid() AS uid;
-INSERT INTO murallink.payment (uid, enrollment_uid, payment_type, amount, currency)
+INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, amount, currency)
 SELECT own.uid, (SELECT max(e.uid) FROM murallink.enrollment e), 'manual', 7, 'USD' FROM own;
-UPDATE murallink.payment SET status = 'approved' WHERE uid = (SELECT uid FROM own);
+UPDATE murallink_private.payment SET status = 'approved' WHERE uid = (SELECT uid FROM own);
 SELECT murallink_private.payout_begin(uid) FROM own
 EOC
 }

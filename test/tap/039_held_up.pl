@@ -15,20 +15,20 @@ note 'one payment is held by an open transaction, another by a prepared one, a t
 $payouts->call('disable_payouts');
 my ($booked, $prepared, $claimed) = $payouts->approve(3);
 my %payment = map { $_ => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$_'") } $booked, $prepared, $claimed;
-my $keeper = $payouts->session("BEGIN; SELECT FROM murallink.payment WHERE uid = '$payment{$claimed}' FOR UPDATE");
+my $keeper = $payouts->session("BEGIN; SELECT FROM murallink_private.payment WHERE uid = '$payment{$claimed}' FOR UPDATE");
 my $keeper_pid = pid_of();
 # The load of the second is answered when its payment is held.
 $payouts->fault(when => 'before', action => 'delay', delay_ms => 5000);
 $payouts->call('enable_payouts');
 $payouts->wait_for("SELECT count(*) = 2 FROM murallink.payout WHERE uid IN ('$booked', '$prepared') AND status = 'claimed'");
 my $idler = $payouts->session(
-	"BEGIN; SET application_name = 'idler'; SELECT FROM murallink.payment WHERE uid = '$payment{$booked}' FOR UPDATE");
+	"BEGIN; SET application_name = 'idler'; SELECT FROM murallink_private.payment WHERE uid = '$payment{$booked}' FOR UPDATE");
 $payouts->wait_for(<<'EOC');
 SELECT count(*) = 1 FROM pg_stat_activity
 WHERE application_name = 'idler' AND state = 'idle in transaction' AND query LIKE '%FOR UPDATE%'
 EOC
 my $idler_pid = $payouts->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'idler'});
-$payouts->sql("BEGIN; SELECT FROM murallink.payment WHERE uid = '$payment{$prepared}' FOR UPDATE; PREPARE TRANSACTION 'forgotten'");
+$payouts->sql("BEGIN; SELECT FROM murallink_private.payment WHERE uid = '$payment{$prepared}' FOR UPDATE; PREPARE TRANSACTION 'forgotten'");
 $payouts->no_fault;
 foreach my $payout ($booked, $prepared)
 {

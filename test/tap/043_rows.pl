@@ -55,6 +55,7 @@ my @relations = $world->script(<<'EOC');
 SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'world')
     AND has_table_privilege('world_analyst', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+    AND has_schema_privilege('world_analyst', n.oid, 'USAGE')
 ORDER BY c.oid::regclass::text COLLATE "C"
 EOC
 is(join(' ', map { "murallink.$_" } sort keys %shown_by), "@relations", 'no more and no less than analysts can reach');

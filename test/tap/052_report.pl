@@ -164,7 +164,7 @@ is_deeply([ map { $fundings->{"${_}2"}{content} } 'B' .. 'C' ], [qw(USD 1000.5)]
 note PAYMENTS . ' payments';
 $stack->sql(<<"EOC");
 SET session_replication_role = replica;
-INSERT INTO murallink.payment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
+INSERT INTO murallink_private.payment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
     amount, currency, note, created_at)
 SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, 'manual', n, 'USD',
     'n' || n, p.created_at + n * interval '1 second'

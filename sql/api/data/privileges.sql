@@ -12,6 +12,8 @@ BEGIN
         EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', relation, grantee);
     END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
+    -- The view murallink.payment reads it with the rights of the caller, so that its policy decides.
+    GRANT SELECT ON murallink_private.payment TO murallink_analyst, murallink_operator;
     REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
     GRANT SELECT ON murallink.needs_person, murallink.fund_balance, murallink.fund, murallink.fund_slot TO murallink_monitor;
 END;

@@ -1,6 +1,6 @@
--- The table of payments. Its unique index lets each milestone be paid once.
+-- The table of payments, whose unique index lets each milestone be paid once, and how it is shown.
 
-CREATE TABLE murallink.payment (
+CREATE TABLE murallink_private.payment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
@@ -25,51 +25,70 @@ CREATE TABLE murallink.payment (
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL))
 );
-COMMENT ON TABLE murallink.payment IS 'Money owed to a patient, from the request until it is paid.';
-COMMENT ON COLUMN murallink.payment.uid IS 'Key.';
-COMMENT ON COLUMN murallink.payment.client_uid IS 'The client of the trial''s contract.';
-COMMENT ON COLUMN murallink.payment.contract_uid IS 'The trial''s contract, whose funds pay.';
-COMMENT ON COLUMN murallink.payment.trial_uid IS 'The trial.';
-COMMENT ON COLUMN murallink.payment.site_uid IS 'The site.';
-COMMENT ON COLUMN murallink.payment.trial_site_uid IS 'The trial at that site.';
-COMMENT ON COLUMN murallink.payment.patient_uid IS 'The patient who is paid.';
-COMMENT ON COLUMN murallink.payment.enrollment_uid IS 'The patient in the trial at the site.';
-COMMENT ON COLUMN murallink.payment.payment_type IS 'milestone, manual or travel.';
-COMMENT ON COLUMN murallink.payment.milestone_uid IS 'The version of the milestone in force when the payment was made, for milestone payments.';
-COMMENT ON COLUMN murallink.payment.milestone_name IS 'The name of that milestone.';
-COMMENT ON COLUMN murallink.payment.occurrence IS 'Which of the payments of this milestone to this enrollment it is, from 1.';
-COMMENT ON COLUMN murallink.payment.amount IS 'In currency units; for milestone payments that of the version.';
-COMMENT ON COLUMN murallink.payment.currency IS 'Of the amount.';
-COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note.';
-COMMENT ON COLUMN murallink.payment.visit_date IS 'The day of the visit that is paid for, where given.';
-COMMENT ON COLUMN murallink.payment.status IS 'Where the payment stands.';
-COMMENT ON COLUMN murallink.payment.requested_by_uid IS 'The requester.';
-COMMENT ON COLUMN murallink.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
-COMMENT ON COLUMN murallink.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
-COMMENT ON COLUMN murallink.payment.counts IS
+COMMENT ON TABLE murallink_private.payment IS 'Money owed to a patient, from the request until it is paid.';
+COMMENT ON COLUMN murallink_private.payment.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.payment.client_uid IS 'The client of the trial''s contract.';
+COMMENT ON COLUMN murallink_private.payment.contract_uid IS 'The trial''s contract, whose funds pay.';
+COMMENT ON COLUMN murallink_private.payment.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink_private.payment.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink_private.payment.trial_site_uid IS 'The trial at that site.';
+COMMENT ON COLUMN murallink_private.payment.patient_uid IS 'The patient who is paid.';
+COMMENT ON COLUMN murallink_private.payment.enrollment_uid IS 'The patient in the trial at the site.';
+COMMENT ON COLUMN murallink_private.payment.payment_type IS 'milestone, manual or travel.';
+COMMENT ON COLUMN murallink_private.payment.milestone_uid IS 'The version of the milestone in force when the payment was made, for milestone payments.';
+COMMENT ON COLUMN murallink_private.payment.milestone_name IS 'The name of that milestone.';
+COMMENT ON COLUMN murallink_private.payment.occurrence IS 'Which of the payments of this milestone to this enrollment it is, from 1.';
+COMMENT ON COLUMN murallink_private.payment.amount IS 'In currency units; for milestone payments that of the version.';
+COMMENT ON COLUMN murallink_private.payment.currency IS 'Of the amount.';
+COMMENT ON COLUMN murallink_private.payment.note IS 'The requester''s note.';
+COMMENT ON COLUMN murallink_private.payment.visit_date IS 'The day of the visit that is paid for, where given.';
+COMMENT ON COLUMN murallink_private.payment.status IS 'Where the payment stands.';
+COMMENT ON COLUMN murallink_private.payment.requested_by_uid IS 'The requester.';
+COMMENT ON COLUMN murallink_private.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
+COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
+COMMENT ON COLUMN murallink_private.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
-CREATE UNIQUE INDEX payment_once ON murallink.payment (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)
+CREATE UNIQUE INDEX payment_once ON murallink_private.payment (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)
     WHERE counts;
-COMMENT ON INDEX murallink.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
-CREATE INDEX payment_enrollment ON murallink.payment (enrollment_uid, uid);
-CREATE INDEX payment_client ON murallink.payment (client_uid);
-CREATE INDEX payment_contract ON murallink.payment (contract_uid);
-CREATE INDEX payment_trial ON murallink.payment (trial_uid);
-CREATE INDEX payment_site ON murallink.payment (site_uid);
+COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
+CREATE INDEX payment_enrollment ON murallink_private.payment (enrollment_uid, uid);
+CREATE INDEX payment_client ON murallink_private.payment (client_uid);
+CREATE INDEX payment_contract ON murallink_private.payment (contract_uid);
+CREATE INDEX payment_trial ON murallink_private.payment (trial_uid);
+CREATE INDEX payment_site ON murallink_private.payment (site_uid);
 
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink.payment
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.payment
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE TRIGGER price BEFORE INSERT ON murallink.payment
+CREATE TRIGGER price BEFORE INSERT ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_price();
-CREATE TRIGGER step BEFORE UPDATE ON murallink.payment
+CREATE TRIGGER step BEFORE UPDATE ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_step();
-CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink.payment
+CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_funds();
-COMMENT ON TRIGGER funds ON murallink.payment IS
+COMMENT ON TRIGGER funds ON murallink_private.payment IS
 'Without a condition: PostgreSQL reads and plans one again for every statement, which costs 20 times as much as the call that it saves.';
-CREATE POLICY viewer ON murallink.payment FOR SELECT
+CREATE POLICY viewer ON murallink_private.payment FOR SELECT
     USING (murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
-CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.payment
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
     resource = 'payment' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+
+CREATE VIEW murallink.payment WITH (security_invoker) AS
+SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
+    p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
+    CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
+    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts
+FROM murallink_private.payment p;
+COMMENT ON VIEW murallink.payment IS
+'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';
+DECLARE
+    about record;
+BEGIN
+    FOR about IN
+        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS words
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'murallink_private.payment'::regclass AND a.attnum > 0
+    LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.payment.%I IS %L', about.attname, about.words);
+    END LOOP;
+END;

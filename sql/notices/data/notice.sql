@@ -55,7 +55,7 @@ CREATE TABLE murallink_private.notice (
     appointment_uid murallink.ksuid REFERENCES murallink.appointment,
     lead interval,
     moves integer,
-    payment_uid murallink.ksuid REFERENCES murallink.payment,
+    payment_uid murallink.ksuid REFERENCES murallink_private.payment,
     bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
     address text,
     changed text,

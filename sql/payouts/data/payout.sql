@@ -2,7 +2,7 @@
 
 CREATE TABLE murallink_private.payout (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    payment_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink.payment,
+    payment_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink_private.payment,
     client_uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
     trial_uid murallink.ksuid NOT NULL,
@@ -65,7 +65,7 @@ SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_u
     coalesce(c.attempt, 0) AS attempt, coalesce(c.due_at, o.created_at) AS due_at,
     coalesce(NULLIF(o.reference, ''), c.facts ->> 'order_id', '') AS reference, o.note, o.created_at,
     coalesce(o.settled_at, c.settled_at) AS settled_at
-FROM murallink_private.payout o JOIN murallink.payment p ON p.uid = o.payment_uid LEFT JOIN murallink_private.call c ON c.uid = o.uid,
+FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid LEFT JOIN murallink_private.call c ON c.uid = o.uid,
     LATERAL (SELECT CASE p.status
             WHEN 'approved' THEN CASE WHEN c.status IN ('ready', 'claimed') THEN c.status ELSE 'waiting' END
             WHEN 'paid' THEN 'done' WHEN 'reversed' THEN 'done' WHEN 'failed' THEN 'declined' WHEN 'in_doubt' THEN 'in_doubt'

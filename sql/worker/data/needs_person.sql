@@ -54,7 +54,7 @@ UNION ALL
 SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.settled_at,
     t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
 FROM murallink_private.call t JOIN murallink_private.payout_shown o ON o.uid = t.subject_uid
-JOIN murallink.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
+JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
 WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
     SELECT FROM murallink_private.call l
     WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))

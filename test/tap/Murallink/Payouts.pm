@@ -126,7 +126,7 @@ WITH turn AS (
     SELECT uid, row_number() OVER (ORDER BY uid DESC) AS place, count(*) OVER () AS patients
     FROM murallink.enrollment WHERE $whom
 ), payment AS (
-    INSERT INTO murallink.payment (enrollment_uid, payment_type, amount, currency)
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
     SELECT t.uid, 'manual', 1 + n * 0.01, 'USD'
     FROM generate_series(1, $count) n JOIN turn t ON t.place = (n - 1) % t.patients + 1
     RETURNING uid
@@ -134,7 +134,7 @@ WITH turn AS (
 SELECT uid FROM payment;
 DO '
 BEGIN
-    UPDATE murallink.payment SET status = ''approved'' WHERE uid IN (SELECT uid FROM made);
+    UPDATE murallink_private.payment SET status = ''approved'' WHERE uid IN (SELECT uid FROM made);
     PERFORM murallink_private.payout_begin(uid) FROM made;
 END';
 SELECT o.uid FROM made m JOIN murallink.payout o ON o.payment_uid = m.uid
@@ -454,8 +454,7 @@ sub state_of
 	my ($self, $payout) = @_;
 	return $self->sql(<<"EOC");
 SELECT concat_ws(' ', o.status, p.status, nullif(o.reason, ''))
-FROM murallink.payout o JOIN murallink.payment y ON y.uid = o.payment_uid,
-    LATERAL (SELECT murallink_private.payment_shown(y.uid, y.status) AS status) p WHERE o.uid = '$payout'
+FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid WHERE o.uid = '$payout'
 EOC
 }
 
@@ -559,8 +558,7 @@ sub both_books
 		my $rows = $self->sql(<<'EOC');
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
     e.reserved::numeric(16, 2)
-FROM murallink.payout o JOIN murallink.payment y ON y.uid = o.payment_uid
-CROSS JOIN LATERAL (SELECT y.uid, murallink_private.payment_shown(y.uid, y.status) AS status) p
+FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(
