@@ -23,7 +23,7 @@ MODULE_big = murallink
 # A group has one name in sql and src, and a subject has one name everywhere. Each uses only those before it.
 GROUPS = base access registry money calls notices payouts partners worker api
 
-base = schema error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name crash_point
+base = schema error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name change crash_point
 access = password identity password_reset permission audit
 registry = file payment_type client contract trial site grant people enrollment consent template appointment roster caregiver document
 money = schedule fund payment

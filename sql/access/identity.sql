@@ -391,9 +391,19 @@ BEGIN
         PERFORM murallink_private.raise('forbidden');
     END IF;
     -- Lock the credential first: everything that sets a password, or opens a session with one, serializes here.
-    INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
-    VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
-    ON CONFLICT (app_user_uid) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = EXCLUDED.changed_at;
+    LOOP
+        UPDATE murallink_private.credential
+        SET password_hash = set_password.password_hash, changed_at = pg_catalog.clock_timestamp() WHERE app_user_uid = user_uid;
+        IF FOUND THEN
+            PERFORM murallink_private.follow('password', user_uid);
+            EXIT;
+        END IF;
+        -- The first password. Meanwhile another transaction may set it.
+        INSERT INTO murallink_private.credential (app_user_uid, password_hash, changed_at)
+        VALUES (user_uid, set_password.password_hash, pg_catalog.clock_timestamp())
+        ON CONFLICT (app_user_uid) DO NOTHING;
+        EXIT WHEN FOUND;
+    END LOOP;
     -- The transaction before may have ended the caller's session.
     IF murallink_private.caller() IS NOT NULL AND murallink_private.caller_session() IS NOT NULL THEN
         PERFORM murallink_private.reload_session();
@@ -474,6 +484,9 @@ BEGIN
         PERFORM murallink_private.set_password(known.uid, new_hash, CASE WHEN oneself THEN murallink_private.caller_session() END);
     END IF;
     BEGIN
+        IF new_email <> known.email THEN
+            PERFORM murallink_private.follow('e-mail address', known.uid);
+        END IF;
         UPDATE murallink.app_user SET
             email = new_email,
             phone = new_phone,

@@ -17,6 +17,8 @@ DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     since CONSTANT timestamptz := moment - interval '1 hour';
     lifetime CONSTANT interval := pg_catalog.current_setting('murallink.reset_token_lifetime')::interval;
+    -- Null where the address has no account.
+    owner CONSTANT murallink.ksuid := (SELECT uid FROM murallink.app_user WHERE email = account);
 BEGIN
     INSERT INTO murallink_private.reset_request AS r (email, place, requests, counted_since, made_at)
     VALUES (account, pg_catalog.decode(argument ->> 'place', 'hex'), 1, moment, moment)
@@ -29,9 +31,10 @@ BEGIN
         OR r.made_at <= moment - 0.8 * lifetime;
     IF FOUND THEN
         INSERT INTO murallink_private.password_reset (email, app_user_uid, token, created_at, expires_at) VALUES (
-            account, (SELECT uid FROM murallink.app_user WHERE email = account),
+            account, owner,
             murallink_private.random_digits(pg_catalog.current_setting('murallink.reset_token_digits')::integer),
             moment, moment + lifetime);
+        PERFORM murallink_private.follow('password_reset', owner);
     END IF;
     -- Deletes some expired tokens with each request, so that requests cannot fill the disk.
     DELETE FROM murallink_private.password_reset WHERE uid IN (

@@ -35,6 +35,7 @@ BEGIN
     RETURNING p.uid INTO changed;
     INSERT INTO murallink_private.partner_secret (partner_uid, secrets) VALUES (changed, checked.secrets)
     ON CONFLICT (partner_uid) DO UPDATE SET secrets = EXCLUDED.secrets;
+    PERFORM murallink_private.follow('partner', changed);
     PERFORM murallink_private.worker_wake();
 END
 $$;

@@ -67,38 +67,36 @@ $$;
 COMMENT ON FUNCTION murallink_private.remind(murallink.ksuid[]) IS
 'Queues the reminders of appointments, for each lead of murallink.reminder_lead and each way in which the patient wants them, as far as they are not queued or sent.';
 
-CREATE FUNCTION murallink_private.notice_of_appointment() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.notice_of_appointment(appointment_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    visit murallink.appointment;
     told murallink.ksuid[];
 BEGIN
-    IF (NEW.status, NEW.moves) = (OLD.status, OLD.moves) THEN
-        RETURN NULL;
-    END IF;
+    SELECT * INTO visit FROM murallink.appointment a WHERE a.uid = notice_of_appointment.appointment_uid;
     -- Whose consent is being given or ended now would be missed by both.
-    PERFORM FROM murallink.patient p WHERE p.uid = NEW.patient_uid FOR SHARE;
+    PERFORM FROM murallink.patient p WHERE p.uid = visit.patient_uid FOR SHARE;
     PERFORM murallink_private.notices_cancel(
-        ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = NEW.uid),
-        'the appointment ' || CASE NEW.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END);
-    PERFORM murallink_private.remind(ARRAY[NEW.uid]);
+        ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = visit.uid),
+        'the appointment ' || CASE visit.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END);
+    PERFORM murallink_private.remind(ARRAY[visit.uid]);
     -- A patient who was told another time, or is being told it, is told this one at once.
     WITH made AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
-        SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, NEW.patient_uid, NEW.uid, NEW.at - pg_catalog.now(), NEW.moves
+        SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, visit.patient_uid, visit.uid, visit.at - pg_catalog.now(), visit.moves
         FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
-        WHERE n.appointment_uid = NEW.uid AND n.moves < NEW.moves AND c.status IN ('claimed', 'done', 'in_doubt')
-            AND NEW.status = 'scheduled' AND NOT EXISTS (
+        WHERE n.appointment_uid = visit.uid AND n.moves < visit.moves AND c.status IN ('claimed', 'done', 'in_doubt')
+            AND visit.status = 'scheduled' AND NOT EXISTS (
                 SELECT FROM murallink_private.notice r JOIN murallink_private.call k ON k.uid = r.uid
-                WHERE r.appointment_uid = NEW.uid AND r.channel = n.channel AND k.status = 'ready' AND k.due_at <= pg_catalog.now())
+                WHERE r.appointment_uid = visit.uid AND r.channel = n.channel AND k.status = 'ready' AND k.due_at <= pg_catalog.now())
         RETURNING uid
     )
     SELECT pg_catalog.array_agg(m.uid) INTO told FROM made m;
     PERFORM murallink_private.notices_send(told);
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.notice_of_appointment() IS
-'Trigger: queues the reminders of an appointment, takes them back when it is cancelled, and queues them again when it is moved.';
+COMMENT ON FUNCTION murallink_private.notice_of_appointment(murallink.ksuid) IS
+'Queues the reminders of an appointment, takes them back when it is cancelled, and queues them again when it is moved.';
 
 CREATE FUNCTION murallink_private.notices_of_enrollment(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -141,49 +139,54 @@ $$;
 COMMENT ON FUNCTION murallink_private.notices_of_consent(murallink.ksuid) IS
 'A patient who has turned messages off is sent none; one who has turned them on is reminded of what is to come.';
 
-CREATE FUNCTION murallink_private.notice_of_password_reset() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.notice_of_password_reset(user_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid;
 BEGIN
     -- Runs for an address without an account too: how long an answer takes is not to tell that there is one.
     PERFORM murallink_private.notices_cancel(ARRAY(
-        SELECT n.uid FROM murallink_private.notice n WHERE n.app_user_uid = NEW.app_user_uid AND n.kind = 'password_reset'),
+        SELECT n.uid FROM murallink_private.notice n WHERE n.app_user_uid = user_uid AND n.kind = 'password_reset'),
         'there is a newer one');
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid)
-    SELECT 'password_reset', 'email', NEW.app_user_uid WHERE NEW.app_user_uid IS NOT NULL
+    SELECT 'password_reset', 'email', user_uid WHERE user_uid IS NOT NULL
     RETURNING uid INTO made;
     -- Somebody waits for it: however many messages are in the queue, it comes before them.
     PERFORM murallink_private.notices_send(ARRAY[made], pg_catalog.now() - interval '1 hour');
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.notice_of_password_reset() IS
-'Trigger: queues the message with a user''s new token, in place of that with the one before.';
+COMMENT ON FUNCTION murallink_private.notice_of_password_reset(murallink.ksuid) IS
+'Queues the message with a user''s new token, in place of that with the one before. user_uid: null where an address has no account.';
 
-CREATE FUNCTION murallink_private.notice_of_account() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.notice_of_account(user_uid murallink.ksuid, changed text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    owner CONSTANT murallink.ksuid := coalesce(
-        pg_catalog.to_jsonb(NEW) ->> 'app_user_uid', pg_catalog.to_jsonb(NEW) ->> 'uid')::murallink.ksuid;
     made murallink.ksuid;
 BEGIN
     -- Not more often than tokens go there: the address may be a stranger's, whom somebody has mail sent to.
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid, address, changed)
-    SELECT 'account', 'email', owner, goes.address, TG_ARGV[0]
-    FROM murallink.app_user u, LATERAL (SELECT coalesce(pg_catalog.to_jsonb(OLD) ->> 'email', u.email) AS address) goes
-    WHERE u.uid = owner AND (
+    SELECT 'account', 'email', u.uid, u.email, notice_of_account.changed
+    FROM murallink.app_user u
+    WHERE u.uid = user_uid AND (
         SELECT pg_catalog.count(*) FROM murallink_private.notice n
-        WHERE n.kind = 'account' AND (n.address = goes.address OR n.app_user_uid = owner)
+        WHERE n.kind = 'account' AND (n.address = u.email OR n.app_user_uid = u.uid)
             AND n.created_at > pg_catalog.now() - interval '1 hour'
     ) < pg_catalog.current_setting('murallink.reset_requests_per_hour')::integer
     RETURNING uid INTO made;
     PERFORM murallink_private.notices_send(ARRAY[made]);
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.notice_of_account() IS
-'Trigger of app_user and credential: tells the address from before that the account was changed, at most murallink.reset_requests_per_hour times. Its argument is what was.';
+COMMENT ON FUNCTION murallink_private.notice_of_account(murallink.ksuid, text) IS
+'Tells the present address of a user that the account is changed, at most murallink.reset_requests_per_hour times in an hour. changed: what is.';
+
+CREATE FUNCTION murallink_private.notice_of_password(user_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$ SELECT murallink_private.notice_of_account(user_uid, 'password') $$;
+COMMENT ON FUNCTION murallink_private.notice_of_password(murallink.ksuid) IS 'Tells a user that another password is set.';
+
+CREATE FUNCTION murallink_private.notice_of_email(user_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$ SELECT murallink_private.notice_of_account(user_uid, 'e-mail address') $$;
+COMMENT ON FUNCTION murallink_private.notice_of_email(murallink.ksuid) IS
+'Tells a user that another e-mail address is set. Called before it is, because the address from before is told.';
 
 CREATE FUNCTION murallink_private.notices_of_payments(payment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

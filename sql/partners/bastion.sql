@@ -79,6 +79,7 @@ BEGIN
         WHEN 'done' THEN pg_catalog.jsonb_build_object('password', s.secrets -> 'new_password') ELSE '{}' END
     FROM murallink_private.partner p
     WHERE p.uid = s.partner_uid AND p.name = 'bastion' AND s.secrets ? 'new_password';
+    PERFORM murallink_private.follow('partner', p.uid) FROM murallink_private.partner p WHERE p.name = 'bastion';
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_password_hear(murallink.ksuid[]) IS

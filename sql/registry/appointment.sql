@@ -143,6 +143,7 @@ BEGIN
     IF added IS NULL THEN
         PERFORM murallink_private.raise('already_exists', 'datetime');
     END IF;
+    PERFORM murallink_private.follow('appointment', added);
     RETURN murallink_private.appointment_info(added);
 END
 $$;
@@ -200,11 +201,18 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     visitor CONSTANT murallink.ksuid := murallink_private.permit_appointment(move_appointment.appointment_uid);
     agreed CONSTANT record := murallink_private.visit_time(visitor, move_appointment.datetime);
+    moved boolean;
 BEGIN
+    WITH present AS (
+        SELECT a.uid, a.moves FROM murallink.appointment a
+        WHERE a.uid = move_appointment.appointment_uid AND a.status = 'scheduled' FOR NO KEY UPDATE
+    )
     UPDATE murallink.appointment a SET at = agreed.at, local_time = agreed.local_time, time_zone = agreed.time_zone
-    WHERE a.uid = move_appointment.appointment_uid AND a.status = 'scheduled';
+    FROM present p WHERE a.uid = p.uid RETURNING a.moves > p.moves INTO moved;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
+    ELSIF moved THEN
+        PERFORM murallink_private.follow('appointment', move_appointment.appointment_uid);
     END IF;
     RETURN murallink_private.appointment_info(move_appointment.appointment_uid);
 EXCEPTION WHEN unique_violation THEN
@@ -223,6 +231,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
     END IF;
+    PERFORM murallink_private.follow('appointment', cancel_appointment.appointment_uid);
     RETURN murallink_private.appointment_info(cancel_appointment.appointment_uid);
 END
 $$;

@@ -53,14 +53,13 @@ END
 $$;
 COMMENT ON FUNCTION murallink_private.contract_follows() IS 'Trigger: what follows where a contract chooses how patients are paid.';
 
-CREATE FUNCTION murallink_private.partner_follows() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.partner_follows(partner_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink_private.partner_rerouted(NEW.uid);
-    IF murallink_private.has_members(NEW.name) THEN
+    PERFORM murallink_private.partner_rerouted(partner_uid);
+    IF murallink_private.has_members((SELECT p.name FROM murallink_private.partner p WHERE p.uid = partner_uid)) THEN
         PERFORM murallink_private.participation_changed(NULL);
     END IF;
-    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.partner_follows() IS 'Trigger: what follows where a partner is set up otherwise.';
+COMMENT ON FUNCTION murallink_private.partner_follows(murallink.ksuid) IS 'What follows where a partner is set up otherwise.';

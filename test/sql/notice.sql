@@ -108,7 +108,12 @@ ROLLBACK;
 
 -- A cancelled appointment takes along what was not sent yet
 SELECT a.uid AS visit FROM murallink.appointment a JOIN enrolled e ON e.uid = a.enrollment_uid WHERE e.subject_id = 'both' \gset
-UPDATE murallink.appointment SET status = status WHERE uid = :'visit';
+SET SESSION AUTHORIZATION regress_notice_admin;
+SELECT (murallink.move_appointment(uid, datetime)).datetime = datetime AS not_moved
+FROM murallink.get_appointments((SELECT patient_uid FROM enrolled WHERE subject_id = 'both')) WHERE uid = :'visit';
+RESET SESSION AUTHORIZATION;
+SELECT n.channel, c.status, c.reason FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
+WHERE n.appointment_uid = :'visit' ORDER BY n.channel;
 UPDATE murallink_private.call SET status = 'claimed', attempt = attempt + 1, claimed_at = now(), content_hash = '', revision = 1
 WHERE uid = ANY (pg_temp.notices(:'visit', 'sms'));
 SELECT murallink_private.calls_settle(pg_temp.notices(:'visit', 'sms'), 'done', '');
@@ -203,7 +208,8 @@ BEGIN;
 INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone)
 SELECT uid, local AT TIME ZONE 'America/New_York', local, 'America/New_York'
 FROM enrolled, (SELECT date_trunc('hour', now() AT TIME ZONE 'America/New_York') + interval '3 days') AS visit (local)
-WHERE subject_id = 'email';
+WHERE subject_id = 'email' RETURNING uid AS visit \gset
+SELECT murallink_private.follow('appointment', :'visit');
 SELECT local_time - due AS before, status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment' ORDER BY 1;
 UPDATE murallink.enrollment SET status = 'dropped', dropped_on = current_date WHERE patient_uid = :'email_patient';
 SELECT DISTINCT status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment';

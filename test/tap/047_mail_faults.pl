@@ -85,7 +85,8 @@ $mail->people(qw(moved1 slowbusy3));
 my %visit = map { $_ => $mail->appointment($_, '3 hours') } qw(moved1 slowbusy3);
 $mail->wait_status(moved1 => 'done 1');
 waits('slowbusy3');
-$mail->sql("UPDATE murallink.appointment SET local_time = local_time + interval '61 minutes', at = at + interval '61 minutes' WHERE uid = '$_'")
+$mail->sql("UPDATE murallink.appointment SET local_time = local_time + interval '61 minutes', at = at + interval '61 minutes' WHERE uid = '$_';"
+	. "SELECT murallink_private.follow('appointment', '$_')")
   foreach values %visit;
 Murallink::Stack::poll('the new time', sub { taken('moved1') == 2 });
 release();

@@ -97,12 +97,7 @@ CREATE INDEX notice_account ON murallink_private.notice (app_user_uid, created_a
 CREATE INDEX notice_address ON murallink_private.notice (address, created_at) WHERE kind = 'account';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.notice
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE TRIGGER remind AFTER INSERT OR UPDATE OF status, local_time, time_zone ON murallink.appointment
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.notice_of_appointment();
-CREATE TRIGGER tell AFTER INSERT ON murallink_private.password_reset
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.notice_of_password_reset();
-CREATE TRIGGER tell AFTER UPDATE OF email ON murallink.app_user
-    FOR EACH ROW WHEN (NEW.email <> OLD.email) EXECUTE FUNCTION murallink_private.notice_of_account('e-mail address');
-CREATE TRIGGER tell AFTER UPDATE OF password_hash ON murallink_private.credential
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.notice_of_account('password');
+INSERT INTO murallink_private.change_kind (change, follows)
+VALUES ('appointment', 'notice_of_appointment'), ('e-mail address', 'notice_of_email'), ('password', 'notice_of_password'),
+    ('password_reset', 'notice_of_password_reset');
 INSERT INTO murallink_private.call_kind (resource, asks, judges) VALUES ('notice', 'notices_ask', 'notice_judge');

@@ -6,5 +6,4 @@ CREATE TRIGGER follow AFTER INSERT OR UPDATE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_follows();
 CREATE TRIGGER follow AFTER UPDATE ON murallink.contract
     FOR EACH ROW EXECUTE FUNCTION murallink_private.contract_follows();
-CREATE TRIGGER follow AFTER INSERT OR UPDATE ON murallink_private.partner
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.partner_follows();
+INSERT INTO murallink_private.change_kind (change, follows) VALUES ('partner', 'partner_follows');

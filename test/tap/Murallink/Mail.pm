@@ -79,12 +79,14 @@ sub appointment
 {
 	my ($self, $name, $after) = @_;
 	my $patient = $self->patient($name);
-	return $self->sql(<<"EOC");
+	my $visit = $self->sql(<<"EOC");
 INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone)
 SELECT e.uid, t.at, t.at AT TIME ZONE 'America/New_York', 'America/New_York'
 FROM murallink.enrollment e, (VALUES (now() + interval '$after')) AS t (at) WHERE e.patient_uid = '$patient'
 RETURNING uid
 EOC
+	$self->sql("SELECT murallink_private.follow('appointment', '$visit')");
+	return $visit;
 }
 
 # A message to new patients, and to such as there are.
