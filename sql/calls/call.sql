@@ -66,30 +66,99 @@ $$;
 COMMENT ON FUNCTION murallink_private.call_step() IS
 'Trigger: a call has neither attempts nor an outcome when it is made, and stays; it goes one allowed step at a time; while it is being sent, only the outcome of its attempt ends that; each claim is the next attempt; what an attempt has ended with is kept when the next one, or a decision, takes its place; nothing else that was recorded changes. Errors: guarded, wrong_status, append_only.';
 
-CREATE FUNCTION murallink_private.call_make(
-    partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb DEFAULT NULL,
-    repeatable boolean DEFAULT false, once text DEFAULT NULL, due_at timestamptz DEFAULT pg_catalog.clock_timestamp(),
-    subject_attempt integer DEFAULT NULL, counted_from murallink.server_moment DEFAULT NULL, suspect boolean DEFAULT false
-) RETURNS murallink.ksuid
+CREATE TYPE murallink.call_state AS (
+    uid murallink.ksuid, partner text, resource text, subject_uid murallink.ksuid, subject_attempt integer, operation text, params jsonb,
+    repeatable boolean, suspect boolean, status murallink.payout_status, due_at timestamptz, attempt integer, content_hash bytea,
+    revision integer, claimed_at timestamptz, counted_from murallink.server_moment, waited double precision, settled_at timestamptz,
+    outcome text, http_status integer, reason text, facts jsonb, answer json, note text);
+COMMENT ON TYPE murallink.call_state IS 'A call, with the columns of murallink_private.call.';
+
+CREATE FUNCTION murallink_private.call_insert(made murallink.call_state, once text DEFAULT NULL) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    made murallink.ksuid := CASE WHEN operation IN ('load', 'order', 'message') THEN subject_uid ELSE murallink.gen_ksuid() END;
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    inserted murallink.ksuid;
 BEGIN
     INSERT INTO murallink_private.call AS c (
         uid, partner, resource, subject_uid, operation, params, repeatable, once, due_at, delayed_at, subject_attempt, counted_from,
         suspect)
-    VALUES (made, call_make.partner, call_make.resource, call_make.subject_uid, call_make.operation, call_make.params, call_make.repeatable,
-        call_make.once, call_make.due_at,
-        CASE WHEN call_make.operation <> 'message' OR call_make.due_at <= pg_catalog.clock_timestamp() THEN pg_catalog.clock_timestamp() END,
-        call_make.subject_attempt, call_make.counted_from, call_make.suspect)
+    VALUES (made.uid, made.partner, made.resource, made.subject_uid, made.operation, made.params, coalesce(made.repeatable, false),
+        call_insert.once, coalesce(made.due_at, moment),
+        CASE WHEN made.operation = 'message' AND made.due_at > moment THEN NULL ELSE moment END,
+        made.subject_attempt, made.counted_from, coalesce(made.suspect, false))
     ON CONFLICT ON CONSTRAINT call_once_key DO NOTHING
-    RETURNING c.uid INTO made;
+    RETURNING c.uid INTO inserted;
     PERFORM murallink_private.worker_wake();
-    RETURN made;
+    RETURN inserted;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, integer, murallink.server_moment, boolean) IS
-'Has the worker ask a partner for something once this has committed. The arguments are the columns of call. Returns the call, null where there is one with that key once.';
+COMMENT ON FUNCTION murallink_private.call_insert(murallink.call_state, text) IS
+'Inserts a new call, which the worker sends after the commit, and returns its uid. made: uid to suspect and due_at count; a null due_at is now. once: a key that only one call at a time may have; null: none. Returns null if there is a call with that key.';
+
+CREATE FUNCTION murallink_private.call_make(
+    partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb, repeatable boolean,
+    once text DEFAULT NULL, due_at timestamptz DEFAULT NULL
+) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.call_state;
+BEGIN
+    made.uid := murallink.gen_ksuid();
+    made.partner := call_make.partner;
+    made.resource := call_make.resource;
+    made.subject_uid := call_make.subject_uid;
+    made.operation := call_make.operation;
+    made.params := call_make.params;
+    made.repeatable := call_make.repeatable;
+    made.due_at := call_make.due_at;
+    RETURN murallink_private.call_insert(made, once);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz) IS
+'Makes a call about a subject. The arguments are columns of call; due_at: null: now. Returns the call, or null if there is one with the key once.';
+
+CREATE FUNCTION murallink_private.call_make_own(
+    partner text, resource text, uid murallink.ksuid, operation text, suspect boolean DEFAULT false, due_at timestamptz DEFAULT NULL
+) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.call_state;
+BEGIN
+    made.uid := call_make_own.uid;
+    made.partner := call_make_own.partner;
+    made.resource := call_make_own.resource;
+    made.subject_uid := call_make_own.uid;
+    made.operation := call_make_own.operation;
+    made.suspect := call_make_own.suspect;
+    made.due_at := call_make_own.due_at;
+    RETURN murallink_private.call_insert(made);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.call_make_own(text, text, murallink.ksuid, text, boolean, timestamptz) IS
+'Makes the call of a payout, a card or a notice, which has its uid. The arguments are columns of call; due_at: null: now. Returns the call.';
+
+CREATE FUNCTION murallink_private.call_look_up(
+    call_uid murallink.ksuid, partner text, resource text, operation text, params jsonb
+) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    made murallink.call_state;
+BEGIN
+    made.uid := murallink.gen_ksuid();
+    made.partner := call_look_up.partner;
+    made.resource := call_look_up.resource;
+    made.subject_uid := call_uid;
+    made.subject_attempt := (SELECT c.attempt FROM murallink_private.call c WHERE c.uid = call_uid);
+    made.operation := call_look_up.operation;
+    made.params := call_look_up.params;
+    made.repeatable := true;
+    made.counted_from := murallink_private.server_moment();
+    made.due_at := pg_catalog.clock_timestamp() + interval '1 s';
+    RETURN murallink_private.call_insert(made);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.call_look_up(murallink.ksuid, text, text, text, jsonb) IS
+'Makes a call that asks the partner, in a second, whether the last attempt of another call was carried out. call_uid: of that call; the other arguments are columns of call. Returns the new call.';
 
 CREATE FUNCTION murallink_private.call_again(
     calls murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.clock_timestamp(), counted_from murallink.server_moment DEFAULT NULL
@@ -117,13 +186,6 @@ LANGUAGE sql STABLE ROWS 10 AS $$
     WHERE c.uid = ANY (calls)
 $$;
 COMMENT ON FUNCTION murallink_private.call_kinds(murallink.ksuid[]) IS 'The functions behind calls; null where there are none.';
-
-CREATE TYPE murallink.call_state AS (
-    uid murallink.ksuid, partner text, resource text, subject_uid murallink.ksuid, subject_attempt integer, operation text, params jsonb,
-    repeatable boolean, suspect boolean, status murallink.payout_status, due_at timestamptz, attempt integer, content_hash bytea,
-    revision integer, claimed_at timestamptz, counted_from murallink.server_moment, waited double precision, settled_at timestamptz,
-    outcome text, http_status integer, reason text, facts jsonb, answer json, note text);
-COMMENT ON TYPE murallink.call_state IS 'A call, with the columns of murallink_private.call.';
 
 CREATE FUNCTION murallink_private.calls(calls murallink.ksuid[]) RETURNS SETOF murallink.call_state
 LANGUAGE sql STABLE ROWS 10 AS $$
@@ -349,6 +411,23 @@ $$;
 COMMENT ON FUNCTION murallink_private.calls_end(murallink.call_state[]) IS
 'As call_end(), but one that fails, or is held by another transaction, stops no other: its outcome is kept, and applied later.';
 
+CREATE FUNCTION murallink_private.call_ended(
+    claimed murallink.call_state, outcome text, http_status integer, reason text, facts jsonb, answer json, settled_at timestamptz
+) RETURNS murallink.call_state
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    claimed.outcome := call_ended.outcome;
+    claimed.http_status := call_ended.http_status;
+    claimed.reason := call_ended.reason;
+    claimed.facts := call_ended.facts;
+    claimed.answer := call_ended.answer;
+    claimed.settled_at := call_ended.settled_at;
+    RETURN claimed;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.call_ended(murallink.call_state, text, integer, text, jsonb, json, timestamptz) IS
+'A claimed call with the ending of its attempt, for calls_end(). The arguments are columns of call.';
+
 CREATE FUNCTION murallink_private.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -366,13 +445,8 @@ BEGIN
             AND NOT EXISTS (
                 SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = result.call_uid AND a.attempt = result.attempt);
         CONTINUE WHEN NOT FOUND;
-        one.outcome := result.outcome;
-        one.http_status := result.http_status;
-        one.reason := result.reason;
-        one.facts := result.facts;
-        one.answer := result.answer::json;
-        one.settled_at := pg_catalog.clock_timestamp();
-        ended := ended || one;
+        ended := ended || murallink_private.call_ended(one, result.outcome, result.http_status, result.reason, result.facts,
+            result.answer::json, pg_catalog.clock_timestamp());
     END LOOP;
     PERFORM murallink_private.calls_end(ended);
 END
@@ -417,13 +491,8 @@ BEGIN
         WHERE c.uid = earlier.call_uid AND c.status = 'claimed' AND c.attempt = earlier.attempt FOR NO KEY UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
         one := (SELECT c FROM murallink_private.calls(ARRAY[earlier.call_uid]) c);
-        one.outcome := earlier.outcome;
-        one.http_status := earlier.http_status;
-        one.reason := earlier.reason;
-        one.facts := earlier.facts;
-        one.answer := earlier.answer;
-        one.settled_at := earlier.settled_at;
-        ended := ended || one;
+        ended := ended || murallink_private.call_ended(one, earlier.outcome, earlier.http_status, earlier.reason, earlier.facts,
+            earlier.answer, earlier.settled_at);
     END LOOP;
     PERFORM murallink_private.calls_end(ended);
     IF look THEN

@@ -2,7 +2,7 @@
 
 CREATE FUNCTION murallink_private.notices_send(notices murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.now()) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink_private.call_make(n.partner, 'notice', n.uid, 'message', due_at => notices_send.due_at)
+    SELECT murallink_private.call_make_own(n.partner, 'notice', n.uid, 'message', due_at => notices_send.due_at)
     FROM murallink_private.notice n WHERE n.uid = ANY (notices)
 $$;
 COMMENT ON FUNCTION murallink_private.notices_send(murallink.ksuid[], timestamptz) IS 'Has new notices sent, not before due_at.';

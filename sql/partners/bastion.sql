@@ -223,9 +223,9 @@ COMMENT ON FUNCTION murallink_private.bastion_change_judge(murallink.call_state)
 CREATE FUNCTION murallink_private.bastion_changes_hear(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink_private.call_make('bastion', 'call', c.uid, CASE c.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
-        pg_catalog.jsonb_build_object('member_id', c.params -> 'member_id'), true,
-        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => c.attempt, counted_from => murallink_private.server_moment())
+    PERFORM murallink_private.call_look_up(c.uid, c.partner, 'call',
+        CASE c.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
+        pg_catalog.jsonb_build_object('member_id', c.params -> 'member_id'))
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
     PERFORM murallink_private.participations_hear(calls);
 END

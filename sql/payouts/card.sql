@@ -87,7 +87,7 @@ BEGIN
     END IF;
     UPDATE murallink_private.card c SET status = 'ready', reason = '' WHERE c.uid = card_uid AND (c.status, c.reason) <> ('ready', '');
     IF NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = card_uid) THEN
-        PERFORM murallink_private.call_make(the_card.partner, 'card', card_uid, 'order', suspect => the_card.suspect);
+        PERFORM murallink_private.call_make_own(the_card.partner, 'card', card_uid, 'order', the_card.suspect);
     ELSE
         PERFORM murallink_private.call_again(ARRAY(
             SELECT c.uid FROM murallink_private.call c WHERE c.uid = card_uid AND c.status IN ('waiting', 'declined', 'in_doubt')));

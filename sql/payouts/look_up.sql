@@ -8,9 +8,8 @@ COMMENT ON FUNCTION murallink_private.note_of_look_up() IS
 
 CREATE FUNCTION murallink_private.look_up_begin(call_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink_private.call_make(c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, l.uid, 'look_up',
-        pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id), true,
-        due_at => pg_catalog.clock_timestamp() + '1 s', subject_attempt => l.attempt, counted_from => murallink_private.server_moment())
+    SELECT murallink_private.call_look_up(l.uid, c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, 'look_up',
+        pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id))
     FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.subject_uid
     JOIN murallink_private.card c ON c.uid = o.card_uid AND c.partner = l.partner
     JOIN murallink_private.partner p ON p.name = c.partner
@@ -143,6 +142,42 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_up_loads(murallink.ksuid, jsonb) IS
 'The loads that a partner lists, beside a payout in doubt. ours: has its reference; equal: has its amount and currency, where it shows one; alike: may be it, because it has its amount, is not surely another payout''s, nor somebody else''s by a reference, nor older; timely: alike and equal, and at a time within the attempt, from its claim to its end, give or take the setting clock_tolerance.';
 
+CREATE FUNCTION murallink_private.look_up_whole(look murallink.call_state) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN NOT coalesce((look.facts ->> 'more')::boolean, false);
+COMMENT ON FUNCTION murallink_private.look_up_whole(murallink.call_state) IS
+'Whether the lists that a look-up has shown are certainly complete.';
+
+CREATE FUNCTION murallink_private.look_up_ours(what text, listed boolean, ours bigint, ours_equal bigint) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN CASE
+    WHEN NOT listed THEN pg_catalog.format('no %ss of the card are listed', what)
+    WHEN ours > 1 THEN 'our reference is listed twice'
+    WHEN ours_equal < ours THEN 'our reference is listed with another amount or currency'
+    WHEN ours = 1 THEN ''
+    END;
+COMMENT ON FUNCTION murallink_private.look_up_ours(text, boolean, bigint, bigint) IS
+'What the entries with our reference prove about a load or an unload in doubt: empty: it was carried out; else why this is unclear; null: there are none. what: load or unload; listed: whether the partner lists these; ours: the number of entries with our reference; ours_equal: of these with the same amount and currency.';
+
+CREATE FUNCTION murallink_private.look_up_missing(payout_uid murallink.ksuid, what text, whole boolean, partial boolean) RETURNS text
+LANGUAGE sql STABLE
+RETURN CASE
+    WHEN NOT whole THEN 'it is not listed, but there may be more than is listed'
+    WHEN partial THEN pg_catalog.format('known %ss are not listed', what)
+    WHEN NOT murallink_private.look_up_shown(payout_uid, what)
+        THEN pg_catalog.format('it is not listed, but no look-up of this issuer has ever shown a%s %s of ours',
+            CASE what WHEN 'unload' THEN 'n' ELSE '' END, what)
+    ELSE '' END;
+COMMENT ON FUNCTION murallink_private.look_up_missing(murallink.ksuid, text, boolean, boolean) IS
+'What it proves that a load or an unload in doubt is not listed: empty: it was not carried out; else why this is unclear. what: load or unload; whole: whether the list is certainly complete; partial: whether an entry that we know is missing.';
+
+CREATE FUNCTION murallink_private.look_up_reason(reason text, look murallink.call_state, why text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN pg_catalog.concat_ws('; looked up: ', reason,
+    CASE look.status WHEN 'done' THEN why ELSE pg_catalog.concat_ws(': ', look.status, look.reason) END);
+COMMENT ON FUNCTION murallink_private.look_up_reason(text, murallink.call_state, text) IS
+'Why something is still in doubt after a look-up. reason: why it was in doubt before; why: what the answer of the look-up leaves unclear.';
+
 CREATE FUNCTION murallink_private.look_up_judge(
     payout_uid murallink.ksuid, looked timestamptz, loads jsonb, whole boolean, OUT verdict text, OUT reference text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -184,24 +219,16 @@ BEGIN
                 SELECT FROM load k WHERE (k.order_id = o.reference OR k.reference = o.uid::text) AND k.amount = o.amount)) AS partial
     INTO listed
     FROM load l;
-    why := CASE
-        WHEN loads IS NULL THEN 'no loads of the card are listed'
-        WHEN listed.ours > 1 THEN 'our reference is there twice'
-        WHEN listed.ours_equal < listed.ours THEN 'our reference is there with another amount or currency'
-        WHEN listed.ours = 1 THEN ''
-        WHEN elsewhere THEN 'since it was sent the partner has been set up with another address, customer or choice of references'
-        WHEN listed.alike = 0 AND NOT whole THEN 'it is not listed, but there may be more than is listed'
-        WHEN listed.alike = 0 AND listed.partial THEN 'loads that are known are not listed'
-        WHEN listed.alike = 0 AND NOT murallink_private.look_up_shown(payout_uid, 'load')
-            THEN 'it is not listed, but no look-up of this issuer has ever shown a load of ours'
-        WHEN listed.alike = 0 THEN ''
-        WHEN listed.alike_named > 0
-            THEN 'there is a load that may be it under another reference, though it is not surely ours'
+    why := coalesce(murallink_private.look_up_ours('load', loads IS NOT NULL, listed.ours, listed.ours_equal), CASE
+        WHEN elsewhere THEN 'the partner was configured with another address, customer or choice of references after it was sent'
+        WHEN listed.alike = 0 THEN murallink_private.look_up_missing(payout_uid, 'load', whole, listed.partial)
+        WHEN listed.alike_named > 0 THEN 'there is a load that may be it under another reference, but it is not certainly ours'
         WHEN listed.named > 0 OR murallink_private.look_up_shown(payout_uid, 'reference')
-            THEN 'there is a load without a reference that may be it, though this issuer shows references'
+            THEN 'there is a load without a reference that may be it, but this issuer shows references'
         WHEN listed.alike > 1 OR listed.rivalled THEN 'there are loads without a reference, and several payouts may be meant'
-        WHEN listed.timely = 0 THEN 'there is a load without a reference that may be it, not surely in this currency and at the time of the attempt'
-        ELSE '' END;
+        WHEN listed.timely = 0
+            THEN 'there is a load without a reference that may be it, but its currency or time is not certainly that of the attempt'
+        ELSE '' END);
     verdict := CASE
         WHEN why <> '' AND listed.alike = 0 AND loads IS NOT NULL AND listed.ours = 0 AND NOT listed.partial AND whole AND NOT elsewhere
             THEN 'unproven'
@@ -271,7 +298,7 @@ BEGIN
     END IF;
     PERFORM murallink_private.look_up_learn(look.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.look_up_judge(
-        look.subject_uid, look.claimed_at, look.facts -> 'loads', NOT coalesce((look.facts ->> 'more')::boolean, false));
+        look.subject_uid, look.claimed_at, look.facts -> 'loads', murallink_private.look_up_whole(look));
     IF the_payout.declined AND judged.verdict IN ('none', 'unproven') THEN
         judged.verdict := 'unclear';
         judged.why := 'it is not listed, and was refused when it was sent again, perhaps because it had been done';
@@ -301,8 +328,7 @@ BEGIN
         UPDATE murallink_private.payment p SET status = 'approved' WHERE p.uid = the_payout.payment_uid;
         PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     ELSE
-        UPDATE murallink_private.payout o SET reason = concat_ws('; looked up: ', the_payout.reason,
-            CASE look.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', look.status, look.reason) END)
+        UPDATE murallink_private.payout o SET reason = murallink_private.look_up_reason(the_payout.reason, look, judged.why)
         WHERE o.uid = the_payout.uid;
     END IF;
 END
@@ -351,17 +377,9 @@ BEGIN
                 SELECT FROM unload k WHERE k.reference = o.uid::text OR k.order_id = t.facts ->> 'order_id')) AS partial
     INTO listed
     FROM unload u;
-    why := CASE
-        WHEN unloads IS NULL THEN 'no unloads of the card are listed'
-        WHEN listed.ours > 1 THEN 'our reference is there twice'
-        WHEN listed.ours_equal < listed.ours THEN 'our reference is there with another amount or currency'
-        WHEN listed.ours = 1 THEN ''
-        WHEN listed.alike > 0 THEN 'there is an unload without a reference that may be it, or not with ours'
-        WHEN NOT whole THEN 'it is not listed, but there may be more than is listed'
-        WHEN listed.partial THEN 'unloads that are known are not listed'
-        WHEN NOT murallink_private.look_up_shown(payout_uid, 'unload')
-            THEN 'it is not listed, but no look-up of this issuer has ever shown an unload of ours'
-        ELSE '' END;
+    why := coalesce(murallink_private.look_up_ours('unload', unloads IS NOT NULL, listed.ours, listed.ours_equal), CASE
+        WHEN listed.alike > 0 THEN 'there is an unload that may be it, without our reference'
+        ELSE murallink_private.look_up_missing(payout_uid, 'unload', whole, listed.partial) END);
     verdict := CASE WHEN why <> '' THEN 'unclear' WHEN listed.ours = 1 THEN 'unloaded' ELSE 'none' END;
 END
 $$;
@@ -384,7 +402,7 @@ BEGIN
     END IF;
     PERFORM murallink_private.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
-        NOT coalesce((look.facts ->> 'more')::boolean, false));
+        murallink_private.look_up_whole(look));
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded', false, unload.settling);
     IF next.again IS NULL THEN
         -- Answers are read meanwhile, so that no transaction that decides is waited for.
@@ -401,8 +419,7 @@ BEGIN
     ELSE
         UPDATE murallink_private.call c SET reason = CASE
             WHEN NOT silent AND judged.verdict = 'none' THEN unload.reason || '; looked up: it is not among the unloads of the card'
-            ELSE concat_ws('; looked up: ', unload.reason,
-                CASE look.status WHEN 'done' THEN judged.why ELSE concat_ws(': ', look.status, look.reason) END) END
+            ELSE murallink_private.look_up_reason(unload.reason, look, judged.why) END
         WHERE c.uid = unload.uid;
         IF NOT silent AND judged.verdict = 'none' THEN
             PERFORM murallink_private.call_decide(unload.uid, 'declined', '');

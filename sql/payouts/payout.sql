@@ -120,7 +120,7 @@ COMMENT ON FUNCTION murallink_private.payout_route(murallink.ksuid, murallink.ks
 
 CREATE FUNCTION murallink_private.payout_send(payout_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink_private.call_make(o.partner, 'payout', o.uid, 'load', suspect => o.suspect)
+    SELECT murallink_private.call_make_own(o.partner, 'payout', o.uid, 'load', o.suspect)
     FROM murallink_private.payout o WHERE o.uid = payout_uid
 $$;
 COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Has the card of a payout loaded for the first time.';

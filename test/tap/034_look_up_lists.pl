@@ -105,7 +105,7 @@ $other->answers(getOrderDetailsByOrderId => sprintf $listed, 'grep { $_->{amount
 $payouts->stack->configure_dash({ customer_id => $customer }, $other->url);
 learn($other);
 $payouts->wait_idle;
-like($payouts->state_of($moved), qr/^in_doubt .*looked up: since it was sent the partner has been set up with another address/, 'so a person decides');
+like($payouts->state_of($moved), qr/^in_doubt .*looked up: the partner was configured with another address/, 'so a person decides');
 is(loads($moved), 1, 'it is loaded once');
 is($payouts->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the ledger is right');
 done_testing();

@@ -52,7 +52,7 @@ foreach my $case ([ 'before the payout', {}, %before ], [ 'before the payout', {
 	my ($when, $theirs, %fault) = @$case;
 	my ($payout) = doubt({ %anonymous, %$theirs }, { clock_tolerance => 0 }, %fault, stranger => 1);
 	my $what = "$when, and ours " . ($fault{status} ? 'refused' : 'lost');
-	like($payouts->state_of($payout), qr/^in_doubt in_doubt .*; looked up: .* not surely in this currency and at the time of the attempt/,
+	like($payouts->state_of($payout), qr/^in_doubt in_doubt .*; looked up: .* its currency or time is not certainly that of the attempt/,
 		"$what: it is not taken for ours");
 	is(loads($payout), 1, "$what: there is that one alone");
 	$payouts->call(resolve_payout => $payout, 'not_paid', 'the issuer says so');

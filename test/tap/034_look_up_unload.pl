@@ -19,7 +19,7 @@ foreach my $case (
 	[ none => \%after, 'no unloads of the card are listed' ],
 	[ empty => \%after, 'no look-up of this issuer has ever shown' ],
 	[ reference => \%before, 'no look-up of this issuer has ever shown' ],
-	[ anonymous => \%after, 'there is an unload without a reference' ])
+	[ anonymous => \%after, 'there is an unload that may be it, without our reference' ])
 {
 	my ($list, $fault, $why) = @$case;
 	my $payout = doubt({ 'dash.details_unloads' => $list }, %$fault);
@@ -53,7 +53,7 @@ $payouts->wait_idle;
 $payouts->fault(operation => 'dash.unloadCards', %before);
 reverse_it($third);
 is($payouts->state_of($third), 'done paid', 'is not taken for it');
-like(asked($third), qr/without a reference that may be it, or not with ours resolve_task$/, 'a person decides');
+like(asked($third), qr/that may be it, without our reference resolve_task$/, 'a person decides');
 $payouts->call(resolve_task => task($third), 'false', 'the issuer says so');
 
 note 'a look-up that is refused';
