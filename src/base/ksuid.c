@@ -7,6 +7,7 @@
 #include "common/hashfn.h"
 #include "ksuid.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/sortsupport.h"
@@ -28,6 +29,7 @@
 
 static const char base62_digit[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+static void take_random(uint8 *bytes);
 static int base62_value(char digit);
 static int ksuid_sort_compare(Datum x, Datum y, SortSupport ssup);
 static Datum ksuid_abbrev_convert(Datum original, SortSupport ssup);
@@ -54,6 +56,33 @@ PG_FUNCTION_INFO_V1(ksuid_hash);
 PG_FUNCTION_INFO_V1(ksuid_hash_extended);
 
 /*
+ * take_random fills in random bytes of a ksuid.  They are read for many ksuids at
+ * once, and used once.  Raises an error if the system's random source fails.
+ */
+static void
+take_random(uint8 *bytes)
+{
+	static uint8 kept[KSUID_RANDOM_LEN * 32];
+	static int left = 0;
+	static int owner = 0;
+
+	/* What a parent process has got may also be in another child. */
+	if (owner != MyProcPid || left == 0)
+	{
+		left = 0;
+		if (!pg_strong_random(kept, sizeof(kept)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		owner = MyProcPid;
+		left = sizeof(kept);
+	}
+	left -= KSUID_RANDOM_LEN;
+	memcpy(bytes, kept + left, KSUID_RANDOM_LEN);
+	explicit_bzero(kept + left, KSUID_RANDOM_LEN);
+}
+
+/*
  * ksuid_generate makes a new ksuid of the current time.  The 32 bits of
  * seconds last until 2150.  Raises an error if the system's random source
  * fails.
@@ -65,10 +94,7 @@ ksuid_generate(Ksuid *ksuid)
 	uint32 seconds = pg_hton32((uint32) (unix_time - KSUID_EPOCH));
 
 	memcpy(ksuid->bytes, &seconds, KSUID_TIME_LEN);
-	if (!pg_strong_random(ksuid->bytes + KSUID_TIME_LEN, KSUID_LEN - KSUID_TIME_LEN))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
+	take_random(ksuid->bytes + KSUID_TIME_LEN);
 }
 
 /*

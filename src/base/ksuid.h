@@ -13,6 +13,7 @@
 
 #define KSUID_LEN 20
 #define KSUID_TIME_LEN 4
+#define KSUID_RANDOM_LEN (KSUID_LEN - KSUID_TIME_LEN)
 #define KSUID_TEXT_LEN 27
 #define KSUID_EPOCH INT64CONST(1400000000) /* in seconds of Unix time */
 
