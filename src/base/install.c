@@ -41,9 +41,23 @@ static Oid owner_role = InvalidOid;
 static bool version_checked = false;
 static char *public_url;
 
+/* The oids of tables and indexes of ours, and of labels of our enums, by their names, that have been looked up. */
+typedef struct KnownOid
+{
+	char name[2 * NAMEDATALEN]; /* hash key */
+	Oid oid;
+} KnownOid;
+
+static HTAB *relations = NULL;
+static HTAB *labels = NULL;
+
 static void forget_type(Datum arg, int cache, uint32 hash);
 static void forget_role(Datum arg, int cache, uint32 hash);
 static void forget_version(Datum arg, Oid relation);
+static void forget_relation(Datum arg, Oid relation);
+static void forget_labels(Datum arg, int cache, uint32 hash);
+static KnownOid *known_oid(HTAB **table, const char *name);
+static Oid look_up_relation(const char *name);
 static Oid type_of_letter(char letter);
 
 /*
@@ -57,7 +71,9 @@ install_init(void)
 							   &public_url, "http://localhost:3000", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterSyscacheCallback(TYPEOID, forget_type, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_role, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_labels, (Datum) 0);
 	CacheRegisterRelcacheCallback(forget_version, (Datum) 0);
+	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
 }
 
 /*
@@ -85,6 +101,61 @@ static void
 forget_version(Datum arg, Oid relation)
 {
 	version_checked = false;
+}
+
+/*
+ * Forgets the oid of a table or index that changes, or of all.
+ */
+static void
+forget_relation(Datum arg, Oid relation)
+{
+	HASH_SEQ_STATUS all;
+	KnownOid *known;
+
+	if (relations == NULL)
+		return;
+	hash_seq_init(&all, relations);
+	while ((known = hash_seq_search(&all)) != NULL)
+		if (!OidIsValid(relation) || known->oid == relation)
+			known->oid = InvalidOid;
+}
+
+/*
+ * Forgets the oids of all labels when a type changes, or the labels of one.
+ */
+static void
+forget_labels(Datum arg, int cache, uint32 hash)
+{
+	HASH_SEQ_STATUS all;
+	KnownOid *known;
+
+	if (labels == NULL)
+		return;
+	hash_seq_init(&all, labels);
+	while ((known = hash_seq_search(&all)) != NULL)
+		known->oid = InvalidOid;
+}
+
+/*
+ * Returns what is known by a name, with InvalidOid where nothing is.  Names are
+ * few, and are never removed.
+ */
+static KnownOid *
+known_oid(HTAB **table, const char *name)
+{
+	KnownOid *known;
+	bool found;
+
+	if (*table == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(known->name), .entrysize = sizeof(KnownOid)};
+
+		*table = hash_create("murallink oids", 64, &ctl, HASH_ELEM | HASH_STRINGS);
+	}
+	known = hash_search(*table, name, HASH_ENTER, &found);
+	if (!found)
+		known->oid = InvalidOid;
+	return known;
 }
 
 /*
@@ -139,13 +210,13 @@ install_owner(void)
 }
 
 /*
- * Returns the oid of a table or index of schema murallink or murallink_private,
- * or InvalidOid.
+ * Looks up the oid of a table or index of schema murallink_private or murallink;
+ * returns InvalidOid where there is none.
  */
-Oid
-install_relation(const char *name)
+static Oid
+look_up_relation(const char *name)
 {
-	static const char *const schemas[] = {"murallink", "murallink_private"};
+	static const char *const schemas[] = {"murallink_private", "murallink"};
 	Oid oid = InvalidOid;
 
 	for (int i = 0; i < lengthof(schemas) && !OidIsValid(oid); i++)
@@ -156,6 +227,23 @@ install_relation(const char *name)
 			oid = get_relname_relid(name, schema);
 	}
 	return oid;
+}
+
+/*
+ * Returns the oid of a table or index of schema murallink_private or murallink,
+ * or InvalidOid.
+ */
+Oid
+install_relation(const char *name)
+{
+	KnownOid *known = known_oid(&relations, name);
+	Oid oid;
+
+	if (OidIsValid(known->oid))
+		return known->oid;
+	/* What the look-up makes this backend hear of may be of this name. */
+	oid = look_up_relation(name);
+	return known->oid = oid;
 }
 
 /*
@@ -180,10 +268,21 @@ install_function(const char *name, int count, const Oid *types)
 Oid
 install_enum(const char *type, const char *label)
 {
-	Oid schema = get_namespace_oid("murallink", true);
-	Oid oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(type), ObjectIdGetDatum(schema));
+	char name[2 * NAMEDATALEN];
+	KnownOid *known;
+	Oid schema;
+	Oid oid;
 
-	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(oid), CStringGetDatum(label));
+	strlcpy(name, type, NAMEDATALEN);
+	strlcat(name, ".", NAMEDATALEN + 1);
+	strlcat(name, label, sizeof(name));
+	known = known_oid(&labels, name);
+	if (OidIsValid(known->oid))
+		return known->oid;
+	schema = get_namespace_oid("murallink", true);
+	oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(type), ObjectIdGetDatum(schema));
+	oid = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(oid), CStringGetDatum(label));
+	return known->oid = oid;
 }
 
 /*
