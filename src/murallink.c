@@ -14,6 +14,7 @@
 #include "fund.h"
 #include "identity.h"
 #include "install.h"
+#include "install_prepared.h"
 #include "isolation.h"
 #include "notice.h"
 #include "password.h"
@@ -37,6 +38,7 @@ void
 _PG_init(void)
 {
 	install_init();
+	prepared_init();
 	call_guard_init();
 	isolation_init();
 	secret_init();

@@ -5,9 +5,9 @@
  *	  payment.
  *
  * Constraints, also of domains, indexes and triggers for each row work as in a
- * statement.  Triggers for statements are not fired: a table that only this
- * library writes has one that refuses every statement, for all roles.  Column
- * defaults are not filled in, and no rights are checked.
+ * statement.  Triggers for statements are not fired: those of these tables only
+ * refuse what no role may do by a statement.  Column defaults are not filled in,
+ * and no rights are checked.
  */
 #include "postgres.h"
 
@@ -21,19 +21,24 @@
 #include "commands/trigger.h"
 #include "error.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "install.h"
+#include "install_prepared.h"
 #include "install_row.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 static void check_columns(Relation table, int columns);
-static void check_domains(TupleTableSlot *slot);
-static ResultRelInfo *open_target(EState *estate, Relation table);
+static ResultRelInfo *open_target(EState *estate, Relation table, CmdType operation);
 static void close_target(EState *estate);
 static TupleTableSlot *new_row(EState *estate, Relation table, const Datum *values, const bool *nulls);
+static bool insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid once);
 static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
 				  Snapshot snapshot);
 
@@ -45,22 +50,6 @@ check_columns(Relation table, int columns)
 {
 	if (table->rd_rel->relkind != RELKIND_RELATION || RelationGetNumberOfAttributes(table) != columns)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL));
-}
-
-/*
- * Checks the values of a row whose types are domains: in a statement, the
- * expression does this.
- */
-static void
-check_domains(TupleTableSlot *slot)
-{
-	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
-	{
-		Oid type = TupleDescAttr(slot->tts_tupleDescriptor, i)->atttypid;
-
-		if (get_typtype(type) == TYPTYPE_DOMAIN)
-			domain_check(slot->tts_values[i], slot->tts_isnull[i], type, NULL, NULL);
-	}
 }
 
 /*
@@ -177,7 +166,7 @@ row_end(RowScan *scan)
  * triggers.
  */
 static ResultRelInfo *
-open_target(EState *estate, Relation table)
+open_target(EState *estate, Relation table, CmdType operation)
 {
 	RangeTblEntry *entry = makeNode(RangeTblEntry);
 	ResultRelInfo *target = makeNode(ResultRelInfo);
@@ -191,7 +180,7 @@ open_target(EState *estate, Relation table)
 	estate->es_opened_result_relations = list_make1(target);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	AfterTriggerBeginQuery();
-	ExecOpenIndices(target, false);
+	prepared_open(target, operation);
 	return target;
 }
 
@@ -220,7 +209,7 @@ new_row(EState *estate, Relation table, const Datum *values, const bool *nulls)
 
 	memcpy(slot->tts_values, values, RelationGetNumberOfAttributes(table) * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, RelationGetNumberOfAttributes(table) * sizeof(bool));
-	check_domains(slot);
+	prepared_check_domains(table, slot);
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -234,12 +223,85 @@ row_insert(Relation table, const Datum *values, const bool *nulls)
 {
 	EState *estate = CreateExecutorState();
 	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
-	ResultRelInfo *target = open_target(estate, table);
+	ResultRelInfo *target = open_target(estate, table, CMD_INSERT);
 
 	ExecSimpleRelationInsert(target, estate, new_row(estate, table, values, nulls));
 	MemoryContextSwitchTo(caller_context);
 	close_target(estate);
 	table_close(table, NoLock);
+}
+
+/*
+ * Inserts a row, which is complete and checked, unless another one has its key
+ * in a unique index: then returns false.  Waits for the end of a transaction
+ * that is inserting such a row.  Works as INSERT ... ON CONFLICT DO NOTHING does
+ * in ExecInsert().
+ */
+static bool
+insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid once)
+{
+	Relation table = target->ri_RelationDesc;
+	List *indexes = list_make1_oid(once);
+	bool conflict;
+
+	do
+	{
+		ItemPointerData other;
+		uint32 token;
+
+		conflict = false;
+		CHECK_FOR_INTERRUPTS();
+		if (!ExecCheckIndexConstraints(target, slot, estate, &other, indexes))
+			return false;
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(table, slot, estate->es_output_cid, 0, NULL, token);
+		list_free(ExecInsertIndexTuples(target, slot, estate, false, true, &conflict, indexes));
+		table_tuple_complete_speculative(table, slot, token, !conflict);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	} while (conflict);
+	return true;
+}
+
+/*
+ * Inserts a row into a table of row_table() as row_insert() does, unless another
+ * one has its key in a unique index of murallink's: then returns false.  values
+ * and nulls become what the triggers before INSERT and the generated columns
+ * have made of the row.  The table has no constraint that can be deferred.
+ */
+bool
+row_insert_once(Relation table, const char *once, Datum *values, bool *nulls)
+{
+	EState *estate = CreateExecutorState();
+	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	ResultRelInfo *target = open_target(estate, table, CMD_INSERT);
+	TupleTableSlot *slot = new_row(estate, table, values, nulls);
+	TupleDesc desc = RelationGetDescr(table);
+	bool inserted;
+
+	if (target->ri_TrigDesc != NULL && target->ri_TrigDesc->trig_insert_before_row &&
+		!ExecBRInsertTriggers(estate, target, slot))
+		elog(ERROR, "murallink: a trigger has refused a row without an error");
+	if (desc->constr != NULL && desc->constr->has_generated_stored)
+		ExecComputeStoredGenerated(target, estate, slot, CMD_INSERT);
+	if (desc->constr != NULL)
+		ExecConstraints(target, slot, estate);
+	inserted = insert_once(target, estate, slot, install_relation(once));
+	if (inserted)
+		ExecARInsertTriggers(estate, target, slot, NIL, NULL);
+
+	slot_getallattrs(slot);
+	MemoryContextSwitchTo(caller_context);
+	for (int i = 0; inserted && i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		nulls[i] = slot->tts_isnull[i];
+		if (!nulls[i])
+			values[i] = datumCopy(slot->tts_values[i], column->attbyval, column->attlen);
+	}
+	close_target(estate);
+	table_close(table, NoLock);
+	return inserted;
 }
 
 /*
@@ -253,7 +315,7 @@ row_replace(RowScan *scan, const Datum *values, const bool *nulls)
 {
 	EState *estate = CreateExecutorState();
 	MemoryContext caller_context = MemoryContextSwitchTo(estate->es_query_cxt);
-	ResultRelInfo *target = open_target(estate, scan->table);
+	ResultRelInfo *target = open_target(estate, scan->table, values == NULL ? CMD_DELETE : CMD_UPDATE);
 	EPQState epqstate;
 
 	estate->es_snapshot = scan->snapshot;

@@ -32,5 +32,6 @@ extern void row_end(RowScan *scan);
 extern Relation row_table(const char *name, int columns);
 extern void row_replace(RowScan *scan, const Datum *values, const bool *nulls);
 extern void row_insert(Relation table, const Datum *values, const bool *nulls);
+extern bool row_insert_once(Relation table, const char *once, Datum *values, bool *nulls);
 
 #endif /* MURALLINK_INSTALL_ROW_H */

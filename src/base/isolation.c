@@ -65,6 +65,21 @@ triggers_missed(void)
 }
 
 /*
+ * Raises what a statement that inserts into one of murallink's tables raises
+ * where it may not change anything.  For functions that write rows without a
+ * statement and are not called by a trigger of one.
+ */
+void
+isolation_check_insert(void)
+{
+	PreventCommandIfReadOnly("INSERT");
+	PreventCommandIfParallelMode("INSERT");
+	if (triggers_missed())
+		ereport(ERROR, errnamed(ERR_TRIGGERS_OFF, NULL));
+	isolation_check();
+}
+
+/*
  * Hook: raises wrong_isolation or triggers_off if the statement changes a
  * table of murallink's where rules would not be enforced.  Otherwise returns
  * what the next hook returns, or true.

@@ -7,5 +7,6 @@
 
 extern void isolation_init(void);
 extern void isolation_check(void);
+extern void isolation_check_insert(void);
 
 #endif /* MURALLINK_ISOLATION_H */

@@ -14,6 +14,7 @@
 #include "identity.h"
 #include "install.h"
 #include "install_row.h"
+#include "isolation.h"
 #include "ksuid.h"
 #include "miscadmin.h"
 #include "moment.h"
@@ -238,25 +239,23 @@ next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 static bool
 insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit)
 {
-	static SavedPlan plan =
-		PLAN("INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, milestone_uid, note, visit_date, status,"
-			 " requested_by_uid) VALUES ($1, $2, 'milestone', $3, $4, $5, NULL, $6)"
-			 " ON CONFLICT (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)"
-			 " WHERE counts DO NOTHING RETURNING milestone_uid, status = 'approved', created_at",
-			 "kkktdk");
-	Datum values[] = {KsuidPGetDatum(&made->uid), KsuidPGetDatum(&made->enrollment), milestone, note, visit,
-					  KsuidPGetDatum(&identity_caller()->user)};
-	char nulls[] = "      ";
-	bool isnull;
+	Datum values[PAYMENT_COLUMNS] = {0};
+	bool nulls[PAYMENT_COLUMNS];
 
-	nulls[4] = no_visit ? 'n' : ' ';
-	if (plan_execute(&plan, values, nulls, 0) != 1)
+	memset(nulls, true, sizeof(nulls));
+	FILL(PAYMENT_UID, KsuidPGetDatum(&made->uid));
+	FILL(PAYMENT_ENROLLMENT, KsuidPGetDatum(&made->enrollment));
+	FILL(PAYMENT_TYPE, ObjectIdGetDatum(install_enum("payment_kind", "milestone")));
+	FILL(PAYMENT_MILESTONE, milestone);
+	FILL(PAYMENT_NOTE, note);
+	FILL(PAYMENT_REQUESTED_BY, KsuidPGetDatum(&identity_caller()->user));
+	if (!no_visit)
+		FILL(PAYMENT_VISIT_DATE, visit);
+	if (!row_insert_once(row_table("payment", PAYMENT_COLUMNS), "payment_once", values, nulls))
 		return false;
-#define COLUMN(n) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, n, &isnull)
-	made->version = *DatumGetKsuidP(COLUMN(1));
-	made->approved = DatumGetBool(COLUMN(2));
-	made->at = DatumGetTimestampTz(COLUMN(3));
-#undef COLUMN
+	made->version = *DatumGetKsuidP(values[PAYMENT_MILESTONE]);
+	made->approved = DatumGetObjectId(values[PAYMENT_STATUS]) == install_enum("payment_status", "approved");
+	made->at = DatumGetTimestampTz(values[PAYMENT_CREATED_AT]);
 	return true;
 }
 
@@ -299,6 +298,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 		ksuid_compare(&enrolled.trial_site, &milestone.trial_site) != 0)
 		refuse_not_enrolled(keys[0]);
 
+	isolation_check_insert();
 	ksuid_generate(&made.uid);
 	made.enrollment = enrolled.uid;
 	while (!insert_milestone_payment(&made, PG_GETARG_DATUM(1), note, PG_GETARG_DATUM(3), no_visit))

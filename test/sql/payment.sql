@@ -446,6 +446,26 @@ ROLLBACK;
 SELECT pg_temp.outcome('murallink_owner', format(
     'INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, amount) VALUES (NULL, %L, ''manual'', 1)', :'ernies'));
 
+-- What a session has prepared for payments follows their table, its indexes and its domains
+PREPARE paid (text) AS SELECT pg_temp.outcome('regress_pay_coordinator', format(
+    'SELECT murallink.milestone_payment(%L, %L, %L)', :'ernie', :'week_1', $1)) AS paid;
+EXECUTE paid ('x');
+BEGIN;
+ALTER TABLE murallink_private.payment ADD CONSTRAINT not_x CHECK (note <> 'x');
+EXECUTE paid ('x');
+EXECUTE paid ('y');
+ALTER TABLE murallink_private.payment DROP CONSTRAINT not_x;
+EXECUTE paid ('x');
+CREATE INDEX of_x ON murallink_private.payment ((1 / (length(note) - 1))) WHERE note = 'x';
+EXECUTE paid ('x');
+EXECUTE paid ('y');
+DROP INDEX murallink_private.of_x;
+ALTER DOMAIN murallink.currency ADD CONSTRAINT no_dollar CHECK (value <> 'USD') NOT VALID;
+EXECUTE paid ('x');
+ROLLBACK;
+EXECUTE paid ('x');
+DEALLOCATE paid;
+
 -- Nor does a session that fires no triggers: the index is there for any statement
 BEGIN;
 SET LOCAL session_replication_role = replica;
