@@ -13,6 +13,7 @@
 #include "answer.h"
 #include "api.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "error.h"
@@ -304,7 +305,7 @@ read_action(const char *name, Oid self)
 /*
  * Returns the action of a name, read again after its function has changed.
  * Raises unknown_action, also for api() itself and for functions that the
- * current role may not execute.
+ * current role may not execute, and what call_guard.c raises.
  */
 static Action *
 find_action(const char *name, Oid self)
@@ -340,6 +341,8 @@ find_action(const char *name, Oid self)
 	}
 	if (pg_proc_aclcheck(known->action->function, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+	/* As the executor does before it calls a function. */
+	InvokeFunctionExecuteHook(known->action->function);
 	return known->action;
 }
 

@@ -267,6 +267,8 @@ EOC
 my @guarded = split /\n/, $payouts->sql($others);
 cmp_ok(scalar(@guarded), '>', 40, 'there are many');
 is(join("\n", grep { refused_to(anyapp => $_) ne 'forbidden' } @guarded), '', 'and each refuses one whom somebody granted all functions');
+my @by_api = map { m/^SELECT murallink\.(\w+)/ ? $1 : () } @guarded;
+is(join("\n", grep { by_api(anyapp => $_) !~ m/^(forbidden|unknown_action)$/ } @by_api), '', 'also as an action');
 $payouts->sql(<<'EOC');
 CREATE FUNCTION public.status() RETURNS bigint LANGUAGE sql SECURITY DEFINER
 RETURN (SELECT count(*) FROM murallink.worker_status())
@@ -314,6 +316,13 @@ sub refused_to
 	my ($role, $statement) = @_;
 	$statement =~ s/'/''/g;
 	return as_role($role => "SELECT public.refusal_of('$statement')");
+}
+
+# The name of the error with which api() answers a role's action without a payload, empty where there is none.
+sub by_api
+{
+	my ($role, $action) = @_;
+	return as_role($role => qq{SELECT murallink.api('{"action": "$action"}') #>> '{error,code}'});
 }
 
 sub superusers { return $payouts->sql('SELECT string_agg(rolname, $$ $$ ORDER BY rolname) FROM pg_roles WHERE rolsuper') }
