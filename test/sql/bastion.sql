@@ -133,7 +133,9 @@ SELECT murallink.configure_partner('bastion', secrets => :'secrets'::jsonb || '{
 SELECT test.bastion('change_password');
 SELECT murallink.partner_request('bastion', 'change_password') IS NOT NULL AS asked;
 SELECT test.refusal('SELECT murallink.partner_request(''bastion'', ''change_password'')') AS one_at_a_time;
+SELECT count(*) AS noted FROM murallink_private.route_change c JOIN murallink_private.partner p ON p.uid = c.subject_uid WHERE p.name = 'bastion' \gset
 SELECT * FROM test.answer_bastion('{}');
+SELECT count(*) - :noted AS follows FROM murallink_private.route_change c JOIN murallink_private.partner p ON p.uid = c.subject_uid WHERE p.name = 'bastion';
 SELECT secrets FROM murallink_private.partner_secret s JOIN murallink_private.partner p ON p.uid = s.partner_uid WHERE p.name = 'bastion';
 SELECT murallink.configure_partner('bastion', secrets => :'secrets'::jsonb || '{"new_password": "weak"}');
 SELECT murallink.partner_request('bastion', 'change_password') IS NOT NULL AS asked;
