@@ -24,7 +24,7 @@ psql -Xq -v ON_ERROR_STOP=1 -v "patients=$patients" -v "sites=$((patients / 100)
 	-c 'CREATE EXTENSION murallink' -c 'SELECT murallink.install()' -f scale.sql -c 'CREATE EXTENSION pg_prewarm' \
 	-c "INSERT INTO murallink.app_user (email, user_role) VALUES ('admin@example.com', 'admin')" \
 	-c "SELECT murallink.set_db_role('clients@example.com', 'bench_clients'), murallink.set_db_role('admin@example.com', 'bench_admin')" \
-	-c "SELECT pg_prewarm(oid) FROM pg_class WHERE relnamespace = 'murallink'::regnamespace AND relkind IN ('r', 'i')" >/dev/null
+	-c "SELECT pg_prewarm(oid) FROM pg_class WHERE relnamespace::regnamespace::text ~ '^murallink' AND relkind IN ('r', 'i')" >/dev/null
 
 queries=(
 	'SELECT sum(amount) FROM murallink.payment'

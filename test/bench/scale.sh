@@ -29,7 +29,7 @@ for world in small large; do
 done
 for world in large small; do
 	psql -Xq -v ON_ERROR_STOP=1 -d "murallink_bench_$world" -c 'CREATE EXTENSION pg_prewarm' -c "SELECT pg_prewarm(oid) FROM pg_class
-		WHERE relnamespace = 'murallink'::regnamespace AND relkind IN ('r', 'i') ORDER BY relname !~ '^fund_entry'" >/dev/null
+		WHERE relnamespace::regnamespace::text ~ '^murallink' AND relkind IN ('r', 'i') ORDER BY relname !~ '^fund_entry'" >/dev/null
 done
 
 # script NAME [ROLE]: what the role, by default one with grants on every client, does; from standard input, after the choice of
