@@ -386,7 +386,9 @@ claim(Channel *channel)
 			 " WHERE partner = $1 AND open AND status = 'ready' AND due_at <= pg_catalog.clock_timestamp()",
 			 "t");
 	static SavedPlan plan =
-		PLAN("SELECT call_uid, attempt, operation, params, due_at FROM murallink_private.claim_calls($1, $2, $3, $4)", "tizt");
+		PLAN("SELECT call_uid, attempt, operation, params, due_at"
+			 " FROM murallink_private.claim_calls($1, $2, $3, $4)",
+			 "tizt");
 	Datum values[4] = {CStringGetTextDatum(channel->partner->name)};
 	char nulls[] = "   n";
 	bool some = false;

@@ -431,8 +431,8 @@ sub poll
 	return;
 }
 
-# A port of the loopback interface, which nothing else gets while this program runs: it is bound, without listening, by a
-# socket that a server which sets SO_REUSEADDR, as all of ours, can bind beside.
+# A port of the loopback interface, which nothing else gets while this program runs: it is bound, without listening, by
+# a socket that a server which sets SO_REUSEADDR, as all of ours, can bind beside.
 sub free_port
 {
 	our @held;
