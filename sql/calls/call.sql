@@ -176,9 +176,9 @@ COMMENT ON FUNCTION murallink_private.call_again(murallink.ksuid[], timestamptz,
 'Has calls sent, perhaps once more. due_at: not before. Errors: wrong_status: one is being sent, or may not be sent.';
 
 CREATE FUNCTION murallink_private.call_kinds(calls murallink.ksuid[])
-RETURNS TABLE (uid murallink.ksuid, asks text, judges text, hears text)
+RETURNS TABLE (uid murallink.ksuid, asks text, judges text, follows text)
 LANGUAGE sql STABLE ROWS 10 AS $$
-    SELECT c.uid, k.asks, k.judges, k.hears
+    SELECT c.uid, k.asks, k.judges, k.follows
     FROM murallink_private.call c LEFT JOIN LATERAL (
         SELECT * FROM murallink_private.call_kind k
         WHERE k.resource = c.resource AND k.partner IN ('', c.partner) AND k.operation IN ('', c.operation)
@@ -362,26 +362,26 @@ BEGIN
         FROM written w WHERE a.call_uid = w.uid AND a.attempt = w.attempt AND a.kept
     )
     SELECT coalesce(pg_catalog.array_agg(w.uid), '{}') INTO uids FROM written w;
-    PERFORM murallink_private.calls_heard(uids);
+    PERFORM murallink_private.calls_followed(uids);
     SET CONSTRAINTS ALL IMMEDIATE;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_end(murallink.call_state[]) IS
 'Ends attempts: writes their outcomes into their calls, and has the subjects hear of it. ended: the calls, with outcome to answer and settled_at filled in.';
 
-CREATE FUNCTION murallink_private.calls_heard(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.calls_followed(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     kind record;
 BEGIN
     FOR kind IN
-        SELECT k.hears, pg_catalog.array_agg(k.uid) AS uids FROM murallink_private.call_kinds(calls) k WHERE k.hears <> '' GROUP BY k.hears
+        SELECT k.follows, pg_catalog.array_agg(k.uid) AS uids FROM murallink_private.call_kinds(calls) k WHERE k.follows <> '' GROUP BY k.follows
     LOOP
-        EXECUTE pg_catalog.format('SELECT murallink_private.%I($1)', kind.hears) USING kind.uids;
+        EXECUTE pg_catalog.format('SELECT murallink_private.%I($1)', kind.follows) USING kind.uids;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.calls_heard(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.calls_followed(murallink.ksuid[]) IS
 'Calls the functions of call_kind that bring the subjects of calls to what has become of them.';
 
 CREATE FUNCTION murallink_private.calls_end(ended murallink.call_state[]) RETURNS void
@@ -513,7 +513,7 @@ BEGIN
     SET status = decision, note = call_decide.note, facts = coalesce(call_decide.facts, c.facts),
         reason = CASE decision WHEN 'done' THEN '' ELSE c.reason END
     WHERE c.uid = call_uid;
-    PERFORM murallink_private.calls_heard(ARRAY[call_uid]);
+    PERFORM murallink_private.calls_followed(ARRAY[call_uid]);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_decide(murallink.ksuid, murallink.payout_status, text, jsonb) IS

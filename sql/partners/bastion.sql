@@ -54,15 +54,15 @@ $$;
 COMMENT ON FUNCTION murallink_private.bastion_list(murallink.call_state) IS
 'Keeps what Bastion lists. A row that a whole list lacks goes.';
 
-CREATE FUNCTION murallink_private.bastion_lists_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_lists_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.bastion_list(c) FROM murallink_private.calls(calls) c WHERE c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_lists_hear(murallink.ksuid[]) IS 'Keeps what Bastion lists.';
+COMMENT ON FUNCTION murallink_private.bastion_lists_follow(murallink.ksuid[]) IS 'Keeps what Bastion lists.';
 
-CREATE FUNCTION murallink_private.bastion_password_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_password_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answered CONSTANT murallink.payout_status := (
@@ -82,7 +82,7 @@ BEGIN
     PERFORM murallink_private.follow('partner', p.uid) FROM murallink_private.partner p WHERE p.name = 'bastion';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_password_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.bastion_password_follow(murallink.ksuid[]) IS
 'The secret new_password becomes the password, or goes, when Bastion has answered. Then another can be asked for.';
 
 CREATE FUNCTION murallink_private.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean, OUT other boolean)
@@ -167,7 +167,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.bastion_settle(murallink.ksuid) IS
 'An endorsement in doubt is done where an event that was heard after it was sent tells of a member who was not known before, and can be about it alone. Where that is not sure, its reason says so, for a person.';
 
-CREATE FUNCTION murallink_private.bastion_endorsements_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_endorsements_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt') THEN
@@ -177,10 +177,10 @@ BEGIN
         WHERE e.task_uid IS NULL AND e.heard_at > (
             SELECT pg_catalog.min(c.claimed_at) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt');
     END IF;
-    PERFORM murallink_private.participations_hear(calls);
+    PERFORM murallink_private.participations_follow(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_endorsements_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.bastion_endorsements_follow(murallink.ksuid[]) IS
 'Looks for events that tell what became of endorsements in doubt.';
 
 CREATE FUNCTION murallink_private.bastion_endorsement_judge(ended murallink.call_state) RETURNS murallink.call_state
@@ -220,17 +220,17 @@ $$;
 COMMENT ON FUNCTION murallink_private.bastion_change_judge(murallink.call_state) IS
 'What Bastion refuses to change of a member may be so already, which is asked before it counts as declined.';
 
-CREATE FUNCTION murallink_private.bastion_changes_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_changes_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.call_look_up(c.uid, c.partner, 'call',
         CASE c.operation WHEN 'change_plan' THEN 'member_plan' ELSE 'member_status' END,
         pg_catalog.jsonb_build_object('member_id', c.params -> 'member_id'))
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
-    PERFORM murallink_private.participations_hear(calls);
+    PERFORM murallink_private.participations_follow(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_changes_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.bastion_changes_follow(murallink.ksuid[]) IS
 'Of a removal, a restoration or a change of plan that is refused or in doubt Bastion is asked how the member stands.';
 
 CREATE FUNCTION murallink_private.bastion_shows(operation text, params jsonb, facts jsonb) RETURNS boolean
@@ -243,7 +243,7 @@ RETURN CASE operation
 COMMENT ON FUNCTION murallink_private.bastion_shows(text, jsonb, jsonb) IS
 'Whether a member stands as an operation with these params asked for, by the facts of enrollee-status or enrollee-plan; null where they do not tell.';
 
-CREATE FUNCTION murallink_private.bastion_answer_hear(answer murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.bastion_answer_follow(answer murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     asked murallink.call_state;
@@ -277,16 +277,16 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_answer_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.bastion_answer_follow(murallink.call_state) IS
 'A removal, a restoration or a change of plan is done where Bastion shows the member so; else it is declined where Bastion has refused it, and asked for again where it can be on its way no longer; what Bastion does not tell is left to a person.';
 
-CREATE FUNCTION murallink_private.bastion_answers_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.bastion_answers_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink_private.bastion_answer_hear(c) FROM murallink_private.calls(calls) c WHERE c.status IN ('done', 'declined');
+    PERFORM murallink_private.bastion_answer_follow(c) FROM murallink_private.calls(calls) c WHERE c.status IN ('done', 'declined');
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_answers_hear(murallink.ksuid[]) IS 'Changes of members hear how the members stand.';
+COMMENT ON FUNCTION murallink_private.bastion_answers_follow(murallink.ksuid[]) IS 'Changes of members hear how the members stand.';
 
 CREATE FUNCTION murallink.bastion_event(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -106,7 +106,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.record_shipment(murallink.ksuid, text, text, text) IS
 'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; details that are not told stay as they were.';
 
-CREATE FUNCTION murallink_private.dash_shipments_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.dash_shipments_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.record_shipment(c.uid, f.shipping_status, f.carrier, f.tracking_number)
@@ -117,7 +117,7 @@ BEGIN
     WHERE a.uid = ANY (calls) AND a.status = 'done' AND f.shipping_status <> '';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_shipments_hear(murallink.ksuid[]) IS 'Keeps what Dash answers about cards on their way.';
+COMMENT ON FUNCTION murallink_private.dash_shipments_follow(murallink.ksuid[]) IS 'Keeps what Dash answers about cards on their way.';
 
 CREATE FUNCTION murallink.dash_shipping_update(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -214,7 +214,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.dash_bulk_ask(murallink.ksuid[]) IS
 'A bulk order is sent with what is known of the patients now, which is kept: its cards are told apart by that.';
 
-CREATE FUNCTION murallink_private.dash_bulk_order_hear(bulk murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.dash_bulk_order_follow(bulk murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     concerned CONSTANT murallink.ksuid[] := ARRAY(
@@ -239,10 +239,10 @@ BEGIN
     PERFORM murallink_private.payouts_of_card(c) FROM pg_catalog.unnest(concerned) AS c;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_bulk_order_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.dash_bulk_order_follow(murallink.call_state) IS
 'The cards of a bulk order share its outcome; where it is done, their keys are asked for. A person decides with a note.';
 
-CREATE FUNCTION murallink_private.dash_bulk_details_hear(details murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.dash_bulk_details_follow(details murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     sent CONSTANT jsonb := (SELECT b.params -> 'rows' FROM murallink_private.call b WHERE b.uid = details.subject_uid);
@@ -292,17 +292,17 @@ BEGIN
     PERFORM murallink_private.payouts_of_card(r.card_uid) FROM pg_catalog.jsonb_to_recordset(sent) AS r(card_uid murallink.ksuid);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_bulk_details_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.dash_bulk_details_follow(murallink.call_state) IS
 'The cards of a bulk order get their keys as Dash tells them. It is asked again until all are there, for a day; a card that cannot be told apart then is in doubt, for a person to decide.';
 
-CREATE FUNCTION murallink_private.dash_bulk_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.dash_bulk_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM CASE c.operation WHEN 'bulk_order' THEN murallink_private.dash_bulk_order_hear(c) ELSE murallink_private.dash_bulk_details_hear(c) END
+    PERFORM CASE c.operation WHEN 'bulk_order' THEN murallink_private.dash_bulk_order_follow(c) ELSE murallink_private.dash_bulk_details_follow(c) END
     FROM murallink_private.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_bulk_hear(murallink.ksuid[]) IS 'The cards of bulk orders hear what became of them.';
+COMMENT ON FUNCTION murallink_private.dash_bulk_follow(murallink.ksuid[]) IS 'The cards of bulk orders hear what became of them.';
 
 CREATE FUNCTION murallink.refresh_dash() RETURNS SETOF murallink.task_info
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -331,13 +331,13 @@ END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_list(murallink.call_state) IS 'Keeps what Dash answers about customers, programs and accounts.';
 
-CREATE FUNCTION murallink_private.dash_lists_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.dash_lists_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.dash_list(c) FROM murallink_private.calls(calls) c WHERE c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_lists_hear(murallink.ksuid[]) IS 'Keeps what Dash lists.';
+COMMENT ON FUNCTION murallink_private.dash_lists_follow(murallink.ksuid[]) IS 'Keeps what Dash lists.';
 
 CREATE FUNCTION murallink.reconcile_funding(OUT subject text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

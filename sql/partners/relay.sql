@@ -1,6 +1,6 @@
 -- Relay: messages by SMS.
 
-CREATE FUNCTION murallink_private.relay_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.relay_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO murallink_private.relay_number (number, result)
@@ -8,10 +8,10 @@ BEGIN
     FROM murallink_private.call c, LATERAL pg_catalog.jsonb_each_text(c.facts -> 'numbers') f
     WHERE c.uid = ANY (calls) AND c.status = 'done' ORDER BY f.key, c.settled_at DESC
     ON CONFLICT (number) DO UPDATE SET result = EXCLUDED.result, heard_at = EXCLUDED.heard_at;
-    PERFORM murallink_private.participations_hear(calls);
+    PERFORM murallink_private.participations_follow(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.relay_hear(murallink.ksuid[]) IS 'Keeps what Relay has found out about numbers.';
+COMMENT ON FUNCTION murallink_private.relay_follow(murallink.ksuid[]) IS 'Keeps what Relay has found out about numbers.';
 
 CREATE FUNCTION murallink_private.relay_is_landline(number text) RETURNS boolean
 LANGUAGE sql STABLE AS $$

@@ -48,7 +48,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.payout_judge(murallink.call_state) IS
 'The status of a payout''s call after an attempt: in doubt where it is to be looked up before it is sent again, or counts as declined.';
 
-CREATE FUNCTION murallink_private.payouts_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.payouts_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     paid murallink.ksuid[];
@@ -71,5 +71,5 @@ BEGIN
         SELECT c.uid FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'ready'));
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payouts_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.payouts_follow(murallink.ksuid[]) IS
 'The payments of payouts are paid, failed or in doubt as their calls have ended; what is in doubt is looked up.';

@@ -279,7 +279,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_up_again(murallink.call_state, boolean, boolean, boolean, double precision) IS
 'When a look-up that has ended is to be made again (again; null: it is not), and since when its settling time is counted. silent: it has shown nothing; decided: what it has shown is enough whenever it looked; refused: the partner had refused to look at what is looked up; settling: in seconds.';
 
-CREATE FUNCTION murallink_private.look_up_hear(look murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     silent CONSTANT boolean := look.status <> 'done' OR look.facts -> 'loads' IS NULL;
@@ -333,17 +333,17 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.look_up_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.look_up_follow(murallink.call_state) IS
 'A payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, and the payout''s reason says why.';
 
-CREATE FUNCTION murallink_private.look_ups_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.look_ups_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM CASE c.resource WHEN 'payout' THEN murallink_private.look_up_hear(c) ELSE murallink_private.unload_look_up_hear(c) END
+    PERFORM CASE c.resource WHEN 'payout' THEN murallink_private.look_up_follow(c) ELSE murallink_private.unload_look_up_follow(c) END
     FROM murallink_private.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.look_ups_hear(murallink.ksuid[]) IS 'What is looked up hears what was found.';
+COMMENT ON FUNCTION murallink_private.look_ups_follow(murallink.ksuid[]) IS 'What is looked up hears what was found.';
 
 CREATE FUNCTION murallink_private.unload_judge(
     payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
@@ -386,7 +386,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads, whole: as the loads of look_up_judge().';
 
-CREATE FUNCTION murallink_private.unload_look_up_hear(look murallink.call_state) RETURNS void
+CREATE FUNCTION murallink_private.unload_look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     silent CONSTANT boolean := look.status <> 'done' OR look.facts -> 'unloads' IS NULL;
@@ -427,7 +427,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.unload_look_up_hear(murallink.call_state) IS
+COMMENT ON FUNCTION murallink_private.unload_look_up_follow(murallink.call_state) IS
 'An unload that the partner shows by our reference is done; one that it does not show, in a look begun after the settling time, counts as declined, for a person to ask for again; anything else is left to a person, and the reason says why.';
 
 CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info

@@ -57,7 +57,7 @@ $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
 'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why; loaded: whether the money is on the card, which must be said where a person decided that it was paid, and may not be said otherwise; false reverses it in the books alone. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
 
-CREATE FUNCTION murallink_private.unloads_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.unloads_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.payment_reverse(o.payment_uid)
@@ -67,5 +67,5 @@ BEGIN
     WHERE c.uid = ANY (calls) AND c.status = 'in_doubt' AND c.note = '';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.unloads_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.unloads_follow(murallink.ksuid[]) IS
 'A payment whose load was taken back is reversed; what is in doubt is looked up.';

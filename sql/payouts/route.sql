@@ -177,7 +177,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.partner_rerouted(murallink.ksuid) IS
 'Has what waits for a partner, or has not been claimed, go on as the partner is set up.';
 
-CREATE FUNCTION murallink_private.cards_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.cards_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- As in call_end(): nobody is waited for.
@@ -193,7 +193,7 @@ BEGIN
     PERFORM murallink_private.payouts_of_card(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.cards_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.cards_follow(murallink.ksuid[]) IS
 'Cards are there, declined or in doubt as the calls that ordered them have ended, and payouts that wait for them go on.';
 
 CREATE FUNCTION murallink_private.cards_of_patient(patient_uid murallink.ksuid) RETURNS void

@@ -80,7 +80,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.participation_changed(murallink.ksuid) IS
 'Notes whose participations are to be looked at; null: all, because a partner has changed. It adds a row, so that it waits for nobody, and never fails.';
 
-CREATE FUNCTION murallink_private.participations_hear(calls murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.participations_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO murallink_private.participation_change (patient_uid)
@@ -89,7 +89,7 @@ BEGIN
     PERFORM murallink_private.worker_wake();
 END
 $$;
-COMMENT ON FUNCTION murallink_private.participations_hear(murallink.ksuid[]) IS
+COMMENT ON FUNCTION murallink_private.participations_follow(murallink.ksuid[]) IS
 'Has participations looked at whose last step has ended.';
 
 CREATE FUNCTION murallink_private.participation_member(member jsonb, meant jsonb, task_uid murallink.ksuid) RETURNS jsonb

@@ -147,7 +147,7 @@ CREATE TABLE murallink_private.call_kind (
     operation text NOT NULL DEFAULT '',
     asks text NOT NULL DEFAULT '',
     judges text NOT NULL DEFAULT '',
-    hears text NOT NULL DEFAULT '',
+    follows text NOT NULL DEFAULT '',
     PRIMARY KEY (resource, partner, operation)
 );
 COMMENT ON TABLE murallink_private.call_kind IS
@@ -159,5 +159,5 @@ COMMENT ON COLUMN murallink_private.call_kind.asks IS
 'The function (calls ksuid[]) that returns (uid, operation, params, problem) for those of the calls that can be sent now; with a problem a call is cancelled. Empty: they are sent as they are.';
 COMMENT ON COLUMN murallink_private.call_kind.judges IS
 'The function (call) that returns the call with another status than its outcome alone gives it. Empty: none does.';
-COMMENT ON COLUMN murallink_private.call_kind.hears IS
+COMMENT ON COLUMN murallink_private.call_kind.follows IS
 'The function (calls ksuid[]) that is called when calls have ended, or a person has decided them. Empty: none is.';

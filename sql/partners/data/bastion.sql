@@ -121,19 +121,19 @@ CREATE INDEX call_member_told ON murallink_private.call (murallink_private.membe
 CREATE INDEX call_member_asked ON murallink_private.call (murallink_private.member_key(params ->> 'member_id'))
     WHERE partner = 'bastion' AND params ->> 'member_id' IS NOT NULL;
 CREATE INDEX call_endorse ON murallink_private.call (partner) WHERE operation = 'endorse';
-INSERT INTO murallink_private.call_kind (resource, partner, operation, judges, hears)
+INSERT INTO murallink_private.call_kind (resource, partner, operation, judges, follows)
 VALUES
-    ('request', 'bastion', 'plans', '', 'bastion_lists_hear'),
-    ('request', 'bastion', 'plan', '', 'bastion_lists_hear'),
-    ('request', 'bastion', 'conditions', '', 'bastion_lists_hear'),
-    ('request', 'bastion', 'states', '', 'bastion_lists_hear'),
-    ('request', 'bastion', 'cities', '', 'bastion_lists_hear'),
-    ('request', 'bastion', 'providers', '', 'bastion_lists_hear'),
-    ('request', 'bastion', 'endorse', 'bastion_endorsement_judge', 'bastion_endorsements_hear'),
-    ('request', 'bastion', 'change_password', '', 'bastion_password_hear'),
-    ('participation', 'bastion', 'endorse', 'bastion_endorsement_judge', 'bastion_endorsements_hear'),
-    ('participation', 'bastion', 'remove', 'bastion_change_judge', 'bastion_changes_hear'),
-    ('participation', 'bastion', 'undo_remove', 'bastion_change_judge', 'bastion_changes_hear'),
-    ('participation', 'bastion', 'change_plan', 'bastion_change_judge', 'bastion_changes_hear'),
-    ('call', 'bastion', 'member_status', '', 'bastion_answers_hear'),
-    ('call', 'bastion', 'member_plan', '', 'bastion_answers_hear');
+    ('request', 'bastion', 'plans', '', 'bastion_lists_follow'),
+    ('request', 'bastion', 'plan', '', 'bastion_lists_follow'),
+    ('request', 'bastion', 'conditions', '', 'bastion_lists_follow'),
+    ('request', 'bastion', 'states', '', 'bastion_lists_follow'),
+    ('request', 'bastion', 'cities', '', 'bastion_lists_follow'),
+    ('request', 'bastion', 'providers', '', 'bastion_lists_follow'),
+    ('request', 'bastion', 'endorse', 'bastion_endorsement_judge', 'bastion_endorsements_follow'),
+    ('request', 'bastion', 'change_password', '', 'bastion_password_follow'),
+    ('participation', 'bastion', 'endorse', 'bastion_endorsement_judge', 'bastion_endorsements_follow'),
+    ('participation', 'bastion', 'remove', 'bastion_change_judge', 'bastion_changes_follow'),
+    ('participation', 'bastion', 'undo_remove', 'bastion_change_judge', 'bastion_changes_follow'),
+    ('participation', 'bastion', 'change_plan', 'bastion_change_judge', 'bastion_changes_follow'),
+    ('call', 'bastion', 'member_status', '', 'bastion_answers_follow'),
+    ('call', 'bastion', 'member_plan', '', 'bastion_answers_follow');

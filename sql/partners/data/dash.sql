@@ -52,15 +52,15 @@ COMMENT ON COLUMN murallink_private.dash_record.name IS 'Name.';
 COMMENT ON COLUMN murallink_private.dash_record.balance IS 'Of an account, in units of its currency, where Dash tells it.';
 COMMENT ON COLUMN murallink_private.dash_record.heard_at IS 'When it was listed.';
 
-INSERT INTO murallink_private.call_kind (resource, partner, operation, asks, hears)
+INSERT INTO murallink_private.call_kind (resource, partner, operation, asks, follows)
 VALUES
-    ('card', 'dash', 'shipping', '', 'dash_shipments_hear'),
-    ('card', 'dash', 'tracking', '', 'dash_shipments_hear'),
+    ('card', 'dash', 'shipping', '', 'dash_shipments_follow'),
+    ('card', 'dash', 'tracking', '', 'dash_shipments_follow'),
     ('card', 'dash', 'profile', 'dash_profiles_ask', ''),
-    ('request', 'dash', 'customers', '', 'dash_lists_hear'),
-    ('request', 'dash', 'programs', '', 'dash_lists_hear'),
-    ('request', 'dash', 'accounts', '', 'dash_lists_hear'),
-    ('request', 'dash', 'bulk_order', 'dash_bulk_ask', 'dash_bulk_hear'),
-    ('call', 'dash', 'bulk_details', '', 'dash_bulk_hear');
+    ('request', 'dash', 'customers', '', 'dash_lists_follow'),
+    ('request', 'dash', 'programs', '', 'dash_lists_follow'),
+    ('request', 'dash', 'accounts', '', 'dash_lists_follow'),
+    ('request', 'dash', 'bulk_order', 'dash_bulk_ask', 'dash_bulk_follow'),
+    ('call', 'dash', 'bulk_details', '', 'dash_bulk_follow');
 CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
     resource IN ('card', 'card_shipment', 'partner', 'call', 'payout', 'payout_hold', 'payout_switch'));

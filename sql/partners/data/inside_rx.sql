@@ -1,4 +1,4 @@
 -- The functions behind calls of Inside Rx.
 
-INSERT INTO murallink_private.call_kind (resource, partner, judges, hears)
-VALUES ('participation', 'inside_rx', 'inside_rx_judge', 'participations_hear'), ('request', 'inside_rx', 'inside_rx_judge', '');
+INSERT INTO murallink_private.call_kind (resource, partner, judges, follows)
+VALUES ('participation', 'inside_rx', 'inside_rx_judge', 'participations_follow'), ('request', 'inside_rx', 'inside_rx_judge', '');

@@ -9,5 +9,5 @@ COMMENT ON TABLE murallink_private.relay_number IS 'What Relay found out last ab
 COMMENT ON COLUMN murallink_private.relay_number.number IS 'In digits.';
 COMMENT ON COLUMN murallink_private.relay_number.result IS 'In Relay''s words, such as landline.';
 COMMENT ON COLUMN murallink_private.relay_number.heard_at IS 'When it was told.';
-INSERT INTO murallink_private.call_kind (resource, partner, asks, hears)
-VALUES ('participation', 'relay', 'relay_ask', 'relay_hear'), ('request', 'relay', '', 'relay_hear');
+INSERT INTO murallink_private.call_kind (resource, partner, asks, follows)
+VALUES ('participation', 'relay', 'relay_ask', 'relay_follow'), ('request', 'relay', '', 'relay_follow');

@@ -48,5 +48,5 @@ COMMENT ON TRIGGER guard ON murallink_private.card IS 'Not of TRUNCATE, which wo
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
     EXECUTE FUNCTION murallink_private.audit_record();
-INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)
-VALUES ('card', 'order', 'cards_ask', 'card_judge', 'cards_hear');
+INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
+VALUES ('card', 'order', 'cards_ask', 'card_judge', 'cards_follow');

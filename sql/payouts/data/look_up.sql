@@ -22,5 +22,5 @@ COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout that
 COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When that was.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-INSERT INTO murallink_private.call_kind (resource, operation, hears)
-VALUES ('payout', 'look_up', 'look_ups_hear'), ('call', 'look_up', 'look_ups_hear');
+INSERT INTO murallink_private.call_kind (resource, operation, follows)
+VALUES ('payout', 'look_up', 'look_ups_follow'), ('call', 'look_up', 'look_ups_follow');

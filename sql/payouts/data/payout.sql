@@ -55,8 +55,8 @@ COMMENT ON TRIGGER audit ON murallink_private.payout IS
 'The decisions of people. The calls of the worker are in call, and their outcome in the audit of the payment.';
 CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
-INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, hears)
-VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_hear');
+INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
+VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_follow');
 
 CREATE VIEW murallink_private.payout_shown AS
 SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.patient_uid, o.payment_type_uid, o.partner, o.card_uid,

@@ -1,3 +1,3 @@
 -- The function behind unloads.
 
-INSERT INTO murallink_private.call_kind (resource, operation, hears) VALUES ('payout', 'unload', 'unloads_hear');
+INSERT INTO murallink_private.call_kind (resource, operation, follows) VALUES ('payout', 'unload', 'unloads_follow');

@@ -98,4 +98,4 @@ INSERT INTO murallink_private.participation_sweep DEFAULT VALUES;
 
 CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
     USING (resource IN ('trial_partner', 'participation_detail'));
-INSERT INTO murallink_private.call_kind (resource, hears) VALUES ('participation', 'participations_hear');
+INSERT INTO murallink_private.call_kind (resource, follows) VALUES ('participation', 'participations_follow');
