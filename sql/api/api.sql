@@ -1,4 +1,4 @@
--- The one function through which clients reach every action.
+-- The function through which clients call every action.
 
 CREATE FUNCTION murallink.ping() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

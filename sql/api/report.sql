@@ -14,7 +14,7 @@ COMMENT ON FUNCTION murallink_private.checked_report_format(text) IS 'The format
 CREATE FUNCTION murallink_private.report_file(format text, titles text[], sheets refcursor[]) RETURNS bytea
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'report_file';
 COMMENT ON FUNCTION murallink_private.report_file(text, text[], refcursor[]) IS
-'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns are numbers and dates with the decimals that they have. csv is RFC 4180 in UTF-8 with a byte order mark; what a spreadsheet would take for a formula, because a text, or its part after a semicolon, a tab or an end of line, begins with = + - @, has an apostrophe before it. Errors: too_long above 256 MB.';
+'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns become numbers, with their decimals, and dates. csv is RFC 4180 in UTF-8 with a byte order mark; a text, or its part after a semicolon, a tab or an end of line, that begins with = + - @ gets an apostrophe before it, because spreadsheets would read it as a formula. Errors: too_long above 256 MB.';
 
 CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
@@ -36,9 +36,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.keep_report(text, text, bytea) IS
-'Keeps the file of a report for murallink.report_lifetime, removes those whose time is over, and returns the link. name: of the file, to which day and format are added.';
+'Stores the file of a report for murallink.report_lifetime, deletes expired ones, and returns the link. name: of the file, to which the day and the format are appended.';
 
--- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call it, and nothing be refused.
+-- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call a STABLE function, and a
+-- wrong uid would not be refused.
 CREATE FUNCTION murallink.report(uid murallink.ksuid DEFAULT NULL) RETURNS murallink."*/*"
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

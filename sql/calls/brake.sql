@@ -1,9 +1,9 @@
--- What stops all payouts, or some: the switch, which no copy of the database shares, and holds.
+-- The switch for all payouts, which a copy of the database does not share, and holds of some of them.
 
 CREATE FUNCTION murallink_private.payout_place() RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'payout_place';
 COMMENT ON FUNCTION murallink_private.payout_place() IS
-'This cluster, its timeline and data directory, and this database with its tables: together, no copy of them has it.';
+'The identity of this cluster, its timeline and data directory, and this database with its tables. No copy has the same value.';
 
 CREATE FUNCTION murallink_private.payouts_state() RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -14,7 +14,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_state() IS
-'on; off; elsewhere: on where this database was copied from, and so off here.';
+'Whether payouts are enabled: on; off; elsewhere: enabled in the database of which this one is a copy, so not here.';
 
 CREATE FUNCTION murallink_private.brake_holders(OUT pid integer, OUT virtualtransaction text) RETURNS SETOF record
 LANGUAGE sql VOLATILE AS $$
@@ -26,4 +26,4 @@ LANGUAGE sql VOLATILE AS $$
         OR l.relation = 'murallink_private.payout_switch'::pg_catalog.regclass AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock'))
 $$;
 COMMENT ON FUNCTION murallink_private.brake_holders() IS
-'Whose transactions hold payouts, set up a partner or switch payouts off, and have not ended: until then nothing is claimed. pid: null where one was prepared.';
+'The open transactions that hold payouts, configure a partner or disable payouts. Nothing is claimed until they end. pid: null for a prepared transaction.';

@@ -1,8 +1,8 @@
--- What partners are asked: the calls, from the moment they are due until they are decided.
+-- Calls to partners, from the moment they are due until they are decided.
 
 CREATE TYPE murallink.payout_status AS ENUM ('waiting', 'ready', 'claimed', 'done', 'declined', 'in_doubt', 'cancelled');
 COMMENT ON TYPE murallink.payout_status IS
-'waiting: for what the reason says; ready: to be sent; claimed: being sent; done; declined: surely not done; in_doubt: sent, outcome unknown; cancelled.';
+'waiting: for what the reason says; ready: to be sent; claimed: being sent; done; declined: certainly not done; in_doubt: sent, outcome unknown; cancelled.';
 
 CREATE FUNCTION murallink_private.call_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -26,9 +26,9 @@ BEGIN
         ('in_doubt', 'ready'), ('in_doubt', 'waiting'), ('in_doubt', 'done'), ('in_doubt', 'declined'), ('in_doubt', 'cancelled'),
         ('cancelled', 'ready'), ('done', 'ready'))
         OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
-        -- A person may know it, whose word is the note.
+        -- Only a person, who writes the note, may correct this.
         OR OLD.status = 'declined' AND NEW.status = 'done' AND NEW.note = ''
-        -- The attempt decides: no statement has it sent a second time meanwhile.
+        -- Only the outcome of the attempt ends it, so that no statement sends it a second time.
         OR OLD.status = 'claimed' AND NEW.status <> 'claimed' AND NOT coalesce(CASE NEW.status
             WHEN 'done' THEN NEW.outcome = 'done' OR NEW.outcome = 'declined' AND NEW.repeatable
             WHEN 'declined' THEN NEW.outcome = 'declined'
@@ -64,7 +64,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_step() IS
-'Trigger: a call has neither attempts nor an outcome when it is made, and stays; it goes one allowed step at a time; while it is being sent, only the outcome of its attempt ends that; each claim is the next attempt; what an attempt has ended with is kept when the next one, or a decision, takes its place; nothing else that was recorded changes. Errors: guarded, wrong_status, append_only.';
+'Trigger: checks the rules of calls. A new call has neither attempts nor an outcome, and no call is deleted. The status changes only in allowed steps; a claimed call ends only with the outcome of its attempt. Each claim is the next attempt. The ending of an attempt is copied to call_attempt before the next attempt or a decision replaces it. Nothing else that was recorded changes. Errors: guarded, wrong_status, append_only.';
 
 CREATE TYPE murallink.call_state AS (
     uid murallink.ksuid, partner text, resource text, subject_uid murallink.ksuid, subject_attempt integer, operation text, params jsonb,
@@ -173,7 +173,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_again(murallink.ksuid[], timestamptz, murallink.server_moment) IS
-'Has calls sent, perhaps once more. due_at: not before. Errors: wrong_status: one is being sent, or may not be sent.';
+'Makes calls ready to be sent, also again. due_at: not before then; counted_from: since when a look-up counts its settling time; null: unchanged. Errors: wrong_status: one is being sent, or may not be sent.';
 
 CREATE FUNCTION murallink_private.call_kinds(calls murallink.ksuid[])
 RETURNS TABLE (uid murallink.ksuid, asks text, judges text, follows text)
@@ -185,7 +185,8 @@ LANGUAGE sql STABLE ROWS 10 AS $$
         ORDER BY k.operation <> '' DESC, k.partner <> '' DESC LIMIT 1) k ON true
     WHERE c.uid = ANY (calls)
 $$;
-COMMENT ON FUNCTION murallink_private.call_kinds(murallink.ksuid[]) IS 'The functions behind calls; null where there are none.';
+COMMENT ON FUNCTION murallink_private.call_kinds(murallink.ksuid[]) IS
+'The functions of call_kind for these calls; null if there are none.';
 
 CREATE FUNCTION murallink_private.calls(calls murallink.ksuid[]) RETURNS SETOF murallink.call_state
 LANGUAGE sql STABLE ROWS 10 AS $$
@@ -194,19 +195,19 @@ LANGUAGE sql STABLE ROWS 10 AS $$
         c.counted_from, c.waited, c.settled_at, c.outcome, c.http_status, c.reason, c.facts, c.answer, c.note
     FROM murallink_private.call c WHERE c.uid = ANY (calls)
 $$;
-COMMENT ON FUNCTION murallink_private.calls(murallink.ksuid[]) IS 'These calls.';
+COMMENT ON FUNCTION murallink_private.calls(murallink.ksuid[]) IS 'The rows of these calls.';
 
 CREATE FUNCTION murallink_private.status_after(outcome text) RETURNS murallink.payout_status
 LANGUAGE sql IMMUTABLE STRICT
 RETURN CASE outcome WHEN 'not_sent' THEN 'ready' ELSE outcome END::murallink.payout_status;
-COMMENT ON FUNCTION murallink_private.status_after(text) IS 'The status of a call after an attempt with that outcome.';
+COMMENT ON FUNCTION murallink_private.status_after(text) IS 'The status of a call after an attempt with this outcome.';
 
 CREATE FUNCTION murallink_private.due_after(outcome text, attempt integer) RETURNS timestamptz
 LANGUAGE sql VOLATILE STRICT
 RETURN pg_catalog.clock_timestamp() + CASE outcome WHEN 'not_sent' THEN
     LEAST(300, 2 ^ LEAST(attempt - 1, 10)) * (0.5 + pg_catalog.random()) * interval '1 s' ELSE interval '0' END;
 COMMENT ON FUNCTION murallink_private.due_after(text, integer) IS
-'When to send again what was not sent: after a second, then after twice as long each time up to five minutes, with half of it more or less by chance.';
+'When to send a call again after this attempt. If the outcome is not_sent: after 1 s, doubled with each attempt up to 5 min, plus or minus a random part of up to a half; else now.';
 
 CREATE FUNCTION murallink_private.claim_calls(partner text, most integer, since timestamptz DEFAULT '-infinity', wanted text DEFAULT NULL)
 RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
@@ -218,15 +219,15 @@ DECLARE
     left_over murallink.ksuid[];
     one murallink.ksuid;
 BEGIN
-    -- A transaction that holds payouts, or sets up the partner, waits for this one, or this one for it.
+    -- Serializes with transactions that hold payouts or configure the partner.
     LOCK TABLE murallink_private.payout_hold, murallink_private.partner IN SHARE MODE;
     IF murallink_private.payouts_state() <> 'on' OR EXISTS (
         SELECT FROM murallink_private.payout_hold h JOIN murallink_private.partner p ON p.uid = h.subject_uid
         WHERE p.name = claim_calls.partner) THEN
         RETURN;
     END IF;
-    -- What is locked is updated in the same subtransaction: otherwise both would need a multixact, whose dead rows
-    -- every later scan of the index has to visit.
+    -- Lock and update the rows in one subtransaction. Two would make a multixact, whose dead rows every later
+    -- index scan has to visit.
     BEGIN
         due := ARRAY(
             SELECT c.uid FROM murallink_private.call c
@@ -250,7 +251,8 @@ BEGIN
             END;
         END LOOP;
     END;
-    -- These are not sent, so they are not among the most. Answers are not read meanwhile, so it is not all of them.
+    -- These are not sent, so they do not count towards most. At most 100, because the worker reads no answers
+    -- meanwhile.
     BEGIN
         suspects := ARRAY(
             SELECT c.uid FROM murallink_private.call c
@@ -263,7 +265,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         PERFORM murallink_private.call_problem(u, 'cannot be claimed: ' || SQLERRM) FROM pg_catalog.unnest(suspects) AS u;
     END;
-    -- What could not be claimed now must not be in the way of the others.
+    -- Delay the calls that could not be claimed, so that they do not block the others.
     left_over := ARRAY(
         SELECT c.uid FROM murallink_private.call c
         WHERE c.uid = ANY (due) AND c.status = 'ready' AND c.due_at <= moment FOR NO KEY UPDATE SKIP LOCKED);
@@ -274,11 +276,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.claim_calls(text, integer, timestamptz, text) IS
-'Claims what is due for a partner, at most so many, and returns what is to be sent. since: not what was due before, which the worker has looked at already; wanted: only this operation. It must be committed before the calls are made. One that cannot be claimed stops no other.';
+'Claims calls of a partner that are due, and returns what to send. The caller must commit before it sends them. A call that cannot be claimed does not stop the others. most: at most this many; since: only calls due at this time or later; wanted: only this operation; null: all.';
 
 CREATE TYPE murallink.call_asked AS (uid murallink.ksuid, operation text, params jsonb, problem text);
 COMMENT ON TYPE murallink.call_asked IS
-'A call that can be sent now, by which operation and with which values; with a problem it is cancelled instead.';
+'What to send for a call: the operation and its params. If there is a problem, the call is cancelled instead.';
 
 CREATE FUNCTION murallink_private.call_claim(calls murallink.ksuid[])
 RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
@@ -299,7 +301,7 @@ BEGIN
         RETURN QUERY
         UPDATE murallink_private.call c
         SET status = 'claimed', attempt = c.attempt + 1, claimed_at = pg_catalog.clock_timestamp(), revision = p.revision,
-            -- A message has a text that a token could be guessed from.
+            -- Leave out the text of messages, because a token in it could be guessed from the hash.
             content_hash = pg_catalog.sha256(pg_catalog.convert_to(
                 p.settings::text || (a.params - '{text,secret}'::text[])::text, 'UTF8')),
             waited = murallink_private.seconds_since(c.counted_from), outcome = NULL, settled_at = NULL, http_status = NULL,
@@ -311,7 +313,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_claim(murallink.ksuid[]) IS
-'Claims those of these calls that are ready and can be sent, and returns what is to be sent. Assumes that the calls are locked.';
+'Claims those of these calls that are ready and can be sent, and returns what to send. Assumes that the calls are locked.';
 
 CREATE FUNCTION murallink_private.call_doubt(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -339,7 +341,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_judged(murallink.call_state, text) IS
-'A call with the outcome of its last attempt, brought to the status that follows from it. judges: the function of call_kind, or empty. A call that changes nothing at the partner is asked again where the outcome is in doubt.';
+'A call with the status, due_at and reason that follow from the outcome of its attempt. A repeatable call in doubt becomes ready again. ended: as call_ended() returns it; judges: the function of call_kind; empty or null: none.';
 
 CREATE FUNCTION murallink_private.call_end(ended murallink.call_state[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -349,7 +351,8 @@ DECLARE
     judged CONSTANT murallink.call_state[] := ARRAY(
         SELECT murallink_private.call_judged(e, k.judges) FROM pg_catalog.unnest(ended) e JOIN murallink_private.call_kinds(uids) k ON k.uid = e.uid);
 BEGIN
-    -- Answers are read meanwhile, so nothing is waited for: then this fails, the outcome is kept, and it is applied later.
+    -- Do not wait for locks, because the worker must read answers. If this fails, the outcome is kept and
+    -- applied later.
     PERFORM FROM murallink_private.call c WHERE c.uid = ANY (uids) ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
     WITH written AS (
         UPDATE murallink_private.call c
@@ -367,7 +370,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_end(murallink.call_state[]) IS
-'Ends attempts: writes their outcomes into their calls, and has the subjects hear of it. ended: the calls, with outcome to answer and settled_at filled in.';
+'Ends attempts: writes their outcomes into the calls, and calls the functions that change the subjects. ended: as call_ended() returns them.';
 
 CREATE FUNCTION murallink_private.calls_followed(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -382,7 +385,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.calls_followed(murallink.ksuid[]) IS
-'Calls the functions of call_kind that bring the subjects of calls to what has become of them.';
+'Calls the functions of call_kind that update the subjects of calls which have ended or were decided.';
 
 CREATE FUNCTION murallink_private.calls_end(ended murallink.call_state[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
@@ -409,7 +412,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.calls_end(murallink.call_state[]) IS
-'As call_end(), but one that fails, or is held by another transaction, stops no other: its outcome is kept, and applied later.';
+'Does what call_end() does. If a call fails, or is locked by another transaction, its outcome is kept in call_attempt and applied later; the others are not affected. ended: as call_ended() returns them.';
 
 CREATE FUNCTION murallink_private.call_ended(
     claimed murallink.call_state, outcome text, http_status integer, reason text, facts jsonb, answer json, settled_at timestamptz
@@ -452,7 +455,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.settle_calls(jsonb) IS
-'Writes what became of calls. results: an array of {call_uid, attempt, outcome, http_status, reason, facts, answer}, answer being JSON as text.';
+'Writes the outcomes of calls. results: an array of {call_uid, attempt, outcome, http_status, reason, facts, answer}; answer is JSON as text. An outcome of an earlier attempt is ignored.';
 
 CREATE FUNCTION murallink_private.calls_settle(calls murallink.ksuid[], outcome text, reason text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -460,7 +463,8 @@ LANGUAGE sql VOLATILE AS $$
         'call_uid', c.uid, 'attempt', c.attempt, 'outcome', calls_settle.outcome, 'reason', calls_settle.reason)))
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'claimed'
 $$;
-COMMENT ON FUNCTION murallink_private.calls_settle(murallink.ksuid[], text, text) IS 'Ends those of these calls that are claimed, without an answer.';
+COMMENT ON FUNCTION murallink_private.calls_settle(murallink.ksuid[], text, text) IS
+'Ends those of these calls that are claimed, without an answer. outcome, reason: columns of call.';
 
 CREATE FUNCTION murallink_private.recover_calls(mail boolean DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE AS $$
@@ -476,7 +480,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.recover_calls(boolean) IS
-'Puts in doubt what an earlier worker had under way when it ended, and returns how many calls that were. Only for a worker before its first claim. mail: true: of the partners that are sent mail, false: of all others; null: of all.';
+'Puts in doubt the calls that an earlier worker had under way when it ended, and returns their number. Only for a worker before its first claim. mail: true: only mails; false: only other calls; null: all.';
 
 CREATE FUNCTION murallink_private.apply_late(look boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -503,7 +507,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.apply_late(boolean) IS
-'Applies some of the outcomes that could not be applied when they were written: not all, because answers are not read meanwhile. look: true every five seconds, where what is still held by others is noted. Returns whether there may be more that can be.';
+'Applies up to 200 of the outcomes that could not be applied before; not all, because the worker reads no answers meanwhile. look: true every five seconds: records which are still locked by other transactions. Returns whether there may be more to apply.';
 
 CREATE FUNCTION murallink_private.call_decide(call_uid murallink.ksuid, decision murallink.payout_status, note text, facts jsonb DEFAULT NULL)
 RETURNS void
@@ -517,7 +521,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_decide(murallink.ksuid, murallink.payout_status, text, jsonb) IS
-'Decides a call that is in doubt or was declined, as a person or a look-up has found out, and has its subject hear of it. Errors: wrong_status.';
+'Decides a call that is in doubt or was declined, by the word of a person or a look-up, and updates its subject. decision: the new status; note: how this is known; facts: null: unchanged. Errors: wrong_status.';
 
 CREATE FUNCTION murallink_private.call_problem(call_uid murallink.ksuid, problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -527,12 +531,12 @@ BEGIN
         SELECT k.uid FROM murallink_private.call k
         WHERE k.uid = call_uid AND k.problem <> call_problem.problem FOR NO KEY UPDATE SKIP LOCKED);
     IF FOUND THEN
-        RAISE WARNING 'murallink: %: %', call_uid, call_problem.problem USING HINT = 'It is tried again by itself. See murallink.needs_person.';
+        RAISE WARNING 'murallink: %: %', call_uid, call_problem.problem USING HINT = 'It is tried again automatically. See murallink.needs_person.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.call_problem(murallink.ksuid, text) IS
-'Keeps, for needs_person, why a call cannot go on; a problem is logged when it is new.';
+'Stores, for needs_person, why a call is stuck, and logs a new problem. problem: in words.';
 
 CREATE FUNCTION murallink_private.calls_set_back() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -546,7 +550,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.calls_set_back() IS
-'After the clock was set back: what was put off until a time that is further away than it was then is put off from this moment on, by as much. For the worker.';
+'After the clock was set back: moves the due_at of delayed calls, so that each waits from now on for as long as it was delayed. For the worker.';
 
 CREATE FUNCTION murallink_private.holders(call_uid murallink.ksuid) RETURNS text
 LANGUAGE sql VOLATILE AS $$
@@ -577,7 +581,7 @@ LANGUAGE sql VOLATILE AS $$
     WHERE h.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
 $$;
 COMMENT ON FUNCTION murallink_private.holders(murallink.ksuid) IS
-'Who holds a call or its subject, in words: processes by their pid, prepared transactions by their name.';
+'Which transactions lock a call or its subject, in words: processes by pid, prepared transactions by name.';
 
 CREATE FUNCTION murallink_private.calls_held(calls murallink.ksuid[], problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -597,7 +601,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.calls_held(murallink.ksuid[], text) IS
-'Takes note that another transaction holds these; after a minute, that is twelve looks, of which one, for needs_person. problem: what it holds up.';
+'Counts that these calls are locked by another transaction. At the twelfth time, after a minute, stores which one for needs_person. problem: what it prevents.';
 
 CREATE FUNCTION murallink_private.calls_locked(locked boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -611,7 +615,7 @@ BEGIN
             WHERE k.problem <> '' AND pg_catalog.starts_with(k.problem, prefix) FOR NO KEY UPDATE SKIP LOCKED);
         RETURN;
     END IF;
-    -- A few: the end of the transaction that holds them lets all go on.
+    -- A few are enough, because all of them are stuck because of the same transaction.
     FOR one IN
         SELECT c.uid FROM murallink_private.call c
         WHERE c.open AND c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
@@ -622,4 +626,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.calls_locked(boolean) IS
-'Keeps, for needs_person, which transaction keeps everything from being claimed, at some of what is due. locked: false: none does any more. For the worker.';
+'Stores, for needs_person, which transaction prevents all claims, in some of the calls that are due. locked: false: removes this again. For the worker.';

@@ -1,4 +1,4 @@
--- Sets up a partner, or changes how it is set up.
+-- Configures partners.
 
 CREATE FUNCTION murallink.configure_partner(
     partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
@@ -17,7 +17,7 @@ BEGIN
     WHERE p.name = configure_partner.partner;
     base_url := murallink_private.required(coalesce(configure_partner.base_url, present.base_url), 'base_url');
     IF configure_partner.secrets IS NULL AND pg_catalog.rtrim(base_url, '/') <> present.base_url THEN
-        -- Secrets must not be sent to an address that was set after them.
+        -- Never send secrets to an address that was configured after them.
         PERFORM murallink_private.raise('missing_field', 'secrets');
     END IF;
     checked := murallink_private.partner_checked(

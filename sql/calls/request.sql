@@ -1,11 +1,11 @@
--- What operators ask partners for, and see of all that partners are asked.
+-- Requests of operators to partners, and how they see them.
 
 CREATE FUNCTION murallink_private.partner_built(
     partner text, base_url text, settings jsonb, secrets jsonb, operation text, params jsonb
 ) RETURNS jsonb
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'partner_built';
 COMMENT ON FUNCTION murallink_private.partner_built(text, text, jsonb, jsonb, text, jsonb) IS
-'The request of an operation as it would be sent, with the key repeatable. secrets: null as JSON where their names do. Errors: not_found, and of what is wrong with params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
+'The request of an operation as it would be sent, and whether it is repeatable. secrets: an object; JSON null: their names stand in for them. Errors: not_found; for wrong params, with the partner''s own code as hint: unknown_key, missing_field, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink_private.partner_meaning(partner text, operation text, params jsonb, http_status integer, answer text)
 RETURNS jsonb
@@ -19,7 +19,7 @@ CREATE FUNCTION murallink.partner_operations(
 ) RETURNS SETOF record
 LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'partner_operations';
 COMMENT ON FUNCTION murallink.partner_operations() IS
-'What partner_request() takes: a row for each field of params, those within others after a dot. longest: in characters, or rows; setting: stands in where the field is absent; code: what the partner calls it when it is wrong. For operators.';
+'What partner_request() takes: a row for each field of params, those within others after a dot. longest: in characters, or rows; setting: the default if the field is absent; code: the partner''s error for a wrong value. For operators.';
 
 CREATE FUNCTION murallink.partner_preview(partner text, operation text, params jsonb DEFAULT '{}') RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -39,13 +39,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_preview(text, text, jsonb) IS
-'The request that partner_request() would have sent: method, url, headers and body, with the names of secrets in their place; and whether it is repeated where the answer is lost. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'The request that partner_request() would send: method, url, headers and body, with names in place of secrets; and whether it is repeated if the answer is lost. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
 CREATE TYPE murallink.task_info AS (
     uid murallink.ksuid, partner text, operation text, subject_uid murallink.ksuid, status murallink.payout_status, reason text,
     attempt integer, facts jsonb, note text, requested_by name, created_at timestamptz, settled_at timestamptz);
 COMMENT ON TYPE murallink.task_info IS
-'What a partner was asked, and what it answered. facts: by murallink''s own names; reason: why it was not done.';
+'A request to a partner and its answer. facts: with murallink''s own names; reason: why it was not done.';
 
 CREATE FUNCTION murallink_private.task_info(task_uid murallink.ksuid) RETURNS murallink.task_info
 LANGUAGE sql STABLE AS $$
@@ -54,7 +54,8 @@ LANGUAGE sql STABLE AS $$
     FROM murallink_private.call c
     WHERE c.uid = task_info.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
 $$;
-COMMENT ON FUNCTION murallink_private.task_info(murallink.ksuid) IS 'A call besides orders, loads and messages, as the functions for operators answer.';
+COMMENT ON FUNCTION murallink_private.task_info(murallink.ksuid) IS
+'A call other than an order, a load or a message, as functions for operators answer.';
 
 CREATE FUNCTION murallink_private.task_begin(
     partner text, operation text, params jsonb, repeatable boolean, resource text DEFAULT 'request', subject_uid murallink.ksuid DEFAULT NULL,
@@ -75,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.task_begin(text, text, jsonb, boolean, text, murallink.ksuid, text) IS
-'Asks a partner for something, which the worker does. Arguments as call_make() has them. Errors: not_found; conflict: it has been asked for already, and may be once only.';
+'Makes a call to a configured partner. Arguments: those of call_make(). Errors: not_found; conflict (there is a call with the key once).';
 
 CREATE FUNCTION murallink_private.request_begin(
     partner text, operation text, params jsonb, resource text DEFAULT 'request', subject_uid murallink.ksuid DEFAULT NULL
@@ -94,7 +95,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.request_begin(text, text, jsonb, text, murallink.ksuid) IS
-'Asks a partner for what partner_request() can ask for, about a subject. There is one new password at a time. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, conflict.';
+'Makes a call for one of the operations of partner_operations(), about a subject. Only one change of password at a time is possible. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, conflict.';
 
 CREATE FUNCTION murallink_private.request_state(task_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql VOLATILE AS $$
@@ -102,7 +103,8 @@ LANGUAGE sql VOLATILE AS $$
         'facts', c.facts, 'answer', c.answer)
     FROM murallink_private.call c WHERE c.uid = request_state.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
 $$;
-COMMENT ON FUNCTION murallink_private.request_state(murallink.ksuid) IS 'What became of a call, as await_partner() answers it.';
+COMMENT ON FUNCTION murallink_private.request_state(murallink.ksuid) IS
+'The state of a call, as await_partner() answers it.';
 
 CREATE FUNCTION murallink.partner_request(partner text, operation text, params jsonb DEFAULT '{}') RETURNS murallink.ksuid
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -110,11 +112,12 @@ BEGIN ATOMIC
     SELECT murallink_private.request_begin(partner, operation, params);
 END;
 COMMENT ON FUNCTION murallink.partner_request(text, text, jsonb) IS
-'Asks a partner for something, which the worker does once this has committed; await_partner() and partner_tasks() tell what came of it. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, with the partner''s own code in the hint; conflict: a change of password that is asked for already.';
+'Sends a request to a partner: the worker does it after the commit. await_partner() and partner_tasks() show the outcome. operation, params: see partner_operations(). For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value, with the partner''s own code in the hint; conflict (another change of password is under way).';
 
 CREATE FUNCTION murallink_private.is_ours(transaction xid) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'request_is_ours';
-COMMENT ON FUNCTION murallink_private.is_ours(xid) IS 'Whether that is this transaction, or a savepoint of it.';
+COMMENT ON FUNCTION murallink_private.is_ours(xid) IS
+'Whether this is the id of the current transaction or of one of its subtransactions.';
 
 CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout numeric DEFAULT 30) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -127,7 +130,7 @@ BEGIN
         PERFORM murallink_private.raise('invalid_value', 'timeout');
     END IF;
     deadline := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout);
-    -- What this transaction has asked for is not on its way before it commits, and what others commit must be seen here.
+    -- A request of this transaction is not sent before the commit, and commits of others must be visible here.
     IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
         SELECT FROM murallink_private.call t
         WHERE t.uid = await_partner.task_uid AND murallink_private.is_ours(t.xmin)) THEN
@@ -146,4 +149,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.await_partner(murallink.ksuid, numeric) IS
-'Waits for the answer to what partner_request() and its like have asked for, in a later transaction than they. Returns uid, status (done, declined, in_doubt; ready or claimed when the time is over), reason, http_status, facts and answer. timeout: in seconds, at most 300. For operators. Errors: missing_field, invalid_value, not_found; wrong_status: asked for by this transaction, or it is not read committed.';
+'Waits for the answer to a request of partner_request() or a similar function, which must have been committed. Returns uid, status (done, declined, in_doubt; after the timeout ready or claimed), reason, http_status, facts and answer. timeout: in seconds, at most 300. For operators. Errors: missing_field, invalid_value, not_found; wrong_status: asked for by this transaction, or it is not read committed.';

@@ -11,4 +11,4 @@ CREATE FUNCTION murallink_private.worker_slot(
     OUT recent_calls bigint, OUT recent_payouts bigint, OUT latency interval, OUT latency_max interval
 ) LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'worker_slot';
 COMMENT ON FUNCTION murallink_private.worker_slot(text) IS
-'What the worker of this database that calls a partner says of itself and of these calls; null where none is running. partner: null: the worker that calls by HTTP. recent_calls to latency_max: of the last 60 seconds.';
+'The state of the worker of this database that calls a partner, and of these calls; null if it is not running. partner: null: the worker that calls by HTTP. recent_calls to latency_max: of the last 60 seconds.';

@@ -1,4 +1,4 @@
--- What a notice says, and to whom, at the moment when it is sent.
+-- The text and the recipient of a notice, at the moment when it is sent.
 
 CREATE FUNCTION murallink_private.notice_message(notice_uid murallink.ksuid, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -24,7 +24,7 @@ BEGIN
     SELECT * INTO the_template FROM murallink_private.template t WHERE t.kind = the_notice.kind AND t.channel = the_notice.channel;
     SELECT * INTO the_patient FROM murallink.patient p WHERE p.uid = the_notice.patient_uid;
     SELECT * INTO the_user FROM murallink.app_user u WHERE u.uid = the_notice.app_user_uid;
-    -- A stranger may register anybody's address with any name: no text of theirs goes to an address that is not verified.
+    -- Anybody can register any address and name, so no text of a user's goes to an address that is not verified.
     IF the_user.email_verified IS NOT TRUE OR the_notice.kind = 'account' THEN
         the_user.first_name := NULL;
         the_user.last_name := NULL;
@@ -85,19 +85,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notice_message(murallink.ksuid, OUT text, OUT jsonb, OUT text) IS
-'What a notice says now, and to whom, as its partner''s own function (its name and _message) wants it asked; or the problem why it is not sent any more. It may have a token, and is kept nowhere.';
+'The operation and params that send a notice, from its partner''s own function (its name and _message), or the problem why it is not sent any more. May contain a token, so it is not stored.';
 
 CREATE FUNCTION murallink_private.notices_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
     SELECT n.uid, m.operation, m.params, m.problem
     FROM murallink_private.notice n, LATERAL murallink_private.notice_message(n.uid) m
     WHERE n.uid = ANY (calls) AND NOT (n.kind = 'appointment' AND EXISTS (
-        -- It may say the time before the last move, so it is to arrive first.
+        -- It may have the time from before the last move, so it must arrive first.
         SELECT FROM murallink_private.notice o JOIN murallink_private.call c ON c.uid = o.uid
         WHERE o.kind = 'appointment' AND o.appointment_uid = n.appointment_uid AND o.channel = n.channel AND c.status = 'claimed'))
 $$;
 COMMENT ON FUNCTION murallink_private.notices_ask(murallink.ksuid[]) IS
-'What notices say now; one that has nothing to say any more is cancelled.';
+'What to send for notices. A notice whose reason has gone is cancelled.';
 
 CREATE FUNCTION murallink_private.notice_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
@@ -113,4 +113,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notice_judge(murallink.call_state) IS
-'The status of a message after an attempt: one in doubt is sent again after the time that the setting resend_after says.';
+'The status of a message after an attempt: one in doubt is sent again after the setting resend_after.';

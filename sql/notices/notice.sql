@@ -1,11 +1,12 @@
--- Notices: what people are sent, by e-mail or SMS.
+-- Notices: messages to people, by e-mail or SMS.
 
 CREATE FUNCTION murallink_private.notices_send(notices murallink.ksuid[], due_at timestamptz DEFAULT pg_catalog.now()) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.call_make_own(n.partner, 'notice', n.uid, 'message', due_at => notices_send.due_at)
     FROM murallink_private.notice n WHERE n.uid = ANY (notices)
 $$;
-COMMENT ON FUNCTION murallink_private.notices_send(murallink.ksuid[], timestamptz) IS 'Has new notices sent, not before due_at.';
+COMMENT ON FUNCTION murallink_private.notices_send(murallink.ksuid[], timestamptz) IS
+'Makes the calls that send new notices. due_at: not before this time.';
 
 CREATE FUNCTION murallink_private.notices_cancel(notices murallink.ksuid[], reason text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -13,7 +14,7 @@ LANGUAGE sql VOLATILE AS $$
     WHERE c.uid = ANY (notices) AND c.status = 'ready'
 $$;
 COMMENT ON FUNCTION murallink_private.notices_cancel(murallink.ksuid[], text) IS
-'Takes back those of these notices that have not been sent. reason: what operators see.';
+'Cancels those of these notices that have not been sent. reason: for operators.';
 
 CREATE FUNCTION murallink_private.wanted_channels(patient_uid murallink.ksuid) RETURNS SETOF murallink.notice_channel
 LANGUAGE sql STABLE AS $$
@@ -22,7 +23,8 @@ LANGUAGE sql STABLE AS $$
         ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
     WHERE p.uid = wanted_channels.patient_uid AND way.possible
 $$;
-COMMENT ON FUNCTION murallink_private.wanted_channels(murallink.ksuid) IS 'The ways in which a patient wants messages and can be reached.';
+COMMENT ON FUNCTION murallink_private.wanted_channels(murallink.ksuid) IS
+'The channels by which a patient wants messages and can be reached.';
 
 CREATE FUNCTION murallink_private.remind(appointment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -31,7 +33,8 @@ DECLARE
     reminder murallink.ksuid;
 BEGIN
     FOR wanted IN
-        -- A day before is the same hour of the day before, also when the clock is changed between.
+        -- A day before means the same hour of the day before, also if daylight saving time begins or ends
+        -- between.
         WITH lead AS (
             SELECT a.uid, a.patient_uid, a.moves, NULLIF(l, '')::interval AS lead,
                 murallink_private.moment_in_zone(a.local_time - NULLIF(l, '')::interval, a.time_zone) AS due_at
@@ -39,7 +42,7 @@ BEGIN
                 pg_catalog.current_setting('murallink.reminder_lead'), '\s*,\s*') l
             WHERE a.uid = ANY (appointment_uids) AND a.status = 'scheduled' AND a.at > pg_catalog.now() AND l <> ''
         ), due AS (
-            -- Of those whose time is over the last is sent at once, unless another is to come.
+            -- If all of them are overdue, the last one is sent at once.
             SELECT DISTINCT ON (l.uid, GREATEST(l.due_at, pg_catalog.now())) l.*
             FROM lead l
             WHERE l.due_at > pg_catalog.now() OR NOT EXISTS (
@@ -65,7 +68,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.remind(murallink.ksuid[]) IS
-'Queues the reminders of appointments, for each lead of murallink.reminder_lead and each way in which the patient wants them, as far as they are not queued or sent.';
+'Queues the reminders of appointments that are not queued or sent yet: one for each lead of murallink.reminder_lead and each channel of the patient.';
 
 CREATE FUNCTION murallink_private.notice_of_appointment(appointment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -74,13 +77,13 @@ DECLARE
     told murallink.ksuid[];
 BEGIN
     SELECT * INTO visit FROM murallink.appointment a WHERE a.uid = notice_of_appointment.appointment_uid;
-    -- Whose consent is being given or ended now would be missed by both.
+    -- Serializes with a change of consent: otherwise both would miss each other.
     PERFORM FROM murallink.patient p WHERE p.uid = visit.patient_uid FOR SHARE;
     PERFORM murallink_private.notices_cancel(
         ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = visit.uid),
         'the appointment ' || CASE visit.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END);
     PERFORM murallink_private.remind(ARRAY[visit.uid]);
-    -- A patient who was told another time, or is being told it, is told this one at once.
+    -- A patient who was sent another time, or is being sent it, gets the new one at once.
     WITH made AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
         SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, visit.patient_uid, visit.uid, visit.at - pg_catalog.now(), visit.moves
@@ -96,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notice_of_appointment(murallink.ksuid) IS
-'Queues the reminders of an appointment, takes them back when it is cancelled, and queues them again when it is moved.';
+'Queues the reminders of an appointment, cancels them if it is cancelled, and replaces them if it is moved.';
 
 CREATE FUNCTION murallink_private.notices_of_enrollment(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -119,7 +122,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notices_of_enrollment(murallink.ksuid) IS
-'A patient who was dropped is not reminded any more, and one who takes part again is.';
+'Cancels the reminders of a patient who was dropped, and queues them again for one who takes part again.';
 
 CREATE FUNCTION murallink_private.notices_of_consent(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -137,33 +140,34 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notices_of_consent(murallink.ksuid) IS
-'A patient who has turned messages off is sent none; one who has turned them on is reminded of what is to come.';
+'Cancels the messages of a patient who has turned them off, and queues reminders for one who has turned them on.';
 
 CREATE FUNCTION murallink_private.notice_of_password_reset(user_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid;
 BEGIN
-    -- Runs for an address without an account too: how long an answer takes is not to tell that there is one.
+    -- Runs also for an address without an account, so that the time of the answer does not reveal whether there
+    -- is one.
     PERFORM murallink_private.notices_cancel(ARRAY(
         SELECT n.uid FROM murallink_private.notice n WHERE n.app_user_uid = user_uid AND n.kind = 'password_reset'),
         'there is a newer one');
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid)
     SELECT 'password_reset', 'email', user_uid WHERE user_uid IS NOT NULL
     RETURNING uid INTO made;
-    -- Somebody waits for it: however many messages are in the queue, it comes before them.
+    -- It precedes all queued messages, because the user is waiting for it.
     PERFORM murallink_private.notices_send(ARRAY[made], pg_catalog.now() - interval '1 hour');
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notice_of_password_reset(murallink.ksuid) IS
-'Queues the message with a user''s new token, in place of that with the one before. user_uid: null where an address has no account.';
+'Queues the message with a user''s new token, and cancels that with the earlier one. user_uid: null if the address has no account.';
 
 CREATE FUNCTION murallink_private.notice_of_account(user_uid murallink.ksuid, changed text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid;
 BEGIN
-    -- Not more often than tokens go there: the address may be a stranger's, whom somebody has mail sent to.
+    -- No more often than tokens, because the address may belong to somebody else.
     INSERT INTO murallink_private.notice (kind, channel, app_user_uid, address, changed)
     SELECT 'account', 'email', u.uid, u.email, notice_of_account.changed
     FROM murallink.app_user u
@@ -177,16 +181,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notice_of_account(murallink.ksuid, text) IS
-'Tells the present address of a user that the account is changed, at most murallink.reset_requests_per_hour times in an hour. changed: what is.';
+'Notifies the current address of a user that the account is changed, at most murallink.reset_requests_per_hour times in an hour. changed: what has changed.';
 
 CREATE FUNCTION murallink_private.notice_of_password(user_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$ SELECT murallink_private.notice_of_account(user_uid, 'password') $$;
-COMMENT ON FUNCTION murallink_private.notice_of_password(murallink.ksuid) IS 'Tells a user that another password is set.';
+COMMENT ON FUNCTION murallink_private.notice_of_password(murallink.ksuid) IS
+'Notifies a user that the password has changed.';
 
 CREATE FUNCTION murallink_private.notice_of_email(user_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$ SELECT murallink_private.notice_of_account(user_uid, 'e-mail address') $$;
 COMMENT ON FUNCTION murallink_private.notice_of_email(murallink.ksuid) IS
-'Tells a user that another e-mail address is set. Called before it is, because the address from before is told.';
+'Notifies the old address of a user that the e-mail address changes. Must be called before the change.';
 
 CREATE FUNCTION murallink_private.notices_of_payments(payment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -208,7 +213,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[]) IS
-'Has patients who want it told that payments were made, or taken back, where the contract, or else murallink.payment_notices, says so.';
+'Notifies patients that payments were made or reversed, if they want messages, and if the contract or else murallink.payment_notices says so.';
 
 CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -225,7 +230,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
-'Whether patients in the trials of a contract are told when they have been paid; null: as murallink.payment_notices says. For operators. Errors: missing_field, not_found.';
+'Sets whether patients in the trials of a contract are notified of payments. enabled: null: as murallink.payment_notices says. For operators. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.unsubscribe(token murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -277,7 +282,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bulk_email(murallink.ksuid, murallink.ksuid, text, text) IS
-'Queues an e-mail message to each patient who is enrolled in a trial at a site (document: Bulk E-mail). subject: one line of at most 200 characters; body: plain text of at most 100000. Answers how many were queued (OK) and, where there are any, how many patients have no address (no_email) or do not want e-mail (not_enabled). Needs bulk_email on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value.';
+'Queues an e-mail message to each patient who is enrolled in a trial at a site (document: Bulk E-mail). subject: one line of at most 200 characters; body: plain text of at most 100000. Answers how many were queued (OK) and, if there are any, how many patients have no address (no_email) or do not want e-mail (not_enabled). Needs bulk_email on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value.';
 
 CREATE TYPE murallink.notice_info AS (
     uid murallink.ksuid, kind murallink.notice_kind, channel murallink.notice_channel, patient_uid murallink.ksuid,
@@ -285,7 +290,7 @@ CREATE TYPE murallink.notice_info AS (
     status murallink.payout_status, reason text, attempt integer, due_at timestamptz, note text, created_at timestamptz,
     settled_at timestamptz);
 COMMENT ON TYPE murallink.notice_info IS
-'What is sent to somebody. status: ready, claimed, done, declined: refused for good; in_doubt; cancelled: what it was about is no more. reason: why it was not sent.';
+'A notice. status: ready, claimed, done, declined (refused permanently), in_doubt, cancelled (its reason has gone). reason: why it was not sent.';
 
 CREATE FUNCTION murallink.notices(
     notice_uid murallink.ksuid DEFAULT NULL, status text DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
@@ -310,7 +315,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.notices(murallink.ksuid, text, murallink.ksuid, integer) IS
-'What is or was to be sent to people, newest first, without its text. notice_uid, status, patient_uid: only these; most: how many at most, null for all. For operators. Errors: invalid_value.';
+'Notices, newest first, without their text. notice_uid, status, patient_uid: only these; most: the most rows, null: all. For operators. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.resolve_notice(notice_uid murallink.ksuid, sent boolean, note text) RETURNS murallink.notice_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -334,4 +339,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_notice(murallink.ksuid, boolean, text) IS
-'Decides a notice in doubt, after a look at the mail server''s log, or has one that was declined sent after all. sent: whether it was sent; if not, it is sent again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+'Decides a notice in doubt, for example by the mail server''s log, or sends a declined one again. sent: whether it was sent; if not, it is sent again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';

@@ -14,7 +14,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.refresh_bastion() IS
-'Asks Bastion for its plans, conditions, states, the cities of each state, and providers, which the tables bastion_plan and so on keep. For operators. Errors: not_found.';
+'Requests Bastion''s lists of plans, conditions, states, the cities of each state, and providers; the tables bastion_plan and so on store them. For operators. Errors: not_found.';
 
 CREATE FUNCTION murallink_private.bastion_list(listing murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -34,7 +34,7 @@ BEGIN
                     $2 || e || pg_catalog.jsonb_build_object('heard_at', pg_catalog.clock_timestamp())) l
         ), gone AS (
             DELETE FROM murallink.%1$I t
-            -- An empty list says nothing.
+            -- An empty list proves nothing.
             WHERE $3 AND EXISTS (SELECT FROM listed) AND pg_catalog.to_jsonb(t) @> $2 AND t.%2$I NOT IN (SELECT l.%2$I FROM listed l)
         )
         MERGE INTO murallink.%1$I t USING listed l ON t.%2$I = l.%2$I
@@ -52,7 +52,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_list(murallink.call_state) IS
-'Keeps what Bastion lists. A row that a whole list lacks goes.';
+'Stores a list of Bastion''s, and deletes the rows that it lacks, if it is complete.';
 
 CREATE FUNCTION murallink_private.bastion_lists_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -83,12 +83,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_password_follow(murallink.ksuid[]) IS
-'The secret new_password becomes the password, or goes, when Bastion has answered. Then another can be asked for.';
+'After Bastion''s answer, makes the secret new_password the password, or removes it. Then another change can be requested.';
 
 CREATE FUNCTION murallink_private.bastion_agrees(params jsonb, data jsonb, config jsonb, OUT named boolean, OUT alike boolean, OUT other boolean)
 LANGUAGE sql STABLE AS $$
     WITH field AS (
-        -- Of what is said in several spellings each is compared in one.
+        -- Compare values in one spelling.
         SELECT f.name, murallink_private.label_key(said.ours) AS ours,
             murallink_private.label_key(said.theirs) AS theirs
         FROM (VALUES ('reference', 'reference'), ('plan_id', 'planId'), ('policy_id', 'policyId'), ('first_name', 'firstName'),
@@ -102,14 +102,14 @@ LANGUAGE sql STABLE AS $$
     )
     SELECT count(*) FILTER (WHERE f.name IN ('first_name', 'last_name') AND f.ours = f.theirs) = 2,
         count(*) FILTER (WHERE f.ours <> f.theirs) = 0 AND (count(*) FILTER (WHERE f.name = 'reference') > 0
-            -- There are people with one name, and some of them have one birthday.
+            -- Several people may have the same name, and even the same birthday.
             OR count(*) FILTER (WHERE f.name IN ('first_name', 'last_name')) = 2
                 AND count(*) FILTER (WHERE f.name IN ('phone', 'email')) > 0),
         count(*) FILTER (WHERE f.ours <> f.theirs AND f.name IN ('reference', 'plan_id', 'policy_id', 'first_name', 'last_name')) > 0
     FROM field f
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_agrees(jsonb, jsonb, jsonb, OUT boolean, OUT boolean, OUT boolean) IS
-'Whether what an event shows of a member (data) may be about whom an endorsement was for (params, and the settings config where these are silent). named: the names are the same; alike: every field that both have agrees, among them our reference, or the names and the phone or the e-mail address; other: it is about another person or plan.';
+'Whether an event may be about the member of an endorsement. data: of the event; params: of the endorsement; config: settings, which stand in for absent params. named: the names are the same; alike: all fields that both have are equal, among them our reference, or the names and the phone number or e-mail address; other: it is about another person or plan.';
 
 CREATE FUNCTION murallink_private.bastion_knows(member_id text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -123,7 +123,8 @@ LANGUAGE sql STABLE AS $$
             SELECT FROM murallink_private.participation p
             WHERE p.partner = 'bastion' AND murallink_private.member_key(p.member ->> 'member_id') = murallink_private.member_key(bastion_knows.member_id))
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_knows(text) IS 'Whether Bastion''s number of a member is known already, from whatever task or participation.';
+COMMENT ON FUNCTION murallink_private.bastion_knows(text) IS
+'Whether Bastion''s number of a member is already in a task or participation.';
 
 CREATE FUNCTION murallink_private.bastion_settle(event_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -136,13 +137,14 @@ DECLARE
 BEGIN
     SELECT * INTO heard FROM murallink_private.bastion_event e WHERE e.uid = event_uid AND e.task_uid IS NULL;
     data := heard.content -> 'data';
-    -- Only what is new can be what became of an endorsement. Of the rest enrollee-status tells more than events, which
-    -- may be late.
+    -- Only a new member can be the result of an endorsement. For others, enrollee-status is more reliable than
+    -- events, which may be late.
     IF heard.event IS DISTINCT FROM 'added-policy-member' OR coalesce(data ->> 'memberId', '') = ''
         OR murallink_private.bastion_knows(data ->> 'memberId') THEN
         RETURN;
     END IF;
-    -- An event may overtake the answer to another endorsement, or be about one whose member id a person did not say.
+    -- An event may overtake the answer to another endorsement, or be about one that a person has decided without
+    -- a member id.
     SELECT coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.alike), '{}'),
         coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.alike AND t.status = 'in_doubt'), '{}'),
         coalesce(pg_catalog.array_agg(t.uid) FILTER (WHERE a.named AND t.status = 'in_doubt'), '{}')
@@ -165,13 +167,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_settle(murallink.ksuid) IS
-'An endorsement in doubt is done where an event that was heard after it was sent tells of a member who was not known before, and can be about it alone. Where that is not sure, its reason says so, for a person.';
+'Decides endorsements in doubt by events: one is done if an event that arrived after it was sent shows a new member and can be about no other endorsement. If this is not certain, its reason says so, for a person.';
 
 CREATE FUNCTION murallink_private.bastion_endorsements_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt') THEN
-        -- An event may be on its way: either it sees this call, or this sees the event.
+        -- Serializes with the webhook: either the event is visible here, or the event sees this call.
         LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
         PERFORM murallink_private.bastion_settle(e.uid) FROM murallink_private.bastion_event e
         WHERE e.task_uid IS NULL AND e.heard_at > (
@@ -181,7 +183,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_endorsements_follow(murallink.ksuid[]) IS
-'Looks for events that tell what became of endorsements in doubt.';
+'Decides endorsements in doubt by events that have arrived.';
 
 CREATE FUNCTION murallink_private.bastion_endorsement_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -206,7 +208,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_endorsement_judge(murallink.call_state) IS
-'An endorsement whose answer has the number of a member who is known already, or shows somebody else than was sent, is in doubt.';
+'The status of an endorsement after an attempt: in doubt if the answer has the number of a known member, or shows another person than was sent.';
 
 CREATE FUNCTION murallink_private.bastion_change_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
@@ -218,7 +220,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_change_judge(murallink.call_state) IS
-'What Bastion refuses to change of a member may be so already, which is asked before it counts as declined.';
+'The status of a change of a member after an attempt: a refusal is in doubt, because the member may already be in that state.';
 
 CREATE FUNCTION murallink_private.bastion_changes_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -231,7 +233,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_changes_follow(murallink.ksuid[]) IS
-'Of a removal, a restoration or a change of plan that is refused or in doubt Bastion is asked how the member stands.';
+'Looks up the member after a removal, a restoration or a change of plan in doubt.';
 
 CREATE FUNCTION murallink_private.bastion_shows(operation text, params jsonb, facts jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -241,7 +243,7 @@ RETURN CASE operation
     ELSE CASE WHEN murallink_private.lowered(facts ->> 'status') = 'active' THEN operation = 'undo_remove'
         WHEN murallink_private.lowered(facts ->> 'status') IN ('inactive', 'deleted', 'removed') THEN operation = 'remove' END END;
 COMMENT ON FUNCTION murallink_private.bastion_shows(text, jsonb, jsonb) IS
-'Whether a member stands as an operation with these params asked for, by the facts of enrollee-status or enrollee-plan; null where they do not tell.';
+'Whether a member is in the state that an operation with these params requests, by the facts of enrollee-status or enrollee-plan; null if these do not show it.';
 
 CREATE FUNCTION murallink_private.bastion_answer_follow(answer murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -260,7 +262,7 @@ BEGIN
     FROM murallink_private.partner p WHERE p.name = asked.partner;
     shown := CASE answer.status WHEN 'done' THEN murallink_private.bastion_shows(asked.operation, asked.params, answer.facts) END;
     next := murallink_private.look_while_settling(answer, tried.settling);
-    -- Answers are read meanwhile, so nobody who decides it is waited for.
+    -- Do not wait for a transaction that decides it, because the worker must read answers.
     PERFORM FROM murallink_private.call c
     WHERE c.uid = asked.uid AND c.status = 'in_doubt' AND c.attempt = answer.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
@@ -278,7 +280,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_answer_follow(murallink.call_state) IS
-'A removal, a restoration or a change of plan is done where Bastion shows the member so; else it is declined where Bastion has refused it, and asked for again where it can be on its way no longer; what Bastion does not tell is left to a person.';
+'Decides a removal, a restoration or a change of plan by an ended look-up: done if Bastion shows the requested state; else declined if Bastion had refused it, and sent again if it cannot arrive any more. If Bastion does not show the state, a person decides.';
 
 CREATE FUNCTION murallink_private.bastion_answers_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -286,7 +288,8 @@ BEGIN
     PERFORM murallink_private.bastion_answer_follow(c) FROM murallink_private.calls(calls) c WHERE c.status IN ('done', 'declined');
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_answers_follow(murallink.ksuid[]) IS 'Changes of members hear how the members stand.';
+COMMENT ON FUNCTION murallink_private.bastion_answers_follow(murallink.ksuid[]) IS
+'Applies the results of ended look-ups of members.';
 
 CREATE FUNCTION murallink.bastion_event(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -310,7 +313,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.bastion_event(jsonb) IS
-'Bastion''s webhook: what has become of members; in any order, any number of times. The body has accessKey (the secret webhook_access_key), event and data, a million characters at most. What murallink does not know is kept, too. Errors: wrong_access_key, missing_field, too_long, invalid_value.';
+'Bastion''s webhook for events about members, in any order and any number of times. The body has accessKey (the secret webhook_access_key), event and data, at most a million characters. Unknown events are stored, too. Errors: wrong_access_key, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.bastion_events(
     OUT uid murallink.ksuid, OUT event text, OUT content jsonb, OUT task_uid murallink.ksuid, OUT heard_at timestamptz,
@@ -320,14 +323,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.uid, e.event, e.content, e.task_uid, e.heard_at, e.times FROM murallink_private.bastion_event e ORDER BY e.heard_at, e.uid
 $$;
 COMMENT ON FUNCTION murallink.bastion_events() IS
-'What Bastion''s webhook has told, oldest first. task_uid: what it has settled; times: how often it was told. For operators.';
+'The events of Bastion''s webhook, oldest first. task_uid: the task that it has decided; times: how often it has arrived. For operators.';
 
 CREATE FUNCTION murallink_private.bastion_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
     OUT operation text, OUT params jsonb, OUT meant jsonb, OUT reason text
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    -- What can be changed of a member.
+    -- The fields of a member that can be changed.
     details CONSTANT text[] := '{first_name,middle_name,last_name,maiden_name,email,dob,gender,phone,address}';
     held CONSTANT jsonb := coalesce(member -> 'params', '{}');
     policy CONSTANT jsonb := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('policy_id', held -> 'policy_id'));
@@ -370,7 +373,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.bastion_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
-'What to ask Bastion for next about a patient: an endorsement, its end or its return, another plan, other details. See participation_step().';
+'The next step for a patient at Bastion: an endorsement, its end or its restoration, another plan, other details. Arguments and result: see participation_next().';
 
 GRANT EXECUTE ON FUNCTION murallink.bastion_event TO murallink_client;
 GRANT EXECUTE ON FUNCTION murallink.bastion_events, murallink.refresh_bastion TO murallink_operator;

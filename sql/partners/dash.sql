@@ -18,7 +18,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_params(murallink.ksuid) IS
-'What Dash knows a patient''s card of the present program by. Errors: missing_field, not_found.';
+'The params by which Dash identifies a patient''s card of the current program. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.resend_card_link(patient_uid murallink.ksuid, method text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -33,7 +33,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.resend_card_link(murallink.ksuid, text) IS
-'Has Dash send a patient the link to the digital card again. method: email or sms. For operators. Errors: missing_field, not_found, invalid_value.';
+'Makes Dash send the link to the digital card to a patient again. method: email or sms. For operators. Errors: missing_field, not_found, invalid_value.';
 
 CREATE FUNCTION murallink.ask_card(patient_uid murallink.ksuid, question text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.ask_card(murallink.ksuid, text) IS
-'Asks Dash about a patient''s card; partner_tasks() tells what it answers. question: details of the order, shipping of the card, or tracking of all cards of the order. For operators. Errors: missing_field, not_found, invalid_value.';
+'Requests information about a patient''s card from Dash; partner_tasks() shows the answer. question: details of the order, shipping of the card, or tracking of all cards of the order. For operators. Errors: missing_field, not_found, invalid_value.';
 
 CREATE FUNCTION murallink_private.shipment_rank(status text) RETURNS integer
 LANGUAGE sql IMMUTABLE STRICT
@@ -60,12 +60,13 @@ RETURN CASE
     WHEN status = '' THEN 0
     ELSE 2 END;
 COMMENT ON FUNCTION murallink_private.shipment_rank(text) IS
-'How far a card is by a status in the partner''s words: ordered, on its way, delivered, returned. A status that is not known counts as on its way.';
+'The progress of a shipment by the partner''s word for its status: ordered, shipped, delivered, returned. An unknown status counts as shipped.';
 
 CREATE FUNCTION murallink_private.tracking_key(number text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN murallink_private.lowered(pg_catalog.regexp_replace(number, '[^0-9A-Za-z]', '', 'g'));
-COMMENT ON FUNCTION murallink_private.tracking_key(text) IS 'What a tracking number is compared by: some are written with blanks or dashes.';
+COMMENT ON FUNCTION murallink_private.tracking_key(text) IS
+'The form in which tracking numbers are compared: without blanks and dashes.';
 
 CREATE FUNCTION murallink_private.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -77,7 +78,7 @@ DECLARE
     present murallink_private.card_shipment;
     another boolean;
 BEGIN
-    -- Two events about one card wait for each other.
+    -- Serializes events about the same card.
     PERFORM FROM murallink_private.card c WHERE c.uid = heard.card_uid FOR NO KEY UPDATE;
     SELECT * INTO present FROM murallink_private.card_shipment s WHERE s.card_uid = heard.card_uid;
     another := present.tracking_number <> '' AND heard.tracking_number <> ''
@@ -89,7 +90,7 @@ BEGIN
         SELECT FROM murallink_private.card_shipment_event e
         WHERE e.card_uid = heard.card_uid
             AND murallink_private.tracking_key(e.tracking_number) = murallink_private.tracking_key(heard.tracking_number)) THEN
-        -- It was sent once more.
+        -- Another shipment of the card.
         UPDATE murallink_private.card_shipment s
         SET status = heard.status, carrier = heard.carrier, tracking_number = heard.tracking_number, heard_at = heard.heard_at
         WHERE s.card_uid = heard.card_uid;
@@ -104,7 +105,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.record_shipment(murallink.ksuid, text, text, text) IS
-'Keeps what is heard of a physical card on its way: all of it as an event, and where the card is by now. A late word of an earlier step, or of an earlier shipment, does not take it back; details that are not told stay as they were.';
+'Stores an event about the shipment of a physical card, and the state of the shipment. A late event of an earlier step or shipment does not change the state; missing details stay unchanged.';
 
 CREATE FUNCTION murallink_private.dash_shipments_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -117,7 +118,8 @@ BEGIN
     WHERE a.uid = ANY (calls) AND a.status = 'done' AND f.shipping_status <> '';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_shipments_follow(murallink.ksuid[]) IS 'Keeps what Dash answers about cards on their way.';
+COMMENT ON FUNCTION murallink_private.dash_shipments_follow(murallink.ksuid[]) IS
+'Stores Dash''s answers about shipments.';
 
 CREATE FUNCTION murallink.dash_shipping_update(jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -133,7 +135,8 @@ BEGIN
     addressed := ARRAY(
         SELECT c.uid FROM murallink_private.card c
         WHERE c.partner = 'dash' AND (the_order, the_card) <> ('', '')
-        -- A card of a bulk order may be on its way before its key is known. As a number, a key has lost its leading zeros.
+        -- A card of a bulk order may be shipped before its key is known. Keys are compared without leading
+        -- zeros, which JSON numbers lose.
         AND (the_card = '' OR c.status = 'done' AND pg_catalog.ltrim(the_card, '0') = pg_catalog.ltrim(c.proxy_key, '0'))
         AND the_order IN ('', c.order_id) ORDER BY c.uid);
     IF addressed = '{}' THEN
@@ -143,7 +146,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
-'Dash''s webhook: where the cards of an order, or one card, are; in any order, any number of times: a step that is told late does not take back a later one. The body has accessKey (the secret webhook_access_key), orderId or proxyKey, status, carrier, trackingNumber. Errors: wrong_access_key, not_found, too_long, invalid_value.';
+'Dash''s webhook for the shipment of one card or of the cards of an order, in any order and any number of times: a late event does not undo a later step. The body has accessKey (the secret webhook_access_key), orderId or proxyKey, status, carrier, trackingNumber. Errors: wrong_access_key, not_found, too_long, invalid_value.';
 
 CREATE TYPE murallink.card_info AS (
     uid murallink.ksuid, patient_uid murallink.ksuid, partner text, program text, status murallink.payout_status, reason text,
@@ -157,7 +160,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE c.patient_uid = coalesce(cards.patient_uid, c.patient_uid) ORDER BY c.created_at, c.uid
 $$;
 COMMENT ON FUNCTION murallink.cards(murallink.ksuid) IS
-'The cards, oldest first, with what is known of their way to the patient. patient_uid: only the cards of this one. For operators.';
+'The cards, oldest first, with the state of their shipment. patient_uid: only the cards of this patient; null: all. For operators.';
 
 CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[]) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
@@ -177,7 +180,7 @@ BEGIN
     SELECT p.settings ->> 'cust_prog_id' INTO the_program FROM murallink_private.partner p WHERE p.name = 'dash';
     bulk := murallink_private.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
     PERFORM murallink_private.card_begin(w, 'dash', the_program) FROM pg_catalog.unnest(wanted) AS w;
-    -- A card that the worker is ordering meanwhile is waited for, and is not among them.
+    -- Waits for cards that the worker is ordering, and leaves them out.
     PERFORM FROM murallink_private.card c
     WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program ORDER BY c.uid FOR NO KEY UPDATE;
     UPDATE murallink_private.call k SET status = 'waiting'
@@ -194,12 +197,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.order_cards(murallink.ksuid[]) IS
-'Orders cards for up to 500 patients in one call, instead of one by one. A patient who has a card, or one that is being ordered or in doubt, is left out; one who cannot be told of a card waits alone, for an e-mail address or phone. Where the order was declined each card is, and may be in another order; where it is in doubt each card is decided by resolve_card(), or all that are still open by resolve_task() with done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
+'Orders cards for up to 500 patients in one call, instead of one by one. Leaves out patients who have a card, or one that is being ordered or in doubt; the card of a patient without an e-mail address and phone number waits for one. If the order is declined, its cards are, and can be in another order. If it is in doubt, decide each card with resolve_card(), or all open ones with resolve_task() and done = false. For operators. Errors: missing_field, invalid_value, not_found, wrong_status.';
 
 CREATE FUNCTION murallink_private.dash_bulk_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Nothing of this order has arrived at Dash so far: one who can no longer be told of a card does not spoil it.
+    -- Nothing of this order has arrived at Dash yet, so leave out patients who have lost their address.
     UPDATE murallink_private.card c SET reason = 'no_contact', task_uid = NULL
     FROM murallink.patient p
     WHERE c.task_uid = ANY (calls) AND p.uid = c.patient_uid AND p.email = '' AND murallink_private.phone_number(p.phone) IS NULL;
@@ -212,7 +215,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_bulk_ask(murallink.ksuid[]) IS
-'A bulk order is sent with what is known of the patients now, which is kept: its cards are told apart by that.';
+'What to send for a bulk order: the current data of its patients, which are stored to assign the keys in the answer.';
 
 CREATE FUNCTION murallink_private.dash_bulk_order_follow(bulk murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -220,7 +223,8 @@ DECLARE
     concerned CONSTANT murallink.ksuid[] := ARRAY(
         SELECT r.card_uid FROM pg_catalog.jsonb_to_recordset(bulk.params -> 'rows') AS r(card_uid murallink.ksuid));
 BEGIN
-    -- Answers are read meanwhile, so nothing is waited for: then this fails, the outcome is kept, and it is applied later.
+    -- Do not wait for locks, because the worker must read answers. If this fails, the outcome is kept and
+    -- applied later.
     PERFORM FROM murallink_private.card c WHERE c.task_uid = bulk.uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
     IF bulk.status = 'done' THEN
         UPDATE murallink_private.card c SET order_id = bulk.facts ->> 'order_id' WHERE c.task_uid = bulk.uid;
@@ -232,7 +236,7 @@ BEGIN
         UPDATE murallink_private.card c
         SET status = bulk.status, reason = bulk.reason, settled_at = bulk.settled_at, task_uid = NULL WHERE c.task_uid = bulk.uid;
     ELSE
-        -- Those whose last doubt is this one.
+        -- The cards that are in doubt because of this order.
         UPDATE murallink_private.card c SET status = 'declined', note = bulk.note
         WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' AND c.settled_at = bulk.settled_at;
     END IF;
@@ -240,7 +244,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_bulk_order_follow(murallink.call_state) IS
-'The cards of a bulk order share its outcome; where it is done, their keys are asked for. A person decides with a note.';
+'Applies the outcome of a bulk order to its cards, and requests their keys if it is done. A note means that a person has decided it.';
 
 CREATE FUNCTION murallink_private.dash_bulk_details_follow(details murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -251,7 +255,7 @@ DECLARE
 BEGIN
     -- As above.
     PERFORM FROM murallink_private.card c WHERE c.task_uid = details.subject_uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
-    -- A row belongs to a patient when all that it shows of a person is what was sent of this one, and of no other.
+    -- A row belongs to a patient if all that it shows of a person was sent for this patient and for no other.
     WITH shown AS (
         SELECT s.*, count(*) OVER (PARTITION BY s.proxy_key) AS keys
         FROM ROWS FROM (pg_catalog.jsonb_to_recordset(details.facts -> 'ordered') AS (
@@ -293,7 +297,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_bulk_details_follow(murallink.call_state) IS
-'The cards of a bulk order get their keys as Dash tells them. It is asked again until all are there, for a day; a card that cannot be told apart then is in doubt, for a person to decide.';
+'Sets the keys of the cards of a bulk order by Dash''s answer. Repeats the request until all are known, for a day; after that, cards that cannot be assigned are in doubt, and a person decides.';
 
 CREATE FUNCTION murallink_private.dash_bulk_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -302,7 +306,8 @@ BEGIN
     FROM murallink_private.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_bulk_follow(murallink.ksuid[]) IS 'The cards of bulk orders hear what became of them.';
+COMMENT ON FUNCTION murallink_private.dash_bulk_follow(murallink.ksuid[]) IS
+'Applies the outcomes of bulk orders and the answers about their cards.';
 
 CREATE FUNCTION murallink.refresh_dash() RETURNS SETOF murallink.task_info
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -310,7 +315,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
         LATERAL murallink_private.task_begin('dash', operation, '{}', true) AS t
 $$;
 COMMENT ON FUNCTION murallink.refresh_dash() IS
-'Asks Dash for its customers, programs and virtual funding accounts, for reconcile_funding(). For operators. Errors: not_found.';
+'Requests Dash''s lists of customers, programs and virtual funding accounts, for reconcile_funding(). For operators. Errors: not_found.';
 
 CREATE FUNCTION murallink_private.dash_list(listing murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -329,7 +334,8 @@ BEGIN
     ON CONFLICT (kind, id) DO UPDATE SET name = EXCLUDED.name, balance = EXCLUDED.balance, heard_at = EXCLUDED.heard_at;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_list(murallink.call_state) IS 'Keeps what Dash answers about customers, programs and accounts.';
+COMMENT ON FUNCTION murallink_private.dash_list(murallink.call_state) IS
+'Stores a list of customers, programs or accounts.';
 
 CREATE FUNCTION murallink_private.dash_lists_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -373,7 +379,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE r.balance NOT BETWEEN b.held + m.amount - o.amount AND b.held + m.amount
 $$;
 COMMENT ON FUNCTION murallink.reconcile_funding() IS
-'Compares what Dash told last (see refresh_dash) with the settings and with our own books: one row for each difference. The funding account should hold all funds of its currency that are available or reserved, and what persons have paid out by other means; payouts that are being sent or in doubt may be missing there. For operators.';
+'Compares Dash''s last lists (see refresh_dash) with the settings and with our books. Returns one row for each difference. The funding account should have all funds of its currency that are available or reserved, and what people have paid out by other means; payouts that are being sent or in doubt may be missing there. For operators.';
 
 CREATE FUNCTION murallink_private.dash_profiles_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
@@ -382,7 +388,7 @@ LANGUAGE sql VOLATILE AS $$
     FROM murallink_private.call a JOIN murallink_private.card c ON c.uid = a.subject_uid WHERE a.uid = ANY (calls)
 $$;
 COMMENT ON FUNCTION murallink_private.dash_profiles_ask(murallink.ksuid[]) IS
-'What Dash is told of patients: what their profiles are now, whatever they were when they changed.';
+'What to send to Dash for changed profiles: the current data of the patients.';
 
 GRANT EXECUTE ON FUNCTION murallink.dash_shipping_update TO murallink_client;
 GRANT EXECUTE ON FUNCTION

@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.inside_rx_judge(murallink.call_state) IS
-'An enrollment that exists already is updated, where that was asked for; or it is there because an attempt whose answer was lost has made it. One that may never have been made, and is to end, is not there; the absence of one that was made is a person''s decision.';
+'The status of an enrollment after an attempt. If it exists already, it is updated, if that was requested; or it is done, because an attempt whose answer was lost has made it. If one that may never have been made must end and does not exist, that is done; if one that was made does not exist, a person decides.';
 
 CREATE FUNCTION murallink_private.inside_rx_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
@@ -38,11 +38,12 @@ DECLARE
     whole jsonb;
     same boolean;
     active CONSTANT boolean := coalesce((member ->> 'active')::boolean, false);
-    -- What may be there, and may not, is ended and made as if it were the one and the other.
+    -- An enrollment that may or may not exist is ended, and made, as in both cases.
     unsure CONSTANT boolean := coalesce(member ? 'unsure', false);
     known CONSTANT jsonb := member - 'unsure';
 BEGIN
-    -- What does not fit into a field that may be absent is left out. An update has all fields, because it removes those that it lacks.
+    -- Omit optional fields whose value does not fit. An update has all fields, because it removes those that it
+    -- lacks.
     whole := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', person -> 'patient_uid',
         'group', config -> 'group', 'first_name', person -> 'first_name', 'last_name', person -> 'last_name',
         'email', NULLIF(person ->> 'email', ''), 'phone', murallink_private.phone_north_american(person ->> 'phone'),
@@ -67,4 +68,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.inside_rx_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
-'What to ask Inside Rx for next about a patient: an enrollment, its update or its end; one in another group, or by the other operation, is another. made: false, of a member: whether its enrollment was ever made is not known. The setting operation is enroll_person (initially) or enroll_card. See participation_step().';
+'The next step for a patient at Inside Rx: an enrollment, its update or its end. Another group, or the other operation, means another enrollment. member.made is false if it is unknown whether the enrollment was ever made. The setting operation is enroll_person (default) or enroll_card. Arguments and result: see participation_next().';

@@ -11,7 +11,7 @@ BEGIN
     PERFORM murallink_private.participations_follow(calls);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.relay_follow(murallink.ksuid[]) IS 'Keeps what Relay has found out about numbers.';
+COMMENT ON FUNCTION murallink_private.relay_follow(murallink.ksuid[]) IS 'Stores Relay''s results about phone numbers.';
 
 CREATE FUNCTION murallink_private.relay_is_landline(number text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -19,7 +19,8 @@ LANGUAGE sql STABLE AS $$
         SELECT FROM murallink_private.relay_number n
         WHERE n.number IN (relay_is_landline.number, '1' || relay_is_landline.number) AND murallink_private.lowered(n.result) = 'landline')
 $$;
-COMMENT ON FUNCTION murallink_private.relay_is_landline(text) IS 'Whether Relay has found a number to be a landline, which is sent no SMS.';
+COMMENT ON FUNCTION murallink_private.relay_is_landline(text) IS
+'Whether Relay has found that a number is a landline, which cannot receive SMS.';
 
 CREATE FUNCTION murallink_private.relay_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
@@ -28,14 +29,14 @@ LANGUAGE sql VOLATILE AS $$
     WHERE c.uid = ANY (calls) AND (p.uid IS NULL OR c.suspect OR coalesce(murallink_private.consent_type(p.patient_uid, 'sms'), 'stop') <> 'stop')
 $$;
 COMMENT ON FUNCTION murallink_private.relay_ask(murallink.ksuid[]) IS
-'A patient who has withdrawn the consent since the onboarding was wanted is not onboarded. participation_step() takes it back.';
+'What to send for onboardings. A patient who has withdrawn the consent since is not onboarded; participation_step() cancels the call.';
 
 CREATE FUNCTION murallink.relay_numbers(OUT number text, OUT result text, OUT heard_at timestamptz) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT n.number, n.result, n.heard_at FROM murallink_private.relay_number n ORDER BY n.number
 $$;
 COMMENT ON FUNCTION murallink.relay_numbers() IS
-'What Relay has found out about phone numbers, such as landline, which cannot take SMS. For operators.';
+'Relay''s results about phone numbers, such as landline, which cannot receive SMS. For operators.';
 
 CREATE FUNCTION murallink_private.relay_message(message jsonb, config jsonb, OUT operation text, OUT params jsonb, OUT problem text)
 LANGUAGE plpgsql STABLE AS $$
@@ -44,10 +45,10 @@ BEGIN
         problem := 'the number is a landline';
         RETURN;
     END IF;
-    -- Relay sends what its journey says, of which our words are parameters, of 100 characters at most.
+    -- Relay sends the text of its journey, with our words as parameters of at most 100 characters.
     operation := 'onboard';
     params := pg_catalog.jsonb_build_object(
-        -- A person who has the previous number of the patient is sent nothing.
+        -- Never send to a previous number of the patient, which may belong to somebody else.
         'deactivate_previous_connections', true,
         'ccid', message -> 'patient_uid', 'client_message_tag', message -> 'uid', 'trigger_id', config -> 'notice_trigger_id',
         'input_parameters', (
@@ -57,7 +58,8 @@ BEGIN
             'channel_type', 'sms', 'channel_addr', message -> 'to', 'consent_type', message -> 'consent')));
 END
 $$;
-COMMENT ON FUNCTION murallink_private.relay_message(jsonb, jsonb) IS 'What Relay is asked for a notice. See notice_message().';
+COMMENT ON FUNCTION murallink_private.relay_message(jsonb, jsonb) IS
+'The operation and params that send a notice by Relay. See notice_message().';
 
 CREATE FUNCTION murallink_private.relay_membership(
     person jsonb, settings jsonb, config jsonb, wanted boolean, member jsonb,
@@ -66,7 +68,7 @@ CREATE FUNCTION murallink_private.relay_membership(
 DECLARE
     digits CONSTANT text := murallink_private.phone_north_american(person ->> 'phone');
 BEGIN
-    -- Another onboarding would text the patient again: there is one, and nothing takes it back.
+    -- There is one onboarding, because another would send the patient another SMS. It cannot be undone.
     meant := CASE WHEN member IS NOT NULL THEN member || pg_catalog.jsonb_build_object('active', wanted) END;
     IF member IS NOT NULL OR NOT wanted THEN
         RETURN;
@@ -74,7 +76,7 @@ BEGIN
         reason := 'no_consent';
         RETURN;
     ELSIF digits IS NULL AND NOT settings ? 'notification_channels' THEN
-        -- What Relay cannot reach may be a number of somebody else's there.
+        -- A number that Relay cannot reach may belong to somebody else there.
         reason := CASE person ->> 'phone' WHEN '' THEN 'missing_field' ELSE 'invalid_value' END || ': phone';
         RETURN;
     END IF;
@@ -87,6 +89,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.relay_membership(jsonb, jsonb, jsonb, boolean, jsonb) IS
-'What to ask Relay for next about a patient: to be onboarded, once, where there is a consent to SMS on record. See participation_step().';
+'The next step for a patient at Relay: one onboarding, if a consent to SMS is recorded. Arguments and result: see participation_next().';
 
 GRANT EXECUTE ON FUNCTION murallink.relay_numbers TO murallink_operator;

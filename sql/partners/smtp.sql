@@ -4,4 +4,5 @@ CREATE FUNCTION murallink_private.smtp_message(message jsonb, config jsonb, OUT 
 LANGUAGE sql IMMUTABLE AS $$
     SELECT 'message', message - 'patient_uid', ''
 $$;
-COMMENT ON FUNCTION murallink_private.smtp_message(jsonb, jsonb) IS 'What the mail server is asked for a notice. See notice_message().';
+COMMENT ON FUNCTION murallink_private.smtp_message(jsonb, jsonb) IS
+'The operation and params that send a notice by e-mail. See notice_message().';

@@ -51,7 +51,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So it is useless to register a second account and grant it the missing right.';
+'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So a second account to which the requester grants the missing right does not help.';
 
 CREATE FUNCTION murallink_private.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$

@@ -7,7 +7,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.patient p WHERE p.uid = card_person.patient_uid
 $$;
 COMMENT ON FUNCTION murallink_private.card_person(murallink.ksuid) IS
-'What a partner who issues cards is told of a patient: a phone number only where it is clear which one it is, in E.164.';
+'What a card issuer gets about a patient: name, e-mail address, and the phone number in E.164, if it is unambiguous.';
 
 CREATE FUNCTION murallink_private.card_profiles(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -15,11 +15,11 @@ LANGUAGE sql VOLATILE AS $$
     FROM murallink.patient y JOIN murallink_private.card c ON c.patient_uid = y.uid JOIN murallink_private.partner p ON p.name = c.partner
     WHERE y.uid = card_profiles.patient_uid AND c.status = 'done' AND c.person_id <> ''
         AND (p.settings ->> 'send_profile')::boolean
-        -- A partner takes no profile of somebody who can neither be called nor written to.
+        -- An issuer refuses a profile without an e-mail address and a phone number.
         AND (y.email <> '' OR murallink_private.phone_number(y.phone) IS NOT NULL)
 $$;
 COMMENT ON FUNCTION murallink_private.card_profiles(murallink.ksuid) IS
-'Has the partners who have issued cards to a patient told of a new name, phone or e-mail address, where their setting send_profile says so.';
+'Sends a changed name, phone number or e-mail address of a patient to the partners that have issued a card, if their setting send_profile is on.';
 
 CREATE FUNCTION murallink_private.card_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -34,7 +34,7 @@ BEGIN
             ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'done'),
             ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
         OR OLD.status = 'waiting' AND NEW.status IN ('done', 'declined', 'in_doubt') AND OLD.task_uid IS NULL
-        -- While it is being ordered, and until its call has an outcome, nothing is known.
+        -- Until its call has an outcome, the state of the order is unknown.
         OR OLD.status = 'ready' AND NOT EXISTS (
             SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND (
                 c.status = NEW.status OR NEW.status = 'waiting' AND c.status = 'ready')))
@@ -51,7 +51,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_guard() IS
-'Trigger: a card goes one allowed step at a time, and from being ordered as its call has ended; one that was never ordered has an outcome only where it was ordered with others; it stays, and its patient''s, and one that can be loaded keeps its key. Errors: wrong_status, append_only.';
+'Trigger: checks the rules of cards. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient; a card that can be loaded keeps its key. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.card_of_another(partner text, program text, patient_uid murallink.ksuid, card_uid murallink.ksuid, proxy_key text)
 RETURNS boolean
@@ -63,7 +63,7 @@ LANGUAGE sql STABLE AS $$
             AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(card_of_another.proxy_key, '0'))
 $$;
 COMMENT ON FUNCTION murallink_private.card_of_another(text, text, murallink.ksuid, murallink.ksuid, text) IS
-'Whether a key that a partner answers for a card is that of another card already.';
+'Whether the key that a partner answers for a card already belongs to another card.';
 
 CREATE FUNCTION murallink_private.card_send(card_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -75,7 +75,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    -- The lock is there because an address may be changing: either it is seen here, or the change sees this card.
+    -- Serializes with a change of the address: either it is visible here, or the change sees this card.
     SELECT p.email <> '' OR murallink_private.phone_number(p.phone) IS NOT NULL INTO reached
     FROM murallink.patient p WHERE p.uid = the_card.patient_uid FOR SHARE;
     IF NOT reached THEN
@@ -95,7 +95,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_send(murallink.ksuid) IS
-'Has a card ordered once the patient can be told of it, unless it is ordered with others.';
+'Orders a card if the patient has an e-mail address or phone number, unless it is part of a bulk order.';
 
 CREATE FUNCTION murallink_private.card_begin(
     patient_uid murallink.ksuid, partner text, program text, OUT uid murallink.ksuid, OUT status murallink.payout_status, OUT reason text
@@ -113,7 +113,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_begin(murallink.ksuid, text, text) IS
-'The card of a patient in a program, which is ordered where there is none.';
+'Returns the card of a patient in a program; orders one if there is none.';
 
 CREATE FUNCTION murallink_private.cards_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
@@ -123,7 +123,7 @@ LANGUAGE sql VOLATILE AS $$
     )
     SELECT f.uid, 'order', pg_catalog.jsonb_build_object('program', f.program) || murallink_private.card_person(f.patient_uid), '' FROM free f
 $$;
-COMMENT ON FUNCTION murallink_private.cards_ask(murallink.ksuid[]) IS 'What is sent to order cards.';
+COMMENT ON FUNCTION murallink_private.cards_ask(murallink.ksuid[]) IS 'What to send to order cards.';
 
 CREATE FUNCTION murallink_private.card_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
@@ -138,4 +138,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_judge(murallink.call_state) IS
-'The status of an order after an attempt: in doubt where the partner answers with the key of another card.';
+'The status of an order after an attempt: in doubt if the partner answers with the key of another card.';

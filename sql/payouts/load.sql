@@ -1,4 +1,4 @@
--- The call that loads a card for a payout, and what the payment hears of it.
+-- The call that loads a card for a payout, and what follows for the payment.
 
 CREATE FUNCTION murallink_private.payouts_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE plpgsql VOLATILE AS $$
@@ -12,7 +12,7 @@ BEGIN
             NULL;
         END;
     END IF;
-    -- A payment that somebody is just cancelling is left alone.
+    -- Skip payments that another transaction is cancelling.
     RETURN QUERY
     WITH free AS MATERIALIZED (
         SELECT o.uid, o.card_uid, p.amount
@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_ask(murallink.ksuid[]) IS
-'What is sent to load the cards of payouts. Those that are held, or whose partner has been set up otherwise, are routed again instead.';
+'What to send to load the cards of payouts. Payouts that are held, or whose partner was configured differently since, are routed again instead.';
 
 CREATE FUNCTION murallink_private.payout_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
@@ -34,8 +34,8 @@ BEGIN
     IF ended.outcome NOT IN ('not_sent', 'declined') THEN
         RETURN ended;
     END IF;
-    -- What was answered as signed out, or as too many calls, is looked for before it is sent again. What is refused when it
-    -- is sent again, because a look-up did not show it, may be so since it was done the first time.
+    -- After an answer "signed out" or "too many calls", look it up before it is sent again. A refusal of a
+    -- repeat, after a look-up that did not show it, may mean that the first attempt was carried out.
     IF (SELECT (p.settings ->> 'look_up')::boolean FROM murallink_private.partner p WHERE p.name = ended.partner) AND (
         ended.outcome = 'not_sent' AND ended.http_status IN (401, 429)
         OR ended.outcome = 'declined' AND murallink_private.note_of_look_up() = (
@@ -46,14 +46,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_judge(murallink.call_state) IS
-'The status of a payout''s call after an attempt: in doubt where it is to be looked up before it is sent again, or counts as declined.';
+'The status of a payout''s call after an attempt: in doubt if it must be looked up before it is sent again or counts as declined.';
 
 CREATE FUNCTION murallink_private.payouts_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     paid murallink.ksuid[];
 BEGIN
-    -- As in call_end(): nobody is waited for.
+    -- As in call_end(): do not wait for locks.
     PERFORM FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
     WHERE o.uid = ANY (calls) ORDER BY p.uid FOR NO KEY UPDATE NOWAIT;
     WITH decided AS (
@@ -66,10 +66,10 @@ BEGIN
     SELECT pg_catalog.array_agg(d.uid) FILTER (WHERE d.status = 'paid') INTO paid FROM decided d;
     PERFORM murallink_private.notices_of_payments(paid);
     PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
-    -- What was not sent goes the way that it would go if it were approved at this moment.
+    -- Route payouts that were not sent again, because their route may have changed.
     PERFORM murallink_private.payouts_route(ARRAY(
         SELECT c.uid FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'ready'));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_follow(murallink.ksuid[]) IS
-'The payments of payouts are paid, failed or in doubt as their calls have ended; what is in doubt is looked up.';
+'Sets the payments of ended calls to paid, failed or in_doubt, and starts look-ups of those in doubt.';

@@ -1,10 +1,10 @@
--- Looking up at the partner what became of a load or an unload in doubt.
+-- Look-ups at the partner of loads and unloads in doubt.
 
 CREATE FUNCTION murallink_private.note_of_look_up() RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN 'looked up at the partner';
 COMMENT ON FUNCTION murallink_private.note_of_look_up() IS
-'The note of a payout or an unload that no person has decided: a look-up has shown it, or has not and had the payout sent again.';
+'The note of a payout or an unload that a look-up has decided.';
 
 CREATE FUNCTION murallink_private.look_up_begin(call_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -16,7 +16,7 @@ LANGUAGE sql VOLATILE AS $$
     WHERE l.uid = look_up_begin.call_uid AND (p.settings ->> 'look_up')::boolean
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_begin(murallink.ksuid) IS
-'Has a load or an unload in doubt looked up at its partner, where the setting look_up says so.';
+'Looks up a load or an unload in doubt at its partner, if the setting look_up is on.';
 
 CREATE FUNCTION murallink_private.look_up_moment(shown text, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' AS $$
@@ -33,7 +33,7 @@ BEGIN
         RETURN replace(shown, ',', CASE WHEN shown ~ '^\d{4}' THEN '.' ELSE ' ' END)::timestamptz;
     ELSIF zone <> '' AND shown ~ (day_and_time || '$') THEN
         moment := replace(shown, ',', '.')::timestamp AT TIME ZONE zone;
-        -- The hour that the clocks of the zone show twice is two moments, and the one that they skip is none.
+        -- Local times that occur twice, or not at all, when the clocks change are ambiguous.
         IF moment AT TIME ZONE zone = replace(shown, ',', '.')::timestamp
             AND (moment - interval '1 h') AT TIME ZONE zone <> moment AT TIME ZONE zone
             AND (moment + interval '1 h') AT TIME ZONE zone <> moment AT TIME ZONE zone THEN
@@ -46,7 +46,7 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_moment(text, text) IS
-'A partner''s time, null where it is not surely understood: RFC 3339 or RFC 1123 with a zone, seconds or milliseconds since 1970, or a day and a time of a zone that is given (a name of the tz database). A day alone is no time.';
+'A partner''s time as timestamptz; null if it is ambiguous. Understands RFC 3339 and RFC 1123 with a zone, seconds or milliseconds since 1970, and a day with a time in zone. zone: a name of the tz database, or empty.';
 
 CREATE FUNCTION murallink_private.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -58,7 +58,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         WHERE o.uid = payout_uid AND s.what = look_up_shown.what)
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_shown(murallink.ksuid, text) IS
-'Whether the issuer of a payout''s card, as it is configured now, has ever shown that in a look-up made in the same way. what: see the table look_up_shown.';
+'Whether the issuer of a payout''s card, with its current configuration, has ever shown this in a look-up of the same kind. what: see the table look_up_shown.';
 
 CREATE FUNCTION murallink_private.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -74,8 +74,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
         SELECT 'reference' AS what FROM jsonb_to_recordset(loads) AS r(reference text) WHERE r.reference <> ''
         UNION
-        -- What was inferred to be ours proves nothing: only our own reference, or the order that a load's own answer told, and
-        -- each with its amount.
+        -- Only our own reference, or the order number in the answer to the load, each with the same amount,
+        -- proves that a load is ours.
         SELECT 'load' FROM jsonb_to_recordset(loads) AS r(reference text, order_id text, amount numeric), ours x
         WHERE r.amount = x.amount AND (r.reference = x.uid::text OR EXISTS (
             SELECT FROM murallink_private.call a
@@ -90,7 +90,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     ON CONFLICT DO NOTHING
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_learn(murallink.ksuid, jsonb, jsonb) IS
-'Keeps what the loads and unloads that a partner lists for a payout show of its look-ups in general. loads, unloads: as look_up_judge() has them.';
+'Records in look_up_shown what the lists of a partner prove about its look-ups in general. loads, unloads: as in look_up_judge().';
 
 CREATE FUNCTION murallink_private.look_up_resembles(shown text, sent text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -99,30 +99,32 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         murallink_private.lowered(look_up_resembles.sent) AS sent) AS bare
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_resembles(text, text) IS
-'Whether a reference may be another spelling of one that was sent: in another case, with something around it, or a part of it.';
+'Whether a reference may be another spelling of one that was sent: in another case, with additions, or a part of it.';
 
 CREATE FUNCTION murallink_private.look_up_loads(payout_uid murallink.ksuid, loads jsonb)
 RETURNS TABLE (order_id text, reference text, amount numeric, ours boolean, equal boolean, alike boolean, timely boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    -- With a reference that is not ours a load is not, where this issuer writes ours as we do; at the time of the attempt it may
-    -- not yet do so.
+    -- A load with another reference is not ours if this issuer shows our references unchanged; around the time
+    -- of the attempt it may not do so yet.
     SELECT r.order_id, r.reference, r.amount, r.ours, r.equal,
         r.alike AND NOT (r.others AND coalesce(r.moment NOT BETWEEN r.began - r.tolerance AND r.ended + r.tolerance, false)),
         r.alike AND r.equal AND r.moment BETWEEN r.began - r.tolerance AND r.ended + r.tolerance
     FROM (
         SELECT l.order_id, l.reference, l.amount, l.reference = o.uid::text AS ours, l.meant AND l.currency AS equal, l.moment,
             a.claimed_at AS began,
-            -- The worker waits for no answer longer than this, also where it ended itself and the outcome was written later.
+            -- The worker waits no longer for an answer, even if the outcome was written later because it
+            -- ended.
             LEAST(a.settled_at, a.claimed_at + (
                 (p.settings ->> 'connect_timeout')::numeric + (p.settings ->> 'timeout')::numeric) * interval '1 s') AS ended,
             (p.settings ->> 'clock_tolerance')::numeric * interval '1 s' AS tolerance,
-            -- The time counts by days here, because a zone may be missing or wrong.
+            -- Compare the time with a tolerance of days, because its zone may be missing or wrong.
             l.meant AND l.reference <> o.uid::text AND coalesce(l.moment > o.created_at - interval '36 h', true)
             AND NOT EXISTS (
                 SELECT FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
                 JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
                 WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND l.reference = x.uid::text)
-            -- An order may have several loads, and so explains as many as there are payouts that are known to be in it.
+            -- An order may have several loads: it explains as many as there are payouts known to be in
+            -- it.
             AND (l.order_id = '' OR l.times > (
                 SELECT count(*) FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
                 JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
@@ -140,7 +142,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         WHERE o.uid = look_up_loads.payout_uid) AS r
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_loads(murallink.ksuid, jsonb) IS
-'The loads that a partner lists, beside a payout in doubt. ours: has its reference; equal: has its amount and currency, where it shows one; alike: may be it, because it has its amount, is not surely another payout''s, nor somebody else''s by a reference, nor older; timely: alike and equal, and at a time within the attempt, from its claim to its end, give or take the setting clock_tolerance.';
+'The loads that a partner lists, compared with a payout in doubt. ours: it has our reference; equal: the amount, and the currency if shown, are the same; alike: it may be the payout''s: it has its amount, is not certainly another''s, and is not older; timely: alike, equal, and made during the attempt, within the setting clock_tolerance.';
 
 CREATE FUNCTION murallink_private.look_up_whole(look murallink.call_state) RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -203,16 +205,17 @@ BEGIN
         count(*) FILTER (WHERE l.alike) AS alike, count(*) FILTER (WHERE l.timely) AS timely,
         count(*) FILTER (WHERE l.reference <> '') AS named, count(*) FILTER (WHERE l.alike AND l.reference <> '') AS alike_named,
         max(l.order_id) FILTER (WHERE l.ours) AS our_order, max(l.order_id) FILTER (WHERE l.timely) AS timely_order,
-        -- Another payout that may have made it, too.
+        -- Another payout that may have made the load.
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
             AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')) AS rivalled,
-        -- Who does not show the last load known before this one, or the last known when he was asked, does not show all.
+        -- If the list lacks the last load known before this one, or the last one known at the time of the
+        -- look-up, it is incomplete.
         EXISTS (
             SELECT FROM (
                 SELECT DISTINCT ON (o.settled_at < tried) o.uid, o.reference, o.amount FROM other o
                 WHERE o.status = 'done' AND o.reference <> ''
-                    -- Or known then, too, if the clock was set back since.
+                    -- A later time means that the clock was set back since.
                     AND (o.settled_at < look_up_judge.looked OR o.settled_at > pg_catalog.clock_timestamp())
                 ORDER BY o.settled_at < tried, o.settled_at DESC) AS o
             WHERE NOT EXISTS (
@@ -239,7 +242,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
-'What the loads that a partner shows on a card say of a payout in doubt. verdict: paid, with the partner''s reference; none: it is not among them; unproven: neither is any load of ours, nor has one ever been; unclear; why: what a person has to know of the last two. A load without our reference is ours only where this issuer shows none at all and nothing else can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null where none are listed; whole: whether these are surely all.';
+'What the loads that a partner lists for a card prove about a payout in doubt. verdict: paid, with the partner''s reference; none: it was not carried out; unproven: it is not listed, but this issuer has never shown a load of ours; unclear. why: the reason of the last two, for people. A load without our reference counts as ours only if this issuer shows no references and no other payout can be meant. looked: when the partner was asked; loads: an array of {reference, amount, currency, order_id, at}, null if none are listed; whole: whether the list is certainly complete.';
 
 CREATE FUNCTION murallink_private.look_while_settling(
     look murallink.call_state, settling double precision, OUT again timestamptz, OUT counted murallink.server_moment
@@ -247,7 +250,7 @@ CREATE FUNCTION murallink_private.look_while_settling(
 BEGIN
     counted := look.counted_from;
     IF coalesce(look.waited < settling, true) THEN
-        -- It may still be on its way: it is looked for more and more seldom, and once more when it can be no longer.
+        -- It may still arrive: look again, less often each time, and once more after the settling time.
         counted := CASE WHEN murallink_private.seconds_since(counted) IS NULL THEN murallink_private.server_moment() ELSE counted END;
         again := LEAST(murallink_private.due_after('not_sent', 2 * look.attempt + 1), clock_timestamp()
             + GREATEST(settling - murallink_private.seconds_since(counted), 0.1) * interval '1 s');
@@ -255,7 +258,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.look_while_settling(murallink.call_state, double precision) IS
-'When to look again for what may still be on its way (again; null: it cannot be any more), and since when its settling time is counted. settling: in seconds.';
+'When to look again for a call that may still arrive at the partner (again; null: it cannot any more), and since when its settling time counts (counted). settling: in seconds.';
 
 CREATE FUNCTION murallink_private.look_up_again(
     look murallink.call_state, silent boolean, decided boolean, refused boolean, settling double precision,
@@ -277,7 +280,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_again(murallink.call_state, boolean, boolean, boolean, double precision) IS
-'When a look-up that has ended is to be made again (again; null: it is not), and since when its settling time is counted. silent: it has shown nothing; decided: what it has shown is enough whenever it looked; refused: the partner had refused to look at what is looked up; settling: in seconds.';
+'When to repeat a look-up that has ended (again; null: not), and since when its settling time counts (counted). silent: it has shown no list; decided: its result does not depend on the settling time; refused: the partner had refused the call without processing it; settling: in seconds.';
 
 CREATE FUNCTION murallink_private.look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -303,13 +306,13 @@ BEGIN
         judged.verdict := 'unclear';
         judged.why := 'it is not listed, and was refused when it was sent again, perhaps because it had been done';
     ELSIF silent OR judged.verdict = 'unproven' THEN
-        -- Then there is nothing but the partner's word where it has refused to look at it.
+        -- Then only the partner's answer counts: it has refused the call without processing it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
     END IF;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
         the_payout.refused, the_payout.settling);
     IF next.again IS NULL AND judged.verdict <> 'unclear' THEN
-        -- Answers are read meanwhile, so that no transaction that decides is waited for.
+        -- Do not wait for a transaction that decides it, because the worker must read answers.
         PERFORM FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
         WHERE o.uid = the_payout.uid AND p.status = 'in_doubt' FOR NO KEY UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
@@ -334,7 +337,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_follow(murallink.call_state) IS
-'A payout that the partner shows is paid; one that it does not show, in a look begun after the settling time, is sent again under the same reference, and at once where the partner had refused to look at it; anything else is left to a person, and the payout''s reason says why.';
+'Decides a payout in doubt by an ended look-up. If the partner shows it, it is paid. If a look-up that started after the settling time does not show it, it is sent again with the same reference; at once if the partner had refused the call without processing it. Otherwise a person decides, and its reason says why.';
 
 CREATE FUNCTION murallink_private.look_ups_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -343,7 +346,7 @@ BEGIN
     FROM murallink_private.calls(calls) c WHERE c.status <> 'ready';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.look_ups_follow(murallink.ksuid[]) IS 'What is looked up hears what was found.';
+COMMENT ON FUNCTION murallink_private.look_ups_follow(murallink.ksuid[]) IS 'Applies the results of ended look-ups.';
 
 CREATE FUNCTION murallink_private.unload_judge(
     payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
@@ -360,12 +363,12 @@ BEGIN
     )
     SELECT count(*) FILTER (WHERE u.reference = the_payout.uid::text) AS ours,
         count(*) FILTER (WHERE u.reference = the_payout.uid::text AND u.amount AND u.currency) AS ours_equal,
-        -- Without a reference, or under one that is not surely another's.
+        -- Without a reference, or with one that is not certainly another payout's.
         count(*) FILTER (WHERE u.amount AND u.reference <> the_payout.uid::text AND NOT EXISTS (
             SELECT FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
             JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
             WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid::text = u.reference)) AS alike,
-        -- Who does not show an unload that is known does not show all.
+        -- If the list lacks a known unload, it is incomplete.
         EXISTS (
             SELECT FROM murallink_private.payout_shown o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
             WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
@@ -384,7 +387,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
-'What the unloads that a partner shows on a card say of one in doubt, of that payout. verdict: unloaded, by our reference alone; none: it is not among them; unclear; why: what a person has to know then. looked: when the partner was asked; unloads, whole: as the loads of look_up_judge().';
+'What the unloads that a partner lists for a card prove about the unload of a payout in doubt. verdict: unloaded: our reference is listed; none: it was not carried out; unclear. why: the reason then, for people. looked: when the partner was asked; unloads, whole: as loads and whole of look_up_judge().';
 
 CREATE FUNCTION murallink_private.unload_look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -405,7 +408,7 @@ BEGIN
         murallink_private.look_up_whole(look));
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded', false, unload.settling);
     IF next.again IS NULL THEN
-        -- Answers are read meanwhile, so that no transaction that decides is waited for.
+        -- Do not wait for a transaction that decides it, because the worker must read answers.
         PERFORM FROM murallink_private.call c
         WHERE c.uid = unload.uid AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
@@ -428,7 +431,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unload_look_up_follow(murallink.call_state) IS
-'An unload that the partner shows by our reference is done; one that it does not show, in a look begun after the settling time, counts as declined, for a person to ask for again; anything else is left to a person, and the reason says why.';
+'Decides an unload in doubt by an ended look-up. If the partner shows it with our reference, it is done. If a look-up that started after the settling time does not show it, it counts as declined, and a person can request it again. Otherwise a person decides, and its reason says why.';
 
 CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -445,7 +448,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.look_up_payout(murallink.ksuid) IS
-'Has a payout in doubt, whose look-ups have ended without telling what became of it, looked up once more. For operators. Errors: missing_field, not_found, wrong_status.';
+'Repeats the look-up of a payout in doubt, if its look-ups have ended without a result. For operators. Errors: missing_field, not_found, wrong_status.';
 
 CREATE TYPE murallink.payout_attempt AS (
     attempt integer, operation text, claimed_at timestamptz, settled_at timestamptz, outcome text, http_status integer,

@@ -20,7 +20,7 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.patient_uid
         INTO NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid
-        -- A cancellation of a payment that has no payout yet waits for this, or this for it.
+        -- Serializes with a cancellation of the payment, which may not have a payout yet.
         FROM murallink_private.payment p WHERE p.uid = NEW.payment_uid AND p.status = 'approved' FOR SHARE;
         IF NOT FOUND THEN
             PERFORM murallink_private.raise('wrong_status', 'payment_uid');
@@ -44,7 +44,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_guard() IS
-'Trigger: a payout is its payment''s, which must be approved, and keeps what it is; it goes another way only while it waits, and a person settles only what no partner pays or what is in doubt. Errors: wrong_status, append_only.';
+'Trigger: checks the rules of payouts. A payout is made only for an approved payment, and keeps its payment and place. Its route changes only while it waits. A person settles it only if no partner pays it, or if it is in doubt. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.load_step(load_uid murallink.ksuid, before murallink.payout_status, after murallink.payout_status) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
@@ -58,7 +58,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.load_step(murallink.ksuid, murallink.payout_status, murallink.payout_status) IS
-'Checks the step of a load: it is sent again only when its payment is approved again, and nobody but its partner declines it. Errors: wrong_status.';
+'Checks a change of status of a load: it is sent again only if its payment was approved again, and only its partner declines it. Errors: wrong_status.';
 
 CREATE FUNCTION murallink_private.payout_route(
     payout_uid murallink.ksuid, payment_uid murallink.ksuid,
@@ -72,11 +72,11 @@ DECLARE
     held boolean;
 BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = payout_route.payment_uid;
-    -- Nobody who holds payouts or sets up a partner is waited for, or waits for this: what has missed that is found astray
-    -- when it is to be claimed, and by reroute_late().
+    -- Does not serialize with hold_payouts() and configure_partner(). A payout that has missed such a change is
+    -- found by astray() when it is claimed, and by reroute_late().
     held := EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (payout_uid, the_payment.contract_uid));
-    -- A change of the enrollment waits for the lock of the payment, and so sees this payout afterwards. The contract's
-    -- default is read again under a lock, because it may be changing: then it is seen here, or the change sees this payout.
+    -- A change of the enrollment waits for the lock of the payment, and sees this payout then. Read the
+    -- contract's default again under a lock: either a change is visible here, or it sees this payout.
     FOR look IN 1..2 LOOP
         SELECT t.uid, t.partner INTO payment_type_uid, partner
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = the_payment.contract_uid
@@ -116,14 +116,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_route(murallink.ksuid, murallink.ksuid) IS
-'How a payout is paid, and what it waits for (reason); a patient who has no card gets one ordered.';
+'Routes a payout: returns its payment type, partner and card, and the reason if it must wait. Orders a card if the patient needs one.';
 
 CREATE FUNCTION murallink_private.payout_send(payout_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.call_make_own(o.partner, 'payout', o.uid, 'load', o.suspect)
     FROM murallink_private.payout o WHERE o.uid = payout_uid
 $$;
-COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Has the card of a payout loaded for the first time.';
+COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Makes the call that loads the card of a payout.';
 
 CREATE FUNCTION murallink_private.payouts_route(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -132,7 +132,7 @@ DECLARE
     present murallink_private.call;
     route record;
 BEGIN
-    -- Cards before payouts, as everybody locks them.
+    -- Lock cards before payouts, as everywhere.
     PERFORM FROM murallink_private.card c
     WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = ANY (payout_uids))
     ORDER BY c.uid FOR SHARE;
@@ -140,8 +140,8 @@ BEGIN
         SELECT o.* FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved'
         WHERE o.uid = ANY (payout_uids) ORDER BY o.uid FOR NO KEY UPDATE OF o
     LOOP
-        -- The payment may have been cancelled before this was locked. It is not locked: a hold of payouts waits for nobody, and
-        -- a payment that is being cancelled takes its payout along.
+        -- The payment may have been cancelled before the payout was locked. Do not lock it, because
+        -- hold_payouts() must not wait, and cancel_payment() changes the payout itself.
         CONTINUE WHEN NOT EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = the_payout.payment_uid AND p.status = 'approved');
         SELECT * INTO present FROM murallink_private.call c
         WHERE c.uid = the_payout.uid AND c.status IN ('waiting', 'ready') FOR NO KEY UPDATE;
@@ -159,7 +159,7 @@ BEGIN
             PERFORM murallink_private.payout_send(the_payout.uid);
         ELSIF present.status = 'waiting' AND route.reason = '' THEN
             UPDATE murallink_private.call c SET partner = route.partner WHERE c.uid = present.uid AND c.partner <> route.partner;
-            -- Where the clock was set back since it was put off, it waits for as long as it would have.
+            -- If the clock was set back since, keep the remaining delay.
             IF present.delayed_at > pg_catalog.clock_timestamp() THEN
                 present.due_at := pg_catalog.clock_timestamp() + (present.due_at - present.delayed_at);
             END IF;
@@ -170,7 +170,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_route(murallink.ksuid[]) IS
-'Looks again how those of these payouts are paid that have not been sent, or are to be sent again, and locks them and the cards of their patients: what can be sent is due, the rest waits.';
+'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them and the cards of their patients.';
 
 CREATE FUNCTION murallink_private.payout_begin(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -186,7 +186,7 @@ BEGIN
         PERFORM murallink_private.payouts_route(ARRAY[known]);
         RETURN;
     END IF;
-    -- Others do not see a new payment yet: a change of how the patient is paid is waited for, or waits for this.
+    -- Serializes with a change of how the patient is paid, which does not see an uncommitted payment.
     PERFORM FROM murallink_private.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
     WHERE p.uid = payout_begin.payment_uid FOR SHARE OF e;
     route := murallink_private.payout_route(made, payment_uid);
@@ -198,7 +198,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_begin(murallink.ksuid) IS
-'An approved payment has a payout, the same one after each approval, which begins its way to the patient.';
+'Starts the payout of a payment that has been approved; a payment keeps its payout if it is approved again.';
 
 CREATE FUNCTION murallink_private.payout_cancel(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -210,7 +210,7 @@ BEGIN
     WHERE c.uid = its_payout AND c.status IN ('waiting', 'ready', 'declined', 'in_doubt');
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payout_cancel(murallink.ksuid) IS 'A cancelled payment takes its payout along.';
+COMMENT ON FUNCTION murallink_private.payout_cancel(murallink.ksuid) IS 'Cancels the payout of a cancelled payment.';
 
 CREATE FUNCTION murallink_private.payouts_of_card(card_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -222,7 +222,8 @@ BEGIN
         WHERE c.uid = payouts_of_card.card_uid));
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payouts_of_card(murallink.ksuid) IS 'Payouts that wait for a card go on with it, or wait for another reason.';
+COMMENT ON FUNCTION murallink_private.payouts_of_card(murallink.ksuid) IS
+'Routes the payouts that wait for these cards again.';
 
 CREATE FUNCTION murallink_private.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE sql STABLE AS $$
@@ -247,4 +248,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_locked(murallink.ksuid) IS
-'A payout, locked with its payment, in the order in which a payment''s own steps lock them. Errors: missing_field, not_found.';
+'Locks the payment of a payout, then the payout, and returns it. Errors: missing_field, not_found.';

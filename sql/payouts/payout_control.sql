@@ -1,4 +1,4 @@
--- How operators stop payouts, let them go on, and decide those that only a person can decide.
+-- How operators stop and resume payouts, and decide those that need a person.
 
 CREATE FUNCTION murallink.settle_payout(
     payout_uid murallink.ksuid, outcome text, reference text DEFAULT NULL, note text DEFAULT NULL
@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.settle_payout(murallink.ksuid, text, text, text) IS
-'Records what became of a payout that no partner serves, such as a check. outcome: paid or failed; reference: such as the check''s number. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
+'Records the outcome of a payout that no partner pays, such as a check. outcome: paid or failed; reference: such as the check''s number. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
 
 CREATE FUNCTION murallink.resolve_payout(payout_uid murallink.ksuid, outcome text, note text) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.hold_subject(murallink.ksuid, murallink.ksuid, text) IS
-'What is to be held or released, of which exactly one must be given. Errors: missing_field, not_found.';
+'The subject to hold or release: the one argument that is given. Exactly one must be. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.hold_payouts(
     note text, payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
@@ -106,17 +106,17 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     subject CONSTANT murallink.ksuid := murallink_private.hold_subject(payout_uid, contract_uid, partner);
 BEGIN
-    -- A claim that is under way is waited for, and claims nothing of this afterwards; nothing else is waited for.
+    -- Waits for claims under way, so that later claims see the hold, and for nothing else.
     INSERT INTO murallink_private.payout_hold AS h (subject_uid, note)
     VALUES (subject, murallink_private.checked_text(hold_payouts.note, 'note', 1000, true))
     ON CONFLICT (subject_uid) DO UPDATE SET note = EXCLUDED.note;
-    -- What somebody is at work on is marked later.
+    -- Payouts that are locked are marked later.
     PERFORM murallink_private.payouts_park(murallink_private.unclaimed(hold_payouts.contract_uid, NULL) || hold_payouts.payout_uid);
     INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
 END
 $$;
 COMMENT ON FUNCTION murallink.hold_payouts(text, murallink.ksuid, murallink.ksuid, text) IS
-'Holds a payout, all of a contract, or all that a partner is asked, one of which is given, until release_payouts(). Calls under way are finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
+'Holds a payout, all payouts of a contract, or all calls to a partner until release_payouts(). Give one of the three. Calls under way are finished. note: why. For operators. Errors: missing_field, not_found, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.release_payouts(
     payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL,
@@ -127,7 +127,7 @@ DECLARE
     subject CONSTANT murallink.ksuid := murallink_private.hold_subject(payout_uid, contract_uid, partner);
     why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, false);
 BEGIN
-    -- For the audit, which tells the note of what is deleted.
+    -- For the audit, which shows the note of the deleted row.
     UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
     DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
     IF NOT FOUND AND NOT EXISTS (
@@ -143,7 +143,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.release_payouts(murallink.ksuid, murallink.ksuid, text, text) IS
-'Releases what hold_payouts() held; a payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: it is not held, or only its contract is, or only payouts of it are.';
+'Ends a hold of hold_payouts(). A payout whose contract is held, too, still waits. note: why, for the audit. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status (it is not held, or only its contract or payouts of it are).';
 
 CREATE FUNCTION murallink_private.prepared_writers() RETURNS TABLE (gid text)
 LANGUAGE sql VOLATILE AS $$
@@ -157,7 +157,7 @@ LANGUAGE sql VOLATILE AS $$
     ORDER BY x.prepared
 $$;
 COMMENT ON FUNCTION murallink_private.prepared_writers() IS
-'The names of the prepared transactions that have written to murallink''s tables, the oldest first.';
+'The names of the prepared transactions that have written to murallink''s tables, oldest first.';
 
 CREATE FUNCTION murallink_private.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -171,7 +171,7 @@ LANGUAGE sql VOLATILE AS $$
         ELSE c.status IN ('waiting', 'ready', 'claimed') AND NOT c.repeatable END;
 $$;
 COMMENT ON FUNCTION murallink_private.suspect_calls() IS
-'Has all that another server may have sent put in doubt instead of being sent here: at once what is ready, and the rest when it would be. Orders of cards and requests that were declined or are in doubt are left out: a person asks the partner before they go on.';
+'Marks everything that another server may have sent, so that it is put in doubt instead of being sent: calls that are ready at once, the others when they would be sent. Card orders and requests that were declined or are in doubt are not marked, because a person asks the partner about them.';
 
 CREATE FUNCTION murallink_private.trust_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -179,7 +179,8 @@ LANGUAGE sql VOLATILE AS $$
     UPDATE murallink_private.card SET suspect = false WHERE suspect;
     UPDATE murallink_private.call SET suspect = false WHERE suspect;
 $$;
-COMMENT ON FUNCTION murallink_private.trust_calls() IS 'Has what suspect_calls() found sent after all, as far as it has not been put in doubt.';
+COMMENT ON FUNCTION murallink_private.trust_calls() IS
+'Removes the marks of suspect_calls() from calls that have not been put in doubt yet.';
 
 CREATE FUNCTION murallink.enable_payouts(look_first boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -190,7 +191,8 @@ BEGIN
     SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
     IF earlier <> here THEN
         IF look_first THEN
-            -- What one of these has approved may have been committed, and sent, from there, and cannot be seen here yet.
+            -- What such a transaction has approved may have been committed and sent there, and is not
+            -- visible here.
             PERFORM murallink_private.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink_private.prepared_writers() p LIMIT 1;
         END IF;
         PERFORM murallink_private.recover_calls();
@@ -204,16 +206,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
-'Lets the worker pay out in this database of this server, and in no copy of it. Nothing else may be paying out for it any more. look_first: where payouts were enabled elsewhere before, payouts that are open now may have been sent from there since the copy was made, so they are put in doubt, and looked up, instead of being sent; false: surely nothing was sent meanwhile. What was approved there and is not known here cannot be looked for: see reconcile_funding. For operators. Errors: missing_field, blocked (a prepared transaction that came with the copy is to be committed or rolled back before).';
+'Enables payouts in this database of this server, and in no copy of it. First make sure that no other server pays out for it. look_first: true: if payouts were enabled elsewhere, that server may have sent open payouts since the copy was made, so they are put in doubt and looked up instead of being sent; false: nothing was sent there since then. Payouts that were approved only there cannot be looked up: see reconcile_funding(). For operators. Errors: missing_field, blocked (first commit or roll back the prepared transaction that came with the copy).';
 
 CREATE FUNCTION murallink.disable_payouts() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    -- A claim that is under way is waited for; nothing else is.
+    -- Waits for claims under way, and for nothing else.
     LOCK TABLE murallink_private.payout_switch IN EXCLUSIVE MODE;
     UPDATE murallink_private.payout_switch SET enabled = false;
 $$;
 COMMENT ON FUNCTION murallink.disable_payouts() IS
-'Stops paying out: what is being sent is finished, nothing else is begun. For operators.';
+'Disables payouts. Calls that are being sent are finished; no others are sent. For operators.';
 
 CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
@@ -235,7 +237,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
             ELSE c.status = 'done' OR c.uid IS NULL AND o.partner IS NULL AND o.settled_at IS NOT NULL END IS NOT TRUE)
 $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
-'Proves that balances, entries, fundings, payments and payouts agree: one row for each contradiction, none when the books are right.';
+'Checks that balances, entries, fundings, payments and payouts agree. Returns one row for each contradiction.';
 
 CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -269,4 +271,4 @@ EXCEPTION WHEN unique_violation THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS
-'Decides an order that was declined or is in doubt, after asking the partner. ordered: whether there is a card, whose proxy_key is then needed, all its digits; if not, it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';
+'Decides an order that was declined or is in doubt, after asking the partner. ordered: true: there is a card, and proxy_key has all digits of its key; false: it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';

@@ -1,4 +1,4 @@
--- How a paid payment is taken back.
+-- Reversals of paid payments.
 
 CREATE FUNCTION murallink_private.payment_reverse(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -7,7 +7,8 @@ BEGIN
     PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payment_reverse(murallink.ksuid) IS 'Reverses a paid payment in the books, and has the patient told.';
+COMMENT ON FUNCTION murallink_private.payment_reverse(murallink.ksuid) IS
+'Reverses a paid payment in the books, and notifies the patient.';
 
 CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text, loaded boolean DEFAULT NULL) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -33,7 +34,7 @@ BEGIN
         WHERE c.operation = 'unload' AND c.subject_uid = the_payout.uid AND c.subject_uid <> c.uid AND c.status <> 'declined') THEN
         PERFORM murallink_private.raise('already_exists', 'payment_uid');
     END IF;
-    -- Where only a person has said that it was loaded, an unload may take the money of another payment.
+    -- If only a person has said that it was loaded, an unload may take the money of another payment.
     shown := the_payout.reference <> '' OR the_payout.note = murallink_private.note_of_look_up() OR EXISTS (
         SELECT FROM murallink_private.call c WHERE c.uid = the_payout.uid AND c.outcome = 'done');
     IF the_payout.partner IS NULL AND loaded OR the_payout.partner IS NOT NULL AND shown AND NOT loaded THEN
@@ -55,7 +56,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
-'Takes a paid payment back: from the card, as far as the money is still there, or, where a person has paid it, in the books alone. The payment is reversed, and its funds are available again, when the partner has done it. note: why; loaded: whether the money is on the card, which must be said where a person decided that it was paid, and may not be said otherwise; false reverses it in the books alone. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
+'Reverses a paid payment: the card is unloaded, if the money is still there; a payment that a person has settled is reversed in the books only. After the partner has done it, the payment is reversed and its funds are available. note: why; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
 
 CREATE FUNCTION murallink_private.unloads_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -68,4 +69,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unloads_follow(murallink.ksuid[]) IS
-'A payment whose load was taken back is reversed; what is in doubt is looked up.';
+'Reverses the payments of unloads that are done, and starts look-ups of unloads in doubt.';

@@ -1,4 +1,4 @@
--- How payouts and cards follow what changes: holds, partners, the choices of patients and contracts.
+-- How payouts and cards follow changes of holds, partners, enrollments and contracts.
 
 CREATE FUNCTION murallink_private.unclaimed(contract_uid murallink.ksuid, partner text) RETURNS murallink.ksuid[]
 LANGUAGE sql STABLE AS $$
@@ -14,7 +14,7 @@ LANGUAGE sql STABLE AS $$
         WHERE c.partner = unclaimed.partner AND c.open AND c.resource = 'payout' AND c.operation = 'load')
 $$;
 COMMENT ON FUNCTION murallink_private.unclaimed(murallink.ksuid, text) IS
-'All payouts of a contract or of a partner that wait or are ready, and some others that are not done: found by what is open, whatever was paid before.';
+'The payouts of a contract or a partner that wait or are ready, and some others that are not done. The cost does not grow with payouts that are done.';
 
 CREATE FUNCTION murallink_private.astray(payout_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
@@ -28,7 +28,7 @@ LANGUAGE sql STABLE AS $$
         OR EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)))
 $$;
 COMMENT ON FUNCTION murallink_private.astray(murallink.ksuid[]) IS
-'Those of the payouts that are ready and must not be sent as they are: they are held, or the partner has been set up otherwise, and the transaction that approved them could not see it yet.';
+'Those of these payouts that are ready but must be routed again, because the transaction that approved them did not see a hold or a new configuration of the partner.';
 
 CREATE FUNCTION murallink_private.payouts_park(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -45,7 +45,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_park(murallink.ksuid[]) IS
-'Has those of these payouts wait that are held and that nobody is at work on.';
+'Makes those of these payouts wait that are held and not locked.';
 
 CREATE FUNCTION murallink_private.reroute_missed(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -54,7 +54,7 @@ LANGUAGE sql VOLATILE AS $$
         UNION SELECT murallink_private.astray(payout_uids)));
 $$;
 COMMENT ON FUNCTION murallink_private.reroute_missed(murallink.ksuid[]) IS
-'Looks again how those of these payouts are paid that wait or are astray; a payout that is ready and right keeps its place in the queue.';
+'Routes those of these payouts again that wait or are astray. Others that are ready keep their due_at.';
 
 CREATE FUNCTION murallink_private.reroute_partner(partner_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -66,7 +66,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reroute_partner(text) IS
-'Has what waits for a partner, or has not been claimed, go on as the partner is set up now.';
+'Routes payouts and cards that wait for a partner, or have not been claimed, with its current configuration.';
 
 CREATE FUNCTION murallink_private.reroute_late() RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -77,7 +77,7 @@ BEGIN
     FOR change IN
         SELECT c.uid, c.subject_uid, p.name AS partner
         FROM murallink_private.route_change c LEFT JOIN murallink_private.partner p ON p.uid = c.subject_uid
-        -- What is above all transactions was written in the cluster that this is a copy of.
+        -- A number above all transactions comes from the cluster of which this is a copy.
         WHERE c.running_below <= pg_catalog.pg_snapshot_xmin(running)
             OR c.running_below > pg_catalog.pg_snapshot_xmax(running)
     LOOP
@@ -89,7 +89,7 @@ BEGIN
             END IF;
             DELETE FROM murallink_private.route_change c WHERE c.uid = change.uid;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            -- Somebody is at work on one of them: later.
+            -- One of them is locked: try again later.
             NULL;
         END;
     END LOOP;
@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reroute_late() IS
-'Looks again how payouts are paid where holds or partners have changed, once no transaction runs that may have missed it. For the worker, now and then.';
+'Routes payouts again after a hold or a partner has changed, when no transaction that may have missed the change is running any more. For the worker.';
 
 CREATE FUNCTION murallink_private.order_enrolled(enrollment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -113,13 +113,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.order_enrolled(murallink.ksuid[]) IS
-'Sees to it that of these enrollments, those in contracts with order_cards = enrollment have a card, or one that is being ordered, where a partner that is set up, in the contract''s currency, pays the patient.';
+'Orders cards for those of these enrollments that have none, if the contract has order_cards = enrollment and a configured partner pays the patient in the contract''s currency.';
 
 CREATE FUNCTION murallink_private.enrollment_rerouted(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Payments that are being approved, or given back by the worker, are waited for. Before them comes the contract, which
-    -- enrollment_begun() locks.
+    -- Lock the contract first, as enrollment_begun() does; then wait for payments that are being approved, or
+    -- set back by the worker.
     PERFORM FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
     WHERE e.uid = enrollment_rerouted.enrollment_uid FOR SHARE OF c;
     PERFORM FROM murallink_private.payment p
@@ -132,12 +132,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_rerouted(murallink.ksuid) IS
-'Has payouts that have not been sent go the way that the patient has chosen.';
+'Routes payouts of an enrollment that have not been sent again, after its payment type has changed.';
 
 CREATE FUNCTION murallink_private.enrollment_begun(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    -- A transaction that turns the choice on waits for this one, or this one for it.
+    -- Serializes with a concurrent change of order_cards.
     chosen CONSTANT text := (
         SELECT c.order_cards FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
         WHERE e.uid = enrollment_begun.enrollment_uid FOR SHARE OF c);
@@ -148,7 +148,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_begun(murallink.ksuid) IS
-'A patient who is enrolled, or has chosen how to be paid, gets a card where the contract says so.';
+'Orders a card after an enrollment or a change of its payment type, if the contract has order_cards = enrollment.';
 
 CREATE FUNCTION murallink_private.contract_rerouted(contract_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -160,7 +160,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.contract_rerouted(murallink.ksuid) IS
-'Has payouts that have not been sent go the way that the contract has chosen, where patients have chosen nothing, and orders the cards that it wants ordered on enrollment.';
+'Routes payouts that depend on the contract''s default payment type and have not been sent again, after the contract has changed, and orders cards if it has order_cards = enrollment.';
 
 CREATE FUNCTION murallink_private.partner_rerouted(partner_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -169,18 +169,19 @@ BEGIN
     BEGIN
         PERFORM murallink_private.reroute_partner(p.name) FROM murallink_private.partner p WHERE p.uid = partner_rerouted.partner_uid;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-        -- How a partner is called does not wait for a transaction that is at work on a payout: what waits goes on a little later.
+        -- configure_partner() must not wait for transactions that lock payouts, so waiting payouts are
+        -- routed a little later.
         NULL;
     END;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.partner_rerouted(murallink.ksuid) IS
-'Has what waits for a partner, or has not been claimed, go on as the partner is set up.';
+'Routes payouts and cards again after a change of a partner''s configuration.';
 
 CREATE FUNCTION murallink_private.cards_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- As in call_end(): nobody is waited for.
+    -- As in call_end(): do not wait for locks.
     PERFORM FROM murallink_private.card c WHERE c.uid = ANY (calls) ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
     UPDATE murallink_private.card c
     SET status = o.status, reason = o.reason, settled_at = o.settled_at,
@@ -188,13 +189,13 @@ BEGIN
         order_id = coalesce(o.facts ->> 'order_id', ''), person_id = coalesce(o.facts ->> 'person_id', '')
     FROM murallink_private.call o
     WHERE o.uid = ANY (calls) AND c.uid = o.uid AND c.status = 'ready' AND o.status IN ('done', 'declined', 'in_doubt');
-    -- The patient may have no address any more since it was sent.
+    -- The patient may have lost the address since it was sent.
     PERFORM murallink_private.card_send(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls) AND o.status = 'ready';
     PERFORM murallink_private.payouts_of_card(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.cards_follow(murallink.ksuid[]) IS
-'Cards are there, declined or in doubt as the calls that ordered them have ended, and payouts that wait for them go on.';
+'Sets cards to done, declined or in_doubt as their orders have ended, and routes the payouts that wait for them.';
 
 CREATE FUNCTION murallink_private.cards_of_patient(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -205,4 +206,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.cards_of_patient(murallink.ksuid) IS
-'A card that waited for the patient''s e-mail address or phone can be ordered, and one that was to be ordered waits where neither is left.';
+'Orders the cards of a patient that waited for an e-mail address or phone number; cards to be ordered wait if the patient has neither any more.';

@@ -1,4 +1,4 @@
--- What follows where the registry changes: payouts, cards, messages and memberships hear of it, in this order.
+-- What follows from changes of the registry: for payouts, cards, messages and memberships, in this order.
 
 CREATE FUNCTION murallink_private.patient_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -20,7 +20,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.patient_follows() IS 'Trigger: what follows where the record of a patient changes.';
+COMMENT ON FUNCTION murallink_private.patient_follows() IS
+'Trigger: what follows from a change of a patient''s record.';
 
 CREATE FUNCTION murallink_private.enrollment_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -40,7 +41,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_follows() IS
-'Trigger: what follows where a patient is enrolled or dropped, or chooses how to be paid.';
+'Trigger: what follows from an enrollment, its end, and a change of its payment type.';
 
 CREATE FUNCTION murallink_private.contract_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -51,7 +52,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.contract_follows() IS 'Trigger: what follows where a contract chooses how patients are paid.';
+COMMENT ON FUNCTION murallink_private.contract_follows() IS
+'Trigger: what follows from a change of a contract''s payment type or order_cards.';
 
 CREATE FUNCTION murallink_private.partner_follows(partner_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -62,4 +64,5 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.partner_follows(murallink.ksuid) IS 'What follows where a partner is set up otherwise.';
+COMMENT ON FUNCTION murallink_private.partner_follows(murallink.ksuid) IS
+'What follows from a change of a partner''s configuration.';

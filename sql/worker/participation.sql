@@ -1,4 +1,4 @@
--- Participations: patients who are members at a partner for as long as a trial says so.
+-- Participations: patients become members at the partners of their trials.
 
 CREATE FUNCTION murallink_private.participation_person(patient_uid murallink.ksuid, enrollment_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
@@ -8,14 +8,15 @@ LANGUAGE sql STABLE AS $$
         'address_text', murallink_private.address_text(p.address))
     FROM murallink.patient p WHERE p.uid = participation_person.patient_uid
 $$;
-COMMENT ON FUNCTION murallink_private.participation_person(murallink.ksuid, murallink.ksuid) IS 'What partners may be told of a patient.';
+COMMENT ON FUNCTION murallink_private.participation_person(murallink.ksuid, murallink.ksuid) IS
+'The data of a patient that partners may get.';
 
 CREATE FUNCTION murallink_private.has_members(partner text) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN pg_catalog.to_regprocedure(
     pg_catalog.format('murallink_private.%I(jsonb, jsonb, jsonb, boolean, jsonb)', partner || '_membership')) IS NOT NULL;
 COMMENT ON FUNCTION murallink_private.has_members(text) IS
-'Whether patients can take part at a partner by themselves: whether its file has a function of its name and _membership.';
+'Whether a partner has members: whether its file has a function with its name and _membership.';
 
 CREATE FUNCTION murallink_private.participation_next(
     partner text, person jsonb, settings jsonb, wanted boolean, member jsonb,
@@ -33,7 +34,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participation_next(text, jsonb, jsonb, boolean, jsonb) IS
-'What a partner''s own function (its name and _membership) wants to be asked next. person: see participation_person(); settings: the trial''s and the patient''s; wanted: whether the patient is to be a member; member: what the partner has, null for nothing; operation, params: what to ask it, null for nothing; meant: what it has once that is done; reason: why it must wait.';
+'The next step that a partner''s own function (its name and _membership) proposes. person: see participation_person(); settings: of the trial and the patient; wanted: whether the patient should be a member; member: what the partner has, null: nothing; operation, params: the step, null: none; meant: what the partner has after it; reason: why it must wait.';
 
 CREATE FUNCTION murallink_private.participation_checked(partner text, settings jsonb, field text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -49,7 +50,7 @@ BEGIN
     EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1, $2, $3, true, NULL)', partner || '_membership') INTO asked
     USING '{"patient_uid": "x", "enrollment_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "2025550100",
         "sms_consent": "express", "address": null, "address_text": "x"}'::jsonb, settings, '{}'::jsonb;
-    -- What else is required may come from elsewhere.
+    -- Other required fields may come from elsewhere.
     SELECT pg_catalog.jsonb_object_agg(o.field, coalesce(pg_catalog.to_jsonb(pg_catalog.split_part(o.choices, ', ', 1)),
         CASE o.kind WHEN 'date' THEN '"2000-01-01"' WHEN 'e-mail address' THEN '"a@example.com"' WHEN 'boolean' THEN 'true'
             WHEN 'number' THEN '1' WHEN 'whole number' THEN '1' ELSE '"2025550100"' END::jsonb))
@@ -61,7 +62,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participation_checked(text, jsonb, text) IS
-'Settings, whose keys are fields of the operation that enrolls at the partner. field: their name in errors. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'Checks settings: their keys must be fields of the operation that enrolls at the partner, or settings of its membership function. field: their name in errors. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink_private.participation_changed(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
@@ -73,12 +74,12 @@ BEGIN
     END IF;
     PERFORM murallink_private.worker_wake();
 EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'murallink: a partner hears later of what has changed: %', SQLERRM
+    RAISE WARNING 'murallink: a change was not recorded for the partners: %', SQLERRM
         USING HINT = 'The worker looks for such changes every ten minutes.';
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participation_changed(murallink.ksuid) IS
-'Notes whose participations are to be looked at; null: all, because a partner has changed. It adds a row, so that it waits for nobody, and never fails.';
+'Records that the participations of patients must be stepped; null: all, because a partner has changed. Only inserts, so that it does not wait for locks; never fails.';
 
 CREATE FUNCTION murallink_private.participations_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -90,7 +91,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participations_follow(murallink.ksuid[]) IS
-'Has participations looked at whose last step has ended.';
+'Records that participations whose last step has ended must be stepped.';
 
 CREATE FUNCTION murallink_private.participation_member(member jsonb, meant jsonb, task_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -102,7 +103,7 @@ BEGIN
         RETURN coalesce(meant || pg_catalog.jsonb_strip_nulls(
             pg_catalog.jsonb_build_object('member_id', coalesce(task.facts -> 'member_id', member -> 'member_id'))), member);
     ELSIF task.status = 'declined' AND task.repeatable AND EXISTS (
-        -- A refusal does not tell what became of the attempts before it, where nothing has made sure of them between.
+        -- A refusal does not prove what became of earlier attempts, unless a look-up has decided them.
         SELECT FROM murallink_private.call_attempt a
         WHERE a.call_uid = task.uid AND a.attempt < task.attempt AND a.outcome IN ('in_doubt', 'declined')) THEN
         RETURN coalesce(meant || '{"unsure": true}', member);
@@ -111,7 +112,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participation_member(jsonb, jsonb, murallink.ksuid) IS
-'What the partner has of a patient after a step. member: what it had before; meant: what it has once the step is done; task_uid: the step. See the columns of participation.';
+'What a partner has about a patient after a step. member: what it had before; meant: what it has if the step is done; task_uid: the step. See the columns of participation.';
 
 CREATE FUNCTION murallink_private.participation_step(patient_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -126,7 +127,7 @@ DECLARE
 BEGIN
     SELECT * INTO present FROM murallink_private.participation p
     WHERE p.patient_uid = participation_step.patient_uid AND p.partner = participation_step.partner FOR NO KEY UPDATE NOWAIT;
-    -- One trial's settings hold until the patient leaves it; the membership ends when the last trial does.
+    -- The settings of one trial apply until the patient leaves it; the membership ends with the last trial.
     SELECT e.uid, t.settings INTO chosen
     FROM murallink.enrollment e JOIN murallink_private.trial_partner t ON t.trial_uid = e.trial_uid
     WHERE e.patient_uid = participation_step.patient_uid AND e.status = 'enrolled' AND t.partner = participation_step.partner
@@ -149,8 +150,8 @@ BEGIN
     IF task.status = 'done' THEN
         present.meant := NULL;
     END IF;
-    -- The next step is not begun before it is known what became of the last one; one that was surely not done yet can be
-    -- taken back, as where consent has been withdrawn.
+    -- The next step begins only when the outcome of the last one is known. A step that was certainly not done
+    -- yet can be cancelled, for example if consent was withdrawn.
     unsent := task.status = 'ready' AND NOT task.repeatable AND NOT task.suspect;
     IF task.status IS NULL OR task.status IN ('done', 'declined') OR unsent THEN
         next := murallink_private.participation_next(partner, person, coalesce(chosen.settings, '{}') || coalesce((
@@ -168,7 +169,7 @@ BEGIN
         ELSIF next.operation IS NULL THEN
             present.member := CASE WHEN next.reason IS NULL THEN next.meant ELSE present.member END;
             present.reason := coalesce(next.reason, '');
-            -- What was declined before may be asked again when it is wanted again.
+            -- What was declined may be requested again if it is wanted again.
             present.task_uid := CASE WHEN task.status = 'declined' AND next.reason IS NULL THEN NULL ELSE present.task_uid END;
         ELSIF task.status = 'declined' AND (task.operation, present.begun_with) = (next.operation, next.params) THEN
             present.reason := pg_catalog.concat_ws('; ', 'declined: ' || task.reason, NULLIF(
@@ -194,7 +195,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participation_step(murallink.ksuid, text) IS
-'Writes what has become of the last step of a participation, and begins the next, where one is wanted and possible. A step that was declined is not begun again as it was.';
+'Stores the outcome of the last step of a participation, and begins the next one if one is needed and possible. A declined step is not repeated unchanged.';
 
 CREATE FUNCTION murallink_private.sweep_participations() RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -222,7 +223,7 @@ BEGIN
                 LEFT JOIN murallink_private.partner r ON r.name = p.partner
                 WHERE p.patient_uid = e.patient_uid AND (
                     p.revision IS DISTINCT FROM r.revision
-                    -- One by one, however many tasks there are.
+                    -- Lateral, so that the planner looks tasks up one by one.
                     OR (SELECT t.status = 'done' AND p.meant IS NOT NULL OR t.status = 'declined' AND p.reason = ''
                         FROM murallink_private.call t WHERE t.uid = p.task_uid)
                     OR p.wanted AND NOT EXISTS (
@@ -239,7 +240,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.sweep_participations() IS
-'Looks, every ten minutes, for what has changed and could not be noted: at some patients at a time, and returns whether at any.';
+'Every ten minutes, looks for changes that were not recorded, some patients at a time. Returns whether it looked at any.';
 
 CREATE FUNCTION murallink_private.step_participations() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
@@ -254,7 +255,7 @@ DECLARE
     trouble text;
     busy boolean;
 BEGIN
-    -- What is lost by this in a crash is begun again: what comes of it is sent after a commit that waits for both.
+    -- A crash may lose this commit; then the steps are begun again. Nothing is sent before a synchronous commit.
     PERFORM pg_catalog.set_config('synchronous_commit', 'off', true);
     FOREACH change IN ARRAY due LOOP
         trouble := '';
@@ -273,21 +274,21 @@ BEGIN
                 trouble := member_of || ': ' || SQLERRM;
             END;
         END LOOP;
-        -- One is enough to tell of a problem, and to try again.
+        -- One row is enough for a problem, and to try again.
         DELETE FROM murallink_private.participation_change c
         WHERE c.patient_uid = change.patient_uid AND c.problem <> '' AND c.uid <> change.uid;
         IF trouble <> '' THEN
             UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 min', problem = trouble
             WHERE c.uid = change.uid;
             RAISE WARNING 'murallink: participation of %: %', change.patient_uid, trouble
-                USING HINT = 'It is tried again by itself.';
+                USING HINT = 'It is tried again automatically.';
         ELSIF busy THEN
             UPDATE murallink_private.participation_change c SET due_at = pg_catalog.clock_timestamp() + '1 s'
             WHERE c.uid = change.uid;
         ELSE
             DELETE FROM murallink_private.participation_change c WHERE c.uid = change.uid;
         END IF;
-        -- Payouts wait meanwhile.
+        -- Payouts wait while this runs.
         IF pg_catalog.clock_timestamp() > moment + interval '5 ms' THEN
             RETURN true;
         END IF;
@@ -296,7 +297,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.step_participations() IS
-'Looks at the participations of patients of whom something has changed, for a few milliseconds; one that fails stops no other. Returns whether there may be more to do. For the worker.';
+'Steps the participations of patients whose data have changed, for a few milliseconds. One that fails does not stop the others. Returns whether there may be more to do. For the worker.';
 
 CREATE FUNCTION murallink_private.participations_set_back() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -312,17 +313,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.participations_set_back() IS
-'After the clock was set back: looks at once at the first of what was put off, and at the rest as long after it as before. For the worker.';
+'After the clock was set back: moves the due_at of delayed changes, so that the first is due now and the others keep their distance. For the worker.';
 
 CREATE FUNCTION murallink_private.participations_of_trial(trial_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    -- One after the other, so that others need not wait for them all.
+    -- One after the other, so that other changes need not wait for all of them.
     INSERT INTO murallink_private.participation_change (patient_uid, due_at)
     SELECT e.patient_uid, pg_catalog.clock_timestamp() + pg_catalog.row_number() OVER () * interval '5 ms'
     FROM murallink.enrollment e WHERE e.trial_uid = participations_of_trial.trial_uid;
     SELECT murallink_private.worker_wake();
 $$;
-COMMENT ON FUNCTION murallink_private.participations_of_trial(murallink.ksuid) IS 'Has the worker look at the patients of a trial.';
+COMMENT ON FUNCTION murallink_private.participations_of_trial(murallink.ksuid) IS
+'Records that the participations of a trial''s patients must be stepped.';
 
 CREATE FUNCTION murallink.set_trial_partner(trial_uid murallink.ksuid, partner text, settings jsonb DEFAULT '{}') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -339,7 +341,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_trial_partner(murallink.ksuid, text, jsonb) IS
-'Has the patients of a trial take part at a partner, now and as they are enrolled, or changes with which settings: fields of the operation that enrolls, which go before what the patient''s record says, and what the partner''s function of its name and _membership takes besides. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'Makes the patients of a trial members at a partner, also those who are enrolled later, or changes the settings. settings: fields of the operation that enrolls, which take precedence over the patient''s record, and settings of the partner''s membership function. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid, partner text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -354,13 +356,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.remove_trial_partner(murallink.ksuid, text) IS
-'Ends what set_trial_partner() has begun: the patients of the trial leave the partner, unless another trial keeps them there. For operators. Errors: missing_field, not_found.';
+'Ends what set_trial_partner() has begun: the patients of the trial leave the partner, unless another of their trials has it, too. For operators. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.trial_partners(OUT trial_uid murallink.ksuid, OUT partner text, OUT settings jsonb) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.trial_uid, t.partner, t.settings FROM murallink_private.trial_partner t ORDER BY t.trial_uid, t.partner
 $$;
-COMMENT ON FUNCTION murallink.trial_partners() IS 'Which partners take part in which trials, and with which settings. For operators.';
+COMMENT ON FUNCTION murallink.trial_partners() IS 'The partners of trials, with their settings. For operators.';
 
 CREATE FUNCTION murallink.set_participation_details(patient_uid murallink.ksuid, partner text, details jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -380,7 +382,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_participation_details(murallink.ksuid, text, jsonb) IS
-'Says of a patient what a partner wants to know and the record does not have, such as dob and gender. details: fields of the operation that enrolls, which replace the earlier ones and go before the trial''s settings. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
+'Stores data of a patient that a partner needs and the record does not have, such as dob and gender. details: fields of the operation that enrolls; they replace the earlier ones and take precedence over the trial''s settings. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.retry_participation(patient_uid murallink.ksuid, partner text, member_id text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -413,7 +415,7 @@ EXCEPTION WHEN unique_violation THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.retry_participation(murallink.ksuid, text, text) IS
-'Has a partner asked again for what it has declined; one in doubt is decided by resolve_task() before. member_id: the partner''s number of the patient, who is known to be its member. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status; already_exists: the number is another patient''s.';
+'Repeats a step that a partner has declined; decide one in doubt with resolve_task() first. member_id: the partner''s number of the patient, if the patient is known to be a member. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status; already_exists (the number is another patient''s).';
 
 CREATE FUNCTION murallink.participations(
     INOUT patient_uid murallink.ksuid DEFAULT NULL, OUT uid murallink.ksuid, OUT partner text,
@@ -429,4 +431,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY p.patient_uid, p.partner
 $$;
 COMMENT ON FUNCTION murallink.participations(murallink.ksuid) IS
-'Where patients take part at partners. patient_uid: only this one''s; wanted, actual: in or out, or unknown where a call whose answer was lost has been refused when it was repeated; operation, status: of the last step, which partner_tasks(task_uid) shows; reason: why it does not go on; since: when any of this changed last. For operators.';
+'The participations of patients. patient_uid: only of this patient; null: all. wanted, actual: in, out, or unknown (a repeat of a call whose answer was lost was refused); operation, status: of the last step, which partner_tasks(task_uid) shows; reason: why the next step is not begun; since: when any of this changed last. For operators.';

@@ -1,4 +1,4 @@
--- What partners were asked besides orders, loads and messages, and decisions of a person about it.
+-- Calls other than orders, loads and messages, and how people decide them.
 
 CREATE FUNCTION murallink.partner_tasks(
     task_uid murallink.ksuid DEFAULT NULL, operation text DEFAULT NULL, status text DEFAULT NULL,
@@ -21,7 +21,7 @@ BEGIN
         AND (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
         AND (asked IS NULL OR t.operation = asked)
         AND (partner_tasks.status IS NULL OR t.status::text = partner_tasks.status)
-        -- The index of subjects leaves out what has its subject's uid.
+        -- The index on subjects does not contain calls with the uid of their subject.
         AND (partner_tasks.subject_uid IS NULL OR t.subject_uid = partner_tasks.subject_uid AND t.subject_uid <> t.uid)
         AND (partner_tasks.patient_uid IS NULL OR t.subject_uid <> t.uid AND t.subject_uid = ANY (ARRAY(
             SELECT c.uid FROM murallink_private.card c WHERE c.patient_uid = partner_tasks.patient_uid
@@ -35,7 +35,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, murallink.ksuid, murallink.ksuid, integer) IS
-'What partners were asked besides ordering and loading cards, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
+'Calls other than card orders, loads and messages, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
 
 CREATE FUNCTION murallink.resolve_task(task_uid murallink.ksuid, done boolean, note text) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -60,4 +60,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
-'Decides a task in doubt, after asking the partner, closes a reversal that was declined, says of a step of a participation that was declined that it is so all the same, or ends what is asked for time and again (done: false). done: whether it was done, or the money came back otherwise; if not, it can be wanted again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+'Decides a task: one in doubt, after asking the partner; a declined reversal; a declined step of a participation that is done nevertheless; or (done: false) one that is repeated without success. done: whether it was done, or the money came back in another way; if not, it can be requested again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';

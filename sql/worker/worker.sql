@@ -1,4 +1,4 @@
--- What the worker says of itself.
+-- The state of the workers.
 
 CREATE FUNCTION murallink.worker_status(
     OUT partner text, OUT payouts text, OUT pid integer, OUT started_at timestamptz, OUT heartbeat_at timestamptz,
@@ -28,4 +28,4 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROW
     ORDER BY p.name
 $$;
 COMMENT ON FUNCTION murallink.worker_status() IS
-'The two workers of this database, one for mail and one for all other partners, with each configured partner. payouts: on, off, elsewhere (see enable_payouts); pid: of the worker that calls the partner, null where it does not run; held: by hold_payouts(); breaker: closed: the partner is called; open: it failed so often in a row (failures) that it is left alone until resume_at; probing: it is called once to see; ready: what is to be sent, now or when it is due: payouts, cards and tasks; oldest_due_at: since when the first of them could have been sent; in_flight: being sent; calls_per_second, payouts_per_second (paid), latency (from sending to the answer, on average), latency_max: of the last 60 seconds; done to in_doubt: calls since the worker started. For operators.';
+'The two workers of this database, one for mail and one for all other partners, with each configured partner. payouts: on, off, elsewhere (see enable_payouts); pid: of the worker that calls the partner, null if it is not running; held: by hold_payouts(); breaker: closed: the partner is called; open: after several successive failures it is not called until resume_at; probing: it gets one call as a test; ready: number of payouts, cards and tasks to be sent, now or later; oldest_due_at: since when the first of them has been due; in_flight: being sent; calls_per_second, payouts_per_second (paid), latency (from sending to the answer, on average), latency_max: of the last 60 seconds; done to in_doubt: calls since the worker started. For operators.';

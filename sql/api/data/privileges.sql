@@ -1,4 +1,4 @@
--- Who may read which table: what default privileges gave is taken away first.
+-- Who may read which table. Revoke what default privileges have granted first.
 DECLARE
     relation regclass;
     grantee text;

@@ -1,4 +1,4 @@
--- Reports that wait to be downloaded.
+-- Reports to be downloaded.
 
 CREATE TABLE murallink_private.report (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -11,11 +11,12 @@ CREATE TABLE murallink_private.report (
 );
 COMMENT ON TABLE murallink_private.report IS 'Reports to be downloaded, until their links expire.';
 COMMENT ON COLUMN murallink_private.report.uid IS
-'What the link carries, and all that is needed to download the report: 128 of its bits are random.';
-COMMENT ON COLUMN murallink_private.report.filename IS 'The name that the file is saved under.';
+'The key in the link, which is all that is needed to download the report; 128 of its bits are random.';
+COMMENT ON COLUMN murallink_private.report.filename IS 'The name of the file.';
 COMMENT ON COLUMN murallink_private.report.content_type IS 'Its media type.';
 COMMENT ON COLUMN murallink_private.report.content IS 'The file.';
-COMMENT ON COLUMN murallink_private.report.app_user_uid IS 'Who asked for it.';
-COMMENT ON COLUMN murallink_private.report.expires_at IS 'When the link ends; the row goes when the next report is made.';
+COMMENT ON COLUMN murallink_private.report.app_user_uid IS 'The user who requested it.';
+COMMENT ON COLUMN murallink_private.report.expires_at IS
+'When the link expires. The row is deleted when another report is made.';
 COMMENT ON COLUMN murallink_private.report.created_at IS 'When it was made.';
 CREATE INDEX report_expires ON murallink_private.report (expires_at);

@@ -39,56 +39,62 @@ CREATE TABLE murallink_private.call (
     CHECK ((outcome IS NULL) = (settled_at IS NULL))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE murallink_private.call IS
-'Everything that a partner is asked: each order, load, unload, look-up, message, step of a membership and request of an operator, from the moment it is due until it is decided.';
+'Calls to partners: card orders, loads, unloads, look-ups, messages, steps of memberships and requests of operators, from the moment they are due until they are decided.';
 COMMENT ON COLUMN murallink_private.call.uid IS
-'Key. The call that a payout, a card or a notice is there for has its uid.';
-COMMENT ON COLUMN murallink_private.call.partner IS 'The partner that is asked.';
-COMMENT ON COLUMN murallink_private.call.resource IS 'The table of the subject; request: an operator asked, and there is no other subject.';
-COMMENT ON COLUMN murallink_private.call.subject_uid IS 'The payout, card, notice, participation or call that it is about.';
-COMMENT ON COLUMN murallink_private.call.subject_attempt IS 'The attempt of the subject''s call that it is about, where it looks up what became of it.';
+'Key. The load of a payout, the order of a card and the message of a notice have the uid of their subject.';
+COMMENT ON COLUMN murallink_private.call.partner IS 'The partner that is called.';
+COMMENT ON COLUMN murallink_private.call.resource IS
+'The table of the subject; request: a request of an operator, without a subject.';
+COMMENT ON COLUMN murallink_private.call.subject_uid IS
+'The payout, card, notice, participation or call that this is about.';
+COMMENT ON COLUMN murallink_private.call.subject_attempt IS
+'Of a look-up: the attempt of the other call that it looks up.';
 COMMENT ON COLUMN murallink_private.call.operation IS
-'The operation of the partner''s file; of a notice message: its partner says at each attempt by which operation it is sent.';
+'The operation in the partner''s file. For a notice it is message; the partner chooses the operation at each attempt.';
 COMMENT ON COLUMN murallink_private.call.params IS
-'The values that the request is made of, settings and secrets apart; null where they are read from the subject at each attempt.';
+'The values for the request, without settings and secrets; null if they are read from the subject at each attempt.';
 COMMENT ON COLUMN murallink_private.call.repeatable IS
-'Whether it changes nothing at the partner, so that it is asked again when the answer is lost.';
+'Whether it is repeated if the answer is lost, because it changes nothing at the partner.';
 COMMENT ON COLUMN murallink_private.call.once IS
-'A key of which there is one call at a time; null where there may be more. A call that is declined or cancelled gives it up.';
+'A key that only one call at a time may have; null: none. A call that is declined or cancelled loses it.';
 COMMENT ON COLUMN murallink_private.call.status IS
-'waiting: held back by its subject; ready: to be sent at due_at; claimed: being sent; done; declined: surely not done; in_doubt: sent, outcome unknown; cancelled.';
+'waiting: held back by its subject; ready: to be sent at due_at; claimed: being sent; done; declined: certainly not done; in_doubt: sent, outcome unknown; cancelled.';
 COMMENT ON COLUMN murallink_private.call.open IS
-'Whether it is ready or claimed. A column, because an index that speaks of the status would be written when the call is claimed.';
+'Whether it is ready or claimed. This is a column, because an index on the status would be written at each claim.';
 COMMENT ON COLUMN murallink_private.call.suspect IS
 'Whether another server may have sent it: see enable_payouts(). Its first attempt here is put in doubt without being sent.';
-COMMENT ON COLUMN murallink_private.call.due_at IS 'It is not sent before.';
+COMMENT ON COLUMN murallink_private.call.due_at IS 'It is not sent before this time.';
 COMMENT ON COLUMN murallink_private.call.delayed_at IS
-'When it was put off until due_at: by that time the clock may have been set back. Null where due_at is the time of day that is meant, as of a reminder.';
+'When due_at was set, to correct it if the clock is set back later. Null if due_at is a time of day, as for a reminder.';
 COMMENT ON COLUMN murallink_private.call.attempt IS
-'Number of the last attempt, 0: none. The columns from content_hash to answer are about it, where call_attempt has nothing of it.';
-COMMENT ON COLUMN murallink_private.call.content_hash IS 'SHA-256 of all that the request is made of, secrets apart.';
-COMMENT ON COLUMN murallink_private.call.revision IS 'The partner''s, as it was set up when this was claimed.';
+'Number of the last attempt, 0: none. The columns from content_hash to answer are about it, unless call_attempt has a row for it.';
+COMMENT ON COLUMN murallink_private.call.content_hash IS
+'SHA-256 of the settings and params of the request, without secrets.';
+COMMENT ON COLUMN murallink_private.call.revision IS
+'The revision of the partner''s configuration when this was claimed.';
 COMMENT ON COLUMN murallink_private.call.claimed_at IS 'When it was claimed.';
 COMMENT ON COLUMN murallink_private.call.counted_from IS
-'Of a look-up: since when the subject is surely in doubt; after a restart, since the first look in this run of the server.';
+'Of a look-up: since when the settling time counts, because the subject was certainly in doubt; after a restart, since the first look-up in this run of the server.';
 COMMENT ON COLUMN murallink_private.call.waited IS
-'How many seconds had surely passed since then when it was claimed; null: that is unknown.';
+'How many seconds had certainly passed since counted_from when it was claimed; null: unknown.';
 COMMENT ON COLUMN murallink_private.call.settled_at IS 'When the outcome was written.';
 COMMENT ON COLUMN murallink_private.call.outcome IS
-'What became of the last attempt. done; declined: surely not done; not_sent: surely not done, and sent again later; in_doubt: unknown; null: it is under way.';
-COMMENT ON COLUMN murallink_private.call.http_status IS 'Of the answer, null where there was none.';
+'The outcome of the last attempt. done; declined: certainly not done; not_sent: certainly not done, and to be sent again later; in_doubt: unknown; null: under way.';
+COMMENT ON COLUMN murallink_private.call.http_status IS 'HTTP status of the answer, null without an answer.';
 COMMENT ON COLUMN murallink_private.call.reason IS 'Why it was not done.';
-COMMENT ON COLUMN murallink_private.call.facts IS 'The facts of the answer, by murallink''s own names.';
-COMMENT ON COLUMN murallink_private.call.answer IS 'The whole answer; where it is long or no JSON, how it begins.';
-COMMENT ON COLUMN murallink_private.call.problem IS 'Why it cannot be claimed, or its outcome not be applied.';
-COMMENT ON COLUMN murallink_private.call.problem_at IS 'Since when.';
+COMMENT ON COLUMN murallink_private.call.facts IS 'The facts in the answer, with murallink''s own names.';
+COMMENT ON COLUMN murallink_private.call.answer IS 'The whole answer; if it is long or not JSON, its beginning.';
+COMMENT ON COLUMN murallink_private.call.problem IS 'Why it cannot be claimed, or why its outcome cannot be applied.';
+COMMENT ON COLUMN murallink_private.call.problem_at IS 'When the problem was first found.';
 COMMENT ON COLUMN murallink_private.call.looks IS
-'How often the worker has looked, every five seconds, and found it held by another transaction: no clock that is set measures that.';
+'How often the worker, every five seconds, has found it locked by another transaction. A count, because the clock can be set.';
 COMMENT ON COLUMN murallink_private.call.note IS 'The note of the person who decided it.';
-COMMENT ON COLUMN murallink_private.call.requested_by IS 'The PostgreSQL login role that asked for it; the worker''s for look-ups.';
-COMMENT ON COLUMN murallink_private.call.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN murallink_private.call.requested_by IS
+'The PostgreSQL login role that requested it; for look-ups, that of the worker.';
+COMMENT ON COLUMN murallink_private.call.created_at IS 'When it was made.';
 CREATE INDEX call_due ON murallink_private.call (partner, due_at) WHERE open;
 COMMENT ON INDEX murallink_private.call_due IS
-'Finding work costs the same whatever was done before. No index speaks of what a claim changes, so that it is written in place.';
+'Finds due calls, at a cost that does not grow with ended ones. No index has a column that a claim changes, so that claims are HOT updates.';
 CREATE INDEX call_subject ON murallink_private.call (subject_uid) WHERE subject_uid <> uid;
 CREATE INDEX call_created ON murallink_private.call (created_at, uid) WHERE resource <> 'notice' AND operation NOT IN ('load', 'order');
 CREATE INDEX call_stopped ON murallink_private.call (partner) WHERE reason <> '';
@@ -96,16 +102,17 @@ CREATE INDEX call_suspect ON murallink_private.call (partner) WHERE suspect;
 CREATE INDEX call_problem ON murallink_private.call (partner) WHERE problem <> '';
 CREATE TRIGGER step BEFORE INSERT OR UPDATE OR DELETE ON murallink_private.call
     FOR EACH ROW EXECUTE FUNCTION murallink_private.call_step();
-COMMENT ON TRIGGER step ON murallink_private.call IS 'Not of TRUNCATE, which would take cards and payouts along, and is refused there.';
+COMMENT ON TRIGGER step ON murallink_private.call IS
+'Not for TRUNCATE, which would include cards and payouts, whose triggers refuse it.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.call
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER audit_asked AFTER INSERT ON murallink_private.call
     FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'order', 'message', 'look_up', 'profile'))
     EXECUTE FUNCTION murallink_private.audit_record('values');
 COMMENT ON TRIGGER audit_asked ON murallink_private.call IS
-'What operators ask for, and steps of memberships. The rest follows from what is audited itself.';
+'Requests of operators and steps of memberships. Other calls follow from changes that are audited themselves.';
 
--- Without a reference to the call, which somebody may have locked: the worker does not wait for it.
+-- Without a foreign key to the call, because the worker must not wait if another transaction has locked the call.
 CREATE TABLE murallink_private.call_attempt (
     call_uid murallink.ksuid NOT NULL,
     attempt integer NOT NULL,
@@ -122,19 +129,21 @@ CREATE TABLE murallink_private.call_attempt (
     PRIMARY KEY (call_uid, attempt)
 );
 COMMENT ON TABLE murallink_private.call_attempt IS
-'The attempts of calls before the last one, and the last one where its outcome could not be applied yet, or something was decided since.';
+'Earlier attempts of calls; also the last attempt if its outcome could not be applied yet, or if the call was decided afterwards.';
 COMMENT ON COLUMN murallink_private.call_attempt.call_uid IS 'The call.';
 COMMENT ON COLUMN murallink_private.call_attempt.attempt IS 'Number of the attempt, from 1.';
-COMMENT ON COLUMN murallink_private.call_attempt.content_hash IS 'As in call, as the columns up to answer are.';
-COMMENT ON COLUMN murallink_private.call_attempt.revision IS 'The partner''s.';
+COMMENT ON COLUMN murallink_private.call_attempt.content_hash IS 'As in call; so are the columns up to answer.';
+COMMENT ON COLUMN murallink_private.call_attempt.revision IS 'Revision of the partner''s configuration.';
 COMMENT ON COLUMN murallink_private.call_attempt.claimed_at IS 'When it was claimed.';
 COMMENT ON COLUMN murallink_private.call_attempt.settled_at IS 'When the outcome was written.';
 COMMENT ON COLUMN murallink_private.call_attempt.outcome IS 'done, declined, not_sent or in_doubt.';
-COMMENT ON COLUMN murallink_private.call_attempt.http_status IS 'Of the answer, null where there was none.';
+COMMENT ON COLUMN murallink_private.call_attempt.http_status IS 'HTTP status of the answer, null without an answer.';
 COMMENT ON COLUMN murallink_private.call_attempt.reason IS 'Why it had this outcome.';
-COMMENT ON COLUMN murallink_private.call_attempt.facts IS 'The facts of the answer, by murallink''s own names.';
-COMMENT ON COLUMN murallink_private.call_attempt.answer IS 'The whole answer; where it is long or no JSON, how it begins.';
-COMMENT ON COLUMN murallink_private.call_attempt.kept IS 'Whether it is yet to be applied to the call, which is still claimed.';
+COMMENT ON COLUMN murallink_private.call_attempt.facts IS 'The facts in the answer, with murallink''s own names.';
+COMMENT ON COLUMN murallink_private.call_attempt.answer IS
+'The whole answer; if it is long or not JSON, its beginning.';
+COMMENT ON COLUMN murallink_private.call_attempt.kept IS
+'Whether the outcome still has to be applied to the call, which is still claimed.';
 CREATE INDEX call_attempt_kept ON murallink_private.call_attempt (call_uid) WHERE kept;
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.call_attempt
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
@@ -151,13 +160,13 @@ CREATE TABLE murallink_private.call_kind (
     PRIMARY KEY (resource, partner, operation)
 );
 COMMENT ON TABLE murallink_private.call_kind IS
-'Which functions stand behind a call: the way from each subject to its partner and back. Each subject''s file adds its own; where several rows match, the one that names the operation counts, and then the one that names the partner.';
+'The functions of each kind of call, which connect a subject and its partner. Each subject''s file adds its rows. If several rows match, one with an operation precedes one with a partner only.';
 COMMENT ON COLUMN murallink_private.call_kind.resource IS 'As in call.';
 COMMENT ON COLUMN murallink_private.call_kind.partner IS 'The partner; empty: any.';
 COMMENT ON COLUMN murallink_private.call_kind.operation IS 'The operation; empty: any.';
 COMMENT ON COLUMN murallink_private.call_kind.asks IS
-'The function (calls ksuid[]) that returns (uid, operation, params, problem) for those of the calls that can be sent now; with a problem a call is cancelled. Empty: they are sent as they are.';
+'The function (calls ksuid[]) that returns call_asked for those of the calls that can be sent now. Empty: they are sent with their own params.';
 COMMENT ON COLUMN murallink_private.call_kind.judges IS
-'The function (call) that returns the call with another status than its outcome alone gives it. Empty: none does.';
+'The function (call) that may change the status that follows from the outcome. Empty: none.';
 COMMENT ON COLUMN murallink_private.call_kind.follows IS
-'The function (calls ksuid[]) that is called when calls have ended, or a person has decided them. Empty: none is.';
+'The function (calls ksuid[]) that updates the subjects after calls have ended or were decided. Empty: none.';

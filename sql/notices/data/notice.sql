@@ -1,4 +1,4 @@
--- Notices to patients and users, and what makes them.
+-- Notices to patients and users, and their subjects.
 
 CREATE TABLE murallink_private.bulk_email (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -16,9 +16,9 @@ COMMENT ON COLUMN murallink_private.bulk_email.client_uid IS 'The client of the 
 COMMENT ON COLUMN murallink_private.bulk_email.contract_uid IS 'The trial''s contract.';
 COMMENT ON COLUMN murallink_private.bulk_email.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink_private.bulk_email.site_uid IS 'The site.';
-COMMENT ON COLUMN murallink_private.bulk_email.subject IS 'In one line.';
+COMMENT ON COLUMN murallink_private.bulk_email.subject IS 'The subject, one line.';
 COMMENT ON COLUMN murallink_private.bulk_email.body IS 'Plain text.';
-COMMENT ON COLUMN murallink_private.bulk_email.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN murallink_private.bulk_email.created_at IS 'When it was requested.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.bulk_email
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.bulk_email
@@ -30,19 +30,21 @@ CREATE TABLE murallink_private.unsubscribe_token (
     patient_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.patient ON DELETE CASCADE,
     token murallink.ksuid NOT NULL UNIQUE DEFAULT murallink.gen_ksuid()
 );
-COMMENT ON TABLE murallink_private.unsubscribe_token IS 'By what a patient who was sent a bulk_email() is known to unsubscribe().';
+COMMENT ON TABLE murallink_private.unsubscribe_token IS
+'The tokens by which unsubscribe() recognizes patients who were sent a bulk_email().';
 COMMENT ON COLUMN murallink_private.unsubscribe_token.patient_uid IS 'The patient.';
-COMMENT ON COLUMN murallink_private.unsubscribe_token.token IS 'Random; it is in the header List-Unsubscribe of every such message, for as long as messages are kept.';
+COMMENT ON COLUMN murallink_private.unsubscribe_token.token IS
+'Random; in the header List-Unsubscribe of every such message. It never expires.';
 
 CREATE TABLE murallink_private.payment_notice (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     contract_uid murallink.ksuid NOT NULL UNIQUE REFERENCES murallink.contract,
     enabled boolean NOT NULL
 );
-COMMENT ON TABLE murallink_private.payment_notice IS 'The contracts for which set_payment_notices() has said whether patients are told of payments.';
+COMMENT ON TABLE murallink_private.payment_notice IS 'Settings of set_payment_notices() for contracts.';
 COMMENT ON COLUMN murallink_private.payment_notice.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payment_notice.contract_uid IS 'The contract.';
-COMMENT ON COLUMN murallink_private.payment_notice.enabled IS 'Whether they are.';
+COMMENT ON COLUMN murallink_private.payment_notice.enabled IS 'Whether patients are notified of payments.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment_notice
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
@@ -72,20 +74,21 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
 );
 COMMENT ON TABLE murallink_private.notice IS
-'What is to be sent to people, by e-mail or SMS. It refers to the person and the subject: address and text are looked up when it is sent.';
+'Messages to people, by e-mail or SMS. A row refers to the person and the subject; address and text are read when it is sent.';
 COMMENT ON COLUMN murallink_private.notice.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.notice.kind IS 'What it is about.';
 COMMENT ON COLUMN murallink_private.notice.channel IS 'How it is sent.';
-COMMENT ON COLUMN murallink_private.notice.patient_uid IS 'The patient to whom it goes, null when it goes to a user.';
-COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user to whom it goes, or whose account was changed.';
-COMMENT ON COLUMN murallink_private.notice.appointment_uid IS 'The appointment that it reminds of.';
+COMMENT ON COLUMN murallink_private.notice.patient_uid IS 'The patient who receives it, null if it goes to a user.';
+COMMENT ON COLUMN murallink_private.notice.app_user_uid IS 'The user who receives it, or whose account was changed.';
+COMMENT ON COLUMN murallink_private.notice.appointment_uid IS 'The appointment of a reminder.';
 COMMENT ON COLUMN murallink_private.notice.lead IS 'How long before the appointment.';
-COMMENT ON COLUMN murallink_private.notice.moves IS 'How often the appointment had been moved when it was queued: one from before the last move is not sent.';
-COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it tells of.';
-COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The message that it carries.';
-COMMENT ON COLUMN murallink_private.notice.address IS 'Where it goes that an account was changed: the address from before.';
-COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed of the account: password, or e-mail address.';
-COMMENT ON COLUMN murallink_private.notice.partner IS 'Who sends it.';
+COMMENT ON COLUMN murallink_private.notice.moves IS
+'How often the appointment had been moved when this was queued. A reminder from before the last move is not sent.';
+COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it is about.';
+COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The bulk e-mail message.';
+COMMENT ON COLUMN murallink_private.notice.address IS 'The old address, for the notice that an account was changed.';
+COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed: the password or the e-mail address.';
+COMMENT ON COLUMN murallink_private.notice.partner IS 'The partner that sends it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
 CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead, moves) WHERE kind = 'appointment';
 CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, kind, channel) WHERE payment_uid IS NOT NULL;

@@ -1,4 +1,4 @@
--- Lists that Bastion gave, its events, and the triggers of its tasks.
+-- Bastion's lists, its events, and the functions of its calls.
 
 CREATE TABLE murallink.bastion_plan (
     id text PRIMARY KEY,
@@ -9,7 +9,7 @@ CREATE TABLE murallink.bastion_plan (
     premium numeric,
     heard_at timestamptz NOT NULL
 );
-COMMENT ON TABLE murallink.bastion_plan IS 'The plans that Bastion has listed; null where it does not say.';
+COMMENT ON TABLE murallink.bastion_plan IS 'The plans that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_plan.id IS 'Bastion''s number.';
 COMMENT ON COLUMN murallink.bastion_plan.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_plan.description IS 'In Bastion''s words.';
@@ -27,10 +27,11 @@ CREATE TABLE murallink.bastion_condition (
     status text,
     heard_at timestamptz NOT NULL
 );
-COMMENT ON TABLE murallink.bastion_condition IS 'The pre-existing conditions that Bastion has listed; null where it does not say.';
+COMMENT ON TABLE murallink.bastion_condition IS
+'The pre-existing conditions that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_condition.id IS 'Number.';
 COMMENT ON COLUMN murallink.bastion_condition.name IS 'Name.';
-COMMENT ON COLUMN murallink.bastion_condition.chapter_id IS 'Number of the chapter that it stands in.';
+COMMENT ON COLUMN murallink.bastion_condition.chapter_id IS 'Number of its chapter.';
 COMMENT ON COLUMN murallink.bastion_condition.status IS '1: in use.';
 COMMENT ON COLUMN murallink.bastion_condition.heard_at IS 'When it was listed.';
 CREATE POLICY viewer ON murallink.bastion_condition FOR SELECT USING (murallink_private.caller() IS NOT NULL);
@@ -42,7 +43,8 @@ CREATE TABLE murallink.bastion_state (
     country_id text,
     heard_at timestamptz NOT NULL
 );
-COMMENT ON TABLE murallink.bastion_state IS 'The states and regions that Bastion has listed; null where it does not say.';
+COMMENT ON TABLE murallink.bastion_state IS
+'The states and regions that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_state.id IS 'Number.';
 COMMENT ON COLUMN murallink.bastion_state.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_state.country_id IS 'Number of the country.';
@@ -56,7 +58,7 @@ CREATE TABLE murallink.bastion_city (
     state_id text,
     heard_at timestamptz NOT NULL
 );
-COMMENT ON TABLE murallink.bastion_city IS 'The cities that Bastion has listed; null where it does not say.';
+COMMENT ON TABLE murallink.bastion_city IS 'The cities that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_city.id IS 'Number.';
 COMMENT ON COLUMN murallink.bastion_city.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_city.state_id IS 'Number of the state.';
@@ -79,7 +81,8 @@ CREATE TABLE murallink.bastion_provider (
     rating numeric,
     heard_at timestamptz NOT NULL
 );
-COMMENT ON TABLE murallink.bastion_provider IS 'The providers of care that Bastion has listed; null where it does not say.';
+COMMENT ON TABLE murallink.bastion_provider IS
+'The providers of care that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_provider.code IS 'Code.';
 COMMENT ON COLUMN murallink.bastion_provider.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_provider.category IS 'Category.';
@@ -106,15 +109,15 @@ CREATE TABLE murallink_private.bastion_event (
     heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     last_heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE murallink_private.bastion_event IS 'What Bastion''s webhook has told, each content once.';
+COMMENT ON TABLE murallink_private.bastion_event IS 'The events of Bastion''s webhook, each content once.';
 COMMENT ON COLUMN murallink_private.bastion_event.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.bastion_event.event IS 'Its name, such as added-policy-member.';
 COMMENT ON COLUMN murallink_private.bastion_event.content_hash IS 'SHA-256 of the content.';
-COMMENT ON COLUMN murallink_private.bastion_event.content IS 'All of it but the access key.';
-COMMENT ON COLUMN murallink_private.bastion_event.task_uid IS 'The task in doubt that it has settled, if any.';
-COMMENT ON COLUMN murallink_private.bastion_event.times IS 'How often it was told.';
-COMMENT ON COLUMN murallink_private.bastion_event.heard_at IS 'When it was told first.';
-COMMENT ON COLUMN murallink_private.bastion_event.last_heard_at IS 'When it was told last.';
+COMMENT ON COLUMN murallink_private.bastion_event.content IS 'The body without the access key.';
+COMMENT ON COLUMN murallink_private.bastion_event.task_uid IS 'The task in doubt that it has decided, if any.';
+COMMENT ON COLUMN murallink_private.bastion_event.times IS 'How often it has arrived.';
+COMMENT ON COLUMN murallink_private.bastion_event.heard_at IS 'When it arrived first.';
+COMMENT ON COLUMN murallink_private.bastion_event.last_heard_at IS 'When it arrived last.';
 
 CREATE INDEX call_member_told ON murallink_private.call (murallink_private.member_key(facts ->> 'member_id'))
     WHERE partner = 'bastion' AND facts ->> 'member_id' IS NOT NULL;

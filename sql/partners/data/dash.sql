@@ -1,4 +1,4 @@
--- Shipment of cards, what Dash has on record of payments, and the triggers of its tasks.
+-- Shipments of cards, Dash's lists, and the functions of its calls.
 
 CREATE TABLE murallink_private.card_shipment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -8,13 +8,13 @@ CREATE TABLE murallink_private.card_shipment (
     tracking_number text NOT NULL,
     heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE murallink_private.card_shipment IS 'Where physical cards are, by all that Dash has told.';
+COMMENT ON TABLE murallink_private.card_shipment IS 'The shipments of physical cards, by all of Dash''s events.';
 COMMENT ON COLUMN murallink_private.card_shipment.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.card_shipment.card_uid IS 'The card.';
 COMMENT ON COLUMN murallink_private.card_shipment.status IS 'In Dash''s words.';
-COMMENT ON COLUMN murallink_private.card_shipment.carrier IS 'Who brings it.';
-COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrier''s.';
-COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When it was told.';
+COMMENT ON COLUMN murallink_private.card_shipment.carrier IS 'The carrier.';
+COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrier''s tracking number.';
+COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When the event arrived.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON murallink_private.card_shipment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
@@ -26,13 +26,14 @@ CREATE TABLE murallink_private.card_shipment_event (
     tracking_number text NOT NULL,
     heard_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE murallink_private.card_shipment_event IS 'All that was ever heard of physical cards on their way.';
+COMMENT ON TABLE murallink_private.card_shipment_event IS 'All events about shipments of physical cards.';
 COMMENT ON COLUMN murallink_private.card_shipment_event.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.card_shipment_event.card_uid IS 'The card.';
-COMMENT ON COLUMN murallink_private.card_shipment_event.status IS 'In Dash''s words, empty where it told none, as the next.';
-COMMENT ON COLUMN murallink_private.card_shipment_event.carrier IS 'Who brings it.';
-COMMENT ON COLUMN murallink_private.card_shipment_event.tracking_number IS 'The carrier''s.';
-COMMENT ON COLUMN murallink_private.card_shipment_event.heard_at IS 'When it was told.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.status IS
+'In Dash''s words; empty: none, as in the next columns.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.carrier IS 'The carrier.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.tracking_number IS 'The carrier''s tracking number.';
+COMMENT ON COLUMN murallink_private.card_shipment_event.heard_at IS 'When the event arrived.';
 CREATE INDEX card_shipment_event_card ON murallink_private.card_shipment_event (card_uid);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.card_shipment_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
@@ -49,7 +50,8 @@ COMMENT ON TABLE murallink_private.dash_record IS 'The customers, programs and v
 COMMENT ON COLUMN murallink_private.dash_record.kind IS 'customer, program or account.';
 COMMENT ON COLUMN murallink_private.dash_record.id IS 'Dash''s number.';
 COMMENT ON COLUMN murallink_private.dash_record.name IS 'Name.';
-COMMENT ON COLUMN murallink_private.dash_record.balance IS 'Of an account, in units of its currency, where Dash tells it.';
+COMMENT ON COLUMN murallink_private.dash_record.balance IS
+'Balance of an account, in units of its currency, if Dash shows it.';
 COMMENT ON COLUMN murallink_private.dash_record.heard_at IS 'When it was listed.';
 
 INSERT INTO murallink_private.call_kind (resource, partner, operation, asks, follows)

@@ -1,5 +1,6 @@
--- Who may set up the mail server.
+-- Who may configure the mail server.
 
 CREATE TRIGGER tokens BEFORE INSERT OR UPDATE ON murallink_private.partner
     FOR EACH ROW WHEN (NEW.name = 'smtp') EXECUTE FUNCTION murallink_private.guard_tokens('partner');
-COMMENT ON TRIGGER tokens ON murallink_private.partner IS 'Tokens to reset a password go by the mail server.';
+COMMENT ON TRIGGER tokens ON murallink_private.partner IS
+'Protects the tokens that reset passwords, which the mail server sends.';

@@ -21,30 +21,34 @@ CREATE TABLE murallink_private.card (
     CHECK ((task_uid IS NOT NULL) = (status = 'waiting' AND reason = 'bulk_order')),
     CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> '')
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE murallink_private.card IS 'The card of a patient in a partner''s program. There is never a second one: it is ordered once.';
+COMMENT ON TABLE murallink_private.card IS
+'The card of a patient in a partner''s program. It is ordered once: there is never a second one.';
 COMMENT ON COLUMN murallink_private.card.uid IS 'Key.';
-COMMENT ON COLUMN murallink_private.card.patient_uid IS 'Whose card.';
-COMMENT ON COLUMN murallink_private.card.partner IS 'Who issues it.';
+COMMENT ON COLUMN murallink_private.card.patient_uid IS 'The patient whose card it is.';
+COMMENT ON COLUMN murallink_private.card.partner IS 'The partner that issues it.';
 COMMENT ON COLUMN murallink_private.card.program IS 'The partner''s number of the program.';
-COMMENT ON COLUMN murallink_private.card.status IS 'waiting, ready: it is ordered, by the call that has its uid; done: it can be loaded; declined; in_doubt.';
+COMMENT ON COLUMN murallink_private.card.status IS
+'waiting; ready: it is being ordered, by the call with its uid; done: it can be loaded; declined; in_doubt.';
 COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink_private.card.suspect IS
 'Whether another server may have ordered it: see enable_payouts(). Its call is put in doubt without being sent.';
-COMMENT ON COLUMN murallink_private.card.proxy_key IS 'The partner''s key for loading it: digits, as text because it may begin with zeros.';
+COMMENT ON COLUMN murallink_private.card.proxy_key IS
+'The partner''s key for loads: digits, as text because it may begin with zeros.';
 COMMENT ON COLUMN murallink_private.card.order_id IS 'The partner''s number of the order.';
 COMMENT ON COLUMN murallink_private.card.person_id IS 'The partner''s number of the patient.';
-COMMENT ON COLUMN murallink_private.card.task_uid IS 'The bulk order that it is in, until this has an outcome for it.';
-COMMENT ON COLUMN murallink_private.card.note IS 'What the person wrote who decided last.';
-COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was first needed.';
+COMMENT ON COLUMN murallink_private.card.task_uid IS 'The bulk order that contains it, until that has an outcome.';
+COMMENT ON COLUMN murallink_private.card.note IS 'The note of the last person who decided it.';
+COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
 CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, program, pg_catalog.ltrim(proxy_key, '0')) WHERE status = 'done';
 COMMENT ON INDEX murallink_private.card_key IS
-'No two patients are paid on one card. As a number, a key has lost its leading zeros.';
+'No two patients have the same card. Keys are compared without leading zeros, which JSON numbers lose.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
 CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
 CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON murallink_private.card
     FOR EACH ROW EXECUTE FUNCTION murallink_private.card_guard();
-COMMENT ON TRIGGER guard ON murallink_private.card IS 'Not of TRUNCATE, which would take payouts along, and is refused there.';
+COMMENT ON TRIGGER guard ON murallink_private.card IS
+'Not for TRUNCATE, which would include payouts, whose triggers refuse it.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
     EXECUTE FUNCTION murallink_private.audit_record();

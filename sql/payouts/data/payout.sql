@@ -1,4 +1,4 @@
--- The payouts, and how they are shown with the state of their payments and calls.
+-- The payouts, and the views of them with the state of their payments and calls.
 
 CREATE TABLE murallink_private.payout (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -20,26 +20,27 @@ CREATE TABLE murallink_private.payout (
     FOREIGN KEY (card_uid, patient_uid) REFERENCES murallink_private.card (uid, patient_uid)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.payout IS
-'How an approved payment reaches the patient; one for each payment. The state of the payment is in payment, that of its load in call: murallink.payout shows them together.';
+'How an approved payment reaches the patient; one for each payment. payment has the state of the payment, call that of its load; murallink.payout shows them together.';
 COMMENT ON COLUMN murallink_private.payout.uid IS
-'Key, also of the call that loads the card, and the reference that the partner is sent, the same in each attempt.';
+'Key, also of the call that loads the card; and the reference that is sent to the partner, the same in each attempt.';
 COMMENT ON COLUMN murallink_private.payout.payment_uid IS 'The payment.';
 COMMENT ON COLUMN murallink_private.payout.client_uid IS 'The payment''s client.';
 COMMENT ON COLUMN murallink_private.payout.contract_uid IS 'The payment''s contract.';
 COMMENT ON COLUMN murallink_private.payout.trial_uid IS 'The payment''s trial.';
 COMMENT ON COLUMN murallink_private.payout.site_uid IS 'The payment''s site.';
 COMMENT ON COLUMN murallink_private.payout.patient_uid IS 'The patient who is paid.';
-COMMENT ON COLUMN murallink_private.payout.payment_type_uid IS 'How the patient is paid; null while nobody has chosen.';
-COMMENT ON COLUMN murallink_private.payout.partner IS 'The partner that pays, null where a person or an application does.';
-COMMENT ON COLUMN murallink_private.payout.card_uid IS 'The card that is loaded, where the partner issues cards.';
+COMMENT ON COLUMN murallink_private.payout.payment_type_uid IS
+'How the patient is paid; null if neither the patient nor the contract has a payment type.';
+COMMENT ON COLUMN murallink_private.payout.partner IS 'The partner that pays; null if a person or an application pays.';
+COMMENT ON COLUMN murallink_private.payout.card_uid IS 'The card that is loaded, if the partner issues cards.';
 COMMENT ON COLUMN murallink_private.payout.reason IS
-'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or what a look-up has shown of it; empty where its call says all.';
+'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or the result of a look-up; empty if its call has the reason.';
 COMMENT ON COLUMN murallink_private.payout.suspect IS
 'Whether another server may have sent it: see enable_payouts(). Its call is put in doubt without being sent.';
-COMMENT ON COLUMN murallink_private.payout.reference IS 'The reference of the person, or the look-up, that settled it.';
-COMMENT ON COLUMN murallink_private.payout.note IS 'The note of the person who decided last.';
+COMMENT ON COLUMN murallink_private.payout.reference IS 'The reference from the person or the look-up that settled it.';
+COMMENT ON COLUMN murallink_private.payout.note IS 'The note of the last person who decided it.';
 COMMENT ON COLUMN murallink_private.payout.created_at IS 'When it was made.';
-COMMENT ON COLUMN murallink_private.payout.settled_at IS 'When a person or a look-up settled it; null where its call did.';
+COMMENT ON COLUMN murallink_private.payout.settled_at IS 'When a person or a look-up settled it; null if its call did.';
 
 CREATE INDEX payout_stopped ON murallink_private.payout (contract_uid) WHERE reason <> '';
 COMMENT ON INDEX murallink_private.payout_stopped IS 'The payouts that wait.';
@@ -52,7 +53,7 @@ CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
         OR OLD.settled_at IS DISTINCT FROM NEW.settled_at)
     EXECUTE FUNCTION murallink_private.audit_record();
 COMMENT ON TRIGGER audit ON murallink_private.payout IS
-'The decisions of people. The calls of the worker are in call, and their outcome in the audit of the payment.';
+'Audits decisions of people. The worker''s calls are in call, and their outcomes in the audit of the payment.';
 CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
@@ -79,25 +80,27 @@ WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.p
     AND murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
 UNION ALL
 SELECT o.* FROM murallink_private.payout_shown o WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
-COMMENT ON VIEW murallink.payout IS
-'The approved payments on their way to the patients; one row for each payment.';
-COMMENT ON COLUMN murallink.payout.uid IS 'Key; also the reference that the partner is sent, the same in each attempt.';
+COMMENT ON VIEW murallink.payout IS 'How approved payments reach the patients; one row for each payment.';
+COMMENT ON COLUMN murallink.payout.uid IS
+'Key; also the reference that is sent to the partner, the same in each attempt.';
 COMMENT ON COLUMN murallink.payout.payment_uid IS 'The payment.';
 COMMENT ON COLUMN murallink.payout.client_uid IS 'The payment''s client.';
 COMMENT ON COLUMN murallink.payout.contract_uid IS 'The payment''s contract.';
 COMMENT ON COLUMN murallink.payout.trial_uid IS 'The payment''s trial.';
 COMMENT ON COLUMN murallink.payout.site_uid IS 'The payment''s site.';
 COMMENT ON COLUMN murallink.payout.patient_uid IS 'The patient who is paid.';
-COMMENT ON COLUMN murallink.payout.payment_type_uid IS 'How the patient is paid; null while nobody has chosen.';
-COMMENT ON COLUMN murallink.payout.partner IS 'The partner that pays, null where a person or an application does.';
-COMMENT ON COLUMN murallink.payout.card_uid IS 'The card that is loaded, where the partner issues cards.';
-COMMENT ON COLUMN murallink.payout.amount IS 'The payment''s, in currency units.';
-COMMENT ON COLUMN murallink.payout.currency IS 'Of the amount.';
-COMMENT ON COLUMN murallink.payout.status IS 'The state of the payout: of its payment, and until that is decided of the call that loads the card.';
+COMMENT ON COLUMN murallink.payout.payment_type_uid IS
+'How the patient is paid; null if neither the patient nor the contract has a payment type.';
+COMMENT ON COLUMN murallink.payout.partner IS 'The partner that pays; null if a person or an application pays.';
+COMMENT ON COLUMN murallink.payout.card_uid IS 'The card that is loaded, if the partner issues cards.';
+COMMENT ON COLUMN murallink.payout.amount IS 'The amount of the payment, in units of its currency.';
+COMMENT ON COLUMN murallink.payout.currency IS 'Currency of the amount.';
+COMMENT ON COLUMN murallink.payout.status IS
+'The state of the payout: that of its payment or, until this is decided, of the call that loads the card.';
 COMMENT ON COLUMN murallink.payout.reason IS 'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink.payout.attempt IS 'Number of the last attempt, 0: none.';
-COMMENT ON COLUMN murallink.payout.due_at IS 'It is not sent before.';
-COMMENT ON COLUMN murallink.payout.reference IS 'The partner''s own reference, or that of the person who settled it.';
-COMMENT ON COLUMN murallink.payout.note IS 'The note of the person who decided last.';
+COMMENT ON COLUMN murallink.payout.due_at IS 'It is not sent before this time.';
+COMMENT ON COLUMN murallink.payout.reference IS 'The reference from the partner or from the person who settled it.';
+COMMENT ON COLUMN murallink.payout.note IS 'The note of the last person who decided it.';
 COMMENT ON COLUMN murallink.payout.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink.payout.settled_at IS 'When the last attempt ended.';

@@ -1,4 +1,4 @@
--- Participations of patients with partners, and the changes that bear on them.
+-- Participations of patients at partners, and the changes that concern them.
 
 CREATE TABLE murallink_private.trial_partner (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -11,7 +11,7 @@ COMMENT ON TABLE murallink_private.trial_partner IS 'The partners whose members 
 COMMENT ON COLUMN murallink_private.trial_partner.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.trial_partner.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink_private.trial_partner.partner IS 'The partner.';
-COMMENT ON COLUMN murallink_private.trial_partner.settings IS 'What each is enrolled with, by the partner''s fields.';
+COMMENT ON COLUMN murallink_private.trial_partner.settings IS 'Values for the enrollment, by the partner''s fields.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.trial_partner
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
 
@@ -22,15 +22,16 @@ CREATE TABLE murallink_private.participation_detail (
     details jsonb NOT NULL,
     UNIQUE (patient_uid, partner)
 );
-COMMENT ON TABLE murallink_private.participation_detail IS 'What partners want to know of patients besides their record.';
+COMMENT ON TABLE murallink_private.participation_detail IS
+'Data of patients that partners need and the record does not have.';
 COMMENT ON COLUMN murallink_private.participation_detail.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.participation_detail.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink_private.participation_detail.partner IS 'The partner.';
-COMMENT ON COLUMN murallink_private.participation_detail.details IS 'By the partner''s fields.';
+COMMENT ON COLUMN murallink_private.participation_detail.details IS 'Values, by the partner''s fields.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.participation_detail
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 
--- Without a reference to the patient, whose row somebody may have locked: the worker does not wait for it.
+-- Without a foreign key to the patient, because the worker must not wait if another transaction has locked the row.
 CREATE TABLE murallink_private.participation (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     patient_uid murallink.ksuid NOT NULL,
@@ -47,24 +48,26 @@ CREATE TABLE murallink_private.participation (
     since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (patient_uid, partner)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE murallink_private.participation IS 'Where a patient stands at a partner, and is to stand.';
+COMMENT ON TABLE murallink_private.participation IS 'Whether a patient is and should be a member at a partner.';
 COMMENT ON COLUMN murallink_private.participation.uid IS 'Key; the subject of its tasks.';
 COMMENT ON COLUMN murallink_private.participation.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink_private.participation.partner IS 'The partner.';
-COMMENT ON COLUMN murallink_private.participation.enrollment_uid IS 'The enrollment whose trial says with which settings.';
-COMMENT ON COLUMN murallink_private.participation.wanted IS 'Whether the patient is to be a member.';
+COMMENT ON COLUMN murallink_private.participation.enrollment_uid IS 'The enrollment whose trial has the settings.';
+COMMENT ON COLUMN murallink_private.participation.wanted IS 'Whether the patient should be a member.';
 COMMENT ON COLUMN murallink_private.participation.member IS
-'What the partner has: active, member_id, and what it was told last; unsure: it may have that, or what it had before; null: it was told nothing.';
-COMMENT ON COLUMN murallink_private.participation.meant IS 'The same, once the task is done.';
-COMMENT ON COLUMN murallink_private.participation.begun_with IS 'The params of the task as it was begun: a partner''s file may change them.';
+'What the partner has: active, member_id, and the data sent last; unsure: it may have these or the earlier ones; null: nothing was sent.';
+COMMENT ON COLUMN murallink_private.participation.meant IS 'The same after the task is done.';
+COMMENT ON COLUMN murallink_private.participation.begun_with IS
+'The original params of the task, which the partner''s file may change.';
 COMMENT ON COLUMN murallink_private.participation.task_uid IS 'The last step.';
 COMMENT ON COLUMN murallink_private.participation.reason IS 'Why the next step is not begun: no_consent, partner_not_configured, no_member_id, declined, or a wrong or missing field.';
-COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record when it was looked at last.';
-COMMENT ON COLUMN murallink_private.participation.revision IS 'That of the partner then, null where it was not configured.';
+COMMENT ON COLUMN murallink_private.participation.seen IS 'Hash of the patient''s record at the last step.';
+COMMENT ON COLUMN murallink_private.participation.revision IS
+'Revision of the partner''s configuration at that time, null if it was not configured.';
 COMMENT ON COLUMN murallink_private.participation.since IS 'When any of this changed last.';
 CREATE UNIQUE INDEX participation_member ON murallink_private.participation (partner, murallink_private.member_key(member ->> 'member_id'));
 COMMENT ON INDEX murallink_private.participation_member IS
-'No two patients are one member: the end of the one''s membership would be the end of the other''s.';
+'No two patients are the same member, because the end of one membership would end the other.';
 CREATE INDEX participation_stopped ON murallink_private.participation (partner) WHERE reason <> '';
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.participation
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
@@ -75,11 +78,12 @@ CREATE TABLE murallink_private.participation_change (
     due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     problem text NOT NULL DEFAULT ''
 );
-COMMENT ON TABLE murallink_private.participation_change IS 'The patients of whom something has changed, for the worker to look at.';
+COMMENT ON TABLE murallink_private.participation_change IS
+'The patients whose participations the worker must step, because something has changed.';
 COMMENT ON COLUMN murallink_private.participation_change.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.participation_change.patient_uid IS 'The patient.';
-COMMENT ON COLUMN murallink_private.participation_change.due_at IS 'Not to be looked at before.';
-COMMENT ON COLUMN murallink_private.participation_change.problem IS 'The error that the last look ended with.';
+COMMENT ON COLUMN murallink_private.participation_change.due_at IS 'Not before this time.';
+COMMENT ON COLUMN murallink_private.participation_change.problem IS 'The error of the last attempt.';
 CREATE INDEX participation_change_due ON murallink_private.participation_change (due_at);
 CREATE INDEX participation_change_patient ON murallink_private.participation_change (patient_uid);
 
@@ -89,11 +93,12 @@ CREATE TABLE murallink_private.participation_sweep (
     after murallink.ksuid NOT NULL DEFAULT '000000000000000000000000000',
     due_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE murallink_private.participation_sweep IS 'How far the worker has looked for changes that could not be noted.';
+COMMENT ON TABLE murallink_private.participation_sweep IS
+'How far the worker has looked for changes that were not recorded.';
 COMMENT ON COLUMN murallink_private.participation_sweep.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.participation_sweep.only_row IS 'Keeps this to one row.';
-COMMENT ON COLUMN murallink_private.participation_sweep.after IS 'The last enrollment that was looked at.';
-COMMENT ON COLUMN murallink_private.participation_sweep.due_at IS 'Not to go on before.';
+COMMENT ON COLUMN murallink_private.participation_sweep.after IS 'The last enrollment checked.';
+COMMENT ON COLUMN murallink_private.participation_sweep.due_at IS 'Not continued before this time.';
 INSERT INTO murallink_private.participation_sweep DEFAULT VALUES;
 
 CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
