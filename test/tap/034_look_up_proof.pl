@@ -81,7 +81,7 @@ note 'an issuer that has shown references';
 is($payouts->state_of($first), 'done paid', 'shows ours');
 $payouts->sandbox('POST', 'settings', \%anonymous);
 ($second) = doubt(undef, {}, %after);
-like($payouts->state_of($second), qr/^in_doubt .*though this issuer shows references/, 'and is not believed without');
+like($payouts->state_of($second), qr/^in_doubt .*but this issuer shows references/, 'and is not believed without');
 $payouts->call(resolve_payout => $second, 'paid', 'the issuer says so');
 
 note 'a zone';
