@@ -21,7 +21,7 @@ $payouts->set(synchronous_standby_names => '*');
 $payouts->wait_for(q{SELECT bool_or(sync_state = 'sync') FROM pg_stat_replication});
 busy(60);
 $payouts->stop_server('immediate');
-$standby->wait_for('SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()');
+replayed();
 is_deeply([ grep { $standby->state_of($_) !~ /^(claimed|done)/ } map { $_->{referenceId} } loads() ], [],
 	'it knows of every load that the issuer has');
 is($standby->sql('SELECT murallink_private.payouts_state()'), 'elsewhere', 'it does not pay');
@@ -67,8 +67,7 @@ $payouts->sql("SELECT murallink.hold_payouts('not yet', payout_uid => '$held')")
 $payouts->call('enable_payouts');
 busy(120);
 $standby->set(primary_conninfo => '');
-$standby->wait_for('SELECT count(*) = 0 FROM pg_stat_wal_receiver');
-$standby->wait_for('SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()');
+replayed();
 my $known = $standby->sql(q{SELECT string_agg(DISTINCT status::text, ' ' ORDER BY status::text) FROM murallink.payout});
 is($known, 'claimed done ready waiting', 'it knows of payouts in every state');
 my @lost = $payouts->approve(5);
@@ -103,6 +102,15 @@ sub standby
 	return $new;
 }
 
+# Waits until the standby has replayed whatever it has received, and gets no more: it waits to try again. The end of what
+# was received need not be the end of a record.
+sub replayed
+{
+	return $standby->wait_for(<<'EOC');
+SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval'
+EOC
+}
+
 # The standby becomes the server.
 sub promote
 {
@@ -120,8 +128,8 @@ sub busy
 {
 	my ($count) = @_;
 	$payouts->fault(operation => 'dash.*', when => $_, action => 'delay', delay_ms => 400) foreach qw(before after);
-	$payouts->approve($count);
 	my $done = $payouts->count('done');
+	$payouts->approve($count);
 	$payouts->wait_for(<<"EOC");
 SELECT count(*) FILTER (WHERE status = 'done') > $done AND count(*) FILTER (WHERE status = 'claimed') > 0 FROM murallink.payout
 EOC

@@ -18,7 +18,7 @@ $payouts->order_cards;
 
 note 'asked to be left alone while other calls are under way, which succeed';
 $payouts->sandbox('POST', 'faults', [
-	{ operation => 'dash.loadCards', skip => 4, count => 1, %refused, status => 429, retry_after => 8 },
+	{ operation => 'dash.loadCards', skip => 4, count => 1, %refused, status => 429, retry_after => 12 },
 	{ operation => 'dash.loadCards', when => 'before', action => 'delay', delay_ms => 500 } ]);
 my @asked = $payouts->approve(40);
 $payouts->wait_for(q{SELECT not_sent > 0 AND in_flight = 0 FROM murallink.worker_status()});

@@ -79,13 +79,13 @@ my %requested = map {
 } values %payout;
 is_deeply(\%requested, { map { $_ => 0 + $attempts{$_} } values %payout }, 'one attempt is one request on the wire');
 
-$payouts->stack->configure_dash({ timeout => 0.5 });
+$payouts->stack->configure_dash({ timeout => 2 });
 $payouts->fault(count => 1, when => 'after', action => 'slow', delay_ms => 100);
 my ($slow) = $payouts->approve(1);
 $payouts->wait_settled;
 like($payouts->state_of($slow), qr/^in_doubt in_doubt HTTP 200: Operation timed out/, 'time-out after the first byte');
 is($payouts->loads($slow), 1, 'time-out after the first byte: loaded');
-$payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 1500);
+$payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 4000);
 my ($late) = $payouts->approve(1);
 $payouts->wait_settled;
 like($payouts->state_of($late), qr/^in_doubt in_doubt Operation timed out/, 'time-out before the first byte');
@@ -200,7 +200,7 @@ foreach my $asked ([ retry_after => 30, 25, 31 ], [ retry_at => 30, 25, 31 ], [ 
 }
 
 note 'a call that hangs delays no other';
-$payouts->fault(when => 'before', action => 'delay', delay_ms => 6000, count => 1);
+$payouts->fault(when => 'before', action => 'delay', delay_ms => 12_000, count => 1);
 my ($hanging) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$hanging'");
 my @others = $payouts->approve(100);

@@ -158,7 +158,7 @@ is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } $lost, $o
 	'whose answer cannot show it, and is understood');
 
 note 'a person decides while a look-up is under way';
-$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1500, count => 1);
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 4000, count => 1);
 my $decided = $payouts->doubtful(%after);
 $payouts->wait_for(<<"EOC");
 SELECT status = 'claimed' FROM murallink_private.call WHERE subject_uid = '$decided' AND operation = 'look_up'

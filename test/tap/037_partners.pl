@@ -127,7 +127,7 @@ my @faults = (
 	[ 'the connection is lost before', 0, when => 'before', action => 'close' ],
 	[ 'the connection is lost after', 1, when => 'after', action => 'reset' ],
 	[ 'half an answer', 1, when => 'after', action => 'truncate' ],
-	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => 2000 ]);
+	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => 4000 ]);
 
 note 'done';
 foreach my $operation (sort keys %operations)
@@ -169,7 +169,7 @@ note 'faults';
 foreach my $fault (@faults)
 {
 	my ($what, $applied, %fault) = @$fault;
-	configure($_, { timeout => $fault{delay_ms} ? 1 : 30 }) foreach keys %configured;
+	configure($_, { timeout => $fault{delay_ms} ? 2 : 30 }) foreach keys %configured;
 	my @asked = grep { $_ ne 'bastion change_password' } sort keys %operations;
 	my @groups = ([ grep { !/ (update|deactivate)$/ } @asked ], [ grep { / update$/ } @asked ], [ grep { / deactivate$/ } @asked ], ['bastion change_password']);
 	foreach my $group (@groups)
@@ -367,7 +367,7 @@ is(count('endorsement', reference => $once{reference}), 1, 'which is done once')
 foreach my $fault (@faults)
 {
 	my ($what, undef, %fault) = @$fault;
-	configure('bastion', { timeout => $fault{delay_ms} ? 1 : 30 });
+	configure('bastion', { timeout => $fault{delay_ms} ? 2 : 30 });
 	$payouts->fault(operation => 'bastion.generateAuthToken', count => 1, %fault);
 	is(ask('bastion plans')->{status}, 'done', "signing in: $what");
 }

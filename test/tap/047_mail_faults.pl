@@ -102,12 +102,12 @@ $mail->call(set_payment_notices => $mail->sql('SELECT contract_uid FROM public.p
 my @slow = map { "slow$_" } 100 .. 139;
 $mail->people(@slow);
 $mail->order_cards;
-my $alone = paid_in(60);
+my $alone = $mail->paid_in(60);
 $mail->bulk_again('Slow', 'Text', @slow);
 my $busy = $mail->sql(q{SELECT settings ->> 'concurrency' FROM murallink_private.partner WHERE name = 'smtp'});
 $mail->wait_for("SELECT count(*) = $busy FROM murallink.notices(status => 'claimed')");
 Murallink::Stack::poll('as many to wait', sub { $busy == grep { $mail->mailbox(to => "$_\@example.com", event => 'slow') } @slow });
-my $beside = paid_in(60);
+my $beside = $mail->paid_in(60, 3 * $alone + 1);
 is($mail->sql(q{SELECT count(*) FROM murallink.notices(status => 'claimed')}), $busy, 'while it thinks');
 cmp_ok($beside, '<', 3 * $alone + 1, sprintf 'payouts go on: 60 in %.2f s, without in %.2f s', $beside, $alone);
 release();
@@ -203,12 +203,3 @@ sub release
 	return;
 }
 
-# How long that many payouts take.
-sub paid_in
-{
-	my ($count) = @_;
-	my $begun = time;
-	my $list = join ', ', map { "'$_'" } $mail->approve($count);
-	$mail->wait_for("SELECT bool_and(status = 'done') FROM murallink.payout WHERE uid IN ($list)");
-	return time - $begun;
-}

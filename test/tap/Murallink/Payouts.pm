@@ -17,8 +17,10 @@ use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Handle;
 use JSON::PP;
+use List::Util qw(min);
 use Murallink::Stack;
 use POSIX qw(WNOHANG);
+use Time::HiRes qw(time);
 
 my $sandbox = abs_path(dirname(__FILE__) . '/../../../build/sandbox') . '/murallink-sandbox';
 
@@ -153,13 +155,13 @@ sub order_cards
 sub session
 {
 	my ($self, $statements) = @_;
-	my $stack = $self->stack;
-	my @psql = (qw(psql -XqAt -o /dev/null -h), $stack->{host}, '-p', $stack->{port}, '-U', $stack->{user});
-	open my $session, '|-', @psql, Murallink::Stack::DATABASE or die "psql: $!\n";
+	my $before = $self->sql('SELECT clock_timestamp()');
+	open my $session, '|-', $self->stack->psql, qw(-o /dev/null) or die "psql: $!\n";
 	$session->autoflush;
 	print $session "SET application_name = 'session';\n$statements;\n";
-	$self->wait_for(<<'EOC');
-SELECT bool_or(state ~ '^idle' AND query !~ '^SET') FROM pg_stat_activity WHERE application_name = 'session'
+	$self->wait_for(<<"EOC");
+SELECT bool_or(state ~ '^idle' AND query !~ '^SET') FROM pg_stat_activity
+WHERE application_name = 'session' AND backend_start > '$before'
 EOC
 	return $session;
 }
@@ -299,6 +301,22 @@ sub wait_settled
 	return $self->wait_for(<<'EOC');
 SELECT count(*) = 0 FROM murallink_private.call WHERE open AND operation IN ('order', 'load')
 EOC
+}
+
+# How long that many payouts take: the least of up to five times, until it is less than $enough, because whatever else
+# the machine does only makes it longer.
+sub paid_in
+{
+	my ($self, $count, $enough) = @_;
+	my @seconds;
+	do
+	{
+		my $start = time;
+		my $uids = join ', ', map { "'$_'" } $self->approve($count);
+		$self->wait_for("SELECT bool_and(status = 'done') FROM murallink.payout WHERE uid IN ($uids)");
+		push @seconds, time - $start;
+	} until !defined $enough || $seconds[-1] < $enough || @seconds == 5;
+	return min(@seconds);
 }
 
 # Waits until nothing is to be asked either.

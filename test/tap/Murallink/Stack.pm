@@ -23,6 +23,7 @@ use warnings;
 
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use File::Temp (); # whose END, which removes directories, comes after ours because it was there first
 use HTTP::Tiny;
 use IO::Socket::INET;
 use IPC::Open2;
