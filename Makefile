@@ -54,7 +54,7 @@ PG_CPPFLAGS = $(GROUPS:%=-iquote src/%) $(if $(CRASH_POINTS),-DMURALLINK_CRASH_P
 SHLIB_LINK = -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
-EXTRA_CLEAN = build/crash_points build/regress* build/isolation build/tap build/output build/sandbox
+EXTRA_CLEAN = build/crash_points build/regress* build/isolation build/locales* build/tap build/output build/sandbox
 
 # The rules for installcheck are below: pg_regress 15 wants sql/ and expected/ side by side.
 NO_INSTALLCHECK = 1

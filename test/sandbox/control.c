@@ -47,13 +47,14 @@ get_summary(const Request *request, Answer *answer)
 }
 
 /*
- * get_requests answers the last calls that partners were sent.
+ * get_requests answers the last calls that partners were sent; ?after=N those with greater numbers.
  */
 static void
 get_requests(const Request *request, Answer *answer)
 {
-	(void) request;
-	answer_json(answer, 200, journal_json());
+	const char *after = json_string_value(json_object_get(request->arguments, "after"));
+
+	answer_json(answer, 200, journal_json(after == NULL ? 0 : strtoll(after, NULL, 10)));
 }
 
 /*

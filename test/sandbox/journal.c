@@ -35,15 +35,21 @@ journal_add(const Request *request)
 }
 
 /*
- * journal_json returns the calls noted, the oldest first.
+ * journal_json returns the calls noted after that number, the oldest first.
  */
 json_t *
-journal_json(void)
+journal_json(json_int_t after)
 {
-	json_t *copy;
+	json_t *copy = json_array();
+	json_t *call;
+	size_t place;
 
 	pthread_mutex_lock(&lock);
-	copy = calls == NULL ? json_array() : json_copy(calls);
+	json_array_foreach (calls, place, call)
+	{
+		if (json_integer_value(json_object_get(call, "number")) > after)
+			json_array_append(copy, call);
+	}
 	pthread_mutex_unlock(&lock);
 	return copy;
 }

@@ -136,7 +136,7 @@ extern json_t *answer_number(json_t *value, const char *setting);
 
 /* journal.c: the calls seen */
 extern void journal_add(const Request *request);
-extern json_t *journal_json(void);
+extern json_t *journal_json(json_int_t after);
 extern void journal_reset(void);
 
 /* ledger.c: the effects applied */

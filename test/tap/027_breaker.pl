@@ -158,4 +158,4 @@ sub attempts { return "SELECT sum(attempt) FROM murallink.payout WHERE uid IN ($
 
 sub quoted { return join ', ', map { "'$_'" } @_ }
 
-sub logins { return scalar grep { $_->{path} =~ /login/ } @{ $payouts->stack->client->sandbox('requests') } }
+sub logins { return scalar grep { $_->{path} =~ /login/ } $payouts->requests }

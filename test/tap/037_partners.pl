@@ -274,7 +274,7 @@ my %types = (1 => 'Hospital', 2 => 'Pharmacy', 3 => 'Optical / Ophthalmology', 5
 	14 => 'Mental Wellbeing', 15 => 'Child Care', 16 => 'Maternal Health', 17 => 'Emergency Service', 18 => 'Public Health Facility');
 is(ask('bastion providers', { provider_type => $types{$_}, search_text => 'ABC Health & Söhne', state_id => 15, city_id => 271, plan_id => 85 })->{status}, 'done', $types{$_})
   foreach sort { $a <=> $b } keys %types;
-is(join(' ', map { $_->{arguments}{provider_type} } (grep { ($_->{arguments}{search_text} // '') =~ /ABC/ } @{ $client->sandbox('requests') })),
+is(join(' ', map { $_->{arguments}{provider_type} } (grep { ($_->{arguments}{search_text} // '') =~ /ABC/ } $payouts->requests)),
 	join(' ', sort { $a <=> $b } keys %types), 'as the numbers of the document');
 
 note 'Bastion: enumerations and conditions';
@@ -494,7 +494,7 @@ sub entries_of
 }
 
 # How many calls have come with that in their path.
-sub requests { my ($path) = @_; return scalar grep { $_->{path} =~ /$path/ } @{ $client->sandbox('requests') } }
+sub requests { my ($path) = @_; return scalar grep { $_->{path} =~ /$path/ } $payouts->requests }
 
 # The answer to what is sent to Bastion's webhook: the status, and the error.
 sub hook
@@ -508,6 +508,6 @@ sub hook
 sub token
 {
 	ask('bastion plans');
-	my ($request) = grep { $_->{path} =~ /plans/ } reverse @{ $client->sandbox('requests') };
+	my ($request) = grep { $_->{path} =~ /plans/ } reverse $payouts->requests;
 	return $request->{headers}{'api-key'};
 }

@@ -410,7 +410,7 @@ sub port_of
 sub loads
 {
 	my ($self, $payout) = @_;
-	return scalar grep { ($_->{referenceId} // '') eq $payout } @{ $self->stack->client->ledger };
+	return scalar grep { ($_->{referenceId} // '') eq $payout } $self->ledger;
 }
 
 # What the sandbox has in its ledger of a kind, with these values.
@@ -420,7 +420,7 @@ sub entries
 	return grep {
 		my $entry = $_;
 		$entry->{ledger} eq $kind && !grep { ($entry->{$_} // '') ne $values{$_} } keys %values
-	} @{ $self->stack->client->ledger };
+	} $self->ledger;
 }
 
 # Calls a function of murallink.
@@ -506,15 +506,29 @@ SELECT count(*) = 0 FROM murallink_private.call WHERE open
 EOC
 }
 
-# The entries of the sandbox's ledger; only what has been added is read anew.
+# The entries of the sandbox's ledger; only whole lines that have been added are read, unless it was begun again.
 sub ledger
 {
 	my ($self) = @_;
 	open my $file, '<', "$self->{stack}{dir}/sandbox.ledger" or die "ledger: $!\n";
+	delete @$self{qw(ledger ledger_read)} if -s $file < ($self->{ledger_read} // 0);
 	seek $file, $self->{ledger_read} // 0, 0;
-	push @{ $self->{ledger} }, map { decode_json($_) } <$file>;
-	$self->{ledger_read} = tell $file;
+	foreach my $line (grep { /\n\z/ } <$file>)
+	{
+		push @{ $self->{ledger} }, decode_json($line);
+		$self->{ledger_read} += length $line;
+	}
 	return @{ $self->{ledger} // [] };
+}
+
+# The calls that partners were sent; only those that have been added are asked for.
+sub requests
+{
+	my ($self) = @_;
+	my $calls = $self->{requests} //= [];
+	my $after = @$calls ? $calls->[-1]{number} : 0;
+	push @$calls, @{ $self->stack->client->sandbox("requests?after=$after") };
+	return @$calls;
 }
 
 # All in which murallink's books and the sandbox's ledger do not agree, as text; an empty list is what is wanted. Loads

@@ -419,21 +419,24 @@ sub log_of
 	return <$file>;
 }
 
-# Waits until a condition comes true, and dies when that takes too long.
+# Waits until a condition comes true, and dies when that takes too long. It looks often at first, then up to 20 times a
+# second.
 sub poll
 {
 	my ($what, $condition, $timeout) = @_;
 	my $deadline = time + ($timeout // TIMEOUT);
+	my $pause = 0.005;
 	until ($condition->())
 	{
 		die "waited too long for $what\n" if time > $deadline;
-		Time::HiRes::usleep(20_000);
+		Time::HiRes::sleep($pause);
+		$pause *= 1.3 if $pause < 0.04;
 	}
 	return;
 }
 
-# A port of the loopback interface, which nothing else gets while this program runs: it is bound, without listening, by
-# a socket that a server which sets SO_REUSEADDR, as all of ours, can bind beside.
+# A port of the loopback interface, which nothing else gets while this program runs: a socket that does not listen is
+# bound to it, and a server that sets SO_REUSEADDR, as all of ours do, can bind beside it.
 sub free_port
 {
 	our @held;
