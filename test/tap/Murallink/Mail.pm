@@ -177,32 +177,44 @@ sub end_at
 	return;
 }
 
-# What is in the mailbox: of one address, or with one event.
+# What is in the mailbox: of one address, or with one event. Only what has been added is read.
 sub mailbox
 {
 	my ($self, %wanted) = @_;
-	open my $file, '<', $self->dir . '/mailbox' or return;
-	my @found;
-	foreach my $entry (map { decode_json($_) } <$file>)
+	if (open my $file, '<', $self->dir . '/mailbox')
 	{
-		next if grep { $entry->{$_} ne $wanted{$_} } keys %wanted;
-		my ($head, $rest) = split /\r\n\r\n/, decode_base64($entry->{content}), 2;
-		if (defined $rest)
+		seek $file, $self->{mailbox_read} // 0, 0;
+		foreach my $line (grep { /\n\z/ } <$file>)
 		{
-			my ($boundary) = $head =~ m{^Content-Type: multipart/mixed; boundary=(\S+)\r?$}m or die "no boundary: $head\n";
-			my ($part, $body) = $rest =~ /\A--\Q$boundary\E\r\n(.*?)\r\n\r\n(.*)\r\n--\Q$boundary\E--\r\n\z/s
-			  or die "not of one part: $rest\n";
-			@$entry{qw(head body)} = ($head, decode('UTF-8', decode_qp($body)));
-			$entry->{lines} = [ split /\r\n/, "$head\r\n$rest" ];
-			$entry->{part_headers} = [ split /\r\n/, $part ];
-			$head =~ s/\r\n(?=[ \t])//g;
-			$entry->{headers} = [ split /\r\n/, $head ];
-			$entry->{subject} = decode('MIME-Header', ($head =~ /^Subject: *(.*?)\r?$/m)[0]);
-			$entry->{lc $_ . '_name'} = decode('MIME-Header', ($head =~ /^$_: *(.*?) *<[^>]*>\r?$/m)[0]) foreach qw(To From);
+			push @{ $self->{mailbox} }, decode_json($line);
+			$self->{mailbox_read} += length $line;
 		}
-		push @found, $entry;
 	}
-	return @found;
+	my @found = grep {
+		my $entry = $_;
+		!grep { $entry->{$_} ne $wanted{$_} } keys %wanted
+	} @{ $self->{mailbox} // [] };
+	return map { $_->{parted} ? $_ : parted($_) } @found;
+}
+
+# An entry of the mailbox, with the parts of its message.
+sub parted
+{
+	my ($entry) = @_;
+	$entry->{parted} = 1;
+	my ($head, $rest) = split /\r\n\r\n/, decode_base64($entry->{content}), 2;
+	return $entry unless defined $rest;
+	my ($boundary) = $head =~ m{^Content-Type: multipart/mixed; boundary=(\S+)\r?$}m or die "no boundary: $head\n";
+	my ($part, $body) = $rest =~ /\A--\Q$boundary\E\r\n(.*?)\r\n\r\n(.*)\r\n--\Q$boundary\E--\r\n\z/s
+	  or die "not of one part: $rest\n";
+	@$entry{qw(head body)} = ($head, decode('UTF-8', decode_qp($body)));
+	$entry->{lines} = [ split /\r\n/, "$head\r\n$rest" ];
+	$entry->{part_headers} = [ split /\r\n/, $part ];
+	$head =~ s/\r\n(?=[ \t])//g;
+	$entry->{headers} = [ split /\r\n/, $head ];
+	$entry->{subject} = decode('MIME-Header', ($head =~ /^Subject: *(.*?)\r?$/m)[0]);
+	$entry->{lc $_ . '_name'} = decode('MIME-Header', ($head =~ /^$_: *(.*?) *<[^>]*>\r?$/m)[0]) foreach qw(To From);
+	return $entry;
 }
 
 # Waits until a message for an address was taken, and returns all of them.
