@@ -60,7 +60,7 @@ BEGIN
 END
 $$;
 
--- Actions of clients. What makes a function an action is said in is_action() of src/api/api.c; who may perform it, here.
+-- Actions of clients. What makes a function an action is said in is_action() of src/api/api_action.c; who may perform it, here.
 GRANT EXECUTE ON FUNCTION
     murallink.add_funding,
     murallink.add_milestone,

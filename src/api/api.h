@@ -33,13 +33,33 @@ typedef struct Outcome
 	char *payload; /* JSON; NULL: none */
 } Outcome;
 
+/* A function that is an action, as this session has read it. */
+typedef struct Action Action;
+
+/* api.c, api_body.c */
 extern void api_init(void);
 extern void api_body_init(void);
-extern void api_fail(Outcome *outcome, ErrorName error, const char *field);
 
+/* api_request.c */
+extern bool api_read_request(Jsonb *body, Request *request, Outcome *outcome);
+
+/* api_outcome.c */
+extern void api_fail(Outcome *outcome, ErrorName error, const char *field);
+extern void api_fail_with(Outcome *outcome, ErrorData *error);
+extern Jsonb *api_answer(const Request *request, const Outcome *outcome);
+extern int api_status_of(Jsonb *kept);
+
+/* api_action.c */
+extern void api_action_init(void);
+extern Action *api_find_action(const char *name, Oid self);
+extern char *api_call_action(Action *action, const Request *request);
+extern void api_release_action(Action *action);
+
+/* api_idempotency.c */
 extern bool api_first_time(Request *request, Outcome *outcome, Jsonb **kept);
 extern void api_keep_answer(const Request *request, Jsonb *kept);
 
+/* api_bind.c, api_render.c */
 extern bool api_can_bind(Oid type);
 extern Datum api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull);
 extern void api_render(StringInfo out, Datum value, bool isnull, Oid type);

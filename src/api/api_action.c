@@ -1,0 +1,336 @@
+/*
+ * api_action.c
+ *	  Actions: finds the function of an action in the catalog, and calls it.
+ *
+ * The function is found by the name of the action.  The keys of the payload are
+ * bound to its arguments by name, and its result is rendered by type.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "api.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "error.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* A function that is an action, in a memory context of its own. */
+struct Action
+{
+	MemoryContext context;
+	bool stale; /* the function was changed or dropped */
+	int users; /* the entry below, and running calls: an action may call api() itself */
+	Oid function;
+	uint32 hash; /* hash value of the function in the cache PROCOID */
+	Oid result;
+	bool returns_set;
+	int nargs;
+	Oid *types;
+	char **names;
+	FmgrInfo call;
+	SPIPlanPtr set_plan;
+};
+
+/* The actions that have been called, by name. */
+typedef struct KnownAction
+{
+	char name[NAMEDATALEN]; /* hash key */
+	Action *action;
+} KnownAction;
+
+static HTAB *actions = NULL;
+static uint64 changes = 0; /* of functions, that this session has received */
+
+static void mark_stale(Datum arg, int cache, uint32 hash);
+static bool is_action(Form_pg_proc function);
+static Action *read_action(const char *name, Oid self);
+static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
+static char *call_for_value(Action *action, const NullableDatum *arguments);
+static char *call_for_set(Action *action, const char *name, const NullableDatum *arguments);
+
+/*
+ * Registers the callback that marks actions whose functions change.
+ */
+void
+api_action_init(void)
+{
+	CacheRegisterSyscacheCallback(PROCOID, mark_stale, (Datum) 0);
+}
+
+/*
+ * Marks actions whose functions have changed.  Frees nothing, because the
+ * callback may run while one is called.
+ */
+static void
+mark_stale(Datum arg, int cache, uint32 hash)
+{
+	HASH_SEQ_STATUS sequence;
+	KnownAction *known;
+
+	changes++;
+	if (actions == NULL)
+		return;
+	hash_seq_init(&sequence, actions);
+	while ((known = hash_seq_search(&sequence)) != NULL)
+		if (hash == 0 || hash == known->action->hash)
+			known->action->stale = true;
+}
+
+/*
+ * Ends the use of an action that api_find_action() has returned: frees it if it
+ * has no users left.
+ */
+void
+api_release_action(Action *action)
+{
+	if (--action->users > 0)
+		return;
+	if (action->set_plan != NULL)
+		SPI_freeplan(action->set_plan);
+	MemoryContextDelete(action->context);
+}
+
+/*
+ * Returns whether a function of schema murallink is an action: it runs with the
+ * owner's rights, answers with no file, and is not for superusers alone.  Who
+ * may perform an action is a question of EXECUTE.
+ */
+static bool
+is_action(Form_pg_proc function)
+{
+	static const char *const superusers[] = {"create_admin", "install", "set_db_role", "upgrade"};
+
+	for (int i = 0; i < lengthof(superusers); i++)
+		if (strcmp(NameStr(function->proname), superusers[i]) == 0)
+			return false;
+	return function->prokind == PROKIND_FUNCTION && function->prosecdef && getBaseType(function->prorettype) != BYTEAOID;
+}
+
+/*
+ * Reads the action of a name from the catalog.  Returns NULL if there is none.
+ */
+static Action *
+read_action(const char *name, Oid self)
+{
+	Action *action = NULL;
+	Oid schema = get_namespace_oid("murallink", false);
+	CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+
+	for (int i = 0; i < functions->n_members && action == NULL; i++)
+	{
+		HeapTuple proc = &functions->members[i]->tuple;
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
+		MemoryContext context;
+		MemoryContext caller;
+		char *modes;
+
+		if (form->pronamespace != schema || form->oid == self || !is_action(form) ||
+			(form->pronargs > 0 && heap_attisnull(proc, Anum_pg_proc_proargnames, NULL)))
+			continue;
+		context = AllocSetContextCreate(CurrentMemoryContext, "murallink action", ALLOCSET_SMALL_SIZES);
+		caller = MemoryContextSwitchTo(context);
+		action = palloc0(sizeof(Action));
+		action->context = context;
+		action->users = 1;
+		action->function = form->oid;
+		action->hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(form->oid));
+		action->result = form->prorettype;
+		action->returns_set = form->proretset;
+		action->nargs = form->pronargs;
+		(void) get_func_arg_info(proc, &action->types, &action->names, &modes);
+		fmgr_info_cxt(form->oid, &action->call, context);
+		MemoryContextSwitchTo(caller);
+		MemoryContextSetParent(context, CacheMemoryContext);
+	}
+	ReleaseSysCacheList(functions);
+	return action;
+}
+
+/*
+ * Returns the action of a name for api_release_action(), read again after its function has changed.
+ * Raises unknown_action, also for api() itself and for functions that the
+ * current role may not execute, and what call_guard.c raises.
+ */
+Action *
+api_find_action(const char *name, Oid self)
+{
+	KnownAction *known;
+	bool found;
+	char key[NAMEDATALEN] = {0};
+
+	if (strlen(name) >= NAMEDATALEN)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+	strcpy(key, name);
+	if (actions == NULL)
+	{
+		HASHCTL ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(KnownAction)};
+
+		actions = hash_create("murallink actions", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	known = hash_search(actions, key, HASH_FIND, NULL);
+	if (known == NULL || known->action->stale)
+	{
+		uint64 before = changes;
+		Action *action = read_action(key, self);
+		Action *old;
+
+		if (action == NULL)
+			ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+		action->stale = changes != before;
+		known = hash_search(actions, key, HASH_ENTER, &found);
+		old = found ? known->action : NULL;
+		known->action = action;
+		if (old != NULL)
+			api_release_action(old);
+	}
+	if (pg_proc_aclcheck(known->action->function, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
+		ereport(ERROR, errnamed(ERR_UNKNOWN_ACTION, "action"));
+	/* As the executor does before it calls a function. */
+	InvokeFunctionExecuteHook(known->action->function);
+	known->action->users++;
+	return known->action;
+}
+
+/*
+ * Binds the keys of the payload to the arguments of the action; a missing one
+ * is NULL, which is the default of every argument.  Raises unknown_key and
+ * what api_bind() raises.
+ */
+static void
+bind_payload(Action *action, const Request *request, NullableDatum *arguments)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	for (int i = 0; i < action->nargs; i++)
+	{
+		arguments[i].value = (Datum) 0;
+		arguments[i].isnull = true;
+	}
+	if (request->payload == NULL)
+		return;
+	iterator = JsonbIteratorInit(request->payload->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		char *key;
+		int i;
+
+		if (token != WJB_KEY)
+			continue;
+		key = pnstrdup(value.val.string.val, value.val.string.len);
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		for (i = 0; i < action->nargs && strcmp(action->names[i], key) != 0; i++)
+			;
+		if (i == action->nargs)
+			ereport(ERROR, errnamed(ERR_UNKNOWN_KEY, key));
+		arguments[i].value = api_bind(&value, action->types[i], key, &arguments[i].isnull);
+	}
+}
+
+/*
+ * Calls an action that returns one value; returns it as JSON, NULL for void.
+ */
+static char *
+call_for_value(Action *action, const NullableDatum *arguments)
+{
+	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+	StringInfoData out;
+	Datum result;
+
+	InitFunctionCallInfoData(*fcinfo, &action->call, action->nargs, InvalidOid, NULL, NULL);
+	memcpy(fcinfo->args, arguments, action->nargs * sizeof(NullableDatum));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = FunctionCallInvoke(fcinfo);
+	PopActiveSnapshot();
+	if (action->result == VOIDOID)
+		return NULL;
+	initStringInfo(&out);
+	api_render(&out, result, fcinfo->isnull, action->result);
+	return out.data;
+}
+
+/*
+ * Calls an action that returns a set; returns it as a JSON array.
+ */
+static char *
+call_for_set(Action *action, const char *name, const NullableDatum *arguments)
+{
+	Datum values[FUNC_MAX_ARGS];
+	char nulls[FUNC_MAX_ARGS];
+	StringInfoData out;
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext rendering = AllocSetContextCreate(context, "murallink row", ALLOCSET_DEFAULT_SIZES);
+	bool rows = type_is_rowtype(action->result);
+
+	initStringInfo(&out);
+	SPI_connect();
+	if (action->set_plan == NULL)
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "SELECT * FROM murallink.%s(", quote_identifier(name));
+		for (int i = 0; i < action->nargs; i++)
+			appendStringInfo(&sql, "%s%s => $%d", i > 0 ? ", " : "", quote_identifier(action->names[i]), i + 1);
+		appendStringInfoChar(&sql, ')');
+		action->set_plan = SPI_prepare(sql.data, action->nargs, action->types);
+		if (action->set_plan == NULL || SPI_keepplan(action->set_plan) != 0)
+			elog(ERROR, "murallink: could not plan \"%s\"", sql.data);
+	}
+	for (int i = 0; i < action->nargs; i++)
+	{
+		values[i] = arguments[i].value;
+		nulls[i] = arguments[i].isnull ? 'n' : ' ';
+	}
+	if (SPI_execute_plan(action->set_plan, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "murallink: could not call %s", name);
+	MemoryContextSwitchTo(rendering);
+	appendStringInfoChar(&out, '[');
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(rendering);
+		if (i > 0)
+			appendStringInfoChar(&out, ',');
+		if (rows)
+			api_render_row(&out, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+		else
+		{
+			bool isnull;
+			Datum value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+			api_render(&out, value, isnull, action->result);
+		}
+	}
+	appendStringInfoChar(&out, ']');
+	SPI_finish();
+	MemoryContextDelete(rendering);
+	return out.data;
+}
+
+/*
+ * Calls the action of a request; returns its result as JSON, NULL for void.
+ * Raises what bind_payload() and the function raise.
+ */
+char *
+api_call_action(Action *action, const Request *request)
+{
+	NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
+
+	bind_payload(action, request, arguments);
+	return action->returns_set ? call_for_set(action, request->action, arguments) : call_for_value(action, arguments);
+}
