@@ -30,8 +30,10 @@ BEGIN
                     AND (r.rolname = 'murallink_owner' OR pg_catalog.pg_get_userbyid(m.roleid) = ANY (known)))
                 OR r.rolname = 'murallink_owner' AND EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid))
     LOOP
-        RAISE 'the role % is there already, with more than murallink gives it', role
-            USING HINT = 'It has to be NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION, a member of no role of murallink''s, and murallink_owner without members and a member of nothing. Alter it, or drop it: it is made again.';
+        RAISE 'the role % exists already, with more rights than murallink gives it', role
+            USING HINT = 'It must be NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION and not a member of '
+                'a role of murallink''s; murallink_owner must have no members and be a member of no role. Alter or drop the role; '
+                'murallink creates a dropped role again.';
     END LOOP;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) a

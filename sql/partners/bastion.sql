@@ -161,7 +161,8 @@ BEGIN
         UPDATE murallink_private.bastion_event e SET task_uid = meant[1] WHERE e.uid = event_uid;
     ELSE
         UPDATE murallink_private.call t
-        SET reason = t.reason || '; an event may be about it: see bastion_events() and ask Bastion, then resolve_task(), and retry_participation() with the member_id'
+        SET reason = t.reason || '; an event may be about it: see bastion_events() and ask Bastion, then resolve_task(), '
+            'and retry_participation() with the member_id'
         WHERE t.uid = ANY (named) AND t.reason !~ 'bastion_events';
     END IF;
 END

@@ -94,7 +94,9 @@ BEGIN
         UPDATE murallink_private.card_shipment s
         SET status = heard.status, carrier = heard.carrier, tracking_number = heard.tracking_number, heard_at = heard.heard_at
         WHERE s.card_uid = heard.card_uid;
-    ELSIF NOT another AND murallink_private.shipment_rank(heard.status) >= murallink_private.shipment_rank(present.status) OR heard.status = '' AND NOT another THEN
+    ELSIF NOT another AND (
+        heard.status = ''
+        OR murallink_private.shipment_rank(heard.status) >= murallink_private.shipment_rank(present.status)) THEN
         UPDATE murallink_private.card_shipment s
         SET status = coalesce(NULLIF(heard.status, ''), s.status), carrier = coalesce(NULLIF(heard.carrier, ''), s.carrier),
             tracking_number = coalesce(NULLIF(heard.tracking_number, ''), s.tracking_number), heard_at = heard.heard_at

@@ -124,7 +124,8 @@ BEGIN
     SELECT * INTO the_enrollment FROM murallink.enrollment
     WHERE patient_uid = enrolled.patient_uid AND trial_uid = enrolled.trial_uid;
     IF FOUND THEN
-        caller := murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
+        caller := murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid,
+            the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
         RETURN the_enrollment.uid;
     END IF;
     IF NOT murallink_private.trial_visible(enrolled.trial_uid) THEN

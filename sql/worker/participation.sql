@@ -424,7 +424,8 @@ CREATE FUNCTION murallink.participations(
 ) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.patient_uid, p.uid, p.partner, CASE WHEN p.wanted THEN 'in' ELSE 'out' END,
-        CASE WHEN p.member ? 'unsure' THEN 'unknown' WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END, p.member ->> 'member_id', t.operation, t.status,
+        CASE WHEN p.member ? 'unsure' THEN 'unknown' WHEN (p.member ->> 'active')::boolean THEN 'in' ELSE 'out' END,
+        p.member ->> 'member_id', t.operation, t.status,
         coalesce(NULLIF(p.reason, ''), CASE WHEN t.status <> 'done' THEN t.reason END, ''), p.since, t.uid
     FROM murallink_private.participation p LEFT JOIN murallink_private.call t ON t.uid = p.task_uid
     WHERE participations.patient_uid IS NULL OR p.patient_uid = participations.patient_uid

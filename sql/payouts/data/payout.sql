@@ -79,7 +79,8 @@ SELECT o.* FROM murallink_private.payout_shown o
 WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
     AND murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
 UNION ALL
-SELECT o.* FROM murallink_private.payout_shown o WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
+SELECT o.* FROM murallink_private.payout_shown o
+WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.payout IS 'How approved payments reach the patients; one row for each payment.';
 COMMENT ON COLUMN murallink.payout.uid IS
 'Key; also the reference that is sent to the partner, the same in each attempt.';

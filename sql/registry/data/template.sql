@@ -15,11 +15,15 @@ COMMENT ON COLUMN murallink_private.template.channel IS 'How they are sent.';
 COMMENT ON COLUMN murallink_private.template.subject IS 'Of an e-mail message, with names in braces; empty for SMS.';
 COMMENT ON COLUMN murallink_private.template.body IS 'Plain text, with names in braces.';
 INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
-    ('account', 'email', 'Your account was changed', E'Hello,\n\nthe {what} of your account was changed on {date} at {time} UTC.\n\nIf this was not you, tell whoever runs the trials at once.\n'),
+    ('account', 'email', 'Your account was changed',
+        E'Hello,\n\nthe {what} of your account was changed on {date} at {time} UTC.\n\n'
+        'If this was not you, tell your administrator at once.\n'),
     ('appointment', 'email', 'Your appointment', E'Hello {first_name},\n\nyou have an appointment on {date} at {time}.\n'),
     ('appointment', 'sms', '', 'You have an appointment on {date} at {time}. Reply STOP to end messages.'),
     ('bulk_email', 'email', '{subject}', '{body}'),
-    ('password_reset', 'email', 'Your new password', E'Hello,\n\nto set a new password, enter this number within {minutes} minutes:\n\n{token}\n\nIf you did not ask for it, do nothing: your password stays as it is.\n'),
+    ('password_reset', 'email', 'Your new password',
+        E'Hello,\n\nto set a new password, enter this number within {minutes} minutes:\n\n{token}\n\n'
+        'If you did not ask for it, do nothing: your password stays as it is.\n'),
     ('payment', 'email', 'You have been paid', E'Hello {first_name},\n\n{amount} {currency} have been paid to you.\n'),
     ('payment', 'sms', '', '{amount} {currency} have been paid to you. Reply STOP to end messages.'),
     ('reversal', 'email', 'A payment was taken back', E'Hello {first_name},\n\na payment of {amount} {currency} to you was taken back.\n'),
