@@ -118,7 +118,6 @@ CREATE FUNCTION murallink_private.add_user(
     email text, password text, first_name text, last_name text, phone text, address jsonb, user_role text
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     account CONSTANT text := murallink_private.checked_email(add_user.email, 'email', true);
     hash CONSTANT text := murallink_private.password_hash(add_user.password, 'password');
@@ -130,7 +129,7 @@ BEGIN
     INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
     VALUES (account, add_user.phone, add_user.first_name, add_user.last_name, murallink_private.checked_address(add_user.address),
         add_user.user_role)
-    ON CONFLICT (email) DO NOTHING RETURNING uid INTO added;
+    ON CONFLICT ON CONSTRAINT app_user_email_key DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
         PERFORM murallink_private.raise_taken(account);
     END IF;
@@ -170,10 +169,9 @@ COMMENT ON FUNCTION murallink.create_admin(text, text, text, text) IS
 
 CREATE FUNCTION murallink.set_db_role(email text, db_role text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 BEGIN
     PERFORM murallink_private.require_owner();
-    UPDATE murallink.app_user SET db_role = set_db_role.db_role WHERE email = murallink_private.mail_address(set_db_role.email);
+    UPDATE murallink.app_user u SET db_role = set_db_role.db_role WHERE u.email = murallink_private.mail_address(set_db_role.email);
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'email');
     END IF;
@@ -184,7 +182,6 @@ COMMENT ON FUNCTION murallink.set_db_role(text, text) IS
 
 CREATE FUNCTION murallink_private.count_login(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     account CONSTANT text := argument ->> 'email';
     from_place CONSTANT bytea := pg_catalog.decode(coalesce(argument ->> 'place', ''), 'hex');
@@ -218,7 +215,6 @@ COMMENT ON FUNCTION murallink_private.count_login(jsonb) IS
 
 CREATE FUNCTION murallink_private.forget_failures(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 BEGIN
     DELETE FROM murallink_private.login_attempt
     WHERE email = argument ->> 'email' AND place = coalesce(pg_catalog.decode(argument ->> 'place', 'hex'), place);
@@ -238,7 +234,6 @@ COMMENT ON FUNCTION murallink_private.known_place(text) IS
 
 CREATE FUNCTION murallink_private.know_place(user_uid murallink.ksuid, secret text, former bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
 BEGIN
@@ -276,7 +271,6 @@ COMMENT ON FUNCTION murallink_private.require_read_write() IS
 
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     account CONSTANT text := murallink_private.checked_email(login.email, 'email', true);
     from_place bytea;
@@ -385,7 +379,6 @@ COMMENT ON FUNCTION murallink.get_users() IS
 
 CREATE FUNCTION murallink_private.set_password(user_uid murallink.ksuid, password_hash text, spared_session bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 BEGIN
     IF murallink_private.caller_switched_by() IS NOT NULL THEN
         PERFORM murallink_private.raise('forbidden');
@@ -419,7 +412,6 @@ COMMENT ON FUNCTION murallink_private.set_password(murallink.ksuid, text, bytea)
 
 CREATE FUNCTION murallink_private.check_current_password(current_password text, demanded boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     account CONSTANT text := (SELECT email FROM murallink.app_user WHERE uid = caller);
@@ -455,7 +447,6 @@ CREATE FUNCTION murallink.update_user(
     current_password text DEFAULT NULL
 ) RETURNS murallink.user_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     oneself CONSTANT boolean := murallink_private.required(update_user.uid, 'uid') = caller;
@@ -465,7 +456,7 @@ DECLARE
     new_phone text;
     new_hash text;
 BEGIN
-    SELECT * INTO known FROM murallink.app_user WHERE uid = update_user.uid AND permitted FOR NO KEY UPDATE;
+    SELECT * INTO known FROM murallink.app_user u WHERE u.uid = update_user.uid AND permitted FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
@@ -487,15 +478,15 @@ BEGIN
         IF new_email <> known.email THEN
             PERFORM murallink_private.follow('e-mail address', known.uid);
         END IF;
-        UPDATE murallink.app_user SET
+        UPDATE murallink.app_user u SET
             email = new_email,
             phone = new_phone,
-            first_name = murallink_private.checked_name(coalesce(update_user.first_name, first_name), 'first_name', true),
-            last_name = murallink_private.checked_name(coalesce(update_user.last_name, last_name), 'last_name', false),
-            address = murallink_private.changed_address(address, update_user.address),
-            email_verified = email_verified AND email = new_email,
-            sms_verified = sms_verified AND phone = new_phone
-        WHERE uid = known.uid;
+            first_name = murallink_private.checked_name(coalesce(update_user.first_name, u.first_name), 'first_name', true),
+            last_name = murallink_private.checked_name(coalesce(update_user.last_name, u.last_name), 'last_name', false),
+            address = murallink_private.changed_address(u.address, update_user.address),
+            email_verified = u.email_verified AND u.email = new_email,
+            sms_verified = u.sms_verified AND u.phone = new_phone
+        WHERE u.uid = known.uid;
     EXCEPTION WHEN unique_violation THEN
         PERFORM murallink_private.raise_taken(new_email);
     END;
@@ -507,7 +498,6 @@ COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jso
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     own CONSTANT bytea := murallink_private.caller_session();
@@ -515,11 +505,11 @@ DECLARE
 BEGIN
     IF own IS NULL THEN
         PERFORM murallink_private.raise('unauthenticated', 'session_id');
-    ELSIF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = administrator AND user_role = 'admin') THEN
+    ELSIF NOT EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = administrator AND u.user_role = 'admin') THEN
         PERFORM murallink_private.raise('forbidden');
     END IF;
     PERFORM murallink_private.required(switch_user.uid, 'uid');
-    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = switch_user.uid) THEN
+    IF NOT EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = switch_user.uid) THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
     UPDATE murallink_private.session

@@ -11,7 +11,6 @@ COMMENT ON FUNCTION murallink_private.same_secret(text, text) IS
 
 CREATE FUNCTION murallink_private.make_reset_token(argument jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     account CONSTANT text := argument ->> 'email';
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
@@ -51,7 +50,6 @@ COMMENT ON FUNCTION murallink_private.make_reset_token(jsonb) IS
 
 CREATE FUNCTION murallink.request_password_reset(email text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     account CONSTANT text := murallink_private.checked_email(request_password_reset.email, 'email', true);
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
@@ -92,7 +90,6 @@ COMMENT ON FUNCTION murallink_private.count_reset_try(jsonb) IS
 CREATE FUNCTION murallink.reset_password(email text DEFAULT NULL, password text DEFAULT NULL, token text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     account CONSTANT text := murallink_private.checked_email(reset_password.email, 'email', true);
     tried CONSTANT text := murallink_private.checked_text(reset_password.token, 'token', 100, true);
@@ -110,8 +107,8 @@ BEGIN
     candidates := murallink_private.apart('count_reset_try', pg_catalog.jsonb_build_object('email', account, 'token', tried));
     PERFORM murallink_private.leave_hash_slot();
     FOR look IN 1..2 LOOP
-        SELECT * INTO live FROM murallink_private.valid_reset_token
-        WHERE email = account AND candidates ? uid::text AND murallink_private.same_secret(token, tried);
+        SELECT * INTO live FROM murallink_private.valid_reset_token t
+        WHERE t.email = account AND candidates ? t.uid::text AND murallink_private.same_secret(t.token, tried);
         IF NOT FOUND THEN
             PERFORM murallink_private.refuse('invalid_token');
             RETURN;

@@ -18,7 +18,6 @@ COMMENT ON FUNCTION murallink_private.report_file(text, text[], refcursor[]) IS
 
 CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     file CONSTANT text := pg_catalog.format('%s %s.%s', pg_catalog.regexp_replace(name, '[/\\:*?"<>|[:cntrl:]]', '_', 'g'),
         pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD'), keep_report.format);

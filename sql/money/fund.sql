@@ -34,7 +34,6 @@ CREATE FUNCTION murallink.add_funding(
     contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     the_contract murallink.contract;
     deposited text := currency;

@@ -119,7 +119,6 @@ CREATE FUNCTION murallink_private.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     payer text := currency;
     made murallink.ksuid;
@@ -169,7 +168,6 @@ COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, n
 CREATE FUNCTION murallink.get_patient_payments(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     place murallink.ksuid := murallink_private.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
 BEGIN
@@ -187,7 +185,6 @@ COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be pa
 CREATE FUNCTION murallink.payable_milestones(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payable_milestone
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     place murallink.ksuid := murallink_private.enrolled(payable_milestones.patient_uid, payable_milestones.trial_uid, 'milestone_payment');
 BEGIN

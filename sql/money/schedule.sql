@@ -20,7 +20,6 @@ CREATE FUNCTION murallink.add_milestone(
     sort_order integer DEFAULT NULL
 ) RETURNS murallink.milestone_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     place_uid CONSTANT murallink.ksuid :=
         murallink_private.trial_at_site(add_milestone.trial_uid, add_milestone.site_uid, 'add_milestone');
@@ -62,7 +61,7 @@ BEGIN
         place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, named,
         coalesce(begins, pg_catalog.now()), add_milestone.amount, payer,
         coalesce(add_milestone.num_payments, 1), place_in_schedule)
-    ON CONFLICT (trial_site_uid, murallink_private.label_key(milestone), effective_date) DO NOTHING RETURNING * INTO added;
+    ON CONFLICT DO NOTHING RETURNING * INTO added;
     IF added.uid IS NULL THEN
         PERFORM murallink_private.raise('already_exists', 'effective_date');
     END IF;
@@ -77,7 +76,6 @@ CREATE FUNCTION murallink.get_payment_schedule(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, include_future boolean DEFAULT false
 ) RETURNS SETOF murallink.milestone_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     place murallink.ksuid :=
         murallink_private.trial_at_site(get_payment_schedule.trial_uid, get_payment_schedule.site_uid, 'view_payment_schedule');

@@ -251,7 +251,6 @@ CREATE FUNCTION murallink.bulk_email(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, subject text DEFAULT NULL, body text DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     place CONSTANT murallink.ksuid := murallink_private.trial_at_site(bulk_email.trial_uid, bulk_email.site_uid, 'bulk_email');
     title CONSTANT text := murallink_private.checked_text(bulk_email.subject, 'subject', 200, true);
@@ -262,8 +261,9 @@ BEGIN
         PERFORM murallink_private.raise('invalid_value', 'subject');
     END IF;
     INSERT INTO murallink_private.bulk_email (client_uid, contract_uid, trial_uid, site_uid, subject, body)
-    SELECT client_uid, contract_uid, trial_uid, site_uid, title, murallink_private.checked_text(bulk_email.body, 'body', 100000, true)
-    FROM murallink.trial_site WHERE uid = place
+    SELECT s.client_uid, s.contract_uid, s.trial_uid, s.site_uid, title,
+        murallink_private.checked_text(bulk_email.body, 'body', 100000, true)
+    FROM murallink.trial_site s WHERE s.uid = place
     RETURNING uid INTO message;
     WITH recipients AS (
         SELECT p.uid, CASE WHEN p.email = '' THEN 'no_email' WHEN NOT p.email_enabled THEN 'not_enabled' ELSE 'OK' END AS outcome

@@ -70,7 +70,6 @@ COMMENT ON FUNCTION murallink_private.tracking_key(text) IS
 
 CREATE FUNCTION murallink_private.record_shipment(card_uid murallink.ksuid, status text, carrier text, tracking_number text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     heard CONSTANT murallink_private.card_shipment := ROW(
         NULL, record_shipment.card_uid, coalesce(record_shipment.status, ''), coalesce(record_shipment.carrier, ''),

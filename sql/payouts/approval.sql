@@ -55,7 +55,6 @@ COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid
 
 CREATE FUNCTION murallink_private.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_payment murallink_private.payment;

@@ -71,7 +71,6 @@ COMMENT ON FUNCTION murallink_private.checked_local_time(text, text) IS
 
 CREATE FUNCTION murallink_private.enrollment_to_visit(enrollment_uid murallink.ksuid, patient_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     candidates murallink.ksuid[];
@@ -129,7 +128,6 @@ CREATE FUNCTION murallink.schedule_appointment(
     description text DEFAULT NULL
 ) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     visitor murallink.ksuid :=
         murallink_private.enrollment_to_visit(schedule_appointment.enrollment_uid, schedule_appointment.patient_uid);
@@ -153,7 +151,6 @@ COMMENT ON FUNCTION murallink.schedule_appointment(murallink.ksuid, murallink.ks
 CREATE FUNCTION murallink.get_appointments(patient_uid murallink.ksuid DEFAULT NULL, enrollment_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.appointment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_enrollment murallink.enrollment;
@@ -179,7 +176,6 @@ COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid)
 
 CREATE FUNCTION murallink_private.permit_appointment(appointment_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_appointment murallink.appointment;

@@ -21,7 +21,6 @@ COMMENT ON FUNCTION murallink_private.caregiver_infos() IS
 CREATE FUNCTION murallink_private.permit_caregiver(caregiver_uid murallink.ksuid, permission murallink.permission, field text)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_patient murallink.ksuid := (
@@ -42,12 +41,11 @@ CREATE FUNCTION murallink.register_caregiver(
     phone text DEFAULT NULL, address jsonb DEFAULT NULL
 ) RETURNS murallink.caregiver_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.permit_patient(register_caregiver.patient_uid, 'add_patient');
     answer murallink.caregiver_info;
 BEGIN
-    INSERT INTO murallink.caregiver (patient_uid, email, first_name, last_name, phone, address)
+    INSERT INTO murallink.caregiver AS c (patient_uid, email, first_name, last_name, phone, address)
     VALUES (
         register_caregiver.patient_uid,
         murallink_private.checked_email(register_caregiver.email, 'email', false),
@@ -55,7 +53,7 @@ BEGIN
         murallink_private.checked_name(register_caregiver.last_name, 'last_name', false),
         murallink_private.checked_text(register_caregiver.phone, 'phone', 50, false),
         murallink_private.checked_address(register_caregiver.address))
-    RETURNING uid, patient_uid, email, first_name, last_name, phone, address INTO answer;
+    RETURNING c.uid, c.patient_uid, c.email, c.first_name, c.last_name, c.phone, c.address INTO answer;
     PERFORM murallink_private.say('caregiver added');
     RETURN answer;
 END
@@ -68,7 +66,6 @@ CREATE FUNCTION murallink.update_caregiver(
     phone text DEFAULT NULL, address jsonb DEFAULT NULL, patient_uid murallink.read_only DEFAULT NULL
 ) RETURNS murallink.caregiver_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     the_patient CONSTANT murallink.ksuid := murallink_private.permit_caregiver(update_caregiver.uid, 'update_patient', 'uid');
     answer murallink.caregiver_info;
@@ -80,14 +77,14 @@ BEGIN
     answer.first_name := CASE WHEN first_name IS NOT NULL THEN murallink_private.checked_name(first_name, 'first_name', true) END;
     answer.last_name := CASE WHEN last_name IS NOT NULL THEN murallink_private.checked_name(last_name, 'last_name', false) END;
     answer.phone := CASE WHEN phone IS NOT NULL THEN murallink_private.checked_text(phone, 'phone', 50, false) END;
-    UPDATE murallink.caregiver SET
-        email = coalesce(answer.email, email), first_name = coalesce(answer.first_name, first_name),
-        last_name = coalesce(answer.last_name, last_name), phone = coalesce(answer.phone, phone),
-        address = murallink_private.changed_address(address, update_caregiver.address)
-    WHERE uid = update_caregiver.uid;
+    UPDATE murallink.caregiver c SET
+        email = coalesce(answer.email, c.email), first_name = coalesce(answer.first_name, c.first_name),
+        last_name = coalesce(answer.last_name, c.last_name), phone = coalesce(answer.phone, c.phone),
+        address = murallink_private.changed_address(c.address, update_caregiver.address)
+    WHERE c.uid = update_caregiver.uid;
     -- A caller who may change but not see the person gets only the values that were sent.
     IF EXISTS (SELECT FROM murallink_private.visible_patients() AS seen WHERE seen = the_patient) THEN
-        SELECT * INTO answer FROM murallink_private.caregiver_infos() WHERE uid = update_caregiver.uid;
+        SELECT * INTO answer FROM murallink_private.caregiver_infos() c WHERE c.uid = update_caregiver.uid;
     END IF;
     RETURN answer;
 END
@@ -97,7 +94,6 @@ COMMENT ON FUNCTION murallink.update_caregiver(murallink.ksuid, text, text, text
 
 CREATE FUNCTION murallink.get_caregivers(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.caregiver_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.permit_patient(get_caregivers.patient_uid, 'view_patients');
 BEGIN

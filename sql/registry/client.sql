@@ -34,15 +34,15 @@ COMMENT ON FUNCTION murallink_private.contains(text, text) IS
 
 CREATE FUNCTION murallink_private.sponsor_named(client_uid murallink.ksuid, name text) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     the_sponsor murallink.ksuid;
 BEGIN
     INSERT INTO murallink.sponsor (client_uid, name) VALUES (sponsor_named.client_uid, sponsor_named.name)
-    ON CONFLICT (client_uid, murallink_private.label_key(name)) DO NOTHING RETURNING uid INTO the_sponsor;
+    ON CONFLICT DO NOTHING RETURNING uid INTO the_sponsor;
     IF the_sponsor IS NULL THEN
-        SELECT uid INTO the_sponsor FROM murallink.sponsor
-        WHERE client_uid = sponsor_named.client_uid AND murallink_private.label_key(name) = murallink_private.label_key(sponsor_named.name);
+        SELECT s.uid INTO the_sponsor FROM murallink.sponsor s
+        WHERE s.client_uid = sponsor_named.client_uid
+            AND murallink_private.label_key(s.name) = murallink_private.label_key(sponsor_named.name);
     END IF;
     RETURN the_sponsor;
 END
@@ -56,7 +56,6 @@ CREATE FUNCTION murallink.create_client(
     contact_email text DEFAULT NULL, address jsonb DEFAULT NULL
 ) RETURNS murallink.client_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     added murallink.ksuid;
 BEGIN
@@ -108,12 +107,11 @@ COMMENT ON FUNCTION murallink.search_clients(text) IS
 
 CREATE FUNCTION murallink.get_client(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     known murallink.ksuid;
 BEGIN
-    SELECT uid INTO known FROM murallink.client WHERE uid = murallink_private.required(get_client.uid, 'uid');
+    SELECT c.uid INTO known FROM murallink.client c WHERE c.uid = murallink_private.required(get_client.uid, 'uid');
     caller := murallink_private.permit('view_clients', known, NULL, NULL, NULL, 'uid');
     RETURN murallink_private.client_info(known, true);
 END
@@ -128,21 +126,20 @@ CREATE FUNCTION murallink.edit_client(
     audit_history murallink.read_only DEFAULT NULL
 ) RETURNS murallink.client_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 BEGIN
     PERFORM murallink_private.require_admin(), murallink_private.required(edit_client.uid, 'uid');
-    UPDATE murallink.client SET
-        name = murallink_private.checked_label(coalesce(edit_client.name, name), 'name', 200, true),
-        sales_contact = murallink_private.checked_text(coalesce(edit_client.sales_contact, sales_contact), 'sales_contact', 200, false),
-        client_type = murallink_private.checked_text(coalesce(edit_client.client_type, client_type), 'client_type', 100, false),
-        tax_id = murallink_private.checked_text(coalesce(edit_client.tax_id, tax_id), 'tax_id', 50, false),
+    UPDATE murallink.client c SET
+        name = murallink_private.checked_label(coalesce(edit_client.name, c.name), 'name', 200, true),
+        sales_contact = murallink_private.checked_text(coalesce(edit_client.sales_contact, c.sales_contact), 'sales_contact', 200, false),
+        client_type = murallink_private.checked_text(coalesce(edit_client.client_type, c.client_type), 'client_type', 100, false),
+        tax_id = murallink_private.checked_text(coalesce(edit_client.tax_id, c.tax_id), 'tax_id', 50, false),
         client_signature_date = murallink_private.checked_date(
-            coalesce(edit_client.client_signature_date::date, client_signature_date), 'client_signature_date'),
-        contact_name = murallink_private.checked_text(coalesce(edit_client.contact_name, contact_name), 'contact_name', 200, false),
-        contact_phone = murallink_private.checked_text(coalesce(edit_client.contact_phone, contact_phone), 'contact_phone', 50, false),
-        contact_email = murallink_private.checked_email(coalesce(edit_client.contact_email, contact_email), 'contact_email', false),
-        address = murallink_private.changed_address(address, edit_client.address)
-    WHERE uid = edit_client.uid;
+            coalesce(edit_client.client_signature_date::date, c.client_signature_date), 'client_signature_date'),
+        contact_name = murallink_private.checked_text(coalesce(edit_client.contact_name, c.contact_name), 'contact_name', 200, false),
+        contact_phone = murallink_private.checked_text(coalesce(edit_client.contact_phone, c.contact_phone), 'contact_phone', 50, false),
+        contact_email = murallink_private.checked_email(coalesce(edit_client.contact_email, c.contact_email), 'contact_email', false),
+        address = murallink_private.changed_address(c.address, edit_client.address)
+    WHERE c.uid = edit_client.uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;

@@ -34,7 +34,6 @@ CREATE FUNCTION murallink_private.write_contract(
     default_payment_type_uid murallink.ksuid, order_cards text
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     the_contract murallink.contract;
     party text := murallink_private.checked_label(write_contract.sponsor, 'sponsor', 200, false);

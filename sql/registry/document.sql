@@ -50,7 +50,6 @@ CREATE FUNCTION murallink.upload_document(
     data text DEFAULT NULL, content_type text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     owner CONSTANT murallink.ksuid :=
         murallink_private.permit_document(upload_document.patient_uid, upload_document.caregiver_uid, 'upload_document');
@@ -72,7 +71,6 @@ CREATE FUNCTION murallink.get_document(
     patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL
 ) RETURNS murallink.document_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     owner CONSTANT murallink.ksuid :=
         murallink_private.permit_document(get_document.patient_uid, get_document.caregiver_uid, 'get_document');

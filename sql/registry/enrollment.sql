@@ -72,7 +72,6 @@ CREATE FUNCTION murallink_private.permit_patient(
     patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     place record;
@@ -115,14 +114,13 @@ COMMENT ON FUNCTION murallink_private.maybe_viewable(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
 DECLARE
     the_enrollment murallink.enrollment;
     caller murallink.ksuid := murallink_private.require_caller();
 BEGIN
     PERFORM murallink_private.required(enrolled.patient_uid, 'patient_uid'), murallink_private.required(enrolled.trial_uid, 'trial_uid');
-    SELECT * INTO the_enrollment FROM murallink.enrollment
-    WHERE patient_uid = enrolled.patient_uid AND trial_uid = enrolled.trial_uid;
+    SELECT * INTO the_enrollment FROM murallink.enrollment e
+    WHERE e.patient_uid = enrolled.patient_uid AND e.trial_uid = enrolled.trial_uid;
     IF FOUND THEN
         caller := murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid,
             the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
@@ -144,7 +142,6 @@ CREATE FUNCTION murallink.enroll(
     subject_id text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     subject text := murallink_private.checked_label(enroll.subject_id, 'subject_id', 100, true);
@@ -162,15 +159,16 @@ BEGIN
         PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
-    SELECT enroll.patient_uid, client_uid, contract_uid, uid FROM murallink.site WHERE uid = enroll.site_uid
-    ON CONFLICT (patient_uid, site_uid) DO NOTHING;
+    SELECT enroll.patient_uid, s.client_uid, s.contract_uid, s.uid FROM murallink.site s WHERE s.uid = enroll.site_uid
+    ON CONFLICT ON CONSTRAINT patient_site_patient_uid_site_uid_key DO NOTHING;
     INSERT INTO murallink.enrollment (
         client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
     VALUES (place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, enroll.patient_uid, subject)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('already_exists', CASE
-            WHEN EXISTS (SELECT FROM murallink.enrollment WHERE patient_uid = enroll.patient_uid AND trial_uid = enroll.trial_uid)
+            WHEN EXISTS (
+                SELECT FROM murallink.enrollment e WHERE e.patient_uid = enroll.patient_uid AND e.trial_uid = enroll.trial_uid)
             THEN 'patient_uid' ELSE 'subject_id' END);
     END IF;
 END
@@ -204,7 +202,6 @@ CREATE FUNCTION murallink.set_enrollment_status(
     dropped_on murallink.day DEFAULT NULL
 ) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     changed murallink.ksuid :=
         murallink_private.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
@@ -221,10 +218,10 @@ BEGIN
         OR last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN
         PERFORM murallink_private.raise('invalid_value', 'dropped_on');
     END IF;
-    UPDATE murallink.enrollment
+    UPDATE murallink.enrollment e
     SET status = set_enrollment_status.status::murallink.enrollment_status,
-        dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, dropped_on, today) END
-    WHERE uid = changed;
+        dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, e.dropped_on, today) END
+    WHERE e.uid = changed;
     answer := murallink_private.changed_enrollment(changed);
     answer.status := set_enrollment_status.status;
     RETURN answer;
@@ -237,7 +234,6 @@ CREATE FUNCTION murallink.set_payment_type(
     payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL
 ) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     changed murallink.ksuid := murallink_private.enrolled(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
     answer murallink.enrollment_info;
@@ -258,7 +254,6 @@ COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid,
 
 CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.enrollment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.permit_patient(get_enrollments.patient_uid, 'view_patients');
 BEGIN
@@ -296,12 +291,11 @@ COMMENT ON TYPE murallink.enrolled_info IS
 CREATE FUNCTION murallink.get_enrolled(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.enrolled_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     place CONSTANT murallink.ksuid := murallink_private.trial_at_site(get_enrolled.trial_uid, get_enrolled.site_uid, 'view_enrollments');
     all_visible CONSTANT boolean := (
-        SELECT murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
-        FROM murallink.trial_site WHERE uid = place);
+        SELECT murallink_private.permitted('view_patients', s.client_uid, s.contract_uid, s.trial_uid, s.site_uid)
+        FROM murallink.trial_site s WHERE s.uid = place);
 BEGIN
     RETURN QUERY
     SELECT e.patient_uid, p.site_uid, p.email, p.phone, p.first_name, p.last_name, e.uid, p.email_enabled, p.sms_enabled,

@@ -5,7 +5,6 @@ CREATE FUNCTION murallink.grant(
     action murallink.read_only DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     granted murallink.permission;
@@ -29,7 +28,8 @@ BEGIN
         "grant".user_uid, granted, place.kind, "grant".resource_uid, place.client_uid, place.contract_uid, place.trial_uid,
         place.site_uid, caller)
     -- A grant that an administrator repeats makes the holder a second person.
-    ON CONFLICT (app_user_uid, permission, resource_uid) DO UPDATE SET granted_by_uid = EXCLUDED.granted_by_uid
+    ON CONFLICT ON CONSTRAINT permission_grant_app_user_uid_permission_resource_uid_key
+    DO UPDATE SET granted_by_uid = EXCLUDED.granted_by_uid
         WHERE murallink_private.caller_is_admin() AND EXISTS (
             SELECT FROM murallink.app_user u WHERE u.uid = permission_grant.granted_by_uid AND u.user_role <> 'admin');
 END
@@ -41,7 +41,6 @@ CREATE FUNCTION murallink.revoke(
     resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 BEGIN
     PERFORM murallink_private.require_admin();
     PERFORM murallink_private.required(revoke.resource_uid, 'resource_uid'), murallink_private.required(revoke.user_uid, 'user_uid');
@@ -49,8 +48,8 @@ BEGIN
         <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
         PERFORM murallink_private.raise('unknown_permission', 'permission');
     END IF;
-    DELETE FROM murallink.permission_grant
-    WHERE app_user_uid = revoke.user_uid AND permission::text = revoke.permission AND resource_uid = revoke.resource_uid;
+    DELETE FROM murallink.permission_grant g
+    WHERE g.app_user_uid = revoke.user_uid AND g.permission::text = revoke.permission AND g.resource_uid = revoke.resource_uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'permission');
     END IF;
@@ -61,7 +60,6 @@ COMMENT ON FUNCTION murallink.revoke(murallink.ksuid, text, murallink.ksuid) IS
 
 CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_admin();
 BEGIN
@@ -104,7 +102,6 @@ COMMENT ON FUNCTION murallink_private.grant_stands() IS
 CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('grant');
     known bigint;

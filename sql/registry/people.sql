@@ -32,7 +32,6 @@ CREATE FUNCTION murallink.add_patient(
     emergency_contact text DEFAULT NULL, emergency_phone text DEFAULT NULL, time_zone text DEFAULT NULL
 ) RETURNS murallink.patient_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_site murallink.site;

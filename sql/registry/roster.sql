@@ -2,7 +2,6 @@
 
 CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.permit_patient(get_patient.patient_uid, 'view_patients');
     answer murallink.patient_info;
@@ -18,7 +17,6 @@ COMMENT ON FUNCTION murallink.get_patient(murallink.ksuid) IS
 CREATE FUNCTION murallink.get_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
@@ -33,7 +31,6 @@ COMMENT ON FUNCTION murallink.get_patients(murallink.ksuid, murallink.ksuid) IS
 
 CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('view_patients');
     matches record;
@@ -61,7 +58,6 @@ CREATE FUNCTION murallink.update_patient(
     site_uid murallink.read_only DEFAULT NULL, audit_history murallink.read_only DEFAULT NULL
 ) RETURNS murallink.patient_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.permit_patient(update_patient.uid, 'update_patient', 'uid');
     answer murallink.patient_info;
@@ -82,17 +78,17 @@ BEGIN
     answer.emergency_phone := CASE WHEN emergency_phone IS NOT NULL THEN
         murallink_private.checked_text(emergency_phone, 'emergency_phone', 50, false) END;
     answer.time_zone := CASE WHEN time_zone IS NOT NULL THEN murallink_private.checked_time_zone(time_zone, 'time_zone') END;
-    UPDATE murallink.patient SET
-        email = coalesce(answer.email, email), phone = coalesce(answer.phone, phone),
-        first_name = coalesce(answer.first_name, first_name), last_name = coalesce(answer.last_name, last_name),
-        email_enabled = coalesce(answer.email_enabled, email_enabled), sms_enabled = coalesce(answer.sms_enabled, sms_enabled),
-        address = murallink_private.changed_address(address, update_patient.address),
-        emergency_contact = coalesce(answer.emergency_contact, emergency_contact),
-        emergency_phone = coalesce(answer.emergency_phone, emergency_phone), time_zone = coalesce(answer.time_zone, time_zone)
-    WHERE uid = update_patient.uid;
+    UPDATE murallink.patient p SET
+        email = coalesce(answer.email, p.email), phone = coalesce(answer.phone, p.phone),
+        first_name = coalesce(answer.first_name, p.first_name), last_name = coalesce(answer.last_name, p.last_name),
+        email_enabled = coalesce(answer.email_enabled, p.email_enabled), sms_enabled = coalesce(answer.sms_enabled, p.sms_enabled),
+        address = murallink_private.changed_address(p.address, update_patient.address),
+        emergency_contact = coalesce(answer.emergency_contact, p.emergency_contact),
+        emergency_phone = coalesce(answer.emergency_phone, p.emergency_phone), time_zone = coalesce(answer.time_zone, p.time_zone)
+    WHERE p.uid = update_patient.uid;
     -- A caller who may change but not see the person gets only the values that were sent.
     IF EXISTS (SELECT FROM murallink_private.visible_patients() AS seen WHERE seen = update_patient.uid) THEN
-        SELECT * INTO answer FROM murallink_private.patient_infos() WHERE uid = update_patient.uid;
+        SELECT * INTO answer FROM murallink_private.patient_infos() p WHERE p.uid = update_patient.uid;
         answer.audit_history := murallink_private.audit_history(update_patient.uid);
     END IF;
     RETURN answer;

@@ -52,13 +52,12 @@ COMMENT ON FUNCTION murallink_private.site_info(murallink.ksuid, boolean) IS
 
 CREATE FUNCTION murallink_private.associate_site(trial_uid murallink.ksuid, site_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
 DECLARE
     added murallink.ksuid;
 BEGIN
     INSERT INTO murallink.trial_site (client_uid, contract_uid, trial_uid, site_uid)
-    SELECT client_uid, contract_uid, uid, associate_site.site_uid FROM murallink.trial WHERE uid = associate_site.trial_uid
-    ON CONFLICT (trial_uid, site_uid) DO NOTHING RETURNING uid INTO added;
+    SELECT t.client_uid, t.contract_uid, t.uid, associate_site.site_uid FROM murallink.trial t WHERE t.uid = associate_site.trial_uid
+    ON CONFLICT ON CONSTRAINT trial_site_trial_uid_site_uid_key DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
         PERFORM murallink_private.raise('already_exists', 'site_uid');
     END IF;
@@ -73,7 +72,6 @@ CREATE FUNCTION murallink.create_site(
     time_zone text DEFAULT NULL
 ) RETURNS murallink.site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_contract murallink.contract;
@@ -162,15 +160,14 @@ CREATE FUNCTION murallink.edit_site(
     contract_uid murallink.read_only DEFAULT NULL, trial_sites murallink.read_only DEFAULT NULL
 ) RETURNS murallink.site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 BEGIN
     PERFORM murallink_private.require_admin(), murallink_private.required(edit_site.uid, 'uid');
     PERFORM murallink_private.unchanged(edit_site.contract_uid, ARRAY[s.contract_uid::text], 'contract_uid')
     FROM murallink.site s WHERE s.uid = edit_site.uid;
-    UPDATE murallink.site SET
-        name = murallink_private.checked_label(coalesce(edit_site.name, name), 'name', 200, true),
-        time_zone = murallink_private.checked_time_zone(coalesce(edit_site.time_zone, time_zone), 'time_zone')
-    WHERE uid = edit_site.uid;
+    UPDATE murallink.site s SET
+        name = murallink_private.checked_label(coalesce(edit_site.name, s.name), 'name', 200, true),
+        time_zone = murallink_private.checked_time_zone(coalesce(edit_site.time_zone, s.time_zone), 'time_zone')
+    WHERE s.uid = edit_site.uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
@@ -231,14 +228,13 @@ COMMENT ON FUNCTION murallink_private.site_visible(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.trial_at_site(trial_uid murallink.ksuid, site_uid murallink.ksuid, permission murallink.permission)
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     place murallink.trial_site;
 BEGIN
-    SELECT * INTO place FROM murallink.trial_site
-    WHERE trial_uid = murallink_private.required(trial_at_site.trial_uid, 'trial_uid')
-    AND site_uid = murallink_private.required(trial_at_site.site_uid, 'site_uid');
+    SELECT * INTO place FROM murallink.trial_site s
+    WHERE s.trial_uid = murallink_private.required(trial_at_site.trial_uid, 'trial_uid')
+    AND s.site_uid = murallink_private.required(trial_at_site.site_uid, 'site_uid');
     IF FOUND THEN
         caller := murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'trial_uid');
         RETURN place.uid;

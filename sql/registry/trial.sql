@@ -14,7 +14,6 @@ CREATE FUNCTION murallink.create_trial(
     approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT NULL
 ) RETURNS murallink.trial_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_contract murallink.contract;
@@ -121,7 +120,6 @@ CREATE FUNCTION murallink.edit_trial(
     contract_uid murallink.read_only DEFAULT NULL
 ) RETURNS murallink.trial_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     permitted murallink.ksuid := murallink_private.permit_trial(edit_trial.uid, 'edit_trial', 'uid');
     answer murallink.trial_info;
@@ -130,16 +128,16 @@ BEGIN
     FROM murallink.trial t WHERE t.uid = permitted;
     -- A caller who may not approve must not bypass approval.
     IF EXISTS (
-        SELECT FROM murallink.trial WHERE uid = permitted
-        AND (edit_trial.approve_milestones > approve_milestones OR edit_trial.separate_approver < separate_approver)) THEN
+        SELECT FROM murallink.trial t WHERE t.uid = permitted
+        AND (edit_trial.approve_milestones > t.approve_milestones OR edit_trial.separate_approver < t.separate_approver)) THEN
         permitted := murallink_private.permit_trial(permitted, 'approve_payments', 'uid');
     END IF;
-    UPDATE murallink.trial SET
-        name = murallink_private.checked_label(coalesce(edit_trial.name, name), 'name', 200, true),
-        protocol_id = murallink_private.checked_label(coalesce(edit_trial.protocol_id, protocol_id), 'protocol_id', 100, false),
-        approve_milestones = coalesce(edit_trial.approve_milestones, approve_milestones),
-        separate_approver = coalesce(edit_trial.separate_approver, separate_approver)
-    WHERE uid = permitted;
+    UPDATE murallink.trial t SET
+        name = murallink_private.checked_label(coalesce(edit_trial.name, t.name), 'name', 200, true),
+        protocol_id = murallink_private.checked_label(coalesce(edit_trial.protocol_id, t.protocol_id), 'protocol_id', 100, false),
+        approve_milestones = coalesce(edit_trial.approve_milestones, t.approve_milestones),
+        separate_approver = coalesce(edit_trial.separate_approver, t.separate_approver)
+    WHERE t.uid = permitted;
     answer := murallink_private.trial_info(permitted);
     IF NOT EXISTS (
         SELECT FROM murallink.trial t
