@@ -60,7 +60,7 @@ BEGIN
 END
 $$;
 
--- Actions of clients. What makes a function an action is said in is_action() of src/api/api_action.c; who may perform it, here.
+-- Actions of clients. is_action() in src/api/api_action.c says which functions are actions; this says who may perform them.
 GRANT EXECUTE ON FUNCTION
     murallink.add_funding,
     murallink.add_milestone,

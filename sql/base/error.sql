@@ -8,7 +8,7 @@ COMMENT ON FUNCTION murallink_private.raise(text, text) IS
 CREATE FUNCTION murallink.errors(OUT name text, OUT sqlstate text, OUT http_status integer, OUT message text, OUT hint text)
 RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 35 AS 'MODULE_PATHNAME', 'error_list';
 COMMENT ON FUNCTION murallink.errors() IS
-'Every error that murallink raises by itself: its stable name, SQLSTATE, HTTP status, message and hint.';
+'All errors of murallink: stable name, SQLSTATE, HTTP status, message and hint.';
 
 CREATE FUNCTION murallink_private.checked_text(value text, field text, longest integer, required boolean) RETURNS text
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_checked_text_sql';

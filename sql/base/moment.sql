@@ -1,5 +1,5 @@
--- Dates and times as arguments. PostgreSQL reads its own types by the session's TimeZone and DateStyle; these are read as the
--- JSON protocol reads them, whoever calls.
+-- Dates and times as arguments. PostgreSQL reads its own types by the session's TimeZone and DateStyle; these are read as in
+-- the JSON protocol, also in SQL.
 
 CREATE TYPE murallink.day;
 

@@ -60,7 +60,7 @@ BEGIN
     PERFORM murallink_private.bastion_list(c) FROM murallink_private.calls(calls) c WHERE c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.bastion_lists_follow(murallink.ksuid[]) IS 'Keeps what Bastion lists.';
+COMMENT ON FUNCTION murallink_private.bastion_lists_follow(murallink.ksuid[]) IS 'Stores the lists in Bastion''s answers.';
 
 CREATE FUNCTION murallink_private.bastion_password_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -344,7 +344,7 @@ BEGIN
     PERFORM murallink_private.dash_list(c) FROM murallink_private.calls(calls) c WHERE c.status = 'done';
 END
 $$;
-COMMENT ON FUNCTION murallink_private.dash_lists_follow(murallink.ksuid[]) IS 'Keeps what Dash lists.';
+COMMENT ON FUNCTION murallink_private.dash_lists_follow(murallink.ksuid[]) IS 'Stores the lists in Dash''s answers.';
 
 CREATE FUNCTION murallink.reconcile_funding(OUT subject text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.grant_stands() IS
-'Trigger: a grant has the place of its resource, whoever writes it. Errors: invalid_value.';
+'Trigger: checks that a grant has the place of its resource. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.copy_permissions(from_uid murallink.ksuid DEFAULT NULL, to_uid murallink.ksuid DEFAULT NULL)
 RETURNS void

@@ -11,14 +11,10 @@ CREATE TABLE murallink.bastion_plan (
 );
 COMMENT ON TABLE murallink.bastion_plan IS 'The plans that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_plan.id IS 'Bastion''s number.';
-COMMENT ON COLUMN murallink.bastion_plan.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_plan.description IS 'In Bastion''s words.';
 COMMENT ON COLUMN murallink.bastion_plan.category IS 'Category.';
 COMMENT ON COLUMN murallink.bastion_plan.state IS 'Such as Published.';
 COMMENT ON COLUMN murallink.bastion_plan.premium IS 'In the currency of the contract with Bastion.';
-COMMENT ON COLUMN murallink.bastion_plan.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_plan FOR SELECT USING (murallink_private.caller() IS NOT NULL);
-CREATE POLICY operator ON murallink.bastion_plan FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_condition (
     id text PRIMARY KEY,
@@ -30,12 +26,8 @@ CREATE TABLE murallink.bastion_condition (
 COMMENT ON TABLE murallink.bastion_condition IS
 'The pre-existing conditions that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_condition.id IS 'Number.';
-COMMENT ON COLUMN murallink.bastion_condition.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_condition.chapter_id IS 'Number of its chapter.';
 COMMENT ON COLUMN murallink.bastion_condition.status IS '1: in use.';
-COMMENT ON COLUMN murallink.bastion_condition.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_condition FOR SELECT USING (murallink_private.caller() IS NOT NULL);
-CREATE POLICY operator ON murallink.bastion_condition FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_state (
     id text PRIMARY KEY,
@@ -46,11 +38,7 @@ CREATE TABLE murallink.bastion_state (
 COMMENT ON TABLE murallink.bastion_state IS
 'The states and regions that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_state.id IS 'Number.';
-COMMENT ON COLUMN murallink.bastion_state.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_state.country_id IS 'Number of the country.';
-COMMENT ON COLUMN murallink.bastion_state.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_state FOR SELECT USING (murallink_private.caller() IS NOT NULL);
-CREATE POLICY operator ON murallink.bastion_state FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_city (
     id text PRIMARY KEY,
@@ -60,11 +48,7 @@ CREATE TABLE murallink.bastion_city (
 );
 COMMENT ON TABLE murallink.bastion_city IS 'The cities that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_city.id IS 'Number.';
-COMMENT ON COLUMN murallink.bastion_city.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_city.state_id IS 'Number of the state.';
-COMMENT ON COLUMN murallink.bastion_city.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_city FOR SELECT USING (murallink_private.caller() IS NOT NULL);
-CREATE POLICY operator ON murallink.bastion_city FOR SELECT TO murallink_operator USING (true);
 
 CREATE TABLE murallink.bastion_provider (
     code text PRIMARY KEY,
@@ -84,7 +68,6 @@ CREATE TABLE murallink.bastion_provider (
 COMMENT ON TABLE murallink.bastion_provider IS
 'The providers of care that Bastion has listed; null if a value is missing.';
 COMMENT ON COLUMN murallink.bastion_provider.code IS 'Code.';
-COMMENT ON COLUMN murallink.bastion_provider.name IS 'Name.';
 COMMENT ON COLUMN murallink.bastion_provider.category IS 'Category.';
 COMMENT ON COLUMN murallink.bastion_provider.email IS 'E-mail address.';
 COMMENT ON COLUMN murallink.bastion_provider.phone IS 'Phone.';
@@ -95,9 +78,16 @@ COMMENT ON COLUMN murallink.bastion_provider.city IS 'Name of the city.';
 COMMENT ON COLUMN murallink.bastion_provider.longitude IS 'In degrees.';
 COMMENT ON COLUMN murallink.bastion_provider.latitude IS 'In degrees.';
 COMMENT ON COLUMN murallink.bastion_provider.rating IS 'As Bastion rates it.';
-COMMENT ON COLUMN murallink.bastion_provider.heard_at IS 'When it was listed.';
-CREATE POLICY viewer ON murallink.bastion_provider FOR SELECT USING (murallink_private.caller() IS NOT NULL);
-CREATE POLICY operator ON murallink.bastion_provider FOR SELECT TO murallink_operator USING (true);
+
+-- What all of these lists have in common.
+FOREACH relation IN ARRAY ARRAY['murallink.bastion_plan', 'murallink.bastion_condition', 'murallink.bastion_state',
+    'murallink.bastion_city', 'murallink.bastion_provider']::regclass[]
+LOOP
+    EXECUTE pg_catalog.format('COMMENT ON COLUMN %s.name IS %L', relation, 'Name.');
+    EXECUTE pg_catalog.format('COMMENT ON COLUMN %s.heard_at IS %L', relation, 'When it was listed.');
+    EXECUTE pg_catalog.format('CREATE POLICY viewer ON %s FOR SELECT USING (murallink_private.caller() IS NOT NULL)', relation);
+    EXECUTE pg_catalog.format('CREATE POLICY operator ON %s FOR SELECT TO murallink_operator USING (true)', relation);
+END LOOP;
 
 CREATE TABLE murallink_private.bastion_event (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
