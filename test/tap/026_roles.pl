@@ -283,6 +283,26 @@ my $needed = "SELECT count(*) FROM murallink.needs_person WHERE uid = '$held'";
 is(as_role(anyapp => $needed), 0, 'nor does a grant on all tables show it what needs a person');
 is(as_role($_ => $needed), 1, "which $_ sees") foreach qw(olaf monica);
 
+note 'a condition of the reader\'s own is not asked about rows that the reader does not see';
+$payouts->sql(<<'EOC');
+CREATE ROLE ana LOGIN IN ROLE murallink_analyst;
+GRANT SELECT ON murallink.needs_person TO ana;
+-- Cheaper than any condition of ours, and stable, so that the planner would ask it first.
+CREATE FUNCTION public.peek(value text) RETURNS boolean LANGUAGE plpgsql STABLE COST 0.000001 AS $$BEGIN RAISE 'seen'; END$$;
+EOC
+my @peeks = split /\n/, $payouts->sql(<<'EOC');
+SELECT format('SELECT count(*) FROM %s x WHERE public.peek(x.%I::text)', attrelid::regclass, attname)
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+WHERE relnamespace = 'murallink'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped
+EOC
+cmp_ok(scalar(@peeks), '>', 200, 'there are many columns');
+is($payouts->sql(<<"EOC"), '', 'in any column of any table or view');
+CREATE TABLE public.peeks AS SELECT unnest(ARRAY[@{[ join ', ', map { "\$\$$_\$\$" } @peeks ]}]) AS query;
+GRANT SELECT ON public.peeks TO ana;
+SET SESSION AUTHORIZATION ana;
+SELECT query FROM public.peeks WHERE public.refusal_of(query) <> '';
+EOC
+
 $payouts->stack->sql($_, 'postgres') foreach 'DROP DATABASE other', 'CREATE DATABASE other';
 $payouts->stack->sql('ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO murallink_client', 'other');
 ok($payouts->quietly(sub { !eval { $payouts->stack->sql('CREATE EXTENSION murallink', 'other'); 1 } }), 'not to our own roles');

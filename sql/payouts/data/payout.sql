@@ -74,13 +74,15 @@ FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.pa
         coalesce(NULLIF(o.reason, ''), c.reason, '') AS why) s;
 COMMENT ON VIEW murallink_private.payout_shown IS 'The payouts with the state of their payments and calls.';
 
+-- The outer query keeps the barrier: a view that is UNION ALL itself is flattened without it.
 CREATE VIEW murallink.payout WITH (security_barrier) AS
-SELECT o.* FROM murallink_private.payout_shown o
-WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
-    AND murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
-UNION ALL
-SELECT o.* FROM murallink_private.payout_shown o
-WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
+SELECT s.* FROM (
+    SELECT o.* FROM murallink_private.payout_shown o
+    WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
+        AND murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
+    UNION ALL
+    SELECT o.* FROM murallink_private.payout_shown o
+    WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE')) s;
 COMMENT ON VIEW murallink.payout IS 'How approved payments reach the patients; one row for each payment.';
 COMMENT ON COLUMN murallink.payout.uid IS
 'Key; also the reference that is sent to the partner, the same in each attempt.';

@@ -100,7 +100,7 @@ SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NU
 FROM murallink_private.participation_change c WHERE c.problem <> '';
 COMMENT ON VIEW murallink_private.needs_person IS 'The rows of murallink.needs_person, for every role that can read this view.';
 
-CREATE VIEW murallink.needs_person AS
+CREATE VIEW murallink.needs_person WITH (security_barrier) AS
 SELECT n.* FROM murallink_private.needs_person n
 -- GRANT SELECT ON ALL TABLES must not be enough to read it.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
