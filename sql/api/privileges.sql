@@ -40,7 +40,8 @@ BEGIN
         WHERE p.pronamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace)
             AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
             AND p.proname NOT IN (
-                'caregiver_infos', 'enrollment_infos', 'patient_infos', 'patient_places', 'payment_infos', 'visible_patients')
+                'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'patient_infos', 'patient_places',
+                'payment_infos', 'visible_patients')
     LOOP
         IF f.pinned IS NOT TRUE THEN
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.signature);

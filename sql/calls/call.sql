@@ -181,9 +181,10 @@ LANGUAGE sql STABLE ROWS 10 AS $$
     SELECT c.uid, k.asks, k.judges, k.follows
     FROM murallink_private.call c LEFT JOIN LATERAL (
         SELECT * FROM murallink_private.call_kind k
-        WHERE k.resource = c.resource AND k.partner IN ('', c.partner) AND k.operation IN ('', c.operation)
-        ORDER BY k.operation <> '' DESC, k.partner <> '' DESC LIMIT 1) k ON true
-    WHERE c.uid = ANY (calls)
+        WHERE k.resource OPERATOR(pg_catalog.=) c.resource AND k.partner OPERATOR(pg_catalog.=) ANY (ARRAY['', c.partner])
+            AND k.operation OPERATOR(pg_catalog.=) ANY (ARRAY['', c.operation])
+        ORDER BY k.operation OPERATOR(pg_catalog.<>) '' DESC, k.partner OPERATOR(pg_catalog.<>) '' DESC LIMIT 1) k ON true
+    WHERE c.uid OPERATOR(pg_catalog.=) ANY (calls)
 $$;
 COMMENT ON FUNCTION murallink_private.call_kinds(murallink.ksuid[]) IS
 'The functions of call_kind for these calls; null if there are none.';
@@ -193,7 +194,7 @@ LANGUAGE sql STABLE ROWS 10 AS $$
     SELECT c.uid, c.partner, c.resource, c.subject_uid, c.subject_attempt, c.operation, c.params, c.repeatable, c.suspect,
         c.status, c.due_at, c.attempt, c.content_hash, c.revision, c.claimed_at,
         c.counted_from, c.waited, c.settled_at, c.outcome, c.http_status, c.reason, c.facts, c.answer, c.note
-    FROM murallink_private.call c WHERE c.uid = ANY (calls)
+    FROM murallink_private.call c WHERE c.uid OPERATOR(pg_catalog.=) ANY (calls)
 $$;
 COMMENT ON FUNCTION murallink_private.calls(murallink.ksuid[]) IS 'The rows of these calls.';
 
@@ -327,6 +328,16 @@ $$;
 COMMENT ON FUNCTION murallink_private.call_doubt(murallink.ksuid[]) IS
 'Puts calls in doubt that another server may have sent, without sending them.';
 
+CREATE FUNCTION murallink_private.call_judge(judges text, ended murallink.call_state) RETURNS murallink.call_state
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'call_judge';
+COMMENT ON FUNCTION murallink_private.call_judge(text, murallink.call_state) IS
+'What the function of that name, of call_kind, returns for a call. Errors: forbidden.';
+
+CREATE FUNCTION murallink_private.call_follow(follows text, calls murallink.ksuid[]) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'call_follow';
+COMMENT ON FUNCTION murallink_private.call_follow(text, murallink.ksuid[]) IS
+'Calls the function of that name, of call_kind, for calls. Errors: forbidden.';
+
 CREATE FUNCTION murallink_private.call_judged(ended murallink.call_state, judges text) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -335,7 +346,7 @@ BEGIN
     ended.due_at := murallink_private.due_after(CASE ended.status WHEN 'ready' THEN 'not_sent' ELSE ended.outcome END, ended.attempt);
     ended.reason := CASE ended.outcome WHEN 'done' THEN '' ELSE coalesce(ended.reason, '') END;
     IF judges <> '' THEN
-        EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1)', judges) INTO ended USING ended;
+        ended := murallink_private.call_judge(judges, ended);
     END IF;
     RETURN ended;
 END
@@ -380,7 +391,7 @@ BEGIN
     FOR kind IN
         SELECT k.follows, pg_catalog.array_agg(k.uid) AS uids FROM murallink_private.call_kinds(calls) k WHERE k.follows <> '' GROUP BY k.follows
     LOOP
-        EXECUTE pg_catalog.format('SELECT murallink_private.%I($1)', kind.follows) USING kind.uids;
+        PERFORM murallink_private.call_follow(kind.follows, kind.uids);
     END LOOP;
 END
 $$;
@@ -434,24 +445,18 @@ COMMENT ON FUNCTION murallink_private.call_ended(murallink.call_state, text, int
 CREATE FUNCTION murallink_private.settle_calls(results jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    one murallink.call_state;
-    result record;
-    ended murallink.call_state[] := '{}';
+    sent CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT (r ->> 'call_uid')::murallink.ksuid FROM pg_catalog.jsonb_array_elements(results) r);
 BEGIN
-    FOR result IN
-        SELECT * FROM pg_catalog.jsonb_to_recordset(results) AS r(
+    PERFORM murallink_private.calls_end(ARRAY(
+        SELECT murallink_private.call_ended(
+            c, r.outcome, r.http_status, r.reason, r.facts, r.answer::json, pg_catalog.clock_timestamp())
+        FROM pg_catalog.jsonb_to_recordset(results) AS r(
             call_uid murallink.ksuid, attempt integer, outcome text, http_status integer, reason text, facts jsonb, answer text)
-    LOOP
+        JOIN murallink_private.calls(sent) c ON c.uid = r.call_uid AND c.attempt = r.attempt
         -- An answer to an earlier attempt changes nothing.
-        SELECT * INTO one FROM murallink_private.calls(ARRAY[result.call_uid]) c
-        WHERE c.attempt = result.attempt AND c.status = 'claimed'
-            AND NOT EXISTS (
-                SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = result.call_uid AND a.attempt = result.attempt);
-        CONTINUE WHEN NOT FOUND;
-        ended := ended || murallink_private.call_ended(one, result.outcome, result.http_status, result.reason, result.facts,
-            result.answer::json, pg_catalog.clock_timestamp());
-    END LOOP;
-    PERFORM murallink_private.calls_end(ended);
+        WHERE c.status = 'claimed' AND NOT EXISTS (
+            SELECT FROM murallink_private.call_attempt a WHERE a.call_uid = r.call_uid AND a.attempt = r.attempt)));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.settle_calls(jsonb) IS

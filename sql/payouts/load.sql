@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink_private.payouts_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    astray CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink_private.astray(calls));
+    astray CONSTANT murallink.ksuid[] := ARRAY(SELECT a FROM murallink_private.astray(calls) a);
 BEGIN
     IF astray <> '{}' THEN
         BEGIN

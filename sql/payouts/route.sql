@@ -19,13 +19,15 @@ COMMENT ON FUNCTION murallink_private.unclaimed(murallink.ksuid, text) IS
 CREATE FUNCTION murallink_private.astray(payout_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
     SELECT o.uid
-    FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.uid
-    JOIN murallink_private.payment y ON y.uid = o.payment_uid
-    JOIN murallink_private.card c ON c.uid = o.card_uid
-    JOIN murallink_private.partner p ON p.name = o.partner
-    WHERE l.uid = ANY (payout_uids) AND l.status = 'ready' AND (
-        p.settings ->> 'currency' <> y.currency OR p.settings ->> 'cust_prog_id' <> c.program
-        OR EXISTS (SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)))
+    FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid OPERATOR(pg_catalog.=) l.uid
+    JOIN murallink_private.payment y ON y.uid OPERATOR(pg_catalog.=) o.payment_uid
+    JOIN murallink_private.card c ON c.uid OPERATOR(pg_catalog.=) o.card_uid
+    JOIN murallink_private.partner p ON p.name OPERATOR(pg_catalog.=) o.partner
+    WHERE l.uid OPERATOR(pg_catalog.=) ANY (payout_uids) AND l.status OPERATOR(pg_catalog.=) 'ready' AND (
+        p.settings OPERATOR(pg_catalog.->>) 'currency' OPERATOR(pg_catalog.<>) y.currency
+        OR p.settings OPERATOR(pg_catalog.->>) 'cust_prog_id' OPERATOR(pg_catalog.<>) c.program
+        OR EXISTS (SELECT FROM murallink_private.payout_hold h
+            WHERE h.subject_uid OPERATOR(pg_catalog.=) ANY (ARRAY[o.uid, o.contract_uid])))
 $$;
 COMMENT ON FUNCTION murallink_private.astray(murallink.ksuid[]) IS
 'Those of these payouts that are ready but must be routed again, because the transaction that approved them did not see a hold or a new configuration of the partner.';
@@ -51,7 +53,7 @@ CREATE FUNCTION murallink_private.reroute_missed(payout_uids murallink.ksuid[]) 
 LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.payouts_route(ARRAY(
         SELECT o.uid FROM murallink_private.payout o WHERE o.uid = ANY (payout_uids) AND o.reason <> ''
-        UNION SELECT murallink_private.astray(payout_uids)));
+        UNION SELECT a FROM murallink_private.astray(payout_uids) a));
 $$;
 COMMENT ON FUNCTION murallink_private.reroute_missed(murallink.ksuid[]) IS
 'Routes those of these payouts again that wait or are astray. Others that are ready keep their due_at.';
