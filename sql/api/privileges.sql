@@ -41,7 +41,7 @@ BEGIN
             AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
             AND p.proname NOT IN (
                 'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'patient_infos', 'patient_places',
-                'payment_infos', 'visible_patients')
+                'payment_infos', 'visible_patients', 'wanted_channels')
     LOOP
         IF f.pinned IS NOT TRUE THEN
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.signature);

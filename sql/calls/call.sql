@@ -199,12 +199,12 @@ $$;
 COMMENT ON FUNCTION murallink_private.calls(murallink.ksuid[]) IS 'The rows of these calls.';
 
 CREATE FUNCTION murallink_private.status_after(outcome text) RETURNS murallink.payout_status
-LANGUAGE sql IMMUTABLE STRICT
+LANGUAGE sql IMMUTABLE
 RETURN CASE outcome WHEN 'not_sent' THEN 'ready' ELSE outcome END::murallink.payout_status;
 COMMENT ON FUNCTION murallink_private.status_after(text) IS 'The status of a call after an attempt with this outcome.';
 
 CREATE FUNCTION murallink_private.due_after(outcome text, attempt integer) RETURNS timestamptz
-LANGUAGE sql VOLATILE STRICT
+LANGUAGE sql VOLATILE
 RETURN pg_catalog.clock_timestamp() + CASE outcome WHEN 'not_sent' THEN
     LEAST(300, 2 ^ LEAST(attempt - 1, 10)) * (0.5 + pg_catalog.random()) * interval '1 s' ELSE interval '0' END;
 COMMENT ON FUNCTION murallink_private.due_after(text, integer) IS

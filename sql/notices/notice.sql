@@ -19,9 +19,9 @@ COMMENT ON FUNCTION murallink_private.notices_cancel(murallink.ksuid[], text) IS
 CREATE FUNCTION murallink_private.wanted_channels(patient_uid murallink.ksuid) RETURNS SETOF murallink.notice_channel
 LANGUAGE sql STABLE AS $$
     SELECT way.channel FROM murallink.patient p, LATERAL (VALUES
-        ('email'::murallink.notice_channel, p.email_enabled AND p.email <> ''),
-        ('sms', p.sms_enabled AND p.phone <> '')) AS way (channel, possible)
-    WHERE p.uid = wanted_channels.patient_uid AND way.possible
+        ('email'::murallink.notice_channel, p.email_enabled AND p.email OPERATOR(pg_catalog.<>) ''),
+        ('sms', p.sms_enabled AND p.phone OPERATOR(pg_catalog.<>) '')) AS way (channel, possible)
+    WHERE p.uid OPERATOR(pg_catalog.=) wanted_channels.patient_uid AND way.possible
 $$;
 COMMENT ON FUNCTION murallink_private.wanted_channels(murallink.ksuid) IS
 'The channels by which a patient wants messages and can be reached.';
