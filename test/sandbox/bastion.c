@@ -74,7 +74,7 @@ bastion_answer(Answer *answer, json_t *body)
 }
 
 /*
- * has_token tells whether a call has a good token.
+ * has_token returns whether a call has a good token.
  */
 static bool
 has_token(const Request *request)
@@ -124,7 +124,7 @@ bastion_open(const Request *request, const Key *keys, Answer *answer)
 }
 
 /*
- * is_password tells whether a password is the one of now.
+ * is_password returns whether a password is the one of now.
  */
 static bool
 is_password(const char *value)
@@ -162,7 +162,7 @@ decoded(const char *text)
 }
 
 /*
- * has_credentials tells whether a call has the user's name and password.
+ * has_credentials returns whether a call has the user's name and password.
  */
 static bool
 has_credentials(const Request *request)

@@ -85,7 +85,7 @@ read_rows(const char *text)
 }
 
 /*
- * is_id tells whether a value is an identifier, which may be written as a number.
+ * is_id returns whether a value is an identifier, which may be written as a number.
  */
 static bool
 is_id(const json_t *value, const char *id)
@@ -132,7 +132,7 @@ bastion_find_plan(const char *id)
 }
 
 /*
- * bastion_has_condition tells whether there is a condition.
+ * bastion_has_condition returns whether there is a condition.
  */
 bool
 bastion_has_condition(const json_t *id)
@@ -144,7 +144,7 @@ bastion_has_condition(const json_t *id)
 }
 
 /*
- * bastion_has_place tells whether there is such a city in the state, and that in the
+ * bastion_has_place returns whether there is such a city in the state, and that in the
  * country.
  */
 bool
@@ -174,7 +174,7 @@ show_ids(json_t *row)
 }
 
 /*
- * fits tells whether a row is one that a call asks for.
+ * fits returns whether a row is one that a call asks for.
  */
 static bool
 fits(const json_t *row, const json_t *call)

@@ -214,7 +214,7 @@ shown(const json_t *member)
 }
 
 /*
- * succeed answers a call that was carried out; it takes over what the answer tells.
+ * succeed answers a call that was carried out; it takes over the value of the answer.
  */
 static void
 succeed(Answer *answer, const char *message, json_t *more)
@@ -252,7 +252,7 @@ find_member(const json_t *call, const char *status, Answer *answer)
 }
 
 /*
- * has_reference tells whether a reference has been used.  The lock is held.
+ * has_reference returns whether a reference has been used.  The lock is held.
  */
 static bool
 has_reference(const json_t *reference)
@@ -464,7 +464,7 @@ tell(const Request *request, const char *message, const char *name, json_t *(*mo
 }
 
 /*
- * status_of, plan_of and use_of return what each of these calls tells of a member.
+ * status_of, plan_of and use_of return what each of these calls shows of a member.
  */
 static json_t *
 status_of(const json_t *member)

@@ -18,7 +18,7 @@ answer_ok(Answer *answer)
 }
 
 /*
- * get_health tells that the sandbox is up.
+ * get_health answers that the sandbox is up.
  */
 static void
 get_health(const Request *request, Answer *answer)

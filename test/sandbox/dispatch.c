@@ -52,7 +52,7 @@ partner_named(const char *name)
 }
 
 /*
- * operation_exists tells whether a pattern fits an operation.
+ * operation_exists returns whether a pattern fits an operation.
  */
 bool
 operation_exists(const char *pattern)
@@ -65,7 +65,7 @@ operation_exists(const char *pattern)
 }
 
 /*
- * has_path tells whether an operation is at this path.
+ * has_path returns whether an operation is at this path.
  */
 static bool
 has_path(const Operation *operation, const char *path)

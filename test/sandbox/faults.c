@@ -223,7 +223,7 @@ increment(json_t *fault, const char *name)
 }
 
 /*
- * is_due counts a call against a fault and tells whether the fault strikes it.
+ * is_due counts a call against a fault and returns whether the fault strikes it.
  */
 static bool
 is_due(json_t *fault, const char *operation, const char *when)

@@ -275,7 +275,7 @@ open_call(const Request *request, bool person, Answer *answer)
 }
 
 /*
- * identity returns what tells an enrollment, or a call, from others.
+ * identity returns the key of an enrollment or a call.
  */
 static json_t *
 identity(const json_t *enrollment, const char *type)

@@ -204,7 +204,7 @@ ledger_sync(void)
 }
 
 /*
- * is_alike tells whether an entry has the values of a filter, whose "kind" means
+ * is_alike returns whether an entry has the values of a filter, whose "kind" means
  * the entry's "ledger".
  */
 static bool

@@ -275,7 +275,7 @@ carry_out(json_t *call)
 }
 
 /*
- * is_elsewhere tells whether a patient is in another product group: one can be in a
+ * is_elsewhere returns whether a patient is in another product group: one can be in a
  * single one.  The lock is held.
  */
 static bool

@@ -15,7 +15,7 @@
 
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What is wrong, in words for whoever made the call. */
+/* What is wrong, in words for the caller. */
 typedef char Message[256];
 
 /* A call, read completely.  Header names are in lower case. */

@@ -45,7 +45,7 @@ session_open(const char *partner, int64_t life_ms, char id[SESSION_SIZE])
 }
 
 /*
- * is_old tells whether a session is older than so many milliseconds, 0 for no end.
+ * is_old returns whether a session is older than so many milliseconds, 0 for no end.
  */
 static bool
 is_old(const Session *session, int64_t ms_max)
@@ -54,7 +54,7 @@ is_old(const Session *session, int64_t ms_max)
 }
 
 /*
- * session_use counts a call against a partner's session, NULL for none, and tells
+ * session_use counts a call against a partner's session, NULL for none, and returns
  * whether it is still good: for so many calls and milliseconds, 0 for no end.
  */
 bool

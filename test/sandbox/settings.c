@@ -68,7 +68,7 @@ find_setting(const char *name)
 }
 
 /*
- * list_has tells whether a value is one of "a,b,c".
+ * list_has returns whether a value is one of "a,b,c".
  */
 bool
 list_has(const char *list, const char *value)
@@ -139,7 +139,7 @@ setting_get(const char *name, char value[SETTING_SIZE])
 }
 
 /*
- * setting_is tells whether a setting has a value.
+ * setting_is returns whether a setting has a value.
  */
 bool
 setting_is(const char *name, const char *value)

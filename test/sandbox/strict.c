@@ -13,7 +13,7 @@
 #include <time.h>
 
 /*
- * is_json tells whether a Content-Type is application/json, with or without
+ * is_json returns whether a Content-Type is application/json, with or without
  * a charset.
  */
 static bool
@@ -26,7 +26,7 @@ is_json(const char *type)
 }
 
 /*
- * strict_json tells whether a call says that it is JSON; if not, message says so.
+ * strict_json returns whether a call says that it is JSON; if not, message says so.
  */
 bool
 strict_json(const Request *request, Message message)
@@ -38,7 +38,7 @@ strict_json(const Request *request, Message message)
 }
 
 /*
- * has_body tells whether a call carries its object in the body.
+ * has_body returns whether a call carries its object in the body.
  */
 static bool
 has_body(const Request *request)
@@ -274,7 +274,7 @@ check_object(const json_t *object, const Key *keys, const char *place, Message m
 }
 
 /*
- * strict_check tells whether a value is an object of these keys; if not, message
+ * strict_check returns whether a value is an object of these keys; if not, message
  * names the first key that is wrong.
  */
 bool
@@ -309,7 +309,7 @@ strict_call(const Request *request, const Key *keys, json_t **call, Message mess
 }
 
 /*
- * strict_key tells whether a call has the key that a setting says, in a header.
+ * strict_key returns whether a call has the key that a setting says, in a header.
  */
 bool
 strict_key(const Request *request, const char *header, const char *setting)

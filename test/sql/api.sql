@@ -222,7 +222,7 @@ FROM unnest('{P0001,42501,40001,XX000,PT200}'::text[]) AS error;
 RESET SESSION AUTHORIZATION;
 DROP TRIGGER fail ON murallink.client;
 
--- A function that changes is read anew, also when it changes and is called again while it runs, and what was known of it
+-- A function that changes is read again, also when it changes and is called again while it runs, and what was known of it
 -- is freed
 CREATE FUNCTION murallink.renew(calls integer) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN

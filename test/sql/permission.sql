@@ -109,7 +109,7 @@ SELECT * FROM pg_temp.lists('enroll', :'admin_session') WHERE places IS NOT NULL
 SELECT murallink_private.granted('enroll', 'client') AS nobodys;
 SELECT murallink_private.granted('enroll', 'clients');
 
--- They are read anew in a parallel query, too
+-- They are read again in a parallel query, too
 BEGIN;
 SELECT murallink.authenticate(:'analyst_session');
 SET LOCAL force_parallel_mode = on;

@@ -34,7 +34,7 @@ my %member = (first_name => 'John', last_name => 'Doe', dob => '1962-01-10', gen
 	phone => '2349029111111', relation => 'Friend', marital_status => 'Single', state => 15, city => 271, address => '1 Road');
 my %details = map { $_ => $member{$_} } qw(first_name last_name dob gender phone address);
 
-# What is known of each operation. as: the sandbox's name of it; params: such as are done, anew for each call; facts: what the
+# What is known of each operation. as: the sandbox's name of it; params: such as are done, made for each call; facts: what the
 # answer tells; ledger: the kind of its entry, and the key there of a field of params, where it changes something; repeated: it
 # is asked again, which does no harm; refused: what the partner refuses, with status and words.
 my %operations = (
