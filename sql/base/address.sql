@@ -1,13 +1,13 @@
 -- Postal addresses, and the domains of optional arguments.
 
 CREATE DOMAIN murallink.optional_text AS text;
-COMMENT ON DOMAIN murallink.optional_text IS 'Text that the JSON protocol leaves out where there is none.';
+COMMENT ON DOMAIN murallink.optional_text IS 'Text that the JSON protocol omits if it is absent.';
 
 CREATE DOMAIN murallink.optional_uid AS murallink.ksuid;
-COMMENT ON DOMAIN murallink.optional_uid IS 'A uid that the JSON protocol leaves out where there is none.';
+COMMENT ON DOMAIN murallink.optional_uid IS 'A uid that the JSON protocol omits if it is absent.';
 
 CREATE DOMAIN murallink.optional_date AS date;
-COMMENT ON DOMAIN murallink.optional_date IS 'A date that the JSON protocol leaves out where there is none.';
+COMMENT ON DOMAIN murallink.optional_date IS 'A date that the JSON protocol omits if it is absent.';
 
 CREATE DOMAIN murallink.read_only AS jsonb;
 COMMENT ON DOMAIN murallink.read_only IS

@@ -1,4 +1,4 @@
--- The type ksuid. Its operators and aggregates stand in pg_catalog, so that they are found under every search_path.
+-- The type ksuid. Its operators and aggregates are in pg_catalog, so that they are found under every search_path.
 
 CREATE TYPE murallink.ksuid;
 

@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
-'Trigger: an enrollment stays, and is that of its patient in its trial at its site, because payments stand on it. Errors: append_only.';
+'Trigger: an enrollment is not deleted and keeps its patient, trial and site, because payments refer to it. Errors: append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
     uid murallink.ksuid,

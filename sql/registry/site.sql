@@ -201,7 +201,7 @@ LANGUAGE sql STABLE AS $$
     WHERE a.uid = resource_uid
 $$;
 COMMENT ON FUNCTION murallink_private.resource(murallink.ksuid) IS
-'The client, contract, trial, site or trial at a site with a uid, and where it stands; nulls when there is none.';
+'The client, contract, trial, site or trial at a site with a uid, and its place; nulls if there is none.';
 
 CREATE FUNCTION murallink_private.trial_visible(trial_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$

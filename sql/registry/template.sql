@@ -42,7 +42,7 @@ COMMENT ON FUNCTION murallink_private.template_checked(text, text, integer, mura
 'The template, if all its fields exist. Errors: missing_field, too_long, invalid_value.';
 
 CREATE TYPE murallink.template_info AS (kind murallink.notice_kind, channel murallink.notice_channel, subject text, body text, fields text[]);
-COMMENT ON TYPE murallink.template_info IS 'The template of a kind of notice. fields: the names that may stand in braces.';
+COMMENT ON TYPE murallink.template_info IS 'The template of a kind of notice. fields: the names that may be used in braces.';
 
 CREATE FUNCTION murallink.templates() RETURNS SETOF murallink.template_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

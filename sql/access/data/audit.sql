@@ -27,10 +27,10 @@ COMMENT ON COLUMN murallink.audit_event.resource IS 'The table of the changed ro
 COMMENT ON COLUMN murallink.audit_event.resource_uid IS 'The uid of the changed row.';
 COMMENT ON COLUMN murallink.audit_event.action IS 'created, changed or deleted.';
 COMMENT ON COLUMN murallink.audit_event.changes IS 'Each changed column with its old (from) and new (to) value, as text; for created rows only in tables that operators change.';
-COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or stands below, where it has one.';
-COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or stands below, where it has one.';
-COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or stands below, where it has one.';
-COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or stands below, where it has one.';
+COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or belongs to, if any.';
 CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
 CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();

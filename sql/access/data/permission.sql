@@ -26,10 +26,10 @@ COMMENT ON COLUMN murallink.permission_grant.app_user_uid IS 'The user.';
 COMMENT ON COLUMN murallink.permission_grant.permission IS 'The permission.';
 COMMENT ON COLUMN murallink.permission_grant.resource IS 'The kind of resource granted on.';
 COMMENT ON COLUMN murallink.permission_grant.resource_uid IS 'The resource granted on.';
-COMMENT ON COLUMN murallink.permission_grant.client_uid IS 'The client that the resource is or stands below.';
-COMMENT ON COLUMN murallink.permission_grant.contract_uid IS 'The contract that it is or stands below.';
-COMMENT ON COLUMN murallink.permission_grant.trial_uid IS 'The trial that it is or stands below.';
-COMMENT ON COLUMN murallink.permission_grant.site_uid IS 'The site that it is or stands below.';
+COMMENT ON COLUMN murallink.permission_grant.client_uid IS 'The client that the resource is or belongs to.';
+COMMENT ON COLUMN murallink.permission_grant.contract_uid IS 'The contract that it is or belongs to.';
+COMMENT ON COLUMN murallink.permission_grant.trial_uid IS 'The trial that it is or belongs to.';
+COMMENT ON COLUMN murallink.permission_grant.site_uid IS 'The site that it is or belongs to.';
 COMMENT ON COLUMN murallink.permission_grant.granted_by_uid IS 'The user who granted it.';
 COMMENT ON COLUMN murallink.permission_grant.created_at IS 'When it was granted.';
 CREATE POLICY viewer ON murallink.permission_grant FOR SELECT

@@ -42,7 +42,7 @@ COMMENT ON COLUMN murallink_private.payment.amount IS 'In currency units; for mi
 COMMENT ON COLUMN murallink_private.payment.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink_private.payment.note IS 'The requester''s note.';
 COMMENT ON COLUMN murallink_private.payment.visit_date IS 'The day of the visit that is paid for, where given.';
-COMMENT ON COLUMN murallink_private.payment.status IS 'Where the payment stands.';
+COMMENT ON COLUMN murallink_private.payment.status IS 'The state of the payment.';
 COMMENT ON COLUMN murallink_private.payment.requested_by_uid IS 'The requester.';
 COMMENT ON COLUMN murallink_private.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
 COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';

@@ -43,7 +43,7 @@ CREATE TABLE murallink.patient_site (
     UNIQUE (patient_uid, site_uid),
     FOREIGN KEY (site_uid, contract_uid, client_uid) REFERENCES murallink.site (uid, contract_uid, client_uid)
 );
-COMMENT ON TABLE murallink.patient_site IS 'A patient stands below each of these sites.';
+COMMENT ON TABLE murallink.patient_site IS 'The sites to which a patient belongs.';
 COMMENT ON COLUMN murallink.patient_site.uid IS 'Key.';
 COMMENT ON COLUMN murallink.patient_site.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink.patient_site.client_uid IS 'The site''s client.';
