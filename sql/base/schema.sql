@@ -10,7 +10,7 @@ BEGIN
         RAISE 'murallink needs a database with the encoding UTF8, not %', pg_catalog.getdatabaseencoding();
     END IF;
     IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'murallink') THEN
-        RAISE 'the schema murallink belongs to somebody who is no superuser'
+        RAISE 'the owner of the schema murallink is not a superuser'
             USING HINT = 'The owner of a schema can put functions beside ours. Drop or rename it.';
     END IF;
     IF pg_catalog.current_setting('standard_conforming_strings') <> 'on' THEN
