@@ -59,13 +59,13 @@ COMMENT ON FUNCTION murallink.report(murallink.ksuid) IS
 CREATE FUNCTION murallink.trial_payment_report(trial_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     kind CONSTANT text := murallink_private.checked_report_format(format);
     the_trial murallink.trial;
     payments refcursor;
 BEGIN
     SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink_private.required(trial_payment_report.trial_uid, 'trial_uid');
-    caller := murallink_private.permit('view_report', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
+    PERFORM murallink_private.permit('view_report', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
     OPEN payments FOR
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
             p.payment_type::text AS "Payment", p.milestone_name AS "Milestone", p.visit_date AS "Visit date",
@@ -119,7 +119,7 @@ COMMENT ON FUNCTION murallink_private.report_funds(murallink.ksuid) IS
 CREATE FUNCTION murallink.funding_report(contract_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     kind CONSTANT text := murallink_private.checked_report_format(format);
     the_contract murallink.contract;
     all_in_one refcursor;
@@ -130,7 +130,7 @@ DECLARE
 BEGIN
     SELECT * INTO the_contract FROM murallink.contract c
     WHERE c.uid = murallink_private.required(funding_report.contract_uid, 'contract_uid');
-    caller := murallink_private.permit('view_report', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+    PERFORM murallink_private.permit('view_report', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     IF kind = 'csv' THEN
         OPEN all_in_one FOR
             SELECT entry AS "Entry", trial AS "Trial", protocol_id AS "Protocol ID", day AS "Date", currency AS "Currency",

@@ -177,12 +177,12 @@ COMMENT ON FUNCTION murallink.get_appointments(murallink.ksuid, murallink.ksuid)
 CREATE FUNCTION murallink_private.permit_appointment(appointment_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_appointment murallink.appointment;
 BEGIN
     SELECT * INTO the_appointment FROM murallink.appointment
     WHERE uid = murallink_private.required(permit_appointment.appointment_uid, 'appointment_uid');
-    caller := murallink_private.permit(
+    PERFORM murallink_private.permit(
         'create_appointment', the_appointment.client_uid, the_appointment.contract_uid, the_appointment.trial_uid,
         the_appointment.site_uid, 'appointment_uid');
     RETURN the_appointment.enrollment_uid;

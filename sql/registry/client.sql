@@ -108,11 +108,11 @@ COMMENT ON FUNCTION murallink.search_clients(text) IS
 CREATE FUNCTION murallink.get_client(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.client_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     known murallink.ksuid;
 BEGIN
     SELECT c.uid INTO known FROM murallink.client c WHERE c.uid = murallink_private.required(get_client.uid, 'uid');
-    caller := murallink_private.permit('view_clients', known, NULL, NULL, NULL, 'uid');
+    PERFORM murallink_private.permit('view_clients', known, NULL, NULL, NULL, 'uid');
     RETURN murallink_private.client_info(known, true);
 END
 $$;

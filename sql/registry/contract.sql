@@ -163,12 +163,12 @@ CREATE FUNCTION murallink_private.permit_contract(contract_uid murallink.ksuid, 
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     owner murallink.ksuid;
 BEGIN
     SELECT c.client_uid INTO owner FROM murallink.contract c
     WHERE c.uid = murallink_private.required(permit_contract.contract_uid, field);
-    caller := murallink_private.permit(permission, owner, permit_contract.contract_uid, NULL, NULL, field);
+    PERFORM murallink_private.permit(permission, owner, permit_contract.contract_uid, NULL, NULL, field);
     RETURN permit_contract.contract_uid;
 END
 $$;

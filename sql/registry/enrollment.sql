@@ -116,13 +116,13 @@ RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     the_enrollment murallink.enrollment;
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
     PERFORM murallink_private.required(enrolled.patient_uid, 'patient_uid'), murallink_private.required(enrolled.trial_uid, 'trial_uid');
     SELECT * INTO the_enrollment FROM murallink.enrollment e
     WHERE e.patient_uid = enrolled.patient_uid AND e.trial_uid = enrolled.trial_uid;
     IF FOUND THEN
-        caller := murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid,
+        PERFORM murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid,
             the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
         RETURN the_enrollment.uid;
     END IF;

@@ -33,13 +33,13 @@ CREATE FUNCTION murallink.add_patient(
 ) RETURNS murallink.patient_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_site murallink.site;
     added murallink.ksuid;
     answer murallink.patient_info;
 BEGIN
     SELECT * INTO the_site FROM murallink.site WHERE uid = murallink_private.required(add_patient.site_uid, 'site_uid');
-    caller := murallink_private.permit('add_patient', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
+    PERFORM murallink_private.permit('add_patient', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
     INSERT INTO murallink.patient (
         first_name, last_name, email, phone, email_enabled, sms_enabled, address, emergency_contact, emergency_phone, time_zone)
     VALUES (

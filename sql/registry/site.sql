@@ -73,7 +73,7 @@ CREATE FUNCTION murallink.create_site(
 ) RETURNS murallink.site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_contract murallink.contract;
     the_trial murallink.trial;
     added murallink.ksuid;
@@ -81,10 +81,10 @@ BEGIN
     IF create_site.trial_uid IS NULL THEN
         SELECT * INTO the_contract FROM murallink.contract
         WHERE uid = murallink_private.required(create_site.contract_uid, 'contract_uid');
-        caller := murallink_private.permit('create_site', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+        PERFORM murallink_private.permit('create_site', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     ELSE
         SELECT * INTO the_trial FROM murallink.trial WHERE uid = create_site.trial_uid;
-        caller := murallink_private.permit('create_site', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
+        PERFORM murallink_private.permit('create_site', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
         IF create_site.contract_uid <> the_trial.contract_uid THEN
             PERFORM murallink_private.raise('invalid_value', 'contract_uid');
         END IF;
@@ -135,11 +135,11 @@ CREATE FUNCTION murallink_private.permit_site(site_uid murallink.ksuid, permissi
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_site murallink.site;
 BEGIN
     SELECT * INTO the_site FROM murallink.site s WHERE s.uid = murallink_private.required(permit_site.site_uid, field);
-    caller := murallink_private.permit(permission, the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, field);
+    PERFORM murallink_private.permit(permission, the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, field);
     RETURN the_site.uid;
 END
 $$;
@@ -229,14 +229,14 @@ CREATE FUNCTION murallink_private.trial_at_site(trial_uid murallink.ksuid, site_
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     place murallink.trial_site;
 BEGIN
     SELECT * INTO place FROM murallink.trial_site s
     WHERE s.trial_uid = murallink_private.required(trial_at_site.trial_uid, 'trial_uid')
     AND s.site_uid = murallink_private.required(trial_at_site.site_uid, 'site_uid');
     IF FOUND THEN
-        caller := murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'trial_uid');
+        PERFORM murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'trial_uid');
         RETURN place.uid;
     ELSIF NOT murallink_private.trial_visible(trial_at_site.trial_uid) THEN
         PERFORM murallink_private.raise('not_found', 'trial_uid');

@@ -15,19 +15,19 @@ CREATE FUNCTION murallink.create_trial(
 ) RETURNS murallink.trial_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_contract murallink.contract;
     usual CONSTANT boolean := pg_catalog.current_setting('murallink.separate_approver')::boolean;
     added murallink.ksuid;
 BEGIN
     SELECT * INTO the_contract FROM murallink.contract WHERE uid = murallink_private.required(create_trial.contract_uid, 'contract_uid');
-    caller := murallink_private.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
+    PERFORM murallink_private.permit('create_trial', the_contract.client_uid, the_contract.uid, NULL, NULL, 'contract_uid');
     IF create_trial.approve_milestones THEN
-        caller := murallink_private.permit(
+        PERFORM murallink_private.permit(
             'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'approve_milestones');
     END IF;
     IF create_trial.separate_approver < usual THEN
-        caller := murallink_private.permit(
+        PERFORM murallink_private.permit(
             'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'separate_approver');
     END IF;
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
@@ -77,11 +77,11 @@ CREATE FUNCTION murallink_private.permit_trial(trial_uid murallink.ksuid, permis
 RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    caller murallink.ksuid := murallink_private.require_caller();
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_trial murallink.trial;
 BEGIN
     SELECT * INTO the_trial FROM murallink.trial t WHERE t.uid = murallink_private.required(permit_trial.trial_uid, field);
-    caller := murallink_private.permit(permission, the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, field);
+    PERFORM murallink_private.permit(permission, the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, field);
     RETURN the_trial.uid;
 END
 $$;
