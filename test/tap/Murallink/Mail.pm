@@ -177,8 +177,11 @@ sub end_at
 	return;
 }
 
-# What is in the mailbox: of one address, or with one event. Only what has been added is read.
-sub mailbox
+# What is in the mailbox: of one address, or with one event; with the parts of the messages.
+sub mailbox { return map { $_->{parted} ? $_ : parted($_) } envelopes(@_) }
+
+# The same without the parts. Only what has been added is read.
+sub envelopes
 {
 	my ($self, %wanted) = @_;
 	if (open my $file, '<', $self->dir . '/mailbox')
@@ -190,11 +193,10 @@ sub mailbox
 			$self->{mailbox_read} += length $line;
 		}
 	}
-	my @found = grep {
+	return grep {
 		my $entry = $_;
 		!grep { $entry->{$_} ne $wanted{$_} } keys %wanted
 	} @{ $self->{mailbox} // [] };
-	return map { $_->{parted} ? $_ : parted($_) } @found;
 }
 
 # An entry of the mailbox, with the parts of its message.

@@ -28,6 +28,7 @@ use HTTP::Tiny;
 use IO::Socket::INET;
 use IPC::Open2;
 use JSON::PP;
+use List::Util qw(max min);
 use Murallink::Client;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes;
@@ -420,16 +421,18 @@ sub log_of
 }
 
 # Waits until a condition comes true, and dies when that takes too long. It looks often at first, then up to 20 times a
-# second.
+# second, and pauses for as long as a look takes.
 sub poll
 {
 	my ($what, $condition, $timeout) = @_;
 	my $deadline = time + ($timeout // TIMEOUT);
 	my $pause = 0.005;
-	until ($condition->())
+	while (1)
 	{
+		my $start = Time::HiRes::time();
+		last if $condition->();
 		die "waited too long for $what\n" if time > $deadline;
-		Time::HiRes::sleep($pause);
+		Time::HiRes::sleep(max($pause, min(1, Time::HiRes::time() - $start)));
 		$pause *= 1.3 if $pause < 0.04;
 	}
 	return;
