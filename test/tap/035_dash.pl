@@ -86,7 +86,7 @@ is(scalar(profiles()), 0, 'is not sent unless wanted');
 $payouts->stack->configure_dash({ send_profile => JSON::PP::true });
 $payouts->fault(operation => 'dash.updateCardholder', when => 'after', action => 'close', count => 1);
 $payouts->sql("UPDATE murallink.patient SET last_name = 'First' WHERE uid = '$patient'");
-$payouts->wait_for(q{SELECT bool_or(attempt = 1 AND status = 'ready') FROM murallink.partner_tasks() WHERE operation = 'profile'});
+$payouts->wait_for(q{SELECT bool_or(attempt > 0 AND status <> 'claimed') FROM murallink.partner_tasks() WHERE operation = 'profile'});
 $payouts->sql("UPDATE murallink.patient SET last_name = 'Second' WHERE uid = '$patient'");
 $payouts->wait_idle;
 is((profiles())[-1]{lastName}, 'Second', 'is sent on as it is now');
