@@ -415,23 +415,22 @@ add(const FundMove *move, int64 slot, int available, int reserved, int disbursed
 static void
 settle(const FundMove *move, const char *movement, int64 slot, int available, int reserved, int disbursed)
 {
-	static SavedPlan plan =
-		PLAN("SELECT contract_uid, client_uid, currency::pg_catalog.text, amount::pg_catalog.numeric"
-			 " FROM murallink.fund_entry WHERE source_uid = $1 AND movement = 'reserve'",
-			 "k");
+	Datum keys[] = {move->source, ObjectIdGetDatum(install_enum("fund_movement", "reserve"))};
 	FundMove kept = {.source = move->source};
-	Datum *const columns[] = {&kept.contract, &kept.client, &kept.currency, &kept.amount};
 	Owner saved = owner_enter();
+	RowScan scan;
 	bool isnull;
 
-	SPI_connect();
-	if (plan_execute(&plan, &kept.source, NULL, 0) != 1)
+	row_begin(&scan, "fund_entry_source_uid_movement_key", AccessShareLock, ENTRY_COLUMNS, keys, lengthof(keys));
+	if (!row_next(&scan))
 		elog(ERROR, "murallink: the payment to be settled has no reservation");
-	for (int i = 0; i < lengthof(columns); i++)
-		*columns[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
+	kept.contract = datumCopy(row_value(&scan, ENTRY_CONTRACT, &isnull), false, KSUID_LEN);
+	kept.client = datumCopy(row_value(&scan, ENTRY_CLIENT, &isnull), false, KSUID_LEN);
+	kept.currency = datumCopy(row_value(&scan, ENTRY_CURRENCY, &isnull), false, -1);
+	kept.amount = datumCopy(row_value(&scan, ENTRY_AMOUNT, &isnull), false, -1);
+	row_end(&scan);
 	record(&kept, movement);
 	add(move, slot, available, reserved, disbursed);
-	SPI_finish();
 	owner_leave(saved);
 }
 
