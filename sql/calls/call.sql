@@ -175,6 +175,16 @@ $$;
 COMMENT ON FUNCTION murallink_private.call_again(murallink.ksuid[], timestamptz, murallink.server_moment) IS
 'Makes calls ready to be sent, also again. due_at: not before then; counted_from: since when a look-up counts its settling time; null: unchanged. Errors: wrong_status: one is being sent, or may not be sent.';
 
+CREATE FUNCTION murallink_private.call_resume(call_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink_private.call_again(ARRAY[c.uid], LEAST(GREATEST(
+        -- If the clock was set back since, keep the remaining delay.
+        CASE WHEN c.delayed_at > m.moment THEN m.moment + (c.due_at - c.delayed_at) ELSE c.due_at END, m.moment), m.moment + '450 s'))
+    FROM murallink_private.call c, (SELECT pg_catalog.clock_timestamp() AS moment) m WHERE c.uid = call_uid
+$$;
+COMMENT ON FUNCTION murallink_private.call_resume(murallink.ksuid) IS
+'Sends a call again that was stopped, but not before it was due. Errors: wrong_status.';
+
 CREATE FUNCTION murallink_private.call_kinds(calls murallink.ksuid[])
 RETURNS TABLE (uid murallink.ksuid, asks text, judges text, follows text)
 LANGUAGE sql STABLE ROWS 10 AS $$

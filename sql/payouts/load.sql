@@ -31,22 +31,19 @@ COMMENT ON FUNCTION murallink_private.payouts_ask(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.payout_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    IF ended.outcome NOT IN ('not_sent', 'declined') THEN
-        RETURN ended;
-    END IF;
     -- After an answer "signed out" or "too many calls", look it up before it is sent again. A refusal of a
     -- repeat, after a look-up that did not show it, may mean that the first attempt was carried out.
-    IF (SELECT (p.settings ->> 'look_up')::boolean FROM murallink_private.partner p WHERE p.name = ended.partner) AND (
-        ended.outcome = 'not_sent' AND ended.http_status IN (401, 429)
-        OR ended.outcome = 'declined' AND murallink_private.note_of_look_up() = (
-            SELECT o.note FROM murallink_private.payout o WHERE o.uid = ended.uid)) THEN
+    IF ended.outcome = 'not_sent' AND ended.http_status IN (401, 429) AND (
+            SELECT (p.settings ->> 'look_up')::boolean FROM murallink_private.partner p WHERE p.name = ended.partner)
+        OR ended.outcome = 'declined' AND murallink_private.note_of_look_up() = (CASE ended.operation
+            WHEN 'load' THEN (SELECT o.note FROM murallink_private.payout o WHERE o.uid = ended.uid) ELSE ended.note END) THEN
         ended.status := 'in_doubt';
     END IF;
     RETURN ended;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_judge(murallink.call_state) IS
-'The status of a payout''s call after an attempt: in doubt if it must be looked up before it is sent again or counts as declined.';
+'The status of a load or an unload after an attempt: in doubt if it must be looked up before it is sent again or counts as declined.';
 
 CREATE FUNCTION murallink_private.payouts_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -6,6 +6,12 @@ RETURN 'looked up at the partner';
 COMMENT ON FUNCTION murallink_private.note_of_look_up() IS
 'The note of a payout or an unload that a look-up has decided.';
 
+CREATE FUNCTION murallink_private.why_refused_again() RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN 'it is not listed, and was refused when it was sent again, perhaps because it had been done';
+COMMENT ON FUNCTION murallink_private.why_refused_again() IS
+'Why a load or an unload is in doubt that a look-up did not show, and that was refused when it was sent again.';
+
 CREATE FUNCTION murallink_private.look_up_begin(call_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.call_look_up(l.uid, c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, 'look_up',
@@ -304,7 +310,7 @@ BEGIN
         look.subject_uid, look.claimed_at, look.facts -> 'loads', murallink_private.look_up_whole(look));
     IF the_payout.declined AND judged.verdict IN ('none', 'unproven') THEN
         judged.verdict := 'unclear';
-        judged.why := 'it is not listed, and was refused when it was sent again, perhaps because it had been done';
+        judged.why := murallink_private.why_refused_again();
     ELSIF silent OR judged.verdict = 'unproven' THEN
         -- Then only the partner's answer counts: it has refused the call without processing it.
         judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
@@ -383,11 +389,15 @@ BEGIN
     why := coalesce(murallink_private.look_up_ours('unload', unloads IS NOT NULL, listed.ours, listed.ours_equal), CASE
         WHEN listed.alike > 0 THEN 'there is an unload that may be it, without our reference'
         ELSE murallink_private.look_up_missing(payout_uid, 'unload', whole, listed.partial) END);
-    verdict := CASE WHEN why <> '' THEN 'unclear' WHEN listed.ours = 1 THEN 'unloaded' ELSE 'none' END;
+    verdict := CASE
+        WHEN why <> '' AND unloads IS NOT NULL AND listed.ours + listed.alike = 0 AND whole AND NOT listed.partial THEN 'unproven'
+        WHEN why <> '' THEN 'unclear'
+        WHEN listed.ours = 1 THEN 'unloaded'
+        ELSE 'none' END;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
-'What the unloads that a partner lists for a card prove about the unload of a payout in doubt. verdict: unloaded: our reference is listed; none: it was not carried out; unclear. why: the reason then, for people. looked: when the partner was asked; unloads, whole: as loads and whole of look_up_judge().';
+'What the unloads that a partner lists for a card prove about the unload of a payout in doubt. verdict: unloaded: our reference is listed; none: it was not carried out; unproven: it is not listed, but this issuer has never shown an unload of ours; unclear. why: the reason of the last two, for people. looked: when the partner was asked; unloads, whole: as loads and whole of look_up_judge().';
 
 CREATE FUNCTION murallink_private.unload_look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -397,7 +407,9 @@ DECLARE
     judged record;
     next record;
 BEGIN
-    SELECT c.uid, c.subject_uid, c.reason, (p.settings ->> 'settling')::double precision AS settling INTO unload
+    SELECT c.uid, c.subject_uid, c.reason, c.outcome = 'not_sent' AS refused, c.outcome = 'declined' AS declined,
+        (p.settings ->> 'settling')::double precision AS settling
+    INTO unload
     FROM murallink_private.call c JOIN murallink_private.partner p ON p.name = c.partner
     WHERE c.uid = look.subject_uid AND c.operation = 'unload' AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt;
     IF NOT FOUND THEN
@@ -406,7 +418,15 @@ BEGIN
     PERFORM murallink_private.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
         murallink_private.look_up_whole(look));
-    next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded', false, unload.settling);
+    -- As look_up_follow() does.
+    IF unload.declined AND judged.verdict IN ('none', 'unproven') THEN
+        judged.verdict := 'unclear';
+        judged.why := murallink_private.why_refused_again();
+    ELSIF silent OR judged.verdict = 'unproven' THEN
+        judged.verdict := CASE WHEN unload.refused THEN 'none' ELSE 'unclear' END;
+    END IF;
+    next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded' OR judged.verdict = 'none' AND unload.refused,
+        unload.refused, unload.settling);
     IF next.again IS NULL THEN
         -- Do not wait for a transaction that decides it, because the worker must read answers.
         PERFORM FROM murallink_private.call c
@@ -417,21 +437,24 @@ BEGIN
     END IF;
     IF next.again IS NOT NULL THEN
         PERFORM murallink_private.call_again(ARRAY[look.uid], next.again, next.counted);
-    ELSIF NOT silent AND judged.verdict = 'unloaded' THEN
+    ELSIF judged.verdict = 'unloaded' THEN
         PERFORM murallink_private.call_decide(unload.uid, 'done', murallink_private.note_of_look_up());
+    ELSIF judged.verdict = 'none' AND unload.refused THEN
+        UPDATE murallink_private.call c SET note = murallink_private.note_of_look_up() WHERE c.uid = unload.uid;
+        PERFORM murallink_private.call_resume(unload.uid);
     ELSE
         UPDATE murallink_private.call c SET reason = CASE
-            WHEN NOT silent AND judged.verdict = 'none' THEN unload.reason || '; looked up: it is not among the unloads of the card'
+            WHEN judged.verdict = 'none' THEN unload.reason || '; looked up: it is not among the unloads of the card'
             ELSE murallink_private.look_up_reason(unload.reason, look, judged.why) END
         WHERE c.uid = unload.uid;
-        IF NOT silent AND judged.verdict = 'none' THEN
+        IF judged.verdict = 'none' THEN
             PERFORM murallink_private.call_decide(unload.uid, 'declined', '');
         END IF;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unload_look_up_follow(murallink.call_state) IS
-'Decides an unload in doubt by an ended look-up. If the partner shows it with our reference, it is done. If a look-up that started after the settling time does not show it, it counts as declined, and a person can request it again. Otherwise a person decides, and its reason says why.';
+'Decides an unload in doubt by an ended look-up. If the partner shows it with our reference, it is done. If a look-up that started after the settling time does not show it, it counts as declined, and a person can request it again; if the partner had refused the call without processing it, it is sent again at once. Otherwise a person decides, and its reason says why.';
 
 CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -159,12 +159,7 @@ BEGIN
             PERFORM murallink_private.payout_send(the_payout.uid);
         ELSIF present.status = 'waiting' AND route.reason = '' THEN
             UPDATE murallink_private.call c SET partner = route.partner WHERE c.uid = present.uid AND c.partner <> route.partner;
-            -- If the clock was set back since, keep the remaining delay.
-            IF present.delayed_at > pg_catalog.clock_timestamp() THEN
-                present.due_at := pg_catalog.clock_timestamp() + (present.due_at - present.delayed_at);
-            END IF;
-            PERFORM murallink_private.call_again(ARRAY[present.uid], LEAST(
-                GREATEST(present.due_at, pg_catalog.clock_timestamp()), pg_catalog.clock_timestamp() + '450 s'));
+            PERFORM murallink_private.call_resume(present.uid);
         END IF;
     END LOOP;
 END

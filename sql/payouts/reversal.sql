@@ -64,8 +64,7 @@ BEGIN
     PERFORM murallink_private.payment_reverse(o.payment_uid)
     FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid
     WHERE c.uid = ANY (calls) AND c.status = 'done';
-    PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c
-    WHERE c.uid = ANY (calls) AND c.status = 'in_doubt' AND c.note = '';
+    PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unloads_follow(murallink.ksuid[]) IS

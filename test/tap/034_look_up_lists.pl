@@ -92,6 +92,23 @@ like($payouts->state_of($twice), qr/^in_doubt in_doubt HTTP 400: Duplicate refer
 $between->answers;
 $payouts->call(resolve_payout => $twice, 'paid', 'they have it');
 is($payouts->state_of($twice), 'done paid', 'who can say that it was paid');
+issuer();
+learn();
+$patient = patient();
+settled($payouts->approve(1, $patient));
+$between->answers(getOrderDetailsByOrderId => $oldest);
+$between->answers(loadCards => q{ undef $answer });
+($twice) = approve($patient, 1.02);
+$payouts->wait_for("SELECT status = 'in_doubt' FROM murallink.payout WHERE uid = '$twice'");
+$payouts->sql("SELECT murallink.hold_payouts(payout_uid => '$twice', note => 'we ask')");
+$payouts->wait_for("SELECT reason = 'held' FROM murallink.payout WHERE uid = '$twice'");
+$between->answers(loadCards => q{ $status = 400; $answer = { status => 'failure', message => 'Duplicate referenceId.' } });
+$payouts->stack->configure_dash({ customer_id => $customer, look_up => \0 }, $between->url);
+$payouts->sql("SELECT murallink.release_payouts(payout_uid => '$twice')");
+$payouts->wait_idle;
+is($payouts->state_of($twice), 'in_doubt in_doubt HTTP 400: Duplicate referenceId.', 'also where look-ups were switched off meanwhile');
+$between->answers;
+$payouts->call(resolve_payout => $twice, 'paid', 'they have it');
 
 note 'what was sent to another address is not looked for at this one';
 issuer();

@@ -31,6 +31,14 @@ foreach my $case (
 	is($payouts->state_of($payout), 'done ' . ($fault == \%after ? 'reversed' : 'paid'), "$list: and decides");
 }
 
+note 'signed out by an issuer that shows no unloads: its word counts, until it refuses what is sent again';
+my $silent = doubt({ 'dash.details_unloads' => 'none' }, when => 'before', action => 'answer', status => 401, body => '{"message":"not now"}', count => 1);
+is($payouts->state_of($silent) . ' ' . unloads($silent), 'done reversed 1', 'sent again');
+$silent = doubt(undef, when => 'after', action => 'answer', status => 401, body => '{"message":"not now"}', count => 1);
+is($payouts->state_of($silent) . ' ' . unloads($silent), 'done paid 1', 'refused then, because the money is gone');
+like(asked($silent), qr/^in_doubt of unload: HTTP 400: .*; looked up: no unloads of the card are listed resolve_task$/, 'so a person decides');
+$payouts->call(resolve_task => task($silent), 'true', 'the issuer says so');
+
 note 'an issuer that shows ours';
 my $first = doubt({}, %after);
 is($payouts->state_of($first), 'done reversed', 'our reference proves it');
@@ -61,6 +69,24 @@ $payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference' })
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 400, count => 1);
 my $fourth = doubt(undef, %after);
 is($payouts->state_of($fourth) . ' ' . unloads($fourth), 'done reversed 1', 'is repeated');
+
+note 'signed out, or too many calls, after it was taken back, and before';
+foreach my $status (401, 429)
+{
+	my %refusal = (action => 'answer', status => $status, body => '{"message":"not now"}', count => 1);
+	foreach my $when (qw(after before))
+	{
+		$payouts->patients(1);
+		my $other = $payouts->sql('SELECT max(uid) FROM murallink.patient');
+		my ($payout) = $payouts->approve(2, $other); # the other one's money is on that card, too
+		$payouts->wait_idle;
+		$payouts->fault(operation => 'dash.unloadCards', when => $when, %refusal);
+		reverse_it($payout);
+		is($payouts->state_of($payout) . ' ' . unloads($payout), 'done reversed 1', "$status, $when: it is taken back once");
+		is($payouts->sql("SELECT string_agg(operation || ' ' || outcome, ', ' ORDER BY claimed_at) FROM murallink.payout_attempts('$payout')"),
+			'load done, unload not_sent, look_up done' . ($when eq 'before' ? ', unload done' : ''), "$status, $when: and looked up before it is sent again");
+	}
+}
 
 note 'the worker ends; a login is its first call';
 foreach my $case (

@@ -1,3 +1,3 @@
--- The function behind unloads.
+-- The functions behind unloads.
 
-INSERT INTO murallink_private.call_kind (resource, operation, follows) VALUES ('payout', 'unload', 'unloads_follow');
+INSERT INTO murallink_private.call_kind (resource, operation, judges, follows) VALUES ('payout', 'unload', 'payout_judge', 'unloads_follow');
