@@ -317,7 +317,7 @@ BEGIN
     END IF;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
         the_payout.refused, the_payout.settling);
-    IF next.again IS NULL AND judged.verdict <> 'unclear' THEN
+    IF next.again IS NULL THEN
         -- Do not wait for a transaction that decides it, because the worker must read answers.
         PERFORM FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
         WHERE o.uid = the_payout.uid AND p.status = 'in_doubt' FOR NO KEY UPDATE SKIP LOCKED;
