@@ -39,9 +39,9 @@ CREATE FUNCTION murallink_private.payment_may(payment_uid murallink.ksuid, statu
 LANGUAGE sql STABLE AS $$
     SELECT coalesce((
         SELECT CASE payment_may.status
-            WHEN 'cancelled' THEN CASE WHEN coalesce(c.status IN ('waiting', 'ready'), true)
+            WHEN 'cancelled' THEN CASE WHEN coalesce(c.status IN ('waiting', 'ready', 'declined'), true)
                 THEN NOT (coalesce(c.suspect, o.suspect) AND o.partner IS NOT NULL)
-                ELSE c.status = 'declined' OR (c.status, p.status) = ('in_doubt', 'in_doubt') END
+                ELSE (c.status, p.status) = ('in_doubt', 'in_doubt') END
             WHEN 'paid' THEN c.status = 'done' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             WHEN 'failed' THEN c.status = 'declined' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             ELSE c.status = 'in_doubt' END
@@ -49,7 +49,7 @@ LANGUAGE sql STABLE AS $$
         LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE p.uid = payment_may.payment_uid), status = 'cancelled')
 $$;
 COMMENT ON FUNCTION murallink_private.payment_may(murallink.ksuid, murallink.payment_status) IS
-'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or has been sent and is not in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
+'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or was sent and is neither refused nor in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
 
 CREATE FUNCTION murallink_private.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -60,7 +60,8 @@ BEGIN
         ('failed', 'approved'), ('failed', 'cancelled'),
         ('in_doubt', 'paid'), ('in_doubt', 'approved'), ('in_doubt', 'cancelled'),
         ('paid', 'reversed'))
-        OR OLD.status IN ('approved', 'in_doubt') AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
+        OR (OLD.status IN ('approved', 'in_doubt') OR NEW.status = 'cancelled')
+            AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
     THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;

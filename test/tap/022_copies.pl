@@ -65,6 +65,25 @@ is($copy->state_of($branch) . ' ' . $copy->loads($branch), 'done paid 1', 'then 
 $copy->stop_server('fast');
 $payouts->sql($_) foreach q{ROLLBACK PREPARED 'elsewhere'}, 'DROP TABLE public.made';
 
+note 'one that was refused, and is sent again by a person after the copy was made';
+$payouts->fault(when => 'before', action => 'answer', status => 400, body => '{"status":"failure","message":"no"}', count => 1);
+my ($refused) = $payouts->approve(1);
+$payouts->wait_settled;
+$copy = $payouts->base_backup;
+$payouts->call(retry_payout => $refused, 'the issuer says so');
+$payouts->wait_settled;
+is($payouts->state_of($refused) . ' ' . $payouts->loads($refused), 'done paid 1', 'the original pays it');
+$copy->start_server;
+$copy->set('murallink.databases' => 'murallink');
+$copy->call('enable_payouts');
+is($copy->error_of("UPDATE murallink_private.payment SET status = 'cancelled' WHERE uid = (SELECT payment_uid FROM murallink.payout WHERE uid = '$refused')"),
+	'wrong_status', 'the copy does not cancel it');
+is($copy->sql("SELECT remedy FROM murallink.needs_person WHERE uid = '$refused'"), 'retry_payout', 'but says what helps');
+$copy->call(retry_payout => $refused, 'to see');
+$copy->wait_idle;
+is($copy->state_of($refused) . ' ' . $copy->loads($refused), 'done paid 1', 'and finds it');
+$copy->stop_server('fast');
+
 note 'a dump, made while payouts are being sent, and restored beside its database, and in its place';
 busy();
 shell("pg_dump -h $dir -U postgres -Fc -f $dir/dump murallink");

@@ -4,7 +4,7 @@ CREATE VIEW murallink_private.needs_person AS
 SELECT 'payout' AS kind, o.uid,
     CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
     CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
-        WHEN o.status = 'declined' THEN 'retry_payout or cancel_payment'
+        WHEN o.status = 'declined' THEN 'retry_payout' || CASE WHEN stopped.suspect THEN '' ELSE ' or cancel_payment' END
         WHEN o.status = 'ready' THEN 'ask the partner, or configure_partner'
         WHEN o.reason = 'held' THEN coalesce((
             SELECT 'release_payouts of ' || pg_catalog.string_agg(
@@ -19,9 +19,9 @@ SELECT 'payout' AS kind, o.uid,
     coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
     o.site_uid, o.patient_uid
 FROM (
-    SELECT p.uid FROM murallink_private.payout p WHERE p.reason <> ''
+    SELECT p.uid, p.suspect FROM murallink_private.payout p WHERE p.reason <> ''
     UNION
-    SELECT c.uid FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
+    SELECT c.uid, c.suspect FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
 JOIN murallink_private.payout_shown o ON o.uid = stopped.uid
 WHERE o.reason <> '' AND (
     o.status = 'declined'
