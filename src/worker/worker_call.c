@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -21,6 +22,7 @@
 static Channel channels[PARTNER_COUNT]; /* by partner_place(); partner is NULL if it is not configured */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
+static uint64 hash_of(const char *text, uint64 seed);
 static json_t *json_of(const char *text);
 static Moment session_end(const Channel *channel, Moment asked_at);
 static void forget_session(Channel *channel);
@@ -31,19 +33,21 @@ static void log_doubt(Call *call);
 /*
  * Returns the channel of a partner with that configuration, or NULL for a
  * partner that this library does not have or that the other worker calls.  The
- * texts are JSON in the encoding of the database.
+ * texts are JSON in the encoding of the database.  A revision counts again from
+ * a lower one after a dump is restored in place, so the texts are compared, too.
  */
 Channel *
 channel_configure(const char *partner, int revision, const char *base_url, const char *settings, const char *secrets)
 {
 	const Partner *known = partner_named(partner);
+	uint64 content = hash_of(base_url, hash_of(settings, hash_of(secrets, 0)));
 	Channel *channel;
 
 	if (known == NULL || partner_by_mail(known) != worker_kind->mail)
 		return NULL;
 	channel = &channels[partner_place(known)];
 	channel->partner = known;
-	if (channel->revision == revision)
+	if (channel->revision == revision && channel->content == content)
 		return channel;
 
 	forget_session(channel);
@@ -56,7 +60,17 @@ channel_configure(const char *partner, int revision, const char *base_url, const
 	channel->refusals = 0;
 	breaker_reset(channel);
 	channel->revision = revision;
+	channel->content = content;
 	return channel;
+}
+
+/*
+ * Returns a hash of a text and of what is before it.
+ */
+static uint64
+hash_of(const char *text, uint64 seed)
+{
+	return hash_bytes_extended((const unsigned char *) text, strlen(text), seed);
 }
 
 /*

@@ -22,6 +22,7 @@ typedef struct Channel
 {
 	const Partner *partner;
 	int revision; /* of the configuration */
+	uint64 content; /* a hash of it */
 	PartnerConfig config;
 	int in_flight; /* calls claimed and not yet settled */
 	int settling; /* of these, settled by the open transaction */

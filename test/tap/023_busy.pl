@@ -84,6 +84,7 @@ is($payouts->sql(q{SELECT application_name FROM pg_stat_activity WHERE backend_t
 
 note 'DROP EXTENSION';
 busy();
+my $revision = $payouts->sql('SELECT revision FROM murallink_private.partner');
 like($payouts->error_of('DROP EXTENSION murallink'), qr/other objects depend on it/, 'is refused');
 my $loads = $payouts->stack->client->sandbox('summary')->{loads};
 my $claimed = $payouts->count('claimed');
@@ -99,10 +100,13 @@ is($payouts->sql('SELECT murallink_private.payouts_state()'), 'off', 'made again
 $payouts->sandbox('POST', 'reset');
 delete @$payouts{qw(ledger ledger_read)};
 $payouts->make_place;
-$payouts->stack->configure_dash;
 $payouts->patients(2);
 $payouts->approve(4);
+$payouts->stack->configure_dash(undef, 'http://127.0.0.1:9') foreach 1 .. $revision;
 $payouts->call('enable_payouts');
+$payouts->wait_for(q{SELECT failures > 1 AND last_error LIKE '%onnect%' FROM murallink.worker_status() WHERE partner = 'dash'});
+is(scalar(@{ $payouts->stack->client->ledger }), 0, 'nor calls a partner where it was before, in as many changes');
+$payouts->stack->configure_dash;
 $payouts->wait_settled;
 is($payouts->counts, '4 done', 'until it is told to');
 is($payouts->worker, $worker, 'by the same worker');
