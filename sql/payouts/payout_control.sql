@@ -227,14 +227,17 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
             p.uid, p.amount, p.patient_uid, p.status, o.uid, o.patient_uid, coalesce(NULLIF(o.reason, ''), 'nothing'), coalesce(c.status::text, 'not made')) END
     FROM murallink_private.payment p LEFT JOIN murallink_private.payout o ON o.payment_uid = p.uid
     LEFT JOIN murallink_private.call c ON c.uid = o.uid
+        -- Where a person paid, its call was never made, or was stopped before.
+        CROSS JOIN LATERAL (
+            SELECT coalesce(c.status = 'waiting', true) AND o.partner IS NULL AND o.settled_at IS NOT NULL AS settled) by_person
     WHERE p.status NOT IN ('pending', 'rejected') AND (o.uid IS NULL
         OR (p.client_uid, p.contract_uid, p.patient_uid) <> (o.client_uid, o.contract_uid, o.patient_uid)
         OR CASE p.status
             WHEN 'approved' THEN c.status IN ('ready', 'claimed') OR o.reason <> '' AND (c.uid IS NULL OR c.status = 'waiting')
             WHEN 'cancelled' THEN c.uid IS NULL OR c.status = 'cancelled'
-            WHEN 'failed' THEN c.status = 'declined' OR c.uid IS NULL AND o.partner IS NULL AND o.settled_at IS NOT NULL
+            WHEN 'failed' THEN c.status = 'declined' OR by_person.settled
             WHEN 'in_doubt' THEN c.status = 'in_doubt'
-            ELSE c.status = 'done' OR c.uid IS NULL AND o.partner IS NULL AND o.settled_at IS NOT NULL END IS NOT TRUE)
+            ELSE c.status = 'done' OR by_person.settled END IS NOT TRUE)
 $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
 'Checks that balances, entries, fundings, payments and payouts agree. Returns one row for each contradiction.';

@@ -36,6 +36,9 @@ $payouts->wait_settled;
 like($payouts->state_of($elsewhere), qr/^done paid/, 'until it is enabled here');
 
 # What a person settles.
+$payouts->fault(when => 'before', action => 'answer', status => 400, body => '{"status":"failure","message":"closed"}', count => 2);
+my @refused = $payouts->approve(2);
+$payouts->wait_settled;
 my ($check, $cash) = by_person(2);
 is($payouts->state_of($check), 'waiting approved settled_by_person', 'no partner: waits for a person');
 $payouts->call('settle_payout', $check, 'paid', 'check 17', '');
@@ -44,7 +47,16 @@ is($payouts->state_of($check), 'done paid', 'settled: paid');
 is($payouts->state_of($cash), 'declined failed settled_by_person', 'settled: failed');
 is($payouts->refusal('settle_payout', $check, 'paid'), 'wrong_status', 'not twice');
 is($payouts->refusal('settle_payout', $cash, 'lost'), 'invalid_value', 'only as paid or failed');
+$payouts->call('retry_payout', $_, 'by check') foreach @refused;
+is_deeply([ map { $payouts->state_of($_) } @refused ], [ ('waiting approved settled_by_person') x 2 ], 'refused by the partner, and sent to a person');
+$payouts->call('settle_payout', $refused[0], 'paid', 'check 18', '');
+$payouts->call('settle_payout', $refused[1], 'failed', '', 'came back');
+is_deeply([ map { $payouts->state_of($_) } @refused ], [ 'done paid', 'declined failed settled_by_person' ], 'who settles it');
+is($payouts->sql('SELECT problem FROM murallink.verify_ledger()'), '', 'the ledger is right');
 $payouts->sql('UPDATE murallink.enrollment SET payment_type_uid = NULL');
+$payouts->call('retry_payout', $refused[1], 'to the card after all');
+$payouts->wait_settled;
+is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } @refused ], [ 'done paid 0', 'done paid 1' ], 'or sends it to the card after all');
 
 # One row that cannot be claimed, and one that cannot be settled, stop no other.
 $payouts->sql(<<'EOC');
@@ -150,7 +162,7 @@ $payouts->no_fault;
 $payouts->start_server;
 $payouts->wait_settled;
 cmp_ok($payouts->count('in_doubt'), '>', 0, 'fast shutdown: slow calls are in doubt');
-my $sent = $payouts->sql('SELECT count(*) FROM murallink.payout WHERE attempt > 0');
+my $sent = $payouts->sql('SELECT count(*) FROM murallink.payout WHERE attempt > 0 AND partner IS NOT NULL');
 Murallink::Stack::poll('the slow loads', sub { $payouts->stack->client->sandbox('summary')->{loads} == $sent });
 check_books('after fast shutdown with slow calls');
 
