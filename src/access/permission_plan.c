@@ -25,8 +25,8 @@ static Expr *operand(List *arguments);
 static Node *condition(List *arguments);
 
 /*
- * Returns a call of a function of schema murallink_private, on which whoever
- * asks has no USAGE.
+ * Returns a call of a function of schema murallink_private, on which the caller
+ * has no USAGE.
  */
 Expr *
 permission_call(const char *name, Oid result, List *arguments)

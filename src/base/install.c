@@ -241,7 +241,7 @@ install_relation(const char *name)
 
 	if (OidIsValid(known->oid))
 		return known->oid;
-	/* What the look-up makes this backend hear of may be of this name. */
+	/* The look-up may process an invalidation of this name, so the result is stored after it. */
 	oid = look_up_relation(name);
 	return known->oid = oid;
 }

@@ -51,7 +51,7 @@ RESET SESSION AUTHORIZATION;
 SELECT count(*), bool_and(status = 'ready') AS ready FROM test.notice WHERE at_once;
 ROLLBACK;
 
--- A moved appointment has its reminders moved; whoever was told another time is told the new one at once, and reminded of it
+-- A moved appointment has its reminders moved; a patient who was told another time is told the new one at once, and reminded of it
 BEGIN;
 CREATE TEMP VIEW moved AS
 SELECT n.channel, c.status, c.reason, n.moves, a.local_time - c.due_at AT TIME ZONE a.time_zone AS before, c.due_at <= now() AS at_once

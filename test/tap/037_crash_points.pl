@@ -1,4 +1,4 @@
-# The worker ends as kill -9 would at every edge of what it does: when a call comes there for the first time, and amid
+# The worker ends as kill -9 would at every edge of what it does: when a call comes there for the first time, and among
 # many; while it recovers from such an end and signs in; and while it looks up what that has left in doubt. Loads applied =
 # payouts paid + in doubt that turn out applied, and all are paid in the end, once.
 #
