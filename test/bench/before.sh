@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# milestone_payment on many contracts, and api(), against an earlier state of murallink, in turn on a server each: that of the
-# PostgreSQL in before/pg of the checkout's copy, which make bench builds where the history has the commit.
+# milestone_payment on many contracts, api(), and the payouts of one worker, against an earlier state of murallink, in turn on a
+# server each: that of the PostgreSQL in before/pg of the checkout's copy, which make bench builds where the history has the
+# commit.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 seconds=${BENCH_SECONDS:-5}
 rounds=${BENCH_ROUNDS:-7}
+waiting=${BENCH_WAITING:-100000}
 if [ ! -d before/pg ]; then
 	echo 'no comparison with an earlier state: it has not been built'
 	exit
@@ -89,3 +91,28 @@ for script in milestone_payment api; do
 	done | tee >(cat >&2) | awk '{ print $2 / $1 }' | sort -n | awk -v what="${what[$script]}" \
 		'{ v[NR] = $1 } END { printf "%s, against commit 1d9ddf8: ratio %.2f (at least 1.1)\n", what, v[int((NR + 1) / 2)] }'
 done
+
+# The worker of each version pays a part of what waits, in turn.
+for version in "${versions[@]}"; do
+	"${bin[$version]}/pg_ctl" -D "$dir/$version" -s -m immediate stop
+	mkfifo "$dir/$version.in" "$dir/$version.out"
+	env -u PGUSER -u PGHOST -u PGPORT -u PGDATABASE PATH="${bin[$version]}:$PATH" PG_CONFIG="${bin[$version]}/pg_config" \
+		test/bench/before_payouts "${checkout[$version]}" "$waiting" <"$dir/$version.in" >"$dir/$version.out" &
+done
+exec {before_in}>"$dir/before.in" {before_out}<"$dir/before.out" {now_in}>"$dir/now.in" {now_out}<"$dir/now.out"
+read -r -u "$before_out" && read -r -u "$now_out"
+for ((round = 0; round < rounds; round++)); do
+	echo "$((waiting / (rounds + 1)))" >&"$before_in"
+	read -r -u "$before_out" before
+	echo "$((waiting / (rounds + 1)))" >&"$now_in"
+	read -r -u "$now_out" now
+	echo "$before $now"
+done | tee >(cat >&2) >"$dir/paid"
+exec {before_in}>&- {now_in}>&-
+wait
+awk '{ print $3 / $1 }' "$dir/paid" | sort -n | awk \
+	'{ v[NR] = $1 } END { printf "payouts a second of one worker, against commit 1d9ddf8: ratio %.2f (at least 1.4)\n",
+		v[int((NR + 1) / 2)] }'
+awk '{ print $2 / $4 }' "$dir/paid" | sort -n | awk \
+	'{ v[NR] = $1 } END { printf "CPU of the worker for a payout, of commit 1d9ddf8 against now: ratio %.2f\n",
+		v[int((NR + 1) / 2)] }'
