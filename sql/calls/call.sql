@@ -47,6 +47,8 @@ BEGIN
         OR (NEW.uid, NEW.resource, NEW.subject_uid, NEW.subject_attempt, NEW.operation, NEW.repeatable, NEW.created_at, NEW.requested_by)
             IS DISTINCT FROM (OLD.uid, OLD.resource, OLD.subject_uid, OLD.subject_attempt, OLD.operation, OLD.repeatable, OLD.created_at, OLD.requested_by)
         OR NEW.partner <> OLD.partner AND NEW.status <> 'waiting'
+        -- The amount, the card and the reference of an unload, and what a look-up asks.
+        OR NEW.resource IN ('payout', 'call') AND NEW.params IS DISTINCT FROM OLD.params
     THEN
         PERFORM murallink_private.raise('append_only', 'call');
     END IF;

@@ -152,7 +152,11 @@ my ($ready) = $payouts->approve(1, $patient);
 is($payouts->state_of($ready), 'ready approved', 'a payout is ready');
 my $its_card = $payouts->sql("SELECT uid FROM murallink_private.card WHERE patient_uid = '$patient'");
 my $other_card = $payouts->sql("SELECT uid FROM murallink_private.card WHERE patient_uid = '$other_patient'");
+$payouts->call(reverse_payment => $payouts->sql(<<"EOC"), 'audit');
+SELECT payment_uid FROM murallink.payout WHERE status = 'done' AND patient_uid = '$other_patient' LIMIT 1
+EOC
 my %refused = (
+	q{UPDATE murallink_private.call SET params = params || '{"amount": "0.01"}' WHERE operation = 'unload'} => 'append_only call',
 	"UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE uid = '$ready'" => 'append_only payout',
 	"UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE patient_uid = '$patient' AND uid IN (
 		SELECT uid FROM murallink.payout WHERE status = 'done')" => 'append_only payout',
@@ -301,6 +305,16 @@ CREATE TABLE public.peeks AS SELECT unnest(ARRAY[@{[ join ', ', map { "\$\$$_\$\
 GRANT SELECT ON public.peeks TO ana;
 SET SESSION AUTHORIZATION ana;
 SELECT query FROM public.peeks WHERE public.refusal_of(query) <> '';
+EOC
+
+note 'nor does the right to read every table and view show a row of them';
+is($payouts->sql(<<'EOC'), '', 'to a member of pg_read_all_data');
+CREATE ROLE bea LOGIN IN ROLE pg_read_all_data;
+CREATE TABLE public.counts AS
+SELECT oid::regclass AS relation, format('SELECT 1 / (count(*) = 0)::integer FROM %s', oid::regclass) AS query FROM pg_class
+WHERE relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND relkind IN ('r', 'p', 'v');
+SET SESSION AUTHORIZATION bea;
+SELECT relation, public.refusal_of(query) FROM public.counts WHERE public.refusal_of(query) !~ '^(permission denied for function .*)?$';
 EOC
 
 $payouts->stack->sql($_, 'postgres') foreach 'DROP DATABASE other', 'CREATE DATABASE other';

@@ -71,8 +71,11 @@ FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.pa
             WHEN 'approved' THEN CASE WHEN c.status IN ('ready', 'claimed') THEN c.status ELSE 'waiting' END
             WHEN 'paid' THEN 'done' WHEN 'reversed' THEN 'done' WHEN 'failed' THEN 'declined' WHEN 'in_doubt' THEN 'in_doubt'
             ELSE 'cancelled' END::murallink.payout_status AS status,
-        coalesce(NULLIF(o.reason, ''), c.reason, '') AS why) s;
-COMMENT ON VIEW murallink_private.payout_shown IS 'The payouts with the state of their payments and calls.';
+        coalesce(NULLIF(o.reason, ''), c.reason, '') AS why) s
+WHERE pg_catalog.pg_has_role('murallink_owner', 'USAGE') OR pg_catalog.pg_has_role('murallink_operator', 'USAGE')
+    OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE') OR pg_catalog.pg_has_role('murallink_analyst', 'USAGE');
+COMMENT ON VIEW murallink_private.payout_shown IS
+'The payouts with the state of their payments and calls. Empty for roles that read none of our views: a member of pg_read_all_data may read every view, but passes no row level security.';
 
 -- The outer query keeps the barrier: a view that is UNION ALL itself is flattened without it.
 CREATE VIEW murallink.payout WITH (security_barrier) AS

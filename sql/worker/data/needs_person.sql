@@ -1,107 +1,104 @@
 -- The view of all that waits for a person.
 
-CREATE VIEW murallink_private.needs_person AS
-SELECT 'payout' AS kind, o.uid,
-    CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
-    CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
-        WHEN o.status = 'declined' THEN 'retry_payout' || CASE WHEN stopped.suspect THEN '' ELSE ' or cancel_payment' END
-        WHEN o.status = 'ready' THEN 'ask the partner, or configure_partner'
-        WHEN o.reason = 'held' THEN coalesce((
-            SELECT 'release_payouts of ' || pg_catalog.string_agg(
-                CASE h.subject_uid WHEN o.uid THEN 'payout_uid' ELSE 'contract_uid' END, ' and of ' ORDER BY h.subject_uid = o.uid)
-            FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)), 'release_payouts')
-        WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
-        WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
-        WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
-        WHEN o.reason = 'no_contact' THEN 'update_patient'
-        WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
-        ELSE 'set_payment_type or cancel_payment' END AS remedy,
-    coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
-    o.site_uid, o.patient_uid
-FROM (
-    SELECT p.uid, p.suspect FROM murallink_private.payout p WHERE p.reason <> ''
-    UNION
-    SELECT c.uid, c.suspect FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
-JOIN murallink_private.payout_shown o ON o.uid = stopped.uid
-WHERE o.reason <> '' AND (
-    o.status = 'declined'
-    OR o.status = 'waiting' AND o.reason <> 'card_pending'
-    OR o.status = 'ready' AND o.attempt >= 5
-    OR o.status = 'in_doubt' AND NOT EXISTS (
-        SELECT FROM murallink_private.call t
-        WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
-        AND t.status IN ('ready', 'claimed') AND (t.reason = '' OR t.attempt < 10)))
-UNION ALL
-SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
-    CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
-    coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
-    NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
-UNION ALL
-SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
-    o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
-FROM murallink_private.call t
--- Laterals with LIMIT, so that the planner looks rows up one by one.
-LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
-LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
-LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-WHERE t.status = 'in_doubt' AND t.reason <> '' AND t.operation NOT IN ('load', 'order', 'message') AND NOT EXISTS (
-    -- A look-up that is under way may decide it.
-    SELECT FROM murallink_private.call l
-    WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
-    AND (l.reason = '' OR l.attempt < 10))
-UNION ALL
-SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.settled_at,
-    t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
-FROM murallink_private.call t JOIN murallink_private.payout_shown o ON o.uid = t.subject_uid
-JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
-WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
-    SELECT FROM murallink_private.call l
-    WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
-UNION ALL
--- Calls that are repeated automatically, and that fail while others of the partner succeed.
-SELECT 'task', t.uid, pg_catalog.format('tried several times: %s: %s', t.operation, t.reason),
-    'ask the partner, or resolve_task', t.settled_at, t.partner,
-    NULL, NULL, NULL, NULL, NULL, NULL, coalesce(c.patient_uid, a.patient_uid)
-FROM murallink_private.call t
-LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
-LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL AND t.operation NOT IN ('load', 'order', 'message')
-UNION ALL
-SELECT 'card', c.uid, 'ready: ' || o.reason, 'ask the partner, or configure_partner', o.settled_at, c.partner, NULL, NULL, NULL,
-    NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.call o JOIN murallink_private.card c ON c.uid = o.uid
-WHERE o.reason <> '' AND o.status = 'ready' AND o.operation = 'order' AND o.attempt >= 5
-UNION ALL
-SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', c.status, c.reason), 'resolve_notice', c.settled_at, n.partner,
-    NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
-FROM murallink_private.call c JOIN murallink_private.notice n ON n.uid = c.uid
-WHERE c.reason <> '' AND c.status = 'in_doubt' AND c.resource = 'notice' AND n.kind <> 'password_reset'
-UNION ALL
-SELECT CASE q.operation WHEN 'load' THEN 'payout' WHEN 'order' THEN 'card' WHEN 'message' THEN 'notice' ELSE 'task' END,
-    q.uid, q.problem, 'remove the cause', q.problem_at, q.partner,
-    o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
-FROM murallink_private.call q
-LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = q.uid LIMIT 1) o ON true
-WHERE q.problem <> ''
-UNION ALL
-SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
-        -- A new value of the wrong field starts it again without help.
-        WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
-            SELECT FROM murallink_private.call t
-            WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field')
-            THEN 'retry_participation or resolve_task'
-        ELSE 'update_patient or set_participation_details' END,
-    a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
-FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
-WHERE a.reason NOT IN ('', 'no_consent')
-UNION ALL
-SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
-FROM murallink_private.participation_change c WHERE c.problem <> '';
-COMMENT ON VIEW murallink_private.needs_person IS 'The rows of murallink.needs_person, for every role that can read this view.';
-
 CREATE VIEW murallink.needs_person WITH (security_barrier) AS
-SELECT n.* FROM murallink_private.needs_person n
+SELECT n.* FROM (
+    SELECT 'payout' AS kind, o.uid,
+        CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
+        CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
+            WHEN o.status = 'declined' THEN 'retry_payout' || CASE WHEN stopped.suspect THEN '' ELSE ' or cancel_payment' END
+            WHEN o.status = 'ready' THEN 'ask the partner, or configure_partner'
+            WHEN o.reason = 'held' THEN coalesce((
+                SELECT 'release_payouts of ' || pg_catalog.string_agg(
+                    CASE h.subject_uid WHEN o.uid THEN 'payout_uid' ELSE 'contract_uid' END, ' and of ' ORDER BY h.subject_uid = o.uid)
+                FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)), 'release_payouts')
+            WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
+            WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
+            WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
+            WHEN o.reason = 'no_contact' THEN 'update_patient'
+            WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
+            ELSE 'set_payment_type or cancel_payment' END AS remedy,
+        coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
+        o.site_uid, o.patient_uid
+    FROM (
+        SELECT p.uid, p.suspect FROM murallink_private.payout p WHERE p.reason <> ''
+        UNION
+        SELECT c.uid, c.suspect FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
+    JOIN murallink_private.payout_shown o ON o.uid = stopped.uid
+    WHERE o.reason <> '' AND (
+        o.status = 'declined'
+        OR o.status = 'waiting' AND o.reason <> 'card_pending'
+        OR o.status = 'ready' AND o.attempt >= 5
+        OR o.status = 'in_doubt' AND NOT EXISTS (
+            SELECT FROM murallink_private.call t
+            WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
+            AND t.status IN ('ready', 'claimed') AND (t.reason = '' OR t.attempt < 10)))
+    UNION ALL
+    SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
+        CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
+        coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
+        NULL, NULL, NULL, c.patient_uid
+    FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
+    UNION ALL
+    SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
+        o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
+    FROM murallink_private.call t
+    -- Laterals with LIMIT, so that the planner looks rows up one by one.
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
+    WHERE t.status = 'in_doubt' AND t.reason <> '' AND t.operation NOT IN ('load', 'order', 'message') AND NOT EXISTS (
+        -- A look-up that is under way may decide it.
+        SELECT FROM murallink_private.call l
+        WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
+        AND (l.reason = '' OR l.attempt < 10))
+    UNION ALL
+    SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.settled_at,
+        t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
+    FROM murallink_private.call t JOIN murallink_private.payout_shown o ON o.uid = t.subject_uid
+    JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
+    WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
+        SELECT FROM murallink_private.call l
+        WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+    UNION ALL
+    -- Calls that are repeated automatically, and that fail while others of the partner succeed.
+    SELECT 'task', t.uid, pg_catalog.format('tried several times: %s: %s', t.operation, t.reason),
+        'ask the partner, or resolve_task', t.settled_at, t.partner,
+        NULL, NULL, NULL, NULL, NULL, NULL, coalesce(c.patient_uid, a.patient_uid)
+    FROM murallink_private.call t
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
+    WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL AND t.operation NOT IN ('load', 'order', 'message')
+    UNION ALL
+    SELECT 'card', c.uid, 'ready: ' || o.reason, 'ask the partner, or configure_partner', o.settled_at, c.partner, NULL, NULL, NULL,
+        NULL, NULL, NULL, c.patient_uid
+    FROM murallink_private.call o JOIN murallink_private.card c ON c.uid = o.uid
+    WHERE o.reason <> '' AND o.status = 'ready' AND o.operation = 'order' AND o.attempt >= 5
+    UNION ALL
+    SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', c.status, c.reason), 'resolve_notice', c.settled_at, n.partner,
+        NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
+    FROM murallink_private.call c JOIN murallink_private.notice n ON n.uid = c.uid
+    WHERE c.reason <> '' AND c.status = 'in_doubt' AND c.resource = 'notice' AND n.kind <> 'password_reset'
+    UNION ALL
+    SELECT CASE q.operation WHEN 'load' THEN 'payout' WHEN 'order' THEN 'card' WHEN 'message' THEN 'notice' ELSE 'task' END,
+        q.uid, q.problem, 'remove the cause', q.problem_at, q.partner,
+        o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
+    FROM murallink_private.call q
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = q.uid LIMIT 1) o ON true
+    WHERE q.problem <> ''
+    UNION ALL
+    SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
+            -- A new value of the wrong field starts it again without help.
+            WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
+                SELECT FROM murallink_private.call t
+                WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field')
+                THEN 'retry_participation or resolve_task'
+            ELSE 'update_patient or set_participation_details' END,
+        a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
+    FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
+    WHERE a.reason NOT IN ('', 'no_consent')
+    UNION ALL
+    SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+    FROM murallink_private.participation_change c WHERE c.problem <> '') n
 -- GRANT SELECT ON ALL TABLES must not be enough to read it.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
