@@ -32,7 +32,7 @@ ERROR_ROW(FORBIDDEN, "forbidden", "PT403", "you do not have the required permiss
 ERROR_ROW(GUARDED, "guarded", "PT403", "only murallink's own functions may change this", "Call the function that makes this change.")
 ERROR_ROW(APPEND_ONLY, "append_only", "PT403", "records of this kind cannot be changed or deleted", NULL)
 ERROR_ROW(NOT_FOUND, "not_found", "PT404", "there is no such resource", "The uid may be wrong, or belong to another kind of resource, or to one that you may not see.")
-ERROR_ROW(UNKNOWN_ACTION, "unknown_action", "PT404", "there is no such action", "Check the spelling. Functions for operators are called in SQL, not as actions.")
+ERROR_ROW(UNKNOWN_ACTION, "unknown_action", "PT404", "there is no such action", "Check the spelling. Functions for operators are actions only for members of murallink_operator.")
 ERROR_ROW(ALREADY_EXISTS, "already_exists", "PT409", "it already exists", NULL)
 ERROR_ROW(CONFLICT, "conflict", "PT409", "the request conflicts with existing data or with a concurrent change", "Read the data again, then decide whether to repeat the request.")
 ERROR_ROW(IN_USE, "in_use", "PT409", "something else depends on this", "Delete what depends on it first. Enrollments, schedules and funding cannot be deleted.")
