@@ -297,7 +297,8 @@ DECLARE
     the_payout record;
 BEGIN
     SELECT o.uid, o.payment_uid, (p.settings ->> 'settling')::double precision AS settling,
-        a.outcome = 'not_sent' AS refused, a.outcome = 'declined' AS declined, a.reason
+        a.outcome = 'not_sent' AS refused, a.outcome = 'declined' AS declined, a.reason,
+        a.outcome = 'not_sent' AND NOT murallink_private.look_up_shown(o.uid, 'load') AS trusted
     INTO the_payout
     FROM murallink_private.payout o JOIN murallink_private.call a ON a.uid = o.uid
     JOIN murallink_private.partner p ON p.name = look.partner
@@ -312,11 +313,12 @@ BEGIN
         judged.verdict := 'unclear';
         judged.why := murallink_private.why_refused_again();
     ELSIF silent OR judged.verdict = 'unproven' THEN
-        -- Then only the partner's answer counts: it has refused the call without processing it.
-        judged.verdict := CASE WHEN the_payout.refused THEN 'none' ELSE 'unclear' END;
+        -- Where no look-up has ever shown anything, only the partner's answer counts: it has refused the call
+        -- without processing it.
+        judged.verdict := CASE WHEN the_payout.trusted THEN 'none' ELSE 'unclear' END;
     END IF;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
-        the_payout.refused, the_payout.settling);
+        the_payout.trusted, the_payout.settling);
     IF next.again IS NULL THEN
         -- Do not wait for a transaction that decides it, because the worker must read answers.
         PERFORM FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
@@ -408,6 +410,7 @@ DECLARE
     next record;
 BEGIN
     SELECT c.uid, c.subject_uid, c.reason, c.outcome = 'not_sent' AS refused, c.outcome = 'declined' AS declined,
+        c.outcome = 'not_sent' AND NOT murallink_private.look_up_shown(c.subject_uid, 'unload') AS trusted,
         (p.settings ->> 'settling')::double precision AS settling
     INTO unload
     FROM murallink_private.call c JOIN murallink_private.partner p ON p.name = c.partner
@@ -423,10 +426,10 @@ BEGIN
         judged.verdict := 'unclear';
         judged.why := murallink_private.why_refused_again();
     ELSIF silent OR judged.verdict = 'unproven' THEN
-        judged.verdict := CASE WHEN unload.refused THEN 'none' ELSE 'unclear' END;
+        judged.verdict := CASE WHEN unload.trusted THEN 'none' ELSE 'unclear' END;
     END IF;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded' OR judged.verdict = 'none' AND unload.refused,
-        unload.refused, unload.settling);
+        unload.trusted, unload.settling);
     IF next.again IS NULL THEN
         -- Do not wait for a transaction that decides it, because the worker must read answers.
         PERFORM FROM murallink_private.call c

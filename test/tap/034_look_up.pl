@@ -66,10 +66,22 @@ foreach my $status (401, 429)
 			"$status $when: sent again only if need be");
 	}
 }
-$payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'none' });
+my @refused = (operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 400);
+$payouts->fault(@refused, count => 1);
+my $unseen = $payouts->doubtful(when => 'after', action => 'answer', status => 429, count => 1);
+$payouts->wait_idle;
+is($payouts->state_of($unseen) . ' ' . $payouts->loads($unseen), 'done paid 1', 'a look-up that is refused once proves nothing');
+$payouts->fault(@refused);
+$unseen = $payouts->doubtful(when => 'after', action => 'answer', status => 401, count => 1);
+$payouts->wait_idle;
+like($payouts->state_of($unseen) . ' ' . $payouts->loads($unseen), qr/^in_doubt .*; looked up: declined: HTTP 400.* 1$/, 'nor always: a person decides');
+$payouts->no_fault;
+$payouts->call(resolve_payout => $unseen, 'paid', 'the issuer says so');
+$payouts->sandbox('POST', 'settings', { 'dash.details_loads' => 'none', 'dash.customer_id' => 30000 });
+$payouts->stack->configure_dash({ settling => 900, customer_id => 30000 });
 my $unlisted = $payouts->doubtful(when => 'before', action => 'answer', status => 401, count => 1);
 $payouts->wait_idle;
-is($payouts->state_of($unlisted) . ' ' . $payouts->loads($unlisted), 'done paid 1', 'where no loads are listed its word counts');
+is($payouts->state_of($unlisted) . ' ' . $payouts->loads($unlisted), 'done paid 1', 'where no loads have ever been listed its word counts');
 $payouts->sandbox('POST', 'settings', $initial);
 $payouts->stack->configure_dash;
 
