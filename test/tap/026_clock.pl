@@ -106,6 +106,7 @@ $payouts->call(configure_partner => 'inside_rx', $payouts->stack->{sandbox_url},
 $payouts->call(set_trial_partner => $payouts->sql('SELECT trial_uid FROM public.place'), 'inside_rx',
 	{ operation => 'enroll_card' });
 $payouts->wait_for(q{SELECT count(*) = 1 FROM murallink_private.participation WHERE member IS NOT NULL AND meant IS NULL});
+$payouts->stack->configure_dash({ timeout => 30 });
 $payouts->fault(when => 'before', action => 'delay', delay_ms => 3000, count => 1);
 my ($locked) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$locked'");
