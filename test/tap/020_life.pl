@@ -180,7 +180,9 @@ WITH relation AS (
 ), definition (what, text) AS (
     SELECT format('relation %s', oid::regclass), concat_ws(' ', relowner::regrole, relrowsecurity, relforcerowsecurity,
         reloptions, (SELECT string_agg(acl::text, ' ' ORDER BY acl::text) FROM unnest(relacl) AS acl),
-        CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END, obj_description(oid, 'pg_class')) FROM relation
+        -- The name of a constant in a later branch of a UNION, which a dump adds, is nobody's.
+        CASE relkind WHEN 'v' THEN regexp_replace(pg_get_viewdef(oid), '((?:NULL|''[^'']*'')::[\w.]+) AS "?\w+"?', '\1', 'g') END,
+        obj_description(oid, 'pg_class')) FROM relation
     UNION ALL
     SELECT format('column %s.%s', r.oid::regclass, attname), concat_ws(' ', format_type(atttypid, atttypmod),
         attnotnull, pg_get_expr(adbin, adrelid), col_description(r.oid, attnum))
