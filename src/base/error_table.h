@@ -24,7 +24,7 @@ ERROR_ROW(UNKNOWN_PERMISSION, "unknown_permission", "PT400", "there is no such p
 ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not valid", NULL)
 ERROR_ROW(WEAK_PASSWORD, "weak_password", "PT400", "the password is too short or too long", "A password must have 8 to 1024 bytes.")
 ERROR_ROW(INVALID_TOKEN, "invalid_token", "PT400", "the token is wrong, used or expired", "request_password_reset sends a new one.")
-ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "a valid session is required", "Call login and send its session_id.")
+ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "a valid session is required", "Call login and send its session_id; in SQL, call authenticate(session_id) in each transaction.")
 ERROR_ROW(WRONG_ACCESS_KEY, "wrong_access_key", "PT401", "the access key of the webhook is wrong", "Send the secret webhook_access_key of configure_partner. No session is needed.")
 ERROR_ROW(LOGIN_FAILED, "login_failed", "PT401", "the e-mail address or the password is wrong", NULL)
 ERROR_ROW(INSUFFICIENT_FUNDS, "insufficient_funds", "PT402", "the contract does not have enough funds in this currency", "Add funding to the contract, or reject or cancel payments that reserve funds.")
