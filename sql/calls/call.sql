@@ -317,8 +317,8 @@ BEGIN
             -- Leave out the text of messages, because a token in it could be guessed from the hash.
             content_hash = pg_catalog.sha256(pg_catalog.convert_to(
                 p.settings::text || (a.params - '{text,secret}'::text[])::text, 'UTF8')),
-            waited = CASE WHEN c.counted_from IS NOT NULL THEN murallink_private.seconds_since(c.counted_from) END, outcome = NULL, settled_at = NULL, http_status = NULL,
-            reason = '', facts = NULL, answer = NULL, problem = '', looks = 0
+            waited = CASE WHEN c.counted_from IS NOT NULL THEN murallink_private.seconds_since(c.counted_from) END,
+            outcome = NULL, settled_at = NULL, http_status = NULL, reason = '', facts = NULL, answer = NULL, problem = '', looks = 0
         FROM pg_catalog.unnest(asked) a, murallink_private.partner p
         WHERE c.uid = a.uid AND c.status = 'ready' AND a.problem = '' AND p.name = c.partner
         RETURNING c.uid, c.attempt, a.operation, a.params, c.due_at;

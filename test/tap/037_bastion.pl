@@ -98,11 +98,14 @@ foreach my $case ([ 'before', 'close', 'lost' ], [ 'after', 'reset', 'its answer
 	}
 	my $plan = $payouts->sql(q{SELECT 171 - (member #>> '{params,plan_id}')::integer FROM murallink_private.participation WHERE patient_uid = '} . $one . q{'});
 	my $changes = count('plan_change');
-	$payouts->fault(operation => 'bastion.updateMemberPlan', when => $when, action => $action, count => 1, $status ? (status => $status) : ());
+	# The plans of several members change at the same time, in any order: each of these calls is refused.
+	$payouts->fault(operation => 'bastion.updateMemberPlan', when => $when, action => $action,
+		$status ? (status => $status) : (count => 1));
 	$payouts->call(set_trial_partner => $trial, 'bastion', { country => 162, plan_id => $plan });
 	if ($status)
 	{
 		reaches($one, "reason LIKE 'declined: HTTP 400%'", "a change of plan is $name, and Bastion says so");
+		$payouts->no_fault;
 		$payouts->call(retry_participation => $one, 'bastion');
 	}
 	$payouts->wait_for("SELECT member #>> '{params,plan_id}' = '$plan' FROM murallink_private.participation WHERE patient_uid = '$one'");
