@@ -288,6 +288,23 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_up_again(murallink.call_state, boolean, boolean, boolean, double precision) IS
 'When to repeat a look-up that has ended (again; null: not), and since when its settling time counts (counted). silent: it has shown no list; decided: its result does not depend on the settling time; refused: the partner had refused the call without processing it; settling: in seconds.';
 
+CREATE FUNCTION murallink_private.look_up_weigh(
+    INOUT verdict text, INOUT why text, outcome text, silent boolean, trusted boolean
+) LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF outcome = 'declined' AND verdict IN ('none', 'unproven') THEN
+        verdict := 'unclear';
+        why := murallink_private.why_refused_again();
+    ELSIF silent OR verdict = 'unproven' THEN
+        -- Where no look-up has ever shown anything, only the partner's answer counts: it has refused the call
+        -- without processing it.
+        verdict := CASE WHEN trusted THEN 'none' ELSE 'unclear' END;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.look_up_weigh(text, text, text, boolean, boolean) IS
+'The verdict of look_up_judge() or unload_judge(), and its reason, after the partner''s own answer is considered. outcome: of the call in doubt; silent: the look-up has shown no list; trusted: the partner has refused the call without processing it, and no look-up of this issuer has ever shown such a call.';
+
 CREATE FUNCTION murallink_private.look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -297,7 +314,7 @@ DECLARE
     the_payout record;
 BEGIN
     SELECT o.uid, o.payment_uid, (p.settings ->> 'settling')::double precision AS settling,
-        a.outcome = 'not_sent' AS refused, a.outcome = 'declined' AS declined, a.reason,
+        a.outcome, a.outcome = 'not_sent' AS refused, a.reason,
         a.outcome = 'not_sent' AND NOT murallink_private.look_up_shown(o.uid, 'load') AS trusted
     INTO the_payout
     FROM murallink_private.payout o JOIN murallink_private.call a ON a.uid = o.uid
@@ -309,14 +326,8 @@ BEGIN
     PERFORM murallink_private.look_up_learn(look.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.look_up_judge(
         look.subject_uid, look.claimed_at, look.facts -> 'loads', murallink_private.look_up_whole(look));
-    IF the_payout.declined AND judged.verdict IN ('none', 'unproven') THEN
-        judged.verdict := 'unclear';
-        judged.why := murallink_private.why_refused_again();
-    ELSIF silent OR judged.verdict = 'unproven' THEN
-        -- Where no look-up has ever shown anything, only the partner's answer counts: it has refused the call
-        -- without processing it.
-        judged.verdict := CASE WHEN the_payout.trusted THEN 'none' ELSE 'unclear' END;
-    END IF;
+    SELECT w.verdict, w.why INTO judged.verdict, judged.why
+    FROM murallink_private.look_up_weigh(judged.verdict, judged.why, the_payout.outcome, silent, the_payout.trusted) w;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'paid' OR judged.verdict = 'none' AND the_payout.refused,
         the_payout.trusted, the_payout.settling);
     IF next.again IS NULL THEN
@@ -409,7 +420,7 @@ DECLARE
     judged record;
     next record;
 BEGIN
-    SELECT c.uid, c.subject_uid, c.reason, c.outcome = 'not_sent' AS refused, c.outcome = 'declined' AS declined,
+    SELECT c.uid, c.subject_uid, c.reason, c.outcome, c.outcome = 'not_sent' AS refused,
         c.outcome = 'not_sent' AND NOT murallink_private.look_up_shown(c.subject_uid, 'unload') AS trusted,
         (p.settings ->> 'settling')::double precision AS settling
     INTO unload
@@ -421,13 +432,8 @@ BEGIN
     PERFORM murallink_private.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
         murallink_private.look_up_whole(look));
-    -- As look_up_follow() does.
-    IF unload.declined AND judged.verdict IN ('none', 'unproven') THEN
-        judged.verdict := 'unclear';
-        judged.why := murallink_private.why_refused_again();
-    ELSIF silent OR judged.verdict = 'unproven' THEN
-        judged.verdict := CASE WHEN unload.trusted THEN 'none' ELSE 'unclear' END;
-    END IF;
+    SELECT w.verdict, w.why INTO judged.verdict, judged.why
+    FROM murallink_private.look_up_weigh(judged.verdict, judged.why, unload.outcome, silent, unload.trusted) w;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded' OR judged.verdict = 'none' AND unload.refused,
         unload.trusted, unload.settling);
     IF next.again IS NULL THEN
