@@ -56,6 +56,7 @@ static void forget_role(Datum arg, int cache, uint32 hash);
 static void forget_version(Datum arg, Oid relation);
 static void forget_relation(Datum arg, Oid relation);
 static void forget_labels(Datum arg, int cache, uint32 hash);
+static void forget_oids(HTAB *table, Oid oid);
 static KnownOid *known_oid(HTAB **table, const char *name);
 static Oid look_up_relation(const char *name);
 static Oid type_of_letter(char letter);
@@ -109,15 +110,7 @@ forget_version(Datum arg, Oid relation)
 static void
 forget_relation(Datum arg, Oid relation)
 {
-	HASH_SEQ_STATUS all;
-	KnownOid *known;
-
-	if (relations == NULL)
-		return;
-	hash_seq_init(&all, relations);
-	while ((known = hash_seq_search(&all)) != NULL)
-		if (!OidIsValid(relation) || known->oid == relation)
-			known->oid = InvalidOid;
+	forget_oids(relations, relation);
 }
 
 /*
@@ -126,14 +119,25 @@ forget_relation(Datum arg, Oid relation)
 static void
 forget_labels(Datum arg, int cache, uint32 hash)
 {
+	forget_oids(labels, InvalidOid);
+}
+
+/*
+ * Forgets an oid, or with InvalidOid all, in a table that may not have been made
+ * yet.
+ */
+static void
+forget_oids(HTAB *table, Oid oid)
+{
 	HASH_SEQ_STATUS all;
 	KnownOid *known;
 
-	if (labels == NULL)
+	if (table == NULL)
 		return;
-	hash_seq_init(&all, labels);
+	hash_seq_init(&all, table);
 	while ((known = hash_seq_search(&all)) != NULL)
-		known->oid = InvalidOid;
+		if (!OidIsValid(oid) || known->oid == oid)
+			known->oid = InvalidOid;
 }
 
 /*
