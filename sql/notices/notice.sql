@@ -234,13 +234,15 @@ COMMENT ON FUNCTION murallink.set_payment_notices(murallink.ksuid, boolean) IS
 
 CREATE FUNCTION murallink.unsubscribe(token murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    reader murallink.ksuid;
 BEGIN
     PERFORM murallink_private.required(unsubscribe.token, 'token');
-    PERFORM FROM murallink_private.unsubscribe_token u JOIN murallink.patient p ON p.uid = u.patient_uid
+    SELECT p.uid INTO reader
+    FROM murallink_private.unsubscribe_token u JOIN murallink.patient p ON p.uid = u.patient_uid
     WHERE u.token = unsubscribe.token AND p.email_enabled FOR NO KEY UPDATE OF p;
     IF FOUND THEN
-        PERFORM murallink_private.note_consent(u.patient_uid, 'email', false, 'List-Unsubscribe')
-        FROM murallink_private.unsubscribe_token u WHERE u.token = unsubscribe.token;
+        PERFORM murallink_private.note_consent(reader, 'email', false, 'List-Unsubscribe');
     END IF;
 END
 $$;
