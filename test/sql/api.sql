@@ -173,7 +173,7 @@ SELECT statement, test.refusal(statement) FROM (VALUES
     ($$SELECT murallink.api('{"action": NaN}')$$), ($$SELECT murallink.api('{"action": 1e200000}')$$), ($$SELECT murallink.api('')$$))
     AS no_json (statement);
 
--- Actions are the functions of the schema that run with the owner's rights, except superusers', and no others, whoever asks
+-- Actions are the functions of the schema that run with the owner's rights, except superusers', and no others, for every role
 -- and whatever was granted; and no file is an answer
 SELECT name, test.answer(name) FROM unnest(ARRAY[
     'install', 'upgrade', 'permitted', 'permit', 'authenticate', 'errors', 'caller', 'gen_ksuid', 'ksuid_in', 'api', 'raise',

@@ -1,5 +1,5 @@
--- What follows changes of the registry. Triggers, because what waits would wait for ever if a statement of the owner, such as a
--- correction of many phone numbers, were not heard of; the partner is changed by its own commands only.
+-- What follows changes of the registry. Triggers, because a statement of the owner, such as a correction of many phone numbers,
+-- must also set waiting payouts and memberships going; a partner is changed by its own commands only.
 
 CREATE TRIGGER follow AFTER UPDATE ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink_private.patient_follows();
