@@ -88,7 +88,6 @@ static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place,
 static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
 static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *trial, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
-static bool granted_on(const Ksuid *user, Oid permission, Kind kind, const Ksuid *uid);
 static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
@@ -220,7 +219,7 @@ grants_of(const Ksuid *user)
 	UserGrants *loading;
 	uint64 loaded;
 
-	if (last_user != NULL && ksuid_compare(&last_user->user, user) == 0)
+	if (last_user != NULL && ksuid_equal(&last_user->user, user))
 		return last_user;
 	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
 		return last_user = entry;
@@ -386,35 +385,20 @@ permission_visible(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns whether a user has a grant of a permission on this resource itself.
- * Successive rows often have the same client, so the last answer is cached
- * until grants change.
+ * What a call of granted_on() in a query has answered last: successive rows
+ * often have the same client.
  */
-static bool
-granted_on(const Ksuid *user, Oid permission, Kind kind, const Ksuid *uid)
+typedef struct Answered
 {
-	static struct
-	{
-		uint64 generation;
-		Ksuid user;
-		Oid permission; /* InvalidOid before the first */
-		Kind kind;
-		Ksuid uid;
-		bool granted;
-	} last = {0};
-	uint64 asked = generation;
-
-	if (last.permission == permission && last.kind == kind && last.generation == generation &&
-		memcmp(&last.uid, uid, sizeof(Ksuid)) == 0 && memcmp(&last.user, user, sizeof(Ksuid)) == 0)
-		return last.granted;
-	last.granted = has_key(grants_of(user)->places, permission, kind, uid, NULL);
-	last.generation = asked;
-	last.user = *user;
-	last.permission = permission;
-	last.kind = kind;
-	last.uid = *uid;
-	return last.granted;
-}
+	bool any;
+	bool same_kind; /* The query gives the kind as a constant. */
+	Kind kind;
+	Oid permission;
+	Ksuid user;
+	Ksuid uid;
+	uint64 generation;
+	bool granted;
+} Answered;
 
 /*
  * murallink_private.granted_on(permission, kind, uid): whether the caller has a grant
@@ -425,9 +409,28 @@ Datum
 permission_granted_on(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_caller_if_any();
+	Answered *last = fcinfo->flinfo->fn_extra;
+	Oid permission;
+	Kind kind;
+	const Ksuid *uid;
+	uint64 asked = generation;
 
-	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) && !PG_ARGISNULL(1) && !PG_ARGISNULL(2) &&
-				   granted_on(&who->user, PG_GETARG_OID(0), kind_named(PG_GETARG_TEXT_PP(1)), PG_GETARG_KSUID_P(2)));
+	if (who == NULL || PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_BOOL(false);
+	permission = PG_GETARG_OID(0);
+	uid = PG_GETARG_KSUID_P(2);
+	if (last == NULL)
+	{
+		fcinfo->flinfo->fn_extra = last = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Answered));
+		last->same_kind = get_fn_expr_arg_stable(fcinfo->flinfo, 1);
+	}
+	kind = last->any && last->same_kind ? last->kind : kind_named(PG_GETARG_TEXT_PP(1));
+	if (last->any && last->generation == generation && last->kind == kind && last->permission == permission &&
+		ksuid_equal(&last->uid, uid) && ksuid_equal(&last->user, &who->user))
+		PG_RETURN_BOOL(last->granted);
+
+	*last = (Answered){.any = true, .same_kind = last->same_kind, .kind = kind, .permission = permission, .user = who->user, .uid = *uid, .generation = asked, .granted = has_key(grants_of(&who->user)->places, permission, kind, uid, NULL)};
+	PG_RETURN_BOOL(last->granted);
 }
 
 /*

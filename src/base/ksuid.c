@@ -311,7 +311,7 @@ ksuid_le(PG_FUNCTION_ARGS)
 Datum
 ksuid_eq(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(ksuid_compare(PG_GETARG_KSUID_P(0), PG_GETARG_KSUID_P(1)) == 0);
+	PG_RETURN_BOOL(ksuid_equal(PG_GETARG_KSUID_P(0), PG_GETARG_KSUID_P(1)));
 }
 
 /*
@@ -338,7 +338,7 @@ ksuid_gt(PG_FUNCTION_ARGS)
 Datum
 ksuid_ne(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(ksuid_compare(PG_GETARG_KSUID_P(0), PG_GETARG_KSUID_P(1)) != 0);
+	PG_RETURN_BOOL(!ksuid_equal(PG_GETARG_KSUID_P(0), PG_GETARG_KSUID_P(1)));
 }
 
 /*

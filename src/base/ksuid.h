@@ -41,4 +41,13 @@ ksuid_compare(const Ksuid *a, const Ksuid *b)
 	return memcmp(a->bytes, b->bytes, KSUID_LEN);
 }
 
+/*
+ * ksuid_equal returns whether a and b are the same.
+ */
+static inline bool
+ksuid_equal(const Ksuid *a, const Ksuid *b)
+{
+	return memcmp(a->bytes, b->bytes, KSUID_LEN) == 0;
+}
+
 #endif /* KSUID_H */

@@ -295,7 +295,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 	keys[0] = PG_GETARG_DATUM(0);
 	keys[1] = KsuidPGetDatum(&milestone.trial);
 	if (!look_up("enrollment_patient_uid_trial_uid_key", keys, lengthof(keys), &enrolled) ||
-		ksuid_compare(&enrolled.trial_site, &milestone.trial_site) != 0)
+		!ksuid_equal(&enrolled.trial_site, &milestone.trial_site))
 		refuse_not_enrolled(keys[0]);
 
 	isolation_check_insert();
@@ -364,7 +364,7 @@ static void
 fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at)
 {
 	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, milestone) ||
-		ksuid_compare(&milestone->trial_site, &enrolled->trial_site) != 0)
+		!ksuid_equal(&milestone->trial_site, &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
 	check_version(milestone);
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled->uid, milestone)));

@@ -184,7 +184,7 @@ schedule_version(Datum version_uid, Version *version)
 	Known *known = find(version_uid, &buffer);
 
 	for (int i = 0; known != NULL && i < known->count; i++)
-		if (ksuid_compare(&known->versions[i].uid, DatumGetKsuidP(version_uid)) == 0)
+		if (ksuid_equal(&known->versions[i].uid, DatumGetKsuidP(version_uid)))
 		{
 			*version = version_copy(&known->versions[i]);
 			return;
