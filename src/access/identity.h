@@ -28,6 +28,7 @@ extern bool identity_authenticate(const char *session_id);
 
 /* identity_request.c */
 extern char *identity_request_header(const char *name);
+extern char *identity_request_path(void);
 extern bool identity_request_begins(void);
 
 #endif /* MURALLINK_IDENTITY_H */

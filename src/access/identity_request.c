@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "error.h"
 #include "fmgr.h"
 #include "identity_part.h"
@@ -39,6 +41,36 @@ identity_request_header(const char *name)
 	if (value == NULL || value->type != jbvString)
 		return NULL;
 	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/*
+ * Returns the path of a PostgREST request, or NULL if there is none.  PostgREST
+ * finds the function by the decoded path and shows the path as it was sent, so
+ * it is decoded here, too: /rpc/pin%67 is /rpc/ping.
+ */
+char *
+identity_request_path(void)
+{
+	const char *sent = GetConfigOption("request.path", true, false);
+	char *path;
+	char *end;
+
+	if (sent == NULL)
+		return NULL;
+	path = end = palloc(strlen(sent) + 1);
+	while (*sent != '\0')
+	{
+		bool encoded = sent[0] == '%' && isxdigit((unsigned char) sent[1]) && isxdigit((unsigned char) sent[2]);
+
+		if (encoded)
+			(void) hex_decode(sent + 1, 2, end);
+		else
+			*end = *sent;
+		end++;
+		sent += encoded ? 3 : 1;
+	}
+	*end = '\0';
+	return path;
 }
 
 /*
@@ -85,7 +117,7 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 {
 	char *session_id =
 		PG_ARGISNULL(0) ? identity_request_header("session-id") : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	const char *path = GetConfigOption("request.path", true, false);
+	const char *path = identity_request_path();
 
 	identity_bound_waits();
 	/* An empty header counts as none.  An empty argument is a session that does not exist. */

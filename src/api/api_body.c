@@ -132,7 +132,7 @@ has_body(ParamListInfo params)
 static HeapTuple
 function_of_request(void)
 {
-	const char *path = GetConfigOption("request.path", true, false);
+	const char *path = identity_request_path();
 	const char *last = path == NULL ? NULL : strrchr(path, '/');
 	Oid schema = get_namespace_oid("murallink", true);
 	CatCList *functions;
