@@ -429,7 +429,13 @@ permission_granted_on(PG_FUNCTION_ARGS)
 		ksuid_equal(&last->uid, uid) && ksuid_equal(&last->user, &who->user))
 		PG_RETURN_BOOL(last->granted);
 
-	*last = (Answered){.any = true, .same_kind = last->same_kind, .kind = kind, .permission = permission, .user = who->user, .uid = *uid, .generation = asked, .granted = has_key(grants_of(&who->user)->places, permission, kind, uid, NULL)};
+	last->granted = has_key(grants_of(&who->user)->places, permission, kind, uid, NULL);
+	last->any = true;
+	last->kind = kind;
+	last->permission = permission;
+	last->user = who->user;
+	last->uid = *uid;
+	last->generation = asked;
 	PG_RETURN_BOOL(last->granted);
 }
 
