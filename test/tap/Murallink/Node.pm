@@ -18,6 +18,7 @@ sub init
 	  unless $self->{installed} = Murallink::Stack::copy_template($self->data_dir, $ENV{MURALLINK_LOCALE} || 'C.UTF-8');
 	return $self->append_conf('postgresql.conf', <<"EOC");
 fsync = off
+jit = off
 restart_after_crash = off
 log_line_prefix = '%m [%p] %q%a '
 log_statement = all

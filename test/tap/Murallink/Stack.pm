@@ -15,8 +15,9 @@ package Murallink::Stack;
 #
 # It stops with the program, unless new() is told to leave => 1 it.
 #
-# Where test/run has made a template, $MURALLINK_TEMPLATE, servers with murallink are copies of it; and no server of a
-# test waits for the disk, because no test has the machine lose its power.
+# Where test/run has made a template, $MURALLINK_TEMPLATE, servers with murallink are copies of it; no server of a
+# test waits for the disk, because no test has the machine lose its power, or compiles expressions, because that takes
+# longer than a few rows do.
 
 use strict;
 use warnings;
@@ -115,7 +116,7 @@ sub init_data
 	my ($self) = @_;
 	run('initdb', '-D', "$self->{dir}/data", qw(-U postgres -A trust -E UTF8 --lc-messages=C --no-instructions),
 		"--locale=$self->{locale}", $ENV{MURALLINK_TEMPLATE} ? '--no-sync' : ());
-	append("$self->{dir}/data/postgresql.conf", "fsync = off\n") if $ENV{MURALLINK_TEMPLATE};
+	append("$self->{dir}/data/postgresql.conf", "fsync = off\njit = off\n") if $ENV{MURALLINK_TEMPLATE};
 	return;
 }
 
