@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "access/xact.h"
 #include "fmgr.h"
 #include "tcop/tcopprot.h"
@@ -21,11 +19,12 @@
 #include "utils/elog.h"
 
 #include "secret.h"
+#include "text.h"
 
 #define SHOWN_INSTEAD "<statement with secrets>"
 
-/* Names of what takes secrets: functions, actions of api(), a key of webhooks. */
-static const char *const names[] = {"accessKey", "change_password", "change_user_password", "configure_partner",
+/* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks. */
+static const char *const names[] = {"accesskey", "change_password", "change_user_password", "configure_partner",
 									"create_admin", "reset_password", "update_user"};
 
 /* The same, for names that are everyday words. */
@@ -104,7 +103,7 @@ has_secrets(const ErrorData *error)
 static bool
 shows_request(const ErrorData *error)
 {
-	if (debug_query_string == NULL || strcasestr(debug_query_string, "murallink") == NULL)
+	if (debug_query_string == NULL || text_find(debug_query_string, "murallink") == NULL)
 		return false;
 	return (error->filename != NULL && strcmp(error->filename, JSON_READER) == 0) || has_key(error->message) ||
 		   has_key(error->detail) || has_key(error->context);
@@ -131,10 +130,10 @@ names_one(const char *text)
 	if (text == NULL)
 		return false;
 	for (int i = 0; i < lengthof(names); i++)
-		if (strcasestr(text, names[i]) != NULL)
+		if (text_find(text, names[i]) != NULL)
 			return true;
 	for (int i = 0; i < lengthof(words); i++)
-		for (const char *found = text; (found = strcasestr(found, words[i])) != NULL; found++)
+		for (const char *found = text; (found = text_find(found, words[i])) != NULL; found++)
 			if (is_called(text, found, found + strlen(words[i])))
 				return true;
 	return false;

@@ -60,6 +60,26 @@ text_is_ascii(const char *text, int length)
 }
 
 /*
+ * Returns where a text has a word of ASCII in lower case, whatever the case of
+ * its letters there, or NULL.  strcasestr() uses the server's locale: in a
+ * Turkish one, it does not find "login" in "LOGIN".
+ */
+const char *
+text_find(const char *text, const char *word)
+{
+	for (; *text != '\0'; text++)
+	{
+		size_t i = 0;
+
+		while (word[i] != '\0' && pg_ascii_tolower((unsigned char) text[i]) == (unsigned char) word[i])
+			i++;
+		if (word[i] == '\0')
+			return text;
+	}
+	return NULL;
+}
+
+/*
  * Returns whether a character is a blank of some width, or an end of line.
  */
 bool

@@ -8,6 +8,7 @@
 #include <unicode/unorm2.h>
 
 extern bool text_is_ascii(const char *text, int length);
+extern const char *text_find(const char *text, const char *word);
 extern bool text_is_blank(UChar32 c);
 extern bool text_is_unseen(UChar32 c);
 extern UChar32 text_plain_sign(UChar32 c);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "text.h"
 
 #include "partner.h"
 
@@ -278,16 +279,15 @@ partner_is_named(const char *name, const char *const *names)
 }
 
 /*
- * Returns whether a text contains one of the words (up to NULL), without
- * regard to case.
+ * Returns whether a text contains one of the words (up to NULL), which are in
+ * lower case, whatever the case of its letters.
  */
 bool
 partner_has_word(const char *text, const char *const *words)
 {
 	for (; *words != NULL; words++)
-		for (const char *c = text; *c != '\0'; c++)
-			if (pg_strncasecmp(c, *words, strlen(*words)) == 0)
-				return true;
+		if (text_find(text, *words) != NULL)
+			return true;
 	return false;
 }
 

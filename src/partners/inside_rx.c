@@ -11,7 +11,6 @@
  * it has no code.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "partner_field.h"
 
@@ -147,6 +146,8 @@ const Partner inside_rx_partner = {.name = "inside_rx",
 static const char *const id_names[] = {"id", NULL};
 static const char *const message_names[] = {"message", NULL};
 static const char *const code_names[] = {"errorCode", NULL};
+static const char *const exists_words[] = {"already exists", NULL};
+static const char *const absent_words[] = {"member not found", NULL};
 
 /*
  * Checks that an update says whether the enrollment is active.  A new one is.
@@ -196,9 +197,9 @@ understand(const char *operation, json_t *params, json_t *answer, json_t *facts)
 	}
 	if (message != NULL || json_object_get(answer, "statusCode") != NULL)
 	{
-		if (json_is_string(message) && strcasestr(json_string_value(message), "already exists") != NULL)
+		if (json_is_string(message) && partner_has_word(json_string_value(message), exists_words))
 			json_object_set_new(facts, "code", json_string("ENROLLMENT_ALREADY_EXISTS"));
-		else if (json_is_string(message) && strcasestr(json_string_value(message), "member not found") != NULL)
+		else if (json_is_string(message) && partner_has_word(json_string_value(message), absent_words))
 			json_object_set_new(facts, "code", json_string("MEMBER_NOT_FOUND"));
 		return VERDICT_REFUSED;
 	}

@@ -68,6 +68,7 @@ SELECT f.code, test.enrolled(400, jsonb_build_object('id', 'x', 'message', 'Inco
 FROM (SELECT DISTINCT code FROM murallink.partner_operations() WHERE partner = 'inside_rx' AND code IS NOT NULL) f ORDER BY 1;
 SELECT test.enrolled(status, answer) FROM (VALUES
     (400, '{"message": "Enrollment Already Exists. Use update action instead.", "statusCode": 400}'),
+    (400, '{"message": "ENROLLMENT ALREADY EXISTS", "statusCode": 400}'),
     (403, '{"message": "Lack of permissions to process enrollment.", "statusCode": 403}'), (404, '{"message": "Member not found.", "statusCode": 404}'),
     (400, '{"message": "x", "errorCode": "NEW_CODE"}'), (500, '{"message": "Internal server error, something went wrong.", "statusCode": 500}')) AS answered (status, answer);
 

@@ -82,6 +82,14 @@ foreach my $how ([ 'by default' ], [ 'all is logged', @all ])
 	close $psql;
 }
 is($payouts->sql("SELECT user_role FROM murallink.login('canary\@example.com', '${\CANARY}')"), 'admin', 'a password is set');
+
+note 'names in capitals, where the small letter of I is another one';
+$payouts->sql("CREATE DATABASE turkish TEMPLATE template0 LOCALE 'tr_TR.UTF-8'");
+foreach my $statement (map { s/(murallink\.\w+)/\U$1/r } $right, "SELECT murallink.login('x', '${\CANARY}')",
+	"SELECT murallink.create_admin('x', '${\CANARY}', 'y', 'z')", "SELECT murallink.authenticate('${\CANARY}')")
+{
+	$payouts->quietly(sub { ok(!eval { $stack->sql($statement, 'turkish'); 1 }, (split /\(/, $statement)[0] . ' is refused') });
+}
 my @log = $stack->log_of('postgresql');
 is_deeply([ grep { index($_, CANARY) >= 0 } @log ], [], 'the log has no secret');
 cmp_ok(scalar(grep { /a statement is not shown/ } @log), '>', 2 * keys %wrong, 'but says that there were some');
