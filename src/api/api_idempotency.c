@@ -11,6 +11,7 @@
 #include "identity.h"
 #include "install.h"
 #include "install_row.h"
+#include "secret.h"
 #include "utils/builtins.h"
 
 /* The columns of murallink_private.idempotency, by their number from 0. */
@@ -34,13 +35,12 @@ static bytea *hash_request(const Request *request);
 static bool
 has_secret(const Request *request)
 {
-	static const char *const keys[] = {"password", "new_password", "current_password", "token", "secrets"};
 	JsonbValue buffer;
 
 	if (request->payload == NULL)
 		return false;
-	for (int i = 0; i < lengthof(keys); i++)
-		if (getKeyJsonValueFromContainer(request->payload->val.binary.data, keys[i], strlen(keys[i]), &buffer) != NULL)
+	for (const char *const *key = secret_keys; *key != NULL; key++)
+		if (getKeyJsonValueFromContainer(request->payload->val.binary.data, *key, strlen(*key), &buffer) != NULL)
 			return true;
 	return false;
 }

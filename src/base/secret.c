@@ -30,9 +30,7 @@ static const char *const names[] = {"accesskey", "change_password", "change_user
 /* The same, for names that are everyday words. */
 static const char *const words[] = {"authenticate", "login", "register"};
 
-/* Keys of a request whose values are secrets, in a statement that calls our functions. */
-static const char *const keys[] = {"\"password\"", "\"new_password\"", "\"current_password\"", "\"token\"",
-								   "\"secrets\""};
+const char *const secret_keys[] = {"password", "new_password", "current_password", "token", "secrets", NULL};
 
 /* The file in which PostgreSQL reads JSON: its errors show the text before the error. */
 #define JSON_READER "jsonfuncs.c"
@@ -115,9 +113,14 @@ shows_request(const ErrorData *error)
 static bool
 has_key(const char *text)
 {
-	for (int i = 0; text != NULL && i < lengthof(keys); i++)
-		if (strstr(text, keys[i]) != NULL)
+	char quoted[NAMEDATALEN];
+
+	for (const char *const *key = secret_keys; text != NULL && *key != NULL; key++)
+	{
+		snprintf(quoted, sizeof(quoted), "\"%s\"", *key);
+		if (strstr(text, quoted) != NULL)
 			return true;
+	}
 	return false;
 }
 
