@@ -62,7 +62,7 @@ my @usual = ('%s%s%s', '(%s) %s-%s', '%s-%s-%s', '%s.%s.%s', '%s %s %s', '+1%s%s
 foreach my $usual (@usual)
 {
 	my $text = sprintf $usual, 610, 555, 1212;
-	is($payouts->sql("SELECT murallink_private.phone_number('$text')"), '+16105551212', $text);
+	is($payouts->sql("SELECT murallink_private.phone_number('$text')"), '+16105551212', "understood: $text");
 }
 # Lists of contacts put signs around a number that say in which direction it is written.
 is($payouts->sql("SELECT coalesce(murallink_private.phone_number(U&'$_->[0]'), 'none')"), $_->[1], "copied: $_->[0]")
