@@ -76,6 +76,10 @@ BEGIN
                 OR murallink_private.same_hand(caller, requester.uid, the_payment.uid)))) THEN
         PERFORM murallink_private.raise('same_person', 'payment_uid');
     END IF;
+    IF decision = 'approved' THEN
+        -- payout_begin() needs this lock, too. Take it before that of the payment, as a change of the payment type does.
+        PERFORM FROM murallink.enrollment WHERE uid = the_payment.enrollment_uid FOR SHARE;
+    END IF;
     UPDATE murallink_private.payment SET status = decision, decided_by_uid = caller
     WHERE uid = the_payment.uid AND status = ANY (CASE decision
         WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
