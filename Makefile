@@ -2,7 +2,7 @@
 #
 # make, make install, make installcheck, make clean   as every PGXS extension
 # make check, demo, up, down, bench, fuzz, lint       install what is missing first (dev/run)
-# make check TESTS='regress test/tap/010_worker.pl'   only these (test/run)
+# make check TESTS='regress test/tap/010_race.pl'     only these (test/run)
 
 export PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 

@@ -1,4 +1,4 @@
--- Payments: request, approve, reject, cancel, list.
+-- Payments: the rules of their rows, and how they are requested and listed. approval.sql decides them.
 
 CREATE TYPE murallink.payment_status AS ENUM (
     'pending', 'approved', 'processing', 'paid', 'failed', 'in_doubt', 'rejected', 'cancelled', 'reversed');

@@ -218,7 +218,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_of_card(murallink.ksuid) IS
-'Routes the payouts that wait for these cards again.';
+'Routes the payouts that wait for a card again.';
 
 CREATE FUNCTION murallink_private.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE sql STABLE AS $$

@@ -1,4 +1,4 @@
--- Adds patients.
+-- Patients as clients see them, and how they are added. roster.sql finds and changes them.
 
 CREATE TYPE murallink.patient_info AS (
     uid murallink.ksuid,

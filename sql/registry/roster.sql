@@ -1,4 +1,4 @@
--- Patients: get, list, search, change.
+-- Patients: get, list, search, change. people.sql adds them.
 
 CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -322,7 +322,7 @@ permission_on_few_sites(Oid permission)
 }
 
 /*
- * Returns the oid of a permission by its name.  Raises an internal error if
+ * Returns the oid of a permission by its name.  Raises unknown_permission if
  * there is none.
  */
 Oid

@@ -160,9 +160,10 @@ read_action(const char *name, Oid self)
 }
 
 /*
- * Returns the action of a name for api_release_action(), read again after its function has changed.
- * Raises unknown_action, also for api() itself and for functions that the
- * current role may not execute, and what call_guard.c raises.
+ * Returns the action of a name for api_release_action(), read again after its
+ * function has changed.  Raises unknown_action, also for api() itself and for
+ * functions that the current role may not execute, and what call_guard.c
+ * raises.
  */
 Action *
 api_find_action(const char *name, Oid self)

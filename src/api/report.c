@@ -123,7 +123,7 @@ write_sheet(ReportWriter *writer, const char *title, const char *cursor)
 	int count;
 
 	if (portal == NULL || portal->tupDesc == NULL)
-		elog(ERROR, "murallink: there is there is no cursor \"%s\" for a report", cursor);
+		elog(ERROR, "murallink: there is no cursor \"%s\" for a report", cursor);
 	count = portal->tupDesc->natts;
 	columns = palloc(sizeof(ReportColumn) * count);
 	cells = palloc(sizeof(ReportCell) * count);

@@ -41,7 +41,7 @@ typedef struct ApartCall
 {
 	Oid database;
 	bool done; /* it has committed, and result holds what it returned */
-	char function[NAMEDATALEN]; /* of schema murallink, from jsonb to jsonb */
+	char function[NAMEDATALEN]; /* of schema murallink_private, from jsonb to jsonb */
 	char result[RESULT_SIZE];
 	char argument[FLEXIBLE_ARRAY_MEMBER];
 } ApartCall;
@@ -143,7 +143,7 @@ start(dsm_segment *segment)
 }
 
 /*
- * murallink_private.apart(function, argument): runs a function of schema murallink in
+ * murallink_private.apart(function, argument): runs a function of that schema in
  * another process, and returns its result when it has committed.  Assumes that
  * this transaction holds no lock that the function waits for.  Raises busy if
  * the process cannot be started, invalid_request on a standby.

@@ -452,7 +452,7 @@ type_of_letter(char letter)
 		case 'z':
 			return TIMESTAMPTZOID;
 	}
-	elog(ERROR, "murallink: there is there is no type for the letter \"%c\"", letter);
+	elog(ERROR, "murallink: there is no type for the letter \"%c\"", letter);
 }
 
 /*

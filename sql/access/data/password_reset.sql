@@ -10,7 +10,7 @@ CREATE TABLE murallink_private.password_reset (
     expires_at timestamptz NOT NULL
 );
 COMMENT ON TABLE murallink_private.password_reset IS
-'Tokens that were requested, by e-mail address whether it is known or not: a request costs the same. Several of one address may be good. A trigger after INSERT, where app_user_uid is not null, is where a token is sent.';
+'Tokens that were requested, by e-mail address whether it is known or not: a request costs the same. Several of one address may be good. make_reset_token() makes them, and the messages that carry them.';
 COMMENT ON COLUMN murallink_private.password_reset.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.password_reset.email IS 'In lower case; where the token goes.';
 COMMENT ON COLUMN murallink_private.password_reset.app_user_uid IS 'The user with this address; null if there is none.';

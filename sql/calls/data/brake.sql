@@ -28,7 +28,7 @@ COMMENT ON TABLE murallink_private.payout_hold IS 'The holds of hold_payouts().'
 COMMENT ON COLUMN murallink_private.payout_hold.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payout_hold.subject_uid IS 'The payout, contract or partner that is held.';
 COMMENT ON COLUMN murallink_private.payout_hold.note IS 'Why.';
-COMMENT ON COLUMN murallink_private.payout_hold.held_by IS 'The PostgreSQL login role that called hold_payouts().';
+COMMENT ON COLUMN murallink_private.payout_hold.held_by IS 'The PostgreSQL role that called hold_payouts(): the one of SET ROLE, else the login role.';
 COMMENT ON COLUMN murallink_private.payout_hold.held_at IS 'When.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payout_hold
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');

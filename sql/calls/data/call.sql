@@ -90,7 +90,7 @@ COMMENT ON COLUMN murallink_private.call.looks IS
 'How often the worker, every five seconds, has found it locked by another transaction. A count, because the clock can be set.';
 COMMENT ON COLUMN murallink_private.call.note IS 'The note of the person who decided it.';
 COMMENT ON COLUMN murallink_private.call.requested_by IS
-'The PostgreSQL login role that requested it; for look-ups, that of the worker.';
+'The PostgreSQL role that requested it: the one of SET ROLE, else the login role; for look-ups, that of the worker.';
 COMMENT ON COLUMN murallink_private.call.created_at IS 'When it was made.';
 CREATE INDEX call_due ON murallink_private.call (partner, due_at) WHERE open;
 COMMENT ON INDEX murallink_private.call_due IS

@@ -23,7 +23,7 @@ COMMENT ON COLUMN murallink.appointment.contract_uid IS 'The trial''s contract.'
 COMMENT ON COLUMN murallink.appointment.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.appointment.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.appointment.enrollment_uid IS 'The patient in the trial at the site.';
-COMMENT ON COLUMN murallink.appointment.patient_uid IS 'The enrollment of the patient.';
+COMMENT ON COLUMN murallink.appointment.patient_uid IS 'The patient of the enrollment.';
 COMMENT ON COLUMN murallink.appointment.at IS 'When.';
 COMMENT ON COLUMN murallink.appointment.local_time IS 'The local time in time_zone, as it was agreed with the patient.';
 COMMENT ON COLUMN murallink.appointment.time_zone IS 'The time zone that held: the patient''s, else the site''s, else UTC.';

@@ -18,7 +18,7 @@ COMMENT ON COLUMN murallink.consent.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink.consent.channel IS 'By which messages may come.';
 COMMENT ON COLUMN murallink.consent.given IS 'Whether they may.';
 COMMENT ON COLUMN murallink.consent.source IS 'The source: the record of the patient, a message, or an operator''s words.';
-COMMENT ON COLUMN murallink.consent.noted_by IS 'The PostgreSQL login role that noted it.';
+COMMENT ON COLUMN murallink.consent.noted_by IS 'The PostgreSQL role that noted it: the one of SET ROLE, else the login role.';
 COMMENT ON COLUMN murallink.consent.noted_at IS 'When.';
 CREATE INDEX consent_patient ON murallink.consent (patient_uid, channel, number);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.consent
