@@ -84,7 +84,7 @@ same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row)
 
 /*
  * Appends an attribute as a JSON string, or null.  Dates and times are in ISO
- * 8601 and UTC, whatever the session's settings.
+ * 8601, those with a time zone in UTC, whatever the session's settings.
  */
 static void
 append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
@@ -97,7 +97,7 @@ append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 
 	if (isnull)
 		appendStringInfoString(out, "null");
-	else if (type == DATEOID || type == TIMESTAMPTZOID)
+	else if (type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID)
 	{
 		char text[MAXDATELEN + 1];
 		int utc = 0;

@@ -136,7 +136,10 @@ SELECT uid AS hidden FROM murallink.appointment WHERE patient_uid = :'cy' \gset
 SELECT test.answer('move_appointment', jsonb_build_object('appointment_uid', :'first', 'datetime', '2035-05-01T10:00:00')) AS nobody;
 UPDATE murallink.patient SET time_zone = 'Asia/Tokyo' WHERE uid = :'bea';
 SET SESSION AUTHORIZATION regress_appointment_user;
+-- the audit has it in ISO 8601, whatever the session's settings
+SET DateStyle = 'SQL, DMY';
 SELECT datetime FROM murallink.move_appointment(:'first', '2035-05-01T10:00:00');
+SET DateStyle = 'ISO';
 SELECT datetime AS not_moved FROM murallink.move_appointment(:'first', '2035-05-01T10:00:00');
 SELECT test.answer('move_appointment', jsonb_build_object('appointment_uid', uid, 'datetime', datetime))
 FROM (VALUES (:'hidden', '2035-05-02T10:00:00'), ('', '2035-05-02T10:00:00'), (:'bea', '2035-05-02T10:00:00'), (:'first', ''),
