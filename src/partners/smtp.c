@@ -14,8 +14,8 @@
 
 #include "partner.h"
 
-/* Bytes of UTF-8 in an encoded word, which may have 75 characters. */
-#define WORD_SIZE 42
+/* Bytes of UTF-8 in an encoded word: after the longest name of a header, the line has no more than 76 characters. */
+#define WORD_SIZE 39
 
 /* The most bytes of a text that is not encoded: a longer one does not fit in the line of its header. */
 #define PLAIN_LONGEST 55

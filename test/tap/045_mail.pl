@@ -86,7 +86,7 @@ my ($words) = $mail->arrived('words@example.com');
 is($words->{subject}, $subject, 'the subject');
 (my $sent = $body) =~ s/\r\n/\n/g;
 is($words->{body} =~ s/\n+\z//r, $sent, 'the text, to the last dot');
-is((grep { length > 998 } split /\r\n/, $words->{head}), 0, 'no line is too long');
+is((grep { length > (/=\?/ ? 76 : 998) } split /\r\n/, $words->{head}), 0, 'no line is too long');
 # The table refuses such names; what sends mail does so, too.
 $mail->sql('ALTER TABLE murallink.patient DROP CONSTRAINT patient_first_name_check, DROP CONSTRAINT patient_last_name_check');
 $mail->sql(encode('UTF-8', q{UPDATE murallink.patient SET first_name = E'Eve\r\nBcc: x@example.com', last_name = E'\u202e"<y@example.com>,' WHERE email = 'good1@example.com'}));
