@@ -1,7 +1,7 @@
 -- Configures partners.
 
 CREATE FUNCTION murallink.configure_partner(
-    partner text, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
+    partner text DEFAULT NULL, base_url text DEFAULT NULL, settings jsonb DEFAULT NULL, secrets jsonb DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
@@ -15,13 +15,14 @@ BEGIN
     SELECT p.base_url, p.settings, s.secrets INTO present
     FROM murallink_private.partner p JOIN murallink_private.partner_secret s ON s.partner_uid = p.uid
     WHERE p.name = configure_partner.partner;
-    base_url := murallink_private.required(coalesce(configure_partner.base_url, present.base_url), 'base_url');
+    PERFORM murallink_private.required(configure_partner.partner, 'partner');
+    base_url := murallink_private.required(coalesce(NULLIF(configure_partner.base_url, ''), present.base_url), 'base_url');
     IF configure_partner.secrets IS NULL AND pg_catalog.rtrim(base_url, '/') <> present.base_url THEN
         -- Never send secrets to an address that was configured after them.
         PERFORM murallink_private.raise('missing_field', 'secrets');
     END IF;
     checked := murallink_private.partner_checked(
-        murallink_private.required(configure_partner.partner, 'partner'), pg_catalog.rtrim(base_url, '/'),
+        configure_partner.partner, pg_catalog.rtrim(base_url, '/'),
         coalesce(configure_partner.settings, present.settings, '{}'), coalesce(configure_partner.secrets, present.secrets, '{}'));
     INSERT INTO murallink_private.partner AS p (name, base_url, settings)
     VALUES (configure_partner.partner, pg_catalog.rtrim(base_url, '/'), checked.settings)

@@ -21,7 +21,9 @@ LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'partner_operations';
 COMMENT ON FUNCTION murallink.partner_operations() IS
 'What partner_request() takes: a row for each field of params, those within others after a dot. longest: in characters, or rows; setting: the default if the field is absent; code: the partner''s error for a wrong value. For operators.';
 
-CREATE FUNCTION murallink.partner_preview(partner text, operation text, params jsonb DEFAULT '{}') RETURNS jsonb
+CREATE FUNCTION murallink.partner_preview(
+    partner text DEFAULT NULL, operation text DEFAULT NULL, params jsonb DEFAULT '{}'
+) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     preview jsonb;
@@ -106,7 +108,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.request_state(murallink.ksuid) IS
 'The state of a call, as await_partner() answers it.';
 
-CREATE FUNCTION murallink.partner_request(partner text, operation text, params jsonb DEFAULT '{}') RETURNS murallink.ksuid
+CREATE FUNCTION murallink.partner_request(
+    partner text DEFAULT NULL, operation text DEFAULT NULL, params jsonb DEFAULT '{}'
+) RETURNS murallink.ksuid
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT murallink_private.request_begin(partner, operation, params);
@@ -119,7 +123,7 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'request_is_ours';
 COMMENT ON FUNCTION murallink_private.is_ours(xid) IS
 'Whether this is the id of the current transaction or of one of its subtransactions.';
 
-CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid, timeout numeric DEFAULT 30) RETURNS jsonb
+CREATE FUNCTION murallink.await_partner(task_uid murallink.ksuid DEFAULT NULL, timeout numeric DEFAULT 30) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     deadline timestamptz;

@@ -215,7 +215,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[]) IS
 'Notifies patients that payments were made or reversed, if they want messages, and if the contract or else murallink.payment_notices says so.';
 
-CREATE FUNCTION murallink.set_payment_notices(contract_uid murallink.ksuid, enabled boolean) RETURNS void
+CREATE FUNCTION murallink.set_payment_notices(
+    contract_uid murallink.ksuid DEFAULT NULL, enabled boolean DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (
@@ -299,8 +301,10 @@ CREATE FUNCTION murallink.notices(
     most integer DEFAULT 100
 ) RETURNS SETOF murallink.notice_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    chosen CONSTANT text := NULLIF(notices.status, '');
 BEGIN
-    IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
+    IF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
         PERFORM murallink_private.raise('invalid_value', 'status');
     ELSIF most < 0 THEN
         PERFORM murallink_private.raise('invalid_value', 'most');
@@ -310,16 +314,18 @@ BEGIN
         c.status, c.reason, c.attempt, c.due_at, c.note, n.created_at, c.settled_at
     FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
     WHERE (notices.notice_uid IS NULL OR n.uid = notices.notice_uid)
-        AND (notices.status IS NULL OR c.status::text = notices.status)
+        AND (chosen IS NULL OR c.status::text = chosen)
         AND (notices.patient_uid IS NULL OR n.patient_uid = notices.patient_uid)
     ORDER BY n.created_at DESC, n.uid DESC
     LIMIT notices.most;
 END
 $$;
 COMMENT ON FUNCTION murallink.notices(murallink.ksuid, text, murallink.ksuid, integer) IS
-'Notices, newest first, without their text. notice_uid, status, patient_uid: only these; most: the most rows, null: all. For operators. Errors: invalid_value.';
+'Notices, newest first, without their text. notice_uid, status, patient_uid: only these, where they are not null or empty; most: the most rows, null: all. For operators. Errors: invalid_value.';
 
-CREATE FUNCTION murallink.resolve_notice(notice_uid murallink.ksuid, sent boolean, note text) RETURNS murallink.notice_info
+CREATE FUNCTION murallink.resolve_notice(
+    notice_uid murallink.ksuid DEFAULT NULL, sent boolean DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.notice_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink.payout_status;

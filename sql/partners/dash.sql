@@ -20,7 +20,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.dash_params(murallink.ksuid) IS
 'The params by which Dash identifies a patient''s card of the current program. Errors: missing_field, not_found.';
 
-CREATE FUNCTION murallink.resend_card_link(patient_uid murallink.ksuid, method text) RETURNS murallink.task_info
+CREATE FUNCTION murallink.resend_card_link(
+    patient_uid murallink.ksuid DEFAULT NULL, method text DEFAULT NULL
+) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     params CONSTANT jsonb := murallink_private.dash_params(patient_uid);
@@ -35,7 +37,9 @@ $$;
 COMMENT ON FUNCTION murallink.resend_card_link(murallink.ksuid, text) IS
 'Makes Dash send the link to the digital card to a patient again. method: email or sms. For operators. Errors: missing_field, not_found, invalid_value.';
 
-CREATE FUNCTION murallink.ask_card(patient_uid murallink.ksuid, question text) RETURNS murallink.task_info
+CREATE FUNCTION murallink.ask_card(
+    patient_uid murallink.ksuid DEFAULT NULL, question text DEFAULT NULL
+) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     params CONSTANT jsonb := murallink_private.dash_params(patient_uid);
@@ -163,7 +167,7 @@ $$;
 COMMENT ON FUNCTION murallink.cards(murallink.ksuid) IS
 'The cards, oldest first, with the state of their shipment. patient_uid: only the cards of this patient; null: all. For operators.';
 
-CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[]) RETURNS murallink.task_info
+CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[] DEFAULT NULL) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
     wanted CONSTANT murallink.ksuid[] := ARRAY(

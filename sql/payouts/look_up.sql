@@ -465,7 +465,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.unload_look_up_follow(murallink.call_state) IS
 'Decides an unload in doubt by an ended look-up. If the partner shows it with our reference, it is done. If a look-up that started after the settling time does not show it, it counts as declined, and a person can request it again; if the partner had refused the call without processing it, it is sent again at once. Otherwise a person decides, and its reason says why.';
 
-CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid) RETURNS murallink.payout_info
+CREATE FUNCTION murallink.look_up_payout(payout_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
@@ -488,10 +488,10 @@ CREATE TYPE murallink.payout_attempt AS (
 COMMENT ON TYPE murallink.payout_attempt IS
 'A call about a payout. outcome: done, declined, not_sent, in_doubt, null while it is under way; reference: the partner''s.';
 
-CREATE FUNCTION murallink.payout_attempts(payout_uid murallink.ksuid) RETURNS SETOF murallink.payout_attempt
+CREATE FUNCTION murallink.payout_attempts(payout_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.payout_attempt
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH about AS (
-        SELECT c.* FROM murallink_private.call c WHERE c.uid = payout_attempts.payout_uid
+        SELECT c.* FROM murallink_private.call c WHERE c.uid = murallink_private.required(payout_attempts.payout_uid, 'payout_uid')
         UNION ALL
         SELECT c.* FROM murallink_private.call c
         WHERE c.subject_uid <> c.uid AND c.subject_uid IN (
@@ -511,4 +511,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY a.claimed_at, c.uid, a.attempt
 $$;
 COMMENT ON FUNCTION murallink.payout_attempts(murallink.ksuid) IS
-'All calls about a payout, oldest first: loads, look-ups, unloads. For operators.';
+'All calls about a payout, oldest first: loads, look-ups, unloads. For operators. Errors: missing_field.';

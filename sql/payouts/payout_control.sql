@@ -1,13 +1,13 @@
 -- How operators stop and resume payouts, and decide those that need a person.
 
 CREATE FUNCTION murallink.settle_payout(
-    payout_uid murallink.ksuid, outcome text, reference text DEFAULT NULL, note text DEFAULT NULL
+    payout_uid murallink.ksuid DEFAULT NULL, outcome text DEFAULT NULL, reference text DEFAULT NULL, note text DEFAULT NULL
 ) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
 BEGIN
-    IF coalesce(outcome, '') NOT IN ('paid', 'failed') THEN
+    IF murallink_private.required(outcome, 'outcome') NOT IN ('paid', 'failed') THEN
         PERFORM murallink_private.raise('invalid_value', 'outcome');
     END IF;
     IF the_payout.status <> 'waiting' OR the_payout.reason <> 'settled_by_person' THEN
@@ -28,11 +28,13 @@ $$;
 COMMENT ON FUNCTION murallink.settle_payout(murallink.ksuid, text, text, text) IS
 'Records the outcome of a payout that no partner pays, such as a check. outcome: paid or failed; reference: such as the check''s number. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
 
-CREATE FUNCTION murallink.resolve_payout(payout_uid murallink.ksuid, outcome text, note text) RETURNS murallink.payout_info
+CREATE FUNCTION murallink.resolve_payout(
+    payout_uid murallink.ksuid DEFAULT NULL, outcome text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
-    decided CONSTANT murallink.payment_status := CASE outcome
+    decided CONSTANT murallink.payment_status := CASE murallink_private.required(outcome, 'outcome')
         WHEN 'paid' THEN 'paid' WHEN 'not_paid' THEN 'approved' WHEN 'cancelled' THEN 'cancelled' END;
 BEGIN
     IF decided IS NULL THEN
@@ -60,7 +62,9 @@ $$;
 COMMENT ON FUNCTION murallink.resolve_payout(murallink.ksuid, text, text) IS
 'Decides a payout in doubt, after asking the partner. outcome: paid; not_paid: sent again; cancelled: neither paid nor sent again, its funds are released. note: how this is known. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
 
-CREATE FUNCTION murallink.retry_payout(payout_uid murallink.ksuid, note text) RETURNS murallink.payout_info
+CREATE FUNCTION murallink.retry_payout(
+    payout_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
@@ -87,7 +91,7 @@ DECLARE
         (SELECT c.uid FROM murallink.contract c WHERE c.uid = hold_subject.contract_uid),
         (SELECT p.uid FROM murallink_private.partner p WHERE p.name = hold_subject.partner));
 BEGIN
-    IF pg_catalog.num_nonnulls(payout_uid, contract_uid, partner) <> 1 THEN
+    IF pg_catalog.num_nonnulls(payout_uid, contract_uid, NULLIF(partner, '')) <> 1 THEN
         PERFORM murallink_private.raise('missing_field', 'payout_uid');
     ELSIF subject IS NULL THEN
         PERFORM murallink_private.raise('not_found', CASE
@@ -100,7 +104,8 @@ COMMENT ON FUNCTION murallink_private.hold_subject(murallink.ksuid, murallink.ks
 'The subject to hold or release: the one argument that is given. Exactly one must be. Errors: missing_field, not_found.';
 
 CREATE FUNCTION murallink.hold_payouts(
-    note text, payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL
+    note text DEFAULT NULL, payout_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL,
+    partner text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
@@ -242,7 +247,9 @@ $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
 'Checks that balances, entries, fundings, payments and payouts agree. Returns one row for each contradiction.';
 
-CREATE FUNCTION murallink.resolve_card(card_uid murallink.ksuid, ordered boolean, note text, proxy_key text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink.resolve_card(
+    card_uid murallink.ksuid DEFAULT NULL, ordered boolean DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink.payout_status;

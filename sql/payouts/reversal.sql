@@ -10,7 +10,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.payment_reverse(murallink.ksuid) IS
 'Reverses a paid payment in the books, and notifies the patient.';
 
-CREATE FUNCTION murallink.reverse_payment(payment_uid murallink.ksuid, note text, loaded boolean DEFAULT NULL) RETURNS murallink.payout_info
+CREATE FUNCTION murallink.reverse_payment(
+    payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL
+) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);

@@ -53,7 +53,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.consent_type(murallink.ksuid, murallink.notice_channel) IS
 'The consent on record: written, express or stop; null where there never was any.';
 
-CREATE FUNCTION murallink.set_consent(patient_uid murallink.ksuid, channel text, given boolean, source text) RETURNS void
+CREATE FUNCTION murallink.set_consent(
+    patient_uid murallink.ksuid DEFAULT NULL, channel text DEFAULT NULL, given boolean DEFAULT NULL, source text DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM FROM murallink.patient p
@@ -69,7 +71,9 @@ $$;
 COMMENT ON FUNCTION murallink.set_consent(murallink.ksuid, text, boolean, text) IS
 'Records that a patient agrees to messages by a channel, or no longer agrees, with immediate effect. channel: email or sms; source: how this is known, such as "written form"; a source that begins with "written" is written consent, any other is express consent. For operators. Errors: missing_field, not_found, invalid_value, too_long.';
 
-CREATE FUNCTION murallink.message_received(channel text, sender text, body text) RETURNS integer
+CREATE FUNCTION murallink.message_received(
+    channel text DEFAULT NULL, sender text DEFAULT NULL, body text DEFAULT NULL
+) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     way CONSTANT murallink.notice_channel := murallink_private.checked_channel(message_received.channel);

@@ -51,7 +51,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.templates() IS 'The texts of notices, and the fields that their templates may have in braces. For operators.';
 
-CREATE FUNCTION murallink.set_template(kind text, channel text, body text, subject text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink.set_template(
+    kind text DEFAULT NULL, channel text DEFAULT NULL, body text DEFAULT NULL, subject text DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     way CONSTANT murallink.notice_channel := murallink_private.checked_channel(set_template.channel);

@@ -326,7 +326,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.participations_of_trial(murallink.ksuid) IS
 'Records that the participations of a trial''s patients must be stepped.';
 
-CREATE FUNCTION murallink.set_trial_partner(trial_uid murallink.ksuid, partner text, settings jsonb DEFAULT '{}') RETURNS void
+CREATE FUNCTION murallink.set_trial_partner(
+    trial_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL, settings jsonb DEFAULT '{}'
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     checked CONSTANT jsonb := murallink_private.participation_checked(partner, settings, 'settings');
@@ -343,7 +345,7 @@ $$;
 COMMENT ON FUNCTION murallink.set_trial_partner(murallink.ksuid, text, jsonb) IS
 'Makes the patients of a trial members at a partner, also those who are enrolled later, or changes the settings. settings: fields of the operation that enrolls, which take precedence over the patient''s record, and settings of the partner''s membership function. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid, partner text) RETURNS void
+CREATE FUNCTION murallink.remove_trial_partner(trial_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM murallink_private.trial_partner t
@@ -364,7 +366,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink.trial_partners() IS 'The partners of trials, with their settings. For operators.';
 
-CREATE FUNCTION murallink.set_participation_details(patient_uid murallink.ksuid, partner text, details jsonb) RETURNS void
+CREATE FUNCTION murallink.set_participation_details(
+    patient_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL, details jsonb DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     checked CONSTANT jsonb := murallink_private.participation_checked(partner, details, 'details');
@@ -384,7 +388,9 @@ $$;
 COMMENT ON FUNCTION murallink.set_participation_details(murallink.ksuid, text, jsonb) IS
 'Stores data of a patient that a partner needs and the record does not have, such as dob and gender. details: fields of the operation that enrolls; they replace the earlier ones and take precedence over the trial''s settings. For operators. Errors: missing_field, not_found, unknown_key, wrong_type, too_long, invalid_value.';
 
-CREATE FUNCTION murallink.retry_participation(patient_uid murallink.ksuid, partner text, member_id text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink.retry_participation(
+    patient_uid murallink.ksuid DEFAULT NULL, partner text DEFAULT NULL, member_id text DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink_private.participation;

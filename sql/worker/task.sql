@@ -7,8 +7,9 @@ CREATE FUNCTION murallink.partner_tasks(
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     asked CONSTANT text := NULLIF(murallink_private.checked_text(operation, 'operation', 100, false), '');
+    chosen CONSTANT text := NULLIF(partner_tasks.status, '');
 BEGIN
-    IF status <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
+    IF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
         PERFORM murallink_private.raise('invalid_value', 'status');
     ELSIF most < 0 THEN
         PERFORM murallink_private.raise('invalid_value', 'most');
@@ -20,7 +21,7 @@ BEGIN
     WHERE t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
         AND (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
         AND (asked IS NULL OR t.operation = asked)
-        AND (partner_tasks.status IS NULL OR t.status::text = partner_tasks.status)
+        AND (chosen IS NULL OR t.status::text = chosen)
         -- The index on subjects does not contain calls with the uid of their subject.
         AND (partner_tasks.subject_uid IS NULL OR t.subject_uid = partner_tasks.subject_uid AND t.subject_uid <> t.uid)
         AND (partner_tasks.patient_uid IS NULL OR t.subject_uid <> t.uid AND t.subject_uid = ANY (ARRAY(
@@ -35,9 +36,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, murallink.ksuid, murallink.ksuid, integer) IS
-'Calls other than card orders, loads and messages, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
+'Calls other than card orders, loads and messages, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these, where they are not null or empty; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
 
-CREATE FUNCTION murallink.resolve_task(task_uid murallink.ksuid, done boolean, note text) RETURNS murallink.task_info
+CREATE FUNCTION murallink.resolve_task(
+    task_uid murallink.ksuid DEFAULT NULL, done boolean DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink.payout_status;

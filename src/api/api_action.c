@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -40,6 +41,7 @@ struct Action
 	int nargs;
 	Oid *types;
 	char **names;
+	NullableDatum *absent; /* the values of absent arguments */
 	FmgrInfo call;
 	SPIPlanPtr set_plan;
 };
@@ -56,6 +58,7 @@ static uint64 changes = 0; /* of functions, that this session has received */
 
 static void mark_stale(Datum arg, int cache, uint32 hash);
 static bool is_action(Form_pg_proc function);
+static void read_defaults(Action *action, HeapTuple proc);
 static Action *read_action(const char *name, Oid self);
 static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
 static char *call_for_value(Action *action, const NullableDatum *arguments);
@@ -120,6 +123,30 @@ is_action(Form_pg_proc function)
 }
 
 /*
+ * Reads the values of absent arguments: the defaults of the function, which are
+ * constants, as in SQL.  An argument without a default has NULL.
+ */
+static void
+read_defaults(Action *action, HeapTuple proc)
+{
+	bool isnull;
+	Datum stored = SysCacheGetAttr(PROCNAMEARGSNSP, proc, Anum_pg_proc_proargdefaults, &isnull);
+	List *defaults = isnull ? NIL : castNode(List, stringToNode(TextDatumGetCString(stored)));
+	int first = action->nargs - list_length(defaults);
+
+	action->absent = palloc(action->nargs * sizeof(NullableDatum));
+	for (int i = 0; i < action->nargs; i++)
+	{
+		Node *value = i < first ? NULL : eval_const_expressions(NULL, list_nth(defaults, i - first));
+
+		if (value != NULL && !IsA(value, Const))
+			elog(ERROR, "murallink: the default of the argument %s is not a constant", action->names[i]);
+		action->absent[i].isnull = value == NULL || ((Const *) value)->constisnull;
+		action->absent[i].value = action->absent[i].isnull ? (Datum) 0 : ((Const *) value)->constvalue;
+	}
+}
+
+/*
  * Reads the action of a name from the catalog.  Returns NULL if there is none.
  */
 static Action *
@@ -151,6 +178,7 @@ read_action(const char *name, Oid self)
 		action->returns_set = form->proretset;
 		action->nargs = form->pronargs;
 		(void) get_func_arg_info(proc, &action->types, &action->names, &modes);
+		read_defaults(action, proc);
 		fmgr_info_cxt(form->oid, &action->call, context);
 		MemoryContextSwitchTo(caller);
 		MemoryContextSetParent(context, CacheMemoryContext);
@@ -206,9 +234,8 @@ api_find_action(const char *name, Oid self)
 }
 
 /*
- * Binds the keys of the payload to the arguments of the action; a missing one
- * is NULL, which is the default of every argument.  Raises unknown_key and
- * what api_bind() raises.
+ * Binds the keys of the payload to the arguments of the action; an absent one
+ * has its default.  Raises unknown_key and what api_bind() raises.
  */
 static void
 bind_payload(Action *action, const Request *request, NullableDatum *arguments)
@@ -217,11 +244,7 @@ bind_payload(Action *action, const Request *request, NullableDatum *arguments)
 	JsonbIteratorToken token;
 	JsonbValue value;
 
-	for (int i = 0; i < action->nargs; i++)
-	{
-		arguments[i].value = (Datum) 0;
-		arguments[i].isnull = true;
-	}
+	memcpy(arguments, action->absent, action->nargs * sizeof(NullableDatum));
 	if (request->payload == NULL)
 		return;
 	iterator = JsonbIteratorInit(request->payload->val.binary.data);

@@ -251,6 +251,18 @@ $$;
 GRANT EXECUTE ON FUNCTION murallink.numbers TO murallink_client;
 SELECT murallink.api('{"action": "numbers"}') -> 'payload' AS payload;
 DROP FUNCTION murallink.numbers;
+-- An absent argument has the default of its function, null has not
+CREATE FUNCTION murallink.defaults(
+    a integer, b numeric DEFAULT 30, c text DEFAULT 'c', d jsonb DEFAULT '{"e": 1}', f boolean DEFAULT true,
+    g murallink.ksuid DEFAULT NULL, h murallink.moment DEFAULT NULL, i murallink.read_only DEFAULT NULL, VARIADIC j murallink.ksuid[] DEFAULT '{}'
+) RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$
+    SELECT jsonb_build_array(a, b, c, d, f, g, h::timestamptz, i, j)
+$$;
+GRANT EXECUTE ON FUNCTION murallink.defaults TO murallink_client;
+SELECT murallink.api('{"action": "defaults"}') -> 'payload' AS absent,
+    murallink.api('{"action": "defaults", "payload": {"a": null, "b": null, "c": null, "d": null, "f": null, "j": null}}') -> 'payload' AS null,
+    murallink.api('{"action": "defaults", "payload": {"a": 1, "b": 2, "c": "", "d": {}, "f": false, "j": []}}') -> 'payload' AS given;
+DROP FUNCTION murallink.defaults;
 
 -- The HTTP status follows, for this transaction
 BEGIN;

@@ -279,4 +279,46 @@ is(($client->request('POST', "$client->{url}/%72pc/ping", '{}', { 'Session-Id' =
 my (undef, $pong) = $client->rpc('api', '{"action":"get_trials","action":"ping"}');
 is($pong->{message}, 'pong', '/rpc/api takes the last of two values, because jsonb keeps no other');
 is((typed('add_funding', "contract_uid=$contract&amount=1", %form))[0], 'done', 'a form has texts only, and is taken');
+
+note 'what operators call';
+$stack->sql('GRANT murallink_operator TO web_anon');
+my $payout = $stack->sql('SELECT uid FROM murallink.payout ORDER BY uid LIMIT 1');
+# What succeeds once only is asked of something else.
+$needs{$_} = { payout_uid => 'patient', outcome => 'paid', note => 'seen' } foreach qw(resolve_payout settle_payout);
+$needs{release_payouts} = { contract_uid => 'other_contract' };
+$needs{hold_payouts} = { contract_uid => 'contract', note => 'audit' };
+$needs{message_received} = { channel => 'email', sender => 'x@example.com', body => 'stop' };
+$needs{set_consent} = { patient_uid => 'patient', channel => 'email', given => JSON::PP::true, source => 'paper' };
+$needs{set_template} = { kind => 'payment', channel => 'sms', body => 'paid' };
+my @operators = map { [ split /\|/ ] } split /\n/, $stack->sql(<<'EOC');
+SELECT p.proname, a.name, format_type(a.type, NULL) FROM pg_proc p, unnest(p.proargtypes, p.proargnames[:p.pronargs]) AS a (type, name)
+WHERE p.pronamespace = 'murallink'::regnamespace AND p.prosecdef AND a.name IS NOT NULL
+    AND EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 'murallink_operator'::regrole)
+ORDER BY 1, 2
+EOC
+$types{ $_->[0] }{ $_->[1] } = $_->[2] foreach @operators;
+cmp_ok(scalar @operators, '>', 60, 'are many arguments');
+foreach my $argument (@operators)
+{
+	my ($action, $name, $type) = @$argument;
+	my %needs = %{ $needs{$action} // { map { ($_ => s/_uid$//r) } grep { exists $world->{uid}{s/_uid$//r} } keys %{ $types{$action} } } };
+	delete $needs{$name};
+	foreach my $value ('absent', 'null', '""', '" "', '"x"', '1', '1.5', 'true', '[]', '[null]', '{}')
+	{
+		my ($said) = typed($action, with(\%needs, $name, $value));
+		is((dispatched($action, with(\%needs, $name, $value)))[0], $said, "$action: $name $value of $type");
+		next unless $value eq 'absent';
+		my $given = join ', ', map { "$_ => '" . (ref $needs{$_} ? 'true' : filled($needs{$_})) . q(') } sort keys %needs;
+		is(($world->script("SET SESSION AUTHORIZATION world_operator; SELECT world.attempt(\$call\$SELECT murallink.$action($given)\$call\$)"))[-1],
+			$said, 'and in SQL');
+	}
+}
+my %hold = (contract_uid => $contract, note => 'audit');
+foreach my $door (\&typed, \&dispatched)
+{
+	is(($door->('hold_payouts', $json->encode({ %hold, partner => $_ })))[0], 'done', 'no partner is named by ' . ($_ // 'null')) foreach undef, '';
+	is(($door->($_, '{"status":null}'))[0], 'done', "$_ of no status") foreach qw(notices partner_tasks);
+	is(($door->('resolve_payout', qq({"payout_uid":"$payout","note":"seen"})))[0], 'missing_field', 'a decision has an outcome');
+	is(($door->('enable_payouts', '{}'))[0], 'done', 'what is absent has its default');
+}
 done_testing();
