@@ -202,7 +202,7 @@ is_json(void)
  * Refuses a body that is not one object with each key once, and values that
  * the JSON protocol refuses.  Returns the body with the values that the JSON
  * protocol reads, or NULL if they are the same.  Raises invalid_request,
- * wrong_type, invalid_value or invalid_uid.
+ * unknown_key, wrong_type, invalid_value or invalid_uid.
  */
 static Jsonb *
 check_body(text *body)
@@ -252,7 +252,7 @@ bind_value(JsonbValue *value, Oid type, const char *name, bool json)
 /*
  * Checks the values of an object for the arguments of a function.  Returns the
  * object with the values that the JSON protocol reads, or NULL if they are the
- * same.  Raises what bind_value() raises.
+ * same.  Raises unknown_key, and what bind_value() raises.
  */
 static Jsonb *
 bind_body(HeapTuple function, Jsonb *parsed)
@@ -273,12 +273,19 @@ bind_body(HeapTuple function, Jsonb *parsed)
 	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
 	{
 		char *key = pnstrdup(value.val.string.val, value.val.string.len);
+		bool known = false;
 
 		(void) pushJsonbValue(&state, WJB_KEY, &value);
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		for (int i = 0; i < count; i++)
 			if ((modes == NULL || modes[i] == PROARGMODE_IN || modes[i] == PROARGMODE_INOUT) && strcmp(names[i], key) == 0)
+			{
 				changed |= bind_value(&value, types[i], key, json);
+				known = true;
+			}
+		/* PostgREST refuses it itself, unless the parameter columns names others. */
+		if (!known)
+			ereport(ERROR, errnamed(ERR_UNKNOWN_KEY, key));
 		(void) pushJsonbValue(&state, WJB_VALUE, &value);
 	}
 	meant = pushJsonbValue(&state, WJB_END_OBJECT, NULL);

@@ -268,6 +268,8 @@ foreach my $path ('add_fundin%67', '%61dd_funding', 'add%5ffunding', 'add%5Ffund
 	is((typed($path, $one =~ s/1}/"1"}/r))[0], 'wrong_type', 'and a number in quotes');
 	is((typed($path, $one =~ s/}/,"amount":2}/r))[0], 'invalid_request', 'and a key that occurs twice');
 }
+is((typed('add_funding?columns=contract_uid,amount', $one =~ s/}/,"currancy":"JPY"}/r))[0], 'unknown_key',
+	'a misspelt key is refused, even if PostgREST is told to leave it out');
 is((typed('add_funding', "contract_uid,amount\n$contract,1\n$contract,2\n", 'Content-Type' => 'text/csv'))[2], 400, 'so is a table');
 is($stack->sql('SELECT sum(amount), count(*) FROM murallink.funding'), $funded, 'nothing was funded');
 my %form = ('Content-Type' => 'application/x-www-form-urlencoded');
@@ -275,6 +277,9 @@ is((typed('get_trials', 'contract_uid=', %form))[0], 'done', 'an empty uid in a 
 is((typed('get_trials', 'contract_uid=x', %form))[0], 'invalid_uid', 'and x is no uid');
 my ($status, $trials) = $client->request('GET', "$client->{url}/rpc/get_trials?contract_uid=", undef, { 'Session-Id' => $session });
 is("$status " . ref $trials, '200 ARRAY', 'in a query string neither');
+($status, $trials) = $client->request('GET', "$client->{url}/rpc/get_trials?name=eq.Trialname&contract_uid=$contract&select=name&order=name",
+	undef, { 'Session-Id' => $session });
+is("$status " . join(' ', map { $_->{name} } @$trials), '200 Trialname', 'where a filter is no argument');
 is(($client->request('POST', "$client->{url}/%72pc/ping", '{}', { 'Session-Id' => 'x' }))[0], 204, 'a path in another encoding needs no more of a session');
 my (undef, $pong) = $client->rpc('api', '{"action":"get_trials","action":"ping"}');
 is($pong->{message}, 'pong', '/rpc/api takes the last of two values, because jsonb keeps no other');
