@@ -122,9 +122,14 @@ my ($reminder) = $mail->arrived('pat@example.com');
 my $when = $mail->sql(q{SELECT to_char(local_time, '"on "YYYY-MM-DD" at "HH24:MI') FROM murallink.appointment});
 like($reminder->{body}, qr/$when/, 'a reminder, in the time zone of the patient');
 unlike("$reminder->{subject} $reminder->{body}", qr/One|Acme/, 'without trial, site or client');
-$mail->approve(1, $mail->patient('pat'));
-Murallink::Stack::poll('a payment notice', sub { grep { $_->{subject} =~ /paid/ } $mail->mailbox(to => 'pat@example.com') });
-pass('who was paid is told');
+my $payment = $mail->sql(<<"EOC");
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
+SELECT uid, 'manual', 2.5000, 'USD' FROM murallink.enrollment WHERE patient_uid = '${\$mail->patient('pat')}' RETURNING uid
+EOC
+$mail->sql($_) foreach "UPDATE murallink_private.payment SET status = 'approved' WHERE uid = '$payment'", "SELECT murallink_private.payout_begin('$payment')";
+my @told;
+Murallink::Stack::poll('a payment notice', sub { @told = grep { $_->{subject} =~ /paid/ } $mail->mailbox(to => 'pat@example.com') });
+like($told[0]{body}, qr/^2\.50 USD have been paid to you\.\r?$/m, 'who was paid is told how much, with the decimals of the currency');
 $mail->sql(q{SELECT murallink.hold_payouts('a moment', partner => 'smtp')});
 $mail->bulk_again('Five', 'Text', 'pat');
 is($mail->call(message_received => 'email', 'Pat@Example.com', " Stop!\n"), 1, 'a stop word');
