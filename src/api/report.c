@@ -9,7 +9,6 @@
 #include "error.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "report.h"
 #include "utils/array.h"
@@ -25,7 +24,6 @@
 
 static int lifetime = 3600;
 
-static char *utf8(char *text);
 static CellKind kind_of(Oid type);
 static ReportCell cell_of(HeapTuple row, TupleDesc desc, int i, CellKind kind);
 static void write_sheet(ReportWriter *writer, const char *title, const char *cursor);
@@ -66,15 +64,6 @@ report_date(Datum date)
 }
 
 /*
- * Returns a text of the database in UTF-8.
- */
-static char *
-utf8(char *text)
-{
-	return pg_server_to_any(text, strlen(text), PG_UTF8);
-}
-
-/*
  * Returns the kind of cell for a type.
  */
 static CellKind
@@ -102,7 +91,7 @@ cell_of(HeapTuple row, TupleDesc desc, int i, CellKind kind)
 	cell.value = SPI_getbinval(row, desc, i + 1, &cell.isnull);
 	if (kind == CELL_TEXT && !cell.isnull)
 	{
-		cell.text = utf8(SPI_getvalue(row, desc, i + 1));
+		cell.text = SPI_getvalue(row, desc, i + 1);
 		cell.isnull = cell.text[0] == '\0';
 	}
 	return cell;
@@ -129,7 +118,7 @@ write_sheet(ReportWriter *writer, const char *title, const char *cursor)
 	cells = palloc(sizeof(ReportCell) * count);
 	for (int i = 0; i < count; i++)
 	{
-		columns[i].heading = utf8(NameStr(TupleDescAttr(portal->tupDesc, i)->attname));
+		columns[i].heading = NameStr(TupleDescAttr(portal->tupDesc, i)->attname);
 		columns[i].kind = kind_of(TupleDescAttr(portal->tupDesc, i)->atttypid);
 	}
 	writer->columns = columns;

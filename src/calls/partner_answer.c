@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "text.h"
 
 #include "partner.h"
@@ -316,9 +315,7 @@ partner_fact(json_t *facts, const char *fact, const json_t *answer, const char *
 }
 
 /*
- * Adds a fact for people to read.  If the encoding of the database may lack
- * some of its characters, these become question marks.  Returns false if the
- * answer does not have it.
+ * Adds a fact for people to read.  Returns false if the answer does not have it.
  */
 bool
 partner_words(json_t *facts, const char *fact, const json_t *answer, const char *const *names)
@@ -327,10 +324,7 @@ partner_words(json_t *facts, const char *fact, const json_t *answer, const char 
 
 	if (!json_is_string(value))
 		return partner_fact(facts, fact, answer, names);
-	return json_object_set_new(facts, fact,
-							   GetDatabaseEncoding() == PG_UTF8
-								   ? json_string(json_string_value(value))
-								   : ascii_of(json_string_value(value), json_string_length(value), false)) == 0;
+	return json_object_set_new(facts, fact, json_string(json_string_value(value))) == 0;
 }
 
 /*

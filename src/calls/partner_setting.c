@@ -8,7 +8,6 @@
 #include "error.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "money.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
@@ -152,7 +151,7 @@ static Jsonb *
 checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 {
 	char *text = JsonbToCString(NULL, &value->root, VARSIZE(value));
-	json_t *given = json_loads(pg_server_to_any(text, strlen(text), PG_UTF8), JSON_REJECT_DUPLICATES, NULL);
+	json_t *given = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = "";
 	ErrorName error = json_is_object(given) ? complete(given, known, &name) : ERR_WRONG_TYPE;
 	char *field = *name == '\0' ? pstrdup(argument) : psprintf("%s.%s", argument, name);

@@ -65,7 +65,7 @@ json_of(Datum value)
 	Jsonb *jsonb = DatumGetJsonbP(value);
 	char *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 
-	return json_loads(pg_server_to_any(text, strlen(text), PG_UTF8), JSON_DECODE_ANY, NULL);
+	return json_loads(text, JSON_DECODE_ANY, NULL);
 }
 
 /*
@@ -96,7 +96,7 @@ raise_wrong(const FieldWrong *wrong)
 	if (wrong->kind == WRONG_NOTHING)
 		return;
 	size = pg_encoding_mbcliplen(PG_UTF8, wrong->field, size, size);
-	ereport(ERROR, errnamed(errors[wrong->kind], pg_any_to_server(pnstrdup(wrong->field, size), size, PG_UTF8)),
+	ereport(ERROR, errnamed(errors[wrong->kind], pnstrdup(wrong->field, size)),
 			wrong->code == NULL ? 0 : errhint("The partner's error code is %s.", wrong->code));
 }
 
@@ -180,13 +180,16 @@ partner_meaning(PG_FUNCTION_ARGS)
 	const PartnerOperation *operation = operation_of(partner, PG_GETARG_TEXT_PP(1));
 	json_t *params = json_of(PG_GETARG_DATUM(2));
 	char *body = text_to_cstring(PG_GETARG_TEXT_PP(4));
-	HttpAnswer http = {.sent = true, .complete = true, .json = true, .status = PG_GETARG_INT32(3)};
+	HttpAnswer http = {.sent = true,
+					   .complete = true,
+					   .json = true,
+					   .status = PG_GETARG_INT32(3),
+					   .body = body,
+					   .size = strlen(body)};
 	const PartnerConfig secretless = {NULL};
 	PartnerAnswer answer;
 	json_t *result;
 
-	http.body = pg_server_to_any(body, strlen(body), PG_UTF8);
-	http.size = strlen(http.body);
 	answer = partner_read(partner, &secretless, operation->name, params, &http);
 	result = json_pack("{s:s, s:s, s:O}", "outcome", partner_outcome_name(answer.outcome), "reason", answer.reason,
 					   "facts", answer.facts);

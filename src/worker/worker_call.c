@@ -7,7 +7,6 @@
 
 #include "common/hashfn.h"
 #include "crash_point.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
@@ -33,8 +32,8 @@ static void log_doubt(Call *call);
 /*
  * Returns the channel of a partner with that configuration, or NULL for a
  * partner that this library does not have or that the other worker calls.  The
- * texts are JSON in the encoding of the database.  A revision counts again from
- * a lower one after a dump is restored in place, so the texts are compared, too.
+ * texts are JSON.  A revision counts again from a lower one after a dump is
+ * restored in place, so the texts are compared, too.
  */
 Channel *
 channel_configure(const char *partner, int revision, const char *base_url, const char *settings, const char *secrets)
@@ -74,13 +73,12 @@ hash_of(const char *text, uint64 seed)
 }
 
 /*
- * Converts JSON in the encoding of the database to a value of jansson's.
- * Returns NULL if memory is short.
+ * Converts JSON to a value of jansson's.  Returns NULL if memory is short.
  */
 static json_t *
 json_of(const char *text)
 {
-	return json_loads(pg_server_to_any(text, strlen(text), PG_UTF8), 0, NULL);
+	return json_loads(text, 0, NULL);
 }
 
 /*
@@ -195,8 +193,8 @@ calls_resume_at(void)
 }
 
 /*
- * Makes a call from what was claimed.  params is JSON in the encoding of the
- * database.  The call counts as under way until call_free().
+ * Makes a call from what was claimed.  params is JSON.  The call counts as under
+ * way until call_free().
  */
 Call *
 call_make(Channel *channel, const char *uid, int attempt, const char *operation, const char *params)
