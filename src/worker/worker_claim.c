@@ -86,8 +86,7 @@ worker_settle(void)
 
 /*
  * Returns how a call ended, in the form that settle_calls() takes.  The answer
- * is text, so that it can be stored in an encoding that lacks some of its
- * characters.
+ * is text, because its column has the type json, which keeps it as it is.
  */
 static json_t *
 result_of(const Call *call)
@@ -180,25 +179,25 @@ worker_look(void)
 }
 
 /*
- * Applies outcomes that could not be applied before, and puts forward calls
- * that were delayed by a clock that was ahead; for all partners, because one
- * worker can do it.
+ * Applies outcomes that could not be applied before, routes payouts again that
+ * may have missed a change, and puts forward calls that were delayed by a clock
+ * that was ahead; for all partners, because one worker can do it.
  */
 static void
 keep_house(void)
 {
 	static SavedPlan late =
-		PLAN("SELECT murallink_private.apply_late($1), CASE WHEN $2 THEN murallink_private.reroute_late() END", "bb");
+		PLAN("SELECT murallink_private.apply_late($1), murallink_private.reroute_late()", "b");
 	static SavedPlan forward = PLAN("SELECT murallink_private.calls_set_back()", "");
 	Moment now = clock_now();
 
 	if (!recovering && (now >= next_late || now >= next_count))
 	{
 		bool counted = now >= next_count;
-		Datum arguments[] = {BoolGetDatum(counted), BoolGetDatum(!worker_kind->mail)};
+		Datum look = BoolGetDatum(counted);
 		bool isnull;
 
-		plan_execute(&late, arguments, NULL, 1);
+		plan_execute(&late, &look, NULL, 1);
 		if (counted)
 			next_count = now + LATE_INTERVAL * CLOCK_MS;
 		more_late = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
