@@ -56,6 +56,8 @@ COMMENT ON TRIGGER audit ON murallink_private.payout IS
 'Audits decisions of people. The worker''s calls are in call, and their outcomes in the audit of the payment.';
 CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
+    resource IN ('call', 'card', 'partner', 'payout', 'payout_hold', 'payout_switch'));
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
 VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_follow');
 
