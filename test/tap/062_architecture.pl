@@ -1,4 +1,5 @@
-# docs/architecture.md has the triggers that there are, in the order in which they fire, and README the steps of a payment.
+# docs/architecture.md has the triggers that there are, in the order in which they fire, and the steps of a call, and README the
+# steps of a payment.
 
 use strict;
 use warnings;
@@ -37,7 +38,8 @@ FROM (
         WHERE NOT tgisinternal AND c.relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)) AS triggers
     GROUP BY relname, moment) AS rows
 EOC
-my ($section) = slurp_file("$root/docs/architecture.md") =~ /^## Triggers\n(.*)\z/ms;
+my $architecture = slurp_file("$root/docs/architecture.md");
+my ($section) = $architecture =~ /^## Triggers\n(.*)\z/ms;
 my $written = join "\n", $section =~ /^(\| `\w+` \| \w+ .* \|)$/gm;
 my $generated = ($ENV{TESTDIR} // '.') . '/triggers.md';
 unlink $generated;
@@ -45,8 +47,7 @@ is($written, $map, 'is that of the catalogue')
   || append_to_file($generated, "$map\n") && diag("the map to write is in $generated");
 
 note 'the picture of a payment, in which one whose payout is being sent is processing';
-my ($states) = slurp_file("$root/README.md") =~ /^stateDiagram-v2\n(.*?)^```/ms;
-my %drawn = map { $_ => 1 } $states =~ /^ *(\w+ --> \w+)/gm;
+my %drawn = drawn(slurp_file("$root/README.md"));
 my $allowed = $stack->sql(<<'EOC');
 SELECT 'approved --> processing' UNION
 SELECT format('%s --> %s', CASE WHEN step[1] = 'approved' AND step[2] <> 'cancelled' THEN 'processing' ELSE step[1] END, step[2])
@@ -59,4 +60,21 @@ is(join(' ', sort keys %status),
 	$stack->sql("SELECT string_agg(s::text, ' ' ORDER BY s::text COLLATE \"C\") FROM unnest(enum_range(NULL::murallink.payment_status)) s"),
 	'and every status');
 
+note 'the picture of a call';
+my %call_drawn = drawn($architecture);
+is(join("\n", sort keys %call_drawn), join("\n", sort split /\n/, $stack->sql(<<'EOC')), 'has the steps that a call can take');
+SELECT format('%s --> %s', step[1], step[2])
+FROM pg_proc,
+    regexp_matches(split_part(split_part(prosrc, '(OLD.status, NEW.status) NOT IN (', 2), '))', 1) || ')', '\(''(\w+)'', ''(\w+)''\)', 'g') AS step
+WHERE proname = 'call_step'
+EOC
+
 done_testing();
+
+# The steps in the picture of states of a document.
+sub drawn
+{
+	my ($text) = @_;
+	my ($states) = $text =~ /^stateDiagram-v2\n(.*?)^```/ms;
+	return map { $_ => 1 } $states =~ /^ *(\w+ --> \w+)/gm;
+}
