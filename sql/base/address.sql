@@ -1,4 +1,4 @@
--- Postal addresses, and the domains of optional arguments.
+-- Postal addresses; the domains of values that answers may omit; and arguments that change nothing.
 
 CREATE DOMAIN murallink.optional_text AS text;
 COMMENT ON DOMAIN murallink.optional_text IS 'Text that the JSON protocol omits if it is absent.';

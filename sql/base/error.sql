@@ -6,7 +6,7 @@ COMMENT ON FUNCTION murallink_private.raise(text, text) IS
 'Raises an error of murallink.errors(). error: its stable name; field: the field that it is about, shown in the detail.';
 
 CREATE FUNCTION murallink.errors(OUT name text, OUT sqlstate text, OUT http_status integer, OUT message text, OUT hint text)
-RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 35 AS 'MODULE_PATHNAME', 'error_list';
+RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 41 AS 'MODULE_PATHNAME', 'error_list';
 COMMENT ON FUNCTION murallink.errors() IS
 'All errors of murallink: stable name, SQLSTATE, HTTP status, message and hint.';
 

@@ -155,7 +155,7 @@ BEGIN
     WHERE t.partner = 'bastion' AND t.operation = 'endorse' AND t.claimed_at < heard.heard_at
         AND (t.status IN ('claimed', 'in_doubt') OR t.status = 'done' AND NOT coalesce(t.facts, '{}') ? 'member_id');
     IF pg_catalog.cardinality(meant) = 1 AND meant = doubtful THEN
-        PERFORM murallink_private.call_decide(meant[1], 'done', 'Bastion has told of it: event ' || event_uid,
+        PERFORM murallink_private.call_decide(meant[1], 'done', 'Bastion has reported it: event ' || event_uid,
             pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('member_id', data ->> 'memberId',
                 'policy_id', data ->> 'policyId', 'plan_id', data ->> 'planId')));
         UPDATE murallink_private.bastion_event e SET task_uid = meant[1] WHERE e.uid = event_uid;

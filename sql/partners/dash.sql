@@ -294,7 +294,7 @@ BEGIN
         PERFORM murallink_private.call_again(ARRAY[details.uid], murallink_private.due_after('not_sent', details.attempt));
     ELSE
         UPDATE murallink_private.card c
-        SET status = 'in_doubt', reason = 'the details of the order do not tell which card it is', settled_at = details.settled_at,
+        SET status = 'in_doubt', reason = 'the details of the order do not show which card it is', settled_at = details.settled_at,
             task_uid = NULL
         WHERE c.task_uid = details.subject_uid;
     END IF;
@@ -369,11 +369,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE EXISTS (SELECT FROM murallink_private.dash_record r WHERE r.kind = k.kind)
         AND NOT EXISTS (SELECT FROM murallink_private.dash_record r WHERE r.kind = k.kind AND r.id = d.settings ->> k.name)
     UNION ALL
-    SELECT k.kind || 's', 'have never been heard of: see refresh_dash()'
+    SELECT k.kind || 's', 'have never been listed: see refresh_dash()'
     FROM dash d, (VALUES ('customer'), ('program'), ('account')) AS k (kind)
     WHERE NOT EXISTS (SELECT FROM murallink_private.dash_record r WHERE r.kind = k.kind)
     UNION ALL
-    SELECT 'account ' || r.id, 'does not tell its balance'
+    SELECT 'account ' || r.id, 'does not show its balance'
     FROM dash d JOIN murallink_private.dash_record r ON r.kind = 'account' AND r.id = d.settings ->> 'funding_id'
     WHERE r.balance IS NULL
     UNION ALL

@@ -6,8 +6,8 @@
  * sixteen are random.  The text is the same number of 160 bits in base 62,
  * padded to 27 digits, and sorts as the bytes do.
  */
-#ifndef KSUID_H
-#define KSUID_H
+#ifndef MURALLINK_KSUID_H
+#define MURALLINK_KSUID_H
 
 #include "fmgr.h"
 
@@ -50,4 +50,4 @@ ksuid_equal(const Ksuid *a, const Ksuid *b)
 	return memcmp(a->bytes, b->bytes, KSUID_LEN) == 0;
 }
 
-#endif /* KSUID_H */
+#endif /* MURALLINK_KSUID_H */

@@ -42,9 +42,9 @@ static void note_failure(Call *call);
  * no answer, 5xx, not clear  | the partner | in doubt | opens
  *
  * A call that was not sent is tried again, later each time.  After a 401 or
- * 429, a payout is tried again only if a look-up does not show it.  A breaker
- * that is not closed raises an alarm.  needs_person also shows what was
- * declined, what stays in doubt, and a payout that was not sent several times.
+ * 429, a payout is tried again only if a look-up does not show it.
+ * worker_status() shows a breaker that is not closed; needs_person shows what
+ * was declined, what stays in doubt, and what was not sent several times.
  */
 void
 breaker_judge(Call *call)

@@ -16,7 +16,7 @@ $payouts->wait_settled;
 my $patient = $payouts->sql("SELECT patient_uid FROM murallink.payout WHERE uid = '$paid[0]'");
 
 note 'accounts, and whether they agree with the books';
-like($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), qr/^customers\|have never been heard of/, 'not asked yet');
+like($payouts->sql('SELECT * FROM murallink.reconcile_funding()'), qr/^customers\|have never been listed/, 'not asked yet');
 refresh();
 is($payouts->sql('SELECT kind, id FROM murallink_private.dash_record ORDER BY kind'),
 	"account|54850\ncustomer|12345\nprogram|987654", 'customers, programs and accounts are kept');

@@ -113,7 +113,7 @@ note 'rows that cannot be told apart, or are not there';
 $payouts->sql("UPDATE murallink.patient SET email = 'twin\@example.com', last_name = 'Twin' WHERE uid IN ('$patients[0]', '$patients[1]')");
 order(@patients);
 $payouts->wait_idle;
-is(cards(@patients), 'done 2, in_doubt the details of the order do not tell which card it is 2', 'twins wait for a person');
+is(cards(@patients), 'done 2, in_doubt the details of the order do not show which card it is 2', 'twins wait for a person');
 my @twins = map { $_->{proxyKey} } grep { $_->{lastName} eq 'Twin' } orders();
 $payouts->call(resolve_card => card($patients[$_]), 'true', 'told apart by birthday', $twins[$_]) foreach 0, 1;
 

@@ -29,7 +29,7 @@ CREATE TABLE murallink.fund_slot (
     FOREIGN KEY (contract_uid, currency) REFERENCES murallink.fund
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE murallink.fund_slot IS
-'The available and disbursed amounts of a fund, spread over slots so that payers on one contract do not wait for each other, and the worker does not wait for payers. fund_balance adds them up.';
+'The amounts of a fund, spread over slots so that payers on one contract do not wait for each other, and the worker does not wait for payers. fund_balance adds them up.';
 COMMENT ON COLUMN murallink.fund_slot.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_slot.currency IS 'The currency.';
 COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot: from 0 for payers, below 0 for disbursed amounts only, above 255 for transactions that found their slot locked.';
