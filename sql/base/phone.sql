@@ -18,6 +18,6 @@ COMMENT ON FUNCTION murallink_private.phone_north_american(text) IS
 
 CREATE FUNCTION murallink_private.phone_or_digits(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN coalesce(murallink_private.phone_number(phone), pg_catalog.regexp_replace(phone, '\D', '', 'g'));
+RETURN coalesce(murallink_private.phone_number(phone), pg_catalog.regexp_replace(phone COLLATE "C", '\D', '', 'g'));
 COMMENT ON FUNCTION murallink_private.phone_or_digits(text) IS
 'The number in a text, or else its digits: for comparing with a partner''s data, never for sending.';

@@ -153,4 +153,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.await_partner(murallink.ksuid, numeric) IS
-'Waits for the answer to a request of partner_request() or a similar function, which must have been committed. Returns uid, status (done, declined, in_doubt; after the timeout ready or claimed), reason, http_status, facts and answer. timeout: in seconds, at most 300. For operators. Errors: missing_field, invalid_value, not_found; wrong_status: asked for by this transaction, or it is not read committed.';
+'Waits for the answer to a request of partner_request() or a similar function, which must have been committed. Returns uid, status (done, declined, in_doubt; after the timeout ready or claimed), reason, http_status, facts and answer. timeout: in seconds, at most 300, and less than statement_timeout. For operators. Errors: missing_field, invalid_value, not_found; wrong_status: asked for by this transaction, or it is not read committed.';

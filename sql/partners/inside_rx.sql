@@ -34,7 +34,8 @@ CREATE FUNCTION murallink_private.inside_rx_membership(
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     home CONSTANT jsonb := person -> 'address';
-    zip CONSTANT text[] := pg_catalog.regexp_match(home ->> 'post_code', '^(\d{5})(?:-(\d{4}))?$');
+    -- In the locales of ICU \d has the digits of all scripts.
+    zip CONSTANT text[] := pg_catalog.regexp_match((home ->> 'post_code') COLLATE "C", '^(\d{5})(?:-(\d{4}))?$');
     whole jsonb;
     same boolean;
     active CONSTANT boolean := coalesce((member ->> 'active')::boolean, false);

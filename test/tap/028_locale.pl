@@ -41,6 +41,17 @@ foreach my $from (@locales)
 	}
 }
 
+note 'a locale of ICU, in which the digits of all scripts are digits';
+$stack->sql("CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'tr' LOCALE 'C.UTF-8'", 'postgres');
+$stack->sql('CREATE EXTENSION murallink; SELECT murallink.install()', 'icu');
+enter('icu');
+is_deeply([ map { login('icu', $_) } map { lc $_, uc $_ } @mailboxes ], [ ('t') x 6 ], 'each logs in, in any case');
+is($stack->sql(<<'EOC', 'icu'), 'none|610555', 'a number in other digits is none that a partner takes');
+SELECT coalesce(params ->> 'address', 'none'), murallink_private.phone_or_digits(U&'\0663 610-555')
+FROM murallink_private.inside_rx_membership('{"patient_uid": "x", "first_name": "x", "last_name": "x", "email": "", "phone": "", "address": {
+    "street1": "x", "state": "VA", "post_code": "\u0662\u0663\u0666\u0667\u0660"}}', '{}', '{"group": "x"}', true, NULL)
+EOC
+
 note 'another encoding than UTF-8';
 $stack->sql("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'", 'postgres');
 my $refused = `psql -XqAt -h $dir -U postgres -d latin -c 'CREATE EXTENSION murallink' 2>&1`;
