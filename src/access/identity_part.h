@@ -18,7 +18,6 @@ extern const Caller *identity_of_role(void);
 
 /* identity_session.c */
 extern void identity_session_init(void);
-extern Datum identity_session_hash(const char *session_id);
 
 /* identity_parallel.c */
 extern void identity_parallel_init(void);

@@ -72,8 +72,8 @@ hash_datum(const unsigned char *hash)
 /*
  * Returns the SHA-256 of a session id as a bytea.
  */
-Datum
-identity_session_hash(const char *session_id)
+static Datum
+hash_of(const char *session_id)
 {
 	unsigned char hash[crypto_hash_sha256_BYTES];
 
@@ -179,7 +179,7 @@ identity_authenticate(const char *session_id)
 	Datum hash;
 
 	install_check();
-	hash = identity_session_hash(session_id);
+	hash = hash_of(session_id);
 	memcpy(presented_hash, VARDATA(DatumGetPointer(hash)), sizeof(presented_hash));
 	presented = true;
 	return take_on(hash);
@@ -206,7 +206,7 @@ identity_open_session(PG_FUNCTION_ARGS)
 	ksuid_generate(&id);
 	ksuid_format(&id, session_id);
 	SPI_connect();
-	values[0] = identity_session_hash(session_id);
+	values[0] = hash_of(session_id);
 	values[1] = PG_GETARG_DATUM(0);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp() + Min(session_timeout, session_lifetime) * USECS_PER_SEC);
 	plan_execute(&insert, values, NULL, 0);
@@ -257,5 +257,5 @@ identity_presented_session(PG_FUNCTION_ARGS)
 	session_id = identity_request_header("session-id");
 	if (session_id == NULL || session_id[0] == '\0')
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(identity_session_hash(session_id));
+	PG_RETURN_DATUM(hash_of(session_id));
 }
