@@ -430,7 +430,7 @@ settle(const FundMove *move, const char *movement, int64 slot, int available, in
 	kept.amount = datumCopy(row_value(&scan, ENTRY_AMOUNT, &isnull), false, -1);
 	row_end(&scan);
 	record(&kept, movement);
-	add(move, slot, available, reserved, disbursed);
+	add(&kept, slot, available, reserved, disbursed);
 	owner_leave(saved);
 }
 
