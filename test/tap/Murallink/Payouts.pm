@@ -151,16 +151,17 @@ sub order_cards
 	return $self->wait_settled;
 }
 
-# Runs statements in a session that stays open until it is closed.
+# Runs statements in a session that stays open until it is closed. What is waited for comes after them, because the
+# session is idle between them, too.
 sub session
 {
 	my ($self, $statements) = @_;
 	my $before = $self->sql('SELECT clock_timestamp()');
 	open my $session, '|-', $self->stack->psql, qw(-o /dev/null) or die "psql: $!\n";
 	$session->autoflush;
-	print $session "SET application_name = 'session';\n$statements;\n";
+	print $session "SET application_name = 'session';\n$statements;\nSELECT 'all have run';\n";
 	$self->wait_for(<<"EOC");
-SELECT bool_or(state ~ '^idle' AND query !~ '^SET') FROM pg_stat_activity
+SELECT bool_or(state ~ '^idle' AND query = 'SELECT ''all have run'';') FROM pg_stat_activity
 WHERE application_name = 'session' AND backend_start > '$before'
 EOC
 	return $session;
