@@ -34,13 +34,17 @@ $payouts->sandbox('POST', 'settings', { 'bastion.webhook' => 'held' });
 my @doubtful;
 foreach my $number (0 .. $#points)
 {
-	note $points[$number];
+	my $point = $points[$number];
+	note $point;
 	$payouts->call('disable_payouts');
 	my $patient = enroll(chr(65 + $number));
+	my $worker = $payouts->worker;
 	open my $file, '>', $conf or die "crash.conf: $!\n";
-	print $file "murallink.crash_point = '$points[$number]'\n";
+	print $file "murallink.crash_point = '$point'\n";
 	close $file;
 	$payouts->sql('SELECT pg_reload_conf()');
+	Murallink::Stack::poll("the worker to read $point",
+		sub { grep { /\[$worker\] LOG:  crash point $point$/ } $stack->log_of('postgresql') });
 	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
 	unlink $conf;
 	$payouts->start_server;
@@ -57,6 +61,8 @@ cmp_ok(scalar @doubtful, '>', 2, 'endorsements in doubt');
 
 # Of those that were made there is an event; the others a person has made again.
 my $made = grep { $_->{ledger} eq 'webhook' } $payouts->ledger;
+# An event is sent once, whether or not PostgREST has noticed that the server has started again.
+Murallink::Stack::poll('PostgREST to find the server again', sub { ($stack->client->rpc('ping'))[0] == 204 });
 $payouts->sandbox('POST', 'settings', { 'bastion.webhook' => 'on' });
 $payouts->wait_for("SELECT count(task_uid) = $made FROM murallink.bastion_events()") if $made;
 my @unmade = grep { $payouts->sql("SELECT status FROM murallink.partner_tasks('$_')") eq 'in_doubt' } @doubtful;
