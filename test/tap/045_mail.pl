@@ -207,7 +207,14 @@ my $begun = time;
 like($mail->sql("SELECT murallink.bulk_email(trial_uid, site_uid, 'Six', 'Text') FROM public.place"), qr/"OK": 1\d{4}/, 'queued');
 reset_again('zoe@example.com');
 Murallink::Stack::poll('a token', sub { $mail->mailbox(to => 'zoe@example.com', event => 'taken') > 1 });
-cmp_ok(count('many'), '<', 2000, 'who waits for a token need not wait for all of them');
+my ($others, $tokens_taken) = (0, 0);
+foreach my $taken ($mail->envelopes(event => 'taken'))
+{
+	$tokens_taken++ if $taken->{to} eq 'zoe@example.com';
+	last if $tokens_taken > 1;
+	$others++ if $taken->{to} =~ /^many/;
+}
+cmp_ok($others, '<', 2000, 'who waits for a token need not wait for all of them');
 while ((my $count = count('many')) < 10000)
 {
 	Murallink::Stack::poll("more than $count messages", sub { count('many') > $count });
@@ -242,11 +249,14 @@ sub waits_for
 	return;
 }
 
-# Has the worker try a user's message at once.
+# Has the worker try a user's message at once, unless it has been tried by itself and sent.
 sub again
 {
 	my ($address) = @_;
-	$mail->wait_for("SELECT count(*) = 1 FROM murallink.notices(status => 'ready') n JOIN murallink.app_user u ON u.uid = n.app_user_uid WHERE u.email = '$address'");
+	$mail->wait_for(<<"EOC");
+SELECT count(*) = 1 FROM murallink.notices() n JOIN murallink.app_user u ON u.uid = n.app_user_uid
+WHERE u.email = '$address' AND n.status IN ('ready', 'done')
+EOC
 	$mail->sql(<<"EOC");
 UPDATE murallink_private.call c SET reason = '', due_at = now() - interval '1 hour'
 FROM murallink_private.notice n JOIN murallink.app_user u ON u.uid = n.app_user_uid
