@@ -10,9 +10,10 @@ use Murallink::Stack;
 use Test::More;
 use Time::HiRes qw(time);
 
-use constant MANY => 32; # as many as the mail server is called at once with
+# As many as the mail server is called at once with; and for how many seconds payouts and the server are waited for.
+use constant { MANY => 32, GRACE => 60, TIMEOUT => 120 };
 
-my $mail = Murallink::Mail->new(conf => "fsync = off\nmurallink.shutdown_grace = '60 s'\n");
+my $mail = Murallink::Mail->new(conf => "fsync = off\nmurallink.shutdown_grace = '${\GRACE} s'\n");
 my $go = $mail->dir . '/go';
 $mail->configure('starttls');
 my ($worker, $mail_worker) = ($mail->worker, $mail->mail_worker);
@@ -38,20 +39,21 @@ $mail->bulk_again('Many', 'Text', @many);
 foreach my $what ('a silent server', 'a server that says a letter at a time')
 {
 	$mail->wait_for("SELECT in_flight = ${\MANY} FROM murallink.worker_status() WHERE partner = 'smtp'");
-	my $beside = $mail->paid_in(60, 1.5 * $alone + .5);
-	cmp_ok($beside, '<', 1.5 * $alone + .5, sprintf '%s: payouts go on: 60 in %.2f s, without in %.2f s', $what, $beside, $alone);
+	my $beside = $mail->paid_in(60, 3 * $alone + 1);
+	cmp_ok($beside, '<', 3 * $alone + 1, sprintf '%s: payouts go on: 60 in %.2f s, without in %.2f s', $what, $beside, $alone);
 	is($mail->sql(q{SELECT in_flight FROM murallink.worker_status() WHERE partner = 'smtp'}), MANY, 'while it does so');
-	my $begun = time;
 	$mail->set(application_name => $what);
 	$mail->wait_for("SELECT application_name = '$what' FROM pg_stat_activity WHERE pid = $mail_worker");
-	cmp_ok(time - $begun, '<', 10, 'the worker of mail follows a reload');
+	is($mail->sql(q{SELECT in_flight FROM murallink.worker_status() WHERE partner = 'smtp'}), MANY,
+		'the worker of mail follows a reload meanwhile');
 	# What the next worker of mail is to call.
 	$what =~ /silent/ ? hang($trickling) : $mail->configure('starttls');
-	$begun = time;
+	my $begun = time;
 	$mail->sql("SELECT pg_terminate_backend($mail_worker)");
 	$mail->wait_for("SELECT pid IS DISTINCT FROM $mail_worker FROM murallink_private.worker_slot('smtp')");
-	cmp_ok(time - $begun, '<', 10, 'and ends at once when it is told to');
-	is($mail->sql(q{SELECT string_agg(DISTINCT status::text, ' ') FROM murallink.notices(most => NULL)}), 'ready', 'nothing is in doubt');
+	cmp_ok(time - $begun, '<', GRACE / 2, 'and ends at once when it is told to');
+	# The next one may send them already.
+	is($mail->sql(q{SELECT count(*) FROM murallink.notices(status => 'in_doubt')}), 0, 'nothing is in doubt');
 	$mail_worker = $mail->mail_worker;
 }
 $mail->wait_status($_ => 'done 3') foreach @many;
@@ -62,7 +64,7 @@ note 'a fast shutdown in the middle of a message';
 $mail->bulk('Stop', 'Text', 'slow1');
 waits('slow1');
 my $seconds = $mail->stop_server('fast');
-cmp_ok($seconds, '<', 10, 'the worker of mail ends at once, however long payouts would be waited for');
+cmp_ok($seconds, '<', GRACE / 2, 'the worker of mail ends at once, however long payouts would be waited for');
 $mail->start_server;
 is($mail->status('slow1'), 'in_doubt 1', 'the message is in doubt');
 like($mail->sql("SELECT reason FROM murallink.notices('" . $mail->notice('slow1') . "')"), qr/the worker stopped/, 'which it has written itself');
@@ -82,7 +84,7 @@ is(scalar taken('slow2'), 1, 'it is not sent again');
 note 'while payouts are under way';
 $mail->bulk('Kill', 'Text', 'slow3');
 waits('slow3');
-$mail->fault(when => 'after', action => 'delay', delay_ms => 2000);
+$mail->fault(when => 'after', action => 'delay', delay_ms => 20_000);
 push @paid, $mail->approve(20);
 $mail->wait_for(q{SELECT in_flight = 20 FROM murallink.worker_status() WHERE partner = 'dash'});
 killed($mail->mail_worker);
@@ -92,7 +94,8 @@ $list = join ', ', map { "'$_'" } @paid;
 $mail->wait_for("SELECT bool_and(status = 'done') FROM murallink.payout WHERE uid IN ($list)");
 pass('all payouts are paid in the end, those of afterwards, too');
 is_deeply([ $mail->wrong ], [], 'each once: the books agree');
-is($mail->status('slow3'), 'in_doubt 1', 'the message is in doubt');
+$mail->wait_status(slow3 => 'in_doubt 1');
+pass('the message is in doubt');
 
 note 'few descriptors';
 $mail->set(max_files_per_process => 64);
@@ -103,7 +106,7 @@ $mail->wait_status($_ => 'done') foreach @many;
 is_deeply([ map { $mail->status($_) } @many ], [ ('done 1') x MANY ], 'mails that have none wait for those that have, and do not fail');
 
 note 'the end of the postmaster';
-$mail->configure('starttls', timeout => 120);
+$mail->configure('starttls', timeout => TIMEOUT);
 $mail->bulk('Postmaster', 'Text', 'slow4');
 waits('slow4');
 $mail_worker = $mail->mail_worker;
@@ -111,7 +114,7 @@ open my $file, '<', $mail->dir . '/data/postmaster.pid' or die "postmaster.pid: 
 chomp(my $postmaster = <$file>);
 close $file;
 kill 'KILL', $postmaster;
-Murallink::Stack::poll('the worker of mail to end', sub { !defined readlink "/proc/$mail_worker/exe" }, 10);
+Murallink::Stack::poll('the worker of mail to end', sub { !defined readlink "/proc/$mail_worker/exe" }, TIMEOUT / 2);
 pass('is the end of the worker of mail');
 $mail->quietly(sub { Murallink::Stack::poll('the server to start', sub { eval { $mail->start_server; 1 } }) });
 $mail->wait_status(slow4 => 'in_doubt 1');
@@ -124,7 +127,7 @@ done_testing();
 sub hang
 {
 	my ($port) = @_;
-	return $mail->call(configure_partner => 'smtp', "smtp://127.0.0.1:$port", { from => 'trials@example.org', timeout => 120 }, {});
+	return $mail->call(configure_partner => 'smtp', "smtp://127.0.0.1:$port", { from => 'trials@example.org', timeout => TIMEOUT }, {});
 }
 
 # What was taken for somebody.
