@@ -533,7 +533,7 @@ sub start
 	$admin = undef;
 	$admin = session($stack->{admin_email}, $stack->{admin_password});
 	# The day must not end on the way.
-	sleep 1 while 86400 - time % 86400 < 60;
+	sleep 1 while 86400 - time % 86400 < 180;
 	stands_for('2022-08-08' => strftime('%Y-%m-%d', gmtime), $_->{data} => encode_base64($pdf, ''))
 	  foreach request('Upload Contract'), request('Upload Document');
 	return;

@@ -19,6 +19,7 @@ my $stack = Murallink::Stack->new(node => $node)->start;
 my $client = $stack->client;
 $node->append_conf('postgresql.conf', "murallink.public_url = '$client->{url}'");
 $node->reload;
+$stack->wait_for("SELECT current_setting('murallink.public_url') = '$client->{url}'");
 
 my $admin = api('login', { email => $stack->{admin_email}, password => $stack->{admin_password} })->{session_id};
 my $contract = api('create_contract', {
