@@ -181,10 +181,15 @@ BEGIN
         SELECT FROM pg_catalog.unnest(wanted) AS w LEFT JOIN murallink.patient p ON p.uid = w WHERE p.uid IS NULL) THEN
         PERFORM murallink_private.raise('not_found', 'patient_uids');
     END IF;
+    -- card_begin() needs these locks, too. Take them before those of the cards, as a change of a patient does.
+    PERFORM FROM murallink.patient p WHERE p.uid = ANY (wanted) ORDER BY p.uid FOR SHARE;
     LOCK TABLE murallink_private.partner IN SHARE MODE;
     SELECT p.settings ->> 'cust_prog_id' INTO the_program FROM murallink_private.partner p WHERE p.name = 'dash';
     bulk := murallink_private.task_begin('dash', 'bulk_order', pg_catalog.jsonb_build_object('program', the_program), false);
-    PERFORM murallink_private.card_begin(w, 'dash', the_program) FROM pg_catalog.unnest(wanted) AS w;
+    -- Not for the others, because two orders that have a lock of the same card for reading could not change it.
+    PERFORM murallink_private.card_begin(w, 'dash', the_program) FROM pg_catalog.unnest(wanted) AS w
+    WHERE NOT EXISTS (
+        SELECT FROM murallink_private.card c WHERE c.patient_uid = w AND c.partner = 'dash' AND c.program = the_program);
     -- Waits for cards that the worker is ordering, and leaves them out.
     PERFORM FROM murallink_private.card c
     WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program ORDER BY c.uid FOR NO KEY UPDATE;
@@ -242,10 +247,11 @@ BEGIN
         SET status = bulk.status, reason = bulk.reason, settled_at = bulk.settled_at, task_uid = NULL WHERE c.task_uid = bulk.uid;
     ELSE
         -- The cards that are in doubt because of this order.
+        PERFORM FROM murallink_private.card c WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
         UPDATE murallink_private.card c SET status = 'declined', note = bulk.note
         WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' AND c.settled_at = bulk.settled_at;
     END IF;
-    PERFORM murallink_private.payouts_of_card(c) FROM pg_catalog.unnest(concerned) AS c;
+    PERFORM murallink_private.payouts_of_cards(concerned);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_bulk_order_follow(murallink.call_state) IS
@@ -298,7 +304,8 @@ BEGIN
             task_uid = NULL
         WHERE c.task_uid = details.subject_uid;
     END IF;
-    PERFORM murallink_private.payouts_of_card(r.card_uid) FROM pg_catalog.jsonb_to_recordset(sent) AS r(card_uid murallink.ksuid);
+    PERFORM murallink_private.payouts_of_cards(ARRAY(
+        SELECT r.card_uid FROM pg_catalog.jsonb_to_recordset(sent) AS r(card_uid murallink.ksuid)));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.dash_bulk_details_follow(murallink.call_state) IS

@@ -102,6 +102,12 @@ CREATE FUNCTION murallink_private.card_begin(
 )
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    -- card_send() needs this lock, too. Take it before that of the card, as a change of the patient does.
+    PERFORM FROM murallink.patient p
+    WHERE p.uid = card_begin.patient_uid AND NOT EXISTS (
+        SELECT FROM murallink_private.card c
+        WHERE c.patient_uid = p.uid AND c.partner = card_begin.partner AND c.program = card_begin.program)
+    FOR SHARE;
     INSERT INTO murallink_private.card AS c (patient_uid, partner, program)
     VALUES (card_begin.patient_uid, card_begin.partner, card_begin.program)
     ON CONFLICT ON CONSTRAINT card_patient_uid_partner_program_key DO NOTHING RETURNING c.uid INTO uid;

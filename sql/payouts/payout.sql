@@ -125,6 +125,33 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Makes the call that loads the card of a payout.';
 
+CREATE FUNCTION murallink_private.payouts_lock_ways(payout_uids murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    -- A payout that is held needs no card, and hold_payouts() must not wait for one.
+    routed CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT o.uid FROM murallink_private.payout o
+        WHERE o.uid = ANY (payout_uids) AND NOT EXISTS (
+            SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)));
+BEGIN
+    PERFORM FROM murallink.patient s
+    WHERE s.uid IN (
+        SELECT y.patient_uid FROM murallink_private.payout o JOIN murallink_private.payment y ON y.uid = o.payment_uid
+        JOIN murallink.enrollment e ON e.uid = y.enrollment_uid JOIN murallink.contract c ON c.uid = y.contract_uid
+        JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
+        JOIN murallink_private.partner p ON p.name = t.partner
+        WHERE o.uid = ANY (routed) AND NOT EXISTS (
+            SELECT FROM murallink_private.card k
+            WHERE k.patient_uid = y.patient_uid AND k.partner = p.name AND k.program = p.settings ->> 'cust_prog_id'))
+    ORDER BY s.uid FOR SHARE;
+    PERFORM FROM murallink_private.card c
+    WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = ANY (routed))
+    ORDER BY c.uid FOR SHARE;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.payouts_lock_ways(murallink.ksuid[]) IS
+'Locks what must be locked before payouts that are routed: the patients for whom card_begin() may order a card, then all cards of the patients.';
+
 CREATE FUNCTION murallink_private.payouts_route(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -132,10 +159,7 @@ DECLARE
     present murallink_private.call;
     route record;
 BEGIN
-    -- Lock cards before payouts, as everywhere.
-    PERFORM FROM murallink_private.card c
-    WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = ANY (payout_uids))
-    ORDER BY c.uid FOR SHARE;
+    PERFORM murallink_private.payouts_lock_ways(payout_uids);
     FOR the_payout IN
         SELECT o.* FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved'
         WHERE o.uid = ANY (payout_uids) ORDER BY o.uid FOR NO KEY UPDATE OF o
@@ -165,7 +189,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_route(murallink.ksuid[]) IS
-'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them and the cards of their patients.';
+'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them, and before them what payouts_lock_ways() locks.';
 
 CREATE FUNCTION murallink_private.payout_begin(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -207,18 +231,18 @@ END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_cancel(murallink.ksuid) IS 'Cancels the payout of a cancelled payment.';
 
-CREATE FUNCTION murallink_private.payouts_of_card(card_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payouts_of_cards(card_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM murallink_private.payouts_route(ARRAY(
         SELECT o.uid FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
         JOIN murallink_private.payment p ON p.enrollment_uid = e.uid AND p.status = 'approved'
         JOIN murallink_private.payout o ON o.payment_uid = p.uid AND o.card_uid = c.uid AND o.reason <> ''
-        WHERE c.uid = payouts_of_card.card_uid));
+        WHERE c.uid = ANY (card_uids)));
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payouts_of_card(murallink.ksuid) IS
-'Routes the payouts that wait for a card again.';
+COMMENT ON FUNCTION murallink_private.payouts_of_cards(murallink.ksuid[]) IS
+'Routes the payouts that wait for these cards again.';
 
 CREATE FUNCTION murallink_private.payout_info(payout_uid murallink.ksuid) RETURNS murallink.payout_info
 LANGUAGE sql STABLE AS $$
@@ -227,7 +251,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.payout_info(murallink.ksuid) IS 'A payout, as the functions for operators answer.';
 
-CREATE FUNCTION murallink_private.payout_locked(payout_uid murallink.ksuid) RETURNS murallink.payout_info
+CREATE FUNCTION murallink_private.payout_locked(payout_uid murallink.ksuid, routed boolean DEFAULT false) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     its_payment CONSTANT murallink.ksuid := (
@@ -238,9 +262,12 @@ BEGIN
         PERFORM murallink_private.raise('not_found', 'payout_uid');
     END IF;
     PERFORM FROM murallink_private.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
+    IF routed THEN
+        PERFORM murallink_private.payouts_lock_ways(ARRAY[payout_locked.payout_uid]);
+    END IF;
     PERFORM FROM murallink_private.payout p WHERE p.uid = payout_locked.payout_uid FOR NO KEY UPDATE;
     RETURN murallink_private.payout_info(payout_locked.payout_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payout_locked(murallink.ksuid) IS
-'Locks the payment of a payout, then the payout, and returns it. Errors: missing_field, not_found.';
+COMMENT ON FUNCTION murallink_private.payout_locked(murallink.ksuid, boolean) IS
+'Locks the payment of a payout, then the payout, and returns it. routed: whether the caller routes it, so that the locks of payouts_lock_ways() are taken in between. Errors: missing_field, not_found.';

@@ -33,7 +33,7 @@ CREATE FUNCTION murallink.resolve_payout(
 ) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
+    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid, outcome = 'not_paid');
     decided CONSTANT murallink.payment_status := CASE murallink_private.required(outcome, 'outcome')
         WHEN 'paid' THEN 'paid' WHEN 'not_paid' THEN 'approved' WHEN 'cancelled' THEN 'cancelled' END;
 BEGIN
@@ -67,7 +67,7 @@ CREATE FUNCTION murallink.retry_payout(
 ) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
+    the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid, true);
 BEGIN
     IF the_payout.status <> 'declined' THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
@@ -172,9 +172,12 @@ COMMENT ON FUNCTION murallink_private.prepared_writers() IS
 
 CREATE FUNCTION murallink_private.suspect_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    UPDATE murallink_private.payout o SET suspect = true
-    FROM murallink_private.payment p WHERE p.uid = o.payment_uid AND p.status IN ('approved', 'failed', 'in_doubt') AND NOT o.suspect;
-    UPDATE murallink_private.card c SET suspect = true WHERE c.status IN ('waiting', 'ready') AND NOT c.suspect;
+    -- Lock cards before payouts, each by uid, as everywhere.
+    UPDATE murallink_private.card c SET suspect = true WHERE c.uid IN (
+        SELECT k.uid FROM murallink_private.card k WHERE k.status IN ('waiting', 'ready') AND NOT k.suspect ORDER BY k.uid FOR NO KEY UPDATE);
+    UPDATE murallink_private.payout o SET suspect = true WHERE o.uid IN (
+        SELECT q.uid FROM murallink_private.payout q JOIN murallink_private.payment p ON p.uid = q.payment_uid
+        WHERE p.status IN ('approved', 'failed', 'in_doubt') AND NOT q.suspect ORDER BY q.uid FOR NO KEY UPDATE OF q);
     UPDATE murallink_private.call c SET suspect = true, due_at = LEAST(c.due_at, pg_catalog.clock_timestamp())
     WHERE NOT c.suspect AND CASE c.resource
         WHEN 'payout' THEN c.status NOT IN ('done', 'cancelled') AND (c.operation = 'load' OR c.status IN ('ready', 'claimed') AND NOT c.repeatable)
@@ -186,8 +189,10 @@ COMMENT ON FUNCTION murallink_private.suspect_calls() IS
 
 CREATE FUNCTION murallink_private.trust_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    UPDATE murallink_private.payout SET suspect = false WHERE suspect;
-    UPDATE murallink_private.card SET suspect = false WHERE suspect;
+    UPDATE murallink_private.card c SET suspect = false WHERE c.uid IN (
+        SELECT k.uid FROM murallink_private.card k WHERE k.suspect ORDER BY k.uid FOR NO KEY UPDATE);
+    UPDATE murallink_private.payout o SET suspect = false WHERE o.uid IN (
+        SELECT q.uid FROM murallink_private.payout q WHERE q.suspect ORDER BY q.uid FOR NO KEY UPDATE);
     UPDATE murallink_private.call SET suspect = false WHERE suspect;
 $$;
 COMMENT ON FUNCTION murallink_private.trust_calls() IS
@@ -258,10 +263,14 @@ CREATE FUNCTION murallink.resolve_card(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    owner CONSTANT murallink.ksuid := (
+        SELECT c.patient_uid FROM murallink_private.card c WHERE c.uid = murallink_private.required(resolve_card.card_uid, 'card_uid'));
     present murallink.payout_status;
 BEGIN
-    SELECT c.status INTO present FROM murallink_private.card c
-    WHERE c.uid = murallink_private.required(resolve_card.card_uid, 'card_uid') FOR NO KEY UPDATE;
+    -- card_send() and payouts_route() need these locks, too. Take them before that of the card, as everywhere.
+    PERFORM FROM murallink.patient p WHERE p.uid = owner FOR SHARE;
+    PERFORM FROM murallink_private.card c WHERE c.patient_uid = owner ORDER BY c.uid FOR NO KEY UPDATE;
+    SELECT c.status INTO present FROM murallink_private.card c WHERE c.uid = resolve_card.card_uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'card_uid');
     ELSIF present NOT IN ('declined', 'in_doubt') THEN
@@ -281,7 +290,7 @@ BEGIN
     ELSE
         PERFORM murallink_private.card_send(resolve_card.card_uid);
     END IF;
-    PERFORM murallink_private.payouts_of_card(resolve_card.card_uid);
+    PERFORM murallink_private.payouts_of_cards(ARRAY[resolve_card.card_uid]);
 EXCEPTION WHEN unique_violation THEN
     PERFORM murallink_private.raise('already_exists', 'proxy_key');
 END

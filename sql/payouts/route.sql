@@ -111,6 +111,10 @@ BEGIN
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
         WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
+            -- card_begin() would lock the other cards, but not in their order.
+            AND NOT EXISTS (
+                SELECT FROM murallink_private.card k
+                WHERE k.patient_uid = e.patient_uid AND k.partner = p.name AND k.program = p.settings ->> 'cust_prog_id')
         ORDER BY 1) w;
 END
 $$;
@@ -193,7 +197,7 @@ BEGIN
     WHERE o.uid = ANY (calls) AND c.uid = o.uid AND c.status = 'ready' AND o.status IN ('done', 'declined', 'in_doubt');
     -- The patient may have lost the address since it was sent.
     PERFORM murallink_private.card_send(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls) AND o.status = 'ready';
-    PERFORM murallink_private.payouts_of_card(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls);
+    PERFORM murallink_private.payouts_of_cards(calls);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.cards_follow(murallink.ksuid[]) IS
@@ -201,10 +205,14 @@ COMMENT ON FUNCTION murallink_private.cards_follow(murallink.ksuid[]) IS
 
 CREATE FUNCTION murallink_private.cards_of_patient(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    open CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT c.uid FROM murallink_private.card c
+        WHERE c.patient_uid = cards_of_patient.patient_uid AND c.status IN ('waiting', 'ready') AND c.task_uid IS NULL
+        ORDER BY c.uid FOR NO KEY UPDATE);
 BEGIN
-    PERFORM murallink_private.card_send(c.uid), murallink_private.payouts_of_card(c.uid)
-    FROM murallink_private.card c
-    WHERE c.patient_uid = cards_of_patient.patient_uid AND c.status IN ('waiting', 'ready') AND c.task_uid IS NULL;
+    PERFORM murallink_private.card_send(u) FROM pg_catalog.unnest(open) AS u;
+    PERFORM murallink_private.payouts_of_cards(open);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.cards_of_patient(murallink.ksuid) IS
