@@ -33,7 +33,8 @@ sub dir { return $_[0]->stack->{dir} }
 # The address of the server: starttls, tls or plain.
 sub url { my ($self, $way) = @_; return ($way eq 'tls' ? 'smtps' : 'smtp') . "://127.0.0.1:$self->{port}{$way}" }
 
-# Has mail sent there, with these settings.
+# Has mail sent there, with these settings. Until a test has looked at a message that the server keeps, it must not end
+# by itself.
 sub configure
 {
 	my ($self, $way, %settings) = @_;
@@ -44,7 +45,7 @@ sub arguments
 {
 	my ($self, $way, %settings) = @_;
 	my %initial = (from => 'trials@example.org', from_name => 'Prüfung, GmbH', ca_file => $self->dir . '/cert.pem',
-		require_tls => $way eq 'plain' ? JSON::PP::false : JSON::PP::true);
+		require_tls => $way eq 'plain' ? JSON::PP::false : JSON::PP::true, timeout => 120);
 	return 'smtp', $self->url($way), { %initial, %settings },
 	  $way eq 'plain' ? {} : { username => 'murallink', password => 'mail secret' };
 }
