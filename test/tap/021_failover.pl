@@ -7,7 +7,7 @@ use warnings;
 use Murallink::Payouts;
 use Test::More;
 
-my $payouts = Murallink::Payouts->new(settings => { settling => 1, timeout => 10 });
+my $payouts = Murallink::Payouts->new(settings => { settling => 1, timeout => 10, concurrency => 4 });
 my $issuer = $payouts->stack->client;
 my $unknown = 0;
 
