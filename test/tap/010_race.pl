@@ -200,6 +200,7 @@ EOS
 is_clean('all at once');
 $stack->sql(<<'EOS');
 SELECT murallink.manual_payment(race.uid('patient'), race.uid('trial'), available::numeric) FROM race.balance
+WHERE available > 0 -- the last payment may have taken all by chance
 EOS
 is($stack->sql('SELECT available FROM race.balance'), 0, 'one payment takes all that is left');
 is_clean('in the end');

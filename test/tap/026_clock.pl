@@ -14,7 +14,7 @@ use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 use constant { BACK => -300, HOUR => 3600, SOON => 120 };
 
 my $clock = Murallink::Clock->new;
-my $payouts = Murallink::Payouts->new(clock => $clock, settings => { settling => 10, timeout => 1 });
+my $payouts = Murallink::Payouts->new(clock => $clock, settings => { settling => 10, timeout => 3 });
 my $initial = $payouts->stack->client->sandbox('settings');
 
 $payouts->patients(1);

@@ -133,9 +133,10 @@ is($payouts->sql(q{SELECT count(*) > 0 FROM murallink.audit_event WHERE resource
 	't', 'which is audited');
 
 # Nobody is there: nothing is sent, and nothing is lost.
+my $not_sent = $payouts->sql('SELECT not_sent FROM murallink.worker_status()');
 $payouts->stop_sandbox;
 my @unsent = $payouts->approve(3);
-$payouts->wait_for(q{SELECT not_sent >= 2 FROM murallink.worker_status()});
+$payouts->wait_for("SELECT not_sent >= $not_sent + 2 FROM murallink.worker_status()");
 like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/^dash: .*connect/, 'the status says why');
 $payouts->wait_for(<<"EOC");
 WITH cancelled AS (

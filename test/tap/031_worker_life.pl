@@ -75,7 +75,9 @@ CREATE TRIGGER poison_settle BEFORE UPDATE ON murallink_private.call
 EOC
 my $done = $payouts->count('done');
 my @poisoned = $payouts->approve(20);
-$payouts->wait_for(q{SELECT count(*) = 2 FROM murallink_private.call WHERE open});
+$payouts->wait_for(<<'EOC');
+SELECT count(*) = 2 AND (SELECT count(*) = 1 FROM murallink_private.call_attempt WHERE kept) FROM murallink_private.call WHERE open
+EOC
 my %amount = map { split /\|/ } split /\n/, $payouts->sql('SELECT uid, amount FROM murallink.payout');
 my ($unclaimed) = grep { $amount{$_} == 1.01 } @poisoned;
 my ($unsettled) = grep { $amount{$_} == 1.02 } @poisoned;
@@ -116,8 +118,9 @@ my ($held) = $payouts->approve(1);
 $session = $payouts->session('BEGIN; LOCK TABLE murallink_private.call IN SHARE MODE');
 $payouts->sql('SELECT murallink.enable_payouts()');
 $payouts->wait_for(q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'murallink_private.call'::regclass});
-$payouts->sql('SELECT pg_terminate_backend(pid) FROM murallink_private.worker_slot(NULL)');
-$payouts->wait_for('SELECT pid IS NULL FROM murallink_private.worker_slot(NULL)');
+my $stopped = $payouts->worker;
+$payouts->sql("SELECT pg_terminate_backend($stopped)");
+$payouts->wait_for("SELECT pid IS DISTINCT FROM $stopped FROM murallink_private.worker_slot(NULL)");
 pass('the worker stops though a table is locked');
 close $session;
 $payouts->wait_settled;

@@ -56,7 +56,8 @@ foreach my $round (1 .. $rounds)
 }
 $payouts->no_fault;
 
-# What is in doubt is looked up at the issuer.
+# What is in doubt is looked up at the issuer. No card gets in doubt any more after those that are have been resolved.
+$payouts->stack->configure_dash({ timeout => 30 });
 $payouts->wait_settled;
 $payouts->resolve_cards;
 $payouts->finish;

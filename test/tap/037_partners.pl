@@ -339,7 +339,9 @@ foreach my $name (qw(A B))
 		'is done when the event comes');
 }
 $payouts->wait_for('SELECT count(*) = 2 AND bool_and(times = 2) FROM murallink.bastion_events()');
-is(join(' ', map { $_->{status} } grep { ($_->{webhookURL} // '') eq $hook } entries('webhook')), '204 204 204 204', 'each time it comes');
+my $told = sub { return grep { ($_->{webhookURL} // '') eq $hook } entries('webhook') };
+Murallink::Stack::poll('the ledger to have the events', sub { $told->() == 4 });
+is(join(' ', map { $_->{status} } $told->()), '204 204 204 204', 'each time it comes');
 setting('bastion.webhook' => 'off');
 
 note 'Bastion: what else may come to the webhook';

@@ -126,9 +126,13 @@ $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', a
 order(@patients);
 $payouts->wait_for(q{SELECT bool_or(attempt > 1 AND status = 'ready') FROM murallink.partner_tasks() WHERE operation = 'bulk_details'});
 is(cards(@patients), 'waiting bulk_order 3', 'a row of another person, one without a number, one that is missing: none is guessed');
+# Nothing is asked between the one answer and the other.
+$payouts->call('disable_payouts');
+$payouts->wait_for('SELECT in_flight = 0 FROM murallink.worker_status()');
 $payouts->no_fault;
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'answer',
 	body => JSON::PP::encode_json({ status => 'success', data => { orderDetails => [ $rows[2], { %{ $rows[1] }, personId => 1 } ] } }));
+$payouts->call('enable_payouts');
 $payouts->wait_for(q{SELECT count(*) = 2 FROM murallink.cards() WHERE status = 'done' AND uid IN ('} . join(q{', '}, map { card($_) } @patients) . q{')});
 is($payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE patient_uid = '$patients[2]'"), '025200000093', 'each has its own');
 # As if it had been a day, which no statement may say.
