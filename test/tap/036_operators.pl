@@ -121,8 +121,9 @@ $payouts->no_fault;
 $payouts->wait_settled;
 is($payouts->sql('SELECT failures, resume_at IS NULL, breaker FROM murallink.worker_status()'), '0|t|closed', 'it is called again when it works');
 is_deeply([ logged('works') ], ['dash works again'], 'the log says so');
-is(scalar(() = logged('in doubt')), 1, 'and does not name each that is in doubt');
 my $doubtful = $payouts->count('in_doubt');
+# One a minute is named, and the first was above.
+cmp_ok(scalar(() = logged('in doubt')), '<', $doubtful, 'and does not name each that is in doubt');
 is($payouts->sql(q{SELECT count(*) FROM murallink.needs_person WHERE remedy = 'resolve_payout'}), $doubtful, 'a person decides the rest');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 done_testing();
