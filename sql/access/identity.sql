@@ -129,7 +129,7 @@ BEGIN
     INSERT INTO murallink.app_user (email, phone, first_name, last_name, address, user_role)
     VALUES (account, add_user.phone, add_user.first_name, add_user.last_name, murallink_private.checked_address(add_user.address),
         add_user.user_role)
-    ON CONFLICT ON CONSTRAINT app_user_email_key DO NOTHING RETURNING uid INTO added;
+    ON CONFLICT DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
         PERFORM murallink_private.raise_taken(account);
     END IF;

@@ -2,7 +2,7 @@
 
 CREATE TABLE murallink.app_user (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
-    email text NOT NULL UNIQUE CHECK (murallink_private.is_mail_address(email)),
+    email text NOT NULL CHECK (murallink_private.is_mail_address(email)),
     phone text NOT NULL DEFAULT '',
     first_name text NOT NULL DEFAULT '' CHECK (first_name = '' OR murallink_private.is_name(first_name)),
     last_name text NOT NULL DEFAULT '' CHECK (last_name = '' OR murallink_private.is_name(last_name)),
@@ -10,9 +10,14 @@ CREATE TABLE murallink.app_user (
     email_verified boolean NOT NULL DEFAULT false,
     sms_verified boolean NOT NULL DEFAULT false,
     user_role text NOT NULL DEFAULT 'user' CHECK (user_role IN ('admin', 'user')),
-    db_role text UNIQUE,
+    db_role text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+CREATE UNIQUE INDEX app_user_email_key ON murallink.app_user (email) WHERE email IS NOT NULL;
+COMMENT ON INDEX murallink.app_user_email_key IS
+'With a condition, which is always true: otherwise a change of the address would wait for all transactions that refer to the user, such as requests with an idempotency key.';
+CREATE UNIQUE INDEX app_user_db_role_key ON murallink.app_user (db_role) WHERE db_role IS NOT NULL;
+COMMENT ON INDEX murallink.app_user_db_role_key IS 'With a condition, as app_user_email_key has one.';
 COMMENT ON TABLE murallink.app_user IS 'A person or application that asks: coordinators, analysts, administrators.';
 COMMENT ON COLUMN murallink.app_user.uid IS 'Key.';
 COMMENT ON COLUMN murallink.app_user.email IS 'In lower case; the name to log in with.';
