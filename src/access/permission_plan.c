@@ -17,12 +17,14 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "permission.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 static Oid family(void);
 static Expr *operand(List *arguments);
 static Node *condition(List *arguments);
+static Selectivity covered(SupportRequestSelectivity *asked);
 
 /*
  * Returns a call of a function of schema murallink_private, on which the caller
@@ -116,6 +118,37 @@ condition(List *arguments)
 }
 
 /*
+ * Returns the share of rows that have one of the granted uids.  The planner's
+ * own estimate for = ANY takes the uids as independent of each other if their
+ * shares sum up to more than 1, which rounding alone does where the grants
+ * cover all rows.
+ */
+static Selectivity
+covered(SupportRequestSelectivity *asked)
+{
+	Oid ksuid = install_ksuid_type();
+	Node *array = list_length(asked->args) > 1 ? estimate_expression_value(asked->root, (Node *) operand(asked->args))
+											   : NULL;
+	Oid equal = get_opfamily_member(family(), ksuid, ksuid, BTEqualStrategyNumber);
+	Selectivity sum = 0;
+	Datum *uids;
+	int count;
+
+	if (array == NULL || !IsA(array, Const) || ((Const *) array)->constisnull)
+		return clause_selectivity(asked->root, condition(asked->args), asked->varRelid, asked->jointype, asked->sjinfo);
+	deconstruct_array(DatumGetArrayTypeP(((Const *) array)->constvalue), ksuid, KSUID_LEN, false, TYPALIGN_CHAR, &uids,
+					  NULL, &count);
+	for (int i = 0; i < count && sum < 1; i++)
+	{
+		Const *uid = makeConst(ksuid, -1, InvalidOid, KSUID_LEN, uids[i], false, false);
+		Expr *same = make_opclause(equal, BOOLOID, false, llast(asked->args), (Expr *) uid, InvalidOid, InvalidOid);
+
+		sum += clause_selectivity(asked->root, (Node *) same, asked->varRelid, asked->jointype, asked->sjinfo);
+	}
+	return Min(sum, 1);
+}
+
+/*
  * murallink_private.granted_support(internal): answers the planner for granted_all,
  * granted_on and granted_at.
  */
@@ -138,8 +171,7 @@ permission_granted_support(PG_FUNCTION_ARGS)
 	{
 		SupportRequestSelectivity *asked = (SupportRequestSelectivity *) request;
 
-		asked->selectivity =
-			clause_selectivity(asked->root, condition(asked->args), asked->varRelid, asked->jointype, asked->sjinfo);
+		asked->selectivity = covered(asked);
 		PG_RETURN_POINTER(request);
 	}
 	else if (IsA(request, SupportRequestIndexCondition))

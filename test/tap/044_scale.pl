@@ -127,6 +127,11 @@ my ($found, $read) = read_by('user8', q{SELECT count(*) FROM murallink.search_pa
 is($found, 1, 'an administrator finds one of all patients by name');
 cmp_ok($read, '<=', 100, 'by the index of names');
 
+# Whoever was granted every client sees every site, and the planner reckons with as many.
+$stack->sql(q{CREATE ROLE everywhere LOGIN IN ROLE murallink_analyst; SELECT murallink.set_db_role('clients@example.com', 'everywhere')});
+is($stack->sql('SET SESSION AUTHORIZATION everywhere; SELECT count(*) FROM murallink.site'), SITES, 'all sites are seen');
+like($stack->sql('SET SESSION AUTHORIZATION everywhere; EXPLAIN SELECT * FROM murallink.site'), qr/ rows=${\SITES} /, 'and reckoned with');
+
 # What a user was granted at random, seen and reckoned from the grants.
 $stack->sql(<<'EOS');
 CREATE VIEW bench.reach AS
