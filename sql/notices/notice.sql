@@ -324,18 +324,21 @@ COMMENT ON FUNCTION murallink.notices(murallink.ksuid, text, murallink.ksuid, in
 'Notices, newest first, without their text. notice_uid, status, patient_uid: only these, where they are not null or empty; most: the most rows, null: all. For operators. Errors: invalid_value.';
 
 CREATE FUNCTION murallink.resolve_notice(
-    notice_uid murallink.ksuid DEFAULT NULL, sent boolean DEFAULT NULL, note text DEFAULT NULL
+    notice_uid murallink.ksuid DEFAULT NULL, sent boolean DEFAULT NULL, note text DEFAULT NULL, attempt integer DEFAULT NULL
 ) RETURNS murallink.notice_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink.payout_status;
+    last integer;
 BEGIN
-    SELECT c.status INTO present FROM murallink_private.call c
+    SELECT c.status, c.attempt INTO present, last FROM murallink_private.call c
     WHERE c.uid = murallink_private.required(resolve_notice.notice_uid, 'notice_uid') AND c.resource = 'notice' FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'notice_uid');
     ELSIF present <> 'in_doubt' AND (present <> 'declined' OR murallink_private.required(resolve_notice.sent, 'sent')) THEN
         PERFORM murallink_private.raise('wrong_status', 'notice_uid');
+    ELSIF last <> resolve_notice.attempt THEN
+        PERFORM murallink_private.raise('wrong_status', 'attempt');
     END IF;
     UPDATE murallink_private.call c
     SET status = CASE WHEN murallink_private.required(resolve_notice.sent, 'sent') THEN 'done' ELSE 'ready' END::murallink.payout_status,
@@ -346,5 +349,5 @@ BEGIN
     RETURN (SELECT n FROM murallink.notices(resolve_notice.notice_uid) n);
 END
 $$;
-COMMENT ON FUNCTION murallink.resolve_notice(murallink.ksuid, boolean, text) IS
-'Decides a notice in doubt, for example by the mail server''s log, or sends a declined one again. sent: whether it was sent; if not, it is sent again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+COMMENT ON FUNCTION murallink.resolve_notice(murallink.ksuid, boolean, text, integer) IS
+'Decides a notice in doubt, for example by the mail server''s log, or sends a declined one again. sent: whether it was sent; if not, it is sent again. note: how this is known. attempt: the attempt about which the partner was asked, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';

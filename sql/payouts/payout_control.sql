@@ -29,7 +29,7 @@ COMMENT ON FUNCTION murallink.settle_payout(murallink.ksuid, text, text, text) I
 'Records the outcome of a payout that no partner pays, such as a check. outcome: paid or failed; reference: such as the check''s number. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
 
 CREATE FUNCTION murallink.resolve_payout(
-    payout_uid murallink.ksuid DEFAULT NULL, outcome text DEFAULT NULL, note text DEFAULT NULL
+    payout_uid murallink.ksuid DEFAULT NULL, outcome text DEFAULT NULL, note text DEFAULT NULL, attempt integer DEFAULT NULL
 ) RETURNS murallink.payout_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -42,6 +42,8 @@ BEGIN
     END IF;
     IF the_payout.status <> 'in_doubt' THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
+    ELSIF the_payout.attempt <> resolve_payout.attempt THEN
+        PERFORM murallink_private.raise('wrong_status', 'attempt');
     END IF;
     UPDATE murallink_private.payout p
     SET note = murallink_private.checked_text(resolve_payout.note, 'note', 1000, true),
@@ -59,8 +61,8 @@ BEGIN
     RETURN murallink_private.payout_info(payout_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.resolve_payout(murallink.ksuid, text, text) IS
-'Decides a payout in doubt, after asking the partner. outcome: paid; not_paid: sent again; cancelled: neither paid nor sent again, its funds are released. note: how this is known. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
+COMMENT ON FUNCTION murallink.resolve_payout(murallink.ksuid, text, text, integer) IS
+'Decides a payout in doubt, after asking the partner. outcome: paid; not_paid: sent again; cancelled: neither paid nor sent again, its funds are released. note: how this is known. attempt: the attempt about which the partner was asked, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, invalid_value, too_long, wrong_status.';
 
 CREATE FUNCTION murallink.retry_payout(
     payout_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL

@@ -39,13 +39,14 @@ COMMENT ON FUNCTION murallink.partner_tasks(murallink.ksuid, text, text, muralli
 'Calls other than card orders, loads and messages, newest first. task_uid, operation, status, subject_uid (a card, a payout or a participation), patient_uid: only these, where they are not null or empty; most: how many at most, null for all. For operators. Errors: too_long, invalid_value.';
 
 CREATE FUNCTION murallink.resolve_task(
-    task_uid murallink.ksuid DEFAULT NULL, done boolean DEFAULT NULL, note text DEFAULT NULL
+    task_uid murallink.ksuid DEFAULT NULL, done boolean DEFAULT NULL, note text DEFAULT NULL, attempt integer DEFAULT NULL
 ) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present murallink.payout_status;
+    last integer;
 BEGIN
-    SELECT t.status INTO present FROM murallink_private.call t
+    SELECT t.status, t.attempt INTO present, last FROM murallink_private.call t
     WHERE t.uid = murallink_private.required(resolve_task.task_uid, 'task_uid') AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -56,11 +57,13 @@ BEGIN
         SELECT FROM murallink_private.participation p
         WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined') THEN
         PERFORM murallink_private.raise('wrong_status', 'task_uid');
+    ELSIF last <> resolve_task.attempt THEN
+        PERFORM murallink_private.raise('wrong_status', 'attempt');
     END IF;
     PERFORM murallink_private.call_decide(task_uid, CASE WHEN murallink_private.required(done, 'done') THEN 'done' ELSE 'declined' END::murallink.payout_status,
         murallink_private.checked_text(resolve_task.note, 'note', 1000, true));
     RETURN murallink_private.task_info(task_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text) IS
-'Decides a task: one in doubt, after asking the partner; a declined reversal; a declined step of a participation that is done nevertheless; or (done: false) one that is repeated without success. done: whether it was done, or the money came back in another way; if not, it can be requested again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status.';
+COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text, integer) IS
+'Decides a task: one in doubt, after asking the partner; a declined reversal; a declined step of a participation that is done nevertheless; or (done: false) one that is repeated without success. done: whether it was done, or the money came back in another way; if not, it can be requested again. note: how this is known. attempt: the attempt about which the partner was asked, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';

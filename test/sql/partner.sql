@@ -214,7 +214,11 @@ SELECT * FROM test.payouts WHERE amount < 12 ORDER BY amount;
 SELECT step, test.refusal(format('UPDATE murallink_private.call SET %s WHERE uid = %L', step, :'payout')) AS sent_again_by_hand
 FROM unnest(ARRAY['status = ''ready''', 'status = ''waiting''', 'status = ''claimed'', attempt = attempt + 1', 'status = ''declined''', 'suspect = false, due_at = now(), status = ''ready''']) AS step;
 SELECT * FROM test.claim();
-SELECT status, note FROM murallink.resolve_payout(:'payout', 'not_paid', 'the issuer does not show it');
+-- What was found out of an attempt is not taken for another one
+SELECT asked - attempt AS asked_of, test.refusal(format('SELECT murallink.resolve_payout(%L, %L, %L, %L)', uid, outcome, 'the issuer does not show it', asked))
+FROM murallink.payout, unnest(ARRAY['not_paid', 'cancelled', 'paid']) AS outcome, unnest(ARRAY[attempt - 1, attempt + 1]) AS asked
+WHERE uid = :'payout' ORDER BY 1, outcome;
+SELECT d.status, d.note FROM murallink.payout p, murallink.resolve_payout(p.uid, 'not_paid', 'the issuer does not show it', p.attempt) d WHERE p.uid = :'payout';
 SELECT operation FROM test.claim();
 -- A worker that ended without an outcome leaves doubt behind, but not in what the other worker calls
 SELECT murallink_private.recover_calls(mail => true) AS of_mail;

@@ -65,7 +65,8 @@ is($mail->status('cut1'), 'in_doubt 1', 'the connection ends within the message:
 is($mail->status('lost1'), 'in_doubt 1', 'or after it');
 is($mail->sql(q{SELECT string_agg(DISTINCT remedy, ' ') FROM murallink.needs_person WHERE kind = 'notice'}), 'resolve_notice', 'for a person');
 is(scalar $mail->mailbox(to => "$_\@example.com", event => 'taken'), 1, "$_: once") foreach qw(grey1 busy1 closing1 good1 lost1);
-$mail->call(resolve_notice => $mail->notice('lost1'), 'true', 'it is in the log of the server');
+is($mail->refusal(resolve_notice => $mail->notice('lost1'), 'false', 'it is not in the log', 2), 'wrong_status', 'who has asked about this attempt');
+$mail->call(resolve_notice => $mail->notice('lost1'), 'true', 'it is in the log of the server', 1);
 is($mail->status('lost1'), 'done 1', 'who looks decides');
 is($mail->refusal(resolve_notice => $mail->notice('lost1'), 'false', 'no'), 'wrong_status', 'once');
 $mail->configure('starttls', resend_after => 3600);

@@ -163,7 +163,7 @@ sub killed
 sub decide
 {
 	my @rows = split /\n/, $payouts->sql(<<'EOC');
-SELECT a.patient_uid, a.partner, a.status, a.reason, t.uid, t.operation, t.params ->> 'reference', coalesce(t.params ->> 'member_id', a.patient_uid::text),
+SELECT a.patient_uid, a.partner, a.status, a.reason, t.uid, t.attempt, t.operation, t.params ->> 'reference', coalesce(t.params ->> 'member_id', a.patient_uid::text),
     (SELECT count(*) FROM murallink_private.call d WHERE d.subject_uid = t.subject_uid AND d.operation = t.operation AND d.status = 'done')
 FROM murallink.participations() a JOIN murallink_private.call t ON t.uid = a.task_uid
 WHERE a.status = 'in_doubt' OR a.reason ~ '^(declined|no_member_id)'
@@ -176,11 +176,11 @@ EOC
 	}
 	foreach my $row (@rows)
 	{
-		my ($patient, $partner, $status, $reason, $task, $operation, $reference, $subject, $done) = split /\|/, $row;
+		my ($patient, $partner, $status, $reason, $task, $attempt, $operation, $reference, $subject, $done) = split /\|/, $row;
 		my $member = $member{$reference};
 		my $kind = $ledger_of{$operation};
 		my @decision = $status eq 'in_doubt'
-		  ? (resolve_task => $task, ($kind eq 'endorsement' ? defined $member : ($sent{$kind}{$subject} // 0) > $done) ? 'true' : 'false', 'the ledger')
+		  ? (resolve_task => $task, ($kind eq 'endorsement' ? defined $member : ($sent{$kind}{$subject} // 0) > $done) ? 'true' : 'false', 'the ledger', $attempt)
 		  : (retry_participation => $patient, $partner, $reason eq 'no_member_id' ? $member : ());
 		my $refusal = $payouts->refusal(@decision);
 		die "@decision: $refusal\n" unless $refusal =~ /^(wrong_status|poisoned)?$/;
@@ -213,7 +213,7 @@ sub life
 	my ($fault) = @_;
 	my ($patient) = $fault =~ /^(\w{27}) at/ or return;
 	my $tasks = $payouts->sql(<<"EOC");
-SELECT t.partner, t.operation, t.params, t.status, t.reason, a.claimed_at, a.outcome, a.http_status, a.reason
+SELECT t.partner, t.operation, t.params, t.status, t.reason, t.note, t.settled_at, a.claimed_at, a.outcome, a.http_status, a.reason
 FROM murallink_private.participation p JOIN murallink_private.call t ON t.subject_uid = p.uid
 LEFT JOIN LATERAL (
     SELECT e.claimed_at, e.outcome, e.http_status, e.reason FROM murallink_private.call_attempt e WHERE e.call_uid = t.uid
@@ -223,7 +223,10 @@ EOC
 	my $is = $payouts->sql("SELECT * FROM murallink_private.participation WHERE patient_uid = '$patient'");
 	my $ledger = join "\n", map { "$_->{time} $_->{ledger} $_->{action} " . ($_->{active} ? 'active' : 'inactive') . ' ' . ($_->{subId} // '') }
 	  $payouts->entries('enrollment', memberId => $patient);
-	return "$tasks\n$is\n$ledger\n";
+	my %member = map { $_ => 1 } $is =~ /"member_id": "(\d+)"/g;
+	my $bastion = join "\n", map { "$_->{time} $_->{ledger} " . ($_->{newPlanId} // '') }
+	  grep { $_->{partner} eq 'bastion' && $member{ $_->{memberId} // '' } } $payouts->ledger;
+	return "$tasks\n$is\n$ledger\n$bastion\n";
 }
 
 # Where the ledger is not as it should be.
