@@ -29,14 +29,10 @@ entries() {
 	grep -o '"seq"' <<< "$body" | wc -l
 }
 
-# await COMMAND NUMBER: waits until the command says the number.
-await() {
-	local tries
-	for tries in {1..200}; do
-		test "$($1)" = "$2" && return
-		sleep 0.05
-	done
-	check "await $tries $1" "$($1)" "$2"
+# plans: the status with which the plans are answered.
+plans() {
+	bastion GET vendors/plans
+	echo "$status"
 }
 
 refused='{"status":false,"message":'
@@ -61,7 +57,7 @@ done
 get_token '{"expiresIn":3}'
 bastion GET vendors/plans
 check 'a token of three seconds' "$status" 200
-sleep 3.1
+await plans 401
 bastion GET vendors/plans
 check 'the token has expired' "$status $body" "401 $refused*"
 get_token '{"expiresIn":3600}'
