@@ -24,6 +24,14 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION test.refusal(text) IS 'SQLSTATE, name and field of the error that a statement raises.';
+CREATE PROCEDURE test.begin_day() LANGUAGE plpgsql AS $$
+BEGIN
+    IF (clock_timestamp() AT TIME ZONE 'UTC')::time > '23:57' THEN
+        PERFORM pg_sleep_until(date_trunc('day', clock_timestamp(), 'UTC') + interval '24 hours');
+    END IF;
+END
+$$;
+COMMENT ON PROCEDURE test.begin_day() IS 'Waits for the next day in UTC, if the present one would end during a test of dates.';
 
 -- Before install()
 SELECT murallink.my_info();
