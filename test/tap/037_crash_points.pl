@@ -69,8 +69,7 @@ sub working
 	end_at($point);
 	my $worker = $payouts->worker;
 	$payouts->sql('SELECT pg_reload_conf()');
-	Murallink::Stack::poll("the worker to read $point",
-		sub { grep { /\[$worker\] LOG:  crash point $point$/ } $payouts->stack->log_of('postgresql') });
+	$payouts->wait_read($worker, $point);
 	$payouts->quietly(sub { eval { $payouts->approve($count) }; $payouts->wait_ended });
 	return;
 }

@@ -43,8 +43,7 @@ foreach my $number (0 .. $#points)
 	print $file "murallink.crash_point = '$point'\n";
 	close $file;
 	$payouts->sql('SELECT pg_reload_conf()');
-	Murallink::Stack::poll("the worker to read $point",
-		sub { grep { /\[$worker\] LOG:  crash point $point$/ } $stack->log_of('postgresql') });
+	$payouts->wait_read($worker, $point);
 	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
 	unlink $conf;
 	$payouts->start_server;

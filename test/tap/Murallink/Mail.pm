@@ -171,8 +171,7 @@ sub end_at
 	print $file "murallink.crash_point = 'mail.$point:1'\n";
 	close $file;
 	$self->sql('SELECT pg_reload_conf()');
-	Murallink::Stack::poll("the worker of mail to read $point",
-		sub { grep { /\[$worker\] LOG:  crash point mail.$point:1$/ } $self->stack->log_of('postgresql') });
+	$self->wait_read($worker, "mail.$point:1");
 	$self->quietly(sub { eval { $something->() }; $self->wait_ended });
 	unlink $conf;
 	return;

@@ -151,8 +151,8 @@ sub order_cards
 	return $self->wait_settled;
 }
 
-# Runs statements in a session that stays open until it is closed. What is waited for comes after them, because the
-# session is idle between them, too.
+# Runs statements in a session that stays open until it is closed. A statement after them shows that all have run:
+# between two of them the session is idle, too.
 sub session
 {
 	my ($self, $statements) = @_;
@@ -293,6 +293,14 @@ sub wait_ended
 	my ($self) = @_;
 	Murallink::Stack::poll('the server to end', sub { !-e "$self->{stack}{dir}/data/postmaster.pid" });
 	return;
+}
+
+# Waits until a worker has read the crash point after a reload.
+sub wait_read
+{
+	my ($self, $worker, $point) = @_;
+	return Murallink::Stack::poll("the worker to read $point",
+		sub { grep { /\[$worker\] LOG:  crash point \Q$point\E$/ } $self->stack->log_of('postgresql') });
 }
 
 # Waits until no card and no payout is ready or being sent.
