@@ -432,11 +432,20 @@ sub poll
 	{
 		my $start = Time::HiRes::time();
 		last if $condition->();
-		die "waited too long for $what\n" if time > $deadline;
+		die place(), ": waited too long for $what\n" if time > $deadline;
 		Time::HiRes::sleep(max($pause, min(1, Time::HiRes::time() - $start)));
 		$pause *= 1.3 if $pause < 0.04;
 	}
 	return;
+}
+
+# The line of the program that is carried out.
+sub place
+{
+	my $depth = 0;
+	$depth++ while caller $depth + 1;
+	my (undef, $file, $line) = caller $depth;
+	return "$file line $line";
 }
 
 # A port of the loopback interface, which nothing else gets while this program runs: a socket that does not listen is
