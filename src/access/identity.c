@@ -2,7 +2,8 @@
  * identity.c
  *	  The caller: one app_user for one transaction, kept here, where no SET can
  *	  forge it.  The other files say where it comes from: identity_session.c,
- *	  identity_role.c and, in parallel workers, identity_parallel.c.
+ *	  identity_role.c and, in parallel workers, identity_parallel.c.  Plans that
+ *	  suit it alone are in identity_plan.c.
  */
 #include "postgres.h"
 
@@ -61,6 +62,7 @@ identity_init(void)
 	identity_session_init();
 	identity_parallel_init();
 	identity_role_init();
+	identity_plan_init();
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 }
@@ -100,6 +102,8 @@ forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionI
 void
 identity_become(const Caller *found)
 {
+	if (found->by_session)
+		identity_forget_plans();
 	caller = *found;
 	known = true;
 	known_since = GetCurrentSubTransactionId();
@@ -112,6 +116,7 @@ identity_become(const Caller *found)
 void
 identity_lose(void)
 {
+	identity_forget_plans();
 	known = false;
 	lost = true;
 }

@@ -6,6 +6,7 @@
 #define MURALLINK_IDENTITY_H
 
 #include "ksuid.h"
+#include "nodes/pathnodes.h"
 
 typedef struct Caller
 {
@@ -22,6 +23,9 @@ extern const Caller *identity_caller(void);
 extern const Caller *identity_caller_if_any(void);
 extern void identity_lose(void);
 extern void identity_bound_waits(void);
+
+/* identity_plan.c */
+extern const Caller *identity_plan_for(PlannerGlobal *plan);
 
 /* identity_session.c */
 extern bool identity_authenticate(const char *session_id);

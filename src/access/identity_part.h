@@ -23,4 +23,8 @@ extern void identity_session_init(void);
 extern void identity_parallel_init(void);
 extern void identity_take_over(void);
 
+/* identity_plan.c */
+extern void identity_plan_init(void);
+extern void identity_forget_plans(void);
+
 #endif /* MURALLINK_IDENTITY_PART_H */

@@ -4,27 +4,34 @@
  *	  the caller's grants cover, and which indexes find them.
  *
  * The index conditions call functions, so that a plan stays correct when the
- * grants or the caller change.
+ * grants or the caller change.  Whether the caller is an admin may be decided in
+ * the plan: see identity_plan.c.
  */
 #include "postgres.h"
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "identity.h"
 #include "install.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
+#include "parser/parsetree.h"
 #include "permission.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 static Oid family(void);
 static Expr *operand(List *arguments);
 static Node *condition(List *arguments);
 static Selectivity covered(SupportRequestSelectivity *asked);
+static bool never_null(PlannerInfo *root, Node *uid);
+static Node *simplified(PlannerInfo *root, List *arguments);
 
 /*
  * Returns a call of a function of schema murallink_private, on which the caller
@@ -149,6 +156,66 @@ covered(SupportRequestSelectivity *asked)
 }
 
 /*
+ * Returns whether an expression is a column that is NOT NULL, in a query that has
+ * no outer join.
+ */
+static bool
+never_null(PlannerInfo *root, Node *uid)
+{
+	Var *column = (Var *) uid;
+	RangeTblEntry *table;
+	HeapTuple attribute;
+	bool result;
+	ListCell *entry;
+
+	if (!IsA(uid, Var) || column->varlevelsup > 0 || column->varattno <= 0)
+		return false;
+	foreach (entry, root->parse->rtable)
+	{
+		table = lfirst(entry);
+		if (table->rtekind == RTE_JOIN && IS_OUTER_JOIN(table->jointype))
+			return false;
+	}
+	table = rt_fetch(column->varno, root->parse->rtable);
+	if (table->rtekind != RTE_RELATION)
+		return false;
+	attribute = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid), Int16GetDatum(column->varattno));
+	if (!HeapTupleIsValid(attribute))
+		return false;
+	result = ((Form_pg_attribute) GETSTRUCT(attribute))->attnotnull;
+	ReleaseSysCache(attribute);
+	return result;
+}
+
+/*
+ * Returns what a function can be replaced with in a plan, or NULL.  Nothing is
+ * granted on NULL.  Where row level security calls granted_all(), the plan may be
+ * for the caller alone.  It is not if the caller sees few sites, because then
+ * indexes find the rows, and an OR leaves the planner the choice of them; nor in
+ * functions of murallink, whose owner sees all rows.
+ */
+static Node *
+simplified(PlannerInfo *root, List *arguments)
+{
+	Node *uid = llast(arguments);
+	const Caller *who;
+	NullTest *is_not_null;
+
+	if (IsA(uid, Const) && ((Const *) uid)->constisnull)
+		return makeBoolConst(false, false);
+	if (list_length(arguments) > 1 || root == NULL || !root->parse->hasRowSecurity || GetUserId() == install_owner() ||
+		permission_on_few_sites(permission_named("view_patients")) || (who = identity_plan_for(root->glob)) == NULL)
+		return NULL;
+	if (!who->admin || never_null(root, uid))
+		return makeBoolConst(who->admin, false);
+	is_not_null = makeNode(NullTest);
+	is_not_null->arg = (Expr *) uid;
+	is_not_null->nulltesttype = IS_NOT_NULL;
+	is_not_null->location = -1;
+	return (Node *) is_not_null;
+}
+
+/*
  * murallink_private.granted_support(internal): answers the planner for granted_all,
  * granted_on and granted_at.
  */
@@ -160,12 +227,9 @@ permission_granted_support(PG_FUNCTION_ARGS)
 
 	if (IsA(request, SupportRequestSimplify))
 	{
-		List *arguments = ((SupportRequestSimplify *) request)->fcall->args;
-		Node *uid = llast(arguments);
+		SupportRequestSimplify *asked = (SupportRequestSimplify *) request;
 
-		/* NULL has no grants. */
-		if (list_length(arguments) > 1 && IsA(uid, Const) && ((Const *) uid)->constisnull)
-			PG_RETURN_POINTER(makeBoolConst(false, false));
+		PG_RETURN_POINTER(simplified(asked->root, asked->fcall->args));
 	}
 	else if (IsA(request, SupportRequestSelectivity))
 	{

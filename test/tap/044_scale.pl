@@ -132,6 +132,16 @@ $stack->sql(q{CREATE ROLE everywhere LOGIN IN ROLE murallink_analyst; SELECT mur
 is($stack->sql('SET SESSION AUTHORIZATION everywhere; SELECT count(*) FROM murallink.site'), SITES, 'all sites are seen');
 like($stack->sql('SET SESSION AUTHORIZATION everywhere; EXPLAIN SELECT * FROM murallink.site'), qr/ rows=${\SITES} /, 'and reckoned with');
 
+# An administrator has the plans of the owner of the tables, who is asked nothing; the rows that they see are the same.
+foreach my $query ('SELECT sum(amount) FROM murallink.payment',
+	q{SELECT trial_uid, date_trunc('month', created_at), sum(amount) FROM murallink.payment GROUP BY 1, 2},
+	'SELECT t.name, s.name, sum(p.amount) FROM murallink.payment p JOIN murallink.trial t ON t.uid = p.trial_uid
+		JOIN murallink.site s ON s.uid = p.site_uid GROUP BY 1, 2')
+{
+	my ($admin, $owner) = map { $stack->sql("$_; EXPLAIN $query") } 'SET SESSION AUTHORIZATION user8', 'SET ROLE murallink_owner';
+	is($admin, $owner, "an administrator has the owner's plan of $query");
+}
+
 # What a user was granted at random, seen and reckoned from the grants.
 $stack->sql(<<'EOS');
 CREATE VIEW bench.reach AS
