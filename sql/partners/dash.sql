@@ -155,12 +155,12 @@ COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
 
 CREATE TYPE murallink.card_info AS (
     uid murallink.ksuid, patient_uid murallink.ksuid, partner text, program text, status murallink.payout_status, reason text,
-    order_id text, shipping_status text, carrier text, tracking_number text);
+    attempt integer, order_id text, shipping_status text, carrier text, tracking_number text);
 COMMENT ON TYPE murallink.card_info IS 'A card, as operators see it.';
 
 CREATE FUNCTION murallink.cards(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.card_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c.uid, c.patient_uid, c.partner, c.program, c.status, c.reason, c.order_id, s.status, s.carrier, s.tracking_number
+    SELECT c.uid, c.patient_uid, c.partner, c.program, c.status, c.reason, c.attempt, c.order_id, s.status, s.carrier, s.tracking_number
     FROM murallink_private.card c LEFT JOIN murallink_private.card_shipment s ON s.card_uid = c.uid
     WHERE c.patient_uid = coalesce(cards.patient_uid, c.patient_uid) ORDER BY c.created_at, c.uid
 $$;

@@ -47,11 +47,12 @@ BEGIN
     THEN
         PERFORM murallink_private.raise('append_only', 'card');
     END IF;
+    NEW.attempt := OLD.attempt + (OLD.status IN ('waiting', 'ready') AND NEW.status IN ('declined', 'in_doubt'))::integer;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_guard() IS
-'Trigger: checks the rules of cards. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient; a card that can be loaded keeps its key. Errors: wrong_status, append_only.';
+'Trigger: checks the rules of cards, and counts the orders that were declined or are in doubt. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient; a card that can be loaded keeps its key. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.card_of_another(partner text, program text, patient_uid murallink.ksuid, card_uid murallink.ksuid, proxy_key text)
 RETURNS boolean

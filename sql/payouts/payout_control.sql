@@ -261,22 +261,26 @@ COMMENT ON FUNCTION murallink.verify_ledger() IS
 'Checks that balances, entries, fundings, payments and payouts agree. Returns one row for each contradiction.';
 
 CREATE FUNCTION murallink.resolve_card(
-    card_uid murallink.ksuid DEFAULT NULL, ordered boolean DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL
+    card_uid murallink.ksuid DEFAULT NULL, ordered boolean DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL,
+    attempt integer DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     owner CONSTANT murallink.ksuid := (
         SELECT c.patient_uid FROM murallink_private.card c WHERE c.uid = murallink_private.required(resolve_card.card_uid, 'card_uid'));
     present murallink.payout_status;
+    last integer;
 BEGIN
     -- card_send() and payouts_route() need these locks, too. Take them before that of the card, as everywhere.
     PERFORM FROM murallink.patient p WHERE p.uid = owner FOR SHARE;
     PERFORM FROM murallink_private.card c WHERE c.patient_uid = owner ORDER BY c.uid FOR NO KEY UPDATE;
-    SELECT c.status INTO present FROM murallink_private.card c WHERE c.uid = resolve_card.card_uid;
+    SELECT c.status, c.attempt INTO present, last FROM murallink_private.card c WHERE c.uid = resolve_card.card_uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'card_uid');
     ELSIF present NOT IN ('declined', 'in_doubt') THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid');
+    ELSIF last <> resolve_card.attempt THEN
+        PERFORM murallink_private.raise('wrong_status', 'attempt');
     END IF;
     IF resolve_card.proxy_key <> '' AND resolve_card.proxy_key !~ '^[0-9]+$' THEN
         PERFORM murallink_private.raise('invalid_value', 'proxy_key');
@@ -297,5 +301,5 @@ EXCEPTION WHEN unique_violation THEN
     PERFORM murallink_private.raise('already_exists', 'proxy_key');
 END
 $$;
-COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text) IS
-'Decides an order that was declined or is in doubt, after asking the partner. ordered: true: there is a card, and proxy_key has all digits of its key; false: it is ordered again. note: how this is known. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';
+COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text, integer) IS
+'Decides an order that was declined or is in doubt, after asking the partner. ordered: true: there is a card, and proxy_key has all digits of its key; false: it is ordered again. note: how this is known. attempt: the order about which the partner was asked, as cards() shows it, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';

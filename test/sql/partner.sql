@@ -145,7 +145,17 @@ SET SESSION AUTHORIZATION regress_partner_operator;
 SELECT test.refusal(format('SELECT murallink.resolve_card(%L, %L, %L, %L)', card, ordered, note, proxy_key))
 FROM (VALUES (NULL, 'true', 'seen', '1'), (:'site', 'true', 'seen', '1'), (:'card', NULL, 'seen', '1'), (:'card', 'true', '', '1'), (:'card', 'true', 'seen', ''))
     AS wrong (card, ordered, note, proxy_key);
-SELECT murallink.resolve_card(:'card', true, 'the issuer shows it', '0252000000017');
+-- What was found out of an order is not taken for another one: that would be a second card
+SELECT status, attempt FROM murallink.cards(:'ann');
+SELECT asked, ordered, test.refusal(format('SELECT murallink.resolve_card(%L, %L, %L, %L, %s)', :'card', ordered, 'the issuer does not show it', '1', asked))
+FROM unnest('{-1,0,2}'::integer[]) AS asked, unnest('{false,true}'::boolean[]) AS ordered ORDER BY 1, 2;
+SELECT murallink.resolve_card(:'card', false, 'the issuer does not show it', attempt => attempt) FROM murallink.needs_person WHERE uid = :'card';
+RESET SESSION AUTHORIZATION;
+SELECT operation FROM test.claim();
+SELECT test.settle(max(number), 'in_doubt', reason => 'nobody answered again') FROM test.claim;
+SET SESSION AUTHORIZATION regress_partner_operator;
+SELECT test.refusal(format('SELECT murallink.resolve_card(%L, false, %L, attempt => 1)', :'card', 'the issuer does not show it'));
+SELECT murallink.resolve_card(:'card', true, 'the issuer shows it', '0252000000017', attempt) FROM murallink.needs_person WHERE uid = :'card';
 SELECT test.refusal(format('SELECT murallink.resolve_card(%L, false, ''again'')', :'card'));
 RESET SESSION AUTHORIZATION;
 SELECT * FROM test.payouts ORDER BY amount;

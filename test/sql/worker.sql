@@ -73,7 +73,7 @@ SELECT test.answered('in_doubt');
 
 -- What needs a person: for operators, who find the place, and for nobody else
 SET SESSION AUTHORIZATION regress_worker_operator;
-SELECT kind, why, remedy, partner, amount, currency, (client_uid, contract_uid, trial_uid, site_uid)
+SELECT kind, why, remedy, attempt, partner, amount, currency, (client_uid, contract_uid, trial_uid, site_uid)
         = (:'client'::murallink.ksuid, :'contract'::murallink.ksuid, :'trial'::murallink.ksuid, :'site'::murallink.ksuid) AS placed,
     since > now() - interval '1 h' AS since, uid = ANY (ARRAY[:'declined', :'doubtful', :'by_check', :'cardless_payout', :'card', :'link']::murallink.ksuid[]) AS known
 FROM murallink.needs_person WHERE contract_uid = :'contract' OR patient_uid IN (:'carded', :'cardless') ORDER BY amount, kind;

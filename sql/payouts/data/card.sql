@@ -7,6 +7,7 @@ CREATE TABLE murallink_private.card (
     program text NOT NULL,
     status murallink.payout_status NOT NULL DEFAULT 'waiting' CHECK (status NOT IN ('claimed', 'cancelled')),
     reason text NOT NULL DEFAULT '',
+    attempt integer NOT NULL DEFAULT 0,
     suspect boolean NOT NULL DEFAULT false,
     proxy_key text NOT NULL DEFAULT '' CHECK (proxy_key ~ '^[0-9]*$'),
     order_id text NOT NULL DEFAULT '',
@@ -30,6 +31,8 @@ COMMENT ON COLUMN murallink_private.card.program IS 'The partner''s number of th
 COMMENT ON COLUMN murallink_private.card.status IS
 'waiting; ready: it is being ordered, by the call with its uid; done: it can be loaded; declined; in_doubt.';
 COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
+COMMENT ON COLUMN murallink_private.card.attempt IS
+'Number of orders, its own and bulk orders, that ended as declined or in doubt. Names the order about which a person decides.';
 COMMENT ON COLUMN murallink_private.card.suspect IS
 'Whether another server may have ordered it: see enable_payouts(). Its call is put in doubt without being sent.';
 COMMENT ON COLUMN murallink_private.card.proxy_key IS

@@ -17,7 +17,7 @@ SELECT n.* FROM (
             WHEN o.reason = 'no_contact' THEN 'update_patient'
             WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
             ELSE 'set_payment_type or cancel_payment' END AS remedy,
-        coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
+        CASE o.status WHEN 'in_doubt' THEN o.attempt END AS attempt, coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
         o.site_uid, o.patient_uid
     FROM (
         SELECT p.uid, p.suspect FROM murallink_private.payout p WHERE p.reason <> ''
@@ -35,12 +35,12 @@ SELECT n.* FROM (
     UNION ALL
     SELECT 'card', c.uid, CASE c.status WHEN 'waiting' THEN c.reason ELSE pg_catalog.concat_ws(': ', c.status, c.reason) END,
         CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
-        coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
+        CASE WHEN c.status <> 'waiting' THEN c.attempt END, coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
         NULL, NULL, NULL, c.patient_uid
     FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
     UNION ALL
-    SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.settled_at, t.partner,
-        o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
+    SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.attempt, t.settled_at,
+        t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
     FROM murallink_private.call t
     -- Laterals with LIMIT, so that the planner looks rows up one by one.
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
@@ -52,8 +52,8 @@ SELECT n.* FROM (
         WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
         AND (l.reason = '' OR l.attempt < 10))
     UNION ALL
-    SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.settled_at,
-        t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
+    SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.attempt,
+        t.settled_at, t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
     FROM murallink_private.call t JOIN murallink_private.payout_shown o ON o.uid = t.subject_uid
     JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
     WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
@@ -62,25 +62,25 @@ SELECT n.* FROM (
     UNION ALL
     -- Calls that are repeated automatically, and that fail while others of the partner succeed.
     SELECT 'task', t.uid, pg_catalog.format('tried several times: %s: %s', t.operation, t.reason),
-        'ask the partner, or resolve_task', t.settled_at, t.partner,
+        'ask the partner, or resolve_task', t.attempt, t.settled_at, t.partner,
         NULL, NULL, NULL, NULL, NULL, NULL, coalesce(c.patient_uid, a.patient_uid)
     FROM murallink_private.call t
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
     WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL AND t.operation NOT IN ('load', 'order', 'message')
     UNION ALL
-    SELECT 'card', c.uid, 'ready: ' || o.reason, 'ask the partner, or configure_partner', o.settled_at, c.partner, NULL, NULL, NULL,
-        NULL, NULL, NULL, c.patient_uid
+    SELECT 'card', c.uid, 'ready: ' || o.reason, 'ask the partner, or configure_partner', NULL, o.settled_at, c.partner, NULL, NULL,
+        NULL, NULL, NULL, NULL, c.patient_uid
     FROM murallink_private.call o JOIN murallink_private.card c ON c.uid = o.uid
     WHERE o.reason <> '' AND o.status = 'ready' AND o.operation = 'order' AND o.attempt >= 5
     UNION ALL
-    SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', c.status, c.reason), 'resolve_notice', c.settled_at, n.partner,
+    SELECT 'notice', n.uid, pg_catalog.concat_ws(': ', c.status, c.reason), 'resolve_notice', c.attempt, c.settled_at, n.partner,
         NULL, NULL, NULL, NULL, NULL, NULL, n.patient_uid
     FROM murallink_private.call c JOIN murallink_private.notice n ON n.uid = c.uid
     WHERE c.reason <> '' AND c.status = 'in_doubt' AND c.resource = 'notice' AND n.kind <> 'password_reset'
     UNION ALL
     SELECT CASE q.operation WHEN 'load' THEN 'payout' WHEN 'order' THEN 'card' WHEN 'message' THEN 'notice' ELSE 'task' END,
-        q.uid, q.problem, 'remove the cause', q.problem_at, q.partner,
+        q.uid, q.problem, 'remove the cause', NULL, q.problem_at, q.partner,
         o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
     FROM murallink_private.call q
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = q.uid LIMIT 1) o ON true
@@ -93,14 +93,14 @@ SELECT n.* FROM (
                 WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field')
                 THEN 'retry_participation or resolve_task'
             ELSE 'update_patient or set_participation_details' END,
-        a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
+        (SELECT t.attempt FROM murallink_private.call t WHERE t.uid = a.task_uid), a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
     FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
     WHERE a.reason NOT IN ('', 'no_consent')
     UNION ALL
-    SELECT 'participation', c.uid, c.problem, 'remove the cause', c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+    SELECT 'participation', c.uid, c.problem, 'remove the cause', NULL, c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
     FROM murallink_private.participation_change c WHERE c.problem <> '') n
 -- GRANT SELECT ON ALL TABLES must not be enough to read it.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
-'Everything that is stuck until a person acts. kind: payout, card, task, notice or participation; why: the status and the reason; remedy: the function that helps; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
+'Everything that is stuck until a person acts. kind: payout, card, task, notice or participation; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
