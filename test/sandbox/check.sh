@@ -303,15 +303,16 @@ summary
 check 'loads under faults' "$body" '{"loads":13,*'
 
 
-# A delayed load is applied though nobody waits for it, and holds up nobody else.
+# A delayed load is applied though nobody waits for it, when the faults are removed, and holds up nobody else.
 f=${f/after/before}
-fault "{$f,\"action\":\"delay\",\"delay_ms\":4000}"
-call POST $loads "$(load)" -m 0.5
+fault "{$f,\"action\":\"delay\",\"delay_ms\":600000}"
+call POST $loads "$(load)" -m 2
 check 'given up' "$code" 28
 call POST $loads "$(load)"
 check 'another load' "$code $status" '0 200'
 summary
 check 'meanwhile' "$body" '{"loads":14,*'
+call DELETE /sandbox/faults
 await loads 15
 summary
 check 'both loaded' "$body" '{"loads":15,*'

@@ -1,6 +1,6 @@
 /*
  * clock.c
- *		The time, and pauses that end when the sandbox does.
+ *		The time, and pauses that can be ended early.
  */
 #include "sandbox.h"
 
@@ -9,8 +9,9 @@
 #include <time.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t stop = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t end = PTHREAD_COND_INITIALIZER;
 static bool stopping = false;
+static unsigned wakes = 0;
 
 /*
  * clock_ms returns milliseconds of a clock that only goes forward.
@@ -41,12 +42,14 @@ clock_now(void)
 }
 
 /*
- * clock_pause sleeps; it returns false, early, when the sandbox stops.
+ * clock_pause sleeps until the time is over, or clock_wake is called; it returns
+ * false, early, when the sandbox stops.
  */
 bool
 clock_pause(unsigned ms)
 {
 	struct timespec until;
+	unsigned before;
 	int rc = 0;
 	bool go_on;
 
@@ -60,11 +63,24 @@ clock_pause(unsigned ms)
 	}
 
 	pthread_mutex_lock(&lock);
-	while (!stopping && rc == 0)
-		rc = pthread_cond_clockwait(&stop, &lock, CLOCK_MONOTONIC, &until);
+	before = wakes;
+	while (!stopping && wakes == before && rc == 0)
+		rc = pthread_cond_clockwait(&end, &lock, CLOCK_MONOTONIC, &until);
 	go_on = !stopping;
 	pthread_mutex_unlock(&lock);
 	return go_on;
+}
+
+/*
+ * clock_wake ends the pauses that have begun.
+ */
+void
+clock_wake(void)
+{
+	pthread_mutex_lock(&lock);
+	wakes++;
+	pthread_cond_broadcast(&end);
+	pthread_mutex_unlock(&lock);
 }
 
 /*
@@ -75,6 +91,6 @@ clock_stop(void)
 {
 	pthread_mutex_lock(&lock);
 	stopping = true;
-	pthread_cond_broadcast(&stop);
+	pthread_cond_broadcast(&end);
 	pthread_mutex_unlock(&lock);
 }

@@ -92,13 +92,14 @@ post_faults(const Request *request, Answer *answer)
 }
 
 /*
- * delete_faults removes all faults.
+ * delete_faults removes all faults, and ends the delays under way.
  */
 static void
 delete_faults(const Request *request, Answer *answer)
 {
 	(void) request;
 	faults_clear();
+	clock_wake();
 	answer_ok(answer);
 }
 
@@ -164,7 +165,7 @@ post_settings(const Request *request, Answer *answer)
 
 /*
  * post_reset returns to the state of the start, with an empty ledger.  Calls that
- * are being delayed are applied to the new one.
+ * are being delayed are applied to the new one at once.
  */
 static void
 post_reset(const Request *request, Answer *answer)
@@ -176,6 +177,7 @@ post_reset(const Request *request, Answer *answer)
 	partners_reset();
 	ledger_reset();
 	journal_reset();
+	clock_wake();
 	answer_ok(answer);
 }
 

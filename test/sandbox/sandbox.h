@@ -64,6 +64,7 @@ typedef struct Answer
 extern int64_t clock_ms(void);
 extern json_t *clock_now(void);
 extern bool clock_pause(unsigned ms);
+extern void clock_wake(void);
 extern void clock_stop(void);
 
 /* settings.c: what may be switched at the start and by control */
