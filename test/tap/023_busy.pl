@@ -57,9 +57,10 @@ $payouts->call('enable_payouts');
 $payouts->wait_settled;
 check_books('enable_payouts');
 
-$payouts->fault(when => 'after', action => 'delay', delay_ms => 60_000);
-$payouts->approve(4);
-$payouts->wait_for(q{SELECT count(*) = 4 FROM murallink.payout WHERE status = 'claimed'});
+$payouts->hold(when => 'after');
+my @sent = $payouts->approve(4);
+# A look-up proves nothing of a load that the issuer has not got, until it has shown one of ours.
+Murallink::Stack::poll('the issuer to have them all', sub { !grep { !$payouts->loads($_) } @sent });
 $payouts->call('disable_payouts');
 $payouts->sql("SELECT pg_terminate_backend($worker)");
 $payouts->wait_for(q{SELECT count(*) = 4 FROM murallink.payout WHERE status = 'in_doubt'});
@@ -73,9 +74,10 @@ note 'ALTER EXTENSION UPDATE, to a version that has another payouts_state()';
 $payouts->stop_server('fast');
 Murallink::Stack::run('pg_ctl', '-p', with_update(), '-D', "$dir/data", '-l', "$dir/postgresql.log", qw(-s -w start));
 $worker = $payouts->worker;
-busy();
-$payouts->sql(q{SET lock_timeout = '5 s'; ALTER EXTENSION murallink UPDATE TO 'next'});
-is($payouts->sql(q{SELECT extversion FROM pg_extension WHERE extname = 'murallink'}), 'next', 'it is updated');
+held();
+$payouts->sql(q{SET lock_timeout = '60 s'; ALTER EXTENSION murallink UPDATE TO 'next'});
+is($payouts->sql(q{SELECT extversion FROM pg_extension WHERE extname = 'murallink'}), 'next', 'it is updated while calls are under way');
+$payouts->no_fault;
 $payouts->wait_settled;
 is($payouts->worker, $worker, 'the worker goes on');
 check_books('ALTER EXTENSION UPDATE');
@@ -83,10 +85,10 @@ is($payouts->sql(q{SELECT application_name FROM pg_stat_activity WHERE backend_t
 	'with the new function');
 
 note 'DROP EXTENSION';
-busy();
+held();
 my $revision = $payouts->sql('SELECT revision FROM murallink_private.partner');
 like($payouts->error_of('DROP EXTENSION murallink'), qr/other objects depend on it/, 'is refused');
-$payouts->sql(q{SET lock_timeout = '5 s'; SET client_min_messages = error;
+$payouts->sql(q{SET lock_timeout = '60 s'; SET client_min_messages = error;
 	DROP EXTENSION murallink CASCADE; DROP SCHEMA murallink CASCADE; DROP TABLE public.place; DROP FUNCTION public.error_of});
 my $loads = $payouts->stack->client->sandbox('summary')->{loads};
 $payouts->no_fault;
@@ -113,11 +115,20 @@ check_books('CREATE EXTENSION');
 is(scalar(grep { /PANIC|was terminated by|TRAP/ } $payouts->stack->log_of('postgresql')), 0, 'nothing crashed');
 done_testing();
 
-# Payouts of which some are being sent, and more are ready.
+# Payouts of which some are being sent, which takes a moment each, and more are ready.
 sub busy
 {
+	held();
 	$payouts->no_fault;
-	$payouts->fault(operation => 'dash.loadCards', when => $_, action => 'delay', delay_ms => 150) foreach qw(before after);
+	$payouts->fault(when => $_, action => 'delay', delay_ms => 150) foreach qw(before after);
+	return;
+}
+
+# The same, while the issuer answers none until no_fault().
+sub held
+{
+	$payouts->no_fault;
+	$payouts->hold;
 	$payouts->approve(80);
 	return $payouts->wait_for(<<'EOC');
 SELECT count(*) FILTER (WHERE status = 'claimed') > 0 AND count(*) FILTER (WHERE status = 'ready') > 10 FROM murallink.payout

@@ -68,6 +68,8 @@ foreach my $how ([ 'by default' ], [ 'all is logged', @all ])
 	}
 
 	note 'the statement of a session that waits';
+	# It waits for as long as it takes to see that.
+	$payouts->sql('ALTER FUNCTION murallink.configure_partner SET lock_timeout = 0');
 	my $holder = $payouts->session('BEGIN; LOCK TABLE murallink_private.partner');
 	open my $psql, '|-', "psql -XqAt -h $dir -U postgres -o /dev/null murallink 2> /dev/null" or die "psql: $!\n";
 	$psql->autoflush;

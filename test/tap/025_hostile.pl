@@ -10,7 +10,7 @@ use Murallink::Payouts;
 use Murallink::Stack;
 use Test::More;
 
-my $payouts = Murallink::Payouts->new(settings => { look_up => JSON::PP::false, timeout => 2 });
+my $payouts = Murallink::Payouts->new(settings => { look_up => JSON::PP::false });
 my $stack = $payouts->stack;
 my $dir = $stack->{dir};
 
@@ -104,10 +104,12 @@ foreach my $answer (@answers)
 	my ($name, $head, $piece, $words) = @$answer;
 	write_file(head => $head);
 	write_file(piece => $piece // '');
-	$stack->configure_dash({}, "http://127.0.0.1:$port");
+	# What ends by itself has time to.
+	$stack->configure_dash({ timeout => $piece || $name =~ /cut off/ ? 2 : 60 }, "http://127.0.0.1:$port");
 	my $requests = -s "$dir/requests";
 	my ($payout) = $payouts->approve(1);
 	$payouts->wait_settled;
+	Murallink::Stack::poll('the request', sub { -s "$dir/requests" > $requests });
 	like($payouts->state_of($payout), qr/^in_doubt in_doubt/, "$name: in doubt");
 	like($payouts->state_of($payout), qr/\Q$words/, "$name: in words") if $words;
 	is((-s "$dir/requests") - $requests, 1, "$name: sent once");

@@ -167,7 +167,7 @@ EOC
 	return $session;
 }
 
-# Two payers whose long transactions follow each other, with all funds, for a minute.
+# Two payers whose long transactions follow each other, with all funds, until end_payers().
 sub payers
 {
 	my ($self) = @_;
@@ -181,7 +181,7 @@ sub payers
 SET application_name = 'payer';
 DO $$
 BEGIN
-    FOR pass IN 1 .. 50 LOOP
+    FOR pass IN 1 .. 500 LOOP
         PERFORM murallink_private.fund_hold(s.contract_uid, s.slot)
         FROM (SELECT * FROM murallink.fund_slot ORDER BY slot) s;
         PERFORM pg_sleep(0.6);
@@ -378,6 +378,14 @@ EOC
 	return $payout;
 }
 
+# Has the sandbox hold the calls of an operation, by default loads, before they are applied or after, until no_fault().
+sub hold
+{
+	my ($self, %fault) = @_;
+	return $self->fault(when => 'before', %fault, action => 'delay', delay_ms => 1_000_000);
+}
+
+# Removes all faults; calls that are held or delayed go on.
 sub no_fault { my ($self) = @_; $self->sandbox('DELETE', 'faults'); return }
 
 sub sandbox
