@@ -7,7 +7,7 @@ use warnings;
 use Murallink::Payouts;
 use Test::More;
 
-my $payouts = Murallink::Payouts->new(settings => { settling => 1, timeout => 10, concurrency => 4 });
+my $payouts = Murallink::Payouts->new(settings => { settling => 1, timeout => 100, concurrency => 4 });
 my $issuer = $payouts->stack->client;
 my $unknown = 0;
 
@@ -48,7 +48,7 @@ $payouts->sql("SELECT pg_terminate_backend($worker)");
 $payouts->wait_for("SELECT pid <> $worker FROM murallink_private.worker_slot(NULL)");
 $payouts->wait_for($waits);
 is_deeply([ map { $payouts->loads($_) } @waiting ], [ 0, 0, 0 ], 'nothing is sent, by the next worker either');
-cmp_ok($payouts->stop_server('fast'), '<', 10, 'fast shutdown while it waits');
+cmp_ok($payouts->stop_server('fast'), '<', 50, 'fast shutdown while it waits');
 is_deeply([ map { $payouts->loads($_) } @waiting ], [ 0, 0, 0 ], 'sends nothing');
 $standby->start_server;
 $payouts->start_server;
@@ -123,10 +123,11 @@ sub promote
 	return;
 }
 
-# Has payouts of every kind under way: claimed, ready, and waiting for a card.
+# Has payouts of every kind under way: claimed, of which the answer to one is held, ready, and waiting for a card.
 sub busy
 {
 	my ($count) = @_;
+	$payouts->hold(when => 'after', count => 1);
 	$payouts->fault(operation => 'dash.*', when => $_, action => 'delay', delay_ms => 400) foreach qw(before after);
 	my $done = $payouts->count('done');
 	$payouts->approve($count);

@@ -79,16 +79,17 @@ my %requested = map {
 } values %payout;
 is_deeply(\%requested, { map { $_ => 0 + $attempts{$_} } values %payout }, 'one attempt is one request on the wire');
 
-$payouts->stack->configure_dash({ timeout => 2 });
+$payouts->stack->configure_dash({ timeout => 5 });
 $payouts->fault(count => 1, when => 'after', action => 'slow', delay_ms => 100);
 my ($slow) = $payouts->approve(1);
 $payouts->wait_settled;
 like($payouts->state_of($slow), qr/^in_doubt in_doubt HTTP 200: Operation timed out/, 'time-out after the first byte');
 is($payouts->loads($slow), 1, 'time-out after the first byte: loaded');
-$payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 4000);
+$payouts->hold(count => 1);
 my ($late) = $payouts->approve(1);
 $payouts->wait_settled;
 like($payouts->state_of($late), qr/^in_doubt in_doubt Operation timed out/, 'time-out before the first byte');
+$payouts->no_fault;
 Murallink::Stack::poll('the late load', sub { $payouts->loads($late) == 1 });
 check_books('after a load that was applied after its time-out');
 $payouts->stack->configure_dash({ timeout => 30 });
@@ -186,7 +187,7 @@ foreach my $reading (@readings)
 }
 
 note 'how long a partner asks to be left alone, in seconds or as a date, but not for ever';
-foreach my $asked ([ retry_after => 30, 25, 31 ], [ retry_at => 30, 25, 31 ], [ retry_after => 1000000, 3500, 3601 ])
+foreach my $asked ([ retry_after => 300, 240, 301 ], [ retry_at => 300, 240, 301 ], [ retry_after => 1000000, 3500, 3601 ])
 {
 	my ($how, $seconds, $least, $most) = @$asked;
 	$payouts->fault(when => 'before', action => 'answer', status => 429, $how => $seconds, count => 1);
@@ -201,13 +202,15 @@ foreach my $asked ([ retry_after => 30, 25, 31 ], [ retry_at => 30, 25, 31 ], [ 
 }
 
 note 'a call that hangs delays no other';
-$payouts->fault(when => 'before', action => 'delay', delay_ms => 12_000, count => 1);
+$payouts->stack->configure_dash({ timeout => 300 });
+$payouts->hold(count => 1);
 my ($hanging) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$hanging'");
 my @others = $payouts->approve(100);
 my $of_others = join ', ', map { "'$_'" } @others;
 $payouts->wait_for("SELECT count(*) = 100 FROM murallink.payout WHERE uid IN ($of_others) AND status = 'done'");
 is($payouts->state_of($hanging), 'claimed processing', '100 others are paid while it hangs');
+$payouts->no_fault;
 $payouts->wait_settled;
 my ($its_load) = grep { ($_->{referenceId} // '') eq $hanging } @{ $payouts->stack->client->ledger };
 is(scalar(grep { $_->{ledger} eq 'load' && $_->{seq} > $its_load->{seq} } @{ $payouts->stack->client->ledger }), 0,

@@ -8,6 +8,9 @@ use JSON::PP;
 use Murallink::Payouts;
 use Test::More;
 
+# Longer than any call may take, in milliseconds
+use constant HELD => 1_000_000;
+
 # People decide here what is in doubt.
 my $payouts = Murallink::Payouts->new(settings => { look_up => JSON::PP::false });
 my $dir = $payouts->stack->{dir};
@@ -101,16 +104,16 @@ my $session = lock_payment($locked);
 $payouts->sql('SELECT murallink.enable_payouts()');
 $payouts->wait_for('SELECT count(*) = 1 FROM murallink_private.call WHERE open');
 like($payouts->state_of($locked), qr/^ready approved/, 'a locked row is not claimed');
-$payouts->fault(count => 1, when => 'before', action => 'delay', delay_ms => 4000);
+$payouts->hold(count => 1);
 close $session;
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.payout WHERE uid = '$locked'");
 $session = lock_payment($locked);
+$payouts->no_fault;
 $payouts->wait_for("SELECT count(*) = 1 FROM murallink.payout_attempts('$locked') WHERE outcome = 'done'");
 like($payouts->state_of($locked), qr/^claimed processing/, 'a locked row is not settled, but its outcome is written');
 close $session;
 $payouts->wait_settled;
 like($payouts->state_of($locked), qr/^done paid/, 'and applied later');
-$payouts->no_fault;
 
 # A table that is locked lets the worker stop, which has something to write there; another one goes on.
 $payouts->sql('SELECT murallink.disable_payouts()');
@@ -139,10 +142,13 @@ foreach my $round (1 .. 20)
 	$payouts->approve(1);
 	$payouts->wait_settled;
 }
-is($payouts->sql(<<"EOC"), '20|t', 'a commit wakes the worker');
-SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY claimed_at - created_at) < interval '0.2 s'
+# Without that it looks once a second, most of which is still to come when a payout is approved after another.
+my ($woken, $least) = split /\|/, $payouts->sql(<<"EOC");
+SELECT count(*), extract(epoch FROM percentile_cont(0.25) WITHIN GROUP (ORDER BY claimed_at - created_at))
 FROM murallink_private.call WHERE operation = 'load' AND created_at > '$start'
 EOC
+is($woken, 20, 'payouts one after the other');
+cmp_ok($least, '<', 0.5, "a commit wakes the worker: most are claimed after $least s");
 is($payouts->sql(q{SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE backend_type = 'murallink worker'}),
 	$worker, 'which is the same one, whatever became of the launcher');
 
@@ -150,17 +156,19 @@ is($payouts->sql(q{SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE
 like($payouts->error_of('DROP EXTENSION murallink'), qr/other objects depend on it/, 'DROP EXTENSION is refused');
 
 # Shutdown: calls that end soon are settled, others are in doubt.
+$payouts->set('murallink.shutdown_grace' => '60s');
 foreach my $mode (qw(smart fast))
 {
 	busy(1000);
-	cmp_ok($payouts->stop_server($mode), '<', 10, "$mode shutdown");
+	cmp_ok($payouts->stop_server($mode), '<', 30, "$mode shutdown ends with the calls");
 	$payouts->start_server;
 	$payouts->wait_settled;
 	is($payouts->count('in_doubt'), 0, "$mode shutdown: calls that end soon are settled");
 	check_books("after $mode shutdown");
 }
-busy(6000);
-cmp_ok($payouts->stop_server('fast'), '<', 10, 'fast shutdown with slow calls');
+$payouts->set('murallink.shutdown_grace' => '1s');
+busy(HELD);
+cmp_ok($payouts->stop_server('fast'), '<', 25, 'fast shutdown with slow calls does not wait for their time-out');
 $payouts->no_fault;
 $payouts->start_server;
 $payouts->wait_settled;
@@ -171,12 +179,12 @@ check_books('after fast shutdown with slow calls');
 
 # Others get the database for themselves: to rename it, to copy it, to drop it.
 busy(1000);
-$payouts->stack->sql('ALTER DATABASE murallink RENAME TO another', 'postgres');
+alone('ALTER DATABASE murallink RENAME TO another');
 pass('ALTER DATABASE RENAME while the worker is busy');
 $payouts->stack->sql('ALTER DATABASE another RENAME TO murallink', 'postgres');
 $payouts->wait_settled;
 busy(1000);
-$payouts->stack->sql('CREATE DATABASE copy TEMPLATE murallink', 'postgres');
+alone('CREATE DATABASE copy TEMPLATE murallink');
 pass('CREATE DATABASE TEMPLATE while the worker is busy');
 $payouts->wait_settled;
 $payouts->no_fault;
@@ -186,10 +194,18 @@ Murallink::Stack::poll('the worker of the copy', sub {
 	$payouts->stack->sql('SELECT pid IS NOT NULL FROM murallink_private.worker_slot(NULL)', 'copy') eq 't' });
 is($payouts->stack->sql('SELECT payouts FROM murallink.worker_status()', 'copy'), 'elsewhere', 'the copy does not pay');
 check_books('at the end');
-busy(6000);
-$payouts->stack->sql('DROP DATABASE murallink', 'postgres');
+busy(HELD);
+alone('DROP DATABASE murallink');
 pass('DROP DATABASE while the worker is busy');
 done_testing();
+
+# Does what needs the database for itself, for which PostgreSQL waits five seconds: a busy machine may need several.
+sub alone
+{
+	my ($statement) = @_;
+	my $tries = 10;
+	return $payouts->quietly(sub { 1 until eval { $payouts->stack->sql($statement, 'postgres'); 1 } || !--$tries; $tries || die $@ });
+}
 
 # Has the worker make calls that take so long.
 sub busy

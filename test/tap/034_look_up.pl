@@ -93,8 +93,11 @@ is($payouts->state_of($asked), 'done paid', 'until it is answered');
 $payouts->no_fault;
 
 note 'a load that arrives after its time-out';
-$payouts->stack->configure_dash({ timeout => 0.5, settling => 4 });
-my $late = $payouts->doubtful(when => 'before', action => 'delay', count => 1, delay_ms => 2000);
+$payouts->stack->configure_dash({ timeout => 2, settling => 20 });
+$payouts->hold(count => 1);
+my ($late) = $payouts->approve(1);
+$payouts->wait_for("SELECT count(*) > 0 FROM murallink.payout_attempts('$late') WHERE operation = 'look_up' AND outcome = 'done'");
+$payouts->no_fault;
 $payouts->wait_idle;
 is($payouts->state_of($late), 'done paid', 'is seen in a later look');
 is($payouts->loads($late), 1, 'and loaded once');
@@ -160,25 +163,27 @@ $payouts->wait_idle;
 is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } @alike ], [ ('done paid 1') x 2 ], 'a person decides');
 
 note 'the card is loaded with another payout while the last look-up is under way';
-$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 1000);
+$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 5000);
 my $lost = $payouts->doubtful(%before);
 $payouts->wait_for(<<"EOC");
 SELECT bool_or(t.status = 'claimed' AND t.claimed_at > o.settled_at + interval '${\SETTLING} s')
 FROM murallink.payout o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.operation = 'look_up' WHERE o.uid = '$lost'
 EOC
 my ($other) = $payouts->approve(1);
-$payouts->wait_idle;
+Murallink::Stack::poll('the other load', sub { $payouts->loads($other) });
 $payouts->no_fault;
+$payouts->wait_idle;
 is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } $lost, $other ], [ ('done paid 1') x 2 ],
 	'whose answer cannot show it, and is understood');
 
 note 'a person decides while a look-up is under way';
-$payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'after', action => 'delay', delay_ms => 4000, count => 1);
+$payouts->hold(operation => 'dash.getOrderDetailsByOrderId', when => 'after', count => 1);
 my $decided = $payouts->doubtful(%after);
 $payouts->wait_for(<<"EOC");
 SELECT status = 'claimed' FROM murallink_private.call WHERE subject_uid = '$decided' AND operation = 'look_up'
 EOC
 $payouts->call(resolve_payout => $decided, 'cancelled', 'taken back at the issuer');
+$payouts->no_fault;
 $payouts->wait_idle;
 like($payouts->state_of($decided), qr/^cancelled cancelled/, 'whose answer changes nothing then');
 

@@ -98,11 +98,12 @@ EOC
 }
 
 note 'attempts';
-$payouts->stack->configure_dash({ settling => 5 });
+$payouts->hold(operation => 'dash.getOrderDetailsByOrderId');
 $payouts->fault(when => 'before', action => 'close', count => 1);
 my ($attempted) = $payouts->approve(1);
 $payouts->wait_for("SELECT status = 'in_doubt' FROM murallink.payout WHERE uid = '$attempted'");
 is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE uid = '$attempted'"), 0, 'in doubt: first it is looked up');
+$payouts->no_fault;
 $payouts->wait_idle;
 is($payouts->sql("SELECT DISTINCT operation, outcome FROM murallink.payout_attempts('$attempted') ORDER BY 1, 2"),
 	"load|done\nload|in_doubt\nlook_up|done", 'each call about a payout is told');

@@ -71,10 +71,12 @@ reaches($one, "actual = 'in'", 'restored');
 status($one, 'dropped');
 reaches($one, "actual = 'out'", 'removed again');
 $payouts->fault(operation => 'bastion.undoDelete', when => 'before', action => 'close', count => 1);
-$payouts->fault(operation => 'bastion.enrolleeStatus', when => 'before', action => 'answer', status => 429, count => 1);
+$payouts->fault(operation => 'bastion.enrolleeStatus', when => 'before', action => 'answer', status => 429);
 status($one, 'enrolled');
 reaches($one, "operation = 'undo_remove' AND status = 'in_doubt'", 'the second restoration is in doubt');
 event(\%about_one, 're-endorsed-member') foreach 1 .. 2;
+is($payouts->sql("SELECT status FROM murallink.participations('$one')"), 'in_doubt', 'and stays so whatever is told of the first');
+$payouts->no_fault;
 reaches($one, "actual = 'in' AND status = 'done'", 'done in the end');
 is(count('restoration', memberId => $first->{memberId}), 2, 'in truth');
 

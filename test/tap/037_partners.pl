@@ -127,7 +127,7 @@ my @faults = (
 	[ 'the connection is lost before', 0, when => 'before', action => 'close' ],
 	[ 'the connection is lost after', 1, when => 'after', action => 'reset' ],
 	[ 'half an answer', 1, when => 'after', action => 'truncate' ],
-	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => 4000 ]);
+	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => 1_000_000 ]);
 
 note 'done';
 foreach my $operation (sort keys %operations)
@@ -169,7 +169,6 @@ note 'faults';
 foreach my $fault (@faults)
 {
 	my ($what, $applied, %fault) = @$fault;
-	configure($_, { timeout => $fault{delay_ms} ? 2 : 30 }) foreach keys %configured;
 	my @asked = grep { $_ ne 'bastion change_password' } sort keys %operations;
 	my @groups = ([ grep { !/ (update|deactivate)$/ } @asked ], [ grep { / update$/ } @asked ], [ grep { / deactivate$/ } @asked ], ['bastion change_password']);
 	foreach my $group (@groups)
@@ -177,6 +176,7 @@ foreach my $fault (@faults)
 		my %params = map { $_ => $operations{$_}{params}->() } @$group;
 		my %before = map { $_ => entries_of($operations{$_}, $params{$_}) } @$group;
 		$payouts->fault(operation => $operations{$_}{as}, count => 1, %fault) foreach @$group;
+		configure($_, { timeout => $fault{delay_ms} ? 5 : 30 }) foreach keys %configured;
 		my @uids = begin(map { ($_, $params{$_}) } @$group);
 		foreach my $operation (@$group)
 		{
@@ -192,9 +192,9 @@ foreach my $fault (@faults)
 			$configured{bastion}[1]{password} = password() if $operation eq 'bastion change_password';
 		}
 		$payouts->no_fault;
+		configure($_, { timeout => 30 }) foreach keys %configured;
 	}
 }
-configure($_, { timeout => 30 }) foreach keys %configured;
 my $known = $payouts->sql(q{SELECT string_agg(DISTINCT partner || ' ' || operation, E'\n' ORDER BY partner || ' ' || operation) FROM murallink.partner_operations()});
 is(join("\n", sort keys %{ $proved{$_} }), $known, "every operation has been tried: $_") foreach qw(done refused), map { $_->[0] } @faults;
 is((entries('details_change'))[-1]{customer}{firstName}, 'Jonny', 'what is repeated says the same again');
@@ -369,7 +369,7 @@ is(count('endorsement', reference => $once{reference}), 1, 'which is done once')
 foreach my $fault (@faults)
 {
 	my ($what, undef, %fault) = @$fault;
-	configure('bastion', { timeout => $fault{delay_ms} ? 2 : 30 });
+	configure('bastion', { timeout => $fault{delay_ms} ? 5 : 30 });
 	$payouts->fault(operation => 'bastion.generateAuthToken', count => 1, %fault);
 	is(ask('bastion plans')->{status}, 'done', "signing in: $what");
 }
@@ -454,7 +454,7 @@ sub begin
 	return split /\|/, $payouts->sql('SELECT ' . join ', ', map { "($_)" } @calls);
 }
 
-sub await { my ($uid) = @_; return $json->decode($payouts->call(await_partner => $uid, 30)) }
+sub await { my ($uid) = @_; return $json->decode($payouts->call(await_partner => $uid, 120)) }
 
 # Asks a partner, and returns what await_partner() answers.
 sub ask

@@ -101,12 +101,13 @@ is(cards(@patients), 'done 2', 'and ordered again when somebody says so');
 
 note 'the worker dies while the call is under way';
 @patients = patients(2);
-$payouts->fault(operation => 'dash.orderCards', when => 'before', action => 'delay', delay_ms => 3000, count => 1);
+$payouts->hold(operation => 'dash.orderCards', count => 1);
 $bulk = order(@patients);
 $payouts->wait_for("SELECT status = 'claimed' FROM murallink.partner_tasks('$bulk')");
 kill 'KILL', $payouts->worker;
 $payouts->wait_for("SELECT status = 'in_doubt' FROM murallink.partner_tasks('$bulk')");
 like(cards(@patients), qr/^in_doubt .* 2$/, 'task and cards are in doubt');
+$payouts->no_fault;
 
 note 'rows that cannot be told apart, or are not there';
 @patients = patients(4);

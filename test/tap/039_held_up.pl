@@ -18,7 +18,7 @@ my %payment = map { $_ => $payouts->sql("SELECT payment_uid FROM murallink.payou
 my $keeper = $payouts->session("BEGIN; SELECT FROM murallink_private.payment WHERE uid = '$payment{$claimed}' FOR UPDATE");
 my $keeper_pid = pid_of();
 # The load of the second is answered when its payment is held.
-$payouts->fault(when => 'before', action => 'delay', delay_ms => 5000);
+$payouts->hold;
 $payouts->call('enable_payouts');
 $payouts->wait_for("SELECT count(*) = 2 FROM murallink.payout WHERE uid IN ('$booked', '$prepared') AND status = 'claimed'");
 my $idler = $payouts->session("BEGIN; SELECT FROM murallink_private.payment WHERE uid = '$payment{$booked}' FOR UPDATE");
