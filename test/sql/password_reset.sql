@@ -97,10 +97,10 @@ SELECT email, requests, cardinality(pg_temp.tries(email)) AS tokens FROM muralli
 SELECT pg_temp.token(:'email') AS token \gset
 SELECT pg_temp.request(:'email');
 SELECT pg_temp.token(:'email') = :'token' AS the_same;
-UPDATE murallink_private.reset_request SET made_at = made_at - interval '11 min 50 s' WHERE email = :'email';
+UPDATE murallink_private.reset_request SET made_at = made_at - interval '11 min' WHERE email = :'email';
 SELECT pg_temp.request(:'email');
 SELECT pg_temp.token(:'email') = :'token' AS the_same;
-UPDATE murallink_private.reset_request SET made_at = made_at - interval '20 s' WHERE email = :'email';
+UPDATE murallink_private.reset_request SET made_at = made_at - interval '70 s' WHERE email = :'email';
 SELECT pg_temp.request(:'email');
 SELECT pg_temp.token(:'email') <> :'token' AS another;
 SELECT pg_temp.token(:'email') AS token \gset

@@ -8,7 +8,7 @@ use warnings;
 use Murallink::Payouts;
 use Test::More;
 
-use constant { WAIT => 60, DATABASE => Murallink::Stack::DATABASE };
+use constant { WAIT => 180, DATABASE => Murallink::Stack::DATABASE };
 
 my $payouts = Murallink::Payouts->new;
 my $stack = $payouts->stack;

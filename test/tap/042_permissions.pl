@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
-use List::Util qw(any first uniq);
+use List::Util qw(any first min uniq);
 use Murallink::Node;
 use Murallink::Stack;
 use Murallink::World;
@@ -355,7 +355,8 @@ foreach my $row (grep { $_->{action} =~ /^(login|request_password_reset|reset_pa
 	my @requests = map { $json->encode({ action => $row->{action}, payload => { %payload, email => $_ } }) }
 	  'user@example.com', 'nobody@example.com';
 	my @seconds = $world->script(join '', map { "SELECT world.seconds('$_');\n" } (@requests) x 9);
-	my ($known, $unknown) = map { my $first = $_; (sort { $a <=> $b } map { $seconds[ $first + 2 * $_ ] } 0 .. 8)[4] } 0, 1;
+	# Whatever else the machine does only makes it longer.
+	my ($known, $unknown) = map { my $first = $_; min(map { $seconds[ $first + 2 * $_ ] } 0 .. 8) } 0, 1;
 	cmp_ok($known, '<', 3 * $unknown, "$row->{action}: not much longer with an account");
 	cmp_ok($unknown, '<', 3 * $known, 'nor much shorter');
 }

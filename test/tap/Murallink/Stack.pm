@@ -51,6 +51,9 @@ EOC
 # No request of PostgREST lasts, waits or idles without end: as docs/applications.md has it.
 our @bounds = ("statement_timeout = '10s'", "lock_timeout = '5s'", "idle_in_transaction_session_timeout = '10s'");
 
+# How long pg_ctl waits for a server
+$ENV{PGCTLTIMEOUT} = TIMEOUT;
+
 my @until_exit;
 
 END
