@@ -16,9 +16,9 @@
 #include "utils/guc.h"
 
 /*
- * The value of the setting: the caller of a session, in hexadecimal; NOBODY if
- * the session was lost; empty if the caller is the user of the login role, which
- * a parallel worker looks up itself.
+ * The value of the setting: the caller, in hexadecimal; NOBODY if the session was
+ * lost; empty if the caller has not been found yet.  Then a parallel worker looks
+ * up the user of the login role itself.
  */
 #define NOBODY "nobody"
 static char *parallel_caller = NULL;
@@ -84,7 +84,7 @@ pass_on(void)
 		return;
 	if (identity_is_lost())
 		strlcpy(text, NOBODY, sizeof(text));
-	else if (caller != NULL && caller->by_session)
+	else if (caller != NULL)
 		text[hex_encode((const char *) caller, sizeof(*caller), text)] = '\0';
 	if (strcmp(text, parallel_caller) == 0)
 		return;
