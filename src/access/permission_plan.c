@@ -203,8 +203,10 @@ simplified(PlannerInfo *root, List *arguments)
 
 	if (IsA(uid, Const) && ((Const *) uid)->constisnull)
 		return makeBoolConst(false, false);
-	if (list_length(arguments) > 1 || root == NULL || !root->parse->hasRowSecurity || GetUserId() == install_owner() ||
-		permission_on_few_sites(permission_named("view_patients")) || (who = identity_plan_for(root->glob)) == NULL)
+	/* An expression outside of a query has a root, but no query in it. */
+	if (list_length(arguments) > 1 || root == NULL || root->parse == NULL || !root->parse->hasRowSecurity ||
+		GetUserId() == install_owner() || permission_on_few_sites(permission_named("view_patients")) ||
+		(who = identity_plan_for(root->glob)) == NULL)
 		return NULL;
 	if (!who->admin || never_null(root, uid))
 		return makeBoolConst(who->admin, false);

@@ -384,6 +384,13 @@ RESET enable_seqscan;
 RESET SESSION AUTHORIZATION;
 REVOKE USAGE ON SCHEMA murallink_private FROM regress_permission_analyst;
 
+-- and a cast may ask, which the planner simplifies without a query
+BEGIN;
+CREATE CAST (murallink.ksuid AS boolean) WITH FUNCTION murallink_private.granted_all(murallink.ksuid) AS ASSIGNMENT;
+CREATE FUNCTION pg_temp.as_boolean(uid murallink.ksuid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN uid; END $$;
+SELECT pg_temp.as_boolean(:'a');
+ROLLBACK;
+
 -- because no operator of the type could tell what the policy has not been asked about yet
 SELECT oprname, oprcode FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
 WHERE 'murallink.ksuid'::regtype IN (o.oprleft, o.oprright) AND NOT p.proleakproof;
