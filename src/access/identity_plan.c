@@ -6,8 +6,8 @@
  * Only plans for the user of the login role are made like this, because that
  * seldom changes within a connection.  They are made again when app_user
  * changes, and when the connection takes on a session.  The executor refuses one
- * that is executed for another caller nevertheless.  A cursor keeps the rows of
- * the caller who opened it.
+ * that is executed for another caller nevertheless, as it does the rest of a
+ * cursor.  While one runs, the caller may only become one whom it suits.
  */
 #include "postgres.h"
 
@@ -30,18 +30,30 @@ static bool made = false;
 static bool made_for_admin;
 static Oid made_for_role;
 
-static ExecutorStart_hook_type next_start = NULL;
+/* How many of these plans run, one within the other, and whether they are for an admin. */
+static int running = 0;
+static bool running_for_admin;
 
+static ExecutorStart_hook_type next_start = NULL;
+static ExecutorRun_hook_type next_run = NULL;
+
+static void forget_plans(void);
+static const PlanInvalItem *mark_of(List *items);
+static const PlanInvalItem *check_plan(QueryDesc *query);
 static void start_query(QueryDesc *query, int flags);
+static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
+static void run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
 
 /*
- * Registers the hook that checks these plans.
+ * Registers the hooks that check these plans.
  */
 void
 identity_plan_init(void)
 {
 	next_start = ExecutorStart_hook;
 	ExecutorStart_hook = start_query;
+	next_run = ExecutorRun_hook;
+	ExecutorRun_hook = run_query;
 }
 
 /*
@@ -54,7 +66,6 @@ identity_plan_for(PlannerGlobal *plan)
 	const Caller *who = identity_caller_if_any();
 	const Caller *next;
 	PlanInvalItem *mark;
-	ListCell *item;
 
 	if (who == NULL || who->by_session || IsParallelWorker())
 		return NULL;
@@ -63,14 +74,13 @@ identity_plan_for(PlannerGlobal *plan)
 	if (next == NULL || next->admin != who->admin)
 		return NULL;
 	if (made_for_admin != who->admin || made_for_role != GetSessionUserId())
-		identity_forget_plans();
+		forget_plans();
 	made = true;
 	made_for_admin = who->admin;
 	made_for_role = GetSessionUserId();
 	plan->relationOids = list_append_unique_oid(plan->relationOids, install_relation("app_user"));
-	foreach (item, plan->invalItems)
-		if (((PlanInvalItem *) lfirst(item))->cacheId == MARK)
-			return who;
+	if (mark_of(plan->invalItems) != NULL)
+		return who;
 	mark = makeNode(PlanInvalItem);
 	mark->cacheId = MARK;
 	mark->hashValue = who->admin;
@@ -81,8 +91,8 @@ identity_plan_for(PlannerGlobal *plan)
 /*
  * Has the plans made again that may be for another caller.
  */
-void
-identity_forget_plans(void)
+static void
+forget_plans(void)
 {
 	if (made)
 		ResetPlanCache();
@@ -90,31 +100,98 @@ identity_forget_plans(void)
 }
 
 /*
- * Executor hook: raises conflict if the plan is for an admin and the caller is
- * not one, or the other way round.
+ * Forgets the plans that were made for the user of the login role, because there
+ * will be another caller, or none.  Raises conflict while one of them runs that
+ * does not suit this one.
+ */
+void
+identity_forget_plans(const Caller *next)
+{
+	if (running > 0 && (next == NULL || next->admin != running_for_admin))
+		ereport(ERROR, errnamed(ERR_CONFLICT, NULL));
+	forget_plans();
+}
+
+/*
+ * Returns the mark among what a plan depends on, or NULL.
+ */
+static const PlanInvalItem *
+mark_of(List *items)
+{
+	ListCell *item;
+
+	foreach (item, items)
+		if (((const PlanInvalItem *) lfirst(item))->cacheId == MARK)
+			return lfirst(item);
+	return NULL;
+}
+
+/*
+ * Returns the mark of the plan of a query, or NULL.  Raises conflict if the plan is
+ * for an admin and the caller is not one, or the other way round.
+ */
+static const PlanInvalItem *
+check_plan(QueryDesc *query)
+{
+	const PlanInvalItem *mark = mark_of(query->plannedstmt->invalItems);
+	const Caller *who;
+
+	if (mark == NULL || ((who = identity_caller_if_any()) != NULL && who->admin == (mark->hashValue != 0)))
+		return mark;
+	forget_plans();
+	ereport(ERROR, errnamed(ERR_CONFLICT, NULL));
+}
+
+/*
+ * Executor hook: checks a plan before it starts.
  */
 static void
 start_query(QueryDesc *query, int flags)
 {
-	ListCell *item;
-
 	if (made && made_for_role != GetSessionUserId())
-		identity_forget_plans();
-	foreach (item, query->plannedstmt->invalItems)
-	{
-		const PlanInvalItem *mark = lfirst(item);
-		const Caller *who;
-
-		if (mark->cacheId != MARK)
-			continue;
-		who = identity_caller_if_any();
-		if (who != NULL && who->admin == (mark->hashValue != 0))
-			break;
-		identity_forget_plans();
-		ereport(ERROR, errnamed(ERR_CONFLICT, NULL));
-	}
+		forget_plans();
+	(void) check_plan(query);
 	if (next_start)
 		next_start(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
+}
+
+/*
+ * Executor hook: checks a plan before it runs, or runs on, and remembers that it
+ * runs.
+ */
+static void
+run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+{
+	const PlanInvalItem *mark = check_plan(query);
+
+	if (mark == NULL)
+	{
+		run_on(query, direction, count, once);
+		return;
+	}
+	running++;
+	running_for_admin = mark->hashValue != 0;
+	PG_TRY();
+	{
+		run_on(query, direction, count, once);
+	}
+	PG_FINALLY();
+	{
+		running--;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Calls the next hook, or the executor.
+ */
+static void
+run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+{
+	if (next_run)
+		next_run(query, direction, count, once);
+	else
+		standard_ExecutorRun(query, direction, count, once);
 }
