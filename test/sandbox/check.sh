@@ -449,7 +449,11 @@ check 'bad reading' "$? $(cat "$scratch/error")" '1 *dash.session must be one of
 check 'port in use' "$? $(cat "$scratch/error")" '1 *port*'
 call POST /sandbox/faults '[{"operation":"dash.loadCards","when":"before","action":"delay","delay_ms":60000}]'
 curl -s -o "$scratch/out" -H 'Content-Type: application/json' -H "sessionId: $session" -d "@$scratch/load" "$url$loads" &
-sleep 0.3
+struck() {
+	call GET /sandbox/faults
+	field fired
+}
+await struck 1
 stop
 check 'ends at once, though a call is delayed' "$code" 0
 check 'delayed load is not applied' "$(wc -l < "$ledger")" 527

@@ -11,7 +11,7 @@ my $payouts = Murallink::Payouts->new(settings => { look_up => JSON::PP::false }
 my $client = $payouts->stack->client;
 
 note 'a bulk order, and payouts that wait for it';
-$payouts->sandbox('POST', 'settings', { 'dash.bulk_calls' => 2 });
+$payouts->sandbox('POST', 'settings', { 'dash.bulk_calls' => 1000 });
 my @patients = patients(5);
 $payouts->sql("UPDATE murallink.patient SET email = '' WHERE uid = '$patients[4]'");
 my $bulk = order(@patients);
@@ -23,6 +23,7 @@ $payouts->wait_for(q{SELECT bool_or(attempt > 1) FROM murallink.partner_tasks() 
 is($payouts->sql(q{SELECT string_agg(DISTINCT reason, ', ' ORDER BY reason) FROM murallink.payout}), 'card_pending, no_contact',
 	'payouts wait, and say so');
 is($payouts->refusal(order_cards => uids(@patients[ 0 .. 3 ])), 'wrong_status', 'nobody gets into another order');
+$payouts->sandbox('POST', 'settings', { 'dash.bulk_calls' => 2 });
 $payouts->wait_idle;
 is(cards(@patients), 'done 4, waiting no_contact 1', 'the keys are asked for until they are there');
 is($payouts->count('done'), 4, 'and the payouts go on by themselves');
