@@ -297,7 +297,8 @@ COMMENT ON TYPE murallink.call_asked IS
 
 CREATE FUNCTION murallink_private.call_claim(calls murallink.ksuid[])
 RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
-LANGUAGE plpgsql VOLATILE AS $$
+-- Do not wait for what must be routed again: whoever has locked it may wait for one of these calls.
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
 DECLARE
     kind record;
     asked murallink.call_asked[];

@@ -127,39 +127,36 @@ COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Makes the
 
 CREATE FUNCTION murallink_private.payouts_lock_ways(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    -- A payout that is held needs no card, and hold_payouts() must not wait for one.
-    routed CONSTANT murallink.ksuid[] := ARRAY(
-        SELECT o.uid FROM murallink_private.payout o
-        WHERE o.uid = ANY (payout_uids) AND NOT EXISTS (
-            SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)));
 BEGIN
+    -- Also those of payouts that are held, because a hold may end before the payout is locked.
     PERFORM FROM murallink.patient s
     WHERE s.uid IN (
         SELECT y.patient_uid FROM murallink_private.payout o JOIN murallink_private.payment y ON y.uid = o.payment_uid
         JOIN murallink.enrollment e ON e.uid = y.enrollment_uid JOIN murallink.contract c ON c.uid = y.contract_uid
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         JOIN murallink_private.partner p ON p.name = t.partner
-        WHERE o.uid = ANY (routed) AND NOT EXISTS (
+        WHERE o.uid = ANY (payout_uids) AND NOT EXISTS (
             SELECT FROM murallink_private.card k
             WHERE k.patient_uid = y.patient_uid AND k.partner = p.name AND k.program = p.settings ->> 'cust_prog_id'))
     ORDER BY s.uid FOR SHARE;
     PERFORM FROM murallink_private.card c
-    WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = ANY (routed))
+    WHERE c.patient_uid IN (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = ANY (payout_uids))
     ORDER BY c.uid FOR SHARE;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_lock_ways(murallink.ksuid[]) IS
 'Locks what must be locked before payouts that are routed: the patients for whom card_begin() may order a card, then all cards of the patients.';
 
-CREATE FUNCTION murallink_private.payouts_route(payout_uids murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.payouts_route(payout_uids murallink.ksuid[], held boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_payout murallink_private.payout;
     present murallink_private.call;
     route record;
 BEGIN
-    PERFORM murallink_private.payouts_lock_ways(payout_uids);
+    IF NOT held THEN
+        PERFORM murallink_private.payouts_lock_ways(payout_uids);
+    END IF;
     FOR the_payout IN
         SELECT o.* FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved'
         WHERE o.uid = ANY (payout_uids) ORDER BY o.uid FOR NO KEY UPDATE OF o
@@ -188,8 +185,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payouts_route(murallink.ksuid[]) IS
-'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them, and before them what payouts_lock_ways() locks.';
+COMMENT ON FUNCTION murallink_private.payouts_route(murallink.ksuid[], boolean) IS
+'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them, and before them what payouts_lock_ways() locks; not if held is true: the caller holds all of them, so they need no card.';
 
 CREATE FUNCTION murallink_private.payout_begin(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -227,10 +227,13 @@ COMMENT ON FUNCTION murallink.enable_payouts(boolean) IS
 'Enables payouts in this database of this server, and in no copy of it. First make sure that no other server pays out for it. look_first: true: if payouts were enabled elsewhere, that server may have sent open payouts since the copy was made, so they are put in doubt and looked up instead of being sent; false: nothing was sent there since then. Payouts that were approved only there cannot be looked up: see reconcile_funding(). For operators. Errors: missing_field, blocked (first commit or roll back the prepared transaction that came with the copy).';
 
 CREATE FUNCTION murallink.disable_payouts() RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Not in SQL, which locks the table for the UPDATE before the first statement: two that do so wait for each other.
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     -- Waits for claims under way, and for nothing else.
     LOCK TABLE murallink_private.payout_switch IN EXCLUSIVE MODE;
     UPDATE murallink_private.payout_switch SET enabled = false;
+END
 $$;
 COMMENT ON FUNCTION murallink.disable_payouts() IS
 'Disables payouts. Calls that are being sent are finished; no others are sent. For operators.';

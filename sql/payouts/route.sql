@@ -43,7 +43,7 @@ DECLARE
 BEGIN
     PERFORM murallink_private.payouts_route(ARRAY(
         SELECT u FROM pg_catalog.unnest(free) AS u
-        WHERE u = ANY (ours) OR NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = u)));
+        WHERE u = ANY (ours) OR NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = u)), held => true);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_park(murallink.ksuid[]) IS
