@@ -17,6 +17,7 @@
 #include "identity_part.h"
 #include "install.h"
 #include "miscadmin.h"
+#include "utils/inval.h"
 #include "utils/plancache.h"
 
 /*
@@ -143,11 +144,14 @@ check_plan(QueryDesc *query)
 }
 
 /*
- * Executor hook: checks a plan before it starts.
+ * Executor hook: checks a plan before it starts, and has grants forgotten that
+ * other sessions have revoked.  Nothing else does that where a transaction has
+ * locked the tables of a generic plan already.
  */
 static void
 start_query(QueryDesc *query, int flags)
 {
+	AcceptInvalidationMessages();
 	if (made && made_for_role != GetSessionUserId())
 		forget_plans();
 	(void) check_plan(query);
