@@ -17,8 +17,8 @@ SELECT n.* FROM (
             WHEN o.reason = 'no_contact' THEN 'update_patient'
             WHEN o.reason IN ('card_declined', 'card_in_doubt') THEN 'resolve_card'
             ELSE 'set_payment_type or cancel_payment' END AS remedy,
-        CASE o.status WHEN 'in_doubt' THEN o.attempt END AS attempt, coalesce(o.settled_at, o.created_at) AS since, o.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid,
-        o.site_uid, o.patient_uid
+        CASE o.status WHEN 'in_doubt' THEN o.attempt END AS attempt, coalesce(o.settled_at, o.created_at) AS since, o.partner,
+        o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
     FROM (
         SELECT p.uid, p.suspect FROM murallink_private.payout p WHERE p.reason <> ''
         UNION
@@ -93,7 +93,8 @@ SELECT n.* FROM (
                 WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field')
                 THEN 'retry_participation or resolve_task'
             ELSE 'update_patient or set_participation_details' END,
-        (SELECT t.attempt FROM murallink_private.call t WHERE t.uid = a.task_uid), a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
+        (SELECT t.attempt FROM murallink_private.call t WHERE t.uid = a.task_uid), a.since, a.partner, NULL, NULL,
+        e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
     FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
     WHERE a.reason NOT IN ('', 'no_consent')
     UNION ALL
