@@ -4,7 +4,7 @@
  *
  * The grants of a user are read once and cached until permission_grant
  * changes: a trigger invalidates the table's relcache entry, and every backend
- * receives this before it next opens the table.
+ * receives this before it next opens the table or starts a query.
  */
 #include "postgres.h"
 
@@ -298,18 +298,20 @@ permission_require(Oid permission, const Place *place, const char *field)
 }
 
 /*
- * Returns whether the caller holds a permission only at a few sites, so that
- * rows can be found site by site.
+ * Returns whether the caller sees the patients of few sites only, so that rows
+ * can be found site by site.
  */
 bool
-permission_on_few_sites(Oid permission)
+permission_few_sites(void)
 {
 	const Caller *who = identity_caller_if_any();
+	Oid permission;
 	UserGrants *grants;
 	int sites = 0;
 
 	if (who == NULL || who->admin)
 		return who == NULL;
+	permission = permission_named("view_patients");
 	grants = grants_of(&who->user);
 	for (int i = 0; i < grants->count; i++)
 	{

@@ -20,7 +20,7 @@ typedef struct Place
 
 extern void permission_init(void);
 extern void permission_require(Oid permission, const Place *place, const char *field);
-extern bool permission_on_few_sites(Oid permission);
+extern bool permission_few_sites(void);
 extern Oid permission_named(const char *name);
 
 extern Expr *permission_call(const char *name, Oid result, List *arguments);

@@ -15,7 +15,6 @@
 #include "utils/lsyscache.h"
 
 static Node *condition(List *arguments);
-static bool few_sites(void);
 
 /*
  * Returns "uid = ANY (viewable_patients())" for maybe_viewable(uid).
@@ -25,15 +24,6 @@ condition(List *arguments)
 {
 	return permission_any(linitial(arguments),
 						  permission_call("viewable_patients", get_array_type(install_ksuid_type()), NIL));
-}
-
-/*
- * Returns whether the caller sees the patients of few sites only.
- */
-static bool
-few_sites(void)
-{
-	return permission_on_few_sites(permission_named("view_patients"));
 }
 
 /*
@@ -60,16 +50,16 @@ enrollment_maybe_viewable_support(PG_FUNCTION_ARGS)
 	{
 		SupportRequestSelectivity *asked = (SupportRequestSelectivity *) request;
 
-		asked->selectivity = !few_sites() ? 1.0
-										  : clause_selectivity(asked->root, condition(asked->args), asked->varRelid,
-															   asked->jointype, asked->sjinfo);
+		asked->selectivity = !permission_few_sites() ? 1.0
+													 : clause_selectivity(asked->root, condition(asked->args), asked->varRelid,
+																		  asked->jointype, asked->sjinfo);
 		PG_RETURN_POINTER(request);
 	}
 	if (IsA(request, SupportRequestIndexCondition))
 	{
 		List *arguments = permission_indexed((SupportRequestIndexCondition *) request);
 
-		if (arguments != NIL && few_sites())
+		if (arguments != NIL && permission_few_sites())
 			PG_RETURN_POINTER(list_make1(condition(arguments)));
 	}
 	PG_RETURN_POINTER(NULL);
