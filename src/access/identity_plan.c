@@ -46,7 +46,7 @@ static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, b
 static void run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
 
 /*
- * Registers the hooks that check these plans.
+ * Registers the hooks of these plans.
  */
 void
 identity_plan_init(void)
@@ -144,9 +144,9 @@ check_plan(QueryDesc *query)
 }
 
 /*
- * Executor hook: checks a plan before it starts, and has grants forgotten that
- * other sessions have revoked.  Nothing else does that where a transaction has
- * locked the tables of a generic plan already.
+ * Executor hook: has grants forgotten that other sessions have revoked.  Nothing
+ * else does that where a transaction has locked the tables of a generic plan
+ * already.
  */
 static void
 start_query(QueryDesc *query, int flags)
@@ -154,7 +154,6 @@ start_query(QueryDesc *query, int flags)
 	AcceptInvalidationMessages();
 	if (made && made_for_role != GetSessionUserId())
 		forget_plans();
-	(void) check_plan(query);
 	if (next_start)
 		next_start(query, flags);
 	else
