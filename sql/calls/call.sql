@@ -297,7 +297,8 @@ COMMENT ON TYPE murallink.call_asked IS
 
 CREATE FUNCTION murallink_private.call_claim(calls murallink.ksuid[])
 RETURNS TABLE (call_uid murallink.ksuid, attempt integer, operation text, params jsonb, due_at timestamptz)
--- Do not wait for what must be routed again: whoever has locked it may wait for one of these calls.
+-- The claim does not wait for a payout that must be routed again, because the session that has locked it may wait for
+-- one of these calls.
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '10ms' AS $$
 DECLARE
     kind record;

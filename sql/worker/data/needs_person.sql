@@ -88,14 +88,12 @@ SELECT n.* FROM (
     UNION ALL
     SELECT 'participation', a.uid, a.reason, CASE WHEN a.reason = 'partner_not_configured' THEN 'configure_partner'
             -- A new value of the wrong field starts it again without help.
-            WHEN a.reason ~ '^(declined|no_member_id)' AND NOT EXISTS (
-                SELECT FROM murallink_private.call t
-                WHERE t.uid = a.task_uid AND t.status = 'declined' AND t.facts ? 'field')
+            WHEN a.reason ~ '^(declined|no_member_id)' AND (t.status = 'declined' AND t.facts ? 'field') IS NOT TRUE
                 THEN 'retry_participation or resolve_task'
             ELSE 'update_patient or set_participation_details' END,
-        (SELECT t.attempt FROM murallink_private.call t WHERE t.uid = a.task_uid), a.since, a.partner, NULL, NULL,
-        e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
+        t.attempt, a.since, a.partner, NULL, NULL, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, a.patient_uid
     FROM murallink_private.participation a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
+    LEFT JOIN LATERAL (SELECT * FROM murallink_private.call k WHERE k.uid = a.task_uid LIMIT 1) t ON true
     WHERE a.reason NOT IN ('', 'no_consent')
     UNION ALL
     SELECT 'participation', c.uid, c.problem, 'remove the cause', NULL, c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
