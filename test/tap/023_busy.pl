@@ -59,8 +59,7 @@ check_books('enable_payouts');
 
 $payouts->hold(when => 'after');
 my @sent = $payouts->approve(4);
-# A look-up proves nothing of a load that the issuer has not got, until it has shown one of ours.
-Murallink::Stack::poll('the issuer to have them all', sub { !grep { !$payouts->loads($_) } @sent });
+$payouts->wait_loaded(@sent);
 $payouts->call('disable_payouts');
 $payouts->sql("SELECT pg_terminate_backend($worker)");
 $payouts->wait_for(q{SELECT count(*) = 4 FROM murallink.payout WHERE status = 'in_doubt'});

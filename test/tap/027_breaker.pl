@@ -140,7 +140,7 @@ my %words = (
 	'HTTP 200: the answer is empty' => { action => 'empty' },
 	'HTTP 200: the answer is not JSON' => { action => 'answer', content_type => 'text/html', body => '<p>' },
 	'HTTP 404: the answer is not JSON' => { action => 'answer', status => 404, content_type => 'text/html', body => '<p>' },
-	'Operation timed out' => { action => 'delay', delay_ms => 1_000_000 },
+	'Operation timed out' => { action => 'delay', delay_ms => Murallink::Payouts::HELD },
 );
 foreach my $words (sort keys %words)
 {

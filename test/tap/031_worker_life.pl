@@ -8,9 +8,6 @@ use JSON::PP;
 use Murallink::Payouts;
 use Test::More;
 
-# Longer than any call may take, in milliseconds
-use constant HELD => 1_000_000;
-
 # People decide here what is in doubt.
 my $payouts = Murallink::Payouts->new(settings => { look_up => JSON::PP::false });
 my $dir = $payouts->stack->{dir};
@@ -167,7 +164,7 @@ foreach my $mode (qw(smart fast))
 	check_books("after $mode shutdown");
 }
 $payouts->set('murallink.shutdown_grace' => '1s');
-busy(HELD);
+busy(Murallink::Payouts::HELD);
 cmp_ok($payouts->stop_server('fast'), '<', 25, 'fast shutdown with slow calls does not wait for their time-out');
 $payouts->no_fault;
 $payouts->start_server;
@@ -194,7 +191,7 @@ Murallink::Stack::poll('the worker of the copy', sub {
 	$payouts->stack->sql('SELECT pid IS NOT NULL FROM murallink_private.worker_slot(NULL)', 'copy') eq 't' });
 is($payouts->stack->sql('SELECT payouts FROM murallink.worker_status()', 'copy'), 'elsewhere', 'the copy does not pay');
 check_books('at the end');
-busy(HELD);
+busy(Murallink::Payouts::HELD);
 alone('DROP DATABASE murallink');
 pass('DROP DATABASE while the worker is busy');
 done_testing();

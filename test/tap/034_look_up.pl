@@ -170,7 +170,7 @@ SELECT bool_or(t.status = 'claimed' AND t.claimed_at > o.settled_at + interval '
 FROM murallink.payout o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.operation = 'look_up' WHERE o.uid = '$lost'
 EOC
 my ($other) = $payouts->approve(1);
-Murallink::Stack::poll('the other load', sub { $payouts->loads($other) });
+$payouts->wait_loaded($other);
 $payouts->no_fault;
 $payouts->wait_idle;
 is_deeply([ map { $payouts->state_of($_) . ' ' . $payouts->loads($_) } $lost, $other ], [ ('done paid 1') x 2 ],

@@ -127,7 +127,7 @@ my @faults = (
 	[ 'the connection is lost before', 0, when => 'before', action => 'close' ],
 	[ 'the connection is lost after', 1, when => 'after', action => 'reset' ],
 	[ 'half an answer', 1, when => 'after', action => 'truncate' ],
-	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => 1_000_000 ]);
+	[ 'the answer comes too late', 1, when => 'after', action => 'delay', delay_ms => Murallink::Payouts::HELD ]);
 
 note 'done';
 foreach my $operation (sort keys %operations)

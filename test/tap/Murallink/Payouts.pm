@@ -17,10 +17,13 @@ use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Handle;
 use JSON::PP;
-use List::Util qw(min);
+use List::Util qw(max min);
 use Murallink::Stack;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(time);
+
+# Longer than any call may take, in milliseconds
+use constant HELD => 1_000_000;
 
 my $sandbox = abs_path(dirname(__FILE__) . '/../../../build/sandbox') . '/murallink-sandbox';
 
@@ -328,6 +331,15 @@ sub paid_in
 	return min(@seconds);
 }
 
+# How long payouts may take beside something, in seconds, by how long that many take alone: three times that, and some
+# more. Where they took longer, that is measured once more, because the machine may be busier than before.
+sub bound_beside
+{
+	my ($self, $count, $alone, $more, @beside) = @_;
+	$alone = max($alone, $self->paid_in($count)) if max(@beside) >= 3 * $alone + $more;
+	return 3 * $alone + $more;
+}
+
 # Waits until nothing is to be asked either.
 sub wait_idle { my ($self) = @_; return $self->wait_for('SELECT count(*) = 0 FROM murallink_private.call WHERE open') }
 
@@ -378,11 +390,19 @@ EOC
 	return $payout;
 }
 
+# Waits until the issuer has loaded these payouts: a look-up proves nothing of a load that it has not got, until it has
+# shown one of ours.
+sub wait_loaded
+{
+	my ($self, @payouts) = @_;
+	return Murallink::Stack::poll('the issuer to have them all', sub { !grep { !$self->loads($_) } @payouts });
+}
+
 # Has the sandbox hold the calls of an operation, by default loads, before they are applied or after, until no_fault().
 sub hold
 {
 	my ($self, %fault) = @_;
-	return $self->fault(when => 'before', %fault, action => 'delay', delay_ms => 1_000_000);
+	return $self->fault(when => 'before', %fault, action => 'delay', delay_ms => HELD);
 }
 
 # Removes all faults; calls that are held or delayed go on.
