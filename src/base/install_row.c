@@ -27,6 +27,7 @@
 #include "install_row.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -40,7 +41,8 @@ static void close_target(EState *estate);
 static TupleTableSlot *new_row(EState *estate, Relation table, const Datum *values, const bool *nulls);
 static bool insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid once);
 static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
-				  Snapshot snapshot);
+				  Snapshot snapshot, ItemPointer seen);
+static bool find_seen(RowScan *scan, ScanKey keys, int count, ItemPointer seen);
 
 /*
  * Raises unknown_data_version unless the table has this many columns.
@@ -71,11 +73,32 @@ row_table(const char *name, int columns)
 }
 
 /*
- * Does what row_begin() does, with a snapshot, or (NULL) with one that also
- * sees uncommitted rows.
+ * Finds the row that was seen somewhere, if it is still there and has these
+ * values in the index.  Returns false if not.
+ */
+static bool
+find_seen(RowScan *scan, ScanKey keys, int count, ItemPointer seen)
+{
+	if (!ItemPointerIsValid(seen) || ItemPointerGetBlockNumber(seen) >= RelationGetNumberOfBlocks(scan->table) ||
+		!table_tuple_fetch_row_version(scan->table, seen, scan->snapshot, scan->slot))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		bool isnull;
+		Datum value = slot_getattr(scan->slot, scan->index->rd_index->indkey.values[i], &isnull);
+
+		if (isnull || !DatumGetBool(FunctionCall2Coll(&keys[i].sk_func, keys[i].sk_collation, value, keys[i].sk_argument)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Does what row_begin() does, with a snapshot, or what row_begin_seen() does.
  */
 static void
-begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count, Snapshot snapshot)
+begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count, Snapshot snapshot,
+	  ItemPointer seen)
 {
 	Oid oid = install_relation(index);
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
@@ -96,9 +119,13 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 							   get_opcode(equal), keys[i]);
 	}
 	scan->snapshot = snapshot;
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->scan = NULL;
+	scan->seen = seen != NULL && find_seen(scan, scan_keys, count, seen);
+	if (scan->seen)
+		return;
 	scan->scan = index_beginscan(scan->table, scan->index, snapshot, count, 0);
 	index_rescan(scan->scan, scan_keys, count, NULL, 0);
-	scan->slot = table_slot_create(scan->table, NULL);
 }
 
 /*
@@ -113,7 +140,20 @@ row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Da
 {
 	/* Makes visible what an earlier row of the same statement has written. */
 	CommandCounterIncrement();
-	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()));
+	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()), NULL);
+}
+
+/*
+ * Does what row_begin() does for the one row with these values in a unique
+ * index, at a cost that does not grow with its dead versions, which an old
+ * snapshot keeps, if it still is where it was seen last.
+ */
+void
+row_begin_seen(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
+			   ItemPointer seen)
+{
+	CommandCounterIncrement();
+	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()), seen);
 }
 
 /*
@@ -125,7 +165,7 @@ void
 row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
 {
 	InitDirtySnapshot(scan->uncommitted);
-	begin(scan, index, lock, columns, keys, count, &scan->uncommitted);
+	begin(scan, index, lock, columns, keys, count, &scan->uncommitted, NULL);
 }
 
 /*
@@ -134,6 +174,11 @@ row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int colum
 bool
 row_next(RowScan *scan)
 {
+	bool seen = scan->seen;
+
+	scan->seen = false;
+	if (scan->scan == NULL)
+		return seen;
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
@@ -154,7 +199,8 @@ void
 row_end(RowScan *scan)
 {
 	ExecDropSingleTupleTableSlot(scan->slot);
-	index_endscan(scan->scan);
+	if (scan->scan != NULL)
+		index_endscan(scan->scan);
 	if (scan->snapshot != &scan->uncommitted)
 		UnregisterSnapshot(scan->snapshot);
 	index_close(scan->index, NoLock);
@@ -306,9 +352,9 @@ row_insert_once(Relation table, const char *once, Datum *values, bool *nulls)
 
 /*
  * Replaces the values of the row that row_next() has found, or deletes it
- * (NULL).  Raises an error if another transaction has changed the row
- * meanwhile: the caller must hold a lock that prevents this.  Assumes what
- * row_insert() does, and a scan with RowExclusiveLock.
+ * (NULL), and sets scan->written.  Raises an error if another transaction has
+ * changed the row meanwhile: the caller must hold a lock that prevents this.
+ * Assumes what row_insert() does, and a scan with RowExclusiveLock.
  */
 void
 row_replace(RowScan *scan, const Datum *values, const bool *nulls)
@@ -318,12 +364,18 @@ row_replace(RowScan *scan, const Datum *values, const bool *nulls)
 	ResultRelInfo *target = open_target(estate, scan->table, values == NULL ? CMD_DELETE : CMD_UPDATE);
 	EPQState epqstate;
 
+	ItemPointerSetInvalid(&scan->written);
 	estate->es_snapshot = scan->snapshot;
 	EvalPlanQualInit(&epqstate, estate, NULL, NIL, -1);
 	if (values == NULL)
 		ExecSimpleRelationDelete(target, estate, &epqstate, scan->slot);
 	else
-		ExecSimpleRelationUpdate(target, estate, &epqstate, scan->slot, new_row(estate, scan->table, values, nulls));
+	{
+		TupleTableSlot *slot = new_row(estate, scan->table, values, nulls);
+
+		ExecSimpleRelationUpdate(target, estate, &epqstate, scan->slot, slot);
+		scan->written = slot->tts_tid;
+	}
 	EvalPlanQualEnd(&epqstate);
 	MemoryContextSwitchTo(caller_context);
 	close_target(estate);

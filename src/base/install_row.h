@@ -18,11 +18,15 @@ typedef struct RowScan
 	Relation index;
 	Snapshot snapshot;
 	SnapshotData uncommitted;
-	IndexScanDesc scan;
+	IndexScanDesc scan; /* NULL if the row was found where it was seen */
+	bool seen; /* it was, and row_next() has not returned it yet */
 	TupleTableSlot *slot; /* the row that row_next() has found */
+	ItemPointerData written; /* where row_replace() has put the row */
 } RowScan;
 
 extern void row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count);
+extern void row_begin_seen(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
+						   ItemPointer seen);
 extern void row_begin_uncommitted(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys,
 								  int count);
 extern bool row_next(RowScan *scan);

@@ -35,6 +35,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -83,6 +84,23 @@ typedef struct Slot
 	Datum disbursed; /* numeric */
 } Slot;
 
+/* Where this backend has last written a slot. */
+typedef struct SlotKey
+{
+	Ksuid contract;
+	char currency[8];
+	int64 slot;
+} SlotKey;
+
+typedef struct SlotSeen
+{
+	SlotKey key;
+	ItemPointerData at;
+} SlotSeen;
+
+/* If the backend remembers this many slots, it forgets them. */
+#define SLOTS_SEEN 1024
+
 /* Arithmetic on numeric. */
 #define NUMBER(n) NumericGetDatum(int64_to_numeric(n))
 #define PLUS(a, b) DirectFunctionCall2(numeric_add, (a), (b))
@@ -101,9 +119,11 @@ typedef struct Slot
 #define OWN_SLOT_OF_DISBURSED (-1 - OWN_SLOT)
 
 static int fund_slots = 8;
+static HTAB *slots_seen = NULL;
 
 static void wait_for_slot(const Ksuid *contract, int64 slot);
 static LOCKTAG slot_lock(const Ksuid *contract, int64 slot);
+static SlotSeen *slot_seen(const FundMove *move, int64 slot);
 static bool change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
 static void new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
 static int slots_of(const FundMove *move, int64 from, int64 to, Slot **slots);
@@ -144,6 +164,36 @@ slot_lock(const Ksuid *contract, int64 slot)
 }
 
 /*
+ * Returns where this backend has last written a slot; the place is invalid for
+ * one that it has not written yet.  A row that was written and rolled back, or
+ * moved since, is found by the index.
+ */
+static SlotSeen *
+slot_seen(const FundMove *move, int64 slot)
+{
+	SlotKey key = {.contract = *DatumGetKsuidP(move->contract), .slot = slot};
+	SlotSeen *result;
+	bool known;
+
+	if (slots_seen != NULL && hash_get_num_entries(slots_seen) >= SLOTS_SEEN)
+	{
+		hash_destroy(slots_seen);
+		slots_seen = NULL;
+	}
+	if (slots_seen == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(SlotKey), .entrysize = sizeof(SlotSeen)};
+
+		slots_seen = hash_create("murallink fund slots", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	text_to_cstring_buffer(DatumGetTextPP(move->currency), key.currency, sizeof(key.currency));
+	result = hash_search(slots_seen, &key, HASH_ENTER, &known);
+	if (!known)
+		ItemPointerSetInvalid(&result->at);
+	return result;
+}
+
+/*
  * Adds to the amounts of a slot.  Returns false if the slot does not exist or
  * has too little.  Assumes that this transaction holds the slot.
  */
@@ -153,10 +203,11 @@ change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, D
 	Datum keys[] = {move->contract, move->currency, Int64GetDatum(slot)};
 	Datum values[SLOT_COLUMNS];
 	bool nulls[SLOT_COLUMNS] = {false};
+	SlotSeen *seen = slot_seen(move, slot);
 	RowScan scan;
 	bool found;
 
-	row_begin(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys));
+	row_begin_seen(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys), &seen->at);
 	found = row_next(&scan);
 	if (found)
 	{
@@ -168,7 +219,10 @@ change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, D
 		found = COMPARE(values[SLOT_AVAILABLE], NUMBER(0)) >= 0;
 	}
 	if (found)
+	{
 		row_replace(&scan, values, nulls);
+		seen->at = scan.written;
+	}
 	row_end(&scan);
 	return found;
 }

@@ -99,6 +99,19 @@ SET ROLE murallink_operator;
 SELECT DISTINCT refusal FROM pg_temp.refusals();
 RESET ROLE;
 
+-- The cost does not grow with the dead versions of a slot, which an old snapshot keeps; nor is a slot lost that was written
+-- and rolled back
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT murallink.add_funding(contract_uid => :'contract', amount => 99999, currency => 'JPY');
+BEGIN;
+SELECT count(murallink.manual_payment(:'patient', :'trial', 1, 'JPY')) FROM generate_series(1, 2000);
+SELECT pg_stat_get_xact_blocks_fetched('murallink.fund_slot'::regclass) AS fetched \gset
+SELECT amount FROM murallink.manual_payment(:'patient', :'trial', 1, 'JPY');
+SELECT pg_stat_get_xact_blocks_fetched('murallink.fund_slot'::regclass) - :fetched < 10 AS few_pages;
+ROLLBACK;
+SELECT amount FROM murallink.manual_payment(:'patient', :'trial', 1, 'JPY');
+RESET SESSION AUTHORIZATION;
+
 -- An error on the way does not leave the door open
 BEGIN;
 SET LOCAL SESSION AUTHORIZATION regress_fund_admin;
