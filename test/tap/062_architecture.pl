@@ -50,6 +50,10 @@ note 'the picture of a payment, in which one whose payout is being sent is proce
 my %drawn = drawn(slurp_file("$root/README.md"));
 my $allowed = $stack->sql(<<'EOC');
 SELECT 'approved --> processing' UNION
+SELECT 'processing --> approved' FROM pg_proc WHERE proname = 'call_step' AND prosrc LIKE '%(''claimed'', ''ready'')%' UNION
+SELECT format('approved --> %s', step[1])
+FROM pg_proc, regexp_matches(prosrc, 'WHEN ''(\w+)'' THEN [^\n]* o\.partner IS NULL AND o\.settled_at', 'g') AS step
+WHERE proname = 'payment_may' UNION
 SELECT format('%s --> %s', CASE WHEN step[1] = 'approved' AND step[2] <> 'cancelled' THEN 'processing' ELSE step[1] END, step[2])
 FROM pg_proc, regexp_matches(prosrc, '\(''(\w+)'', ''(\w+)''\)', 'g') AS step
 WHERE proname = 'payment_step' AND step[1] = ANY (enum_range(NULL::murallink.payment_status)::text[])
