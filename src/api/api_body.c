@@ -5,9 +5,10 @@
  *
  * That query silently reads numbers from texts, the last of two values of a
  * key, and the first element of an array.  It does not change a text if the
- * body has null, and does not accept "" as an absent uid.  So what the JSON
- * protocol refuses is refused here, before anything is done, and empty or
- * absent values are replaced by those that the JSON protocol reads.  The body
+ * body has null, does not accept "" as an absent uid, and reads the digits of
+ * an integer, or of a number as text, as they are written: 1e3 is none.  So
+ * what the JSON protocol refuses is refused here, before anything is done, and
+ * such values are replaced by those that the JSON protocol reads.  The body
  * is the first parameter of the first query after the pre-request,
  * authenticate().  A plan that is made for these parameters contains their
  * values, so the body is replaced before planning; for a generic plan, it is
@@ -34,6 +35,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/syscache.h"
 
 static ExecutorStart_hook_type next_start = NULL;
@@ -224,22 +226,26 @@ check_body(text *body)
 
 /*
  * Checks a value as the JSON protocol binds it to an argument.  If it reads
- * the value as null, or null as "", replaces the value and returns true.  Of
- * values that were not sent as JSON, only uids are checked, because the others
- * are texts whatever they mean.  Raises wrong_type, invalid_value or
- * invalid_uid.
+ * the value as null, or null as "", or may read its digits otherwise than
+ * PostgREST's query, replaces the value and returns true.  Of values that were
+ * not sent as JSON, only uids are checked, because the others are texts
+ * whatever they mean.  Raises wrong_type, invalid_value or invalid_uid.
  */
 static bool
 bind_value(JsonbValue *value, Oid type, const char *name, bool json)
 {
 	bool was_null = value->type == jbvNull;
+	Oid base = getBaseType(type);
+	Datum bound;
 	bool isnull;
 
-	if (!api_can_bind(type) || (!json && getBaseType(type) != install_ksuid_type()))
+	if (!api_can_bind(type) || (!json && base != install_ksuid_type()))
 		return false;
-	(void) api_bind(value, type, name, &isnull);
+	bound = api_bind(value, type, name, &isnull);
+	if (value->type == jbvNumeric && base == INT4OID)
+		value->val.numeric = int64_to_numeric(DatumGetInt32(bound));
 	if (isnull == was_null)
-		return false;
+		return value->type == jbvNumeric && (base == INT4OID || base == TEXTOID);
 	value->type = isnull ? jbvNull : jbvString;
 	if (!isnull)
 	{

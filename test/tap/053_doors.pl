@@ -79,7 +79,9 @@ my %written = (
 			'2027-01-01T10:00', '10:00', '2027-01-01T10:00:00-5', '2027-01-01T10:00:60Z' ],
 		wrong_type => [ 1798761600, JSON::PP::true, [], {} ] },
 	numeric => { right => [ 1, 2.5, '1e1' ], wrong_type => [ '"1"', '"1e2"', '"NaN"', '""', 'true', '[]', '{}' ] },
-	integer => { right => [ 1, 2 ], wrong_type => [ '"1"', '1.5', 'true', '[1]', '""' ], invalid_value => ['2147483648'] },
+	'murallink.numeric_text' => { right => [ 1000, '1e3', '1E3', '1000.5', '"1000.5"' ], invalid_amount => [ '"1e3"', '1e-3', '-1' ],
+		wrong_type => [ 'true', '[]', '{}' ] },
+	integer => { right => [ 1, 2, '1.0', '2e0', '20E-1' ], wrong_type => [ '"1"', '1.5', 'true', '[1]', '""' ], invalid_value => ['2147483648'] },
 	'murallink.ksuid' => { wrong_type => [ 1, JSON::PP::true, [], {} ], invalid_uid => [ 'x', ' ', '0' x 28, 'aWgEPTl1tmebfsQzFP4bxwgy80W' ] },
 	boolean => { wrong_type => [ '"true"', '1', '"on"', '[]' ] });
 
@@ -308,7 +310,7 @@ foreach my $argument (@operators)
 	my ($action, $name, $type) = @$argument;
 	my %needs = %{ $needs{$action} // { map { ($_ => s/_uid$//r) } grep { exists $world->{uid}{s/_uid$//r} } keys %{ $types{$action} } } };
 	delete $needs{$name};
-	foreach my $value ('absent', 'null', '""', '" "', '"x"', '1', '1.5', 'true', '[]', '[null]', '{}')
+	foreach my $value ('absent', 'null', '""', '" "', '"x"', '1', '1.0', '1.5', 'true', '[]', '[null]', '{}')
 	{
 		my ($said) = typed($action, with(\%needs, $name, $value));
 		is((dispatched($action, with(\%needs, $name, $value)))[0], $said, "$action: $name $value of $type");
