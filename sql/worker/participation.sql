@@ -414,6 +414,8 @@ BEGIN
     SET member = present.member,
         task_uid = CASE WHEN present.reason ~ '^declined' OR known IS NOT NULL THEN NULL ELSE p.task_uid END
     WHERE p.uid = present.uid;
+    -- For the audit.
+    UPDATE murallink_private.call c SET note = pg_catalog.concat_ws(': ', 'retry_participation', known) WHERE c.uid = present.task_uid;
     INSERT INTO murallink_private.participation_change (patient_uid) VALUES (present.patient_uid);
     PERFORM murallink_private.worker_wake();
 EXCEPTION WHEN unique_violation THEN

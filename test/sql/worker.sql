@@ -50,6 +50,12 @@ CREATE FUNCTION test.answered(outcome text) RETURNS void LANGUAGE sql AS $$
         'call_uid', c.call_uid, 'attempt', c.attempt, 'outcome', outcome, 'reason', 'so', 'facts', '{"order_id": "71", "proxy_key": "79"}'::jsonb)))
     FROM murallink_private.claim_calls('dash', CASE WHEN outcome IS NULL THEN 0 ELSE 1 END) c
 $$;
+CREATE FUNCTION test.failed(call murallink.ksuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE murallink_private.call c SET due_at = '2001-01-01' WHERE c.uid = failed.call;
+    PERFORM test.answered('not_sent');
+END
+$$;
 -- What a statement leaves in the audit, as its caller sees it
 CREATE FUNCTION test.audited(statement text) RETURNS TABLE (db_user name, db_role text, resource text, action murallink.audit_action, changes jsonb)
 LANGUAGE plpgsql AS $$
@@ -58,7 +64,7 @@ DECLARE
 BEGIN
     EXECUTE statement;
     RETURN QUERY SELECT e.db_user, e.db_role, e.resource, e.action,
-        e.changes - '{uid,card_uid,subject_uid,payment_uid,once,created_at,delayed_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
+        e.changes - '{uid,card_uid,contract_uid,subject_uid,payment_uid,once,created_at,delayed_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
             || CASE WHEN e.changes ? 'secrets_changed_at' THEN '{"secrets": "changed"}' ELSE '{}' END::jsonb
     FROM murallink.audit_event e WHERE e.at >= start ORDER BY e.at, e.resource;
 END
@@ -126,6 +132,15 @@ SELECT * FROM test.audited(format($$SELECT murallink.resolve_task(%L, false, 'no
 SELECT * FROM test.audited(format($$SELECT murallink.ask_card(%L, 'details')$$, :'carded'));
 SELECT * FROM test.audited(format($$SELECT murallink.resend_card_link(%L, 'email')$$, :'carded'));
 SELECT * FROM test.audited('SELECT count(*) FROM murallink.refresh_dash()');
+SELECT uid AS failing FROM murallink.ask_card(:'carded', 'shipping') \gset
+RESET SESSION AUTHORIZATION;
+SELECT count(test.failed(:'failing')) FROM generate_series(1, 5);
+SET SESSION AUTHORIZATION regress_worker_operator;
+SELECT * FROM test.audited(format($$SELECT murallink.resolve_task(%L, false, 'it never answers')$$, :'failing'));
+BEGIN;
+SELECT * FROM test.audited($$SELECT murallink.set_template('payment', 'sms', '{amount} {currency}')$$);
+SELECT * FROM test.audited(format($$SELECT murallink.set_payment_notices(%L, false)$$, :'contract'));
+ROLLBACK;
 SELECT * FROM test.audited('SELECT murallink.disable_payouts()');
 
 -- Behind PostgREST all log in as one: the role tells who it was
@@ -144,7 +159,8 @@ SELECT db_user, resource, action, changes -> 'status' AS status FROM murallink.a
 -- and nothing but what operators work with
 SELECT DISTINCT resource FROM murallink.audit_event
 WHERE resource NOT IN (
-    'card', 'card_shipment', 'participation_detail', 'partner', 'call', 'payout', 'payout_hold', 'payout_switch', 'trial_partner');
+    'card', 'card_shipment', 'participation_detail', 'partner', 'payment_notice', 'call', 'payout', 'payout_hold', 'payout_switch', 'template',
+    'trial_partner');
 \pset format aligned
 
 -- The status, without a worker: what is to be done, by kind

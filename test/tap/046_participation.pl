@@ -113,7 +113,9 @@ is(count('details_change'), 1, 'and nothing overtakes it');
 $payouts->call(resolve_task => task($dan, 'bastion'), 'true', 'they have it');
 stopped($dan, 'bastion', 'no_member_id');
 my ($member) = map { $_->{memberId} } (entries('endorsement'))[-1];
+my $known = task($dan, 'bastion');
 $payouts->call(retry_participation => $dan, 'bastion', $member);
+is(audited($known), "retry_participation: $member", 'the audit has who the member is said to be');
 eventually(sub { count('details_change', memberId => $member) == 1 }, 'then what has changed meanwhile is sent');
 is_in($dan, 'bastion');
 
@@ -121,7 +123,9 @@ note 'declined';
 $payouts->fault(operation => 'bastion.addEndorsement', when => 'before', action => 'answer', status => 400, count => 1);
 my $eve = enroll('Eve', 'Green', details => 1);
 stopped($eve, 'bastion', 'declined: %');
+my $declined = task($eve, 'bastion');
 $payouts->call(retry_participation => $eve, 'bastion');
+is(audited($declined), 'retry_participation', 'that it is tried again is audited');
 is_in($eve, 'bastion');
 
 note 'what is wrong is said';
@@ -386,6 +390,13 @@ sub is_out { my ($patient, $partner) = @_; return reaches($patient, $partner, "w
 sub in_doubt { my ($patient, $partner) = @_; return reaches($patient, $partner, "status = 'in_doubt'", 'in doubt') }
 
 sub stopped { my ($patient, $partner, $reason) = @_; return reaches($patient, $partner, "reason LIKE '$reason'", $reason) }
+
+# The last note about a task in the audit.
+sub audited
+{
+	my ($task) = @_;
+	return $payouts->sql("SELECT changes #>> '{note,to}' FROM murallink.audit_event WHERE resource_uid = '$task' AND changes ? 'note' ORDER BY at DESC LIMIT 1");
+}
 
 sub task { my ($patient, $partner) = @_; return $payouts->sql("SELECT task_uid FROM murallink.participations('$patient') WHERE partner = '$partner'") }
 

@@ -105,7 +105,7 @@ CREATE TRIGGER step BEFORE INSERT OR UPDATE OR DELETE ON murallink_private.call
 COMMENT ON TRIGGER step ON murallink_private.call IS
 'Not for TRUNCATE, which would include cards and payouts, whose triggers refuse it.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.call
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt')) EXECUTE FUNCTION murallink_private.audit_record();
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.note <> NEW.note) EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER audit_asked AFTER INSERT ON murallink_private.call
     FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'order', 'message', 'look_up', 'profile'))
     EXECUTE FUNCTION murallink_private.audit_record('values');

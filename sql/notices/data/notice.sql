@@ -47,6 +47,8 @@ COMMENT ON COLUMN murallink_private.payment_notice.contract_uid IS 'The contract
 COMMENT ON COLUMN murallink_private.payment_notice.enabled IS 'Whether patients are notified of payments.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment_notice
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
+CREATE POLICY operator_message ON murallink.audit_event FOR SELECT TO murallink_operator
+    USING (resource IN ('payment_notice', 'template'));
 
 CREATE TABLE murallink_private.notice (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
