@@ -3,7 +3,7 @@
 CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
 COMMENT ON FUNCTION murallink.authenticate(text) IS
-'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it; default: the Session-Id header that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated; conflict in a statement that reads rows of the login role, if only one of the two users is an administrator.';
+'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it; default: the Session-Id header that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated; conflict in a statement that reads rows as the user of the login role.';
 
 CREATE FUNCTION murallink_private.caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';

@@ -103,7 +103,7 @@ void
 identity_become(const Caller *found)
 {
 	if (found->by_session)
-		identity_forget_plans(found);
+		identity_forget_plans();
 	caller = *found;
 	known = true;
 	known_since = GetCurrentSubTransactionId();
@@ -116,7 +116,7 @@ identity_become(const Caller *found)
 void
 identity_lose(void)
 {
-	identity_forget_plans(NULL);
+	identity_forget_plans();
 	known = false;
 	lost = true;
 }

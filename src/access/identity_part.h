@@ -25,6 +25,6 @@ extern void identity_take_over(void);
 
 /* identity_plan.c */
 extern void identity_plan_init(void);
-extern void identity_forget_plans(const Caller *next);
+extern void identity_forget_plans(void);
 
 #endif /* MURALLINK_IDENTITY_PART_H */

@@ -7,7 +7,7 @@
  * seldom changes within a connection.  They are made again when app_user
  * changes, and when the connection takes on a session.  The executor refuses one
  * that is executed for another caller nevertheless, as it does the rest of a
- * cursor.  While one runs, the caller may only become one whom it suits.
+ * cursor.  While one runs, no session is taken on.
  */
 #include "postgres.h"
 
@@ -31,19 +31,19 @@ static bool made = false;
 static bool made_for_admin;
 static Oid made_for_role;
 
-/* How many of these plans run, one within the other, and whether they are for an admin. */
+/* How many of these plans run, one within the other. */
 static int running = 0;
-static bool running_for_admin;
 
 static ExecutorStart_hook_type next_start = NULL;
 static ExecutorRun_hook_type next_run = NULL;
+static ExecutorFinish_hook_type next_finish = NULL;
 
 static void forget_plans(void);
 static const PlanInvalItem *mark_of(List *items);
-static const PlanInvalItem *check_plan(QueryDesc *query);
+static void check_plan(const PlanInvalItem *mark);
 static void start_query(QueryDesc *query, int flags);
 static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
-static void run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
+static void finish_query(QueryDesc *query);
 
 /*
  * Registers the hooks of these plans.
@@ -55,6 +55,8 @@ identity_plan_init(void)
 	ExecutorStart_hook = start_query;
 	next_run = ExecutorRun_hook;
 	ExecutorRun_hook = run_query;
+	next_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = finish_query;
 }
 
 /*
@@ -102,13 +104,13 @@ forget_plans(void)
 
 /*
  * Forgets the plans that were made for the user of the login role, because there
- * will be another caller, or none.  Raises conflict while one of them runs that
- * does not suit this one.
+ * will be another caller, or none.  Raises conflict while one of them runs, also
+ * if it suits the next caller: a rollback may end that session before the plan.
  */
 void
-identity_forget_plans(const Caller *next)
+identity_forget_plans(void)
 {
-	if (running > 0 && (next == NULL || next->admin != running_for_admin))
+	if (running > 0)
 		ereport(ERROR, errnamed(ERR_CONFLICT, NULL));
 	forget_plans();
 }
@@ -128,17 +130,16 @@ mark_of(List *items)
 }
 
 /*
- * Returns the mark of the plan of a query, or NULL.  Raises conflict if the plan is
- * for an admin and the caller is not one, or the other way round.
+ * Raises conflict if a plan with this mark is for an admin and the caller is not
+ * one, or the other way round.
  */
-static const PlanInvalItem *
-check_plan(QueryDesc *query)
+static void
+check_plan(const PlanInvalItem *mark)
 {
-	const PlanInvalItem *mark = mark_of(query->plannedstmt->invalItems);
-	const Caller *who;
+	const Caller *who = identity_caller_if_any();
 
-	if (mark == NULL || ((who = identity_caller_if_any()) != NULL && who->admin == (mark->hashValue != 0)))
-		return mark;
+	if (who != NULL && who->admin == (mark->hashValue != 0))
+		return;
 	forget_plans();
 	ereport(ERROR, errnamed(ERR_CONFLICT, NULL));
 }
@@ -167,34 +168,50 @@ start_query(QueryDesc *query, int flags)
 static void
 run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 {
-	const PlanInvalItem *mark = check_plan(query);
+	const PlanInvalItem *mark = mark_of(query->plannedstmt->invalItems);
+	int before = running;
 
-	if (mark == NULL)
+	if (mark != NULL)
 	{
-		run_on(query, direction, count, once);
-		return;
+		check_plan(mark);
+		running++;
 	}
-	running++;
-	running_for_admin = mark->hashValue != 0;
 	PG_TRY();
 	{
-		run_on(query, direction, count, once);
+		if (next_run)
+			next_run(query, direction, count, once);
+		else
+			standard_ExecutorRun(query, direction, count, once);
 	}
 	PG_FINALLY();
 	{
-		running--;
+		running = before;
 	}
 	PG_END_TRY();
 }
 
 /*
- * Calls the next hook, or the executor.
+ * Executor hook: remembers that a plan runs while it finishes, because the
+ * statements of a WITH that change rows may read only then.  Does not check it,
+ * because a cursor is also closed for another caller.
  */
 static void
-run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+finish_query(QueryDesc *query)
 {
-	if (next_run)
-		next_run(query, direction, count, once);
-	else
-		standard_ExecutorRun(query, direction, count, once);
+	int before = running;
+
+	if (mark_of(query->plannedstmt->invalItems) != NULL)
+		running++;
+	PG_TRY();
+	{
+		if (next_finish)
+			next_finish(query);
+		else
+			standard_ExecutorFinish(query);
+	}
+	PG_FINALLY();
+	{
+		running = before;
+	}
+	PG_END_TRY();
 }
