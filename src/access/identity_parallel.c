@@ -24,10 +24,10 @@
 static char *parallel_caller = NULL;
 
 static bool passing_on = false;
-static ExecutorStart_hook_type next_start = NULL;
+static ExecutorRun_hook_type next_run = NULL;
 
 static bool check_parallel_caller(char **value, void **extra, GucSource source);
-static void start_query(QueryDesc *query, int flags);
+static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
 static void pass_on(void);
 
 /*
@@ -37,13 +37,13 @@ void
 identity_parallel_init(void)
 {
 	DefineCustomStringVariable("murallink.parallel_caller", "The caller, as passed to parallel workers.",
-							   "Only murallink sets it, when a parallel query begins.", &parallel_caller, "",
+							   "Only murallink sets it, when a parallel query runs.", &parallel_caller, "",
 							   PGC_USERSET,
 							   GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE |
 								   GUC_DISALLOW_IN_FILE,
 							   check_parallel_caller, NULL, NULL);
-	next_start = ExecutorStart_hook;
-	ExecutorStart_hook = start_query;
+	next_run = ExecutorRun_hook;
+	ExecutorRun_hook = run_query;
 }
 
 /*
@@ -58,16 +58,17 @@ check_parallel_caller(char **value, void **extra, GucSource source)
 
 /*
  * Executor hook: passes the caller on if the query may start parallel workers.
+ * Not when it starts, because there may be another caller before it runs.
  */
 static void
-start_query(QueryDesc *query, int flags)
+run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 {
 	if (query->plannedstmt->parallelModeNeeded)
 		pass_on();
-	if (next_start)
-		next_start(query, flags);
+	if (next_run)
+		next_run(query, direction, count, once);
 	else
-		standard_ExecutorStart(query, flags);
+		standard_ExecutorRun(query, direction, count, once);
 }
 
 /*

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use IO::Socket::UNIX;
 use List::Util qw(any);
 use Murallink::Node;
 use Murallink::Stack;
@@ -156,6 +157,51 @@ my ($person) = seen('world_analyst', ['view_patients client']);
 cmp_ok(scalar(grep { $content{$_} =~ /Personal/i } @$person), '>', 0, 'persons with it');
 my ($stranger) = seen('world_stranger', [ map { "$_ client" } @all ]);
 is_deeply($stranger, [], 'nothing for a login role that is no user');
+
+note 'parallel workers see what the caller sees who is there when the query runs';
+my $server = IO::Socket::UNIX->new("$stack->{host}/.s.PGSQL.$stack->{port}") or die "connect: $!\n";
+
+sub message
+{
+	my ($type, @parts) = @_;
+	my $body = join '', @parts;
+	return $type . pack('N', 4 + length $body) . $body;
+}
+
+# Sends messages of the protocol, and returns the first value of each row, or the error, until the server is ready.
+sub answers
+{
+	my @found;
+	print $server @_;
+	while (read $server, my $head, 5)
+	{
+		my ($type, $length) = unpack 'aN', $head;
+		read $server, my $body, $length - 4;
+		push @found, unpack 'x2N/a', $body if $type eq 'D';
+		push @found, $body if $type eq 'E';
+		return @found if $type eq 'Z';
+	}
+	die "the server has ended the connection\n";
+}
+
+# A session of a user, who is the caller from then on.
+sub becomes
+{
+	my ($email, $password) = @_;
+	my $session = $stack->sql("SELECT session_id FROM murallink.login('$email', '$password')");
+	return message('P', pack 'Z*Z*n', '', "SELECT murallink.authenticate('$session')", 0), message('B', "\0" x 8),
+	  message('E', "\0" x 5);
+}
+
+my $sync = message('S');
+answers(message('', pack 'N(Z*)*', 196608, qw(user world_admin database), Murallink::Stack::DATABASE, ''));
+answers(message('Q', "$_\0"))
+  foreach 'SET force_parallel_mode = on', 'SET parallel_leader_participation = off', 'BEGIN';
+answers(becomes($stack->{admin_email}, $stack->{admin_password}),
+	message('P', pack 'Z*Z*n', 'clients', 'SELECT count(*) FROM murallink.client', 0),
+	message('B', pack 'Z*Z*n3', 'run', 'clients', 0, 0, 0), $sync);
+my @answers = answers(becomes('caller@example.com', 'correct horse'), message('E', pack 'Z*N', 'run', 0), $sync);
+is_deeply(\@answers, [ '', 0 ], 'not what the caller saw who was there when it began');
 
 done_testing();
 
