@@ -135,6 +135,11 @@ DECLARE
     why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, false);
     concerned CONSTANT murallink.ksuid[] := murallink_private.unclaimed(release_payouts.contract_uid, NULL) || release_payouts.payout_uid;
 BEGIN
+    -- payout_route() locks the contracts of payouts without a payment type. Take these locks before all others, as a
+    -- change of a contract does; and before the hold is locked, without which no call is claimed.
+    PERFORM FROM murallink.contract c WHERE c.uid IN (
+        SELECT o.contract_uid FROM murallink_private.payout o WHERE o.uid = ANY (concerned) AND o.payment_type_uid IS NULL)
+    FOR SHARE;
     -- For the audit, which shows the note of the deleted row.
     UPDATE murallink_private.payout_hold h SET note = why WHERE h.subject_uid = subject AND why <> '';
     DELETE FROM murallink_private.payout_hold h WHERE h.subject_uid = subject;
@@ -145,11 +150,6 @@ BEGIN
         PERFORM murallink_private.raise('wrong_status', CASE
             WHEN payout_uid IS NOT NULL THEN 'payout_uid' WHEN contract_uid IS NOT NULL THEN 'contract_uid' ELSE 'partner' END);
     END IF;
-    -- payout_route() locks the contracts of payouts without a payment type. Take these locks before those of the payouts, as a
-    -- change of a contract does.
-    PERFORM FROM murallink.contract c WHERE c.uid IN (
-        SELECT o.contract_uid FROM murallink_private.payout o WHERE o.uid = ANY (concerned) AND o.payment_type_uid IS NULL)
-    FOR SHARE;
     PERFORM murallink_private.payouts_route(concerned);
     INSERT INTO murallink_private.route_change (subject_uid) VALUES (subject);
     PERFORM murallink_private.worker_wake();
