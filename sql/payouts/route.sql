@@ -71,17 +71,19 @@ COMMENT ON FUNCTION murallink_private.reroute_partner(text) IS
 'Routes payouts and cards that wait for a partner, or have not been claimed, with its current configuration.';
 
 CREATE FUNCTION murallink_private.reroute_late() RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
+-- The worker reads no answers while it waits, and others may wait for what it has locked meanwhile.
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '100ms' AS $$
 DECLARE
     running CONSTANT pg_snapshot := pg_catalog.pg_current_snapshot();
     change record;
 BEGIN
     FOR change IN
-        SELECT c.uid, c.subject_uid, p.name AS partner
+        SELECT c.subject_uid, p.name AS partner, pg_catalog.array_agg(c.uid) AS uids
         FROM murallink_private.route_change c LEFT JOIN murallink_private.partner p ON p.uid = c.subject_uid
         -- A number above all transactions comes from the cluster of which this is a copy.
         WHERE c.running_below <= pg_catalog.pg_snapshot_xmin(running)
             OR c.running_below > pg_catalog.pg_snapshot_xmax(running)
+        GROUP BY 1, 2
     LOOP
         BEGIN
             IF change.partner IS NOT NULL THEN
@@ -89,7 +91,7 @@ BEGIN
             ELSE
                 PERFORM murallink_private.reroute_missed(murallink_private.unclaimed(change.subject_uid, NULL) || change.subject_uid);
             END IF;
-            DELETE FROM murallink_private.route_change c WHERE c.uid = change.uid;
+            DELETE FROM murallink_private.route_change c WHERE c.uid = ANY (change.uids);
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             -- One of them is locked: try again later.
             NULL;
