@@ -33,7 +33,7 @@ COMMENT ON FUNCTION murallink_private.granted_from() IS
 CREATE FUNCTION murallink_private.granted_support(internal) RETURNS internal
 LANGUAGE c AS 'MODULE_PATHNAME', 'permission_granted_support';
 COMMENT ON FUNCTION murallink_private.granted_support(internal) IS
-'Planner support for the functions that make up permitted(): estimates, and index conditions on the uids of places.';
+'Planner support for the functions that make up permitted(): estimates, index conditions on the uids of places, and for the user of the login role the answer of granted_all().';
 
 CREATE FUNCTION murallink_private.granted_all(client_uid murallink.ksuid) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_support AS 'MODULE_PATHNAME', 'permission_granted_all';

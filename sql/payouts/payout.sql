@@ -186,7 +186,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_route(murallink.ksuid[], boolean) IS
-'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them, and before them what payouts_lock_ways() locks; not if held is true: the caller holds all of them, so they need no card.';
+'Routes those of these payouts again that have not been sent or must be sent again: those that can be sent become due, the others wait. Locks them, and before them what payouts_lock_ways() locks; not if held is true: all of them are on hold and need no card, and hold_payouts() must not wait.';
 
 CREATE FUNCTION murallink_private.payout_begin(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
