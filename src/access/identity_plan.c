@@ -43,7 +43,9 @@ static const PlanInvalItem *mark_of(List *items);
 static void check_plan(const PlanInvalItem *mark);
 static void start_query(QueryDesc *query, int flags);
 static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
+static void run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
 static void finish_query(QueryDesc *query);
+static void finish_on(QueryDesc *query);
 
 /*
  * Registers the hooks of these plans.
@@ -169,25 +171,35 @@ static void
 run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 {
 	const PlanInvalItem *mark = mark_of(query->plannedstmt->invalItems);
-	int before = running;
 
-	if (mark != NULL)
+	if (mark == NULL)
 	{
-		check_plan(mark);
-		running++;
+		run_on(query, direction, count, once);
+		return;
 	}
+	check_plan(mark);
+	running++;
 	PG_TRY();
 	{
-		if (next_run)
-			next_run(query, direction, count, once);
-		else
-			standard_ExecutorRun(query, direction, count, once);
+		run_on(query, direction, count, once);
 	}
 	PG_FINALLY();
 	{
-		running = before;
+		running--;
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Calls the next hook, or the executor.
+ */
+static void
+run_on(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+{
+	if (next_run)
+		next_run(query, direction, count, once);
+	else
+		standard_ExecutorRun(query, direction, count, once);
 }
 
 /*
@@ -198,20 +210,31 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 static void
 finish_query(QueryDesc *query)
 {
-	int before = running;
-
-	if (mark_of(query->plannedstmt->invalItems) != NULL)
-		running++;
+	if (mark_of(query->plannedstmt->invalItems) == NULL)
+	{
+		finish_on(query);
+		return;
+	}
+	running++;
 	PG_TRY();
 	{
-		if (next_finish)
-			next_finish(query);
-		else
-			standard_ExecutorFinish(query);
+		finish_on(query);
 	}
 	PG_FINALLY();
 	{
-		running = before;
+		running--;
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Calls the next hook, or the executor.
+ */
+static void
+finish_on(QueryDesc *query)
+{
+	if (next_finish)
+		next_finish(query);
+	else
+		standard_ExecutorFinish(query);
 }
