@@ -138,9 +138,7 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 void
 row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
 {
-	/* Makes visible what an earlier row of the same statement has written. */
-	CommandCounterIncrement();
-	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()), NULL);
+	row_begin_seen(scan, index, lock, columns, keys, count, NULL);
 }
 
 /*
@@ -152,6 +150,7 @@ void
 row_begin_seen(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
 			   ItemPointer seen)
 {
+	/* Makes visible what an earlier row of the same statement has written. */
 	CommandCounterIncrement();
 	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()), seen);
 }
