@@ -59,7 +59,14 @@ my @until_exit;
 END
 {
 	my $status = $?;
-	$_->stop foreach grep { $_->{process} == $$ } @until_exit;
+	foreach my $stack (grep { $_->{process} == $$ } @until_exit)
+	{
+		$stack->stop;
+		# No test kills a process like this: the server itself has broken.
+		my @broken = grep { /terminated by signal (?:4|6|7|8|11):|PANIC: / } $stack->log_of('postgresql') or next;
+		print STDERR "failed: the server has broken\n", @broken;
+		$status ||= 1;
+	}
 	$? = $status;
 }
 
