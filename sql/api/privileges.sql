@@ -40,8 +40,8 @@ BEGIN
         WHERE p.pronamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace)
             AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
             AND p.proname NOT IN (
-                'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'patient_infos', 'patient_places',
-                'payment_infos', 'visible_patients', 'wanted_channels')
+                'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'milestone_infos', 'patient_infos',
+                'patient_places', 'payment_infos', 'visible_patients', 'wanted_channels')
     LOOP
         IF f.pinned IS NOT TRUE THEN
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.signature);
@@ -123,6 +123,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.register,
     murallink.register_caregiver,
     murallink.reject_payment,
+    murallink.rename_milestone,
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,

@@ -180,8 +180,9 @@ COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ks
 'The payments made to a patient in a trial, oldest first (document: Get Patient Payments). Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE TYPE murallink.payable_milestone AS (
-    uid murallink.ksuid, milestone text, amount numeric, currency text, num_payments integer, paid integer, sort_order integer);
-COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been.';
+    uid murallink.ksuid, milestone text, amount numeric, currency text, num_payments integer, paid integer, sort_order integer,
+    code text);
+COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been; code: what it is known by, whatever its name.';
 
 CREATE FUNCTION murallink.payable_milestones(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payable_milestone
@@ -191,14 +192,14 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT m.uid, m.milestone, pg_catalog.trim_scale(m.amount), m.currency::text, m.num_payments, pg_catalog.count(p.uid)::integer,
-        m.sort_order
+        m.sort_order, m.code
     FROM murallink.enrollment e
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
     LEFT JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
-        AND murallink_private.label_key(p.milestone_name) = murallink_private.label_key(m.milestone)
+        AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code)
         AND p.counts
     WHERE e.uid = place
-    GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order
+    GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order, m.code
     HAVING pg_catalog.count(p.uid) < m.num_payments
     ORDER BY m.sort_order, m.milestone COLLATE "C";
 END

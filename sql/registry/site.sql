@@ -146,6 +146,21 @@ $$;
 COMMENT ON FUNCTION murallink_private.permit_site(murallink.ksuid, murallink.permission, text) IS
 'The uid of a site on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
+CREATE FUNCTION murallink_private.permit_trial_site(trial_site_uid murallink.ksuid, permission murallink.permission, field text)
+RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    place murallink.trial_site;
+BEGIN
+    SELECT * INTO place FROM murallink.trial_site s WHERE s.uid = murallink_private.required(permit_trial_site.trial_site_uid, field);
+    PERFORM murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
+    RETURN place.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.permit_trial_site(murallink.ksuid, murallink.permission, text) IS
+'The uid of a trial at a site on which the caller holds the permission. field: named in errors. Errors: unauthenticated, forbidden, missing_field, not_found.';
+
 CREATE FUNCTION murallink.get_site(uid murallink.ksuid DEFAULT NULL) RETURNS murallink.site_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

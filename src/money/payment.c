@@ -370,6 +370,7 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled->uid, milestone)));
 	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone->version.uid));
 	FILL(PAYMENT_MILESTONE_NAME, milestone->version.name);
+	FILL(PAYMENT_MILESTONE_CODE, milestone->code);
 	FILL(PAYMENT_AMOUNT, milestone->version.amount);
 	FILL(PAYMENT_CURRENCY, milestone->version.currency);
 }
@@ -411,7 +412,7 @@ payment_price(PG_FUNCTION_ARGS)
 	if (of_milestone)
 		fill_milestone(&enrolled, values, nulls, &milestone, at);
 	else
-		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_OCCURRENCE] = true;
+		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_MILESTONE_CODE] = nulls[PAYMENT_OCCURRENCE] = true;
 
 	pending = install_enum("payment_status", "pending");
 	approved = of_milestone && milestone.approved ? install_enum("payment_status", "approved") : pending;

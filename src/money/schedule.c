@@ -74,12 +74,12 @@ load(Datum uid, Known *known)
 {
 	static SavedPlan select =
 		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
-			 " t.approve_milestones, murallink_private.label_key(m.milestone), v.uid, v.effective_date,"
+			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
 			 " pg_catalog.trim_scale(v.amount),"
-			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone"
+			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
-			 " AND murallink_private.label_key(v.milestone) = murallink_private.label_key(m.milestone)"
+			 " AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)"
 			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC",
 			 "k");
 	MemoryContext caller_context;
@@ -109,6 +109,7 @@ load(Datum uid, Known *known)
 			milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
 			milestone->approved = DatumGetBool(COLUMN(6));
 			milestone->key = datumCopy(COLUMN(7), false, -1);
+			milestone->code = datumCopy(COLUMN(15), false, -1);
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
@@ -209,6 +210,7 @@ schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 		return false;
 	*milestone = known->milestone;
 	milestone->key = datumCopy(milestone->key, false, -1);
+	milestone->code = datumCopy(milestone->code, false, -1);
 	for (int i = 0; i < known->count; i++)
 	{
 		const Version *version = &known->versions[i];

@@ -29,7 +29,8 @@ typedef struct Milestone
 	Ksuid site;
 	Ksuid trial_site;
 	bool approved; /* its payments are made with the status approved */
-	Datum key; /* text: label_key() of its names */
+	Datum code; /* text */
+	Datum key; /* text: label_key() of its code */
 	bool in_force; /* whether a version is in force */
 	bool was_more_often; /* an earlier version allowed more payments */
 	Version version; /* the version in force */

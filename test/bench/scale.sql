@@ -31,8 +31,8 @@ INSERT INTO murallink.trial_site (uid, client_uid, contract_uid, trial_uid, site
 SELECT bench.uid('tsi', n), client_uid, contract_uid, bench.uid('tri', n / 10), uid
 FROM generate_series(0, :sites - 1) n JOIN murallink.site ON uid = bench.uid('sit', n);
 INSERT INTO murallink.milestone (
-    uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, sort_order)
-SELECT bench.uid('mil', n * 100 + w), client_uid, contract_uid, trial_uid, site_uid, uid, 'Week ' || w, '2026-01-01', 100, 'USD', w
+    uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, sort_order, code)
+SELECT bench.uid('mil', n * 100 + w), client_uid, contract_uid, trial_uid, site_uid, uid, 'Week ' || w, '2026-01-01', 100, 'USD', w, 'Week ' || w
 FROM generate_series(0, :sites - 1) n JOIN murallink.trial_site ON uid = bench.uid('tsi', n), generate_series(0, 39) w;
 
 INSERT INTO murallink.patient (uid, first_name, last_name, email)
@@ -63,9 +63,9 @@ BEGIN
     FOR w IN 0..9 LOOP
         INSERT INTO murallink_private.payment (
             client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
-            milestone_uid, milestone_name, occurrence, amount, currency, created_at)
+            milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, created_at)
         SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, e.uid, 'milestone',
-            m.uid, m.milestone, 1, m.amount, m.currency, now() - (10 - w) * interval '1 week'
+            m.uid, m.milestone, m.code, 1, m.amount, m.currency, now() - (10 - w) * interval '1 week'
         FROM murallink.enrollment e JOIN murallink.milestone m USING (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid)
         WHERE m.sort_order = w ORDER BY e.uid;
     END LOOP;

@@ -111,22 +111,25 @@ SELECT count(*) FROM murallink.get_payment_schedule(:'trial', :'site', true) WHE
 
 -- What it takes
 RESET SESSION AUTHORIZATION;
-CREATE FUNCTION pg_temp.answers(trial text, site text) RETURNS TABLE (add_milestone text, get_payment_schedule text) LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.answers(trial text, site text, place text DEFAULT NULL)
+RETURNS TABLE (add_milestone text, get_payment_schedule text, rename_milestone text) LANGUAGE sql AS $$
     SELECT test.answer('add_milestone', jsonb_build_object('milestone', 'Granted', 'amount', 1, 'trial_uid', trial, 'site_uid', site)),
-        test.answer('get_payment_schedule', jsonb_build_object('trial_uid', trial, 'site_uid', site))
+        test.answer('get_payment_schedule', jsonb_build_object('trial_uid', trial, 'site_uid', site)),
+        test.answer('rename_milestone', jsonb_build_object('trial_site_uid', coalesce(place, site), 'code', 'Week 1', 'name', clock_timestamp(),
+            'note', 'audit'))
 $$;
-SELECT * FROM pg_temp.answers(:'trial', :'site');
+SELECT * FROM pg_temp.answers(:'trial', :'site', :'trial_site');
 SET SESSION AUTHORIZATION regress_schedule_user;
-SELECT * FROM pg_temp.answers(:'trial', :'site');
+SELECT * FROM pg_temp.answers(:'trial', :'site', :'trial_site');
 SET SESSION AUTHORIZATION regress_schedule_admin;
 SELECT murallink.grant(:'site', 'view_sites', :'user');
 SET SESSION AUTHORIZATION regress_schedule_user;
-SELECT * FROM pg_temp.answers(:'trial', :'site');
+SELECT * FROM pg_temp.answers(:'trial', :'site', :'trial_site');
 SELECT * FROM pg_temp.answers(:'trial', :'free_site') AS of_a_site_that_is_not_seen;
 SET SESSION AUTHORIZATION regress_schedule_admin;
 SELECT murallink.grant(:'trial_site', 'add_milestone', :'user'), murallink.grant(:'client', 'view_payment_schedule', :'user');
 SET SESSION AUTHORIZATION regress_schedule_user;
-SELECT * FROM pg_temp.answers(:'trial', :'site');
+SELECT * FROM pg_temp.answers(:'trial', :'site', :'trial_site');
 RESET SESSION AUTHORIZATION;
 -- also before there is any trial at any site, by whatever plan
 BEGIN;
@@ -135,7 +138,7 @@ SET LOCAL enable_indexscan = off;
 SET LOCAL enable_bitmapscan = off;
 SET LOCAL client_min_messages = warning;
 TRUNCATE murallink.trial_site CASCADE;
-SELECT * FROM pg_temp.answers(:'trial', :'site');
+SELECT * FROM pg_temp.answers(:'trial', :'site', :'trial_site');
 ROLLBACK;
 
 -- Versions are never edited, not by their owner and not by a superuser
@@ -146,15 +149,16 @@ SET ROLE murallink_owner;
 SELECT test.refusal('UPDATE murallink.milestone SET amount = 1000'), test.refusal('DELETE FROM murallink.milestone');
 RESET ROLE;
 SELECT field, test.refusal(format('INSERT INTO murallink.milestone'
-    ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'
+    ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order, code)'
     ' SELECT %s FROM murallink.trial_site WHERE uid = %L',
     (SELECT string_agg(CASE column_name WHEN field THEN value ELSE usual END, ', ' ORDER BY n) FROM (VALUES
         (1, 'client_uid', 'client_uid'), (2, 'contract_uid', 'contract_uid'), (3, 'trial_uid', 'trial_uid'), (4, 'site_uid', 'site_uid'),
         (5, 'trial_site_uid', 'uid'), (6, 'milestone', '''By hand'''),
-        (7, 'effective_date', 'now()'), (8, 'amount', '1'), (9, 'currency', '''USD'''), (10, 'num_payments', '1'), (11, 'sort_order', '0'))
+        (7, 'effective_date', 'now()'), (8, 'amount', '1'), (9, 'currency', '''USD'''), (10, 'num_payments', '1'), (11, 'sort_order', '0'),
+        (12, 'code', '''By hand'''))
         AS columns (n, column_name, usual)), :'trial_site'))
 FROM (VALUES ('client_uid', 'contract_uid'), ('site_uid', 'murallink.gen_ksuid()'), ('amount', '0.001'), ('amount', '0'),
-    ('currency', '''usd'''), ('num_payments', '-1'), ('milestone', '''''')) AS wrong (field, value);
+    ('currency', '''usd'''), ('num_payments', '-1'), ('milestone', ''''''), ('code', '''''')) AS wrong (field, value);
 
 -- One milestone has one spelling: what looks the same is a version of it, what differs in case or width is refused
 BEGIN;
@@ -169,8 +173,8 @@ RESET SESSION AUTHORIZATION;
 SELECT milestone, count(*) FROM murallink.milestone WHERE milestone ILIKE ANY ('{%visit%,patient%}') GROUP BY 1 ORDER BY milestone COLLATE "C";
 -- two spellings that are there all the same, by hand or at the same moment, can both be changed and retired
 INSERT INTO murallink.milestone
-    (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)
-SELECT client_uid, contract_uid, trial_uid, site_uid, uid, 'CAFÉ visit 1', '2030-01-08Z', 1, 'USD', 1, 0
+    (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order, code)
+SELECT client_uid, contract_uid, trial_uid, site_uid, uid, 'CAFÉ visit 1', '2030-01-08Z', 1, 'USD', 1, 0, 'CAFÉ visit 1'
 FROM murallink.trial_site WHERE uid = :'trial_site';
 SET LOCAL SESSION AUTHORIZATION regress_schedule_admin;
 SELECT milestone, test.answer('add_milestone', :'priced' || jsonb_build_object('milestone', milestone, 'num_payments', 0, 'effective_date', day))
@@ -178,11 +182,82 @@ FROM (VALUES ('Café visit 1', date '2030-01-09'), ('CAFÉ visit 1', '2030-01-10
 RESET SESSION AUTHORIZATION;
 -- by hand as well: another spelling is a version, and takes no second price at the same moment
 SELECT spelled, test.refusal(format('INSERT INTO murallink.milestone'
-    ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order)'
-    ' SELECT client_uid, contract_uid, trial_uid, site_uid, uid, %L, ''2030-01-01Z'', 1, ''USD'', 1, 0 FROM murallink.trial_site WHERE uid = %L',
-    spelled, :'trial_site'))
+    ' (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments, sort_order, code)'
+    ' SELECT client_uid, contract_uid, trial_uid, site_uid, uid, %1$L, ''2030-01-01Z'', 1, ''USD'', 1, 0, %1$L FROM murallink.trial_site'
+    ' WHERE uid = %2$L', spelled, :'trial_site'))
 FROM unnest(ARRAY['CAFÉ VISIT 1', 'Café visit 1 ', E'Cafe\u0301 visit 1', E'Café\u00a0visit 1', E'Café visit 1\u200b']) AS spelled;
 ROLLBACK;
+
+-- A milestone is known by its code, which is its first name: another name is a version of it, and it is paid once all the same (S9)
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT uid AS coded FROM murallink.create_trial(contract_uid => :'contract', name => 'Coded') \gset
+SELECT uid AS here FROM murallink.create_site(trial_uid => :'coded', name => 'Here') \gset
+SELECT uid AS there FROM murallink.create_site(trial_uid => :'coded', name => 'There') \gset
+SELECT uid AS at_here FROM murallink.trial_site WHERE trial_uid = :'coded' AND site_uid = :'here' \gset
+SELECT uid AS at_there FROM murallink.trial_site WHERE trial_uid = :'coded' AND site_uid = :'there' \gset
+SELECT murallink.add_funding(:'contract', 1000);
+SELECT uid AS patient FROM murallink.add_patient(:'here', 'Pat', 'Ient') \gset
+SELECT murallink.enroll(:'patient', :'coded', :'here', 'S-1');
+RESET SESSION AUTHORIZATION;
+CREATE VIEW pg_temp.versions AS
+SELECT CASE site_uid WHEN :'here' THEN 'here' ELSE 'there' END AS site, code, milestone, amount, sort_order, note,
+    CASE WHEN effective_date > now() THEN 'to come' ELSE 'now' END AS "from", effective_date
+FROM murallink.milestone WHERE trial_uid = :'coded';
+GRANT SELECT ON pg_temp.versions TO PUBLIC;
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT uid AS first, code FROM murallink.add_milestone('Week 1', 50, NULL, :'coded', :'here', 2, '2026-01-01') \gset
+\echo :code
+SELECT uid AS week_2, code FROM murallink.add_milestone('Week 2', 20, NULL, :'coded', :'here', effective_date => '2026-01-01', code => 'W2') \gset
+\echo :code
+SELECT amount FROM murallink.add_milestone('Week 1', 60, NULL, :'coded', :'here', 2, now() + interval '1 day', note => 'Amendment 2');
+SELECT amount FROM murallink.milestone_payment(:'patient', :'first');
+SELECT code, milestone, amount, num_payments, sort_order, now() - effective_date < interval '1 minute' AS from_now
+FROM murallink.rename_milestone(:'at_here', 'week  1', 'Visit 1', 'The protocol calls it so');
+SELECT code, milestone, amount, note, "from" FROM pg_temp.versions ORDER BY code COLLATE "C", effective_date;
+SELECT milestone, amount, code, num_payments, paid FROM murallink.payable_milestones(:'patient', :'coded');
+SELECT amount FROM murallink.milestone_payment(:'patient', :'first');
+SELECT test.answer('milestone_payment', jsonb_build_object('patient_uid', :'patient', 'milestone_uid', :'first')) AS paid_twice;
+SELECT milestone_name, milestone_code, occurrence, amount FROM murallink.payment WHERE patient_uid = :'patient' ORDER BY occurrence;
+-- the name that it has now is a version of it, the name that it had is refused, unless a code says what is meant
+SELECT changed, test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'here', 'amount', 55, 'effective_date', day) || changed)
+FROM (VALUES (jsonb '{"milestone": "Visit 1"}', date '2026-02-01'), ('{"milestone": "Week 1"}', '2026-02-02'), ('{"code": "WEEK 1"}', '2026-02-03'),
+    ('{"code": "Week 1", "milestone": "Week 1"}', '2026-02-04'), ('{"code": "other", "milestone": "Visit 1"}', '2026-02-05'),
+    ('{"code": "other", "milestone": "Week 1"}', '2026-02-06'), ('{"code": "new"}', '2026-02-07'), ('{"code": "", "milestone": ""}', '2026-02-07'),
+    ('{"milestone": "W2"}', '2026-02-08'), ('{"code": "w2", "milestone": null}', '2026-02-09')) AS entered (changed, day);
+SELECT test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'here', 'amount', 1, 'milestone', 'x', field, repeat('x', longest + 1)))
+FROM (VALUES ('code', 200), ('note', 1000)) AS limited (field, longest);
+SELECT code, milestone, amount FROM pg_temp.versions WHERE effective_date::date BETWEEN '2026-02-01' AND '2026-02-28' ORDER BY effective_date;
+-- at other sites of the trial the same milestone has the same code, whichever of its names it is added under
+SELECT code, milestone FROM murallink.add_milestone('Visit 1', 70, NULL, :'coded', :'there');
+SELECT code, milestone FROM murallink.add_milestone('Week 2', 30, NULL, :'coded', :'there');
+SELECT code, milestone FROM murallink.add_milestone('Day 3', 30, NULL, :'coded', :'there', code => 'week 3');
+SELECT code, milestone FROM murallink.add_milestone('Day III', 30, NULL, :'coded', :'here', code => 'WEEK 3');
+SELECT test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'here', 'amount', 1, 'milestone', 'Day 3'))
+    AS the_same_under_another_name_here;
+BEGIN;
+SELECT uid AS third FROM murallink.create_site(trial_uid => :'coded', name => 'Third') \gset
+SELECT code, milestone FROM murallink.add_milestone('Day III', 70, NULL, :'coded', :'third');
+SELECT milestone FROM murallink.rename_milestone(:'at_there', 'W2', 'Week 1', 'By mistake');
+SELECT uid AS fourth FROM murallink.create_site(trial_uid => :'coded', name => 'Fourth') \gset
+SELECT test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'fourth', 'amount', 1, 'milestone', 'Week 1')) AS of_two;
+ROLLBACK;
+-- what is asked twice, or makes two of one name, says so; what it takes
+SELECT changed, test.answer('rename_milestone', jsonb_build_object('trial_site_uid', :'at_here', 'code', 'Week 1', 'name', 'Visit 1', 'note', 'again') || changed)
+FROM (VALUES (jsonb '{}'), ('{"name": "week 2"}'), ('{"code": "Visit 1"}'), ('{"code": ""}'), ('{"name": ""}'), ('{"note": ""}'), ('{"note": null}'),
+    ('{"trial_site_uid": ""}'), ('{"trial_site_uid": "000000000000000000000000000"}'), ('{"name": "Visit\u00011"}'), ('{"name": "VISIT 1"}'))
+    AS entered (changed);
+SELECT field, test.answer('rename_milestone', jsonb_build_object('trial_site_uid', :'at_here', 'code', 'Week 1', 'name', 'New', 'note', 'why') ||
+    jsonb_build_object(field, repeat('x', longest + 1)))
+FROM (VALUES ('code', 200), ('name', 200), ('note', 1000)) AS limited (field, longest);
+-- one that is not in force yet, or retired, has its name from the first moment on
+BEGIN;
+SELECT milestone FROM murallink.add_milestone('To come', 5, NULL, :'coded', :'here', effective_date => now() + interval '1 day');
+SELECT milestone, effective_date > now() AS to_come FROM murallink.rename_milestone(:'at_here', 'To come', 'Came', 'why');
+SELECT milestone, num_payments FROM murallink.add_milestone(code => 'W2', amount => 5, trial_uid => :'coded', site_uid => :'here', num_payments => 0);
+SELECT milestone, num_payments FROM murallink.rename_milestone(:'at_here', 'W2', 'Old week 2', 'why');
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) AS contradictions FROM murallink.verify_ledger();
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_schedule_%';

@@ -90,8 +90,8 @@ sub add_version
 	my ($amount, $ago) = @_;
 	return $payouts->sql(<<"EOC");
 INSERT INTO murallink.milestone (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount,
-    currency, num_payments, sort_order)
-SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, 'Week 1', now() - interval '$ago', $amount, 'USD', 1, 1
+    currency, num_payments, sort_order, code)
+SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, 'Week 1', now() - interval '$ago', $amount, 'USD', 1, 1, 'Week 1'
 FROM public.place RETURNING uid
 EOC
 }

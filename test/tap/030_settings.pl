@@ -20,8 +20,8 @@ my $pay = $payouts->sql(<<'EOC');
 CREATE ROLE payer LOGIN IN ROLE murallink_client;
 UPDATE murallink.app_user SET db_role = 'payer' WHERE user_role = 'admin';
 INSERT INTO murallink.milestone (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount,
-    currency, num_payments, sort_order)
-SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, 'Week 1', '2022-01-01', 2.5, 'USD', 999, 1 FROM public.place;
+    currency, num_payments, sort_order, code)
+SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, 'Week 1', '2022-01-01', 2.5, 'USD', 999, 1, 'Week 1' FROM public.place;
 SELECT format($$WITH made AS (
     SELECT (murallink.manual_payment('%1$s', '%2$s', 3.07, 'USD', E'\\\\ "''')).uid
     UNION ALL SELECT (murallink.milestone_payment('%1$s', '%3$s', visit_date => '%4$s')).uid

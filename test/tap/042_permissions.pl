@@ -470,6 +470,7 @@ get_enrollments        | view_patients at site or trial_site                    
 set_enrollment_status  | set_enrollment_status at trial_site                             | {"trial_uid": "@trial", "patient_uid": "@patient", "status": "completed"}
 set_payment_type       | set_payment_type at trial_site                                  | {"trial_uid": "@trial", "patient_uid": "@patient", "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"}
 add_milestone          | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
+rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
 milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}

@@ -186,6 +186,8 @@ foreach my $argument (@arguments)
 	next if $action =~ /^(authenticate|contract_document|report)$/;
 	my %needs = %{ $needs{$action} // { map { ($_ => s/_uid$//r) } grep { exists $world->{uid}{s/_uid$//r} } keys %{ $types{$action} } } };
 	delete $needs{$name};
+	# The code is the name where none is sent, so the name must be the same each time.
+	$needs{milestone} = 'Coded' if "$action $name" eq 'add_milestone code';
 	foreach my $value ('absent', 'null', '""', '" "', '"x"', '1', '1.5', 'true', '[]', '["x"]', '[""]', '[null]', '{}')
 	{
 		# The typed door first: what it leaves as it is, the other must leave, too.

@@ -22,8 +22,10 @@ CREATE TABLE murallink_private.payment (
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed')) STORED,
+    milestone_code text,
     CHECK (murallink_private.amount_fits(amount, currency)),
-    CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL))
+    CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
+    CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL))
 );
 COMMENT ON TABLE murallink_private.payment IS 'Money owed to a patient, from the request until it is paid.';
 COMMENT ON COLUMN murallink_private.payment.uid IS 'Key.';
@@ -36,7 +38,7 @@ COMMENT ON COLUMN murallink_private.payment.patient_uid IS 'The patient who is p
 COMMENT ON COLUMN murallink_private.payment.enrollment_uid IS 'The patient in the trial at the site.';
 COMMENT ON COLUMN murallink_private.payment.payment_type IS 'milestone, manual or travel.';
 COMMENT ON COLUMN murallink_private.payment.milestone_uid IS 'The version of the milestone in force when the payment was made, for milestone payments.';
-COMMENT ON COLUMN murallink_private.payment.milestone_name IS 'The name of that milestone.';
+COMMENT ON COLUMN murallink_private.payment.milestone_name IS 'The name of that version.';
 COMMENT ON COLUMN murallink_private.payment.occurrence IS 'Which of the payments of this milestone to this enrollment it is, from 1.';
 COMMENT ON COLUMN murallink_private.payment.amount IS 'In currency units; for milestone payments that of the version.';
 COMMENT ON COLUMN murallink_private.payment.currency IS 'Of the amount.';
@@ -48,9 +50,10 @@ COMMENT ON COLUMN murallink_private.payment.decided_by_uid IS 'The user who last
 COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink_private.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
-CREATE UNIQUE INDEX payment_once ON murallink_private.payment (enrollment_uid, murallink_private.label_key(milestone_name), occurrence)
+COMMENT ON COLUMN murallink_private.payment.milestone_code IS 'The code of the milestone, by which it is paid once, whatever its name.';
+CREATE UNIQUE INDEX payment_once ON murallink_private.payment (enrollment_uid, murallink_private.label_key(milestone_code), occurrence)
     WHERE counts;
-COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, session or statement pays it.';
+COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, session or statement pays it.';
 CREATE INDEX payment_enrollment ON murallink_private.payment (enrollment_uid, uid);
 CREATE INDEX payment_client ON murallink_private.payment (client_uid);
 CREATE INDEX payment_contract ON murallink_private.payment (contract_uid);
@@ -78,7 +81,7 @@ CREATE VIEW murallink.payment WITH (security_invoker) AS
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
-    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts
+    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';

@@ -14,26 +14,31 @@ CREATE TABLE murallink.milestone (
     num_payments integer NOT NULL DEFAULT 1 CHECK (num_payments BETWEEN 0 AND 1000),
     sort_order integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    code text NOT NULL CHECK (murallink_private.is_label(code)),
+    note text NOT NULL DEFAULT '',
     CHECK (murallink_private.amount_fits(amount, currency)),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid)
 );
 COMMENT ON TABLE murallink.milestone IS
-'The price of a milestone of a trial at a site from a given time on. Rows with the same name, in any case and with any blanks, are its versions; the latest in force applies. Rows are never edited: a correction is a new version.';
+'The price and the name of a milestone of a trial at a site from a given time on. Rows with the same code, in any case and with any blanks, are its versions; the latest in force applies. Rows are never edited: a correction is a new version.';
 COMMENT ON COLUMN murallink.milestone.uid IS 'Key of this version.';
 COMMENT ON COLUMN murallink.milestone.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.milestone.contract_uid IS 'The trial''s contract.';
 COMMENT ON COLUMN murallink.milestone.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.milestone.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.milestone.trial_site_uid IS 'The trial at that site, to which the milestone belongs.';
-COMMENT ON COLUMN murallink.milestone.milestone IS 'The name, by which the milestone is known.';
+COMMENT ON COLUMN murallink.milestone.milestone IS 'The name that people read.';
 COMMENT ON COLUMN murallink.milestone.effective_date IS 'The time from which this version is in force.';
 COMMENT ON COLUMN murallink.milestone.amount IS 'In currency units.';
 COMMENT ON COLUMN murallink.milestone.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.milestone.num_payments IS 'How often one enrollment may be paid it; 0 retires the milestone.';
 COMMENT ON COLUMN murallink.milestone.sort_order IS 'Place in the schedule.';
 COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.';
-CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink_private.label_key(milestone), effective_date);
+COMMENT ON COLUMN murallink.milestone.code IS
+'What the milestone is known by, whatever its name: by default its first name. The same milestone has the same code at all sites of the trial.';
+COMMENT ON COLUMN murallink.milestone.note IS 'Why the version was added; always given for another name.';
+CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink_private.label_key(code), effective_date);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE POLICY viewer ON murallink.milestone FOR SELECT
@@ -44,7 +49,7 @@ SELECT m.*
 FROM murallink.milestone m
 WHERE m.num_payments > 0 AND m.effective_date = (
     SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v
-    WHERE v.trial_site_uid = m.trial_site_uid AND murallink_private.label_key(v.milestone) = murallink_private.label_key(m.milestone)
+    WHERE v.trial_site_uid = m.trial_site_uid AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)
         AND v.effective_date <= pg_catalog.now());
 COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
