@@ -20,6 +20,7 @@
 #include "password.h"
 #include "password_reset.h"
 #include "permission.h"
+#include "replacement.h"
 #include "report.h"
 #include "schedule.h"
 #include "secret.h"
@@ -51,6 +52,7 @@ _PG_init(void)
 	notice_init();
 	schedule_init();
 	fund_init();
+	replacement_init();
 	report_init();
 	api_init();
 	crash_point_init();

@@ -5,15 +5,15 @@ CREATE TYPE murallink.permission AS ENUM (
     'create_site', 'create_trial', 'delete_site', 'delete_trial', 'edit_contract', 'edit_trial', 'enroll', 'get_document', 'grant',
     'manual_payment', 'milestone_payment', 'set_enrollment_status', 'set_payment_type', 'travel_payment', 'update_patient',
     'upload_document', 'view_clients', 'view_contract', 'view_enrollments', 'view_patients', 'view_payment_schedule',
-    'view_payments', 'view_report', 'view_sites', 'view_trials');
+    'view_payments', 'view_report', 'view_sites', 'view_trials', 'replace_card');
 COMMENT ON TYPE murallink.permission IS 'The permissions that can be granted.';
 
 CREATE FUNCTION murallink_private.moves_money(permission murallink.permission) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN permission IN (
-    'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'travel_payment');
+    'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'replace_card', 'travel_payment');
 COMMENT ON FUNCTION murallink_private.moves_money(murallink.permission) IS
-'Whether a permission moves money or sets prices. Granted on a site, it reaches only trials of the site''s own contract there, because other trials are paid from funds of other clients.';
+'Whether a permission moves money, says where it goes, or sets prices. Granted on a site, it reaches only trials of the site''s own contract there, because other trials are paid from funds of other clients.';
 
 CREATE FUNCTION murallink_private.granted(permission murallink.permission, kind text) RETURNS murallink.ksuid[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted';
@@ -95,6 +95,12 @@ END
 $$;
 COMMENT ON FUNCTION murallink_private.permit_somewhere(murallink.permission) IS
 'Checks that the caller holds the permission anywhere, and returns the caller''s uid; a list then shows where. Errors: unauthenticated, forbidden.';
+
+CREATE FUNCTION murallink_private.caller_is_operator() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN pg_catalog.pg_has_role(coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER), 'murallink_operator', 'USAGE');
+COMMENT ON FUNCTION murallink_private.caller_is_operator() IS
+'Whether the role of the session, that of SET ROLE or else of the login, is a member of murallink_operator. For actions that clients and operators share.';
 
 CREATE FUNCTION murallink_private.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -124,6 +124,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.register_caregiver,
     murallink.reject_payment,
     murallink.rename_milestone,
+    murallink.replace_card,
     murallink.request_password_reset,
     murallink.reset_password,
     murallink.reset_tokens,

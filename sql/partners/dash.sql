@@ -10,7 +10,8 @@ BEGIN
     INTO params
     FROM murallink_private.card c
     JOIN murallink_private.partner p ON p.name = c.partner AND p.settings ->> 'cust_prog_id' = c.program
-    WHERE c.patient_uid = murallink_private.required(dash_params.patient_uid, 'patient_uid') AND c.partner = 'dash' AND c.status = 'done';
+    WHERE c.patient_uid = murallink_private.required(dash_params.patient_uid, 'patient_uid') AND c.partner = 'dash' AND c.status = 'done'
+        AND c.ended_at = 'infinity';
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
@@ -155,17 +156,20 @@ COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
 
 CREATE TYPE murallink.card_info AS (
     uid murallink.ksuid, patient_uid murallink.ksuid, partner text, program text, status murallink.payout_status, reason text,
-    attempt integer, order_id text, shipping_status text, carrier text, tracking_number text);
-COMMENT ON TYPE murallink.card_info IS 'A card, as operators see it.';
+    attempt integer, order_id text, shipping_status text, carrier text, tracking_number text,
+    since timestamptz, until timestamptz, ended_reason text, ended_note text);
+COMMENT ON TYPE murallink.card_info IS
+'A card, as operators see it. since: when it was made; until: when it was replaced, null for the present card; ended_reason, ended_note: why.';
 
 CREATE FUNCTION murallink.cards(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.card_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c.uid, c.patient_uid, c.partner, c.program, c.status, c.reason, c.attempt, c.order_id, s.status, s.carrier, s.tracking_number
+    SELECT c.uid, c.patient_uid, c.partner, c.program, c.status, c.reason, c.attempt, c.order_id, s.status, s.carrier, s.tracking_number,
+        c.created_at, NULLIF(c.ended_at, 'infinity'), c.ended_reason, c.ended_note
     FROM murallink_private.card c LEFT JOIN murallink_private.card_shipment s ON s.card_uid = c.uid
     WHERE c.patient_uid = coalesce(cards.patient_uid, c.patient_uid) ORDER BY c.created_at, c.uid
 $$;
 COMMENT ON FUNCTION murallink.cards(murallink.ksuid) IS
-'The cards, oldest first, with the state of their shipment. patient_uid: only the cards of this patient; null: all. For operators.';
+'The cards, oldest first, those that were replaced included, with the state of their shipment. patient_uid: only the cards of this patient; null: all. For operators.';
 
 CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[] DEFAULT NULL) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
@@ -192,13 +196,15 @@ BEGIN
         SELECT FROM murallink_private.card c WHERE c.patient_uid = w AND c.partner = 'dash' AND c.program = the_program);
     -- Waits for cards that the worker is ordering, and leaves them out.
     PERFORM FROM murallink_private.card c
-    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program ORDER BY c.uid FOR NO KEY UPDATE;
+    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.ended_at = 'infinity'
+    ORDER BY c.uid FOR NO KEY UPDATE;
     UPDATE murallink_private.call k SET status = 'waiting'
     FROM murallink_private.card c
     WHERE k.uid = c.uid AND k.status IN ('ready', 'declined') AND c.patient_uid = ANY (wanted) AND c.partner = 'dash'
-        AND c.program = the_program AND c.status IN ('ready', 'declined');
+        AND c.program = the_program AND c.ended_at = 'infinity' AND c.status IN ('ready', 'declined');
     UPDATE murallink_private.card c SET status = 'waiting', reason = 'bulk_order', task_uid = bulk.uid
-    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.status IN ('ready', 'declined')
+    WHERE c.patient_uid = ANY (wanted) AND c.partner = 'dash' AND c.program = the_program AND c.ended_at = 'infinity'
+        AND c.status IN ('ready', 'declined')
         AND NOT EXISTS (SELECT FROM murallink_private.call k WHERE k.uid = c.uid AND k.status <> 'waiting');
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('wrong_status', 'patient_uids');
@@ -212,7 +218,10 @@ COMMENT ON FUNCTION murallink.order_cards(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.dash_bulk_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Nothing of this order has arrived at Dash yet, so leave out patients who have lost their address.
+    -- Nothing of this order has arrived at Dash yet, so leave out cards that were replaced, and patients who have lost
+    -- their address.
+    UPDATE murallink_private.card c SET status = 'cancelled', reason = '', task_uid = NULL
+    WHERE c.task_uid = ANY (calls) AND c.ended_at <> 'infinity';
     UPDATE murallink_private.card c SET reason = 'no_contact', task_uid = NULL
     FROM murallink.patient p
     WHERE c.task_uid = ANY (calls) AND p.uid = c.patient_uid AND p.email = '' AND murallink_private.phone_number(p.phone) IS NULL;
@@ -284,13 +293,11 @@ BEGIN
             AND coalesce(murallink_private.label_key(s.last_name) = murallink_private.label_key(r.last_name), true)
     )
     UPDATE murallink_private.card c
-    SET status = CASE WHEN p.another THEN 'in_doubt' ELSE 'done' END::murallink.payout_status,
-        reason = CASE WHEN p.another THEN 'the answer has the key of another patient''s card' ELSE '' END,
-        proxy_key = CASE WHEN p.another THEN '' ELSE p.proxy_key END, person_id = p.person_id,
+    SET status = CASE WHEN p.wrong IS NULL THEN 'done' ELSE 'in_doubt' END::murallink.payout_status,
+        reason = coalesce(p.wrong, ''),
+        proxy_key = CASE WHEN p.wrong IS NULL THEN p.proxy_key ELSE '' END, person_id = p.person_id,
         settled_at = details.settled_at, task_uid = NULL
-    FROM (
-        SELECT r.*, murallink_private.card_of_another(k.partner, k.program, k.patient_uid, k.uid, r.proxy_key) AS another
-        FROM pair r JOIN murallink_private.card k ON k.uid = r.card_uid) p
+    FROM (SELECT r.*, murallink_private.card_of_another(r.card_uid, r.proxy_key) AS wrong FROM pair r) p
     WHERE c.uid = p.card_uid AND c.task_uid = details.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
     SELECT pg_catalog.jsonb_array_length(sent)

@@ -1,4 +1,4 @@
--- Cards: one for each patient in a partner's program, ordered once.
+-- Cards: one for each patient in a partner's program, until it is replaced; each is ordered once.
 
 CREATE FUNCTION murallink_private.card_person(patient_uid murallink.ksuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
@@ -13,7 +13,7 @@ CREATE FUNCTION murallink_private.card_profiles(patient_uid murallink.ksuid) RET
 LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.call_make(c.partner, 'card', c.uid, 'profile', '{}', true)
     FROM murallink.patient y JOIN murallink_private.card c ON c.patient_uid = y.uid JOIN murallink_private.partner p ON p.name = c.partner
-    WHERE y.uid = card_profiles.patient_uid AND c.status = 'done' AND c.person_id <> ''
+    WHERE y.uid = card_profiles.patient_uid AND c.status = 'done' AND c.ended_at = 'infinity' AND c.person_id <> ''
         AND (p.settings ->> 'send_profile')::boolean
         -- An issuer refuses a profile without an e-mail address and a phone number.
         AND (y.email <> '' OR murallink_private.phone_number(y.phone) IS NOT NULL)
@@ -32,7 +32,9 @@ BEGIN
             ('waiting', 'ready'), ('ready', 'waiting'), ('waiting', 'done'), ('waiting', 'declined'), ('waiting', 'in_doubt'),
             ('ready', 'done'), ('ready', 'declined'), ('ready', 'in_doubt'),
             ('declined', 'waiting'), ('declined', 'ready'), ('declined', 'done'),
-            ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'))
+            ('in_doubt', 'waiting'), ('in_doubt', 'ready'), ('in_doubt', 'done'), ('in_doubt', 'declined'),
+            ('waiting', 'cancelled'), ('ready', 'cancelled'))
+        OR NEW.status IN ('waiting', 'ready') AND NEW.ended_at <> 'infinity'
         OR OLD.status = 'waiting' AND NEW.status IN ('done', 'declined', 'in_doubt') AND OLD.task_uid IS NULL
         -- Until its call has an outcome, the state of the order is unknown.
         OR OLD.status = 'ready' AND NOT EXISTS (
@@ -44,6 +46,7 @@ BEGIN
     IF (NEW.uid, NEW.patient_uid, NEW.partner, NEW.program, NEW.created_at)
             <> (OLD.uid, OLD.patient_uid, OLD.partner, OLD.program, OLD.created_at)
         OR OLD.status = 'done' AND NEW.proxy_key <> OLD.proxy_key
+        OR OLD.ended_at <> 'infinity' AND (NEW.ended_at, NEW.ended_reason, NEW.ended_note) <> (OLD.ended_at, OLD.ended_reason, OLD.ended_note)
     THEN
         PERFORM murallink_private.raise('append_only', 'card');
     END IF;
@@ -52,19 +55,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_guard() IS
-'Trigger: checks the rules of cards, and counts the orders that were declined or are in doubt. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient; a card that can be loaded keeps its key. Errors: wrong_status, append_only.';
+'Trigger: checks the rules of cards, and counts the orders that were declined or are in doubt. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient; a card that can be loaded keeps its key; one that was replaced is not ordered again, and stays replaced. Errors: wrong_status, append_only.';
 
-CREATE FUNCTION murallink_private.card_of_another(partner text, program text, patient_uid murallink.ksuid, card_uid murallink.ksuid, proxy_key text)
-RETURNS boolean
+CREATE FUNCTION murallink_private.card_of_another(card_uid murallink.ksuid, proxy_key text) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM murallink_private.card c
-        WHERE c.partner = card_of_another.partner AND (c.program = card_of_another.program OR c.patient_uid <> card_of_another.patient_uid)
-            AND c.status = 'done' AND c.uid <> card_of_another.card_uid
-            AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(card_of_another.proxy_key, '0'))
+    SELECT CASE WHEN c.patient_uid = k.patient_uid THEN 'the answer has the key of another card of this patient'
+        ELSE 'the answer has the key of another patient''s card' END
+    FROM murallink_private.card k JOIN murallink_private.card c ON c.partner = k.partner AND c.uid <> k.uid AND c.status = 'done'
+        AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(card_of_another.proxy_key, '0')
+    WHERE k.uid = card_of_another.card_uid
 $$;
-COMMENT ON FUNCTION murallink_private.card_of_another(text, text, murallink.ksuid, murallink.ksuid, text) IS
-'Whether the key that a partner answers for a card already belongs to another card.';
+COMMENT ON FUNCTION murallink_private.card_of_another(murallink.ksuid, text) IS
+'Why the key that a partner answers for a card cannot be its key: it belongs to another card, or did until that was replaced. Null if it can.';
 
 CREATE FUNCTION murallink_private.card_send(card_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -72,7 +74,8 @@ DECLARE
     the_card murallink_private.card;
     reached boolean;
 BEGIN
-    SELECT * INTO the_card FROM murallink_private.card c WHERE c.uid = card_uid AND c.status IN ('waiting', 'ready') AND c.task_uid IS NULL;
+    SELECT * INTO the_card FROM murallink_private.card c
+    WHERE c.uid = card_uid AND c.status IN ('waiting', 'ready') AND c.task_uid IS NULL AND c.ended_at = 'infinity';
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -107,26 +110,40 @@ BEGIN
     PERFORM FROM murallink.patient p
     WHERE p.uid = card_begin.patient_uid AND NOT EXISTS (
         SELECT FROM murallink_private.card c
-        WHERE c.patient_uid = p.uid AND c.partner = card_begin.partner AND c.program = card_begin.program)
+        WHERE c.patient_uid = p.uid AND c.partner = card_begin.partner AND c.program = card_begin.program AND c.ended_at = 'infinity')
     FOR SHARE;
     INSERT INTO murallink_private.card AS c (patient_uid, partner, program)
     VALUES (card_begin.patient_uid, card_begin.partner, card_begin.program)
-    ON CONFLICT ON CONSTRAINT card_patient_uid_partner_program_key DO NOTHING RETURNING c.uid INTO uid;
+    ON CONFLICT ON CONSTRAINT card_present DO NOTHING RETURNING c.uid INTO uid;
     IF FOUND THEN
         PERFORM murallink_private.card_send(uid);
     END IF;
     SELECT c.uid, c.status, c.reason INTO uid, status, reason FROM murallink_private.card c
-    WHERE c.patient_uid = card_begin.patient_uid AND c.partner = card_begin.partner AND c.program = card_begin.program FOR SHARE;
+    WHERE c.patient_uid = card_begin.patient_uid AND c.partner = card_begin.partner AND c.program = card_begin.program
+        AND c.ended_at = 'infinity' FOR SHARE;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_begin(murallink.ksuid, text, text) IS
-'Returns the card of a patient in a program; orders one if there is none.';
+'Returns the present card of a patient in a program; orders one if there is none.';
+
+CREATE FUNCTION murallink_private.order_stop(card_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Waits for a claim; what is claimed ends with its outcome.
+    UPDATE murallink_private.call o SET status = 'cancelled' WHERE o.uid = card_uid AND o.status IN ('waiting', 'ready');
+    UPDATE murallink_private.card c SET status = 'cancelled', reason = ''
+    WHERE c.uid = card_uid AND c.task_uid IS NULL AND (c.status = 'waiting' OR c.status = 'ready' AND EXISTS (
+        SELECT FROM murallink_private.call o WHERE o.uid = card_uid AND o.status = 'cancelled'));
+END
+$$;
+COMMENT ON FUNCTION murallink_private.order_stop(murallink.ksuid) IS
+'Cancels the order of a card that was replaced, unless it may have been sent. A bulk order leaves the card out when it is sent.';
 
 CREATE FUNCTION murallink_private.cards_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
     WITH free AS MATERIALIZED (
         SELECT c.uid, c.program, c.patient_uid FROM murallink_private.card c
-        WHERE c.uid = ANY (calls) AND c.status = 'ready' FOR NO KEY UPDATE SKIP LOCKED
+        WHERE c.uid = ANY (calls) AND c.status = 'ready' AND c.ended_at = 'infinity' FOR NO KEY UPDATE SKIP LOCKED
     )
     SELECT f.uid, 'order', pg_catalog.jsonb_build_object('program', f.program) || murallink_private.card_person(f.patient_uid), '' FROM free f
 $$;
@@ -134,12 +151,12 @@ COMMENT ON FUNCTION murallink_private.cards_ask(murallink.ksuid[]) IS 'What to s
 
 CREATE FUNCTION murallink_private.card_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    wrong CONSTANT text := murallink_private.card_of_another(ended.uid, ended.facts ->> 'proxy_key');
 BEGIN
-    IF ended.status = 'done' AND (
-        SELECT murallink_private.card_of_another(c.partner, c.program, c.patient_uid, c.uid, ended.facts ->> 'proxy_key')
-        FROM murallink_private.card c WHERE c.uid = ended.uid) THEN
+    IF ended.status = 'done' AND wrong IS NOT NULL THEN
         ended.status := 'in_doubt';
-        ended.reason := 'the answer has the key of another patient''s card';
+        ended.reason := wrong;
     END IF;
     RETURN ended;
 END

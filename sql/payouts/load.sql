@@ -22,11 +22,13 @@ BEGIN
     )
     SELECT f.uid, 'load', pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
         'amount', f.amount::numeric(16, 2)::text, 'reference', f.uid::text), ''
-    FROM free f JOIN murallink_private.card c ON c.uid = f.card_uid AND c.status = 'done';
+    FROM free f JOIN murallink_private.card c ON c.uid = f.card_uid AND c.status = 'done'
+    -- What another server may have sent is put in doubt, and not sent.
+    WHERE c.ended_at = 'infinity' OR EXISTS (SELECT FROM murallink_private.call l WHERE l.uid = f.uid AND l.suspect);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payouts_ask(murallink.ksuid[]) IS
-'What to send to load the cards of payouts. Payouts that are held, or whose partner was configured differently since, are routed again instead.';
+'What to send to load the cards of payouts. Payouts that are held, whose partner was configured differently or whose card was replaced since, are routed again instead.';
 
 CREATE FUNCTION murallink_private.payout_judge(ended murallink.call_state) RETURNS murallink.call_state
 LANGUAGE plpgsql VOLATILE AS $$

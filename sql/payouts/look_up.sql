@@ -17,7 +17,10 @@ LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.call_look_up(l.uid, c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, 'look_up',
         pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id))
     FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.subject_uid
-    JOIN murallink_private.card c ON c.uid = o.card_uid AND c.partner = l.partner
+    -- An unload says itself which card it was sent for: the present one, if the payout's has been replaced.
+    JOIN murallink_private.card c ON c.patient_uid = o.patient_uid AND c.partner = l.partner
+        AND CASE l.operation WHEN 'load' THEN c.uid = o.card_uid
+            ELSE (c.program, c.proxy_key) = (l.params ->> 'program', l.params ->> 'proxy_key') END
     JOIN murallink_private.partner p ON p.name = c.partner
     WHERE l.uid = look_up_begin.call_uid AND (p.settings ->> 'look_up')::boolean
 $$;

@@ -102,7 +102,7 @@ BEGIN
     END IF;
     the_program := the_partner.settings ->> 'cust_prog_id';
     SELECT c.uid, c.status, c.reason INTO the_card FROM murallink_private.card c
-    WHERE c.patient_uid = the_payment.patient_uid AND c.partner = payout_route.partner AND c.program = the_program;
+    WHERE c.patient_uid = the_payment.patient_uid AND c.partner = payout_route.partner AND c.program = the_program AND c.ended_at = 'infinity';
     IF the_card.status IS DISTINCT FROM 'done' THEN
         the_card := murallink_private.card_begin(the_payment.patient_uid, partner, the_program);
     END IF;
@@ -168,6 +168,13 @@ BEGIN
         WHERE c.uid = the_payout.uid AND c.status IN ('waiting', 'ready') FOR NO KEY UPDATE;
         CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = the_payout.uid);
         route := murallink_private.payout_route(the_payout.uid, the_payout.payment_uid);
+        -- Another server may have loaded the card that was replaced since: the look-up must ask for that one.
+        IF present.suspect AND route.reason <> 'held' AND EXISTS (
+            SELECT FROM murallink_private.card c WHERE c.uid = the_payout.card_uid AND c.status = 'done' AND c.ended_at <> 'infinity') THEN
+            route.partner := the_payout.partner;
+            route.card_uid := the_payout.card_uid;
+            route.reason := '';
+        END IF;
         IF present.status = 'ready' AND (route.payment_type_uid, route.partner, route.card_uid, route.reason)
             IS DISTINCT FROM (the_payout.payment_type_uid, the_payout.partner, the_payout.card_uid, '') THEN
             UPDATE murallink_private.call c SET status = 'waiting' WHERE c.uid = present.uid RETURNING c.* INTO present;

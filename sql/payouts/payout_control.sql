@@ -273,14 +273,16 @@ DECLARE
         SELECT c.patient_uid FROM murallink_private.card c WHERE c.uid = murallink_private.required(resolve_card.card_uid, 'card_uid'));
     present murallink.payout_status;
     last integer;
+    ended boolean;
 BEGIN
     -- card_send() and payouts_route() need these locks, too. Take them before that of the card, as everywhere.
     PERFORM FROM murallink.patient p WHERE p.uid = owner FOR SHARE;
     PERFORM FROM murallink_private.card c WHERE c.patient_uid = owner ORDER BY c.uid FOR NO KEY UPDATE;
-    SELECT c.status, c.attempt INTO present, last FROM murallink_private.card c WHERE c.uid = resolve_card.card_uid;
+    SELECT c.status, c.attempt, c.ended_at <> 'infinity' INTO present, last, ended
+    FROM murallink_private.card c WHERE c.uid = resolve_card.card_uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'card_uid');
-    ELSIF present NOT IN ('declined', 'in_doubt') THEN
+    ELSIF present NOT IN ('declined', 'in_doubt') OR ended THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid');
     ELSIF last <> resolve_card.attempt THEN
         PERFORM murallink_private.raise('wrong_status', 'attempt');
@@ -305,4 +307,4 @@ EXCEPTION WHEN unique_violation THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_card(murallink.ksuid, boolean, text, text, integer) IS
-'Decides an order that was declined or is in doubt, after asking the partner. ordered: true: there is a card, and proxy_key has all digits of its key; false: it is ordered again. note: how this is known. attempt: the order about which the partner was asked, as cards() shows it, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: the key is of another patient''s card.';
+'Decides an order that was declined or is in doubt, after asking the partner. ordered: true: there is a card, and proxy_key has all digits of its key; false: it is ordered again. note: how this is known. attempt: the order about which the partner was asked, as cards() shows it, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, wrong_status, invalid_value; already_exists: another card has or had this key.';

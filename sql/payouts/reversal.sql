@@ -20,6 +20,7 @@ DECLARE
     the_payout murallink.payout_info;
     shown boolean;
     load jsonb;
+    its_card murallink.ksuid;
 BEGIN
     its_payout := (
         SELECT o.uid FROM murallink_private.payout o
@@ -27,7 +28,7 @@ BEGIN
     IF its_payout IS NULL THEN
         PERFORM murallink_private.raise('not_found', 'payment_uid');
     END IF;
-    the_payout := murallink_private.payout_locked(its_payout);
+    the_payout := murallink_private.payout_locked(its_payout, true);
     IF the_payout.status <> 'done' OR EXISTS (
         SELECT FROM murallink_private.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
@@ -48,17 +49,21 @@ BEGIN
     IF the_payout.partner IS NULL OR NOT loaded THEN
         PERFORM murallink_private.payment_reverse(payment_uid);
     ELSE
+        its_card := murallink_private.card_to_unload(its_payout);
+        IF its_card IS NULL THEN
+            PERFORM murallink_private.raise('wrong_status', 'card_uid');
+        END IF;
         SELECT pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
             'amount', the_payout.amount::numeric(16, 2)::text, 'reference', o.uid::text)
         INTO load
-        FROM murallink_private.payout o JOIN murallink_private.card c ON c.uid = o.card_uid WHERE o.uid = the_payout.uid;
+        FROM murallink_private.payout o JOIN murallink_private.card c ON c.uid = its_card WHERE o.uid = the_payout.uid;
         PERFORM murallink_private.task_begin(the_payout.partner, 'unload', load, false, 'payout', the_payout.uid, 'unload ' || the_payout.uid);
     END IF;
     RETURN murallink_private.payout_info(the_payout.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
-'Reverses a paid payment: the card is unloaded, if the money is still there; a payment that a person has settled is reversed in the books only. After the partner has done it, the payment is reversed and its funds are available. note: why; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status, already_exists.';
+'Reverses a paid payment: the card is unloaded, if the money is still there; if it was replaced, the new card is; a payment that a person has settled is reversed in the books only. After the partner has done it, the payment is reversed and its funds are available. note: why; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
 
 CREATE FUNCTION murallink_private.unloads_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -26,11 +26,12 @@ LANGUAGE sql STABLE AS $$
     WHERE l.uid OPERATOR(pg_catalog.=) ANY (payout_uids) AND l.status OPERATOR(pg_catalog.=) 'ready' AND (
         p.settings OPERATOR(pg_catalog.->>) 'currency' OPERATOR(pg_catalog.<>) y.currency
         OR p.settings OPERATOR(pg_catalog.->>) 'cust_prog_id' OPERATOR(pg_catalog.<>) c.program
+        OR c.ended_at OPERATOR(pg_catalog.<>) 'infinity' AND NOT l.suspect
         OR EXISTS (SELECT FROM murallink_private.payout_hold h
             WHERE h.subject_uid OPERATOR(pg_catalog.=) ANY (ARRAY[o.uid, o.contract_uid])))
 $$;
 COMMENT ON FUNCTION murallink_private.astray(murallink.ksuid[]) IS
-'Those of these payouts that are ready but must be routed again, because the transaction that approved them did not see a hold or a new configuration of the partner.';
+'Those of these payouts that are ready but must be routed again, because the transaction that approved them did not see a hold, a new configuration of the partner or a new card.';
 
 CREATE FUNCTION murallink_private.payouts_park(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -199,6 +200,9 @@ BEGIN
     WHERE o.uid = ANY (calls) AND c.uid = o.uid AND c.status = 'ready' AND o.status IN ('done', 'declined', 'in_doubt');
     -- The patient may have lost the address since it was sent.
     PERFORM murallink_private.card_send(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls) AND o.status = 'ready';
+    -- What was not sent of a card that was replaced meanwhile is not ordered any more.
+    PERFORM murallink_private.order_stop(c.uid) FROM murallink_private.card c
+    WHERE c.uid = ANY (calls) AND c.status = 'ready' AND c.ended_at <> 'infinity';
     PERFORM murallink_private.payouts_of_cards(calls);
 END
 $$;

@@ -66,6 +66,8 @@ my @deviations = (
 		get_patient_payments => { below('payload[].milestone', %milestone) },
 		manual_payment => { 'payload.date (added)' => '2022-08-08' },
 		travel_payment => { 'payload.date (added)' => '2022-08-08' }],
+	['Permissions that the document does not have are listed after its own',
+		list_permissions => { 'payload[] (added)' => qr/\A[a-z_]+\z/ }],
 	['`num_payments` is the requested number, not 0',
 		add_milestone => { 'payload.num_payments' => 1 },
 		get_payment_schedule => { 'payload[].num_payments' => 1 }],

@@ -482,6 +482,7 @@ approve_payment        | approve_travel or approve_payments at trial_site       
 reject_payment         | approve_payments at trial_site                                  | {"payment_uid": "@payment"}
 reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel"}
 cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved"}
+replace_card           | replace_card at trial_site                                      | {"patient_uid": "@patient", "reason": "lost", "note": "N"}
 trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}
 funding_report         | view_report at contract                                         | {"contract_uid": "@contract"}
 report                 | nothing                                                         | {"uid": "@report"}

@@ -5,7 +5,7 @@ CREATE TABLE murallink_private.card (
     patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
     partner text NOT NULL,
     program text NOT NULL,
-    status murallink.payout_status NOT NULL DEFAULT 'waiting' CHECK (status NOT IN ('claimed', 'cancelled')),
+    status murallink.payout_status NOT NULL DEFAULT 'waiting' CHECK (status <> 'claimed'),
     reason text NOT NULL DEFAULT '',
     attempt integer NOT NULL DEFAULT 0,
     suspect boolean NOT NULL DEFAULT false,
@@ -16,20 +16,25 @@ CREATE TABLE murallink_private.card (
     note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
-    UNIQUE (patient_uid, partner, program),
+    ended_at timestamptz NOT NULL DEFAULT 'infinity',
+    ended_reason text NOT NULL DEFAULT '' CHECK (ended_reason IN ('', 'lost', 'stolen', 'expired', 'damaged', 'never_arrived')),
+    ended_note text NOT NULL DEFAULT '',
+    CONSTRAINT card_present UNIQUE (patient_uid, partner, program, ended_at),
     UNIQUE (uid, patient_uid),
     CHECK (status <> 'done' OR proxy_key <> ''),
     CHECK ((task_uid IS NOT NULL) = (status = 'waiting' AND reason = 'bulk_order')),
-    CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> '')
+    CHECK (status NOT IN ('declined', 'in_doubt') OR reason <> ''),
+    CHECK ((ended_at = 'infinity') = (ended_reason = '') AND (ended_reason = '') = (ended_note = '')),
+    CHECK (status <> 'cancelled' OR ended_reason <> '')
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.card IS
-'The card of a patient in a partner''s program. It is ordered once: there is never a second one.';
+'The cards of patients in partners'' programs. A patient has one in each program, until it is replaced; each is ordered once.';
 COMMENT ON COLUMN murallink_private.card.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.card.patient_uid IS 'The patient whose card it is.';
 COMMENT ON COLUMN murallink_private.card.partner IS 'The partner that issues it.';
 COMMENT ON COLUMN murallink_private.card.program IS 'The partner''s number of the program.';
 COMMENT ON COLUMN murallink_private.card.status IS
-'waiting; ready: it is being ordered, by the call with its uid; done: it can be loaded; declined; in_doubt.';
+'waiting; ready: it is being ordered, by the call with its uid; done: it can be loaded, unless it has ended; declined; in_doubt; cancelled: replaced before it was ordered.';
 COMMENT ON COLUMN murallink_private.card.reason IS 'What it waits for (no_contact, bulk_order), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink_private.card.attempt IS
 'Number of orders, its own and bulk orders, that ended as declined or in doubt. Names the order about which a person decides.';
@@ -43,9 +48,14 @@ COMMENT ON COLUMN murallink_private.card.task_uid IS 'The bulk order that contai
 COMMENT ON COLUMN murallink_private.card.note IS 'The note of the last person who decided it.';
 COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
-CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, program, pg_catalog.ltrim(proxy_key, '0')) WHERE status = 'done';
+COMMENT ON COLUMN murallink_private.card.ended_at IS 'When it was replaced; infinity: it is the present one. After that nothing new is loaded on it.';
+COMMENT ON COLUMN murallink_private.card.ended_reason IS 'Why it was replaced: lost, stolen, expired, damaged or never_arrived; empty: it was not.';
+COMMENT ON COLUMN murallink_private.card.ended_note IS 'The note of the person who replaced it.';
+COMMENT ON CONSTRAINT card_present ON murallink_private.card IS
+'A patient has one present card in a program. Because ended_at is part of a key, the end of a card waits for transactions that have just made a payout for it, and they for it.';
+CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, pg_catalog.ltrim(proxy_key, '0')) WHERE status = 'done';
 COMMENT ON INDEX murallink_private.card_key IS
-'No two patients have the same card. Keys are compared without leading zeros, which JSON numbers lose.';
+'A key is of one card, for ever, also of one that was replaced. Keys are compared without leading zeros, which JSON numbers lose.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
 CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
 CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON murallink_private.card
@@ -53,7 +63,8 @@ CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON murallink_private.card
 COMMENT ON TRIGGER guard ON murallink_private.card IS
 'Not for TRUNCATE, which would include payouts, whose triggers refuse it.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
-    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key)
+    FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key
+        OR NEW.ended_at <> OLD.ended_at)
     EXECUTE FUNCTION murallink_private.audit_record();
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
 VALUES ('card', 'order', 'cards_ask', 'card_judge', 'cards_follow');

@@ -37,7 +37,8 @@ SELECT n.* FROM (
         CASE c.status WHEN 'waiting' THEN 'update_patient' WHEN 'declined' THEN 'resolve_card or order_cards' ELSE 'resolve_card' END,
         CASE WHEN c.status <> 'waiting' THEN c.attempt END, coalesce(c.settled_at, c.created_at), c.partner, NULL, NULL, NULL,
         NULL, NULL, NULL, c.patient_uid
-    FROM murallink_private.card c WHERE c.reason <> '' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
+    FROM murallink_private.card c
+    WHERE c.reason <> '' AND c.ended_at = 'infinity' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.attempt, t.settled_at,
         t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)

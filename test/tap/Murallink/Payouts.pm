@@ -443,6 +443,21 @@ sub port_of
 	return $request->{port};
 }
 
+# A card of the site's stock: the issuer has made it for nobody in particular. Returns its key.
+sub stock_card
+{
+	my ($self) = @_;
+	my $client = $self->stack->client;
+	my $url = $self->{stack}{sandbox_url};
+	my (undef, $login) = $client->request('POST', "$url/authendpoint/v1/login", { username => 'murallink', password => 'sandbox' });
+	my $name = 'stock' . ++$self->{stock};
+	my %order = (customerId => 12345, custProgId => 987654, orderProdType => 'Stock', cardType => 'physical',
+		orderDetails => [ { firstName => 'Site', lastName => $name, phone => '', email => "$name\@example.com" } ]);
+	$client->request('POST', "$url/orderendpoint/v1/orderCards", \%order, { sessionId => $login->{sessionId} });
+	my ($card) = $self->entries('order', lastName => $name);
+	return $card->{proxyKey};
+}
+
 # How often the sandbox has loaded a payout.
 sub loads
 {
@@ -585,7 +600,11 @@ sub wrong
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
 	push @wrong, map { "payout $_ unloaded twice" } grep { @{ $unloaded{$_} } > 1 } keys %unloaded;
 	my $applied = keys %loaded;
-	push @wrong, map { "card for $_ ordered twice" } grep { @{ $ordered{$_} } > 1 } keys %ordered;
+	my %cards = map { split /\|/ } split /\n/, $self->sql(<<'EOC');
+SELECT concat(p.email, ' in program ', c.program), count(*)
+FROM murallink_private.card c JOIN murallink.patient p ON p.uid = c.patient_uid GROUP BY 1
+EOC
+	push @wrong, map { "card for $_ ordered too often" } grep { @{ $ordered{$_} } > ($cards{$_} // 1) } keys %ordered;
 
 	foreach my $row (split /\n/, $rows)
 	{

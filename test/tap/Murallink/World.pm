@@ -97,6 +97,8 @@ SET SESSION AUTHORIZATION world_admin;
 SELECT world.make(''), world.make('far_');
 RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
+INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key)
+SELECT uid, 'dash', '1', 'done', row_number() OVER (ORDER BY name) FROM world.thing WHERE name ~ '^(far_)?patient$';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
 UPDATE murallink.contract c SET sponsor_uid = s.uid FROM murallink.sponsor s

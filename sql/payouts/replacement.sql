@@ -1,0 +1,177 @@
+-- Cards that take the place of others.
+
+CREATE TYPE murallink.card_replacement AS (
+    card_uid murallink.ksuid, status murallink.payout_status, reason text, replaced_uid murallink.ksuid, in_flight bigint,
+    waiting bigint, balance numeric);
+COMMENT ON TYPE murallink.card_replacement IS
+'A card and the one that it replaces. card_uid, status, reason: of the new card, as cards() shows it; in_flight: the loads and unloads of the old card that are being sent or in doubt, and end there; waiting: the payouts that go to the new card; balance: what is known to have been loaded on the old card and not unloaded, for operators.';
+
+CREATE FUNCTION murallink_private.permit_card(patient_uid murallink.ksuid, permission murallink.permission) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    place murallink.enrollment;
+BEGIN
+    SELECT * INTO place FROM murallink.enrollment e
+    WHERE e.patient_uid = murallink_private.required(permit_card.patient_uid, 'patient_uid')
+    ORDER BY murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
+        murallink_private.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC LIMIT 1;
+    RETURN murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'patient_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink_private.permit_card(murallink.ksuid, murallink.permission) IS
+'Checks that the caller holds the permission on a trial at a site in which the patient is or was enrolled, and returns the caller''s uid. Not on the patient''s site alone: the card has the money of trials. Errors: unauthenticated, missing_field, forbidden, not_found.';
+
+CREATE FUNCTION murallink_private.card_to_unload(payout_uid murallink.ksuid) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- Serializes with a replacement: a card that is unloaded is not replaced meanwhile.
+    PERFORM FROM murallink_private.card c
+    WHERE c.patient_uid = (SELECT o.patient_uid FROM murallink_private.payout o WHERE o.uid = card_to_unload.payout_uid)
+    ORDER BY c.uid FOR SHARE;
+    RETURN (
+        SELECT c.uid FROM murallink_private.payout o JOIN murallink_private.card k ON k.uid = o.card_uid
+        JOIN murallink_private.card c ON (c.patient_uid, c.partner, c.program) = (k.patient_uid, k.partner, k.program)
+        WHERE o.uid = card_to_unload.payout_uid AND c.ended_at = 'infinity' AND c.status = 'done');
+END
+$$;
+COMMENT ON FUNCTION murallink_private.card_to_unload(murallink.ksuid) IS
+'The card from which the money of a payout is taken back: the one that was loaded or, if that was replaced, the present one. Null if this one has not been issued yet.';
+
+CREATE FUNCTION murallink_private.card_payouts(card_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT o.uid FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
+    JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
+    JOIN murallink_private.payout o ON o.payment_uid = p.uid AND o.card_uid = c.uid
+    WHERE c.uid = card_payouts.card_uid
+$$;
+COMMENT ON FUNCTION murallink_private.card_payouts(murallink.ksuid) IS 'The payouts of a card, whatever their state.';
+
+CREATE FUNCTION murallink_private.card_unloads(card_uid murallink.ksuid)
+RETURNS TABLE (uid murallink.ksuid, amount numeric, status murallink.payout_status)
+LANGUAGE sql STABLE AS $$
+    SELECT t.uid, (t.params ->> 'amount')::numeric, t.status
+    FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
+    JOIN murallink_private.payment p ON p.enrollment_uid = e.uid JOIN murallink_private.payout o ON o.payment_uid = p.uid
+    JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
+    WHERE c.uid = card_unloads.card_uid AND t.operation = 'unload'
+        AND (t.params ->> 'program', t.params ->> 'proxy_key') = (c.program, c.proxy_key)
+$$;
+COMMENT ON FUNCTION murallink_private.card_unloads(murallink.ksuid) IS
+'The calls that take money of payments back from a card, also those of payments that were loaded on a card before it.';
+
+CREATE FUNCTION murallink_private.card_balance(card_uid murallink.ksuid) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT (
+        SELECT coalesce(pg_catalog.sum(p.amount), 0)
+        FROM murallink_private.card_payouts(card_balance.card_uid) u JOIN murallink_private.payout o ON o.uid = u
+        JOIN murallink_private.payment p ON p.uid = o.payment_uid JOIN murallink_private.call l ON l.uid = o.uid
+        WHERE l.status = 'done' AND (p.status = 'paid' OR EXISTS (
+            SELECT FROM murallink_private.call t
+            WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.operation = 'unload' AND t.status = 'done'))
+    ) - (
+        SELECT coalesce(pg_catalog.sum(t.amount), 0) FROM murallink_private.card_unloads(card_balance.card_uid) t
+        WHERE t.status NOT IN ('declined', 'cancelled'))
+$$;
+COMMENT ON FUNCTION murallink_private.card_balance(murallink.ksuid) IS
+'What is known to have been loaded on a card and not unloaded, in units of its currency. A load in doubt does not count, an unload in doubt does. A payment that was reversed only in the books had never been loaded.';
+
+CREATE FUNCTION murallink_private.card_end(card_uid murallink.ksuid, reason text, note text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.card c
+    SET ended_at = pg_catalog.clock_timestamp(), ended_reason = card_end.reason, ended_note = card_end.note
+    WHERE c.uid = card_end.card_uid;
+    PERFORM murallink_private.order_stop(card_end.card_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.card_end(murallink.ksuid, text, text) IS
+'Ends a card: nothing new is loaded on it, and an order that certainly was not sent is cancelled. Assumes that the card is locked.';
+
+CREATE FUNCTION murallink_private.card_replaced(old murallink.ksuid, new murallink.ksuid) RETURNS murallink.card_replacement
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    told murallink.card_replacement;
+BEGIN
+    -- Waits for claims under way. What they have taken is in flight; the rest goes to the new card.
+    PERFORM murallink_private.payouts_route(ARRAY(
+        SELECT u FROM murallink_private.card_payouts(old) u JOIN murallink_private.payout o ON o.uid = u
+        JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved'));
+    SELECT c.uid, c.status, c.reason INTO told.card_uid, told.status, told.reason FROM murallink_private.card c WHERE c.uid = new;
+    told.replaced_uid := old;
+    told.in_flight := (
+        SELECT pg_catalog.count(*) FROM murallink_private.card_payouts(old) u JOIN murallink_private.call l ON l.uid = u
+        WHERE l.status IN ('claimed', 'in_doubt') OR l.status = 'ready' AND l.suspect
+    ) + (
+        SELECT pg_catalog.count(*) FROM murallink_private.card_unloads(old) t WHERE t.status IN ('ready', 'claimed', 'in_doubt'));
+    told.waiting := (
+        SELECT pg_catalog.count(*) FROM murallink_private.card_payouts(new) u JOIN murallink_private.payout o ON o.uid = u
+        JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved');
+    IF murallink_private.caller_is_operator() THEN
+        told.balance := murallink_private.card_balance(old);
+    END IF;
+    RETURN told;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.card_replaced(murallink.ksuid, murallink.ksuid) IS
+'Routes the payouts of a card that has ended to the new card, and returns what replace_card() answers.';
+
+CREATE FUNCTION murallink.replace_card(
+    patient_uid murallink.ksuid DEFAULT NULL, reason text DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL
+) RETURNS murallink.card_replacement
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    operator CONSTANT boolean := murallink_private.caller_is_operator();
+    why CONSTANT text := NULLIF(replace_card.reason, '');
+    said text;
+    key text;
+    old murallink_private.card;
+    new murallink.ksuid;
+BEGIN
+    IF NOT operator THEN
+        PERFORM murallink_private.permit_card(patient_uid, 'replace_card');
+    END IF;
+    said := murallink_private.checked_text(note, 'note', 1000, true);
+    key := murallink_private.checked_text(proxy_key, 'proxy_key', 100, false);
+    IF murallink_private.required(why, 'reason') NOT IN ('lost', 'stolen', 'expired', 'damaged', 'never_arrived') THEN
+        PERFORM murallink_private.raise('invalid_value', 'reason');
+    ELSIF replace_card.proxy_key <> '' AND replace_card.proxy_key !~ '^0*[1-9][0-9]*$' THEN
+        PERFORM murallink_private.raise('invalid_value', 'proxy_key');
+    END IF;
+    -- card_begin() and payouts_route() need these locks, too. Take them before those of the payouts, as everywhere; and of
+    -- the cards the one at once that their key needs.
+    PERFORM FROM murallink.patient p WHERE p.uid = murallink_private.required(replace_card.patient_uid, 'patient_uid') FOR SHARE;
+    PERFORM FROM murallink_private.card c WHERE c.patient_uid = replace_card.patient_uid ORDER BY c.uid FOR UPDATE;
+    SELECT c.* INTO old FROM murallink_private.card c LEFT JOIN murallink_private.partner p ON p.name = c.partner
+    WHERE c.patient_uid = replace_card.patient_uid AND c.ended_at = 'infinity'
+    ORDER BY coalesce(p.settings ->> 'cust_prog_id' = c.program, false) DESC, c.created_at DESC LIMIT 1;
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('not_found', 'patient_uid');
+    ELSIF key = '' AND old.status NOT IN ('done', 'declined') THEN
+        PERFORM murallink_private.raise('already_exists', 'patient_uid');
+    ELSIF EXISTS (
+        SELECT FROM murallink_private.card c
+        WHERE c.partner = old.partner AND c.status = 'done' AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(key, '0')) THEN
+        PERFORM murallink_private.raise('already_exists', 'proxy_key');
+    ELSIF NOT operator AND (
+        SELECT pg_catalog.count(*) FROM murallink_private.card c WHERE c.patient_uid = replace_card.patient_uid AND c.ended_reason <> '')
+            >= pg_catalog.current_setting('murallink.card_replacements')::integer THEN
+        PERFORM murallink_private.raise('forbidden', 'patient_uid');
+    END IF;
+    PERFORM murallink_private.card_end(old.uid, why, said);
+    IF key = '' THEN
+        new := (murallink_private.card_begin(replace_card.patient_uid, old.partner, old.program)).uid;
+    ELSE
+        BEGIN
+            INSERT INTO murallink_private.card AS c (patient_uid, partner, program, status, proxy_key, note, settled_at)
+            VALUES (replace_card.patient_uid, old.partner, old.program, 'done', key, said, pg_catalog.clock_timestamp())
+            RETURNING c.uid INTO new;
+        EXCEPTION WHEN unique_violation THEN
+            PERFORM murallink_private.raise('already_exists', 'proxy_key');
+        END;
+    END IF;
+    RETURN murallink_private.card_replaced(old.uid, new);
+END
+$$;
+COMMENT ON FUNCTION murallink.replace_card(murallink.ksuid, text, text, text) IS
+'Replaces a patient''s card: from now on nothing new is loaded on the present one. What is being sent or in doubt ends there; payouts that wait go to the new card. reason: lost, stolen, expired, damaged or never_arrived; note: what happened; proxy_key: all digits of the key of a card that the patient was handed; empty: a card is ordered. Needs replace_card on a trial at a site in which the patient is or was enrolled, as often as murallink.card_replacements says; operators need neither. Errors: unauthenticated, forbidden (also if it was replaced as often as that: an operator can), missing_field, too_long, invalid_value, not_found (also if the patient has no card), already_exists (the present card is still being ordered, or somebody has or had a card with this key).';
