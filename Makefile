@@ -25,7 +25,7 @@ GROUPS = base access registry money calls notices payouts partners worker api
 
 base = schema error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name change crash_point
 access = password identity password_reset permission audit
-registry = file payment_type client contract trial site grant people enrollment consent template appointment roster caregiver document
+registry = file payment_type client contract trial site grant people enrollment consent template appointment transfer roster caregiver document
 money = schedule fund payment
 notices = notice message
 calls = http mail partner worker_slot partner_setup brake call request

@@ -147,7 +147,7 @@ CREATE FUNCTION murallink.manual_payment(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN murallink_private.make_payment(
-        murallink_private.enrolled(patient_uid, trial_uid, 'manual_payment'), 'manual', amount, currency, note, visit_date);
+        murallink_private.enrolled(patient_uid, trial_uid, 'manual_payment', visit_date), 'manual', amount, currency, note, visit_date);
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
@@ -160,7 +160,7 @@ CREATE FUNCTION murallink.travel_payment(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN murallink_private.make_payment(
-        murallink_private.enrolled(patient_uid, trial_uid, 'travel_payment'), 'travel', amount, currency, note, visit_date);
+        murallink_private.enrolled(patient_uid, trial_uid, 'travel_payment', visit_date), 'travel', amount, currency, note, visit_date);
 END
 $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
@@ -173,16 +173,19 @@ DECLARE
     place murallink.ksuid := murallink_private.enrolled(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments');
 BEGIN
     RETURN QUERY
-    SELECT (i.info).* FROM murallink_private.payment_infos() i WHERE (i.info).enrollment_uid = place ORDER BY i.created_at, (i.info).uid;
+    SELECT (i.info).* FROM murallink_private.payment_infos() i
+    WHERE (i.info).enrollment_uid = ANY (ARRAY(
+        SELECT murallink_private.enrollments_seen(get_patient_payments.patient_uid, get_patient_payments.trial_uid, 'view_payments')))
+    ORDER BY i.created_at, (i.info).uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ksuid) IS
-'The payments made to a patient in a trial, oldest first (document: Get Patient Payments). Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+'The payments made to a patient in a trial, oldest first (document: Get Patient Payments); after a transfer the new site sees those of all sites, the old one its own. Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE TYPE murallink.payable_milestone AS (
     uid murallink.ksuid, milestone text, amount numeric, currency text, num_payments integer, paid integer, sort_order integer,
     code text);
-COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been; code: what it is known by, whatever its name.';
+COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been, at any site; code: what it is known by, whatever its name.';
 
 CREATE FUNCTION murallink.payable_milestones(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payable_milestone
@@ -195,7 +198,7 @@ BEGIN
         m.sort_order, m.code
     FROM murallink.enrollment e
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
-    LEFT JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
+    LEFT JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
         AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code)
         AND p.counts
     WHERE e.uid = place
@@ -205,7 +208,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS
-'The milestones that a patient can still be paid for in a trial, in the order of the schedule. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+'The milestones that a patient can still be paid for in a trial, in the order of the schedule; those paid at sites that the patient has left are not payable again. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE FUNCTION murallink_private.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
@@ -255,3 +258,20 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.verify_payments() IS
 'The contradictions between balances, entries, fundings and payments, for verify_ledger().';
+
+CREATE FUNCTION murallink_private.verify_chains(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
+    SELECT p.contract_uid, p.currency::text, pg_catalog.format(
+        'payment %s of %s to %s is in the chain %s, its enrollment %s of %s in %s',
+        p.uid, p.amount, p.patient_uid, p.chain_uid, p.enrollment_uid, coalesce(e.patient_uid::text, 'nobody'), coalesce(e.chain_uid::text, 'none'))
+    FROM murallink_private.payment p LEFT JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
+    WHERE (p.chain_uid, p.patient_uid, p.contract_uid, p.trial_uid, p.site_uid)
+        IS DISTINCT FROM (e.chain_uid, e.patient_uid, e.contract_uid, e.trial_uid, e.site_uid)
+    UNION ALL
+    SELECT e.contract_uid, NULL, pg_catalog.format(
+        'enrollment %s is %s and followed by %s', e.uid, e.status, coalesce(n.uid::text, 'none'))
+    FROM murallink.enrollment e LEFT JOIN murallink.enrollment n ON n.previous_uid = e.uid
+    WHERE CASE WHEN n.uid IS NULL THEN e.status = 'transferred' ELSE e.status NOT IN ('transferred', 'screen_failed') END
+$$;
+COMMENT ON FUNCTION murallink_private.verify_chains() IS
+'The contradictions between payments and the chains of enrollments, for verify_ledger().';

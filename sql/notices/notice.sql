@@ -107,7 +107,7 @@ DECLARE
     the_enrollment murallink.enrollment;
 BEGIN
     SELECT * INTO the_enrollment FROM murallink.enrollment e WHERE e.uid = notices_of_enrollment.enrollment_uid;
-    IF the_enrollment.status = 'dropped' THEN
+    IF the_enrollment.status IN ('dropped', 'screen_failed') THEN
         PERFORM murallink_private.notices_cancel(ARRAY(
             SELECT n.uid FROM murallink_private.notice n
             WHERE n.patient_uid = the_enrollment.patient_uid AND (
@@ -136,7 +136,7 @@ BEGIN
             AND NOT CASE n.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END), 'the patient does not want it');
     PERFORM murallink_private.remind(ARRAY(
         SELECT a.uid FROM murallink.appointment a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
-        WHERE a.patient_uid = the_patient.uid AND a.at > pg_catalog.now() AND e.status <> 'dropped'));
+        WHERE a.patient_uid = the_patient.uid AND a.at > pg_catalog.now() AND e.status NOT IN ('dropped', 'screen_failed')));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.notices_of_consent(murallink.ksuid) IS

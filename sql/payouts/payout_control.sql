@@ -242,6 +242,8 @@ CREATE FUNCTION murallink.verify_ledger(OUT contract_uid murallink.ksuid, OUT cu
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT v.contract_uid, v.currency, v.problem FROM murallink_private.verify_payments() v
     UNION ALL
+    SELECT v.contract_uid, v.currency, v.problem FROM murallink_private.verify_chains() v
+    UNION ALL
     SELECT p.contract_uid, p.currency::text, CASE
         WHEN o.uid IS NULL THEN pg_catalog.format('payment %s of %s is %s and has no payout', p.uid, p.amount, p.status)
         ELSE pg_catalog.format('payment %s of %s to %s is %s, its payout %s to %s waits for %s and its call is %s',
@@ -261,7 +263,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
             ELSE c.status = 'done' OR by_person.settled END IS NOT TRUE)
 $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
-'Checks that balances, entries, fundings, payments and payouts agree. Returns one row for each contradiction.';
+'Checks that balances, entries, fundings, payments and payouts agree, and that each payment is in the chain of its enrollment. Returns one row for each contradiction.';
 
 CREATE FUNCTION murallink.resolve_card(
     card_uid murallink.ksuid DEFAULT NULL, ordered boolean DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL,

@@ -28,6 +28,15 @@ BEGIN
         OLD.at := murallink_private.moment_in_zone(NEW.local_time, NEW.time_zone);
         OLD.moves := OLD.moves + 1;
         NEW.moves := OLD.moves;
+    ELSIF NEW.status = 'scheduled' AND NEW.enrollment_uid <> OLD.enrollment_uid THEN
+        SELECT e.uid, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid
+        INTO OLD.enrollment_uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid
+        FROM murallink.enrollment e
+        WHERE e.previous_uid = OLD.enrollment_uid AND e.uid = NEW.enrollment_uid AND e.patient_uid = OLD.patient_uid;
+        NEW.client_uid := OLD.client_uid;
+        NEW.contract_uid := OLD.contract_uid;
+        NEW.trial_uid := OLD.trial_uid;
+        NEW.site_uid := OLD.site_uid;
     END IF;
     OLD.status := NEW.status;
     IF NEW IS DISTINCT FROM OLD THEN
@@ -37,7 +46,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.appointment_guard() IS
-'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled. Errors: wrong_status, append_only.';
+'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled, and follow the patient to the next enrollment. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
 LANGUAGE sql STABLE AS $$

@@ -1,14 +1,21 @@
 -- Enrollments, and which patients a caller may see.
 
-CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed');
+CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed', 'transferred', 'screen_failed');
 COMMENT ON TYPE murallink.enrollment_status IS 'The state of an enrollment.';
 
 CREATE FUNCTION murallink_private.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' OR (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid)
-        IS DISTINCT FROM
-        (NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid, NEW.patient_uid)
+    IF TG_OP = 'INSERT' THEN
+        NEW.chain_uid := coalesce((SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = NEW.previous_uid), NEW.uid);
+        RETURN NEW;
+    ELSIF TG_OP = 'DELETE'
+        OR (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid, OLD.previous_uid,
+            OLD.chain_uid) IS DISTINCT FROM (
+            NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid, NEW.patient_uid, NEW.previous_uid,
+            NEW.chain_uid)
+        OR (NEW.status, NEW.left_on) IS DISTINCT FROM (OLD.status, OLD.left_on)
+            AND EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = OLD.uid)
     THEN
         PERFORM murallink_private.raise('append_only', 'enrollment');
     END IF;
@@ -16,7 +23,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
-'Trigger: an enrollment is not deleted and keeps its patient, trial and site, because payments refer to it. Errors: append_only.';
+'Trigger: a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it; and its end, once another follows. Errors: append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
     uid murallink.ksuid,
@@ -111,16 +118,37 @@ LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.maybe_viewable_support
 COMMENT ON FUNCTION murallink_private.maybe_viewable(murallink.ksuid) IS
 'Always true. If the caller holds view_patients at few sites only, its support function offers an index condition on viewable_patients(). The policy of patients has it beside the condition that decides.';
 
-CREATE FUNCTION murallink_private.enrolled(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
-RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.moved_enrollments(permission murallink.permission) RETURNS murallink.ksuid[]
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'enrollment_moved_enrollments';
+COMMENT ON FUNCTION murallink_private.moved_enrollments(murallink.permission) IS
+'The enrollments that others have followed, the last of them at a place where the caller holds the permission. It changes nothing, but is volatile so that the planner does not run it to estimate.';
+
+CREATE FUNCTION murallink_private.granted_moved_support(internal) RETURNS internal
+LANGUAGE c AS 'MODULE_PATHNAME', 'enrollment_granted_moved_support';
+COMMENT ON FUNCTION murallink_private.granted_moved_support(internal) IS
+'Planner support for granted_moved(): offers an index condition on moved_enrollments().';
+
+CREATE FUNCTION murallink_private.granted_moved(permission murallink.permission, enrollment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_moved_support AS 'MODULE_PATHNAME', 'enrollment_granted_moved';
+COMMENT ON FUNCTION murallink_private.granted_moved(murallink.permission, murallink.ksuid) IS
+'Whether the enrollment is one of moved_enrollments(): the place to which a patient has come sees what others have paid before. An index on enrollment_uid finds the rows.';
+
+CREATE FUNCTION murallink_private.enrolled(
+    patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission, visit_date date DEFAULT NULL
+) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     the_enrollment murallink.enrollment;
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
     PERFORM murallink_private.required(enrolled.patient_uid, 'patient_uid'), murallink_private.required(enrolled.trial_uid, 'trial_uid');
-    SELECT * INTO the_enrollment FROM murallink.enrollment e
-    WHERE e.patient_uid = enrolled.patient_uid AND e.trial_uid = enrolled.trial_uid;
+    SELECT e.* INTO the_enrollment FROM murallink.enrollment e LEFT JOIN murallink.enrollment b ON b.uid = e.previous_uid
+    WHERE e.patient_uid = enrolled.patient_uid AND e.trial_uid = enrolled.trial_uid
+    ORDER BY murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
+        murallink_private.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
+        (coalesce(enrolled.visit_date, 'infinity') <= coalesce(e.left_on, 'infinity')
+            AND coalesce(enrolled.visit_date, 'infinity') > coalesce(b.left_on, '-infinity')) DESC,
+        e.left_on DESC NULLS FIRST, e.created_at DESC LIMIT 1;
     IF FOUND THEN
         PERFORM murallink_private.permit(permission, the_enrollment.client_uid, the_enrollment.contract_uid,
             the_enrollment.trial_uid, the_enrollment.site_uid, 'trial_uid');
@@ -134,8 +162,44 @@ BEGIN
     PERFORM murallink_private.raise('not_enrolled', 'patient_uid');
 END
 $$;
-COMMENT ON FUNCTION murallink_private.enrolled(murallink.ksuid, murallink.ksuid, murallink.permission) IS
-'The enrollment of a patient in a trial, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
+COMMENT ON FUNCTION murallink_private.enrolled(murallink.ksuid, murallink.ksuid, murallink.permission, date) IS
+'The enrollment of a patient in a trial, where the caller holds the permission: of several, the one in whose time the visit was, else the last. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
+
+CREATE FUNCTION murallink_private.enrolled_now(
+    patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission
+) RETURNS murallink.ksuid
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    present murallink.ksuid;
+BEGIN
+    LOOP
+        present := murallink_private.enrolled(enrolled_now.patient_uid, enrolled_now.trial_uid, permission);
+        IF EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = present) THEN
+            PERFORM murallink_private.raise('not_enrolled', 'patient_uid');
+        END IF;
+        PERFORM FROM murallink.enrollment e WHERE e.uid = present FOR NO KEY UPDATE;
+        -- If another one followed meanwhile, that is the present one.
+        EXIT WHEN NOT EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = present);
+    END LOOP;
+    RETURN present;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.enrolled_now(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+'The present enrollment of a patient in a trial, locked, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
+
+CREATE FUNCTION murallink_private.enrollments_seen(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
+RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT e.uid FROM murallink.enrollment e
+    WHERE e.patient_uid = enrollments_seen.patient_uid AND e.trial_uid = enrollments_seen.trial_uid AND (
+        murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+        OR EXISTS (
+            SELECT FROM murallink.enrollment l
+            WHERE l.chain_uid = e.chain_uid AND murallink_private.permitted(permission, l.client_uid, l.contract_uid, l.trial_uid, l.site_uid)
+            AND NOT EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = l.uid)))
+$$;
+COMMENT ON FUNCTION murallink_private.enrollments_seen(murallink.ksuid, murallink.ksuid, murallink.permission) IS
+'The enrollments of a patient in a trial of which the caller sees what the permission shows: those at places where the caller holds it, and all of a chain that is now at such a place.';
 
 CREATE FUNCTION murallink.enroll(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL,
@@ -145,6 +209,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     subject text := murallink_private.checked_label(enroll.subject_id, 'subject_id', 100, true);
+    previous murallink.ksuid;
     place_uid CONSTANT murallink.ksuid := murallink_private.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
     place murallink.trial_site;
 BEGIN
@@ -161,20 +226,31 @@ BEGIN
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     SELECT enroll.patient_uid, s.client_uid, s.contract_uid, s.uid FROM murallink.site s WHERE s.uid = enroll.site_uid
     ON CONFLICT ON CONSTRAINT patient_site_patient_uid_site_uid_key DO NOTHING;
-    INSERT INTO murallink.enrollment (
-        client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
-    VALUES (place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, enroll.patient_uid, subject)
-    ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        PERFORM murallink_private.raise('already_exists', CASE
-            WHEN EXISTS (
-                SELECT FROM murallink.enrollment e WHERE e.patient_uid = enroll.patient_uid AND e.trial_uid = enroll.trial_uid)
-            THEN 'patient_uid' ELSE 'subject_id' END);
-    END IF;
+    LOOP
+        SELECT e.uid INTO previous FROM murallink.enrollment e
+        WHERE e.patient_uid = enroll.patient_uid AND e.trial_uid = enroll.trial_uid AND e.status = 'screen_failed'
+        AND NOT EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = e.uid) FOR NO KEY UPDATE;
+        INSERT INTO murallink.enrollment (
+            client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, previous_uid)
+        VALUES (
+            place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, enroll.patient_uid, subject, previous)
+        ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+        IF EXISTS (
+            SELECT FROM murallink.enrollment e WHERE e.patient_uid = enroll.patient_uid AND e.trial_uid = enroll.trial_uid
+            AND e.status NOT IN ('transferred', 'screen_failed')) THEN
+            PERFORM murallink_private.raise('already_exists', 'patient_uid');
+        ELSIF EXISTS (
+            SELECT FROM murallink.enrollment e WHERE e.trial_uid = enroll.trial_uid AND e.subject_held
+            AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(subject)) THEN
+            PERFORM murallink_private.raise('already_exists', 'subject_id');
+        END IF;
+        -- The screening of the patient has ended meanwhile.
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'Enrolls a patient in a trial at a site (document: Enroll). subject_id: the patient''s number, unique in the trial in any case and with any blanks. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
+'Enrolls a patient in a trial at a site (document: Enroll); also a second time after screen_failed, with another subject_id. subject_id: the patient''s number, unique in the trial in any case and with any blanks. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink_private.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql STABLE AS $$
@@ -197,45 +273,51 @@ $$;
 COMMENT ON FUNCTION murallink_private.changed_enrollment(murallink.ksuid) IS
 'An enrollment that the caller has changed; a caller who may not see it gets only its uids.';
 
+CREATE FUNCTION murallink_private.today_at(site_uid murallink.ksuid) RETURNS date
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink_private.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
+    FROM murallink.site s WHERE s.uid = site_uid
+$$;
+COMMENT ON FUNCTION murallink_private.today_at(murallink.ksuid) IS 'The date where a site is.';
+
 CREATE FUNCTION murallink.set_enrollment_status(
     status text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
     dropped_on murallink.day DEFAULT NULL
 ) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    changed murallink.ksuid :=
-        murallink_private.enrolled(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
+    present CONSTANT murallink.ksuid :=
+        murallink_private.enrolled_now(set_enrollment_status.patient_uid, set_enrollment_status.trial_uid, 'set_enrollment_status');
     answer murallink.enrollment_info;
-    today CONSTANT date := (
-        SELECT murallink_private.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
-        FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.uid = changed);
     last_day date := murallink_private.checked_date(set_enrollment_status.dropped_on, 'dropped_on');
+    ended CONSTANT boolean := set_enrollment_status.status IN ('dropped', 'screen_failed');
 BEGIN
     IF murallink_private.required(set_enrollment_status.status, 'status')
-        <> ALL (pg_catalog.enum_range(NULL::murallink.enrollment_status)::text[]) THEN
+        NOT IN ('enrolled', 'dropped', 'completed', 'screen_failed') THEN
         PERFORM murallink_private.raise('invalid_value', 'status');
-    ELSIF set_enrollment_status.status <> 'dropped' AND last_day IS NOT NULL
+    ELSIF NOT ended AND last_day IS NOT NULL
         OR last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN
         PERFORM murallink_private.raise('invalid_value', 'dropped_on');
     END IF;
     UPDATE murallink.enrollment e
     SET status = set_enrollment_status.status::murallink.enrollment_status,
-        dropped_on = CASE WHEN set_enrollment_status.status = 'dropped' THEN coalesce(last_day, e.dropped_on, today) END
-    WHERE e.uid = changed;
-    answer := murallink_private.changed_enrollment(changed);
+        left_on = CASE WHEN ended THEN coalesce(last_day, e.left_on, murallink_private.today_at(e.site_uid)) END
+    WHERE e.uid = present;
+    answer := murallink_private.changed_enrollment(present);
     answer.status := set_enrollment_status.status;
     RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, murallink.ksuid, murallink.day) IS
-'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped or completed; dropped_on: the last day whose visits are still owed, not after tomorrow (UTC), default today where the site is. Needs set_enrollment_status on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
+'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped, completed, or screen_failed, after which the patient may be enrolled again; dropped_on: the last day whose visits are still owed, not after tomorrow (UTC), default today where the site is. Needs set_enrollment_status on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.set_payment_type(
     payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL
 ) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    changed murallink.ksuid := murallink_private.enrolled(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
+    present CONSTANT murallink.ksuid :=
+        murallink_private.enrolled_now(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
     answer murallink.enrollment_info;
 BEGIN
     IF NOT EXISTS (
@@ -243,14 +325,15 @@ BEGIN
         WHERE uid = murallink_private.required(set_payment_type.payment_type_uid, 'payment_type_uid')) THEN
         PERFORM murallink_private.raise('not_found', 'payment_type_uid');
     END IF;
-    UPDATE murallink.enrollment SET payment_type_uid = set_payment_type.payment_type_uid WHERE uid = changed;
-    answer := murallink_private.changed_enrollment(changed);
+    UPDATE murallink.enrollment e SET payment_type_uid = set_payment_type.payment_type_uid
+    WHERE e.chain_uid = (SELECT p.chain_uid FROM murallink.enrollment p WHERE p.uid = present);
+    answer := murallink_private.changed_enrollment(present);
     answer.payment_type_uid := set_payment_type.payment_type_uid;
     RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Sets a patient''s payment type in a trial (document: Set Payment Type). payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+'Sets a patient''s payment type in a trial (document: Set Payment Type), also for what sites that the patient has left still pay. payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
 
 CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.enrollment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -260,13 +343,13 @@ BEGIN
     RETURN QUERY
     SELECT i.* FROM murallink_private.enrollment_infos() i JOIN murallink.enrollment e ON e.uid = i.uid
     WHERE e.patient_uid = get_enrollments.patient_uid AND (
-        murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
-        OR murallink_private.permitted('view_enrollments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))
+        e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))
+        OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments')))
     ORDER BY e.created_at, e.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_enrollments(murallink.ksuid) IS
-'The enrollments of a patient, oldest first (document: Get Enrollments). Needs view_patients on the patient; shows those in trials at sites where the caller holds view_patients or view_enrollments. Errors: unauthenticated, forbidden, not_found, missing_field.';
+'The enrollments of a patient, oldest first (document: Get Enrollments). Needs view_patients on the patient; shows those in trials at sites where the caller holds view_patients or view_enrollments, and the earlier ones of a patient who is there now. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
 CREATE TYPE murallink.enrolled_info AS (
     uid murallink.ksuid,

@@ -240,8 +240,9 @@ $$;
 COMMENT ON FUNCTION murallink_private.site_visible(murallink.ksuid) IS
 'Whether the caller holds any permission on a site, or on a trial at the site, and so may learn that it exists.';
 
-CREATE FUNCTION murallink_private.trial_at_site(trial_uid murallink.ksuid, site_uid murallink.ksuid, permission murallink.permission)
-RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.trial_at_site(
+    trial_uid murallink.ksuid, site_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'site_uid'
+) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
@@ -249,17 +250,17 @@ DECLARE
 BEGIN
     SELECT * INTO place FROM murallink.trial_site s
     WHERE s.trial_uid = murallink_private.required(trial_at_site.trial_uid, 'trial_uid')
-    AND s.site_uid = murallink_private.required(trial_at_site.site_uid, 'site_uid');
+    AND s.site_uid = murallink_private.required(trial_at_site.site_uid, field);
     IF FOUND THEN
         PERFORM murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'trial_uid');
         RETURN place.uid;
     ELSIF NOT murallink_private.trial_visible(trial_at_site.trial_uid) THEN
         PERFORM murallink_private.raise('not_found', 'trial_uid');
     ELSIF NOT murallink_private.site_visible(trial_at_site.site_uid) THEN
-        PERFORM murallink_private.raise('not_found', 'site_uid');
+        PERFORM murallink_private.raise('not_found', field);
     END IF;
-    PERFORM murallink_private.raise('not_associated', 'site_uid');
+    PERFORM murallink_private.raise('not_associated', field);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.trial_at_site(murallink.ksuid, murallink.ksuid, murallink.permission) IS
-'The uid of a trial at a site, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_associated.';
+COMMENT ON FUNCTION murallink_private.trial_at_site(murallink.ksuid, murallink.ksuid, murallink.permission, text) IS
+'The uid of a trial at a site, where the caller holds the permission. field: the name of the site in errors. Errors: unauthenticated, missing_field, forbidden, not_found, not_associated.';

@@ -31,7 +31,7 @@ BEGIN
     ELSIF NEW.status = 'enrolled' AND NEW.status IS DISTINCT FROM OLD.status THEN
         PERFORM murallink_private.enrollment_begun(NEW.uid);
     END IF;
-    IF TG_OP = 'UPDATE' AND NEW.status <> OLD.status AND 'dropped' IN (NEW.status, OLD.status) THEN
+    IF TG_OP = 'UPDATE' AND NEW.status <> OLD.status AND (NEW.status IN ('dropped', 'screen_failed') OR OLD.status IN ('dropped', 'screen_failed')) THEN
         PERFORM murallink_private.notices_of_enrollment(NEW.uid);
     END IF;
     IF NEW.status IS DISTINCT FROM OLD.status THEN

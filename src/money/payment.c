@@ -43,8 +43,12 @@ enum EnrollmentColumn
 	ENROLLMENT_SUBJECT_ID,
 	ENROLLMENT_PAYMENT_TYPE,
 	ENROLLMENT_STATUS,
-	ENROLLMENT_DROPPED_ON,
+	ENROLLMENT_LEFT_ON,
 	ENROLLMENT_CREATED_AT,
+	ENROLLMENT_PREVIOUS,
+	ENROLLMENT_CHAIN,
+	ENROLLMENT_SUBJECT_HELD,
+	ENROLLMENT_NOTE,
 	ENROLLMENT_COLUMNS
 };
 
@@ -58,9 +62,12 @@ typedef struct Enrolled
 	Ksuid site;
 	Ksuid trial_site;
 	Ksuid patient;
-	bool dropped;
-	DateADT dropped_on;
+	Ksuid chain;
+	Oid status;
 	DateADT since;
+	DateADT left_on; /* the last day that is paid; infinite if not over */
+	bool follows; /* another enrollment, previous */
+	Ksuid previous;
 } Enrolled;
 
 /* The payment that milestone_payment() has made. */
@@ -74,13 +81,16 @@ typedef struct Made
 } Made;
 
 static void check_columns(Relation payment);
-static bool look_up(const char *index, const Datum *keys, int count, Enrolled *enrolled);
+static void read_enrolled(RowScan *scan, Enrolled *enrolled);
+static bool look_up(Datum uid, Enrolled *enrolled);
+static bool look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled);
+static DateADT paid_from(const Enrolled *enrolled);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
-static int free_occurrence(const Ksuid *enrollment, const Milestone *milestone);
-static bool wait_for_change(const Ksuid *enrollment, const Milestone *milestone);
-static int next_occurrence(const Ksuid *enrollment, const Milestone *milestone);
+static int free_occurrence(const Ksuid *chain, const Milestone *milestone);
+static bool wait_for_change(const Ksuid *chain, const Milestone *milestone);
+static int next_occurrence(const Ksuid *chain, const Milestone *milestone);
 static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit);
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
 static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
@@ -98,48 +108,110 @@ check_columns(Relation payment)
 }
 
 /*
- * Finds the enrollment that has these values in an index.  Returns false if
- * there is none.
+ * Fills in the enrollment that a scan has found.
  */
-static bool
-look_up(const char *index, const Datum *keys, int count, Enrolled *enrolled)
+static void
+read_enrolled(RowScan *scan, Enrolled *enrolled)
 {
 	Ksuid *const uids[] = {&enrolled->uid, &enrolled->client, &enrolled->contract, &enrolled->trial,
 						   &enrolled->site, &enrolled->trial_site, &enrolled->patient};
-	RowScan scan;
-	Datum created_at;
-	bool found;
+	Datum value;
 	bool isnull;
 
-	row_begin(&scan, index, AccessShareLock, ENROLLMENT_COLUMNS, keys, count);
+	for (int i = 0; i < lengthof(uids); i++)
+		*uids[i] = *DatumGetKsuidP(row_value(scan, ENROLLMENT_UID + i, &isnull));
+	enrolled->chain = *DatumGetKsuidP(row_value(scan, ENROLLMENT_CHAIN, &isnull));
+	enrolled->status = DatumGetObjectId(row_value(scan, ENROLLMENT_STATUS, &isnull));
+	/* In UTC, as timestamps are stored. */
+	value = row_value(scan, ENROLLMENT_CREATED_AT, &isnull);
+	enrolled->since = DatumGetDateADT(DirectFunctionCall1(timestamp_date, value));
+	value = row_value(scan, ENROLLMENT_LEFT_ON, &isnull);
+	enrolled->left_on = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
+	value = row_value(scan, ENROLLMENT_PREVIOUS, &isnull);
+	enrolled->follows = !isnull;
+	if (!isnull)
+		enrolled->previous = *DatumGetKsuidP(value);
+}
+
+/*
+ * Finds an enrollment.  Returns false if there is none.
+ */
+static bool
+look_up(Datum uid, Enrolled *enrolled)
+{
+	RowScan scan;
+	bool found;
+
+	row_begin(&scan, "enrollment_pkey", AccessShareLock, ENROLLMENT_COLUMNS, &uid, 1);
 	found = row_next(&scan);
 	if (found)
+		read_enrolled(&scan, enrolled);
+	row_end(&scan);
+	return found;
+}
+
+/*
+ * Finds the enrollment of a patient where a milestone is paid: of several, the
+ * first that was not over on the day of the visit, else the last.  Returns false
+ * if there is none.
+ */
+static bool
+look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled)
+{
+	Datum keys[] = {patient, KsuidPGetDatum(&milestone->trial)};
+	RowScan scan;
+	bool found = false;
+
+	row_begin(&scan, "enrollment_patient", AccessShareLock, ENROLLMENT_COLUMNS, keys, lengthof(keys));
+	while (row_next(&scan))
 	{
-		for (int i = 0; i < lengthof(uids); i++)
-			*uids[i] = *DatumGetKsuidP(row_value(&scan, ENROLLMENT_UID + i, &isnull));
-		/* In UTC, as timestamps are stored. */
-		created_at = row_value(&scan, ENROLLMENT_CREATED_AT, &isnull);
-		enrolled->since = DatumGetDateADT(DirectFunctionCall1(timestamp_date, created_at));
-		enrolled->dropped_on = DatumGetDateADT(row_value(&scan, ENROLLMENT_DROPPED_ON, &isnull));
-		enrolled->dropped = !isnull;
+		Enrolled next;
+
+		read_enrolled(&scan, &next);
+		if (!ksuid_equal(&next.trial_site, &milestone->trial_site))
+			continue;
+		if (!found || (next.left_on < visit ? enrolled->left_on < next.left_on
+											: enrolled->left_on < visit || next.left_on < enrolled->left_on))
+			*enrolled = next;
+		found = true;
 	}
 	row_end(&scan);
 	return found;
 }
 
 /*
+ * Returns the first day that is paid to an enrollment, in every time zone, or
+ * the day after the last one at the site from which the patient came.
+ */
+static DateADT
+paid_from(const Enrolled *enrolled)
+{
+	Enrolled previous;
+
+	if (!enrolled->follows || !look_up(KsuidPGetDatum(&enrolled->previous), &previous))
+		return enrolled->since - 1;
+	if (previous.status == install_enum("enrollment_status", "transferred"))
+		return previous.left_on + 1;
+	return Max(previous.left_on + 1, enrolled->since - 1);
+}
+
+/*
  * Raises invalid_value for a visit that is in the future in every time zone,
  * or before the enrollment in every time zone.  Raises dropped for a visit
- * after the patient was dropped; visits until then are still paid.
+ * after the patient left the trial, and not_enrolled for one in the time of
+ * another site.
  */
 static void
 check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 {
-	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1 ||
-					  visit < enrolled->since - 1))
+	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
 		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
-	if (enrolled->dropped && (no_visit || visit > enrolled->dropped_on))
-		ereport(ERROR, errnamed(ERR_DROPPED, "visit_date"));
+	if (!no_visit && visit < paid_from(enrolled))
+		ereport(ERROR, errnamed(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE, "visit_date"));
+	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))
+		ereport(ERROR,
+				errnamed(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED,
+						 "visit_date"));
 }
 
 /*
@@ -170,13 +242,13 @@ refuse_not_enrolled(Datum patient)
 }
 
 /*
- * Returns the lowest number that no live payment of the milestone to the
- * enrollment has, or 0 if the milestone has been paid as often as it may be.
+ * Returns the lowest number that no live payment of the milestone in the chain
+ * of enrollments has, or 0 if the milestone has been paid as often as it may be.
  */
 static int
-free_occurrence(const Ksuid *enrollment, const Milestone *milestone)
+free_occurrence(const Ksuid *chain, const Milestone *milestone)
 {
-	Datum keys[] = {KsuidPGetDatum(enrollment), milestone->key};
+	Datum keys[] = {KsuidPGetDatum(chain), milestone->key};
 	RowScan scan;
 	int live = 0;
 	int next = 1;
@@ -195,12 +267,12 @@ free_occurrence(const Ksuid *enrollment, const Milestone *milestone)
 
 /*
  * Waits for the end of a transaction that is changing a payment of the
- * milestone to the enrollment.  Returns false if there is none.
+ * milestone in the chain of enrollments.  Returns false if there is none.
  */
 static bool
-wait_for_change(const Ksuid *enrollment, const Milestone *milestone)
+wait_for_change(const Ksuid *chain, const Milestone *milestone)
 {
-	Datum keys[] = {KsuidPGetDatum(enrollment), milestone->key};
+	Datum keys[] = {KsuidPGetDatum(chain), milestone->key};
 	RowScan scan;
 	TransactionId changing = InvalidTransactionId;
 
@@ -214,19 +286,19 @@ wait_for_change(const Ksuid *enrollment, const Milestone *milestone)
 }
 
 /*
- * Returns the number of the next payment of the milestone to the enrollment.
- * If a transaction is rejecting one, waits for its end first.  Raises
- * already_paid if no more payments are allowed.
+ * Returns the number of the next payment of the milestone in the chain of
+ * enrollments.  If a transaction is rejecting one, waits for its end first.
+ * Raises already_paid if no more payments are allowed.
  */
 static int
-next_occurrence(const Ksuid *enrollment, const Milestone *milestone)
+next_occurrence(const Ksuid *chain, const Milestone *milestone)
 {
 	int next;
 
-	while ((next = free_occurrence(enrollment, milestone)) == 0)
+	while ((next = free_occurrence(chain, milestone)) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!wait_for_change(enrollment, milestone))
+		if (!wait_for_change(chain, milestone))
 			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 	}
 	return next;
@@ -271,7 +343,6 @@ milestone_payment(PG_FUNCTION_ARGS)
 	Milestone milestone;
 	Enrolled enrolled;
 	Place place = {NULL};
-	Datum keys[2];
 	Made made;
 	Datum result;
 
@@ -292,11 +363,8 @@ milestone_payment(PG_FUNCTION_ARGS)
 		place.site = &milestone.site;
 	}
 	permission_require(permission_named("milestone_payment"), &place, "milestone_uid");
-	keys[0] = PG_GETARG_DATUM(0);
-	keys[1] = KsuidPGetDatum(&milestone.trial);
-	if (!look_up("enrollment_patient_uid_trial_uid_key", keys, lengthof(keys), &enrolled) ||
-		!ksuid_equal(&enrolled.trial_site, &milestone.trial_site))
-		refuse_not_enrolled(keys[0]);
+	if (!look_up_visit(PG_GETARG_DATUM(0), &milestone, no_visit ? DATEVAL_NOEND : PG_GETARG_DATEADT(3), &enrolled))
+		refuse_not_enrolled(PG_GETARG_DATUM(0));
 
 	isolation_check_insert();
 	ksuid_generate(&made.uid);
@@ -367,7 +435,7 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 		!ksuid_equal(&milestone->trial_site, &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
 	check_version(milestone);
-	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled->uid, milestone)));
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled->chain, milestone)));
 	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone->version.uid));
 	FILL(PAYMENT_MILESTONE_NAME, milestone->version.name);
 	FILL(PAYMENT_MILESTONE_CODE, milestone->code);
@@ -406,7 +474,7 @@ payment_price(PG_FUNCTION_ARGS)
 	if (of_milestone && nulls[PAYMENT_MILESTONE])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
 
-	if (!look_up("enrollment_pkey", &values[PAYMENT_ENROLLMENT], 1, &enrolled))
+	if (!look_up(values[PAYMENT_ENROLLMENT], &enrolled))
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
 	check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
 	if (of_milestone)
@@ -427,6 +495,7 @@ payment_price(PG_FUNCTION_ARGS)
 	FILL(PAYMENT_SITE, KsuidPGetDatum(&enrolled.site));
 	FILL(PAYMENT_TRIAL_SITE, KsuidPGetDatum(&enrolled.trial_site));
 	FILL(PAYMENT_PATIENT, KsuidPGetDatum(&enrolled.patient));
+	FILL(PAYMENT_CHAIN, KsuidPGetDatum(&enrolled.chain));
 	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
 	return PointerGetDatum(heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls));
 }

@@ -20,9 +20,10 @@ SELECT bench.uid('tsi', g), bench.uid('cli', 0), bench.uid('con', g), bench.uid(
 FROM generate_series(0, 64) g;
 INSERT INTO murallink.patient (uid, first_name, last_name)
 SELECT bench.uid('pat', n), 'Pat', 'Ient' FROM generate_series(0, 19999) n;
-INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, chain_uid)
 SELECT bench.uid(CASE g WHEN 64 THEN 'en1' ELSE 'enr' END, n), bench.uid('cli', 0), bench.uid('con', g), bench.uid('tri', g),
-    bench.uid('sit', g), bench.uid('tsi', g), bench.uid('pat', n), n::text
+    bench.uid('sit', g), bench.uid('tsi', g), bench.uid('pat', n), n::text,
+    bench.uid(CASE g WHEN 64 THEN 'en1' ELSE 'enr' END, n)
 FROM generate_series(0, 19999) n, LATERAL (VALUES (n % 64), (64)) AS in_group (g);
 INSERT INTO murallink.milestone (
     uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, sort_order, code)
@@ -59,10 +60,10 @@ DECLARE
 BEGIN
     INSERT INTO bench.payment (
         uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
-        milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, note, requested_by_uid)
+        milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, note, requested_by_uid, chain_uid)
     VALUES (
         payment, client, contract, trial, site, bench.uid('tsi', g), patient, enrollment, 'milestone',
-        bench.uid('mil', g * 100 + week), 'Week ' || week, 'Week ' || week, 1, 100, 'USD', 'bench', client);
+        bench.uid('mil', g * 100 + week), 'Week ' || week, 'Week ' || week, 1, 100, 'USD', 'bench', client, enrollment);
     INSERT INTO bench.audit_event (app_user_uid, resource, resource_uid, action, client_uid, contract_uid, trial_uid, site_uid)
     VALUES (client, 'payment', payment, 'created', client, contract, trial, site);
     INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)
@@ -78,10 +79,10 @@ CREATE FUNCTION bench.unchecked_sql(
 RETURNS murallink.ksuid LANGUAGE sql AS $$
     INSERT INTO bench.payment (
         uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
-        milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, note, requested_by_uid)
+        milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, note, requested_by_uid, chain_uid)
     VALUES (
         payment, client, contract, trial, site, trial_site, patient, enrollment, 'milestone', milestone, name, name, 1, 100, 'USD',
-        'bench', client);
+        'bench', client, enrollment);
     INSERT INTO bench.audit_event (app_user_uid, resource, resource_uid, action, client_uid, contract_uid, trial_uid, site_uid)
     VALUES (client, 'payment', payment, 'created', client, contract, trial, site);
     INSERT INTO bench.fund_entry (contract_uid, client_uid, currency, movement, amount, source_uid)

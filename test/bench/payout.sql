@@ -10,9 +10,10 @@ INSERT INTO murallink_private.card (uid, patient_uid, partner, program, status, 
 SELECT bench.uid('car', n), bench.uid('pat', n), 'dash', '987654', 'done', '0252' || n FROM generate_series(0, 999) n;
 INSERT INTO murallink_private.payment (
     uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type, amount,
-    currency, status)
+    currency, status, chain_uid)
 SELECT bench.uid('pay', n), bench.uid('cli', 0), bench.uid('con', 0), bench.uid('tri', 0), bench.uid('sit', 0),
-    bench.uid('tsi', 0), bench.uid('pat', n % 1000), bench.uid('enr', n % 1000), 'manual', 100, 'USD', 'approved'
+    bench.uid('tsi', 0), bench.uid('pat', n % 1000), bench.uid('enr', n % 1000), 'manual', 100, 'USD', 'approved',
+    bench.uid('enr', n % 1000)
 FROM generate_series(0, :waiting - 1) n;
 INSERT INTO murallink_private.payout (
     uid, payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, partner, card_uid)

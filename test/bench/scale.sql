@@ -42,8 +42,9 @@ FROM generate_series(0, :patients - 1) n;
 INSERT INTO murallink.patient_site (uid, patient_uid, client_uid, contract_uid, site_uid)
 SELECT bench.uid('psi', n), bench.uid('pat', n), client_uid, contract_uid, uid
 FROM generate_series(0, :patients - 1) n JOIN murallink.site ON uid = bench.uid('sit', n % :sites) ORDER BY n;
-INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
-SELECT bench.uid('enr', n), client_uid, contract_uid, trial_uid, site_uid, uid, bench.uid('pat', n), 'S-' || n
+INSERT INTO murallink.enrollment (uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id,
+    chain_uid)
+SELECT bench.uid('enr', n), client_uid, contract_uid, trial_uid, site_uid, uid, bench.uid('pat', n), 'S-' || n, bench.uid('enr', n)
 FROM generate_series(0, :patients - 1) n JOIN murallink.trial_site ON uid = bench.uid('tsi', n % :sites) ORDER BY n;
 
 INSERT INTO murallink.app_user (uid, email)
@@ -63,9 +64,9 @@ BEGIN
     FOR w IN 0..9 LOOP
         INSERT INTO murallink_private.payment (
             client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
-            milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, created_at)
+            milestone_uid, milestone_name, milestone_code, occurrence, amount, currency, created_at, chain_uid)
         SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, e.uid, 'milestone',
-            m.uid, m.milestone, m.code, 1, m.amount, m.currency, now() - (10 - w) * interval '1 week'
+            m.uid, m.milestone, m.code, 1, m.amount, m.currency, now() - (10 - w) * interval '1 week', e.uid
         FROM murallink.enrollment e JOIN murallink.milestone m USING (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid)
         WHERE m.sort_order = w ORDER BY e.uid;
     END LOOP;

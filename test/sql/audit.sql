@@ -55,7 +55,7 @@ $$;
 SELECT test.answer('set_enrollment_status', :'dropped', :'user_session');
 SELECT * FROM pg_temp.news();
 SELECT test.answer('set_enrollment_status', :'dropped', :'user_session');
-UPDATE murallink.enrollment SET subject_id = subject_id, dropped_on = dropped_on WHERE uid = :'enrollment';
+UPDATE murallink.enrollment SET subject_id = subject_id, left_on = left_on WHERE uid = :'enrollment';
 SELECT * FROM pg_temp.news();
 SET SESSION AUTHORIZATION regress_audit_admin;
 SELECT status FROM murallink.approve_payment(:'payment');

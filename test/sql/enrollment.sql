@@ -39,7 +39,7 @@ SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT site_uid IS NOT NULL AS associated FROM murallink.add_trial_site(:'other_trial', :'north');
 SELECT murallink.enroll(:'al', :'other_trial', :'north', '5420');
 RESET SESSION AUTHORIZATION;
-SELECT first_name, trial.name AS trial, site.name AS site, subject_id, status, dropped_on, payment_type_uid,
+SELECT first_name, trial.name AS trial, site.name AS site, subject_id, status, left_on, payment_type_uid,
     enrollment.contract_uid = :'contract' AS of_contract
 FROM murallink.enrollment JOIN murallink.patient ON patient.uid = patient_uid JOIN murallink.trial ON trial.uid = trial_uid
     JOIN murallink.site ON site.uid = site_uid
@@ -75,7 +75,7 @@ RESET SESSION AUTHORIZATION;
 CREATE FUNCTION pg_temp.today() RETURNS date LANGUAGE sql RETURN (now() AT TIME ZONE 'UTC')::date;
 CREATE FUNCTION pg_temp.dropped_on(patient murallink.ksuid) RETURNS text LANGUAGE sql AS $$
     SELECT e.status || coalesce(
-        ' on ' || CASE WHEN e.dropped_on > pg_temp.today() - 30 THEN 'today' || (e.dropped_on - pg_temp.today()) ELSE e.dropped_on::text END, '')
+        ' on ' || CASE WHEN e.left_on > pg_temp.today() - 30 THEN 'today' || (e.left_on - pg_temp.today()) ELSE e.left_on::text END, '')
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid WHERE e.patient_uid = patient AND t.name = 'Trial'
 $$;
 SELECT pg_temp.dropped_on(:'al');
@@ -109,7 +109,7 @@ SELECT (murallink.edit_site(:'north', time_zone => 'Pacific/Kiritimati')).time_z
 SELECT (murallink.set_enrollment_status('enrolled', :'trial', :'al')).status;
 SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al')).status;
 RESET SESSION AUTHORIZATION;
-SELECT dropped_on = (now() AT TIME ZONE 'Pacific/Kiritimati')::date AS today_there FROM murallink.enrollment
+SELECT left_on = (now() AT TIME ZONE 'Pacific/Kiritimati')::date AS today_there FROM murallink.enrollment
 WHERE patient_uid = :'al' AND trial_uid = :'trial';
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al', (now() AT TIME ZONE 'Pacific/Kiritimati')::date)).status AS given;
@@ -117,7 +117,7 @@ SELECT (murallink.edit_site(:'north', time_zone => 'Pacific/Honolulu')).time_zon
 SELECT (murallink.set_enrollment_status('enrolled', :'trial', :'al')).status;
 SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al')).status;
 RESET SESSION AUTHORIZATION;
-SELECT dropped_on = (now() AT TIME ZONE 'Pacific/Honolulu')::date AS today_there FROM murallink.enrollment
+SELECT left_on = (now() AT TIME ZONE 'Pacific/Honolulu')::date AS today_there FROM murallink.enrollment
 WHERE patient_uid = :'al' AND trial_uid = :'trial';
 SET SESSION AUTHORIZATION regress_enrollment_admin;
 SELECT (murallink.set_enrollment_status('dropped', :'trial', :'al', (now() AT TIME ZONE 'Pacific/Honolulu')::date)).status AS given;
@@ -152,8 +152,8 @@ SELECT action, test.answer(action) FROM unnest('{enroll,set_enrollment_status,se
 SELECT assignment, test.refusal(format('UPDATE murallink.enrollment SET %s WHERE patient_uid = %L AND trial_uid = %L', assignment, :'al', :'trial'))
 FROM (VALUES ('patient_uid = patient_uid'), ('subject_id = ''5430'''), ('uid = murallink.gen_ksuid()'),
     ('trial_uid = murallink.gen_ksuid()'), ('site_uid = murallink.gen_ksuid()'),
-    ('patient_uid = murallink.gen_ksuid()'), ('client_uid = contract_uid'), ('status = ''dropped'', dropped_on = NULL'),
-    ('status = ''enrolled'', dropped_on = now()')) AS tried (assignment);
+    ('patient_uid = murallink.gen_ksuid()'), ('client_uid = contract_uid'), ('status = ''dropped'', left_on = NULL'),
+    ('status = ''enrolled'', left_on = now()')) AS tried (assignment);
 SELECT test.refusal('DELETE FROM murallink.enrollment'), test.refusal('TRUNCATE murallink.enrollment CASCADE');
 
 -- Who is enrolled: the person for those who may see patients, the subject id for all others who may know

@@ -228,7 +228,7 @@ sub reaches
 sub status
 {
 	my ($patient, $status) = @_;
-	$payouts->sql("UPDATE murallink.enrollment SET status = '$status', dropped_on = "
+	$payouts->sql("UPDATE murallink.enrollment SET status = '$status', left_on = "
 		  . ($status eq 'dropped' ? 'current_date' : 'NULL') . " WHERE patient_uid = '$patient'");
 	return;
 }

@@ -102,7 +102,7 @@ check_books('after cards on enrollment');
 note 'another enrollment of the same patient, one who was dropped, and one who is paid otherwise';
 $payouts->sql("UPDATE murallink.contract SET order_cards = 'first_payment'");
 my $late = add_patient('Late');
-$payouts->sql("UPDATE murallink.enrollment SET status = 'dropped', dropped_on = now() WHERE patient_uid = '$late'");
+$payouts->sql("UPDATE murallink.enrollment SET status = 'dropped', left_on = now() WHERE patient_uid = '$late'");
 my $paper = add_patient('Paper');
 $payouts->sql(<<"EOC");
 UPDATE murallink.enrollment SET payment_type_uid = (SELECT uid FROM murallink_private.payment_type WHERE name = 'check')
@@ -110,7 +110,7 @@ WHERE patient_uid = '$paper'
 EOC
 $payouts->sql("UPDATE murallink.contract SET order_cards = 'enrollment'");
 is(card_of($late) . card_of($paper), '', 'get none');
-$payouts->sql("UPDATE murallink.enrollment SET status = 'enrolled', dropped_on = NULL WHERE patient_uid = '$late'");
+$payouts->sql("UPDATE murallink.enrollment SET status = 'enrolled', left_on = NULL WHERE patient_uid = '$late'");
 $payouts->sql("UPDATE murallink.enrollment SET payment_type_uid = NULL WHERE patient_uid = '$paper'");
 $payouts->wait_settled;
 is(join('|', map { state_of_card($_) } $late, $paper), 'done|done', 'until they are enrolled again, or choose the card');

@@ -159,7 +159,7 @@ sub permission_rows
 	foreach my $row (@rows)
 	{
 		my @needs = map {
-			my $where = join ' or ', map { s/^(bare|other)_//r =~ tr/_/ /r =~ s/trial site/trial at a site/r } @{ $_->{at} };
+			my $where = join ' or ', map { s/^(bare|other)_//r =~ s/at_other/at_a/r =~ tr/_/ /r =~ s/trial site/trial at a site/r } @{ $_->{at} };
 			map { [ $_, $where ] } @{ $_->{any_of} };
 		} @{ $row->{conditions} };
 		push @needs, [ $1, 'anywhere' ] if $row->{needs} =~ /^(\w+) (?:lists|anywhere)/;
@@ -469,6 +469,7 @@ get_enrolled           | view_enrollments at trial_site                         
 get_enrollments        | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 set_enrollment_status  | set_enrollment_status at trial_site                             | {"trial_uid": "@trial", "patient_uid": "@patient", "status": "completed"}
 set_payment_type       | set_payment_type at trial_site                                  | {"trial_uid": "@trial", "patient_uid": "@patient", "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"}
+transfer_enrollment    | enroll at trial_at_other_site, set_enrollment_status at trial_site | {"trial_uid": "@trial", "patient_uid": "@patient", "to_site_uid": "@other_site", "note": "N"}
 add_milestone          | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
 rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}

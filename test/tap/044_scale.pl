@@ -45,9 +45,10 @@ SET session_replication_role = replica;
 INSERT INTO murallink.trial_site (uid, client_uid, contract_uid, trial_uid, site_uid)
 SELECT bench.uid('ts2', n), t.client_uid, t.contract_uid, t.uid, bench.uid('sit', (n * 70 + 500) % 1000)
 FROM generate_series(0, 14) AS n JOIN murallink.trial t ON t.uid = bench.uid('tri', n * 7);
-INSERT INTO murallink.enrollment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
-SELECT t.client_uid, t.contract_uid, t.trial_uid, t.site_uid, t.uid, p.patient_uid, 'T-' || p.uid
-FROM murallink.trial_site t JOIN murallink.patient_site p USING (site_uid) WHERE t.uid::text ~ 'ts2';
+INSERT INTO murallink.enrollment (uid, chain_uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
+SELECT e.uid, e.uid, t.client_uid, t.contract_uid, t.trial_uid, t.site_uid, t.uid, p.patient_uid, 'T-' || p.uid
+FROM murallink.trial_site t JOIN murallink.patient_site p USING (site_uid),
+    LATERAL (SELECT murallink.gen_ksuid() AS uid WHERE p.uid IS NOT NULL OFFSET 0) e WHERE t.uid::text ~ 'ts2';
 INSERT INTO murallink.caregiver (patient_uid, first_name, last_name) SELECT uid, first_name, last_name FROM murallink.patient;
 INSERT INTO murallink_private.payout (payment_uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, reason)
 SELECT uid, client_uid, contract_uid, trial_uid, site_uid, patient_uid, 'no_payment_type'

@@ -359,7 +359,7 @@ EOC
 sub status
 {
 	my ($patient, $status, $where) = @_;
-	$payouts->sql("UPDATE murallink.enrollment SET status = '$status', dropped_on = "
+	$payouts->sql("UPDATE murallink.enrollment SET status = '$status', left_on = "
 		  . ($status eq 'dropped' ? 'current_date' : 'NULL') . " WHERE patient_uid = '$patient'" . ($where ? " AND trial_uid = '$where'" : ''));
 	return;
 }

@@ -23,6 +23,7 @@ CREATE TABLE murallink_private.payment (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed')) STORED,
     milestone_code text,
+    chain_uid murallink.ksuid NOT NULL,
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL))
@@ -39,7 +40,7 @@ COMMENT ON COLUMN murallink_private.payment.enrollment_uid IS 'The patient in th
 COMMENT ON COLUMN murallink_private.payment.payment_type IS 'milestone, manual or travel.';
 COMMENT ON COLUMN murallink_private.payment.milestone_uid IS 'The version of the milestone in force when the payment was made, for milestone payments.';
 COMMENT ON COLUMN murallink_private.payment.milestone_name IS 'The name of that version.';
-COMMENT ON COLUMN murallink_private.payment.occurrence IS 'Which of the payments of this milestone to this enrollment it is, from 1.';
+COMMENT ON COLUMN murallink_private.payment.occurrence IS 'Which of the payments of this milestone in its chain it is, from 1.';
 COMMENT ON COLUMN murallink_private.payment.amount IS 'In currency units; for milestone payments that of the version.';
 COMMENT ON COLUMN murallink_private.payment.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink_private.payment.note IS 'The requester''s note.';
@@ -51,9 +52,10 @@ COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; thi
 COMMENT ON COLUMN murallink_private.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
 COMMENT ON COLUMN murallink_private.payment.milestone_code IS 'The code of the milestone, by which it is paid once, whatever its name.';
-CREATE UNIQUE INDEX payment_once ON murallink_private.payment (enrollment_uid, murallink_private.label_key(milestone_code), occurrence)
+COMMENT ON COLUMN murallink_private.payment.chain_uid IS 'The chain of enrollments in which the milestone is paid once.';
+CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence)
     WHERE counts;
-COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, session or statement pays it.';
+COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it.';
 CREATE INDEX payment_enrollment ON murallink_private.payment (enrollment_uid, uid);
 CREATE INDEX payment_client ON murallink_private.payment (client_uid);
 CREATE INDEX payment_contract ON murallink_private.payment (contract_uid);
@@ -71,17 +73,21 @@ CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink_private.payme
 COMMENT ON TRIGGER funds ON murallink_private.payment IS
 'Without a condition: PostgreSQL reads and plans one again for every statement, which costs 20 times as much as the call that it saves.';
 CREATE POLICY viewer ON murallink_private.payment FOR SELECT
-    USING (murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+    USING (murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink_private.granted_moved('view_payments', enrollment_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
-    resource = 'payment' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
+    resource = 'payment' AND (
+        murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
+        OR resource_uid IN (
+            SELECT p.uid FROM murallink_private.payment p WHERE murallink_private.granted_moved('view_payments', p.enrollment_uid))));
 
 CREATE VIEW murallink.payment WITH (security_invoker) AS
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
-    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code
+    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';

@@ -67,7 +67,7 @@ SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_u
     CASE s.status WHEN 'waiting' THEN o.reason WHEN 'ready' THEN c.reason WHEN 'declined' THEN s.why WHEN 'in_doubt' THEN s.why ELSE '' END AS reason,
     coalesce(c.attempt, 0) AS attempt, coalesce(c.due_at, o.created_at) AS due_at,
     coalesce(NULLIF(o.reference, ''), c.facts ->> 'order_id', '') AS reference, o.note, o.created_at,
-    coalesce(o.settled_at, c.settled_at) AS settled_at
+    coalesce(o.settled_at, c.settled_at) AS settled_at, p.enrollment_uid
 FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid LEFT JOIN murallink_private.call c ON c.uid = o.uid,
     LATERAL (SELECT CASE p.status
             WHEN 'approved' THEN CASE WHEN c.status IN ('ready', 'claimed') THEN c.status ELSE 'waiting' END
@@ -84,7 +84,8 @@ CREATE VIEW murallink.payout WITH (security_barrier) AS
 SELECT s.* FROM (
     SELECT o.* FROM murallink_private.payout_shown o
     WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
-        AND murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
+        AND (murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
+            OR murallink_private.granted_moved('view_payments', o.enrollment_uid))
     UNION ALL
     SELECT o.* FROM murallink_private.payout_shown o
     WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE')) s;
@@ -112,3 +113,4 @@ COMMENT ON COLUMN murallink.payout.reference IS 'The reference from the partner 
 COMMENT ON COLUMN murallink.payout.note IS 'The note of the last person who decided it.';
 COMMENT ON COLUMN murallink.payout.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink.payout.settled_at IS 'When the last attempt ended.';
+COMMENT ON COLUMN murallink.payout.enrollment_uid IS 'The payment''s enrollment.';

@@ -1,4 +1,4 @@
--- Enrollments: which patient takes part in which trial at which site.
+-- Enrollments: which patient takes part in which trial at which site, and how one follows another.
 
 CREATE TABLE murallink.enrollment (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
@@ -11,15 +11,23 @@ CREATE TABLE murallink.enrollment (
     subject_id text NOT NULL CHECK (murallink_private.is_label(subject_id)),
     payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
     status murallink.enrollment_status NOT NULL DEFAULT 'enrolled',
-    dropped_on date,
+    left_on date,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    UNIQUE (patient_uid, trial_uid),
+    previous_uid murallink.ksuid UNIQUE,
+    chain_uid murallink.ksuid NOT NULL,
+    subject_held boolean NOT NULL DEFAULT true,
+    note text NOT NULL DEFAULT '',
+    UNIQUE (uid, chain_uid, patient_uid, trial_uid),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid),
     FOREIGN KEY (patient_uid, site_uid) REFERENCES murallink.patient_site (patient_uid, site_uid),
-    CHECK ((status = 'dropped') = (dropped_on IS NOT NULL))
+    FOREIGN KEY (previous_uid, chain_uid, patient_uid, trial_uid)
+        REFERENCES murallink.enrollment (uid, chain_uid, patient_uid, trial_uid),
+    CHECK ((previous_uid IS NULL) = (chain_uid = uid)),
+    CHECK ((status IN ('dropped', 'transferred', 'screen_failed')) = (left_on IS NOT NULL))
 );
-COMMENT ON TABLE murallink.enrollment IS 'A patient in a trial at a site; once for each patient and trial.';
+COMMENT ON TABLE murallink.enrollment IS
+'A patient in a trial at a site. A transfer to another site and a new screening end one enrollment and begin the next: all of a patient in a trial are a chain, of which one is open.';
 COMMENT ON COLUMN murallink.enrollment.uid IS 'Key.';
 COMMENT ON COLUMN murallink.enrollment.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.enrollment.contract_uid IS 'The trial''s contract, whose funds pay.';
@@ -27,22 +35,37 @@ COMMENT ON COLUMN murallink.enrollment.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.enrollment.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.enrollment.trial_site_uid IS 'The trial at that site.';
 COMMENT ON COLUMN murallink.enrollment.patient_uid IS 'The patient.';
-COMMENT ON COLUMN murallink.enrollment.subject_id IS 'The patient''s number in the trial, unique there; used in place of the name.';
+COMMENT ON COLUMN murallink.enrollment.subject_id IS 'The patient''s number in the trial, of no other patient there; used in place of the name.';
 COMMENT ON COLUMN murallink.enrollment.payment_type_uid IS 'The patient''s payment type; null: the contract''s default.';
-COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped or completed.';
-COMMENT ON COLUMN murallink.enrollment.dropped_on IS 'The last day whose visits are still owed, when dropped.';
+COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped, completed, transferred (the next enrollment is at another site) or screen_failed.';
+COMMENT ON COLUMN murallink.enrollment.left_on IS
+'The last day, at the site, whose visits are still paid here, when dropped, transferred or screen_failed.';
 COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
-CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink_private.label_key(subject_id));
-CREATE TRIGGER keeps BEFORE UPDATE OR DELETE ON murallink.enrollment
+COMMENT ON COLUMN murallink.enrollment.previous_uid IS 'The enrollment that this one follows, by a transfer or a new screening; null for the first.';
+COMMENT ON COLUMN murallink.enrollment.chain_uid IS 'The first enrollment of the chain; itself for the first. Nothing is paid twice in a chain.';
+COMMENT ON COLUMN murallink.enrollment.subject_held IS
+'Whether this row keeps its subject_id from other patients: false where a later enrollment of the chain has the same one, and keeps it.';
+COMMENT ON COLUMN murallink.enrollment.note IS 'Why it was last transferred or corrected; empty where it never was.';
+CREATE UNIQUE INDEX enrollment_open ON murallink.enrollment (patient_uid, trial_uid) WHERE status NOT IN ('transferred', 'screen_failed');
+COMMENT ON INDEX murallink.enrollment_open IS 'A patient has one enrollment in a trial that is neither transferred nor screen_failed.';
+CREATE UNIQUE INDEX enrollment_first ON murallink.enrollment (patient_uid, trial_uid) WHERE previous_uid IS NULL;
+COMMENT ON INDEX murallink.enrollment_first IS 'All enrollments of a patient in a trial are one chain.';
+CREATE INDEX enrollment_patient ON murallink.enrollment (patient_uid, trial_uid);
+CREATE INDEX enrollment_chain ON murallink.enrollment (chain_uid);
+CREATE INDEX enrollment_moved ON murallink.enrollment (chain_uid) WHERE previous_uid IS NOT NULL;
+CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink_private.label_key(subject_id)) WHERE subject_held;
+CREATE TRIGGER keeps BEFORE INSERT OR UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_keeps();
 COMMENT ON TRIGGER keeps ON murallink.enrollment IS 'Not of TRUNCATE, which would take notices along, and is refused there.';
+CREATE INDEX enrollment_trial ON murallink.enrollment (trial_uid);
 CREATE INDEX enrollment_trial_site ON murallink.enrollment (trial_site_uid);
 CREATE INDEX enrollment_client ON murallink.enrollment (client_uid);
 CREATE INDEX enrollment_contract ON murallink.enrollment (contract_uid);
 CREATE INDEX enrollment_site ON murallink.enrollment (site_uid);
 CREATE POLICY viewer ON murallink.enrollment FOR SELECT USING (
     murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
-    OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
+    OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink_private.granted_moved('view_enrollments', uid) OR murallink_private.granted_moved('view_patients', uid));
 
 CREATE POLICY viewer ON murallink.patient FOR SELECT USING (
     murallink_private.granted_all(uid)
@@ -57,4 +80,6 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
 CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (
     resource = 'enrollment' AND (
         murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
-        OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)));
+        OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink_private.granted_moved('view_enrollments', resource_uid)
+        OR murallink_private.granted_moved('view_patients', resource_uid)));
