@@ -80,14 +80,17 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_visible';
 COMMENT ON FUNCTION murallink_private.visible(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds any permission at a place, and so may learn that it exists.';
 
+CREATE FUNCTION murallink_private.granted_somewhere(permission murallink.permission) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'permission_granted_somewhere';
+COMMENT ON FUNCTION murallink_private.granted_somewhere(murallink.permission) IS
+'Whether the caller is an administrator or was granted the permission anywhere.';
+
 CREATE FUNCTION murallink_private.permit_somewhere(permission murallink.permission) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
-    IF NOT murallink_private.caller_is_admin() AND NOT EXISTS (
-        SELECT FROM murallink.permission_grant g
-        WHERE g.app_user_uid = caller AND g.permission = permit_somewhere.permission) THEN
+    IF NOT murallink_private.granted_somewhere(permission) THEN
         PERFORM murallink_private.raise('forbidden');
     END IF;
     RETURN caller;
@@ -101,6 +104,52 @@ LANGUAGE sql STABLE
 RETURN pg_catalog.pg_has_role(coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER), 'murallink_operator', 'USAGE');
 COMMENT ON FUNCTION murallink_private.caller_is_operator() IS
 'Whether the role of the session, that of SET ROLE or else of the login, is a member of murallink_operator. For actions that clients and operators share.';
+
+CREATE FUNCTION murallink_private.in_force(until timestamptz, ended_at timestamptz) RETURNS boolean
+LANGUAGE sql VOLATILE
+RETURN ended_at IS NULL AND coalesce(until > pg_catalog.clock_timestamp(), true);
+COMMENT ON FUNCTION murallink_private.in_force(timestamptz, timestamptz) IS
+'Whether a grant is in force: it was not revoked, and its end, if it has one, has not come by the clock of the server.';
+
+CREATE FUNCTION murallink_private.reaches(
+    permission murallink.permission, kind text, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid,
+    site_uid murallink.ksuid, at_client_uid murallink.ksuid, at_contract_uid murallink.ksuid, at_trial_uid murallink.ksuid,
+    at_site_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE kind
+    WHEN 'client' THEN client_uid = at_client_uid
+    WHEN 'contract' THEN contract_uid = at_contract_uid
+    WHEN 'trial' THEN trial_uid = at_trial_uid
+    WHEN 'site' THEN site_uid = at_site_uid AND (NOT murallink_private.moves_money(permission) OR contract_uid = at_contract_uid)
+    ELSE trial_uid = at_trial_uid AND site_uid = at_site_uid END IS TRUE;
+COMMENT ON FUNCTION murallink_private.reaches(murallink.permission, text, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether a grant, of any user, holds at a place, as permitted() decides it for the caller. permission, kind and the place of the grant; then the place that is asked about, with nulls for the levels that it does not have.';
+
+CREATE FUNCTION murallink_private.held_until(
+    permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
+    trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN murallink_private.caller_is_admin() THEN 'infinity' ELSE pg_catalog.max(coalesce(g.until, 'infinity')) END
+    FROM murallink.permission_grant g
+    WHERE g.app_user_uid = murallink_private.caller() AND g.permission = held_until.permission
+        AND murallink_private.in_force(g.until, g.ended_at)
+        AND murallink_private.reaches(g.permission, g.resource, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid,
+            held_until.client_uid, held_until.contract_uid, held_until.trial_uid, held_until.site_uid)
+$$;
+COMMENT ON FUNCTION murallink_private.held_until(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Until when the caller holds a permission at a place: infinity where no end is set, and for administrators; null if the caller does not hold it.';
+
+CREATE FUNCTION murallink_private.ended_grants() RETURNS integer
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'permission_ended_grants';
+COMMENT ON FUNCTION murallink_private.ended_grants() IS
+'How many grants of the caller have ended so far; -1 for an administrator, who needs none. Kept beside what was answered, for still_entitled(). Errors: unauthenticated.';
+
+CREATE FUNCTION murallink_private.still_entitled(user_uid murallink.ksuid, ended_grants integer) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'permission_still_entitled';
+COMMENT ON FUNCTION murallink_private.still_entitled(murallink.ksuid, integer) IS
+'Whether a user may still be shown what was answered to them: no grant of theirs has ended since, or they are an administrator. ended_grants: what the function of that name answered then.';
 
 CREATE FUNCTION murallink_private.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -129,6 +129,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.reset_password,
     murallink.reset_tokens,
     murallink.revoke,
+    murallink.revoke_all,
     murallink.schedule_appointment,
     murallink.search_clients,
     murallink.search_patients,

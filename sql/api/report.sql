@@ -16,7 +16,7 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'report_file';
 COMMENT ON FUNCTION murallink_private.report_file(text, text[], refcursor[]) IS
 'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns become numbers, with their decimals, and dates. csv is RFC 4180 in UTF-8 with a byte order mark; a text, or its part after a semicolon, a tab or an end of line, that begins with = + - @ gets an apostrophe before it, because spreadsheets would read it as a formula. Errors: too_long above 256 MB.';
 
-CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea) RETURNS text
+CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea, ended_grants integer) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     file CONSTANT text := pg_catalog.format('%s %s.%s', pg_catalog.regexp_replace(name, '[/\\:*?"<>|[:cntrl:]]', '_', 'g'),
@@ -25,17 +25,18 @@ DECLARE
 BEGIN
     DELETE FROM murallink_private.report WHERE uid IN (
         SELECT uid FROM murallink_private.report WHERE expires_at <= pg_catalog.now() FOR UPDATE SKIP LOCKED);
-    INSERT INTO murallink_private.report (filename, content_type, content, app_user_uid, expires_at)
+    INSERT INTO murallink_private.report (filename, content_type, content, app_user_uid, expires_at, ended_grants)
     VALUES (
         file, CASE keep_report.format WHEN 'csv' THEN 'text/csv; charset=utf-8' ELSE murallink_private.checked_content_type('', file) END,
         keep_report.content, murallink_private.caller(),
-        pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.report_lifetime')::interval)
+        pg_catalog.clock_timestamp() + pg_catalog.current_setting('murallink.report_lifetime')::interval,
+        keep_report.ended_grants)
     RETURNING uid INTO made;
     RETURN pg_catalog.current_setting('murallink.public_url') || '/rpc/report?uid=' || made;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.keep_report(text, text, bytea) IS
-'Stores the file of a report for murallink.report_lifetime, deletes expired ones, and returns the link. name: of the file, to which the day and the format are appended.';
+COMMENT ON FUNCTION murallink_private.keep_report(text, text, bytea, integer) IS
+'Stores the file of a report for murallink.report_lifetime, deletes expired ones, and returns the link. name: of the file, to which the day and the format are appended; ended_grants: what the function of that name answered before the permission for the report was checked.';
 
 -- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call a STABLE function, and a
 -- wrong uid would not be refused.
@@ -45,7 +46,8 @@ DECLARE
     wanted murallink_private.report;
 BEGIN
     PERFORM murallink_private.require_installed();
-    SELECT * INTO wanted FROM murallink_private.report r WHERE r.uid = report.uid AND r.expires_at > pg_catalog.clock_timestamp();
+    SELECT * INTO wanted FROM murallink_private.report r WHERE r.uid = report.uid AND r.expires_at > pg_catalog.clock_timestamp()
+        AND murallink_private.still_entitled(r.app_user_uid, r.ended_grants);
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
@@ -54,12 +56,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.report(murallink.ksuid) IS
-'The file of a report, for PostgREST: GET /rpc/report?uid=... uid: of the link that trial_payment_report or funding_report answered; it is the key, no session is needed. Errors: not_found, also when the link has expired.';
+'The file of a report, for PostgREST: GET /rpc/report?uid=... uid: of the link that trial_payment_report or funding_report answered; it is the key, no session is needed. Errors: not_found, also when the link has expired, or when a grant of the user who made the report has ended since.';
 
 CREATE FUNCTION murallink.trial_payment_report(trial_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    ended CONSTANT integer := murallink_private.ended_grants();
     kind CONSTANT text := murallink_private.checked_report_format(format);
     the_trial murallink.trial;
     payments refcursor;
@@ -82,7 +85,7 @@ BEGIN
         WHERE e.trial_uid = the_trial.uid
         ORDER BY p.created_at, p.uid;
     RETURN murallink_private.keep_report('Payments ' || the_trial.name, kind,
-        murallink_private.report_file(kind, ARRAY['Payments'], ARRAY[payments]));
+        murallink_private.report_file(kind, ARRAY['Payments'], ARRAY[payments]), ended);
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
@@ -120,6 +123,7 @@ CREATE FUNCTION murallink.funding_report(contract_uid murallink.ksuid DEFAULT NU
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    ended CONSTANT integer := murallink_private.ended_grants();
     kind CONSTANT text := murallink_private.checked_report_format(format);
     the_contract murallink.contract;
     all_in_one refcursor;
@@ -151,7 +155,7 @@ BEGIN
             FROM murallink_private.report_funds(the_contract.uid) WHERE entry = 'funding';
         content := murallink_private.report_file(kind, ARRAY['Balances', 'Trials', 'Fundings'], ARRAY[balances, trials, deposits]);
     END IF;
-    RETURN murallink_private.keep_report('Funding ' || the_contract.name, kind, content);
+    RETURN murallink_private.keep_report('Funding ' || the_contract.name, kind, content, ended);
 END
 $$;
 COMMENT ON FUNCTION murallink.funding_report(murallink.ksuid, text) IS

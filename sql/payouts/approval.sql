@@ -1,7 +1,7 @@
 -- Who approves, rejects and cancels payments.
 
 CREATE FUNCTION murallink_private.granters(
-    holder murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid, without murallink.ksuid DEFAULT NULL
+    holder murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
 ) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE ROWS 10 AS $$
     WITH RECURSIVE reached AS (
@@ -9,49 +9,70 @@ LANGUAGE sql STABLE ROWS 10 AS $$
         UNION SELECT g.granted_by_uid
         FROM reached r JOIN murallink.permission_grant g ON g.app_user_uid = r.uid
             JOIN murallink_private.payment place ON place.uid = payment_uid AND place.client_uid = g.client_uid
-        WHERE g.permission = ANY (permissions) AND (g.granted_by_uid = without) IS NOT TRUE
+        WHERE g.permission = ANY (permissions)
             AND coalesce(g.contract_uid = place.contract_uid, true) AND coalesce(g.trial_uid = place.trial_uid, true)
             AND coalesce(g.site_uid = place.site_uid, true))
-    SELECT uid FROM reached
+    SELECT uid FROM reached WHERE uid IS NOT NULL
 $$;
-COMMENT ON FUNCTION murallink_private.granters(murallink.ksuid, murallink.permission[], murallink.ksuid, murallink.ksuid) IS
-'A user, the users who granted them one of these permissions at the place of a payment, the users who granted it to those, and so on; null for a grant made by hand. without: the grants of this user are left out.';
+COMMENT ON FUNCTION murallink_private.granters(murallink.ksuid, murallink.permission[], murallink.ksuid) IS
+'A user, the users who have ever granted them one of these permissions at the place of a payment, the users who have ever granted it to those, and so on. Grants that have ended count, because otherwise a granter could hide by revoking them.';
 
-CREATE FUNCTION murallink_private.holds_by_way_of(
-    holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
+CREATE FUNCTION murallink_private.holds_without(
+    holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid, at timestamptz
 ) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT granter IN (SELECT g FROM murallink_private.granters(holder, permissions, payment_uid) AS g WHERE g IS NOT NULL)
-        AND NOT EXISTS (
-            SELECT FROM murallink_private.granters(holder, permissions, payment_uid, granter) AS g
-                LEFT JOIN murallink.app_user u ON u.uid = g
-            WHERE g IS NULL OR u.user_role = 'admin')
+    WITH RECURSIVE reached AS (
+        SELECT holder AS uid, holds_without.at AS at
+        UNION SELECT g.granted_by_uid, g.created_at
+        FROM reached r JOIN murallink.permission_grant g ON g.app_user_uid = r.uid
+            JOIN murallink_private.payment place ON place.uid = payment_uid AND place.client_uid = g.client_uid
+        WHERE g.permission = ANY (permissions) AND (g.granted_by_uid = granter) IS NOT TRUE
+            AND coalesce(g.contract_uid = place.contract_uid, true) AND coalesce(g.trial_uid = place.trial_uid, true)
+            AND coalesce(g.site_uid = place.site_uid, true)
+            AND (murallink_private.in_force(g.until, g.ended_at)
+                OR g.created_at <= r.at AND coalesce(g.until > r.at, true) AND coalesce(g.ended_at > r.at, true)))
+    SELECT EXISTS (
+        SELECT FROM reached r LEFT JOIN murallink.app_user u ON u.uid = r.uid WHERE r.uid IS NULL OR u.user_role = 'admin')
 $$;
-COMMENT ON FUNCTION murallink_private.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid) IS
-'Whether a user holds these permissions at the place of a payment only because another granted them, directly or by others in between: no other way leads to an administrator or to a grant made by hand.';
+COMMENT ON FUNCTION murallink_private.holds_without(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid, timestamptz) IS
+'Whether a user holds these permissions at the place of a payment by a way that leads to an administrator, or to a grant made by hand, without the grants of another user. A grant counts if it is in force, or was when it was needed: by the holder at a time, and by each granter when they granted. So what a user revokes or grants again afterwards opens no such way.';
+
+CREATE FUNCTION murallink_private.holds_by_way_of(
+    holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid, at timestamptz
+) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT granter IN (SELECT murallink_private.granters(holder, permissions, payment_uid))
+        AND NOT murallink_private.holds_without(holder, granter, permissions, payment_uid, at)
+$$;
+COMMENT ON FUNCTION murallink_private.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid, timestamptz) IS
+'Whether a user holds, at a time, these permissions at the place of a payment only because another has granted them, directly or by others in between: see holds_without().';
 
 CREATE FUNCTION murallink_private.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    kind CONSTANT murallink.payment_kind := (SELECT p.payment_type FROM murallink_private.payment p WHERE p.uid = same_hand.payment_uid);
-    approves CONSTANT murallink.permission[] := CASE kind
-        WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
-    requests CONSTANT murallink.permission[] := ARRAY[kind || '_payment'];
+    moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    kind murallink.payment_kind;
+    requested_at timestamptz;
+    approves murallink.permission[];
+    requests murallink.permission[];
 BEGIN
+    SELECT p.payment_type, p.created_at INTO kind, requested_at FROM murallink_private.payment p WHERE p.uid = same_hand.payment_uid;
+    approves := CASE kind WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
+    requests := ARRAY[kind || '_payment'];
     RETURN requester = approver
-        OR murallink_private.holds_by_way_of(approver, requester, approves, payment_uid)
+        OR murallink_private.holds_by_way_of(approver, requester, approves, payment_uid, moment)
         OR NOT murallink_private.caller_is_admin() AND (
-            murallink_private.holds_by_way_of(requester, approver, requests, payment_uid)
+            murallink_private.holds_by_way_of(requester, approver, requests, payment_uid, requested_at)
             OR EXISTS (
                 SELECT FROM murallink_private.granters(approver, approves, payment_uid) AS a
                     JOIN murallink_private.granters(requester, requests, payment_uid) AS r ON r = a
                     JOIN murallink.app_user u ON u.uid = a AND u.user_role <> 'admin'
-                WHERE murallink_private.holds_by_way_of(approver, a, approves, payment_uid)
-                AND murallink_private.holds_by_way_of(requester, a, requests, payment_uid)));
+                WHERE murallink_private.holds_by_way_of(approver, a, approves, payment_uid, moment)
+                AND murallink_private.holds_by_way_of(requester, a, requests, payment_uid, requested_at)));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So a second account to which the requester grants the missing right does not help.';
+'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So a second account to which the requester grants the missing right does not help, nor does revoking it afterwards.';
 
 CREATE FUNCTION murallink_private.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$

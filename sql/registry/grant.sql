@@ -1,67 +1,211 @@
 -- Grants: give, take, copy and list permissions, close an account.
 
+CREATE FUNCTION murallink_private.described(
+    kind text, name text, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.initcap(pg_catalog.replace(kind, '_', ' ') COLLATE "C") || CASE WHEN CASE kind
+        WHEN 'client' THEN murallink_private.permitted('view_clients', client_uid, NULL, NULL, NULL)
+        WHEN 'contract' THEN murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+        WHEN 'trial' THEN murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL)
+        WHEN 'site' THEN murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, site_uid)
+        ELSE murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)
+            AND murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid) END
+        THEN ': ' || name ELSE '' END
+$$;
+COMMENT ON FUNCTION murallink_private.described(text, text, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'A resource in words, such as "Trial: ABC"; only "Trial" for a caller who may not view it. kind, name and place, as resource() returns them.';
+
+CREATE FUNCTION murallink_private.checked_permissions(permission text, permissions text[]) RETURNS murallink.permission[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    named CONSTANT text[] := CASE WHEN permission <> '' THEN ARRAY[permission] ELSE permissions END;
+BEGIN
+    IF permission <> '' AND pg_catalog.cardinality(permissions) > 0 THEN
+        PERFORM murallink_private.raise('invalid_value', 'permissions');
+    ELSIF coalesce(pg_catalog.cardinality(named), 0) = 0 THEN
+        PERFORM murallink_private.raise('missing_field', 'permission');
+    ELSIF (named <@ pg_catalog.enum_range(NULL::murallink.permission)::text[]) IS NOT TRUE THEN
+        PERFORM murallink_private.raise('unknown_permission', CASE WHEN permission <> '' THEN 'permission' ELSE 'permissions' END);
+    END IF;
+    -- Each once, and in one order, so that concurrent grants do not deadlock.
+    RETURN ARRAY(SELECT DISTINCT p::murallink.permission FROM pg_catalog.unnest(named) AS p ORDER BY 1);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.checked_permissions(text, text[]) IS
+'The permissions that a request names: one in permission, or several in permissions. Errors: missing_field, invalid_value (both are given), unknown_permission.';
+
+CREATE FUNCTION murallink_private.give(
+    user_uid murallink.ksuid, granted murallink.permission, resource_uid murallink.ksuid, until timestamptz
+) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    known murallink.permission_grant;
+BEGIN
+    LOOP
+        SELECT * INTO known FROM murallink.permission_grant g
+        WHERE g.app_user_uid = user_uid AND g.permission = granted AND g.resource_uid = give.resource_uid AND g.ended_at IS NULL
+        FOR UPDATE;
+        IF FOUND THEN
+            -- A grant that an administrator repeats makes the holder a second person.
+            EXIT WHEN murallink_private.in_force(known.until, known.ended_at) AND known.until IS NOT DISTINCT FROM give.until
+                AND NOT (murallink_private.caller_is_admin() AND EXISTS (
+                    SELECT FROM murallink.app_user u WHERE u.uid = known.granted_by_uid AND u.user_role <> 'admin'));
+            UPDATE murallink.permission_grant g
+            SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = caller, ended_note = 'granted again' WHERE g.uid = known.uid;
+        END IF;
+        INSERT INTO murallink.permission_grant (
+            app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid, until)
+        SELECT user_uid, granted, r.kind, give.resource_uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, caller, give.until
+        FROM murallink_private.resource(give.resource_uid) r
+        -- Another transaction may have granted it meanwhile.
+        ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.give(murallink.ksuid, murallink.permission, murallink.ksuid, timestamptz) IS
+'Grants a user a permission on a resource, by the caller, until a time (null: without an end). If it is in force already with the same end, this changes nothing, unless an administrator repeats a grant of somebody else. Otherwise the grant before it ends, and stays as a row. Errors: unauthenticated.';
+
 CREATE FUNCTION murallink.grant(
     resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL,
-    action murallink.read_only DEFAULT NULL
+    action murallink.read_only DEFAULT NULL, permissions text[] DEFAULT NULL, until murallink.moment DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
+    ends CONSTANT timestamptz := "grant".until;
+    named murallink.permission[];
     granted murallink.permission;
     place record;
 BEGIN
     PERFORM murallink_private.unchanged("grant".action, '{grant}', 'action');
-    IF murallink_private.required("grant".permission, 'permission')
-        <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
-        PERFORM murallink_private.raise('unknown_permission', 'permission');
-    END IF;
-    granted := "grant".permission;
+    named := murallink_private.checked_permissions("grant".permission, "grant".permissions);
     SELECT * INTO place FROM murallink_private.resource(murallink_private.required("grant".resource_uid, 'resource_uid'));
     caller := murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
-    caller := murallink_private.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'permission');
+    FOREACH granted IN ARRAY named LOOP
+        caller := murallink_private.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid,
+            CASE WHEN "grant".permission <> '' THEN 'permission' ELSE 'permissions' END);
+    END LOOP;
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required("grant".user_uid, 'user_uid')) THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
+    ELSIF ends <= pg_catalog.clock_timestamp() THEN
+        PERFORM murallink_private.raise('invalid_value', 'until');
     END IF;
-    INSERT INTO murallink.permission_grant (
-        app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
-    VALUES (
-        "grant".user_uid, granted, place.kind, "grant".resource_uid, place.client_uid, place.contract_uid, place.trial_uid,
-        place.site_uid, caller)
-    -- A grant that an administrator repeats makes the holder a second person.
-    ON CONFLICT ON CONSTRAINT permission_grant_app_user_uid_permission_resource_uid_key
-    DO UPDATE SET granted_by_uid = EXCLUDED.granted_by_uid
-        WHERE murallink_private.caller_is_admin() AND EXISTS (
-            SELECT FROM murallink.app_user u WHERE u.uid = permission_grant.granted_by_uid AND u.user_role <> 'admin');
+    FOREACH granted IN ARRAY named LOOP
+        -- Otherwise users would grant to themselves what they hold for a time, for ever.
+        IF coalesce(ends, 'infinity') > LEAST(
+            murallink_private.held_until('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid),
+            murallink_private.held_until(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)) THEN
+            PERFORM murallink_private.raise('forbidden', 'until');
+        END IF;
+        PERFORM murallink_private.give("grant".user_uid, granted, "grant".resource_uid, ends);
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only) IS
-'Grants a user a permission on a client, contract, trial, site or trial at a site, and so on everything below it (document: Grant). user_uid: the user; resource_uid: the place; permission: one of list_permissions. Granting again changes nothing, except that a grant that an administrator repeats counts as theirs. Needs grant and the permission itself there. action: grant, or absent. Errors: unauthenticated, invalid_value, missing_field, unknown_permission, forbidden, not_found.';
+COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only, text[], murallink.moment) IS
+'Grants a user a permission, or several, on a client, contract, trial, site or trial at a site, and so on everything below it (document: Grant). user_uid: the user; resource_uid: the place; permission: one of list_permissions; permissions: several of them instead, of which all are granted or none. until: when the grant ends by itself; absent: it has no end, also where the grant before it had one. Granting again with the same end changes nothing, except that a grant that an administrator repeats counts as theirs. Needs grant and each permission itself there, and neither may end before until. action: grant, or absent. Errors: unauthenticated, invalid_value (also an until that is past), missing_field, unknown_permission, forbidden, not_found.';
+
+CREATE FUNCTION murallink_private.end_grants(grants murallink.ksuid[], note text) RETURNS integer
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    ended integer;
+BEGIN
+    -- In one order, so that concurrent calls do not deadlock.
+    PERFORM FROM murallink.permission_grant g WHERE g.uid = ANY (grants) ORDER BY g.uid FOR UPDATE;
+    UPDATE murallink.permission_grant g
+    SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = murallink_private.caller(), ended_note = note
+    WHERE g.uid = ANY (grants) AND g.ended_at IS NULL;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.end_grants(murallink.ksuid[], text) IS
+'Ends grants, for the caller, and returns how many of them had not ended before. note: why.';
 
 CREATE FUNCTION murallink.revoke(
-    resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL
-) RETURNS void
+    user_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, resource_uid murallink.ksuid DEFAULT NULL,
+    note text DEFAULT NULL
+) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    named murallink.permission[];
+    place record;
+    why text;
+    found murallink.ksuid[];
 BEGIN
-    PERFORM murallink_private.require_admin();
-    PERFORM murallink_private.required(revoke.resource_uid, 'resource_uid'), murallink_private.required(revoke.user_uid, 'user_uid');
-    IF murallink_private.required(revoke.permission, 'permission')
-        <> ALL (pg_catalog.enum_range(NULL::murallink.permission)::text[]) THEN
-        PERFORM murallink_private.raise('unknown_permission', 'permission');
-    END IF;
-    DELETE FROM murallink.permission_grant g
-    WHERE g.app_user_uid = revoke.user_uid AND g.permission::text = revoke.permission AND g.resource_uid = revoke.resource_uid;
-    IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'permission');
-    END IF;
+    named := murallink_private.checked_permissions(revoke.permission, NULL);
+    SELECT * INTO place FROM murallink_private.resource(murallink_private.required(revoke.resource_uid, 'resource_uid'));
+    PERFORM murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    PERFORM murallink_private.required(revoke.user_uid, 'user_uid');
+    why := murallink_private.checked_text(revoke.note, 'note', 1000, true);
+    LOOP
+        found := ARRAY(
+            SELECT g.uid FROM murallink.permission_grant g
+            WHERE g.app_user_uid = revoke.user_uid AND g.permission = named[1] AND g.resource_uid = revoke.resource_uid
+                AND g.ended_at IS NULL AND murallink_private.in_force(g.until, g.ended_at));
+        IF found = '{}' THEN
+            PERFORM murallink_private.raise('not_found', 'permission');
+        END IF;
+        -- Another transaction may have replaced it by a grant with another end meanwhile.
+        EXIT WHEN murallink_private.end_grants(found, why) > 0;
+    END LOOP;
+    RETURN pg_catalog.jsonb_build_object('still_holds', coalesce((
+        SELECT pg_catalog.jsonb_agg(
+            pg_catalog.jsonb_build_object(
+                'resource_uid', g.resource_uid::text,
+                'description', murallink_private.described(r.kind, r.name, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid))
+            ORDER BY g.created_at, g.uid)
+        FROM murallink.permission_grant g, LATERAL murallink_private.resource(g.resource_uid) r
+        WHERE g.app_user_uid = revoke.user_uid AND g.permission = named[1] AND murallink_private.in_force(g.until, g.ended_at)
+            AND murallink_private.reaches(g.permission, g.resource, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid,
+                place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)), '[]'));
 END
 $$;
-COMMENT ON FUNCTION murallink.revoke(murallink.ksuid, text, murallink.ksuid) IS
-'Revokes a user''s grant on a resource, as get_permissions shows it; grants above it stay. resource_uid: the place; permission: the permission; user_uid: the user. Grants that the user made stay. For admins, because the origin of grants decides whether an approver is a second person. Errors: unauthenticated, forbidden, missing_field, unknown_permission, not_found.';
+COMMENT ON FUNCTION murallink.revoke(murallink.ksuid, text, murallink.ksuid, text) IS
+'Revokes one grant of a user, at once: see docs/applications.md. user_uid: the user; permission: the permission; resource_uid: the place on which it was granted; note: why. Answers still_holds: the uid and the description of each place above from which the user still holds the permission there. Grants that the user made stay. Needs grant on the place, and not the permission. Errors: unauthenticated, forbidden, not_found (also where that grant is not in force), missing_field, unknown_permission, too_long.';
 
-CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink.revoke_all(
+    user_uid murallink.ksuid DEFAULT NULL, resource_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL
+) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    place record;
+    why text;
+    found murallink.ksuid[];
+    ended integer := 0;
+BEGIN
+    SELECT * INTO place FROM murallink_private.resource(murallink_private.required(revoke_all.resource_uid, 'resource_uid'));
+    PERFORM murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required(revoke_all.user_uid, 'user_uid')) THEN
+        PERFORM murallink_private.raise('not_found', 'user_uid');
+    END IF;
+    why := murallink_private.checked_text(revoke_all.note, 'note', 1000, true);
+    LOOP
+        found := ARRAY(
+            SELECT g.uid FROM murallink.permission_grant g
+            WHERE g.app_user_uid = revoke_all.user_uid AND murallink_private.in_force(g.until, g.ended_at)
+                AND murallink_private.reaches('grant', place.kind, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid,
+                    g.client_uid, g.contract_uid, g.trial_uid, g.site_uid)
+                AND murallink_private.permitted('grant', g.client_uid, g.contract_uid, g.trial_uid, g.site_uid));
+        EXIT WHEN found = '{}';
+        -- Another transaction may replace some of them by grants with another end meanwhile.
+        ended := ended + murallink_private.end_grants(found, why);
+    END LOOP;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION murallink.revoke_all(murallink.ksuid, murallink.ksuid, text) IS
+'Revokes all grants of a user on a place and below it, at once, and answers how many these were. user_uid: the user; resource_uid: the place; note: why. Grants above the place stay: see revoke. Needs grant on the place. Errors: unauthenticated, forbidden, not_found, missing_field, too_long.';
+
+CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_admin();
+    why text;
 BEGIN
     IF murallink_private.required(close_account.user_uid, 'user_uid') = caller THEN
         -- Another administrator remains.
@@ -71,16 +215,18 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
     END IF;
+    why := murallink_private.checked_text(close_account.note, 'note', 1000, true);
     -- Lock the credential before the sessions: serializes with a concurrent login, whose session is then ended.
     DELETE FROM murallink_private.credential WHERE app_user_uid = close_account.user_uid;
     DELETE FROM murallink_private.session WHERE coalesce(switched_by_uid, app_user_uid) = close_account.user_uid;
     DELETE FROM murallink_private.known_place WHERE app_user_uid = close_account.user_uid;
-    DELETE FROM murallink.permission_grant WHERE app_user_uid = close_account.user_uid;
+    PERFORM murallink_private.end_grants(ARRAY(
+        SELECT g.uid FROM murallink.permission_grant g WHERE g.app_user_uid = close_account.user_uid AND g.ended_at IS NULL), why);
     UPDATE murallink.app_user SET user_role = 'user', db_role = NULL WHERE uid = close_account.user_uid;
 END
 $$;
-COMMENT ON FUNCTION murallink.close_account(murallink.ksuid) IS
-'Removes all grants of a user who leaves, administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions. user_uid: of another user. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found.';
+COMMENT ON FUNCTION murallink.close_account(murallink.ksuid, text) IS
+'Revokes all grants of a user who leaves, and removes administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions. user_uid: of another user; note: why. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found, too_long.';
 
 CREATE FUNCTION murallink_private.grant_stands() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -113,25 +259,29 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = to_uid) THEN
         PERFORM murallink_private.raise('not_found', 'to_uid');
     END IF;
-    WITH held AS (
-        SELECT *, murallink_private.permitted(permission, client_uid, contract_uid, trial_uid, site_uid) AS may_grant
-        FROM murallink.permission_grant
-        WHERE app_user_uid = from_uid AND murallink_private.permitted('grant', client_uid, contract_uid, trial_uid, site_uid)
-    ), granted AS (
-        INSERT INTO murallink.permission_grant (
-            app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, granted_by_uid)
-        SELECT to_uid, permission, resource, resource_uid, client_uid, contract_uid, trial_uid, site_uid, caller
-        FROM held WHERE may_grant
+    SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE may_grant),
+        pg_catalog.count(murallink_private.give(to_uid, permission, resource_uid, ends)) FILTER (WHERE may_grant AND NOT has_it)
+    INTO known, copied
+    FROM (
+        SELECT g.permission, g.resource_uid,
+            murallink_private.permitted(g.permission, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid) AS may_grant,
+            EXISTS (
+                SELECT FROM murallink.permission_grant has
+                WHERE has.app_user_uid = to_uid AND has.permission = g.permission AND has.resource_uid = g.resource_uid
+                    AND murallink_private.in_force(has.until, has.ended_at)) AS has_it,
+            NULLIF(LEAST(g.until,
+                murallink_private.held_until('grant', g.client_uid, g.contract_uid, g.trial_uid, g.site_uid),
+                murallink_private.held_until(g.permission, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid)), 'infinity') AS ends
+        FROM murallink.permission_grant g
+        WHERE g.app_user_uid = from_uid AND murallink_private.in_force(g.until, g.ended_at)
+            AND murallink_private.permitted('grant', g.client_uid, g.contract_uid, g.trial_uid, g.site_uid)
         -- In one order, so that concurrent copies do not deadlock.
-        ORDER BY resource_uid, permission
-        ON CONFLICT (app_user_uid, permission, resource_uid) DO NOTHING
-    )
-    SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE may_grant) INTO known, copied FROM held;
+        ORDER BY g.resource_uid, g.permission) AS held;
     PERFORM murallink_private.say(pg_catalog.format('%s of %s permissions copied successfully', copied, known));
 END
 $$;
 COMMENT ON FUNCTION murallink.copy_permissions(murallink.ksuid, murallink.ksuid) IS
-'Copies the grants of one user to another, who keeps other grants (document: Copy Permissions). from_uid: the user whose grants are copied; to_uid: the user who gets them. The message "n of m permissions copied successfully" counts grants: m are those of from_uid on places where the caller holds grant; n are those that the caller holds too, and that to_uid now has. Needs grant anywhere. Errors: unauthenticated, forbidden, missing_field, not_found.';
+'Copies the grants of one user to another, who keeps other grants (document: Copy Permissions). from_uid: the user whose grants are copied; to_uid: the user who gets them. The message "n of m permissions copied successfully" counts grants: m are those of from_uid on places where the caller holds grant; n are those that the caller holds too, and that to_uid now has. A grant with an end is copied with it; no copy lasts longer than the caller''s own grants. Needs grant anywhere. Errors: unauthenticated, forbidden, missing_field, not_found.';
 
 CREATE FUNCTION murallink.list_permissions() RETURNS SETOF text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 32 AS $$
@@ -156,15 +306,16 @@ BEGIN
         (SELECT pg_catalog.jsonb_object_agg(permission, resources)
          FROM (
              SELECT g.permission, pg_catalog.jsonb_agg(
-                 pg_catalog.jsonb_build_object(
+                 pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
                      'uid', g.resource_uid::text,
-                     'description', pg_catalog.initcap(pg_catalog.replace(r.kind, '_', ' ') COLLATE "C") || ': ' || r.name)
+                     'description', murallink_private.described(r.kind, r.name, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid),
+                     'until', pg_catalog.to_char(g.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))
                  ORDER BY g.created_at, g.uid) AS resources
              FROM murallink.permission_grant g, LATERAL murallink_private.resource(g.resource_uid) r
-             WHERE g.app_user_uid = get_permissions.user_uid
+             WHERE g.app_user_uid = get_permissions.user_uid AND murallink_private.in_force(g.until, g.ended_at)
              GROUP BY g.permission) AS granted),
         '{}');
 END
 $$;
 COMMENT ON FUNCTION murallink.get_permissions(murallink.ksuid) IS
-'The grants of a user: for each permission the resources, each with uid and description (document: Get Permissions). For admins. Errors: unauthenticated, forbidden, missing_field, not_found.';
+'The grants of a user that are in force: for each permission the resources, each with uid, description and, if the grant has an end, until (document: Get Permissions). For admins. Errors: unauthenticated, forbidden, missing_field, not_found.';

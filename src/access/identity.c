@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "identity_part.h"
 #include "install.h"
+#include "executor/spi.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 
@@ -169,6 +170,31 @@ identity_caller(void)
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, lost ? "session_id" : NULL));
 	identity_bound_waits();
 	return who;
+}
+
+/*
+ * Returns a user by uid, or NULL if there is none.  Valid until the next call.
+ * Reads what is committed now, whatever the snapshot of the transaction.
+ */
+const Caller *
+identity_user(const Ksuid *uid)
+{
+	static SavedPlan find = PLAN("SELECT u.user_role = 'admin' FROM murallink.app_user u WHERE u.uid = $1", "k");
+	static Caller user;
+	Datum value = KsuidPGetDatum(uid);
+	bool isnull;
+	bool exists;
+	Owner saved = owner_enter();
+
+	SPI_connect();
+	exists = plan_execute_latest(&find, &value, NULL, 1) == 1;
+	memset(&user, 0, sizeof(user));
+	user.user = *uid;
+	if (exists)
+		user.admin = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	owner_leave(saved);
+	return exists ? &user : NULL;
 }
 
 /*

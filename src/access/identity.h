@@ -21,6 +21,7 @@ typedef struct Caller
 extern void identity_init(void);
 extern const Caller *identity_caller(void);
 extern const Caller *identity_caller_if_any(void);
+extern const Caller *identity_user(const Ksuid *uid);
 extern void identity_lose(void);
 extern void identity_bound_waits(void);
 

@@ -4,7 +4,8 @@
  *
  * The grants of a user are read once and cached until permission_grant
  * changes: a trigger invalidates the table's relcache entry, and every backend
- * receives this before it next opens the table or starts a query.
+ * receives this before it next opens the table or starts a query.  They are
+ * read again as well when the first of them comes to its end.
  */
 #include "postgres.h"
 
@@ -24,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* The kinds of resources, and how permission_grant names them. */
 typedef enum Kind
@@ -65,6 +67,8 @@ typedef struct UserGrants
 	HTAB *places; /* of GrantKey */
 	Grant *list;
 	int count;
+	int ended; /* grants that were revoked or have come to their end */
+	TimestampTz valid_until; /* the first end of a grant in the list */
 } UserGrants;
 
 /* If the cache has the grants of this many users, it is cleared. */
@@ -81,8 +85,10 @@ static Oid grant_relation = InvalidOid;
 static uint64 generation = 0;
 
 static void forget_grants(Datum arg, Oid relation);
+static bool is_over(TimestampTz end);
 static Kind kind_named(const text *name);
 static UserGrants *grants_of(const Ksuid *user);
+static void load_grant(HeapTuple row, TupleDesc desc, UserGrants *result);
 static void load_grants(const Ksuid *user, UserGrants *result);
 static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
 static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
@@ -116,6 +122,15 @@ forget_grants(Datum arg, Oid relation)
 		users = NULL;
 		last_user = NULL;
 	}
+}
+
+/*
+ * Returns whether a time has come; DT_NOEND never does.
+ */
+static bool
+is_over(TimestampTz end)
+{
+	return end != DT_NOEND && GetCurrentTimestamp() >= end;
 }
 
 /*
@@ -164,6 +179,40 @@ kind_named(const text *name)
 }
 
 /*
+ * Adds a row of load_grants() to a user's grants, if the grant is in force.
+ */
+static void
+load_grant(HeapTuple row, TupleDesc desc, UserGrants *result)
+{
+	Grant *grant = &result->list[result->count];
+	bool isnull;
+	Datum until;
+
+	if (!DatumGetBool(SPI_getbinval(row, desc, 8, &isnull)))
+	{
+		result->ended++;
+		return;
+	}
+	result->count++;
+	until = SPI_getbinval(row, desc, 9, &isnull);
+	if (!isnull)
+		result->valid_until = Min(result->valid_until, DatumGetTimestampTz(until));
+	grant->permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+	grant->kind = kind_named(DatumGetTextPP(SPI_getbinval(row, desc, 2, &isnull)));
+	grant->resource = *DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull));
+	if (grant->kind == KIND_SITE || grant->kind == KIND_TRIAL_SITE)
+		grant->site = *DatumGetKsuidP(SPI_getbinval(row, desc, 5, &isnull));
+	if (grant->kind == KIND_TRIAL_SITE)
+		add_key(result->places, grant->permission, grant->kind, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
+				&grant->site);
+	else if (grant->kind == KIND_SITE && DatumGetBool(SPI_getbinval(row, desc, 7, &isnull)))
+		add_key(result->places, grant->permission, grant->kind, &grant->resource,
+				DatumGetKsuidP(SPI_getbinval(row, desc, 6, &isnull)));
+	else
+		add_key(result->places, grant->permission, grant->kind, &grant->resource, NULL);
+}
+
+/*
  * Reads the grants of a user with a new snapshot, because this transaction's
  * may be older than a revocation.
  */
@@ -171,39 +220,25 @@ static void
 load_grants(const Ksuid *user, UserGrants *result)
 {
 	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid,"
-								   " g.contract_uid, murallink_private.moves_money(g.permission)"
+								   " g.contract_uid, murallink_private.moves_money(g.permission),"
+								   " murallink_private.in_force(g.until, g.ended_at), g.until"
 								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
 								   "k");
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
 	Datum value = KsuidPGetDatum(user);
+	int rows;
 	Owner saved = owner_enter();
 
 	SPI_connect();
-	result->count = plan_execute_latest(&select, &value, NULL, 0);
+	rows = plan_execute_latest(&select, &value, NULL, 0);
 	result->user = *user;
+	result->count = 0;
+	result->ended = 0;
+	result->valid_until = DT_NOEND;
 	result->places = hash_create("murallink grants", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	result->list = MemoryContextAllocExtended(grants_context, result->count * sizeof(Grant), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < result->count; i++)
-	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		Grant *grant = &result->list[i];
-		bool isnull;
-
-		grant->permission = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
-		grant->kind = kind_named(DatumGetTextPP(SPI_getbinval(row, desc, 2, &isnull)));
-		grant->resource = *DatumGetKsuidP(SPI_getbinval(row, desc, 3, &isnull));
-		if (grant->kind == KIND_SITE || grant->kind == KIND_TRIAL_SITE)
-			grant->site = *DatumGetKsuidP(SPI_getbinval(row, desc, 5, &isnull));
-		if (grant->kind == KIND_TRIAL_SITE)
-			add_key(result->places, grant->permission, grant->kind, DatumGetKsuidP(SPI_getbinval(row, desc, 4, &isnull)),
-					&grant->site);
-		else if (grant->kind == KIND_SITE && DatumGetBool(SPI_getbinval(row, desc, 7, &isnull)))
-			add_key(result->places, grant->permission, grant->kind, &grant->resource,
-					DatumGetKsuidP(SPI_getbinval(row, desc, 6, &isnull)));
-		else
-			add_key(result->places, grant->permission, grant->kind, &grant->resource, NULL);
-	}
+	result->list = MemoryContextAllocExtended(grants_context, rows * sizeof(Grant), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < rows; i++)
+		load_grant(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, result);
 	SPI_finish();
 	owner_leave(saved);
 }
@@ -219,10 +254,13 @@ grants_of(const Ksuid *user)
 	UserGrants *loading;
 	uint64 loaded;
 
-	if (last_user != NULL && ksuid_equal(&last_user->user, user))
-		return last_user;
-	if (users != NULL && (entry = hash_search(users, user, HASH_FIND, NULL)) != NULL)
+	entry = last_user != NULL && ksuid_equal(&last_user->user, user) ? last_user
+			: users != NULL											 ? hash_search(users, user, HASH_FIND, NULL)
+																	 : NULL;
+	if (entry != NULL && !is_over(entry->valid_until))
 		return last_user = entry;
+	if (entry != NULL)
+		forget_grants((Datum) 0, InvalidOid);
 
 	/* This comes first, because it reads the catalog, which may clear the cache. */
 	grant_relation = install_relation("permission_grant");
@@ -281,14 +319,15 @@ holds(HTAB *grants, Oid permission, const Place *place)
 void
 permission_require(Oid permission, const Place *place, const char *field)
 {
-	const Caller *who = identity_caller();
+	const Caller *who;
 	HTAB *grants;
 
+	AcceptInvalidationMessages();
+	who = identity_caller();
 	if (place->client == NULL)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
 	if (who->admin)
 		return;
-	AcceptInvalidationMessages();
 	grants = grants_of(&who->user)->places;
 	if (holds(grants, permission, place))
 		return;
@@ -399,6 +438,7 @@ typedef struct Answered
 	Ksuid user;
 	Ksuid uid;
 	uint64 generation;
+	TimestampTz valid_until;
 	bool granted;
 } Answered;
 
@@ -415,6 +455,7 @@ permission_granted_on(PG_FUNCTION_ARGS)
 	Oid permission;
 	Kind kind;
 	const Ksuid *uid;
+	UserGrants *grants;
 	uint64 asked = generation;
 
 	if (who == NULL || PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -428,10 +469,12 @@ permission_granted_on(PG_FUNCTION_ARGS)
 	}
 	kind = last->any && last->same_kind ? last->kind : kind_named(PG_GETARG_TEXT_PP(1));
 	if (last->any && last->generation == generation && last->kind == kind && last->permission == permission &&
-		ksuid_equal(&last->uid, uid) && ksuid_equal(&last->user, &who->user))
+		ksuid_equal(&last->uid, uid) && ksuid_equal(&last->user, &who->user) && !is_over(last->valid_until))
 		PG_RETURN_BOOL(last->granted);
 
-	last->granted = has_key(grants_of(&who->user)->places, permission, kind, uid, NULL);
+	grants = grants_of(&who->user);
+	last->granted = has_key(grants->places, permission, kind, uid, NULL);
+	last->valid_until = grants->valid_until;
 	last->any = true;
 	last->kind = kind;
 	last->permission = permission;
@@ -534,4 +577,67 @@ permission_granted_from(PG_FUNCTION_ARGS)
 
 	memset(result, who != NULL && who->admin ? 0 : 0xff, sizeof(Ksuid));
 	PG_RETURN_KSUID_P(result);
+}
+
+/*
+ * murallink_private.granted_somewhere(permission): whether the caller is an admin or
+ * has a grant of the permission anywhere; false if there is no caller.
+ */
+PG_FUNCTION_INFO_V1(permission_granted_somewhere);
+Datum
+permission_granted_somewhere(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_caller_if_any();
+	UserGrants *grants;
+
+	if (who == NULL || who->admin)
+		PG_RETURN_BOOL(who != NULL);
+	grants = grants_of(&who->user);
+	for (int i = 0; i < grants->count; i++)
+		if (grants->list[i].permission == PG_GETARG_OID(0))
+			PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(false);
+}
+
+/*
+ * Returns how many grants of a caller have ended, -1 for an admin.
+ */
+int
+permission_ended(const Caller *who)
+{
+	return who->admin ? -1 : grants_of(&who->user)->ended;
+}
+
+/*
+ * Returns whether a user may still be shown what was answered when
+ * permission_ended() was that: no grant has ended since, or the user is an admin.
+ */
+bool
+permission_kept(const Ksuid *user, bool admin, int ended)
+{
+	return admin || grants_of(user)->ended == ended;
+}
+
+/*
+ * murallink_private.ended_grants(): how many grants of the caller have ended, -1 for
+ * an admin.  Raises unauthenticated.
+ */
+PG_FUNCTION_INFO_V1(permission_ended_grants);
+Datum
+permission_ended_grants(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(permission_ended(identity_caller()));
+}
+
+/*
+ * murallink_private.still_entitled(user, ended_grants): whether the user may still be
+ * shown what was answered when ended_grants() was that.
+ */
+PG_FUNCTION_INFO_V1(permission_still_entitled);
+Datum
+permission_still_entitled(PG_FUNCTION_ARGS)
+{
+	const Caller *who = identity_user(PG_GETARG_KSUID_P(0));
+
+	PG_RETURN_BOOL(who != NULL && permission_kept(&who->user, who->admin, PG_GETARG_INT32(1)));
 }

@@ -22,7 +22,7 @@ static Datum day_of(const JsonbValue *value, const char *field, bool *isnull);
 static Datum moment_of(const JsonbValue *value, const char *field, bool *isnull);
 static int32 integer_of(const JsonbValue *value, const char *field);
 static Datum uid_of(const JsonbValue *value, const char *field, bool *isnull);
-static Datum uids_of(const JsonbValue *value, Oid element, const char *field);
+static Datum array_of(const JsonbValue *value, Oid element, const char *field);
 
 /*
  * Returns whether a type is the one of schema murallink with that name.
@@ -82,33 +82,36 @@ uid_of(const JsonbValue *value, const char *field, bool *isnull)
 }
 
 /*
- * Returns a JSON array of uids as one of type element.  Raises wrong_type or
- * invalid_uid.
+ * Returns a JSON array of uids or texts as one of type element.  Raises
+ * wrong_type or invalid_uid.
  */
 static Datum
-uids_of(const JsonbValue *value, Oid element, const char *field)
+array_of(const JsonbValue *value, Oid element, const char *field)
 {
-	ArrayBuildState *uids = initArrayResult(element, CurrentMemoryContext, false);
+	ArrayBuildState *members = initArrayResult(element, CurrentMemoryContext, false);
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue member;
 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be an array of uids."));
+		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be an array."));
 	it = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
 	{
-		Datum uid;
-		bool isnull;
+		Datum found;
+		bool isnull = false;
 
 		if (token != WJB_ELEM)
 			continue;
-		uid = uid_of(&member, field, &isnull);
+		if (element == TEXTOID)
+			found = CStringGetTextDatum(string_of(&member, field));
+		else
+			found = uid_of(&member, field, &isnull);
 		if (isnull)
 			ereport(ERROR, errnamed(ERR_INVALID_UID, field));
-		uids = accumArrayResult(uids, uid, false, element, CurrentMemoryContext);
+		members = accumArrayResult(members, found, false, element, CurrentMemoryContext);
 	}
-	return makeArrayResult(uids, CurrentMemoryContext);
+	return makeArrayResult(members, CurrentMemoryContext);
 }
 
 /*
@@ -152,7 +155,7 @@ api_can_bind(Oid type)
 	Oid base = getBaseType(type);
 
 	return base == TEXTOID || base == BOOLOID || base == INT4OID || base == NUMERICOID || base == JSONBOID ||
-		   base == install_ksuid_type() || get_element_type(base) == install_ksuid_type() ||
+		   base == TEXTARRAYOID || base == install_ksuid_type() || get_element_type(base) == install_ksuid_type() ||
 		   type_named(type, "day") || type_named(type, "moment");
 }
 
@@ -202,7 +205,7 @@ api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull)
 		return moment_of(value, field, isnull);
 	if (base == install_ksuid_type())
 		return uid_of(value, field, isnull);
-	if (get_element_type(base) == install_ksuid_type())
-		return uids_of(value, get_element_type(base), field);
+	if (base == TEXTARRAYOID || get_element_type(base) == install_ksuid_type())
+		return array_of(value, get_element_type(base), field);
 	elog(ERROR, "murallink: arguments of type %s have no JSON form", format_type_be(type));
 }

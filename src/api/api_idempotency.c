@@ -11,6 +11,7 @@
 #include "identity.h"
 #include "install.h"
 #include "install_row.h"
+#include "permission.h"
 #include "secret.h"
 #include "utils/builtins.h"
 
@@ -22,11 +23,13 @@ enum KeptColumn
 	KEPT_HASH,
 	KEPT_ANSWER,
 	KEPT_CREATED_AT,
+	KEPT_ENDED_GRANTS,
 	KEPT_COLUMNS
 };
 
 static bool has_secret(const Request *request);
 static bytea *hash_request(const Request *request);
+static void repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept);
 
 /*
  * Returns whether a request brings a password, a token to set one, or a
@@ -65,6 +68,40 @@ hash_request(const Request *request)
 }
 
 /*
+ * Gets the answer to the first request of a caller with a key, or sets the
+ * outcome: for another request with the same key, and if a grant of the caller
+ * has ended since, because the answer may show what the caller may see no more.
+ */
+static void
+repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept)
+{
+	static SavedPlan select = PLAN("SELECT answer, ended_grants FROM murallink_private.idempotency"
+								   " WHERE app_user_uid = $1 AND key = $2 AND hash = $3",
+								   "kty");
+	const Caller *who;
+	HeapTuple row;
+	TupleDesc desc;
+	int ended;
+	bool isnull;
+
+	if (plan_execute(&select, values, NULL, 1) != 1)
+	{
+		api_fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");
+		return;
+	}
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	ended = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
+	/* While this request has waited for the first one, grants may have ended. */
+	who = identity_caller();
+	if (permission_kept(&who->user, who->admin, ended))
+		*kept = (Jsonb *) DatumGetPointer(
+			SPI_datumTransfer(PointerGetDatum(PG_DETOAST_DATUM(SPI_getbinval(row, desc, 1, &isnull))), false, -1));
+	else
+		api_fail(outcome, ERR_FORBIDDEN, "idempotency_key");
+}
+
+/*
  * Returns whether the caller uses the idempotency key for the first time.  A
  * repeat waits for the first request to end, and gets its answer in `kept`;
  * for another request with the same key, sets the outcome.  A request with a
@@ -74,17 +111,12 @@ hash_request(const Request *request)
 bool
 api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 {
-	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash)"
-								   " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-								   "kty");
-	static SavedPlan select = PLAN("SELECT answer FROM murallink_private.idempotency"
-								   " WHERE app_user_uid = $1 AND key = $2 AND hash = $3",
-								   "kty");
+	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash, ended_grants)"
+								   " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+								   "ktyi");
 	const Caller *who = identity_caller_if_any();
-	MemoryContext context = CurrentMemoryContext;
-	Datum values[3];
-	bool isnull,
-		first;
+	Datum values[4];
+	bool first;
 	Owner saved;
 
 	if (who == NULL)
@@ -98,21 +130,12 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 	values[0] = KsuidPGetDatum(&request->keyed_by);
 	values[1] = CStringGetTextDatum(request->idempotency_key);
 	values[2] = PointerGetDatum(hash_request(request));
+	values[3] = Int32GetDatum(permission_ended(who));
 	saved = owner_enter();
 	SPI_connect();
 	first = plan_execute(&insert, values, NULL, 0) == 1;
 	if (!first)
-	{
-		if (plan_execute(&select, values, NULL, 1) == 1)
-		{
-			Datum found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-
-			MemoryContextSwitchTo(context);
-			*kept = (Jsonb *) PG_DETOAST_DATUM_COPY(found);
-		}
-		else
-			api_fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");
-	}
+		repeat_answer(values, outcome, kept);
 	SPI_finish();
 	owner_leave(saved);
 	return first;

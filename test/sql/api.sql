@@ -357,7 +357,7 @@ WHERE value <> 'null' AND jsonb_typeof(value) <> ALL (CASE
         WHEN type IN ('numeric'::regtype, 'integer'::regtype) THEN '{number}'
         WHEN type = 'boolean'::regtype THEN '{boolean}'
         WHEN type = 'murallink.numeric_text'::regtype THEN '{number,string}'
-        WHEN type = 'murallink.ksuid[]'::regtype THEN '{array}'
+        WHEN type IN ('murallink.ksuid[]'::regtype, 'text[]'::regtype) THEN '{array}'
         WHEN type IN ('jsonb'::regtype, 'murallink.read_only'::regtype) THEN '{number,boolean,string,array,object}'
         ELSE '{string}' END::text[])
     AND answer <> '400 wrong_type ' || argument;

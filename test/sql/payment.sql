@@ -369,6 +369,64 @@ SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT murallink.grant(:'strict_trial', 'manual_payment', :'puppet');
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.decided('puppet', 'third', :'grover', :'strict_trial') AS let_by_others;
+
+-- nor by revoking and granting again, whoever does it, at which remove, before or after the request
+CREATE FUNCTION pg_temp.changes(VARIADIC steps text[]) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(coalesce(pg_temp.by(split_part(step, ' ', 1), split_part(step, ' ', 2), jsonb_build_object(
+            'resource_uid', split_part(step, ' ', 5), 'permission', split_part(step, ' ', 3),
+            'user_uid', (SELECT u.uid FROM murallink.app_user u WHERE u.email = 'pay.' || split_part(step, ' ', 4) || '@example.com'))
+            || CASE split_part(step, ' ', 2) WHEN 'revoke' THEN '{"note": "x"}' ELSE '{}' END::jsonb) #>> '{error,code}', 'done'), ' ' ORDER BY n)
+    FROM unnest(steps) WITH ORDINALITY AS s (step, n)
+$$;
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second', :'third');
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial', permissions => '{manual_payment,approve_payments,grant}', user_uid => :'boss');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.changes(VARIADIC ARRAY(SELECT s || ' ' || :'strict_trial' FROM unnest(ARRAY['boss grant approve_payments puppet',
+    'boss grant grant puppet', 'boss grant manual_payment puppet', 'puppet grant approve_payments second', 'puppet grant manual_payment third']) AS s)) AS built;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS before;
+-- the one in between loses everything
+SELECT pg_temp.changes(VARIADIC ARRAY(SELECT s || ' ' || :'strict_trial' FROM unnest(ARRAY['boss revoke approve_payments puppet',
+    'boss revoke manual_payment puppet', 'boss revoke grant puppet']) AS s)) AS cut;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS requested_by_boss, pg_temp.decided('third', 'boss', :'grover', :'strict_trial') AS approved_by_boss;
+-- the requester loses the right after the request
+SELECT pg_temp.by('third', 'manual_payment', jsonb_build_object('patient_uid', :'grover', 'trial_uid', :'strict_trial', 'amount', 1)) #>> '{payload,uid}' AS made \gset
+SELECT pg_temp.changes('boss revoke manual_payment third ' || :'strict_trial') AS cut,
+    pg_temp.by('boss', 'approve_payment', jsonb_build_object('payment_uid', :'made')) #>> '{error,code}' AS approved,
+    pg_temp.by('boss', 'reject_payment', jsonb_build_object('payment_uid', :'made')) #>> '{error,code}' AS rejected;
+-- an administrator had made the second an approver once, and took it back: the boss's grant is the boss's
+SELECT pg_temp.changes('boss revoke approve_payments second ' || :'strict_trial') AS cut;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial', 'approve_payments', :'second');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_admin;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.revoke(:'second', 'approve_payments', :'strict_trial', 'x');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.changes('boss grant approve_payments second ' || :'strict_trial') AS granted, pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_boss;
+-- and so is a grant that the boss revokes and makes anew, or that has come to its end
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial', 'approve_payments', :'second');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_admin,
+    pg_temp.changes('boss revoke approve_payments second ' || :'strict_trial', 'boss grant approve_payments second ' || :'strict_trial') AS taken_over,
+    pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_boss;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial', 'approve_payments', :'second');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_admin;
+UPDATE murallink.permission_grant SET created_at = '2020-01-01', until = '2020-01-02'
+WHERE app_user_uid = :'second' AND ended_at IS NULL AND permission = 'approve_payments';
+SELECT pg_temp.changes('boss grant approve_payments second ' || :'strict_trial') AS granted, pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_boss;
+-- Who has been granted it by somebody independent stays a second person when that one leaves
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial', permissions => '{manual_payment,approve_payments,grant}', user_uid => :'third');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.changes('third grant approve_payments puppet ' || :'strict_trial') AS granted, pg_temp.decided('boss', 'puppet', :'grover', :'strict_trial') AS independent;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.revoke_all(:'third', :'strict_trial', 'has left');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.decided('boss', 'puppet', :'grover', :'strict_trial') AS independent_still;
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second', :'third');
 
 -- A trial that approves milestone payments by itself, and no others

@@ -136,7 +136,22 @@ SELECT test.answer('trial_payment_report', jsonb_build_object('trial_uid', :'tri
     test.answer('trial_payment_report', jsonb_build_object('trial_uid', :'other_trial')) AS other_trial,
     test.answer('funding_report', jsonb_build_object('contract_uid', :'contract')) AS contract;
 SELECT test.refusal('SELECT * FROM murallink_private.report');
+-- A link ends when a grant of the user who made it ends
+SELECT regexp_replace(murallink.trial_payment_report(:'trial'), '^.*=', '') AS link \gset
 RESET SESSION AUTHORIZATION;
+SELECT length(murallink.report(:'link')) > 100 AS works;
+SET SESSION AUTHORIZATION regress_report_admin;
+SELECT murallink.revoke(:'user', 'view_report', :'trial', 'has left');
+RESET SESSION AUTHORIZATION;
+SELECT test.refusal(format('SELECT murallink.report(%L)', :'link')) AS revoked;
+SET SESSION AUTHORIZATION regress_report_admin;
+SELECT murallink.grant(:'trial', 'view_report', :'user');
+SET SESSION AUTHORIZATION regress_report_user;
+SELECT regexp_replace(murallink.trial_payment_report(:'trial'), '^.*=', '') AS link \gset
+RESET SESSION AUTHORIZATION;
+SELECT length(murallink.report(:'link')) > 100 AS works;
+UPDATE murallink.permission_grant SET created_at = '2020-01-01', until = '2020-01-02' WHERE app_user_uid = :'user' AND ended_at IS NULL;
+SELECT test.refusal(format('SELECT murallink.report(%L)', :'link')) AS expired;
 
 -- An error, or somebody who is impatient, leaves no file open
 CREATE FUNCTION test.write(format text, sheet text, rows integer) RETURNS integer LANGUAGE plpgsql AS $$

@@ -97,6 +97,11 @@ END
 $$;
 EOC
 
+# What can be revoked.
+$world->script(<<'EOC');
+SELECT world.give(uid, '{bulk_email site,bulk_email trial_site}') FROM world.thing WHERE name = 'user';
+EOC
+
 # What stands in the answers, and the permissions of which one shows it.
 my %shown_to = (
 	Clientname => 'view_clients', Contractname => 'view_contract', Trialname => 'view_trials', Protocolnumber => 'view_trials',
@@ -441,8 +446,12 @@ get_sites              | view_sites lists sites or forbidden                    
 add_trial_site         | add_trial_site at other_trial, add_trial_site at other_site     | {"trial_uid": "@other_trial", "site_uid": "@other_site"}
 grant                  | grant at site, enroll at site                                   | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}
 grant                  | grant at trial_site, enroll at trial_site                       | {"resource_uid": "@trial_site", "permission": "enroll", "user_uid": "@user"}
-revoke                 | admin                                                           | {"resource_uid": "@site", "permission": "enroll", "user_uid": "@user"}
-close_account          | admin                                                           | {"user_uid": "@user"}
+grant                  | grant at site, enroll at site                                   | {"resource_uid": "@site", "permissions": ["enroll"], "user_uid": "@user", "until": "2999-01-01"}
+revoke                 | grant at site                                                   | {"resource_uid": "@site", "permission": "bulk_email", "user_uid": "@user", "note": "N"}
+revoke                 | grant at trial_site                                             | {"resource_uid": "@trial_site", "permission": "bulk_email", "user_uid": "@user", "note": "N"}
+revoke_all             | grant at site                                                   | {"resource_uid": "@site", "user_uid": "@user", "note": "N"}
+revoke_all             | grant at trial_site                                             | {"resource_uid": "@trial_site", "user_uid": "@user", "note": "N"}
+close_account          | admin                                                           | {"user_uid": "@user", "note": "N"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
 get_patient            | view_patients at site or trial_site                             | {"patient_uid": "@patient"}

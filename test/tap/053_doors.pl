@@ -57,6 +57,7 @@ my %needs = (
 	create_contract => { client_uid => 'client', name => 'Contract #', currency => 'USD' },
 	edit_client => { uid => 'client' },
 	edit_contract => { uid => 'other_contract' },
+	grant => { resource_uid => 'site', user_uid => 'user', permission => 'enroll' },
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
 	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },
@@ -174,7 +175,6 @@ note 'what is absent, null, empty or of another type';
 $needs{$_} //= {} foreach qw(enroll cancel_appointment);
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };
-$needs{grant} = { resource_uid => 'site', user_uid => 'user', permission => 'enroll' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };
 $needs{update_caregiver} = { uid => 'caregiver' };
 $needs{update_patient} = { uid => 'patient' };
