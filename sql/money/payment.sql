@@ -29,7 +29,7 @@ COMMENT ON TYPE murallink.payment_info IS 'A payment, as milestone_payment and g
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
-'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_payable, already_paid, wrong_status.';
+'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, wrong_status.';
 
 CREATE FUNCTION murallink_private.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
 COMMENT ON FUNCTION murallink_private.payment_funds() IS
@@ -114,7 +114,7 @@ CREATE FUNCTION murallink.milestone_payment(
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
 COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day) IS
-'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, required if the patient has been dropped since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_payable, already_paid, insufficient_funds.';
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, required if the patient has been dropped or the contract has ended since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
@@ -151,7 +151,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
-'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, required if the patient has been dropped since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, required if the patient has been dropped or the contract has ended since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
@@ -164,7 +164,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
-'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, insufficient_funds.';
+'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, insufficient_funds.';
 
 CREATE FUNCTION murallink.get_patient_payments(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payment_info

@@ -12,10 +12,11 @@ CREATE TYPE murallink.contract_info AS (
     document_url text,
     sponsor murallink.optional_text,
     default_payment_type_uid murallink.optional_uid,
-    order_cards murallink.optional_text
+    order_cards murallink.optional_text,
+    enforce_dates murallink.optional_boolean
 );
 COMMENT ON TYPE murallink.contract_info IS
-'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment.';
+'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment; enforce_dates: absent where it is true.';
 
 CREATE FUNCTION murallink_private.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
@@ -23,7 +24,8 @@ LANGUAGE sql STABLE AS $$
         c.client_signature_date::timestamp AT TIME ZONE 'UTC', c.contract_start_date::timestamp AT TIME ZONE 'UTC',
         c.contract_end_date::timestamp AT TIME ZONE 'UTC',
         pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || c.uid::text,
-        s.name, c.default_payment_type_uid, NULLIF(c.order_cards, 'first_payment')
+        s.name, c.default_payment_type_uid, NULLIF(c.order_cards, 'first_payment'),
+        NULLIF(c.enforce_dates, true)
     FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
 COMMENT ON FUNCTION murallink_private.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
@@ -31,7 +33,7 @@ COMMENT ON FUNCTION murallink_private.contract_info(murallink.ksuid) IS 'A contr
 CREATE FUNCTION murallink_private.write_contract(
     contract_uid murallink.ksuid, client_uid murallink.ksuid, name text, sponsor text, client_signature_date date,
     contract_start_date date, contract_end_date date, total_contract_value text, currency text,
-    default_payment_type_uid murallink.ksuid, order_cards text
+    default_payment_type_uid murallink.ksuid, order_cards text, enforce_dates boolean
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -84,6 +86,7 @@ BEGIN
     IF the_contract.order_cards NOT IN ('first_payment', 'enrollment') THEN
         PERFORM murallink_private.raise('invalid_value', 'order_cards');
     END IF;
+    the_contract.enforce_dates := coalesce(write_contract.enforce_dates, the_contract.enforce_dates, true);
     IF write_contract.sponsor IS NOT NULL THEN
         the_contract.sponsor_uid := CASE WHEN party <> '' THEN murallink_private.sponsor_named(the_contract.client_uid, party) END;
     END IF;
@@ -97,18 +100,20 @@ BEGIN
         contract_start_date = excluded.contract_start_date,
         contract_end_date = excluded.contract_end_date,
         default_payment_type_uid = excluded.default_payment_type_uid,
-        order_cards = excluded.order_cards;
+        order_cards = excluded.order_cards,
+        enforce_dates = excluded.enforce_dates;
     RETURN murallink_private.contract_info(the_contract.uid);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid, text) IS
+COMMENT ON FUNCTION murallink_private.write_contract(murallink.ksuid, murallink.ksuid, text, text, date, date, date, text, text, murallink.ksuid, text, boolean) IS
 'Changes a contract where the arguments are not null, or with a contract_uid of null adds one. total_contract_value: digits, as contract_info shows it, or empty for none; sponsor: empty for none. Errors: missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.create_contract(
     client_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date murallink.day DEFAULT NULL,
     contract_start_date murallink.day DEFAULT NULL, contract_end_date murallink.day DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
-    default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL, order_cards text DEFAULT NULL
+    default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL, order_cards text DEFAULT NULL,
+    enforce_dates boolean DEFAULT NULL
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -119,18 +124,19 @@ BEGIN
     END IF;
     RETURN murallink_private.write_contract(
         NULL, client_uid, name, sponsor, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
-        currency, default_payment_type_uid, order_cards);
+        currency, default_payment_type_uid, order_cards, enforce_dates);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text) IS
-'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: the payment type of patients who have not chosen one; sponsor: the name of the company on whose behalf the client works, added when it is new to the client; order_cards: when a card is ordered for a patient who is paid by card: first_payment (the default) or enrollment. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
+COMMENT ON FUNCTION murallink.create_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, boolean) IS
+'Adds a contract (document: Create Contract). client_signature_date, contract_start_date, contract_end_date: yyyy-mm-dd; currency: ISO 4217, such as USD; total_contract_value: a number, or a number as text, in units of currency; default_payment_type_uid: the payment type of patients who have not chosen one; sponsor: the name of the company on whose behalf the client works, added when it is new to the client; order_cards: when a card is ordered for a patient who is paid by card: first_payment (the default) or enrollment; enforce_dates: whether nobody is enrolled and no visit is paid before contract_start_date or after contract_end_date, by default true; without the date there is no limit. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.edit_contract(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, client_signature_date murallink.day DEFAULT NULL,
     contract_start_date murallink.day DEFAULT NULL, contract_end_date murallink.day DEFAULT NULL,
     total_contract_value murallink.numeric_text DEFAULT NULL, currency text DEFAULT NULL,
     default_payment_type_uid murallink.ksuid DEFAULT NULL, sponsor text DEFAULT NULL,
-    order_cards text DEFAULT NULL, client_uid murallink.read_only DEFAULT NULL, document_url murallink.read_only DEFAULT NULL
+    order_cards text DEFAULT NULL, client_uid murallink.read_only DEFAULT NULL, document_url murallink.read_only DEFAULT NULL,
+    enforce_dates boolean DEFAULT NULL
 ) RETURNS murallink.contract_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -139,11 +145,11 @@ BEGIN
     FROM murallink.contract c WHERE c.uid = edit_contract.uid;
     RETURN murallink_private.write_contract(
         murallink_private.required(uid, 'uid'), NULL, name, sponsor, client_signature_date, contract_start_date, contract_end_date,
-        total_contract_value, currency, default_payment_type_uid, order_cards);
+        total_contract_value, currency, default_payment_type_uid, order_cards, enforce_dates);
 END
 $$;
-COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a contract (document: Edit Contract). An argument that is absent, or null in SQL, changes nothing; an empty total_contract_value or sponsor is removed. total_contract_value: as create_contract takes it or as answers show it; currency: stays once the contract has trials or funds; order_cards: enrollment orders the cards of enrolled patients at once. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only, boolean) IS
+'Changes a contract (document: Edit Contract). An argument that is absent, or null in SQL, changes nothing; an empty total_contract_value or sponsor is removed. total_contract_value: as create_contract takes it or as answers show it; currency: stays once the contract has trials or funds; order_cards: enrollment orders the cards of enrolled patients at once; enforce_dates: as create_contract takes it. A change of the dates holds for later payments and enrollments; what was made stays. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -207,7 +213,7 @@ DECLARE
 BEGIN
     PERFORM murallink_private.write_contract(
         permitted, NULL, NULL, NULL, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
-        currency, NULL, NULL);
+        currency, NULL, NULL, NULL);
     INSERT INTO murallink.contract_document (client_uid, contract_uid, filename, content_type)
     SELECT c.client_uid, c.uid, file_name, murallink_private.checked_content_type(upload_contract.content_type, file_name)
     FROM murallink.contract c WHERE c.uid = permitted

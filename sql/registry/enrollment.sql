@@ -7,6 +7,15 @@ CREATE FUNCTION murallink_private.enrollment_keeps() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
+        IF EXISTS (
+            SELECT FROM murallink.contract c, murallink.site s, LATERAL (
+                SELECT murallink_private.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date AS today
+            ) AS there
+            WHERE c.uid = NEW.contract_uid AND s.uid = NEW.site_uid
+            AND c.enforce_dates AND (today < c.contract_start_date OR today > c.contract_end_date))
+            AND NOT EXISTS (SELECT FROM murallink.enrollment e WHERE e.uid = NEW.previous_uid AND e.status = 'transferred') THEN
+            PERFORM murallink_private.raise('not_covered', 'trial_uid');
+        END IF;
         NEW.chain_uid := coalesce((SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = NEW.previous_uid), NEW.uid);
         RETURN NEW;
     ELSIF TG_OP = 'DELETE'
@@ -23,7 +32,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
-'Trigger: a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it; and its end, once another follows. Errors: append_only.';
+'Trigger: a patient is enrolled on a day of the contract, where the site is, unless the contract enforces no dates; a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it; and its end, once another follows. Errors: not_covered, append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
     uid murallink.ksuid,
@@ -250,7 +259,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'Enrolls a patient in a trial at a site (document: Enroll); also a second time after screen_failed, with another subject_id. subject_id: the patient''s number, unique in the trial in any case and with any blanks. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists.';
+'Enrolls a patient in a trial at a site (document: Enroll); also a second time after screen_failed, with another subject_id. subject_id: the patient''s number, unique in the trial in any case and with any blanks. On a day of the contract, unless it enforces no dates. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists, not_covered.';
 
 CREATE FUNCTION murallink_private.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql STABLE AS $$

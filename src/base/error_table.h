@@ -44,6 +44,7 @@ ERROR_ROW(NOT_ASSOCIATED, "not_associated", "PT409", "the site does not take par
 ERROR_ROW(WRONG_STATUS, "wrong_status", "PT409", "the status does not allow this step", "It may have been done already: read the current status. The function's description says which status it needs.")
 ERROR_ROW(SAME_PERSON, "same_person", "PT409", "this trial requires approval by someone other than the requester", "Ask another user who may approve.")
 ERROR_ROW(IDEMPOTENCY_CONFLICT, "idempotency_conflict", "PT409", "this idempotency key was used for another request", "Use a new key for each new request.")
+ERROR_ROW(NOT_COVERED, "not_covered", "PT409", "the contract does not cover this day", "Only days of the contract are paid: send the visit_date of an earlier visit, or have the contract's dates or enforce_dates changed.")
 ERROR_ROW(LOCKED_OUT, "locked_out", "PT423", "too many failed logins: the account is temporarily locked", "Wait, or set a new password with request_password_reset and reset_password.")
 ERROR_ROW(BLOCKED, "blocked", "PT503", "another transaction blocks this and does not end", "Nothing was done. Try again later.")
 ERROR_ROW(BUSY, "busy", "PT503", "the server is busy", "Try again in a second.")

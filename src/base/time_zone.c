@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "pgtime.h"
+#include "time_zone.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
@@ -105,4 +106,21 @@ time_zone_local(PG_FUNCTION_ARGS)
 		tm2timestamp(&tm, fraction, NULL, &local) != 0)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMP(local);
+}
+
+/*
+ * Returns the day of a moment in a time zone of the tz database, in UTC if
+ * there is none of this name.
+ */
+DateADT
+time_zone_day(TimestampTz moment, const text *zone)
+{
+	pg_tz *found = zone_named(zone);
+	struct pg_tm tm;
+	fsec_t fraction;
+	int offset;
+
+	if (timestamp2tm(moment, &offset, &tm, &fraction, NULL, found != NULL ? found : pg_tzset("UTC")) != 0)
+		ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range"));
+	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
 }

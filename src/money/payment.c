@@ -22,6 +22,7 @@
 #include "permission.h"
 #include "schedule.h"
 #include "storage/lmgr.h"
+#include "time_zone.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/rel.h"
@@ -86,6 +87,7 @@ static bool look_up(Datum uid, Enrolled *enrolled);
 static bool look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled);
 static DateADT paid_from(const Enrolled *enrolled);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
+static void check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
 static int free_occurrence(const Ksuid *chain, const Milestone *milestone);
@@ -212,6 +214,22 @@ check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 		ereport(ERROR,
 				errnamed(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED,
 						 "visit_date"));
+}
+
+/*
+ * Raises not_covered for a visit on a day that is none of the contract's.  A
+ * payment of no visit is for the day on which it is made, where the site is.
+ */
+static void
+check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at)
+{
+	DateADT day;
+
+	if (DATE_IS_NOBEGIN(terms->first_day) && DATE_IS_NOEND(terms->last_day))
+		return;
+	day = no_visit ? time_zone_day(at, DatumGetTextPP(terms->time_zone)) : visit;
+	if (day < terms->first_day || day > terms->last_day)
+		ereport(ERROR, errnamed(ERR_NOT_COVERED, "visit_date"));
 }
 
 /*
@@ -480,7 +498,11 @@ payment_price(PG_FUNCTION_ARGS)
 	if (of_milestone)
 		fill_milestone(&enrolled, values, nulls, &milestone, at);
 	else
+	{
 		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_MILESTONE_CODE] = nulls[PAYMENT_OCCURRENCE] = true;
+		schedule_terms(KsuidPGetDatum(&enrolled.trial_site), &milestone.terms);
+	}
+	check_covered(&milestone.terms, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]), at);
 
 	pending = install_enum("payment_status", "pending");
 	approved = of_milestone && milestone.approved ? install_enum("payment_status", "approved") : pending;

@@ -3,8 +3,9 @@
  *	  A cache of the milestones of schedules.
  *
  * Versions of a milestone are never changed, and new ones are rare compared
- * with payments.  So each backend keeps what it has read until milestone or
- * trial changes.  It receives the invalidation before its next payment.
+ * with payments.  So each backend keeps what it has read until one of the
+ * tables that it was read from changes.  It receives the invalidation before
+ * its next payment.
  */
 #include "postgres.h"
 
@@ -33,14 +34,23 @@ typedef struct Known
 
 static MemoryContext context = NULL;
 static HTAB *milestones = NULL;
-static Oid milestone_relation = InvalidOid;
-static Oid trial_relation = InvalidOid;
 static uint64 generation = 0;
+
+/* The tables that milestones are read from. */
+static const char *const table_names[] = {"milestone", "trial", "site", "contract"};
+static Oid tables[lengthof(table_names)];
+
+/* The columns of Terms, of a contract c and a site s. */
+#define TERMS                                                                                           \
+	"CASE WHEN c.enforce_dates THEN coalesce(c.contract_start_date, '-infinity') ELSE '-infinity' END," \
+	" CASE WHEN c.enforce_dates THEN coalesce(c.contract_end_date, 'infinity') ELSE 'infinity' END,"    \
+	" s.time_zone"
 
 static void forget(Datum arg, Oid relation);
 static bool load(Datum uid, Known *known);
 static Known *find(Datum uid, Known *buffer);
 static Version version_copy(const Version *version);
+static Terms read_terms(HeapTuple row, TupleDesc desc, int first);
 
 /*
  * Registers the callback that clears the cache.
@@ -58,11 +68,31 @@ schedule_init(void)
 static void
 forget(Datum arg, Oid relation)
 {
-	if (!OidIsValid(relation) || relation == milestone_relation || relation == trial_relation)
+	bool used = !OidIsValid(relation);
+
+	for (int i = 0; i < lengthof(tables); i++)
+		used |= relation == tables[i];
+	if (used)
 	{
 		generation++;
 		milestones = NULL;
 	}
+}
+
+/*
+ * Returns the Terms that a row has from this column on (from 1).  What they
+ * point to is in the current memory context.
+ */
+static Terms
+read_terms(HeapTuple row, TupleDesc desc, int first)
+{
+	Terms terms;
+	bool isnull;
+
+	terms.first_day = DatumGetDateADT(SPI_getbinval(row, desc, first, &isnull));
+	terms.last_day = DatumGetDateADT(SPI_getbinval(row, desc, first + 1, &isnull));
+	terms.time_zone = datumCopy(SPI_getbinval(row, desc, first + 2, &isnull), false, -1);
+	return terms;
 }
 
 /*
@@ -76,8 +106,9 @@ load(Datum uid, Known *known)
 		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
 			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
 			 " pg_catalog.trim_scale(v.amount),"
-			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code"
+			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code, " TERMS
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
+			 " JOIN murallink.contract c ON c.uid = m.contract_uid JOIN murallink.site s ON s.uid = m.site_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
 			 " AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)"
 			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC",
@@ -110,6 +141,7 @@ load(Datum uid, Known *known)
 			milestone->approved = DatumGetBool(COLUMN(6));
 			milestone->key = datumCopy(COLUMN(7), false, -1);
 			milestone->code = datumCopy(COLUMN(15), false, -1);
+			milestone->terms = read_terms(row, desc, 16);
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
@@ -140,8 +172,8 @@ find(Datum uid, Known *buffer)
 
 	if (milestones != NULL && (kept = hash_search(milestones, DatumGetKsuidP(uid), HASH_FIND, NULL)) != NULL)
 		return kept;
-	milestone_relation = install_relation("milestone");
-	trial_relation = install_relation("trial");
+	for (int i = 0; i < lengthof(tables); i++)
+		tables[i] = install_relation(table_names[i]);
 	if (milestones == NULL || hash_get_num_entries(milestones) >= MILESTONES_KEPT)
 	{
 		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};
@@ -211,6 +243,7 @@ schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 	*milestone = known->milestone;
 	milestone->key = datumCopy(milestone->key, false, -1);
 	milestone->code = datumCopy(milestone->code, false, -1);
+	milestone->terms.time_zone = datumCopy(milestone->terms.time_zone, false, -1);
 	for (int i = 0; i < known->count; i++)
 	{
 		const Version *version = &known->versions[i];
@@ -224,4 +257,29 @@ schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 		}
 	}
 	return true;
+}
+
+/*
+ * Fills in what holds at a trial at a site, which must exist, for payments
+ * that are no milestone's.  What it points to is in the caller's memory
+ * context.
+ */
+void
+schedule_terms(Datum trial_site, Terms *terms)
+{
+	static SavedPlan select =
+		PLAN("SELECT " TERMS " FROM murallink.trial_site a JOIN murallink.contract c ON c.uid = a.contract_uid"
+			 " JOIN murallink.site s ON s.uid = a.site_uid WHERE a.uid = $1",
+			 "k");
+	MemoryContext caller_context = CurrentMemoryContext;
+	Owner saved = owner_enter();
+
+	SPI_connect();
+	plan_execute_latest(&select, &trial_site, NULL, 1);
+	if (SPI_processed == 0)
+		elog(ERROR, "murallink: a trial at a site is gone");
+	MemoryContextSwitchTo(caller_context);
+	*terms = read_terms(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	SPI_finish();
+	owner_leave(saved);
 }

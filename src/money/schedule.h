@@ -7,6 +7,7 @@
 
 #include "datatype/timestamp.h"
 #include "ksuid.h"
+#include "utils/date.h"
 
 /* One version of a milestone. */
 typedef struct Version
@@ -19,6 +20,14 @@ typedef struct Version
 	int32 num_payments;
 	int32 sort_order;
 } Version;
+
+/* What else holds at a trial at a site. */
+typedef struct Terms
+{
+	DateADT first_day; /* of the contract; -infinity if there is no limit */
+	DateADT last_day; /* of the contract; infinity if there is no limit */
+	Datum time_zone; /* text: of the site */
+} Terms;
 
 /* A milestone of a trial at a site, at some moment. */
 typedef struct Milestone
@@ -34,10 +43,12 @@ typedef struct Milestone
 	bool in_force; /* whether a version is in force */
 	bool was_more_often; /* an earlier version allowed more payments */
 	Version version; /* the version in force */
+	Terms terms;
 } Milestone;
 
 extern void schedule_init(void);
 extern bool schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone);
 extern void schedule_version(Datum version_uid, Version *version);
+extern void schedule_terms(Datum trial_site, Terms *terms);
 
 #endif /* MURALLINK_SCHEDULE_H */

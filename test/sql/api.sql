@@ -82,6 +82,8 @@ SELECT pg_temp.exchange('create_contract',
       "currency": "USD", "client_signature_date": "2022-07-21T00:00:00Z", "contract_start_date": "2022-08-09T00:00:00Z",
       "contract_end_date": "2024-11-07T00:00:00Z", "document_url": "http://api:6666/contracts/2D5YrV6UslqVXWtlg1SI6J8ZohY"}')
     ~ '^document_url: "http://[^"]*/rpc/contract_document\?uid=[0-9A-Za-z]{27}"' AS document_url_is_ours;
+-- The document's contract has ended.
+SELECT test.answer('edit_contract', pg_temp.with_uids('{"uid": "<create_contract>", "enforce_dates": false}'), (SELECT uid FROM made WHERE action = 'login'));
 SELECT pg_temp.exchange('create_trial', '{"contract_uid": "<create_contract>", "name": "Trial Hester-42", "protocol_id": "XK2293-75260"}',
     '{"uid": "<uid>", "contract_uid": "<uid>", "name": "Trial Hester-42", "protocol_id": "XK2293-75260"}');
 SELECT pg_temp.exchange('create_site', '{"name": "Lawrence Clinic", "trial_uid": "<create_trial>", "contract_uid": "<create_contract>"}',

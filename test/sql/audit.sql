@@ -68,7 +68,7 @@ SET datestyle = 'SQL, DMY';
 UPDATE murallink.patient SET first_name = E'Pa"t\\', phone = '1', address = ROW(NULL, 'a "b", c', NULL, 'Zürich', NULL, NULL, true),
     email_enabled = true WHERE uid = :'patient';
 UPDATE murallink.patient SET address = NULL WHERE uid = :'patient';
-UPDATE murallink.contract SET total_contract_value = 1.50, contract_end_date = '2024-11-07' WHERE uid = :'contract';
+UPDATE murallink.contract SET total_contract_value = 1.50, contract_end_date = '2999-11-07' WHERE uid = :'contract';
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 SELECT resource, action,
     changes - '{uid,app_user_uid,resource_uid,client_uid,contract_uid,trial_uid,granted_by_uid,created_at}'::text[] AS changes,

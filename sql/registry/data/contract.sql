@@ -13,6 +13,7 @@ CREATE TABLE murallink.contract (
     default_payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
     order_cards text NOT NULL DEFAULT 'first_payment' CHECK (order_cards IN ('first_payment', 'enrollment')),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    enforce_dates boolean NOT NULL DEFAULT true,
     UNIQUE (uid, client_uid),
     FOREIGN KEY (sponsor_uid, client_uid) REFERENCES murallink.sponsor (uid, client_uid),
     CHECK (contract_end_date >= contract_start_date)
@@ -30,6 +31,7 @@ COMMENT ON COLUMN murallink.contract.contract_end_date IS 'Last day.';
 COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'The payment type of patients who have not chosen one.';
 COMMENT ON COLUMN murallink.contract.order_cards IS 'When a card is ordered for a patient who is paid by card: at the first payment or the enrollment.';
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
+COMMENT ON COLUMN murallink.contract.enforce_dates IS 'Whether patients are enrolled and visits paid on its days only, from the first to the last.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
 CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink_private.permitted('view_contract', client_uid, uid, NULL, NULL));
@@ -37,7 +39,8 @@ CREATE POLICY contract ON murallink.sponsor FOR SELECT
     USING (EXISTS (SELECT FROM murallink.contract c WHERE c.sponsor_uid = sponsor.uid));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (contract_uid) REFERENCES murallink.contract ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+ALTER TABLE murallink.contract ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY contract ON murallink.audit_event FOR SELECT USING (
     resource = 'contract' AND murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 

@@ -21,7 +21,8 @@ CREATE INDEX site_contract ON murallink.site (contract_uid);
 CREATE POLICY viewer ON murallink.site FOR SELECT USING (murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, uid));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (site_uid) REFERENCES murallink.site ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.site
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+ALTER TABLE murallink.site ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY site ON murallink.audit_event FOR SELECT USING (
     resource = 'site' AND murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, site_uid));
 
