@@ -162,6 +162,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.hold_payouts,
     murallink.look_up_payout,
     murallink.message_received,
+    murallink.move_balance,
     murallink.notices,
     murallink.participations,
     murallink.partner_operations,

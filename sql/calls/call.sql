@@ -48,7 +48,7 @@ BEGIN
             IS DISTINCT FROM (OLD.uid, OLD.resource, OLD.subject_uid, OLD.subject_attempt, OLD.operation, OLD.repeatable, OLD.created_at, OLD.requested_by)
         OR NEW.partner <> OLD.partner AND NEW.status <> 'waiting'
         -- The amount, the card and the reference of an unload, and what a look-up asks.
-        OR NEW.resource IN ('payout', 'call') AND NEW.params IS DISTINCT FROM OLD.params
+        OR NEW.resource IN ('payout', 'call', 'card') AND NEW.params IS DISTINCT FROM OLD.params
     THEN
         PERFORM murallink_private.raise('append_only', 'call');
     END IF;

@@ -157,19 +157,46 @@ COMMENT ON FUNCTION murallink.dash_shipping_update(jsonb) IS
 CREATE TYPE murallink.card_info AS (
     uid murallink.ksuid, patient_uid murallink.ksuid, partner text, program text, status murallink.payout_status, reason text,
     attempt integer, order_id text, shipping_status text, carrier text, tracking_number text,
-    since timestamptz, until timestamptz, ended_reason text, ended_note text);
+    since timestamptz, until timestamptz, ended_reason text, ended_note text, expires_on date);
 COMMENT ON TYPE murallink.card_info IS
-'A card, as operators see it. since: when it was made; until: when it was replaced, null for the present card; ended_reason, ended_note: why.';
+'A card, as operators see it. since: when it was made; until: when it was replaced, null for the present card; ended_reason, ended_note: why; expires_on: the last day on which it can be used, if Dash has told it.';
 
 CREATE FUNCTION murallink.cards(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.card_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.uid, c.patient_uid, c.partner, c.program, c.status, c.reason, c.attempt, c.order_id, s.status, s.carrier, s.tracking_number,
-        c.created_at, NULLIF(c.ended_at, 'infinity'), c.ended_reason, c.ended_note
+        c.created_at, NULLIF(c.ended_at, 'infinity'), c.ended_reason, c.ended_note, c.expires_on
     FROM murallink_private.card c LEFT JOIN murallink_private.card_shipment s ON s.card_uid = c.uid
     WHERE c.patient_uid = coalesce(cards.patient_uid, c.patient_uid) ORDER BY c.created_at, c.uid
 $$;
 COMMENT ON FUNCTION murallink.cards(murallink.ksuid) IS
 'The cards, oldest first, those that were replaced included, with the state of their shipment. patient_uid: only the cards of this patient; null: all. For operators.';
+
+CREATE FUNCTION murallink.cards_expiring(days integer DEFAULT 60) RETURNS SETOF murallink.card_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF murallink_private.required(days, 'days') NOT BETWEEN 0 AND 36500 THEN
+        PERFORM murallink_private.raise('invalid_value', 'days');
+    END IF;
+    RETURN QUERY
+    SELECT i.* FROM murallink_private.card c, LATERAL murallink.cards(c.patient_uid) i
+    WHERE c.ended_at = 'infinity' AND c.expires_on <= (clock_timestamp() AT TIME ZONE 'UTC')::date + days AND i.uid = c.uid
+    ORDER BY c.expires_on, c.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.cards_expiring(integer) IS
+'The present cards that expire within so many days or have expired, the first to expire first, as cards() shows them. Only cards of which Dash has told when they expire: see ask_card(). days: 0: up to today. For operators. Errors: missing_field, invalid_value.';
+
+CREATE FUNCTION murallink_private.dash_details_follow(calls murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.card c SET expires_on = murallink_private.card_expiry(f.expires_on)
+    FROM murallink_private.call a CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(a.facts -> 'cards') AS f(proxy_key text, expires_on text)
+    WHERE a.uid = ANY (calls) AND a.status = 'done' AND c.partner = 'dash' AND c.status = 'done'
+        AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(f.proxy_key, '0')
+        AND murallink_private.card_expiry(f.expires_on) IS DISTINCT FROM c.expires_on AND murallink_private.card_expiry(f.expires_on) IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.dash_details_follow(murallink.ksuid[]) IS 'Stores what Dash''s details say about when cards expire.';
 
 CREATE FUNCTION murallink.order_cards(patient_uids murallink.ksuid[] DEFAULT NULL) RETURNS murallink.task_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
@@ -279,10 +306,10 @@ BEGIN
     WITH shown AS (
         SELECT s.*, count(*) OVER (PARTITION BY s.proxy_key) AS keys
         FROM ROWS FROM (pg_catalog.jsonb_to_recordset(details.facts -> 'ordered') AS (
-            proxy_key text, person_id text, first_name text, last_name text, phone text, email text))
-            WITH ORDINALITY AS s(proxy_key, person_id, first_name, last_name, phone, email, place)
+            proxy_key text, person_id text, first_name text, last_name text, phone text, email text, expires_on text))
+            WITH ORDINALITY AS s(proxy_key, person_id, first_name, last_name, phone, email, expires_on, place)
     ), pair AS (
-        SELECT r.card_uid, s.proxy_key, s.person_id, s.keys, count(*) OVER (PARTITION BY r.card_uid) AS rows,
+        SELECT r.card_uid, s.proxy_key, s.person_id, s.expires_on, s.keys, count(*) OVER (PARTITION BY r.card_uid) AS rows,
             count(*) OVER (PARTITION BY s.place) AS patients
         FROM pg_catalog.jsonb_to_recordset(sent) AS r(
             card_uid murallink.ksuid, first_name text, last_name text, phone text, email text)
@@ -296,7 +323,7 @@ BEGIN
     SET status = CASE WHEN p.wrong IS NULL THEN 'done' ELSE 'in_doubt' END::murallink.payout_status,
         reason = coalesce(p.wrong, ''),
         proxy_key = CASE WHEN p.wrong IS NULL THEN p.proxy_key ELSE '' END, person_id = p.person_id,
-        settled_at = details.settled_at, task_uid = NULL
+        expires_on = murallink_private.card_expiry(p.expires_on), settled_at = details.settled_at, task_uid = NULL
     FROM (SELECT r.*, murallink_private.card_of_another(r.card_uid, r.proxy_key) AS wrong FROM pair r) p
     WHERE c.uid = p.card_uid AND c.task_uid = details.subject_uid AND p.proxy_key ~ '^[0-9]+$' AND p.person_id <> ''
         AND (p.rows, p.patients, p.keys) = (1, 1, 1);
@@ -413,6 +440,7 @@ GRANT EXECUTE ON FUNCTION murallink.dash_shipping_update TO murallink_client;
 GRANT EXECUTE ON FUNCTION
     murallink.ask_card,
     murallink.cards,
+    murallink.cards_expiring,
     murallink.order_cards,
     murallink.reconcile_funding,
     murallink.refresh_dash,

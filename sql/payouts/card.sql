@@ -21,6 +21,30 @@ $$;
 COMMENT ON FUNCTION murallink_private.card_profiles(murallink.ksuid) IS
 'Sends a changed name, phone number or e-mail address of a patient to the partners that have issued a card, if their setting send_profile is on.';
 
+CREATE FUNCTION murallink_private.last_of_month(year integer, month integer) RETURNS date
+LANGUAGE sql IMMUTABLE
+RETURN (pg_catalog.make_date(year, month, 1) + interval '1 month' - interval '1 day')::date;
+COMMENT ON FUNCTION murallink_private.last_of_month(integer, integer) IS 'The last day of a month.';
+
+CREATE FUNCTION murallink_private.card_expiry(shown text) RETURNS date
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+    RETURN CASE
+        WHEN shown ~ '^\d{4}-\d\d-\d\d([T ].*)?$'
+            THEN pg_catalog.make_date(pg_catalog.left(shown, 4)::integer, pg_catalog.substr(shown, 6, 2)::integer, pg_catalog.substr(shown, 9, 2)::integer)
+        WHEN shown ~ '^\d{4}-\d\d$' THEN murallink_private.last_of_month(pg_catalog.left(shown, 4)::integer, pg_catalog.right(shown, 2)::integer)
+        WHEN shown ~ '^\d\d?/\d{4}$'
+            THEN murallink_private.last_of_month(pg_catalog.right(shown, 4)::integer, pg_catalog.split_part(shown, '/', 1)::integer)
+        WHEN shown ~ '^\d\d?/\d\d$'
+            THEN murallink_private.last_of_month(2000 + pg_catalog.right(shown, 2)::integer, pg_catalog.split_part(shown, '/', 1)::integer)
+        END;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.card_expiry(text) IS
+'The last day on which a card can be used, by a partner''s word: 2029-11-30, or the end of a month written 2029-11, 11/2029 or 11/29. Null for anything else, such as 1129 or 11/12/2029, which may mean several days.';
+
 CREATE FUNCTION murallink_private.card_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -57,17 +57,39 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_up_moment(text, text) IS
 'A partner''s time as timestamptz; null if it is ambiguous. Understands RFC 3339 and RFC 1123 with a zone, seconds or milliseconds since 1970, and a day with a time in zone. zone: a name of the tz database, or empty.';
 
-CREATE FUNCTION murallink_private.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
+CREATE FUNCTION murallink_private.look_up_card_shown(card_uid murallink.ksuid, what text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (
-        SELECT FROM murallink_private.payout_shown o JOIN murallink_private.card c ON c.uid = o.card_uid
-        JOIN murallink_private.partner p ON p.name = c.partner
+        SELECT FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner
         JOIN murallink_private.look_up_shown s ON s.partner = p.name AND s.base_url = p.base_url
             AND s.customer = p.settings ->> 'customer_id' AND s.by_order = (c.order_id <> '')
-        WHERE o.uid = payout_uid AND s.what = look_up_shown.what)
+        WHERE c.uid = look_up_card_shown.card_uid AND s.what = look_up_card_shown.what)
+$$;
+COMMENT ON FUNCTION murallink_private.look_up_card_shown(murallink.ksuid, text) IS
+'Whether the issuer of a card, with its current configuration, has ever shown this in a look-up of the same kind. what: see the table look_up_shown.';
+
+CREATE FUNCTION murallink_private.look_up_shown(payout_uid murallink.ksuid, what text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT murallink_private.look_up_card_shown((SELECT o.card_uid FROM murallink_private.payout o WHERE o.uid = payout_uid), what)
 $$;
 COMMENT ON FUNCTION murallink_private.look_up_shown(murallink.ksuid, text) IS
-'Whether the issuer of a payout''s card, with its current configuration, has ever shown this in a look-up of the same kind. what: see the table look_up_shown.';
+'Whether the issuer of a payout''s card has ever shown this: see look_up_card_shown().';
+
+CREATE FUNCTION murallink_private.look_up_known(patient_uid murallink.ksuid, reference text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
+        JOIN murallink_private.payout x ON x.payment_uid = y.uid
+        WHERE e.patient_uid = look_up_known.patient_uid AND (x.uid::text = look_up_known.reference OR EXISTS (
+            SELECT FROM murallink_private.call t
+            WHERE t.subject_uid = x.uid AND t.subject_uid <> t.uid AND t.params ->> 'reference' = look_up_known.reference))
+    ) OR EXISTS (
+        SELECT FROM murallink_private.card k JOIN murallink_private.call b ON b.subject_uid = k.uid AND b.subject_uid <> b.uid
+        WHERE k.patient_uid = look_up_known.patient_uid AND b.operation IN ('unload_balance', 'load_balance')
+            AND b.uid::text = look_up_known.reference)
+$$;
+COMMENT ON FUNCTION murallink_private.look_up_known(murallink.ksuid, text) IS
+'Whether a reference is that of a payout to this patient, of an unload or of a move of a balance, whichever of the patient''s cards it went to.';
 
 CREATE FUNCTION murallink_private.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -128,10 +150,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             (p.settings ->> 'clock_tolerance')::numeric * interval '1 s' AS tolerance,
             -- Compare the time with a tolerance of days, because its zone may be missing or wrong.
             l.meant AND l.reference <> o.uid::text AND coalesce(l.moment > o.created_at - interval '36 h', true)
-            AND NOT EXISTS (
-                SELECT FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
-                JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
-                WHERE e.patient_uid = o.patient_uid AND x.uid <> o.uid AND x.card_uid = o.card_uid AND l.reference = x.uid::text)
+            AND NOT murallink_private.look_up_known(o.patient_uid, l.reference)
             -- An order may have several loads: it explains as many as there are payouts known to be in
             -- it.
             AND (l.order_id = '' OR l.times > (
@@ -170,17 +189,24 @@ RETURN CASE
 COMMENT ON FUNCTION murallink_private.look_up_ours(text, boolean, bigint, bigint) IS
 'What the entries with our reference prove about a load or an unload in doubt: empty: it was carried out; else why this is unclear; null: there are none. what: load or unload; listed: whether the partner lists these; ours: the number of entries with our reference; ours_equal: of these with the same amount and currency.';
 
-CREATE FUNCTION murallink_private.look_up_missing(payout_uid murallink.ksuid, what text, whole boolean, partial boolean) RETURNS text
-LANGUAGE sql STABLE
+CREATE FUNCTION murallink_private.look_up_unlisted(shown boolean, what text, whole boolean, partial boolean) RETURNS text
+LANGUAGE sql IMMUTABLE
 RETURN CASE
     WHEN NOT whole THEN 'it is not listed, but there may be more than is listed'
     WHEN partial THEN pg_catalog.format('known %ss are not listed', what)
-    WHEN NOT murallink_private.look_up_shown(payout_uid, what)
+    WHEN NOT shown
         THEN pg_catalog.format('it is not listed, but no look-up of this issuer has ever shown a%s %s of ours',
             CASE what WHEN 'unload' THEN 'n' ELSE '' END, what)
     ELSE '' END;
+COMMENT ON FUNCTION murallink_private.look_up_unlisted(boolean, text, boolean, boolean) IS
+'What it proves that a load or an unload in doubt is not listed: empty: it was not carried out; else why this is unclear. shown: whether this issuer has ever shown one of ours; what: load or unload; whole: whether the list is certainly complete; partial: whether an entry that we know is missing.';
+
+CREATE FUNCTION murallink_private.look_up_missing(payout_uid murallink.ksuid, what text, whole boolean, partial boolean) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT murallink_private.look_up_unlisted(murallink_private.look_up_shown(payout_uid, what), what, whole, partial)
+$$;
 COMMENT ON FUNCTION murallink_private.look_up_missing(murallink.ksuid, text, boolean, boolean) IS
-'What it proves that a load or an unload in doubt is not listed: empty: it was not carried out; else why this is unclear. what: load or unload; whole: whether the list is certainly complete; partial: whether an entry that we know is missing.';
+'What it proves that a load or an unload of a payout in doubt is not listed: see look_up_unlisted().';
 
 CREATE FUNCTION murallink_private.look_up_reason(reason text, look murallink.call_state, why text) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -214,10 +240,16 @@ BEGIN
         count(*) FILTER (WHERE l.alike) AS alike, count(*) FILTER (WHERE l.timely) AS timely,
         count(*) FILTER (WHERE l.reference <> '') AS named, count(*) FILTER (WHERE l.alike AND l.reference <> '') AS alike_named,
         max(l.order_id) FILTER (WHERE l.ours) AS our_order, max(l.order_id) FILTER (WHERE l.timely) AS timely_order,
-        -- Another payout that may have made the load.
+        -- Another payout, or the move of a balance, that may have made the load.
         EXISTS (
             SELECT FROM other o WHERE o.amount = the_payout.amount
-            AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')) AS rivalled,
+            AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = o.reference AND o.reference <> '')
+        ) OR EXISTS (
+            SELECT FROM murallink_private.call b
+            WHERE b.subject_uid = the_payout.card_uid AND b.subject_uid <> b.uid AND b.operation = 'load_balance'
+                AND b.attempt > 0 AND b.status <> 'declined' AND (b.params ->> 'amount')::numeric = the_payout.amount
+                AND NOT EXISTS (SELECT FROM load k WHERE k.order_id = b.facts ->> 'order_id')
+        ) AS rivalled,
         -- If the list lacks the last load known before this one, or the last one known at the time of the
         -- look-up, it is incomplete.
         EXISTS (

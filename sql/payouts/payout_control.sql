@@ -261,9 +261,11 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
             WHEN 'failed' THEN c.status = 'declined' OR by_person.settled
             WHEN 'in_doubt' THEN c.status = 'in_doubt'
             ELSE c.status = 'done' OR by_person.settled END IS NOT TRUE)
+    UNION ALL
+    SELECT NULL, b.currency, b.problem FROM murallink_private.balance_problems() b
 $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
-'Checks that balances, entries, fundings, payments and payouts agree, and that each payment is in the chain of its enrollment. Returns one row for each contradiction.';
+'Checks that balances, entries, fundings, payments, payouts and moves of card balances agree, and that each payment is in the chain of its enrollment. Returns one row for each contradiction; of a move without a contract.';
 
 CREATE FUNCTION murallink.resolve_card(
     card_uid murallink.ksuid DEFAULT NULL, ordered boolean DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL,

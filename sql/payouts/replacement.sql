@@ -13,14 +13,14 @@ DECLARE
     place murallink.enrollment;
 BEGIN
     SELECT * INTO place FROM murallink.enrollment e
-    WHERE e.patient_uid = murallink_private.required(permit_card.patient_uid, 'patient_uid')
+    WHERE e.patient_uid = murallink_private.required(permit_card.patient_uid, 'patient_uid') AND e.status <> 'transferred'
     ORDER BY murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
         murallink_private.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC LIMIT 1;
     RETURN murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'patient_uid');
 END
 $$;
 COMMENT ON FUNCTION murallink_private.permit_card(murallink.ksuid, murallink.permission) IS
-'Checks that the caller holds the permission on a trial at a site in which the patient is or was enrolled, and returns the caller''s uid. Not on the patient''s site alone: the card has the money of trials. Errors: unauthenticated, missing_field, forbidden, not_found.';
+'Checks that the caller holds the permission on a trial at a site in which the patient is or was enrolled, and which was not left for another site, and returns the caller''s uid. Not on the patient''s site alone: the card has the money of trials. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
 CREATE FUNCTION murallink_private.card_to_unload(payout_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
@@ -38,44 +38,6 @@ $$;
 COMMENT ON FUNCTION murallink_private.card_to_unload(murallink.ksuid) IS
 'The card from which the money of a payout is taken back: the one that was loaded or, if that was replaced, the present one. Null if this one has not been issued yet.';
 
-CREATE FUNCTION murallink_private.card_payouts(card_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
-LANGUAGE sql STABLE AS $$
-    SELECT o.uid FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
-    JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
-    JOIN murallink_private.payout o ON o.payment_uid = p.uid AND o.card_uid = c.uid
-    WHERE c.uid = card_payouts.card_uid
-$$;
-COMMENT ON FUNCTION murallink_private.card_payouts(murallink.ksuid) IS 'The payouts of a card, whatever their state.';
-
-CREATE FUNCTION murallink_private.card_unloads(card_uid murallink.ksuid)
-RETURNS TABLE (uid murallink.ksuid, amount numeric, status murallink.payout_status)
-LANGUAGE sql STABLE AS $$
-    SELECT t.uid, (t.params ->> 'amount')::numeric, t.status
-    FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
-    JOIN murallink_private.payment p ON p.enrollment_uid = e.uid JOIN murallink_private.payout o ON o.payment_uid = p.uid
-    JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
-    WHERE c.uid = card_unloads.card_uid AND t.operation = 'unload'
-        AND (t.params ->> 'program', t.params ->> 'proxy_key') = (c.program, c.proxy_key)
-$$;
-COMMENT ON FUNCTION murallink_private.card_unloads(murallink.ksuid) IS
-'The calls that take money of payments back from a card, also those of payments that were loaded on a card before it.';
-
-CREATE FUNCTION murallink_private.card_balance(card_uid murallink.ksuid) RETURNS numeric
-LANGUAGE sql STABLE AS $$
-    SELECT (
-        SELECT coalesce(pg_catalog.sum(p.amount), 0)
-        FROM murallink_private.card_payouts(card_balance.card_uid) u JOIN murallink_private.payout o ON o.uid = u
-        JOIN murallink_private.payment p ON p.uid = o.payment_uid JOIN murallink_private.call l ON l.uid = o.uid
-        WHERE l.status = 'done' AND (p.status = 'paid' OR EXISTS (
-            SELECT FROM murallink_private.call t
-            WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.operation = 'unload' AND t.status = 'done'))
-    ) - (
-        SELECT coalesce(pg_catalog.sum(t.amount), 0) FROM murallink_private.card_unloads(card_balance.card_uid) t
-        WHERE t.status NOT IN ('declined', 'cancelled'))
-$$;
-COMMENT ON FUNCTION murallink_private.card_balance(murallink.ksuid) IS
-'What is known to have been loaded on a card and not unloaded, in units of its currency. A load in doubt does not count, an unload in doubt does. A payment that was reversed only in the books had never been loaded.';
-
 CREATE FUNCTION murallink_private.card_end(card_uid murallink.ksuid, reason text, note text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -83,10 +45,13 @@ BEGIN
     SET ended_at = pg_catalog.clock_timestamp(), ended_reason = card_end.reason, ended_note = card_end.note
     WHERE c.uid = card_end.card_uid;
     PERFORM murallink_private.order_stop(card_end.card_uid);
+    -- Waits for a claim, too.
+    UPDATE murallink_private.call c SET status = 'cancelled', reason = 'the card was replaced'
+    WHERE c.subject_uid = card_end.card_uid AND c.subject_uid <> c.uid AND c.operation = 'load_balance' AND c.status = 'ready';
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_end(murallink.ksuid, text, text) IS
-'Ends a card: nothing new is loaded on it, and an order that certainly was not sent is cancelled. Assumes that the card is locked.';
+'Ends a card: nothing new is loaded on it, and an order or the rest of a move of a balance that certainly was not sent is cancelled. Assumes that the card is locked.';
 
 CREATE FUNCTION murallink_private.card_replaced(old murallink.ksuid, new murallink.ksuid) RETURNS murallink.card_replacement
 LANGUAGE plpgsql VOLATILE AS $$
@@ -103,7 +68,7 @@ BEGIN
         SELECT pg_catalog.count(*) FROM murallink_private.card_payouts(old) u JOIN murallink_private.call l ON l.uid = u
         WHERE l.status IN ('claimed', 'in_doubt') OR l.status = 'ready' AND l.suspect
     ) + (
-        SELECT pg_catalog.count(*) FROM murallink_private.card_unloads(old) t WHERE t.status IN ('ready', 'claimed', 'in_doubt'));
+        SELECT pg_catalog.count(*) FROM murallink_private.card_calls(old) t WHERE t.status IN ('ready', 'claimed', 'in_doubt'));
     told.waiting := (
         SELECT pg_catalog.count(*) FROM murallink_private.card_payouts(new) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved');

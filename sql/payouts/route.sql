@@ -195,7 +195,8 @@ BEGIN
     UPDATE murallink_private.card c
     SET status = o.status, reason = o.reason, settled_at = o.settled_at,
         proxy_key = CASE o.status WHEN 'done' THEN coalesce(o.facts ->> 'proxy_key', '') ELSE '' END,
-        order_id = coalesce(o.facts ->> 'order_id', ''), person_id = coalesce(o.facts ->> 'person_id', '')
+        order_id = coalesce(o.facts ->> 'order_id', ''), person_id = coalesce(o.facts ->> 'person_id', ''),
+        expires_on = murallink_private.card_expiry(o.facts ->> 'expires_on')
     FROM murallink_private.call o
     WHERE o.uid = ANY (calls) AND c.uid = o.uid AND c.status = 'ready' AND o.status IN ('done', 'declined', 'in_doubt');
     -- The patient may have lost the address since it was sent.

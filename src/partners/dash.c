@@ -66,6 +66,7 @@ static const PartnerSetting settings[] = {
 	{.name = "card_type", .kind = SETTING_TEXT, .initial = "\"Digital\"", .choices = "|Digital|Physical|physical|"},
 	{.name = "order_prod_type", .kind = SETTING_TEXT, .initial = "\"Personalized Payroll Order\""},
 	{.name = "send_reference", .kind = SETTING_FLAG, .initial = "true"},
+	{.name = "replacement_moves_balance", .kind = SETTING_FLAG, .initial = "false"},
 	{.name = "look_up", .kind = SETTING_FLAG, .initial = "true"},
 	{.name = "settling", .kind = SETTING_NUMBER, .initial = "900", .least = 0, .most = 2592000},
 	{.name = "clock_tolerance", .kind = SETTING_NUMBER, .initial = "60", .least = 0, .most = 3600},
@@ -90,6 +91,8 @@ static const Operation operations[] = {
 	{"bulk_details", true, "order_path", "/getOrderDetailsByOrderId", order_id_arguments, "ordered"},
 	{"load", false, "order_path", "/loadCards", load_arguments, NULL},
 	{"unload", false, "order_path", "/unloadCards", load_arguments, NULL},
+	{"unload_balance", false, "order_path", "/unloadCards", load_arguments, NULL},
+	{"load_balance", false, "order_path", "/loadCards", load_arguments, NULL},
 	{"look_up", true, "order_path", "/getOrderDetailsByOrderId", details_arguments, NULL},
 	{"details", true, "order_path", "/getOrderDetailsByOrderId", details_arguments, "cards"},
 	{"shipping", true, "order_path", "/getShippingInformation", card_arguments, "cards"},
@@ -198,7 +201,7 @@ order_of(const PartnerConfig *config, json_t *params, json_t *rows)
 }
 
 /*
- * load, unload: one card, because the answer to a batch that succeeds in part
+ * load, unload, load_balance, unload_balance: one card, because the answer to a batch that succeeds in part
  * could not be assigned; params program, proxy_key, amount, reference.
  */
 static json_t *

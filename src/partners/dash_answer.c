@@ -88,6 +88,8 @@ static const char *const name_names[] = {"name", "customerName", "programName", 
 static const char *const shipping_names[] = {"shippingStatus", NULL};
 static const char *const carrier_names[] = {"carrier", NULL};
 static const char *const tracking_names[] = {"trackingNumber", NULL};
+static const char *const expiry_names[] = {"expirationDate", "expiryDate", "expiresOn", "cardExpirationDate",
+										   "cardExpiryDate", "expiration", "expiry", NULL};
 
 /* The facts of a row, by the fact that lists the rows. A row is what has one of the first names. */
 static const struct
@@ -101,6 +103,7 @@ static const struct
 	{"cards", "shipping_status", shipping_names},
 	{"cards", "carrier", carrier_names},
 	{"cards", "tracking_number", tracking_names},
+	{"cards", "expires_on", expiry_names},
 	{"ordered", NULL, ordered_names}, /* a card that is not finished has no key */
 	{"ordered", "proxy_key", proxy_names},
 	{"ordered", "person_id", person_names},
@@ -108,6 +111,7 @@ static const struct
 	{"ordered", "last_name", last_names},
 	{"ordered", "phone", phone_names},
 	{"ordered", "email", email_names},
+	{"ordered", "expires_on", expiry_names},
 	{"customers", "id", customer_names},
 	{"customers", "name", name_names},
 	{"programs", "id", program_names},
@@ -155,6 +159,8 @@ understand_change(const char *operation, json_t *params, json_t *answer, json_t 
 		bool ordered = partner_fact(facts, "order_id", answer, order_names);
 
 		partner_fact(facts, "person_id", answer, person_names);
+		if (strcmp(operation, "order") == 0)
+			partner_fact(facts, "expires_on", answer, expiry_names);
 		if (!partner_fact(facts, "balance", answer, new_balance_names))
 			partner_fact(facts, "balance", answer, balance_names);
 		complete = partner_fact(facts, "proxy_key", answer, proxy_names);

@@ -194,6 +194,7 @@ static Setting settings[] = {
 	{.name = "dash.numbers", .initial = "mixed", .choices = "mixed,text,number"},
 	{.name = "dash.bulk_calls", .initial = "0", .wrong = setting_wrong_number},
 	{.name = "dash.balance", .initial = "newBalance", .choices = "newBalance,balance"},
+	{.name = "dash.expires", .initial = ""},
 	{.name = "dash.recognises", .initial = "nobody", .choices = "nobody,email,phone"},
 	{.name = "dash.details_by", .initial = "either", .choices = "either,order,card"},
 	{.name = "dash.details_loads", .initial = "reference", .choices = "reference,anonymous,none,empty,fees"},

@@ -179,6 +179,19 @@ known_card(const json_t *row)
 }
 
 /*
+ * set_expiry says when a card expires, where the setting dash.expires does.
+ */
+static void
+set_expiry(json_t *entry)
+{
+	char expires[SETTING_SIZE];
+
+	setting_get("dash.expires", expires);
+	if (*expires != '\0')
+		json_object_set_new(entry, "expirationDate", json_string(expires));
+}
+
+/*
  * dash_order_cards issues a card for each row.  Several are a batch, whose cards only
  * the order's details tell.
  */
@@ -203,6 +216,7 @@ dash_order_cards(const Request *request, Answer *answer)
 		json_t *entry;
 		json_t *proxy_key;
 		json_t *person_id;
+		json_t *result;
 
 		if (known != NULL)
 		{
@@ -218,8 +232,10 @@ dash_order_cards(const Request *request, Answer *answer)
 		json_object_set(entry, "orderId", order_id);
 		json_object_set(entry, "proxyKey", proxy_key);
 		json_object_set(entry, "personId", person_id);
-		json_array_append_new(results,
-							  json_pack("{s:o, s:o}", "proxyKey", proxy_key, "personId", dash_shown(person_id)));
+		set_expiry(entry);
+		result = json_pack("{s:o, s:o}", "proxyKey", proxy_key, "personId", dash_shown(person_id));
+		json_object_set(result, "expirationDate", json_object_get(entry, "expirationDate"));
+		json_array_append_new(results, result);
 		json_decref(person_id);
 		ledger_write("order", "dash", entry);
 	}

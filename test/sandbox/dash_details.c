@@ -129,6 +129,7 @@ static json_t *
 card_details(const json_t *entry, bool made)
 {
 	static const char *const names[] = {"firstName", "lastName", "phone", "email", "cardType", "proxyKey"};
+	json_t *expires = json_object_get(entry, "expirationDate");
 	const json_t *card = dash_card(json_string_value(json_object_get(entry, "proxyKey")));
 	json_t *details = json_object();
 	json_t *load;
@@ -139,6 +140,8 @@ card_details(const json_t *entry, bool made)
 	if (!made)
 		return details;
 	json_object_set_new(details, "personId", dash_shown(json_object_get(entry, "personId")));
+	if (expires != NULL)
+		json_object_set(details, "expirationDate", expires);
 	json_object_set_new(details, "balance", dash_shown_cents(json_integer_value(json_object_get(card, "balance"))));
 	if (!setting_is("dash.details_loads", "none"))
 	{

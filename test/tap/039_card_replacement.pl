@@ -92,6 +92,21 @@ $payouts->no_fault;
 $payouts->wait_settled;
 check_books('after reversals');
 
+note 'a copy: what another server may have loaded on the old card is looked up there, and not sent to the new one';
+my $sue = patient('Sue');
+pay($sue, 1);
+$payouts->sql("SELECT murallink.hold_payouts('a pause', partner => 'dash')");
+my ($suspect) = $payouts->approve(1, $sue);
+my $suspected = card($sue);
+$payouts->sql("UPDATE murallink_private.payout_switch SET place = 'elsewhere'");
+$payouts->call('enable_payouts');
+my ($counted) = replace($sue, 'lost', 'in the copy', $payouts->stock_card);
+is($counted, 'done||1|0|1.01', 'it is in flight');
+$payouts->sql("SELECT murallink.release_payouts(partner => 'dash')");
+$payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$suspect'");
+is_deeply([ looked_up($suspect) ], [ order_of($suspected) ], 'the old card is asked for it; what is not on it is loaded on the new one');
+is($payouts->loads($suspect), 1, 'once');
+
 note 'keys';
 my $mia = patient('Mia');
 pay($mia, 1);
@@ -149,6 +164,23 @@ $payouts->wait_settled;
 is(scalar($payouts->entries('order', lastName => 'Bob')), 0, 'and never sent');
 $payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$bobs'");
 is(on($bobs), $spare, 'while the card of the stock is loaded');
+
+note 'an order of many that is under way';
+my @many = map { patient("Many$_") } 1 .. 3;
+my @handed = map { $payouts->stock_card } 1, 2;
+$payouts->sandbox('POST', 'settings', { 'dash.bulk_calls' => 1000 });
+$payouts->sql("SELECT murallink.hold_payouts('a pause', partner => 'dash')");
+$payouts->call(order_cards => '{' . join(',', @many) . '}');
+replaced($many[0], 'never_arrived', 'before it is sent', $handed[0]);
+$payouts->sql("SELECT murallink.release_payouts(partner => 'dash')");
+$payouts->wait_for(q{SELECT bool_or(attempt > 1) FROM murallink.partner_tasks() WHERE operation = 'bulk_details'});
+replaced($many[1], 'never_arrived', 'after that', $handed[1]);
+is($payouts->refusal(replace_card => $many[2], 'never_arrived', 'a'), 'already_exists', 'nothing is ordered twice');
+$payouts->sandbox('POST', 'settings', { 'dash.bulk_calls' => 0 });
+$payouts->wait_idle;
+is(join(' ', map { scalar $payouts->entries('order', lastName => "Many$_") } 1 .. 3), '0 1 1', 'left out if it was not sent');
+is($payouts->sql("SELECT string_agg(status || ' ' || ended_reason, ', ' ORDER BY since) FROM murallink.cards('$_->[0]')"), $_->[1], 'and else recorded')
+  foreach [ $many[0] => 'cancelled never_arrived, done ' ], [ $many[1] => 'done never_arrived, done ' ], [ $many[2] => 'done ' ];
 
 note 'the issuer answers an order with the key of the card that was replaced';
 my $ken = patient('Ken');

@@ -502,12 +502,14 @@ ask_card               | operator                                               
 await_partner          | operator                                                        | {}
 bastion_events         | operator                                                        | {}
 cards                  | operator                                                        | {}
+cards_expiring         | operator                                                        | {}
 configure_partner      | operator                                                        | {}
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}
 look_up_payout         | operator                                                        | {}
 message_received       | operator                                                        | {}
+move_balance           | operator                                                        | {}
 notices                | operator                                                        | {}
 order_cards            | operator                                                        | {}
 partner_preview        | operator                                                        | {}

@@ -107,7 +107,7 @@ COMMENT ON TRIGGER step ON murallink_private.call IS
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.call
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.note <> NEW.note) EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER audit_asked AFTER INSERT ON murallink_private.call
-    FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'order', 'message', 'look_up', 'profile'))
+    FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'order', 'message', 'look_up', 'look_up_balance', 'profile'))
     EXECUTE FUNCTION murallink_private.audit_record('values');
 COMMENT ON TRIGGER audit_asked ON murallink_private.call IS
 'Requests of operators and steps of memberships. Other calls follow from changes that are audited themselves.';

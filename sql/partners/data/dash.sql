@@ -59,6 +59,7 @@ INSERT INTO murallink_private.call_kind (resource, partner, operation, asks, fol
 VALUES
     ('card', 'dash', 'shipping', '', 'dash_shipments_follow'),
     ('card', 'dash', 'tracking', '', 'dash_shipments_follow'),
+    ('card', 'dash', 'details', '', 'dash_details_follow'),
     ('card', 'dash', 'profile', 'dash_profiles_ask', ''),
     ('request', 'dash', 'customers', '', 'dash_lists_follow'),
     ('request', 'dash', 'programs', '', 'dash_lists_follow'),

@@ -19,6 +19,7 @@ CREATE TABLE murallink_private.card (
     ended_at timestamptz NOT NULL DEFAULT 'infinity',
     ended_reason text NOT NULL DEFAULT '' CHECK (ended_reason IN ('', 'lost', 'stolen', 'expired', 'damaged', 'never_arrived')),
     ended_note text NOT NULL DEFAULT '',
+    expires_on date,
     CONSTRAINT card_present UNIQUE (patient_uid, partner, program, ended_at),
     UNIQUE (uid, patient_uid),
     CHECK (status <> 'done' OR proxy_key <> ''),
@@ -51,6 +52,7 @@ COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt en
 COMMENT ON COLUMN murallink_private.card.ended_at IS 'When it was replaced; infinity: it is the present one. After that nothing new is loaded on it.';
 COMMENT ON COLUMN murallink_private.card.ended_reason IS 'Why it was replaced: lost, stolen, expired, damaged or never_arrived; empty: it was not.';
 COMMENT ON COLUMN murallink_private.card.ended_note IS 'The note of the person who replaced it.';
+COMMENT ON COLUMN murallink_private.card.expires_on IS 'The last day on which it can be used, if the partner has told it.';
 COMMENT ON CONSTRAINT card_present ON murallink_private.card IS
 'A patient has one present card in a program. Because ended_at is part of a key, the end of a card waits for transactions that have just made a payout for it, and they for it.';
 CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, pg_catalog.ltrim(proxy_key, '0')) WHERE status = 'done';
@@ -58,6 +60,7 @@ COMMENT ON INDEX murallink_private.card_key IS
 'A key is of one card, for ever, also of one that was replaced. Keys are compared without leading zeros, which JSON numbers lose.';
 CREATE INDEX card_stopped ON murallink_private.card (partner) WHERE reason <> '';
 CREATE INDEX card_task ON murallink_private.card (task_uid) WHERE task_uid IS NOT NULL;
+CREATE INDEX card_expiring ON murallink_private.card (expires_on) WHERE ended_at = 'infinity' AND expires_on IS NOT NULL;
 CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON murallink_private.card
     FOR EACH ROW EXECUTE FUNCTION murallink_private.card_guard();
 COMMENT ON TRIGGER guard ON murallink_private.card IS

@@ -19,7 +19,7 @@ COMMENT ON COLUMN murallink_private.look_up_shown.by_order IS
 'Whether the look-up was by the number of an order; else by the key of a card.';
 COMMENT ON COLUMN murallink_private.look_up_shown.what IS
 'load: a load of ours, with our reference or the order number in its answer; reference: a reference of any load; own: our reference, unchanged; unload: an unload of ours.';
-COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout whose look-up showed this first.';
+COMMENT ON COLUMN murallink_private.look_up_shown.payout_uid IS 'The payout, or the call that moves a balance, whose look-up showed this first.';
 COMMENT ON COLUMN murallink_private.look_up_shown.shown_at IS 'When this was first shown.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.look_up_shown
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();

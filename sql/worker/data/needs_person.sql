@@ -40,6 +40,13 @@ SELECT n.* FROM (
     FROM murallink_private.card c
     WHERE c.reason <> '' AND c.ended_at = 'infinity' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
     UNION ALL
+    -- Before the issuer declines loads: a card of somebody who may still be paid.
+    SELECT 'card', c.uid, pg_catalog.format('it expires on %s', c.expires_on), 'replace_card', NULL, (c.expires_on - 30)::timestamp AT TIME ZONE 'UTC', c.partner,
+        NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+    FROM murallink_private.card c
+    WHERE c.ended_at = 'infinity' AND c.status = 'done' AND c.expires_on < (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 30
+        AND EXISTS (SELECT FROM murallink.enrollment e WHERE e.patient_uid = c.patient_uid AND e.status = 'enrolled')
+    UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.attempt, t.settled_at,
         t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
     FROM murallink_private.call t
@@ -60,6 +67,18 @@ SELECT n.* FROM (
     WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
         SELECT FROM murallink_private.call l
         WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+    UNION ALL
+    SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'move_balance or resolve_task', t.attempt,
+        t.settled_at, t.partner, (t.params ->> 'amount')::numeric, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+    FROM murallink_private.call t JOIN murallink_private.card c ON c.uid = t.subject_uid
+    WHERE t.operation = 'unload_balance' AND t.status = 'declined' AND t.reason <> '' AND t.note = '' AND NOT EXISTS (
+        SELECT FROM murallink_private.call l
+        WHERE l.subject_uid = t.subject_uid AND l.operation = 'unload_balance' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+    UNION ALL
+    SELECT 'task', t.uid, pg_catalog.concat_ws(': ', 'it was taken off the card, and is not on the new one', NULLIF(b.load_reason, '')),
+        'move_balance', t.attempt, t.settled_at, t.partner, b.amount, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+    FROM murallink_private.balance_move b JOIN murallink_private.call t ON t.uid = b.uid
+    JOIN murallink_private.card c ON c.uid = b.card_uid WHERE b.status = 'done' AND b.load_uid IS NULL
     UNION ALL
     -- Calls that are repeated automatically, and that fail while others of the partner succeed.
     SELECT 'task', t.uid, pg_catalog.format('tried several times: %s: %s', t.operation, t.reason),

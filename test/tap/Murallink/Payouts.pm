@@ -599,6 +599,7 @@ sub wrong
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
 	push @wrong, map { "payout $_ unloaded twice" } grep { @{ $unloaded{$_} } > 1 } keys %unloaded;
+	push @wrong, $self->wrong_moves(\%loaded, \%unloaded);
 	my $applied = keys %loaded;
 	my %cards = map { split /\|/ } split /\n/, $self->sql(<<'EOC');
 SELECT concat(p.email, ' in program ', c.program), count(*)
@@ -632,6 +633,30 @@ EOC
 	my ($paid, $doubtful) = ($is{done} // 0, ($is{in_doubt} // 0) + ($is{claimed} // 0));
 	push @wrong, "$applied loads applied, $paid paid, $doubtful in doubt and applied" if $applied != $paid + $doubtful;
 	push @wrong, map { "verify_ledger: $_" } split /\n/, $self->sql('SELECT * FROM murallink.verify_ledger()');
+	return @wrong;
+}
+
+# What is wrong with the moves of balances, which are taken out of the entries of the ledger: each that is done is applied
+# once, one that is not, never, and each load follows an unload.
+sub wrong_moves
+{
+	my ($self, $loaded, $unloaded) = @_;
+	my ($off, $on, @wrong) = (0, 0);
+	foreach my $row (split /\n/, $self->sql(<<'EOC'))
+SELECT uid, operation, status, params ->> 'amount', params ->> 'proxy_key' FROM murallink_private.call
+WHERE operation IN ('unload_balance', 'load_balance')
+EOC
+	{
+		my ($uid, $operation, $status, $amount, $key) = split /\|/, $row;
+		my $entries = delete(($operation eq 'load_balance' ? $loaded : $unloaded)->{$uid}) // [];
+		my ($entry) = @$entries;
+		push @wrong, "$operation $uid is $status and was applied " . @$entries . ' times'
+		  if $status =~ /^(in_doubt|claimed)$/ ? @$entries > 1 : @$entries != ($status eq 'done');
+		push @wrong, "$operation $uid of $amount on $key was applied with $entry->{amount} on $entry->{proxyKey}"
+		  if $entry && ($entry->{amount} != $amount || $entry->{proxyKey} ne $key);
+		($operation eq 'load_balance' ? $on : $off) += $entry->{amount} if $entry;
+	}
+	push @wrong, "moves have loaded $on and unloaded $off" if $on > $off + 0.001;
 	return @wrong;
 }
 
