@@ -1,5 +1,17 @@
 -- Accounts and sessions: log in, log out, register, change a user, find out who calls.
 
+CREATE FUNCTION murallink_private.is_active(deactivated tstzmultirange) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NOT pg_catalog.upper_inf(deactivated);
+COMMENT ON FUNCTION murallink_private.is_active(tstzmultirange) IS
+'Whether a user is active, by the column deactivated of app_user. Whatever finds a user by a session, a login role or an e-mail address, so that this user may do something, asks this.';
+
+CREATE FUNCTION murallink_private.active_since(deactivated tstzmultirange, since timestamptz) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.isempty(deactivated) OR deactivated OPERATOR(pg_catalog.<<) pg_catalog.tstzrange(since, NULL);
+COMMENT ON FUNCTION murallink_private.active_since(tstzmultirange, timestamptz) IS
+'Whether a user is active and has been so since a time, by the column deactivated of app_user. What a session or a token began is not good after a deactivation.';
+
 CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
 COMMENT ON FUNCTION murallink.authenticate(text) IS
@@ -228,6 +240,7 @@ CREATE FUNCTION murallink_private.known_place(account text) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT k.hash FROM murallink_private.known_place k JOIN murallink.app_user u ON u.uid = k.app_user_uid
     WHERE k.hash = murallink_private.presented_session() AND u.email = account AND k.expires_at > pg_catalog.clock_timestamp()
+        AND murallink_private.is_active(u.deactivated)
 $$;
 COMMENT ON FUNCTION murallink_private.known_place(text) IS
 'The known_place of which the client has shown the session id, null for a stranger. account: the e-mail address, in lower case.';
@@ -301,7 +314,7 @@ BEGIN
     END IF;
     SELECT u.uid, u.user_role, c.password_hash INTO account_user
     FROM murallink.app_user u JOIN murallink_private.credential c ON c.app_user_uid = u.uid
-    WHERE u.email = account;
+    WHERE u.email = account AND murallink_private.is_active(u.deactivated);
     matches := murallink_private.password_matches(account_user.password_hash, login.password);
     IF matches THEN
         PERFORM murallink_private.apart('forget_failures', counting);
@@ -311,7 +324,8 @@ BEGIN
         -- Serializes with a concurrent change of the password, which ends the session that is opened here.
         PERFORM FROM murallink_private.credential
         WHERE app_user_uid = account_user.uid AND password_hash = account_user.password_hash FOR SHARE;
-        matches := FOUND;
+        matches := FOUND AND EXISTS (
+            SELECT FROM murallink.app_user u WHERE u.uid = account_user.uid AND murallink_private.is_active(u.deactivated));
     END IF;
     IF NOT matches THEN
         PERFORM murallink_private.refuse('login_failed');
@@ -327,7 +341,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.login(text, text) IS
-'Opens a session (document: Log In). A wrong password or unknown e-mail address is answered with login_failed, a locked account with locked_out whatever the password, and busy where as many passwords are hashed as may be at once; all as data: session_id is then empty. A client that has logged in before sends the id of its last session, even an ended one, as with any request: it is not locked out by strangers. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
+'Opens a session (document: Log In). A wrong password, an unknown e-mail address and that of a deactivated user are answered with login_failed, a locked account with locked_out whatever the password, and busy where as many passwords are hashed as may be at once; all as data: session_id is then empty. A client that has logged in before sends the id of its last session, even an ended one, as with any request: it is not locked out by strangers. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
 
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -512,13 +526,16 @@ BEGIN
     IF NOT EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = switch_user.uid) THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
+    IF NOT EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = switch_user.uid AND murallink_private.is_active(u.deactivated)) THEN
+        PERFORM murallink_private.raise('wrong_status', 'uid');
+    END IF;
     UPDATE murallink_private.session
     SET app_user_uid = switch_user.uid, switched_by_uid = NULLIF(administrator, switch_user.uid) WHERE hash = own;
     PERFORM murallink_private.reload_session();
 END
 $$;
 COMMENT ON FUNCTION murallink.switch_user(murallink.ksuid) IS
-'Lets an admin''s session act as another user, with that user''s permissions only; audit_event keeps both names (document: Switch User). uid: of the user; one''s own ends it. For sessions that an admin opened. Errors: unauthenticated (also for an admin who connected with a PostgreSQL role, without a session), forbidden, missing_field, not_found.';
+'Lets an admin''s session act as another user, with that user''s permissions only; audit_event keeps both names (document: Switch User). uid: of the user; one''s own ends it. For sessions that an admin opened. Errors: unauthenticated (also for an admin who connected with a PostgreSQL role, without a session), forbidden, missing_field, not_found, wrong_status (the user is deactivated).';
 
 CREATE FUNCTION murallink.change_password(new_password text DEFAULT NULL, current_password text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -141,6 +141,23 @@ $$;
 COMMENT ON FUNCTION murallink_private.held_until(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Until when the caller holds a permission at a place: infinity where no end is set, and for administrators; null if the caller does not hold it.';
 
+CREATE FUNCTION murallink_private.end_grants(grants murallink.ksuid[], note text) RETURNS integer
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    ended integer;
+BEGIN
+    -- In one order, so that concurrent calls do not deadlock.
+    PERFORM FROM murallink.permission_grant g WHERE g.uid = ANY (grants) ORDER BY g.uid FOR UPDATE;
+    UPDATE murallink.permission_grant g
+    SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = murallink_private.caller(), ended_note = note
+    WHERE g.uid = ANY (grants) AND g.ended_at IS NULL;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.end_grants(murallink.ksuid[], text) IS
+'Ends grants, for the caller, and returns how many of them had not ended before. note: why.';
+
 CREATE FUNCTION murallink_private.ended_grants() RETURNS integer
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'permission_ended_grants';
 COMMENT ON FUNCTION murallink_private.ended_grants() IS

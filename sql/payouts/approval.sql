@@ -32,10 +32,11 @@ LANGUAGE sql STABLE AS $$
             AND (murallink_private.in_force(g.until, g.ended_at)
                 OR g.created_at <= r.at AND coalesce(g.until > r.at, true) AND coalesce(g.ended_at > r.at, true)))
     SELECT EXISTS (
-        SELECT FROM reached r LEFT JOIN murallink.app_user u ON u.uid = r.uid WHERE r.uid IS NULL OR u.user_role = 'admin')
+        SELECT FROM reached r LEFT JOIN murallink.app_user u ON u.uid = r.uid
+        WHERE r.uid IS NULL OR u.user_role = 'admin' OR r.at < u.admin_until)
 $$;
 COMMENT ON FUNCTION murallink_private.holds_without(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid, timestamptz) IS
-'Whether a user holds these permissions at the place of a payment by a way that leads to an administrator, or to a grant made by hand, without the grants of another user. A grant counts if it is in force, or was when it was needed: by the holder at a time, and by each granter when they granted. So what a user revokes or grants again afterwards opens no such way.';
+'Whether a user holds these permissions at the place of a payment by a way that leads to an administrator (also one whose account was closed afterwards), or to a grant made by hand, without the grants of another user. A grant counts if it is in force, or was when it was needed: by the holder at a time, and by each granter when they granted. So what a user revokes or grants again afterwards opens no such way.';
 
 CREATE FUNCTION murallink_private.holds_by_way_of(
     holder murallink.ksuid, granter murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid, at timestamptz
@@ -66,7 +67,8 @@ BEGIN
             OR EXISTS (
                 SELECT FROM murallink_private.granters(approver, approves, payment_uid) AS a
                     JOIN murallink_private.granters(requester, requests, payment_uid) AS r ON r = a
-                    JOIN murallink.app_user u ON u.uid = a AND u.user_role <> 'admin'
+                    JOIN murallink.app_user u ON u.uid = a AND u.user_role <> 'admin' AND CASE WHEN u.admin_until IS NULL THEN true ELSE EXISTS (
+                        SELECT FROM murallink.permission_grant g WHERE g.granted_by_uid = u.uid AND g.created_at > u.admin_until) END
                 WHERE murallink_private.holds_by_way_of(approver, a, approves, payment_uid, moment)
                 AND murallink_private.holds_by_way_of(requester, a, requests, payment_uid, requested_at)));
 END

@@ -1,4 +1,4 @@
--- Grants: give, take, copy and list permissions, close an account.
+-- Grants: give, take, copy and list permissions.
 
 CREATE FUNCTION murallink_private.described(
     kind text, name text, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
@@ -107,23 +107,6 @@ $$;
 COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only, text[], murallink.moment) IS
 'Grants a user a permission, or several, on a client, contract, trial, site or trial at a site, and so on everything below it (document: Grant). user_uid: the user; resource_uid: the place; permission: one of list_permissions; permissions: several of them instead, of which all are granted or none. until: when the grant ends by itself; absent: it has no end, also where the grant before it had one. Granting again with the same end changes nothing, except that a grant that an administrator repeats counts as theirs. Needs grant and each permission itself there, and neither may end before until. action: grant, or absent. Errors: unauthenticated, invalid_value (also an until that is past), missing_field, unknown_permission, forbidden, not_found.';
 
-CREATE FUNCTION murallink_private.end_grants(grants murallink.ksuid[], note text) RETURNS integer
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    ended integer;
-BEGIN
-    -- In one order, so that concurrent calls do not deadlock.
-    PERFORM FROM murallink.permission_grant g WHERE g.uid = ANY (grants) ORDER BY g.uid FOR UPDATE;
-    UPDATE murallink.permission_grant g
-    SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = murallink_private.caller(), ended_note = note
-    WHERE g.uid = ANY (grants) AND g.ended_at IS NULL;
-    GET DIAGNOSTICS ended = ROW_COUNT;
-    RETURN ended;
-END
-$$;
-COMMENT ON FUNCTION murallink_private.end_grants(murallink.ksuid[], text) IS
-'Ends grants, for the caller, and returns how many of them had not ended before. note: why.';
-
 CREATE FUNCTION murallink.revoke(
     user_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, resource_uid murallink.ksuid DEFAULT NULL,
     note text DEFAULT NULL
@@ -200,33 +183,6 @@ END
 $$;
 COMMENT ON FUNCTION murallink.revoke_all(murallink.ksuid, murallink.ksuid, text) IS
 'Revokes all grants of a user on a place and below it, at once, and answers how many these were. user_uid: the user; resource_uid: the place; note: why. Grants above the place stay: see revoke. Needs grant on the place. Errors: unauthenticated, forbidden, not_found, missing_field, too_long.';
-
-CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    caller CONSTANT murallink.ksuid := murallink_private.require_admin();
-    why text;
-BEGIN
-    IF murallink_private.required(close_account.user_uid, 'user_uid') = caller THEN
-        -- Another administrator remains.
-        PERFORM murallink_private.raise('invalid_value', 'user_uid');
-    END IF;
-    PERFORM FROM murallink.app_user WHERE uid = close_account.user_uid FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'user_uid');
-    END IF;
-    why := murallink_private.checked_text(close_account.note, 'note', 1000, true);
-    -- Lock the credential before the sessions: serializes with a concurrent login, whose session is then ended.
-    DELETE FROM murallink_private.credential WHERE app_user_uid = close_account.user_uid;
-    DELETE FROM murallink_private.session WHERE coalesce(switched_by_uid, app_user_uid) = close_account.user_uid;
-    DELETE FROM murallink_private.known_place WHERE app_user_uid = close_account.user_uid;
-    PERFORM murallink_private.end_grants(ARRAY(
-        SELECT g.uid FROM murallink.permission_grant g WHERE g.app_user_uid = close_account.user_uid AND g.ended_at IS NULL), why);
-    UPDATE murallink.app_user SET user_role = 'user', db_role = NULL WHERE uid = close_account.user_uid;
-END
-$$;
-COMMENT ON FUNCTION murallink.close_account(murallink.ksuid, text) IS
-'Revokes all grants of a user who leaves, and removes administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions. user_uid: of another user; note: why. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found, too_long.';
 
 CREATE FUNCTION murallink_private.grant_stands() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -106,8 +106,17 @@ append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 	}
 	else
 	{
+		int level = NewGUCNestLevel();
+
+		/* Ranges of times are written as the settings say. */
+		if (type == TSTZMULTIRANGEOID)
+		{
+			(void) set_config_option("TimeZone", "UTC", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+			(void) set_config_option("DateStyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		}
 		getTypeOutputInfo(type, &output, &varlena);
 		escape_json(out, OidOutputFunctionCall(output, value));
+		AtEOXact_GUC(true, level);
 	}
 }
 

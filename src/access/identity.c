@@ -10,12 +10,14 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "error.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "identity_part.h"
 #include "install.h"
-#include "executor/spi.h"
+#include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 
 /* The caller of this transaction, and the subtransaction that found it. */
 static bool known = false;
@@ -28,6 +30,10 @@ static SubTransactionId known_since;
  */
 static bool lost = false;
 
+/* app_user has changed since the caller was looked up, so the caller may be nobody any more. */
+static bool doubted = false;
+static Oid app_user_relation = InvalidOid;
+
 static bool require_current_password = false;
 static int login_max_failures = 5;
 static int login_lockout = 900;
@@ -37,6 +43,8 @@ static int known_place_lifetime = 90 * 24 * 3600;
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
+static void doubt_caller(Datum arg, Oid relation);
+static void look_again(void);
 static Datum caller_uid(const Caller *who);
 
 /*
@@ -66,6 +74,7 @@ identity_init(void)
 	identity_plan_init();
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
+	CacheRegisterRelcacheCallback(doubt_caller, (Datum) 0);
 }
 
 /*
@@ -76,6 +85,27 @@ forget_at_end(XactEvent event, void *arg)
 {
 	known = false;
 	lost = false;
+}
+
+/*
+ * Relcache callback: app_user has changed.
+ */
+static void
+doubt_caller(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == app_user_relation)
+		doubted = true;
+}
+
+/*
+ * Notices changes of app_user from here on.  Must be called before a user is
+ * looked up who may become the caller.
+ */
+void
+identity_looks_up(void)
+{
+	app_user_relation = install_relation("app_user");
+	doubted = false;
 }
 
 /*
@@ -141,6 +171,42 @@ identity_found(void)
 }
 
 /*
+ * Looks the caller up again, because app_user has changed: the user may have been
+ * deactivated, or be an admin no longer.  Leaves the transaction without a caller
+ * then.  Raises unauthenticated within one of murallink's functions, so that none
+ * goes on for nobody.
+ */
+static void
+look_again(void)
+{
+	Caller found = caller;
+	const Caller *user;
+	bool same;
+
+	if (caller.by_session)
+	{
+		identity_looks_up();
+		same = identity_of_session(&found);
+	}
+	else
+	{
+		user = identity_of_role();
+		doubted = false;
+		same = user != NULL;
+		if (same)
+			found = *user;
+	}
+	if (same && ksuid_equal(&found.user, &caller.user) && found.switched == caller.switched)
+	{
+		caller = found;
+		return;
+	}
+	identity_lose();
+	if (GetUserId() == install_owner())
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, caller.by_session ? "session_id" : NULL));
+}
+
+/*
  * Returns the caller, or NULL if there is none.
  */
 const Caller *
@@ -148,6 +214,8 @@ identity_caller_if_any(void)
 {
 	const Caller *user;
 
+	if (known && doubted && !IsParallelWorker())
+		look_again();
 	if (known)
 		return &caller;
 	install_check();
@@ -173,13 +241,15 @@ identity_caller(void)
 }
 
 /*
- * Returns a user by uid, or NULL if there is none.  Valid until the next call.
+ * Returns an active user by uid, or NULL if there is none.  Valid until the next call.
  * Reads what is committed now, whatever the snapshot of the transaction.
  */
 const Caller *
 identity_user(const Ksuid *uid)
 {
-	static SavedPlan find = PLAN("SELECT u.user_role = 'admin' FROM murallink.app_user u WHERE u.uid = $1", "k");
+	static SavedPlan find = PLAN("SELECT u.user_role = 'admin' FROM murallink.app_user u"
+								 " WHERE u.uid = $1 AND murallink_private.is_active(u.deactivated)",
+								 "k");
 	static Caller user;
 	Datum value = KsuidPGetDatum(uid);
 	bool isnull;

@@ -11,6 +11,7 @@
 extern const Caller *identity_found(void);
 extern bool identity_is_lost(void);
 extern void identity_become(const Caller *found);
+extern void identity_looks_up(void);
 
 /* identity_role.c */
 extern void identity_role_init(void);
@@ -18,6 +19,7 @@ extern const Caller *identity_of_role(void);
 
 /* identity_session.c */
 extern void identity_session_init(void);
+extern bool identity_of_session(Caller *found);
 
 /* identity_parallel.c */
 extern void identity_parallel_init(void);

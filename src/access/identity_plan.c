@@ -74,7 +74,7 @@ identity_plan_for(PlannerGlobal *plan)
 
 	if (who == NULL || who->by_session || IsParallelWorker())
 		return NULL;
-	/* The caller stays the same in a transaction, also where app_user has changed since. */
+	/* app_user may have changed since the caller was looked up. */
 	next = identity_of_role();
 	if (next == NULL || next->admin != who->admin)
 		return NULL;

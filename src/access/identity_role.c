@@ -52,7 +52,9 @@ const Caller *
 identity_of_role(void)
 {
 	static SavedPlan user_of_role =
-		PLAN("SELECT uid, user_role = 'admin' FROM murallink.app_user WHERE db_role = $1", "t");
+		PLAN("SELECT uid, user_role = 'admin' FROM murallink.app_user"
+			 " WHERE db_role = $1 AND murallink_private.is_active(deactivated)",
+			 "t");
 	Datum name;
 	Owner saved;
 
@@ -60,6 +62,7 @@ identity_of_role(void)
 		return has_user ? &user : NULL;
 
 	app_user_relation = install_relation("app_user");
+	identity_looks_up();
 	role = GetSessionUserId();
 	looked_up = false;
 	changed = false;

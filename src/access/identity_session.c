@@ -31,6 +31,7 @@ static int session_lifetime = 12 * 3600;
 static void forget_at_end(XactEvent event, void *arg);
 static Datum hash_datum(const unsigned char *hash);
 static void refresh_session(Datum hash, TimestampTz until);
+static bool find_session(Datum hash, bool used, Caller *found, TimestampTz *expires, TimestampTz *created);
 static bool take_on(Datum hash);
 
 /*
@@ -113,49 +114,71 @@ refresh_session(Datum hash, TimestampTz until)
 }
 
 /*
- * Makes the user of a session the caller of this transaction.  Moves the
- * session's end if a tenth of session_timeout has passed, but not beyond
- * session_lifetime.  Returns false if the session does not exist or has ended,
- * or if the admin who acts through it as another user is not an admin any more.
+ * Finds the user of a session, and when the session ends and began.  Returns false
+ * if the session does not exist, if its user is deactivated or was so since it
+ * began, or if that holds for the admin who acts through it as another user, or
+ * if this one is not an admin any more; also if it has ended by time, unless it is
+ * used already.  Assumes SPI_connect() and owner_enter().
  */
 static bool
-take_on(Datum hash)
+find_session(Datum hash, bool used, Caller *found, TimestampTz *expires, TimestampTz *created)
 {
 	static SavedPlan find = PLAN("SELECT u.uid, u.user_role = 'admin', s.switched_by_uid, s.expires_at, s.created_at"
 								 " FROM murallink_private.session s"
 								 " JOIN murallink.app_user u ON u.uid = s.app_user_uid"
-								 " WHERE s.hash = $1 AND s.expires_at > pg_catalog.clock_timestamp() AND s.created_at > $2"
+								 " WHERE s.hash = $1 AND murallink_private.active_since(u.deactivated, s.created_at)"
+								 " AND ($3 OR s.expires_at > pg_catalog.clock_timestamp() AND s.created_at > $2)"
 								 " AND (s.switched_by_uid IS NULL OR EXISTS (SELECT FROM murallink.app_user a"
-								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'))",
-								 "yz");
+								 " WHERE a.uid = s.switched_by_uid AND a.user_role = 'admin'"
+								 " AND murallink_private.active_since(a.deactivated, s.created_at)))",
+								 "yzb");
+	Datum values[3] = {hash, TimestampTzGetDatum(GetCurrentTimestamp() - session_lifetime * USECS_PER_SEC),
+					   BoolGetDatum(used)};
+	HeapTuple row;
+	TupleDesc desc;
+	Datum datum;
+	bool isnull;
+
+	if (plan_execute_latest(&find, values, NULL, 1) != 1)
+		return false;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	memset(found, 0, sizeof(*found));
+	found->user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
+	found->admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+	found->by_session = true;
+	datum = SPI_getbinval(row, desc, 3, &isnull);
+	found->switched = !isnull;
+	if (found->switched)
+		found->switched_by = *DatumGetKsuidP(datum);
+	*expires = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
+	*created = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull));
+	return true;
+}
+
+/*
+ * Makes the user of a session the caller of this transaction.  Moves the
+ * session's end if a tenth of session_timeout has passed, but not beyond
+ * session_lifetime.  Returns false if find_session() finds none.
+ */
+static bool
+take_on(Datum hash)
+{
 	TimestampTz now = GetCurrentTimestamp();
-	int64 lifetime = session_lifetime * USECS_PER_SEC;
-	Datum values[2] = {hash, TimestampTzGetDatum(now - lifetime)};
-	Caller found = {0};
+	TimestampTz expires;
+	TimestampTz created;
+	Caller found;
 	bool exists;
 	Owner saved = owner_enter();
 
+	identity_looks_up();
 	SPI_connect();
-	exists = plan_execute_latest(&find, values, NULL, 1) == 1;
+	exists = find_session(hash, false, &found, &expires, &created);
 	if (exists)
 	{
-		HeapTuple row = SPI_tuptable->vals[0];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		TimestampTz expires;
-		TimestampTz fresh;
-		Datum datum;
-		bool isnull;
+		TimestampTz fresh =
+			Min(now + session_timeout * USECS_PER_SEC, created + session_lifetime * USECS_PER_SEC);
 
-		found.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
-		found.admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
-		found.by_session = true;
-		datum = SPI_getbinval(row, desc, 3, &isnull);
-		found.switched = !isnull;
-		if (found.switched)
-			found.switched_by = *DatumGetKsuidP(datum);
-		expires = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
-		fresh = Min(now + session_timeout * USECS_PER_SEC,
-					DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)) + lifetime);
 		if (fresh - expires > session_timeout * (USECS_PER_SEC / 10))
 			refresh_session(hash, fresh);
 	}
@@ -167,6 +190,25 @@ take_on(Datum hash)
 	memcpy(session_hash, VARDATA(DatumGetPointer(hash)), sizeof(session_hash));
 	identity_become(&found);
 	return true;
+}
+
+/*
+ * Finds the user of the session that is the caller's.  Returns false if there is
+ * none any more.
+ */
+bool
+identity_of_session(Caller *found)
+{
+	TimestampTz expires;
+	TimestampTz created;
+	bool exists;
+	Owner saved = owner_enter();
+
+	SPI_connect();
+	exists = find_session(hash_datum(session_hash), true, found, &expires, &created);
+	SPI_finish();
+	owner_leave(saved);
+	return exists;
 }
 
 /*

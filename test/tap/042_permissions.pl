@@ -97,9 +97,15 @@ END
 $$;
 EOC
 
-# What can be revoked.
-$world->script(<<'EOC');
+# What can be revoked, and who can be deactivated and reactivated.
+@{ $world->{uid} }{qw(leaver returner)} = ($world->script(<<'EOC'))[ -2, -1 ];
 SELECT world.give(uid, '{bulk_email site,bulk_email trial_site}') FROM world.thing WHERE name = 'user';
+CREATE TABLE world.leaver AS
+SELECT name, murallink.gen_ksuid() AS uid FROM unnest('{leaver,returner}'::text[]) AS name;
+INSERT INTO murallink.app_user (uid, email, deactivated)
+SELECT uid, name || '@example.com', CASE name WHEN 'leaver' THEN '{}' ELSE '{[2020-01-01,)}' END::tstzmultirange FROM world.leaver;
+SELECT world.give(uid, '{bulk_email site}') FROM world.leaver;
+SELECT uid FROM world.leaver ORDER BY name;
 EOC
 
 # What stands in the answers, and the permissions of which one shows it.
@@ -451,6 +457,8 @@ revoke                 | grant at site                                          
 revoke                 | grant at trial_site                                             | {"resource_uid": "@trial_site", "permission": "bulk_email", "user_uid": "@user", "note": "N"}
 revoke_all             | grant at site                                                   | {"resource_uid": "@site", "user_uid": "@user", "note": "N"}
 revoke_all             | grant at trial_site                                             | {"resource_uid": "@trial_site", "user_uid": "@user", "note": "N"}
+deactivate_user        | grant at site else not_found                                    | {"user_uid": "@leaver", "note": "N"}
+reactivate_user        | grant at site else not_found                                    | {"user_uid": "@returner", "note": "N"}
 close_account          | admin                                                           | {"user_uid": "@user", "note": "N"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}

@@ -172,6 +172,7 @@ foreach my $argument (@arguments)
 }
 
 note 'what is absent, null, empty or of another type';
+$needs{deactivate_user} = { user_uid => '0' x 27 };
 $needs{$_} //= {} foreach qw(enroll cancel_appointment);
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };

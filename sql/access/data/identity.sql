@@ -11,7 +11,10 @@ CREATE TABLE murallink.app_user (
     sms_verified boolean NOT NULL DEFAULT false,
     user_role text NOT NULL DEFAULT 'user' CHECK (user_role IN ('admin', 'user')),
     db_role text,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    deactivated tstzmultirange NOT NULL DEFAULT '{}',
+    admin_until timestamptz,
+    status_note text NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX app_user_email_key ON murallink.app_user (email) WHERE email IS NOT NULL;
 COMMENT ON INDEX murallink.app_user_email_key IS
@@ -30,6 +33,10 @@ COMMENT ON COLUMN murallink.app_user.sms_verified IS 'Whether the phone was conf
 COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; user: may do what was granted.';
 COMMENT ON COLUMN murallink.app_user.db_role IS 'The PostgreSQL login role that is this user without a session.';
 COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered.';
+COMMENT ON COLUMN murallink.app_user.deactivated IS
+'When the user was deactivated, and until when; the last range has no end while the user is deactivated. A deactivated user is nobody: murallink_private.is_active() says so.';
+COMMENT ON COLUMN murallink.app_user.admin_until IS 'When the account of an administrator was closed last, null if it never was.';
+COMMENT ON COLUMN murallink.app_user.status_note IS 'Why the user was deactivated, reactivated or closed last.';
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
     USING (uid = murallink_private.caller() OR murallink_private.caller_is_admin());
 
@@ -48,7 +55,7 @@ CREATE TABLE murallink_private.session (
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
     switched_by_uid murallink.ksuid REFERENCES murallink.app_user,
     expires_at timestamptz NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink_private.session IS 'Open sessions.';
 COMMENT ON COLUMN murallink_private.session.hash IS 'SHA-256 of the session id; the id itself is stored nowhere.';

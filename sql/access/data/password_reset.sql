@@ -41,12 +41,12 @@ CREATE INDEX reset_request_made ON murallink_private.reset_request (made_at);
 CREATE VIEW murallink_private.valid_reset_token WITH (security_invoker) AS
 SELECT r.uid, r.email, r.app_user_uid, r.token, r.tries, r.created_at, r.expires_at
 FROM murallink_private.password_reset r
-    JOIN murallink.app_user u ON u.uid = r.app_user_uid AND u.email = r.email
+    JOIN murallink.app_user u ON u.uid = r.app_user_uid AND u.email = r.email AND murallink_private.active_since(u.deactivated, r.created_at)
     LEFT JOIN murallink_private.credential c ON c.app_user_uid = u.uid
 WHERE r.expires_at > pg_catalog.clock_timestamp()
     AND (r.created_at > c.changed_at OR c.changed_at IS NULL);
 COMMENT ON VIEW murallink_private.valid_reset_token IS
-'The tokens that have not expired, of an address that the user still has and since the password was last changed, so that each is used once.';
+'The tokens that have not expired, of an address that an active user still has, since the password was last changed, so that each is used once, and since the user was last reactivated.';
 
 CREATE VIEW murallink_private.live_reset_token WITH (security_invoker) AS
 SELECT v.uid, v.email, v.app_user_uid, v.token, v.created_at, v.expires_at
