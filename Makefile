@@ -24,8 +24,8 @@ MODULE_big = murallink
 GROUPS = base access registry money calls notices payouts partners worker api
 
 base = schema error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name change crash_point
-access = password identity password_reset permission account audit
-registry = file payment_type client contract trial site grant people enrollment consent template appointment transfer roster caregiver document
+access = password identity password_reset permission role account audit
+registry = file payment_type client contract trial site grant access_list people enrollment consent template appointment transfer roster caregiver document
 money = schedule fund payment
 notices = notice message
 calls = http mail partner worker_slot partner_setup brake call request

@@ -66,6 +66,11 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_open_session';
 COMMENT ON FUNCTION murallink_private.open_session(murallink.ksuid) IS
 'Opens a session for a user and returns its id, of which only the SHA-256 is stored. Only for functions with the owner''s rights. Errors: forbidden.';
 
+CREATE FUNCTION murallink_private.see(user_uid murallink.ksuid) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'identity_see';
+COMMENT ON FUNCTION murallink_private.see(murallink.ksuid) IS
+'Remembers that a user was seen now, unless another transaction is doing so. Only for functions with the owner''s rights. Errors: forbidden.';
+
 CREATE FUNCTION murallink_private.presented_session() RETURNS bytea
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_presented_session';
 COMMENT ON FUNCTION murallink_private.presented_session() IS
@@ -146,6 +151,7 @@ BEGIN
         PERFORM murallink_private.raise_taken(account);
     END IF;
     INSERT INTO murallink_private.credential (app_user_uid, password_hash) VALUES (added, hash);
+    INSERT INTO murallink_private.last_seen (app_user_uid) VALUES (added);
     RETURN added;
 END
 $$;
@@ -336,6 +342,7 @@ BEGIN
         SELECT hash FROM murallink_private.session WHERE expires_at < pg_catalog.clock_timestamp()
         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
     session_id := murallink_private.open_session(account_user.uid);
+    PERFORM murallink_private.see(account_user.uid);
     PERFORM murallink_private.know_place(account_user.uid, session_id, from_place);
     RETURN ROW(session_id, account_user.user_role, 0);
 END

@@ -63,6 +63,7 @@ $$;
 
 -- Actions of clients. is_action() in src/api/api_action.c says which functions are actions; this says who may perform them.
 GRANT EXECUTE ON FUNCTION
+    murallink.access_list,
     murallink.add_funding,
     murallink.add_milestone,
     murallink.add_patient,
@@ -105,12 +106,14 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_roles,
     murallink.get_site,
     murallink.get_sites,
     murallink.get_trial,
     murallink.get_trials,
     murallink.get_users,
     murallink.grant,
+    murallink.idle_users,
     murallink.keepalive,
     murallink.list_permissions,
     murallink.login,
@@ -126,6 +129,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.register_caregiver,
     murallink.reject_payment,
     murallink.rename_milestone,
+    murallink.remove_role,
     murallink.replace_card,
     murallink.request_password_reset,
     murallink.reset_password,
@@ -138,6 +142,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.search_trials,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
+    murallink.set_role,
     murallink.switch_user,
     murallink.transfer_enrollment,
     murallink.travel_payment,

@@ -49,3 +49,6 @@ COMMENT ON FUNCTION murallink.moment_of_date(date) IS 'The start of a date in UT
 CREATE CAST (murallink.moment AS timestamptz) WITH FUNCTION murallink.moment_timestamptz(murallink.moment) AS IMPLICIT;
 CREATE CAST (timestamptz AS murallink.moment) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (date AS murallink.moment) WITH FUNCTION murallink.moment_of_date(date) AS IMPLICIT;
+
+CREATE DOMAIN murallink.optional_moment AS timestamptz;
+COMMENT ON DOMAIN murallink.optional_moment IS 'A time that the JSON protocol leaves out where there is none.';

@@ -3,37 +3,19 @@
 CREATE FUNCTION murallink_private.described(
     kind text, name text, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
 ) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT pg_catalog.initcap(pg_catalog.replace(kind, '_', ' ') COLLATE "C") || CASE WHEN CASE kind
-        WHEN 'client' THEN murallink_private.permitted('view_clients', client_uid, NULL, NULL, NULL)
-        WHEN 'contract' THEN murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
-        WHEN 'trial' THEN murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL)
-        WHEN 'site' THEN murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, site_uid)
-        ELSE murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)
-            AND murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid) END
-        THEN ': ' || name ELSE '' END
-$$;
+LANGUAGE sql STABLE
+RETURN CASE kind
+    WHEN 'client' THEN 'Client' WHEN 'contract' THEN 'Contract' WHEN 'trial' THEN 'Trial' WHEN 'site' THEN 'Site' ELSE 'Trial Site' END
+    || CASE WHEN CASE kind
+    WHEN 'client' THEN murallink_private.permitted('view_clients', client_uid, NULL, NULL, NULL)
+    WHEN 'contract' THEN murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
+    WHEN 'trial' THEN murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL)
+    WHEN 'site' THEN murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, site_uid)
+    ELSE murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)
+        AND murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid) END
+    THEN ': ' || name ELSE '' END;
 COMMENT ON FUNCTION murallink_private.described(text, text, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'A resource in words, such as "Trial: ABC"; only "Trial" for a caller who may not view it. kind, name and place, as resource() returns them.';
-
-CREATE FUNCTION murallink_private.checked_permissions(permission text, permissions text[]) RETURNS murallink.permission[]
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    named CONSTANT text[] := CASE WHEN permission <> '' THEN ARRAY[permission] ELSE permissions END;
-BEGIN
-    IF permission <> '' AND pg_catalog.cardinality(permissions) > 0 THEN
-        PERFORM murallink_private.raise('invalid_value', 'permissions');
-    ELSIF coalesce(pg_catalog.cardinality(named), 0) = 0 THEN
-        PERFORM murallink_private.raise('missing_field', 'permission');
-    ELSIF (named <@ pg_catalog.enum_range(NULL::murallink.permission)::text[]) IS NOT TRUE THEN
-        PERFORM murallink_private.raise('unknown_permission', CASE WHEN permission <> '' THEN 'permission' ELSE 'permissions' END);
-    END IF;
-    -- Each once, and in one order, so that concurrent grants do not deadlock.
-    RETURN ARRAY(SELECT DISTINCT p::murallink.permission FROM pg_catalog.unnest(named) AS p ORDER BY 1);
-END
-$$;
-COMMENT ON FUNCTION murallink_private.checked_permissions(text, text[]) IS
-'The permissions that a request names: one in permission, or several in permissions. Errors: missing_field, invalid_value (both are given), unknown_permission.';
 
 CREATE FUNCTION murallink_private.give(
     user_uid murallink.ksuid, granted murallink.permission, resource_uid murallink.ksuid, until timestamptz
@@ -70,7 +52,8 @@ COMMENT ON FUNCTION murallink_private.give(murallink.ksuid, murallink.permission
 
 CREATE FUNCTION murallink.grant(
     resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL,
-    action murallink.read_only DEFAULT NULL, permissions text[] DEFAULT NULL, until murallink.moment DEFAULT NULL
+    action murallink.read_only DEFAULT NULL, permissions text[] DEFAULT NULL, until murallink.moment DEFAULT NULL,
+    role text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -81,12 +64,12 @@ DECLARE
     place record;
 BEGIN
     PERFORM murallink_private.unchanged("grant".action, '{grant}', 'action');
-    named := murallink_private.checked_permissions("grant".permission, "grant".permissions);
+    named := murallink_private.checked_permissions("grant".permission, "grant".permissions, "grant".role);
     SELECT * INTO place FROM murallink_private.resource(murallink_private.required("grant".resource_uid, 'resource_uid'));
     caller := murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
     FOREACH granted IN ARRAY named LOOP
         caller := murallink_private.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid,
-            CASE WHEN "grant".permission <> '' THEN 'permission' ELSE 'permissions' END);
+            CASE WHEN "grant".permission <> '' THEN 'permission' WHEN "grant".role <> '' THEN 'role' ELSE 'permissions' END);
     END LOOP;
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required("grant".user_uid, 'user_uid')) THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
@@ -104,8 +87,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only, text[], murallink.moment) IS
-'Grants a user a permission, or several, on a client, contract, trial, site or trial at a site, and so on everything below it (document: Grant). user_uid: the user; resource_uid: the place; permission: one of list_permissions; permissions: several of them instead, of which all are granted or none. until: when the grant ends by itself; absent: it has no end, also where the grant before it had one. Granting again with the same end changes nothing, except that a grant that an administrator repeats counts as theirs. Needs grant and each permission itself there, and neither may end before until. action: grant, or absent. Errors: unauthenticated, invalid_value (also an until that is past), missing_field, unknown_permission, forbidden, not_found.';
+COMMENT ON FUNCTION murallink.grant(murallink.ksuid, text, murallink.ksuid, murallink.read_only, text[], murallink.moment, text) IS
+'Grants a user a permission, or several, on a client, contract, trial, site or trial at a site, and so on everything below it (document: Grant). user_uid: the user; resource_uid: the place; permission: one of list_permissions; permissions: several of them instead, of which all are granted or none; role: or those of a named role: see get_roles. until: when the grant ends by itself; absent: it has no end, also where the grant before it had one. Granting again with the same end changes nothing, except that a grant that an administrator repeats counts as theirs. Needs grant and each permission itself there, and neither may end before until. action: grant, or absent. Errors: unauthenticated, invalid_value (also an until that is past), missing_field, unknown_permission, forbidden, not_found (also a role that does not exist).';
 
 CREATE FUNCTION murallink.revoke(
     user_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, resource_uid murallink.ksuid DEFAULT NULL,

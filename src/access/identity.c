@@ -328,7 +328,10 @@ PG_FUNCTION_INFO_V1(identity_require_caller);
 Datum
 identity_require_caller(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(caller_uid(identity_caller()));
+	const Caller *who = identity_caller();
+
+	identity_role_seen(who);
+	PG_RETURN_DATUM(caller_uid(who));
 }
 
 /*
@@ -341,6 +344,7 @@ identity_require_admin(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_caller();
 
+	identity_role_seen(who);
 	if (!who->admin)
 		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));
 	PG_RETURN_DATUM(caller_uid(who));

@@ -30,6 +30,7 @@ extern const Caller *identity_plan_for(PlannerGlobal *plan);
 
 /* identity_session.c */
 extern bool identity_authenticate(const char *session_id);
+extern void identity_role_seen(const Caller *who);
 
 /* identity_request.c */
 extern char *identity_request_header(const char *name);

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "error.h"
@@ -25,12 +26,23 @@ static unsigned char presented_hash[crypto_hash_sha256_BYTES];
 /* The hash of the caller's session id, if the caller is by_session. */
 static unsigned char session_hash[crypto_hash_sha256_BYTES];
 
+/* How often the user of a login role is seen at most. */
+#define SEEN_INTERVAL USECS_PER_HOUR
+
+/* The user of a login role who was seen last, and when, as this backend has written it. */
+static Ksuid seen_user;
+static TimestampTz seen_at = DT_NOBEGIN;
+
 static int session_timeout = 1800;
 static int session_lifetime = 12 * 3600;
 
 static void forget_at_end(XactEvent event, void *arg);
+static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg);
 static Datum hash_datum(const unsigned char *hash);
+static bool writes_aside(void);
+static void write_aside(SavedPlan *plan, const Datum *values);
 static void refresh_session(Datum hash, TimestampTz until);
+static void see(const Ksuid *user);
 static bool find_session(Datum hash, bool used, Caller *found, TimestampTz *expires, TimestampTz *created);
 static bool take_on(Datum hash);
 
@@ -46,15 +58,29 @@ identity_session_init(void)
 	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, even if it is used.", NULL,
 							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	RegisterXactCallback(forget_at_end, NULL);
+	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 }
 
 /*
- * Transaction callback: forgets which session id was given.
+ * Transaction callback: forgets which session id was given, and who was seen if
+ * that was rolled back.
  */
 static void
 forget_at_end(XactEvent event, void *arg)
 {
 	presented = false;
+	if (event == XACT_EVENT_ABORT)
+		seen_at = DT_NOBEGIN;
+}
+
+/*
+ * Subtransaction callback: forgets who was seen if that was rolled back.
+ */
+static void
+forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		seen_at = DT_NOBEGIN;
 }
 
 /*
@@ -83,11 +109,41 @@ hash_of(const char *session_id)
 }
 
 /*
- * Moves the end of a session.  A request that only reads extends its session,
- * too.  PostgREST runs it in a read-only transaction, which protects against
- * writes of the request, not against this one.  Does nothing if this is not
- * possible or if another transaction does the same: no read may fail because
- * of it.
+ * Returns whether write_aside() is possible in this transaction.
+ */
+static bool
+writes_aside(void)
+{
+	return !RecoveryInProgress() && !IsolationUsesXactSnapshot() && !IsInParallelMode() &&
+		   SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
+}
+
+/*
+ * Writes something that is no part of what a request does, also for one that only
+ * reads: PostgREST runs it in a read-only transaction, which protects against
+ * writes of the request, not against this one.  The statement must skip rows that
+ * are locked, because no read may fail or wait for it.
+ */
+static void
+write_aside(SavedPlan *plan, const Datum *values)
+{
+	bool read_only = XactReadOnly;
+
+	PG_TRY();
+	{
+		XactReadOnly = false;
+		plan_execute(plan, values, NULL, 0);
+	}
+	PG_FINALLY();
+	{
+		XactReadOnly = read_only;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Moves the end of a session, if this is possible.  A request that only reads
+ * extends its session, too.
  */
 static void
 refresh_session(Datum hash, TimestampTz until)
@@ -97,20 +153,62 @@ refresh_session(Datum hash, TimestampTz until)
 			 " (SELECT hash FROM murallink_private.session WHERE hash = $1 FOR UPDATE SKIP LOCKED)",
 			 "yz");
 	Datum values[2] = {hash, TimestampTzGetDatum(until)};
-	bool read_only = XactReadOnly;
 
-	if (RecoveryInProgress() || IsolationUsesXactSnapshot() || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	if (writes_aside())
+		write_aside(&refresh, values);
+}
+
+/*
+ * Remembers that a user was seen now, if this is possible.  Assumes SPI_connect()
+ * and owner_enter().
+ */
+static void
+see(const Ksuid *user)
+{
+	static SavedPlan seen =
+		PLAN("UPDATE murallink_private.last_seen SET seen_at = pg_catalog.clock_timestamp() WHERE app_user_uid ="
+			 " (SELECT app_user_uid FROM murallink_private.last_seen WHERE app_user_uid = $1 FOR UPDATE SKIP LOCKED)",
+			 "k");
+	Datum value = KsuidPGetDatum(user);
+
+	if (writes_aside())
+		write_aside(&seen, &value);
+}
+
+/*
+ * Remembers that the user of the login role has called an action, once an hour.
+ */
+void
+identity_role_seen(const Caller *who)
+{
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	Owner saved;
+
+	if (who->by_session || !writes_aside() ||
+		(ksuid_equal(&seen_user, &who->user) && seen_at > now - SEEN_INTERVAL))
 		return;
-	PG_TRY();
-	{
-		XactReadOnly = false;
-		plan_execute(&refresh, values, NULL, 0);
-	}
-	PG_FINALLY();
-	{
-		XactReadOnly = read_only;
-	}
-	PG_END_TRY();
+	saved = owner_enter();
+	SPI_connect();
+	see(&who->user);
+	SPI_finish();
+	owner_leave(saved);
+	seen_user = who->user;
+	seen_at = now;
+}
+
+/*
+ * murallink_private.see(user_uid): remembers that a user was seen now.  Raises
+ * forbidden.
+ */
+PG_FUNCTION_INFO_V1(identity_see);
+Datum
+identity_see(PG_FUNCTION_ARGS)
+{
+	owner_require();
+	SPI_connect();
+	see(PG_GETARG_KSUID_P(0));
+	SPI_finish();
+	PG_RETURN_VOID();
 }
 
 /*
@@ -180,7 +278,10 @@ take_on(Datum hash)
 			Min(now + session_timeout * USECS_PER_SEC, created + session_lifetime * USECS_PER_SEC);
 
 		if (fresh - expires > session_timeout * (USECS_PER_SEC / 10))
+		{
 			refresh_session(hash, fresh);
+			see(found.switched ? &found.switched_by : &found.user);
+		}
 	}
 	SPI_finish();
 	owner_leave(saved);

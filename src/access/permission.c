@@ -324,6 +324,7 @@ permission_require(Oid permission, const Place *place, const char *field)
 
 	AcceptInvalidationMessages();
 	who = identity_caller();
+	identity_role_seen(who);
 	if (place->client == NULL)
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
 	if (who->admin)

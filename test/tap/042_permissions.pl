@@ -459,6 +459,12 @@ revoke_all             | grant at site                                          
 revoke_all             | grant at trial_site                                             | {"resource_uid": "@trial_site", "user_uid": "@user", "note": "N"}
 deactivate_user        | grant at site else not_found                                    | {"user_uid": "@leaver", "note": "N"}
 reactivate_user        | grant at site else not_found                                    | {"user_uid": "@returner", "note": "N"}
+access_list            | grant at site                                                   | {"resource_uid": "@site"}
+access_list            | grant at trial_site                                             | {"resource_uid": "@trial_site", "at": "2999-01-01"}
+idle_users             | grant anywhere                                                  | {"days": 1}
+get_roles              | any                                                             | {}
+set_role               | admin                                                           | {"name": "N", "permissions": ["enroll"], "note": "N"}
+remove_role            | admin                                                           | {"name": "monitor", "note": "N"}
 close_account          | admin                                                           | {"user_uid": "@user", "note": "N"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}

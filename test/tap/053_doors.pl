@@ -51,6 +51,7 @@ EOC
 
 # What an action needs beside the argument that is tried. A "#" becomes another number each time.
 my %needs = (
+	access_list => { resource_uid => 'site' },
 	add_funding => { contract_uid => 'contract', amount => 1 },
 	add_milestone => { milestone => 'Visit #', amount => 1, trial_uid => 'trial', site_uid => 'site' },
 	create_client => { name => 'Client #' },
@@ -58,6 +59,7 @@ my %needs = (
 	edit_client => { uid => 'client' },
 	edit_contract => { uid => 'other_contract' },
 	grant => { resource_uid => 'site', user_uid => 'user', permission => 'enroll' },
+	idle_users => {},
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
 	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },

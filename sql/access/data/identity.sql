@@ -66,6 +66,15 @@ COMMENT ON COLUMN murallink_private.session.created_at IS 'When it was opened.';
 CREATE INDEX session_opened_by ON murallink_private.session ((coalesce(switched_by_uid, app_user_uid)));
 CREATE INDEX session_expires ON murallink_private.session (expires_at);
 
+CREATE TABLE murallink_private.last_seen (
+    app_user_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.app_user,
+    seen_at timestamptz
+);
+COMMENT ON TABLE murallink_private.last_seen IS
+'When each user was last seen, to within a tenth of murallink.session_timeout, or an hour for a user of a login role.';
+COMMENT ON COLUMN murallink_private.last_seen.app_user_uid IS 'The user.';
+COMMENT ON COLUMN murallink_private.last_seen.seen_at IS 'When the user last logged in, used a session or called an action; null for never.';
+
 CREATE TABLE murallink_private.known_place (
     hash bytea PRIMARY KEY,
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,

@@ -113,11 +113,12 @@ CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void
     FROM (SELECT DISTINCT unnest(grants) AS g) AS given JOIN world.thing t ON t.name = split_part(g, ' ', 2),
         murallink_private.resource(t.uid) AS r
 $$;
--- How many rows this transaction wrote or tried to write. A session moves its end as it is used: no such row
+-- How many rows this transaction wrote or tried to write. A session moves its end as it is used, and its user is
+-- seen: no such rows
 CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
     SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid)
         + pg_stat_get_xact_tuples_deleted(oid))
-    FROM pg_class WHERE relkind = 'r' AND relname <> 'session'
+    FROM pg_class WHERE relkind = 'r' AND relname NOT IN ('session', 'last_seen')
         AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
 $$;
 GRANT EXECUTE ON FUNCTION world.give, world.written TO PUBLIC;

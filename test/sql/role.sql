@@ -1,0 +1,49 @@
+-- Named roles: as shipped, as administrators set them, and what is granted by them.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_role_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_role_lead LOGIN IN ROLE murallink_client;
+SELECT uid AS admin FROM murallink.create_admin('admin.role@example.com', 'correct horse', 'Ada', 'Admin') \gset
+SELECT uid AS lead FROM murallink.register('lead.role@example.com', 'correct horse', 'Lea', 'Lead') \gset
+SELECT uid AS "user" FROM murallink.register('user.role@example.com', 'correct horse', 'Uma', 'User') \gset
+SELECT murallink.set_db_role(name || '.role@example.com', 'regress_role_' || name) FROM unnest('{admin,lead}'::text[]) AS name;
+SET SESSION AUTHORIZATION regress_role_admin;
+SELECT uid AS client FROM murallink.create_client('Roles') \gset
+SELECT uid AS contract FROM murallink.create_contract(:'client', 'Roles', currency => 'USD') \gset
+SELECT uid AS trial FROM murallink.create_trial(:'contract', 'Roles') \gset
+
+-- As shipped; the documented recipes are these
+SELECT name, note, set_by_uid, permissions FROM murallink.get_roles();
+
+-- A role is granted like its permissions: all or none, until the same end, one way at a time
+SELECT test.answer('grant', jsonb_build_object('resource_uid', :'trial', 'user_uid', :'user') || asked)
+FROM (VALUES (jsonb '{"role": "nurse"}'), ('{"role": "coordinator", "permission": "enroll"}'), ('{"role": "coordinator", "permissions": ["enroll"]}'), ('{"role": ""}'),
+    ('{"role": " Coordinator ", "until": "2999-01-01", "permission": null}')) AS sent (asked);
+SELECT array_agg(DISTINCT key ORDER BY key) = (SELECT array_agg(p ORDER BY p) FROM murallink.get_roles() r, unnest(r.permissions) AS p WHERE r.name = 'coordinator') AS the_same,
+    array_agg(DISTINCT value #>> '{0,until}') AS until
+FROM jsonb_each(murallink.get_permissions(:'user'));
+SELECT murallink.grant(:'trial', permissions => '{grant,approve_payments,view_enrollments,view_payments}', user_uid => :'lead');
+SET SESSION AUTHORIZATION regress_role_lead;
+SELECT role, test.answer('grant', jsonb_build_object('resource_uid', :'trial', 'user_uid', :'user', 'role', role)) FROM unnest('{approver,monitor}'::text[]) AS role;
+
+-- Administrators set them; what was granted stays
+SELECT test.answer('set_role', '{"name": "nurse", "permissions": ["enroll"], "note": "asked for"}'), test.answer('remove_role', '{"name": "nurse", "note": "x"}'),
+    test.answer('get_roles');
+SET SESSION AUTHORIZATION regress_role_admin;
+SELECT n, test.answer('set_role', jsonb '{"name": "nurse", "permissions": ["enroll"], "note": "asked for"}' || changed)
+FROM (VALUES (1, jsonb '{"name": " "}'), (2, '{"permissions": []}'), (3, '{"permissions": null}'), (4, '{"permissions": ["all"]}'), (5, '{"note": ""}'),
+    (6, jsonb_build_object('name', repeat('n', 101))), (7, '{}'), (8, '{"name": "NURSE"}')) AS asked (n, changed) ORDER BY n;
+SELECT name, permissions, note, set_by_uid = :'admin' AS by_admin FROM murallink.set_role('Nurse', '{view_patients,enroll,enroll}', 'sees patients');
+SELECT count(*) AS versions FROM murallink.get_roles() WHERE name = 'nurse';
+SELECT murallink.grant(:'contract', role => 'nurse', user_uid => :'user');
+SELECT (murallink.set_role('nurse', '{view_patients}', 'enrolls no more')).permissions;
+SELECT test.answer('remove_role', '{"name": "nurse"}') AS why, test.answer('remove_role', '{"name": "Nurse", "note": "not used"}') AS removed,
+    test.answer('remove_role', '{"name": "nurse", "note": "not used"}') AS twice,
+    test.answer('grant', jsonb_build_object('resource_uid', :'trial', 'user_uid', :'user', 'role', 'nurse')) AS gone;
+RESET SESSION AUTHORIZATION;
+SELECT permissions, note, set_by_uid = :'admin' AS by_admin FROM murallink_private.role WHERE name = 'nurse' ORDER BY created_at;
+SELECT permission FROM murallink.permission_grant WHERE app_user_uid = :'user' AND resource = 'contract' AND ended_at IS NULL ORDER BY 1;
+
+DELETE FROM murallink_private.role WHERE name = 'nurse';
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'user', :'lead');
+UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_role_%';
+DROP ROLE regress_role_admin, regress_role_lead;
