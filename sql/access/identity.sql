@@ -330,8 +330,7 @@ BEGIN
         -- Serializes with a concurrent change of the password, which ends the session that is opened here.
         PERFORM FROM murallink_private.credential
         WHERE app_user_uid = account_user.uid AND password_hash = account_user.password_hash FOR SHARE;
-        matches := FOUND AND EXISTS (
-            SELECT FROM murallink.app_user u WHERE u.uid = account_user.uid AND murallink_private.is_active(u.deactivated));
+        matches := FOUND;
     END IF;
     IF NOT matches THEN
         PERFORM murallink_private.refuse('login_failed');

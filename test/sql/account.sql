@@ -68,6 +68,8 @@ RESET SESSION AUTHORIZATION;
 SELECT pg_temp.asks(:'ann_session') AS session, pg_temp.asks(:'ann_session', 'kept') AS kept, pg_temp.asks(:'acting') AS acting,
     test.answer('login', '{"email": "ann.account@example.com", "password": "correct horse"}') AS login,
     test.answer('login', '{"email": "ann.account@example.com", "password": "wrong horse"}') AS wrong;
+-- the right password counts as a failure, as a wrong one does
+SELECT n, (murallink.login('ann.account@example.com', 'correct horse')).invalid_attempts FROM generate_series(1, 2) AS n;
 SELECT test.answer('reset_password', jsonb_build_object('email', 'ann.account@example.com', 'password', 'another horse', 'token', :'token')) AS token,
     test.answer('request_password_reset', '{"email": "ann.account@example.com"}') AS another,
     test.answer('switch_user', jsonb_build_object('uid', :'ann'), :'admin_session') AS acting;

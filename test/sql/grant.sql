@@ -279,6 +279,25 @@ UPDATE murallink.app_user SET user_role = 'admin' WHERE uid = :'leaver';
 SELECT pg_temp.repeated(:'leaver_session', :'trial') AS as_admin;
 UPDATE murallink.app_user SET user_role = 'user' WHERE uid = :'leaver';
 
+-- Nor are documents given out any more, which were a moment before
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT murallink.upload_contract(contract_uid => :'contract', data => 'JVBERg==', filename => 'paper.pdf') IS NOT NULL AS contract,
+    murallink.upload_document(patient_uid => :'patient', filename => 'paper.txt', data => 'QQ==') IS NOT NULL AS document;
+SELECT murallink.grant(:'contract', permissions => '{view_contract,get_document}', user_uid => :'leaver');
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pg_temp.downloads(session text, contract text, patient text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.authenticate(session);
+    RETURN concat_ws(', ', coalesce(test.refusal(format('SELECT murallink.contract_document(%L)', contract)), 'contract'),
+        test.answer('get_document', jsonb_build_object('patient_uid', patient, 'filename', 'paper.txt'), session));
+END
+$$;
+SELECT pg_temp.downloads(:'leaver_session', :'contract', :'patient') AS before;
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT murallink.revoke_all(:'leaver', :'contract', 'has left') > 1 AS revoked;
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.downloads(:'leaver_session', :'contract', :'patient') AS after;
+
 -- Who means another thing than to grant is not obeyed
 SET SESSION AUTHORIZATION regress_grant_admin;
 SELECT action, test.answer('grant', jsonb_build_object('resource_uid', :'other_trial', 'permission', 'bulk_email', 'user_uid', :'lead', 'action', action))

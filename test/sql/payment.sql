@@ -427,7 +427,25 @@ SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT murallink.revoke_all(:'third', :'strict_trial', 'has left');
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.decided('boss', 'puppet', :'grover', :'strict_trial') AS independent_still;
+-- An administrator who has made both keeps having been one when the account is closed; what is granted afterwards counts
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second', :'third');
+SELECT uid AS former FROM murallink.create_admin('pay.former@example.com', 'correct horse', 'For', 'Mer') \gset
+INSERT INTO session SELECT 'former', (murallink.login('pay.former@example.com', 'correct horse')).session_id;
+SELECT pg_temp.changes(VARIADIC ARRAY(SELECT s || ' ' || :'strict_trial' FROM unnest(ARRAY['former grant manual_payment boss',
+    'former grant approve_payments boss', 'former grant approve_payments second']) AS s)) AS granted;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_admin;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.close_account(:'former', 'has left');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_former_admin;
+SET SESSION AUTHORIZATION regress_pay_admin;
+SELECT murallink.grant(:'strict_trial', permissions => '{grant,manual_payment,approve_payments}', user_uid => :'former');
+RESET SESSION AUTHORIZATION;
+UPDATE session SET session_id = murallink_private.open_session(:'former') WHERE name = 'former';
+SELECT pg_temp.changes(VARIADIC ARRAY(SELECT s || ' ' || :'strict_trial' FROM unnest(ARRAY['former revoke manual_payment boss',
+    'former revoke approve_payments second', 'former grant manual_payment boss', 'former grant approve_payments second']) AS s)) AS granted;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_the_same_user;
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'boss', :'puppet', :'second', :'third', :'former');
 
 -- A trial that approves milestone payments by itself, and no others
 SET SESSION AUTHORIZATION regress_pay_admin;

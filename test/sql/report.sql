@@ -141,6 +141,14 @@ SELECT regexp_replace(murallink.trial_payment_report(:'trial'), '^.*=', '') AS l
 RESET SESSION AUTHORIZATION;
 SELECT length(murallink.report(:'link')) > 100 AS works;
 SET SESSION AUTHORIZATION regress_report_admin;
+SELECT murallink.deactivate_user(:'user', 'has left');
+RESET SESSION AUTHORIZATION;
+SELECT test.refusal(format('SELECT murallink.report(%L)', :'link')) AS deactivated;
+SET SESSION AUTHORIZATION regress_report_admin;
+SELECT murallink.reactivate_user(:'user', 'is back');
+RESET SESSION AUTHORIZATION;
+SELECT length(murallink.report(:'link')) > 100 AS works_again;
+SET SESSION AUTHORIZATION regress_report_admin;
 SELECT murallink.revoke(:'user', 'view_report', :'trial', 'has left');
 RESET SESSION AUTHORIZATION;
 SELECT test.refusal(format('SELECT murallink.report(%L)', :'link')) AS revoked;

@@ -25,6 +25,29 @@ SELECT murallink.grant(:'trial', permissions => '{grant,approve_payments,view_en
 SET SESSION AUTHORIZATION regress_role_lead;
 SELECT role, test.answer('grant', jsonb_build_object('resource_uid', :'trial', 'user_uid', :'user', 'role', role)) FROM unnest('{approver,monitor}'::text[]) AS role;
 
+-- What the shipped roles show: a blinded analyst no person, a monitor all of them, and neither may change anything
+RESET SESSION AUTHORIZATION;
+CREATE ROLE regress_role_blind LOGIN IN ROLE murallink_client, murallink_analyst;
+SELECT uid AS blind FROM murallink.register('blind.role@example.com', 'correct horse', 'Bea', 'Blind') \gset
+SELECT murallink.set_db_role('blind.role@example.com', 'regress_role_blind');
+SET SESSION AUTHORIZATION regress_role_admin;
+SELECT uid AS site FROM murallink.create_site('Roles', :'trial') \gset
+SELECT uid AS patient FROM murallink.add_patient(:'site', 'Pia', 'Patient') \gset
+SELECT murallink.enroll(:'patient', :'trial', :'site', 'R-1');
+SELECT murallink.grant(:'trial', role => 'blinded analyst', user_uid => :'blind');
+SET SESSION AUTHORIZATION regress_role_blind;
+SELECT (SELECT count(*) FROM murallink.patient) AS patients, (SELECT string_agg(subject_id, ' ') FROM murallink.enrollment) AS subjects,
+    test.answer('get_patient', jsonb_build_object('patient_uid', :'patient')) AS patient,
+    test.answer('set_enrollment_status', jsonb_build_object('patient_uid', :'patient', 'trial_uid', :'trial', 'status', 'completed')) AS change;
+SET SESSION AUTHORIZATION regress_role_admin;
+SELECT murallink.revoke_all(:'blind', :'trial', 'is a monitor now') AS revoked;
+SELECT murallink.grant(:'trial', role => 'monitor', user_uid => :'blind');
+SET SESSION AUTHORIZATION regress_role_blind;
+SELECT (SELECT count(*) FROM murallink.patient) AS patients,
+    test.answer('get_patient', jsonb_build_object('patient_uid', :'patient')) AS patient,
+    test.answer('update_patient', jsonb_build_object('uid', :'patient', 'phone', '1')) AS change;
+SET SESSION AUTHORIZATION regress_role_lead;
+
 -- Administrators set them; what was granted stays
 SELECT test.answer('set_role', '{"name": "nurse", "permissions": ["enroll"], "note": "asked for"}'), test.answer('remove_role', '{"name": "nurse", "note": "x"}'),
     test.answer('get_roles');
@@ -44,6 +67,6 @@ SELECT permissions, note, set_by_uid = :'admin' AS by_admin FROM murallink_priva
 SELECT permission FROM murallink.permission_grant WHERE app_user_uid = :'user' AND resource = 'contract' AND ended_at IS NULL ORDER BY 1;
 
 DELETE FROM murallink_private.role WHERE name = 'nurse';
-DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'user', :'lead');
+DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'user', :'lead', :'blind');
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_role_%';
-DROP ROLE regress_role_admin, regress_role_lead;
+DROP ROLE regress_role_admin, regress_role_lead, regress_role_blind;
