@@ -76,7 +76,7 @@ BEGIN
             p.status::text AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
-            o.reference AS "Reference", p.note AS "Note", p.uid::text AS "Payment UID"
+            o.reference AS "Reference", p.note AS "Note", p.decision_note AS "Decision note", p.uid::text AS "Payment UID"
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid

@@ -23,9 +23,11 @@ CREATE TYPE murallink.payment_info AS (
     note text,
     status text,
     date murallink.optional_date,
-    milestone murallink.milestone_version
+    milestone murallink.milestone_version,
+    decision_note murallink.optional_text
 );
-COMMENT ON TYPE murallink.payment_info IS 'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC.';
+COMMENT ON TYPE murallink.payment_info IS
+'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval.';
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
@@ -69,7 +71,10 @@ BEGIN
         PERFORM murallink_private.payout_cancel(NEW.uid);
     END IF;
     OLD.status := NEW.status;
-    OLD.decided_by_uid := NEW.decided_by_uid;
+    IF NEW.status IN ('approved', 'rejected', 'cancelled', 'reversed') THEN
+        OLD.decided_by_uid := NEW.decided_by_uid;
+        OLD.decision_note := NEW.decision_note;
+    END IF;
     -- The generated column is computed after this trigger.
     OLD.counts := NEW.counts;
     IF NEW IS DISTINCT FROM OLD THEN
@@ -79,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and the user who decided; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -96,7 +101,7 @@ LANGUAGE sql STABLE AS $$
         p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
-            m.currency::text, m.sort_order)::murallink.milestone_version END)::murallink.payment_info
+            m.currency::text, m.sort_order)::murallink.milestone_version END, p.decision_note)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink_private.payment_infos() IS

@@ -61,7 +61,7 @@ BEGIN
         'what', the_notice.changed,
         'date', pg_catalog.to_char(moment, 'YYYY-MM-DD'),
         'time', pg_catalog.to_char(moment, 'HH24:MI'),
-        'description', the_appointment.description, 'currency', the_payment.currency,
+        'description', the_appointment.description, 'currency', the_payment.currency, 'note', the_payment.decision_note,
         'amount', pg_catalog.round(the_payment.amount, murallink_private.currency_decimals(the_payment.currency))::text,
         'subject', the_mail.subject, 'body', the_mail.body, 'token', live.token,
         'minutes', pg_catalog.round(EXTRACT(epoch FROM live.expires_at - pg_catalog.clock_timestamp()) / 60)::text,

@@ -76,11 +76,14 @@ $$;
 COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So a second account to which the requester grants the missing right does not help, nor does revoking it afterwards.';
 
-CREATE FUNCTION murallink_private.decide_payment(payment_uid murallink.ksuid, decision murallink.payment_status) RETURNS murallink.payment_info
+CREATE FUNCTION murallink_private.decide_payment(
+    payment_uid murallink.ksuid, decision murallink.payment_status, note text DEFAULT NULL
+) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_payment murallink_private.payment;
+    why text;
     answer murallink.payment_info;
 BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment WHERE uid = murallink_private.required(decide_payment.payment_uid, 'payment_uid');
@@ -89,6 +92,7 @@ BEGIN
         caller := murallink_private.permit(
             'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
+    why := murallink_private.checked_text(decide_payment.note, 'note', 1000, decision <> 'approved');
     -- An admin who acts as another user is still the same person.
     IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
         AND (murallink_private.same_hand(caller, the_payment.requested_by_uid, the_payment.uid) OR EXISTS (
@@ -103,7 +107,7 @@ BEGIN
         -- payout_begin() needs this lock, too. Take it before that of the payment, as a change of the payment type does.
         PERFORM FROM murallink.enrollment WHERE uid = the_payment.enrollment_uid FOR SHARE;
     END IF;
-    UPDATE murallink_private.payment SET status = decision, decided_by_uid = caller
+    UPDATE murallink_private.payment SET status = decision, decided_by_uid = caller, decision_note = why
     WHERE uid = the_payment.uid AND status = ANY (CASE decision
         WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
     IF NOT FOUND THEN
@@ -115,37 +119,37 @@ BEGIN
     answer := murallink_private.payment_info(the_payment.uid);
     IF NOT murallink_private.permitted(
         'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
-        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL);
+        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, why);
     END IF;
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.decide_payment(murallink.ksuid, murallink.payment_status) IS
-'Approves, rejects or cancels a payment for the caller. A caller without view_payments gets only its uid and status. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, wrong_status.';
+COMMENT ON FUNCTION murallink_private.decide_payment(murallink.ksuid, murallink.payment_status, text) IS
+'Approves, rejects or cancels a payment for the caller. note: why, required unless it is approved. A caller without view_payments gets only its uid, its status and the note. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, invalid_value, same_person, wrong_status.';
 
-CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
+CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink_private.decide_payment(payment_uid, 'approved');
+    RETURN murallink_private.decide_payment(payment_uid, 'approved', note);
 END
 $$;
-COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid) IS
-'Approves a pending payment, so that it is paid out (document: Approve Payment). Needs approve_payments, or approve_travel for a travel payment, on the trial at the site. If the trial has separate_approver, the caller must be a second person: see docs/reference.md. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status, same_person.';
+COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid, text) IS
+'Approves a pending payment, so that it is paid out (document: Approve Payment). note: at most 1000 characters. Needs approve_payments, or approve_travel for a travel payment, on the trial at the site. If the trial has separate_approver, the caller must be a second person: see docs/reference.md. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status, same_person.';
 
-CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
+CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink_private.decide_payment(payment_uid, 'rejected');
+    RETURN murallink_private.decide_payment(payment_uid, 'rejected', note);
 END
 $$;
-COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid) IS
-'Rejects a pending payment and releases its funds; the milestone can be paid again. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid, text) IS
+'Rejects a pending payment and releases its funds; the milestone can be paid again. note: why, at most 1000 characters; get_patient_payments, the report and the audit show it. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
 
-CREATE FUNCTION murallink.cancel_payment(payment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.payment_info
+CREATE FUNCTION murallink.cancel_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink_private.decide_payment(payment_uid, 'cancelled');
+    RETURN murallink_private.decide_payment(payment_uid, 'cancelled', note);
 END
 $$;
-COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid) IS
-'Cancels a payment that was approved but is not being sent, or that failed, and releases its funds. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid, text) IS
+'Cancels a payment that was approved but is not being sent, or that failed, and releases its funds. note: why, as reject_payment takes it. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';

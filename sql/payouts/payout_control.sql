@@ -54,7 +54,10 @@ BEGIN
         PERFORM murallink_private.call_decide(resolve_payout.payout_uid, 'done', resolve_payout.note);
         RETURN murallink_private.payout_info(payout_uid);
     END IF;
-    UPDATE murallink_private.payment p SET status = decided WHERE p.uid = the_payout.payment_uid;
+    UPDATE murallink_private.payment p
+    SET status = decided, decision_note = CASE decided
+        WHEN 'cancelled' THEN murallink_private.checked_text(resolve_payout.note, 'note', 1000, true) ELSE p.decision_note END
+    WHERE p.uid = the_payout.payment_uid;
     IF decided = 'approved' THEN
         PERFORM murallink_private.payout_begin(the_payout.payment_uid);
     END IF;

@@ -3,12 +3,13 @@
 CREATE FUNCTION murallink_private.payment_reverse(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    UPDATE murallink_private.payment p SET status = 'reversed' WHERE p.uid = payment_reverse.payment_uid;
+    UPDATE murallink_private.payment p SET status = 'reversed', decision_note = o.note
+    FROM murallink_private.payout o WHERE o.payment_uid = p.uid AND p.uid = payment_reverse.payment_uid;
     PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_reverse(murallink.ksuid) IS
-'Reverses a paid payment in the books, and notifies the patient.';
+'Reverses a paid payment in the books, with the note of its payout, and notifies the patient.';
 
 CREATE FUNCTION murallink.reverse_payment(
     payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL

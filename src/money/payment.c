@@ -81,6 +81,10 @@ typedef struct Made
 	TimestampTz at;
 } Made;
 
+/* The columns of murallink.payment_info that are composite or absent, by their number from 0. */
+#define INFO_MILESTONE 9
+#define INFO_COLUMNS 11
+
 static void check_columns(Relation payment);
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool look_up(Datum uid, Enrolled *enrolled);
@@ -413,9 +417,9 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 		milestone_desc;
 
 	schedule_version(KsuidPGetDatum(&made->version), &version);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != 10)
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != INFO_COLUMNS)
 		elog(ERROR, "milestone_payment does not return murallink.payment_info");
-	milestone_desc = lookup_rowtype_tupdesc(TupleDescAttr(desc, desc->natts - 1)->atttypid, -1);
+	milestone_desc = lookup_rowtype_tupdesc(TupleDescAttr(desc, INFO_MILESTONE)->atttypid, -1);
 	{
 		Datum priced_by[] = {KsuidPGetDatum(&version.uid),
 							 TimestampTzGetDatum(version.effective_date),
@@ -433,10 +437,11 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 						   note,
 						   CStringGetTextDatum(made->approved ? "approved" : "pending"),
 						   DateADTGetDatum(made->at / USECS_PER_DAY),
-						   (Datum) 0};
+						   (Datum) 0,
+						   CStringGetTextDatum("")};
 		bool nulls[lengthof(payment)] = {false};
 
-		payment[desc->natts - 1] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
+		payment[INFO_MILESTONE] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
 		ReleaseTupleDesc(milestone_desc);
 		return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
 	}
@@ -519,6 +524,7 @@ payment_price(PG_FUNCTION_ARGS)
 	FILL(PAYMENT_PATIENT, KsuidPGetDatum(&enrolled.patient));
 	FILL(PAYMENT_CHAIN, KsuidPGetDatum(&enrolled.chain));
 	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
+	FILL(PAYMENT_DECISION_NOTE, PointerGetDatum(cstring_to_text("")));
 	return PointerGetDatum(heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls));
 }
 

@@ -152,10 +152,10 @@ SELECT pg_temp.exchange('set_payment_type',
 
 -- Beyond the document
 SELECT pg_temp.exchange('payable_milestones', '{"patient_uid": "<add_patient>", "trial_uid": "<create_trial>"}', NULL);
-SELECT pg_temp.exchange('reject_payment', '{"payment_uid": "<travel_payment>"}',
-    :'payment' || jsonb '{"payment_type": "travel", "amount": 225, "note": "test of travel", "status": "rejected", "date": "<today>"}');
-SELECT pg_temp.exchange('cancel_payment', '{"payment_uid": "<manual_payment>"}',
-    :'payment' || jsonb '{"payment_type": "manual", "amount": 123, "note": "test of manual", "status": "cancelled", "date": "<today>"}');
+SELECT pg_temp.exchange('reject_payment', '{"payment_uid": "<travel_payment>", "note": "a mistake"}',
+    :'payment' || jsonb '{"payment_type": "travel", "amount": 225, "note": "test of travel", "status": "rejected", "date": "<today>", "decision_note": "a mistake"}');
+SELECT pg_temp.exchange('cancel_payment', '{"payment_uid": "<manual_payment>", "note": "a mistake"}',
+    :'payment' || jsonb '{"payment_type": "manual", "amount": 123, "note": "test of manual", "status": "cancelled", "date": "<today>", "decision_note": "a mistake"}');
 
 -- A request is an object with action, payload, session_id and idempotency_key
 SELECT request, pg_temp.without_uids(murallink.api(request)) - 'request_id' AS answer

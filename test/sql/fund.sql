@@ -76,7 +76,7 @@ WHERE contract_uid = :'contract' ORDER BY currency;
 
 -- What many payments give back is there for one
 SET SESSION AUTHORIZATION regress_fund_admin;
-SELECT count(murallink.reject_payment(uid)) FROM murallink.get_patient_payments(:'patient', :'trial')
+SELECT count(murallink.reject_payment(uid, 'a mistake')) FROM murallink.get_patient_payments(:'patient', :'trial')
 WHERE currency = 'USD' AND amount <> 333.35;
 SELECT amount FROM murallink.manual_payment(:'patient', :'trial', 676.69);
 SELECT amount FROM murallink.manual_payment(:'patient', :'trial', 676.68);

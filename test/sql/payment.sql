@@ -144,10 +144,10 @@ SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 SELECT amount FROM murallink.add_milestone('Call', 7, 'USD', :'trial', :'site', 2, '2021-03-01');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
-SELECT count(murallink.reject_payment(uid)) FROM murallink.get_patient_payments(:'grover', :'trial') WHERE amount = 6;
+SELECT count(murallink.reject_payment(uid, 'a mistake')) FROM murallink.get_patient_payments(:'grover', :'trial') WHERE amount = 6;
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 SELECT (SELECT uid FROM murallink.get_patient_payments(:'grover', :'trial') WHERE amount = 5 LIMIT 1) AS first_call \gset
-SELECT rejected.status FROM murallink.reject_payment(:'first_call') AS rejected;
+SELECT rejected.status FROM murallink.reject_payment(:'first_call', 'a mistake') AS rejected;
 SELECT amount FROM murallink.add_milestone('Call', 8, 'USD', :'trial', :'site', 1, '2021-04-01');
 SELECT amount FROM murallink.milestone_payment(:'grover', :'call');
 
@@ -242,8 +242,8 @@ CREATE TEMP TABLE action AS SELECT * FROM (VALUES
     (2, format('manual_payment(%L, %L, 1)', :'ernie', :'trial')),
     (3, format('travel_payment(%L, %L, 1)', :'ernie', :'trial')),
     (4, format('approve_payment(%L)', :'pending')),
-    (5, format('reject_payment(%L)', :'pending')),
-    (6, format('cancel_payment(%L)', :'pending')),
+    (5, format('reject_payment(%L, ''a mistake'')', :'pending')),
+    (6, format('cancel_payment(%L, ''a mistake'')', :'pending')),
     (7, format('get_patient_payments(%L, %L)', :'ernie', :'trial')),
     (8, format('payable_milestones(%L, %L)', :'ernie', :'trial'))) AS listed (n, call);
 SELECT split_part(call, '(', 1) AS action, caller, pg_temp.outcome('regress_pay_' || caller, 'SELECT murallink.' || call) AS outcome
@@ -265,26 +265,46 @@ SELECT uid AS travel FROM murallink.payment WHERE patient_uid = :'ernie' AND pay
 SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT payment_type, amount, decided.status FROM murallink.approve_payment(:'manual') AS decided;
 SELECT murallink.approve_payment(:'manual');
-SELECT murallink.reject_payment(:'manual');
+SELECT murallink.reject_payment(:'manual', 'a mistake');
 RESET SESSION AUTHORIZATION;
 SELECT payment_type, amount, status, decided_by_uid = :'approver' AS by_approver FROM murallink.payment
 WHERE patient_uid = :'ernie' AND payment_type <> 'milestone' ORDER BY created_at;
 SET SESSION AUTHORIZATION regress_pay_approver;
-SELECT murallink.cancel_payment(:'travel');
-SELECT payment_type, amount, decided.status FROM murallink.cancel_payment(:'manual') AS decided;
-SELECT murallink.cancel_payment(:'manual');
+SELECT murallink.cancel_payment(:'travel', 'a mistake');
+SELECT payment_type, amount, decided.status FROM murallink.cancel_payment(:'manual', 'a mistake') AS decided;
+SELECT murallink.cancel_payment(:'manual', 'a mistake');
 SELECT murallink.approve_payment(:'manual');
-SELECT milestone_uid = :'week_1' AS of_milestone, amount, decided.status FROM murallink.reject_payment(:'pending') AS decided;
+SELECT milestone_uid = :'week_1' AS of_milestone, amount, decided.status FROM murallink.reject_payment(:'pending', 'a mistake') AS decided;
 SELECT murallink.approve_payment(:'pending');
-SELECT murallink.cancel_payment(:'pending');
+SELECT murallink.cancel_payment(:'pending', 'a mistake');
 RESET SESSION AUTHORIZATION;
 
+-- Rejecting and cancelling need a note that says why, which the payments and the audit show
+CREATE FUNCTION pg_temp.decisions(payment_uid text) RETURNS TABLE (decision text, note text, outcome text) LANGUAGE sql AS $$
+    SELECT d, format('%s characters', length(n)),
+        pg_temp.outcome('regress_pay_approver', format('SELECT murallink.%s(%L, %L)', d, payment_uid, n))
+    FROM unnest('{reject_payment,cancel_payment}'::text[]) AS d, unnest(ARRAY['', ' ', repeat('é', 1000), repeat('é', 1001), E'a\x01b']) AS n
+$$;
+SELECT uid AS unwanted FROM murallink.payment WHERE patient_uid = :'ernie' AND payment_type = 'milestone' AND status = 'pending' ORDER BY uid LIMIT 1 \gset
+SELECT * FROM pg_temp.decisions(:'unwanted');
+SELECT decision, pg_temp.outcome('regress_pay_stranger', format('SELECT murallink.%s(%L)', decision, :'unwanted')) AS stranger
+FROM unnest('{reject_payment,cancel_payment}'::text[]) AS decision;
+SET SESSION AUTHORIZATION regress_pay_approver;
+SELECT decided.status, amount, decision_note FROM murallink.reject_payment(:'unwanted', ' paid to the wrong person ') AS decided;
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_pay_coordinator;
+SELECT p.status, decision_note FROM murallink.get_patient_payments(:'ernie', :'trial') AS p WHERE decision_note <> '';
+RESET SESSION AUTHORIZATION;
+SELECT changes - 'decided_by_uid' AS changes FROM murallink.audit_event WHERE resource_uid = :'unwanted' AND action = 'changed';
+SELECT pg_temp.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = ''rejected'' WHERE uid = %L', p.uid)) AS without_a_note
+FROM murallink.payment p WHERE patient_uid = :'ernie' AND payment_type = 'milestone' AND status = 'pending' ORDER BY uid LIMIT 1;
+
 -- Travel expenses: approve_travel suffices, and so does approve_payments
-SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L)', decision, :'travel'))
+SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L, note => ''a mistake'')', decision, :'travel'))
 FROM unnest('{approve_payment,reject_payment}'::text[]) AS decision, unnest('{desk,approver,coordinator}'::text[]) AS caller;
 SET SESSION AUTHORIZATION regress_pay_desk;
 SELECT payment_type, decided.status FROM murallink.approve_payment(:'travel') AS decided;
-SELECT payment_type, decided.status FROM murallink.cancel_payment(:'travel') AS decided;
+SELECT payment_type, decided.status FROM murallink.cancel_payment(:'travel', 'a mistake') AS decided;
 RESET SESSION AUTHORIZATION;
 
 -- What was rejected can be paid again, at the price of now, and once
@@ -310,7 +330,7 @@ SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT uid AS own FROM murallink.manual_payment(:'grover', :'strict_trial', 40) \gset
 SELECT murallink.approve_payment(:'own');
 RESET SESSION AUTHORIZATION;
-SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L)', decision, :'own'))
+SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L, note => ''a mistake'')', decision, :'own'))
 FROM unnest('{approve_payment,reject_payment}'::text[]) AS decision, unnest('{approver,admin}'::text[]) AS caller;
 
 -- An admin who acts as another user is the same person still, whichever of the two requests
@@ -347,7 +367,7 @@ DECLARE
     told text;
 BEGIN
     told := pg_temp.by(approver, 'approve_payment', jsonb_build_object('payment_uid', made)) #>> '{error,code}';
-    PERFORM pg_temp.by('boss', 'reject_payment', jsonb_build_object('payment_uid', made)) WHERE told IS NOT NULL;
+    PERFORM pg_temp.by('boss', 'reject_payment', jsonb_build_object('payment_uid', made, 'note', 'a mistake')) WHERE told IS NOT NULL;
     RETURN coalesce(told, 'approved');
 END
 $$;
@@ -393,7 +413,7 @@ SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS requeste
 SELECT pg_temp.by('third', 'manual_payment', jsonb_build_object('patient_uid', :'grover', 'trial_uid', :'strict_trial', 'amount', 1)) #>> '{payload,uid}' AS made \gset
 SELECT pg_temp.changes('boss revoke manual_payment third ' || :'strict_trial') AS cut,
     pg_temp.by('boss', 'approve_payment', jsonb_build_object('payment_uid', :'made')) #>> '{error,code}' AS approved,
-    pg_temp.by('boss', 'reject_payment', jsonb_build_object('payment_uid', :'made')) #>> '{error,code}' AS rejected;
+    pg_temp.by('boss', 'reject_payment', jsonb_build_object('payment_uid', :'made', 'note', 'a mistake')) #>> '{error,code}' AS rejected;
 -- an administrator had made the second an approver once, and took it back: the boss's grant is the boss's
 SELECT pg_temp.changes('boss revoke approve_payments second ' || :'strict_trial') AS cut;
 SET SESSION AUTHORIZATION regress_pay_admin;
@@ -554,7 +574,7 @@ FROM pg_attribute WHERE attrelid = 'murallink_private.payment'::regclass AND att
 SELECT pg_temp.outcome(session_user, :'again');
 UPDATE again SET milestone_name = 'Visit 1', milestone_code = 'WEEK 1';
 SELECT pg_temp.outcome(session_user, :'again') AS another_spelling;
-UPDATE again SET status = 'cancelled';
+UPDATE again SET status = 'cancelled', decision_note = 'a mistake';
 SELECT pg_temp.outcome(session_user, :'again');
 ROLLBACK;
 
@@ -628,7 +648,7 @@ BEGIN
             WHEN 'call' THEN
                 EXECUTE pg_temp.call_step(its_payout::text, word[2], word[3]);
             ELSE
-                UPDATE murallink_private.payment SET status = step::murallink.payment_status WHERE uid = made;
+                UPDATE murallink_private.payment SET status = step::murallink.payment_status, decision_note = 'a step' WHERE uid = made;
         END CASE;
     END LOOP;
     RETURN made;
@@ -660,7 +680,7 @@ GRANT SELECT ON walked TO PUBLIC;
 SELECT payment, payout_is, string_agg(DISTINCT next::text, ' ') FILTER (WHERE outcome = 'done') AS allowed,
     string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
 FROM state, unnest(enum_range(NULL::murallink.payment_status)) AS next,
-    pg_temp.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = %L WHERE uid = %L', next, uid)) AS outcome
+    pg_temp.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = %L, decision_note = ''a step'' WHERE uid = %L', next, uid)) AS outcome
 GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The same of the call that loads the card: with which outcome, or with none (-)
@@ -704,8 +724,8 @@ FROM called, pg_temp.call_steps(uid::text) GROUP BY kind, status ORDER BY kind, 
 -- What of it people may do: neither send, nor decide what is in doubt
 SELECT payment, payout_is, string_agg(DISTINCT approve, ', ') AS approve, string_agg(DISTINCT reject, ', ') AS reject, string_agg(DISTINCT cancel, ', ') AS cancel
 FROM state, pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', uid)) AS approve,
-    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.reject_payment(%L)', uid)) AS reject,
-    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.cancel_payment(%L)', uid)) AS cancel
+    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.reject_payment(%L, ''a mistake'')', uid)) AS reject,
+    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.cancel_payment(%L, ''a mistake'')', uid)) AS cancel
 GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The funds follow each step, and each movement happens once

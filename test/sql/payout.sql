@@ -43,7 +43,7 @@ SELECT payment_type_uid = :'check' AS set FROM murallink.set_payment_type(:'chec
 SELECT uid AS lost FROM murallink.manual_payment(:'pat', :'trial', 12) \gset
 SELECT uid AS dropped FROM murallink.manual_payment(:'pat', :'trial', 13) \gset
 SELECT status FROM unnest(ARRAY[:'lost', :'dropped']::murallink.ksuid[]) AS made, murallink.approve_payment(made);
-SELECT status FROM murallink.cancel_payment(:'dropped');
+SELECT status FROM murallink.cancel_payment(:'dropped', 'a mistake');
 RESET SESSION AUTHORIZATION;
 SELECT amount, currency, status, reason, partner, payment FROM test.payout WHERE contract_uid = :'contract' ORDER BY amount;
 -- No statement takes one for paid, or for refused, that waits for something else than a person

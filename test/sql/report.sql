@@ -36,7 +36,7 @@ SELECT n, (p).amount FROM (VALUES
     (6, 10, 'USD', ''), (7, 11, 'USD', '=cmd|'' /C calc''!A0'), (8, 12, 'USD', 'ü = 1')) AS paid (n, amount, currency, note),
     murallink.manual_payment(:'al', :'trial', amount, currency, note) AS p;
 SELECT (murallink.manual_payment(:'bea', :'other_trial', 20, 'USD', 'of the other')).status;
-SELECT (murallink.approve_payment(:'first')).status, (murallink.reject_payment(uid)).status
+SELECT (murallink.approve_payment(:'first')).status, (murallink.reject_payment(uid, 'a mistake')).status
 FROM murallink.get_patient_payments(:'al', :'trial') WHERE amount = 7;
 RESET SESSION AUTHORIZATION;
 SELECT (murallink.settle_payout(o.uid, 'paid', '-7', 'x')).status FROM murallink.payout o WHERE payment_uid = :'first';
@@ -61,7 +61,7 @@ RESET SESSION AUTHORIZATION;
 SET LOCAL session_replication_role = replica;
 UPDATE murallink_private.payout SET settled_at = '2022-08-31 23:59:59Z' WHERE payment_uid = :'first';
 SET LOCAL session_replication_role = origin;
-UPDATE murallink_private.payment SET status = 'reversed' WHERE uid = :'first';
+UPDATE murallink_private.payment SET status = 'reversed', decision_note = '=paid twice' WHERE uid = :'first';
 SET SESSION AUTHORIZATION regress_report_admin;
 SELECT substring(test.report(murallink.trial_payment_report(:'trial')) FROM '[^\n]*reversed[^\n]*') AS reversed;
 SELECT test.report(murallink.funding_report(:'contract'));

@@ -64,11 +64,11 @@ BEGIN
         PERFORM murallink.manual_payment(
             race.uid('patient'), race.uid('trial'), 0.01 + round((random() * 20)::numeric, 2));
     ELSIF dice = 0 THEN
-        PERFORM murallink.reject_payment(chosen);
+        PERFORM murallink.reject_payment(chosen, 'a mistake');
     ELSIF dice = 1 THEN
         PERFORM murallink.approve_payment(chosen);
     ELSIF dice = 2 THEN
-        PERFORM murallink.cancel_payment(chosen);
+        PERFORM murallink.cancel_payment(chosen, 'a mistake');
     ELSE
         PERFORM murallink.settle_payout((SELECT uid FROM murallink.payout WHERE payment_uid = chosen), 'paid');
     END IF;
@@ -134,7 +134,7 @@ foreach my $often (1, 2)
 	is_clean('paid');
 
 	$stack->sql(<<'EOS');
-SELECT murallink.reject_payment(uid) FROM murallink.payment WHERE contract_uid = race.uid('contract') LIMIT 1
+SELECT murallink.reject_payment(uid, 'a mistake') FROM murallink.payment WHERE contract_uid = race.uid('contract') LIMIT 1
 EOS
 	($done, $refused) = race($pay_one);
 	is($done, 1, 'what was rejected is paid again, once');

@@ -35,7 +35,7 @@ CREATE TABLE public.milestone AS SELECT added.uid FROM public.place,
     LATERAL murallink.add_milestone('Week 1', 100, 'USD', trial_uid, site_uid) AS added;
 SELECT murallink.milestone_payment(e.patient_uid, m.uid) FROM public.milestone AS m,
     LATERAL (SELECT patient_uid FROM murallink.enrollment ORDER BY uid LIMIT 2) AS e;
-SELECT murallink.reject_payment(uid) FROM murallink.payment WHERE status = 'pending' ORDER BY uid DESC LIMIT 1;
+SELECT murallink.reject_payment(uid, 'a mistake') FROM murallink.payment WHERE status = 'pending' ORDER BY uid DESC LIMIT 1;
 CREATE INDEX payment_by_note ON murallink_private.payment (note);
 EOS
 $payouts->call('enable_payouts');

@@ -126,7 +126,7 @@ refused('wrong_status', retry_payout => $payout{'reset after'}, 'in doubt');
 $payouts->call(retry_payout => $payout{400}, 'the issuer has mended it');
 $payouts->wait_settled;
 like($payouts->state_of($payout{400}), qr/^done paid/, 'a declined payout, tried again');
-$payouts->sql("UPDATE murallink_private.payment p SET status = 'cancelled' FROM murallink.payout o"
+$payouts->sql("UPDATE murallink_private.payment p SET status = 'cancelled', decision_note = 'not wanted' FROM murallink.payout o"
 	  . " WHERE o.payment_uid = p.uid AND o.uid = '$payout{'200 with failure'}'");
 like($payouts->state_of($payout{'200 with failure'}), qr/^cancelled cancelled/, 'a declined payout, cancelled');
 check_books('after what people decided');
@@ -141,7 +141,7 @@ $payouts->wait_for("SELECT not_sent >= $not_sent + 2 FROM murallink.worker_statu
 like($payouts->sql('SELECT last_error FROM murallink.worker_status()'), qr/^dash: .*connect/, 'the status says why');
 $payouts->wait_for(<<"EOC");
 WITH cancelled AS (
-    UPDATE murallink_private.payment p SET status = 'cancelled' FROM murallink.payout o
+    UPDATE murallink_private.payment p SET status = 'cancelled', decision_note = 'not wanted' FROM murallink.payout o
     WHERE o.payment_uid = p.uid AND o.uid = '$unsent[0]' AND p.status = 'approved' RETURNING p.uid)
 SELECT count(*) = 1 FROM cancelled
 EOC

@@ -120,6 +120,10 @@ $payouts->wait_for("SELECT status = 'reversed' FROM murallink.payment WHERE uid 
 is($payouts->state_of($paid[1]), 'done reversed', 'taken back');
 is($payouts->sql("SELECT string_agg(concat_ws(' ', n.kind, n.channel), ', ' ORDER BY n.kind, n.channel) FROM murallink_private.notice n WHERE n.payment_uid = '$other'"),
 	'reversal email, reversal sms', 'and the patient, who wants messages by then, is told');
+is($payouts->sql("SELECT count(*) FROM murallink_private.notice n, murallink_private.notice_message(n.uid) m WHERE n.payment_uid = '$other' AND m.params ->> 'text' ~ 'The reason: twice in the list'"),
+	'1', 'and why, in the e-mail');
+is($payouts->sql("SELECT changes #>> '{decision_note,to}' FROM murallink.audit_event WHERE resource = 'payment' AND resource_uid = '$other' AND changes #>> '{status,to}' = 'reversed'"),
+	'twice in the list', 'as the audit is');
 $payouts->sql('UPDATE murallink.patient SET email_enabled = false, sms_enabled = false');
 is($payouts->refusal(reverse_payment => $other, 'again'), 'wrong_status', 'once');
 foreach my $case ([ 2, 'false', 'paid' ], [ 3, 'true', 'reversed' ])

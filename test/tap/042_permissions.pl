@@ -503,9 +503,9 @@ travel_payment         | travel_payment at trial_site                           
 get_patient_payments   | view_payments at trial_site                                     | {"patient_uid": "@patient", "trial_uid": "@trial"}
 approve_payment        | approve_payments at trial_site                                  | {"payment_uid": "@payment"}
 approve_payment        | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel"}
-reject_payment         | approve_payments at trial_site                                  | {"payment_uid": "@payment"}
-reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel"}
-cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved"}
+reject_payment         | approve_payments at trial_site                                  | {"payment_uid": "@payment", "note": "N"}
+reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel", "note": "N"}
+cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved", "note": "N"}
 replace_card           | replace_card at trial_site                                      | {"patient_uid": "@patient", "reason": "lost", "note": "N"}
 trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}
 funding_report         | view_report at contract                                         | {"contract_uid": "@contract"}

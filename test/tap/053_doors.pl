@@ -175,7 +175,8 @@ foreach my $argument (@arguments)
 
 note 'what is absent, null, empty or of another type';
 $needs{deactivate_user} = { user_uid => '0' x 27 };
-$needs{$_} //= {} foreach qw(enroll cancel_appointment);
+# What can be done once answers the second door otherwise.
+$needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_payment cancel_payment);
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };

@@ -24,9 +24,11 @@ CREATE TABLE murallink_private.payment (
     counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed')) STORED,
     milestone_code text,
     chain_uid murallink.ksuid NOT NULL,
+    decision_note text NOT NULL DEFAULT '',
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
-    CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL))
+    CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
+    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed') OR decision_note <> '')
 );
 COMMENT ON TABLE murallink_private.payment IS 'Money owed to a patient, from the request until it is paid.';
 COMMENT ON COLUMN murallink_private.payment.uid IS 'Key.';
@@ -48,6 +50,7 @@ COMMENT ON COLUMN murallink_private.payment.visit_date IS 'The day of the visit 
 COMMENT ON COLUMN murallink_private.payment.status IS 'The state of the payment.';
 COMMENT ON COLUMN murallink_private.payment.requested_by_uid IS 'The requester.';
 COMMENT ON COLUMN murallink_private.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
+COMMENT ON COLUMN murallink_private.payment.decision_note IS 'Why it was rejected, cancelled or reversed, or the note of the approval.';
 COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink_private.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
@@ -87,7 +90,7 @@ CREATE VIEW murallink.payment WITH (security_invoker) AS
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
-    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid
+    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';
