@@ -430,7 +430,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.set_password(murallink.ksuid, text, bytea) IS
 'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: a session that does not end; null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
 
-CREATE FUNCTION murallink_private.check_current_password(current_password text, demanded boolean) RETURNS void
+CREATE FUNCTION murallink_private.check_own_password(password text, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
@@ -438,27 +438,45 @@ DECLARE
     from_place CONSTANT bytea := murallink_private.known_place(account);
     counting CONSTANT jsonb := murallink_private.counted_at(account, from_place);
 BEGIN
-    IF coalesce(current_password, '') = '' THEN
-        IF demanded AND pg_catalog.current_setting('murallink.require_current_password')::boolean THEN
-            PERFORM murallink_private.raise('missing_field', 'current_password');
-        END IF;
-        RETURN;
-    END IF;
     -- A stolen session must not make guessing the password easier than login does.
     IF NOT murallink_private.take_hash_slot(from_place IS NOT NULL) THEN
         PERFORM murallink_private.raise('busy');
     ELSIF (murallink_private.apart('count_login', counting) ->> 'locked')::boolean THEN
         PERFORM murallink_private.raise('locked_out');
     ELSIF NOT murallink_private.password_matches(
-        (SELECT password_hash FROM murallink_private.credential WHERE app_user_uid = caller), current_password) THEN
-        PERFORM murallink_private.raise('forbidden', 'current_password');
+        (SELECT password_hash FROM murallink_private.credential WHERE app_user_uid = caller), check_own_password.password) THEN
+        PERFORM murallink_private.raise('forbidden', field);
     END IF;
     PERFORM murallink_private.apart('forget_failures', counting);
     PERFORM murallink_private.leave_hash_slot();
 END
 $$;
+COMMENT ON FUNCTION murallink_private.check_own_password(text, text) IS
+'Checks the caller''s own password, and counts the attempt as login() does. field: its name in errors. Errors: unauthenticated, forbidden, locked_out, busy.';
+
+CREATE FUNCTION murallink_private.check_current_password(current_password text, demanded boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM murallink_private.require_caller();
+    IF current_password <> '' THEN
+        PERFORM murallink_private.check_own_password(current_password, 'current_password');
+    ELSIF demanded AND pg_catalog.current_setting('murallink.require_current_password')::boolean THEN
+        PERFORM murallink_private.raise('missing_field', 'current_password');
+    END IF;
+END
+$$;
 COMMENT ON FUNCTION murallink_private.check_current_password(text, boolean) IS
-'Checks the caller''s own password if it is given, and counts the attempt as login() does. demanded: whether murallink.require_current_password applies here. Errors: unauthenticated, missing_field, forbidden, locked_out, busy.';
+'Checks the caller''s own password if it is given, as check_own_password() does. demanded: whether murallink.require_current_password applies here. Errors: unauthenticated, missing_field, forbidden, locked_out, busy.';
+
+CREATE FUNCTION murallink_private.freshly_signed_on() RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink_private.session s
+        WHERE s.hash = murallink_private.caller_session()
+            AND s.created_at > pg_catalog.clock_timestamp() - pg_catalog.current_setting('murallink.fresh_sign_on')::interval)
+$$;
+COMMENT ON FUNCTION murallink_private.freshly_signed_on() IS
+'Whether the caller has a session that was opened within murallink.fresh_sign_on. Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.update_user(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,

@@ -69,6 +69,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_patient,
     murallink.add_trial_site,
     murallink.approve_payment,
+    murallink.approve_payments,
     murallink.bulk_email,
     murallink.cancel_appointment,
     murallink.cancel_payment,
@@ -76,6 +77,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.change_user_password,
     murallink.close_account,
     murallink.copy_permissions,
+    murallink.correct_funding,
     murallink.create_client,
     murallink.create_contract,
     murallink.create_site,
@@ -92,6 +94,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.enroll,
     murallink.funding_report,
     murallink.get_appointments,
+    murallink.get_approvals,
     murallink.get_caregivers,
     murallink.get_client,
     murallink.get_clients,
@@ -123,6 +126,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.move_appointment,
     murallink.my_info,
     murallink.payable_milestones,
+    murallink.pending_payments,
     murallink.ping,
     murallink.reactivate_user,
     murallink.register,
@@ -140,6 +144,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.search_clients,
     murallink.search_patients,
     murallink.search_trials,
+    murallink.set_approval_rules,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
     murallink.set_role,
@@ -152,7 +157,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_patient,
     murallink.update_user,
     murallink.upload_contract,
-    murallink.upload_document
+    murallink.upload_document,
+    murallink.withdraw_funding
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;

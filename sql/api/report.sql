@@ -76,7 +76,10 @@ BEGIN
             p.status::text AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
-            o.reference AS "Reference", p.note AS "Note", p.decision_note AS "Decision note", p.uid::text AS "Payment UID"
+            o.reference AS "Reference", p.note AS "Note", p.decision_note AS "Decision note",
+            (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', pg_catalog.to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+                a.signer_name, a.meaning), '; ' ORDER BY a.at)
+            FROM murallink.approval a WHERE a.payment_uid = p.uid) AS "Approvals", p.uid::text AS "Payment UID"
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid
@@ -89,35 +92,40 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
-'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids and no person. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids, who approved (in UTC, with the meaning), and no patient. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
 
 CREATE FUNCTION murallink_private.report_funds(
     contract_uid murallink.ksuid, OUT entry text, OUT trial text, OUT protocol_id text, OUT day date, OUT currency text,
-    OUT funded numeric, OUT reserved numeric, OUT disbursed numeric, OUT available numeric)
+    OUT funded numeric, OUT reserved numeric, OUT disbursed numeric, OUT available numeric, OUT reference text, OUT note text,
+    OUT funding_uid text, OUT corrects_uid text)
 RETURNS SETOF record LANGUAGE sql STABLE AS $$
     WITH entries AS (
         SELECT 1 AS place, 'balance' AS entry, NULL AS trial, NULL AS protocol_id, NULL::timestamptz AS at, b.currency::text,
-            b.funded, b.reserved, b.disbursed, b.available, NULL::murallink.ksuid AS uid
+            b.funded, b.reserved, b.disbursed, b.available, NULL::murallink.ksuid AS uid, NULL AS reference, NULL AS note,
+            NULL::murallink.ksuid AS corrects_uid
         FROM murallink.fund_balance b WHERE b.contract_uid = report_funds.contract_uid
         UNION ALL
         SELECT 2, 'trial', t.name, t.protocol_id, NULL, p.currency::text, NULL,
             pg_catalog.sum(CASE WHEN p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt') THEN p.amount ELSE 0 END),
-            pg_catalog.sum(CASE WHEN p.status = 'paid' THEN p.amount ELSE 0 END), NULL, t.uid
+            pg_catalog.sum(CASE WHEN p.status = 'paid' THEN p.amount ELSE 0 END), NULL, t.uid, NULL, NULL, NULL
         FROM murallink.trial t
         JOIN murallink.enrollment e ON e.trial_uid = t.uid
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         WHERE t.contract_uid = report_funds.contract_uid
         GROUP BY t.uid, t.name, t.protocol_id, p.currency
         UNION ALL
-        SELECT 3, 'funding', NULL, NULL, f.created_at, f.currency::text, f.amount, NULL, NULL, NULL, f.uid
+        SELECT 3, CASE WHEN f.corrects_uid IS NOT NULL THEN 'correction' WHEN f.movement = 'withdraw' THEN 'withdrawal' ELSE 'funding' END,
+            NULL, NULL, f.created_at, f.currency::text, CASE f.movement WHEN 'deposit' THEN f.amount ELSE -f.amount END,
+            NULL, NULL, NULL, f.uid, f.reference, f.note, f.corrects_uid
         FROM murallink.funding f WHERE f.contract_uid = report_funds.contract_uid)
     SELECT entry, trial, protocol_id, (at AT TIME ZONE 'UTC')::date, currency, pg_catalog.round(funded, decimals),
-        pg_catalog.round(reserved, decimals), pg_catalog.round(disbursed, decimals), pg_catalog.round(available, decimals)
+        pg_catalog.round(reserved, decimals), pg_catalog.round(disbursed, decimals), pg_catalog.round(available, decimals), reference, note,
+        CASE place WHEN 3 THEN uid END::text, corrects_uid::text
     FROM entries, LATERAL murallink_private.currency_decimals(currency) AS decimals
     ORDER BY place, trial, at, uid, currency
 $$;
 COMMENT ON FUNCTION murallink_private.report_funds(murallink.ksuid) IS
-'What funding_report shows. entry: balance, with all amounts of a currency; trial, with what its payments have reserved and disbursed; funding, with the amount that was funded on a day (UTC). Amounts are in currency units.';
+'What funding_report shows. entry: balance, with all amounts of a currency; trial, with what its payments have reserved and disbursed; funding, withdrawal and correction, with the amount that was added on a day (UTC), negative if it was taken. Amounts are in currency units.';
 
 CREATE FUNCTION murallink.funding_report(contract_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -138,7 +146,8 @@ BEGIN
     IF kind = 'csv' THEN
         OPEN all_in_one FOR
             SELECT entry AS "Entry", trial AS "Trial", protocol_id AS "Protocol ID", day AS "Date", currency AS "Currency",
-                funded AS "Funded", reserved AS "Reserved", disbursed AS "Disbursed", available AS "Available"
+                funded AS "Funded", reserved AS "Reserved", disbursed AS "Disbursed", available AS "Available",
+                reference AS "Reference", note AS "Note", funding_uid AS "Funding UID", corrects_uid AS "Corrects"
             FROM murallink_private.report_funds(the_contract.uid);
         content := murallink_private.report_file(kind, ARRAY['Funds'], ARRAY[all_in_one]);
     ELSE
@@ -151,12 +160,13 @@ BEGIN
                 disbursed AS "Disbursed"
             FROM murallink_private.report_funds(the_contract.uid) WHERE entry = 'trial';
         OPEN deposits FOR
-            SELECT day AS "Date", currency AS "Currency", funded AS "Funded"
-            FROM murallink_private.report_funds(the_contract.uid) WHERE entry = 'funding';
+            SELECT day AS "Date", currency AS "Currency", funded AS "Funded", entry AS "Entry", reference AS "Reference", note AS "Note",
+                funding_uid AS "Funding UID", corrects_uid AS "Corrects"
+            FROM murallink_private.report_funds(the_contract.uid) WHERE entry NOT IN ('balance', 'trial');
         content := murallink_private.report_file(kind, ARRAY['Balances', 'Trials', 'Fundings'], ARRAY[balances, trials, deposits]);
     END IF;
     RETURN murallink_private.keep_report('Funding ' || the_contract.name, kind, content, ended);
 END
 $$;
 COMMENT ON FUNCTION murallink.funding_report(murallink.ksuid, text) IS
-'Makes a report of the funds of a contract (document: Funding Report) and returns the link to it, which needs no session and works for murallink.report_lifetime: for each currency what is funded, reserved, disbursed and available, what each trial has reserved and disbursed, and each funding. format: csv (the default), where the first column tells balance, trial and funding apart, or xlsx with a sheet for each. Needs view_report on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+'Makes a report of the funds of a contract (document: Funding Report) and returns the link to it, which needs no session and works for murallink.report_lifetime: for each currency what is funded, reserved, disbursed and available, what each trial has reserved and disbursed, and each funding, withdrawal and correction. format: csv (the default), where the first column tells balance, trial, funding, withdrawal and correction apart, or xlsx with a sheet for each. Needs view_report on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';

@@ -53,10 +53,24 @@ $$;
 COMMENT ON FUNCTION murallink_private.payment_may(murallink.ksuid, murallink.payment_status) IS
 'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or was sent and is neither refused nor in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
 
+CREATE FUNCTION murallink_private.approvals_suffice(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.count(a.uid) >= pg_catalog.min(murallink_private.approvals_needed(t.approval_tiers, p.amount, p.currency))
+    FROM murallink_private.payment p JOIN murallink.trial t ON t.uid = p.trial_uid
+    LEFT JOIN murallink.approval a ON a.payment_uid = p.uid WHERE p.uid = approvals_suffice.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.approvals_suffice(murallink.ksuid) IS
+'Whether as many people have approved a payment as the tiers of its trial require.';
+
 CREATE FUNCTION murallink_private.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF (OLD.status, NEW.status) NOT IN (
+    IF OLD.status = 'pending' AND NEW.status = 'pending' AND EXISTS (
+        SELECT FROM murallink.approval a
+        WHERE a.payment_uid = NEW.uid AND a.app_user_uid = NEW.decided_by_uid AND a.note = NEW.decision_note) THEN
+        OLD.decided_by_uid := NEW.decided_by_uid;
+        OLD.decision_note := NEW.decision_note;
+    ELSIF (OLD.status, NEW.status) NOT IN (
         ('pending', 'approved'), ('pending', 'rejected'),
         ('approved', 'paid'), ('approved', 'failed'), ('approved', 'in_doubt'), ('approved', 'cancelled'),
         ('failed', 'approved'), ('failed', 'cancelled'),
@@ -64,6 +78,7 @@ BEGIN
         ('paid', 'reversed'))
         OR (OLD.status IN ('approved', 'in_doubt') OR NEW.status = 'cancelled')
             AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
+        OR OLD.status = 'pending' AND NEW.status = 'approved' AND NOT murallink_private.approvals_suffice(NEW.uid)
     THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
@@ -84,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, and with an approval that others must follow only these; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -219,7 +234,8 @@ CREATE FUNCTION murallink_private.verify_payments(OUT contract_uid murallink.ksu
 LANGUAGE sql STABLE AS $$
     WITH entered AS (
         SELECT contract_uid, currency,
-            pg_catalog.sum(CASE movement WHEN 'reserve' THEN -amount WHEN 'disburse' THEN 0 ELSE amount END) AS available,
+            pg_catalog.sum(CASE WHEN movement IN ('reserve', 'withdraw', 'correct') THEN -amount WHEN movement = 'disburse' THEN 0 ELSE amount END)
+                AS available,
             pg_catalog.sum(CASE movement WHEN 'reserve' THEN amount WHEN 'release' THEN -amount WHEN 'disburse' THEN -amount ELSE 0 END)
                 AS reserved,
             pg_catalog.sum(CASE movement WHEN 'disburse' THEN amount WHEN 'return' THEN -amount ELSE 0 END) AS disbursed
@@ -237,8 +253,12 @@ LANGUAGE sql STABLE AS $$
         <> (coalesce(e.available, 0), coalesce(e.reserved, 0), coalesce(e.disbursed, 0))
     UNION ALL
     SELECT f.contract_uid, f.currency::text, pg_catalog.format('funding %s of %s has no entry of that amount', f.uid, f.amount)
-    FROM murallink.funding f LEFT JOIN murallink.fund_entry e ON e.source_uid = f.uid AND e.movement = 'deposit'
+    FROM murallink.funding f LEFT JOIN murallink.fund_entry e ON e.source_uid = f.uid AND e.movement = f.movement
     WHERE (f.contract_uid, f.client_uid, f.currency, f.amount) IS DISTINCT FROM (e.contract_uid, e.client_uid, e.currency, e.amount)
+    UNION ALL
+    SELECT f.contract_uid, f.currency::text, pg_catalog.format('funding %s (%s) corrects %s (%s)', f.uid, f.movement, w.uid, w.movement)
+    FROM murallink.funding f JOIN murallink.funding w ON w.uid = f.corrects_uid
+    WHERE w.corrects_uid IS NOT NULL OR (w.movement = 'deposit') <> (f.movement = 'correct')
     UNION ALL
     SELECT p.contract_uid, p.currency::text, pg_catalog.format(
         'payment %s of %s is %s, its entries are %s', p.uid, p.amount, p.status, coalesce(e.shown, 'none'))
@@ -257,8 +277,8 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (%s of %s) has no source', e.uid, e.movement, e.amount)
     FROM murallink.fund_entry e
-    WHERE CASE movement
-        WHEN 'deposit' THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
+    WHERE CASE WHEN movement IN ('deposit', 'withdraw', 'correct')
+        THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
         ELSE NOT EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = e.source_uid) END
 $$;
 COMMENT ON FUNCTION murallink_private.verify_payments() IS

@@ -48,70 +48,178 @@ $$;
 COMMENT ON FUNCTION murallink_private.holds_by_way_of(murallink.ksuid, murallink.ksuid, murallink.permission[], murallink.ksuid, timestamptz) IS
 'Whether a user holds, at a time, these permissions at the place of a payment only because another has granted them, directly or by others in between: see holds_without().';
 
-CREATE FUNCTION murallink_private.same_hand(approver murallink.ksuid, requester murallink.ksuid, payment_uid murallink.ksuid) RETURNS boolean
+CREATE FUNCTION murallink_private.same_hand(
+    approver murallink.ksuid, other murallink.ksuid, payment_uid murallink.ksuid, approved_at timestamptz DEFAULT NULL
+) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     kind murallink.payment_kind;
-    requested_at timestamptz;
+    acted_at timestamptz;
     approves murallink.permission[];
-    requests murallink.permission[];
+    others murallink.permission[];
 BEGIN
-    SELECT p.payment_type, p.created_at INTO kind, requested_at FROM murallink_private.payment p WHERE p.uid = same_hand.payment_uid;
+    SELECT p.payment_type, coalesce(approved_at, p.created_at) INTO kind, acted_at
+    FROM murallink_private.payment p WHERE p.uid = same_hand.payment_uid;
     approves := CASE kind WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
-    requests := ARRAY[kind || '_payment'];
-    RETURN requester = approver
-        OR murallink_private.holds_by_way_of(approver, requester, approves, payment_uid, moment)
+    others := CASE WHEN approved_at IS NULL THEN ARRAY[kind || '_payment']::murallink.permission[] ELSE approves END;
+    RETURN other = approver
+        OR murallink_private.holds_by_way_of(approver, other, approves, payment_uid, moment)
         OR NOT murallink_private.caller_is_admin() AND (
-            murallink_private.holds_by_way_of(requester, approver, requests, payment_uid, requested_at)
+            murallink_private.holds_by_way_of(other, approver, others, payment_uid, acted_at)
             OR EXISTS (
                 SELECT FROM murallink_private.granters(approver, approves, payment_uid) AS a
-                    JOIN murallink_private.granters(requester, requests, payment_uid) AS r ON r = a
+                    JOIN murallink_private.granters(other, others, payment_uid) AS r ON r = a
                     JOIN murallink.app_user u ON u.uid = a AND u.user_role <> 'admin' AND CASE WHEN u.admin_until IS NULL THEN true ELSE EXISTS (
                         SELECT FROM murallink.permission_grant g WHERE g.granted_by_uid = u.uid AND g.created_at > u.admin_until) END
                 WHERE murallink_private.holds_by_way_of(approver, a, approves, payment_uid, moment)
-                AND murallink_private.holds_by_way_of(requester, a, requests, payment_uid, requested_at)));
+                AND murallink_private.holds_by_way_of(other, a, others, payment_uid, acted_at)));
 END
 $$;
-COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the approver of a payment does not count as a second person beside the requester: because they are the same, the requester made them an approver, or, unless an administrator approves, they gave the requester the right to request, or the same user gave both their rights. So a second account to which the requester grants the missing right does not help, nor does revoking it afterwards.';
+COMMENT ON FUNCTION murallink_private.same_hand(murallink.ksuid, murallink.ksuid, murallink.ksuid, timestamptz) IS
+'Whether the approver of a payment does not count as a second person beside another: because they are the same, the other made them an approver, or, unless an administrator approves, they gave the other the right, or the same user gave both their rights. So a second account to which somebody grants the missing right does not help, nor does revoking it afterwards. approved_at: when the other has approved the payment; null: they requested it.';
+
+CREATE FUNCTION murallink_private.may_decide(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT murallink_private.permitted('approve_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+            OR p.payment_type = 'travel' AND murallink_private.permitted('approve_travel', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+        FROM murallink_private.payment p WHERE p.uid = may_decide.payment_uid), false)
+$$;
+COMMENT ON FUNCTION murallink_private.may_decide(murallink.ksuid) IS
+'Whether the caller holds the permission to decide a payment.';
+
+CREATE FUNCTION murallink_private.may_sign(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.caller();
+    -- An admin who acts as another user is still the same person.
+    signer CONSTANT murallink.ksuid := coalesce(murallink_private.caller_switched_by(), caller);
+    requester murallink.ksuid;
+    separate boolean;
+BEGIN
+    SELECT p.requested_by_uid, t.separate_approver INTO requester, separate
+    FROM murallink_private.payment p JOIN murallink.trial t ON t.uid = p.trial_uid WHERE p.uid = may_sign.payment_uid;
+    IF EXISTS (
+        SELECT FROM murallink.approval a
+        WHERE a.payment_uid = may_sign.payment_uid AND (
+            caller IN (a.app_user_uid, a.signer_uid) OR signer IN (a.app_user_uid, a.signer_uid)
+            OR separate AND (
+                murallink_private.same_hand(caller, a.app_user_uid, a.payment_uid, a.at)
+                OR murallink_private.same_hand(caller, a.signer_uid, a.payment_uid, a.at)))) THEN
+        RETURN false;
+    END IF;
+    RETURN NOT separate OR NOT (
+        murallink_private.same_hand(caller, requester, may_sign.payment_uid) OR EXISTS (
+            SELECT FROM murallink.audit_event e,
+                LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS asked
+            WHERE e.resource_uid = may_sign.payment_uid AND e.action = 'created'
+            AND (asked.uid = signer OR murallink_private.same_hand(caller, asked.uid, may_sign.payment_uid))));
+END
+$$;
+COMMENT ON FUNCTION murallink_private.may_sign(murallink.ksuid) IS
+'Whether the caller, who holds the permission, counts as another person than all who have approved a payment and, in a trial with separate_approver, than its requester.';
+
+CREATE FUNCTION murallink_private.password_shown(password text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM murallink_private.require_caller();
+    IF coalesce(password, '') = '' THEN
+        RETURN false;
+    END IF;
+    PERFORM murallink_private.hide_statement();
+    IF murallink_private.caller_switched_by() IS NOT NULL THEN
+        PERFORM murallink_private.raise('forbidden', 'password');
+    END IF;
+    PERFORM murallink_private.check_own_password(password, 'password');
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.password_shown(text) IS
+'Whether an approver has shown the password, which is checked and counted as login() does it. Errors: unauthenticated, forbidden (where it is wrong; to an admin who acts as another user), locked_out, busy.';
+
+CREATE FUNCTION murallink_private.signed_by(trial_uid murallink.ksuid, shown boolean) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    demanded CONSTANT text := (SELECT t.approval_signature FROM murallink.trial t WHERE t.uid = trial_uid);
+BEGIN
+    IF demanded <> 'session' AND murallink_private.caller_switched_by() IS NOT NULL THEN
+        PERFORM murallink_private.raise('forbidden', 'password');
+    ELSIF demanded = 'password' AND NOT shown THEN
+        PERFORM murallink_private.raise('missing_field', 'password');
+    ELSIF demanded = 'sign_on' AND NOT shown AND NOT murallink_private.freshly_signed_on() THEN
+        PERFORM murallink_private.raise('sign_on_required', 'session_id');
+    END IF;
+    RETURN CASE WHEN shown THEN 'password' ELSE demanded END;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.signed_by(murallink.ksuid, boolean) IS
+'How the caller, who approves a payment of this trial, is recognised. shown: whether the password was. Errors: unauthenticated, missing_field, sign_on_required, forbidden (to an admin who acts as another user where a signature is demanded).';
+
+CREATE FUNCTION murallink_private.sign_payment(payment_uid murallink.ksuid, signed_by text, note text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    the_payment murallink_private.payment;
+    needed integer;
+    so_far bigint;
+BEGIN
+    -- Serializes with other decisions about it.
+    SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = sign_payment.payment_uid FOR NO KEY UPDATE;
+    IF the_payment.status <> 'pending' THEN
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    ELSIF NOT murallink_private.may_sign(the_payment.uid) THEN
+        PERFORM murallink_private.raise('same_person', 'payment_uid');
+    END IF;
+    SELECT GREATEST(murallink_private.approvals_needed(t.approval_tiers, the_payment.amount, the_payment.currency), 1) INTO needed
+    FROM murallink.trial t WHERE t.uid = the_payment.trial_uid;
+    SELECT pg_catalog.count(*) + 1 INTO so_far FROM murallink.approval a WHERE a.payment_uid = the_payment.uid;
+    INSERT INTO murallink.approval (payment_uid, app_user_uid, switched_by_uid, signer_name, meaning, signed_by, note)
+    SELECT the_payment.uid, murallink_private.caller(), murallink_private.caller_switched_by(),
+        coalesce(NULLIF(pg_catalog.btrim(u.first_name || ' ' || u.last_name), ''), u.email),
+        pg_catalog.format('approves the payment of %s %s, as approver %s of %s',
+            pg_catalog.round(the_payment.amount, murallink_private.currency_decimals(the_payment.currency)), the_payment.currency, so_far,
+            GREATEST(needed, so_far)), sign_payment.signed_by, sign_payment.note
+    FROM murallink.app_user u WHERE u.uid = coalesce(murallink_private.caller_switched_by(), murallink_private.caller());
+    RETURN so_far >= needed;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.sign_payment(murallink.ksuid, text, text) IS
+'Writes down that the caller, who holds the permission, approves a pending payment, and locks it. Returns whether as many have approved it as must. Errors: wrong_status, same_person.';
 
 CREATE FUNCTION murallink_private.decide_payment(
-    payment_uid murallink.ksuid, decision murallink.payment_status, note text DEFAULT NULL
+    payment_uid murallink.ksuid, decision murallink.payment_status, note text, password_shown boolean DEFAULT false
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
     the_payment murallink_private.payment;
     why text;
+    signature text;
     answer murallink.payment_info;
 BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment WHERE uid = murallink_private.required(decide_payment.payment_uid, 'payment_uid');
-    IF the_payment.payment_type <> 'travel' OR the_payment.uid IS NULL OR NOT murallink_private.permitted(
-        'approve_travel', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
+    IF NOT murallink_private.may_decide(the_payment.uid) THEN
         caller := murallink_private.permit(
             'approve_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
     why := murallink_private.checked_text(decide_payment.note, 'note', 1000, decision <> 'approved');
-    -- An admin who acts as another user is still the same person.
-    IF decision = 'approved' AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid)
-        AND (murallink_private.same_hand(caller, the_payment.requested_by_uid, the_payment.uid) OR EXISTS (
-            SELECT FROM murallink.audit_event e,
-                LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS requester
-            WHERE e.resource_uid = the_payment.uid AND e.action = 'created'
-            AND (requester.uid = coalesce(murallink_private.caller_switched_by(), caller)
-                OR murallink_private.same_hand(caller, requester.uid, the_payment.uid)))) THEN
-        PERFORM murallink_private.raise('same_person', 'payment_uid');
-    END IF;
     IF decision = 'approved' THEN
+        signature := murallink_private.signed_by(the_payment.trial_uid, password_shown);
         -- payout_begin() needs this lock, too. Take it before that of the payment, as a change of the payment type does.
         PERFORM FROM murallink.enrollment WHERE uid = the_payment.enrollment_uid FOR SHARE;
+        IF NOT murallink_private.sign_payment(the_payment.uid, signature, why) THEN
+            decision := 'pending';
+        END IF;
     END IF;
-    UPDATE murallink_private.payment SET status = decision, decided_by_uid = caller, decision_note = why
-    WHERE uid = the_payment.uid AND status = ANY (CASE decision
-        WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
-    IF NOT FOUND THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    IF decision = 'pending' THEN
+        UPDATE murallink_private.payment SET decided_by_uid = caller, decision_note = why WHERE uid = the_payment.uid;
+    ELSE
+        UPDATE murallink_private.payment SET status = decision, decided_by_uid = caller, decision_note = why
+        WHERE uid = the_payment.uid AND status = ANY (CASE decision
+            WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
+        IF NOT FOUND THEN
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        END IF;
     END IF;
     IF decision = 'approved' THEN
         PERFORM murallink_private.payout_begin(the_payment.uid);
@@ -124,17 +232,73 @@ BEGIN
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.decide_payment(murallink.ksuid, murallink.payment_status, text) IS
-'Approves, rejects or cancels a payment for the caller. note: why, required unless it is approved. A caller without view_payments gets only its uid, its status and the note. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, invalid_value, same_person, wrong_status.';
+COMMENT ON FUNCTION murallink_private.decide_payment(murallink.ksuid, murallink.payment_status, text, boolean) IS
+'Approves, rejects or cancels a payment for the caller; one that more people must approve stays pending. note: why, required unless it is approved; password_shown: whether the caller has shown the password. A caller without view_payments gets only its uid, its status and the note. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, invalid_value, sign_on_required, same_person, wrong_status.';
 
-CREATE FUNCTION murallink.approve_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.payment_info
+CREATE FUNCTION murallink.approve_payment(
+    payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, password text DEFAULT NULL
+) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN murallink_private.decide_payment(payment_uid, 'approved', note);
+    RETURN murallink_private.decide_payment(payment_uid, 'approved', note, murallink_private.password_shown(password));
 END
 $$;
-COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid, text) IS
-'Approves a pending payment, so that it is paid out (document: Approve Payment). note: at most 1000 characters. Needs approve_payments, or approve_travel for a travel payment, on the trial at the site. If the trial has separate_approver, the caller must be a second person: see docs/reference.md. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status, same_person.';
+COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid, text, text) IS
+'Approves a pending payment, so that it is paid out (document: Approve Payment); if the tiers of the trial require more people, it stays pending until they have approved it, too. note: at most 1000 characters; password: the caller''s own, checked if it is given, and required if the trial demands it: see set_approval_rules. Needs approve_payments, or approve_travel for a travel payment, on the trial at the site. Each person approves a payment once; if the trial has separate_approver, all must be other people than the requester: see docs/reference.md. Errors: unauthenticated, forbidden (also where the password is wrong, and to an admin who acts as another user where a signature is demanded), not_found, missing_field, too_long, invalid_value, wrong_status, same_person, sign_on_required, locked_out, busy.';
+
+CREATE TYPE murallink.approval_outcome AS (uid murallink.ksuid, status text, error text);
+COMMENT ON TYPE murallink.approval_outcome IS
+'What became of a payment in approve_payments. status: approved; pending if more people must approve it; absent on failure. error: the name of the error, absent on success.';
+
+CREATE FUNCTION murallink_private.error_name(state text, name text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN state LIKE 'PT%' THEN name WHEN state IN ('55P03', '40P01') THEN 'blocked' WHEN state LIKE '23%' THEN 'conflict' END
+$$;
+COMMENT ON FUNCTION murallink_private.error_name(text, text) IS
+'The name of an error for clients, null for one that they cannot do anything about. name: of the constraint, which is that of our own errors.';
+
+CREATE FUNCTION murallink.approve_payments(
+    uids murallink.ksuid[] DEFAULT NULL, note text DEFAULT NULL, password text DEFAULT NULL
+) RETURNS SETOF murallink.approval_outcome
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    wanted CONSTANT murallink.ksuid[] := murallink_private.required(uids, 'uids');
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+    shown CONSTANT boolean := murallink_private.password_shown(password);
+    this murallink.ksuid;
+    outcome murallink.approval_outcome;
+    state text;
+BEGIN
+    IF pg_catalog.cardinality(wanted) > 10000 THEN
+        PERFORM murallink_private.raise('too_long', 'uids');
+    END IF;
+    -- In the order of their locks: enrollments, and payments of each.
+    FOR this IN
+        SELECT w.uid FROM (SELECT DISTINCT u AS uid FROM pg_catalog.unnest(wanted) u) w
+        LEFT JOIN murallink_private.payment p ON p.uid = w.uid ORDER BY p.enrollment_uid, w.uid
+    LOOP
+        outcome := ROW(this, NULL, NULL);
+        BEGIN
+            outcome.status := (murallink_private.decide_payment(this, 'approved', why, shown)).status;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, outcome.error = CONSTRAINT_NAME;
+            outcome.error := murallink_private.error_name(state, outcome.error);
+            outcome.status := NULL;
+            IF outcome.error IS NULL THEN
+                RAISE;
+            END IF;
+        END;
+        IF outcome.error = 'blocked' THEN
+            -- Do not wait as long for each that follows.
+            PERFORM pg_catalog.set_config('lock_timeout', '50ms', true);
+        END IF;
+        RETURN NEXT outcome;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink.approve_payments(murallink.ksuid[], text, text) IS
+'Approves payments, each as approve_payment does, and answers what became of each, once for a uid that is given several times; what is refused does not hold up the others. uids: at most 10000; note: required, of each approval; password: as approve_payment takes it, checked once. Needs approve_payments, or approve_travel for travel payments, on the trials at the sites. Errors: unauthenticated, missing_field, too_long, invalid_value, forbidden (the password), locked_out, busy. In the answers: also not_found, wrong_status, same_person, sign_on_required, blocked, conflict.';
 
 CREATE FUNCTION murallink.reject_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -153,3 +317,103 @@ END
 $$;
 COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid, text) IS
 'Cancels a payment that was approved but is not being sent, or that failed, and releases its funds. note: why, as reject_payment takes it. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
+
+CREATE TYPE murallink.approval_info AS (uid murallink.ksuid, name text, at timestamptz, meaning text, signed_by text, note text);
+COMMENT ON TYPE murallink.approval_info IS
+'Who approved a payment. name: of the person at that moment; signed_by: how the person was recognised: session, password or sign_on.';
+
+CREATE FUNCTION murallink.get_approvals(payment_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.approval_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    the_payment murallink_private.payment;
+BEGIN
+    SELECT * INTO the_payment FROM murallink_private.payment p
+    WHERE p.uid = murallink_private.required(get_approvals.payment_uid, 'payment_uid');
+    PERFORM murallink_private.permit(
+        'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
+    RETURN QUERY
+    SELECT a.uid, a.signer_name, a.at, a.meaning, a.signed_by, a.note
+    FROM murallink.approval a WHERE a.payment_uid = the_payment.uid ORDER BY a.at, a.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_approvals(murallink.ksuid) IS
+'Who approved a payment, in the order of the approvals. Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field.';
+
+CREATE TYPE murallink.pending_payment AS (
+    uid murallink.ksuid, trial_uid murallink.ksuid, trial text, site_uid murallink.ksuid, site text, subject_id text,
+    payment_type text, milestone text, amount numeric, currency text, note text, visit_date date, created_at timestamptz, days integer,
+    requested_by text, approvals integer, approvals_needed integer, signature text);
+COMMENT ON TYPE murallink.pending_payment IS
+'A payment that waits for the caller''s approval; what the caller may not see is absent: names without view_trials and view_sites, the subject id without view_enrollments or view_patients, and all that is paid without view_payments. days: since it was made; requested_by: the name of the requester; approvals: how many people have approved it of those that are needed; signature: what the approval demands, see set_approval_rules.';
+
+CREATE FUNCTION murallink_private.pending_payment(payment_uid murallink.ksuid) RETURNS murallink.pending_payment
+LANGUAGE sql STABLE AS $$
+    SELECT p.uid, p.trial_uid, CASE WHEN murallink_private.permitted('view_trials', p.client_uid, p.contract_uid, p.trial_uid, NULL) THEN t.name END,
+        p.site_uid, CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
+        CASE WHEN murallink_private.permitted('view_enrollments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+            OR murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) THEN e.subject_id END,
+        CASE WHEN seen THEN p.payment_type::text END, CASE WHEN seen THEN p.milestone_name END,
+        CASE WHEN seen THEN pg_catalog.trim_scale(p.amount) END, CASE WHEN seen THEN p.currency::text END, CASE WHEN seen THEN p.note END,
+        CASE WHEN seen THEN p.visit_date END, p.created_at,
+        pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now() - p.created_at) / 86400)::integer,
+        CASE WHEN seen THEN pg_catalog.btrim(u.first_name || ' ' || u.last_name) END,
+        (SELECT pg_catalog.count(*)::integer FROM murallink.approval a WHERE a.payment_uid = p.uid),
+        GREATEST(murallink_private.approvals_needed(t.approval_tiers, p.amount, p.currency), 1), t.approval_signature
+    FROM murallink_private.payment p JOIN murallink.trial t ON t.uid = p.trial_uid JOIN murallink.site s ON s.uid = p.site_uid
+    JOIN murallink.enrollment e ON e.uid = p.enrollment_uid LEFT JOIN murallink.app_user u ON u.uid = p.requested_by_uid,
+    LATERAL murallink_private.permitted('view_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) AS seen
+    WHERE p.uid = payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.pending_payment(murallink.ksuid) IS
+'A payment as its approver sees it.';
+
+CREATE FUNCTION murallink.pending_payments(
+    trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, kind text DEFAULT NULL,
+    older_than_days integer DEFAULT NULL, sort text DEFAULT NULL, after_uid murallink.ksuid DEFAULT NULL, most integer DEFAULT 100
+) RETURNS SETOF murallink.pending_payment
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    sorted CONSTANT text := coalesce(NULLIF(sort, ''), 'oldest');
+    chosen CONSTANT text := NULLIF(kind, '');
+    last murallink_private.payment;
+BEGIN
+    IF sorted NOT IN ('oldest', 'newest', 'largest') THEN
+        PERFORM murallink_private.raise('invalid_value', 'sort');
+    ELSIF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payment_kind)::text[]) THEN
+        PERFORM murallink_private.raise('invalid_value', 'kind');
+    ELSIF coalesce(most, 0) NOT BETWEEN 1 AND 10000 THEN
+        PERFORM murallink_private.raise('invalid_value', 'most');
+    END IF;
+    SELECT * INTO last FROM murallink_private.payment p WHERE p.uid = after_uid AND murallink_private.may_decide(p.uid);
+    IF NOT FOUND AND after_uid IS NOT NULL THEN
+        PERFORM murallink_private.raise('not_found', 'after_uid');
+    END IF;
+    RETURN QUERY
+    SELECT i.* FROM (
+        SELECT p.uid, pg_catalog.row_number() OVER () AS n FROM (
+            SELECT p.uid FROM murallink_private.payment p
+            WHERE p.status = 'pending'
+                AND (murallink_private.permitted('approve_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+                    OR p.payment_type = 'travel'
+                        AND murallink_private.permitted('approve_travel', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
+                AND (pending_payments.trial_uid IS NULL OR p.trial_uid = pending_payments.trial_uid)
+                AND (pending_payments.site_uid IS NULL OR p.site_uid = pending_payments.site_uid)
+                AND (chosen IS NULL OR p.payment_type::text = chosen)
+                AND (older_than_days IS NULL OR p.created_at < pg_catalog.now() - older_than_days * interval '1 day')
+                AND CASE WHEN after_uid IS NULL THEN true WHEN sorted = 'oldest' THEN (p.created_at, p.uid) > (last.created_at, last.uid)
+                    WHEN sorted = 'newest' THEN (p.created_at, p.uid) < (last.created_at, last.uid)
+                    ELSE p.amount < last.amount OR p.amount = last.amount AND p.uid > last.uid END
+            ORDER BY CASE WHEN sorted = 'oldest' THEN p.created_at END, CASE WHEN sorted = 'newest' THEN p.created_at END DESC,
+                CASE WHEN sorted = 'largest' THEN p.amount END DESC,
+                CASE WHEN sorted <> 'newest' THEN p.uid END, p.uid DESC
+            -- So that may_sign(), which costs more, is asked only until there are enough.
+            OFFSET 0) AS p
+        WHERE murallink_private.may_sign(p.uid) LIMIT most) AS listed,
+        LATERAL murallink_private.pending_payment(listed.uid) AS i
+    ORDER BY listed.n;
+END
+$$;
+COMMENT ON FUNCTION murallink.pending_payments(murallink.ksuid, murallink.ksuid, text, integer, text, murallink.ksuid, integer) IS
+'The payments that wait for the caller''s approval: those that the caller may approve now, so neither their own where another person must approve, nor those that they have approved. trial_uid, site_uid, kind (milestone, manual, travel), older_than_days: only these, where given; sort: oldest (default), newest or largest (by the number, whatever the currency); after_uid: those that follow a payment in this order, such as the last one of the page before, also if it has been decided since; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value, not_found (to what does not name a payment that the caller may approve).';

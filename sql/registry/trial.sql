@@ -9,6 +9,42 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.trial_info(murallink.ksuid) IS 'A trial as clients see it.';
 
+CREATE FUNCTION murallink_private.tiers_fit(tiers jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN pg_catalog.jsonb_typeof(tiers) <> 'array' OR pg_catalog.jsonb_array_length(tiers) > 20 THEN false ELSE (
+        SELECT coalesce(pg_catalog.bool_and(CASE
+            WHEN pg_catalog.jsonb_typeof(t) <> 'object' THEN false
+            WHEN NOT t ?& '{above,currency,approvers}' OR t - '{above,currency,approvers}'::text[] <> '{}' THEN false
+            WHEN pg_catalog.jsonb_typeof(t -> 'above') <> 'number' OR pg_catalog.jsonb_typeof(t -> 'approvers') <> 'number' THEN false
+            ELSE coalesce(murallink_private.currency_decimals(t ->> 'currency') IS NOT NULL
+                AND ((t ->> 'above')::numeric = 0 OR murallink_private.amount_fits((t ->> 'above')::numeric, t ->> 'currency'))
+                AND t ->> 'approvers' ~ '^[1-9]$', false) END), true)
+        FROM pg_catalog.jsonb_array_elements(tiers) t) END
+$$;
+COMMENT ON FUNCTION murallink_private.tiers_fit(jsonb) IS
+'Whether these are tiers of approval: an array of at most 20 objects with above (0, or an amount that can be paid), currency and approvers (1 to 9), and nothing else.';
+
+CREATE FUNCTION murallink_private.free_up_to(tiers jsonb, currency text) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN tiers <> '[]' THEN coalesce(
+        (SELECT pg_catalog.min((t ->> 'above')::numeric) FROM pg_catalog.jsonb_array_elements(tiers) t
+        WHERE t ->> 'currency' = free_up_to.currency), 0) END
+$$;
+COMMENT ON FUNCTION murallink_private.free_up_to(jsonb, text) IS
+'The amount up to which a trial with these tiers may approve payments by itself, null without a limit. In a currency that no tier is about, none.';
+
+CREATE FUNCTION murallink_private.approvals_needed(tiers jsonb, amount numeric, currency text) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(pg_catalog.max((t ->> 'approvers')::integer) FILTER (WHERE known AND amount > (t ->> 'above')::numeric),
+        pg_catalog.max((t ->> 'approvers')::integer) FILTER (WHERE NOT found), 0)
+    FROM (
+        SELECT t, t ->> 'currency' = approvals_needed.currency AS known,
+            pg_catalog.bool_or(t ->> 'currency' = approvals_needed.currency) OVER () AS found
+        FROM pg_catalog.jsonb_array_elements(tiers) t) AS tier
+$$;
+COMMENT ON FUNCTION murallink_private.approvals_needed(jsonb, numeric, text) IS
+'How many people must approve a payment by the tiers of its trial: the most that any tier requires that its amount is above; 0 if there is none. A payment in a currency that no tier is about needs the most that any tier requires.';
+
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
     approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT NULL
@@ -161,3 +197,41 @@ END
 $$;
 COMMENT ON FUNCTION murallink.delete_trial(murallink.ksuid) IS
 'Deletes a trial that never had an enrolled patient or a milestone, its associations with sites and the grants on it; the sites stay (document: Delete Trial). Needs delete_trial on the trial. Errors: unauthenticated, forbidden, missing_field, not_found, in_use.';
+
+CREATE TYPE murallink.approval_rules AS (
+    trial_uid murallink.ksuid, approve_milestones boolean, separate_approver boolean, tiers jsonb, signature text, note text);
+COMMENT ON TYPE murallink.approval_rules IS 'How payments of a trial are approved, as set_approval_rules answers.';
+
+CREATE FUNCTION murallink.set_approval_rules(
+    trial_uid murallink.ksuid DEFAULT NULL, tiers jsonb DEFAULT NULL, signature text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.approval_rules
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    permitted CONSTANT murallink.ksuid := murallink_private.permit_trial(
+        murallink_private.permit_trial(trial_uid, 'edit_trial', 'trial_uid'), 'approve_payments', 'trial_uid');
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+    usual text;
+    answer murallink.approval_rules;
+BEGIN
+    SELECT c.currency INTO usual FROM murallink.trial t JOIN murallink.contract c ON c.uid = t.contract_uid WHERE t.uid = permitted;
+    IF pg_catalog.jsonb_typeof(tiers) = 'array' AND NOT pg_catalog.jsonb_path_exists(tiers, 'strict $[*] ? (@.type() <> "object")') THEN
+        tiers := coalesce((
+            SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('currency', usual) || t ORDER BY n)
+            FROM pg_catalog.jsonb_array_elements(tiers) WITH ORDINALITY AS given (t, n)), '[]');
+    END IF;
+    IF NOT murallink_private.tiers_fit(tiers) THEN
+        PERFORM murallink_private.raise('invalid_value', 'tiers');
+    ELSIF set_approval_rules.signature NOT IN ('', 'session', 'password', 'sign_on') THEN
+        PERFORM murallink_private.raise('invalid_value', 'signature');
+    END IF;
+    UPDATE murallink.trial t SET
+        approval_tiers = coalesce(set_approval_rules.tiers, t.approval_tiers),
+        approval_signature = coalesce(NULLIF(set_approval_rules.signature, ''), t.approval_signature),
+        approval_note = why
+    WHERE t.uid = permitted
+    RETURNING t.uid, t.approve_milestones, t.separate_approver, t.approval_tiers, t.approval_signature, t.approval_note INTO answer;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_approval_rules(murallink.ksuid, jsonb, text, text) IS
+'Sets how payments of a trial are approved. tiers: an array of objects with above (an amount), approvers (how many different people must approve a payment of more than that, 1 to 9) and currency (default the contract''s); a payment in a currency that no tier is about needs the most that any requires; milestones that a tier is about are not approved as they are made; []: none. signature: session; password: each approval needs the password; sign_on: it needs a session opened within murallink.fresh_sign_on, or the password. What is absent stays. note: why. Holds for payments that are still pending, too. Needs edit_trial and approve_payments on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

@@ -35,6 +35,7 @@ static TimestampTz seen_at = DT_NOBEGIN;
 
 static int session_timeout = 1800;
 static int session_lifetime = 12 * 3600;
+static int fresh_sign_on = 900;
 
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg);
@@ -57,6 +58,8 @@ identity_session_init(void)
 							NULL);
 	DefineCustomIntVariable("murallink.session_lifetime", "Time after which a session ends, even if it is used.", NULL,
 							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.fresh_sign_on", "Time after login for which a sign-on counts as fresh.", NULL,
+							&fresh_sign_on, 900, 10, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 }

@@ -28,7 +28,7 @@ static const char *const names[] = {"accesskey", "change_password", "change_user
 									"create_admin", "reset_password", "update_user"};
 
 /* The same, for names that are everyday words. */
-static const char *const words[] = {"authenticate", "login", "register"};
+static const char *const words[] = {"approve_payment", "approve_payments", "authenticate", "login", "register"};
 
 const char *const secret_keys[] = {"password", "new_password", "current_password", "token", "secrets", NULL};
 

@@ -127,16 +127,18 @@ static SlotSeen *slot_seen(const FundMove *move, int64 slot);
 static bool change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
 static void new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
 static int slots_of(const FundMove *move, int64 from, int64 to, Slot **slots);
-static bool take_slot(const FundMove *move, int64 slot);
-static bool take_other_slot(const FundMove *move, int64 *slot);
+static bool take_slot(const FundMove *move, int64 slot, bool reserved);
+static bool take_other_slot(const FundMove *move, int64 *slot, bool reserved);
 static int compare_slots(const void *a, const void *b);
 static int hold_all(const FundMove *move, Slot **slots);
 static void close_slot(const FundMove *move, int64 slot);
 static bool gather(const FundMove *move, int64 *slot);
+static void take(const FundMove *move, bool reserved);
 static void add(const FundMove *move, int64 slot, int available, int reserved, int disbursed);
 static void record(const FundMove *move, const char *movement);
 static void settle(const FundMove *move, const char *movement, int64 slot, int available, int reserved, int disbursed);
 static int slots_for_deposit(const FundMove *move, Slot **slots);
+static void deposit(const FundMove *move);
 
 /*
  * Registers the setting.
@@ -273,28 +275,29 @@ slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
 }
 
 /*
- * Reserves in a slot.  Returns false if another transaction holds the slot or
- * it has too little.
+ * Takes the amount from what a slot has available; reserved: and reserves it
+ * there.  Returns false if another transaction holds the slot or it has too
+ * little.
  */
 static bool
-take_slot(const FundMove *move, int64 slot)
+take_slot(const FundMove *move, int64 slot, bool reserved)
 {
 	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
 
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	if (change_slot(move, slot, MINUS(NUMBER(0), move->amount), move->amount, NUMBER(0)))
+	if (change_slot(move, slot, MINUS(NUMBER(0), move->amount), reserved ? move->amount : NUMBER(0), NUMBER(0)))
 		return true;
 	LockRelease(&tag, ExclusiveLock, false);
 	return false;
 }
 
 /*
- * Reserves in any slot that is free and has enough.  Returns false if there is
- * none.
+ * Takes the amount, as take_slot() does, from any slot that is free and has
+ * enough.  Returns false if there is none.
  */
 static bool
-take_other_slot(const FundMove *move, int64 *slot)
+take_other_slot(const FundMove *move, int64 *slot, bool reserved)
 {
 	Slot *slots;
 	int count = slots_of(move, 0, PG_INT64_MAX, &slots);
@@ -302,7 +305,7 @@ take_other_slot(const FundMove *move, int64 *slot)
 	for (int i = 0; i < count; i++)
 	{
 		*slot = slots[i].slot;
-		if (COMPARE(slots[i].available, move->amount) >= 0 && take_slot(move, *slot))
+		if (COMPARE(slots[i].available, move->amount) >= 0 && take_slot(move, *slot, reserved))
 			return true;
 	}
 	return false;
@@ -407,6 +410,20 @@ gather(const FundMove *move, int64 *slot)
 }
 
 /*
+ * Takes the amount from what the fund has available; reserved: and reserves
+ * it.  Raises insufficient_funds.
+ */
+static void
+take(const FundMove *move, bool reserved)
+{
+	int64 slot = OWN_SLOT;
+
+	if (!take_slot(move, slot, reserved) && !take_other_slot(move, &slot, reserved) &&
+		!(gather(move, &slot) && take_slot(move, slot, reserved)))
+		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
+}
+
+/*
  * Inserts a movement.  A constraint of fund_entry refuses a second one of the
  * same kind.
  */
@@ -435,11 +452,9 @@ record(const FundMove *move, const char *movement)
 void
 fund_reserve(const FundMove *move)
 {
-	int64 slot = OWN_SLOT;
 	Owner saved = owner_enter();
 
-	if (!take_slot(move, slot) && !take_other_slot(move, &slot) && !(gather(move, &slot) && take_slot(move, slot)))
-		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
+	take(move, true);
 	record(move, "reserve");
 	owner_leave(saved);
 }
@@ -585,8 +600,28 @@ slots_for_deposit(const FundMove *move, Slot **slots)
 }
 
 /*
- * Trigger after INSERT of a funding: spreads it over the slots, in equal
- * shares; the first slot gets the rest.
+ * Spreads an amount over the slots, in equal shares; the first slot gets the
+ * rest.
+ */
+static void
+deposit(const FundMove *move)
+{
+	Slot *slots;
+	int count = slots_for_deposit(move, &slots);
+	Datum share = DirectFunctionCall2(numeric_trunc, DirectFunctionCall2(numeric_div, move->amount, NUMBER(count)),
+									  Int32GetDatum(money_decimals(DatumGetTextPP(move->currency))));
+
+	for (int i = 0; i < count; i++)
+	{
+		Datum part = i > 0 ? share : MINUS(move->amount, TIMES(share, NUMBER(count - 1)));
+
+		change_slot(move, slots[i].slot, part, NUMBER(0), NUMBER(0));
+	}
+}
+
+/*
+ * Trigger after INSERT of a funding: adds it to the fund, or takes it from what
+ * is available there, as its movement says.  Raises insufficient_funds.
  */
 PG_FUNCTION_INFO_V1(fund_deposit);
 Datum
@@ -595,10 +630,8 @@ fund_deposit(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc desc;
 	FundMove move;
-	Slot *slots;
-	Datum share;
+	const char *movement;
 	bool isnull;
-	int count;
 	Owner saved;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
@@ -610,18 +643,14 @@ fund_deposit(PG_FUNCTION_ARGS)
 	move.currency = COLUMN("currency");
 	move.amount = COLUMN("amount");
 	move.source = COLUMN("uid");
+	movement = install_enum_label(DatumGetObjectId(COLUMN("movement")));
 #undef COLUMN
 	saved = owner_enter();
-	count = slots_for_deposit(&move, &slots);
-	share = DirectFunctionCall2(numeric_trunc, DirectFunctionCall2(numeric_div, move.amount, NUMBER(count)),
-								Int32GetDatum(money_decimals(DatumGetTextPP(move.currency))));
-	for (int i = 0; i < count; i++)
-	{
-		Datum part = i > 0 ? share : MINUS(move.amount, TIMES(share, NUMBER(count - 1)));
-
-		change_slot(&move, slots[i].slot, part, NUMBER(0), NUMBER(0));
-	}
-	record(&move, "deposit");
+	if (strcmp(movement, "deposit") == 0)
+		deposit(&move);
+	else
+		take(&move, false);
+	record(&move, movement);
 	owner_leave(saved);
 	return PointerGetDatum(NULL);
 }

@@ -25,6 +25,7 @@
 #include "time_zone.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -100,6 +101,7 @@ static int next_occurrence(const Ksuid *chain, const Milestone *milestone);
 static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit);
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
 static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
+static void fill_status(const Milestone *milestone, Datum *values, bool *nulls);
 
 #define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
@@ -467,10 +469,32 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 }
 
 /*
+ * Fills in the status of a milestone payment that has none: approved if its
+ * trial approves milestones up to this amount.  Raises wrong_status for
+ * another status than this, or pending.  milestone: NULL for a payment that is
+ * no milestone's.
+ */
+static void
+fill_status(const Milestone *milestone, Datum *values, bool *nulls)
+{
+	Oid pending = install_enum("payment_status", "pending");
+	Oid usual = pending;
+
+	if (milestone != NULL && milestone->approved &&
+		(milestone->version.free_up_to == (Datum) 0 ||
+		 DatumGetBool(DirectFunctionCall2(numeric_le, values[PAYMENT_AMOUNT], milestone->version.free_up_to))))
+		usual = install_enum("payment_status", "approved");
+	if (milestone != NULL && nulls[PAYMENT_STATUS])
+		FILL(PAYMENT_STATUS, ObjectIdGetDatum(usual));
+	if (nulls[PAYMENT_STATUS] || (DatumGetObjectId(values[PAYMENT_STATUS]) != pending &&
+								  DatumGetObjectId(values[PAYMENT_STATUS]) != usual))
+		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));
+}
+
+/*
  * Trigger before INSERT of a payment: completes it from its enrollment, and a
  * milestone payment from the version in force, so that no statement can pay
- * another amount, for another milestone or too often.  The default status of a
- * milestone payment is that of its trial.
+ * another amount, for another milestone or too often.
  */
 PG_FUNCTION_INFO_V1(payment_price);
 Datum
@@ -481,8 +505,6 @@ payment_price(PG_FUNCTION_ARGS)
 	Datum values[PAYMENT_COLUMNS];
 	bool nulls[PAYMENT_COLUMNS];
 	bool of_milestone;
-	Oid pending;
-	Oid approved;
 	Enrolled enrolled;
 	Milestone milestone;
 
@@ -509,13 +531,7 @@ payment_price(PG_FUNCTION_ARGS)
 	}
 	check_covered(&milestone.terms, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]), at);
 
-	pending = install_enum("payment_status", "pending");
-	approved = of_milestone && milestone.approved ? install_enum("payment_status", "approved") : pending;
-	if (of_milestone && nulls[PAYMENT_STATUS])
-		FILL(PAYMENT_STATUS, ObjectIdGetDatum(approved));
-	if (nulls[PAYMENT_STATUS] || (DatumGetObjectId(values[PAYMENT_STATUS]) != pending &&
-								  DatumGetObjectId(values[PAYMENT_STATUS]) != approved))
-		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));
+	fill_status(of_milestone ? &milestone : NULL, values, nulls);
 	FILL(PAYMENT_CLIENT, KsuidPGetDatum(&enrolled.client));
 	FILL(PAYMENT_CONTRACT, KsuidPGetDatum(&enrolled.contract));
 	FILL(PAYMENT_TRIAL, KsuidPGetDatum(&enrolled.trial));

@@ -106,7 +106,8 @@ load(Datum uid, Known *known)
 		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
 			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
 			 " pg_catalog.trim_scale(v.amount),"
-			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code, " TERMS
+			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code,"
+			 " murallink_private.free_up_to(t.approval_tiers, v.currency), " TERMS
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.contract c ON c.uid = m.contract_uid JOIN murallink.site s ON s.uid = m.site_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
@@ -141,7 +142,7 @@ load(Datum uid, Known *known)
 			milestone->approved = DatumGetBool(COLUMN(6));
 			milestone->key = datumCopy(COLUMN(7), false, -1);
 			milestone->code = datumCopy(COLUMN(15), false, -1);
-			milestone->terms = read_terms(row, desc, 16);
+			milestone->terms = read_terms(row, desc, 17);
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
@@ -151,6 +152,8 @@ load(Datum uid, Known *known)
 		version->currency = datumCopy(COLUMN(11), false, -1);
 		version->num_payments = DatumGetInt32(COLUMN(12));
 		version->sort_order = DatumGetInt32(COLUMN(13));
+		version->free_up_to = COLUMN(16);
+		version->free_up_to = isnull ? (Datum) 0 : datumCopy(version->free_up_to, false, -1);
 #undef COLUMN
 	}
 	MemoryContextSwitchTo(caller_context);
@@ -203,6 +206,8 @@ version_copy(const Version *version)
 	result.name = datumCopy(version->name, false, -1);
 	result.amount = datumCopy(version->amount, false, -1);
 	result.currency = datumCopy(version->currency, false, -1);
+	if (version->free_up_to != (Datum) 0)
+		result.free_up_to = datumCopy(version->free_up_to, false, -1);
 	return result;
 }
 

@@ -16,6 +16,7 @@ typedef struct Version
 	TimestampTz effective_date;
 	Datum name; /* text */
 	Datum amount; /* numeric, without trailing zeros */
+	Datum free_up_to; /* numeric: payments above it are not approved as they are made; 0 without a limit */
 	Datum currency; /* text */
 	int32 num_payments;
 	int32 sort_order;
@@ -37,7 +38,7 @@ typedef struct Milestone
 	Ksuid trial;
 	Ksuid site;
 	Ksuid trial_site;
-	bool approved; /* its payments are made with the status approved */
+	bool approved; /* its payments are made with the status approved, up to free_up_to of the version */
 	Datum code; /* text */
 	Datum key; /* text: label_key() of its code */
 	bool in_force; /* whether a version is in force */

@@ -27,7 +27,7 @@ WHERE contract_uid = :'contract' ORDER BY currency;
 SELECT currency, count(*) AS slots, min(available) AS least, max(available) AS most, sum(available) AS all,
     bool_and(scale(trim_scale(available)) <= murallink_private.currency_decimals(currency)) AS payable
 FROM murallink.fund_slot WHERE contract_uid = :'contract' GROUP BY currency ORDER BY currency;
-SELECT e.currency, movement, e.amount, e.client_uid = :'client' AS of_client, f.uid IS NOT NULL AS of_funding
+SELECT e.currency, e.movement, e.amount, e.client_uid = :'client' AS of_client, f.uid IS NOT NULL AS of_funding
 FROM murallink.fund_entry e LEFT JOIN murallink.funding f ON f.uid = e.source_uid
 WHERE e.contract_uid = :'contract' ORDER BY 1, 3;
 
@@ -127,6 +127,103 @@ INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency) VALUE
 INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency) VALUES (:'contract', :'contract', 0.17, 'USD');
 RESET ROLE;
 SELECT funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract' AND currency = 'USD';
+SELECT * FROM murallink.verify_ledger();
+
+-- Money leaves: what was recorded by mistake, and what is left at the end; each once, never more than is available
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT uid AS closing FROM murallink.create_contract(client_uid => :'client', name => 'Closing', currency => 'USD') \gset
+SELECT uid AS closing_trial FROM murallink.create_trial(contract_uid => :'closing', name => 'Closing') \gset
+SELECT uid AS closing_site FROM murallink.create_site(trial_uid => :'closing_trial', name => 'Closing') \gset
+SELECT uid AS closer FROM murallink.add_patient(site_uid => :'closing_site', first_name => 'Cloe', last_name => 'Lane') \gset
+SELECT murallink.enroll(patient_uid => :'closer', trial_uid => :'closing_trial', site_uid => :'closing_site', subject_id => 'C-1');
+SELECT murallink.add_funding(:'closing', 1000);
+SELECT murallink.add_funding(:'closing', 10000);
+SELECT murallink.add_funding(:'closing', 500, 'JPY');
+SELECT amount FROM murallink.manual_payment(:'closer', :'closing_trial', 600);
+RESET SESSION AUTHORIZATION;
+SELECT uid AS right FROM murallink.funding WHERE contract_uid = :'closing' AND amount = 1000 \gset
+SELECT uid AS wrong FROM murallink.funding WHERE contract_uid = :'closing' AND amount = 10000 \gset
+SELECT uid AS yen FROM murallink.funding WHERE contract_uid = :'closing' AND amount = 500 \gset
+CREATE VIEW pg_temp.closing AS
+SELECT b.currency, trim_scale(funded) AS funded, trim_scale(reserved) AS reserved, trim_scale(available) AS available
+FROM murallink.fund_balance b JOIN murallink.contract c ON c.uid = b.contract_uid WHERE c.name = 'Closing' ORDER BY b.currency;
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT movement, amount, currency, note, reference, corrects_uid = :'wrong' AS corrects, date = (now() AT TIME ZONE 'UTC')::date AS today
+FROM murallink.correct_funding(:'wrong', ' a zero too many ');
+SELECT test.refusal(format('SELECT murallink.correct_funding(%L, %L)', uid, note)) FROM (VALUES
+    (1, :'wrong', 'again'), (2, :'right', 'half of it is reserved'), (3, :'closer', 'no funding'), (4, NULL, 'which'), (5, :'yen', ''), (6, :'yen', NULL),
+    (7, :'yen', repeat('x', 1001))) AS bad (n, uid, note) ORDER BY n;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.closing;
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT amount, currency, left(reference, 3) AS reference, test.refusal(format('SELECT murallink.withdraw_funding(%L, %L, %L, %L, %L)', :'closing', amount, currency, 'closed', reference))
+FROM (VALUES ('400.01', 'USD', 'W-1'), ('0', 'USD', 'W-1'), ('-1', 'USD', 'W-1'), ('0.001', 'USD', 'W-1'), ('NaN', 'USD', 'W-1'), (NULL, 'USD', 'W-1'),
+    ('1', 'usd', 'W-1'), ('1', 'EUR', 'W-1'), ('1', 'USD', ''), ('1', 'USD', NULL), ('1', 'USD', repeat('x', 201))) AS bad (amount, currency, reference);
+SELECT test.refusal(format('SELECT murallink.withdraw_funding(%L, 1, NULL, %L, %L)', uid, note, 'W-1'))
+FROM (VALUES (NULL, 'closed'), (:'closer', 'closed'), (:'closing', ''), (:'closing', E'a\x01b')) AS bad (uid, note);
+SELECT uid AS withdrawn FROM murallink.withdraw_funding(:'closing', 399.99, NULL, 'closed', ' W-1 ') \gset
+SELECT uid = :'withdrawn' AS the_first, movement, amount, currency, note, reference FROM murallink.withdraw_funding(:'closing', 399.990, 'USD', 'asked again', 'W-1');
+SELECT test.refusal(format('SELECT murallink.withdraw_funding(%L, %L, %L, %L, %L)', :'closing', amount, currency, 'another', 'W-1'))
+FROM (VALUES ('399.98', 'USD'), ('399', 'JPY')) AS another (amount, currency);
+SELECT amount FROM murallink.withdraw_funding(:'closing', 0.02, 'USD', 'one cent too many', 'W-2');
+SELECT amount FROM murallink.withdraw_funding(:'closing', 0.01, 'USD', 'the last cent', 'W-2');
+SELECT amount FROM murallink.withdraw_funding(:'closing', 500, 'JPY', 'all of it', 'W-3');
+SELECT amount FROM murallink.manual_payment(:'closer', :'closing_trial', 0.01);
+SELECT test.refusal(format('SELECT murallink.correct_funding(%L, %L)', :'yen', 'it has left'));
+
+-- A withdrawal that was recorded by mistake comes back; what corrects is not corrected
+SELECT uid AS back, movement, amount, corrects_uid = :'withdrawn' AS corrects FROM murallink.correct_funding(:'withdrawn', 'the bank sent it back') \gset
+SELECT :'movement' AS movement, :'amount' AS amount, :'corrects' AS corrects, test.refusal(format('SELECT murallink.correct_funding(%L, %L)', :'back', 'no'));
+SELECT uid = :'withdrawn' AS the_first FROM murallink.withdraw_funding(:'closing', 399.99, 'USD', 'asked again', 'W-1');
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.closing;
+SELECT action, movement, amount, note, reference, db_user
+FROM murallink.audit_event e JOIN murallink.funding f ON f.uid = e.resource_uid WHERE f.contract_uid = :'closing' ORDER BY at;
+SELECT entry, currency, funded, reserved, disbursed, available, reference, note, funding_uid IS NOT NULL AS has_uid, corrects_uid IS NOT NULL AS corrects
+FROM murallink_private.report_funds(:'closing');
+SELECT currency, sum(funded) FILTER (WHERE entry NOT IN ('balance', 'trial')) = sum(funded) FILTER (WHERE entry = 'balance') AS adds_up
+FROM murallink_private.report_funds(:'closing') GROUP BY currency ORDER BY currency;
+SELECT * FROM murallink.verify_ledger();
+
+-- Who may, and what the owner's own INSERT may not: correct another amount, twice, or what is no funding; withdraw without a reference
+SET SESSION AUTHORIZATION regress_fund_user;
+SELECT test.refusal(format('SELECT murallink.correct_funding(%L, %L)', :'right', 'mine')),
+    test.refusal(format('SELECT murallink.withdraw_funding(%L, 1, NULL, %L, %L)', :'closing', 'mine', 'W-9'));
+RESET SESSION AUTHORIZATION;
+SET ROLE murallink_owner;
+SELECT n, test.refusal(format('INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency, movement, note, reference, corrects_uid)'
+    ' VALUES (%L, %L, %s, ''USD'', %L, %L, %L, %L)', :'closing', :'client', amount, movement, note, reference, corrects))
+FROM (VALUES (1, 999, 'correct', 'n', '', :'right'), (2, 10000, 'correct', 'n', '', :'wrong'), (3, 1000, 'correct', 'n', '', :'closing'),
+    (4, 1000, 'correct', '', '', :'right'), (5, 1000, 'correct', 'n', '', NULL), (6, 1, 'withdraw', 'n', '', NULL), (7, 1, 'withdraw', '', 'W-9', NULL),
+    (8, 0.01, 'withdraw', 'n', 'W-2', NULL), (9, 1, 'reserve', 'n', 'W-9', NULL), (10, 1000, 'correct', 'n', '', :'right'))
+    AS bad (n, amount, movement, note, reference, corrects) ORDER BY n;
+RESET ROLE;
+
+-- The books name what does not agree
+CREATE FUNCTION pg_temp.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    problems text;
+BEGIN
+    PERFORM set_config('session_replication_role', 'replica', true);
+    EXECUTE damage;
+    problems := string_agg(shown, E'\n' ORDER BY shown) FROM murallink.verify_ledger(),
+        regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g') AS shown;
+    RAISE 'undone' USING ERRCODE = 'P0000';
+EXCEPTION WHEN SQLSTATE 'P0000' THEN
+    RETURN problems;
+END
+$$;
+SELECT damage, pg_temp.problems(statement) FROM (VALUES
+    (1, 'a withdrawal grew', format('UPDATE murallink.funding SET amount = 400 WHERE uid = %L', :'withdrawn')),
+    (2, 'the entry of a withdrawal is gone', format('DELETE FROM murallink.fund_entry WHERE source_uid = %L', :'withdrawn')),
+    (3, 'a withdrawal is gone', format('DELETE FROM murallink.funding WHERE uid = %L', :'withdrawn')),
+    (4, 'a correction is gone', format('DELETE FROM murallink.funding WHERE corrects_uid = %L', :'wrong')),
+    (5, 'a correction added', format('UPDATE murallink.funding SET movement = ''deposit'' WHERE corrects_uid = %L', :'wrong')),
+    (6, 'a correction of a correction', format('UPDATE murallink.funding SET corrects_uid = %L, note = ''x'' WHERE uid = %L', :'back', :'right')),
+    (7, 'withdrawn twice', format('INSERT INTO murallink.fund_entry (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
+        ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, ''withdraw'', amount, %L, at FROM murallink.fund_entry WHERE source_uid = %L',
+        :'closing', :'withdrawn')))
+    AS damages (n, damage, statement) ORDER BY n;
 SELECT * FROM murallink.verify_ledger();
 
 DROP ROLE regress_fund_admin, regress_fund_user;

@@ -798,8 +798,8 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
         ' WHERE contract_uid = %L AND movement = ''deposit''', :'book_contract'),
     (17, 'a funding reserved and released', 'INSERT INTO murallink.fund_entry'
         ' (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
-        ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, movement, 1, uid, now() FROM murallink.funding,'
-        ' unnest(''{reserve,release}''::murallink.fund_movement[]) AS movement WHERE contract_uid = %L', :'book_contract'),
+        ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, moved, 1, uid, now() FROM murallink.funding,'
+        ' unnest(''{reserve,release}''::murallink.fund_movement[]) AS moved WHERE contract_uid = %L', :'book_contract'),
     (18, 'a payout is gone', 'DELETE FROM murallink_private.payout WHERE payment_uid = %L', :'paid'),
     (19, 'a payout is another patient''s', 'UPDATE murallink_private.payout SET patient_uid = murallink.gen_ksuid() WHERE payment_uid = %L', :'paid'),
     (20, 'a call is gone', 'DELETE FROM murallink_private.call c USING murallink_private.payout o WHERE c.uid = o.uid AND o.payment_uid = %L', :'paid'),

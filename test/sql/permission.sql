@@ -243,6 +243,7 @@ SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permissi
 CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('app_user', format('uid = %L', :'analyst')),
     ('client', format('uid = %L', :'a')),
+    ('approval', format('payment_uid IN (SELECT uid FROM murallink_private.payment WHERE client_uid = %L)', :'a')),
     ('fund_slot', format('contract_uid IN (%L, %L)', :'a1', :'a2')),
     ('patient', format('uid IN (%L, %L)', :'al', :'bea')),
     ('caregiver', format('uid = %L', :'carer')),

@@ -43,8 +43,8 @@ SELECT (murallink.settle_payout(o.uid, 'paid', '-7', 'x')).status FROM murallink
 
 -- What a link leads to, as text. Days and uids are not the same tomorrow
 CREATE FUNCTION test.report(link text) RETURNS text LANGUAGE sql AS $$
-    SELECT replace(regexp_replace(replace(replace(pg_catalog.convert_from(f, 'UTF8'), E'\r\n', '<' || E'\n'), E'\uFEFF', '<BOM>'),
-        '[0-9A-Za-z]{27}', '<uid>', 'g'), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '<today>')
+    SELECT regexp_replace(replace(regexp_replace(replace(replace(pg_catalog.convert_from(f, 'UTF8'), E'\r\n', '<' || E'\n'), E'\uFEFF', '<BOM>'),
+        '[0-9A-Za-z]{27}', '<uid>', 'g'), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '<today>'), '<today> [0-9:]{8}', '<moment>', 'g')
     FROM murallink.report(regexp_replace(link, '^.*=', '')::murallink.ksuid) AS f
 $$;
 

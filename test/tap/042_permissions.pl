@@ -503,6 +503,10 @@ travel_payment         | travel_payment at trial_site                           
 get_patient_payments   | view_payments at trial_site                                     | {"patient_uid": "@patient", "trial_uid": "@trial"}
 approve_payment        | approve_payments at trial_site                                  | {"payment_uid": "@payment"}
 approve_payment        | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel"}
+approve_payments       | any                                                             | {"uids": ["@payment"], "note": "N"}
+pending_payments       | any                                                             | {}
+get_approvals          | view_payments at trial_site                                     | {"payment_uid": "@approved"}
+set_approval_rules     | edit_trial at trial, approve_payments at trial                  | {"trial_uid": "@trial", "tiers": [{"above": 100, "approvers": 2}], "note": "N"}
 reject_payment         | approve_payments at trial_site                                  | {"payment_uid": "@payment", "note": "N"}
 reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel", "note": "N"}
 cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved", "note": "N"}
@@ -544,6 +548,8 @@ resolve_payout         | operator                                               
 resolve_task           | operator                                                        | {}
 retry_participation    | operator                                                        | {}
 retry_payout           | operator                                                        | {}
+correct_funding        | admin                                                           | {"funding_uid": "@funding", "note": "N"}
+withdraw_funding       | admin                                                           | {"contract_uid": "@contract", "amount": 1, "note": "N", "reference": "N"}
 reverse_payment        | operator                                                        | {}
 set_consent            | operator                                                        | {}
 set_participation_details | operator                                                        | {}

@@ -213,6 +213,7 @@ appointment      | view_patients                     | *
 app_user         | oneself                           | r.uid
 audit_event      | view_clients                      | r.client_uid, NULL, NULL, NULL WHERE r.resource IN ('client', 'sponsor')
 audit_event      | view_contract                     | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource IN ('contract', 'contract_document')
+approval         | view_payments                     | p.client_uid, p.contract_uid, p.trial_uid, p.site_uid FROM murallink_private.payment p WHERE p.uid = r.payment_uid
 audit_event      | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL WHERE r.resource = 'funding'
 audit_event      | view_trials                       | r.client_uid, r.contract_uid, r.trial_uid, NULL WHERE r.resource = 'trial'
 audit_event      | view_sites                        | r.client_uid, r.contract_uid, NULL, r.site_uid WHERE r.resource = 'site'

@@ -84,7 +84,7 @@ like($headers->{'content-disposition'}, qr/^attachment; filename="Payments M_nch
 	'and its name, which is no path');
 is($headers->{'cache-control'}, 'private, no-store', 'and is not kept on the way');
 is($headers->{'x-content-type-options'}, 'nosniff', 'nor taken for something else');
-like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,2022-08-08,12\.50,USD,pending,,,,"'\@SUM\(A1:A2\)",,\w{27}\r\n.*,1000,JPY,pending,,,,"<\xc3\xbc>\n&\xef\xbf\xbf",,\w{27}\r\n$/s,
+like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,2022-08-08,12\.50,USD,pending,,,,"'\@SUM\(A1:A2\)",,,\w{27}\r\n.*,1000,JPY,pending,,,,"<\xc3\xbc>\n&\xef\xbf\xbf",,,\w{27}\r\n$/s,
 	'the file itself');
 foreach my $accept ('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8', 'application/json', 'text/csv',
 	'application/octet-stream', 'application/vnd.pgrst.array+json', 'text/csv;q=0.5')
@@ -141,8 +141,8 @@ my $styles = part($workbook, 'xl/styles.xml');
 my @formats = $styles =~ /<cellXfs.*<\/cellXfs>/s ? $& =~ /<xf numFmtId="(\d+)"/g : ();
 my %codes = $styles =~ /<numFmt numFmtId="(\d+)" formatCode="([^"]+)"/g;
 sub format_of { my ($place) = @_; my $id = $formats[ $cells->{$place}{style} ]; return $codes{$id} }
-is_deeply([ map { $cells->{"${_}1"}{content} } 'A' .. 'O' ],
-	['Date', 'Site', 'Subject ID', 'Payment', 'Milestone', 'Visit date', 'Amount', 'Currency', 'Status', 'Paid on', 'Reversed on', 'Reference', 'Note', 'Decision note', 'Payment UID'],
+is_deeply([ map { $cells->{"${_}1"}{content} } 'A' .. 'P' ],
+	['Date', 'Site', 'Subject ID', 'Payment', 'Milestone', 'Visit date', 'Amount', 'Currency', 'Status', 'Paid on', 'Reversed on', 'Reference', 'Note', 'Decision note', 'Approvals', 'Payment UID'],
 	'headings');
 like($xml, qr/<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/, 'which stay in view');
 is_deeply([ @{ $cells->{G2} }{qw(type content)}, format_of('G2') ], ['n', '12.5', '#,##0.00'], 'dollars are numbers with two decimals');
@@ -165,9 +165,9 @@ is_deeply([ map { $fundings->{"${_}2"}{content} } 'B' .. 'C' ], [qw(USD 1000.5)]
 note PAYMENTS . ' payments';
 $stack->sql(<<"EOC");
 SET session_replication_role = replica;
-INSERT INTO murallink_private.payment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, payment_type,
+INSERT INTO murallink_private.payment (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, enrollment_uid, chain_uid, payment_type,
     amount, currency, note, created_at)
-SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, 'manual', n, 'USD',
+SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.chain_uid, 'manual', n, 'USD',
     'n' || n, p.created_at + n * interval '1 second'
 FROM (SELECT * FROM murallink.payment LIMIT 1) AS p, generate_series(1, ${\PAYMENTS}) AS n
 EOC

@@ -65,6 +65,8 @@ my %needs = (
 	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },
 	# Not enrolled, because a patient moves to a site only once
 	transfer_enrollment => { patient_uid => 'newcomer', trial_uid => 'trial', to_site_uid => 'other_site', note => 'moved' },
+	pending_payments => {},
+	withdraw_funding => { contract_uid => 'contract', amount => 1, note => 'N', reference => 'R#' },
 	travel_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	upload_contract => { contract_uid => 'contract', data => 'JVBERg==', filename => 'contract.pdf' });
 
@@ -176,7 +178,7 @@ foreach my $argument (@arguments)
 note 'what is absent, null, empty or of another type';
 $needs{deactivate_user} = { user_uid => '0' x 27 };
 # What can be done once answers the second door otherwise.
-$needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_payment cancel_payment);
+$needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_payment cancel_payment correct_funding);
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };

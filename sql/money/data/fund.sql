@@ -49,17 +49,36 @@ CREATE TABLE murallink.funding (
     amount numeric NOT NULL,
     currency murallink.currency NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    movement murallink.fund_movement NOT NULL DEFAULT 'deposit' CHECK (movement IN ('deposit', 'withdraw', 'correct')),
+    note text NOT NULL DEFAULT '',
+    reference text NOT NULL DEFAULT '',
+    corrects_uid murallink.ksuid,
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid),
-    CHECK (murallink_private.amount_fits(amount, currency))
+    CHECK (murallink_private.amount_fits(amount, currency)),
+    UNIQUE (uid, contract_uid, currency, amount),
+    CONSTRAINT funding_corrects FOREIGN KEY (corrects_uid, contract_uid, currency, amount)
+        REFERENCES murallink.funding (uid, contract_uid, currency, amount),
+    CONSTRAINT funding_corrected_once UNIQUE (corrects_uid),
+    CONSTRAINT funding_corrects_one CHECK (CASE movement WHEN 'correct' THEN corrects_uid IS NOT NULL WHEN 'withdraw' THEN corrects_uid IS NULL ELSE true END),
+    CONSTRAINT funding_says_why CHECK (note <> '' OR movement = 'deposit' AND corrects_uid IS NULL),
+    CONSTRAINT funding_has_reference CHECK (reference <> '' OR movement <> 'withdraw')
 );
-COMMENT ON TABLE murallink.funding IS 'Money that a client has deposited for the patients of a contract.';
+COMMENT ON TABLE murallink.funding IS
+'Money that a client has deposited for the patients of a contract, that was withdrawn from it, and corrections of both.';
 COMMENT ON COLUMN murallink.funding.uid IS 'Key.';
 COMMENT ON COLUMN murallink.funding.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.funding.client_uid IS 'The contract''s client.';
 COMMENT ON COLUMN murallink.funding.amount IS 'In currency units.';
 COMMENT ON COLUMN murallink.funding.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.funding.created_at IS 'When it was recorded.';
+COMMENT ON COLUMN murallink.funding.movement IS
+'deposit adds the amount, withdraw and correct take it: correct takes a deposit back; a deposit that corrects takes a withdrawal back.';
+COMMENT ON COLUMN murallink.funding.note IS 'Why it was withdrawn or corrected.';
+COMMENT ON COLUMN murallink.funding.reference IS 'Of the transfer by which it was withdrawn.';
+COMMENT ON COLUMN murallink.funding.corrects_uid IS 'The funding of the same amount that this one takes back.';
 CREATE INDEX funding_contract ON murallink.funding (contract_uid);
+CREATE UNIQUE INDEX funding_withdrawn_once ON murallink.funding (contract_uid, reference) WHERE movement = 'withdraw';
+COMMENT ON INDEX murallink.funding_withdrawn_once IS 'A transfer is recorded once.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.funding
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER deposit AFTER INSERT ON murallink.funding
@@ -92,7 +111,7 @@ COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_entry.client_uid IS 'The contract''s client.';
 COMMENT ON COLUMN murallink.fund_entry.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.fund_entry.movement IS
-'deposit: from the client; reserve: for a payment; release: a payment gave back; disburse: paid out; return: a paid payment was reversed.';
+'deposit: from the client; reserve: for a payment; release: a payment gave back; disburse: paid out; return: a paid payment was reversed; withdraw: to the client; correct: a deposit was wrong.';
 COMMENT ON COLUMN murallink.fund_entry.amount IS 'In currency units, always above zero.';
 COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment that moved them.';
 COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';

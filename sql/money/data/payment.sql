@@ -86,6 +86,35 @@ CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
         OR resource_uid IN (
             SELECT p.uid FROM murallink_private.payment p WHERE murallink_private.granted_moved('view_payments', p.enrollment_uid))));
 
+CREATE TABLE murallink.approval (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    payment_uid murallink.ksuid NOT NULL REFERENCES murallink_private.payment,
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    switched_by_uid murallink.ksuid REFERENCES murallink.app_user,
+    signer_uid murallink.ksuid NOT NULL GENERATED ALWAYS AS (coalesce(switched_by_uid, app_user_uid)) STORED,
+    signer_name text NOT NULL CHECK (signer_name <> ''),
+    meaning text NOT NULL CHECK (meaning <> ''),
+    signed_by text NOT NULL CHECK (signed_by IN ('session', 'password', 'sign_on')),
+    note text NOT NULL DEFAULT '',
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    UNIQUE (payment_uid, app_user_uid),
+    UNIQUE (payment_uid, signer_uid)
+);
+COMMENT ON TABLE murallink.approval IS
+'Who approved which payment: each person once. Nobody may change or delete a row, because not even the owner is granted it.';
+COMMENT ON COLUMN murallink.approval.uid IS 'Key.';
+COMMENT ON COLUMN murallink.approval.payment_uid IS 'The payment, whose amount and patient never change.';
+COMMENT ON COLUMN murallink.approval.app_user_uid IS 'The user whose permission it needed.';
+COMMENT ON COLUMN murallink.approval.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
+COMMENT ON COLUMN murallink.approval.signer_uid IS 'The person who approved.';
+COMMENT ON COLUMN murallink.approval.signer_name IS 'The name of that person at that moment.';
+COMMENT ON COLUMN murallink.approval.meaning IS 'What the person approved.';
+COMMENT ON COLUMN murallink.approval.signed_by IS 'How the person was recognised: see approval_signature of the trial.';
+COMMENT ON COLUMN murallink.approval.note IS 'The note of the approver.';
+COMMENT ON COLUMN murallink.approval.at IS 'When.';
+CREATE POLICY viewer ON murallink.approval FOR SELECT
+    USING (EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = payment_uid));
+
 CREATE VIEW murallink.payment WITH (security_invoker) AS
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,

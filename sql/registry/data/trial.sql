@@ -10,6 +10,9 @@ CREATE TABLE murallink.trial (
     separate_approver boolean NOT NULL
         DEFAULT coalesce(pg_catalog.current_setting('murallink.separate_approver', true)::boolean, false),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    approval_tiers jsonb NOT NULL DEFAULT '[]' CHECK (murallink_private.tiers_fit(approval_tiers)),
+    approval_signature text NOT NULL DEFAULT 'session' CHECK (approval_signature IN ('session', 'password', 'sign_on')),
+    approval_note text NOT NULL DEFAULT '',
     UNIQUE (uid, contract_uid, client_uid),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
 );
@@ -22,6 +25,11 @@ COMMENT ON COLUMN murallink.trial.protocol_id IS 'The official identification.';
 COMMENT ON COLUMN murallink.trial.approve_milestones IS 'Whether milestone payments are approved as they are made.';
 COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person than the requester must approve.';
 COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
+COMMENT ON COLUMN murallink.trial.approval_tiers IS
+'How many people must approve a payment: an array of objects with above (an amount), currency and approvers. See approvals_needed().';
+COMMENT ON COLUMN murallink.trial.approval_signature IS
+'How approvers show who they are: session: by their session; password: by their password with each approval; sign_on: by a session that was opened within murallink.fresh_sign_on, or by the password.';
+COMMENT ON COLUMN murallink.trial.approval_note IS 'Why the rules of approval were last changed.';
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
     FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink_private.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);

@@ -60,7 +60,8 @@ BEGIN
     PERFORM world.add(prefix || 'trial_site', (murallink.add_trial_site(trial, site)).uid);
     PERFORM world.add(prefix || 'trial_at_other_site', (murallink.add_trial_site(trial, other_site)).uid);
     PERFORM world.add(prefix || 'other_trial_at_site', (murallink.add_trial_site(other_trial, site)).uid);
-    PERFORM murallink.add_funding(contract, 10000);
+    PERFORM murallink.add_funding(contract, 10000), murallink.add_funding(contract, 1);
+    PERFORM world.add(prefix || 'funding', uid) FROM murallink.funding WHERE contract_uid = contract AND amount = 1;
     PERFORM world.add(prefix || 'milestone', (murallink.add_milestone('Week 1', 10, 'USD', trial, site, 5)).uid);
     PERFORM world.add(prefix || 'newcomer', (murallink.add_patient(site, 'Personal', 'Newcomer')).uid);
     PERFORM world.add(prefix || 'elsewhere', (murallink.add_patient(other_site, 'Personal', 'Elsewhere')).uid);
