@@ -78,6 +78,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.close_account,
     murallink.copy_permissions,
     murallink.correct_funding,
+    murallink.correct_subject_id,
     murallink.create_client,
     murallink.create_contract,
     murallink.create_site,

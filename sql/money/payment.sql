@@ -220,7 +220,8 @@ BEGIN
     JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
     LEFT JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
         AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code)
-        AND p.counts
+        AND p.counts AND (m.per = 'person'
+            OR murallink_private.screening_of(p.enrollment_uid) = murallink_private.screening_of(e.uid))
     WHERE e.uid = place
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order, m.code
     HAVING pg_catalog.count(p.uid) < m.num_payments

@@ -1,5 +1,9 @@
 -- The schedule of payments of a trial.
 
+CREATE TYPE murallink.milestone_per AS ENUM ('person', 'enrollment');
+COMMENT ON TYPE murallink.milestone_per IS
+'Over what a milestone is paid as often as it may be: person: over all enrollments of a patient in the trial; enrollment: over those of each screening again.';
+
 CREATE TYPE murallink.milestone_info AS (
     uid murallink.ksuid,
     trial_site_uid murallink.ksuid,
@@ -11,15 +15,16 @@ CREATE TYPE murallink.milestone_info AS (
     sort_order integer,
     site_uid murallink.ksuid,
     trial_uid murallink.ksuid,
-    code murallink.optional_text
+    code murallink.optional_text,
+    per murallink.optional_text
 );
 COMMENT ON TYPE murallink.milestone_info IS
-'A version of a milestone, as add_milestone and get_payment_schedule answer. milestone: its name; code: what the milestone is known by, whatever its name.';
+'A version of a milestone, as add_milestone and get_payment_schedule answer. milestone: its name; code: what the milestone is known by, whatever its name; per: enrollment if each screening of a patient is paid it again, else absent.';
 
 CREATE FUNCTION murallink_private.milestone_infos() RETURNS SETOF murallink.milestone_info
 LANGUAGE sql STABLE AS $$
     SELECT uid, trial_site_uid, effective_date, milestone, pg_catalog.trim_scale(amount), num_payments, currency::text, sort_order,
-        site_uid, trial_uid, code
+        site_uid, trial_uid, code, NULLIF(per, 'person')::text
     FROM murallink.milestone
 $$;
 COMMENT ON FUNCTION murallink_private.milestone_infos() IS
@@ -107,11 +112,12 @@ BEGIN
     END IF;
     INSERT INTO murallink.milestone (
         client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments,
-        sort_order, code, note)
+        sort_order, code, note, per)
     VALUES (
         place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, version.milestone,
         coalesce(version.effective_date, pg_catalog.now()), version.amount, version.currency, coalesce(version.num_payments, 1),
-        version.sort_order, version.code, add_version.note)
+        version.sort_order, version.code, add_version.note,
+        coalesce(NULLIF(version.per, ''), known.per, 'person')::murallink.milestone_per)
     ON CONFLICT DO NOTHING RETURNING uid INTO version.uid;
     IF version.uid IS NULL THEN
         PERFORM murallink_private.raise('already_exists', 'effective_date');
@@ -126,7 +132,7 @@ COMMENT ON FUNCTION murallink_private.add_version(murallink.ksuid, murallink.mil
 CREATE FUNCTION murallink.add_milestone(
     milestone text DEFAULT NULL, amount numeric DEFAULT NULL, currency text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL,
     site_uid murallink.ksuid DEFAULT NULL, num_payments integer DEFAULT 1, effective_date murallink.moment DEFAULT NULL,
-    sort_order integer DEFAULT NULL, code text DEFAULT NULL, note text DEFAULT NULL
+    sort_order integer DEFAULT NULL, code text DEFAULT NULL, note text DEFAULT NULL, per text DEFAULT NULL
 ) RETURNS murallink.milestone_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -150,18 +156,21 @@ BEGIN
     version.num_payments := add_milestone.num_payments;
     version.effective_date := add_milestone.effective_date;
     version.sort_order := add_milestone.sort_order;
+    version.per := add_milestone.per;
     IF version.num_payments NOT BETWEEN 0 AND 1000 THEN
         PERFORM murallink_private.raise('invalid_value', 'num_payments');
     ELSIF version.effective_date NOT BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z' THEN
         PERFORM murallink_private.raise('invalid_value', 'effective_date');
     ELSIF version.sort_order NOT BETWEEN 0 AND 1000000 THEN
         PERFORM murallink_private.raise('invalid_value', 'sort_order');
+    ELSIF version.per NOT IN ('', 'person', 'enrollment') THEN
+        PERFORM murallink_private.raise('invalid_value', 'per');
     END IF;
     RETURN murallink_private.add_version(place_uid, version, why);
 END
 $$;
-COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, murallink.moment, integer, text, text) IS
-'Adds a milestone of a trial at a site, or with the name or the code of one that is there a new version of it (document: Add Milestone). milestone: its name; one that differs from another there by case, the width of letters, or the sign of an apostrophe, a quotation mark or a hyphen alone is refused, and so is one that a renamed milestone had there, unless code says which milestone is meant; amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default: unchanged, or last; code: what the milestone is known by, by default that of the milestone with this name, there or at other sites of the trial, else the name; note: why. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists (the name or the code of another milestone, or the same moment again), conflict (the sites of the trial give the name to several milestones: send code).';
+COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, murallink.moment, integer, text, text, text) IS
+'Adds a milestone of a trial at a site, or with the name or the code of one that is there a new version of it (document: Add Milestone). milestone: its name; one that differs from another there by case, the width of letters, or the sign of an apostrophe, a quotation mark or a hyphen alone is refused, and so is one that a renamed milestone had there, unless code says which milestone is meant; amount: in units of currency, which defaults to the contract''s; num_payments: how often it may be paid, 0 retires it; effective_date: from when it is in force, default now; sort_order: its place in the schedule, from 0 to 1,000,000, default: unchanged, or last; code: what the milestone is known by, by default that of the milestone with this name, there or at other sites of the trial, else the name; note: why; per: person, if a patient is paid it num_payments times over all enrollments in the trial, or enrollment, if a patient who is screened again may be paid it again; default: unchanged, or person. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists (the name or the code of another milestone, or the same moment again), conflict (the sites of the trial give the name to several milestones: send code).';
 
 CREATE FUNCTION murallink.rename_milestone(
     trial_site_uid murallink.ksuid DEFAULT NULL, code text DEFAULT NULL, name text DEFAULT NULL, note text DEFAULT NULL
@@ -193,10 +202,10 @@ BEGIN
     WITH renamed AS (
         INSERT INTO murallink.milestone (
             client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, milestone, effective_date, amount, currency, num_payments,
-            sort_order, code, note)
+            sort_order, code, note, per)
         SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid, named,
             greatest(m.effective_date + interval '1 us', pg_catalog.now()), m.amount, m.currency, m.num_payments,
-            m.sort_order, m.code, why
+            m.sort_order, m.code, why, m.per
         FROM murallink.milestone m WHERE m.trial_site_uid = place.uid AND murallink_private.label_key(m.code) = key
         AND m.milestone <> named AND m.effective_date >= coalesce((
             SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v WHERE v.trial_site_uid = place.uid

@@ -142,6 +142,17 @@ LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_moved_support 
 COMMENT ON FUNCTION murallink_private.granted_moved(murallink.permission, murallink.ksuid) IS
 'Whether the enrollment is one of moved_enrollments(): the place to which a patient has come sees what others have paid before. An index on enrollment_uid finds the rows.';
 
+CREATE FUNCTION murallink_private.screening_of(enrollment_uid murallink.ksuid) RETURNS murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE back AS (
+        SELECT e.uid, e.previous_uid, 0 AS steps FROM murallink.enrollment e WHERE e.uid = enrollment_uid
+        UNION ALL
+        SELECT e.uid, e.previous_uid, b.steps + 1 FROM back b JOIN murallink.enrollment e ON e.uid = b.previous_uid AND e.status = 'transferred')
+    SELECT b.uid FROM back b ORDER BY b.steps DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION murallink_private.screening_of(murallink.ksuid) IS
+'The first of the enrollments from which a patient was only transferred to this one: it stands for the screening.';
+
 CREATE FUNCTION murallink_private.enrolled(
     patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission, visit_date date DEFAULT NULL
 ) RETURNS murallink.ksuid

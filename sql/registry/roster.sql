@@ -1,4 +1,86 @@
--- Patients: get, list, search, change. people.sql adds them.
+-- Patients: add, get, list, search, change.
+
+CREATE TYPE murallink.added_patient AS (
+    uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    email text,
+    phone text,
+    first_name text,
+    last_name text,
+    email_enabled boolean,
+    sms_enabled boolean,
+    address murallink.address,
+    emergency_contact text,
+    emergency_phone text,
+    time_zone text,
+    audit_history murallink.audit_entry[],
+    enrollment_uid murallink.optional_uid
+);
+COMMENT ON TYPE murallink.added_patient IS
+'A patient, as add_patient answers. audit_history: for callers who hold view_patients; enrollment_uid: the enrollment, if the patient was enrolled at once.';
+
+CREATE FUNCTION murallink.add_patient(
+    site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
+    phone text DEFAULT NULL, email_enabled boolean DEFAULT false, sms_enabled boolean DEFAULT false, address jsonb DEFAULT NULL,
+    emergency_contact text DEFAULT NULL, emergency_phone text DEFAULT NULL, time_zone text DEFAULT NULL,
+    trial_uid murallink.ksuid DEFAULT NULL, subject_id text DEFAULT NULL, payment_type_uid murallink.ksuid DEFAULT NULL
+) RETURNS murallink.added_patient
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    the_site murallink.site;
+    added murallink.ksuid;
+    info murallink.patient_info;
+    answer murallink.added_patient;
+BEGIN
+    SELECT * INTO the_site FROM murallink.site WHERE uid = murallink_private.required(add_patient.site_uid, 'site_uid');
+    PERFORM murallink_private.permit('add_patient', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid, 'site_uid');
+    IF add_patient.payment_type_uid IS NOT NULL
+        AND NOT EXISTS (SELECT FROM murallink_private.payment_type t WHERE t.uid = add_patient.payment_type_uid) THEN
+        PERFORM murallink_private.raise('not_found', 'payment_type_uid');
+    ELSIF add_patient.trial_uid IS NOT NULL THEN
+        PERFORM murallink_private.trial_at_site(add_patient.trial_uid, add_patient.site_uid, 'enroll');
+        PERFORM murallink_private.checked_label(add_patient.subject_id, 'subject_id', 100, true);
+    ELSIF add_patient.subject_id <> '' OR add_patient.payment_type_uid IS NOT NULL THEN
+        PERFORM murallink_private.raise('missing_field', 'trial_uid');
+    END IF;
+    IF add_patient.payment_type_uid IS NOT NULL THEN
+        PERFORM murallink_private.trial_at_site(add_patient.trial_uid, add_patient.site_uid, 'set_payment_type');
+    END IF;
+    INSERT INTO murallink.patient (
+        first_name, last_name, email, phone, email_enabled, sms_enabled, address, emergency_contact, emergency_phone, time_zone)
+    VALUES (
+        murallink_private.checked_name(add_patient.first_name, 'first_name', true),
+        murallink_private.checked_name(add_patient.last_name, 'last_name', false),
+        murallink_private.checked_email(add_patient.email, 'email', false),
+        murallink_private.checked_text(add_patient.phone, 'phone', 50, false),
+        coalesce(add_patient.email_enabled, false), coalesce(add_patient.sms_enabled, false),
+        murallink_private.checked_address(add_patient.address),
+        murallink_private.checked_text(add_patient.emergency_contact, 'emergency_contact', 200, false),
+        murallink_private.checked_text(add_patient.emergency_phone, 'emergency_phone', 50, false),
+        murallink_private.checked_time_zone(add_patient.time_zone, 'time_zone'))
+    RETURNING uid INTO added;
+    INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+    VALUES (added, the_site.client_uid, the_site.contract_uid, the_site.uid);
+    PERFORM murallink_private.say('patient added');
+    IF add_patient.trial_uid IS NOT NULL THEN
+        -- If it is refused, nobody is added.
+        PERFORM murallink.enroll(added, add_patient.trial_uid, add_patient.site_uid, add_patient.subject_id);
+        IF add_patient.payment_type_uid IS NOT NULL THEN
+            PERFORM murallink.set_payment_type(add_patient.payment_type_uid, add_patient.trial_uid, added);
+        END IF;
+        answer.enrollment_uid := murallink_private.enrolled(added, add_patient.trial_uid, 'enroll');
+    END IF;
+    SELECT * INTO info FROM murallink_private.patient_infos() WHERE uid = added;
+    IF murallink_private.permitted('view_patients', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid) THEN
+        info.audit_history := murallink_private.audit_history(added);
+    END IF;
+    RETURN ROW(info.uid, info.site_uid, info.email, info.phone, info.first_name, info.last_name, info.email_enabled, info.sms_enabled,
+        info.address, info.emergency_contact, info.emergency_phone, info.time_zone, info.audit_history, answer.enrollment_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.ksuid, text, murallink.ksuid) IS
+'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,4 +1,4 @@
--- Patients who move to another site of their trial.
+-- Patients who move to another site of their trial, and numbers that are corrected.
 
 CREATE TYPE murallink.transfer_info AS (
     enrollment murallink.enrollment_info, previous_uid murallink.ksuid, left_on date, appointments murallink.ksuid[]);
@@ -82,3 +82,38 @@ END
 $$;
 COMMENT ON FUNCTION murallink.transfer_enrollment(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.day, text, text) IS
 'Moves a patient to another site of a trial. The enrollment at the old site stays, with the status transferred; the old site pays visits up to and including on_date at its prices, and decides what is pending there; the new site pays later ones at its own. No milestone is paid again that was paid at another site. Appointments after that day, card, consents and memberships go on; the way back is another transfer. to_site_uid: a site that takes part in the trial; on_date: the last day at the old site, not after tomorrow (UTC) nor before the transfer to it, default today where that site is; note: why; subject_id: the number at the new site, default as before. Needs enroll on the trial at the new site and set_enrollment_status on the trial at the old one, and view_patients on the patient if the caller holds it at the new site. Errors: unauthenticated, forbidden, not_found, not_associated, not_enrolled, missing_field, too_long, invalid_value, already_exists, wrong_status (only while enrolled).';
+
+CREATE FUNCTION murallink.correct_subject_id(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, subject_id text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.enrollment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present CONSTANT murallink.ksuid :=
+        murallink_private.enrolled_now(correct_subject_id.patient_uid, correct_subject_id.trial_uid, 'enroll');
+    subject CONSTANT text := murallink_private.checked_label(correct_subject_id.subject_id, 'subject_id', 100, true);
+    why CONSTANT text := murallink_private.checked_text(correct_subject_id.note, 'note', 1000, true);
+    mistaken text;
+    answer murallink.enrollment_info;
+BEGIN
+    SELECT e.subject_id INTO mistaken FROM murallink.enrollment e WHERE e.uid = present;
+    IF mistaken <> subject THEN
+        -- Sites that the patient has left had the same number, or another one, which now is the patient's again.
+        UPDATE murallink.enrollment e SET subject_held = false
+        FROM murallink.enrollment p
+        WHERE p.uid = present AND e.chain_uid = p.chain_uid AND e.uid <> p.uid AND e.subject_held
+        AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(subject)
+        AND murallink_private.screening_of(e.uid) = murallink_private.screening_of(p.uid);
+        UPDATE murallink.enrollment e SET subject_id = subject, note = why
+        FROM murallink.enrollment p
+        WHERE p.uid = present AND e.chain_uid = p.chain_uid
+        AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(mistaken);
+    END IF;
+    answer := murallink_private.changed_enrollment(present);
+    answer.subject_id := subject;
+    RETURN answer;
+EXCEPTION WHEN unique_violation THEN
+    PERFORM murallink_private.raise('already_exists', 'subject_id');
+END
+$$;
+COMMENT ON FUNCTION murallink.correct_subject_id(murallink.ksuid, murallink.ksuid, text, text) IS
+'Corrects a patient''s number in a trial, also where the patient had it at sites left since; reports show the present one. subject_id: one that no other patient has or had there; note: why. Needs enroll on the trial at the present site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, already_exists.';

@@ -95,9 +95,12 @@ static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
-static int free_occurrence(const Ksuid *chain, const Milestone *milestone);
+static bool in_screening(const List *enrollments, const Ksuid *uid);
+static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred);
+static List *screening(const Enrolled *enrolled);
+static int free_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 static bool wait_for_change(const Ksuid *chain, const Milestone *milestone);
-static int next_occurrence(const Ksuid *chain, const Milestone *milestone);
+static int next_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit);
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
 static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
@@ -266,13 +269,87 @@ refuse_not_enrolled(Datum patient)
 }
 
 /*
+ * Returns whether one of the enrollments has this uid.
+ */
+static bool
+in_screening(const List *enrollments, const Ksuid *uid)
+{
+	ListCell *cell;
+
+	foreach (cell, enrollments)
+		if (ksuid_equal(&((const Enrolled *) lfirst(cell))->uid, uid))
+			return true;
+	return false;
+}
+
+/*
+ * Returns whether an enrollment follows another by a transfer.
+ */
+static bool
+follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred)
+{
+	return enrolled->follows && previous->status == transferred && ksuid_equal(&enrolled->previous, &previous->uid);
+}
+
+/*
+ * Returns the enrollments between which a patient was transferred only, this one
+ * included: one screening.
+ */
+static List *
+screening(const Enrolled *enrolled)
+{
+	Oid transferred = install_enum("enrollment_status", "transferred");
+	Datum chain = KsuidPGetDatum(&enrolled->chain);
+	List *all = NIL;
+	List *result = list_make1((void *) enrolled);
+	RowScan scan;
+
+	row_begin(&scan, "enrollment_chain", AccessShareLock, ENROLLMENT_COLUMNS, &chain, 1);
+	while (row_next(&scan))
+	{
+		Enrolled *next = palloc(sizeof(Enrolled));
+
+		read_enrolled(&scan, next);
+		all = lappend(all, next);
+	}
+	row_end(&scan);
+	/* A chain is short: the neighbours of what was found are found as often as there are enrollments. */
+	for (int round = 0; round < list_length(all); round++)
+	{
+		ListCell *cell;
+
+		foreach (cell, all)
+		{
+			Enrolled *next = lfirst(cell);
+			bool linked = false;
+			ListCell *known;
+
+			if (in_screening(result, &next->uid))
+				continue;
+			foreach (known, result)
+			{
+				const Enrolled *other = lfirst(known);
+
+				linked |= follows_move(other, next, transferred) || follows_move(next, other, transferred);
+			}
+			if (linked)
+				result = lappend(result, next);
+		}
+	}
+	return result;
+}
+
+/*
  * Returns the lowest number that no live payment of the milestone in the chain
- * of enrollments has, or 0 if the milestone has been paid as often as it may be.
+ * of enrollments has, or 0 if the milestone has been paid as often as it may be:
+ * over the chain, or over the screening of the enrollment.
  */
 static int
-free_occurrence(const Ksuid *chain, const Milestone *milestone)
+free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 {
-	Datum keys[] = {KsuidPGetDatum(chain), milestone->key};
+	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
+	bool per_screening = milestone->version.per_screening;
+	List *counted = per_screening ? screening(enrolled) : NIL;
 	RowScan scan;
 	int live = 0;
 	int next = 1;
@@ -281,12 +358,13 @@ free_occurrence(const Ksuid *chain, const Milestone *milestone)
 	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
 	while (row_next(&scan))
 	{
-		live++;
+		if (!per_screening || in_screening(counted, DatumGetKsuidP(row_value(&scan, PAYMENT_ENROLLMENT, &isnull))))
+			live++;
 		if (DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull)) == next)
 			next++;
 	}
 	row_end(&scan);
-	return Max(live + 1, next) <= milestone->version.num_payments ? next : 0;
+	return (per_screening ? live + 1 : Max(live + 1, next)) <= milestone->version.num_payments ? next : 0;
 }
 
 /*
@@ -315,14 +393,14 @@ wait_for_change(const Ksuid *chain, const Milestone *milestone)
  * Raises already_paid if no more payments are allowed.
  */
 static int
-next_occurrence(const Ksuid *chain, const Milestone *milestone)
+next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 {
 	int next;
 
-	while ((next = free_occurrence(chain, milestone)) == 0)
+	while ((next = free_occurrence(enrolled, milestone)) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!wait_for_change(chain, milestone))
+		if (!wait_for_change(&enrolled->chain, milestone))
 			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 	}
 	return next;
@@ -460,7 +538,7 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 		!ksuid_equal(&milestone->trial_site, &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
 	check_version(milestone);
-	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(&enrolled->chain, milestone)));
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(enrolled, milestone)));
 	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone->version.uid));
 	FILL(PAYMENT_MILESTONE_NAME, milestone->version.name);
 	FILL(PAYMENT_MILESTONE_CODE, milestone->code);

@@ -107,7 +107,7 @@ load(Datum uid, Known *known)
 			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
 			 " pg_catalog.trim_scale(v.amount),"
 			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code,"
-			 " murallink_private.free_up_to(t.approval_tiers, v.currency), " TERMS
+			 " murallink_private.free_up_to(t.approval_tiers, v.currency), v.per = 'enrollment', " TERMS
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.contract c ON c.uid = m.contract_uid JOIN murallink.site s ON s.uid = m.site_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
@@ -142,7 +142,7 @@ load(Datum uid, Known *known)
 			milestone->approved = DatumGetBool(COLUMN(6));
 			milestone->key = datumCopy(COLUMN(7), false, -1);
 			milestone->code = datumCopy(COLUMN(15), false, -1);
-			milestone->terms = read_terms(row, desc, 17);
+			milestone->terms = read_terms(row, desc, 18);
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
@@ -154,6 +154,7 @@ load(Datum uid, Known *known)
 		version->sort_order = DatumGetInt32(COLUMN(13));
 		version->free_up_to = COLUMN(16);
 		version->free_up_to = isnull ? (Datum) 0 : datumCopy(version->free_up_to, false, -1);
+		version->per_screening = DatumGetBool(COLUMN(17));
 #undef COLUMN
 	}
 	MemoryContextSwitchTo(caller_context);

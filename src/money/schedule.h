@@ -19,6 +19,7 @@ typedef struct Version
 	Datum free_up_to; /* numeric: payments above it are not approved as they are made; 0 without a limit */
 	Datum currency; /* text */
 	int32 num_payments;
+	bool per_screening; /* each screening of a patient is paid that often */
 	int32 sort_order;
 } Version;
 

@@ -158,5 +158,23 @@ SELECT action, test.answer(action), test.answer(action, '{}', '2D5YrVzez9GpJqzrG
 FROM unnest('{get_patient,get_patients,search_patients,update_patient}'::text[]) AS action;
 
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'viewer';
+-- Added and enrolled in one step: if the number is taken, or anything else is wrong, nobody is added
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_roster_admin;
+SELECT what, test.answer('add_patient', jsonb_build_object('site_uid', :'north', 'first_name', 'Twice', 'last_name', 'Only', 'trial_uid', :'trial') || more, session_id)
+FROM (VALUES
+    (1, 'the number of another', jsonb '{"subject_id": "r-1"}'), (2, 'no number', '{}'), (3, 'no trial', '{"trial_uid": "", "subject_id": "R-5"}'),
+    (4, 'no such payment type', '{"subject_id": "R-5", "payment_type_uid": "000000000000000000000000000"}'),
+    (5, 'a payment type alone', '{"trial_uid": null, "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"}'),
+    (6, 'not there', jsonb_build_object('subject_id', 'R-5', 'site_uid', :'south', 'trial_uid', :'other_trial'))) AS refused (n, what, more),
+    murallink.login('admin.roster@example.com', 'correct horse') ORDER BY n;
+SELECT count(*) FROM murallink.search_patients('Twice');
+SELECT first_name, enrollment_uid IS NOT NULL AS enrolled FROM murallink.add_patient(
+    site_uid => :'north', first_name => 'Once', last_name => 'Only', trial_uid => :'trial', subject_id => ' R-5 ',
+    payment_type_uid => '28LLqy3paByy5jcqpoU9wXuTiYo');
+-- The same again, as after a lost answer
+SELECT murallink.add_patient(site_uid => :'north', first_name => 'Once', last_name => 'Only', trial_uid => :'trial', subject_id => 'R-5');
+SELECT e.subject_id, e.payment_type_uid, e.status FROM murallink.search_patients('Once') p, murallink.get_enrollments(p.uid) e;
+RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_roster_%';
 DROP ROLE regress_roster_admin, regress_roster_viewer;

@@ -233,8 +233,52 @@ SELECT murallink.enroll(:'pia', :'trial', :'a', '005');
 SELECT murallink.enroll(:'pia', :'trial', :'a', '006');
 SELECT amount FROM murallink.milestone_payment(:'pia', :'week_1_a');
 SELECT milestone, paid FROM murallink.payable_milestones(:'pia', :'trial');
+-- unless the milestone is paid for each screening; a transfer is none
+SET SESSION AUTHORIZATION regress_move_admin;
+SELECT test.answer('add_milestone', jsonb_build_object(
+    'milestone', 'Screening', 'amount', 20, 'trial_uid', :'trial', 'site_uid', :'a', 'per', 'visit'), session_id)
+FROM murallink.login('move.admin@example.com', 'correct horse');
+SELECT uid AS screening_a, per FROM murallink.add_milestone('Screening', 20, 'USD', :'trial', :'a', per => 'enrollment', num_payments => 2) \gset
+SELECT uid AS screening_b, per FROM murallink.add_milestone('Screening', 15, 'USD', :'trial', :'b', per => 'enrollment', num_payments => 2) \gset
+SELECT milestone, amount, per FROM murallink.add_milestone('Screening', 21, 'USD', :'trial', :'a', 2);
+SELECT milestone, per FROM murallink.get_payment_schedule(:'trial', :'a');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_a', visit_date => :'today');
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'pia', :'trial');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_a', visit_date => :'today');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_a');
+SELECT (enrollment).subject_id FROM murallink.transfer_enrollment(:'pia', :'trial', :'b', :'today', 'moved');
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'pia', :'trial') WHERE milestone = 'Screening';
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
+SELECT (murallink.set_enrollment_status('screen_failed', :'trial', :'pia', :'today')).status;
+SELECT murallink.enroll(:'pia', :'trial', :'b', '007');
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'pia', :'trial') WHERE milestone = 'Screening';
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'week_1_b');
 RESET SESSION AUTHORIZATION;
-SELECT e.subject_id, e.status, e.previous_uid IS NOT NULL AS follows FROM murallink.enrollment e WHERE e.patient_uid = :'pia' ORDER BY e.subject_id;
+SELECT s.name, e.subject_id, e.status, p.amount, p.occurrence
+FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid JOIN murallink.site s ON s.uid = e.site_uid
+WHERE p.patient_uid = :'pia' AND p.milestone_code = 'Screening' ORDER BY p.occurrence;
+
+-- A number that was wrong is corrected where the patient has it, with the reason, and reports show the present one
+SELECT n, caller, pg_temp.outcome('regress_move_' || caller, format('SELECT murallink.correct_subject_id(%L, %L, %L, %L)', patient, trial, subject, note))
+FROM (VALUES
+    (1, 'none', :'pat', :'trial', 'X', 'typo'), (2, 'old', :'pat', :'trial', 'X', 'typo'), (3, 'new', :'pat', :'trial', '', 'typo'),
+    (4, 'new', :'pat', :'trial', 'X', ''), (5, 'new', :'pat', :'trial', '002', 'typo'), (6, 'new', :'pat', :'trial', 'A-1', 'typo'),
+    (7, 'new', :'pat', :'trial', '005', 'typo'), (8, 'admin', :'pat', :'other_trial', 'X', 'typo'), (9, 'new', :'pat', :'trial', '001', 'typo'),
+    (10, 'new', :'pia', :'trial', '004', 'typo')) AS tried (n, caller, patient, trial, subject, note) ORDER BY n;
+SET SESSION AUTHORIZATION regress_move_new;
+SELECT subject_id, status FROM murallink.correct_subject_id(:'pat', :'trial', ' 010 ', 'typo');
+SELECT subject_id FROM murallink.correct_subject_id(:'pat', :'trial', '010', 'again');
+SELECT subject_id FROM murallink.correct_subject_id(:'pat', :'trial', 'a-1', 'as there');
+RESET SESSION AUTHORIZATION;
+SELECT s.name, e.subject_id, e.subject_held, e.status, e.note
+FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.patient_uid = :'pat' ORDER BY e.left_on, e.created_at;
+SELECT a.changes FROM murallink.audit_event a JOIN murallink.enrollment e ON e.uid = a.resource_uid
+WHERE e.patient_uid = :'pat' AND e.status = 'enrolled' AND a.changes ? 'subject_id' ORDER BY a.at;
+RESET SESSION AUTHORIZATION;
+SELECT e.subject_id, e.status, e.previous_uid IS NOT NULL AS follows FROM murallink.enrollment e WHERE e.patient_uid = :'pia' ORDER BY e.created_at;
 SELECT test.refusal(format('UPDATE murallink.enrollment SET status = ''enrolled'', left_on = NULL WHERE patient_uid = %L AND subject_id = ''004''', :'pia'));
 SELECT * FROM murallink.verify_ledger();
 -- The proof sees a chain that is broken, by whatever door

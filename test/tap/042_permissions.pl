@@ -468,6 +468,7 @@ remove_role            | admin                                                  
 close_account          | admin                                                           | {"user_uid": "@user", "note": "N"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
+add_patient            | add_patient at site, enroll at trial_site                       | {"site_uid": "@site", "first_name": "N", "last_name": "N", "trial_uid": "@trial", "subject_id": "N"}
 get_patient            | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 get_patients           | view_patients lists patients                                    | {}
 search_patients        | view_patients lists patients or forbidden                       | {"query": ""}
@@ -492,6 +493,7 @@ get_enrolled           | view_enrollments at trial_site                         
 get_enrollments        | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 set_enrollment_status  | set_enrollment_status at trial_site                             | {"trial_uid": "@trial", "patient_uid": "@patient", "status": "completed"}
 set_payment_type       | set_payment_type at trial_site                                  | {"trial_uid": "@trial", "patient_uid": "@patient", "payment_type_uid": "28LLqy3paByy5jcqpoU9wXuTiYo"}
+correct_subject_id     | enroll at trial_site                                            | {"trial_uid": "@trial", "patient_uid": "@patient", "subject_id": "N", "note": "N"}
 transfer_enrollment    | enroll at trial_at_other_site, set_enrollment_status at trial_site | {"trial_uid": "@trial", "patient_uid": "@patient", "to_site_uid": "@other_site", "note": "N"}
 add_milestone          | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
 rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}

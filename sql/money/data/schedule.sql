@@ -16,6 +16,7 @@ CREATE TABLE murallink.milestone (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     code text NOT NULL CHECK (murallink_private.is_label(code)),
     note text NOT NULL DEFAULT '',
+    per murallink.milestone_per NOT NULL DEFAULT 'person',
     CHECK (murallink_private.amount_fits(amount, currency)),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid)
@@ -32,12 +33,14 @@ COMMENT ON COLUMN murallink.milestone.milestone IS 'The name that people read.';
 COMMENT ON COLUMN murallink.milestone.effective_date IS 'The time from which this version is in force.';
 COMMENT ON COLUMN murallink.milestone.amount IS 'In currency units.';
 COMMENT ON COLUMN murallink.milestone.currency IS 'Of the amount.';
-COMMENT ON COLUMN murallink.milestone.num_payments IS 'How often one enrollment may be paid it; 0 retires the milestone.';
+COMMENT ON COLUMN murallink.milestone.num_payments IS 'How often it may be paid; 0 retires the milestone.';
 COMMENT ON COLUMN murallink.milestone.sort_order IS 'Place in the schedule.';
 COMMENT ON COLUMN murallink.milestone.created_at IS 'When the version was added.';
 COMMENT ON COLUMN murallink.milestone.code IS
 'What the milestone is known by, whatever its name: by default its first name. The same milestone has the same code at all sites of the trial.';
 COMMENT ON COLUMN murallink.milestone.note IS 'Why the version was added; always given for another name.';
+COMMENT ON COLUMN murallink.milestone.per IS
+'Over what it is paid that often: person, over all enrollments of a patient in the trial; enrollment, over those of each screening.';
 CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink_private.label_key(code), effective_date);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
