@@ -70,6 +70,11 @@ BEGIN
         WHERE a.payment_uid = NEW.uid AND a.app_user_uid = NEW.decided_by_uid AND a.note = NEW.decision_note) THEN
         OLD.decided_by_uid := NEW.decided_by_uid;
         OLD.decision_note := NEW.decision_note;
+    ELSIF (NEW.patient_uid, NEW.chain_uid, NEW.occurrence) IS DISTINCT FROM (OLD.patient_uid, OLD.chain_uid, OLD.occurrence)
+        AND NEW.status = OLD.status AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
+        OLD.patient_uid := NEW.patient_uid;
+        OLD.chain_uid := NEW.chain_uid;
+        OLD.occurrence := NEW.occurrence;
     ELSIF (OLD.status, NEW.status) NOT IN (
         ('pending', 'approved'), ('pending', 'rejected'),
         ('approved', 'paid'), ('approved', 'failed'), ('approved', 'in_doubt'), ('approved', 'cancelled'),
@@ -99,7 +104,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, and with an approval that others must follow only these; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, and with an approval that others must follow only these; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -297,7 +302,7 @@ LANGUAGE sql STABLE AS $$
     SELECT e.contract_uid, NULL, pg_catalog.format(
         'enrollment %s is %s and followed by %s', e.uid, e.status, coalesce(n.uid::text, 'none'))
     FROM murallink.enrollment e LEFT JOIN murallink.enrollment n ON n.previous_uid = e.uid
-    WHERE CASE WHEN n.uid IS NULL THEN e.status = 'transferred' ELSE e.status NOT IN ('transferred', 'screen_failed') END
+    WHERE CASE WHEN n.uid IS NULL THEN e.status IN ('transferred', 'merged') ELSE e.status NOT IN ('transferred', 'screen_failed', 'merged') END
 $$;
 COMMENT ON FUNCTION murallink_private.verify_chains() IS
 'The contradictions between payments and the chains of enrollments, for verify_ledger().';

@@ -67,8 +67,8 @@ BEGIN
     THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid');
     END IF;
-    IF (NEW.uid, NEW.patient_uid, NEW.partner, NEW.program, NEW.created_at)
-            <> (OLD.uid, OLD.patient_uid, OLD.partner, OLD.program, OLD.created_at)
+    IF (NEW.uid, NEW.partner, NEW.program, NEW.created_at) <> (OLD.uid, OLD.partner, OLD.program, OLD.created_at)
+        OR NEW.patient_uid <> OLD.patient_uid AND NOT murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid)
         OR OLD.status = 'done' AND NEW.proxy_key <> OLD.proxy_key
         OR OLD.ended_at <> 'infinity' AND (NEW.ended_at, NEW.ended_reason, NEW.ended_note) <> (OLD.ended_at, OLD.ended_reason, OLD.ended_note)
     THEN
@@ -79,7 +79,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_guard() IS
-'Trigger: checks the rules of cards, and counts the orders that were declined or are in doubt. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient; a card that can be loaded keeps its key; one that was replaced is not ordered again, and stays replaced. Errors: wrong_status, append_only.';
+'Trigger: checks the rules of cards, and counts the orders that were declined or are in doubt. The status changes only in allowed steps, and after an order only as its call has ended; a card that was never ordered itself gets an outcome only from a bulk order. Cards are not deleted and keep their patient, unless that one is merged into another one; a card that can be loaded keeps its key; one that was replaced is not ordered again, and stays replaced. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.card_of_another(card_uid murallink.ksuid, proxy_key text) RETURNS text
 LANGUAGE sql STABLE AS $$

@@ -32,9 +32,9 @@ BEGIN
         AND NOT EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND c.status = 'in_doubt') THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     END IF;
-    IF (NEW.uid, NEW.payment_uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.patient_uid, NEW.created_at)
-            IS DISTINCT FROM (OLD.uid, OLD.payment_uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.patient_uid,
-            OLD.created_at)
+    IF (NEW.uid, NEW.payment_uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.created_at)
+            IS DISTINCT FROM (OLD.uid, OLD.payment_uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.created_at)
+        OR NEW.patient_uid <> OLD.patient_uid AND NOT murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid)
         OR (NEW.payment_type_uid, NEW.partner, NEW.card_uid) IS DISTINCT FROM (OLD.payment_type_uid, OLD.partner, OLD.card_uid) AND EXISTS (
             SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND c.status <> 'waiting')
     THEN
@@ -44,7 +44,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_guard() IS
-'Trigger: checks the rules of payouts. A payout is made only for an approved payment, and keeps its payment and place. Its route changes only while it waits. A person settles it only if no partner pays it, or if it is in doubt. Errors: wrong_status, append_only.';
+'Trigger: checks the rules of payouts. A payout is made only for an approved payment, and keeps its payment and place, and its patient, unless that one is merged into another one. Its route changes only while it waits. A person settles it only if no partner pays it, or if it is in doubt. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.load_step(load_uid murallink.ksuid, before murallink.payout_status, after murallink.payout_status) RETURNS void
 LANGUAGE plpgsql STABLE AS $$

@@ -39,6 +39,9 @@ BEGIN
         NEW.site_uid := OLD.site_uid;
     END IF;
     OLD.status := NEW.status;
+    IF NEW.patient_uid <> OLD.patient_uid AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
+        OLD.patient_uid := NEW.patient_uid;
+    END IF;
     IF NEW IS DISTINCT FROM OLD THEN
         PERFORM murallink_private.raise('append_only', 'appointment');
     END IF;

@@ -1,6 +1,6 @@
 -- Enrollments, and which patients a caller may see.
 
-CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed', 'transferred', 'screen_failed');
+CREATE TYPE murallink.enrollment_status AS ENUM ('enrolled', 'dropped', 'completed', 'transferred', 'screen_failed', 'merged');
 COMMENT ON TYPE murallink.enrollment_status IS 'The state of an enrollment.';
 
 CREATE FUNCTION murallink_private.enrollment_keeps() RETURNS trigger
@@ -19,10 +19,10 @@ BEGIN
         NEW.chain_uid := coalesce((SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = NEW.previous_uid), NEW.uid);
         RETURN NEW;
     ELSIF TG_OP = 'DELETE'
-        OR (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid, OLD.patient_uid, OLD.previous_uid,
-            OLD.chain_uid) IS DISTINCT FROM (
-            NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid, NEW.patient_uid, NEW.previous_uid,
-            NEW.chain_uid)
+        OR (OLD.uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.trial_site_uid)
+            <> (NEW.uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.trial_site_uid)
+        OR (OLD.patient_uid, OLD.previous_uid, OLD.chain_uid) IS DISTINCT FROM (NEW.patient_uid, NEW.previous_uid, NEW.chain_uid)
+            AND NOT murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid)
         OR (NEW.status, NEW.left_on) IS DISTINCT FROM (OLD.status, OLD.left_on)
             AND EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = OLD.uid)
     THEN
@@ -32,7 +32,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
-'Trigger: a patient is enrolled on a day of the contract, where the site is, unless the contract enforces no dates; a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it; and its end, once another follows. Errors: not_covered, append_only.';
+'Trigger: a patient is enrolled on a day of the contract, where the site is, unless the contract enforces no dates; a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it, unless its patient is merged into another one; and its end, once another follows. Errors: not_covered, append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
     uid murallink.ksuid,
@@ -166,7 +166,7 @@ BEGIN
     WHERE e.patient_uid = enrolled.patient_uid AND e.trial_uid = enrolled.trial_uid
     ORDER BY murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
         murallink_private.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
-        (coalesce(enrolled.visit_date, 'infinity') <= coalesce(e.left_on, 'infinity')
+        e.status = 'merged', (coalesce(enrolled.visit_date, 'infinity') <= coalesce(e.left_on, 'infinity')
             AND coalesce(enrolled.visit_date, 'infinity') > coalesce(b.left_on, '-infinity')) DESC,
         e.left_on DESC NULLS FIRST, e.created_at DESC LIMIT 1;
     IF FOUND THEN
@@ -258,7 +258,7 @@ BEGIN
         EXIT WHEN FOUND;
         IF EXISTS (
             SELECT FROM murallink.enrollment e WHERE e.patient_uid = enroll.patient_uid AND e.trial_uid = enroll.trial_uid
-            AND e.status NOT IN ('transferred', 'screen_failed')) THEN
+            AND e.status NOT IN ('transferred', 'screen_failed', 'merged')) THEN
             PERFORM murallink_private.raise('already_exists', 'patient_uid');
         ELSIF EXISTS (
             SELECT FROM murallink.enrollment e WHERE e.trial_uid = enroll.trial_uid AND e.subject_held

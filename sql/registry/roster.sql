@@ -14,10 +14,11 @@ CREATE TYPE murallink.added_patient AS (
     emergency_phone text,
     time_zone text,
     audit_history murallink.audit_entry[],
-    enrollment_uid murallink.optional_uid
+    enrollment_uid murallink.optional_uid,
+    "similar" murallink.optional_similar
 );
 COMMENT ON TYPE murallink.added_patient IS
-'A patient, as add_patient answers. audit_history: for callers who hold view_patients; enrollment_uid: the enrollment, if the patient was enrolled at once.';
+'A patient, as add_patient answers. audit_history: for callers who hold view_patients; enrollment_uid: the enrollment, if the patient was enrolled at once; similar: the patients whom the caller may see and who may be the same person; absent if there are none.';
 
 CREATE FUNCTION murallink.add_patient(
     site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
@@ -71,16 +72,20 @@ BEGIN
         END IF;
         answer.enrollment_uid := murallink_private.enrolled(added, add_patient.trial_uid, 'enroll');
     END IF;
+    SELECT pg_catalog.array_agg(s) INTO answer."similar" FROM murallink_private.similar_to(added) s
+    WHERE EXISTS (
+        SELECT FROM murallink_private.patient_places() p
+        WHERE p.patient_uid = s.uid AND murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid));
     SELECT * INTO info FROM murallink_private.patient_infos() WHERE uid = added;
     IF murallink_private.permitted('view_patients', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid) THEN
         info.audit_history := murallink_private.audit_history(added);
     END IF;
     RETURN ROW(info.uid, info.site_uid, info.email, info.phone, info.first_name, info.last_name, info.email_enabled, info.sms_enabled,
-        info.address, info.emergency_contact, info.emergency_phone, info.time_zone, info.audit_history, answer.enrollment_uid);
+        info.address, info.emergency_contact, info.emergency_phone, info.time_zone, info.audit_history, answer.enrollment_uid, answer."similar");
 END
 $$;
 COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.ksuid, text, murallink.ksuid) IS
-'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added. The answer names similar patients on whom the caller holds view_patients. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -89,6 +89,7 @@ typedef struct Made
 static void check_columns(Relation payment);
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool look_up(Datum uid, Enrolled *enrolled);
+static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
 static bool look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled);
 static DateADT paid_from(const Enrolled *enrolled);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
@@ -162,9 +163,25 @@ look_up(Datum uid, Enrolled *enrolled)
 }
 
 /*
- * Finds the enrollment of a patient where a milestone is paid: of several, the
- * first that was not over on the day of the visit, else the last.  Returns false
- * if there is none.
+ * Returns whether a visit is paid to one enrollment of a patient rather than to
+ * another one at the same site: to the first that was not over on that day, else
+ * to the last; to one that was double only if there is no other.
+ */
+static bool
+is_better(const Enrolled *one, const Enrolled *other, DateADT visit)
+{
+	Oid merged = install_enum("enrollment_status", "merged");
+
+	if ((one->status == merged) != (other->status == merged))
+		return other->status == merged;
+	if (one->left_on < visit)
+		return other->left_on < one->left_on;
+	return other->left_on < visit || one->left_on < other->left_on;
+}
+
+/*
+ * Finds the enrollment of a patient where a milestone is paid.  Returns false if
+ * there is none.
  */
 static bool
 look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled)
@@ -181,8 +198,7 @@ look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled
 		read_enrolled(&scan, &next);
 		if (!ksuid_equal(&next.trial_site, &milestone->trial_site))
 			continue;
-		if (!found || (next.left_on < visit ? enrolled->left_on < next.left_on
-											: enrolled->left_on < visit || next.left_on < enrolled->left_on))
+		if (!found || is_better(&next, enrolled, visit))
 			*enrolled = next;
 		found = true;
 	}
@@ -203,6 +219,8 @@ paid_from(const Enrolled *enrolled)
 		return enrolled->since - 1;
 	if (previous.status == install_enum("enrollment_status", "transferred"))
 		return previous.left_on + 1;
+	if (previous.status == install_enum("enrollment_status", "merged"))
+		return enrolled->since - 1;
 	return Max(previous.left_on + 1, enrolled->since - 1);
 }
 

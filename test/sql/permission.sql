@@ -236,6 +236,7 @@ RESET SESSION AUTHORIZATION;
 UPDATE murallink.patient SET email_enabled = true WHERE uid IN (:'al', :'bob');
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
+INSERT INTO murallink.merged_patient (uid, into_uid, note) VALUES (murallink.gen_ksuid(), :'al', 'twice'), (murallink.gen_ksuid(), :'bob', 'twice');
 SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
 
 -- What stands below A in each table: the rows with its client_uid, but for these. A table that has no client_uid and
@@ -249,6 +250,7 @@ CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('caregiver', format('uid = %L', :'carer')),
     ('document', format('uid = %L', :'file')),
     ('consent', format('patient_uid = %L', :'al')),
+    ('merged_patient', format('into_uid = %L', :'al')),
     ('audit_event', format('client_uid = %L OR resource_uid IN (%L, %L, %L, %L)', :'a', :'al', :'bea', :'carer', :'file')),
     ('', format('client_uid = %L', :'a'));
 GRANT SELECT ON below_a TO PUBLIC;

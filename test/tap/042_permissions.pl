@@ -554,6 +554,8 @@ correct_funding        | admin                                                  
 withdraw_funding       | admin                                                           | {"contract_uid": "@contract", "amount": 1, "note": "N", "reference": "N"}
 reverse_payment        | operator                                                        | {}
 set_consent            | operator                                                        | {}
+merge_patients         | operator                                                        | {}
+similar_patients       | operator                                                        | {}
 set_participation_details | operator                                                        | {}
 set_payment_notices    | operator                                                        | {}
 set_template           | operator                                                        | {}

@@ -24,6 +24,7 @@ my @all = $world->permissions;
 my $self = $world->uid('caller');
 $world->script(<<'EOC');
 SELECT murallink.set_db_role('caller@example.com', 'world_analyst');
+INSERT INTO murallink.merged_patient (uid, into_uid, note) SELECT murallink.gen_ksuid(), world.uid(name), 'twice' FROM unnest('{patient,far_patient}'::text[]) AS name;
 INSERT INTO murallink.bastion_plan (id, heard_at) VALUES ('1', now());
 INSERT INTO murallink.bastion_condition (id, heard_at) VALUES ('1', now());
 INSERT INTO murallink.bastion_state (id, heard_at) VALUES ('1', now());
@@ -243,6 +244,7 @@ fund_balance     | view_contract or view_report      | r.client_uid, r.contract_
 fund_entry       | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
 fund_slot        | view_contract or view_report      | f.client_uid, f.contract_uid, NULL, NULL FROM murallink.fund f WHERE f.contract_uid = r.contract_uid
 funding          | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
+merged_patient   | view_patients                     | of the patient r.into_uid
 milestone        | view_payment_schedule             | *
 patient          | view_patients                     | of the patient r.uid
 patient_site     | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid

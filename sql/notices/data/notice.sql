@@ -96,7 +96,7 @@ CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_
 CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, kind, channel) WHERE payment_uid IS NOT NULL;
 CREATE INDEX notice_patient ON murallink_private.notice (patient_uid);
 CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
-CREATE UNIQUE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
+CREATE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';
 CREATE INDEX notice_app_user ON murallink_private.notice (app_user_uid) WHERE app_user_uid IS NOT NULL;
 CREATE INDEX notice_account ON murallink_private.notice (app_user_uid, created_at) WHERE kind = 'account';
 CREATE INDEX notice_address ON murallink_private.notice (address, created_at) WHERE kind = 'account';

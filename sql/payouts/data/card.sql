@@ -17,7 +17,7 @@ CREATE TABLE murallink_private.card (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
     ended_at timestamptz NOT NULL DEFAULT 'infinity',
-    ended_reason text NOT NULL DEFAULT '' CHECK (ended_reason IN ('', 'lost', 'stolen', 'expired', 'damaged', 'never_arrived')),
+    ended_reason text NOT NULL DEFAULT '' CHECK (ended_reason IN ('', 'lost', 'stolen', 'expired', 'damaged', 'never_arrived', 'merged')),
     ended_note text NOT NULL DEFAULT '',
     expires_on date,
     CONSTRAINT card_present UNIQUE (patient_uid, partner, program, ended_at),
@@ -50,7 +50,7 @@ COMMENT ON COLUMN murallink_private.card.note IS 'The note of the last person wh
 COMMENT ON COLUMN murallink_private.card.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt ended.';
 COMMENT ON COLUMN murallink_private.card.ended_at IS 'When it was replaced; infinity: it is the present one. After that nothing new is loaded on it.';
-COMMENT ON COLUMN murallink_private.card.ended_reason IS 'Why it was replaced: lost, stolen, expired, damaged or never_arrived; empty: it was not.';
+COMMENT ON COLUMN murallink_private.card.ended_reason IS 'Why it was replaced: lost, stolen, expired, damaged, never_arrived or merged (the patient had two); empty: it was not.';
 COMMENT ON COLUMN murallink_private.card.ended_note IS 'The note of the person who replaced it.';
 COMMENT ON COLUMN murallink_private.card.expires_on IS 'The last day on which it can be used, if the partner has told it.';
 COMMENT ON CONSTRAINT card_present ON murallink_private.card IS

@@ -17,7 +17,8 @@ CREATE TABLE murallink_private.payout (
     note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     settled_at timestamptz,
-    FOREIGN KEY (card_uid, patient_uid) REFERENCES murallink_private.card (uid, patient_uid)
+    -- Deferrable, because merge_patients() changes both.
+    CONSTRAINT payout_card FOREIGN KEY (card_uid, patient_uid) REFERENCES murallink_private.card (uid, patient_uid) DEFERRABLE
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE murallink_private.payout IS
 'How an approved payment reaches the patient; one for each payment. payment has the state of the payment, call that of its load; murallink.payout shows them together.';

@@ -10,7 +10,8 @@ CREATE TABLE murallink.document (
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
     -- Not now(): the second of two uploads in one transaction is the later one.
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    FOREIGN KEY (caregiver_uid, patient_uid) REFERENCES murallink.caregiver (uid, patient_uid)
+    -- Deferrable, because merge_patients() changes both.
+    CONSTRAINT document_of_caregiver FOREIGN KEY (caregiver_uid, patient_uid) REFERENCES murallink.caregiver (uid, patient_uid) DEFERRABLE
 );
 COMMENT ON TABLE murallink.document IS
 'A file of a patient or of one of the patient''s caregivers. Never changed: a file of the same name is the next version.';

@@ -21,10 +21,11 @@ CREATE TABLE murallink.enrollment (
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid),
     FOREIGN KEY (patient_uid, site_uid) REFERENCES murallink.patient_site (patient_uid, site_uid),
-    FOREIGN KEY (previous_uid, chain_uid, patient_uid, trial_uid)
-        REFERENCES murallink.enrollment (uid, chain_uid, patient_uid, trial_uid),
+    -- Deferrable, because merge_patients() changes all of a chain.
+    CONSTRAINT enrollment_follows FOREIGN KEY (previous_uid, chain_uid, patient_uid, trial_uid)
+        REFERENCES murallink.enrollment (uid, chain_uid, patient_uid, trial_uid) DEFERRABLE,
     CHECK ((previous_uid IS NULL) = (chain_uid = uid)),
-    CHECK ((status IN ('dropped', 'transferred', 'screen_failed')) = (left_on IS NOT NULL))
+    CHECK ((status IN ('dropped', 'transferred', 'screen_failed', 'merged')) = (left_on IS NOT NULL))
 );
 COMMENT ON TABLE murallink.enrollment IS
 'A patient in a trial at a site. A transfer to another site and a new screening end one enrollment and begin the next: all of a patient in a trial are a chain, of which one is open.';
@@ -37,17 +38,17 @@ COMMENT ON COLUMN murallink.enrollment.trial_site_uid IS 'The trial at that site
 COMMENT ON COLUMN murallink.enrollment.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink.enrollment.subject_id IS 'The patient''s number in the trial, of no other patient there; used in place of the name.';
 COMMENT ON COLUMN murallink.enrollment.payment_type_uid IS 'The patient''s payment type; null: the contract''s default.';
-COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped, completed, transferred (the next enrollment is at another site) or screen_failed.';
+COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped, completed, transferred (the next enrollment is at another site), screen_failed, or merged (the patient was enrolled twice, under two uids).';
 COMMENT ON COLUMN murallink.enrollment.left_on IS
-'The last day, at the site, whose visits are still paid here, when dropped, transferred or screen_failed.';
+'The last day, at the site, whose visits are still paid here, when dropped, transferred, screen_failed or merged.';
 COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
-COMMENT ON COLUMN murallink.enrollment.previous_uid IS 'The enrollment that this one follows, by a transfer or a new screening; null for the first.';
+COMMENT ON COLUMN murallink.enrollment.previous_uid IS 'The enrollment that this one follows, by a transfer, a new screening or a merge; null for the first.';
 COMMENT ON COLUMN murallink.enrollment.chain_uid IS 'The first enrollment of the chain; itself for the first. Nothing is paid twice in a chain.';
 COMMENT ON COLUMN murallink.enrollment.subject_held IS
 'Whether this row keeps its subject_id from other patients: false where a later enrollment of the chain has the same one, and keeps it.';
-COMMENT ON COLUMN murallink.enrollment.note IS 'Why it was last transferred or corrected; empty where it never was.';
-CREATE UNIQUE INDEX enrollment_open ON murallink.enrollment (patient_uid, trial_uid) WHERE status NOT IN ('transferred', 'screen_failed');
-COMMENT ON INDEX murallink.enrollment_open IS 'A patient has one enrollment in a trial that is neither transferred nor screen_failed.';
+COMMENT ON COLUMN murallink.enrollment.note IS 'Why it was last transferred, corrected or merged; empty where it never was.';
+CREATE UNIQUE INDEX enrollment_open ON murallink.enrollment (patient_uid, trial_uid) WHERE status NOT IN ('transferred', 'screen_failed', 'merged');
+COMMENT ON INDEX murallink.enrollment_open IS 'A patient has one enrollment in a trial that is neither transferred nor screen_failed nor merged.';
 CREATE UNIQUE INDEX enrollment_first ON murallink.enrollment (patient_uid, trial_uid) WHERE previous_uid IS NULL;
 COMMENT ON INDEX murallink.enrollment_first IS 'All enrollments of a patient in a trial are one chain.';
 CREATE INDEX enrollment_patient ON murallink.enrollment (patient_uid, trial_uid);
@@ -75,6 +76,10 @@ CREATE POLICY viewer ON murallink.patient FOR SELECT USING (
             SELECT FROM murallink.enrollment e
             WHERE e.patient_uid = patient.uid
             AND murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid))));
+CREATE POLICY operator ON murallink.merged_patient FOR SELECT TO murallink_operator USING (true);
+CREATE POLICY viewer ON murallink.merged_patient FOR SELECT USING (
+    murallink_private.granted_all(into_uid)
+    OR murallink_private.maybe_viewable(into_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = into_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (

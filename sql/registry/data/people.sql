@@ -28,10 +28,33 @@ COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
 COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';
 CREATE INDEX patient_name ON murallink.patient USING gin (murallink_private.name_parts(first_name || ' ' || last_name));
+CREATE INDEX patient_email ON murallink.patient (email) WHERE email <> '';
+CREATE INDEX patient_phone ON murallink.patient (murallink_private.phone_key(phone)) WHERE phone <> '';
+CREATE INDEX patient_address ON murallink.patient (murallink_private.address_key(address)) WHERE address IS NOT NULL;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY patient ON murallink.audit_event FOR SELECT USING (
     resource = 'patient' AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = resource_uid));
+
+CREATE TABLE murallink.merged_patient (
+    uid murallink.ksuid PRIMARY KEY,
+    into_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
+    note text NOT NULL CHECK (note <> ''),
+    unsubscribe_token murallink.ksuid UNIQUE,
+    merged_by name NOT NULL DEFAULT coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER),
+    merged_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CHECK (into_uid <> uid)
+);
+COMMENT ON TABLE murallink.merged_patient IS
+'The records of patients who had two, which were merged into the other one and exist no more.';
+COMMENT ON COLUMN murallink.merged_patient.uid IS 'The uid that the record had. No patient has it again.';
+COMMENT ON COLUMN murallink.merged_patient.into_uid IS 'The patient.';
+COMMENT ON COLUMN murallink.merged_patient.note IS 'Why.';
+COMMENT ON COLUMN murallink.merged_patient.unsubscribe_token IS
+'Of messages that the patient was sent under the old uid, if the patient has another token, too.';
+COMMENT ON COLUMN murallink.merged_patient.merged_by IS 'The PostgreSQL role that merged them: the one of SET ROLE, else the login role.';
+COMMENT ON COLUMN murallink.merged_patient.merged_at IS 'When.';
+CREATE INDEX merged_patient_into ON murallink.merged_patient (into_uid);
 
 CREATE TABLE murallink.patient_site (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

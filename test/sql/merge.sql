@@ -1,0 +1,151 @@
+-- A patient who has two records: they become one, of which nothing is paid twice, and the other exists no more.
+\set SHOW_CONTEXT never
+SET datestyle = 'ISO';
+CALL test.begin_day();
+SET client_min_messages = warning;
+CREATE ROLE regress_merge_admin LOGIN IN ROLE murallink_client, murallink_analyst;
+CREATE ROLE regress_merge_operator LOGIN IN ROLE murallink_operator;
+SELECT email FROM murallink.create_admin('merge.admin@example.com', 'correct horse', 'Ada', 'Admin');
+SELECT murallink.set_db_role('merge.admin@example.com', 'regress_merge_admin');
+SELECT (now() AT TIME ZONE 'UTC')::date AS today \gset
+CREATE FUNCTION pg_temp.outcome(caller text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    error text;
+    field text;
+BEGIN
+    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', caller);
+    EXECUTE statement;
+    RAISE 'done' USING ERRCODE = 'P0000';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
+    RETURN CASE SQLSTATE WHEN 'P0000' THEN SQLERRM ELSE concat_ws(' ', SQLSTATE, NULLIF(error, ''), NULLIF(field, '')) END;
+END
+$$;
+
+-- Ann was added at two sites, enrolled in one trial at both and in other trials at one each
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT uid AS client FROM murallink.create_client(name => 'Merger') \gset
+SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', name => 'Merges', currency => 'USD') \gset
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Both') \gset
+SELECT uid AS one_trial FROM murallink.create_trial(contract_uid => :'contract', name => 'One') \gset
+SELECT uid AS two_trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Two') \gset
+SELECT uid AS a FROM murallink.create_site(trial_uid => :'trial', name => 'Aberdeen') \gset
+SELECT uid AS b FROM murallink.create_site(trial_uid => :'trial', name => 'Boston') \gset
+SELECT count(murallink.add_trial_site(trial::murallink.ksuid, site::murallink.ksuid))
+FROM (VALUES (:'one_trial', :'a'), (:'two_trial', :'b')) AS t (trial, site);
+SELECT murallink.add_funding(contract_uid => :'contract', amount => 10000);
+SELECT uid AS week_1_a FROM murallink.add_milestone('Week 1', 100, 'USD', :'trial', :'a') \gset
+SELECT uid AS week_1_b FROM murallink.add_milestone('Week 1', 70, 'USD', :'trial', :'b') \gset
+SELECT uid AS week_2_a FROM murallink.add_milestone('Week 2', 110, 'USD', :'trial', :'a') \gset
+SELECT uid AS week_2_b FROM murallink.add_milestone('Week 2', 80, 'USD', :'trial', :'b') \gset
+SELECT uid AS diary_a FROM murallink.add_milestone('Diary', 10, 'USD', :'trial', :'a', 3) \gset
+SELECT uid AS diary_b FROM murallink.add_milestone('Diary', 7, 'USD', :'trial', :'b', 3) \gset
+SELECT uid AS ann FROM murallink.add_patient(site_uid => :'a', first_name => 'Ann', last_name => 'Double', email => 'ann@merge.example.com',
+    email_enabled => true, sms_enabled => true, phone => '6105551212', trial_uid => :'trial', subject_id => 'A-1') \gset
+SELECT uid AS anna FROM murallink.add_patient(site_uid => :'b', first_name => 'Anna', last_name => 'Double', email => 'anna@merge.example.com',
+    email_enabled => true, trial_uid => :'trial', subject_id => 'B-1') \gset
+SELECT uid AS other FROM murallink.add_patient(site_uid => :'a', first_name => 'Other', last_name => 'Person', trial_uid => :'trial', subject_id => 'A-2') \gset
+SELECT murallink.enroll(:'ann', :'one_trial', :'a', '1'), murallink.enroll(:'anna', :'two_trial', :'b', '1');
+SELECT uid AS carer FROM murallink.register_caregiver(:'anna', 'Carl', 'Carer', 'carl@merge.example.com') \gset
+SELECT murallink.upload_document(:'anna', filename => 'consent.pdf', data => 'UGVyc29uYWw=');
+SELECT murallink.upload_document(caregiver_uid => :'carer', filename => 'proxy.pdf', data => 'UGVyc29uYWw=');
+SELECT murallink.upload_document(:'ann', filename => 'consent.pdf', data => 'UGVyc29uYWw=');
+SELECT description FROM murallink.schedule_appointment((SELECT uid FROM murallink.enrollment WHERE patient_uid = :'anna' AND trial_uid = :'trial'),
+    NULL, '2999-01-02T09:00:00', 'Week 9');
+SELECT murallink.bulk_email(:'trial', site::murallink.ksuid, 'Hello', 'Hello') FROM unnest(ARRAY[:'a', :'b']) AS site;
+-- Diary was paid once to Ann and twice to Anna, Week 1 to Ann; Week 2 to both
+SELECT amount FROM murallink.milestone_payment(:'ann', :'diary_a');
+SELECT amount FROM murallink.milestone_payment(:'anna', :'diary_b');
+SELECT amount FROM murallink.milestone_payment(:'anna', :'diary_b');
+SELECT amount FROM murallink.milestone_payment(:'ann', :'week_1_a');
+SELECT amount FROM murallink.milestone_payment(:'ann', :'week_2_a');
+SELECT uid AS too_much FROM murallink.milestone_payment(:'anna', :'week_2_b') \gset
+SELECT amount FROM murallink.manual_payment(:'anna', :'two_trial', 3);
+RESET SESSION AUTHORIZATION;
+SELECT murallink.set_consent(:'anna', 'email', false, 'a letter');
+
+-- What is refused: nobody else than operators; without a reason; what is unknown or the same; and what would be paid twice
+SELECT n, caller, pg_temp.outcome('regress_merge_' || caller, format('SELECT murallink.merge_patients(%L, %L, %L)', keep, drop, note))
+FROM (VALUES
+    (1, 'admin', :'ann', :'anna', 'double'), (2, 'operator', :'ann', :'anna', ' '), (3, 'operator', :'ann', :'ann', 'double'),
+    (4, 'operator', NULL, :'anna', 'double'), (5, 'operator', :'ann', NULL, 'double'), (6, 'operator', :'a', :'anna', 'double'),
+    (7, 'operator', :'ann', :'a', 'double'), (8, 'operator', :'ann', :'anna', 'double')) AS refused (n, caller, keep, drop, note) ORDER BY n;
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT status FROM murallink.reject_payment(:'too_much', 'paid too much');
+RESET SESSION AUTHORIZATION;
+
+-- The merge, in each direction
+SELECT $$SELECT t.name AS trial, s.name AS site, e.subject_id, e.status, :'today'::date - e.left_on AS days_ago, e.previous_uid IS NOT NULL AS follows,
+        e.chain_uid = first_value(e.chain_uid) OVER (PARTITION BY e.trial_uid) AS one_chain, e.note
+    FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
+    WHERE e.patient_uid = :'kept' ORDER BY t.name, e.left_on NULLS LAST; $$
+    || $$SELECT s.name, p.milestone_name, p.occurrence, p.amount, p.status, p.chain_uid = e.chain_uid AS agrees
+    FROM murallink.payment p JOIN murallink.site s ON s.uid = p.site_uid JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
+    WHERE p.patient_uid = :'kept' ORDER BY p.created_at; $$ AS merged \gset
+BEGIN;
+SELECT murallink.merge_patients(:'anna', :'ann', 'the other way');
+\set kept :anna
+:merged
+SELECT * FROM murallink.verify_ledger();
+ROLLBACK;
+BEGIN;
+-- An enrollment that is not over goes on, also under the uid that is dropped
+SET LOCAL SESSION AUTHORIZATION regress_merge_admin;
+SELECT status FROM murallink.set_enrollment_status('dropped', :'trial', :'ann', :'today'::date - 1);
+RESET SESSION AUTHORIZATION;
+SELECT murallink.merge_patients(:'ann', :'anna', 'only Anna is enrolled');
+\set kept :ann
+:merged
+SELECT * FROM murallink.verify_ledger();
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_merge_operator;
+SELECT murallink.merge_patients(:'ann', :'anna', ' added twice ');
+SELECT murallink.merge_patients(:'ann', :'anna', 'added twice');
+SELECT uid = :'anna' AS anna, into_uid = :'ann' AS ann, note, merged_by FROM murallink.merged_patient WHERE uid = :'anna';
+RESET SESSION AUTHORIZATION;
+:merged
+SELECT * FROM murallink.verify_ledger();
+
+-- All that she had is hers
+SELECT first_name, last_name, email, email_enabled, sms_enabled FROM murallink.patient WHERE last_name = 'Double';
+SELECT channel, given, source FROM murallink.consent WHERE patient_uid = :'ann' ORDER BY number;
+SELECT s.name FROM murallink.patient_site p JOIN murallink.site s ON s.uid = p.site_uid WHERE p.patient_uid = :'ann' ORDER BY 1;
+SELECT c.first_name, c.patient_uid = :'ann' AS hers FROM murallink.caregiver c WHERE c.uid = :'carer';
+SELECT filename, caregiver_uid = :'carer' AS of_carer FROM murallink.document WHERE patient_uid = :'ann' ORDER BY created_at;
+SELECT a.description, e.patient_uid = :'ann' AS hers FROM murallink.appointment a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
+WHERE a.patient_uid = :'ann';
+SELECT kind, channel, count(*) FROM murallink_private.notice WHERE patient_uid = :'ann' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT resource, count(*) FROM murallink.audit_event WHERE changes #>> '{patient_uid,from}' = :'anna' AND changes #>> '{patient_uid,to}' = :'ann'
+GROUP BY 1 ORDER BY 1;
+SELECT action, changes #>> '{first_name,from}' AS first_name FROM murallink.audit_event WHERE resource_uid = :'anna' AND action = 'deleted';
+
+-- The old uid is nobody's any more, to anybody
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT action, test.answer(action, jsonb_build_object('patient_uid', :'anna') || more, session_id) FROM (VALUES
+    ('get_patient', jsonb '{}'), ('get_enrollments', '{}'), ('get_appointments', '{}'), ('get_caregivers', '{}'),
+    ('get_patient_payments', jsonb_build_object('trial_uid', :'trial')), ('manual_payment', jsonb_build_object('trial_uid', :'trial', 'amount', 1)),
+    ('milestone_payment', jsonb_build_object('milestone_uid', :'week_1_b')),
+    ('enroll', jsonb_build_object('trial_uid', :'trial', 'site_uid', :'b', 'subject_id', '9')),
+    ('upload_document', '{"filename": "a.txt", "data": "QQ=="}'), ('register_caregiver', '{"first_name": "X", "last_name": "Y"}'),
+    ('set_payment_type', jsonb_build_object('trial_uid', :'trial', 'payment_type_uid', '28LLqy3paByy5jcqpoU9wXuTiYo'))) AS asked (action, more),
+    murallink.login('merge.admin@example.com', 'correct horse');
+SELECT test.answer('update_patient', jsonb_build_object('uid', :'anna', 'phone', '1'), session_id)
+FROM murallink.login('merge.admin@example.com', 'correct horse');
+SELECT count(*) FROM murallink.search_patients('Anna Double');
+RESET SESSION AUTHORIZATION;
+SELECT test.refusal(format('SELECT murallink.set_consent(%L, ''email'', true, ''x'')', :'anna')),
+    test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'anna', :'other')),
+    test.refusal(format('INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
+        SELECT %L, client_uid, contract_uid, uid FROM murallink.site WHERE uid = %L', :'anna', :'a'));
+
+-- Nothing is payable twice; each site pays the visits of its time; another merge takes the first along
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'ann', :'trial');
+SELECT amount FROM murallink.milestone_payment(:'ann', :'week_1_b');
+SELECT amount FROM murallink.milestone_payment(:'ann', :'week_2_b', visit_date => :'today');
+SELECT amount FROM murallink.milestone_payment(:'ann', :'diary_a');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.outcome('regress_merge_operator', format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'other', :'ann'));
+SELECT * FROM murallink.verify_ledger();
+UPDATE murallink.app_user SET db_role = NULL WHERE db_role ~ '^regress_merge_';
+DROP ROLE regress_merge_admin, regress_merge_operator;

@@ -1,0 +1,103 @@
+# Patients who move to another site, or had two records: what partners are asked of them goes on without a gap. The sandbox's
+# ledger is the judge.
+
+use strict;
+use warnings;
+
+use Murallink::Payouts;
+use Test::More;
+
+my $payouts = Murallink::Payouts->new(conf => "murallink.reminder_lead = '1d'\n");
+my $trial = $payouts->sql('SELECT trial_uid FROM public.place');
+my $old = $payouts->sql('SELECT site_uid FROM public.place');
+my %health = (dob => '1980-03-23', gender => 'Male', marital_status => 'Single', state => 15, city => 271, relation => 'Friend');
+$payouts->call(configure_partner => 'bastion', $payouts->stack->{sandbox_url}, { plan_id => 85, policy_id => 2058, settling => 900 },
+	{ username => 'murallink', password => 'sandbox', webhook_access_key => 'a key long enough' });
+$payouts->call(set_trial_partner => $trial, 'bastion', { country => 162 });
+$payouts->call('enable_payouts');
+# Whoever is connected as the superuser is the administrator.
+$payouts->sql("SELECT murallink.set_db_role(email, 'postgres') FROM murallink.app_user WHERE user_role = 'admin'");
+my $new = $payouts->sql("SELECT uid FROM murallink.create_site(trial_uid => '$trial', name => 'Two')");
+
+note 'a patient who is a member and has a card moves to another site';
+my $pat = enroll('Pat', 'Mover', 'pat@example.com', '+234 803 555 1111');
+my $enrollment = $payouts->sql("SELECT uid FROM murallink.enrollment WHERE patient_uid = '$pat'");
+reaches($pat, "actual = 'in'", 'a member');
+my ($first, $pending) = map { pay($pat, $_) } 3, 4;
+approve($first);
+my $visit = $payouts->sql("SELECT uid FROM murallink.schedule_appointment('$enrollment', NULL, '2999-01-02T09:00:00', 'Week 9')");
+my $reminders = "SELECT count(*), string_agg(c.status::text, ' ') FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid WHERE n.appointment_uid = '$visit'";
+is($payouts->sql($reminders), '1|ready', 'with a reminder of a visit');
+like($payouts->sql("SELECT appointments FROM murallink.transfer_enrollment('$pat', '$trial', '$new', NULL, 'moved')"), qr/^\{$visit\}$/, 'moves');
+settled();
+is(scalar($payouts->entries('endorsement')), 1, 'is the same member');
+is(scalar($payouts->entries($_)), 0, "without a $_") foreach qw(removal restoration);
+reaches($pat, "actual = 'in' AND wanted = 'in'", 'and stays one');
+is($payouts->sql("SELECT e.site_uid = '$new' FROM murallink_private.participation p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid"), 't', 'by the new enrollment');
+is($payouts->sql($reminders), '1|ready', 'is reminded once');
+my $later = pay($pat, 5);
+approve($pending, $later);
+is(scalar($payouts->entries('order')), 1, 'and has one card');
+is($payouts->sql("SELECT string_agg(concat_ws(' ', s.name, p.amount, p.status), ', ' ORDER BY p.amount) FROM murallink.payment p JOIN murallink.site s ON s.uid = p.site_uid"),
+	'One 3 paid, One 4 paid, Two 5 paid', 'on which both sites pay');
+is(scalar($payouts->entries('load')), 3, 'once each');
+
+note 'the patient was added twice';
+my $twin = enroll('Pat', 'Mover', 'pat.mover@example.com', '+234 803 555 2222');
+reaches($twin, "actual = 'in'", 'a member again');
+approve(pay($twin, 6));
+my $owed = pay($twin, 7);
+is(scalar($payouts->entries('order')), 2, 'with a card again');
+$payouts->call(merge_patients => $pat, $twin, 'added twice');
+settled();
+is($payouts->sql("SELECT status || ' ' || ended_reason FROM murallink_private.card ORDER BY created_at"), "done \ndone merged", 'the second card has ended');
+is(scalar($payouts->entries('removal')), 1, 'and so has the second membership');
+reaches($pat, "actual = 'in' AND wanted = 'in'", 'the first goes on');
+approve($owed);
+is(scalar($payouts->entries('order')), 2, 'no card is ordered again');
+my ($key) = $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE ended_reason = ''");
+my ($load) = grep { $_->{amount} == 7 } $payouts->entries('load');
+is($load->{proxyKey}, $key, 'what is owed to the second record is loaded on the first card');
+is($payouts->sql("SELECT count(*), count(DISTINCT patient_uid), count(DISTINCT chain_uid) FROM murallink.payment"), '5|1|1', 'all is of one patient, in one chain');
+is_deeply([ $payouts->wrong ], [], 'the books agree');
+is($payouts->sql('SELECT problem FROM murallink.verify_ledger()'), '', 'also with each other');
+
+done_testing();
+
+# Adds and enrolls a patient.
+sub enroll
+{
+	my ($first, $last, $email, $phone) = @_;
+	my $patient = $payouts->sql(<<"EOC");
+INSERT INTO murallink.patient (first_name, last_name, email, phone, email_enabled, address)
+VALUES ('$first', '$last', '$email', '$phone', true, murallink_private.checked_address('{"street1": "1 Road", "city": "Lagos"}')) RETURNING uid
+EOC
+	$payouts->call(set_participation_details => $patient, 'bastion', \%health);
+	return $payouts->take_in("SELECT '$patient'::murallink.ksuid AS uid");
+}
+
+sub pay { my ($patient, $amount) = @_; return $payouts->sql("SELECT uid FROM murallink.manual_payment('$patient', '$trial', $amount)") }
+
+# Approves payments, and waits until they are paid.
+sub approve
+{
+	my @payments = @_;
+	$payouts->sql("SELECT FROM murallink.approve_payment('$_')") foreach @payments;
+	return $payouts->wait_for("SELECT bool_and(status = 'paid') FROM murallink.payment WHERE uid IN ("
+		  . join(', ', map { "'$_'" } @payments) . ')');
+}
+
+# Waits until there is nothing left to do for partners of memberships.
+sub settled
+{
+	$payouts->wait_for('SELECT count(*) = 0 FROM murallink_private.participation_change');
+	return $payouts->wait_for("SELECT count(*) = 0 FROM murallink_private.call WHERE open AND resource <> 'notice'");
+}
+
+# Waits until a participation is as it should be.
+sub reaches
+{
+	my ($patient, $condition, $name) = @_;
+	$payouts->wait_for("SELECT $condition FROM murallink.participations('$patient')");
+	return pass($name);
+}
