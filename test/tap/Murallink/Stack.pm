@@ -61,13 +61,21 @@ END
 	my $status = $?;
 	foreach my $stack (grep { $_->{process} == $$ } @until_exit)
 	{
-		$stack->stop;
+		eval { $stack->stop; 1 } or failed(\$status, $@);
 		# No test kills a process like this: the server itself has broken.
-		my @broken = grep { /terminated by signal (?:4|6|7|8|11):|PANIC: / } $stack->log_of('postgresql') or next;
-		print STDERR "failed: the server has broken\n", @broken;
-		$status ||= 1;
+		my @broken = grep { /terminated by signal (?:4|6|7|8|11):|PANIC: / } $stack->log_of('postgresql');
+		failed(\$status, "the server has broken\n", @broken) if @broken;
 	}
 	$? = $status;
+}
+
+# Says what has failed at the end, which becomes the exit status unless there is one.
+sub failed
+{
+	my ($status, @reasons) = @_;
+	print STDERR 'failed: ', @reasons;
+	$$status ||= 1;
+	return;
 }
 
 sub new
@@ -75,6 +83,7 @@ sub new
 	my ($class, %arg) = @_;
 	my $node = $arg{node};
 	my $self = {
+		node => $node,
 		dir => $node ? $node->basedir : abs_path($arg{dir}),
 		host => $node ? $node->host : abs_path($arg{dir}),
 		port => $node ? $node->port : 5432,
@@ -427,7 +436,8 @@ sub wait_for_answer
 sub log_of
 {
 	my ($self, $name) = @_;
-	open my $file, '<', "$self->{dir}/$name.log" or return;
+	my $path = $name eq 'postgresql' && $self->{node} ? $self->{node}->logfile : "$self->{dir}/$name.log";
+	open my $file, '<', $path or return;
 	return <$file>;
 }
 
