@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -42,6 +43,7 @@ static TupleTableSlot *new_row(EState *estate, Relation table, const Datum *valu
 static bool insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid once);
 static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
 				  Snapshot snapshot, ItemPointer seen);
+static void open_index(RowScan *scan, const char *name, LOCKMODE lock);
 static bool find_seen(RowScan *scan, ScanKey keys, int count, ItemPointer seen);
 
 /*
@@ -94,20 +96,45 @@ find_seen(RowScan *scan, ScanKey keys, int count, ItemPointer seen)
 }
 
 /*
- * Does what row_begin() does, with a snapshot, or what row_begin_seen() does.
+ * Opens an index of murallink's and its table.  Raises not_installed.
+ */
+static void
+open_index(RowScan *scan, const char *name, LOCKMODE lock)
+{
+	Oid oid;
+
+	/* Another index may have the name after a wait for the locks; so it may after REINDEX CONCURRENTLY. */
+	while (OidIsValid(oid = install_relation(name)))
+	{
+		Oid table = IndexGetRelation(oid, true);
+
+		CHECK_FOR_INTERRUPTS();
+		scan->table = OidIsValid(table) ? try_table_open(table, lock) : NULL;
+		if (scan->table == NULL)
+			continue;
+		scan->index = try_relation_open(oid, AccessShareLock);
+		if (scan->index != NULL && install_relation(name) == oid)
+			return;
+		if (scan->index != NULL)
+			relation_close(scan->index, AccessShareLock);
+		table_close(scan->table, lock);
+	}
+	ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
+}
+
+/*
+ * Does what row_begin() does, with a snapshot, or with a new one (NULL), which
+ * also shows what was committed while the locks were waited for.  If seen is
+ * not NULL, it is a place where to look first.
  */
 static void
 begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count, Snapshot snapshot,
 	  ItemPointer seen)
 {
-	Oid oid = install_relation(index);
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
 
-	if (!OidIsValid(oid))
-		ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
-	scan->table = table_open(IndexGetRelation(oid, false), lock);
+	open_index(scan, index, lock);
 	check_columns(scan->table, columns);
-	scan->index = index_open(oid, AccessShareLock);
 	if (!scan->index->rd_index->indisvalid)
 		elog(ERROR, "murallink: the index %s is not valid", index);
 	for (int i = 0; i < count; i++)
@@ -117,6 +144,12 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 
 		ScanKeyEntryInitialize(&scan_keys[i], 0, i + 1, BTEqualStrategyNumber, type, scan->index->rd_indcollation[i],
 							   get_opcode(equal), keys[i]);
+	}
+	if (snapshot == NULL)
+	{
+		/* Makes visible what an earlier row of the same statement has written. */
+		CommandCounterIncrement();
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
 	}
 	scan->snapshot = snapshot;
 	scan->slot = table_slot_create(scan->table, NULL);
@@ -138,21 +171,20 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 void
 row_begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count)
 {
-	row_begin_seen(scan, index, lock, columns, keys, count, NULL);
+	begin(scan, index, lock, columns, keys, count, NULL, NULL);
 }
 
 /*
- * Does what row_begin() does for the one row with these values in a unique
- * index, at a cost that does not grow with its dead versions, which an old
- * snapshot keeps, if it still is where it was seen last.
+ * Does what row_begin() does for the one row with these values in all columns of
+ * a unique index, which it looks for at a place first.  If the row is still
+ * there, the scan passes over none of its dead versions, however many an old
+ * snapshot keeps.
  */
 void
 row_begin_seen(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
 			   ItemPointer seen)
 {
-	/* Makes visible what an earlier row of the same statement has written. */
-	CommandCounterIncrement();
-	begin(scan, index, lock, columns, keys, count, RegisterSnapshot(GetLatestSnapshot()), seen);
+	begin(scan, index, lock, columns, keys, count, NULL, seen);
 }
 
 /*
