@@ -4,17 +4,24 @@
  *
  * The available amount is spread over slots.  A transaction that writes a slot
  * holds its advisory lock until it ends; a row lock would remain on a slot
- * that turns out to have too little.  A payer takes the slot of its backend,
- * else any other slot that is free and has enough; if there is none, it waits
- * for all slots, in order, and gathers the amount.  So payers on one contract
- * rarely wait for each other, locks are always taken in the same order, and
- * insufficient_funds is raised only if all slots together have too little.
+ * that turns out to have too little.
  *
- * Nothing else waits for a slot; in particular, the worker does not.  An
- * amount leaves its slot when it is reserved; disbursements are counted in
- * slots with negative numbers, which payers do not write.  A returned amount
- * goes to the slot of the backend or, if another transaction holds that, to a
- * slot of the transaction's own.
+ * A payer takes the slot of its backend, else another one that is free and has
+ * enough, else it waits for one that has enough.  Only if no single slot has
+ * enough, it waits for all slots, in order, and gathers the amount.  A deposit
+ * waits for all slots in this order too.  So payers on one contract rarely wait
+ * for each other, and insufficient_funds is raised only if all slots together
+ * have too little.  A withdrawal takes as a payer does.  Transactions of one
+ * movement do not deadlock with each other, because they hold no slot while they
+ * wait for a single one, and only lower ones while they wait for all.
+ *
+ * Whatever else moves funds waits for no slot; in particular, the worker does
+ * not.  An amount leaves its slot when it is reserved; disbursements are
+ * counted in slots with negative numbers, which payers do not write.  A
+ * returned amount goes to the first slot that is free, beginning with that of
+ * the backend.  If all are held, further ones are made, one for each
+ * transaction that returns amounts at that time; the next that holds all slots
+ * empties and deletes them.
  */
 #include "postgres.h"
 
@@ -111,7 +118,7 @@ typedef struct SlotSeen
 /* The kind of advisory lock that a slot has. */
 #define SLOT_LOCK_KIND 5
 
-/* The most slots that a fund is made with; the slots of transactions have higher numbers. */
+/* The most slots that a fund is made with; those that are made while all are held have higher numbers. */
 #define SLOTS_MAX 256
 
 /* The slot of this backend, for payments and for disbursements. */
@@ -122,17 +129,20 @@ static int fund_slots = 8;
 static HTAB *slots_seen = NULL;
 
 static void wait_for_slot(const Ksuid *contract, int64 slot);
+static bool try_slot(const FundMove *move, int64 slot);
 static LOCKTAG slot_lock(const Ksuid *contract, int64 slot);
 static SlotSeen *slot_seen(const FundMove *move, int64 slot);
 static bool change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
 static void new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datum disbursed);
-static int slots_of(const FundMove *move, int64 from, int64 to, Slot **slots);
-static bool take_slot(const FundMove *move, int64 slot, bool reserved);
-static bool take_other_slot(const FundMove *move, int64 *slot, bool reserved);
-static int compare_slots(const void *a, const void *b);
-static int hold_all(const FundMove *move, Slot **slots);
+static int slots_of(const FundMove *move, Slot **slots);
+static bool take_held(const FundMove *move, int64 slot, bool reserved);
+static bool take_own(const FundMove *move, bool reserved);
+static bool take_other(const FundMove *move, bool reserved);
 static void close_slot(const FundMove *move, int64 slot);
-static bool gather(const FundMove *move, int64 *slot);
+static int fold(const FundMove *move, Slot *slots, int count);
+static int hold_all(const FundMove *move, Slot **slots);
+static int compare_slots(const void *a, const void *b);
+static bool gather(const FundMove *move, bool reserved);
 static void take(const FundMove *move, bool reserved);
 static void add(const FundMove *move, int64 slot, int available, int reserved, int disbursed);
 static void record(const FundMove *move, const char *movement);
@@ -166,17 +176,34 @@ slot_lock(const Ksuid *contract, int64 slot)
 }
 
 /*
+ * Takes the lock of a slot.  Returns false if another transaction holds it, or
+ * waits for it.
+ */
+static bool
+try_slot(const FundMove *move, int64 slot)
+{
+	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
  * Returns where this backend has last written a slot; the place is invalid for
  * one that it has not written yet.  A row that was written and rolled back, or
- * moved since, is found by the index.
+ * moved since, is found by the index.  The result is valid until the next call,
+ * which may be that of a trigger.
  */
 static SlotSeen *
 slot_seen(const FundMove *move, int64 slot)
 {
-	SlotKey key = {.contract = *DatumGetKsuidP(move->contract), .slot = slot};
+	SlotKey key;
 	SlotSeen *result;
 	bool known;
 
+	memset(&key, 0, sizeof(key)); /* also what is between the fields, because all bytes are hashed */
+	key.contract = *DatumGetKsuidP(move->contract);
+	key.slot = slot;
+	text_to_cstring_buffer(DatumGetTextPP(move->currency), key.currency, sizeof(key.currency));
 	if (slots_seen != NULL && hash_get_num_entries(slots_seen) >= SLOTS_SEEN)
 	{
 		hash_destroy(slots_seen);
@@ -188,7 +215,6 @@ slot_seen(const FundMove *move, int64 slot)
 
 		slots_seen = hash_create("murallink fund slots", 64, &ctl, HASH_ELEM | HASH_BLOBS);
 	}
-	text_to_cstring_buffer(DatumGetTextPP(move->currency), key.currency, sizeof(key.currency));
 	result = hash_search(slots_seen, &key, HASH_ENTER, &known);
 	if (!known)
 		ItemPointerSetInvalid(&result->at);
@@ -205,11 +231,11 @@ change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, D
 	Datum keys[] = {move->contract, move->currency, Int64GetDatum(slot)};
 	Datum values[SLOT_COLUMNS];
 	bool nulls[SLOT_COLUMNS] = {false};
-	SlotSeen *seen = slot_seen(move, slot);
+	ItemPointerData seen = slot_seen(move, slot)->at;
 	RowScan scan;
 	bool found;
 
-	row_begin_seen(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys), &seen->at);
+	row_begin_seen(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys), &seen);
 	found = row_next(&scan);
 	if (found)
 	{
@@ -223,7 +249,7 @@ change_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, D
 	if (found)
 	{
 		row_replace(&scan, values, nulls);
-		seen->at = scan.written;
+		slot_seen(move, slot)->at = scan.written;
 	}
 	row_end(&scan);
 	return found;
@@ -243,11 +269,11 @@ new_slot(const FundMove *move, int64 slot, Datum available, Datum reserved, Datu
 }
 
 /*
- * Finds the slots of a fund with numbers in this range, in order; returns how
- * many there are.
+ * Finds the slots of a fund from which payers take, in order; returns how many
+ * there are.
  */
 static int
-slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
+slots_of(const FundMove *move, Slot **slots)
 {
 	Datum keys[] = {move->contract, move->currency};
 	int room = SLOTS_MAX;
@@ -256,13 +282,13 @@ slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
 	bool isnull;
 
 	*slots = palloc(room * sizeof(Slot));
-	row_begin(&scan, "fund_slot_pkey", AccessShareLock, SLOT_COLUMNS, keys, lengthof(keys));
+	row_begin(&scan, "fund_slot_pkey", RowExclusiveLock, SLOT_COLUMNS, keys, lengthof(keys));
 	while (row_next(&scan))
 	{
 		int64 slot = DatumGetInt64(row_value(&scan, SLOT_SLOT, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (slot < from || slot > to)
+		if (slot < 0)
 			continue;
 		if (count == room)
 			*slots = repalloc_huge(*slots, (room *= 2) * sizeof(Slot));
@@ -275,17 +301,15 @@ slots_of(const FundMove *move, int64 from, int64 to, Slot **slots)
 }
 
 /*
- * Takes the amount from what a slot has available; reserved: and reserves it
- * there.  Returns false if another transaction holds the slot or it has too
- * little.
+ * Takes the amount from what is available in a slot of which this transaction
+ * has just taken the lock; reserved: and reserves it there.  If the slot has too
+ * little, gives the lock back and returns false.
  */
 static bool
-take_slot(const FundMove *move, int64 slot, bool reserved)
+take_held(const FundMove *move, int64 slot, bool reserved)
 {
 	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
 
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
 	if (change_slot(move, slot, MINUS(NUMBER(0), move->amount), reserved ? move->amount : NUMBER(0), NUMBER(0)))
 		return true;
 	LockRelease(&tag, ExclusiveLock, false);
@@ -293,68 +317,52 @@ take_slot(const FundMove *move, int64 slot, bool reserved)
 }
 
 /*
- * Takes the amount, as take_slot() does, from any slot that is free and has
- * enough.  Returns false if there is none.
+ * Takes the amount from the slot of this backend.  Returns false if another
+ * transaction holds it or it has too little.
  */
 static bool
-take_other_slot(const FundMove *move, int64 *slot, bool reserved)
+take_own(const FundMove *move, bool reserved)
 {
-	Slot *slots;
-	int count = slots_of(move, 0, PG_INT64_MAX, &slots);
-
-	for (int i = 0; i < count; i++)
-	{
-		*slot = slots[i].slot;
-		if (COMPARE(slots[i].available, move->amount) >= 0 && take_slot(move, *slot, reserved))
-			return true;
-	}
-	return false;
+	return try_slot(move, OWN_SLOT) && take_held(move, OWN_SLOT, reserved);
 }
 
 /*
- * Orders slots so that those with the most come first.
+ * Takes the amount from any slot that has enough: from a free one, else from the
+ * first one after it has waited for that.  Returns false if no slot has enough.
  */
-static int
-compare_slots(const void *a, const void *b)
+static bool
+take_other(const FundMove *move, bool reserved)
 {
-	const Slot *one = a;
-	const Slot *other = b;
-	int result = COMPARE(other->available, one->available);
+	bool enough;
 
-	return result != 0 ? result : (one->slot > other->slot) - (one->slot < other->slot);
-}
-
-/*
- * Waits for all slots of a fund from which payers take, in order, also for
- * those that are added meanwhile; returns how many there are.
- */
-static int
-hold_all(const FundMove *move, Slot **slots)
-{
-	Slot *held = NULL;
-	int held_count = 0;
-	int count;
-	bool more = true;
-
-	while (more)
+	do
 	{
-		int seen = 0;
+		Slot *slots;
+		int count = slots_of(move, &slots);
+		int64 first = 0;
 
-		count = slots_of(move, 0, PG_INT64_MAX, slots);
-		more = false;
+		CHECK_FOR_INTERRUPTS();
+		enough = false;
 		for (int i = 0; i < count; i++)
 		{
-			while (seen < held_count && held[seen].slot < (*slots)[i].slot)
-				seen++;
-			if (seen < held_count && held[seen].slot == (*slots)[i].slot)
+			const Slot *other = &slots[(MyBackendId + i) % count];
+
+			if (COMPARE(other->available, move->amount) < 0)
 				continue;
-			wait_for_slot(DatumGetKsuidP(move->contract), (*slots)[i].slot);
-			more = true;
+			if (try_slot(move, other->slot) && take_held(move, other->slot, reserved))
+				return true;
+			first = enough ? first : other->slot;
+			enough = true;
 		}
-		held = *slots;
-		held_count = count;
-	}
-	return count;
+		pfree(slots);
+		if (enough)
+		{
+			wait_for_slot(DatumGetKsuidP(move->contract), first);
+			if (take_held(move, first, reserved))
+				return true;
+		}
+	} while (enough);
+	return false;
 }
 
 /*
@@ -373,14 +381,84 @@ close_slot(const FundMove *move, int64 slot)
 }
 
 /*
- * Waits for all slots and gathers the amount in one of them.  Returns false if
- * all together have too little.  Deletes empty slots of transactions.
+ * Empties the slots that were made while all others were held into the first
+ * slot, and deletes them.  Assumes that this transaction holds all; returns how
+ * many are left.
+ */
+static int
+fold(const FundMove *move, Slot *slots, int count)
+{
+	Slot *first = slots;
+	Datum before = count > 0 ? first->available : (Datum) 0;
+	Datum reserved = NUMBER(0);
+	Datum disbursed = NUMBER(0);
+	int left = count;
+
+	while (left > 1 && slots[left - 1].slot >= SLOTS_MAX)
+	{
+		const Slot *last = &slots[--left];
+
+		CHECK_FOR_INTERRUPTS();
+		first->available = PLUS(first->available, last->available);
+		reserved = PLUS(reserved, last->reserved);
+		disbursed = PLUS(disbursed, last->disbursed);
+		close_slot(move, last->slot);
+	}
+	if (left < count)
+		change_slot(move, first->slot, MINUS(first->available, before), reserved, disbursed);
+	return left;
+}
+
+/*
+ * Waits for all slots of a fund from which payers take, in order, also for
+ * those that are made meanwhile, and folds them; returns how many there are.
+ */
+static int
+hold_all(const FundMove *move, Slot **slots)
+{
+	const Ksuid *contract = DatumGetKsuidP(move->contract);
+	int count;
+	bool waited;
+
+	do
+	{
+		count = slots_of(move, slots);
+		waited = false;
+		for (int i = 0; i < count; i++)
+		{
+			LOCKTAG tag = slot_lock(contract, (*slots)[i].slot);
+
+			if (LockHeldByMe(&tag, ExclusiveLock))
+				continue;
+			wait_for_slot(contract, (*slots)[i].slot);
+			waited = true;
+		}
+	} while (waited);
+	return fold(move, *slots, count);
+}
+
+/*
+ * Orders slots so that those with the most come first.
+ */
+static int
+compare_slots(const void *a, const void *b)
+{
+	const Slot *one = a;
+	const Slot *other = b;
+	int result = COMPARE(other->available, one->available);
+
+	return result != 0 ? result : (one->slot > other->slot) - (one->slot < other->slot);
+}
+
+/*
+ * Waits for all slots, gathers the amount in the one that has the most, and
+ * takes it there.  Returns false if all together have too little.
  */
 static bool
-gather(const FundMove *move, int64 *slot)
+gather(const FundMove *move, bool reserved)
 {
 	Datum missing = move->amount;
-	Datum more[] = {NUMBER(0), NUMBER(0), NUMBER(0)};
+	Datum gathered = NUMBER(0);
 	Slot *slots;
 	int count = hold_all(move, &slots);
 
@@ -391,22 +469,14 @@ gather(const FundMove *move, int64 *slot)
 
 		CHECK_FOR_INTERRUPTS();
 		missing = MINUS(missing, taken);
-		if (i == 0)
+		if (i == 0 || COMPARE(taken, NUMBER(0)) == 0)
 			continue;
-		more[0] = PLUS(more[0], taken);
-		if (slots[i].slot >= SLOTS_MAX && COMPARE(slots[i].available, taken) == 0)
-		{
-			more[1] = PLUS(more[1], slots[i].reserved);
-			more[2] = PLUS(more[2], slots[i].disbursed);
-			close_slot(move, slots[i].slot);
-		}
-		else if (COMPARE(taken, NUMBER(0)) > 0)
-			change_slot(move, slots[i].slot, MINUS(NUMBER(0), taken), NUMBER(0), NUMBER(0));
+		gathered = PLUS(gathered, taken);
+		change_slot(move, slots[i].slot, MINUS(NUMBER(0), taken), NUMBER(0), NUMBER(0));
 	}
-	if (count == 0 || COMPARE(missing, NUMBER(0)) > 0)
+	if (COMPARE(missing, NUMBER(0)) > 0)
 		return false;
-	*slot = slots[0].slot;
-	return change_slot(move, *slot, more[0], more[1], more[2]);
+	return change_slot(move, slots[0].slot, MINUS(gathered, move->amount), reserved ? move->amount : NUMBER(0), NUMBER(0));
 }
 
 /*
@@ -416,10 +486,7 @@ gather(const FundMove *move, int64 *slot)
 static void
 take(const FundMove *move, bool reserved)
 {
-	int64 slot = OWN_SLOT;
-
-	if (!take_slot(move, slot, reserved) && !take_other_slot(move, &slot, reserved) &&
-		!(gather(move, &slot) && take_slot(move, slot, reserved)))
+	if (!take_own(move, reserved) && !take_other(move, reserved) && !gather(move, reserved))
 		ereport(ERROR, errnamed(ERR_INSUFFICIENT_FUNDS, "amount"));
 }
 
@@ -460,19 +527,25 @@ fund_reserve(const FundMove *move)
 }
 
 /*
- * Adds the amount of a movement, times each factor, to the amounts of a slot.
- * Does not wait: if the slot is held, a slot of the transaction's own is used,
- * which gather() deletes when it is empty.
+ * Adds the amount of a movement, times each factor, to the amounts of a slot, or
+ * of one of those after it if others hold it: those below 0 go on below 0.  Does
+ * not wait, and makes the slot if it is not there.
  */
 static void
 add(const FundMove *move, int64 slot, int available, int reserved, int disbursed)
 {
-	LOCKTAG tag = slot_lock(DatumGetKsuidP(move->contract), slot);
 	Datum amounts[] = {TIMES(move->amount, NUMBER(available)), TIMES(move->amount, NUMBER(reserved)),
 					   TIMES(move->amount, NUMBER(disbursed))};
+	bool below = slot < 0;
+	int64 first = below ? -1 - slot : slot;
 
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		slot = SLOTS_MAX + U64FromFullTransactionId(GetTopFullTransactionId());
+	for (int i = 1; !try_slot(move, slot); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot = i < fund_slots ? (first + i) % fund_slots : SLOTS_MAX + i - fund_slots;
+		if (below)
+			slot = -1 - slot;
+	}
 	if (!change_slot(move, slot, amounts[0], amounts[1], amounts[2]))
 		new_slot(move, slot, amounts[0], amounts[1], amounts[2]);
 }
@@ -490,7 +563,7 @@ settle(const FundMove *move, const char *movement, int64 slot, int available, in
 	RowScan scan;
 	bool isnull;
 
-	row_begin(&scan, "fund_entry_source_uid_movement_key", AccessShareLock, ENTRY_COLUMNS, keys, lengthof(keys));
+	row_begin(&scan, "fund_entry_source_uid_movement_key", RowExclusiveLock, ENTRY_COLUMNS, keys, lengthof(keys));
 	if (!row_next(&scan))
 		elog(ERROR, "murallink: the payment to be settled has no reservation");
 	kept.contract = datumCopy(row_value(&scan, ENTRY_CONTRACT, &isnull), false, KSUID_LEN);
@@ -581,10 +654,9 @@ slots_for_deposit(const FundMove *move, Slot **slots)
 	const bool nulls[FUND_COLUMNS] = {false};
 	RowScan scan;
 	bool found;
-	int count;
 
 	wait_for_slot(contract, 0);
-	row_begin(&scan, "fund_pkey", AccessShareLock, FUND_COLUMNS, fund, FUND_CURRENCY + 1);
+	row_begin(&scan, "fund_pkey", RowExclusiveLock, FUND_COLUMNS, fund, FUND_CURRENCY + 1);
 	found = row_next(&scan);
 	row_end(&scan);
 	if (!found)
@@ -593,10 +665,7 @@ slots_for_deposit(const FundMove *move, Slot **slots)
 		for (int i = 0; i < fund_slots; i++)
 			new_slot(move, i, NUMBER(0), NUMBER(0), NUMBER(0));
 	}
-	count = slots_of(move, 0, SLOTS_MAX - 1, slots);
-	for (int i = 0; i < count; i++)
-		wait_for_slot(contract, (*slots)[i].slot);
-	return count;
+	return hold_all(move, slots);
 }
 
 /*

@@ -32,7 +32,7 @@ COMMENT ON TABLE murallink.fund_slot IS
 'The amounts of a fund, spread over slots so that payers on one contract do not wait for each other, and the worker does not wait for payers. fund_balance adds them up.';
 COMMENT ON COLUMN murallink.fund_slot.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_slot.currency IS 'The currency.';
-COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot: from 0 for payers, below 0 for disbursed amounts only, above 255 for transactions that found their slot locked.';
+COMMENT ON COLUMN murallink.fund_slot.slot IS 'Number of the slot: from 0 for payers, below 0 for disbursed amounts only, above 255 for amounts that came back while all others were locked.';
 COMMENT ON COLUMN murallink.fund_slot.available IS 'Deposited and not yet spoken for, in currency units.';
 COMMENT ON COLUMN murallink.fund_slot.reserved IS
 'Reserved by payments, in currency units; negative if the reservations that were disbursed here are in other slots.';
