@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "install.h"
 #include "miscadmin.h"
+#include "storage/sinval.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -504,12 +505,22 @@ plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 int
 plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 {
-	int result = SPI_execute_snapshot(plan_saved(p), unconstify(Datum *, values), nulls, GetCatalogSnapshot(InvalidOid),
-									  InvalidSnapshot, true, false, limit);
+	SPIPlanPtr plan = plan_saved(p);
 
-	if (result < 0)
-		elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));
-	return (int) SPI_processed;
+	for (;;)
+	{
+		uint64 messages = SharedInvalidMessageCounter;
+		int result = SPI_execute_snapshot(plan, unconstify(Datum *, values), nulls, GetCatalogSnapshot(InvalidOid),
+										  InvalidSnapshot, true, false, limit);
+
+		if (result < 0)
+			elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));
+		/* The snapshot was taken before the tables were locked; a change that held a lock comes with a message. */
+		if (messages == SharedInvalidMessageCounter)
+			return (int) SPI_processed;
+		SPI_freetuptable(SPI_tuptable);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /*
