@@ -70,7 +70,6 @@ identity_init(void)
 							NULL, NULL);
 	identity_session_init();
 	identity_parallel_init();
-	identity_role_init();
 	identity_plan_init();
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
@@ -88,24 +87,28 @@ forget_at_end(XactEvent event, void *arg)
 }
 
 /*
- * Relcache callback: app_user has changed.
+ * Relcache callback: app_user has changed.  It is one for both, because PostgreSQL
+ * has room for few.
  */
 static void
 doubt_caller(Datum arg, Oid relation)
 {
-	if (!OidIsValid(relation) || relation == app_user_relation)
-		doubted = true;
+	if (OidIsValid(relation) && relation != app_user_relation)
+		return;
+	doubted = true;
+	identity_forget_role();
 }
 
 /*
  * Notices changes of app_user from here on.  Must be called before a user is
- * looked up who may become the caller.
+ * looked up who may become the caller.  A caller who is known stays in doubt.
  */
 void
 identity_looks_up(void)
 {
 	app_user_relation = install_relation("app_user");
-	doubted = false;
+	if (!known)
+		doubted = false;
 }
 
 /*
@@ -180,22 +183,20 @@ static void
 look_again(void)
 {
 	Caller found = caller;
-	const Caller *user;
+	const Caller *user = NULL;
 	bool same;
 
+	/* A change that arrives during the query raises a new doubt. */
+	doubted = false;
 	if (caller.by_session)
-	{
-		identity_looks_up();
 		same = identity_of_session(&found);
-	}
 	else
 	{
 		user = identity_of_role();
-		doubted = false;
 		same = user != NULL;
-		if (same)
-			found = *user;
 	}
+	if (user != NULL)
+		found = *user;
 	if (same && ksuid_equal(&found.user, &caller.user) && found.switched == caller.switched)
 	{
 		caller = found;

@@ -14,7 +14,7 @@ extern void identity_become(const Caller *found);
 extern void identity_looks_up(void);
 
 /* identity_role.c */
-extern void identity_role_init(void);
+extern void identity_forget_role(void);
 extern const Caller *identity_of_role(void);
 
 /* identity_session.c */

@@ -10,7 +10,6 @@
 #include "install.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 
 /* The user that was looked up, and for which role.  Valid until app_user changes. */
 static bool looked_up = false;
@@ -19,30 +18,14 @@ static bool has_user;
 static Oid role;
 static Caller user;
 
-static Oid app_user_relation = InvalidOid;
-
-static void forget_user(Datum arg, Oid relation);
-
 /*
- * Registers the callback that forgets the user.
+ * Forgets the user of the login role, because app_user has changed.
  */
 void
-identity_role_init(void)
+identity_forget_role(void)
 {
-	CacheRegisterRelcacheCallback(forget_user, (Datum) 0);
-}
-
-/*
- * Forgets the user of the login role when app_user changes.
- */
-static void
-forget_user(Datum arg, Oid relation)
-{
-	if (!OidIsValid(relation) || relation == app_user_relation)
-	{
-		looked_up = false;
-		changed = true;
-	}
+	looked_up = false;
+	changed = true;
 }
 
 /*
@@ -61,7 +44,6 @@ identity_of_role(void)
 	if (looked_up && role == GetSessionUserId())
 		return has_user ? &user : NULL;
 
-	app_user_relation = install_relation("app_user");
 	identity_looks_up();
 	role = GetSessionUserId();
 	looked_up = false;
