@@ -139,9 +139,11 @@ $payouts->wait_for(q{SELECT count(*) = 1 FROM murallink_private.call WHERE opera
 my $ordered = card($amy);
 is($payouts->refusal(replace_card => $amy, 'never_arrived', 'too slow'), 'already_exists', 'nothing is ordered twice');
 my $handed = $payouts->stock_card;
-replaced($amy, 'never_arrived', 'too slow', $handed);
+($answer) = replace($amy, 'never_arrived', 'too slow', $handed);
+is($answer, 'done||0|1|0', 'a card of the stock takes its place, and what waits goes there');
+unlike($payouts->state_of($amys), qr/waiting/, 'at once');
 $payouts->wait_for("SELECT status = 'done' FROM murallink.payout WHERE uid = '$amys'");
-is(on($amys), $handed, 'a card of the stock is loaded at once');
+is(on($amys), $handed, 'and is loaded');
 $payouts->no_fault;
 $payouts->wait_settled;
 my $late_key = key($ordered);
