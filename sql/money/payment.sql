@@ -65,16 +65,16 @@ COMMENT ON FUNCTION murallink_private.approvals_suffice(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.status = 'pending' AND NEW.status = 'pending' AND EXISTS (
-        SELECT FROM murallink.approval a
-        WHERE a.payment_uid = NEW.uid AND a.app_user_uid = NEW.decided_by_uid AND a.note = NEW.decision_note) THEN
-        OLD.decided_by_uid := NEW.decided_by_uid;
-        OLD.decision_note := NEW.decision_note;
-    ELSIF (NEW.patient_uid, NEW.chain_uid, NEW.occurrence) IS DISTINCT FROM (OLD.patient_uid, OLD.chain_uid, OLD.occurrence)
+    IF (NEW.patient_uid, NEW.chain_uid, NEW.occurrence) IS DISTINCT FROM (OLD.patient_uid, OLD.chain_uid, OLD.occurrence)
         AND NEW.status = OLD.status AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
         OLD.patient_uid := NEW.patient_uid;
         OLD.chain_uid := NEW.chain_uid;
         OLD.occurrence := NEW.occurrence;
+    ELSIF OLD.status = 'pending' AND NEW.status = 'pending' AND EXISTS (
+        SELECT FROM murallink.approval a
+        WHERE a.payment_uid = NEW.uid AND a.app_user_uid = NEW.decided_by_uid AND a.note = NEW.decision_note) THEN
+        OLD.decided_by_uid := NEW.decided_by_uid;
+        OLD.decision_note := NEW.decision_note;
     ELSIF (OLD.status, NEW.status) NOT IN (
         ('pending', 'approved'), ('pending', 'rejected'),
         ('approved', 'paid'), ('approved', 'failed'), ('approved', 'in_doubt'), ('approved', 'cancelled'),

@@ -60,7 +60,11 @@ SELECT amount FROM murallink.milestone_payment(:'anna', :'diary_b');
 SELECT amount FROM murallink.milestone_payment(:'ann', :'week_1_a');
 SELECT amount FROM murallink.milestone_payment(:'ann', :'week_2_a');
 SELECT uid AS too_much FROM murallink.milestone_payment(:'anna', :'week_2_b') \gset
-SELECT amount FROM murallink.manual_payment(:'anna', :'two_trial', 3);
+-- and one of two people has approved what waits
+SELECT trial_uid = :'two_trial' AS of_trial FROM murallink.set_approval_rules(trial_uid => :'two_trial',
+    tiers => '[{"above": 0, "currency": "USD", "approvers": 2}]', note => 'two people');
+SELECT uid AS waits FROM murallink.manual_payment(:'anna', :'two_trial', 3) \gset
+SELECT status FROM murallink.approve_payment(:'waits');
 RESET SESSION AUTHORIZATION;
 SELECT murallink.set_consent(:'anna', 'email', false, 'a letter');
 
