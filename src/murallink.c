@@ -22,6 +22,7 @@
 #include "permission.h"
 #include "replacement.h"
 #include "report.h"
+#include "reversal.h"
 #include "schedule.h"
 #include "secret.h"
 #include "utils/guc.h"
@@ -53,6 +54,7 @@ _PG_init(void)
 	schedule_init();
 	fund_init();
 	replacement_init();
+	reversal_init();
 	report_init();
 	api_init();
 	crash_point_init();

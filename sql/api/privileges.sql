@@ -41,7 +41,7 @@ BEGIN
             AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
             AND p.proname NOT IN (
                 'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'milestone_infos', 'patient_infos',
-                'patient_places', 'payment_infos', 'visible_patients', 'wanted_channels')
+                'patient_places', 'payment_infos', 'reversal_infos', 'visible_patients', 'wanted_channels')
     LOOP
         IF f.pinned IS NOT TRUE THEN
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.signature);
@@ -70,6 +70,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.add_trial_site,
     murallink.approve_payment,
     murallink.approve_payments,
+    murallink.approve_reversal,
     murallink.bulk_email,
     murallink.cancel_appointment,
     murallink.cancel_payment,
@@ -110,6 +111,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,
+    murallink.get_reversals,
     murallink.get_roles,
     murallink.get_site,
     murallink.get_sites,
@@ -133,10 +135,12 @@ GRANT EXECUTE ON FUNCTION
     murallink.register,
     murallink.register_caregiver,
     murallink.reject_payment,
+    murallink.reject_reversal,
     murallink.rename_milestone,
     murallink.remove_role,
     murallink.replace_card,
     murallink.request_password_reset,
+    murallink.request_reversal,
     murallink.reset_password,
     murallink.reset_tokens,
     murallink.revoke,
@@ -171,6 +175,7 @@ GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO mural
 GRANT EXECUTE ON FUNCTION
     murallink.await_partner,
     murallink.configure_partner,
+    murallink.decide_reversal,
     murallink.disable_payouts,
     murallink.enable_payouts,
     murallink.hold_payouts,

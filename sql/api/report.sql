@@ -72,7 +72,8 @@ BEGIN
     OPEN payments FOR
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
             p.payment_type::text AS "Payment", p.milestone_name AS "Milestone", p.visit_date AS "Visit date",
-            pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) AS "Amount", p.currency::text AS "Currency",
+            pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) AS "Amount",
+            pg_catalog.round(p.net_amount, murallink_private.currency_decimals(p.currency)) AS "Net amount", p.currency::text AS "Currency",
             p.status::text AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
@@ -84,7 +85,7 @@ BEGIN
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid
         LEFT JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
-        LEFT JOIN murallink.fund_entry r ON r.source_uid = p.uid AND r.movement = 'return'
+        LEFT JOIN murallink.fund_entry r ON r.source_uid = p.returned_by_uid AND r.movement = 'return'
         WHERE e.trial_uid = the_trial.uid
         ORDER BY p.created_at, p.uid;
     RETURN murallink_private.keep_report('Payments ' || the_trial.name, kind,
@@ -107,7 +108,7 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
         UNION ALL
         SELECT 2, 'trial', t.name, t.protocol_id, NULL, p.currency::text, NULL,
             pg_catalog.sum(CASE WHEN p.status IN ('pending', 'approved', 'processing', 'failed', 'in_doubt') THEN p.amount ELSE 0 END),
-            pg_catalog.sum(CASE WHEN p.status = 'paid' THEN p.amount ELSE 0 END), NULL, t.uid, NULL, NULL, NULL
+            pg_catalog.sum(CASE WHEN p.status = 'paid' THEN p.net_amount ELSE 0 END), NULL, t.uid, NULL, NULL, NULL
         FROM murallink.trial t
         JOIN murallink.enrollment e ON e.trial_uid = t.uid
         JOIN murallink.payment p ON p.enrollment_uid = e.uid

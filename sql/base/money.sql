@@ -27,5 +27,8 @@ RETURN CASE currency WHEN 'USD' THEN '$' WHEN 'EUR' THEN '€' WHEN 'GBP' THEN '
 COMMENT ON FUNCTION murallink_private.money_text(numeric, text) IS
 'An amount as people write it: $371,000.00; a currency without a sign of its own shows its code.';
 
+CREATE DOMAIN murallink.optional_amount AS numeric;
+COMMENT ON DOMAIN murallink.optional_amount IS 'An amount that the JSON protocol omits if it is absent.';
+
 CREATE DOMAIN murallink.numeric_text AS text;
 COMMENT ON DOMAIN murallink.numeric_text IS 'A number that clients may also send as text.';

@@ -9,18 +9,17 @@ COMMENT ON DOMAIN murallink.balance IS 'Money that is somewhere, in currency uni
 CREATE DOMAIN murallink.positive AS numeric CHECK (VALUE > 0);
 COMMENT ON DOMAIN murallink.positive IS 'Money that moves, in currency units: always above zero.';
 
-CREATE FUNCTION murallink_private.contract_keeps_currency() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION murallink_private.contract_keeps_currency(contract_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    IF EXISTS (SELECT FROM murallink.trial t WHERE t.contract_uid = OLD.uid)
-        OR EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = OLD.uid) THEN
+    IF EXISTS (SELECT FROM murallink.trial t WHERE t.contract_uid = contract_keeps_currency.contract_uid)
+        OR EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = contract_keeps_currency.contract_uid) THEN
         PERFORM murallink_private.raise('in_use', 'currency');
     END IF;
-    RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.contract_keeps_currency() IS
-'Trigger: the currency of a contract stays once it has a trial or funds, because amounts there that named no currency are in this one. Errors: in_use.';
+COMMENT ON FUNCTION murallink_private.contract_keeps_currency(murallink.ksuid) IS
+'Checks that a contract has neither a trial nor funds: once it has, its currency stays, because amounts there that named no currency are in this one. Errors: in_use.';
 
 CREATE FUNCTION murallink_private.fund_hold(contract_uid murallink.ksuid, slot bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'fund_hold';

@@ -24,10 +24,11 @@ CREATE TYPE murallink.payment_info AS (
     status text,
     date murallink.optional_date,
     milestone murallink.milestone_version,
-    decision_note murallink.optional_text
+    decision_note murallink.optional_text,
+    net_amount murallink.optional_amount
 );
 COMMENT ON TYPE murallink.payment_info IS
-'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval.';
+'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval; net_amount: what is left of it where a part has come back.';
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
@@ -65,6 +66,9 @@ COMMENT ON FUNCTION murallink_private.approvals_suffice(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM murallink_private.raise('append_only', 'payment');
+    END IF;
     IF (NEW.patient_uid, NEW.chain_uid, NEW.occurrence) IS DISTINCT FROM (OLD.patient_uid, OLD.chain_uid, OLD.occurrence)
         AND NEW.status = OLD.status AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
         OLD.patient_uid := NEW.patient_uid;
@@ -81,6 +85,10 @@ BEGIN
         ('failed', 'approved'), ('failed', 'cancelled'),
         ('in_doubt', 'paid'), ('in_doubt', 'approved'), ('in_doubt', 'cancelled'),
         ('paid', 'reversed'))
+        -- A part that comes back leaves the rest paid.
+        AND (NEW.status <> 'paid' OR OLD.status <> 'paid' OR NEW.returned IS NOT DISTINCT FROM OLD.returned)
+        OR NEW.status = 'reversed' AND NEW.returned IS DISTINCT FROM NEW.amount
+        OR NEW.returned IS DISTINCT FROM OLD.returned AND NEW.returned IS DISTINCT FROM murallink_private.reversals_returned(NEW.uid)
         OR (OLD.status IN ('approved', 'in_doubt') OR NEW.status = 'cancelled')
             AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
         OR OLD.status = 'pending' AND NEW.status = 'approved' AND NOT murallink_private.approvals_suffice(NEW.uid)
@@ -95,6 +103,8 @@ BEGIN
         OLD.decided_by_uid := NEW.decided_by_uid;
         OLD.decision_note := NEW.decision_note;
     END IF;
+    OLD.returned := NEW.returned;
+    OLD.returned_by_uid := NEW.returned_by_uid;
     -- The generated column is computed after this trigger.
     OLD.counts := NEW.counts;
     IF NEW IS DISTINCT FROM OLD THEN
@@ -104,7 +114,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, and with an approval that others must follow only these; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -121,7 +131,8 @@ LANGUAGE sql STABLE AS $$
         p.uid, p.enrollment_uid, p.payment_type::text, p.milestone_uid, pg_catalog.trim_scale(p.amount), p.currency::text, p.note,
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
-            m.currency::text, m.sort_order)::murallink.milestone_version END, p.decision_note)::murallink.payment_info
+            m.currency::text, m.sort_order)::murallink.milestone_version END, p.decision_note,
+        CASE WHEN p.returned IS NOT NULL THEN pg_catalog.trim_scale(p.net_amount) END)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink_private.payment_infos() IS
@@ -277,14 +288,15 @@ LANGUAGE sql STABLE AS $$
         FROM murallink.fund_entry f WHERE f.source_uid = p.uid) e ON true
     WHERE e.agree IS NOT TRUE OR e.movements <> CASE
         WHEN p.status IN ('rejected', 'cancelled') THEN '{reserve,release}'
-        WHEN p.status = 'paid' THEN '{reserve,disburse}'
-        WHEN p.status = 'reversed' THEN '{reserve,disburse,return}'
+        WHEN p.status IN ('paid', 'reversed') THEN '{reserve,disburse}'
         ELSE '{reserve}' END::murallink.fund_movement[]
     UNION ALL
     SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (%s of %s) has no source', e.uid, e.movement, e.amount)
     FROM murallink.fund_entry e
-    WHERE CASE WHEN movement IN ('deposit', 'withdraw', 'correct')
-        THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
+    WHERE CASE
+        -- verify_reversals() proves these.
+        WHEN movement = 'return' THEN false
+        WHEN movement IN ('deposit', 'withdraw', 'correct') THEN NOT EXISTS (SELECT FROM murallink.funding f WHERE f.uid = e.source_uid)
         ELSE NOT EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = e.source_uid) END
 $$;
 COMMENT ON FUNCTION murallink_private.verify_payments() IS

@@ -1,4 +1,4 @@
--- Who approves, rejects and cancels payments.
+-- Who approves, rejects and cancels payments, and approves and rejects reversals.
 
 CREATE FUNCTION murallink_private.granters(
     holder murallink.ksuid, permissions murallink.permission[], payment_uid murallink.ksuid
@@ -227,7 +227,7 @@ BEGIN
     answer := murallink_private.payment_info(the_payment.uid);
     IF NOT murallink_private.permitted(
         'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
-        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, why);
+        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, why, NULL);
     END IF;
     RETURN answer;
 END
@@ -417,3 +417,59 @@ END
 $$;
 COMMENT ON FUNCTION murallink.pending_payments(murallink.ksuid, murallink.ksuid, text, integer, text, murallink.ksuid, integer) IS
 'The payments that wait for the caller''s approval: those that the caller may approve now, so neither their own where another person must approve, nor those that they have approved. trial_uid, site_uid, kind (milestone, manual, travel), older_than_days: only these, where given; sort: oldest (default), newest or largest (by the number, whatever the currency); after_uid: those that follow a payment in this order, such as the last one of the page before, also if it has been decided since; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value, not_found (to what does not name a payment that the caller may approve).';
+
+CREATE FUNCTION murallink_private.approver_decides_reversal(reversal_uid murallink.ksuid, accepted boolean, note text)
+RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    caller murallink.ksuid := murallink_private.require_caller();
+    the_reversal murallink.reversal;
+    kind CONSTANT murallink.payment_kind := (
+        SELECT p.payment_type FROM murallink.reversal r JOIN murallink_private.payment p ON p.uid = r.payment_uid
+        WHERE r.uid = murallink_private.required(approver_decides_reversal.reversal_uid, 'reversal_uid'));
+    present murallink.reversal_info;
+BEGIN
+    SELECT * INTO the_reversal FROM murallink.reversal r WHERE r.uid = approver_decides_reversal.reversal_uid;
+    IF kind IS DISTINCT FROM 'travel' OR NOT murallink_private.permitted(
+        'approve_travel', the_reversal.client_uid, the_reversal.contract_uid, the_reversal.trial_uid, the_reversal.site_uid) THEN
+        caller := murallink_private.permit('approve_payments', the_reversal.client_uid, the_reversal.contract_uid,
+            the_reversal.trial_uid, the_reversal.site_uid, 'reversal_uid');
+    END IF;
+    -- An admin who acts as another user is still the same person.
+    IF accepted AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_reversal.trial_uid)
+        AND (murallink_private.same_hand(caller, the_reversal.requested_by_uid, the_reversal.payment_uid) OR EXISTS (
+            SELECT FROM murallink.audit_event e,
+                LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS requester
+            WHERE e.resource_uid = the_reversal.uid AND e.action = 'created'
+            AND (requester.uid = coalesce(murallink_private.caller_switched_by(), caller)
+                OR murallink_private.same_hand(caller, requester.uid, the_reversal.payment_uid)))) THEN
+        PERFORM murallink_private.raise('same_person', 'reversal_uid');
+    END IF;
+    present := murallink_private.reversal_locked(reversal_uid);
+    IF the_reversal.for_operator THEN
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    END IF;
+    PERFORM murallink_private.reversal_decide(present, accepted, note, NULL);
+    RETURN murallink_private.reversal_answer(reversal_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.approver_decides_reversal(murallink.ksuid, boolean, text) IS
+'Approves or rejects a requested reversal for the caller. A caller without view_payments gets only the uids and the status. Errors: unauthenticated, missing_field, forbidden, not_found, same_person, too_long, invalid_value, wrong_status.';
+
+CREATE FUNCTION murallink.approve_reversal(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink_private.approver_decides_reversal(reversal_uid, true, note);
+END
+$$;
+COMMENT ON FUNCTION murallink.approve_reversal(murallink.ksuid, text) IS
+'Approves a reversal that was requested within murallink.void_window in a trial with separate_approver, so that the card is unloaded. The caller must be a second person, as for approve_payment, and needs the same permission. note: why, for the audit. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, same_person; wrong_status: also if an operator decides it.';
+
+CREATE FUNCTION murallink.reject_reversal(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink_private.approver_decides_reversal(reversal_uid, false, note);
+END
+$$;
+COMMENT ON FUNCTION murallink.reject_reversal(murallink.ksuid, text) IS
+'Rejects such a reversal; it can be requested again. note: why, for the audit. Needs the same permission as approve_reversal. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if an operator decides it.';

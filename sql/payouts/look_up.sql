@@ -116,7 +116,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
         WHERE r.reference = x.uid::text AND r.amount = x.amount
         UNION
         SELECT 'unload' FROM jsonb_to_recordset(unloads) AS r(reference text, amount numeric), ours x
-        WHERE r.reference = x.uid::text AND r.amount = x.amount) AS k
+        JOIN murallink_private.call u ON u.subject_uid = x.uid AND u.subject_uid <> u.uid AND u.operation = 'unload'
+        WHERE r.reference = u.params ->> 'reference' AND r.amount = (u.params ->> 'amount')::numeric) AS k
     WHERE o.uid = look_up_learn.payout_uid
     ON CONFLICT DO NOTHING
 $$;
@@ -403,40 +404,49 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_ups_follow(murallink.ksuid[]) IS 'Applies the results of ended look-ups.';
 
 CREATE FUNCTION murallink_private.unload_judge(
-    payout_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
+    unload_uid murallink.ksuid, looked timestamptz, unloads jsonb, whole boolean, OUT verdict text, OUT why text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     the_payout murallink_private.payout_shown;
+    the_unload jsonb;
+    ours text;
+    taken numeric;
     listed record;
 BEGIN
-    SELECT * INTO the_payout FROM murallink_private.payout_shown p WHERE p.uid = unload_judge.payout_uid;
+    the_unload := (SELECT c.params FROM murallink_private.call c WHERE c.uid = unload_judge.unload_uid);
+    ours := the_unload ->> 'reference';
+    taken := (the_unload ->> 'amount')::numeric;
+    SELECT p.* INTO the_payout FROM murallink_private.payout_shown p JOIN murallink_private.call c ON c.subject_uid = p.uid
+    WHERE c.uid = unload_judge.unload_uid;
     WITH unload AS MATERIALIZED (
-        SELECT coalesce(j.reference, '') AS reference, coalesce(j.order_id, '') AS order_id, j.amount = the_payout.amount AS amount,
+        SELECT coalesce(j.reference, '') AS reference, coalesce(j.order_id, '') AS order_id, j.amount = taken AS amount,
             coalesce(j.currency, the_payout.currency) = the_payout.currency AS currency
         FROM jsonb_to_recordset(unload_judge.unloads) AS j(reference text, amount numeric, currency text, order_id text)
+    ), other AS MATERIALIZED (
+        SELECT t.uid, t.status, t.settled_at, t.params ->> 'reference' AS reference, t.facts ->> 'order_id' AS order_id
+        FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
+        JOIN murallink_private.payout o ON o.payment_uid = p.uid
+        JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
+        WHERE e.patient_uid = the_payout.patient_uid AND t.operation = 'unload' AND t.uid <> unload_judge.unload_uid
+            -- Of the same card, which may be one that has replaced the payout's.
+            AND (t.params ->> 'program', t.params ->> 'proxy_key') = (the_unload ->> 'program', the_unload ->> 'proxy_key')
     )
-    SELECT count(*) FILTER (WHERE u.reference = the_payout.uid::text) AS ours,
-        count(*) FILTER (WHERE u.reference = the_payout.uid::text AND u.amount AND u.currency) AS ours_equal,
-        -- Without a reference, or with one that is not certainly another payout's.
-        count(*) FILTER (WHERE u.amount AND u.reference <> the_payout.uid::text AND NOT EXISTS (
-            SELECT FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
-            JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
-            WHERE e.patient_uid = the_payout.patient_uid AND o.card_uid = the_payout.card_uid AND o.uid::text = u.reference)) AS alike,
+    SELECT count(*) FILTER (WHERE u.reference = ours) AS ours,
+        count(*) FILTER (WHERE u.reference = ours AND u.amount AND u.currency) AS ours_equal,
+        -- Without a reference, or with one that is not certainly another unload's.
+        count(*) FILTER (WHERE u.amount AND u.reference <> ours AND NOT EXISTS (
+            SELECT FROM other o WHERE o.reference = u.reference)) AS alike,
         -- If the list lacks a known unload, it is incomplete.
         EXISTS (
-            SELECT FROM murallink_private.payout_shown o JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
-            WHERE o.card_uid = the_payout.card_uid AND o.uid <> the_payout.uid AND o.payment_uid IN (
-                SELECT p.uid FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
-                WHERE e.patient_uid = the_payout.patient_uid)
-            AND t.operation = 'unload' AND t.status = 'done' AND t.facts ->> 'order_id' <> ''
-            AND (t.settled_at < unload_judge.looked OR t.settled_at > pg_catalog.clock_timestamp())
-            AND NOT EXISTS (
-                SELECT FROM unload k WHERE k.reference = o.uid::text OR k.order_id = t.facts ->> 'order_id')) AS partial
+            SELECT FROM other t
+            WHERE t.status = 'done' AND t.order_id <> ''
+                AND (t.settled_at < unload_judge.looked OR t.settled_at > pg_catalog.clock_timestamp())
+                AND NOT EXISTS (SELECT FROM unload k WHERE k.reference = t.reference OR k.order_id = t.order_id)) AS partial
     INTO listed
     FROM unload u;
     why := coalesce(murallink_private.look_up_ours('unload', unloads IS NOT NULL, listed.ours, listed.ours_equal), CASE
         WHEN listed.alike > 0 THEN 'there is an unload that may be it, without our reference'
-        ELSE murallink_private.look_up_missing(payout_uid, 'unload', whole, listed.partial) END);
+        ELSE murallink_private.look_up_missing(the_payout.uid, 'unload', whole, listed.partial) END);
     verdict := CASE
         WHEN why <> '' AND unloads IS NOT NULL AND listed.ours + listed.alike = 0 AND whole AND NOT listed.partial THEN 'unproven'
         WHEN why <> '' THEN 'unclear'
@@ -445,7 +455,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
-'What the unloads that a partner lists for a card prove about the unload of a payout in doubt. verdict: unloaded: our reference is listed; none: it was not carried out; unproven: it is not listed, but this issuer has never shown an unload of ours; unclear. why: the reason of the last two, for people. looked: when the partner was asked; unloads, whole: as loads and whole of look_up_judge().';
+'What the unloads that a partner lists for a card prove about one that is in doubt, and has its reversal as reference. verdict: unloaded: our reference is listed; none: it was not carried out; unproven: it is not listed, but this issuer has never shown an unload of ours; unclear. why: the reason of the last two, for people. looked: when the partner was asked; unloads, whole: as loads and whole of look_up_judge().';
 
 CREATE FUNCTION murallink_private.unload_look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -465,7 +475,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM murallink_private.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
-    judged := murallink_private.unload_judge(unload.subject_uid, look.claimed_at, look.facts -> 'unloads',
+    judged := murallink_private.unload_judge(unload.uid, look.claimed_at, look.facts -> 'unloads',
         murallink_private.look_up_whole(look));
     SELECT w.verdict, w.why INTO judged.verdict, judged.why
     FROM murallink_private.look_up_weigh(judged.verdict, judged.why, unload.outcome, silent, unload.trusted) w;

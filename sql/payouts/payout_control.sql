@@ -247,6 +247,8 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     UNION ALL
     SELECT v.contract_uid, v.currency, v.problem FROM murallink_private.verify_chains() v
     UNION ALL
+    SELECT v.contract_uid, v.currency, v.problem FROM murallink_private.verify_reversals() v
+    UNION ALL
     SELECT p.contract_uid, p.currency::text, CASE
         WHEN o.uid IS NULL THEN pg_catalog.format('payment %s of %s is %s and has no payout', p.uid, p.amount, p.status)
         ELSE pg_catalog.format('payment %s of %s to %s is %s, its payout %s to %s waits for %s and its call is %s',
@@ -268,7 +270,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT NULL, b.currency, b.problem FROM murallink_private.balance_problems() b
 $$;
 COMMENT ON FUNCTION murallink.verify_ledger() IS
-'Checks that balances, entries, fundings, payments, payouts and moves of card balances agree, and that each payment is in the chain of its enrollment. Returns one row for each contradiction; of a move without a contract.';
+'Checks that balances, entries, fundings, payments, reversals, payouts and moves of card balances agree, and that each payment is in the chain of its enrollment. Returns one row for each contradiction; of a move without a contract.';
 
 CREATE FUNCTION murallink.resolve_card(
     card_uid murallink.ksuid DEFAULT NULL, ordered boolean DEFAULT NULL, note text DEFAULT NULL, proxy_key text DEFAULT NULL,

@@ -1,15 +1,343 @@
--- Reversals of paid payments.
+-- Reversals: paid payments are taken back, whole or in part.
 
-CREATE FUNCTION murallink_private.payment_reverse(payment_uid murallink.ksuid) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE TYPE murallink.reversal_status AS ENUM ('requested', 'refused', 'unloading', 'owed_back', 'returned');
+COMMENT ON TYPE murallink.reversal_status IS
+'requested: waits for a decision; refused; unloading: the partner is asked to take it off the card; owed_back: the partner has declined that; returned: it has come back.';
+
+CREATE TYPE murallink.reversal_reason AS ENUM ('wrong_patient', 'wrong_milestone', 'wrong_amount', 'duplicate', 'not_due', 'other');
+COMMENT ON TYPE murallink.reversal_reason IS
+'Why a payment is taken back: it was for another patient, milestone or amount, made twice, not due, or for another reason, which the note gives.';
+
+CREATE TYPE murallink.reversal_info AS (
+    uid murallink.ksuid,
+    payment_uid murallink.ksuid,
+    amount numeric,
+    currency text,
+    reason text,
+    note text,
+    status text,
+    returned numeric,
+    net_amount numeric,
+    decision_note murallink.optional_text,
+    date murallink.optional_date
+);
+COMMENT ON TYPE murallink.reversal_info IS
+'A reversal, as request_reversal and get_reversals answer. returned: what has come back of it; net_amount: what is left of the payment; decision_note: of the last person who decided it; date: the day on which it was requested, UTC.';
+
+CREATE FUNCTION murallink_private.reversal_step() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    the_payment murallink_private.payment;
 BEGIN
-    UPDATE murallink_private.payment p SET status = 'reversed', decision_note = o.note
-    FROM murallink_private.payout o WHERE o.payment_uid = p.uid AND p.uid = payment_reverse.payment_uid;
-    PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
+    IF TG_OP = 'DELETE' THEN
+        PERFORM murallink_private.raise('append_only', 'reversal');
+    ELSIF TG_OP = 'INSERT' THEN
+        SELECT * INTO the_payment FROM murallink_private.payment p
+        WHERE p.uid = NEW.payment_uid AND p.status = 'paid' FOR NO KEY UPDATE;
+        IF NOT FOUND OR NEW.status <> 'requested' THEN
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        ELSIF NEW.amount > the_payment.amount - murallink_private.reversals_asked(NEW.payment_uid) THEN
+            PERFORM murallink_private.raise('invalid_amount', 'amount');
+        END IF;
+        NEW.client_uid := the_payment.client_uid;
+        NEW.contract_uid := the_payment.contract_uid;
+        NEW.trial_uid := the_payment.trial_uid;
+        NEW.site_uid := the_payment.site_uid;
+        NEW.patient_uid := the_payment.patient_uid;
+        NEW.enrollment_uid := the_payment.enrollment_uid;
+        NEW.currency := the_payment.currency;
+        RETURN NEW;
+    END IF;
+    IF NEW.patient_uid <> OLD.patient_uid AND NEW.status = OLD.status AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
+        OLD.patient_uid := NEW.patient_uid;
+    ELSIF (OLD.status, NEW.status) NOT IN (
+        ('requested', 'refused'), ('requested', 'unloading'), ('requested', 'returned'),
+        ('unloading', 'returned'), ('unloading', 'owed_back'), ('owed_back', 'unloading'), ('owed_back', 'returned'))
+        OR OLD.status = 'unloading' AND NOT EXISTS (
+            SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
+            WHERE o.payment_uid = NEW.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = NEW.uid::text
+                AND c.status = CASE NEW.status WHEN 'returned' THEN 'done' ELSE 'declined' END::murallink.payout_status) THEN
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    END IF;
+    OLD.status := NEW.status;
+    OLD.returned := NEW.returned;
+    OLD.decided_by_uid := NEW.decided_by_uid;
+    OLD.decision_note := NEW.decision_note;
+    IF NEW IS DISTINCT FROM OLD THEN
+        PERFORM murallink_private.raise('append_only', 'reversal');
+    END IF;
+    RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payment_reverse(murallink.ksuid) IS
-'Reverses a paid payment in the books, with the note of its payout, and notifies the patient.';
+COMMENT ON FUNCTION murallink_private.reversal_step() IS
+'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the partner''s call ends. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
+
+CREATE FUNCTION murallink_private.reversals_asked(payment_uid murallink.ksuid) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(pg_catalog.sum(r.amount), 0) FROM murallink.reversal r
+    WHERE r.payment_uid = reversals_asked.payment_uid AND r.status <> 'refused'
+$$;
+COMMENT ON FUNCTION murallink_private.reversals_asked(murallink.ksuid) IS
+'How much of a payment has been asked back, without what was refused.';
+
+CREATE FUNCTION murallink_private.reversals_returned(payment_uid murallink.ksuid) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT NULLIF(pg_catalog.sum(r.returned), 0) FROM murallink.reversal r WHERE r.payment_uid = reversals_returned.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.reversals_returned(murallink.ksuid) IS
+'How much of a payment has come back; null: nothing.';
+
+CREATE FUNCTION murallink_private.reversal_infos() RETURNS SETOF murallink.reversal_info
+LANGUAGE sql STABLE AS $$
+    SELECT r.uid, r.payment_uid, pg_catalog.trim_scale(r.amount), r.currency::text, r.reason::text, r.note, r.status::text,
+        pg_catalog.trim_scale(r.returned), pg_catalog.trim_scale(p.amount - coalesce(p.returned, 0)), NULLIF(r.decision_note, ''),
+        (r.created_at AT TIME ZONE 'UTC')::date
+    FROM murallink.reversal r JOIN murallink_private.payment p ON p.uid OPERATOR(pg_catalog.=) r.payment_uid
+    ORDER BY r.created_at, r.uid
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_infos() IS
+'The reversals as clients see them, oldest first. It is inlined into the calling query, so that only the necessary rows are read.';
+
+CREATE FUNCTION murallink_private.reversal_info(reversal_uid murallink.ksuid) RETURNS murallink.reversal_info
+LANGUAGE sql STABLE AS $$
+    SELECT i.* FROM murallink_private.reversal_infos() i WHERE i.uid = reversal_uid
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_info(murallink.ksuid) IS 'A reversal as clients see it.';
+
+CREATE FUNCTION murallink_private.reversal_answer(reversal_uid murallink.ksuid) RETURNS murallink.reversal_info
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    answer murallink.reversal_info := murallink_private.reversal_info(reversal_uid);
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM murallink.reversal r
+        WHERE r.uid = reversal_answer.reversal_uid AND murallink_private.permitted('view_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid)) THEN
+        answer := ROW(answer.uid, answer.payment_uid, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, NULL, NULL);
+    END IF;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_answer(murallink.ksuid) IS
+'A reversal as the caller may see it: without view_payments only which it is, and its status.';
+
+CREATE FUNCTION murallink_private.reversal_is_sure(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink_private.payout_shown o
+        WHERE o.payment_uid = reversal_is_sure.payment_uid AND o.partner IS NOT NULL AND (
+            o.reference <> '' OR o.note = murallink_private.note_of_look_up()
+            OR EXISTS (SELECT FROM murallink_private.call c WHERE c.uid = o.uid AND c.outcome = 'done')))
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_is_sure(murallink.ksuid) IS
+'Whether a partner has shown that the money of a payment went to a card. If only a person has said so, an unload may take the money of another payment.';
+
+CREATE FUNCTION murallink_private.reversal_unloads(payment_uid murallink.ksuid, loaded boolean) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    issuer CONSTANT text := (SELECT o.partner FROM murallink_private.payout o WHERE o.payment_uid = reversal_unloads.payment_uid);
+    sure CONSTANT boolean := murallink_private.reversal_is_sure(payment_uid);
+BEGIN
+    IF issuer IS NULL AND loaded OR sure AND NOT loaded THEN
+        PERFORM murallink_private.raise('invalid_value', 'loaded');
+    ELSIF issuer IS NOT NULL AND NOT sure THEN
+        PERFORM murallink_private.required(loaded, 'loaded');
+    END IF;
+    RETURN issuer IS NOT NULL AND coalesce(loaded, true);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_unloads(murallink.ksuid, boolean) IS
+'Whether a paid payment is taken back from a card, and not in the books only. loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed. Errors: missing_field, invalid_value.';
+
+CREATE FUNCTION murallink_private.reversal_in_window(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$
+    SELECT CASE
+        WHEN allowed.time >= '0' THEN o.settled_at + allowed.time
+        WHEN s.time_zone <> '' THEN murallink_private.moment_in_zone(
+            (murallink_private.local_time(o.settled_at, s.time_zone)::date + 1)::timestamp, s.time_zone)
+        ELSE o.settled_at + interval '24 h' END > pg_catalog.clock_timestamp()
+    FROM murallink_private.payout_shown o JOIN murallink.site s ON s.uid = o.site_uid,
+        LATERAL (SELECT pg_catalog.current_setting('murallink.void_window')::interval AS time) AS allowed
+    WHERE o.payment_uid = reversal_in_window.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_in_window(murallink.ksuid) IS
+'Whether so little time has passed since a payment was paid that it is taken back without an operator: see murallink.void_window.';
+
+CREATE FUNCTION murallink_private.reversal_return(reversal_uid murallink.ksuid, note text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    the_payment murallink_private.payment;
+    back numeric;
+BEGIN
+    SELECT * INTO the_payment FROM murallink_private.payment p
+    WHERE p.uid = (SELECT r.payment_uid FROM murallink.reversal r WHERE r.uid = reversal_return.reversal_uid) FOR NO KEY UPDATE;
+    UPDATE murallink.reversal r
+    SET status = 'returned', returned = r.amount, decision_note = coalesce(reversal_return.note, r.decision_note),
+        decided_by_uid = CASE WHEN reversal_return.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
+    WHERE r.uid = reversal_return.reversal_uid;
+    back := murallink_private.reversals_returned(the_payment.uid);
+    UPDATE murallink_private.payment p
+    SET returned = back, returned_by_uid = reversal_return.reversal_uid,
+        status = CASE WHEN back = p.amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status,
+        decision_note = CASE WHEN back = p.amount THEN (
+            SELECT coalesce(NULLIF(r.decision_note, ''), r.note) FROM murallink.reversal r WHERE r.uid = reversal_return.reversal_uid)
+            ELSE p.decision_note END
+    WHERE p.uid = the_payment.uid;
+    IF back = the_payment.amount THEN
+        PERFORM murallink_private.notices_of_payments(ARRAY[the_payment.uid]);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, text) IS
+'Records that what a reversal takes back has come back. When all of the payment is back, it is reversed, and the patient is notified. note: of the person who decides this; null: nobody does.';
+
+CREATE FUNCTION murallink_private.reversal_begin(reversal_uid murallink.ksuid, unloads boolean, note text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    its_card murallink.ksuid;
+    unload record;
+BEGIN
+    IF NOT unloads THEN
+        PERFORM murallink_private.reversal_return(reversal_uid, coalesce(note, ''));
+        RETURN;
+    END IF;
+    its_card := murallink_private.card_to_unload((
+        SELECT o.uid FROM murallink_private.payout o JOIN murallink.reversal r ON r.payment_uid = o.payment_uid WHERE r.uid = reversal_begin.reversal_uid));
+    IF its_card IS NULL THEN
+        PERFORM murallink_private.raise('wrong_status', 'card_uid');
+    END IF;
+    UPDATE murallink.reversal r
+    SET status = 'unloading', decision_note = coalesce(reversal_begin.note, r.decision_note),
+        decided_by_uid = CASE WHEN reversal_begin.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
+    WHERE r.uid = reversal_begin.reversal_uid;
+    SELECT o.uid, o.partner, pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
+        'amount', (r.amount - r.returned)::numeric(16, 2)::text, 'reference', r.uid::text) AS params
+    INTO unload
+    FROM murallink.reversal r JOIN murallink_private.payout o ON o.payment_uid = r.payment_uid
+    JOIN murallink_private.card c ON c.uid = its_card WHERE r.uid = reversal_begin.reversal_uid;
+    PERFORM murallink_private.task_begin(
+        unload.partner, 'unload', unload.params, false, 'payout', unload.uid, 'unload ' || reversal_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_begin(murallink.ksuid, boolean, text) IS
+'Carries a reversal out: its partner is asked to take it off the card, or it is done in the books at once. unloads: see reversal_unloads(); note: of the person who decides this; null: nobody does. Errors: wrong_status: the card was replaced, and the new one has not been issued yet.';
+
+CREATE FUNCTION murallink.request_reversal(
+    payment_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, reason text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller murallink.ksuid := murallink_private.require_caller();
+    the_payment murallink_private.payment;
+    cause CONSTANT text := murallink_private.checked_text(reason, 'reason', 100, false);
+    why text;
+    asked numeric;
+    made murallink.ksuid;
+    at_once boolean;
+BEGIN
+    SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = murallink_private.required(request_reversal.payment_uid, 'payment_uid');
+    caller := murallink_private.permit((coalesce(the_payment.payment_type, 'milestone') || '_payment')::murallink.permission,
+        the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
+    IF cause = '' THEN
+        PERFORM murallink_private.raise('missing_field', 'reason');
+    ELSIF cause <> ALL (pg_catalog.enum_range(NULL::murallink.reversal_reason)::text[]) THEN
+        PERFORM murallink_private.raise('invalid_value', 'reason');
+    END IF;
+    why := murallink_private.checked_text(note, 'note', 1000, true);
+    IF request_reversal.amount IS NOT NULL THEN
+        PERFORM murallink_private.check_money(request_reversal.amount, the_payment.currency);
+    END IF;
+    PERFORM FROM murallink_private.payment p WHERE p.uid = the_payment.uid FOR NO KEY UPDATE;
+    SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = the_payment.uid;
+    asked := murallink_private.reversals_asked(the_payment.uid);
+    -- The same again answers the first. If no amount is given, that is the one after which nothing was left.
+    SELECT r.uid INTO made FROM murallink.reversal r
+    WHERE r.payment_uid = the_payment.uid AND r.status <> 'refused' AND r.reason::text = cause AND r.note = why
+        AND CASE WHEN request_reversal.amount IS NULL THEN asked = the_payment.amount ELSE r.amount = request_reversal.amount END
+    ORDER BY r.created_at DESC, r.uid DESC LIMIT 1;
+    IF FOUND THEN
+        RETURN murallink_private.reversal_answer(made);
+    ELSIF the_payment.status <> 'paid' THEN
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    ELSIF asked = the_payment.amount OR EXISTS (
+        SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
+        PERFORM murallink_private.raise('already_exists', 'payment_uid');
+    END IF;
+    at_once := murallink_private.reversal_in_window(the_payment.uid) AND murallink_private.reversal_is_sure(the_payment.uid);
+    INSERT INTO murallink.reversal (payment_uid, amount, reason, note, for_operator, requested_by_uid)
+    VALUES (the_payment.uid, coalesce(request_reversal.amount, the_payment.amount - asked), cause::murallink.reversal_reason, why, NOT at_once, caller)
+    RETURNING uid INTO made;
+    IF at_once AND NOT (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid) THEN
+        PERFORM murallink_private.reversal_begin(made, true);
+    END IF;
+    RETURN murallink_private.reversal_answer(made);
+END
+$$;
+COMMENT ON FUNCTION murallink.request_reversal(murallink.ksuid, numeric, text, text) IS
+'Takes a paid payment back, or a part of it. Within murallink.void_window the card is unloaded at once, or, if the trial has separate_approver, when a second person has called approve_reversal; later, and where the partner has not shown that the money is on a card, an operator decides. amount: in units of the payment''s currency; null: all that is left; reason: wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due or other; note: why, for the audit. The payment stays paid until all of it has come back; then it is reversed, and its milestone can be paid again. The same request again answers the first. A caller without view_payments gets only the uids and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, invalid_amount, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
+
+CREATE FUNCTION murallink.get_reversals(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
+RETURNS SETOF murallink.reversal_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid := murallink_private.enrolled(get_reversals.patient_uid, get_reversals.trial_uid, 'view_payments');
+BEGIN
+    RETURN QUERY
+    SELECT i.* FROM murallink.reversal r JOIN murallink_private.reversal_infos() i ON i.uid = r.uid
+    WHERE r.enrollment_uid = ANY (ARRAY(
+        SELECT murallink_private.enrollments_seen(get_reversals.patient_uid, get_reversals.trial_uid, 'view_payments')))
+    ORDER BY r.created_at, r.uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_reversals(murallink.ksuid, murallink.ksuid) IS
+'The reversals of the payments that get_patient_payments shows, oldest first. Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+
+CREATE FUNCTION murallink_private.reversal_locked(reversal_uid murallink.ksuid) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM murallink_private.payment p JOIN murallink.reversal r ON r.payment_uid = p.uid
+    WHERE r.uid = murallink_private.required(reversal_locked.reversal_uid, 'reversal_uid') FOR NO KEY UPDATE OF p;
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('not_found', 'reversal_uid');
+    END IF;
+    PERFORM FROM murallink.reversal r WHERE r.uid = reversal_locked.reversal_uid FOR NO KEY UPDATE;
+    RETURN murallink_private.reversal_info(reversal_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_locked(murallink.ksuid) IS
+'Locks the payment of a reversal, then the reversal, and returns it. Errors: missing_field, not_found.';
+
+CREATE FUNCTION murallink_private.reversal_decide(the_reversal murallink.reversal_info, accepted boolean, note text, loaded boolean)
+RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+BEGIN
+    IF the_reversal.status <> 'requested' THEN
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    ELSIF accepted THEN
+        PERFORM murallink_private.reversal_begin(
+            the_reversal.uid, murallink_private.reversal_unloads(the_reversal.payment_uid, loaded), why);
+    ELSE
+        UPDATE murallink.reversal r SET status = 'refused', decided_by_uid = murallink_private.caller(), decision_note = why
+        WHERE r.uid = the_reversal.uid;
+    END IF;
+    RETURN murallink_private.reversal_info(the_reversal.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_decide(murallink.reversal_info, boolean, text, boolean) IS
+'Accepts or refuses a requested reversal, which must be locked. loaded: see reversal_unloads(). Errors: missing_field, too_long, invalid_value, wrong_status.';
+
+CREATE FUNCTION murallink.decide_reversal(
+    reversal_uid murallink.ksuid DEFAULT NULL, accepted boolean DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL
+) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN murallink_private.reversal_decide(
+        murallink_private.reversal_locked(reversal_uid), murallink_private.required(accepted, 'accepted'), note, loaded);
+END
+$$;
+COMMENT ON FUNCTION murallink.decide_reversal(murallink.ksuid, boolean, text, boolean) IS
+'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
 
 CREATE FUNCTION murallink.reverse_payment(
     payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL
@@ -19,9 +347,9 @@ DECLARE
     why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
     its_payout murallink.ksuid;
     the_payout murallink.payout_info;
-    shown boolean;
-    load jsonb;
-    its_card murallink.ksuid;
+    the_payment murallink_private.payment;
+    asked numeric;
+    the_reversal murallink.ksuid;
 BEGIN
     its_payout := (
         SELECT o.uid FROM murallink_private.payout o
@@ -30,50 +358,81 @@ BEGIN
         PERFORM murallink_private.raise('not_found', 'payment_uid');
     END IF;
     the_payout := murallink_private.payout_locked(its_payout, true);
-    IF the_payout.status <> 'done' OR EXISTS (
-        SELECT FROM murallink_private.payment p WHERE p.uid = reverse_payment.payment_uid AND p.status <> 'paid') THEN
+    SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = reverse_payment.payment_uid;
+    asked := murallink_private.reversals_asked(the_payment.uid);
+    -- One that the partner has declined is asked again.
+    SELECT r.uid INTO the_reversal FROM murallink.reversal r
+    WHERE r.payment_uid = the_payment.uid AND r.status = 'owed_back' ORDER BY r.created_at, r.uid LIMIT 1;
+    IF the_payment.status <> 'paid' THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
-    ELSIF EXISTS (
-        SELECT FROM murallink_private.call c
-        WHERE c.operation = 'unload' AND c.subject_uid = the_payout.uid AND c.subject_uid <> c.uid AND c.status <> 'declined') THEN
+    ELSIF asked = the_payment.amount AND the_reversal IS NULL OR EXISTS (
+        SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
         PERFORM murallink_private.raise('already_exists', 'payment_uid');
     END IF;
-    -- If only a person has said that it was loaded, an unload may take the money of another payment.
-    shown := the_payout.reference <> '' OR the_payout.note = murallink_private.note_of_look_up() OR EXISTS (
-        SELECT FROM murallink_private.call c WHERE c.uid = the_payout.uid AND c.outcome = 'done');
-    IF the_payout.partner IS NULL AND loaded OR the_payout.partner IS NOT NULL AND shown AND NOT loaded THEN
-        PERFORM murallink_private.raise('invalid_value', 'loaded');
-    ELSIF the_payout.partner IS NOT NULL AND NOT shown THEN
-        PERFORM murallink_private.required(loaded, 'loaded');
+    IF the_reversal IS NULL THEN
+        INSERT INTO murallink.reversal (payment_uid, amount, reason, note, requested_by_uid)
+        VALUES (the_payment.uid, the_payment.amount - asked, 'other', why, murallink_private.caller()) RETURNING uid INTO the_reversal;
     END IF;
-    UPDATE murallink_private.payout o SET note = why WHERE o.uid = the_payout.uid;
-    IF the_payout.partner IS NULL OR NOT loaded THEN
-        PERFORM murallink_private.payment_reverse(payment_uid);
-    ELSE
-        its_card := murallink_private.card_to_unload(its_payout);
-        IF its_card IS NULL THEN
-            PERFORM murallink_private.raise('wrong_status', 'card_uid');
-        END IF;
-        SELECT pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
-            'amount', the_payout.amount::numeric(16, 2)::text, 'reference', o.uid::text)
-        INTO load
-        FROM murallink_private.payout o JOIN murallink_private.card c ON c.uid = its_card WHERE o.uid = the_payout.uid;
-        PERFORM murallink_private.task_begin(the_payout.partner, 'unload', load, false, 'payout', the_payout.uid, 'unload ' || the_payout.uid);
-    END IF;
+    PERFORM murallink_private.reversal_begin(the_reversal, murallink_private.reversal_unloads(the_payment.uid, loaded), why);
     RETURN murallink_private.payout_info(the_payout.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
-'Reverses a paid payment: the card is unloaded, if the money is still there; if it was replaced, the new card is; a payment that a person has settled is reversed in the books only. After the partner has done it, the payment is reversed and its funds are available. note: why; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
+'Reverses a paid payment, or what is left of it: the card is unloaded, if the money is still there; if it was replaced, the new card is; a payment that a person has settled is reversed in the books only. A reversal that the partner has declined is asked again. After the partner has done it, the payment is reversed and its funds are available. note: why; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
 
 CREATE FUNCTION murallink_private.unloads_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM murallink_private.payment_reverse(o.payment_uid)
-    FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid
-    WHERE c.uid = ANY (calls) AND c.status = 'done';
+    -- As in call_end(): do not wait for locks.
+    PERFORM FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid
+    JOIN murallink_private.payment p ON p.uid = o.payment_uid
+    WHERE c.uid = ANY (calls) AND c.status IN ('done', 'declined') ORDER BY p.uid FOR NO KEY UPDATE OF p NOWAIT;
+    PERFORM murallink_private.reversal_return((c.params ->> 'reference')::murallink.ksuid)
+    FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'done';
+    UPDATE murallink.reversal r SET status = 'owed_back'
+    FROM murallink_private.call c
+    WHERE c.uid = ANY (calls) AND c.status = 'declined' AND r.uid = (c.params ->> 'reference')::murallink.ksuid AND r.status = 'unloading';
     PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unloads_follow(murallink.ksuid[]) IS
-'Reverses the payments of unloads that are done, and starts look-ups of unloads in doubt.';
+'Returns what unloads that are done have taken off the cards; what the partner has declined is owed back; and starts look-ups of unloads in doubt.';
+
+CREATE FUNCTION murallink_private.verify_reversals(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
+    SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (return of %s) has no source', e.uid, e.amount)
+    FROM murallink.fund_entry e
+    WHERE e.movement = 'return' AND NOT EXISTS (SELECT FROM murallink.reversal r WHERE r.uid = e.source_uid)
+    UNION ALL
+    SELECT r.contract_uid, r.currency::text, pg_catalog.format(
+        'reversal %s of %s of %s is %s, %s has come back, its entry is %s', r.uid, r.amount, r.payment_uid, r.status, r.returned,
+        coalesce(e.amount::text, 'missing'))
+    FROM murallink.reversal r LEFT JOIN murallink.fund_entry e ON e.source_uid = r.uid AND e.movement = 'return'
+    WHERE coalesce(e.amount, 0) <> r.returned
+        OR (e.contract_uid, e.client_uid, e.currency) <> (r.contract_uid, r.client_uid, r.currency)
+    UNION ALL
+    SELECT p.contract_uid, p.currency::text, pg_catalog.format(
+        'payment %s of %s is %s, %s of it has come back, its reversals of %s returned %s', p.uid, p.amount, p.status,
+        coalesce(p.returned, 0), coalesce(a.asked, 0), coalesce(a.returned, 0))
+    FROM murallink_private.payment p
+    LEFT JOIN (
+        SELECT r.payment_uid, pg_catalog.sum(r.returned) AS returned,
+            pg_catalog.sum(r.amount) FILTER (WHERE r.status <> 'refused') AS asked,
+            pg_catalog.bool_and((r.client_uid, r.contract_uid, r.currency) = (q.client_uid, q.contract_uid, q.currency)) AS agree
+        FROM murallink.reversal r JOIN murallink_private.payment q ON q.uid = r.payment_uid GROUP BY r.payment_uid) a ON a.payment_uid = p.uid
+    WHERE (p.returned IS NOT NULL OR a.payment_uid IS NOT NULL) AND (coalesce(p.returned, 0) <> coalesce(a.returned, 0)
+        OR (p.status = 'reversed') <> (coalesce(p.returned, 0) = p.amount) OR a.asked > p.amount OR NOT a.agree)
+    UNION ALL
+    SELECT r.contract_uid, r.currency::text, pg_catalog.format('reversal %s of %s is %s, its unload is %s', r.uid, r.payment_uid, r.status,
+        coalesce((
+            SELECT pg_catalog.string_agg(c.status::text, ', ' ORDER BY c.created_at, c.uid)
+            FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
+            WHERE o.payment_uid = r.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = r.uid::text), 'not made'))
+    FROM murallink.reversal r
+    WHERE (r.status = 'unloading') <> EXISTS (
+        SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
+        WHERE o.payment_uid = r.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = r.uid::text
+            AND c.status NOT IN ('done', 'declined'))
+$$;
+COMMENT ON FUNCTION murallink_private.verify_reversals() IS
+'The contradictions between reversals, their entries, their unloads and payments, for verify_ledger().';

@@ -46,6 +46,9 @@ COMMENT ON FUNCTION murallink_private.enrollment_follows() IS
 CREATE FUNCTION murallink_private.contract_follows() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.currency <> OLD.currency THEN
+        PERFORM murallink_private.contract_keeps_currency(NEW.uid);
+    END IF;
     IF (NEW.default_payment_type_uid, NEW.order_cards) IS DISTINCT FROM (OLD.default_payment_type_uid, OLD.order_cards) THEN
         PERFORM murallink_private.contract_rerouted(NEW.uid);
     END IF;
@@ -53,7 +56,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.contract_follows() IS
-'Trigger: what follows from a change of a contract''s payment type or order_cards.';
+'Trigger: what follows from a change of a contract''s payment type or order_cards, and whether its currency may change. Errors: in_use.';
 
 CREATE FUNCTION murallink_private.partner_follows(partner_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

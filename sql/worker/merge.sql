@@ -78,6 +78,8 @@ BEGIN
     FROM numbered n WHERE n.uid = p.uid;
     UPDATE murallink_private.payment p SET patient_uid = keep_uid
     FROM murallink.enrollment e WHERE e.uid = p.enrollment_uid AND e.patient_uid = keep_uid AND p.patient_uid <> keep_uid;
+    UPDATE murallink.reversal r SET patient_uid = keep_uid
+    FROM murallink.enrollment e WHERE e.uid = r.enrollment_uid AND e.patient_uid = keep_uid AND r.patient_uid <> keep_uid;
     IF EXISTS (
         SELECT FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.milestone m ON m.uid = p.milestone_uid
@@ -90,7 +92,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_payments(murallink.ksuid) IS
-'Moves the payments of a patient''s enrollments to the patient and to the chains of the enrollments. Errors: already_paid if a milestone was paid to both more often than it may be paid to one.';
+'Moves the payments of a patient''s enrollments, and their reversals, to the patient and to the chains of the enrollments. Errors: already_paid if a milestone was paid to both more often than it may be paid to one.';
 
 CREATE FUNCTION murallink_private.merge_cards(keep_uid murallink.ksuid, drop_uid murallink.ksuid, note text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

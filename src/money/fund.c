@@ -595,12 +595,17 @@ fund_disburse(const FundMove *move)
 }
 
 /*
- * Returns the disbursement of a payment to the available amount.
+ * Returns an amount that was disbursed, and has come back by the reversal that
+ * is the source, to the available amount.
  */
 void
 fund_return(const FundMove *move)
 {
-	settle(move, "return", OWN_SLOT, 1, 0, -1);
+	Owner saved = owner_enter();
+
+	record(move, "return");
+	add(move, OWN_SLOT, 1, 0, -1);
+	owner_leave(saved);
 }
 
 /*

@@ -12,7 +12,7 @@ typedef struct FundMove
 	Datum client; /* ksuid */
 	Datum currency; /* text */
 	Datum amount; /* numeric */
-	Datum source; /* ksuid of the funding or payment */
+	Datum source; /* ksuid of the funding, payment or reversal */
 } FundMove;
 
 extern void fund_init(void);

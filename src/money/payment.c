@@ -84,7 +84,8 @@ typedef struct Made
 
 /* The columns of murallink.payment_info that are composite or absent, by their number from 0. */
 #define INFO_MILESTONE 9
-#define INFO_COLUMNS 11
+#define INFO_NET_AMOUNT 11
+#define INFO_COLUMNS 12
 
 static void check_columns(Relation payment);
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
@@ -106,6 +107,7 @@ static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Da
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
 static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
 static void fill_status(const Milestone *milestone, Datum *values, bool *nulls);
+static void move_funds(FundMove *move, const Datum *old, const bool *old_nulls, const Datum *values, const bool *nulls);
 
 #define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
@@ -536,10 +538,12 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 						   CStringGetTextDatum(made->approved ? "approved" : "pending"),
 						   DateADTGetDatum(made->at / USECS_PER_DAY),
 						   (Datum) 0,
-						   CStringGetTextDatum("")};
+						   CStringGetTextDatum(""),
+						   (Datum) 0};
 		bool nulls[lengthof(payment)] = {false};
 
 		payment[INFO_MILESTONE] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
+		nulls[INFO_NET_AMOUNT] = true; /* nothing of it has come back */
 		ReleaseTupleDesc(milestone_desc);
 		return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
 	}
@@ -641,39 +645,62 @@ payment_price(PG_FUNCTION_ARGS)
 }
 
 /*
- * Trigger after INSERT or UPDATE of the status of a payment: moves its funds.
+ * Moves the funds of a payment that an UPDATE has changed: by the step of its
+ * status, or what has come back of it.
+ */
+static void
+move_funds(FundMove *move, const Datum *old, const bool *old_nulls, const Datum *values, const bool *nulls)
+{
+	const char *status = install_enum_label(DatumGetObjectId(values[PAYMENT_STATUS]));
+
+	if (!nulls[PAYMENT_RETURNED])
+	{
+		move->source = values[PAYMENT_RETURNED_BY];
+		move->amount = values[PAYMENT_RETURNED];
+		if (!old_nulls[PAYMENT_RETURNED])
+			move->amount = DirectFunctionCall2(numeric_sub, move->amount, old[PAYMENT_RETURNED]);
+		fund_return(move);
+	}
+	else if (strcmp(status, "rejected") == 0 || strcmp(status, "cancelled") == 0)
+		fund_release(move);
+	else if (strcmp(status, "paid") == 0)
+		fund_disburse(move);
+}
+
+/*
+ * Trigger after INSERT of a payment, or UPDATE of its status or of what has
+ * come back of it: moves its funds.
  */
 PG_FUNCTION_INFO_V1(payment_funds);
 Datum
 payment_funds(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc desc;
+	Datum old[PAYMENT_COLUMNS];
 	Datum values[PAYMENT_COLUMNS];
+	bool old_nulls[PAYMENT_COLUMNS];
 	bool nulls[PAYMENT_COLUMNS];
+	bool updated;
 	FundMove move;
-	const char *status;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "payment_funds is a trigger");
 	check_columns(trigger->tg_relation);
-	heap_deform_tuple(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple,
-					  RelationGetDescr(trigger->tg_relation), values, nulls);
+	desc = RelationGetDescr(trigger->tg_relation);
+	updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	heap_deform_tuple(updated ? trigger->tg_newtuple : trigger->tg_trigtuple, desc, values, nulls);
 	move.contract = values[PAYMENT_CONTRACT];
 	move.client = values[PAYMENT_CLIENT];
 	move.currency = values[PAYMENT_CURRENCY];
 	move.amount = values[PAYMENT_AMOUNT];
 	move.source = values[PAYMENT_UID];
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		fund_reserve(&move);
-	else
+	if (updated)
 	{
-		status = install_enum_label(DatumGetObjectId(values[PAYMENT_STATUS]));
-		if (strcmp(status, "rejected") == 0 || strcmp(status, "cancelled") == 0)
-			fund_release(&move);
-		else if (strcmp(status, "paid") == 0)
-			fund_disburse(&move);
-		else if (strcmp(status, "reversed") == 0)
-			fund_return(&move);
+		heap_deform_tuple(trigger->tg_trigtuple, desc, old, old_nulls);
+		move_funds(&move, old, old_nulls, values, nulls);
 	}
+	else
+		fund_reserve(&move);
 	return PointerGetDatum(NULL);
 }

@@ -647,6 +647,9 @@ BEGIN
                 UPDATE murallink_private.payout SET settled_at = clock_timestamp() WHERE uid = its_payout;
             WHEN 'call' THEN
                 EXECUTE pg_temp.call_step(its_payout::text, word[2], word[3]);
+            WHEN 'reversed' THEN
+                INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (made, 1, 'other', 'all of it');
+                PERFORM murallink_private.reversal_return(r.uid) FROM murallink.reversal r WHERE r.payment_uid = made;
             ELSE
                 UPDATE murallink_private.payment SET status = step::murallink.payment_status, decision_note = 'a step' WHERE uid = made;
         END CASE;
@@ -730,9 +733,10 @@ GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The funds follow each step, and each movement happens once
 SELECT way, array_agg(movement ORDER BY movement) AS movements,
-    sum(amount * CASE movement WHEN 'reserve' THEN 1 WHEN 'return' THEN 0 ELSE -1 END) AS reserved,
-    sum(amount * CASE movement WHEN 'disburse' THEN 1 WHEN 'return' THEN -1 ELSE 0 END) AS disbursed
-FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid GROUP BY n, way ORDER BY n;
+    sum(e.amount * CASE movement WHEN 'reserve' THEN 1 WHEN 'return' THEN 0 ELSE -1 END) AS reserved,
+    sum(e.amount * CASE movement WHEN 'disburse' THEN 1 WHEN 'return' THEN -1 ELSE 0 END) AS disbursed
+FROM walked JOIN murallink.payment p ON p.uid = walked.uid JOIN murallink.fund_entry e ON e.source_uid IN (p.uid, p.returned_by_uid)
+GROUP BY n, way ORDER BY n;
 -- The books name those whose payment has not yet gone as its payout has
 SELECT way, shown
 FROM murallink.verify_ledger() JOIN walked ON strpos(problem, 'payment ' || uid) > 0,
@@ -742,7 +746,8 @@ SELECT DISTINCT movement, pg_temp.outcome(session_user, format(
     'INSERT INTO murallink.fund_entry (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
     ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, movement, amount, source_uid, now() FROM murallink.fund_entry WHERE uid = %L',
     e.uid)) AS again
-FROM walked JOIN murallink.fund_entry e ON e.source_uid = walked.uid ORDER BY movement;
+FROM walked JOIN murallink.payment p ON p.uid = walked.uid JOIN murallink.fund_entry e ON e.source_uid IN (p.uid, p.returned_by_uid)
+ORDER BY movement;
 ROLLBACK;
 
 -- The books: each kind of contradiction is found and named
@@ -790,7 +795,8 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
     (10, 'a payment grew', 'UPDATE murallink_private.payment SET amount = 2 WHERE uid = %L', :'paid'),
     (11, 'a payment is gone', 'DELETE FROM murallink_private.payment WHERE uid = %L', :'pending'),
     (12, 'a release is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''release''', :'rejected'),
-    (13, 'a return is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''return''', :'reversed'),
+    (13, 'a return is gone', 'DELETE FROM murallink.fund_entry e USING murallink_private.payment p'
+        ' WHERE e.source_uid = p.returned_by_uid AND p.uid = %L', :'reversed'),
     (14, 'all entries of a payment are gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L', :'rejected'),
     (15, 'an entry is another client''s', 'UPDATE murallink.fund_entry SET client_uid = murallink.gen_ksuid()'
         ' WHERE source_uid = %L', :'pending'),
@@ -804,7 +810,22 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
     (19, 'a payout is another patient''s', 'UPDATE murallink_private.payout SET patient_uid = murallink.gen_ksuid() WHERE payment_uid = %L', :'paid'),
     (20, 'a call is gone', 'DELETE FROM murallink_private.call c USING murallink_private.payout o WHERE c.uid = o.uid AND o.payment_uid = %L', :'paid'),
     (21, 'a call was declined', 'UPDATE murallink_private.call c SET status = ''declined'' FROM murallink_private.payout o'
-        ' WHERE c.uid = o.uid AND o.payment_uid = %L', :'reversed')
+        ' WHERE c.uid = o.uid AND o.payment_uid = %L', :'reversed'),
+    (22, 'a return grew', 'UPDATE murallink.fund_entry e SET amount = 2 FROM murallink_private.payment p'
+        ' WHERE e.source_uid = p.returned_by_uid AND p.uid = %L', :'reversed'),
+    (23, 'a reversal is gone', 'DELETE FROM murallink.reversal WHERE payment_uid = %L', :'reversed'),
+    (24, 'a reversal came back that did not', 'INSERT INTO murallink.reversal'
+        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note, status, returned)'
+        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, 1, currency, ''other'', ''x'', ''returned'', 1'
+        ' FROM murallink_private.payment WHERE uid = %L', :'paid'),
+    (25, 'more is taken back than was paid', 'INSERT INTO murallink.reversal'
+        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note)'
+        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, 1.01, currency, ''other'', ''x'''
+        ' FROM murallink_private.payment WHERE uid = %L', :'paid'),
+    (26, 'a reversal is unloading without a call', 'INSERT INTO murallink.reversal'
+        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note, status)'
+        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, 1, currency, ''other'', ''x'', ''unloading'''
+        ' FROM murallink_private.payment WHERE uid = %L', :'paid')
 ) AS damages (n, damage, statement, uid) ORDER BY n;
 SELECT * FROM murallink.verify_ledger();
 

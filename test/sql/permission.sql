@@ -237,6 +237,11 @@ UPDATE murallink.patient SET email_enabled = true WHERE uid IN (:'al', :'bob');
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
 INSERT INTO murallink.merged_patient (uid, into_uid, note) VALUES (murallink.gen_ksuid(), :'al', 'twice'), (murallink.gen_ksuid(), :'bob', 'twice');
+SET session_replication_role = replica;
+INSERT INTO murallink.reversal (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note)
+SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, amount, currency, 'other', 'x'
+FROM murallink_private.payment WHERE patient_uid IN (:'al', :'bob');
+RESET session_replication_role;
 SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
 
 -- What stands below A in each table: the rows with its client_uid, but for these. A table that has no client_uid and

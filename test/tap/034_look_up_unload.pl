@@ -152,7 +152,7 @@ sub reverse_it
 }
 
 # How often the sandbox has taken a payout back.
-sub unloads { my ($payout) = @_; return scalar $payouts->entries('unload', referenceId => $payout) }
+sub unloads { my ($payout) = @_; return scalar(my @unloads = $payouts->unloads($payout)) }
 
 # What a person is asked about a payout.
 sub asked

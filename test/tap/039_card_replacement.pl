@@ -77,12 +77,12 @@ note 'a reversal unloads the card that was loaded, or the new one if that was re
 pay($dot, 1) foreach 1 .. 2;
 $payouts->call(reverse_payment => payment($learnt), 'not earned');
 $payouts->wait_for("SELECT status = 'reversed' FROM murallink.payment WHERE uid = '" . payment($learnt) . "'");
-my ($unload) = $payouts->entries('unload', referenceId => $learnt);
+my ($unload) = $payouts->unloads($learnt);
 is($unload->{proxyKey}, $stock, 'the card on which it was loaded was replaced: the new one is unloaded');
 $payouts->fault(operation => 'dash.unloadCards', when => 'after', action => 'close', count => 1);
 $payouts->call(reverse_payment => payment($waiting), 'nor this');
 $payouts->wait_for("SELECT status = 'reversed' FROM murallink.payment WHERE uid = '" . payment($waiting) . "'");
-is_deeply([ map { $_->{proxyKey} } $payouts->entries('unload', referenceId => $waiting) ], [$stock],
+is_deeply([ map { $_->{proxyKey} } $payouts->unloads($waiting) ], [$stock],
 	'in doubt, it is looked up on the card that was unloaded');
 $payouts->hold(operation => 'dash.orderCards');
 replaced($dot, 'expired', 'at the end of the month');

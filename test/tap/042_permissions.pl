@@ -513,6 +513,14 @@ reject_payment         | approve_payments at trial_site                         
 reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel", "note": "N"}
 cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved", "note": "N"}
 replace_card           | replace_card at trial_site                                      | {"patient_uid": "@patient", "reason": "lost", "note": "N"}
+request_reversal       | manual_payment at trial_site                                    | {"payment_uid": "@paid", "reason": "other", "note": "N"}
+request_reversal       | milestone_payment at trial_site                                 | {"payment_uid": "@paid_milestone", "reason": "other", "note": "N"}
+request_reversal       | travel_payment at trial_site                                    | {"payment_uid": "@paid_travel", "reason": "other", "note": "N"}
+get_reversals          | view_payments at trial_site                                     | {"patient_uid": "@patient", "trial_uid": "@trial"}
+approve_reversal       | approve_payments at trial_site                                  | {"reversal_uid": "@reversal", "note": "N"}
+approve_reversal       | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}
+reject_reversal        | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}
+reject_reversal        | approve_payments at trial_site                                  | {"reversal_uid": "@reversal", "note": "N"}
 trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}
 funding_report         | view_report at contract                                         | {"contract_uid": "@contract"}
 report                 | nothing                                                         | {"uid": "@report"}
@@ -524,6 +532,7 @@ bastion_events         | operator                                               
 cards                  | operator                                                        | {}
 cards_expiring         | operator                                                        | {}
 configure_partner      | operator                                                        | {}
+decide_reversal        | operator                                                        | {}
 disable_payouts        | operator                                                        | {}
 enable_payouts         | operator                                                        | {}
 hold_payouts           | operator                                                        | {}

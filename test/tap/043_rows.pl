@@ -226,7 +226,7 @@ audit_event      | bulk_email                        | * WHERE r.resource = 'bul
 audit_event      | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid WHERE r.resource = 'patient_site'
 audit_event      | view_enrollments or view_patients | * WHERE r.resource = 'enrollment'
 audit_event      | view_payment_schedule             | * WHERE r.resource = 'milestone'
-audit_event      | view_payments                     | * WHERE r.resource IN ('payment', 'payout')
+audit_event      | view_payments                     | * WHERE r.resource IN ('payment', 'payout', 'reversal')
 bastion_city     | any                               | NULL, NULL, NULL, NULL
 bastion_condition | any                              | NULL, NULL, NULL, NULL
 bastion_plan     | any                               | NULL, NULL, NULL, NULL
@@ -253,6 +253,7 @@ payment_schedule | view_payment_schedule             | *
 payout           | view_payments                     | *
 permission_grant | oneself                           | r.app_user_uid
 permission_grant | grant                             | *
+reversal         | view_payments                     | *
 site             | view_sites                        | r.client_uid, r.contract_uid, NULL, r.uid
 sponsor          | view_clients                      | r.client_uid, NULL, NULL, NULL
 sponsor          | view_contract                     | c.client_uid, c.uid, NULL, NULL FROM murallink.contract c WHERE c.sponsor_uid = r.uid

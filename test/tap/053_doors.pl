@@ -62,6 +62,7 @@ my %needs = (
 	idle_users => {},
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
+	request_reversal => { payment_uid => 'a paid one', reason => 'other', note => 'Note #' },
 	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },
 	# Not enrolled, because a patient moves to a site only once
 	transfer_enrollment => { patient_uid => 'newcomer', trial_uid => 'trial', to_site_uid => 'other_site', note => 'moved' },
@@ -108,7 +109,27 @@ sub filled
 {
 	my ($value) = @_;
 	return $world->{uid}{$value} if exists $world->{uid}{$value};
+	return paid() if $value eq 'a paid one';
 	return $value =~ s/#/++$number/er;
+}
+
+# A payment that was paid, each time another.
+sub paid
+{
+	return $stack->sql(<<"EOC");
+DO '
+DECLARE
+    made murallink.ksuid;
+BEGIN
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
+    VALUES (world.uid(''enrollment''), ''manual'', 50, ''USD'') RETURNING uid INTO made;
+    UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = made;
+    INSERT INTO murallink_private.payout (payment_uid, reason) VALUES (made, ''settled_by_person'');
+    UPDATE murallink_private.payout SET settled_at = clock_timestamp(), reason = '''' WHERE payment_uid = made;
+    UPDATE murallink_private.payment SET status = ''paid'' WHERE uid = made;
+END';
+SELECT uid FROM murallink_private.payment ORDER BY created_at DESC LIMIT 1
+EOC
 }
 
 sub typed
@@ -179,6 +200,9 @@ note 'what is absent, null, empty or of another type';
 $needs{deactivate_user} = { user_uid => '0' x 27 };
 # What can be done once answers the second door otherwise.
 $needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_payment cancel_payment correct_funding);
+
+# What succeeds once only is asked of something else.
+$needs{$_} = { reversal_uid => 'patient', note => 'seen' } foreach qw(approve_reversal reject_reversal);
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };
@@ -300,7 +324,6 @@ is((typed('add_funding', "contract_uid=$contract&amount=1", %form))[0], 'done', 
 note 'what operators call';
 $stack->sql('GRANT murallink_operator TO web_anon');
 my $payout = $stack->sql('SELECT uid FROM murallink.payout ORDER BY uid LIMIT 1');
-# What succeeds once only is asked of something else.
 $needs{$_} = { payout_uid => 'patient', outcome => 'paid', note => 'seen' } foreach qw(resolve_payout settle_payout);
 $needs{release_payouts} = { contract_uid => 'other_contract' };
 $needs{hold_payouts} = { contract_uid => 'contract', note => 'audit' };

@@ -105,15 +105,15 @@ CREATE TABLE murallink.fund_entry (
     UNIQUE (source_uid, movement)
 );
 COMMENT ON TABLE murallink.fund_entry IS
-'Every movement of funds; written by murallink without a statement, because every statement is refused; never changed. A payment moves its funds at most once in each way, and a funding deposits once.';
+'Every movement of funds; written by murallink without a statement, because every statement is refused; never changed. A payment moves its funds at most once in each way, a reversal returns once, and a funding deposits once.';
 COMMENT ON COLUMN murallink.fund_entry.uid IS 'Key; sorts by the second.';
 COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_entry.client_uid IS 'The contract''s client.';
 COMMENT ON COLUMN murallink.fund_entry.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink.fund_entry.movement IS
-'deposit: from the client; reserve: for a payment; release: a payment gave back; disburse: paid out; return: a paid payment was reversed; withdraw: to the client; correct: a deposit was wrong.';
+'deposit: from the client; reserve: for a payment; release: a payment gave back; disburse: paid out; return: a paid payment, or a part of it, came back; withdraw: to the client; correct: a deposit was wrong.';
 COMMENT ON COLUMN murallink.fund_entry.amount IS 'In currency units, always above zero.';
-COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding or payment that moved them.';
+COMMENT ON COLUMN murallink.fund_entry.source_uid IS 'The funding, payment or reversal that moved them.';
 COMMENT ON COLUMN murallink.fund_entry.at IS 'When.';
 CREATE INDEX fund_entry_contract ON murallink.fund_entry (contract_uid, currency, uid);
 CREATE INDEX fund_entry_client ON murallink.fund_entry (client_uid);
@@ -129,5 +129,3 @@ SELECT f.contract_uid, f.client_uid, f.currency, pg_catalog.sum(s.available + s.
 FROM murallink.fund f JOIN murallink.fund_slot s USING (contract_uid, currency)
 GROUP BY f.contract_uid, f.client_uid, f.currency;
 COMMENT ON VIEW murallink.fund_balance IS 'The funds of each contract and currency: available = funded - reserved - disbursed, in currency units.';
-CREATE TRIGGER keeps_currency BEFORE UPDATE OF currency ON murallink.contract
-    FOR EACH ROW WHEN (OLD.currency <> NEW.currency) EXECUTE FUNCTION murallink_private.contract_keeps_currency();

@@ -25,10 +25,16 @@ CREATE TABLE murallink_private.payment (
     milestone_code text,
     chain_uid murallink.ksuid NOT NULL,
     decision_note text NOT NULL DEFAULT '',
+    returned numeric,
+    returned_by_uid murallink.ksuid,
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
-    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed') OR decision_note <> '')
+    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed') OR decision_note <> ''),
+    -- Only a paid payment comes back, never more than was paid, and it is reversed when all of it is back.
+    CONSTRAINT payment_returned CHECK (CASE WHEN returned IS NULL THEN status <> 'reversed' AND returned_by_uid IS NULL
+        ELSE returned > 0 AND returned <= amount AND returned_by_uid IS NOT NULL
+            AND status = CASE WHEN returned = amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status END)
 );
 COMMENT ON TABLE murallink_private.payment IS 'Money owed to a patient, from the request until it is paid.';
 COMMENT ON COLUMN murallink_private.payment.uid IS 'Key.';
@@ -56,6 +62,8 @@ COMMENT ON COLUMN murallink_private.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
 COMMENT ON COLUMN murallink_private.payment.milestone_code IS 'The code of the milestone, by which it is paid once, whatever its name.';
 COMMENT ON COLUMN murallink_private.payment.chain_uid IS 'The chain of enrollments in which the milestone is paid once.';
+COMMENT ON COLUMN murallink_private.payment.returned IS 'What has come back of it, in currency units; null: nothing.';
+COMMENT ON COLUMN murallink_private.payment.returned_by_uid IS 'The reversal by which the last part came back.';
 CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence)
     WHERE counts;
 COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it.';
@@ -65,13 +73,13 @@ CREATE INDEX payment_contract ON murallink_private.payment (contract_uid);
 CREATE INDEX payment_trial ON murallink_private.payment (trial_uid);
 CREATE INDEX payment_site ON murallink_private.payment (site_uid);
 
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.payment
-    FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER price BEFORE INSERT ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_price();
-CREATE TRIGGER step BEFORE UPDATE ON murallink_private.payment
+CREATE TRIGGER step BEFORE UPDATE OR DELETE ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_step();
-CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status ON murallink_private.payment
+COMMENT ON TRIGGER step ON murallink_private.payment IS
+'Not for TRUNCATE, which would include payouts, whose trigger refuses it.';
+CREATE TRIGGER funds AFTER INSERT OR UPDATE OF status, returned ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payment_funds();
 COMMENT ON TRIGGER funds ON murallink_private.payment IS
 'Without a condition: PostgreSQL reads and plans one again for every statement, which costs 20 times as much as the call that it saves.';
@@ -119,7 +127,8 @@ CREATE VIEW murallink.payment WITH (security_invoker) AS
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
-    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note
+    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note, p.returned,
+    p.returned_by_uid, p.amount - coalesce(p.returned, 0) AS net_amount
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';
@@ -133,3 +142,4 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.payment.%I IS %L', about.attname, about.words);
     END LOOP;
 END;
+COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units.';

@@ -1,3 +1,73 @@
--- The functions behind unloads.
+-- The table of reversals, and the functions behind unloads.
+
+CREATE TABLE murallink.reversal (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    client_uid murallink.ksuid NOT NULL,
+    contract_uid murallink.ksuid NOT NULL,
+    trial_uid murallink.ksuid NOT NULL,
+    site_uid murallink.ksuid NOT NULL,
+    patient_uid murallink.ksuid NOT NULL,
+    enrollment_uid murallink.ksuid NOT NULL,
+    payment_uid murallink.ksuid NOT NULL REFERENCES murallink_private.payment,
+    amount numeric NOT NULL,
+    currency murallink.currency NOT NULL,
+    reason murallink.reversal_reason NOT NULL,
+    note text NOT NULL CHECK (note <> ''),
+    status murallink.reversal_status NOT NULL DEFAULT 'requested',
+    for_operator boolean NOT NULL DEFAULT true,
+    returned numeric NOT NULL DEFAULT 0,
+    requested_by_uid murallink.ksuid,
+    decided_by_uid murallink.ksuid,
+    decision_note text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CHECK (murallink_private.amount_fits(amount, currency)),
+    CHECK (returned BETWEEN 0 AND amount),
+    CHECK ((status = 'returned') = (returned = amount))
+);
+COMMENT ON TABLE murallink.reversal IS 'What is taken back of paid payments: the whole amount, or parts of it.';
+COMMENT ON COLUMN murallink.reversal.uid IS
+'Key; also the reference that is sent to the partner, by which the unloads of one payment are told apart.';
+COMMENT ON COLUMN murallink.reversal.client_uid IS 'The payment''s client.';
+COMMENT ON COLUMN murallink.reversal.contract_uid IS 'The payment''s contract.';
+COMMENT ON COLUMN murallink.reversal.trial_uid IS 'The payment''s trial.';
+COMMENT ON COLUMN murallink.reversal.site_uid IS 'The payment''s site.';
+COMMENT ON COLUMN murallink.reversal.patient_uid IS 'The patient who was paid.';
+COMMENT ON COLUMN murallink.reversal.enrollment_uid IS 'The payment''s enrollment.';
+COMMENT ON COLUMN murallink.reversal.payment_uid IS 'The payment.';
+COMMENT ON COLUMN murallink.reversal.amount IS 'What is taken back, in currency units.';
+COMMENT ON COLUMN murallink.reversal.currency IS 'Of the amount.';
+COMMENT ON COLUMN murallink.reversal.reason IS 'Why, for reports.';
+COMMENT ON COLUMN murallink.reversal.note IS 'The requester''s note.';
+COMMENT ON COLUMN murallink.reversal.status IS 'The state of the reversal.';
+COMMENT ON COLUMN murallink.reversal.for_operator IS
+'Whether only an operator decides it while it is requested; else also a second person who may approve payments.';
+COMMENT ON COLUMN murallink.reversal.returned IS 'What has come back of it, in currency units.';
+COMMENT ON COLUMN murallink.reversal.requested_by_uid IS 'The requester; null for an operator without a user.';
+COMMENT ON COLUMN murallink.reversal.decided_by_uid IS 'The user who decided it last; null for an operator without a user.';
+COMMENT ON COLUMN murallink.reversal.decision_note IS 'The note of the last person who decided it.';
+COMMENT ON COLUMN murallink.reversal.created_at IS 'When it was requested.';
+CREATE UNIQUE INDEX reversal_open ON murallink.reversal (payment_uid) WHERE status IN ('requested', 'unloading');
+COMMENT ON INDEX murallink.reversal_open IS
+'One reversal of a payment at a time: no two unloads of the same payment are ever under way or in doubt.';
+CREATE INDEX reversal_payment ON murallink.reversal (payment_uid);
+CREATE INDEX reversal_enrollment ON murallink.reversal (enrollment_uid);
+CREATE INDEX reversal_client ON murallink.reversal (client_uid);
+CREATE INDEX reversal_contract ON murallink.reversal (contract_uid);
+CREATE INDEX reversal_trial ON murallink.reversal (trial_uid);
+CREATE INDEX reversal_site ON murallink.reversal (site_uid);
+CREATE TRIGGER step BEFORE INSERT OR UPDATE OR DELETE ON murallink.reversal
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.reversal_step();
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.reversal
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
+CREATE POLICY viewer ON murallink.reversal FOR SELECT
+    USING (murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
+        OR murallink_private.granted_moved('view_payments', enrollment_uid));
+CREATE POLICY operator ON murallink.reversal FOR SELECT TO murallink_operator USING (true);
+CREATE POLICY reversal ON murallink.audit_event FOR SELECT USING (
+    resource = 'reversal' AND (
+        murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
+        OR resource_uid IN (
+            SELECT r.uid FROM murallink.reversal r WHERE murallink_private.granted_moved('view_payments', r.enrollment_uid))));
+CREATE POLICY operator_reversal ON murallink.audit_event FOR SELECT TO murallink_operator USING (resource = 'reversal');
 
 INSERT INTO murallink_private.call_kind (resource, operation, judges, follows) VALUES ('payout', 'unload', 'payout_judge', 'unloads_follow');

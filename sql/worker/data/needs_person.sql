@@ -48,7 +48,8 @@ SELECT n.* FROM (
         AND EXISTS (SELECT FROM murallink.enrollment e WHERE e.patient_uid = c.patient_uid AND e.status = 'enrolled')
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.attempt, t.settled_at,
-        t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
+        t.partner, CASE t.operation WHEN 'unload' THEN (t.params ->> 'amount')::numeric ELSE o.amount END, o.currency,
+        o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
     FROM murallink_private.call t
     -- Laterals with LIMIT, so that the planner looks rows up one by one.
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
@@ -61,12 +62,18 @@ SELECT n.* FROM (
         AND (l.reason = '' OR l.attempt < 10))
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.attempt,
-        t.settled_at, t.partner, o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
-    FROM murallink_private.call t JOIN murallink_private.payout_shown o ON o.uid = t.subject_uid
-    JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'paid'
+        t.settled_at, t.partner, r.amount - r.returned, r.currency::text, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_uid
+    FROM murallink_private.call t
+    JOIN murallink.reversal r ON r.uid = (t.params ->> 'reference')::murallink.ksuid AND r.status = 'owed_back'
     WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
         SELECT FROM murallink_private.call l
-        WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+        WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid)
+            AND l.params ->> 'reference' = r.uid::text)
+    UNION ALL
+    SELECT 'reversal', r.uid, pg_catalog.format('requested: %s: %s', r.reason, r.note), 'decide_reversal', NULL, r.created_at, o.partner,
+        r.amount, r.currency::text, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_uid
+    FROM murallink.reversal r LEFT JOIN murallink_private.payout o ON o.payment_uid = r.payment_uid
+    WHERE r.status = 'requested'
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'move_balance or resolve_task', t.attempt,
         t.settled_at, t.partner, (t.params ->> 'amount')::numeric, NULL, NULL, NULL, NULL, NULL, c.patient_uid
@@ -122,4 +129,4 @@ SELECT n.* FROM (
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
-'Everything that is stuck until a person acts. kind: payout, card, task, notice or participation; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
+'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice or participation; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';

@@ -465,6 +465,16 @@ sub loads
 	return scalar grep { ($_->{referenceId} // '') eq $payout } $self->ledger;
 }
 
+# What the sandbox has unloaded for a payout; the references are the uids of its reversals.
+sub unloads
+{
+	my ($self, $payout) = @_;
+	my @reversals = split /\n/, $self->sql(<<"EOC");
+SELECT r.uid FROM murallink.reversal r JOIN murallink.payout o USING (payment_uid) WHERE o.uid = '$payout' ORDER BY r.created_at
+EOC
+	return map { $self->entries('unload', referenceId => $_) } @reversals;
+}
+
 # What the sandbox has in its ledger of a kind, with these values.
 sub entries
 {
@@ -598,7 +608,7 @@ sub wrong
 		push @{ $ordered{"$entry->{email} in program $entry->{custProgId}"} }, $entry if $entry->{ledger} eq 'order';
 	}
 	push @wrong, map { "payout $_ loaded twice" } grep { @{ $loaded{$_} } > 1 } keys %loaded;
-	push @wrong, map { "payout $_ unloaded twice" } grep { @{ $unloaded{$_} } > 1 } keys %unloaded;
+	push @wrong, map { "reversal $_ unloaded twice" } grep { @{ $unloaded{$_} } > 1 } keys %unloaded;
 	push @wrong, $self->wrong_moves(\%loaded, \%unloaded);
 	my $applied = keys %loaded;
 	my %cards = map { split /\|/ } split /\n/, $self->sql(<<'EOC');
@@ -609,9 +619,9 @@ EOC
 
 	foreach my $row (split /\n/, $rows)
 	{
-		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved) = split /\|/, $row, -1;
+		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
-		my ($unload) = @{ delete $unloaded{$payout} // [] };
+		my ($unload) = map { @{ delete $unloaded{$_} // [] } } split / /, $taken_back;
 		my $open = $status !~ /^(done|cancelled)$/;
 		# What was never loaded, and a person has called paid in error, is reversed in the books alone.
 		my $reversed = $payment eq 'reversed' && !$load == !$unload;
@@ -628,7 +638,7 @@ EOC
 		  if $load && ($load->{amount} != $amount || $load->{proxyKey} ne $card);
 	}
 	push @wrong, map { "load of an unknown payout $_" } keys %loaded;
-	push @wrong, map { "unload of an unknown payout $_" } keys %unloaded;
+	push @wrong, map { "unload of an unknown reversal $_" } keys %unloaded;
 
 	my ($paid, $doubtful) = ($is{done} // 0, ($is{in_doubt} // 0) + ($is{claimed} // 0));
 	push @wrong, "$applied loads applied, $paid paid, $doubtful in doubt and applied" if $applied != $paid + $doubtful;
@@ -670,7 +680,8 @@ sub both_books
 		my @ledger = $self->ledger;
 		my $rows = $self->sql(<<'EOC');
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
-    e.reserved::numeric(16, 2)
+    e.reserved::numeric(16, 2),
+    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid)
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (

@@ -101,6 +101,33 @@ UPDATE murallink.app_user SET db_role = NULL WHERE user_role = 'admin';
 INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key)
 SELECT uid, 'dash', '1', 'done', row_number() OVER (ORDER BY name) FROM world.thing WHERE name ~ '^(far_)?patient$';
 UPDATE murallink.patient SET phone = 'Personally' WHERE phone = 'Personal';
+-- Payments of each kind that are paid, and two of which one is being taken back
+DO $$
+DECLARE
+    prefix text;
+    name text;
+    kind murallink.payment_kind;
+    made murallink.ksuid;
+BEGIN
+    FOR prefix, name, kind IN
+        SELECT p, n.* FROM unnest(ARRAY['', 'far_']) AS p, (VALUES ('paid', 'manual'::murallink.payment_kind), ('paid_travel', 'travel'),
+            ('paid_milestone', 'milestone'), ('reversal', 'manual'), ('travel_reversal', 'travel')) AS n
+    LOOP
+        INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, milestone_uid, note)
+        VALUES (world.uid(prefix || 'enrollment'), kind, 5.43, 'USD', CASE kind WHEN 'milestone' THEN world.uid(prefix || 'milestone') END, 'Paymentnote')
+        RETURNING uid INTO made;
+        UPDATE murallink_private.payment SET status = 'approved' WHERE uid = made;
+        INSERT INTO murallink_private.payout (payment_uid, reason) VALUES (made, 'settled_by_person');
+        UPDATE murallink_private.payout SET settled_at = clock_timestamp(), reason = '' WHERE payment_uid = made;
+        UPDATE murallink_private.payment SET status = 'paid' WHERE uid = made;
+        IF name ~ 'reversal' THEN
+            INSERT INTO murallink.reversal (payment_uid, amount, reason, note, for_operator)
+            VALUES (made, 5.43, 'other', 'Paymentnote', false) RETURNING uid INTO made;
+        END IF;
+        PERFORM world.add(prefix || name, made);
+    END LOOP;
+END
+$$;
 INSERT INTO murallink.sponsor (client_uid, name) SELECT uid, name FROM world.thing WHERE name ~ '^(far_)?client$';
 UPDATE murallink.contract c SET sponsor_uid = s.uid FROM murallink.sponsor s
 WHERE c.client_uid = s.client_uid AND c.name = 'Contractname';
