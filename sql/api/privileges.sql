@@ -132,6 +132,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.pending_payments,
     murallink.ping,
     murallink.reactivate_user,
+    murallink.recover,
     murallink.register,
     murallink.register_caregiver,
     murallink.reject_payment,
@@ -152,6 +153,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.set_approval_rules,
     murallink.set_enrollment_status,
     murallink.set_payment_type,
+    murallink.set_recovery,
     murallink.set_role,
     murallink.switch_user,
     murallink.transfer_enrollment,
@@ -163,7 +165,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.update_user,
     murallink.upload_contract,
     murallink.upload_document,
-    murallink.withdraw_funding
+    murallink.withdraw_funding,
+    murallink.write_off
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
@@ -190,6 +193,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.partner_request,
     murallink.partner_tasks,
     murallink.payout_attempts,
+    murallink.recover,
     murallink.release_payouts,
     murallink.remove_trial_partner,
     murallink.resolve_card,
@@ -209,7 +213,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.templates,
     murallink.trial_partners,
     murallink.verify_ledger,
-    murallink.worker_status
+    murallink.worker_status,
+    murallink.write_off
     TO murallink_operator;
 
 -- The functions that policies of tables call.

@@ -3,6 +3,9 @@
 CREATE DOMAIN murallink.optional_text AS text;
 COMMENT ON DOMAIN murallink.optional_text IS 'Text that the JSON protocol omits if it is absent.';
 
+CREATE DOMAIN murallink.optional_integer AS integer;
+COMMENT ON DOMAIN murallink.optional_integer IS 'A number that the JSON protocol omits if it is absent.';
+
 CREATE DOMAIN murallink.optional_uid AS murallink.ksuid;
 COMMENT ON DOMAIN murallink.optional_uid IS 'A uid that the JSON protocol omits if it is absent.';
 

@@ -87,17 +87,32 @@ BEGIN
         ('paid', 'reversed'))
         -- A part that comes back leaves the rest paid.
         AND (NEW.status <> 'paid' OR OLD.status <> 'paid' OR NEW.returned IS NOT DISTINCT FROM OLD.returned)
+        -- What is kept of it is decided when it is approved.
+        AND (NEW.status <> 'approved' OR OLD.status <> 'approved' OR NEW.recovered IS NOT DISTINCT FROM OLD.recovered)
         OR NEW.status = 'reversed' AND NEW.returned IS DISTINCT FROM NEW.amount
-        OR NEW.returned IS DISTINCT FROM OLD.returned AND NEW.returned IS DISTINCT FROM murallink_private.reversals_returned(NEW.uid)
-        OR (OLD.status IN ('approved', 'in_doubt') OR NEW.status = 'cancelled')
+        OR (OLD.status IN ('approved', 'in_doubt') AND NEW.status <> OLD.status OR NEW.status = 'cancelled')
             AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
         OR OLD.status = 'pending' AND NEW.status = 'approved' AND NOT murallink_private.approvals_suffice(NEW.uid)
+    THEN
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    END IF;
+    IF NEW.returned IS DISTINCT FROM OLD.returned AND NEW.returned IS DISTINCT FROM murallink_private.reversals_returned(NEW.uid)
+        OR NEW.recovered IS DISTINCT FROM OLD.recovered AND (
+            OLD.recovered IS NOT NULL OR OLD.status <> 'approved' OR NEW.status <> 'approved'
+            OR NEW.recovered IS DISTINCT FROM murallink_private.recoveries_kept(NEW.uid))
     THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
     IF NEW.status = 'cancelled' AND OLD.status <> 'cancelled' THEN
         PERFORM murallink_private.payout_cancel(NEW.uid);
     END IF;
+    IF OLD.recovered IS NOT NULL AND NEW.status <> OLD.status AND NEW.status IN ('paid', 'failed', 'cancelled') THEN
+        PERFORM murallink_private.recoveries_end(NEW.uid, NEW.status = 'paid');
+        IF NEW.status <> 'paid' THEN
+            NEW.recovered := NULL;
+        END IF;
+    END IF;
+    OLD.recovered := NEW.recovered;
     OLD.status := NEW.status;
     IF NEW.status IN ('approved', 'rejected', 'cancelled', 'reversed') THEN
         OLD.decided_by_uid := NEW.decided_by_uid;
@@ -114,7 +129,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$

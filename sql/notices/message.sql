@@ -62,7 +62,10 @@ BEGIN
         'date', pg_catalog.to_char(moment, 'YYYY-MM-DD'),
         'time', pg_catalog.to_char(moment, 'HH24:MI'),
         'description', the_appointment.description, 'currency', the_payment.currency, 'note', the_payment.decision_note,
-        'amount', pg_catalog.round(the_payment.amount, murallink_private.currency_decimals(the_payment.currency))::text,
+        'amount', pg_catalog.round(the_payment.amount - CASE the_notice.kind WHEN 'payment' THEN coalesce(the_payment.recovered, 0) ELSE 0 END,
+            murallink_private.currency_decimals(the_payment.currency))::text,
+        'kept', CASE WHEN the_payment.recovered > 0 THEN pg_catalog.format('; %s %s were kept for an earlier payment that was taken back',
+            pg_catalog.round(the_payment.recovered, murallink_private.currency_decimals(the_payment.currency)), the_payment.currency) ELSE '' END,
         'subject', the_mail.subject, 'body', the_mail.body, 'token', live.token,
         'minutes', pg_catalog.round(EXTRACT(epoch FROM live.expires_at - pg_catalog.clock_timestamp()) / 60)::text,
         'trial', (SELECT t.name FROM murallink.trial t

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION murallink_private.card_calls(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.card_balance(card_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
     SELECT (
-        SELECT coalesce(pg_catalog.sum(p.amount), 0)
+        SELECT coalesce(pg_catalog.sum(p.amount - coalesce(p.recovered, 0)), 0)
         FROM murallink_private.card_payouts(card_balance.card_uid) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid JOIN murallink_private.call l ON l.uid = o.uid
         WHERE l.status = 'done' AND (p.status = 'paid' OR EXISTS (
@@ -98,7 +98,7 @@ COMMENT ON FUNCTION murallink_private.balance_look_ups_ask(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.balance_learn(doubt murallink.call_state, loads jsonb, unloads jsonb) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     WITH known AS MATERIALIZED (
-        SELECT o.uid, p.amount FROM murallink_private.card_payouts(doubt.subject_uid) u JOIN murallink_private.payout o ON o.uid = u
+        SELECT o.uid, p.amount - coalesce(p.recovered, 0) AS amount FROM murallink_private.card_payouts(doubt.subject_uid) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid
         UNION ALL
         SELECT t.uid, t.amount FROM murallink_private.card_calls(doubt.subject_uid) t

@@ -15,7 +15,7 @@ BEGIN
     -- Skip payments that another transaction is cancelling.
     RETURN QUERY
     WITH free AS MATERIALIZED (
-        SELECT o.uid, o.card_uid, p.amount
+        SELECT o.uid, o.card_uid, p.amount - coalesce(p.recovered, 0) AS amount
         FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
         WHERE o.uid = ANY (calls) AND p.status = 'approved' AND o.reason = '' AND o.uid <> ALL (astray)
         FOR NO KEY UPDATE OF p SKIP LOCKED
@@ -51,10 +51,15 @@ CREATE FUNCTION murallink_private.payouts_follow(calls murallink.ksuid[]) RETURN
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     paid murallink.ksuid[];
+    owing CONSTANT murallink.ksuid[] := pg_catalog.array_remove(ARRAY(
+        -- As in call_end(): do not wait for locks.
+        SELECT CASE WHEN p.recovered IS NOT NULL THEN p.uid END
+        FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
+        WHERE o.uid = ANY (calls) ORDER BY p.uid FOR NO KEY UPDATE OF p, o NOWAIT), NULL);
 BEGIN
-    -- As in call_end(): do not wait for locks.
-    PERFORM FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
-    WHERE o.uid = ANY (calls) ORDER BY p.uid FOR NO KEY UPDATE NOWAIT;
+    IF owing <> '{}' THEN
+        PERFORM murallink_private.recoveries_lock(owing);
+    END IF;
     WITH decided AS (
         UPDATE murallink_private.payment p
         SET status = CASE c.status WHEN 'done' THEN 'paid' WHEN 'declined' THEN 'failed' ELSE 'in_doubt' END::murallink.payment_status

@@ -200,9 +200,11 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     known CONSTANT murallink.ksuid := (SELECT o.uid FROM murallink_private.payout o WHERE o.payment_uid = payout_begin.payment_uid);
     made CONSTANT murallink.ksuid := murallink.gen_ksuid();
+    owes boolean;
     route record;
 BEGIN
     IF known IS NOT NULL THEN
+        PERFORM murallink_private.recoveries_begin(payment_uid);
         UPDATE murallink_private.payout o SET settled_at = NULL, reference = ''
         WHERE o.uid = known AND (o.settled_at IS NOT NULL OR o.reference <> '');
         UPDATE murallink_private.call c SET status = 'waiting' WHERE c.uid = known AND c.status IN ('declined', 'in_doubt');
@@ -210,8 +212,12 @@ BEGIN
         RETURN;
     END IF;
     -- Serializes with a change of how the patient is paid, which does not see an uncommitted payment.
-    PERFORM FROM murallink_private.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
+    SELECT EXISTS (SELECT FROM murallink.reversal r WHERE r.chain_uid = p.chain_uid AND r.status = 'recovering') INTO owes
+    FROM murallink_private.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
     WHERE p.uid = payout_begin.payment_uid FOR SHARE OF e;
+    IF owes THEN
+        PERFORM murallink_private.recoveries_begin(payment_uid);
+    END IF;
     route := murallink_private.payout_route(made, payment_uid);
     INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid, reason)
     VALUES (made, payout_begin.payment_uid, route.payment_type_uid, route.partner, route.card_uid, route.reason);
@@ -221,7 +227,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_begin(murallink.ksuid) IS
-'Starts the payout of a payment that has been approved; a payment keeps its payout if it is approved again.';
+'Starts the payout of a payment that has been approved; a payment keeps its payout if it is approved again. What the patient owes is kept of it.';
 
 CREATE FUNCTION murallink_private.payout_cancel(payment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

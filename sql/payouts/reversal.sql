@@ -1,8 +1,9 @@
 -- Reversals: paid payments are taken back, whole or in part.
 
-CREATE TYPE murallink.reversal_status AS ENUM ('requested', 'refused', 'unloading', 'owed_back', 'returned');
+CREATE TYPE murallink.reversal_status AS ENUM (
+    'requested', 'refused', 'unloading', 'owed_back', 'recovering', 'returned', 'written_off');
 COMMENT ON TYPE murallink.reversal_status IS
-'requested: waits for a decision; refused; unloading: the partner is asked to take it off the card; owed_back: the partner has declined that; returned: it has come back.';
+'requested: waits for a decision; refused; unloading: the partner is asked to take it off the card; owed_back: it is not on the card any more; recovering: it is kept from later payments; returned: it has come back; written_off: the funds bear the rest.';
 
 CREATE TYPE murallink.reversal_reason AS ENUM ('wrong_patient', 'wrong_milestone', 'wrong_amount', 'duplicate', 'not_due', 'other');
 COMMENT ON TYPE murallink.reversal_reason IS
@@ -45,22 +46,36 @@ BEGIN
         NEW.site_uid := the_payment.site_uid;
         NEW.patient_uid := the_payment.patient_uid;
         NEW.enrollment_uid := the_payment.enrollment_uid;
+        NEW.chain_uid := the_payment.chain_uid;
         NEW.currency := the_payment.currency;
         RETURN NEW;
     END IF;
-    IF NEW.patient_uid <> OLD.patient_uid AND NEW.status = OLD.status AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
+    IF (NEW.patient_uid, NEW.chain_uid) IS DISTINCT FROM (OLD.patient_uid, OLD.chain_uid)
+        AND (NEW.status, NEW.kept) = (OLD.status, OLD.kept) AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
         OLD.patient_uid := NEW.patient_uid;
+        OLD.chain_uid := NEW.chain_uid;
     ELSIF (OLD.status, NEW.status) NOT IN (
-        ('requested', 'refused'), ('requested', 'unloading'), ('requested', 'returned'),
-        ('unloading', 'returned'), ('unloading', 'owed_back'), ('owed_back', 'unloading'), ('owed_back', 'returned'))
+        ('requested', 'refused'), ('requested', 'unloading'), ('requested', 'returned'), ('requested', 'owed_back'),
+        ('unloading', 'returned'), ('unloading', 'owed_back'),
+        ('owed_back', 'unloading'), ('owed_back', 'returned'), ('owed_back', 'recovering'), ('owed_back', 'written_off'),
+        ('recovering', 'unloading'), ('recovering', 'returned'), ('recovering', 'owed_back'), ('recovering', 'written_off'),
+        ('written_off', 'returned'))
+        -- Payments from which it is kept come and go.
+        AND (NEW.status <> OLD.status OR OLD.status NOT IN ('recovering', 'written_off') OR NEW.kept = OLD.kept)
+        OR NEW.returned < OLD.returned OR NEW.recovered < OLD.recovered
+        OR NEW.kept <> OLD.kept AND NEW.kept <> murallink_private.recoveries_for(NEW.uid)
+        OR NEW.status = 'unloading' AND OLD.kept > 0
         OR OLD.status = 'unloading' AND NOT EXISTS (
             SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
             WHERE o.payment_uid = NEW.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = NEW.uid::text
-                AND c.status = CASE NEW.status WHEN 'returned' THEN 'done' ELSE 'declined' END::murallink.payout_status) THEN
+                AND c.status = CASE WHEN NEW.returned > OLD.returned THEN 'done' ELSE 'declined' END::murallink.payout_status) THEN
         PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
     END IF;
     OLD.status := NEW.status;
     OLD.returned := NEW.returned;
+    OLD.recovered := NEW.recovered;
+    OLD.kept := NEW.kept;
+    OLD.written_off := NEW.written_off;
     OLD.decided_by_uid := NEW.decided_by_uid;
     OLD.decision_note := NEW.decision_note;
     IF NEW IS DISTINCT FROM OLD THEN
@@ -87,6 +102,15 @@ $$;
 COMMENT ON FUNCTION murallink_private.reversals_returned(murallink.ksuid) IS
 'How much of a payment has come back; null: nothing.';
 
+CREATE FUNCTION murallink_private.reversal_cash(payment_uid murallink.ksuid) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT p.amount - coalesce(p.recovered, 0) - coalesce((
+        SELECT pg_catalog.sum(r.returned - r.recovered) FROM murallink.reversal r WHERE r.payment_uid = p.uid), 0)
+    FROM murallink_private.payment p WHERE p.uid = reversal_cash.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_cash(murallink.ksuid) IS
+'How much of a paid payment was paid out and has not been given back: what was kept of it never reached the patient.';
+
 CREATE FUNCTION murallink_private.reversal_infos() RETURNS SETOF murallink.reversal_info
 LANGUAGE sql STABLE AS $$
     SELECT r.uid, r.payment_uid, pg_catalog.trim_scale(r.amount), r.currency::text, r.reason::text, r.note, r.status::text,
@@ -111,7 +135,7 @@ DECLARE
 BEGIN
     IF NOT EXISTS (
         SELECT FROM murallink.reversal r
-        WHERE r.uid = reversal_answer.reversal_uid AND murallink_private.permitted('view_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid)) THEN
+        WHERE r.uid = reversal_answer.reversal_uid AND (murallink_private.caller_is_operator() OR murallink_private.permitted('view_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid))) THEN
         answer := ROW(answer.uid, answer.payment_uid, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, NULL, NULL);
     END IF;
     RETURN answer;
@@ -162,64 +186,80 @@ $$;
 COMMENT ON FUNCTION murallink_private.reversal_in_window(murallink.ksuid) IS
 'Whether so little time has passed since a payment was paid that it is taken back without an operator: see murallink.void_window.';
 
-CREATE FUNCTION murallink_private.reversal_return(reversal_uid murallink.ksuid, note text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink_private.payment_return(payment_uid murallink.ksuid, source_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    the_payment murallink_private.payment;
-    back numeric;
+    back CONSTANT numeric := murallink_private.reversals_returned(payment_uid);
+    reached murallink.payment_status;
 BEGIN
-    SELECT * INTO the_payment FROM murallink_private.payment p
-    WHERE p.uid = (SELECT r.payment_uid FROM murallink.reversal r WHERE r.uid = reversal_return.reversal_uid) FOR NO KEY UPDATE;
-    UPDATE murallink.reversal r
-    SET status = 'returned', returned = r.amount, decision_note = coalesce(reversal_return.note, r.decision_note),
-        decided_by_uid = CASE WHEN reversal_return.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
-    WHERE r.uid = reversal_return.reversal_uid;
-    back := murallink_private.reversals_returned(the_payment.uid);
     UPDATE murallink_private.payment p
-    SET returned = back, returned_by_uid = reversal_return.reversal_uid,
+    SET returned = back, returned_by_uid = payment_return.source_uid,
         status = CASE WHEN back = p.amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status,
         decision_note = CASE WHEN back = p.amount THEN (
-            SELECT coalesce(NULLIF(r.decision_note, ''), r.note) FROM murallink.reversal r WHERE r.uid = reversal_return.reversal_uid)
+            SELECT coalesce(NULLIF(r.decision_note, ''), r.note) FROM murallink.reversal r
+            WHERE r.payment_uid = payment_return.payment_uid AND r.returned > 0 ORDER BY r.created_at DESC, r.uid DESC LIMIT 1)
             ELSE p.decision_note END
-    WHERE p.uid = the_payment.uid;
-    IF back = the_payment.amount THEN
-        PERFORM murallink_private.notices_of_payments(ARRAY[the_payment.uid]);
+    WHERE p.uid = payment_return.payment_uid RETURNING p.status INTO reached;
+    IF reached = 'reversed' THEN
+        PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, text) IS
-'Records that what a reversal takes back has come back. When all of the payment is back, it is reversed, and the patient is notified. note: of the person who decides this; null: nobody does.';
+COMMENT ON FUNCTION murallink_private.payment_return(murallink.ksuid, murallink.ksuid) IS
+'Returns to the funds what has come back of a payment by its reversals since the last time. When all of it is back, it is reversed, and the patient is notified. source_uid: by what it came: an unload, a recovery, or the reversal itself where it is only in the books.';
+
+CREATE FUNCTION murallink_private.reversal_return(
+    reversal_uid murallink.ksuid, amount numeric, source_uid murallink.ksuid, note text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    its_payment CONSTANT murallink.ksuid := (SELECT r.payment_uid FROM murallink.reversal r WHERE r.uid = reversal_return.reversal_uid);
+BEGIN
+    PERFORM FROM murallink_private.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
+    UPDATE murallink.reversal r
+    SET returned = r.returned + reversal_return.amount,
+        status = CASE WHEN r.returned + reversal_return.amount = r.amount THEN 'returned' ELSE 'owed_back' END::murallink.reversal_status,
+        decision_note = coalesce(reversal_return.note, r.decision_note),
+        decided_by_uid = CASE WHEN reversal_return.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
+    WHERE r.uid = reversal_return.reversal_uid;
+    PERFORM murallink_private.payment_return(its_payment, source_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, murallink.ksuid, text) IS
+'Records that an amount of a reversal has come back; the rest is owed. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does.';
 
 CREATE FUNCTION murallink_private.reversal_begin(reversal_uid murallink.ksuid, unloads boolean, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    the_reversal murallink.reversal;
+    the_payout murallink_private.payout;
     its_card murallink.ksuid;
-    unload record;
+    take numeric;
 BEGIN
-    IF NOT unloads THEN
-        PERFORM murallink_private.reversal_return(reversal_uid, coalesce(note, ''));
+    SELECT * INTO the_reversal FROM murallink.reversal r WHERE r.uid = reversal_begin.reversal_uid;
+    SELECT * INTO the_payout FROM murallink_private.payout o WHERE o.payment_uid = the_reversal.payment_uid;
+    take := LEAST(the_reversal.amount - the_reversal.returned, murallink_private.reversal_cash(the_reversal.payment_uid));
+    IF take > 0 AND NOT unloads THEN
+        PERFORM murallink_private.reversal_return(reversal_uid, take, reversal_uid, coalesce(note, ''));
         RETURN;
     END IF;
-    its_card := murallink_private.card_to_unload((
-        SELECT o.uid FROM murallink_private.payout o JOIN murallink.reversal r ON r.payment_uid = o.payment_uid WHERE r.uid = reversal_begin.reversal_uid));
-    IF its_card IS NULL THEN
+    its_card := CASE WHEN take > 0 THEN murallink_private.card_to_unload(the_payout.uid) END;
+    IF take > 0 AND its_card IS NULL THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid');
     END IF;
     UPDATE murallink.reversal r
-    SET status = 'unloading', decision_note = coalesce(reversal_begin.note, r.decision_note),
+    SET status = CASE WHEN take > 0 THEN 'unloading' ELSE 'owed_back' END::murallink.reversal_status,
+        decision_note = coalesce(reversal_begin.note, r.decision_note),
         decided_by_uid = CASE WHEN reversal_begin.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
-    WHERE r.uid = reversal_begin.reversal_uid;
-    SELECT o.uid, o.partner, pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
-        'amount', (r.amount - r.returned)::numeric(16, 2)::text, 'reference', r.uid::text) AS params
-    INTO unload
-    FROM murallink.reversal r JOIN murallink_private.payout o ON o.payment_uid = r.payment_uid
-    JOIN murallink_private.card c ON c.uid = its_card WHERE r.uid = reversal_begin.reversal_uid;
-    PERFORM murallink_private.task_begin(
-        unload.partner, 'unload', unload.params, false, 'payout', unload.uid, 'unload ' || reversal_uid);
+    WHERE r.uid = the_reversal.uid;
+    PERFORM murallink_private.task_begin(the_payout.partner, 'unload', pg_catalog.jsonb_build_object('program', c.program,
+        'proxy_key', c.proxy_key, 'amount', take::numeric(16, 2)::text, 'reference', the_reversal.uid::text),
+        false, 'payout', the_payout.uid, 'unload ' || reversal_uid)
+    FROM murallink_private.card c WHERE c.uid = its_card;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_begin(murallink.ksuid, boolean, text) IS
-'Carries a reversal out: its partner is asked to take it off the card, or it is done in the books at once. unloads: see reversal_unloads(); note: of the person who decides this; null: nobody does. Errors: wrong_status: the card was replaced, and the new one has not been issued yet.';
+'Carries a reversal out: its partner is asked to take it off the card, or it is done in the books at once; what was kept of the payment for an earlier one is owed back. unloads: see reversal_unloads(); note: of the person who decides this; null: nobody does. Errors: wrong_status: the card was replaced, and the new one has not been issued yet.';
 
 CREATE FUNCTION murallink.request_reversal(
     payment_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, reason text DEFAULT NULL, note text DEFAULT NULL
@@ -362,7 +402,9 @@ BEGIN
     asked := murallink_private.reversals_asked(the_payment.uid);
     -- One that the partner has declined is asked again.
     SELECT r.uid INTO the_reversal FROM murallink.reversal r
-    WHERE r.payment_uid = the_payment.uid AND r.status = 'owed_back' ORDER BY r.created_at, r.uid LIMIT 1;
+    WHERE r.payment_uid = the_payment.uid AND r.status IN ('owed_back', 'recovering') AND r.kept = 0
+        AND murallink_private.reversal_cash(the_payment.uid) > 0
+    ORDER BY r.created_at, r.uid LIMIT 1;
     IF the_payment.status <> 'paid' THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     ELSIF asked = the_payment.amount AND the_reversal IS NULL OR EXISTS (
@@ -387,7 +429,8 @@ BEGIN
     PERFORM FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid
     JOIN murallink_private.payment p ON p.uid = o.payment_uid
     WHERE c.uid = ANY (calls) AND c.status IN ('done', 'declined') ORDER BY p.uid FOR NO KEY UPDATE OF p NOWAIT;
-    PERFORM murallink_private.reversal_return((c.params ->> 'reference')::murallink.ksuid)
+    PERFORM murallink_private.reversal_return(
+        (c.params ->> 'reference')::murallink.ksuid, pg_catalog.trim_scale((c.params ->> 'amount')::numeric), c.uid)
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'done';
     UPDATE murallink.reversal r SET status = 'owed_back'
     FROM murallink_private.call c
@@ -398,41 +441,58 @@ $$;
 COMMENT ON FUNCTION murallink_private.unloads_follow(murallink.ksuid[]) IS
 'Returns what unloads that are done have taken off the cards; what the partner has declined is owed back; and starts look-ups of unloads in doubt.';
 
-CREATE FUNCTION murallink_private.verify_reversals(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
-LANGUAGE sql STABLE AS $$
-    SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (return of %s) has no source', e.uid, e.amount)
-    FROM murallink.fund_entry e
-    WHERE e.movement = 'return' AND NOT EXISTS (SELECT FROM murallink.reversal r WHERE r.uid = e.source_uid)
-    UNION ALL
-    SELECT r.contract_uid, r.currency::text, pg_catalog.format(
-        'reversal %s of %s of %s is %s, %s has come back, its entry is %s', r.uid, r.amount, r.payment_uid, r.status, r.returned,
-        coalesce(e.amount::text, 'missing'))
-    FROM murallink.reversal r LEFT JOIN murallink.fund_entry e ON e.source_uid = r.uid AND e.movement = 'return'
-    WHERE coalesce(e.amount, 0) <> r.returned
-        OR (e.contract_uid, e.client_uid, e.currency) <> (r.contract_uid, r.client_uid, r.currency)
-    UNION ALL
-    SELECT p.contract_uid, p.currency::text, pg_catalog.format(
-        'payment %s of %s is %s, %s of it has come back, its reversals of %s returned %s', p.uid, p.amount, p.status,
-        coalesce(p.returned, 0), coalesce(a.asked, 0), coalesce(a.returned, 0))
-    FROM murallink_private.payment p
-    LEFT JOIN (
-        SELECT r.payment_uid, pg_catalog.sum(r.returned) AS returned,
-            pg_catalog.sum(r.amount) FILTER (WHERE r.status <> 'refused') AS asked,
-            pg_catalog.bool_and((r.client_uid, r.contract_uid, r.currency) = (q.client_uid, q.contract_uid, q.currency)) AS agree
-        FROM murallink.reversal r JOIN murallink_private.payment q ON q.uid = r.payment_uid GROUP BY r.payment_uid) a ON a.payment_uid = p.uid
-    WHERE (p.returned IS NOT NULL OR a.payment_uid IS NOT NULL) AND (coalesce(p.returned, 0) <> coalesce(a.returned, 0)
-        OR (p.status = 'reversed') <> (coalesce(p.returned, 0) = p.amount) OR a.asked > p.amount OR NOT a.agree)
-    UNION ALL
-    SELECT r.contract_uid, r.currency::text, pg_catalog.format('reversal %s of %s is %s, its unload is %s', r.uid, r.payment_uid, r.status,
-        coalesce((
-            SELECT pg_catalog.string_agg(c.status::text, ', ' ORDER BY c.created_at, c.uid)
-            FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
-            WHERE o.payment_uid = r.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = r.uid::text), 'not made'))
-    FROM murallink.reversal r
-    WHERE (r.status = 'unloading') <> EXISTS (
-        SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
-        WHERE o.payment_uid = r.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = r.uid::text
-            AND c.status NOT IN ('done', 'declined'))
+CREATE FUNCTION murallink_private.reversal_owed(reversal_uid murallink.ksuid) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF NOT murallink_private.caller_is_operator() THEN
+        PERFORM murallink_private.permit('approve_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, 'reversal_uid')
+        FROM (SELECT murallink_private.require_caller(), murallink_private.required(reversal_owed.reversal_uid, 'reversal_uid') AS uid) AS asked
+        LEFT JOIN murallink.reversal r ON r.uid = asked.uid;
+    END IF;
+    RETURN murallink_private.reversal_locked(reversal_uid);
+END
 $$;
-COMMENT ON FUNCTION murallink_private.verify_reversals() IS
-'The contradictions between reversals, their entries, their unloads and payments, for verify_ledger().';
+COMMENT ON FUNCTION murallink_private.reversal_owed(murallink.ksuid) IS
+'Locks a reversal of which operators, and users with approve_payments at its place, decide what becomes of what is owed, and returns it. Errors: unauthenticated, forbidden, not_found, missing_field.';
+
+CREATE FUNCTION murallink.write_off(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present CONSTANT murallink.reversal_info := murallink_private.reversal_owed(reversal_uid);
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+BEGIN
+    IF present.status IN ('owed_back', 'recovering') THEN
+        UPDATE murallink.reversal r
+        SET status = 'written_off', written_off = r.amount - r.returned - r.kept, decided_by_uid = murallink_private.caller(), decision_note = why
+        WHERE r.uid = present.uid;
+    ELSIF present.status <> 'written_off' THEN
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    END IF;
+    RETURN murallink_private.reversal_answer(reversal_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.write_off(murallink.ksuid, text) IS
+'Ends a reversal that is owed_back or recovering: the funds of the contract bear what has not come back, and the payment stays paid. What is kept of payments that are not paid yet is still recovered. note: why, for the audit. Asked again, it answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
+
+CREATE FUNCTION murallink.recover(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present CONSTANT murallink.reversal_info := murallink_private.reversal_owed(reversal_uid);
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+BEGIN
+    IF present.status = 'owed_back' THEN
+        IF NOT EXISTS (
+            SELECT FROM murallink.reversal r JOIN murallink.contract c ON c.uid = r.contract_uid
+            WHERE r.uid = present.uid AND c.recovery_share > 0) THEN
+            PERFORM murallink_private.raise('wrong_status', 'recovery_share');
+        END IF;
+        UPDATE murallink.reversal r SET status = 'recovering', decided_by_uid = murallink_private.caller(), decision_note = why
+        WHERE r.uid = present.uid;
+    ELSIF present.status <> 'recovering' THEN
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    END IF;
+    RETURN murallink_private.reversal_answer(reversal_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.recover(murallink.ksuid, text) IS
+'Recovers a reversal that is owed_back from later payments to the patient in the same trial, other than travel payments: of each that is approved, at most the share that set_recovery has set for the contract is kept. note: why, for the audit. Asked again, it answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if the contract sets no share (recovery_share).';

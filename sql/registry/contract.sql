@@ -13,10 +13,11 @@ CREATE TYPE murallink.contract_info AS (
     sponsor murallink.optional_text,
     default_payment_type_uid murallink.optional_uid,
     order_cards murallink.optional_text,
-    enforce_dates murallink.optional_boolean
+    enforce_dates murallink.optional_boolean,
+    recovery_share murallink.optional_integer
 );
 COMMENT ON TYPE murallink.contract_info IS
-'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment; enforce_dates: absent where it is true.';
+'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment; enforce_dates: absent where it is true; recovery_share: in percent, absent where nothing is recovered.';
 
 CREATE FUNCTION murallink_private.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
@@ -25,7 +26,7 @@ LANGUAGE sql STABLE AS $$
         c.contract_end_date::timestamp AT TIME ZONE 'UTC',
         pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || c.uid::text,
         s.name, c.default_payment_type_uid, NULLIF(c.order_cards, 'first_payment'),
-        NULLIF(c.enforce_dates, true)
+        NULLIF(c.enforce_dates, true), NULLIF(c.recovery_share, 0)
     FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
 COMMENT ON FUNCTION murallink_private.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
@@ -46,6 +47,8 @@ BEGIN
         the_contract.uid := murallink.gen_ksuid();
         the_contract.client_uid := write_contract.client_uid;
         the_contract.created_at := pg_catalog.now();
+        the_contract.recovery_share := 0;
+        the_contract.recovery_note := '';
     ELSIF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
@@ -150,6 +153,29 @@ END
 $$;
 COMMENT ON FUNCTION murallink.edit_contract(murallink.ksuid, text, murallink.day, murallink.day, murallink.day, murallink.numeric_text, text, murallink.ksuid, text, text, murallink.read_only, murallink.read_only, boolean) IS
 'Changes a contract (document: Edit Contract). An argument that is absent, or null in SQL, changes nothing; an empty total_contract_value or sponsor is removed. total_contract_value: as create_contract takes it or as answers show it; currency: stays once the contract has trials or funds; order_cards: enrollment orders the cards of enrolled patients at once; enforce_dates: as create_contract takes it. A change of the dates holds for later payments and enrollments; what was made stays. client_uid: the contract''s, or absent; document_url: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, too_long, not_found, unknown_currency, invalid_amount, invalid_value, in_use.';
+
+CREATE FUNCTION murallink.set_recovery(
+    contract_uid murallink.ksuid DEFAULT NULL, share integer DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.contract_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    why text;
+BEGIN
+    PERFORM murallink_private.require_admin();
+    PERFORM murallink_private.required(set_recovery.contract_uid, 'contract_uid');
+    IF murallink_private.required(share, 'share') NOT BETWEEN 0 AND 99 THEN
+        PERFORM murallink_private.raise('invalid_value', 'share');
+    END IF;
+    why := murallink_private.checked_text(note, 'note', 1000, true);
+    UPDATE murallink.contract c SET recovery_share = share, recovery_note = why WHERE c.uid = set_recovery.contract_uid;
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('not_found', 'contract_uid');
+    END IF;
+    RETURN murallink_private.contract_info(contract_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_recovery(murallink.ksuid, integer, text) IS
+'Sets how much of a later payment is kept at most to recover a payment that was taken back and whose money is not on the card any more: see recover. share: in percent, from 0, which is the default and keeps nothing, to 99; note: why, such as the approval of the review board. Payments that are approved already stay as they are. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

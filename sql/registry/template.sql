@@ -11,6 +11,7 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN 'bulk_email' THEN '{first_name, last_name, subject, body, trial, site}'
         WHEN 'password_reset' THEN '{first_name, last_name, token, minutes}'
         WHEN 'reversal' THEN '{first_name, last_name, amount, currency, note, trial, site}'
+        WHEN 'payment' THEN '{first_name, last_name, amount, currency, kept, trial, site}'
         ELSE '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
 $$;
 COMMENT ON FUNCTION murallink_private.template_fields(murallink.notice_kind) IS

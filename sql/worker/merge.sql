@@ -78,8 +78,9 @@ BEGIN
     FROM numbered n WHERE n.uid = p.uid;
     UPDATE murallink_private.payment p SET patient_uid = keep_uid
     FROM murallink.enrollment e WHERE e.uid = p.enrollment_uid AND e.patient_uid = keep_uid AND p.patient_uid <> keep_uid;
-    UPDATE murallink.reversal r SET patient_uid = keep_uid
-    FROM murallink.enrollment e WHERE e.uid = r.enrollment_uid AND e.patient_uid = keep_uid AND r.patient_uid <> keep_uid;
+    UPDATE murallink.reversal r SET patient_uid = keep_uid, chain_uid = e.chain_uid
+    FROM murallink.enrollment e
+    WHERE e.uid = r.enrollment_uid AND e.patient_uid = keep_uid AND (r.patient_uid, r.chain_uid) <> (keep_uid, e.chain_uid);
     IF EXISTS (
         SELECT FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.milestone m ON m.uid = p.milestone_uid

@@ -55,7 +55,16 @@ BEGIN
         SELECT FROM murallink.needs_person n WHERE n.kind = 'task' AND n.uid = resolve_task.task_uid
         UNION ALL
         SELECT FROM murallink_private.participation p
-        WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined') THEN
+        WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined'
+        UNION ALL
+        -- What the issuer has declined to take back may have come back in another way.
+        SELECT FROM murallink_private.call t JOIN murallink.reversal r ON r.uid = (t.params ->> 'reference')::murallink.ksuid
+        WHERE t.uid = resolve_task.task_uid AND t.operation = 'unload' AND t.status = 'declined' AND resolve_task.done
+            AND r.status IN ('owed_back', 'recovering') AND (t.params ->> 'amount')::numeric <= r.amount - r.returned - r.kept
+            AND NOT EXISTS (
+                SELECT FROM murallink_private.call l
+                WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload'
+                    AND l.params ->> 'reference' = r.uid::text AND (l.created_at, l.uid) > (t.created_at, t.uid))) THEN
         PERFORM murallink_private.raise('wrong_status', 'task_uid');
     ELSIF last <> resolve_task.attempt THEN
         PERFORM murallink_private.raise('wrong_status', 'attempt');
@@ -66,4 +75,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.resolve_task(murallink.ksuid, boolean, text, integer) IS
-'Decides a task: one in doubt, after asking the partner; a declined reversal; a declined step of a participation that is done nevertheless; or (done: false) one that is repeated without success. done: whether it was done, or the money came back in another way; if not, it can be requested again. note: how this is known. attempt: the attempt about which the partner was asked, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
+'Decides a task: one in doubt, after asking the partner; the declined unload of a reversal that is owed back (done: true: the money came back in another way); a declined step of a participation that is done nevertheless; or (done: false) one that is repeated without success. done: whether it was done, or the money came back in another way; if not, it can be requested again. note: how this is known. attempt: the attempt about which the partner was asked, so that nothing is decided of one that was sent since; null: the last. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';

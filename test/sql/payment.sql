@@ -649,7 +649,7 @@ BEGIN
                 EXECUTE pg_temp.call_step(its_payout::text, word[2], word[3]);
             WHEN 'reversed' THEN
                 INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (made, 1, 'other', 'all of it');
-                PERFORM murallink_private.reversal_return(r.uid) FROM murallink.reversal r WHERE r.payment_uid = made;
+                PERFORM murallink_private.reversal_return(r.uid, r.amount, r.uid) FROM murallink.reversal r WHERE r.payment_uid = made;
             ELSE
                 UPDATE murallink_private.payment SET status = step::murallink.payment_status, decision_note = 'a step' WHERE uid = made;
         END CASE;

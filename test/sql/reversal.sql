@@ -282,7 +282,8 @@ SELECT test.refusal(format('UPDATE murallink.reversal SET status = %L%s WHERE ui
 FROM unnest('{returned,owed_back,refused}'::text[]) AS status;
 SELECT pg_temp.unload(:'open', 'declined');
 SET SESSION AUTHORIZATION regress_back_operator;
-SELECT status FROM murallink.resolve_task((SELECT uid FROM murallink.needs_person WHERE contract_uid = :'contract' AND kind = 'task'), true, 'they paid it back');
+SELECT kind, why, remedy, amount FROM murallink.needs_person WHERE contract_uid = :'contract';
+SELECT status FROM murallink.resolve_task((SELECT uid FROM murallink.partner_tasks(operation => 'unload', status => 'declined', most => 1)), true, 'they paid it back');
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.unload(:'open', '');
 SELECT funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract';

@@ -48,7 +48,7 @@ is($payouts->sql("SELECT string_agg(operation, ' ' ORDER BY claimed_at) FROM mur
 	'load unload look_up', 'the look-up is shown with the payout');
 my $second = doubt(undef, %before);
 is($payouts->state_of($second), 'done paid', 'one that is not listed then');
-like(asked($second), qr/^declined of unload: .*not among the unloads of the card reverse_payment or resolve_task$/, 'was not made: a person is told');
+like(asked($second), qr/^owed_back: .*not among the unloads of the card reverse_payment or write_off or resolve_task$/, 'was not made: a person is told');
 is(unloads($second), 0, 'it is not sent again by itself');
 reverse_it($second);
 is($payouts->state_of($second) . ' ' . unloads($second), 'done reversed 1', 'but when it is asked for again');
@@ -109,7 +109,7 @@ foreach my $case (
 	$payouts->wait_idle;
 	my $unloads = unloads($payout);
 	is($payouts->state_of($payout) . ' ' . asked($payout) =~ s/:.*//sr,
-		$unloads ? 'done reversed ' : 'done paid declined of unload', "$point: known to be unloaded " . ($unloads ? 'once' : 'never'));
+		$unloads ? 'done reversed ' : 'done paid owed_back', "$point: known to be unloaded " . ($unloads ? 'once' : 'never'));
 	cmp_ok($unloads, '<', 2, "$point: not twice");
 	next if $unloads;
 	reverse_it($payout);
@@ -158,7 +158,9 @@ sub unloads { my ($payout) = @_; return scalar(my @unloads = $payouts->unloads($
 sub asked
 {
 	my ($payout) = @_;
-	return $payouts->sql(qq{SELECT concat_ws(' ', n.why, n.remedy) FROM murallink.needs_person n JOIN murallink.partner_tasks(subject_uid => '$payout') t ON t.uid = n.uid});
+	return $payouts->sql(qq{SELECT concat_ws(' ', n.why, n.remedy) FROM murallink.needs_person n
+		WHERE n.uid IN (SELECT t.uid FROM murallink.partner_tasks(subject_uid => '$payout') t
+			UNION ALL SELECT r.uid FROM murallink.reversal r JOIN murallink.payout o USING (payment_uid) WHERE o.uid = '$payout')});
 }
 
 # The unload of a payout that is in doubt.

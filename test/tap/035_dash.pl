@@ -103,12 +103,12 @@ $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
 $payouts->wait_idle;
 is($payouts->state_of($paid[0]), 'done paid', 'declined by Dash: still paid');
 my $asked = 'SELECT concat_ws($$ $$, kind, why, remedy, amount::numeric(16, 2)) FROM murallink.needs_person';
-like($payouts->sql($asked), qr/^task declined of unload: HTTP 400.* reverse_payment or resolve_task 1\.\d\d$/, 'and a person is told');
+like($payouts->sql($asked), qr/^reversal owed_back: HTTP 400.* reverse_payment or write_off or resolve_task 1\.\d\d$/, 'and a person is told');
 $payouts->fault(operation => 'dash.unloadCards', when => 'after', action => 'reset', count => 1);
 $payouts->call(reverse_payment => $payment, 'paid for the wrong visit');
 $payouts->wait_idle;
 is($payouts->state_of($paid[0]), 'done paid', 'in doubt: still paid');
-unlike($payouts->sql($asked), qr/declined/, 'asked again, the first answer is settled');
+unlike($payouts->sql($asked), qr/owed_back/, 'asked again, the first answer is settled');
 is($payouts->refusal(reverse_payment => $payment, 'again'), 'already_exists', 'and not asked for twice');
 my $unload = $payouts->sql("SELECT uid FROM murallink.partner_tasks() WHERE operation = 'unload' AND status = 'in_doubt'");
 $payouts->call(resolve_task => $unload, 'true', 'Dash shows it');
@@ -126,15 +126,17 @@ is($payouts->sql("SELECT changes #>> '{decision_note,to}' FROM murallink.audit_e
 	'twice in the list', 'as the audit is');
 $payouts->sql('UPDATE murallink.patient SET email_enabled = false, sms_enabled = false');
 is($payouts->refusal(reverse_payment => $other, 'again'), 'wrong_status', 'once');
-foreach my $case ([ 2, 'false', 'paid' ], [ 3, 'true', 'reversed' ])
+foreach my $case ([ 2, 'write_off', 'paid' ], [ 3, 'resolve_task', 'reversed' ])
 {
-	my ($n, $back, $then) = @$case;
+	my ($n, $how, $then) = @$case;
 	$payouts->fault(operation => 'dash.unloadCards', when => 'before', action => 'answer', status => 400, count => 1);
 	$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$paid[$n]'"), 'in error');
 	$payouts->wait_idle;
-	my $declined = $payouts->sql("SELECT uid FROM murallink.needs_person WHERE kind = 'task'");
-	$payouts->call(resolve_task => $declined, $back, 'asked');
-	is($payouts->state_of($paid[$n]), "done $then", "a declined reversal is closed: $then");
+	my $owed = $payouts->sql("SELECT uid FROM murallink.needs_person WHERE kind = 'reversal'");
+	my $declined = $payouts->sql("SELECT uid FROM murallink.partner_tasks(operation => 'unload', status => 'declined', subject_uid => '$paid[$n]')");
+	is($payouts->refusal(resolve_task => $declined, 'false', 'asked'), 'wrong_status', 'that it was declined is known');
+	$payouts->call($how => $how eq 'write_off' ? $owed : ($declined, 'true'), 'asked');
+	is($payouts->state_of($paid[$n]), "done $then", "what is owed back is closed: $then");
 	is($payouts->sql($asked), '', 'and needs nobody');
 	is($payouts->refusal(resolve_task => $declined, 'true', 'again'), 'wrong_status', 'once');
 }

@@ -519,6 +519,9 @@ request_reversal       | travel_payment at trial_site                           
 get_reversals          | view_payments at trial_site                                     | {"patient_uid": "@patient", "trial_uid": "@trial"}
 approve_reversal       | approve_payments at trial_site                                  | {"reversal_uid": "@reversal", "note": "N"}
 approve_reversal       | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}
+recover                | approve_payments at trial_site                                  | {"reversal_uid": "@owed_reversal", "note": "N"}
+write_off              | approve_payments at trial_site                                  | {"reversal_uid": "@owed_reversal", "note": "N"}
+set_recovery           | admin                                                           | {"contract_uid": "@contract", "share": 10, "note": "N"}
 reject_reversal        | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}
 reject_reversal        | approve_payments at trial_site                                  | {"reversal_uid": "@reversal", "note": "N"}
 trial_payment_report   | view_report at trial                                            | {"trial_uid": "@trial"}

@@ -253,6 +253,7 @@ payment_schedule | view_payment_schedule             | *
 payout           | view_payments                     | *
 permission_grant | oneself                           | r.app_user_uid
 permission_grant | grant                             | *
+recovery         | view_payments                     | *
 reversal         | view_payments                     | *
 site             | view_sites                        | r.client_uid, r.contract_uid, NULL, r.uid
 sponsor          | view_clients                      | r.client_uid, NULL, NULL, NULL

@@ -63,6 +63,7 @@ my %needs = (
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
 	request_reversal => { payment_uid => 'a paid one', reason => 'other', note => 'Note #' },
+	set_recovery => { contract_uid => 'other_contract', share => 10, note => 'Note #' },
 	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },
 	# Not enrolled, because a patient moves to a site only once
 	transfer_enrollment => { patient_uid => 'newcomer', trial_uid => 'trial', to_site_uid => 'other_site', note => 'moved' },
@@ -202,7 +203,7 @@ $needs{deactivate_user} = { user_uid => '0' x 27 };
 $needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_payment cancel_payment correct_funding);
 
 # What succeeds once only is asked of something else.
-$needs{$_} = { reversal_uid => 'patient', note => 'seen' } foreach qw(approve_reversal reject_reversal);
+$needs{$_} = { reversal_uid => 'patient', note => 'seen' } foreach qw(approve_reversal reject_reversal recover write_off);
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };

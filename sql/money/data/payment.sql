@@ -27,6 +27,7 @@ CREATE TABLE murallink_private.payment (
     decision_note text NOT NULL DEFAULT '',
     returned numeric,
     returned_by_uid murallink.ksuid,
+    recovered numeric CHECK (recovered > 0 AND recovered < amount),
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
@@ -63,7 +64,8 @@ COMMENT ON COLUMN murallink_private.payment.counts IS
 COMMENT ON COLUMN murallink_private.payment.milestone_code IS 'The code of the milestone, by which it is paid once, whatever its name.';
 COMMENT ON COLUMN murallink_private.payment.chain_uid IS 'The chain of enrollments in which the milestone is paid once.';
 COMMENT ON COLUMN murallink_private.payment.returned IS 'What has come back of it, in currency units; null: nothing.';
-COMMENT ON COLUMN murallink_private.payment.returned_by_uid IS 'The reversal by which the last part came back.';
+COMMENT ON COLUMN murallink_private.payment.returned_by_uid IS 'The reversal, its unload or the recovery by which the last part came back.';
+COMMENT ON COLUMN murallink_private.payment.recovered IS 'What is kept of it for payments that were taken back and are owed, in currency units; the rest is paid out. Null: nothing.';
 CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence)
     WHERE counts;
 COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it.';
@@ -128,7 +130,7 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
     p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note, p.returned,
-    p.returned_by_uid, p.amount - coalesce(p.returned, 0) AS net_amount
+    p.returned_by_uid, p.recovered, p.amount - coalesce(p.returned, 0) AS net_amount
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';

@@ -64,7 +64,7 @@ VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_follow');
 
 CREATE VIEW murallink_private.payout_shown AS
 SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.patient_uid, o.payment_type_uid, o.partner, o.card_uid,
-    p.amount, p.currency::text AS currency, s.status,
+    p.amount - coalesce(p.recovered, 0) AS amount, p.currency::text AS currency, s.status,
     CASE s.status WHEN 'waiting' THEN o.reason WHEN 'ready' THEN c.reason WHEN 'declined' THEN s.why WHEN 'in_doubt' THEN s.why ELSE '' END AS reason,
     coalesce(c.attempt, 0) AS attempt, coalesce(c.due_at, o.created_at) AS due_at,
     coalesce(NULLIF(o.reference, ''), c.facts ->> 'order_id', '') AS reference, o.note, o.created_at,
@@ -103,7 +103,7 @@ COMMENT ON COLUMN murallink.payout.payment_type_uid IS
 'How the patient is paid; null if neither the patient nor the contract has a payment type.';
 COMMENT ON COLUMN murallink.payout.partner IS 'The partner that pays; null if a person or an application pays.';
 COMMENT ON COLUMN murallink.payout.card_uid IS 'The card that is loaded, if the partner issues cards.';
-COMMENT ON COLUMN murallink.payout.amount IS 'The amount of the payment, in units of its currency.';
+COMMENT ON COLUMN murallink.payout.amount IS 'What is paid out: the amount of the payment, less what is kept of it, in units of its currency.';
 COMMENT ON COLUMN murallink.payout.currency IS 'Currency of the amount.';
 COMMENT ON COLUMN murallink.payout.status IS
 'The state of the payout: that of its payment or, until this is decided, of the call that loads the card.';

@@ -8,6 +8,7 @@ CREATE TABLE murallink.reversal (
     site_uid murallink.ksuid NOT NULL,
     patient_uid murallink.ksuid NOT NULL,
     enrollment_uid murallink.ksuid NOT NULL,
+    chain_uid murallink.ksuid NOT NULL,
     payment_uid murallink.ksuid NOT NULL REFERENCES murallink_private.payment,
     amount numeric NOT NULL,
     currency murallink.currency NOT NULL,
@@ -16,12 +17,18 @@ CREATE TABLE murallink.reversal (
     status murallink.reversal_status NOT NULL DEFAULT 'requested',
     for_operator boolean NOT NULL DEFAULT true,
     returned numeric NOT NULL DEFAULT 0,
+    recovered numeric NOT NULL DEFAULT 0,
+    kept numeric NOT NULL DEFAULT 0,
+    written_off numeric NOT NULL DEFAULT 0,
     requested_by_uid murallink.ksuid,
     decided_by_uid murallink.ksuid,
     decision_note text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CHECK (murallink_private.amount_fits(amount, currency)),
-    CHECK (returned BETWEEN 0 AND amount),
+    CHECK (returned >= 0 AND kept >= 0 AND written_off >= 0 AND returned + kept + written_off <= amount),
+    CHECK (recovered BETWEEN 0 AND returned),
+    CHECK (kept = 0 OR status IN ('recovering', 'written_off')),
+    CHECK (written_off = 0 OR status = 'written_off'),
     CHECK ((status = 'returned') = (returned = amount))
 );
 COMMENT ON TABLE murallink.reversal IS 'What is taken back of paid payments: the whole amount, or parts of it.';
@@ -33,6 +40,7 @@ COMMENT ON COLUMN murallink.reversal.trial_uid IS 'The payment''s trial.';
 COMMENT ON COLUMN murallink.reversal.site_uid IS 'The payment''s site.';
 COMMENT ON COLUMN murallink.reversal.patient_uid IS 'The patient who was paid.';
 COMMENT ON COLUMN murallink.reversal.enrollment_uid IS 'The payment''s enrollment.';
+COMMENT ON COLUMN murallink.reversal.chain_uid IS 'The chain of enrollments from whose stipends it can be recovered.';
 COMMENT ON COLUMN murallink.reversal.payment_uid IS 'The payment.';
 COMMENT ON COLUMN murallink.reversal.amount IS 'What is taken back, in currency units.';
 COMMENT ON COLUMN murallink.reversal.currency IS 'Of the amount.';
@@ -42,6 +50,9 @@ COMMENT ON COLUMN murallink.reversal.status IS 'The state of the reversal.';
 COMMENT ON COLUMN murallink.reversal.for_operator IS
 'Whether only an operator decides it while it is requested; else also a second person who may approve payments.';
 COMMENT ON COLUMN murallink.reversal.returned IS 'What has come back of it, in currency units.';
+COMMENT ON COLUMN murallink.reversal.recovered IS 'What of this was kept from later payments, in currency units.';
+COMMENT ON COLUMN murallink.reversal.kept IS 'What is kept from approved payments that are not paid yet, in currency units.';
+COMMENT ON COLUMN murallink.reversal.written_off IS 'What the contract''s funds bear, in currency units.';
 COMMENT ON COLUMN murallink.reversal.requested_by_uid IS 'The requester; null for an operator without a user.';
 COMMENT ON COLUMN murallink.reversal.decided_by_uid IS 'The user who decided it last; null for an operator without a user.';
 COMMENT ON COLUMN murallink.reversal.decision_note IS 'The note of the last person who decided it.';
@@ -49,6 +60,8 @@ COMMENT ON COLUMN murallink.reversal.created_at IS 'When it was requested.';
 CREATE UNIQUE INDEX reversal_open ON murallink.reversal (payment_uid) WHERE status IN ('requested', 'unloading');
 COMMENT ON INDEX murallink.reversal_open IS
 'One reversal of a payment at a time: no two unloads of the same payment are ever under way or in doubt.';
+CREATE INDEX reversal_recovering ON murallink.reversal (chain_uid) WHERE status = 'recovering';
+COMMENT ON INDEX murallink.reversal_recovering IS 'Tells payout_begin() that a patient owes nothing, at no cost.';
 CREATE INDEX reversal_payment ON murallink.reversal (payment_uid);
 CREATE INDEX reversal_enrollment ON murallink.reversal (enrollment_uid);
 CREATE INDEX reversal_client ON murallink.reversal (client_uid);

@@ -14,6 +14,8 @@ CREATE TABLE murallink.contract (
     order_cards text NOT NULL DEFAULT 'first_payment' CHECK (order_cards IN ('first_payment', 'enrollment')),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     enforce_dates boolean NOT NULL DEFAULT true,
+    recovery_share integer NOT NULL DEFAULT 0 CHECK (recovery_share BETWEEN 0 AND 99),
+    recovery_note text NOT NULL DEFAULT '',
     UNIQUE (uid, client_uid),
     FOREIGN KEY (sponsor_uid, client_uid) REFERENCES murallink.sponsor (uid, client_uid),
     CHECK (contract_end_date >= contract_start_date)
@@ -32,6 +34,9 @@ COMMENT ON COLUMN murallink.contract.default_payment_type_uid IS 'The payment ty
 COMMENT ON COLUMN murallink.contract.order_cards IS 'When a card is ordered for a patient who is paid by card: at the first payment or the enrollment.';
 COMMENT ON COLUMN murallink.contract.created_at IS 'When it was added.';
 COMMENT ON COLUMN murallink.contract.enforce_dates IS 'Whether patients are enrolled and visits paid on its days only, from the first to the last.';
+COMMENT ON COLUMN murallink.contract.recovery_share IS
+'How many percent of a later payment are kept at most for a payment that was taken back and is owed; 0: nothing is kept.';
+COMMENT ON COLUMN murallink.contract.recovery_note IS 'Why this share was set last.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
 CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink_private.permitted('view_contract', client_uid, uid, NULL, NULL));

@@ -24,8 +24,8 @@ INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
     ('password_reset', 'email', 'Your new password',
         E'Hello,\n\nto set a new password, enter this number within {minutes} minutes:\n\n{token}\n\n'
         'If you did not ask for it, do nothing: your password stays as it is.\n'),
-    ('payment', 'email', 'You have been paid', E'Hello {first_name},\n\n{amount} {currency} have been paid to you.\n'),
-    ('payment', 'sms', '', '{amount} {currency} have been paid to you. Reply STOP to end messages.'),
+    ('payment', 'email', 'You have been paid', E'Hello {first_name},\n\n{amount} {currency} have been paid to you{kept}.\n'),
+    ('payment', 'sms', '', '{amount} {currency} have been paid to you{kept}. Reply STOP to end messages.'),
     ('reversal', 'email', 'A payment was taken back',
         E'Hello {first_name},\n\na payment of {amount} {currency} to you was taken back. The reason: {note}\n'),
     ('reversal', 'sms', '', 'A payment of {amount} {currency} to you was taken back. The reason: {note}. Reply STOP to end messages.');

@@ -61,19 +61,24 @@ SELECT n.* FROM (
         WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
         AND (l.reason = '' OR l.attempt < 10))
     UNION ALL
-    SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'reverse_payment or resolve_task', t.attempt,
-        t.settled_at, t.partner, r.amount - r.returned, r.currency::text, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_uid
-    FROM murallink_private.call t
-    JOIN murallink.reversal r ON r.uid = (t.params ->> 'reference')::murallink.ksuid AND r.status = 'owed_back'
-    WHERE t.status = 'declined' AND t.reason <> '' AND t.operation = 'unload' AND t.note = '' AND NOT EXISTS (
-        SELECT FROM murallink_private.call l
-        WHERE l.subject_uid = t.subject_uid AND l.subject_uid <> l.uid AND l.operation = 'unload' AND (l.created_at, l.uid) > (t.created_at, t.uid)
-            AND l.params ->> 'reference' = r.uid::text)
-    UNION ALL
-    SELECT 'reversal', r.uid, pg_catalog.format('requested: %s: %s', r.reason, r.note), 'decide_reversal', NULL, r.created_at, o.partner,
-        r.amount, r.currency::text, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_uid
-    FROM murallink.reversal r LEFT JOIN murallink_private.payout o ON o.payment_uid = r.payment_uid
-    WHERE r.status = 'requested'
+    SELECT 'reversal', r.uid, CASE r.status
+            WHEN 'requested' THEN pg_catalog.format('requested: %s: %s', r.reason, r.note)
+            WHEN 'owed_back' THEN 'owed_back: ' || coalesce(NULLIF(u.reason, ''), 'it is not on the card')
+            ELSE 'recovering: no payment is to come of which it can be kept' END,
+        CASE r.status WHEN 'requested' THEN 'decide_reversal' ELSE pg_catalog.array_to_string(ARRAY[
+            CASE WHEN u.status = 'declined' AND r.kept = 0 THEN 'reverse_payment' END,
+            CASE WHEN r.status = 'owed_back' AND k.recovery_share > 0 THEN 'recover' END,
+            'write_off', CASE WHEN u.status = 'declined' THEN 'resolve_task' END], ' or ') END,
+        NULL, coalesce(u.settled_at, r.created_at), o.partner,
+        r.amount - r.returned, r.currency::text, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_uid
+    FROM murallink.reversal r JOIN murallink.contract k ON k.uid = r.contract_uid
+    LEFT JOIN murallink_private.payout o ON o.payment_uid = r.payment_uid
+    LEFT JOIN LATERAL (
+        SELECT t.status, t.reason, t.settled_at FROM murallink_private.call t
+        WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.operation = 'unload' AND t.params ->> 'reference' = r.uid::text
+        ORDER BY t.created_at DESC, t.uid DESC LIMIT 1) u ON true
+    WHERE r.status IN ('requested', 'owed_back') OR r.status = 'recovering' AND r.kept = 0 AND (k.recovery_share = 0 OR NOT EXISTS (
+        SELECT FROM murallink.enrollment e WHERE e.chain_uid = r.chain_uid AND e.status = 'enrolled'))
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'move_balance or resolve_task', t.attempt,
         t.settled_at, t.partner, (t.params ->> 'amount')::numeric, NULL, NULL, NULL, NULL, NULL, c.patient_uid

@@ -619,7 +619,7 @@ EOC
 
 	foreach my $row (split /\n/, $rows)
 	{
-		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back) = split /\|/, $row, -1;
+		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back, $gross) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
 		my ($unload) = map { @{ delete $unloaded{$_} // [] } } split / /, $taken_back;
 		my $open = $status !~ /^(done|cancelled)$/;
@@ -633,7 +633,7 @@ EOC
 		push @wrong, "payout $payout is $status, its payment $payment" if $payment ne $expected{$status};
 		push @wrong, "payout $payout is $status and was never loaded" if $status eq 'done' && $unpaid;
 		push @wrong, "payout $payout is $status and was loaded" if $load && $status !~ /^(done|in_doubt|claimed)$/;
-		push @wrong, "payout $payout of $amount is $status, with $reserved reserved" if $reserved != ($open ? $amount : 0);
+		push @wrong, "payout $payout of $amount is $status, with $reserved reserved" if $reserved != ($open ? $gross : 0);
 		push @wrong, "payout $payout of $amount on $card was loaded with $load->{amount} on $load->{proxyKey}"
 		  if $load && ($load->{amount} != $amount || $load->{proxyKey} ne $card);
 	}
@@ -681,7 +681,7 @@ sub both_books
 		my $rows = $self->sql(<<'EOC');
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
     e.reserved::numeric(16, 2),
-    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid)
+    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid), p.amount::numeric(16, 2)
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (

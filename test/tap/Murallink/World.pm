@@ -111,7 +111,7 @@ DECLARE
 BEGIN
     FOR prefix, name, kind IN
         SELECT p, n.* FROM unnest(ARRAY['', 'far_']) AS p, (VALUES ('paid', 'manual'::murallink.payment_kind), ('paid_travel', 'travel'),
-            ('paid_milestone', 'milestone'), ('reversal', 'manual'), ('travel_reversal', 'travel')) AS n
+            ('paid_milestone', 'milestone'), ('reversal', 'manual'), ('travel_reversal', 'travel'), ('owed_reversal', 'manual')) AS n
     LOOP
         INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, milestone_uid, note)
         VALUES (world.uid(prefix || 'enrollment'), kind, 5.43, 'USD', CASE kind WHEN 'milestone' THEN world.uid(prefix || 'milestone') END, 'Paymentnote')
@@ -125,6 +125,13 @@ BEGIN
             VALUES (made, 5.43, 'other', 'Paymentnote', false) RETURNING uid INTO made;
         END IF;
         PERFORM world.add(prefix || name, made);
+    END LOOP;
+    FOREACH prefix IN ARRAY ARRAY['', 'far_'] LOOP
+        UPDATE murallink.contract SET recovery_share = 50 WHERE uid = world.uid(prefix || 'contract');
+        UPDATE murallink.reversal SET status = 'owed_back' WHERE uid = world.uid(prefix || 'owed_reversal');
+        INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency, status, ended_at)
+        SELECT r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.uid, world.uid(prefix || 'paid'), 1, 'USD', 'given_back', now()
+        FROM murallink.reversal r WHERE r.uid = world.uid(prefix || 'owed_reversal');
     END LOOP;
 END
 $$;
