@@ -66,6 +66,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.access_list,
     murallink.add_funding,
     murallink.add_milestone,
+    murallink.add_milestones,
     murallink.add_patient,
     murallink.add_trial_site,
     murallink.approve_payment,
@@ -155,6 +156,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.set_payment_type,
     murallink.set_recovery,
     murallink.set_role,
+    murallink.set_pricing,
     murallink.switch_user,
     murallink.transfer_enrollment,
     murallink.travel_payment,
@@ -220,6 +222,7 @@ GRANT EXECUTE ON FUNCTION
 -- The functions that policies of tables call.
 GRANT EXECUTE ON FUNCTION
     murallink.authenticate,
+    murallink_private.approval_trials,
     murallink_private.caller,
     murallink_private.caller_is_admin,
     murallink_private.granted,

@@ -32,7 +32,7 @@ COMMENT ON TYPE murallink.payment_info IS
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
-'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, wrong_status.';
+'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: missing_field, not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, wrong_status.';
 
 CREATE FUNCTION murallink_private.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
 COMMENT ON FUNCTION murallink_private.payment_funds() IS
@@ -165,7 +165,7 @@ CREATE FUNCTION murallink.milestone_payment(
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
 COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day) IS
-'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, whichever version''s uid is given. visit_date: the day of the visit, required if the patient has been dropped or the contract has ended since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid, insufficient_funds.';
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, required if the trial prices by visit, or the patient has been dropped or the contract has ended since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
@@ -238,20 +238,22 @@ CREATE TYPE murallink.payable_milestone AS (
     code text);
 COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been, at any site; code: what it is known by, whatever its name.';
 
-CREATE FUNCTION murallink.payable_milestones(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
-RETURNS SETOF murallink.payable_milestone
+CREATE FUNCTION murallink.payable_milestones(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, visit_date murallink.day DEFAULT NULL
+) RETURNS SETOF murallink.payable_milestone
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place murallink.ksuid := murallink_private.enrolled(payable_milestones.patient_uid, payable_milestones.trial_uid, 'milestone_payment');
 BEGIN
     RETURN QUERY
-    SELECT m.uid, m.milestone, pg_catalog.trim_scale(m.amount), m.currency::text, m.num_payments, pg_catalog.count(p.uid)::integer,
-        m.sort_order, m.code
+    SELECT m.uid, m.milestone, m.amount, m.currency, m.num_payments, pg_catalog.count(p.uid)::integer,
+        m.sort_order, m.code::text
     FROM murallink.enrollment e
-    JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
+    CROSS JOIN murallink_private.versions_in_force(
+        e.trial_site_uid, murallink_private.checked_date(payable_milestones.visit_date, 'visit_date')) m
     LEFT JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
         AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code)
-        AND p.counts AND (m.per = 'person'
+        AND p.counts AND (m.per IS NULL
             OR murallink_private.screening_of(p.enrollment_uid) = murallink_private.screening_of(e.uid))
     WHERE e.uid = place
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order, m.code
@@ -259,8 +261,8 @@ BEGIN
     ORDER BY m.sort_order, m.milestone COLLATE "C";
 END
 $$;
-COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid) IS
-'The milestones that a patient can still be paid for in a trial, in the order of the schedule; those paid at sites that the patient has left are not payable again. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid, murallink.day) IS
+'The milestones that a patient can still be paid for in a trial, in the order of the schedule, at the prices in force; those paid at sites that the patient has left are not payable again. visit_date: the day of the visit, for a trial that prices by visit; default today at the site. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink_private.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$

@@ -1,5 +1,9 @@
 -- Trials: create, list, search, change, delete.
 
+CREATE TYPE murallink.price_rule AS ENUM ('payment', 'visit');
+COMMENT ON TYPE murallink.price_rule IS
+'Which version of a milestone prices a payment: payment: the one in force when it is made; visit: the one in force on the day of the visit, where the site is.';
+
 CREATE TYPE murallink.trial_info AS (uid murallink.ksuid, contract_uid murallink.ksuid, name text, protocol_id text);
 COMMENT ON TYPE murallink.trial_info IS 'A trial, as create_trial answers.';
 

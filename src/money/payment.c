@@ -477,7 +477,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 		error_checked_text(PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2), "note", NOTE_LONGEST, false));
 
 	SPI_connect();
-	if (schedule_look_up(PG_GETARG_DATUM(1), GetCurrentTimestamp(), &milestone))
+	if (schedule_look_up(PG_GETARG_DATUM(1), GetCurrentTimestamp(), PG_GETARG_DATEADT(3), &milestone))
 	{
 		place.client = &milestone.client;
 		place.contract = &milestone.contract;
@@ -550,15 +550,20 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 }
 
 /*
- * Completes a milestone payment from the version in force at a moment.  Raises
- * not_found, not_payable or already_paid.
+ * Completes a milestone payment from the version in force at a moment, or on
+ * the day of the visit if the trial prices by visit.  Raises not_found,
+ * missing_field, not_payable or already_paid.
  */
 static void
 fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at)
 {
-	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, milestone) ||
+	DateADT visit = DatumGetDateADT(values[PAYMENT_VISIT_DATE]);
+
+	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, visit, milestone) ||
 		!ksuid_equal(&milestone->trial_site, &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
+	if (milestone->by_visit && nulls[PAYMENT_VISIT_DATE])
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "visit_date"));
 	check_version(milestone);
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(enrolled, milestone)));
 	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone->version.uid));

@@ -34,6 +34,7 @@ typedef struct Known
 
 static MemoryContext context = NULL;
 static HTAB *milestones = NULL;
+static int large_share;
 static uint64 generation = 0;
 
 /* The tables that milestones are read from. */
@@ -49,15 +50,19 @@ static Oid tables[lengthof(table_names)];
 static void forget(Datum arg, Oid relation);
 static bool load(Datum uid, Known *known);
 static Known *find(Datum uid, Known *buffer);
+static bool in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit);
 static Version version_copy(const Version *version);
 static Terms read_terms(HeapTuple row, TupleDesc desc, int first);
 
 /*
- * Registers the callback that clears the cache.
+ * Defines the setting, and registers the callback that clears the cache.
  */
 void
 schedule_init(void)
 {
+	DefineCustomIntVariable("murallink.large_share",
+							"Percent of the sum of a schedule above which a milestone is warned of.", NULL, &large_share,
+							25, 1, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(forget, (Datum) 0);
 }
 
@@ -108,11 +113,13 @@ load(Datum uid, Known *known)
 			 " pg_catalog.trim_scale(v.amount),"
 			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code,"
 			 " murallink_private.free_up_to(t.approval_tiers, v.currency), v.per = 'enrollment', " TERMS
+			 ", t.price_by = 'visit', murallink_private.first_day(v.effective_date, s.time_zone),"
+			 " v.approval_ref <> '' OR NOT t.need_approval_ref"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.contract c ON c.uid = m.contract_uid JOIN murallink.site s ON s.uid = m.site_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
 			 " AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)"
-			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC",
+			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC, (v.approval_ref <> '') DESC",
 			 "k");
 	MemoryContext caller_context;
 	Owner saved = owner_enter();
@@ -143,6 +150,7 @@ load(Datum uid, Known *known)
 			milestone->key = datumCopy(COLUMN(7), false, -1);
 			milestone->code = datumCopy(COLUMN(15), false, -1);
 			milestone->terms = read_terms(row, desc, 18);
+			milestone->by_visit = DatumGetBool(COLUMN(21));
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
@@ -155,6 +163,8 @@ load(Datum uid, Known *known)
 		version->free_up_to = COLUMN(16);
 		version->free_up_to = isnull ? (Datum) 0 : datumCopy(version->free_up_to, false, -1);
 		version->per_screening = DatumGetBool(COLUMN(17));
+		version->first_day = DatumGetDateADT(COLUMN(22));
+		version->approved = DatumGetBool(COLUMN(23));
 #undef COLUMN
 	}
 	MemoryContextSwitchTo(caller_context);
@@ -232,12 +242,23 @@ schedule_version(Datum version_uid, Version *version)
 }
 
 /*
- * Fills in the milestone that has a version with this uid, and the version in
- * force at a moment.  Returns false if there is none.  What it points to is in
- * the caller's memory context.
+ * Returns whether a version may price a payment that is made at a moment, of a
+ * visit on a day, if no later one does.  versions_in_force() has the same rule.
+ */
+static bool
+in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit)
+{
+	return version->approved && (milestone->by_visit ? version->first_day <= visit : version->effective_date <= at);
+}
+
+/*
+ * Fills in the milestone that has a version with this uid, and the version that
+ * prices a payment made at a moment, of a visit on a day; the day counts if the
+ * trial prices by visit.  Returns false if there is no such milestone.  What it
+ * points to is in the caller's memory context.
  */
 bool
-schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
+schedule_look_up(Datum version_uid, TimestampTz at, DateADT visit, Milestone *milestone)
 {
 	Known buffer;
 	Known *known;
@@ -250,18 +271,12 @@ schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone)
 	milestone->key = datumCopy(milestone->key, false, -1);
 	milestone->code = datumCopy(milestone->code, false, -1);
 	milestone->terms.time_zone = datumCopy(milestone->terms.time_zone, false, -1);
-	for (int i = 0; i < known->count; i++)
-	{
-		const Version *version = &known->versions[i];
-
-		if (milestone->in_force)
-			milestone->was_more_often |= version->num_payments > milestone->version.num_payments;
-		else if (version->effective_date <= at)
+	for (int i = 0; i < known->count && !milestone->in_force; i++)
+		if (in_force(milestone, &known->versions[i], at, visit))
 		{
 			milestone->in_force = true;
-			milestone->version = version_copy(version);
+			milestone->version = version_copy(&known->versions[i]);
 		}
-	}
 	return true;
 }
 

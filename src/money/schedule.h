@@ -14,6 +14,8 @@ typedef struct Version
 {
 	Ksuid uid;
 	TimestampTz effective_date;
+	DateADT first_day; /* whose visits it prices, if the trial prices by visit */
+	bool approved; /* by the ethics committee, or needs no approval */
 	Datum name; /* text */
 	Datum amount; /* numeric, without trailing zeros */
 	Datum free_up_to; /* numeric: payments above it are not approved as they are made; 0 without a limit */
@@ -39,17 +41,17 @@ typedef struct Milestone
 	Ksuid trial;
 	Ksuid site;
 	Ksuid trial_site;
+	bool by_visit; /* the day of the visit decides which version is in force */
 	bool approved; /* its payments are made with the status approved, up to free_up_to of the version */
 	Datum code; /* text */
 	Datum key; /* text: label_key() of its code */
 	bool in_force; /* whether a version is in force */
-	bool was_more_often; /* an earlier version allowed more payments */
 	Version version; /* the version in force */
 	Terms terms;
 } Milestone;
 
 extern void schedule_init(void);
-extern bool schedule_look_up(Datum version_uid, TimestampTz at, Milestone *milestone);
+extern bool schedule_look_up(Datum version_uid, TimestampTz at, DateADT visit, Milestone *milestone);
 extern void schedule_version(Datum version_uid, Version *version);
 extern void schedule_terms(Datum trial_site, Terms *terms);
 

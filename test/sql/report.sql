@@ -24,7 +24,7 @@ SELECT murallink.add_funding(:'contract', 1000);
 SELECT murallink.add_funding(:'contract', 234.5);
 SELECT murallink.add_funding(:'contract', 5000, 'JPY');
 SELECT murallink.add_funding(:'contract', 1.5, 'KWD');
-SELECT milestone, uid AS week FROM murallink.add_milestone('Week 1', 12.5, NULL, :'trial', :'site') \gset
+SELECT milestone, uid AS week FROM murallink.add_milestone('Week 1', 12.5, NULL, :'trial', :'site', approval_ref => 'IRB-7') \gset
 RESET SESSION AUTHORIZATION;
 SET session_replication_role = replica;
 UPDATE murallink.enrollment SET created_at = '2022-01-01' WHERE patient_uid = :'al';

@@ -224,7 +224,8 @@ FROM (VALUES (jsonb '{"milestone": "Visit 1"}', date '2026-02-01'), ('{"mileston
     ('{"code": "Week 1", "milestone": "Week 1"}', '2026-02-04'), ('{"code": "other", "milestone": "Visit 1"}', '2026-02-05'),
     ('{"code": "other", "milestone": "Week 1"}', '2026-02-06'), ('{"code": "new"}', '2026-02-07'), ('{"code": "", "milestone": ""}', '2026-02-07'),
     ('{"milestone": "W2"}', '2026-02-08'), ('{"code": "w2", "milestone": null}', '2026-02-09')) AS entered (changed, day);
-SELECT test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'here', 'amount', 1, 'milestone', 'x', field, repeat('x', longest + 1)))
+SELECT test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'here', 'amount', 1, 'milestone', 'x',
+    field, repeat('x', longest + 1)))
 FROM (VALUES ('code', 200), ('note', 1000)) AS limited (field, longest);
 SELECT code, milestone, amount FROM pg_temp.versions WHERE effective_date::date BETWEEN '2026-02-01' AND '2026-02-28' ORDER BY effective_date;
 -- at other sites of the trial the same milestone has the same code, whichever of its names it is added under
@@ -242,7 +243,8 @@ SELECT uid AS fourth FROM murallink.create_site(trial_uid => :'coded', name => '
 SELECT test.answer('add_milestone', jsonb_build_object('trial_uid', :'coded', 'site_uid', :'fourth', 'amount', 1, 'milestone', 'Week 1')) AS of_two;
 ROLLBACK;
 -- what is asked twice, or makes two of one name, says so; what it takes
-SELECT changed, test.answer('rename_milestone', jsonb_build_object('trial_site_uid', :'at_here', 'code', 'Week 1', 'name', 'Visit 1', 'note', 'again') || changed)
+SELECT changed, test.answer('rename_milestone', jsonb_build_object('trial_site_uid', :'at_here', 'code', 'Week 1', 'name', 'Visit 1',
+    'note', 'again') || changed)
 FROM (VALUES (jsonb '{}'), ('{"name": "week 2"}'), ('{"code": "Visit 1"}'), ('{"code": ""}'), ('{"name": ""}'), ('{"note": ""}'), ('{"note": null}'),
     ('{"trial_site_uid": ""}'), ('{"trial_site_uid": "000000000000000000000000000"}'), ('{"name": "Visit\u00011"}'), ('{"name": "VISIT 1"}'))
     AS entered (changed);
@@ -256,6 +258,216 @@ SELECT milestone, effective_date > now() AS to_come FROM murallink.rename_milest
 SELECT milestone, num_payments FROM murallink.add_milestone(code => 'W2', amount => 5, trial_uid => :'coded', site_uid => :'here', num_payments => 0);
 SELECT milestone, num_payments FROM murallink.rename_milestone(:'at_here', 'W2', 'Old week 2', 'why');
 ROLLBACK;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) AS contradictions FROM murallink.verify_ledger();
+
+-- What may be the same visit is answered, not refused: another spelling, other blanks and signs, the same place and the same numbers
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT uid AS alike FROM murallink.create_site(trial_uid => :'trial', name => 'Alike') \gset
+CREATE FUNCTION pg_temp.added(payload jsonb) RETURNS TABLE (milestone text, code text, "similar" text, warnings text) LANGUAGE sql AS $$
+    SELECT a #>> '{payload,milestone}', a #>> '{payload,code}',
+        (SELECT string_agg(concat_ws('/', s ->> 'code', s ->> 'milestone', s ->> 'sort_order'), ', ')
+        FROM jsonb_array_elements(a #> '{payload,similar}') AS s),
+        (SELECT string_agg(concat(w ->> 'warning', substring(w ->> 'message' FROM ' [0-9.]+ %')), ', ')
+        FROM jsonb_array_elements(a #> '{payload,warnings}') AS w)
+    FROM murallink.api(jsonb_build_object('action', 'add_milestone', 'payload', payload)) AS a
+$$;
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'alike', 'amount', 10) AS priced \gset
+SELECT entered, a.* FROM (VALUES
+    (jsonb '{"milestone": "Visit 1", "sort_order": 1}'), ('{"milestone": "VISIT 1", "effective_date": "2025-01-01"}'), ('{"milestone": "Visit-1."}'),
+    ('{"milestone": "Week 1", "sort_order": 1}'), ('{"milestone": "Week 2", "sort_order": 1}'), ('{"milestone": "Screening", "sort_order": 1}'),
+    ('{"milestone": "Day 1 of 2", "sort_order": 9}'), ('{"milestone": "Tag 1/2", "sort_order": 9}'),
+    ('{"milestone": "Visit  1", "effective_date": "2025-01-02"}'))
+    AS tried (entered), LATERAL pg_temp.added(:'priced' || entered) AS a;
+SELECT milestone, code, sort_order, count(*) AS versions FROM murallink.milestone WHERE site_uid = :'alike'
+GROUP BY 1, 2, 3 ORDER BY sort_order, milestone COLLATE "C";
+-- one that is retired is not in force
+SELECT num_payments FROM murallink.add_milestone('Week 1', 10, NULL, :'trial', :'alike', 0);
+SELECT a.* FROM pg_temp.added(:'priced' || jsonb '{"milestone": "Month 1", "sort_order": 1}') AS a;
+-- who may not see the schedule is not told what is in it
+RESET SESSION AUTHORIZATION;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT murallink.grant(:'trial', 'add_milestone', :'user');
+SET SESSION AUTHORIZATION regress_schedule_user;
+SELECT a.* FROM pg_temp.added(:'priced' || jsonb '{"milestone": "Jour 1", "sort_order": 1, "amount": 1000}') AS a;
+
+-- A milestone that is a large share of the schedule is warned of, with what is in force at its moment, in its currency
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT uid AS bonus FROM murallink.create_site(trial_uid => :'trial', name => 'Bonus') \gset
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'bonus', 'amount', 100) AS priced \gset
+SELECT entered, a.warnings FROM (VALUES
+    (jsonb '{"milestone": "A"}'), ('{"milestone": "B", "currency": "EUR"}'), ('{"milestone": "C"}'), ('{"milestone": "D"}'), ('{"milestone": "E"}'),
+    ('{"milestone": "F", "amount": 133.33}'), ('{"milestone": "F", "amount": 133.34}'), ('{"milestone": "G", "amount": 1000, "effective_date": "2999-01-01"}'),
+    ('{"milestone": "F", "amount": 400, "num_payments": 0}'), ('{"milestone": "A", "amount": 50}'))
+    AS tried (entered), LATERAL pg_temp.added(:'priced' || entered) AS a;
+
+-- A trial may price by the day of the visit, where the site is (S10)
+SELECT uid AS visits FROM murallink.create_trial(contract_uid => :'contract', name => 'Visits') \gset
+SELECT uid AS clinic FROM murallink.create_site(trial_uid => :'visits', name => 'Clinic', time_zone => 'America/New_York') \gset
+SELECT uid AS vera FROM murallink.add_patient(:'clinic', 'Vera', 'Visit') \gset
+SELECT murallink.enroll(:'vera', :'visits', :'clinic', 'S-1');
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.enrollment SET created_at = '2024-12-01Z' WHERE trial_uid = :'visits';
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT changed, test.answer('set_pricing', jsonb_build_object('trial_uid', :'visits', 'price_by', 'visit', 'note', 'Protocol 3') || changed)
+FROM (VALUES (jsonb '{"note": ""}'), ('{"note": null}'), ('{"price_by": "day"}'), ('{"price_by": ""}'), ('{"price_by": 1}'), ('{"need_approval_ref": "yes"}'),
+    ('{"trial_uid": ""}'), ('{"trial_uid": "000000000000000000000000000"}')) AS refused (changed);
+SELECT uid AS infusion FROM murallink.add_milestone('Infusion', 50, NULL, :'visits', :'clinic', 20, '2025-01-01') \gset
+SELECT trial_uid = :'visits' AS trial, price_by, need_approval_ref, note FROM murallink.set_pricing(:'visits', 'visit', note => 'Protocol 3');
+SELECT jsonb_build_object('trial_uid', :'visits', 'site_uid', :'clinic', 'milestone', 'Infusion', 'num_payments', 20) AS priced \gset
+SELECT entered, a.warnings FROM (VALUES
+    (jsonb '{"amount": 60, "effective_date": "2025-03-01"}'), ('{"amount": 70, "effective_date": "2025-04-10T02:00:00Z"}'),
+    ('{"amount": 71, "effective_date": "2025-04-10T01:00:00Z"}'), ('{"amount": 80, "effective_date": "2025-05-01"}'),
+    ('{"amount": 80, "num_payments": 0, "effective_date": "2025-06-01"}'), ('{"amount": 65, "effective_date": "2025-03-20"}'))
+    AS tried (entered), LATERAL pg_temp.added(:'priced' || entered) AS a;
+SELECT test.answer('milestone_payment', jsonb_build_object('patient_uid', :'vera', 'milestone_uid', :'infusion')) AS without_a_day,
+    test.answer('milestone_payment', jsonb_build_object('patient_uid', :'vera', 'milestone_uid', :'infusion', 'visit_date', '')) AS an_empty_one;
+CREATE FUNCTION pg_temp.paid(patient murallink.ksuid, milestone murallink.ksuid, day date) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    amount text;
+BEGIN
+    SELECT p.amount::text INTO amount FROM murallink.milestone_payment(patient, milestone, visit_date => day) p;
+    RETURN amount;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLERRM;
+END
+$$;
+SELECT day, pg_temp.paid(:'vera', :'infusion', day), (
+    SELECT string_agg(m.amount::text, ', ') FROM murallink.payable_milestones(:'vera', :'visits', day) m) AS payable
+FROM unnest(('{2024-12-31,2025-01-01,2025-02-28,2025-03-01,2025-03-19,2025-03-20,'
+    '2025-04-08,2025-04-09,2025-04-30,2025-05-01,2025-05-31,2025-06-01}')::date[]) AS day;
+SELECT test.answer('payable_milestones', jsonb_build_object('patient_uid', :'vera', 'trial_uid', :'visits')) AS today;
+-- another time zone of the site is another day
+RESET SESSION AUTHORIZATION;
+BEGIN;
+UPDATE murallink.site SET time_zone = '' WHERE uid = :'clinic';
+SET LOCAL SESSION AUTHORIZATION regress_schedule_admin;
+SELECT day, pg_temp.paid(:'vera', :'infusion', day) FROM unnest('{2025-04-09,2025-04-10}'::date[]) AS day;
+ROLLBACK;
+-- no statement pays without a day, or the price of another one
+SELECT uid AS enrollment FROM murallink.enrollment WHERE trial_uid = :'visits' \gset
+SET ROLE murallink_owner;
+BEGIN;
+SELECT test.refusal(format('INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, status) VALUES (%L, ''milestone'', %L, NULL)',
+    :'enrollment', :'infusion'));
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, amount, visit_date, status)
+VALUES (:'enrollment', 'milestone', :'infusion', 1, '2025-04-09', NULL) RETURNING amount;
+ROLLBACK;
+RESET ROLE;
+-- manual payments need no day; a later change of the rule changes nothing that is paid, and pays nothing again
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT amount FROM murallink.manual_payment(:'vera', :'visits', 5);
+SELECT uid AS once FROM murallink.add_milestone('Once', 40, NULL, :'visits', :'clinic', effective_date => '2025-01-01') \gset
+SELECT amount FROM murallink.add_milestone('Once', 45, NULL, :'visits', :'clinic', effective_date => '2025-02-01');
+SELECT pg_temp.paid(:'vera', :'once', '2025-01-31');
+SELECT price_by FROM murallink.set_pricing(:'visits', 'payment', note => 'Back');
+SELECT pg_temp.paid(:'vera', :'once', '2025-02-02') AS once, pg_temp.paid(:'vera', :'infusion', '2025-02-02') AS retired;
+SELECT amount FROM murallink.add_milestone('Infusion', 90, NULL, :'visits', :'clinic', 20);
+SELECT pg_temp.paid(:'vera', :'infusion', '2025-02-02') AS infusion;
+SELECT milestone_code, amount, count(*) FROM murallink.payment WHERE trial_uid = :'visits' AND milestone_code <> '' GROUP BY 1, 2 ORDER BY 1, 2;
+-- a version before the one in force has no effect where the moment of the payment counts, and one that is later takes nothing back
+SELECT entered, a.warnings
+FROM (VALUES (jsonb '{"amount": 1, "effective_date": "2025-07-01"}'), ('{"amount": 90, "effective_date": "2999-07-01"}'), ('{"amount": 91}'))
+    AS tried (entered), LATERAL pg_temp.added(:'priced' || entered) AS a;
+SELECT a.warnings FROM pg_temp.added(jsonb_build_object('trial_uid', :'visits', 'site_uid', :'clinic', 'milestone', 'Once', 'amount', 46,
+    'effective_date', now() - interval '1 hour')) AS a;
+
+-- A trial may refuse versions that the ethics committee has not approved
+SELECT uid AS ethics FROM murallink.create_trial(contract_uid => :'contract', name => 'Ethics') \gset
+SELECT uid AS ward FROM murallink.create_site(trial_uid => :'ethics', name => 'Ward') \gset
+SELECT uid AS ward_place FROM murallink.trial_site WHERE trial_uid = :'ethics' \gset
+SELECT uid AS ella FROM murallink.add_patient(:'ward', 'Ella', 'Ethics') \gset
+SELECT murallink.enroll(:'ella', :'ethics', :'ward', 'S-1');
+SELECT jsonb_build_object('trial_uid', :'ethics', 'site_uid', :'ward', 'milestone', 'Week 1', 'num_payments', 9,
+    'amount', 10, 'effective_date', '2025-01-01') AS priced \gset
+SELECT uid AS ethical FROM murallink.add_milestone('Week 1', 10, NULL, :'ethics', :'ward', 9, '2025-01-01') \gset
+SELECT need_approval_ref, price_by FROM murallink.set_pricing(:'ethics', need_approval_ref => true, note => 'Asked by the sponsor');
+SELECT test.answer('milestone_payment', jsonb_build_object('patient_uid', :'ella', 'milestone_uid', :'ethical')) AS not_approved,
+    (SELECT count(*) FROM murallink.payable_milestones(:'ella', :'ethics')) AS payable,
+    (SELECT count(*) FROM murallink.get_payment_schedule(:'ethics', :'ward')) AS in_force;
+SELECT entered, a.warnings, test.answer('add_milestone', :'priced' || entered) AS again
+FROM (VALUES (jsonb '{"approved_on": "2025-01-02"}'), ('{"approval_ref": "IRB 25-1", "approved_on": "2999-01-02"}'), ('{"approval_ref": "IRB\u00011"}'),
+    ('{"approval_ref": "IRB 25-1", "approved_on": "2025-01-02"}'), ('{"amount": 20, "effective_date": "2025-02-01"}'))
+    AS tried (entered), LATERAL pg_temp.added(:'priced' || entered) AS a;
+SELECT pg_temp.paid(:'ella', :'ethical', NULL) AS the_approved_one, milestone, amount, approval_ref, approved_on
+FROM murallink.get_payment_schedule(:'ethics', :'ward');
+SELECT amount FROM murallink.payable_milestones(:'ella', :'ethics');
+SELECT milestone, amount, approval_ref FROM murallink.rename_milestone(:'ward_place', 'Week 1', 'Visit 1', 'Renamed');
+SELECT pg_temp.paid(:'ella', :'ethical', NULL) AS still, milestone, amount FROM murallink.get_payment_schedule(:'ethics', :'ward');
+SELECT amount, approval_ref, warnings
+FROM murallink.add_milestone('Visit 1', 20, NULL, :'ethics', :'ward', 9, approval_ref => 'IRB 25-2', approved_on => date '2025-02-01');
+SELECT pg_temp.paid(:'ella', :'ethical', NULL) AS then_the_next;
+DROP FUNCTION pg_temp.added(jsonb), pg_temp.paid(murallink.ksuid, murallink.ksuid, date);
+RESET SESSION AUTHORIZATION;
+SELECT amount, approval_ref FROM murallink.payment_schedule WHERE trial_uid = :'ethics';
+-- Milestones for many sites at once, each with all or none, and first to try (S12)
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT uid AS many FROM murallink.create_trial(contract_uid => :'contract', name => 'Many') \gset
+SELECT murallink.set_pricing(:'many', 'payment', note => 'as before') IS NOT NULL AS set;
+SELECT test.answer('add_milestones', jsonb_build_object('trial_uid', :'many', 'note', 'New',
+    'rows', '[{"milestone": "A", "amount": 1}]'::jsonb)) AS no_site;
+SELECT uid AS north FROM murallink.create_site(trial_uid => :'many', name => 'North') \gset
+SELECT uid AS south FROM murallink.create_site(trial_uid => :'many', name => 'South') \gset
+SELECT uid AS west FROM murallink.create_site(trial_uid => :'many', name => 'West') \gset
+SELECT amount FROM murallink.add_milestone('Week 1', 10, NULL, :'many', :'south', effective_date => '2025-01-01');
+SELECT milestone FROM murallink.add_milestone('Visit 2', 20, NULL, :'many', :'west', code => 'Week 2', sort_order => 2);
+CREATE FUNCTION pg_temp.many(payload jsonb) RETURNS TABLE (site text, added boolean, milestones text, error text, field text) LANGUAGE sql AS $$
+    SELECT s.name, m.added, (
+            SELECT string_agg(concat_ws(' ', v.code, v.milestone, v.amount, v.currency, v.num_payments, v.sort_order, v.approval_ref, v.uid IS NULL),
+                ', ') FROM unnest(m.milestones) AS v),
+        m.error, m.field
+    FROM murallink.add_milestones((payload ->> 'trial_uid')::murallink.ksuid, payload -> 'rows',
+        (SELECT array_agg(e::murallink.ksuid) FROM jsonb_array_elements_text(payload -> 'sites') AS e),
+        payload ->> 'note', (payload ->> 'dry_run')::boolean) m
+    JOIN murallink.site s ON s.uid = m.site_uid ORDER BY s.name COLLATE "C"
+$$;
+SELECT jsonb_build_object('trial_uid', :'many', 'note', 'Amendment 1', 'rows', '[{"milestone": "Week 1", "amount": 50, "effective_date": "2025-01-01"},
+    {"milestone": "Week 2", "amount": 60, "num_payments": 2, "sort_order": 2, "approval_ref": "IRB 1", "approved_on": "2025-01-02"}]'::jsonb) AS amended \gset
+SELECT * FROM pg_temp.many(:'amended' || jsonb '{"dry_run": true}');
+SELECT count(*) AS nothing_is_added FROM murallink.milestone WHERE trial_uid = :'many';
+SELECT * FROM pg_temp.many(:'amended');
+SELECT * FROM pg_temp.many(jsonb_set(:'amended', '{rows,0,effective_date}', '"2025-02-01"')
+    || jsonb_build_object('sites', jsonb_build_array(:'south', :'north', :'south')));
+SELECT count(*), string_agg(DISTINCT note, ', ') AS note FROM murallink.milestone WHERE trial_uid = :'many';
+-- a row that is wrong anywhere refuses everything, and is named
+SELECT rows, a #>> '{error,code}' AS error, a #>> '{error,field}' AS field
+FROM (VALUES (jsonb 'null'), ('{}'), ('[]'), ('[1]'), ('[{"milestone": "A", "amount": 1}, {"milestone": "B"}]'), ('[{"amount": 1}]'),
+    ('[{"milestone": "A", "amount": "1"}]'), ('[{"milestone": "A", "amount": 0}]'), ('[{"milestone": "A", "amount": 1, "price": 1}]'),
+    ('[{"milestone": 1, "amount": 1}]'), ('[{"milestone": "A", "amount": 1, "currency": "XXX"}]'),
+    ('[{"milestone": "A", "amount": 1, "num_payments": 1.5}]'), ('[{"milestone": "A", "amount": 1, "num_payments": 1001}]'),
+    ('[{"milestone": "A", "amount": 1, "num_payments": 1e30}]'), ('[{"milestone": "A", "amount": 1, "sort_order": -1}]'),
+    ('[{"milestone": "A", "amount": 1, "effective_date": "tomorrow"}]'), ('[{"milestone": "A", "amount": 1, "approved_on": "2025-02-29"}]'),
+    ('[{"milestone": "A", "amount": 1, "approved_on": "2025-02-28"}]')) AS refused (rows),
+    LATERAL murallink.api(jsonb_build_object('action', 'add_milestones',
+        'payload', jsonb_build_object('trial_uid', :'many', 'note', 'New', 'rows', rows))) AS a;
+SELECT changed, test.answer('add_milestones', :'amended' || changed)
+FROM (VALUES (jsonb '{"note": ""}'), ('{"trial_uid": ""}'), ('{"trial_uid": "000000000000000000000000000"}'), ('{"sites": ["x"]}'), ('{"sites": "x"}'),
+    ('{"sites": ["000000000000000000000000000"]}')) AS refused (changed);
+SELECT test.answer('add_milestones', :'amended' || jsonb_build_object('sites', jsonb_build_array(:'here'))) AS a_site_of_another_trial;
+SELECT test.answer('add_milestones', :'amended' || jsonb_build_object('rows', (SELECT jsonb_agg('{"milestone": "A", "amount": 1}'::jsonb)
+    FROM generate_series(1, 501)))) AS too_many;
+-- who holds the permission at some sites adds there; one site where it is missing refuses all that are named
+RESET SESSION AUTHORIZATION;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
+SET SESSION AUTHORIZATION regress_schedule_user;
+SELECT test.answer('add_milestones', :'amended') AS stranger;
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT murallink.grant(:'north', 'view_sites', :'user');
+SET SESSION AUTHORIZATION regress_schedule_user;
+SELECT test.answer('add_milestones', :'amended') AS somebody;
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT murallink.grant(uid, 'add_milestone', :'user') FROM murallink.trial_site WHERE trial_uid = :'many' AND site_uid = :'north';
+SET SESSION AUTHORIZATION regress_schedule_user;
+SELECT jsonb_array_length(a -> 'payload') AS sites, a #>> '{payload,0,site_uid}' = :'north' AS north, a #> '{payload,0,added}' AS added
+FROM murallink.api(jsonb_build_object('action', 'add_milestones',
+    'payload', :'amended' || jsonb '{"rows": [{"milestone": "Week 3", "amount": 5}]}')) AS a;
+SELECT test.answer('add_milestones', :'amended' || jsonb_build_object('sites', jsonb_build_array(:'north', :'south'))) AS one_is_missing;
+SET SESSION AUTHORIZATION regress_schedule_admin;
+DROP FUNCTION pg_temp.many(jsonb);
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_schedule_admin;
+SELECT amount, approval_ref FROM murallink.payment_schedule WHERE trial_uid = :'ethics';
 RESET SESSION AUTHORIZATION;
 SELECT count(*) AS contradictions FROM murallink.verify_ledger();
 

@@ -497,6 +497,9 @@ correct_subject_id     | enroll at trial_site                                   
 transfer_enrollment    | enroll at trial_at_other_site, set_enrollment_status at trial_site | {"trial_uid": "@trial", "patient_uid": "@patient", "to_site_uid": "@other_site", "note": "N"}
 add_milestone          | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
 rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}
+set_pricing            | add_milestone at trial                                          | {"trial_uid": "@trial", "price_by": "visit", "note": "N"}
+add_milestones         | add_milestone at trial_site                                     | {"trial_uid": "@trial", "sites": ["@site"], "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
+add_milestones         | add_milestone at trial_site or trial_at_other_site              | {"trial_uid": "@trial", "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
 milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}

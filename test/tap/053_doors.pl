@@ -53,7 +53,7 @@ EOC
 my %needs = (
 	access_list => { resource_uid => 'site' },
 	add_funding => { contract_uid => 'contract', amount => 1 },
-	add_milestone => { milestone => 'Visit #', amount => 1, trial_uid => 'trial', site_uid => 'site' },
+	add_milestone => { milestone => 'Visit #', amount => 1, approval_ref => 'IRB', trial_uid => 'trial', site_uid => 'site' },
 	create_client => { name => 'Client #' },
 	create_contract => { client_uid => 'client', name => 'Contract #', currency => 'USD' },
 	edit_client => { uid => 'client' },
@@ -61,6 +61,7 @@ my %needs = (
 	grant => { resource_uid => 'site', user_uid => 'user', permission => 'enroll' },
 	idle_users => {},
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
+	payable_milestones => { patient_uid => 'patient', trial_uid => 'trial' },
 	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
 	request_reversal => { payment_uid => 'a paid one', reason => 'other', note => 'Note #' },
 	set_recovery => { contract_uid => 'other_contract', share => 10, note => 'Note #' },

@@ -17,7 +17,10 @@ CREATE TABLE murallink.milestone (
     code text NOT NULL CHECK (murallink_private.is_label(code)),
     note text NOT NULL DEFAULT '',
     per murallink.milestone_per NOT NULL DEFAULT 'person',
+    approval_ref text NOT NULL DEFAULT '' CHECK (approval_ref = '' OR murallink_private.is_label(approval_ref)),
+    approved_on date,
     CHECK (murallink_private.amount_fits(amount, currency)),
+    CHECK (approved_on IS NULL OR approval_ref <> ''),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid)
 );
@@ -41,7 +44,12 @@ COMMENT ON COLUMN murallink.milestone.code IS
 COMMENT ON COLUMN murallink.milestone.note IS 'Why the version was added; always given for another name.';
 COMMENT ON COLUMN murallink.milestone.per IS
 'Over what it is paid that often: person, over all enrollments of a patient in the trial; enrollment, over those of each screening.';
-CREATE UNIQUE INDEX milestone_once ON murallink.milestone (trial_site_uid, murallink_private.label_key(code), effective_date);
+COMMENT ON COLUMN murallink.milestone.approval_ref IS
+'The reference of the approval by the ethics committee (IRB); empty where there is none, which keeps the version from being in force if the trial has need_approval_ref.';
+COMMENT ON COLUMN murallink.milestone.approved_on IS 'The day of that approval, where given.';
+CREATE UNIQUE INDEX milestone_once ON murallink.milestone
+    (trial_site_uid, murallink_private.label_key(code), effective_date, (approval_ref <> ''));
+COMMENT ON INDEX murallink.milestone_once IS 'One version for each moment, and one more if it is approved later, which then is the one in force.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.milestone
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE POLICY viewer ON murallink.milestone FOR SELECT
@@ -50,11 +58,13 @@ CREATE POLICY viewer ON murallink.milestone FOR SELECT
 CREATE VIEW murallink.payment_schedule WITH (security_invoker = true) AS
 SELECT m.*
 FROM murallink.milestone m
-WHERE m.num_payments > 0 AND m.effective_date = (
-    SELECT pg_catalog.max(v.effective_date) FROM murallink.milestone v
+WHERE m.num_payments > 0 AND m.uid = (
+    SELECT v.uid FROM murallink.milestone v
     WHERE v.trial_site_uid = m.trial_site_uid AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)
-        AND v.effective_date <= pg_catalog.now());
-COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force, without retired milestones.';
+        AND v.effective_date <= pg_catalog.now()
+        AND (v.approval_ref <> '' OR v.trial_uid NOT IN (SELECT murallink_private.approval_trials()))
+    ORDER BY v.effective_date DESC, (v.approval_ref <> '') DESC LIMIT 1);
+COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force at this moment, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.milestone ENABLE ALWAYS TRIGGER audit;

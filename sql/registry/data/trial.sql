@@ -13,6 +13,9 @@ CREATE TABLE murallink.trial (
     approval_tiers jsonb NOT NULL DEFAULT '[]' CHECK (murallink_private.tiers_fit(approval_tiers)),
     approval_signature text NOT NULL DEFAULT 'session' CHECK (approval_signature IN ('session', 'password', 'sign_on')),
     approval_note text NOT NULL DEFAULT '',
+    price_by murallink.price_rule NOT NULL DEFAULT 'payment',
+    need_approval_ref boolean NOT NULL DEFAULT false,
+    pricing_note text NOT NULL DEFAULT '',
     UNIQUE (uid, contract_uid, client_uid),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
 );
@@ -30,6 +33,10 @@ COMMENT ON COLUMN murallink.trial.approval_tiers IS
 COMMENT ON COLUMN murallink.trial.approval_signature IS
 'How approvers show who they are: session: by their session; password: by their password with each approval; sign_on: by a session that was opened within murallink.fresh_sign_on, or by the password.';
 COMMENT ON COLUMN murallink.trial.approval_note IS 'Why the rules of approval were last changed.';
+COMMENT ON COLUMN murallink.trial.price_by IS 'Whether a milestone has the price in force when the payment is made, or on the day of the visit.';
+COMMENT ON COLUMN murallink.trial.need_approval_ref IS
+'Whether versions of milestones without the reference of an approval by the ethics committee (IRB) are not in force.';
+COMMENT ON COLUMN murallink.trial.pricing_note IS 'Why price_by and need_approval_ref were last set.';
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
     FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink_private.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
