@@ -128,6 +128,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.manual_payment,
     murallink.milestone_payment,
     murallink.move_appointment,
+    murallink.move_payment,
     murallink.my_info,
     murallink.payable_milestones,
     murallink.pending_payments,

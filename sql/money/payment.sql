@@ -25,10 +25,12 @@ CREATE TYPE murallink.payment_info AS (
     date murallink.optional_date,
     milestone murallink.milestone_version,
     decision_note murallink.optional_text,
-    net_amount murallink.optional_amount
+    net_amount murallink.optional_amount,
+    moved_from_uid murallink.optional_uid,
+    moved_to_uid murallink.optional_uid
 );
 COMMENT ON TYPE murallink.payment_info IS
-'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval; net_amount: what is left of it where a part has come back.';
+'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval; net_amount: what is left of it where a part has come back; moved_from_uid, moved_to_uid: see move_payment.';
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
@@ -147,7 +149,7 @@ LANGUAGE sql STABLE AS $$
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
             m.currency::text, m.sort_order)::murallink.milestone_version END, p.decision_note,
-        CASE WHEN p.returned IS NOT NULL THEN pg_catalog.trim_scale(p.net_amount) END)::murallink.payment_info
+        CASE WHEN p.returned IS NOT NULL THEN pg_catalog.trim_scale(p.net_amount) END, p.moved_from_uid, p.moved_to_uid)::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink_private.payment_infos() IS

@@ -227,7 +227,7 @@ BEGIN
     answer := murallink_private.payment_info(the_payment.uid);
     IF NOT murallink_private.permitted(
         'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
-        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, why, NULL);
+        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, why, NULL, NULL, NULL);
     END IF;
     RETURN answer;
 END

@@ -98,7 +98,8 @@ COMMENT ON FUNCTION murallink_private.balance_look_ups_ask(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.balance_learn(doubt murallink.call_state, loads jsonb, unloads jsonb) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     WITH known AS MATERIALIZED (
-        SELECT o.uid, p.amount - coalesce(p.recovered, 0) AS amount FROM murallink_private.card_payouts(doubt.subject_uid) u JOIN murallink_private.payout o ON o.uid = u
+        SELECT o.uid, p.amount - coalesce(p.recovered, 0) AS amount
+        FROM murallink_private.card_payouts(doubt.subject_uid) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid
         UNION ALL
         SELECT t.uid, t.amount FROM murallink_private.card_calls(doubt.subject_uid) t

@@ -495,4 +495,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.recover(murallink.ksuid, text) IS
-'Recovers a reversal that is owed_back from later payments to the patient in the same trial, other than travel payments: of each that is approved, at most the share that set_recovery has set for the contract is kept. note: why, for the audit. Asked again, it answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if the contract sets no share (recovery_share).';
+'Recovers a reversal that is owed_back from later payments to the patient in the same trial, other than travel payments: of each that is approved, at most the share that set_recovery has set for the contract is kept. note: why, for the audit. Asked again, it answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if the contract sets no share.';

@@ -25,6 +25,7 @@
 #include "time_zone.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datum.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -85,7 +86,9 @@ typedef struct Made
 /* The columns of murallink.payment_info that are composite or absent, by their number from 0. */
 #define INFO_MILESTONE 9
 #define INFO_NET_AMOUNT 11
-#define INFO_COLUMNS 12
+#define INFO_MOVED_FROM 12
+#define INFO_MOVED_TO 13
+#define INFO_COLUMNS 14
 
 static void check_columns(Relation payment);
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
@@ -107,6 +110,7 @@ static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Da
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
 static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
 static void fill_status(const Milestone *milestone, Datum *values, bool *nulls);
+static void fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone);
 static void move_funds(FundMove *move, const Datum *old, const bool *old_nulls, const Datum *values, const bool *nulls);
 
 #define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
@@ -539,11 +543,14 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 						   DateADTGetDatum(made->at / USECS_PER_DAY),
 						   (Datum) 0,
 						   CStringGetTextDatum(""),
+						   (Datum) 0,
+						   (Datum) 0,
 						   (Datum) 0};
 		bool nulls[lengthof(payment)] = {false};
 
 		payment[INFO_MILESTONE] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
-		nulls[INFO_NET_AMOUNT] = true; /* nothing of it has come back */
+		/* Nothing of it has come back, and it is in no other's place. */
+		nulls[INFO_NET_AMOUNT] = nulls[INFO_MOVED_FROM] = nulls[INFO_MOVED_TO] = true;
 		ReleaseTupleDesc(milestone_desc);
 		return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
 	}
@@ -597,6 +604,45 @@ fill_status(const Milestone *milestone, Datum *values, bool *nulls)
 }
 
 /*
+ * Completes a payment that is made in the place of another one to a patient of
+ * the same trial at the same site: it has that one's kind, price and visit.
+ * Raises not_found, not_payable or already_paid.
+ */
+static void
+fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone)
+{
+	static const int taken[] = {PAYMENT_TYPE, PAYMENT_MILESTONE, PAYMENT_MILESTONE_NAME, PAYMENT_MILESTONE_CODE,
+								PAYMENT_AMOUNT, PAYMENT_CURRENCY, PAYMENT_VISIT_DATE};
+	TupleDesc desc;
+	TimestampTz at;
+	RowScan scan;
+	bool isnull;
+
+	row_begin(&scan, "payment_pkey", AccessShareLock, PAYMENT_COLUMNS, &values[PAYMENT_MOVED_FROM], 1);
+	if (!row_next(&scan) ||
+		!ksuid_equal(DatumGetKsuidP(row_value(&scan, PAYMENT_TRIAL_SITE, &isnull)), &enrolled->trial_site))
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "payment_uid"));
+	desc = RelationGetDescr(scan.table);
+	for (int i = 0; i < lengthof(taken); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, taken[i]);
+		Datum value = row_value(&scan, taken[i], &nulls[taken[i]]);
+
+		values[taken[i]] = nulls[taken[i]] ? (Datum) 0 : datumCopy(value, att->attbyval, att->attlen);
+	}
+	at = DatumGetTimestampTz(row_value(&scan, PAYMENT_CREATED_AT, &isnull));
+	row_end(&scan);
+	nulls[PAYMENT_OCCURRENCE] = true;
+	if (nulls[PAYMENT_MILESTONE])
+		return;
+	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, DatumGetDateADT(values[PAYMENT_VISIT_DATE]), milestone))
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
+	schedule_version(values[PAYMENT_MILESTONE], &milestone->version);
+	check_version(milestone);
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(enrolled, milestone)));
+}
+
+/*
  * Trigger before INSERT of a payment: completes it from its enrollment, and a
  * milestone payment from the version in force, so that no statement can pay
  * another amount, for another milestone or too often.
@@ -617,19 +663,20 @@ payment_price(PG_FUNCTION_ARGS)
 		elog(ERROR, "payment_price is a trigger");
 	check_columns(trigger->tg_relation);
 	heap_deform_tuple(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), values, nulls);
-	of_milestone = !nulls[PAYMENT_TYPE] &&
-				   DatumGetObjectId(values[PAYMENT_TYPE]) == install_enum("payment_kind", "milestone");
 	if (nulls[PAYMENT_ENROLLMENT])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "enrollment_uid"));
-	if (of_milestone && nulls[PAYMENT_MILESTONE])
-		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
-
 	if (!look_up(values[PAYMENT_ENROLLMENT], &enrolled))
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
+	if (!nulls[PAYMENT_MOVED_FROM])
+		fill_moved(&enrolled, values, nulls, &milestone);
+	of_milestone = !nulls[PAYMENT_TYPE] &&
+				   DatumGetObjectId(values[PAYMENT_TYPE]) == install_enum("payment_kind", "milestone");
+	if (of_milestone && nulls[PAYMENT_MILESTONE])
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
 	check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
-	if (of_milestone)
+	if (of_milestone && nulls[PAYMENT_MOVED_FROM])
 		fill_milestone(&enrolled, values, nulls, &milestone, at);
-	else
+	else if (!of_milestone)
 	{
 		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_MILESTONE_CODE] = nulls[PAYMENT_OCCURRENCE] = true;
 		schedule_terms(KsuidPGetDatum(&enrolled.trial_site), &milestone.terms);

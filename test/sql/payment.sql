@@ -815,16 +815,16 @@ SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
         ' WHERE e.source_uid = p.returned_by_uid AND p.uid = %L', :'reversed'),
     (23, 'a reversal is gone', 'DELETE FROM murallink.reversal WHERE payment_uid = %L', :'reversed'),
     (24, 'a reversal came back that did not', 'INSERT INTO murallink.reversal'
-        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note, status, returned)'
-        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, 1, currency, ''other'', ''x'', ''returned'', 1'
+        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note, status, returned)'
+        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, 1, currency, ''other'', ''x'', ''returned'', 1'
         ' FROM murallink_private.payment WHERE uid = %L', :'paid'),
     (25, 'more is taken back than was paid', 'INSERT INTO murallink.reversal'
-        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note)'
-        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, 1.01, currency, ''other'', ''x'''
+        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note)'
+        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, 1.01, currency, ''other'', ''x'''
         ' FROM murallink_private.payment WHERE uid = %L', :'paid'),
     (26, 'a reversal is unloading without a call', 'INSERT INTO murallink.reversal'
-        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note, status)'
-        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, 1, currency, ''other'', ''x'', ''unloading'''
+        ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note, status)'
+        ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, 1, currency, ''other'', ''x'', ''unloading'''
         ' FROM murallink_private.payment WHERE uid = %L', :'paid')
 ) AS damages (n, damage, statement, uid) ORDER BY n;
 SELECT * FROM murallink.verify_ledger();

@@ -238,9 +238,12 @@ SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
 INSERT INTO murallink.merged_patient (uid, into_uid, note) VALUES (murallink.gen_ksuid(), :'al', 'twice'), (murallink.gen_ksuid(), :'bob', 'twice');
 SET session_replication_role = replica;
-INSERT INTO murallink.reversal (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, payment_uid, amount, currency, reason, note)
-SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, uid, amount, currency, 'other', 'x'
+INSERT INTO murallink.reversal (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note)
+SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, amount, currency, 'other', 'x'
 FROM murallink_private.payment WHERE patient_uid IN (:'al', :'bob');
+INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency, status, ended_at)
+SELECT client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, uid, payment_uid, amount, currency, 'given_back', now() FROM murallink.reversal
+WHERE patient_uid IN (:'al', :'bob');
 RESET session_replication_role;
 SELECT murallink.set_db_role('analyst.permission@example.com', 'regress_permission_analyst');
 

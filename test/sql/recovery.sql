@@ -146,7 +146,7 @@ SELECT status, amount FROM murallink.resolve_payout((SELECT uid FROM murallink.p
 RESET SESSION AUTHORIZATION;
 SELECT status, recovered, recoveries FROM pg_temp.books WHERE uid = :'third';
 SET SESSION AUTHORIZATION regress_owed_admin;
-SELECT status FROM murallink.cancel_payment(:'third');
+SELECT status FROM murallink.cancel_payment(:'third', 'not this one');
 RESET SESSION AUTHORIZATION;
 SELECT status, recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'third';
 SELECT status, reversals FROM pg_temp.books WHERE uid = :'wrong';
@@ -193,7 +193,7 @@ BEGIN;
 SET SESSION AUTHORIZATION regress_owed_approver;
 SELECT status FROM murallink.write_off(:'again', 'let it be');
 SET SESSION AUTHORIZATION regress_owed_admin;
-SELECT status FROM murallink.cancel_payment(:'fifth');
+SELECT status FROM murallink.cancel_payment(:'fifth', 'not this one');
 RESET SESSION AUTHORIZATION;
 SELECT status, reversals FROM pg_temp.books WHERE uid = :'fourth';
 SELECT * FROM pg_temp.funds;
@@ -207,7 +207,7 @@ SELECT uid AS least FROM murallink.manual_payment(:'pat', :'trial', 0.02) \gset
 RESET SESSION AUTHORIZATION;
 BEGIN;
 SET SESSION AUTHORIZATION regress_owed_admin;
-SELECT status FROM murallink.cancel_payment(:'fifth');
+SELECT status FROM murallink.cancel_payment(:'fifth', 'not this one');
 RESET SESSION AUTHORIZATION;
 SELECT count(pg_temp.approve(uid)) FROM unnest(ARRAY[:'small', :'least']::murallink.ksuid[]) AS uid;
 SELECT amount, recovered, payout, recoveries FROM pg_temp.books WHERE uid IN (:'small', :'least') ORDER BY created_at;
@@ -224,7 +224,7 @@ SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS sixth \gset
 SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'sixth';
 -- Nothing is to come: a person is told
 SET SESSION AUTHORIZATION regress_owed_admin;
-SELECT status FROM murallink.cancel_payment(:'sixth');
+SELECT status FROM murallink.cancel_payment(:'sixth', 'not this one');
 SELECT status FROM murallink.set_enrollment_status('completed', :'trial', :'pat');
 SET SESSION AUTHORIZATION regress_owed_operator;
 SELECT why, remedy, amount FROM murallink.needs_person WHERE contract_uid = :'contract';

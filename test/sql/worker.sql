@@ -64,7 +64,7 @@ DECLARE
 BEGIN
     EXECUTE statement;
     RETURN QUERY SELECT e.db_user, e.db_role, e.resource, e.action,
-        e.changes - '{uid,card_uid,client_uid,contract_uid,trial_uid,site_uid,patient_uid,enrollment_uid,subject_uid,payment_uid,once,created_at,delayed_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
+        e.changes - '{uid,card_uid,client_uid,contract_uid,trial_uid,site_uid,patient_uid,enrollment_uid,chain_uid,subject_uid,payment_uid,once,created_at,delayed_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
             || CASE WHEN e.changes ? 'secrets_changed_at' THEN '{"secrets": "changed"}' ELSE '{}' END::jsonb
     FROM murallink.audit_event e WHERE e.at >= start ORDER BY e.at, e.resource;
 END

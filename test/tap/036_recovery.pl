@@ -108,8 +108,10 @@ sub owing
 sub approve
 {
 	my ($patient, $amount, $kind) = @_;
-	return $payouts->sql(qq{SELECT (murallink.approve_payment((murallink.${\\($kind // 'manual')}_payment('$patient', trial_uid, $amount)).uid)).uid FROM public.place});
+	my $pay = 'murallink.' . ($kind // 'manual') . '_payment';
+	return $payouts->sql("SELECT (murallink.approve_payment(($pay('$patient', trial_uid, $amount)).uid)).uid FROM public.place");
 }
+
 sub pay { my $payment = approve(@_); $payouts->wait_idle; return $payment }
 sub pay_travel { my ($patient, $amount) = @_; my $payment = approve($patient, $amount, 'travel'); $payouts->wait_idle; return loaded($payment) }
 

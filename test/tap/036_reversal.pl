@@ -29,7 +29,7 @@ is(unloaded($same), '0.30', 'has a reference of its own');
 my $rest = back($payment, undef, 'all of it');
 is(state($payment), 'reversed 0.00 0.30 returned, 0.30 returned, 0.41 returned', 'with the rest all is back');
 is(unloaded($rest), '0.41', 'which was unloaded, too');
-is($payouts->sql("SELECT count(*) FROM murallink.fund_entry e JOIN murallink.reversal r ON r.uid = e.source_uid WHERE r.payment_uid = '$payment' AND e.movement = 'return'"),
+is($payouts->sql("SELECT count(*) FROM murallink.fund_entry e JOIN murallink.partner_tasks(operation => 'unload') t ON t.uid = e.source_uid WHERE e.movement = 'return'"),
 	3, 'the funds came back by three entries');
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 

@@ -134,10 +134,11 @@ while (my $line = <DATA>)
 my %listable = (
 	clients => [qw(client bare_client)], contracts => [qw(contract other_contract bare_contract)],
 	trials => [qw(trial other_trial bare_trial)], sites => [qw(site other_site bare_site)],
-	patients => [qw(patient newcomer elsewhere)]);
+	patients => [qw(patient newcomer neighbour elsewhere)]);
 my %stands = (
-	patient => [qw(site trial_site)], newcomer => ['site'], elsewhere => ['other_site'],
-	far_patient => [qw(far_site far_trial_site)], far_newcomer => ['far_site'], far_elsewhere => ['far_other_site']);
+	patient => [qw(site trial_site)], neighbour => [qw(site trial_site)], newcomer => ['site'], elsewhere => ['other_site'],
+	far_patient => [qw(far_site far_trial_site)], far_neighbour => [qw(far_site far_trial_site)],
+	far_newcomer => ['far_site'], far_elsewhere => ['far_other_site']);
 
 note 'the table has every action';
 my @actions = $world->script(<<'EOC');
@@ -499,7 +500,6 @@ add_milestone          | add_milestone at trial_site                            
 rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}
 set_pricing            | add_milestone at trial                                          | {"trial_uid": "@trial", "price_by": "visit", "note": "N"}
 add_milestones         | add_milestone at trial_site                                     | {"trial_uid": "@trial", "sites": ["@site"], "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
-add_milestones         | add_milestone at trial_site or trial_at_other_site              | {"trial_uid": "@trial", "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
 milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}
@@ -519,6 +519,9 @@ replace_card           | replace_card at trial_site                             
 request_reversal       | manual_payment at trial_site                                    | {"payment_uid": "@paid", "reason": "other", "note": "N"}
 request_reversal       | milestone_payment at trial_site                                 | {"payment_uid": "@paid_milestone", "reason": "other", "note": "N"}
 request_reversal       | travel_payment at trial_site                                    | {"payment_uid": "@paid_travel", "reason": "other", "note": "N"}
+move_payment           | manual_payment at trial_site                                    | {"payment_uid": "@paid", "to_patient_uid": "@neighbour", "note": "N"}
+move_payment           | milestone_payment at trial_site                                 | {"payment_uid": "@paid_milestone", "to_patient_uid": "@neighbour", "note": "N"}
+move_payment           | travel_payment at trial_site                                    | {"payment_uid": "@paid_travel", "to_patient_uid": "@neighbour", "note": "N"}
 get_reversals          | view_payments at trial_site                                     | {"patient_uid": "@patient", "trial_uid": "@trial"}
 approve_reversal       | approve_payments at trial_site                                  | {"reversal_uid": "@reversal", "note": "N"}
 approve_reversal       | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}

@@ -205,6 +205,7 @@ $needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_pa
 
 # What succeeds once only is asked of something else.
 $needs{$_} = { reversal_uid => 'patient', note => 'seen' } foreach qw(approve_reversal reject_reversal recover write_off);
+$needs{move_payment} = { payment_uid => 'patient', to_patient_uid => 'patient', note => 'seen' };
 $needs{edit_site} = { uid => 'site' };
 $needs{edit_trial} = { uid => 'other_trial' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };

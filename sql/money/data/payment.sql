@@ -27,7 +27,8 @@ CREATE TABLE murallink_private.payment (
     decision_note text NOT NULL DEFAULT '',
     returned numeric,
     returned_by_uid murallink.ksuid,
-    recovered numeric CHECK (recovered > 0 AND recovered < amount),
+    recovered numeric CONSTRAINT payment_recovered CHECK (recovered > 0 AND recovered < amount),
+    moved_from_uid murallink.ksuid,
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
@@ -66,9 +67,12 @@ COMMENT ON COLUMN murallink_private.payment.chain_uid IS 'The chain of enrollmen
 COMMENT ON COLUMN murallink_private.payment.returned IS 'What has come back of it, in currency units; null: nothing.';
 COMMENT ON COLUMN murallink_private.payment.returned_by_uid IS 'The reversal, its unload or the recovery by which the last part came back.';
 COMMENT ON COLUMN murallink_private.payment.recovered IS 'What is kept of it for payments that were taken back and are owed, in currency units; the rest is paid out. Null: nothing.';
+COMMENT ON COLUMN murallink_private.payment.moved_from_uid IS 'The payment to another patient in whose place it was made, at the same price; null: none.';
 CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence)
     WHERE counts;
 COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it.';
+CREATE UNIQUE INDEX payment_moved ON murallink_private.payment (moved_from_uid) WHERE moved_from_uid IS NOT NULL;
+COMMENT ON INDEX murallink_private.payment_moved IS 'A payment is moved once.';
 CREATE INDEX payment_enrollment ON murallink_private.payment (enrollment_uid, uid);
 CREATE INDEX payment_client ON murallink_private.payment (client_uid);
 CREATE INDEX payment_contract ON murallink_private.payment (contract_uid);
@@ -130,7 +134,8 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
     p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note, p.returned,
-    p.returned_by_uid, p.recovered, p.amount - coalesce(p.returned, 0) AS net_amount
+    p.returned_by_uid, p.recovered, p.amount - coalesce(p.returned, 0) AS net_amount, p.moved_from_uid,
+    (SELECT m.uid FROM murallink_private.payment m WHERE m.moved_from_uid = p.uid) AS moved_to_uid
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';
@@ -144,4 +149,5 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.payment.%I IS %L', about.attname, about.words);
     END LOOP;
 END;
+COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another patient that was made in its place; null: none.';
 COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units.';

@@ -619,12 +619,13 @@ EOC
 
 	foreach my $row (split /\n/, $rows)
 	{
-		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back, $gross) = split /\|/, $row, -1;
+		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back, $gross, $recovered) = split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
 		my ($unload) = map { @{ delete $unloaded{$_} // [] } } split / /, $taken_back;
 		my $open = $status !~ /^(done|cancelled)$/;
-		# What was never loaded, and a person has called paid in error, is reversed in the books alone.
-		my $reversed = $payment eq 'reversed' && !$load == !$unload;
+		# What was never loaded, and a person has called paid in error, is reversed in the books alone; what was
+		# recovered from later payments stays loaded.
+		my $reversed = $payment eq 'reversed' && ($recovered || !$load == !$unload);
 		$is{$status}++ if $load || $status eq 'done' && $by_person ne 't' && !$reversed;
 		my $in_the_end = $reversed ? 'reversed' : 'paid';
 		my $unpaid = $by_person ne 't' && !$load && !$reversed;
@@ -681,7 +682,8 @@ sub both_books
 		my $rows = $self->sql(<<'EOC');
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
     e.reserved::numeric(16, 2),
-    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid), p.amount::numeric(16, 2)
+    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid), p.amount::numeric(16, 2),
+    (SELECT (sum(r.recovered) > 0)::integer FROM murallink.reversal r WHERE r.payment_uid = p.uid)
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid
 CROSS JOIN LATERAL (

@@ -65,6 +65,8 @@ BEGIN
     PERFORM world.add(prefix || 'milestone', (murallink.add_milestone('Week 1', 10, 'USD', trial, site, 5)).uid);
     PERFORM world.add(prefix || 'newcomer', (murallink.add_patient(site, 'Personal', 'Newcomer')).uid);
     PERFORM world.add(prefix || 'elsewhere', (murallink.add_patient(other_site, 'Personal', 'Elsewhere')).uid);
+    PERFORM world.add(prefix || 'neighbour', (murallink.add_patient(site, 'Personal', 'Neighbour')).uid);
+    PERFORM murallink.enroll(world.uid(prefix || 'neighbour'), trial, site, 'Neighbournumber');
     patient := world.add(prefix || 'patient', (murallink.add_patient(
         site, 'Personal', 'Personal', prefix || 'personal@example.com', 'Personal', true, true,
         '{"street1": "Personal", "street2": "", "city": "Personal", "state": "VA", "post_code": "23670"}',
