@@ -159,6 +159,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.set_role,
     murallink.set_pricing,
     murallink.switch_user,
+    murallink.top_up,
     murallink.transfer_enrollment,
     murallink.travel_payment,
     murallink.trial_payment_report,

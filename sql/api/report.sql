@@ -71,7 +71,8 @@ BEGIN
     PERFORM murallink_private.permit('view_report', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
     OPEN payments FOR
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
-            p.payment_type::text AS "Payment", p.milestone_name AS "Milestone", m.approval_ref AS "Approval", p.visit_date AS "Visit date",
+            CASE WHEN p.top_up_of_uid IS NULL THEN p.payment_type::text ELSE 'top-up' END AS "Payment",
+            coalesce(p.milestone_name, m.milestone) AS "Milestone", m.approval_ref AS "Approval", p.visit_date AS "Visit date",
             pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) AS "Amount",
             pg_catalog.round(p.net_amount, murallink_private.currency_decimals(p.currency)) AS "Net amount",
             pg_catalog.round(p.recovered, murallink_private.currency_decimals(p.currency)) AS "Recovered", p.currency::text AS "Currency",
@@ -85,7 +86,7 @@ BEGIN
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid
-        LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid
+        LEFT JOIN murallink.milestone m ON m.uid = coalesce(p.milestone_uid, p.top_up_version_uid)
         LEFT JOIN murallink_private.payout_shown o ON o.payment_uid = p.uid
         LEFT JOIN murallink.fund_entry r ON r.source_uid = p.returned_by_uid AND r.movement = 'return'
         WHERE e.trial_uid = the_trial.uid

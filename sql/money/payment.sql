@@ -105,6 +105,16 @@ BEGIN
     THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
+    -- What a top-up adds to is approved before it, and cancelled after it; a change of that is waited for.
+    IF NEW.top_up_of_uid IS NOT NULL AND (OLD.status, NEW.status) = ('pending', 'approved') THEN
+        PERFORM FROM murallink_private.payment p WHERE p.uid = NEW.top_up_of_uid AND p.counts AND p.status <> 'pending' FOR SHARE;
+        IF NOT FOUND THEN
+            PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid');
+        END IF;
+    ELSIF OLD.status IN ('approved', 'failed') AND NEW.status = 'cancelled' AND EXISTS (
+        SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = NEW.uid AND t.counts AND t.status <> 'pending') THEN
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    END IF;
     IF NEW.status = 'cancelled' AND OLD.status <> 'cancelled' THEN
         PERFORM murallink_private.payout_cancel(NEW.uid);
     END IF;
@@ -131,7 +141,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, and a payment that is cancelled takes its payout along. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, which is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -266,6 +276,59 @@ $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid, murallink.day) IS
 'The milestones that a patient can still be paid for in a trial, in the order of the schedule, at the prices in force; those paid at sites that the patient has left are not payable again. visit_date: the day of the visit, for a trial that prices by visit; default today at the site. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
+CREATE TYPE murallink.top_up_line AS (
+    payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, visit_date date, milestone_uid murallink.ksuid, paid numeric,
+    due numeric, amount numeric, top_up_uid murallink.optional_uid);
+COMMENT ON TYPE murallink.top_up_line IS
+'A payment that is topped up. visit_date: of the visit, or the day of the payment at the site; milestone_uid: the version that prices it now; paid: what was paid, with earlier top-ups; due: what it would be paid now; amount: the difference; top_up_uid: the payment of the difference.';
+
+CREATE FUNCTION murallink_private.top_up_due(payment_uid murallink.ksuid) RETURNS SETOF murallink.top_up_line
+LANGUAGE sql STABLE AS $$
+    SELECT p.uid, p.enrollment_uid, b.visit, n.uid, pg_catalog.trim_scale(b.kept + b.topped), pg_catalog.trim_scale(w.due),
+        pg_catalog.trim_scale(w.due - b.kept - b.topped), NULL::murallink.ksuid
+    FROM murallink_private.payment p JOIN murallink.site s ON s.uid = p.site_uid
+    JOIN murallink.milestone o ON o.uid = p.milestone_uid
+    CROSS JOIN LATERAL (
+        SELECT coalesce(p.visit_date,
+                murallink_private.local_time(p.created_at, coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date) AS visit,
+            p.amount - coalesce(p.returned, 0) AS kept,
+            (SELECT coalesce(pg_catalog.sum(t.amount - coalesce(t.returned, 0)), 0) FROM murallink_private.payment t
+            WHERE t.top_up_of_uid = p.uid AND t.counts) AS topped) b
+    CROSS JOIN LATERAL (
+        SELECT v.* FROM murallink_private.versions_in_force(p.trial_site_uid, b.visit) v
+        WHERE murallink_private.label_key(v.code) = murallink_private.label_key(p.milestone_code)) n
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.round(n.amount * b.kept / o.amount, murallink_private.currency_decimals(p.currency)) AS due) w
+    WHERE p.uid = $1 AND p.counts AND n.currency = p.currency AND n.num_payments > 0 AND n.effective_date > o.effective_date
+        AND w.due > b.kept + b.topped
+        AND NOT EXISTS (SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = p.uid AND t.top_up_version_uid = n.uid AND t.counts)
+$$;
+COMMENT ON FUNCTION murallink_private.top_up_due(murallink.ksuid) IS
+'What tops up a milestone payment, that is not rejected, cancelled or reversed, if a later version in the same currency prices its visit higher, as its trial prices today: by the version in force now, or on the day of the visit. What was paid in part, or was taken back in part, is due in the same part of the new price, rounded half up.';
+
+CREATE FUNCTION murallink_private.top_ups_due(trial_site_uid murallink.ksuid, code_key text, from_date date)
+RETURNS SETOF murallink.top_up_line
+LANGUAGE sql STABLE AS $$
+    SELECT d.* FROM murallink.trial_site a
+    JOIN murallink_private.payment p ON p.site_uid = a.site_uid AND p.trial_site_uid = a.uid
+    CROSS JOIN LATERAL murallink_private.top_up_due(p.uid) d
+    WHERE a.uid = $1 AND p.counts AND murallink_private.label_key(p.milestone_code) = $2 AND d.visit_date >= $3
+    ORDER BY d.visit_date, d.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.top_ups_due(murallink.ksuid, text, date) IS
+'What tops up the payments of a milestone at a trial at a site, of visits from a day on. code_key: label_key() of its code.';
+
+CREATE FUNCTION murallink_private.top_up_allowed(
+    payment_uid murallink.ksuid, version_uid murallink.ksuid, enrollment_uid murallink.ksuid, amount numeric, currency text
+) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink_private.top_up_due($1) d JOIN murallink_private.payment p ON p.uid = d.payment_uid
+        WHERE p.currency = $5 AND d.milestone_uid = $2 AND d.enrollment_uid = $3 AND d.amount >= $4)
+$$;
+COMMENT ON FUNCTION murallink_private.top_up_allowed(murallink.ksuid, murallink.ksuid, murallink.ksuid, numeric, text) IS
+'Whether a payment may be topped up by an amount for a version. payment_price() asks it of each new top-up.';
+
 CREATE FUNCTION murallink_private.verify_payments(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
     WITH entered AS (
@@ -309,6 +372,19 @@ LANGUAGE sql STABLE AS $$
         WHEN p.status IN ('rejected', 'cancelled') THEN '{reserve,release}'
         WHEN p.status IN ('paid', 'reversed') THEN '{reserve,disburse}'
         ELSE '{reserve}' END::murallink.fund_movement[]
+    UNION ALL
+    SELECT t.contract_uid, t.currency::text, pg_catalog.format('payment %s of %s tops up payment %s, which it does not fit',
+        t.uid, t.amount, t.top_up_of_uid)
+    FROM murallink_private.payment t
+    LEFT JOIN murallink_private.payment p ON p.uid = t.top_up_of_uid
+    LEFT JOIN murallink.milestone o ON o.uid = p.milestone_uid
+    LEFT JOIN murallink.milestone v ON v.uid = t.top_up_version_uid
+    WHERE t.top_up_of_uid IS NOT NULL AND (
+        (t.enrollment_uid, t.currency) = (p.enrollment_uid, p.currency)
+        AND (v.trial_site_uid, v.currency, murallink_private.label_key(v.code))
+            = (o.trial_site_uid, p.currency, murallink_private.label_key(p.milestone_code))
+        AND p.amount + t.amount
+            <= pg_catalog.round(p.amount * v.amount / o.amount, murallink_private.currency_decimals(p.currency))) IS NOT TRUE
     UNION ALL
     SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (%s of %s) has no source', e.uid, e.movement, e.amount)
     FROM murallink.fund_entry e

@@ -141,7 +141,7 @@ BEGIN
                 'It prices no visits from %s on, because another version does.', next_day))::murallink.schedule_warning;
         END IF;
         warnings := warnings || ROW('payments_keep_price',
-            'Payments that were made keep their price.')::murallink.schedule_warning;
+            'Payments that were made keep their price; top_up pays the difference.')::murallink.schedule_warning;
     END IF;
     SELECT pg_catalog.round(100 * version.amount / pg_catalog.sum(v.amount)) INTO share
     FROM murallink_private.versions_in_force(version.trial_site_uid, NULL, greatest(version.effective_date, pg_catalog.now())) v

@@ -98,6 +98,7 @@ static bool look_up_visit(Datum patient, const Milestone *milestone, DateADT vis
 static DateADT paid_from(const Enrolled *enrolled);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at);
+static void check_top_up(const Datum *values, const bool *nulls);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
 static bool in_screening(const List *enrollments, const Ksuid *uid);
@@ -263,6 +264,32 @@ check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at)
 	day = no_visit ? time_zone_day(at, DatumGetTextPP(terms->time_zone)) : visit;
 	if (day < terms->first_day || day > terms->last_day)
 		ereport(ERROR, errnamed(ERR_NOT_COVERED, "visit_date"));
+}
+
+/*
+ * Raises invalid_value if a payment that tops up another one is not due, or
+ * missing_field.
+ */
+static void
+check_top_up(const Datum *values, const bool *nulls)
+{
+	static SavedPlan plan = PLAN("SELECT murallink_private.top_up_allowed($1, $2, $3, $4, $5)", "kkknt");
+	Datum arguments[] = {values[PAYMENT_TOP_UP_OF], values[PAYMENT_TOP_UP_VERSION], values[PAYMENT_ENROLLMENT],
+						 values[PAYMENT_AMOUNT], values[PAYMENT_CURRENCY]};
+	Owner saved;
+	bool allowed;
+	bool isnull;
+
+	if (nulls[PAYMENT_TOP_UP_VERSION] || nulls[PAYMENT_AMOUNT] || nulls[PAYMENT_CURRENCY])
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "top_up_version_uid"));
+	saved = owner_enter();
+	SPI_connect();
+	plan_execute(&plan, arguments, NULL, 1);
+	allowed = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	owner_leave(saved);
+	if (!allowed)
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "top_up_of_uid"));
 }
 
 /*
@@ -673,7 +700,11 @@ payment_price(PG_FUNCTION_ARGS)
 				   DatumGetObjectId(values[PAYMENT_TYPE]) == install_enum("payment_kind", "milestone");
 	if (of_milestone && nulls[PAYMENT_MILESTONE])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
-	check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
+	/* The visit of a top-up has been paid, so it was checked. */
+	if (!nulls[PAYMENT_TOP_UP_OF])
+		check_top_up(values, nulls);
+	else
+		check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
 	if (of_milestone && nulls[PAYMENT_MOVED_FROM])
 		fill_milestone(&enrolled, values, nulls, &milestone, at);
 	else if (!of_milestone)
@@ -681,7 +712,8 @@ payment_price(PG_FUNCTION_ARGS)
 		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_MILESTONE_CODE] = nulls[PAYMENT_OCCURRENCE] = true;
 		schedule_terms(KsuidPGetDatum(&enrolled.trial_site), &milestone.terms);
 	}
-	check_covered(&milestone.terms, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]), at);
+	if (nulls[PAYMENT_TOP_UP_OF])
+		check_covered(&milestone.terms, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]), at);
 
 	fill_status(of_milestone ? &milestone : NULL, values, nulls);
 	FILL(PAYMENT_CLIENT, KsuidPGetDatum(&enrolled.client));

@@ -500,6 +500,7 @@ add_milestone          | add_milestone at trial_site                            
 rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}
 set_pricing            | add_milestone at trial                                          | {"trial_uid": "@trial", "price_by": "visit", "note": "N"}
 add_milestones         | add_milestone at trial_site                                     | {"trial_uid": "@trial", "sites": ["@site"], "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
+top_up                 | manual_payment at trial_site, view_payments at trial_site       | {"trial_site_uid": "@trial_site", "milestone": "Week 1", "from_date": "2020-01-01", "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
 milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}

@@ -84,7 +84,7 @@ like($headers->{'content-disposition'}, qr/^attachment; filename="Payments M_nch
 	'and its name, which is no path');
 is($headers->{'cache-control'}, 'private, no-store', 'and is not kept on the way');
 is($headers->{'x-content-type-options'}, 'nosniff', 'nor taken for something else');
-like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,2022-08-08,12\.50,USD,pending,,,,"'\@SUM\(A1:A2\)",,,\w{27}\r\n.*,1000,JPY,pending,,,,"<\xc3\xbc>\n&\xef\xbf\xbf",,,\w{27}\r\n$/s,
+like($csv, qr/^\xef\xbb\xbfDate,.*\r\n.*,"'=1\+1",manual,,,2022-08-08,12\.50,12\.50,,USD,pending,,,,"'\@SUM\(A1:A2\)",,,\w{27}\r\n.*,1000,1000,,JPY,pending,,,,"<\xc3\xbc>\n&\xef\xbf\xbf",,,\w{27}\r\n$/s,
 	'the file itself');
 foreach my $accept ('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8', 'application/json', 'text/csv',
 	'application/octet-stream', 'application/vnd.pgrst.array+json', 'text/csv;q=0.5')
@@ -141,16 +141,17 @@ my $styles = part($workbook, 'xl/styles.xml');
 my @formats = $styles =~ /<cellXfs.*<\/cellXfs>/s ? $& =~ /<xf numFmtId="(\d+)"/g : ();
 my %codes = $styles =~ /<numFmt numFmtId="(\d+)" formatCode="([^"]+)"/g;
 sub format_of { my ($place) = @_; my $id = $formats[ $cells->{$place}{style} ]; return $codes{$id} }
-is_deeply([ map { $cells->{"${_}1"}{content} } 'A' .. 'P' ],
-	['Date', 'Site', 'Subject ID', 'Payment', 'Milestone', 'Visit date', 'Amount', 'Currency', 'Status', 'Paid on', 'Reversed on', 'Reference', 'Note', 'Decision note', 'Approvals', 'Payment UID'],
+is_deeply([ map { $cells->{"${_}1"}{content} } 'A' .. 'S' ],
+	['Date', 'Site', 'Subject ID', 'Payment', 'Milestone', 'Approval', 'Visit date', 'Amount', 'Net amount',
+		'Recovered', 'Currency', 'Status', 'Paid on', 'Reversed on', 'Reference', 'Note', 'Decision note', 'Approvals', 'Payment UID'],
 	'headings');
 like($xml, qr/<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/, 'which stay in view');
-is_deeply([ @{ $cells->{G2} }{qw(type content)}, format_of('G2') ], ['n', '12.5', '#,##0.00'], 'dollars are numbers with two decimals');
-is_deeply([ @{ $cells->{G3} }{qw(type content)}, format_of('G3') ], ['n', '1000', '#,##0'], 'yen with none');
-is_deeply([ @{ $cells->{F2} }{qw(type content)}, format_of('F2') ], ['n', '44781', 'yyyy-mm-dd'], 'days are days');
+is_deeply([ @{ $cells->{H2} }{qw(type content)}, format_of('H2') ], ['n', '12.5', '#,##0.00'], 'dollars are numbers with two decimals');
+is_deeply([ @{ $cells->{H3} }{qw(type content)}, format_of('H3') ], ['n', '1000', '#,##0'], 'yen with none');
+is_deeply([ @{ $cells->{G2} }{qw(type content)}, format_of('G2') ], ['n', '44781', 'yyyy-mm-dd'], 'days are days');
 is_deeply([ @{ $cells->{C2} }{qw(type content)} ], ['inlineStr', '=1+1'], 'what looks like a formula is a text');
-is_deeply([ @{ $cells->{M2} }{qw(type content)} ], ['inlineStr', '@SUM(A1:A2)'], 'as are notes');
-is($cells->{M3}{content}, "&lt;\xc3\xbc&gt;\n&amp;\xef\xbf\xbd", 'of any characters that XML has');
+is_deeply([ @{ $cells->{P2} }{qw(type content)} ], ['inlineStr', '@SUM(A1:A2)'], 'as are notes');
+is($cells->{P3}{content}, "&lt;\xc3\xbc&gt;\n&amp;\xef\xbf\xbd", 'of any characters that XML has');
 unlike($xml, qr/<f>/, 'there is no formula');
 unlike($xml, qr/Ient/, 'and no name of a person');
 
@@ -174,10 +175,10 @@ EOC
 (undef, $csv) = download(api('trial_payment_report', { trial_uid => $trial }));
 my @rows = split /\r\n/, $csv;
 is(scalar @rows, PAYMENTS + 3, 'are as many rows');
-like($rows[-1], qr/,manual,,,${\PAYMENTS}\.00,USD,pending,,,,n${\PAYMENTS},/, 'in the order of time');
+like($rows[-1], qr/,manual,,,,${\PAYMENTS}\.00,${\PAYMENTS}\.00,,USD,pending,,,,n${\PAYMENTS},/, 'in the order of time');
 (undef, $workbook) = download(api('trial_payment_report', { trial_uid => $trial, format => 'xlsx' }));
 $cells = cells(part($workbook, 1));
-is($cells->{ 'G' . (PAYMENTS + 3) }{content}, PAYMENTS, 'also in the workbook');
+is($cells->{ 'H' . (PAYMENTS + 3) }{content}, PAYMENTS, 'also in the workbook');
 is($stack->sql('SELECT count(*) FROM pg_ls_tmpdir()'), 0, 'no temporary file is left');
 
 note 'what looks like an escape';
@@ -186,7 +187,7 @@ api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 
 api('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 1, note => '_x0041_' x 140 });
 (undef, $workbook) = download(api('trial_payment_report', { trial_uid => $trial, format => 'xlsx' }));
 $cells = cells(part($workbook, 1));
-my %notes = map { (read_as($cells->{$_}{content}) => 1) } grep { /^M/ } keys %$cells;
+my %notes = map { (read_as($cells->{$_}{content}) => 1) } grep { /^P/ } keys %$cells;
 ok($notes{$_}, 'is read as it was written: ' . substr($_, 0, 30)) foreach $escapes, '_x0041_' x 140;
 
 note 'ends of lines';

@@ -29,9 +29,13 @@ CREATE TABLE murallink_private.payment (
     returned_by_uid murallink.ksuid,
     recovered numeric CONSTRAINT payment_recovered CHECK (recovered > 0 AND recovered < amount),
     moved_from_uid murallink.ksuid,
+    top_up_of_uid murallink.ksuid,
+    top_up_version_uid murallink.ksuid,
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
+    CONSTRAINT payment_top_up_whole CHECK ((top_up_of_uid IS NULL) = (top_up_version_uid IS NULL)),
+    CONSTRAINT payment_top_up_manual CHECK (top_up_of_uid IS NULL OR payment_type = 'manual'),
     CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed') OR decision_note <> ''),
     -- Only a paid payment comes back, never more than was paid, and it is reversed when all of it is back.
     CONSTRAINT payment_returned CHECK (CASE WHEN returned IS NULL THEN status <> 'reversed' AND returned_by_uid IS NULL
@@ -68,11 +72,16 @@ COMMENT ON COLUMN murallink_private.payment.returned IS 'What has come back of i
 COMMENT ON COLUMN murallink_private.payment.returned_by_uid IS 'The reversal, its unload or the recovery by which the last part came back.';
 COMMENT ON COLUMN murallink_private.payment.recovered IS 'What is kept of it for payments that were taken back and are owed, in currency units; the rest is paid out. Null: nothing.';
 COMMENT ON COLUMN murallink_private.payment.moved_from_uid IS 'The payment to another patient in whose place it was made, at the same price; null: none.';
+COMMENT ON COLUMN murallink_private.payment.top_up_of_uid IS 'The payment whose difference to a raised price it pays; see top_up.';
+COMMENT ON COLUMN murallink_private.payment.top_up_version_uid IS 'The version of the milestone with that price.';
 CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence)
     WHERE counts;
 COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it.';
 CREATE UNIQUE INDEX payment_moved ON murallink_private.payment (moved_from_uid) WHERE moved_from_uid IS NOT NULL;
 COMMENT ON INDEX murallink_private.payment_moved IS 'A payment is moved once.';
+CREATE UNIQUE INDEX payment_top_up ON murallink_private.payment (top_up_of_uid, top_up_version_uid)
+    WHERE counts AND top_up_of_uid IS NOT NULL;
+COMMENT ON INDEX murallink_private.payment_top_up IS 'Each payment is topped up once for each version of its milestone.';
 CREATE INDEX payment_enrollment ON murallink_private.payment (enrollment_uid, uid);
 CREATE INDEX payment_client ON murallink_private.payment (client_uid);
 CREATE INDEX payment_contract ON murallink_private.payment (contract_uid);
@@ -135,6 +144,7 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
     p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note, p.returned,
     p.returned_by_uid, p.recovered, p.amount - coalesce(p.returned, 0) AS net_amount, p.moved_from_uid,
+    p.top_up_of_uid, p.top_up_version_uid,
     (SELECT m.uid FROM murallink_private.payment m WHERE m.moved_from_uid = p.uid) AS moved_to_uid
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
