@@ -186,6 +186,28 @@ foreach my $slots (8, 1, 64)
 	}
 }
 
+# What is given back while a session holds all slots is in as many further ones as there are clients at the same time; the next
+# deposit takes them in.
+$stack->sql("SELECT race.start(10000, 10, ${\CLIENTS})");
+$stack->sql(<<'EOS');
+SELECT murallink.manual_payment(t.uid, race.uid('trial'), 1) FROM race.thing AS t, generate_series(1, 10) WHERE t.name = 'patient'
+EOS
+my $holder = $node->background_psql('murallink');
+$holder->query_safe("BEGIN; SELECT murallink_private.fund_hold(race.uid('contract'), n) FROM generate_series(0, 63) AS n");
+($done, $refused) = race(<<'EOS', 10);
+SELECT murallink.reject_payment((
+    SELECT uid FROM murallink.payment WHERE patient_uid = race.uid('patient', :client_id) AND status = 'pending' LIMIT 1), 'a mistake')
+EOS
+is($done, 10 * CLIENTS, 'all slots held: what is given back waits for nobody') or diag(explain($refused));
+my $further = q{SELECT count(*) FROM murallink.fund_slot WHERE contract_uid = race.uid('contract') AND slot > 255};
+cmp_ok($stack->sql($further), '<=', CLIENTS, 'it is in few slots');
+$holder->query_safe('COMMIT');
+$holder->quit;
+$stack->sql("SELECT murallink.add_funding(race.uid('contract'), 1)");
+is($stack->sql($further), 0, 'until the next deposit');
+is(balance(), '10001 0 0 10001', 'with nothing lost');
+is_clean('all slots held');
+
 # Everything at once, on a contract that is always short of funds; what is left in the end is there for one payment
 $stack->sql("ALTER SYSTEM RESET murallink.fund_slots");
 $node->reload;
