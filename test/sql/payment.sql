@@ -454,10 +454,15 @@ INSERT INTO session SELECT 'former', (murallink.login('pay.former@example.com', 
 SELECT pg_temp.changes(VARIADIC ARRAY(SELECT s || ' ' || :'strict_trial' FROM unnest(ARRAY['former grant manual_payment boss',
     'former grant approve_payments boss', 'former grant approve_payments second']) AS s)) AS granted;
 SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_admin;
+-- also for one whom the requester has made an approver, too
+SELECT pg_temp.changes(VARIADIC ARRAY(SELECT s || ' ' || :'strict_trial' FROM unnest(ARRAY['former grant grant boss', 'boss grant approve_payments third',
+    'boss revoke approve_payments third', 'former grant approve_payments third']) AS s)) AS granted;
+SELECT pg_temp.decided('boss', 'third', :'grover', :'strict_trial') AS by_admin_too;
 SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT murallink.close_account(:'former', 'has left');
 RESET SESSION AUTHORIZATION;
-SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_former_admin;
+SELECT pg_temp.decided('boss', 'second', :'grover', :'strict_trial') AS by_former_admin,
+    pg_temp.decided('boss', 'third', :'grover', :'strict_trial') AS by_former_admin_too;
 SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT murallink.grant(:'strict_trial', permissions => '{grant,manual_payment,approve_payments}', user_uid => :'former');
 RESET SESSION AUTHORIZATION;
