@@ -73,8 +73,10 @@ BEGIN
         SELECT (p.created_at AT TIME ZONE 'UTC')::date AS "Date", s.name AS "Site", e.subject_id AS "Subject ID",
             CASE WHEN p.top_up_of_uid IS NULL THEN p.payment_type::text ELSE 'top-up' END AS "Payment",
             coalesce(p.milestone_name, m.milestone) AS "Milestone", m.approval_ref AS "Approval", p.visit_date AS "Visit date",
-            pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) AS "Amount",
-            pg_catalog.round(p.net_amount, murallink_private.currency_decimals(p.currency)) AS "Net amount",
+            CASE WHEN p.status NOT IN ('elsewhere', 'unmarked') THEN pg_catalog.round(p.amount, murallink_private.currency_decimals(p.currency)) END
+                AS "Amount",
+            CASE WHEN p.status NOT IN ('elsewhere', 'unmarked') THEN pg_catalog.round(p.net_amount, murallink_private.currency_decimals(p.currency)) END
+                AS "Net amount",
             pg_catalog.round(p.recovered, murallink_private.currency_decimals(p.currency)) AS "Recovered", p.currency::text AS "Currency",
             p.status::text AS "Status",
             CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
@@ -82,7 +84,8 @@ BEGIN
             o.reference AS "Reference", p.note AS "Note", p.decision_note AS "Decision note",
             (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', pg_catalog.to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
                 a.signer_name, a.meaning), '; ' ORDER BY a.at)
-            FROM murallink.approval a WHERE a.payment_uid = p.uid) AS "Approvals", p.uid::text AS "Payment UID"
+            FROM murallink.approval a WHERE a.payment_uid = p.uid) AS "Approvals", p.fraction AS "Fraction",
+            pg_catalog.round(p.capped_from, murallink_private.currency_decimals(p.currency)) AS "Capped from", p.uid::text AS "Payment UID"
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid
         JOIN murallink.site s ON s.uid = p.site_uid
@@ -96,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
-'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids, who approved (in UTC, with the meaning), and no patient. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids, who approved (in UTC, with the meaning), and no patient. What is marked as paid elsewhere has no amount; Fraction is the part of a visit that was paid, Capped from the amount before the cap of the day. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
 
 CREATE FUNCTION murallink_private.report_funds(
     contract_uid murallink.ksuid, OUT entry text, OUT trial text, OUT protocol_id text, OUT day date, OUT currency text,

@@ -15,6 +15,9 @@ COMMENT ON DOMAIN murallink.optional_date IS 'A date that the JSON protocol omit
 CREATE DOMAIN murallink.optional_boolean AS boolean;
 COMMENT ON DOMAIN murallink.optional_boolean IS 'Whether something is so, which the JSON protocol omits if it is absent.';
 
+CREATE DOMAIN murallink.optional_number AS numeric;
+COMMENT ON DOMAIN murallink.optional_number IS 'A number that the JSON protocol omits if it is absent.';
+
 CREATE DOMAIN murallink.read_only AS jsonb;
 COMMENT ON DOMAIN murallink.read_only IS
 'An argument that clients send back as they received it. It changes nothing; a value that differs from the stored one is refused where this matters.';

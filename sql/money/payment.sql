@@ -1,9 +1,10 @@
 -- Payments: the rules of their rows, and how they are requested and listed. approval.sql decides them.
 
 CREATE TYPE murallink.payment_status AS ENUM (
-    'pending', 'approved', 'processing', 'paid', 'failed', 'in_doubt', 'rejected', 'cancelled', 'reversed');
+    'pending', 'approved', 'processing', 'paid', 'failed', 'in_doubt', 'rejected', 'cancelled', 'reversed', 'elsewhere',
+    'unmarked');
 COMMENT ON TYPE murallink.payment_status IS
-'pending: made; approved: to be paid out; processing: being sent; paid; failed: refused by the partner; in_doubt: sent, outcome unknown; rejected: not approved; cancelled: after approval; reversed: taken back.';
+'pending: made; approved: to be paid out; processing: being sent; paid; failed: refused by the partner; in_doubt: sent, outcome unknown; rejected: not approved; cancelled: after approval; reversed: taken back; elsewhere: somebody else has paid, and no funds move; unmarked: that was a mistake.';
 
 CREATE TYPE murallink.payment_kind AS ENUM ('milestone', 'manual', 'travel');
 COMMENT ON TYPE murallink.payment_kind IS 'The purpose of a payment: a milestone of the schedule, a one-off, or travel expenses.';
@@ -27,14 +28,17 @@ CREATE TYPE murallink.payment_info AS (
     decision_note murallink.optional_text,
     net_amount murallink.optional_amount,
     moved_from_uid murallink.optional_uid,
-    moved_to_uid murallink.optional_uid
+    moved_to_uid murallink.optional_uid,
+    fraction murallink.optional_number,
+    completes_uid murallink.optional_uid,
+    capped_from murallink.optional_number
 );
 COMMENT ON TYPE murallink.payment_info IS
-'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval; net_amount: what is left of it where a part has come back; moved_from_uid, moved_to_uid: see move_payment.';
+'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval; net_amount: what is left of it where a part has come back; moved_from_uid, moved_to_uid: see move_payment; fraction: the part of the milestone that is paid; completes_uid: the payment of the part whose rest this is; capped_from: the amount before the cap of the day.';
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
-'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: missing_field, not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, wrong_status.';
+'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: missing_field, not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, day_capped, wrong_status, invalid_value.';
 
 CREATE FUNCTION murallink_private.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
 COMMENT ON FUNCTION murallink_private.payment_funds() IS
@@ -86,7 +90,7 @@ BEGIN
         ('approved', 'paid'), ('approved', 'failed'), ('approved', 'in_doubt'), ('approved', 'cancelled'),
         ('failed', 'approved'), ('failed', 'cancelled'),
         ('in_doubt', 'paid'), ('in_doubt', 'approved'), ('in_doubt', 'cancelled'),
-        ('paid', 'reversed'))
+        ('paid', 'reversed'), ('elsewhere', 'unmarked'))
         -- A part that comes back leaves the rest paid.
         AND (NEW.status <> 'paid' OR OLD.status <> 'paid' OR NEW.returned IS NOT DISTINCT FROM OLD.returned)
         -- What is kept of it is decided when it is approved.
@@ -126,7 +130,7 @@ BEGIN
     END IF;
     OLD.recovered := NEW.recovered;
     OLD.status := NEW.status;
-    IF NEW.status IN ('approved', 'rejected', 'cancelled', 'reversed') THEN
+    IF NEW.status IN ('approved', 'rejected', 'cancelled', 'reversed', 'unmarked') THEN
         OLD.decided_by_uid := NEW.decided_by_uid;
         OLD.decision_note := NEW.decision_note;
     END IF;
@@ -159,7 +163,8 @@ LANGUAGE sql STABLE AS $$
         p.status::text, (p.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN m.uid IS NOT NULL THEN ROW(m.uid, m.effective_date, m.milestone, pg_catalog.trim_scale(m.amount), m.num_payments,
             m.currency::text, m.sort_order)::murallink.milestone_version END, p.decision_note,
-        CASE WHEN p.returned IS NOT NULL THEN pg_catalog.trim_scale(p.net_amount) END, p.moved_from_uid, p.moved_to_uid)::murallink.payment_info
+        CASE WHEN p.returned IS NOT NULL THEN pg_catalog.trim_scale(p.net_amount) END, p.moved_from_uid, p.moved_to_uid,
+        pg_catalog.trim_scale(p.fraction), p.completes_uid, pg_catalog.trim_scale(p.capped_from))::murallink.payment_info
     FROM murallink.payment p LEFT JOIN murallink.milestone m ON m.uid OPERATOR(pg_catalog.=) p.milestone_uid
 $$;
 COMMENT ON FUNCTION murallink_private.payment_infos() IS
@@ -171,13 +176,43 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
 
+CREATE FUNCTION murallink_private.payment_rest(
+    payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, OUT milestone_uid murallink.ksuid, OUT occurrence integer,
+    OUT amount numeric, OUT visit_date date
+)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    part murallink_private.payment;
+BEGIN
+    -- The part stays as it is until the rest is made.
+    SELECT * INTO part FROM murallink_private.payment p
+    WHERE p.uid = payment_rest.payment_uid AND p.enrollment_uid = payment_rest.enrollment_uid FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('not_found', 'payment_uid');
+    ELSIF part.fraction IS NULL OR NOT part.counts THEN
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    END IF;
+    milestone_uid := part.milestone_uid;
+    occurrence := part.occurrence;
+    SELECT m.amount - coalesce(part.capped_from, part.amount) INTO amount FROM murallink.milestone m WHERE m.uid = part.milestone_uid;
+    IF amount <= 0 THEN
+        PERFORM murallink_private.raise('already_paid', 'payment_uid');
+    END IF;
+    visit_date := coalesce(part.visit_date, (
+        SELECT murallink_private.local_time(part.created_at, coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
+        FROM murallink.site s WHERE s.uid = part.site_uid));
+END
+$$;
+COMMENT ON FUNCTION murallink_private.payment_rest(murallink.ksuid, murallink.ksuid) IS
+'What is left to be paid of a milestone of which a payment to the enrollment has paid a part: at the price of that payment, for the day of its visit. Locks the payment. Errors: not_found, wrong_status (it paid no part, or does not count any more), already_paid (nothing is left).';
+
 CREATE FUNCTION murallink.milestone_payment(
     patient_uid murallink.ksuid DEFAULT NULL, milestone_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,
-    visit_date murallink.day DEFAULT NULL
+    visit_date murallink.day DEFAULT NULL, fraction numeric DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
-COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day) IS
-'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, required if the trial prices by visit, or the patient has been dropped or the contract has ended since. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid, insufficient_funds.';
+COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day, numeric) IS
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, required if the trial prices by visit, or the patient has been dropped or the contract has ended since; fraction: the part of the visit that is paid, above 0 and at most 1 (the default), with at most two decimals: below 1 it needs a note, the amount is rounded half up, and only complete_payment pays the rest. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid (also by a milestone that excludes it), day_capped, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
@@ -247,8 +282,8 @@ COMMENT ON FUNCTION murallink.get_patient_payments(murallink.ksuid, murallink.ks
 
 CREATE TYPE murallink.payable_milestone AS (
     uid murallink.ksuid, milestone text, amount numeric, currency text, num_payments integer, paid integer, sort_order integer,
-    code text);
-COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been, at any site; code: what it is known by, whatever its name.';
+    code text, elsewhere integer);
+COMMENT ON TYPE murallink.payable_milestone IS 'A milestone that can still be paid. paid: how often it has been, at any site; code: what it is known by, whatever its name; elsewhere: how often of these somebody else has paid it.';
 
 CREATE FUNCTION murallink.payable_milestones(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, visit_date murallink.day DEFAULT NULL
@@ -258,8 +293,8 @@ DECLARE
     place murallink.ksuid := murallink_private.enrolled(payable_milestones.patient_uid, payable_milestones.trial_uid, 'milestone_payment');
 BEGIN
     RETURN QUERY
-    SELECT m.uid, m.milestone, m.amount, m.currency, m.num_payments, pg_catalog.count(p.uid)::integer,
-        m.sort_order, m.code::text
+    SELECT m.uid, m.milestone, m.amount, m.currency, m.num_payments, pg_catalog.count(DISTINCT p.occurrence)::integer,
+        m.sort_order, m.code::text, (pg_catalog.count(*) FILTER (WHERE p.status = 'elsewhere'))::integer
     FROM murallink.enrollment e
     CROSS JOIN murallink_private.versions_in_force(
         e.trial_site_uid, murallink_private.checked_date(payable_milestones.visit_date, 'visit_date')) m
@@ -267,14 +302,20 @@ BEGIN
         AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code)
         AND p.counts AND (m.per IS NULL
             OR murallink_private.screening_of(p.enrollment_uid) = murallink_private.screening_of(e.uid))
-    WHERE e.uid = place
+    WHERE e.uid = place AND NOT EXISTS (
+        SELECT FROM murallink.trial t, pg_catalog.jsonb_each(t.exclusive_milestones) g,
+            pg_catalog.jsonb_array_elements_text(g.value) own, pg_catalog.jsonb_array_elements_text(g.value) rival
+        JOIN murallink_private.payment paid ON paid.chain_uid = e.chain_uid AND paid.counts
+            AND murallink_private.label_key(paid.milestone_code) = murallink_private.label_key(rival)
+        WHERE t.uid = e.trial_uid AND murallink_private.label_key(own) = murallink_private.label_key(m.code)
+            AND murallink_private.label_key(rival) <> murallink_private.label_key(m.code))
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order, m.code
-    HAVING pg_catalog.count(p.uid) < m.num_payments
+    HAVING pg_catalog.count(DISTINCT p.occurrence) < m.num_payments
     ORDER BY m.sort_order, m.milestone COLLATE "C";
 END
 $$;
 COMMENT ON FUNCTION murallink.payable_milestones(murallink.ksuid, murallink.ksuid, murallink.day) IS
-'The milestones that a patient can still be paid for in a trial, in the order of the schedule, at the prices in force; those paid at sites that the patient has left are not payable again. visit_date: the day of the visit, for a trial that prices by visit; default today at the site. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
+'The milestones that a patient can still be paid for in a trial, in the order of the schedule, at the prices in force; those paid at sites that the patient has left are not payable again, nor those that are excluded by one that was paid. visit_date: the day of the visit, for a trial that prices by visit; default today at the site. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE TYPE murallink.top_up_line AS (
     payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, visit_date date, milestone_uid murallink.ksuid, paid numeric,
@@ -299,12 +340,12 @@ LANGUAGE sql STABLE AS $$
         WHERE murallink_private.label_key(v.code) = murallink_private.label_key(p.milestone_code)) n
     CROSS JOIN LATERAL (
         SELECT pg_catalog.round(n.amount * b.kept / o.amount, murallink_private.currency_decimals(p.currency)) AS due) w
-    WHERE p.uid = $1 AND p.counts AND n.currency = p.currency AND n.num_payments > 0 AND n.effective_date > o.effective_date
+    WHERE p.uid = $1 AND p.counts AND p.status <> 'elsewhere' AND p.capped_from IS NULL AND n.currency = p.currency AND n.num_payments > 0 AND n.effective_date > o.effective_date
         AND w.due > b.kept + b.topped
         AND NOT EXISTS (SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = p.uid AND t.top_up_version_uid = n.uid AND t.counts)
 $$;
 COMMENT ON FUNCTION murallink_private.top_up_due(murallink.ksuid) IS
-'What tops up a milestone payment, that is not rejected, cancelled or reversed, if a later version in the same currency prices its visit higher, as its trial prices today: by the version in force now, or on the day of the visit. What was paid in part, or was taken back in part, is due in the same part of the new price, rounded half up.';
+'What tops up a milestone payment, that is not rejected, cancelled, reversed, paid elsewhere or cut to the cap of its day, if a later version in the same currency prices its visit higher, as its trial prices today: by the version in force now, or on the day of the visit. What was paid in part, or was taken back in part, is due in the same part of the new price, rounded half up.';
 
 CREATE FUNCTION murallink_private.top_ups_due(trial_site_uid murallink.ksuid, code_key text, from_date date)
 RETURNS SETOF murallink.top_up_line
@@ -368,10 +409,20 @@ LANGUAGE sql STABLE AS $$
             pg_catalog.bool_and((f.contract_uid, f.client_uid, f.currency, f.amount)
                 = (p.contract_uid, p.client_uid, p.currency, p.amount)) AS agree
         FROM murallink.fund_entry f WHERE f.source_uid = p.uid) e ON true
-    WHERE e.agree IS NOT TRUE OR e.movements <> CASE
+    WHERE CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN e.shown IS NOT NULL ELSE e.agree IS NOT TRUE OR e.movements <> CASE
         WHEN p.status IN ('rejected', 'cancelled') THEN '{reserve,release}'
         WHEN p.status IN ('paid', 'reversed') THEN '{reserve,disburse}'
-        ELSE '{reserve}' END::murallink.fund_movement[]
+        ELSE '{reserve}' END::murallink.fund_movement[] END
+    UNION ALL
+    SELECT p.contract_uid, p.currency::text, pg_catalog.format(
+        'payment %s of %s is not what a fraction of %s, the rest after %s, and the cap leave of %s', p.uid, p.amount,
+        coalesce(p.fraction, 1), coalesce(part.amount, 0), m.amount)
+    FROM murallink_private.payment p JOIN murallink.milestone m ON m.uid = p.milestone_uid
+    LEFT JOIN murallink_private.payment part ON part.uid = p.completes_uid
+    WHERE coalesce(p.capped_from, p.amount) <> pg_catalog.round(
+        m.amount * coalesce(p.fraction, 1), murallink_private.currency_decimals(p.currency)) - coalesce(part.capped_from, part.amount, 0)
+    OR p.completes_uid IS NOT NULL AND (part.milestone_uid, part.enrollment_uid, part.occurrence)
+        IS DISTINCT FROM (p.milestone_uid, p.enrollment_uid, p.occurrence)
     UNION ALL
     SELECT t.contract_uid, t.currency::text, pg_catalog.format('payment %s of %s tops up payment %s, which it does not fit',
         t.uid, t.amount, t.top_up_of_uid)

@@ -258,7 +258,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
         -- Where a person paid, its call was never made, or was stopped before.
         CROSS JOIN LATERAL (
             SELECT coalesce(c.status = 'waiting', true) AND o.partner IS NULL AND o.settled_at IS NOT NULL AS settled) by_person
-    WHERE p.status NOT IN ('pending', 'rejected') AND (o.uid IS NULL
+    WHERE p.status NOT IN ('pending', 'rejected', 'elsewhere', 'unmarked') AND (o.uid IS NULL
         OR (p.client_uid, p.contract_uid, p.patient_uid) <> (o.client_uid, o.contract_uid, o.patient_uid)
         OR CASE p.status
             WHEN 'approved' THEN c.status IN ('ready', 'claimed') OR o.reason <> '' AND (c.uid IS NULL OR c.status = 'waiting')

@@ -45,6 +45,7 @@ ERROR_ROW(WRONG_STATUS, "wrong_status", "PT409", "the status does not allow this
 ERROR_ROW(SAME_PERSON, "same_person", "PT409", "this trial requires approval by another person", "Ask another user who may approve.")
 ERROR_ROW(IDEMPOTENCY_CONFLICT, "idempotency_conflict", "PT409", "this idempotency key was used for another request", "Use a new key for each new request.")
 ERROR_ROW(NOT_COVERED, "not_covered", "PT409", "the contract does not cover this day", "Only days of the contract are paid: send the visit_date of an earlier visit, or have the contract's dates or enforce_dates changed.")
+ERROR_ROW(DAY_CAPPED, "day_capped", "PT409", "the payments for visits of this day have reached the cap", "A milestone of another day is paid, and manual payments have no cap. set_day_cap sets it.")
 ERROR_ROW(LOCKED_OUT, "locked_out", "PT423", "too many failed logins: the account is temporarily locked", "Wait, or set a new password with request_password_reset and reset_password.")
 ERROR_ROW(BLOCKED, "blocked", "PT503", "another transaction blocks this and does not end", "Nothing was done. Try again later.")
 ERROR_ROW(BUSY, "busy", "PT503", "the server is busy", "Try again in a second.")

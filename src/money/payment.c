@@ -18,11 +18,10 @@
 #include "ksuid.h"
 #include "miscadmin.h"
 #include "moment.h"
+#include "money.h"
 #include "payment.h"
 #include "permission.h"
 #include "schedule.h"
-#include "storage/lmgr.h"
-#include "time_zone.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datum.h"
@@ -81,6 +80,9 @@ typedef struct Made
 	Ksuid version;
 	bool approved;
 	TimestampTz at;
+	Datum amount; /* numeric */
+	NullableDatum fraction; /* numeric */
+	NullableDatum capped_from; /* numeric */
 } Made;
 
 /* The columns of murallink.payment_info that are composite or absent, by their number from 0. */
@@ -88,7 +90,7 @@ typedef struct Made
 #define INFO_NET_AMOUNT 11
 #define INFO_MOVED_FROM 12
 #define INFO_MOVED_TO 13
-#define INFO_COLUMNS 14
+#define INFO_COLUMNS 17
 
 static void check_columns(Relation payment);
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
@@ -97,7 +99,7 @@ static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit)
 static bool look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled);
 static DateADT paid_from(const Enrolled *enrolled);
 static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
-static void check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at);
+static void check_covered(const Terms *terms, const Datum *values, const bool *nulls);
 static void check_top_up(const Datum *values, const bool *nulls);
 static void check_version(const Milestone *milestone);
 static void refuse_not_enrolled(Datum patient);
@@ -105,16 +107,18 @@ static bool in_screening(const List *enrollments, const Ksuid *uid);
 static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred);
 static List *screening(const Enrolled *enrolled);
 static int free_occurrence(const Enrolled *enrolled, const Milestone *milestone);
-static bool wait_for_change(const Ksuid *chain, const Milestone *milestone);
 static int next_occurrence(const Enrolled *enrolled, const Milestone *milestone);
-static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit);
+static NullableDatum checked_fraction(NullableDatum fraction, const text *note);
+static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, NullableDatum visit,
+									 NullableDatum fraction);
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
+static Datum part_of(Datum amount, Datum fraction, Datum currency);
+static void fill_version(Datum *values, bool *nulls, const Milestone *milestone, const Version *version);
 static void fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
+static void fill_rest(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at);
 static void fill_status(const Milestone *milestone, Datum *values, bool *nulls);
 static void fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone);
 static void move_funds(FundMove *move, const Datum *old, const bool *old_nulls, const Datum *values, const bool *nulls);
-
-#define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
 /*
  * Raises an error unless the table has the columns of enum PaymentColumn.
@@ -251,17 +255,16 @@ check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 }
 
 /*
- * Raises not_covered for a visit on a day that is none of the contract's.  A
- * payment of no visit is for the day on which it is made, where the site is.
+ * Raises not_covered for a visit on a day that is none of the contract's.
  */
 static void
-check_covered(const Terms *terms, bool no_visit, DateADT visit, TimestampTz at)
+check_covered(const Terms *terms, const Datum *values, const bool *nulls)
 {
 	DateADT day;
 
 	if (DATE_IS_NOBEGIN(terms->first_day) && DATE_IS_NOEND(terms->last_day))
 		return;
-	day = no_visit ? time_zone_day(at, DatumGetTextPP(terms->time_zone)) : visit;
+	day = payment_visit_day(terms, values, nulls);
 	if (day < terms->first_day || day > terms->last_day)
 		ereport(ERROR, errnamed(ERR_NOT_COVERED, "visit_date"));
 }
@@ -394,6 +397,7 @@ screening(const Enrolled *enrolled)
  * Returns the lowest number that no live payment of the milestone in the chain
  * of enrollments has, or 0 if the milestone has been paid as often as it may be:
  * over the chain, or over the screening of the enrollment.
+ * A part and its rest have one number.
  */
 static int
 free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
@@ -404,38 +408,21 @@ free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 	RowScan scan;
 	int live = 0;
 	int next = 1;
+	int last = 0;
 	bool isnull;
 
 	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
 	while (row_next(&scan))
 	{
+		int occurrence = DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull));
+
 		if (!per_screening || in_screening(counted, DatumGetKsuidP(row_value(&scan, PAYMENT_ENROLLMENT, &isnull))))
-			live++;
-		if (DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull)) == next)
-			next++;
+			live += occurrence != last;
+		next += occurrence == next;
+		last = occurrence;
 	}
 	row_end(&scan);
 	return (per_screening ? live + 1 : Max(live + 1, next)) <= milestone->version.num_payments ? next : 0;
-}
-
-/*
- * Waits for the end of a transaction that is changing a payment of the
- * milestone in the chain of enrollments.  Returns false if there is none.
- */
-static bool
-wait_for_change(const Ksuid *chain, const Milestone *milestone)
-{
-	Datum keys[] = {KsuidPGetDatum(chain), milestone->key};
-	RowScan scan;
-	TransactionId changing = InvalidTransactionId;
-
-	row_begin_uncommitted(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
-	while (!TransactionIdIsValid(changing) && row_next(&scan))
-		changing = scan.snapshot->xmax;
-	row_end(&scan);
-	if (TransactionIdIsValid(changing))
-		XactLockTableWait(changing, NULL, NULL, XLTW_None);
-	return TransactionIdIsValid(changing);
 }
 
 /*
@@ -446,15 +433,39 @@ wait_for_change(const Ksuid *chain, const Milestone *milestone)
 static int
 next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 {
+	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
 	int next;
 
 	while ((next = free_occurrence(enrolled, milestone)) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!wait_for_change(&enrolled->chain, milestone))
+		if (!payment_wait_for(false, "payment_once", keys, lengthof(keys)))
 			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 	}
 	return next;
+}
+
+/*
+ * Returns the fraction of a visit, null for all of it.  Raises invalid_value,
+ * or missing_field for a part without a note.
+ */
+static NullableDatum
+checked_fraction(NullableDatum fraction, const text *note)
+{
+	Datum whole = NumericGetDatum(int64_to_numeric(1));
+
+	if (fraction.isnull)
+		return fraction;
+	if (numeric_is_nan(DatumGetNumeric(fraction.value)) ||
+		!DatumGetBool(DirectFunctionCall2(numeric_gt, fraction.value, NumericGetDatum(int64_to_numeric(0)))) ||
+		!DatumGetBool(DirectFunctionCall2(numeric_le, fraction.value, whole)) ||
+		DatumGetInt32(DirectFunctionCall1(numeric_min_scale, fraction.value)) > 2)
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "fraction"));
+	fraction.isnull = DatumGetBool(DirectFunctionCall2(numeric_eq, fraction.value, whole));
+	if (!fraction.isnull && VARSIZE_ANY_EXHDR(note) == 0)
+		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "note"));
+	fraction.value = DirectFunctionCall1(numeric_trim_scale, fraction.value);
+	return fraction;
 }
 
 /*
@@ -462,7 +473,7 @@ next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
  * back.  Returns false if another session has paid this occurrence.
  */
 static bool
-insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, bool no_visit)
+insert_milestone_payment(Made *made, Datum milestone, Datum note, NullableDatum visit, NullableDatum fraction)
 {
 	Datum values[PAYMENT_COLUMNS] = {0};
 	bool nulls[PAYMENT_COLUMNS];
@@ -474,24 +485,30 @@ insert_milestone_payment(Made *made, Datum milestone, Datum note, Datum visit, b
 	FILL(PAYMENT_MILESTONE, milestone);
 	FILL(PAYMENT_NOTE, note);
 	FILL(PAYMENT_REQUESTED_BY, KsuidPGetDatum(&identity_caller()->user));
-	if (!no_visit)
-		FILL(PAYMENT_VISIT_DATE, visit);
+	if (!visit.isnull)
+		FILL(PAYMENT_VISIT_DATE, visit.value);
+	if (!fraction.isnull)
+		FILL(PAYMENT_FRACTION, fraction.value);
 	if (!row_insert_once(row_table("payment", PAYMENT_COLUMNS), "payment_once", values, nulls))
 		return false;
 	made->version = *DatumGetKsuidP(values[PAYMENT_MILESTONE]);
 	made->approved = DatumGetObjectId(values[PAYMENT_STATUS]) == install_enum("payment_status", "approved");
 	made->at = DatumGetTimestampTz(values[PAYMENT_CREATED_AT]);
+	made->amount = values[PAYMENT_AMOUNT];
+	made->fraction = fraction;
+	made->capped_from = (NullableDatum){values[PAYMENT_CAPPED_FROM], nulls[PAYMENT_CAPPED_FROM]};
 	return true;
 }
 
 /*
- * murallink.milestone_payment(patient, milestone, note, visit_date).
+ * murallink.milestone_payment(patient, milestone, note, visit_date, fraction).
  */
 PG_FUNCTION_INFO_V1(milestone_payment);
 Datum
 milestone_payment(PG_FUNCTION_ARGS)
 {
-	bool no_visit = PG_ARGISNULL(3) || PG_GETARG_DATEADT(3) == NO_DAY;
+	NullableDatum visit = {PG_GETARG_DATUM(3), PG_ARGISNULL(3) || PG_GETARG_DATEADT(3) == NO_DAY};
+	NullableDatum fraction = {PG_GETARG_DATUM(4), PG_ARGISNULL(4)};
 	Datum note;
 	Milestone milestone;
 	Enrolled enrolled;
@@ -506,6 +523,7 @@ milestone_payment(PG_FUNCTION_ARGS)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
 	note = PointerGetDatum(
 		error_checked_text(PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2), "note", NOTE_LONGEST, false));
+	fraction = checked_fraction(fraction, DatumGetTextPP(note));
 
 	SPI_connect();
 	if (schedule_look_up(PG_GETARG_DATUM(1), GetCurrentTimestamp(), PG_GETARG_DATEADT(3), &milestone))
@@ -516,13 +534,14 @@ milestone_payment(PG_FUNCTION_ARGS)
 		place.site = &milestone.site;
 	}
 	permission_require(permission_named("milestone_payment"), &place, "milestone_uid");
-	if (!look_up_visit(PG_GETARG_DATUM(0), &milestone, no_visit ? DATEVAL_NOEND : PG_GETARG_DATEADT(3), &enrolled))
+	if (!look_up_visit(PG_GETARG_DATUM(0), &milestone, visit.isnull ? DATEVAL_NOEND : DatumGetDateADT(visit.value),
+					   &enrolled))
 		refuse_not_enrolled(PG_GETARG_DATUM(0));
 
 	isolation_check_insert();
 	ksuid_generate(&made.uid);
 	made.enrollment = enrolled.uid;
-	while (!insert_milestone_payment(&made, PG_GETARG_DATUM(1), note, PG_GETARG_DATUM(3), no_visit))
+	while (!insert_milestone_payment(&made, PG_GETARG_DATUM(1), note, visit, fraction))
 		CHECK_FOR_INTERRUPTS();
 	if (made.approved)
 	{
@@ -563,7 +582,7 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 						   KsuidPGetDatum(&made->enrollment),
 						   CStringGetTextDatum("milestone"),
 						   KsuidPGetDatum(&version.uid),
-						   version.amount,
+						   made->amount,
 						   version.currency,
 						   note,
 						   CStringGetTextDatum(made->approved ? "approved" : "pending"),
@@ -572,9 +591,15 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 						   CStringGetTextDatum(""),
 						   (Datum) 0,
 						   (Datum) 0,
-						   (Datum) 0};
+						   (Datum) 0,
+						   made->fraction.value,
+						   (Datum) 0,
+						   made->capped_from.value};
 		bool nulls[lengthof(payment)] = {false};
 
+		nulls[INFO_COLUMNS - 3] = made->fraction.isnull;
+		nulls[INFO_COLUMNS - 2] = true;
+		nulls[INFO_COLUMNS - 1] = made->capped_from.isnull;
 		payment[INFO_MILESTONE] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
 		/* Nothing of it has come back, and it is in no other's place. */
 		nulls[INFO_NET_AMOUNT] = nulls[INFO_MOVED_FROM] = nulls[INFO_MOVED_TO] = true;
@@ -584,33 +609,96 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 }
 
 /*
+ * Returns a part of an amount, rounded half up to the decimals of its
+ * currency.  Raises invalid_value if nothing is left.
+ */
+static Datum
+part_of(Datum amount, Datum fraction, Datum currency)
+{
+	Datum part = DirectFunctionCall2(numeric_round, DirectFunctionCall2(numeric_mul, amount, fraction),
+									 Int32GetDatum(money_decimals(DatumGetTextPP(currency))));
+
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, part, NumericGetDatum(int64_to_numeric(0)))))
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "fraction"));
+	return DirectFunctionCall1(numeric_trim_scale, part);
+}
+
+/*
+ * Completes a milestone payment from a version of its milestone.
+ */
+static void
+fill_version(Datum *values, bool *nulls, const Milestone *milestone, const Version *version)
+{
+	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&version->uid));
+	FILL(PAYMENT_MILESTONE_NAME, version->name);
+	FILL(PAYMENT_MILESTONE_CODE, milestone->code);
+	FILL(PAYMENT_CURRENCY, version->currency);
+}
+
+/*
  * Completes a milestone payment from the version in force at a moment, or on
- * the day of the visit if the trial prices by visit.  Raises not_found,
- * missing_field, not_payable or already_paid.
+ * the day of the visit if the trial prices by visit; what somebody else has
+ * paid is no visit's.  Raises not_found, missing_field, not_payable,
+ * already_paid or invalid_value.
  */
 static void
 fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at)
 {
-	DateADT visit = DatumGetDateADT(values[PAYMENT_VISIT_DATE]);
+	DateADT visit = nulls[PAYMENT_VISIT_DATE] ? at / USECS_PER_DAY : DatumGetDateADT(values[PAYMENT_VISIT_DATE]);
 
 	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, visit, milestone) ||
 		!ksuid_equal(&milestone->trial_site, &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
-	if (milestone->by_visit && nulls[PAYMENT_VISIT_DATE])
+	if (milestone->by_visit && nulls[PAYMENT_VISIT_DATE] && !payment_is_elsewhere(values))
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "visit_date"));
 	check_version(milestone);
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(enrolled, milestone)));
-	FILL(PAYMENT_MILESTONE, KsuidPGetDatum(&milestone->version.uid));
-	FILL(PAYMENT_MILESTONE_NAME, milestone->version.name);
-	FILL(PAYMENT_MILESTONE_CODE, milestone->code);
+	fill_version(values, nulls, milestone, &milestone->version);
 	FILL(PAYMENT_AMOUNT, milestone->version.amount);
-	FILL(PAYMENT_CURRENCY, milestone->version.currency);
+	if (!nulls[PAYMENT_FRACTION])
+		FILL(PAYMENT_AMOUNT,
+			 part_of(milestone->version.amount, values[PAYMENT_FRACTION], milestone->version.currency));
+}
+
+/*
+ * Completes the payment of the rest of a milestone from the payment of the
+ * part, with its price, number and visit.  Raises not_found, wrong_status or
+ * already_paid.
+ */
+static void
+fill_rest(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at)
+{
+	static SavedPlan rest = PLAN("SELECT milestone_uid, occurrence, pg_catalog.trim_scale(amount), visit_date"
+								 " FROM murallink_private.payment_rest($1, $2)",
+								 "kk");
+	static const int columns[] = {PAYMENT_MILESTONE, PAYMENT_OCCURRENCE, PAYMENT_AMOUNT, PAYMENT_VISIT_DATE};
+	Datum arguments[] = {values[PAYMENT_COMPLETES], KsuidPGetDatum(&enrolled->uid)};
+	MemoryContext caller_context = CurrentMemoryContext;
+	Owner saved = owner_enter();
+	Version version;
+
+	SPI_connect();
+	plan_execute(&rest, arguments, NULL, 1);
+	MemoryContextSwitchTo(caller_context);
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(SPI_tuptable->tupdesc, i);
+		Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &nulls[columns[i]]);
+
+		values[columns[i]] = datumCopy(value, column->attbyval, column->attlen);
+	}
+	SPI_finish();
+	owner_leave(saved);
+	schedule_version(values[PAYMENT_MILESTONE], &version);
+	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, DatumGetDateADT(values[PAYMENT_VISIT_DATE]), milestone))
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
+	fill_version(values, nulls, milestone, &version);
 }
 
 /*
  * Fills in the status of a milestone payment that has none: approved if its
  * trial approves milestones up to this amount.  Raises wrong_status for
- * another status than this, or pending.  milestone: NULL for a payment that is
+ * another status than this, pending, or elsewhere.  milestone: NULL for a payment that is
  * no milestone's.
  */
 static void
@@ -626,7 +714,8 @@ fill_status(const Milestone *milestone, Datum *values, bool *nulls)
 	if (milestone != NULL && nulls[PAYMENT_STATUS])
 		FILL(PAYMENT_STATUS, ObjectIdGetDatum(usual));
 	if (nulls[PAYMENT_STATUS] || (DatumGetObjectId(values[PAYMENT_STATUS]) != pending &&
-								  DatumGetObjectId(values[PAYMENT_STATUS]) != usual))
+								  DatumGetObjectId(values[PAYMENT_STATUS]) != usual &&
+								  !(milestone != NULL && payment_is_elsewhere(values))))
 		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "status"));
 }
 
@@ -639,7 +728,8 @@ static void
 fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone)
 {
 	static const int taken[] = {PAYMENT_TYPE, PAYMENT_MILESTONE, PAYMENT_MILESTONE_NAME, PAYMENT_MILESTONE_CODE,
-								PAYMENT_AMOUNT, PAYMENT_CURRENCY, PAYMENT_VISIT_DATE};
+								PAYMENT_AMOUNT, PAYMENT_CURRENCY, PAYMENT_VISIT_DATE,
+								PAYMENT_FRACTION, PAYMENT_CAPPED_FROM};
 	TupleDesc desc;
 	TimestampTz at;
 	RowScan scan;
@@ -649,6 +739,10 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	if (!row_next(&scan) ||
 		!ksuid_equal(DatumGetKsuidP(row_value(&scan, PAYMENT_TRIAL_SITE, &isnull)), &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "payment_uid"));
+	/* The rest of a part is that patient's who was paid the part. */
+	(void) row_value(&scan, PAYMENT_COMPLETES, &isnull);
+	if (!isnull || !nulls[PAYMENT_COMPLETES])
+		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "payment_uid"));
 	desc = RelationGetDescr(scan.table);
 	for (int i = 0; i < lengthof(taken); i++)
 	{
@@ -683,6 +777,7 @@ payment_price(PG_FUNCTION_ARGS)
 	Datum values[PAYMENT_COLUMNS];
 	bool nulls[PAYMENT_COLUMNS];
 	bool of_milestone;
+	bool elsewhere;
 	Enrolled enrolled;
 	Milestone milestone;
 
@@ -694,26 +789,35 @@ payment_price(PG_FUNCTION_ARGS)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "enrollment_uid"));
 	if (!look_up(values[PAYMENT_ENROLLMENT], &enrolled))
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
+	FILL(PAYMENT_CHAIN, KsuidPGetDatum(&enrolled.chain));
+	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
+	payment_pricing();
+	nulls[PAYMENT_CAPPED_FROM] = true;
 	if (!nulls[PAYMENT_MOVED_FROM])
 		fill_moved(&enrolled, values, nulls, &milestone);
 	of_milestone = !nulls[PAYMENT_TYPE] &&
 				   DatumGetObjectId(values[PAYMENT_TYPE]) == install_enum("payment_kind", "milestone");
 	if (of_milestone && nulls[PAYMENT_MILESTONE])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "milestone_uid"));
+	elsewhere = of_milestone && !nulls[PAYMENT_STATUS] && payment_is_elsewhere(values);
+	if (of_milestone && !nulls[PAYMENT_COMPLETES])
+		fill_rest(&enrolled, values, nulls, &milestone, at);
 	/* The visit of a top-up has been paid, so it was checked. */
 	if (!nulls[PAYMENT_TOP_UP_OF])
 		check_top_up(values, nulls);
-	else
+	else if (!elsewhere)
 		check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
-	if (of_milestone && nulls[PAYMENT_MOVED_FROM])
+	if (of_milestone && nulls[PAYMENT_MOVED_FROM] && nulls[PAYMENT_COMPLETES])
 		fill_milestone(&enrolled, values, nulls, &milestone, at);
 	else if (!of_milestone)
 	{
 		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_MILESTONE_CODE] = nulls[PAYMENT_OCCURRENCE] = true;
 		schedule_terms(KsuidPGetDatum(&enrolled.trial_site), &milestone.terms);
 	}
-	if (nulls[PAYMENT_TOP_UP_OF])
-		check_covered(&milestone.terms, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]), at);
+	if (nulls[PAYMENT_TOP_UP_OF] && !elsewhere)
+		check_covered(&milestone.terms, values, nulls);
+	if (of_milestone)
+		payment_limit(&milestone, values, nulls);
 
 	fill_status(of_milestone ? &milestone : NULL, values, nulls);
 	FILL(PAYMENT_CLIENT, KsuidPGetDatum(&enrolled.client));
@@ -722,8 +826,6 @@ payment_price(PG_FUNCTION_ARGS)
 	FILL(PAYMENT_SITE, KsuidPGetDatum(&enrolled.site));
 	FILL(PAYMENT_TRIAL_SITE, KsuidPGetDatum(&enrolled.trial_site));
 	FILL(PAYMENT_PATIENT, KsuidPGetDatum(&enrolled.patient));
-	FILL(PAYMENT_CHAIN, KsuidPGetDatum(&enrolled.chain));
-	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
 	FILL(PAYMENT_DECISION_NOTE, PointerGetDatum(cstring_to_text("")));
 	return PointerGetDatum(heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls));
 }
@@ -785,6 +887,11 @@ payment_funds(PG_FUNCTION_ARGS)
 		move_funds(&move, old, old_nulls, values, nulls);
 	}
 	else
-		fund_reserve(&move);
+	{
+		if (!nulls[PAYMENT_MILESTONE])
+			payment_recheck(values, nulls);
+		if (!payment_is_elsewhere(values))
+			fund_reserve(&move);
+	}
 	return PointerGetDatum(NULL);
 }

@@ -1,9 +1,11 @@
 /*
  * payment.h
- *	  The columns of payments.
+ *	  The columns of payments, and what limits them.
  */
 #ifndef MURALLINK_PAYMENT_H
 #define MURALLINK_PAYMENT_H
+
+#include "schedule.h"
 
 /* The columns of murallink_private.payment, by their number from 0. */
 enum PaymentColumn
@@ -38,7 +40,20 @@ enum PaymentColumn
 	PAYMENT_MOVED_FROM,
 	PAYMENT_TOP_UP_OF,
 	PAYMENT_TOP_UP_VERSION,
+	PAYMENT_FRACTION,
+	PAYMENT_COMPLETES,
+	PAYMENT_CAPPED_FROM,
 	PAYMENT_COLUMNS
 };
+
+/* Sets a column of a row. */
+#define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
+
+extern bool payment_wait_for(bool inserting, const char *index, const Datum *keys, int count);
+extern bool payment_is_elsewhere(const Datum *values);
+extern DateADT payment_visit_day(const Terms *terms, const Datum *values, const bool *nulls);
+extern void payment_pricing(void);
+extern void payment_limit(const Milestone *milestone, Datum *values, bool *nulls);
+extern void payment_recheck(const Datum *values, const bool *nulls);
 
 #endif /* MURALLINK_PAYMENT_H */

@@ -9,10 +9,13 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "install.h"
 #include "schedule.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -38,20 +41,21 @@ static int large_share;
 static uint64 generation = 0;
 
 /* The tables that milestones are read from. */
-static const char *const table_names[] = {"milestone", "trial", "site", "contract"};
+static const char *const table_names[] = {"milestone", "trial", "trial_site", "site", "contract"};
 static Oid tables[lengthof(table_names)];
 
-/* The columns of Terms, of a contract c and a site s. */
+/* The columns of Terms, of a contract c, a site s, and a trial at it a. */
 #define TERMS                                                                                           \
 	"CASE WHEN c.enforce_dates THEN coalesce(c.contract_start_date, '-infinity') ELSE '-infinity' END," \
 	" CASE WHEN c.enforce_dates THEN coalesce(c.contract_end_date, 'infinity') ELSE 'infinity' END,"    \
-	" s.time_zone"
+	" s.time_zone, pg_catalog.trim_scale(a.day_cap), a.day_cap_currency::pg_catalog.text"
 
 static void forget(Datum arg, Oid relation);
 static bool load(Datum uid, Known *known);
 static Known *find(Datum uid, Known *buffer);
 static bool in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit);
 static Version version_copy(const Version *version);
+static void wait_told(TransactionId changed_by);
 static Terms read_terms(HeapTuple row, TupleDesc desc, int first);
 
 /*
@@ -97,6 +101,15 @@ read_terms(HeapTuple row, TupleDesc desc, int first)
 	terms.first_day = DatumGetDateADT(SPI_getbinval(row, desc, first, &isnull));
 	terms.last_day = DatumGetDateADT(SPI_getbinval(row, desc, first + 1, &isnull));
 	terms.time_zone = datumCopy(SPI_getbinval(row, desc, first + 2, &isnull), false, -1);
+	terms.day_cap = SPI_getbinval(row, desc, first + 3, &isnull);
+	terms.cap_currency = SPI_getbinval(row, desc, first + 4, &isnull);
+	if (isnull)
+		terms.day_cap = terms.cap_currency = 0;
+	else
+	{
+		terms.day_cap = datumCopy(terms.day_cap, false, -1);
+		terms.cap_currency = datumCopy(terms.cap_currency, false, -1);
+	}
 	return terms;
 }
 
@@ -112,15 +125,24 @@ load(Datum uid, Known *known)
 			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
 			 " pg_catalog.trim_scale(v.amount),"
 			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code,"
-			 " murallink_private.free_up_to(t.approval_tiers, v.currency), v.per = 'enrollment', " TERMS
+			 " murallink_private.free_up_to(t.approval_tiers, v.currency), v.per = 'enrollment',"
+			 " t.xmin, a.xmin,"
+			 " (SELECT pg_catalog.array_agg(DISTINCT murallink_private.label_key(rival))"
+			 " FROM pg_catalog.jsonb_each(t.exclusive_milestones) g, pg_catalog.jsonb_array_elements_text(g.value) own,"
+			 " pg_catalog.jsonb_array_elements_text(g.value) rival"
+			 " WHERE murallink_private.label_key(own) = murallink_private.label_key(m.code)"
+			 " AND murallink_private.label_key(rival) <> murallink_private.label_key(m.code)), " TERMS
 			 ", t.price_by = 'visit', murallink_private.first_day(v.effective_date, s.time_zone),"
 			 " v.approval_ref <> '' OR NOT t.need_approval_ref"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
 			 " JOIN murallink.contract c ON c.uid = m.contract_uid JOIN murallink.site s ON s.uid = m.site_uid"
+			 " JOIN murallink.trial_site a ON a.uid = m.trial_site_uid"
 			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
 			 " AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)"
 			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC, (v.approval_ref <> '') DESC",
 			 "k");
+	TransactionId trial_by = InvalidTransactionId;
+	TransactionId site_by = InvalidTransactionId;
 	MemoryContext caller_context;
 	Owner saved = owner_enter();
 
@@ -149,8 +171,12 @@ load(Datum uid, Known *known)
 			milestone->approved = DatumGetBool(COLUMN(6));
 			milestone->key = datumCopy(COLUMN(7), false, -1);
 			milestone->code = datumCopy(COLUMN(15), false, -1);
-			milestone->terms = read_terms(row, desc, 18);
-			milestone->by_visit = DatumGetBool(COLUMN(21));
+			trial_by = DatumGetTransactionId(COLUMN(18));
+			site_by = DatumGetTransactionId(COLUMN(19));
+			milestone->rivals = COLUMN(20);
+			milestone->rivals = isnull ? 0 : datumCopy(milestone->rivals, false, -1);
+			milestone->terms = read_terms(row, desc, 21);
+			milestone->by_visit = DatumGetBool(COLUMN(26));
 		}
 		version = &known->versions[known->count++];
 		version->uid = *DatumGetKsuidP(COLUMN(8));
@@ -163,14 +189,44 @@ load(Datum uid, Known *known)
 		version->free_up_to = COLUMN(16);
 		version->free_up_to = isnull ? (Datum) 0 : datumCopy(version->free_up_to, false, -1);
 		version->per_screening = DatumGetBool(COLUMN(17));
-		version->first_day = DatumGetDateADT(COLUMN(22));
-		version->approved = DatumGetBool(COLUMN(23));
+		version->first_day = DatumGetDateADT(COLUMN(27));
+		version->approved = DatumGetBool(COLUMN(28));
 #undef COLUMN
 	}
 	MemoryContextSwitchTo(caller_context);
 	SPI_finish();
 	owner_leave(saved);
+	if (known->count > 0 && MILESTONE_LIMITED(&known->milestone))
+	{
+		wait_told(trial_by);
+		wait_told(site_by);
+	}
 	return known->count > 0;
+}
+
+/*
+ * Waits until a transaction that has committed has told all sessions to forget
+ * what it changed, which it does before it releases its locks.  From then on,
+ * no session makes a payment without this limit that is not seen by those that
+ * know it: see payment_limit.c.
+ */
+static void
+wait_told(TransactionId changed_by)
+{
+	if (TransactionIdIsNormal(changed_by) && !TransactionIdIsCurrentTransactionId(changed_by) &&
+		TransactionIdPrecedes(changed_by, ReadNextTransactionId()))
+		XactLockTableWait(changed_by, NULL, NULL, XLTW_None);
+}
+
+/*
+ * Returns a number that grows when anything that schedules are read from has
+ * changed.
+ */
+uint64
+schedule_generation(void)
+{
+	AcceptInvalidationMessages();
+	return generation;
 }
 
 /*
@@ -271,6 +327,13 @@ schedule_look_up(Datum version_uid, TimestampTz at, DateADT visit, Milestone *mi
 	milestone->key = datumCopy(milestone->key, false, -1);
 	milestone->code = datumCopy(milestone->code, false, -1);
 	milestone->terms.time_zone = datumCopy(milestone->terms.time_zone, false, -1);
+	if (milestone->rivals != 0)
+		milestone->rivals = datumCopy(milestone->rivals, false, -1);
+	if (milestone->terms.day_cap != 0)
+	{
+		milestone->terms.day_cap = datumCopy(milestone->terms.day_cap, false, -1);
+		milestone->terms.cap_currency = datumCopy(milestone->terms.cap_currency, false, -1);
+	}
 	for (int i = 0; i < known->count && !milestone->in_force; i++)
 		if (in_force(milestone, &known->versions[i], at, visit))
 		{

@@ -31,6 +31,8 @@ typedef struct Terms
 	DateADT first_day; /* of the contract; -infinity if there is no limit */
 	DateADT last_day; /* of the contract; infinity if there is no limit */
 	Datum time_zone; /* text: of the site */
+	Datum day_cap; /* numeric: of the milestones that one day's visits are paid; 0: none */
+	Datum cap_currency; /* text */
 } Terms;
 
 /* A milestone of a trial at a site, at some moment. */
@@ -48,11 +50,16 @@ typedef struct Milestone
 	bool in_force; /* whether a version is in force */
 	Version version; /* the version in force */
 	Terms terms;
+	Datum rivals; /* text[]: keys of those of which only one is payable; 0: none */
 } Milestone;
+
+/* Whether payments of a milestone limit one another, and so wait for one another. */
+#define MILESTONE_LIMITED(milestone) ((milestone)->rivals != 0 || (milestone)->terms.day_cap != 0)
 
 extern void schedule_init(void);
 extern bool schedule_look_up(Datum version_uid, TimestampTz at, DateADT visit, Milestone *milestone);
 extern void schedule_version(Datum version_uid, Version *version);
+extern uint64 schedule_generation(void);
 extern void schedule_terms(Datum trial_site, Terms *terms);
 
 #endif /* MURALLINK_SCHEDULE_H */

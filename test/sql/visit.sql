@@ -1,4 +1,4 @@
--- Visits: on which days they are paid.
+-- Visits: on which days they are paid, in parts, by somebody else, and what limits them.
 \set SHOW_CONTEXT never
 CALL test.begin_day();
 SET client_min_messages = warning;
@@ -94,7 +94,8 @@ SELECT enforce_dates FROM murallink.edit_contract(pg_temp.uid('contract'), name 
 SELECT jsonb_build_object('action', 'get_contract', 'payload', jsonb_build_object('contract_uid', pg_temp.uid('contract'))) AS asked \gset
 SELECT murallink.api(:'asked') #> '{payload,enforce_dates}' AS shown;
 SELECT * FROM pg_temp.days('Dan');
-SELECT enforce_dates, murallink.api(:'asked') -> 'payload' ? 'enforce_dates' AS shown FROM murallink.edit_contract(pg_temp.uid('contract'), enforce_dates => true);
+SELECT enforce_dates, murallink.api(:'asked') -> 'payload' ? 'enforce_dates' AS shown
+FROM murallink.edit_contract(pg_temp.uid('contract'), enforce_dates => true);
 SELECT * FROM pg_temp.days('Eve');
 SELECT enforce_dates FROM murallink.create_contract(pg_temp.uid('client'), 'Open', currency => 'USD', enforce_dates => false);
 SELECT value, pg_temp.says('edit_contract', jsonb_build_object('uid', '{contract}', 'enforce_dates', value))
@@ -107,6 +108,307 @@ SELECT site, milestone FROM pg_temp.days('Fay');
 RESET SESSION AUTHORIZATION;
 UPDATE murallink.contract SET contract_end_date = NULL WHERE uid = pg_temp.uid('contract');
 
+-- A part of a visit is paid at its part of the price, rounded half up to the currency, with a note; the rest only by complete_payment,
+-- once, at the price of the part
+SET SESSION AUTHORIZATION regress_visit_admin;
+INSERT INTO thing SELECT lower(name), (murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), times)).uid
+FROM (VALUES ('Half', 75.01, 'USD', 1), ('Yen', 1, 'JPY', 1), ('Dinar', 1.001, 'KWD', 1), ('Twice', 30, 'USD', 2), ('Cent', 0.01, 'USD', 1))
+    AS milestone (name, amount, currency, times);
+SELECT pg_temp.says('enroll', jsonb_build_object('patient_uid', format('{%s west}', name), 'trial_uid', '{trial}', 'site_uid', '{west}',
+    'subject_id', name)) AS enrolled
+FROM unnest('{Cid,Eve}'::text[]) AS name;
+SELECT murallink.add_funding(pg_temp.uid('contract'), 1000, currency) FROM unnest('{JPY,KWD}'::text[]) AS currency;
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT fraction, pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', '{Ann west}', 'milestone_uid', '{half}', 'note', 'left early',
+    'fraction', fraction))
+FROM unnest('{0,-0.5,1.01,0.001,0.505,1e-3,"\"0.5\"","\"\"",true}'::jsonb[]) AS fraction;
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{half}", "fraction": 0.5}') AS no_note,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{half}", "fraction": 0.5, "note": " "}') AS blank_note,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{cent}", "fraction": 0.49, "note": "x"}') AS nothing_left;
+SELECT murallink.api(jsonb_build_object('action', 'milestone_payment', 'payload', jsonb_build_object('patient_uid', pg_temp.uid('Ann west'),
+    'milestone_uid', pg_temp.uid('half'), 'fraction', 0.50, 'note', 'left early'))) -> 'payload' AS part \gset
+INSERT INTO thing VALUES ('part', (:'part'::jsonb ->> 'uid')::murallink.ksuid);
+SELECT key, value FROM jsonb_each(:'part') WHERE key IN ('amount', 'currency', 'fraction', 'note', 'status', 'completes_uid', 'capped_from');
+-- a half is up
+SELECT amount, currency, fraction FROM murallink.milestone_payment(pg_temp.uid('Ann west'), pg_temp.uid('yen'), 'x', fraction => 0.5);
+SELECT amount, currency, fraction FROM murallink.milestone_payment(pg_temp.uid('Ann west'), pg_temp.uid('dinar'), 'x', fraction => 0.5);
+SELECT amount, fraction FROM murallink.milestone_payment(pg_temp.uid('Bob west'), pg_temp.uid('half'), fraction => 1.00);
+SELECT amount, fraction FROM murallink.milestone_payment(pg_temp.uid('Cid west'), pg_temp.uid('half'), 'x', fraction => 0.01);
+-- the rest is not payable but by its own command
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{half}", "fraction": 0.5, "note": "x"}') AS other_half,
+    (SELECT count(*) FROM murallink.payable_milestones(pg_temp.uid('Ann west'), pg_temp.uid('trial')) WHERE milestone = 'Half') AS payable;
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT amount FROM murallink.add_milestone('Half', 90, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'));
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT payload, pg_temp.says('complete_payment', '{"payment_uid": "{part}", "note": "came back"}' || payload)
+FROM (VALUES (jsonb '{"note": ""}'), ('{"note": null}'), ('{"payment_uid": null}'), ('{"payment_uid": "{Ann west}"}')) AS sent (payload);
+SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', uid, 'note', 'x')) AS whole
+FROM murallink.get_patient_payments(pg_temp.uid('Bob west'), pg_temp.uid('trial')) WHERE (milestone).milestone = 'Half';
+SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', uid, 'note', 'x')) AS manual
+FROM murallink.manual_payment(pg_temp.uid('Ann west'), pg_temp.uid('trial'), 1);
+SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', uid, 'note', 'x')) AS nothing_left_of_a_yen
+FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial')) WHERE (milestone).milestone = 'Yen';
+SELECT amount, currency, p.status, note, fraction, completes_uid = pg_temp.uid('part') AS completes, (milestone).amount AS price
+FROM murallink.complete_payment(pg_temp.uid('part'), 'came back') AS p;
+SELECT pg_temp.says('complete_payment', '{"payment_uid": "{part}", "note": "again"}') AS again;
+SELECT amount, fraction, completes_uid = pg_temp.uid('part') AS completes, note
+FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial')) WHERE (milestone).milestone = 'Half';
+SELECT amount FROM murallink.complete_payment((SELECT uid FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial'))
+    WHERE (milestone).milestone = 'Dinar'), 'x');
+-- the rest itself is no part
+SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', uid, 'note', 'x')) AS rest_of_the_rest
+FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial')) WHERE completes_uid IS NOT NULL LIMIT 1;
+RESET SESSION AUTHORIZATION;
+-- a rest that was rejected can be paid again; a part that was is none any more, and the milestone is open when the rest is gone, too
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT (murallink.reject_payment(uid, 'mistake')).status FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial'))
+WHERE completes_uid = pg_temp.uid('part');
+SELECT amount FROM murallink.complete_payment(pg_temp.uid('part'), 'now');
+SELECT (murallink.reject_payment(pg_temp.uid('part'), 'mistake')).status;
+SELECT pg_temp.says('complete_payment', '{"payment_uid": "{part}", "note": "again"}') AS completed,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{half}"}') AS milestone;
+SELECT (murallink.reject_payment(uid, 'mistake')).status FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial')) AS p
+WHERE completes_uid = pg_temp.uid('part') AND p.status = 'pending';
+SELECT pg_temp.says('complete_payment', '{"payment_uid": "{part}", "note": "again"}') AS completed;
+SELECT amount, fraction FROM murallink.milestone_payment(pg_temp.uid('Ann west'), pg_temp.uid('half'), 'x', fraction => 0.25);
+-- parts of a milestone that is paid twice count as one payment each
+SELECT count(murallink.milestone_payment(pg_temp.uid('Ann west'), pg_temp.uid('twice'), 'x', fraction => 0.5));
+SELECT amount FROM murallink.complete_payment((SELECT uid FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial'))
+    WHERE (milestone).milestone = 'Twice'), 'x');
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(pg_temp.uid('Ann west'), pg_temp.uid('trial')) WHERE milestone = 'Twice';
+SELECT amount FROM murallink.milestone_payment(pg_temp.uid('Ann west'), pg_temp.uid('twice'));
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{twice}"}') AS third;
+RESET SESSION AUTHORIZATION;
+-- a part that was paid and comes back: its rest stays paid, and as long as it is, the milestone is not payable
+UPDATE murallink.contract SET default_payment_type_uid = (SELECT uid FROM murallink_private.payment_type WHERE name = 'check')
+WHERE uid = pg_temp.uid('contract');
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT uid AS bobs, amount FROM murallink.milestone_payment(pg_temp.uid('Bob west'), pg_temp.uid('dinar'), 'x', fraction => 0.5) \gset
+SELECT uid AS bobs_rest, amount FROM murallink.complete_payment(:'bobs', 'x') \gset
+SELECT (murallink.approve_payment(uid::murallink.ksuid)).status FROM unnest(ARRAY[:'bobs', :'bobs_rest']) AS uid;
+RESET SESSION AUTHORIZATION;
+SELECT (murallink.settle_payout(o.uid, 'paid', 'check 1', 'by mail')).amount FROM murallink_private.payout o WHERE o.payment_uid IN (:'bobs', :'bobs_rest')
+ORDER BY 1;
+SELECT (murallink.reverse_payment(:'bobs', 'the check was lost')).amount;
+SELECT p.status, amount, fraction, decision_note FROM murallink.payment p WHERE uid IN (:'bobs', :'bobs_rest') ORDER BY amount;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', :'bobs', 'note', 'again')) AS completed,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Bob west}", "milestone_uid": "{dinar}"}') AS milestone;
+RESET SESSION AUTHORIZATION;
+SELECT (murallink.reverse_payment(:'bobs_rest', 'the check was lost')).amount;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Bob west}", "milestone_uid": "{dinar}"}') AS anew;
+RESET SESSION AUTHORIZATION;
+-- A patient who withdraws in the middle: what was done before is owed, half a visit as a half; what is owed is a list
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT (murallink.set_enrollment_status('dropped', pg_temp.uid('trial'), pg_temp.uid('Dan west'), :'west_day')).status;
+SELECT string_agg(milestone, ', ') AS owed FROM murallink.payable_milestones(pg_temp.uid('Dan west'), pg_temp.uid('trial'));
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Dan west}", "milestone_uid": "{half}", "fraction": 0.5, "note": "left"}') AS no_day;
+SELECT uid AS dans, amount FROM murallink.milestone_payment(pg_temp.uid('Dan west'), pg_temp.uid('half'), 'left', :'west_day'::date, 0.5) \gset
+\echo :amount
+SELECT amount FROM murallink.complete_payment(:'dans', 'the sponsor pays all of it');
+RESET SESSION AUTHORIZATION;
+SELECT visit_date = :'west_day' AS day_of_the_part, note, requested_by_uid IS NOT NULL AS by FROM murallink.payment WHERE completes_uid = :'dans';
+-- no statement of the owner pays another part, another rest, or a rest of somebody else's
+SELECT what, test.refusal(format('INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, amount, currency, note, fraction,
+    completes_uid) SELECT e.uid, %L, %L, 1, ''USD'', %L, %s, %s FROM murallink.enrollment e WHERE patient_uid = %L',
+    kind, CASE kind WHEN 'milestone' THEN pg_temp.uid('half') END, note, fraction, completes, pg_temp.uid('Eve west')))
+FROM (VALUES (1, 'too fine', 'milestone', 'x', '0.505', 'NULL'), (2, 'nothing', 'milestone', 'x', '0', 'NULL'),
+    (3, 'too much', 'milestone', 'x', '1.5', 'NULL'),
+    (4, 'no note', 'milestone', '', '0.5', 'NULL'), (5, 'a part of no milestone', 'manual', 'x', '0.5', 'NULL'),
+    (6, 'a rest of no milestone', 'travel', 'x', 'NULL', quote_literal(:'dans')), (7, 'the rest of another', 'milestone', 'x', 'NULL', quote_literal(:'dans')))
+    AS tried (n, what, kind, note, fraction, completes) ORDER BY n;
+-- what was paid does not change; a contradiction is seen
+SELECT test.refusal(format('UPDATE murallink_private.payment SET %s WHERE uid = %L', assignment, :'dans')) AS refused
+FROM unnest('{fraction = 0.25,fraction = NULL,completes_uid = uid,capped_from = 100}'::text[]) AS assignment;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.payment SET fraction = 0.25 WHERE uid = :'dans';
+SELECT regexp_replace(problem, '[0-9A-Za-z]{27}', '<uid>') AS problem FROM murallink_private.verify_payments();
+ROLLBACK;
+
+-- A milestone that somebody else has paid is not payable and moves no funds
+CREATE VIEW pg_temp.books AS SELECT currency, reserved, available FROM murallink.fund_balance WHERE contract_uid = pg_temp.uid('contract');
+CREATE TEMP TABLE before AS SELECT * FROM pg_temp.books;
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT payload, pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Fay west}", "trial_uid": "{trial}", "milestone": "Half",
+    "note": "the sponsor paid"}' || payload)
+FROM (VALUES (jsonb '{"note": " "}'), ('{"note": null}'), ('{"milestone": ""}'), ('{"milestone": "Week 99"}'), ('{"patient_uid": "{trial}"}'),
+    ('{"trial_uid": "{west}"}'), ('{"trial_uid": null}')) AS sent (payload);
+SELECT p.status, amount, note, (milestone).milestone, payment_type
+FROM murallink.mark_paid_elsewhere(pg_temp.uid('Fay west'), pg_temp.uid('trial'), ' HALF ', 'the sponsor paid') AS p;
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Fay west}", "milestone_uid": "{half}"}') AS pay,
+    pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Fay west}", "trial_uid": "{trial}", "milestone": "half", "note": "x"}') AS again,
+    (SELECT count(*) FROM murallink.payable_milestones(pg_temp.uid('Fay west'), pg_temp.uid('trial')) WHERE milestone = 'Half') AS payable;
+-- one that is paid twice is left once
+SELECT p.status FROM murallink.mark_paid_elsewhere(pg_temp.uid('Fay west'), pg_temp.uid('trial'), 'Twice', 'the sponsor paid') AS p;
+SELECT milestone, num_payments, paid, elsewhere FROM murallink.payable_milestones(pg_temp.uid('Fay west'), pg_temp.uid('trial')) WHERE milestone = 'Twice';
+-- what is paid cannot be marked
+SELECT pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Bob west}", "trial_uid": "{trial}", "milestone": "Half", "note": "x"}') AS paid;
+SELECT p.status, amount, note FROM murallink.get_patient_payments(pg_temp.uid('Fay west'), pg_temp.uid('trial')) AS p;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) AS moved FROM (TABLE pg_temp.books EXCEPT TABLE before) AS moved;
+-- also when the contract has ended, and for a patient who was dropped
+UPDATE murallink.contract SET contract_end_date = '2000-01-01' WHERE uid = pg_temp.uid('contract');
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Dan west}", "trial_uid": "{trial}", "milestone": "Cent", "note": "x"}') AS marked;
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.contract SET contract_end_date = NULL WHERE uid = pg_temp.uid('contract');
+-- a mark is no payment: it is not approved, rejected, cancelled or completed
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT action, pg_temp.says(action, jsonb_build_object('payment_uid', uid, 'note', 'x'))
+FROM murallink.get_patient_payments(pg_temp.uid('Fay west'), pg_temp.uid('trial')) AS p,
+    unnest('{approve_payment,reject_payment,cancel_payment,complete_payment}'::text[]) AS action
+WHERE (milestone).milestone = 'Half';
+RESET SESSION AUTHORIZATION;
+-- and the way back
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT payload, pg_temp.says('unmark_paid_elsewhere', '{"patient_uid": "{Fay west}", "trial_uid": "{trial}", "milestone": "Half", "note": "no"}' || payload)
+FROM (VALUES (jsonb '{"note": ""}'), ('{"milestone": null}'), ('{"milestone": "Week 99"}'), ('{"milestone": "Yen"}'),
+    ('{"patient_uid": "{Bob west}"}')) AS sent (payload);
+SELECT p.status, decision_note FROM murallink.unmark_paid_elsewhere(pg_temp.uid('Fay west'), pg_temp.uid('trial'), 'half', 'another patient') AS p;
+SELECT pg_temp.says('unmark_paid_elsewhere', '{"patient_uid": "{Fay west}", "trial_uid": "{trial}", "milestone": "Half", "note": "no"}') AS again,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Fay west}", "milestone_uid": "{half}"}') AS pay;
+RESET SESSION AUTHORIZATION;
+SELECT (e.changes -> 'status') AS status, (e.changes -> 'decision_note') AS note FROM murallink.audit_event e JOIN murallink.payment p ON p.uid = e.resource_uid
+WHERE p.patient_uid = pg_temp.uid('Fay west') AND p.status = 'unmarked' AND e.action = 'changed';
+SELECT (b.reserved, b.available) = (a.reserved + 90, a.available - 90) AS moved_by_the_payment_only
+FROM pg_temp.books b JOIN before a USING (currency) WHERE currency = 'USD';
+-- no statement of the owner moves funds for a mark, or makes one of another kind
+SELECT kind, test.refusal(format('INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, amount, currency, status, note)
+    SELECT uid, %L, %s, 1, ''USD'', %L, %L FROM murallink.enrollment WHERE patient_uid = %L', kind,
+    CASE kind WHEN 'milestone' THEN quote_literal(pg_temp.uid('cent')::text) ELSE 'NULL' END, status, note, pg_temp.uid('Eve west'))) AS refused, status, note
+FROM (VALUES ('manual', 'elsewhere', 'x'), ('milestone', 'unmarked', 'x'), ('milestone', 'elsewhere', '')) AS tried (kind, status, note);
+SELECT count(*) AS problems FROM murallink_private.verify_payments() WHERE contract_uid = pg_temp.uid('contract');
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.payment SET status = 'pending' WHERE patient_uid = pg_temp.uid('Fay west') AND status = 'elsewhere';
+SELECT regexp_replace(problem, '[0-9A-Za-z]{27}', '<uid>') AS problem FROM murallink_private.verify_payments();
+ROLLBACK;
+
+-- A visit that nobody had planned is paid as often as its price says, and then needs a decision
+SET SESSION AUTHORIZATION regress_visit_admin;
+INSERT INTO thing SELECT 'unplanned', uid FROM murallink.add_milestone('Unplanned visit', 20, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 2);
+SELECT n, pg_temp.says('milestone_payment', '{"patient_uid": "{Eve west}", "milestone_uid": "{unplanned}"}') FROM generate_series(1, 3) AS n;
+SELECT p.status FROM murallink.manual_payment(pg_temp.uid('Eve west'), pg_temp.uid('trial'), 20, note => 'unplanned visit') AS p;
+RESET SESSION AUTHORIZATION;
+
+-- Of a group of milestones one is payable: what is paid, or marked, excludes the others, also what was paid before there was the group
+SET SESSION AUTHORIZATION regress_visit_admin;
+INSERT INTO thing SELECT lower(name), (murallink.add_milestone(name, 40, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), times)).uid
+FROM (VALUES ('Week 10', 1), ('Early termination', 1), ('Diary', 3)) AS milestone (name, times);
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{week 10}"}') AS paid_before;
+SELECT payload, pg_temp.says('set_exclusive_milestones', '{"trial_uid": "{trial}", "group_name": "End", "note": "protocol 3.2",
+    "milestones": ["week 10", "Early Termination"]}' || payload)
+FROM (VALUES (jsonb '{"note": ""}'), ('{"group_name": null}'), ('{"milestones": null}'), ('{"milestones": "Week 10"}'), ('{"milestones": [1]}'),
+    ('{"milestones": ["Week 10"]}'), ('{"milestones": ["Week 10", "WEEK 10"]}'), ('{"milestones": ["Week 10", "Week 99"]}'), ('{"trial_uid": "{west}"}'))
+    AS sent (payload);
+SELECT murallink.set_exclusive_milestones(pg_temp.uid('trial'), 'End', '["week 10", "Early Termination"]', 'protocol 3.2') AS groups;
+SELECT pg_temp.says('set_exclusive_milestones', '{"trial_uid": "{trial}", "group_name": "Last", "note": "x", "milestones": ["Diary",
+    "week 10"]}') AS in_another;
+SELECT who, pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', who, 'milestone_uid', milestone)), milestone
+FROM (VALUES (1, '{Ann west}', '{early termination}'), (2, '{Bob west}', '{early termination}'), (3, '{Bob west}', '{week 10}'),
+    (4, '{Ann west}', '{week 10}')) AS paid (n, who, milestone) ORDER BY n;
+SELECT pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Fay west}", "trial_uid": "{trial}", "milestone": "Week 10", "note": "cash"}') AS mark,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Fay west}", "milestone_uid": "{early termination}"}') AS pay,
+    pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Fay west}", "trial_uid": "{trial}", "milestone": "Early termination", "note": "cash"}') AS mark_both;
+SELECT who, (SELECT string_agg(milestone, ', ') FROM murallink.payable_milestones(pg_temp.uid(who), pg_temp.uid('trial'))
+    WHERE milestone IN ('Week 10', 'Early termination')) AS payable
+FROM unnest('{Ann west,Bob west,Fay west,Eve west}'::text[]) AS who;
+-- what was rejected or unmarked excludes nothing
+SELECT (murallink.reject_payment(uid, 'no')).status FROM murallink.get_patient_payments(pg_temp.uid('Ann west'), pg_temp.uid('trial'))
+WHERE (milestone).milestone = 'Week 10';
+SELECT (murallink.unmark_paid_elsewhere(pg_temp.uid('Fay west'), pg_temp.uid('trial'), 'Week 10', 'no')).status;
+SELECT who, pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', who, 'milestone_uid', '{early termination}'))
+FROM unnest('{\{Ann west\},\{Fay west\}}'::text[]) AS who;
+-- one that is payable several times stays so
+SELECT murallink.set_exclusive_milestones(pg_temp.uid('trial'), 'END', '["Week 10", "Diary"]', 'amendment 2') AS groups;
+SELECT n, pg_temp.says('milestone_payment', '{"patient_uid": "{Eve west}", "milestone_uid": "{diary}"}') FROM generate_series(1, 4) AS n;
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Eve west}", "milestone_uid": "{week 10}"}') AS excluded,
+    pg_temp.says('milestone_payment', '{"patient_uid": "{Eve west}", "milestone_uid": "{early termination}"}') AS not_any_more;
+-- a part of one can be completed
+SELECT amount FROM murallink.milestone_payment(pg_temp.uid('Cid west'), pg_temp.uid('diary'), 'x', fraction => 0.5);
+SELECT (murallink.complete_payment(uid, 'x')).amount
+FROM murallink.get_patient_payments(pg_temp.uid('Cid west'), pg_temp.uid('trial')) WHERE fraction IS NOT NULL
+    AND (milestone).milestone = 'Diary';
+SELECT murallink.set_exclusive_milestones(pg_temp.uid('trial'), 'End', '[]', 'no group any more') AS groups;
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Eve west}", "milestone_uid": "{week 10}"}') AS after_the_group;
+RESET SESSION AUTHORIZATION;
+SELECT e.changes ->> 'exclusive_milestones' AS milestones, e.changes ->> 'exclusive_note' AS why
+FROM murallink.audit_event e WHERE e.resource_uid = pg_temp.uid('trial') AND e.action = 'changed' ORDER BY e.at;
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT pg_temp.says('set_exclusive_milestones', '{"trial_uid": "{trial}", "group_name": "End", "note": "x", "milestones": []}') AS groups,
+    pg_temp.says('set_day_cap', '{"trial_uid": "{trial}", "site_uid": "{west}", "note": "x", "amount": 1}') AS cap;
+RESET SESSION AUTHORIZATION;
+
+-- What milestones are paid for the visits of one day is cut to the cap, and says so
+SET SESSION AUTHORIZATION regress_visit_admin;
+INSERT INTO thing SELECT lower(name), (murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), 10)).uid
+FROM (VALUES ('Blood', 60, 'USD'), ('X-ray', 50, 'USD'), ('Interview', 500, 'JPY')) AS milestone (name, amount, currency);
+INSERT INTO thing SELECT 'Gus west', (murallink.add_patient(pg_temp.uid('west'), 'Gus', 'Visit')).uid;
+SELECT pg_temp.says('enroll', '{"patient_uid": "{Gus west}", "trial_uid": "{trial}", "site_uid": "{west}", "subject_id": "Gus"}') AS enrolled;
+SELECT payload, pg_temp.says('set_day_cap', '{"trial_uid": "{trial}", "site_uid": "{west}", "amount": 100, "note": "two visits on one day"}' || payload)
+FROM (VALUES (jsonb '{"note": ""}'), ('{"amount": null}'), ('{"amount": -1}'), ('{"amount": 1.001}'), ('{"currency": "usd"}'),
+    ('{"currency": "JPY", "amount": 1.5}'),
+    ('{"site_uid": null}'), ('{"trial_uid": "{west}"}')) AS sent (payload);
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 100, note => 'two visits on one day');
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('blood'));
+-- today is the day where the site is, given or not
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('x-ray'), visit_date => :'west_day'::date);
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Gus west}", "milestone_uid": "{blood}"}') AS nothing_left,
+    pg_temp.says('manual_payment', '{"patient_uid": "{Gus west}", "trial_uid": "{trial}", "amount": 5}') AS manual,
+    pg_temp.says('travel_payment', '{"patient_uid": "{Gus west}", "trial_uid": "{trial}", "amount": 5}') AS travel,
+    pg_temp.says('mark_paid_elsewhere', '{"patient_uid": "{Gus west}", "trial_uid": "{trial}", "milestone": "Blood", "note": "cash"}') AS mark;
+SELECT amount, currency, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('interview'));
+-- another day has its own, and what is rejected makes room
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('x-ray'), visit_date => :'east_day'::date);
+SELECT (murallink.reject_payment(uid, 'no')).amount
+FROM murallink.get_patient_payments(pg_temp.uid('Gus west'), pg_temp.uid('trial')) WHERE capped_from IS NOT NULL;
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('blood'));
+-- parts are cut, too; the rest is for the same day, and what was cut stays cut
+SELECT uid AS part, amount, fraction, capped_from FROM murallink.milestone_payment(
+    pg_temp.uid('Gus west'), pg_temp.uid('blood'), 'x', :'east_day'::date, fraction => 0.9) \gset
+\echo :amount :fraction :capped_from
+SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', :'part', 'note', 'x')) AS nothing_left;
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 103, note => 'more');
+SELECT amount, capped_from FROM murallink.complete_payment(:'part', 'x');
+-- without the cap
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 0, note => 'no cap');
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('blood'));
+RESET SESSION AUTHORIZATION;
+SELECT changes ->> 'day_cap' AS cap, changes ->> 'day_cap_note' AS why FROM murallink.audit_event
+WHERE resource = 'trial_site' AND action = 'changed' AND trial_uid = pg_temp.uid('trial') ORDER BY at;
+SELECT count(*) AS problems FROM murallink.verify_ledger() WHERE contract_uid = pg_temp.uid('contract');
+
+-- A raised price tops up neither what somebody else has paid nor what the cap has cut, and a part by its part
+SELECT uid AS trial_site FROM murallink.trial_site WHERE trial_uid = pg_temp.uid('trial') AND site_uid = pg_temp.uid('west') \gset
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT count(murallink.add_milestone(name, amount, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10))
+FROM (VALUES ('Cent', 10), ('X-ray', 100), ('Twice', 60)) AS raised (name, amount);
+SELECT code, t.total, ARRAY(SELECT l.paid || ' to ' || l.due FROM unnest(t.payments) AS l ORDER BY l.paid, l.due) AS lines
+FROM unnest('{Cent,X-ray,Twice}'::text[]) AS code, LATERAL murallink.top_up(:'trial_site', code, '2000-01-01', dry_run => true) AS t;
+RESET SESSION AUTHORIZATION;
+
+-- The report has parts, cuts and marks; what somebody else has paid has no amount
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT murallink.trial_payment_report(pg_temp.uid('trial')) AS link \gset
+RESET SESSION AUTHORIZATION;
+WITH line AS (
+    SELECT n, string_to_array(regexp_replace(line, '"[^"]*"', 'quoted', 'g'), ',') AS f
+    FROM regexp_split_to_table(convert_from(murallink.report(regexp_replace(:'link', '^.*=', '')::murallink.ksuid), 'UTF8'), '\r\n')
+        WITH ORDINALITY AS l (line, n)),
+head AS (
+    SELECT array_position(f, 'Milestone') AS milestone, array_position(f, 'Amount') AS amount, array_position(f, 'Status') AS status,
+        array_position(f, 'Fraction') AS fraction, array_position(f, 'Capped from') AS capped FROM line WHERE n = 1)
+SELECT DISTINCT f[h.milestone] COLLATE "C" AS milestone, f[h.amount] AS amount, f[h.status] AS status, f[h.fraction] AS fraction,
+    f[h.capped] AS capped_from
+FROM line, head h WHERE n > 1 AND (f[h.status] IN ('elsewhere', 'unmarked') OR f[h.fraction] || f[h.capped] <> '') ORDER BY 1, 2, 3, 4, 5;
+
+DELETE FROM murallink_private.report WHERE app_user_uid = (SELECT uid FROM murallink.app_user WHERE db_role = 'regress_visit_admin');
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_visit_%';
 DROP TABLE thing;
 DROP ROLE regress_visit_admin, regress_visit_coordinator, regress_visit_approver;

@@ -503,6 +503,11 @@ add_milestones         | add_milestone at trial_site                            
 top_up                 | manual_payment at trial_site, view_payments at trial_site       | {"trial_site_uid": "@trial_site", "milestone": "Week 1", "from_date": "2020-01-01", "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
 milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
+complete_payment       | milestone_payment at trial_site                                 | {"payment_uid": "@part", "note": "N"}
+mark_paid_elsewhere    | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial", "milestone": "Week 1", "note": "N"}
+unmark_paid_elsewhere  | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial", "milestone": "Week 2", "note": "N"}
+set_day_cap            | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "amount": 1, "note": "N"}
+set_exclusive_milestones | add_milestone at trial                                        | {"trial_uid": "@trial", "group_name": "N", "milestones": ["Week 1", "Week 2"], "note": "N"}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}
 manual_payment         | manual_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
 travel_payment         | travel_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}

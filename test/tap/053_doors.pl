@@ -63,9 +63,10 @@ my %needs = (
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	top_up => { trial_site_uid => 'trial_site', milestone => 'Week 1', note => 'audit', from_date => '2020-01-01' },
 	payable_milestones => { patient_uid => 'patient', trial_uid => 'trial' },
-	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often' },
+	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often', note => 'left early' },
 	request_reversal => { payment_uid => 'a paid one', reason => 'other', note => 'Note #' },
 	set_recovery => { contract_uid => 'other_contract', share => 10, note => 'Note #' },
+	set_day_cap => { trial_uid => 'other_trial', site_uid => 'site', amount => 1, note => 'protocol' },
 	set_enrollment_status => { status => 'dropped', patient_uid => 'far_patient', trial_uid => 'far_trial' },
 	# Not enrolled, because a patient moves to a site only once
 	transfer_enrollment => { patient_uid => 'newcomer', trial_uid => 'trial', to_site_uid => 'other_site', note => 'moved' },
@@ -95,6 +96,10 @@ my %written = (
 	integer => { right => [ 1, 2, '1.0', '2e0', '20E-1' ], wrong_type => [ '"1"', '1.5', 'true', '[1]', '""' ], invalid_value => ['2147483648'] },
 	'murallink.ksuid' => { wrong_type => [ 1, JSON::PP::true, [], {} ], invalid_uid => [ 'x', ' ', '0' x 28, 'aWgEPTl1tmebfsQzFP4bxwgy80W' ] },
 	boolean => { wrong_type => [ '"true"', '1', '"on"', '[]' ] });
+
+# The same of what is no amount.
+my %written_of = ('milestone_payment fraction' => { right => [ 1, 0.5, '5e-1' ], invalid_value => [ 0, 1.5, 0.125, '1e-3', '1e1', -1 ],
+	wrong_type => $written{numeric}{wrong_type} });
 
 # Numbers are sent as they stand.
 my $json = JSON::PP->new->canonical->allow_nonref;
@@ -176,7 +181,7 @@ foreach my $argument (@arguments)
 {
 	my ($action, $name, $type) = @$argument;
 	unlike($type, qr/^(timestamp|date|time|interval|real|double|bigint)/, "$action takes $name in a type that is read alike everywhere");
-	my $written = $written{$type} or next;
+	my $written = $written_of{"$action $name"} // $written{$type} or next;
 	my $asks = $type !~ /ksuid|boolean/;
 	my $needs = $needs{$action} // {};
 	ok($needs{$action}, "the test knows $action") if $asks;

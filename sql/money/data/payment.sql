@@ -21,7 +21,7 @@ CREATE TABLE murallink_private.payment (
     requested_by_uid murallink.ksuid,
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed')) STORED,
+    counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed', 'unmarked')) STORED,
     milestone_code text,
     chain_uid murallink.ksuid NOT NULL,
     decision_note text NOT NULL DEFAULT '',
@@ -31,18 +31,28 @@ CREATE TABLE murallink_private.payment (
     moved_from_uid murallink.ksuid,
     top_up_of_uid murallink.ksuid,
     top_up_version_uid murallink.ksuid,
+    fraction numeric,
+    completes_uid murallink.ksuid,
+    capped_from numeric,
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK ((payment_type = 'milestone') = (milestone_uid IS NOT NULL)),
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
     CONSTRAINT payment_top_up_whole CHECK ((top_up_of_uid IS NULL) = (top_up_version_uid IS NULL)),
     CONSTRAINT payment_top_up_manual CHECK (top_up_of_uid IS NULL OR payment_type = 'manual'),
-    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed') OR decision_note <> ''),
+    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed', 'unmarked') OR decision_note <> ''),
     -- Only a paid payment comes back, never more than was paid, and it is reversed when all of it is back.
     CONSTRAINT payment_returned CHECK (CASE WHEN returned IS NULL THEN status <> 'reversed' AND returned_by_uid IS NULL
         ELSE returned > 0 AND returned <= amount AND returned_by_uid IS NOT NULL
-            AND status = CASE WHEN returned = amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status END)
+            AND status = CASE WHEN returned = amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status END),
+    CONSTRAINT payment_fraction CHECK (fraction > 0 AND fraction < 1 AND fraction = pg_catalog.round(fraction, 2)),
+    CONSTRAINT payment_part_says_why CHECK (pg_catalog.num_nonnulls(fraction, completes_uid) = 0 OR payment_type = 'milestone' AND note <> ''),
+    CONSTRAINT payment_mark_says_why CHECK (status NOT IN ('elsewhere', 'unmarked') OR payment_type = 'milestone' AND note <> ''),
+    CONSTRAINT payment_one_part CHECK (pg_catalog.num_nonnulls(fraction, completes_uid) < 2 AND (
+        pg_catalog.num_nonnulls(fraction, completes_uid, capped_from) = 0 OR status <> 'elsewhere')),
+    CONSTRAINT payment_cut CHECK (capped_from > amount)
 );
-COMMENT ON TABLE murallink_private.payment IS 'Money owed to a patient, from the request until it is paid.';
+COMMENT ON TABLE murallink_private.payment IS
+'Money owed to a patient, from the request until it is paid; and, with the status elsewhere, what somebody else has paid for a milestone.';
 COMMENT ON COLUMN murallink_private.payment.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.payment.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink_private.payment.contract_uid IS 'The trial''s contract, whose funds pay.';
@@ -55,7 +65,7 @@ COMMENT ON COLUMN murallink_private.payment.payment_type IS 'milestone, manual o
 COMMENT ON COLUMN murallink_private.payment.milestone_uid IS 'The version of the milestone in force when the payment was made, for milestone payments.';
 COMMENT ON COLUMN murallink_private.payment.milestone_name IS 'The name of that version.';
 COMMENT ON COLUMN murallink_private.payment.occurrence IS 'Which of the payments of this milestone in its chain it is, from 1.';
-COMMENT ON COLUMN murallink_private.payment.amount IS 'In currency units; for milestone payments that of the version.';
+COMMENT ON COLUMN murallink_private.payment.amount IS 'In currency units; for milestone payments that of the version, or what the fraction, the rest or the cap leaves of it.';
 COMMENT ON COLUMN murallink_private.payment.currency IS 'Of the amount.';
 COMMENT ON COLUMN murallink_private.payment.note IS 'The requester''s note.';
 COMMENT ON COLUMN murallink_private.payment.visit_date IS 'The day of the visit that is paid for, where given.';
@@ -63,9 +73,12 @@ COMMENT ON COLUMN murallink_private.payment.status IS 'The state of the payment.
 COMMENT ON COLUMN murallink_private.payment.requested_by_uid IS 'The requester.';
 COMMENT ON COLUMN murallink_private.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
 COMMENT ON COLUMN murallink_private.payment.decision_note IS 'Why it was rejected, cancelled or reversed, or the note of the approval.';
+COMMENT ON COLUMN murallink_private.payment.fraction IS 'The part of the milestone that is paid, with at most two decimals; null for all of it.';
+COMMENT ON COLUMN murallink_private.payment.completes_uid IS 'The payment of a part whose rest this one pays.';
+COMMENT ON COLUMN murallink_private.payment.capped_from IS 'The amount that the cap of the visit''s day has cut, in currency units.';
 COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink_private.payment.counts IS
-'Whether it counts as a payment of its milestone: false if it is rejected, cancelled or reversed. It is a column because an index on the status would be written with each step.';
+'Whether it counts as a payment of its milestone: false if it is rejected, cancelled, reversed or unmarked. It is a column because an index on the status would be written with each step.';
 COMMENT ON COLUMN murallink_private.payment.milestone_code IS 'The code of the milestone, by which it is paid once, whatever its name.';
 COMMENT ON COLUMN murallink_private.payment.chain_uid IS 'The chain of enrollments in which the milestone is paid once.';
 COMMENT ON COLUMN murallink_private.payment.returned IS 'What has come back of it, in currency units; null: nothing.';
@@ -74,9 +87,9 @@ COMMENT ON COLUMN murallink_private.payment.recovered IS 'What is kept of it for
 COMMENT ON COLUMN murallink_private.payment.moved_from_uid IS 'The payment to another patient in whose place it was made, at the same price; null: none.';
 COMMENT ON COLUMN murallink_private.payment.top_up_of_uid IS 'The payment whose difference to a raised price it pays; see top_up.';
 COMMENT ON COLUMN murallink_private.payment.top_up_version_uid IS 'The version of the milestone with that price.';
-CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence)
-    WHERE counts;
-COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it.';
+CREATE UNIQUE INDEX payment_once ON murallink_private.payment (chain_uid, murallink_private.label_key(milestone_code), occurrence,
+    (completes_uid IS NOT NULL)) WHERE counts;
+COMMENT ON INDEX murallink_private.payment_once IS 'Each milestone is paid once, whichever version, name, site, session or statement pays it, and the rest of a part once.';
 CREATE UNIQUE INDEX payment_moved ON murallink_private.payment (moved_from_uid) WHERE moved_from_uid IS NOT NULL;
 COMMENT ON INDEX murallink_private.payment_moved IS 'A payment is moved once.';
 CREATE UNIQUE INDEX payment_top_up ON murallink_private.payment (top_up_of_uid, top_up_version_uid)
@@ -143,12 +156,13 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
     p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note, p.returned,
-    p.returned_by_uid, p.recovered, p.amount - coalesce(p.returned, 0) AS net_amount, p.moved_from_uid,
-    p.top_up_of_uid, p.top_up_version_uid,
+    p.returned_by_uid, p.recovered,
+    CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN 0 ELSE p.amount - coalesce(p.returned, 0) END AS net_amount, p.moved_from_uid,
+    p.top_up_of_uid, p.top_up_version_uid, p.fraction, p.completes_uid, p.capped_from,
     (SELECT m.uid FROM murallink_private.payment m WHERE m.moved_from_uid = p.uid) AS moved_to_uid
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
-'Money owed to a patient, from the request until it is paid. What the table does not store: an approved payment is processing while it is being sent.';
+'Money owed to a patient, from the request until it is paid; and, with the status elsewhere, what somebody else has paid. What the table does not store: an approved payment is processing while it is being sent.';
 DECLARE
     about record;
 BEGIN

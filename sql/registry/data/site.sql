@@ -33,6 +33,10 @@ CREATE TABLE murallink.trial_site (
     trial_uid murallink.ksuid NOT NULL,
     site_uid murallink.ksuid NOT NULL REFERENCES murallink.site,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    day_cap numeric CHECK (murallink_private.amount_fits(day_cap, day_cap_currency)),
+    day_cap_currency murallink.currency,
+    day_cap_note text NOT NULL DEFAULT '',
+    CHECK ((day_cap IS NULL) = (day_cap_currency IS NULL)),
     UNIQUE (trial_uid, site_uid),
     UNIQUE (uid, trial_uid, site_uid, contract_uid, client_uid),
     FOREIGN KEY (trial_uid, contract_uid, client_uid) REFERENCES murallink.trial (uid, contract_uid, client_uid)
@@ -45,12 +49,16 @@ COMMENT ON COLUMN murallink.trial_site.contract_uid IS 'The trial''s contract, w
 COMMENT ON COLUMN murallink.trial_site.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.trial_site.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.trial_site.created_at IS 'When they were associated.';
+COMMENT ON COLUMN murallink.trial_site.day_cap IS 'How much milestones of one enrollment are paid at most for the visits of one day, in currency units; null: no limit.';
+COMMENT ON COLUMN murallink.trial_site.day_cap_currency IS 'Of the cap; milestones in other currencies have none.';
+COMMENT ON COLUMN murallink.trial_site.day_cap_note IS 'Why the cap was set last.';
 CREATE INDEX trial_site_site ON murallink.trial_site (site_uid);
 CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
     murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+ALTER TABLE murallink.trial_site ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (
     resource = 'trial_site' AND (
         murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)

@@ -75,6 +75,10 @@ BEGIN
     PERFORM world.add(prefix || 'enrollment', uid) FROM murallink.enrollment WHERE patient_uid = patient;
     PERFORM world.add(prefix || 'payment', (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
     PERFORM world.add(prefix || 'travel', (murallink.travel_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
+    PERFORM world.add(prefix || 'part', (murallink.milestone_payment(
+        patient, world.uid(prefix || 'milestone'), 'Paymentnote', fraction => 0.5)).uid);
+    PERFORM murallink.add_milestone('Week 2', 10, 'USD', trial, site);
+    PERFORM murallink.mark_paid_elsewhere(patient, trial, 'Week 2', 'Paymentnote');
     payment := world.add(prefix || 'approved',
         (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
     PERFORM murallink.approve_payment(payment);

@@ -1,0 +1,200 @@
+-- Visits: the rest of one of which a part was paid, what somebody else has paid, and what limits the payments of a day or of a group.
+
+CREATE FUNCTION murallink.complete_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL)
+RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller murallink.ksuid := murallink_private.require_caller();
+    part murallink_private.payment;
+    why text;
+    made murallink.ksuid;
+    its_status murallink.payment_status;
+BEGIN
+    SELECT * INTO part FROM murallink_private.payment p WHERE p.uid = murallink_private.required(complete_payment.payment_uid, 'payment_uid');
+    caller := murallink_private.permit(
+        'milestone_payment', part.client_uid, part.contract_uid, part.trial_uid, part.site_uid, 'payment_uid');
+    why := murallink_private.checked_text(complete_payment.note, 'note', 1000, true);
+    IF part.payment_type <> 'milestone' THEN
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+    END IF;
+    INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, note, status, requested_by_uid, completes_uid)
+    VALUES (part.enrollment_uid, 'milestone', part.milestone_uid, why, NULL, caller, part.uid)
+    ON CONFLICT DO NOTHING RETURNING uid, status INTO made, its_status;
+    IF made IS NULL THEN
+        PERFORM murallink_private.raise('already_paid', 'payment_uid');
+    ELSIF its_status = 'approved' THEN
+        PERFORM murallink_private.payout_begin(made);
+    END IF;
+    RETURN murallink_private.payment_info(made);
+END
+$$;
+COMMENT ON FUNCTION murallink.complete_payment(murallink.ksuid, text) IS
+'Pays once what is left of a milestone of which a payment has paid a part (milestone_payment with a fraction): the price that it was made at less what it paid, for the day of its visit. payment_uid: that of the part; note: why. As long as the rest counts, the milestone is not payable again, even if the part is rejected, cancelled or reversed; once the part does not count, there is no rest to pay, and the milestone is paid anew. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_status (it has paid no part, or does not count), already_paid, dropped, not_covered, insufficient_funds.';
+
+CREATE FUNCTION murallink_private.milestone_called(trial_site_uid murallink.ksuid, called text) RETURNS murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT m.uid FROM murallink.milestone m, (SELECT murallink_private.label_key(called) AS key) AS asked
+    WHERE m.trial_site_uid = milestone_called.trial_site_uid AND asked.key IN (
+        murallink_private.label_key(m.code), murallink_private.label_key(m.milestone))
+    ORDER BY murallink_private.label_key(m.milestone) = asked.key AND m.uid IN (
+            SELECT s.uid FROM murallink.payment_schedule s WHERE s.trial_site_uid = milestone_called.trial_site_uid) DESC,
+        murallink_private.label_key(m.code) = asked.key DESC, m.effective_date DESC, m.uid DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION murallink_private.milestone_called(murallink.ksuid, text) IS
+'The uid of a version of the milestone of a trial at a site that has this name now, or this code, or had this name; null if there is none.';
+
+CREATE FUNCTION murallink.mark_paid_elsewhere(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid :=
+        murallink_private.enrolled(mark_paid_elsewhere.patient_uid, mark_paid_elsewhere.trial_uid, 'milestone_payment');
+    why CONSTANT text := murallink_private.checked_text(mark_paid_elsewhere.note, 'note', 1000, true);
+    called CONSTANT text := murallink_private.checked_label(mark_paid_elsewhere.milestone, 'milestone', 200, true);
+    version CONSTANT murallink.ksuid := (
+        SELECT murallink_private.milestone_called(e.trial_site_uid, called) FROM murallink.enrollment e WHERE e.uid = place);
+    made murallink.ksuid;
+BEGIN
+    IF version IS NULL THEN
+        PERFORM murallink_private.raise('not_found', 'milestone');
+    END IF;
+    -- If another session pays meanwhile, the next round sees what it paid.
+    WHILE made IS NULL LOOP
+        INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, note, status, requested_by_uid)
+        VALUES (place, 'milestone', version, why, 'elsewhere', murallink_private.caller())
+        ON CONFLICT DO NOTHING RETURNING uid INTO made;
+    END LOOP;
+    RETURN murallink_private.payment_info(made);
+END
+$$;
+COMMENT ON FUNCTION murallink.mark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text) IS
+'Marks a milestone of a patient as paid by somebody else: it moves no funds, and counts as one payment of the milestone, so that one that is payable once is not payable any more. milestone: its name or code; note: why. Answers with the mark, a payment with the status elsewhere. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, not_payable, already_paid (also if it is marked already).';
+
+CREATE FUNCTION murallink.unmark_paid_elsewhere(
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.payment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid :=
+        murallink_private.enrolled(unmark_paid_elsewhere.patient_uid, unmark_paid_elsewhere.trial_uid, 'milestone_payment');
+    why CONSTANT text := murallink_private.checked_text(unmark_paid_elsewhere.note, 'note', 1000, true);
+    called CONSTANT text := murallink_private.checked_label(unmark_paid_elsewhere.milestone, 'milestone', 200, true);
+    its_code CONSTANT text := (
+        SELECT m.code FROM murallink.enrollment e
+        JOIN murallink.milestone m ON m.uid = murallink_private.milestone_called(e.trial_site_uid, called) WHERE e.uid = place);
+    marked murallink_private.payment;
+    answer murallink.payment_info;
+BEGIN
+    IF its_code IS NULL THEN
+        PERFORM murallink_private.raise('not_found', 'milestone');
+    END IF;
+    SELECT p.* INTO marked FROM murallink.enrollment e JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
+    WHERE e.uid = place AND p.status = 'elsewhere'
+    AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(its_code) ORDER BY p.occurrence DESC LIMIT 1;
+    UPDATE murallink_private.payment p
+    SET status = 'unmarked', decided_by_uid = murallink_private.caller(), decision_note = why
+    WHERE p.uid = marked.uid AND p.status = 'elsewhere';
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('wrong_status', 'milestone');
+    END IF;
+    IF murallink_private.permitted('view_payments', marked.client_uid, marked.contract_uid, marked.trial_uid, marked.site_uid) THEN
+        RETURN murallink_private.payment_info(marked.uid);
+    END IF;
+    answer.uid := marked.uid;
+    answer.status := 'unmarked';
+    answer.decision_note := why;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.unmark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text) IS
+'Takes the last mark of mark_paid_elsewhere back, so that the milestone is payable again. milestone: its name or code; note: why. Needs milestone_payment on the trial at the site; a caller without view_payments gets only the uid, the status and the note. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is not marked).';
+
+CREATE FUNCTION murallink.set_day_cap(
+    trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
+    currency text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid :=
+        murallink_private.trial_at_site(set_day_cap.trial_uid, set_day_cap.site_uid, 'add_milestone');
+    payer text := NULLIF(set_day_cap.currency, '');
+    why CONSTANT text := murallink_private.checked_text(set_day_cap.note, 'note', 1000, true);
+BEGIN
+    IF payer IS NULL THEN
+        SELECT c.currency INTO payer FROM murallink.trial_site s JOIN murallink.contract c ON c.uid = s.contract_uid WHERE s.uid = place;
+    END IF;
+    IF set_day_cap.amount IS NULL THEN
+        PERFORM murallink_private.raise('missing_field', 'amount');
+    ELSIF set_day_cap.amount <> 0 THEN
+        PERFORM murallink_private.check_money(set_day_cap.amount, payer);
+    END IF;
+    UPDATE murallink.trial_site s SET day_cap = NULLIF(set_day_cap.amount, 0),
+        day_cap_currency = CASE WHEN set_day_cap.amount <> 0 THEN payer END, day_cap_note = why
+    WHERE s.uid = place;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_day_cap(murallink.ksuid, murallink.ksuid, numeric, text, text) IS
+'Limits what the milestones of one enrollment are paid for the visits of one day (visit_date, or the day of the payment where the site is) in a trial at a site: a later payment that goes beyond it is cut, and shows the amount before as capped_from. Manual and travel payments have no cap. amount: in units of currency, which defaults to the contract''s; 0 takes the cap away; milestones in other currencies have none; note: why. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount.';
+
+CREATE FUNCTION murallink_private.codes_called(trial_uid murallink.ksuid, called jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    one text;
+    its_code text;
+    codes text[] := '{}';
+BEGIN
+    IF pg_catalog.jsonb_typeof(called) <> 'array' OR called @? '$[*] ? (@.type() != "string")' THEN
+        PERFORM murallink_private.raise('wrong_type', 'milestones');
+    END IF;
+    FOR one IN SELECT pg_catalog.jsonb_array_elements_text(called) LOOP
+        SELECT m.code INTO its_code FROM murallink.milestone m
+        WHERE m.trial_uid = codes_called.trial_uid
+        AND murallink_private.label_key(one) IN (murallink_private.label_key(m.code), murallink_private.label_key(m.milestone))
+        ORDER BY murallink_private.label_key(one) = murallink_private.label_key(m.code) DESC, m.effective_date DESC, m.uid DESC LIMIT 1;
+        IF NOT FOUND THEN
+            PERFORM murallink_private.raise('not_found', 'milestones');
+        ELSIF murallink_private.label_key(its_code) <> ALL (SELECT murallink_private.label_key(c) FROM pg_catalog.unnest(codes) AS c) THEN
+            codes := codes || its_code;
+        END IF;
+    END LOOP;
+    RETURN pg_catalog.to_jsonb(codes);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.codes_called(murallink.ksuid, jsonb) IS
+'The codes of the milestones of a trial that have these codes or names, at any of its sites, each once. Errors: wrong_type (no array of texts), not_found.';
+
+CREATE FUNCTION murallink.set_exclusive_milestones(
+    trial_uid murallink.ksuid DEFAULT NULL, group_name text DEFAULT NULL, milestones jsonb DEFAULT NULL, note text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid := murallink_private.permit_trial(set_exclusive_milestones.trial_uid, 'add_milestone', 'trial_uid');
+    named text := murallink_private.checked_label(set_exclusive_milestones.group_name, 'group_name', 100, true);
+    why CONSTANT text := murallink_private.checked_text(set_exclusive_milestones.note, 'note', 1000, true);
+    codes jsonb;
+    groups jsonb;
+BEGIN
+    IF set_exclusive_milestones.milestones IS NULL THEN
+        PERFORM murallink_private.raise('missing_field', 'milestones');
+    END IF;
+    codes := murallink_private.codes_called(place, set_exclusive_milestones.milestones);
+    SELECT t.exclusive_milestones INTO groups FROM murallink.trial t WHERE t.uid = place FOR NO KEY UPDATE;
+    SELECT g INTO named FROM pg_catalog.jsonb_object_keys(groups) AS g WHERE murallink_private.label_key(g) = murallink_private.label_key(named);
+    named := coalesce(named, murallink_private.label(set_exclusive_milestones.group_name));
+    groups := groups - named;
+    IF pg_catalog.jsonb_array_length(codes) = 1 THEN
+        PERFORM murallink_private.raise('invalid_value', 'milestones');
+    ELSIF EXISTS (
+        SELECT FROM pg_catalog.jsonb_each(groups) g, pg_catalog.jsonb_array_elements_text(g.value) other, pg_catalog.jsonb_array_elements_text(codes) own
+        WHERE murallink_private.label_key(other) = murallink_private.label_key(own)) THEN
+        PERFORM murallink_private.raise('already_exists', 'milestones');
+    ELSIF pg_catalog.jsonb_array_length(codes) > 1 THEN
+        groups := groups || pg_catalog.jsonb_build_object(named, codes);
+    END IF;
+    UPDATE murallink.trial t SET exclusive_milestones = groups, exclusive_note = why WHERE t.uid = place;
+    RETURN groups;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_exclusive_milestones(murallink.ksuid, text, jsonb, text) IS
+'Makes milestones of a trial exclude one another, such as "Early termination" and "Week 10": as soon as one of the group is paid to a patient or marked as paid elsewhere, also before this, the others are not payable (already_paid); that one is, as often as its num_payments says. group_name: a name for the group, of which this sets all members; milestones: an array of their names or codes; empty: the group is dissolved; note: why. Answers with all groups of the trial and the codes in them. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_type, invalid_value (only one), already_exists (one is in another group).';

@@ -1,0 +1,259 @@
+/*
+ * payment_limit.c
+ *	  What limits payments beside the number of each milestone: milestones that
+ *	  exclude one another, and the cap of a day.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "error.h"
+#include "fmgr.h"
+#include "install.h"
+#include "install_row.h"
+#include "miscadmin.h"
+#include "payment.h"
+#include "schedule.h"
+#include "storage/lmgr.h"
+#include "time_zone.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+/* The generation of schedules by which the payments were priced that have not been inserted yet. */
+static uint64 priced_since = 0;
+static bool rechecked = true;
+
+static void lock_chain(const Ksuid *chain);
+static bool is_paid(const Datum *keys, int count);
+static void check_limits(const Datum *values, const Milestone *milestone);
+static Datum left_of_day(const Terms *terms, const Datum *values, const bool *nulls);
+static bool is_capped(const Terms *terms, const Datum *values);
+static void fill_capped(const Terms *terms, Datum *values, bool *nulls);
+
+/*
+ * Waits for the end of a transaction that is inserting one of the payments that
+ * an index has with these values, or that is changing one.  Returns false if
+ * there is none.
+ */
+bool
+payment_wait_for(bool inserting, const char *index, const Datum *keys, int count)
+{
+	RowScan scan;
+	TransactionId other = InvalidTransactionId;
+
+	row_begin_uncommitted(&scan, index, AccessShareLock, PAYMENT_COLUMNS, keys, count);
+	while (!TransactionIdIsValid(other) && row_next(&scan))
+		other = inserting ? scan.snapshot->xmin : scan.snapshot->xmax;
+	row_end(&scan);
+	if (TransactionIdIsValid(other))
+		XactLockTableWait(other, NULL, NULL, XLTW_None);
+	return TransactionIdIsValid(other);
+}
+
+/*
+ * Returns whether a payment says that somebody else has paid the milestone.
+ * No funds move for it, and it is no visit's.
+ */
+bool
+payment_is_elsewhere(const Datum *values)
+{
+	return DatumGetObjectId(values[PAYMENT_STATUS]) == install_enum("payment_status", "elsewhere");
+}
+
+/*
+ * Returns the day of the visit that a payment pays, which is that of the
+ * payment, where the site is, if none is given.
+ */
+DateADT
+payment_visit_day(const Terms *terms, const Datum *values, const bool *nulls)
+{
+	if (!nulls[PAYMENT_VISIT_DATE])
+		return DatumGetDateADT(values[PAYMENT_VISIT_DATE]);
+	return time_zone_day(DatumGetTimestampTz(values[PAYMENT_CREATED_AT]), DatumGetTextPP(terms->time_zone));
+}
+
+/*
+ * Locks the first enrollment of a chain, so that payments in the chain that
+ * limit one another are made one after the other.
+ */
+static void
+lock_chain(const Ksuid *chain)
+{
+	static SavedPlan lock = PLAN("SELECT FROM murallink.enrollment WHERE uid = $1 FOR NO KEY UPDATE", "k");
+	Datum value = KsuidPGetDatum(chain);
+	Owner saved = owner_enter();
+
+	SPI_connect();
+	plan_execute(&lock, &value, NULL, 1);
+	SPI_finish();
+	owner_leave(saved);
+}
+
+/*
+ * Returns whether a payment of a milestone with these values in payment_once counts.
+ */
+static bool
+is_paid(const Datum *keys, int count)
+{
+	RowScan scan;
+	bool found;
+
+	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, count);
+	found = row_next(&scan);
+	row_end(&scan);
+	return found;
+}
+
+/*
+ * Makes payments that limit one another wait for one another to the end of
+ * their transactions, and raises already_paid if another milestone of the
+ * group has been paid.
+ *
+ * Whoever knows of the limit locks the chain.  Others may be inserting a
+ * payment since before there was one: they are waited for before the lock,
+ * which they may need themselves.  Those who insert later learn of the limit
+ * after they have inserted: see payment_recheck().
+ */
+static void
+check_limits(const Datum *values, const Milestone *milestone)
+{
+	Datum *rivals = NULL;
+	int count = 0;
+	Datum keys[2] = {values[PAYMENT_CHAIN]};
+
+	if (milestone->rivals != 0)
+		deconstruct_array(DatumGetArrayTypeP(milestone->rivals), TEXTOID, -1, false, TYPALIGN_INT, &rivals, NULL,
+						  &count);
+	for (int i = 0; i < count; i++)
+	{
+		keys[1] = rivals[i];
+		while (payment_wait_for(true, "payment_once", keys, lengthof(keys)))
+			CHECK_FOR_INTERRUPTS();
+	}
+	while (milestone->terms.day_cap != 0 && payment_wait_for(true, "payment_enrollment", &values[PAYMENT_ENROLLMENT], 1))
+		CHECK_FOR_INTERRUPTS();
+	lock_chain(DatumGetKsuidP(values[PAYMENT_CHAIN]));
+	for (int i = 0; i < count; i++)
+	{
+		keys[1] = rivals[i];
+		while (is_paid(keys, lengthof(keys)))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!payment_wait_for(false, "payment_once", keys, lengthof(keys)))
+				ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
+		}
+	}
+}
+
+/*
+ * Returns how much the cap of a visit's day leaves for a milestone payment,
+ * below 0 if more has been paid.  Assumes check_limits().
+ */
+static Datum
+left_of_day(const Terms *terms, const Datum *values, const bool *nulls)
+{
+	static SavedPlan paid =
+		PLAN("SELECT $4 - coalesce(pg_catalog.sum(p.amount), 0) FROM murallink_private.payment p"
+			 " WHERE p.enrollment_uid = $1 AND p.counts AND p.payment_type = 'milestone' AND p.status <> 'elsewhere'"
+			 " AND p.currency = $2 AND coalesce(p.visit_date, murallink_private.local_time(p.created_at,"
+			 " coalesce(NULLIF($3, ''), 'UTC'))::date) = $5",
+			 "kttnd");
+	Datum arguments[] = {values[PAYMENT_ENROLLMENT], terms->cap_currency, terms->time_zone, terms->day_cap,
+						 DateADTGetDatum(payment_visit_day(terms, values, nulls))};
+	MemoryContext caller_context = CurrentMemoryContext;
+	Owner saved = owner_enter();
+	Datum left;
+	bool isnull;
+
+	SPI_connect();
+	plan_execute(&paid, arguments, NULL, 1);
+	MemoryContextSwitchTo(caller_context);
+	left = datumCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull), false, -1);
+	SPI_finish();
+	owner_leave(saved);
+	return left;
+}
+
+/*
+ * Returns whether the cap of the day holds for a payment.
+ */
+static bool
+is_capped(const Terms *terms, const Datum *values)
+{
+	return terms->day_cap != 0 && !payment_is_elsewhere(values) &&
+		   DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, terms->cap_currency,
+												values[PAYMENT_CURRENCY]));
+}
+
+/*
+ * Cuts a milestone payment to what the cap of its day leaves.  Raises
+ * day_capped if this is nothing.
+ */
+static void
+fill_capped(const Terms *terms, Datum *values, bool *nulls)
+{
+	Datum left = left_of_day(terms, values, nulls);
+
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, left, NumericGetDatum(int64_to_numeric(0)))))
+		ereport(ERROR, errnamed(ERR_DAY_CAPPED, "visit_date"));
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, values[PAYMENT_AMOUNT], left)))
+	{
+		/* One that takes another's place may have been cut before. */
+		if (nulls[PAYMENT_CAPPED_FROM])
+			FILL(PAYMENT_CAPPED_FROM, values[PAYMENT_AMOUNT]);
+		FILL(PAYMENT_AMOUNT, DirectFunctionCall1(numeric_trim_scale, left));
+	}
+}
+
+/*
+ * Makes a new milestone payment wait for those that it limits and that limit
+ * it, and cuts it to what the cap of its visit's day leaves.  Raises
+ * already_paid or day_capped.
+ */
+void
+payment_limit(const Milestone *milestone, Datum *values, bool *nulls)
+{
+	if (!MILESTONE_LIMITED(milestone))
+		return;
+	check_limits(values, milestone);
+	if (is_capped(&milestone->terms, values))
+		fill_capped(&milestone->terms, values, nulls);
+}
+
+/*
+ * Notes that a payment is about to be priced.
+ */
+void
+payment_pricing(void)
+{
+	if (rechecked)
+		priced_since = schedule_generation();
+	rechecked = false;
+}
+
+/*
+ * Checks a milestone payment again after it has been inserted, if a schedule
+ * has changed since it was priced: a limit of which its transaction did not
+ * know then holds for it, too.  Raises already_paid or conflict.
+ */
+void
+payment_recheck(const Datum *values, const bool *nulls)
+{
+	Milestone milestone;
+
+	rechecked = true;
+	if (schedule_generation() == priced_since ||
+		!schedule_look_up(values[PAYMENT_MILESTONE], DatumGetTimestampTz(values[PAYMENT_CREATED_AT]),
+						  DatumGetDateADT(values[PAYMENT_VISIT_DATE]), &milestone) ||
+		!MILESTONE_LIMITED(&milestone))
+		return;
+	check_limits(values, &milestone);
+	if (is_capped(&milestone.terms, values) &&
+		DatumGetBool(DirectFunctionCall2(numeric_lt, left_of_day(&milestone.terms, values, nulls),
+										 NumericGetDatum(int64_to_numeric(0)))))
+		ereport(ERROR, errnamed(ERR_CONFLICT, "visit_date"));
+}
