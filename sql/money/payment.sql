@@ -109,10 +109,10 @@ BEGIN
     THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
-    -- What a top-up adds to is approved before it, and cancelled after it; a change of that is waited for.
+    -- What a top-up adds to is approved before it, and cancelled or taken back after it; a change of that is waited for.
     IF NEW.top_up_of_uid IS NOT NULL AND (OLD.status, NEW.status) = ('pending', 'approved') THEN
         PERFORM FROM murallink_private.payment p WHERE p.uid = NEW.top_up_of_uid AND p.counts AND p.status <> 'pending' FOR SHARE;
-        IF NOT FOUND THEN
+        IF NOT FOUND OR murallink_private.reversal_of_all(NEW.top_up_of_uid) THEN
             PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid');
         END IF;
     ELSIF OLD.status IN ('approved', 'failed') AND NEW.status = 'cancelled' AND EXISTS (
@@ -340,7 +340,8 @@ LANGUAGE sql STABLE AS $$
         WHERE murallink_private.label_key(v.code) = murallink_private.label_key(p.milestone_code)) n
     CROSS JOIN LATERAL (
         SELECT pg_catalog.round(n.amount * b.kept / o.amount, murallink_private.currency_decimals(p.currency)) AS due) w
-    WHERE p.uid = $1 AND p.counts AND p.status <> 'elsewhere' AND p.capped_from IS NULL AND n.currency = p.currency AND n.num_payments > 0 AND n.effective_date > o.effective_date
+    WHERE p.uid = $1 AND p.counts AND p.status <> 'elsewhere' AND p.capped_from IS NULL AND n.currency = p.currency AND n.num_payments > 0
+        AND n.effective_date > o.effective_date
         AND w.due > b.kept + b.topped
         AND NOT EXISTS (SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = p.uid AND t.top_up_version_uid = n.uid AND t.counts)
 $$;

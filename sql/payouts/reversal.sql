@@ -39,6 +39,11 @@ BEGIN
             PERFORM murallink_private.raise('wrong_status', 'payment_uid');
         ELSIF NEW.amount > the_payment.amount - murallink_private.reversals_asked(NEW.payment_uid) THEN
             PERFORM murallink_private.raise('invalid_amount', 'amount');
+        ELSIF NEW.amount = the_payment.amount - murallink_private.reversals_asked(NEW.payment_uid) AND EXISTS (
+            SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = NEW.payment_uid AND t.counts AND t.status <> 'pending'
+            AND NOT murallink_private.reversal_of_all(t.uid)) THEN
+            -- Otherwise the milestone could be paid again at the raised price, beside the difference to it.
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
         END IF;
         NEW.client_uid := the_payment.client_uid;
         NEW.contract_uid := the_payment.contract_uid;
@@ -85,7 +90,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_step() IS
-'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the partner''s call ends. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
+'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the partner''s call ends. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
 
 CREATE FUNCTION murallink_private.reversals_asked(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -94,6 +99,12 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.reversals_asked(murallink.ksuid) IS
 'How much of a payment has been asked back, without what was refused.';
+
+CREATE FUNCTION murallink_private.reversal_of_all(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT murallink_private.reversals_asked(p.uid) >= p.amount FROM murallink_private.payment p WHERE p.uid = reversal_of_all.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.reversal_of_all(murallink.ksuid) IS 'Whether all of a payment has been asked back.';
 
 CREATE FUNCTION murallink_private.reversals_returned(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -135,7 +146,9 @@ DECLARE
 BEGIN
     IF NOT EXISTS (
         SELECT FROM murallink.reversal r
-        WHERE r.uid = reversal_answer.reversal_uid AND (murallink_private.caller_is_operator() OR murallink_private.permitted('view_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid))) THEN
+        WHERE r.uid = reversal_answer.reversal_uid AND (
+            murallink_private.caller_is_operator()
+            OR murallink_private.permitted('view_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid))) THEN
         answer := ROW(answer.uid, answer.payment_uid, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, NULL, NULL);
     END IF;
     RETURN answer;

@@ -156,11 +156,24 @@ SELECT p.status FROM murallink.approve_payment(:'kept') AS p;
 RESET SESSION AUTHORIZATION;
 SELECT status FROM murallink.settle_payout((SELECT uid FROM murallink.payout WHERE payment_uid = :'kept'), 'paid', 'Check 1', 'by mail');
 INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 20, 'wrong_amount', 'Too much');
-SELECT murallink_private.reversal_return(uid) FROM murallink.reversal WHERE payment_uid = :'kept';
+SELECT murallink_private.reversal_return(uid, 20, uid) FROM murallink.reversal WHERE payment_uid = :'kept';
 SET SESSION AUTHORIZATION regress_top_up_admin;
 SELECT amount FROM murallink.add_milestone('Diary', 60, NULL, :'trial', :'site', 10, '2025-03-01');
 SELECT * FROM pg_temp.topped(:'trial_site', 'Diary', '2025-01-01');
 SELECT * FROM pg_temp.topped(:'trial_site', 'Diary', '2025-01-01', true);
+-- and all of a payment is taken back after its top-up, which is not approved any more then
+RESET SESSION AUTHORIZATION;
+SELECT uid AS more FROM murallink.payment WHERE top_up_of_uid = :'kept' \gset
+BEGIN;
+INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING status;
+SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L', :'more')) AS approved_then;
+ROLLBACK;
+BEGIN;
+UPDATE murallink_private.payment SET status = 'approved' WHERE uid = :'more';
+SELECT test.refusal(format('INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%L, 30, ''not_due'', ''The rest'')', :'kept')) AS the_rest;
+INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 29, 'not_due', 'Not all') RETURNING status;
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_top_up_admin;
 
 -- What it takes
 SELECT changed, test.answer('top_up', jsonb_build_object('trial_site_uid', :'trial_site', 'milestone', 'INF', 'from_date', '2999-01-01',

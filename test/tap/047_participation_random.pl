@@ -96,7 +96,8 @@ sub move
 	return $payouts->sql(<<"EOC");
 INSERT INTO murallink.enrollment AS e (client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id)
 SELECT client_uid, contract_uid, trial_uid, site_uid, uid, '$patient', '$patient' FROM murallink.trial_site WHERE trial_uid = '$trial{$where}'
-ON CONFLICT (patient_uid, trial_uid) WHERE status NOT IN ('transferred', 'screen_failed') DO UPDATE SET status = CASE e.status WHEN 'enrolled' THEN '$status' ELSE 'enrolled' END::murallink.enrollment_status,
+ON CONFLICT (patient_uid, trial_uid) WHERE status NOT IN ('transferred', 'screen_failed', 'merged')
+DO UPDATE SET status = CASE e.status WHEN 'enrolled' THEN '$status' ELSE 'enrolled' END::murallink.enrollment_status,
     left_on = CASE WHEN e.status = 'enrolled' AND '$status' = 'dropped' THEN current_date END
 EOC
 }

@@ -41,8 +41,8 @@ SELECT n.* FROM (
     WHERE c.reason <> '' AND c.ended_at = 'infinity' AND (c.status IN ('declined', 'in_doubt') OR c.reason = 'no_contact')
     UNION ALL
     -- Before the issuer declines loads: a card of somebody who may still be paid.
-    SELECT 'card', c.uid, pg_catalog.format('it expires on %s', c.expires_on), 'replace_card', NULL, (c.expires_on - 30)::timestamp AT TIME ZONE 'UTC', c.partner,
-        NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
+    SELECT 'card', c.uid, pg_catalog.format('it expires on %s', c.expires_on), 'replace_card', NULL,
+        (c.expires_on - 30)::timestamp AT TIME ZONE 'UTC', c.partner, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
     FROM murallink_private.card c
     WHERE c.ended_at = 'infinity' AND c.status = 'done' AND c.expires_on < (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 30
         AND EXISTS (SELECT FROM murallink.enrollment e WHERE e.patient_uid = c.patient_uid AND e.status = 'enrolled')

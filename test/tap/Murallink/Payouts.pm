@@ -449,7 +449,8 @@ sub stock_card
 	my ($self) = @_;
 	my $client = $self->stack->client;
 	my $url = $self->{stack}{sandbox_url};
-	my (undef, $login) = $client->request('POST', "$url/authendpoint/v1/login", { username => 'murallink', password => 'sandbox' });
+	my (undef, $login) = $client->request('POST', "$url/authendpoint/v1/login",
+		{ username => 'murallink', password => 'sandbox' });
 	my $name = 'stock' . ++$self->{stock};
 	my %order = (customerId => 12345, custProgId => 987654, orderProdType => 'Stock', cardType => 'physical',
 		orderDetails => [ { firstName => 'Site', lastName => $name, phone => '', email => "$name\@example.com" } ]);
@@ -470,7 +471,8 @@ sub unloads
 {
 	my ($self, $payout) = @_;
 	my @reversals = split /\n/, $self->sql(<<"EOC");
-SELECT r.uid FROM murallink.reversal r JOIN murallink.payout o USING (payment_uid) WHERE o.uid = '$payout' ORDER BY r.created_at
+SELECT r.uid FROM murallink.reversal r JOIN murallink.payout o USING (payment_uid)
+WHERE o.uid = '$payout' ORDER BY r.created_at
 EOC
 	return map { $self->entries('unload', referenceId => $_) } @reversals;
 }
@@ -619,7 +621,8 @@ EOC
 
 	foreach my $row (split /\n/, $rows)
 	{
-		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back, $gross, $recovered) = split /\|/, $row, -1;
+		my ($payout, $status, $payment, $amount, $card, $by_person, $reserved, $taken_back, $gross, $recovered) =
+			split /\|/, $row, -1;
 		my ($load) = @{ delete $loaded{$payout} // [] };
 		my ($unload) = map { @{ delete $unloaded{$_} // [] } } split / /, $taken_back;
 		my $open = $status !~ /^(done|cancelled)$/;
@@ -647,8 +650,8 @@ EOC
 	return @wrong;
 }
 
-# What is wrong with the moves of balances, which are taken out of the entries of the ledger: each that is done is applied
-# once, one that is not, never, and each load follows an unload.
+# What is wrong with the moves of balances, which are taken out of the entries of the ledger: each that is done is
+# applied once, one that is not, never, and each load follows an unload.
 sub wrong_moves
 {
 	my ($self, $loaded, $unloaded) = @_;
@@ -682,7 +685,8 @@ sub both_books
 		my $rows = $self->sql(<<'EOC');
 SELECT o.uid, o.status, p.status, o.amount::numeric(16, 2), coalesce(c.proxy_key, ''), o.partner IS NULL,
     e.reserved::numeric(16, 2),
-    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid), p.amount::numeric(16, 2),
+    (SELECT string_agg(r.uid::text, ' ' ORDER BY r.uid) FROM murallink.reversal r WHERE r.payment_uid = p.uid),
+    p.amount::numeric(16, 2),
     (SELECT (sum(r.recovered) > 0)::integer FROM murallink.reversal r WHERE r.payment_uid = p.uid)
 FROM murallink.payout o JOIN murallink.payment p ON p.uid = o.payment_uid
 LEFT JOIN murallink_private.card c ON c.uid = o.card_uid

@@ -116,11 +116,13 @@ DECLARE
     made murallink.ksuid;
 BEGIN
     FOR prefix, name, kind IN
-        SELECT p, n.* FROM unnest(ARRAY['', 'far_']) AS p, (VALUES ('paid', 'manual'::murallink.payment_kind), ('paid_travel', 'travel'),
-            ('paid_milestone', 'milestone'), ('reversal', 'manual'), ('travel_reversal', 'travel'), ('owed_reversal', 'manual')) AS n
+        SELECT p, n.* FROM unnest(ARRAY['', 'far_']) AS p, (VALUES
+            ('paid', 'manual'::murallink.payment_kind), ('paid_travel', 'travel'), ('paid_milestone', 'milestone'),
+            ('reversal', 'manual'), ('travel_reversal', 'travel'), ('owed_reversal', 'manual')) AS n
     LOOP
         INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, milestone_uid, note)
-        VALUES (world.uid(prefix || 'enrollment'), kind, 5.43, 'USD', CASE kind WHEN 'milestone' THEN world.uid(prefix || 'milestone') END, 'Paymentnote')
+        VALUES (world.uid(prefix || 'enrollment'), kind, 5.43, 'USD',
+            CASE kind WHEN 'milestone' THEN world.uid(prefix || 'milestone') END, 'Paymentnote')
         RETURNING uid INTO made;
         UPDATE murallink_private.payment SET status = 'approved' WHERE uid = made;
         INSERT INTO murallink_private.payout (payment_uid, reason) VALUES (made, 'settled_by_person');
@@ -135,8 +137,10 @@ BEGIN
     FOREACH prefix IN ARRAY ARRAY['', 'far_'] LOOP
         UPDATE murallink.contract SET recovery_share = 50 WHERE uid = world.uid(prefix || 'contract');
         UPDATE murallink.reversal SET status = 'owed_back' WHERE uid = world.uid(prefix || 'owed_reversal');
-        INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency, status, ended_at)
-        SELECT r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.uid, world.uid(prefix || 'paid'), 1, 'USD', 'given_back', now()
+        INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid,
+            payment_uid, amount, currency, status, ended_at)
+        SELECT r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.uid,
+            world.uid(prefix || 'paid'), 1, 'USD', 'given_back', now()
         FROM murallink.reversal r WHERE r.uid = world.uid(prefix || 'owed_reversal');
     END LOOP;
 END
