@@ -99,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reactivate_user(murallink.ksuid, text) IS
-'Lets a user who was deactivated in again, with the grants that have not ended meanwhile; the user logs in anew. user_uid: the user; note: why. For those who may deactivate the user. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, wrong_status (is active).';
+'Lets a user who was deactivated in again, with the grants that have not ended meanwhile; the user logs in again. user_uid: the user; note: why. For those who may deactivate the user. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, wrong_status (is active).';
 
 CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

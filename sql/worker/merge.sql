@@ -62,7 +62,7 @@ COMMENT ON FUNCTION murallink_private.merge_enrollments(murallink.ksuid, muralli
 CREATE FUNCTION murallink_private.merge_payments(keep_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Numbers of a milestone that is paid in both chains are given anew after those of the chain that the other follows.
+    -- Numbers of a milestone that is paid in both chains are given again, after those of the chain that the other follows.
     WITH chained AS (
         SELECT p.uid, p.chain_uid AS before_uid, e.chain_uid, p.occurrence, p.counts, murallink_private.label_key(p.milestone_code) AS key
         FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid WHERE e.patient_uid = keep_uid),

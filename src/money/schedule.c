@@ -56,7 +56,10 @@ static Known *find(Datum uid, Known *buffer);
 static bool in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit);
 static Version version_copy(const Version *version);
 static void wait_told(TransactionId changed_by);
+static Datum read_copy(HeapTuple row, TupleDesc desc, int column);
 static Terms read_terms(HeapTuple row, TupleDesc desc, int first);
+static void read_milestone(HeapTuple row, TupleDesc desc, Milestone *milestone);
+static void read_version(HeapTuple row, TupleDesc desc, Version *version);
 
 /*
  * Defines the setting, and registers the callback that clears the cache.
@@ -100,18 +103,69 @@ read_terms(HeapTuple row, TupleDesc desc, int first)
 
 	terms.first_day = DatumGetDateADT(SPI_getbinval(row, desc, first, &isnull));
 	terms.last_day = DatumGetDateADT(SPI_getbinval(row, desc, first + 1, &isnull));
-	terms.time_zone = datumCopy(SPI_getbinval(row, desc, first + 2, &isnull), false, -1);
-	terms.day_cap = SPI_getbinval(row, desc, first + 3, &isnull);
-	terms.cap_currency = SPI_getbinval(row, desc, first + 4, &isnull);
-	if (isnull)
-		terms.day_cap = terms.cap_currency = 0;
-	else
-	{
-		terms.day_cap = datumCopy(terms.day_cap, false, -1);
-		terms.cap_currency = datumCopy(terms.cap_currency, false, -1);
-	}
+	terms.time_zone = read_copy(row, desc, first + 2);
+	terms.day_cap = read_copy(row, desc, first + 3);
+	terms.cap_currency = read_copy(row, desc, first + 4);
 	return terms;
 }
+
+/*
+ * Returns a copy of a column, 0 if it is null.
+ */
+static Datum
+read_copy(HeapTuple row, TupleDesc desc, int column)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? (Datum) 0 : datumCopy(value, false, -1);
+}
+
+#define COLUMN(n) SPI_getbinval(row, desc, n, &isnull)
+
+/*
+ * Reads what is the same in all rows of a milestone, from a row of load().
+ */
+static void
+read_milestone(HeapTuple row, TupleDesc desc, Milestone *milestone)
+{
+	bool isnull;
+
+	milestone->client = *DatumGetKsuidP(COLUMN(1));
+	milestone->contract = *DatumGetKsuidP(COLUMN(2));
+	milestone->trial = *DatumGetKsuidP(COLUMN(3));
+	milestone->site = *DatumGetKsuidP(COLUMN(4));
+	milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
+	milestone->approved = DatumGetBool(COLUMN(6));
+	milestone->key = read_copy(row, desc, 7);
+	milestone->code = read_copy(row, desc, 15);
+	milestone->rivals = read_copy(row, desc, 20);
+	milestone->terms = read_terms(row, desc, 21);
+	milestone->by_visit = DatumGetBool(COLUMN(26));
+}
+
+/*
+ * Reads a version of a milestone from a row of load().
+ */
+static void
+read_version(HeapTuple row, TupleDesc desc, Version *version)
+{
+	bool isnull;
+
+	version->uid = *DatumGetKsuidP(COLUMN(8));
+	version->effective_date = DatumGetTimestampTz(COLUMN(9));
+	version->amount = read_copy(row, desc, 10);
+	version->currency = read_copy(row, desc, 11);
+	version->num_payments = DatumGetInt32(COLUMN(12));
+	version->sort_order = DatumGetInt32(COLUMN(13));
+	version->name = read_copy(row, desc, 14);
+	version->free_up_to = read_copy(row, desc, 16);
+	version->per_screening = DatumGetBool(COLUMN(17));
+	version->first_day = DatumGetDateADT(COLUMN(27));
+	version->approved = DatumGetBool(COLUMN(28));
+}
+
+#undef COLUMN
 
 /*
  * Reads a milestone by the uid of one of its versions, with a new snapshot.
@@ -154,44 +208,17 @@ load(Datum uid, Known *known)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
-		Milestone *milestone = &known->milestone;
-		Version *version;
 		bool isnull;
 
-#define COLUMN(n) SPI_getbinval(row, desc, n, &isnull)
 		if (known->count == 0)
 		{
 			known->uid = *DatumGetKsuidP(uid);
 			known->versions = palloc(sizeof(Version) * SPI_processed);
-			milestone->client = *DatumGetKsuidP(COLUMN(1));
-			milestone->contract = *DatumGetKsuidP(COLUMN(2));
-			milestone->trial = *DatumGetKsuidP(COLUMN(3));
-			milestone->site = *DatumGetKsuidP(COLUMN(4));
-			milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
-			milestone->approved = DatumGetBool(COLUMN(6));
-			milestone->key = datumCopy(COLUMN(7), false, -1);
-			milestone->code = datumCopy(COLUMN(15), false, -1);
-			trial_by = DatumGetTransactionId(COLUMN(18));
-			site_by = DatumGetTransactionId(COLUMN(19));
-			milestone->rivals = COLUMN(20);
-			milestone->rivals = isnull ? 0 : datumCopy(milestone->rivals, false, -1);
-			milestone->terms = read_terms(row, desc, 21);
-			milestone->by_visit = DatumGetBool(COLUMN(26));
+			read_milestone(row, desc, &known->milestone);
+			trial_by = DatumGetTransactionId(SPI_getbinval(row, desc, 18, &isnull));
+			site_by = DatumGetTransactionId(SPI_getbinval(row, desc, 19, &isnull));
 		}
-		version = &known->versions[known->count++];
-		version->uid = *DatumGetKsuidP(COLUMN(8));
-		version->effective_date = DatumGetTimestampTz(COLUMN(9));
-		version->name = datumCopy(COLUMN(14), false, -1);
-		version->amount = datumCopy(COLUMN(10), false, -1);
-		version->currency = datumCopy(COLUMN(11), false, -1);
-		version->num_payments = DatumGetInt32(COLUMN(12));
-		version->sort_order = DatumGetInt32(COLUMN(13));
-		version->free_up_to = COLUMN(16);
-		version->free_up_to = isnull ? (Datum) 0 : datumCopy(version->free_up_to, false, -1);
-		version->per_screening = DatumGetBool(COLUMN(17));
-		version->first_day = DatumGetDateADT(COLUMN(27));
-		version->approved = DatumGetBool(COLUMN(28));
-#undef COLUMN
+		read_version(row, desc, &known->versions[known->count++]);
 	}
 	MemoryContextSwitchTo(caller_context);
 	SPI_finish();
