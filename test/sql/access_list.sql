@@ -43,7 +43,7 @@ SELECT email FROM murallink.access_list(:'far_trial') WHERE permission IS NOT NU
 SELECT count(*) FILTER (WHERE grant_uid IS NULL) > 1 AS admins, bool_and(granted_at < now()) AS granted, bool_and(last_seen IS NULL OR last_seen <= clock_timestamp()) AS seen
 FROM murallink.access_list(:'client');
 SELECT e.key, jsonb_typeof(e.value) FROM jsonb_array_elements(murallink.api(jsonb_build_object('action', 'access_list', 'payload', jsonb_build_object('resource_uid', :'far_trial')))
-    -> 'payload') AS row, jsonb_each(row) AS e WHERE row ->> 'email' LIKE 'ann.list%' ORDER BY e.key;
+    -> 'payload') AS row, jsonb_each(row) AS e WHERE row ->> 'email' LIKE 'ann.list%' ORDER BY e.key COLLATE "C";
 SET SESSION AUTHORIZATION regress_list_ann;
 SELECT test.answer('access_list', jsonb_build_object('resource_uid', :'client')) AS client, test.answer('access_list', jsonb_build_object('resource_uid', :'far_client')) AS far;
 RESET SESSION AUTHORIZATION;

@@ -111,7 +111,7 @@ UPDATE murallink.contract SET contract_end_date = NULL WHERE uid = pg_temp.uid('
 -- A part of a visit is paid at its part of the price, rounded half up to the currency, with a note; the rest only by complete_payment,
 -- once, at the price of the part
 SET SESSION AUTHORIZATION regress_visit_admin;
-INSERT INTO thing SELECT lower(name), (murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), times)).uid
+INSERT INTO thing SELECT lower(name COLLATE "C"), (murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), times)).uid
 FROM (VALUES ('Half', 75.01, 'USD', 1), ('Yen', 1, 'JPY', 1), ('Dinar', 1.001, 'KWD', 1), ('Twice', 30, 'USD', 2), ('Cent', 0.01, 'USD', 1))
     AS milestone (name, amount, currency, times);
 SELECT pg_temp.says('enroll', jsonb_build_object('patient_uid', format('{%s west}', name), 'trial_uid', '{trial}', 'site_uid', '{west}',
@@ -299,7 +299,7 @@ RESET SESSION AUTHORIZATION;
 
 -- Of a group of milestones one is payable: what is paid, or marked, excludes the others, also what was paid before there was the group
 SET SESSION AUTHORIZATION regress_visit_admin;
-INSERT INTO thing SELECT lower(name), (murallink.add_milestone(name, 40, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), times)).uid
+INSERT INTO thing SELECT lower(name COLLATE "C"), (murallink.add_milestone(name, 40, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), times)).uid
 FROM (VALUES ('Week 10', 1), ('Early termination', 1), ('Diary', 3)) AS milestone (name, times);
 SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Ann west}", "milestone_uid": "{week 10}"}') AS paid_before;
 SELECT payload, pg_temp.says('set_exclusive_milestones', '{"trial_uid": "{trial}", "group_name": "End", "note": "protocol 3.2",
@@ -347,7 +347,7 @@ RESET SESSION AUTHORIZATION;
 
 -- What milestones are paid for the visits of one day is cut to the cap, and says so
 SET SESSION AUTHORIZATION regress_visit_admin;
-INSERT INTO thing SELECT lower(name), (murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), 10)).uid
+INSERT INTO thing SELECT lower(name COLLATE "C"), (murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), 10)).uid
 FROM (VALUES ('Blood', 60, 'USD'), ('X-ray', 50, 'USD'), ('Interview', 500, 'JPY')) AS milestone (name, amount, currency);
 INSERT INTO thing SELECT 'Gus west', (murallink.add_patient(pg_temp.uid('west'), 'Gus', 'Visit')).uid;
 SELECT pg_temp.says('enroll', '{"patient_uid": "{Gus west}", "trial_uid": "{trial}", "site_uid": "{west}", "subject_id": "Gus"}') AS enrolled;

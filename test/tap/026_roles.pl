@@ -170,7 +170,7 @@ foreach my $statement (sort keys %refused)
 {
 	is(refused_to(owen => $statement), $refused{$statement}, $statement =~ s/\w{27}/X/gr);
 }
-is($payouts->sql(<<"EOC"), 'payout_card_uid_patient_uid_fkey', 'nor is a card another patient\'s where nothing guards the column');
+is($payouts->sql(<<"EOC"), 'payout_card', 'nor is a card another patient\'s where nothing guards the column');
 BEGIN;
 ALTER TABLE murallink_private.payout DISABLE TRIGGER USER;
 SELECT public.refusal_of(\$\$UPDATE murallink_private.payout SET card_uid = '$other_card' WHERE uid = '$ready'\$\$);
