@@ -43,7 +43,7 @@ static Datum hash_datum(const unsigned char *hash);
 static bool writes_aside(void);
 static void write_aside(SavedPlan *plan, const Datum *values);
 static void refresh_session(Datum hash, TimestampTz until);
-static void see(const Ksuid *user);
+static void see(const Ksuid *user, TimestampTz since);
 static bool find_session(Datum hash, bool used, Caller *found, TimestampTz *expires, TimestampTz *created);
 static bool take_on(Datum hash);
 
@@ -162,20 +162,21 @@ refresh_session(Datum hash, TimestampTz until)
 }
 
 /*
- * Remembers that a user was seen now, if this is possible.  Assumes SPI_connect()
- * and owner_enter().
+ * Remembers that a user was seen now, if this is possible and the user was not
+ * seen since a moment.  Assumes SPI_connect() and owner_enter().
  */
 static void
-see(const Ksuid *user)
+see(const Ksuid *user, TimestampTz since)
 {
 	static SavedPlan seen =
 		PLAN("UPDATE murallink_private.last_seen SET seen_at = pg_catalog.clock_timestamp() WHERE app_user_uid ="
-			 " (SELECT app_user_uid FROM murallink_private.last_seen WHERE app_user_uid = $1 FOR UPDATE SKIP LOCKED)",
-			 "k");
-	Datum value = KsuidPGetDatum(user);
+			 " (SELECT app_user_uid FROM murallink_private.last_seen WHERE app_user_uid = $1"
+			 " AND (seen_at > $2) IS NOT TRUE FOR UPDATE SKIP LOCKED)",
+			 "kz");
+	Datum values[2] = {KsuidPGetDatum(user), TimestampTzGetDatum(since)};
 
 	if (writes_aside())
-		write_aside(&seen, &value);
+		write_aside(&seen, values);
 }
 
 /*
@@ -192,7 +193,7 @@ identity_role_seen(const Caller *who)
 		return;
 	saved = owner_enter();
 	SPI_connect();
-	see(&who->user);
+	see(&who->user, now - SEEN_INTERVAL);
 	SPI_finish();
 	owner_leave(saved);
 	seen_user = who->user;
@@ -209,7 +210,7 @@ identity_see(PG_FUNCTION_ARGS)
 {
 	owner_require();
 	SPI_connect();
-	see(PG_GETARG_KSUID_P(0));
+	see(PG_GETARG_KSUID_P(0), GetCurrentTimestamp());
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -283,7 +284,7 @@ take_on(Datum hash)
 		if (fresh - expires > session_timeout * (USECS_PER_SEC / 10))
 		{
 			refresh_session(hash, fresh);
-			see(found.switched ? &found.switched_by : &found.user);
+			see(found.switched ? &found.switched_by : &found.user, GetCurrentTimestamp());
 		}
 	}
 	SPI_finish();
