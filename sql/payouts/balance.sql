@@ -194,30 +194,8 @@ BEGIN
     SELECT w.verdict, w.why INTO judged.verdict, judged.why
     FROM murallink_private.look_up_weigh(judged.verdict, judged.why, doubt.outcome, silent, trusted) w;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'moved' OR judged.verdict = 'none' AND refused, trusted, settling);
-    IF next.again IS NULL THEN
-        -- Do not wait for a transaction that decides it, because the worker must read answers.
-        PERFORM FROM murallink_private.call c
-        WHERE c.uid = doubt.uid AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
-        IF NOT FOUND THEN
-            next.again := pg_catalog.clock_timestamp() + '1 s';
-        END IF;
-    END IF;
-    IF next.again IS NOT NULL THEN
-        PERFORM murallink_private.call_again(ARRAY[look.uid], next.again, next.counted);
-    ELSIF judged.verdict = 'moved' THEN
-        PERFORM murallink_private.call_decide(doubt.uid, 'done', murallink_private.note_of_look_up());
-    ELSIF judged.verdict = 'none' AND (refused OR what = 'load') THEN
-        UPDATE murallink_private.call c SET note = murallink_private.note_of_look_up() WHERE c.uid = doubt.uid;
-        PERFORM murallink_private.call_resume(doubt.uid);
-    ELSE
-        UPDATE murallink_private.call c SET reason = CASE
-            WHEN judged.verdict = 'none' THEN doubt.reason || '; looked up: it is not among the unloads of the card'
-            ELSE murallink_private.look_up_reason(doubt.reason, look, judged.why) END
-        WHERE c.uid = doubt.uid;
-        IF judged.verdict = 'none' THEN
-            PERFORM murallink_private.call_decide(doubt.uid, 'declined', '');
-        END IF;
-    END IF;
+    PERFORM murallink_private.look_up_settle(look, doubt.uid, doubt.reason, judged.verdict, judged.why, refused OR what = 'load',
+        next.again, next.counted);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.balance_look_up_follow(murallink.call_state) IS

@@ -457,6 +457,41 @@ $$;
 COMMENT ON FUNCTION murallink_private.unload_judge(murallink.ksuid, timestamptz, jsonb, boolean) IS
 'What the unloads that a partner lists for a card prove about one that is in doubt, and has its reversal as reference. verdict: unloaded: our reference is listed; none: it was not carried out; unproven: it is not listed, but this issuer has never shown an unload of ours; unclear. why: the reason of the last two, for people. looked: when the partner was asked; unloads, whole: as loads and whole of look_up_judge().';
 
+CREATE FUNCTION murallink_private.look_up_settle(
+    look murallink.call_state, doubt_uid murallink.ksuid, reason text, verdict text, why text, repeats boolean,
+    again timestamptz, counted murallink.server_moment
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF again IS NULL THEN
+        -- Do not wait for a transaction that decides it, because the worker must read answers.
+        PERFORM FROM murallink_private.call c
+        WHERE c.uid = doubt_uid AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            again := clock_timestamp() + '1 s';
+        END IF;
+    END IF;
+    IF again IS NOT NULL THEN
+        PERFORM murallink_private.call_again(ARRAY[look.uid], again, counted);
+    ELSIF verdict IN ('unloaded', 'moved') THEN
+        PERFORM murallink_private.call_decide(doubt_uid, 'done', murallink_private.note_of_look_up());
+    ELSIF verdict = 'none' AND repeats THEN
+        UPDATE murallink_private.call c SET note = murallink_private.note_of_look_up() WHERE c.uid = doubt_uid;
+        PERFORM murallink_private.call_resume(doubt_uid);
+    ELSE
+        UPDATE murallink_private.call c SET reason = CASE
+            WHEN verdict = 'none' THEN look_up_settle.reason || '; looked up: it is not among the unloads of the card'
+            ELSE murallink_private.look_up_reason(look_up_settle.reason, look, why) END
+        WHERE c.uid = doubt_uid;
+        IF verdict = 'none' THEN
+            PERFORM murallink_private.call_decide(doubt_uid, 'declined', '');
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.look_up_settle(murallink.call_state, murallink.ksuid, text, text, text, boolean, timestamptz, murallink.server_moment) IS
+'Decides an unload or a move of a balance in doubt by an ended look-up, or has the look-up repeated. doubt_uid, reason: of the call in doubt; verdict, why: of unload_judge() or balance_judge(), after look_up_weigh(); repeats: whether it is sent again if it was not carried out, and does not count as declined; again, counted: as look_up_again() answers.';
+
 CREATE FUNCTION murallink_private.unload_look_up_follow(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -481,30 +516,8 @@ BEGIN
     FROM murallink_private.look_up_weigh(judged.verdict, judged.why, unload.outcome, silent, unload.trusted) w;
     next := murallink_private.look_up_again(look, silent, judged.verdict = 'unloaded' OR judged.verdict = 'none' AND unload.refused,
         unload.trusted, unload.settling);
-    IF next.again IS NULL THEN
-        -- Do not wait for a transaction that decides it, because the worker must read answers.
-        PERFORM FROM murallink_private.call c
-        WHERE c.uid = unload.uid AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt FOR NO KEY UPDATE SKIP LOCKED;
-        IF NOT FOUND THEN
-            next.again := clock_timestamp() + '1 s';
-        END IF;
-    END IF;
-    IF next.again IS NOT NULL THEN
-        PERFORM murallink_private.call_again(ARRAY[look.uid], next.again, next.counted);
-    ELSIF judged.verdict = 'unloaded' THEN
-        PERFORM murallink_private.call_decide(unload.uid, 'done', murallink_private.note_of_look_up());
-    ELSIF judged.verdict = 'none' AND unload.refused THEN
-        UPDATE murallink_private.call c SET note = murallink_private.note_of_look_up() WHERE c.uid = unload.uid;
-        PERFORM murallink_private.call_resume(unload.uid);
-    ELSE
-        UPDATE murallink_private.call c SET reason = CASE
-            WHEN judged.verdict = 'none' THEN unload.reason || '; looked up: it is not among the unloads of the card'
-            ELSE murallink_private.look_up_reason(unload.reason, look, judged.why) END
-        WHERE c.uid = unload.uid;
-        IF judged.verdict = 'none' THEN
-            PERFORM murallink_private.call_decide(unload.uid, 'declined', '');
-        END IF;
-    END IF;
+    PERFORM murallink_private.look_up_settle(look, unload.uid, unload.reason, judged.verdict, judged.why, unload.refused,
+        next.again, next.counted);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.unload_look_up_follow(murallink.call_state) IS
