@@ -7,6 +7,7 @@
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
+#include "enrollment_visit.h"
 #include "error.h"
 #include "fmgr.h"
 #include "fund.h"
@@ -32,46 +33,6 @@
 
 #define NOTE_LONGEST 1000
 
-/* The columns of murallink.enrollment, by their number from 0. */
-enum EnrollmentColumn
-{
-	ENROLLMENT_UID,
-	ENROLLMENT_CLIENT,
-	ENROLLMENT_CONTRACT,
-	ENROLLMENT_TRIAL,
-	ENROLLMENT_SITE,
-	ENROLLMENT_TRIAL_SITE,
-	ENROLLMENT_PATIENT,
-	ENROLLMENT_SUBJECT_ID,
-	ENROLLMENT_PAYMENT_TYPE,
-	ENROLLMENT_STATUS,
-	ENROLLMENT_LEFT_ON,
-	ENROLLMENT_CREATED_AT,
-	ENROLLMENT_PREVIOUS,
-	ENROLLMENT_CHAIN,
-	ENROLLMENT_SUBJECT_HELD,
-	ENROLLMENT_NOTE,
-	ENROLLMENT_COLUMNS
-};
-
-/* The enrollment that is paid. */
-typedef struct Enrolled
-{
-	Ksuid uid;
-	Ksuid client;
-	Ksuid contract;
-	Ksuid trial;
-	Ksuid site;
-	Ksuid trial_site;
-	Ksuid patient;
-	Ksuid chain;
-	Oid status;
-	DateADT since;
-	DateADT left_on; /* the last day that is paid; infinite if not over */
-	bool follows; /* another enrollment, previous */
-	Ksuid previous;
-} Enrolled;
-
 /* The payment that milestone_payment() has made. */
 typedef struct Made
 {
@@ -93,21 +54,9 @@ typedef struct Made
 #define INFO_COLUMNS 17
 
 static void check_columns(Relation payment);
-static void read_enrolled(RowScan *scan, Enrolled *enrolled);
-static bool look_up(Datum uid, Enrolled *enrolled);
-static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
-static bool look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled);
-static DateADT paid_from(const Enrolled *enrolled);
-static void check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static void check_covered(const Terms *terms, const Datum *values, const bool *nulls);
 static void check_top_up(const Datum *values, const bool *nulls);
 static void check_version(const Milestone *milestone);
-static void refuse_not_enrolled(Datum patient);
-static bool in_screening(const List *enrollments, const Ksuid *uid);
-static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred);
-static List *screening(const Enrolled *enrolled);
-static int free_occurrence(const Enrolled *enrolled, const Milestone *milestone);
-static int next_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 static NullableDatum checked_fraction(NullableDatum fraction, const text *note);
 static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, NullableDatum visit,
 									 NullableDatum fraction);
@@ -128,130 +77,6 @@ check_columns(Relation payment)
 {
 	if (RelationGetNumberOfAttributes(payment) != PAYMENT_COLUMNS)
 		ereport(ERROR, errnamed(ERR_UNKNOWN_DATA_VERSION, NULL));
-}
-
-/*
- * Fills in the enrollment that a scan has found.
- */
-static void
-read_enrolled(RowScan *scan, Enrolled *enrolled)
-{
-	Ksuid *const uids[] = {&enrolled->uid, &enrolled->client, &enrolled->contract, &enrolled->trial,
-						   &enrolled->site, &enrolled->trial_site, &enrolled->patient};
-	Datum value;
-	bool isnull;
-
-	for (int i = 0; i < lengthof(uids); i++)
-		*uids[i] = *DatumGetKsuidP(row_value(scan, ENROLLMENT_UID + i, &isnull));
-	enrolled->chain = *DatumGetKsuidP(row_value(scan, ENROLLMENT_CHAIN, &isnull));
-	enrolled->status = DatumGetObjectId(row_value(scan, ENROLLMENT_STATUS, &isnull));
-	/* In UTC, as timestamps are stored. */
-	value = row_value(scan, ENROLLMENT_CREATED_AT, &isnull);
-	enrolled->since = DatumGetDateADT(DirectFunctionCall1(timestamp_date, value));
-	value = row_value(scan, ENROLLMENT_LEFT_ON, &isnull);
-	enrolled->left_on = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
-	value = row_value(scan, ENROLLMENT_PREVIOUS, &isnull);
-	enrolled->follows = !isnull;
-	if (!isnull)
-		enrolled->previous = *DatumGetKsuidP(value);
-}
-
-/*
- * Finds an enrollment.  Returns false if there is none.
- */
-static bool
-look_up(Datum uid, Enrolled *enrolled)
-{
-	RowScan scan;
-	bool found;
-
-	row_begin(&scan, "enrollment_pkey", AccessShareLock, ENROLLMENT_COLUMNS, &uid, 1);
-	found = row_next(&scan);
-	if (found)
-		read_enrolled(&scan, enrolled);
-	row_end(&scan);
-	return found;
-}
-
-/*
- * Returns whether a visit is paid to one enrollment of a patient rather than to
- * another one at the same site: to the first that was not over on that day, else
- * to the last; to one that was double only if there is no other.
- */
-static bool
-is_better(const Enrolled *one, const Enrolled *other, DateADT visit)
-{
-	Oid merged = install_enum("enrollment_status", "merged");
-
-	if ((one->status == merged) != (other->status == merged))
-		return other->status == merged;
-	if (one->left_on < visit)
-		return other->left_on < one->left_on;
-	return other->left_on < visit || one->left_on < other->left_on;
-}
-
-/*
- * Finds the enrollment of a patient where a milestone is paid.  Returns false if
- * there is none.
- */
-static bool
-look_up_visit(Datum patient, const Milestone *milestone, DateADT visit, Enrolled *enrolled)
-{
-	Datum keys[] = {patient, KsuidPGetDatum(&milestone->trial)};
-	RowScan scan;
-	bool found = false;
-
-	row_begin(&scan, "enrollment_patient", AccessShareLock, ENROLLMENT_COLUMNS, keys, lengthof(keys));
-	while (row_next(&scan))
-	{
-		Enrolled next;
-
-		read_enrolled(&scan, &next);
-		if (!ksuid_equal(&next.trial_site, &milestone->trial_site))
-			continue;
-		if (!found || is_better(&next, enrolled, visit))
-			*enrolled = next;
-		found = true;
-	}
-	row_end(&scan);
-	return found;
-}
-
-/*
- * Returns the first day that is paid to an enrollment, in every time zone, or
- * the day after the last one at the site from which the patient came.
- */
-static DateADT
-paid_from(const Enrolled *enrolled)
-{
-	Enrolled previous;
-
-	if (!enrolled->follows || !look_up(KsuidPGetDatum(&enrolled->previous), &previous))
-		return enrolled->since - 1;
-	if (previous.status == install_enum("enrollment_status", "transferred"))
-		return previous.left_on + 1;
-	if (previous.status == install_enum("enrollment_status", "merged"))
-		return enrolled->since - 1;
-	return Max(previous.left_on + 1, enrolled->since - 1);
-}
-
-/*
- * Raises invalid_value for a visit that is in the future in every time zone,
- * or before the enrollment in every time zone.  Raises dropped for a visit
- * after the patient left the trial, and not_enrolled for one in the time of
- * another site.
- */
-static void
-check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
-{
-	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
-		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
-	if (!no_visit && visit < paid_from(enrolled))
-		ereport(ERROR, errnamed(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE, "visit_date"));
-	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))
-		ereport(ERROR,
-				errnamed(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED,
-						 "visit_date"));
 }
 
 /*
@@ -304,145 +129,6 @@ check_version(const Milestone *milestone)
 {
 	if (!milestone->in_force || milestone->version.num_payments == 0)
 		ereport(ERROR, errnamed(ERR_NOT_PAYABLE, "milestone_uid"));
-}
-
-/*
- * Raises not_enrolled, or not_found if the caller may not learn that the
- * patient exists.
- */
-static void
-refuse_not_enrolled(Datum patient)
-{
-	static SavedPlan plan = PLAN("SELECT murallink_private.patient_visible($1)", "k");
-	bool isnull;
-
-	plan_execute(&plan, &patient, NULL, 1);
-	if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
-		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "patient_uid"));
-	ereport(ERROR, errnamed(ERR_NOT_FOUND, "patient_uid"));
-}
-
-/*
- * Returns whether one of the enrollments has this uid.
- */
-static bool
-in_screening(const List *enrollments, const Ksuid *uid)
-{
-	ListCell *cell;
-
-	foreach (cell, enrollments)
-		if (ksuid_equal(&((const Enrolled *) lfirst(cell))->uid, uid))
-			return true;
-	return false;
-}
-
-/*
- * Returns whether an enrollment follows another by a transfer.
- */
-static bool
-follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred)
-{
-	return enrolled->follows && previous->status == transferred && ksuid_equal(&enrolled->previous, &previous->uid);
-}
-
-/*
- * Returns the enrollments between which a patient was transferred only, this one
- * included: one screening.
- */
-static List *
-screening(const Enrolled *enrolled)
-{
-	Oid transferred = install_enum("enrollment_status", "transferred");
-	Datum chain = KsuidPGetDatum(&enrolled->chain);
-	List *all = NIL;
-	List *result = list_make1((void *) enrolled);
-	RowScan scan;
-
-	row_begin(&scan, "enrollment_chain", AccessShareLock, ENROLLMENT_COLUMNS, &chain, 1);
-	while (row_next(&scan))
-	{
-		Enrolled *next = palloc(sizeof(Enrolled));
-
-		read_enrolled(&scan, next);
-		all = lappend(all, next);
-	}
-	row_end(&scan);
-	/* A chain is short: the neighbours of what was found are found as often as there are enrollments. */
-	for (int round = 0; round < list_length(all); round++)
-	{
-		ListCell *cell;
-
-		foreach (cell, all)
-		{
-			Enrolled *next = lfirst(cell);
-			bool linked = false;
-			ListCell *known;
-
-			if (in_screening(result, &next->uid))
-				continue;
-			foreach (known, result)
-			{
-				const Enrolled *other = lfirst(known);
-
-				linked |= follows_move(other, next, transferred) || follows_move(next, other, transferred);
-			}
-			if (linked)
-				result = lappend(result, next);
-		}
-	}
-	return result;
-}
-
-/*
- * Returns the lowest number that no live payment of the milestone in the chain
- * of enrollments has, or 0 if the milestone has been paid as often as it may be:
- * over the chain, or over the screening of the enrollment.
- * A part and its rest have one number.
- */
-static int
-free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
-{
-	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
-	bool per_screening = milestone->version.per_screening;
-	List *counted = per_screening ? screening(enrolled) : NIL;
-	RowScan scan;
-	int live = 0;
-	int next = 1;
-	int last = 0;
-	bool isnull;
-
-	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
-	while (row_next(&scan))
-	{
-		int occurrence = DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull));
-
-		if (!per_screening || in_screening(counted, DatumGetKsuidP(row_value(&scan, PAYMENT_ENROLLMENT, &isnull))))
-			live += occurrence != last;
-		next += occurrence == next;
-		last = occurrence;
-	}
-	row_end(&scan);
-	return (per_screening ? live + 1 : Max(live + 1, next)) <= milestone->version.num_payments ? next : 0;
-}
-
-/*
- * Returns the number of the next payment of the milestone in the chain of
- * enrollments.  If a transaction is rejecting one, waits for its end first.
- * Raises already_paid if no more payments are allowed.
- */
-static int
-next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
-{
-	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
-	int next;
-
-	while ((next = free_occurrence(enrolled, milestone)) == 0)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!payment_wait_for(false, "payment_once", keys, lengthof(keys)))
-			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
-	}
-	return next;
 }
 
 /*
@@ -534,9 +220,8 @@ milestone_payment(PG_FUNCTION_ARGS)
 		place.site = &milestone.site;
 	}
 	permission_require(permission_named("milestone_payment"), &place, "milestone_uid");
-	if (!look_up_visit(PG_GETARG_DATUM(0), &milestone, visit.isnull ? DATEVAL_NOEND : DatumGetDateADT(visit.value),
-					   &enrolled))
-		refuse_not_enrolled(PG_GETARG_DATUM(0));
+	enrollment_of_visit(PG_GETARG_DATUM(0), &milestone.trial, &milestone.trial_site,
+						visit.isnull ? DATEVAL_NOEND : DatumGetDateADT(visit.value), &enrolled);
 
 	isolation_check_insert();
 	ksuid_generate(&made.uid);
@@ -652,7 +337,7 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 	if (milestone->by_visit && nulls[PAYMENT_VISIT_DATE] && !payment_is_elsewhere(values))
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "visit_date"));
 	check_version(milestone);
-	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(enrolled, milestone)));
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
 	fill_version(values, nulls, milestone, &milestone->version);
 	FILL(PAYMENT_AMOUNT, milestone->version.amount);
 	if (!nulls[PAYMENT_FRACTION])
@@ -760,7 +445,7 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
 	schedule_version(values[PAYMENT_MILESTONE], &milestone->version);
 	check_version(milestone);
-	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(next_occurrence(enrolled, milestone)));
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
 }
 
 /*
@@ -787,7 +472,7 @@ payment_price(PG_FUNCTION_ARGS)
 	heap_deform_tuple(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), values, nulls);
 	if (nulls[PAYMENT_ENROLLMENT])
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "enrollment_uid"));
-	if (!look_up(values[PAYMENT_ENROLLMENT], &enrolled))
+	if (!enrollment_look_up(values[PAYMENT_ENROLLMENT], &enrolled))
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
 	FILL(PAYMENT_CHAIN, KsuidPGetDatum(&enrolled.chain));
 	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
@@ -806,7 +491,7 @@ payment_price(PG_FUNCTION_ARGS)
 	if (!nulls[PAYMENT_TOP_UP_OF])
 		check_top_up(values, nulls);
 	else if (!elsewhere)
-		check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
+		enrollment_check_visit(&enrolled, nulls[PAYMENT_VISIT_DATE], DatumGetDateADT(values[PAYMENT_VISIT_DATE]));
 	if (of_milestone && nulls[PAYMENT_MOVED_FROM] && nulls[PAYMENT_COMPLETES])
 		fill_milestone(&enrolled, values, nulls, &milestone, at);
 	else if (!of_milestone)

@@ -5,6 +5,7 @@
 #ifndef MURALLINK_PAYMENT_H
 #define MURALLINK_PAYMENT_H
 
+#include "enrollment_visit.h"
 #include "schedule.h"
 
 /* The columns of murallink_private.payment, by their number from 0. */
@@ -49,7 +50,7 @@ enum PaymentColumn
 /* Sets a column of a row. */
 #define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
-extern bool payment_wait_for(bool inserting, const char *index, const Datum *keys, int count);
+extern int payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 extern bool payment_is_elsewhere(const Datum *values);
 extern DateADT payment_visit_day(const Terms *terms, const Datum *values, const bool *nulls);
 extern void payment_pricing(void);

@@ -1,6 +1,6 @@
 /*
  * payment_limit.c
- *	  What limits payments beside the number of each milestone: milestones that
+ *	  What limits payments: how often each milestone is paid, milestones that
  *	  exclude one another, and the cap of a day.
  */
 #include "postgres.h"
@@ -27,6 +27,8 @@
 static uint64 priced_since = 0;
 static bool rechecked = true;
 
+static bool wait_for(bool inserting, const char *index, const Datum *keys, int count);
+static int free_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 static void lock_chain(const Ksuid *chain);
 static bool is_paid(const Datum *keys, int count);
 static void check_limits(const Datum *values, const Milestone *milestone);
@@ -39,8 +41,8 @@ static void fill_capped(const Terms *terms, Datum *values, bool *nulls);
  * an index has with these values, or that is changing one.  Returns false if
  * there is none.
  */
-bool
-payment_wait_for(bool inserting, const char *index, const Datum *keys, int count)
+static bool
+wait_for(bool inserting, const char *index, const Datum *keys, int count)
 {
 	RowScan scan;
 	TransactionId other = InvalidTransactionId;
@@ -52,6 +54,58 @@ payment_wait_for(bool inserting, const char *index, const Datum *keys, int count
 	if (TransactionIdIsValid(other))
 		XactLockTableWait(other, NULL, NULL, XLTW_None);
 	return TransactionIdIsValid(other);
+}
+
+/*
+ * Returns the lowest number that no live payment of the milestone in the chain
+ * of enrollments has, or 0 if the milestone has been paid as often as it may be:
+ * over the chain, or over the screening of the enrollment.
+ * A part and its rest have one number.
+ */
+static int
+free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
+{
+	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
+	bool per_screening = milestone->version.per_screening;
+	List *counted = per_screening ? enrollment_screening(enrolled) : NIL;
+	RowScan scan;
+	int live = 0;
+	int next = 1;
+	int last = 0;
+	bool isnull;
+
+	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
+	while (row_next(&scan))
+	{
+		int occurrence = DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull));
+
+		if (!per_screening || enrollment_is_among(counted, DatumGetKsuidP(row_value(&scan, PAYMENT_ENROLLMENT, &isnull))))
+			live += occurrence != last;
+		next += occurrence == next;
+		last = occurrence;
+	}
+	row_end(&scan);
+	return (per_screening ? live + 1 : Max(live + 1, next)) <= milestone->version.num_payments ? next : 0;
+}
+
+/*
+ * Returns the number of the next payment of the milestone in the chain of
+ * enrollments.  If a transaction is rejecting one, waits for its end first.
+ * Raises already_paid if no more payments are allowed.
+ */
+int
+payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
+{
+	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
+	int next;
+
+	while ((next = free_occurrence(enrolled, milestone)) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!wait_for(false, "payment_once", keys, lengthof(keys)))
+			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
+	}
+	return next;
 }
 
 /*
@@ -131,10 +185,10 @@ check_limits(const Datum *values, const Milestone *milestone)
 	for (int i = 0; i < count; i++)
 	{
 		keys[1] = rivals[i];
-		while (payment_wait_for(true, "payment_once", keys, lengthof(keys)))
+		while (wait_for(true, "payment_once", keys, lengthof(keys)))
 			CHECK_FOR_INTERRUPTS();
 	}
-	while (milestone->terms.day_cap != 0 && payment_wait_for(true, "payment_enrollment", &values[PAYMENT_ENROLLMENT], 1))
+	while (milestone->terms.day_cap != 0 && wait_for(true, "payment_enrollment", &values[PAYMENT_ENROLLMENT], 1))
 		CHECK_FOR_INTERRUPTS();
 	lock_chain(DatumGetKsuidP(values[PAYMENT_CHAIN]));
 	for (int i = 0; i < count; i++)
@@ -143,7 +197,7 @@ check_limits(const Datum *values, const Milestone *milestone)
 		while (is_paid(keys, lengthof(keys)))
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!payment_wait_for(false, "payment_once", keys, lengthof(keys)))
+			if (!wait_for(false, "payment_once", keys, lengthof(keys)))
 				ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 		}
 	}
