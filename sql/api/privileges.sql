@@ -110,6 +110,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_patient,
     murallink.get_patient_payments,
     murallink.get_patients,
+    murallink.get_payment_rules,
     murallink.get_payment_schedule,
     murallink.get_payment_types,
     murallink.get_permissions,

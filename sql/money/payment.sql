@@ -321,7 +321,23 @@ CREATE TYPE murallink.top_up_line AS (
     payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, visit_date date, milestone_uid murallink.ksuid, paid numeric,
     due numeric, amount numeric, top_up_uid murallink.optional_uid);
 COMMENT ON TYPE murallink.top_up_line IS
-'A payment that is topped up. visit_date: of the visit, or the day of the payment at the site; milestone_uid: the version that prices it now; paid: what was paid, with earlier top-ups; due: what it would be paid now; amount: the difference; top_up_uid: the payment of the difference.';
+'A payment that is topped up. visit_date: of the visit, or the day of the payment at the site; milestone_uid: the version that prices it now; paid: what was paid, with earlier top-ups; due: what it would be paid now; amount: the difference, or what the cap of the day leaves of it; top_up_uid: the payment of the difference.';
+
+CREATE FUNCTION murallink_private.left_of_day(
+    trial_site_uid murallink.ksuid, chain_uid murallink.ksuid, currency text, day date
+) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT a.day_cap - (
+        SELECT coalesce(pg_catalog.sum(p.amount - coalesce(p.returned, 0)), 0)
+        FROM murallink_private.payment p JOIN murallink.site s ON s.uid = p.site_uid
+        WHERE p.chain_uid = $2 AND p.counts AND p.currency = $3 AND p.status <> 'elsewhere'
+            AND (p.payment_type = 'milestone' OR p.top_up_of_uid IS NOT NULL)
+            AND coalesce(p.visit_date,
+                murallink_private.local_time(p.created_at, coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date) = $4)
+    FROM murallink.trial_site a WHERE a.uid = $1 AND a.day_cap_currency = $3
+$$;
+COMMENT ON FUNCTION murallink_private.left_of_day(murallink.ksuid, murallink.ksuid, text, date) IS
+'What the cap of a trial at a site leaves for milestones, and for what tops them up, of a visit on a day, in currency units: the cap less what they are paid for visits of that day in the whole chain of enrollments, without what has come back; null if there is no cap in that currency.';
 
 CREATE FUNCTION murallink_private.top_up_due(payment_uid murallink.ksuid) RETURNS SETOF murallink.top_up_line
 LANGUAGE sql STABLE AS $$
@@ -351,14 +367,20 @@ COMMENT ON FUNCTION murallink_private.top_up_due(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.top_ups_due(trial_site_uid murallink.ksuid, code_key text, from_date date)
 RETURNS SETOF murallink.top_up_line
 LANGUAGE sql STABLE AS $$
-    SELECT d.* FROM murallink.trial_site a
-    JOIN murallink_private.payment p ON p.site_uid = a.site_uid AND p.trial_site_uid = a.uid
-    CROSS JOIN LATERAL murallink_private.top_up_due(p.uid) d
-    WHERE a.uid = $1 AND p.counts AND murallink_private.label_key(p.milestone_code) = $2 AND d.visit_date >= $3
-    ORDER BY d.visit_date, d.payment_uid
+    SELECT t.payment_uid, t.enrollment_uid, t.visit_date, t.milestone_uid, t.paid, t.due, least(t.amount, t.left_before), NULL::murallink.ksuid
+    FROM (
+        SELECT d.*, p.currency, l.amount - (coalesce(pg_catalog.sum(d.amount) OVER (PARTITION BY p.chain_uid, p.currency, d.visit_date
+            ORDER BY d.payment_uid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS left_before
+        FROM murallink.trial_site a
+        JOIN murallink_private.payment p ON p.site_uid = a.site_uid AND p.trial_site_uid = a.uid
+        CROSS JOIN LATERAL murallink_private.top_up_due(p.uid) d
+        CROSS JOIN LATERAL murallink_private.left_of_day(p.trial_site_uid, p.chain_uid, p.currency, d.visit_date) l (amount)
+        WHERE a.uid = $1 AND p.counts AND murallink_private.label_key(p.milestone_code) = $2 AND d.visit_date >= $3) t
+    WHERE (t.left_before > 0) IS NOT FALSE
+    ORDER BY t.visit_date, t.payment_uid
 $$;
 COMMENT ON FUNCTION murallink_private.top_ups_due(murallink.ksuid, text, date) IS
-'What tops up the payments of a milestone at a trial at a site, of visits from a day on. code_key: label_key() of its code.';
+'What tops up the payments of a milestone at a trial at a site, of visits from a day on, one after the other as far as the cap of the day goes. code_key: label_key() of its code.';
 
 CREATE FUNCTION murallink_private.top_up_allowed(
     payment_uid murallink.ksuid, version_uid murallink.ksuid, enrollment_uid murallink.ksuid, amount numeric, currency text

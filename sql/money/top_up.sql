@@ -36,9 +36,9 @@ BEGIN
             INSERT INTO murallink_private.payment (
                 enrollment_uid, payment_type, amount, currency, note, visit_date, requested_by_uid, top_up_of_uid, top_up_version_uid)
             VALUES (
-                line.enrollment_uid, 'manual', line.amount, answer.currency, why, line.visit_date, murallink_private.caller(),
+                line.enrollment_uid, 'manual', line.due - line.paid, answer.currency, why, line.visit_date, murallink_private.caller(),
                 line.payment_uid, line.milestone_uid)
-            RETURNING uid INTO line.top_up_uid;
+            RETURNING uid, pg_catalog.trim_scale(amount) INTO line.top_up_uid, line.amount;
         END IF;
         answer.total := answer.total + line.amount;
         answer.payments := answer.payments || line;
@@ -47,4 +47,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.top_up(murallink.ksuid, text, murallink.day, text, boolean) IS
-'Pays the difference for visits that were paid before the price of their milestone was raised: for each payment that is not rejected, cancelled or reversed, of a visit from a day on, a manual payment, which waits for approval, is approved only after that payment, and counts for no milestone. The new price is that of the version that would price the visit today; a lower one takes nothing back. Each payment is topped up once for each version, so asked again it finds nothing. If the funds are not enough for all, none is made. trial_site_uid: the trial at the site; milestone: the code; from_date: the first day of the visits, or, where none was given, of the payments at the site; note: why, not needed with dry_run, which answers the list and the total and does nothing. Only payments in the currency of the last version are topped up. Needs manual_payment and view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, insufficient_funds.';
+'Pays the difference for visits that were paid before the price of their milestone was raised: for each payment that is not rejected, cancelled or reversed, of a visit from a day on, a manual payment, which waits for approval, is approved only after that payment, and counts for no milestone. The new price is that of the version that would price the visit today; a lower one takes nothing back. Each payment is topped up once for each version, so asked again it finds nothing. If the funds are not enough for all, none is made. trial_site_uid: the trial at the site; milestone: the code; from_date: the first day of the visits, or, where none was given, of the payments at the site; note: why, not needed with dry_run, which answers the list and the total and does nothing. Only payments in the currency of the last version are topped up, and none beyond the cap of its day (set_day_cap). Needs manual_payment and view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, day_capped (others were paid for that day meanwhile), insufficient_funds.';

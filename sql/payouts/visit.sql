@@ -135,7 +135,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_day_cap(murallink.ksuid, murallink.ksuid, numeric, text, text) IS
-'Limits what the milestones of one enrollment are paid for the visits of one day (visit_date, or the day of the payment where the site is) in a trial at a site: a later payment that goes beyond it is cut, and shows the amount before as capped_from. Manual and travel payments have no cap. amount: in units of currency, which defaults to the contract''s; 0 takes the cap away; milestones in other currencies have none; note: why. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount.';
+'Limits what a patient is paid for milestones, and by top_up, for the visits of one day (visit_date, or the day of the payment where the site is) in a trial at a site: a later payment that goes beyond it is cut, and shows the amount before as capped_from. What other sites of the trial have paid for that day counts, and what has come back does not. Other manual payments and travel payments have no cap. amount: in units of currency, which defaults to the contract''s; 0 takes the cap away; milestones in other currencies have none; note: why. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount.';
 
 CREATE FUNCTION murallink_private.codes_called(trial_uid murallink.ksuid, called jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -197,4 +197,35 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_exclusive_milestones(murallink.ksuid, text, jsonb, text) IS
-'Makes milestones of a trial exclude one another, such as "Early termination" and "Week 10": as soon as one of the group is paid to a patient or marked as paid elsewhere, also before this, the others are not payable (already_paid); that one is, as often as its num_payments says. group_name: a name for the group, of which this sets all members; milestones: an array of their names or codes; empty: the group is dissolved; note: why. Answers with all groups of the trial and the codes in them. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_type, invalid_value (only one), already_exists (one is in another group).';
+'Makes milestones of a trial exclude one another, such as "Early termination" and "Week 10": as soon as one of the group is paid to a patient or marked as paid elsewhere, at any site of the trial, also before this, the others are not payable (already_paid); that one is, as often as its num_payments says. group_name: a name for the group, of which this sets all members; milestones: an array of their names or codes; empty: the group is dissolved; note: why. Answers with all groups of the trial and the codes in them. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_type, invalid_value (only one), already_exists (one is in another group).';
+
+CREATE TYPE murallink.payment_rules AS (
+    trial_uid murallink.ksuid, site_uid murallink.ksuid, trial_site_uid murallink.ksuid, price_by text, need_approval_ref boolean,
+    exclusive_milestones jsonb, day_cap murallink.optional_amount, day_cap_currency murallink.optional_text);
+COMMENT ON TYPE murallink.payment_rules IS
+'How the milestones of a trial at a site are priced and limited, as get_payment_rules answers: price_by and need_approval_ref as set_pricing has set them; exclusive_milestones: the groups of set_exclusive_milestones by their name, with the codes that are in the schedule of the site; day_cap: see set_day_cap, absent if there is none.';
+
+CREATE FUNCTION murallink.get_payment_rules(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
+RETURNS murallink.payment_rules
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid :=
+        murallink_private.trial_at_site(get_payment_rules.trial_uid, get_payment_rules.site_uid, 'view_payment_schedule');
+    answer murallink.payment_rules;
+BEGIN
+    SELECT a.trial_uid, a.site_uid, a.uid, t.price_by::text, t.need_approval_ref, coalesce((
+        SELECT pg_catalog.jsonb_object_agg(g.key, g.codes) FROM (
+            SELECT e.key, (
+                SELECT pg_catalog.jsonb_agg(c.code ORDER BY c.n)
+                FROM pg_catalog.jsonb_array_elements_text(e.value) WITH ORDINALITY AS c (code, n)
+                WHERE EXISTS (
+                    SELECT FROM murallink.milestone m WHERE m.trial_site_uid = a.uid
+                    AND murallink_private.label_key(m.code) = murallink_private.label_key(c.code))) AS codes
+            FROM pg_catalog.jsonb_each(t.exclusive_milestones) e) g
+        WHERE g.codes IS NOT NULL), '{}'), pg_catalog.trim_scale(a.day_cap), a.day_cap_currency
+    INTO answer FROM murallink.trial_site a JOIN murallink.trial t ON t.uid = a.trial_uid WHERE a.uid = place;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_payment_rules(murallink.ksuid, murallink.ksuid) IS
+'How the milestones of a trial at a site are priced, which of them exclude one another, and what the visits of a day are paid at most. Needs view_payment_schedule on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field.';

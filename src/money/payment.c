@@ -498,13 +498,10 @@ payment_price(PG_FUNCTION_ARGS)
 	{
 		nulls[PAYMENT_MILESTONE_NAME] = nulls[PAYMENT_MILESTONE_CODE] = nulls[PAYMENT_OCCURRENCE] = true;
 		schedule_terms(KsuidPGetDatum(&enrolled.trial_site), &milestone.terms);
+		milestone.rivals = (Datum) 0;
 	}
 	if (nulls[PAYMENT_TOP_UP_OF] && !elsewhere)
 		check_covered(&milestone.terms, values, nulls);
-	if (of_milestone)
-		payment_limit(&milestone, values, nulls);
-
-	fill_status(of_milestone ? &milestone : NULL, values, nulls);
 	FILL(PAYMENT_CLIENT, KsuidPGetDatum(&enrolled.client));
 	FILL(PAYMENT_CONTRACT, KsuidPGetDatum(&enrolled.contract));
 	FILL(PAYMENT_TRIAL, KsuidPGetDatum(&enrolled.trial));
@@ -512,6 +509,9 @@ payment_price(PG_FUNCTION_ARGS)
 	FILL(PAYMENT_TRIAL_SITE, KsuidPGetDatum(&enrolled.trial_site));
 	FILL(PAYMENT_PATIENT, KsuidPGetDatum(&enrolled.patient));
 	FILL(PAYMENT_DECISION_NOTE, PointerGetDatum(cstring_to_text("")));
+	if (of_milestone || !nulls[PAYMENT_TOP_UP_OF])
+		payment_limit(&milestone, values, nulls);
+	fill_status(of_milestone ? &milestone : NULL, values, nulls);
 	return PointerGetDatum(heap_form_tuple(RelationGetDescr(trigger->tg_relation), values, nulls));
 }
 
@@ -573,7 +573,7 @@ payment_funds(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		if (!nulls[PAYMENT_MILESTONE])
+		if (!nulls[PAYMENT_MILESTONE] || !nulls[PAYMENT_TOP_UP_OF])
 			payment_recheck(values, nulls);
 		if (!payment_is_elsewhere(values))
 			fund_reserve(&move);

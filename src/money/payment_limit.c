@@ -27,7 +27,7 @@
 static uint64 priced_since = 0;
 static bool rechecked = true;
 
-static bool wait_for(bool inserting, const char *index, const Datum *keys, int count);
+static bool wait_for(bool inserting, const Datum *keys, int count);
 static int free_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 static void lock_chain(const Ksuid *chain);
 static bool is_paid(const Datum *keys, int count);
@@ -38,16 +38,16 @@ static void fill_capped(const Terms *terms, Datum *values, bool *nulls);
 
 /*
  * Waits for the end of a transaction that is inserting one of the payments that
- * an index has with these values, or that is changing one.  Returns false if
- * there is none.
+ * payment_once has with these first values, or that is changing one.  Returns
+ * false if there is none.
  */
 static bool
-wait_for(bool inserting, const char *index, const Datum *keys, int count)
+wait_for(bool inserting, const Datum *keys, int count)
 {
 	RowScan scan;
 	TransactionId other = InvalidTransactionId;
 
-	row_begin_uncommitted(&scan, index, AccessShareLock, PAYMENT_COLUMNS, keys, count);
+	row_begin_uncommitted(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, count);
 	while (!TransactionIdIsValid(other) && row_next(&scan))
 		other = inserting ? scan.snapshot->xmin : scan.snapshot->xmax;
 	row_end(&scan);
@@ -102,7 +102,7 @@ payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 	while ((next = free_occurrence(enrolled, milestone)) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!wait_for(false, "payment_once", keys, lengthof(keys)))
+		if (!wait_for(false, keys, lengthof(keys)))
 			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 	}
 	return next;
@@ -185,10 +185,10 @@ check_limits(const Datum *values, const Milestone *milestone)
 	for (int i = 0; i < count; i++)
 	{
 		keys[1] = rivals[i];
-		while (wait_for(true, "payment_once", keys, lengthof(keys)))
+		while (wait_for(true, keys, lengthof(keys)))
 			CHECK_FOR_INTERRUPTS();
 	}
-	while (milestone->terms.day_cap != 0 && wait_for(true, "payment_enrollment", &values[PAYMENT_ENROLLMENT], 1))
+	while (milestone->terms.day_cap != 0 && wait_for(true, keys, 1))
 		CHECK_FOR_INTERRUPTS();
 	lock_chain(DatumGetKsuidP(values[PAYMENT_CHAIN]));
 	for (int i = 0; i < count; i++)
@@ -197,26 +197,22 @@ check_limits(const Datum *values, const Milestone *milestone)
 		while (is_paid(keys, lengthof(keys)))
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!wait_for(false, "payment_once", keys, lengthof(keys)))
+			if (!wait_for(false, keys, lengthof(keys)))
 				ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 		}
 	}
 }
 
 /*
- * Returns how much the cap of a visit's day leaves for a milestone payment,
- * below 0 if more has been paid.  Assumes check_limits().
+ * Returns how much the cap of a visit's day leaves for a payment, below 0 if
+ * more has been paid; 0, which is no numeric, if there is no cap any more.
+ * Assumes check_limits().
  */
 static Datum
 left_of_day(const Terms *terms, const Datum *values, const bool *nulls)
 {
-	static SavedPlan paid =
-		PLAN("SELECT $4 - coalesce(pg_catalog.sum(p.amount), 0) FROM murallink_private.payment p"
-			 " WHERE p.enrollment_uid = $1 AND p.counts AND p.payment_type = 'milestone' AND p.status <> 'elsewhere'"
-			 " AND p.currency = $2 AND coalesce(p.visit_date, murallink_private.local_time(p.created_at,"
-			 " coalesce(NULLIF($3, ''), 'UTC'))::date) = $5",
-			 "kttnd");
-	Datum arguments[] = {values[PAYMENT_ENROLLMENT], terms->cap_currency, terms->time_zone, terms->day_cap,
+	static SavedPlan paid = PLAN("SELECT murallink_private.left_of_day($1, $2, $3, $4)", "kktd");
+	Datum arguments[] = {values[PAYMENT_TRIAL_SITE], values[PAYMENT_CHAIN], terms->cap_currency,
 						 DateADTGetDatum(payment_visit_day(terms, values, nulls))};
 	MemoryContext caller_context = CurrentMemoryContext;
 	Owner saved = owner_enter();
@@ -226,7 +222,8 @@ left_of_day(const Terms *terms, const Datum *values, const bool *nulls)
 	SPI_connect();
 	plan_execute(&paid, arguments, NULL, 1);
 	MemoryContextSwitchTo(caller_context);
-	left = datumCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull), false, -1);
+	left = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	left = isnull ? (Datum) 0 : datumCopy(left, false, -1);
 	SPI_finish();
 	owner_leave(saved);
 	return left;
@@ -244,14 +241,16 @@ is_capped(const Terms *terms, const Datum *values)
 }
 
 /*
- * Cuts a milestone payment to what the cap of its day leaves.  Raises
- * day_capped if this is nothing.
+ * Cuts a payment to what the cap of its day leaves.  Raises day_capped if this
+ * is nothing.
  */
 static void
 fill_capped(const Terms *terms, Datum *values, bool *nulls)
 {
 	Datum left = left_of_day(terms, values, nulls);
 
+	if (left == (Datum) 0)
+		return;
 	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, left, NumericGetDatum(int64_to_numeric(0)))))
 		ereport(ERROR, errnamed(ERR_DAY_CAPPED, "visit_date"));
 	if (DatumGetBool(DirectFunctionCall2(numeric_gt, values[PAYMENT_AMOUNT], left)))
@@ -264,9 +263,9 @@ fill_capped(const Terms *terms, Datum *values, bool *nulls)
 }
 
 /*
- * Makes a new milestone payment wait for those that it limits and that limit
- * it, and cuts it to what the cap of its visit's day leaves.  Raises
- * already_paid or day_capped.
+ * Makes a new payment of a milestone, or one that tops it up, wait for those
+ * that it limits and that limit it, and cuts it to what the cap of its visit's
+ * day leaves.  Raises already_paid or day_capped.
  */
 void
 payment_limit(const Milestone *milestone, Datum *values, bool *nulls)
@@ -290,24 +289,32 @@ payment_pricing(void)
 }
 
 /*
- * Checks a milestone payment again after it has been inserted, if a schedule
- * has changed since it was priced: a limit of which its transaction did not
- * know then holds for it, too.  Raises already_paid or conflict.
+ * Checks a payment of a milestone, or one that tops it up, again after it has
+ * been inserted, if a schedule has changed since it was priced: a limit of
+ * which its transaction did not know then holds for it, too.  Raises
+ * already_paid or conflict.
  */
 void
 payment_recheck(const Datum *values, const bool *nulls)
 {
+	Datum version = values[nulls[PAYMENT_MILESTONE] ? PAYMENT_TOP_UP_VERSION : PAYMENT_MILESTONE];
 	Milestone milestone;
+	Datum left;
 
 	rechecked = true;
 	if (schedule_generation() == priced_since ||
-		!schedule_look_up(values[PAYMENT_MILESTONE], DatumGetTimestampTz(values[PAYMENT_CREATED_AT]),
-						  DatumGetDateADT(values[PAYMENT_VISIT_DATE]), &milestone) ||
-		!MILESTONE_LIMITED(&milestone))
+		!schedule_look_up(version, DatumGetTimestampTz(values[PAYMENT_CREATED_AT]),
+						  DatumGetDateADT(values[PAYMENT_VISIT_DATE]), &milestone))
+		return;
+	if (nulls[PAYMENT_MILESTONE])
+		milestone.rivals = (Datum) 0;
+	if (!MILESTONE_LIMITED(&milestone))
 		return;
 	check_limits(values, &milestone);
-	if (is_capped(&milestone.terms, values) &&
-		DatumGetBool(DirectFunctionCall2(numeric_lt, left_of_day(&milestone.terms, values, nulls),
-										 NumericGetDatum(int64_to_numeric(0)))))
+	if (!is_capped(&milestone.terms, values))
+		return;
+	left = left_of_day(&milestone.terms, values, nulls);
+	if (left != (Datum) 0 &&
+		DatumGetBool(DirectFunctionCall2(numeric_lt, left, NumericGetDatum(int64_to_numeric(0)))))
 		ereport(ERROR, errnamed(ERR_CONFLICT, "visit_date"));
 }

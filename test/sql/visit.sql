@@ -393,6 +393,90 @@ SELECT code, t.total, ARRAY(SELECT l.paid || ' to ' || l.due FROM unnest(t.payme
 FROM unnest('{Cent,X-ray,Twice}'::text[]) AS code, LATERAL murallink.top_up(:'trial_site', code, '2000-01-01', dry_run => true) AS t;
 RESET SESSION AUTHORIZATION;
 
+-- Limits hold over the sites of a patient who moves: a visit of a day at the new site, when the old one has paid for that day
+SET SESSION AUTHORIZATION regress_visit_admin;
+INSERT INTO thing SELECT 'Hal ' || site, (murallink.add_patient(pg_temp.uid(site), 'Hal', 'Visit')).uid FROM unnest('{west}'::text[]) AS site;
+SELECT pg_temp.says('enroll', '{"patient_uid": "{Hal west}", "trial_uid": "{trial}", "site_uid": "{west}", "subject_id": "Hal"}') AS enrolled;
+INSERT INTO thing SELECT lower(name COLLATE "C") || ' east', (murallink.add_milestone(name, 50, 'USD', pg_temp.uid('trial'), pg_temp.uid('east'))).uid
+FROM unnest('{X-RAY,EARLY Termination}'::text[]) AS name;
+INSERT INTO thing SELECT 'scan', (murallink.add_milestone('Scan', 60, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10)).uid;
+SELECT murallink.set_exclusive_milestones(pg_temp.uid('trial'), 'End', '["Week 10", "Early termination"]', 'protocol 3.2') AS groups;
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid(site), 100, note => 'one day') FROM unnest('{west,east}'::text[]) AS site;
+-- which those who see the schedule of a site are shown, with the codes that it has
+SELECT site, (murallink.api(jsonb_build_object('action', 'get_payment_rules', 'payload', jsonb_build_object(
+    'trial_uid', pg_temp.uid('trial'), 'site_uid', pg_temp.uid(site))))
+    -> 'payload') - '{trial_uid,site_uid,trial_site_uid}'::text[] AS rules
+FROM unnest('{west,east}'::text[]) AS site;
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_visit_coordinator;
+SELECT pg_temp.says('get_payment_rules', '{"trial_uid": "{trial}", "site_uid": "{west}"}') AS without_the_permission;
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.enrollment SET created_at = created_at - interval '30 days' WHERE patient_uid IN (pg_temp.uid('Hal west'), pg_temp.uid('Gus west'));
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Hal west'), pg_temp.uid('blood'), visit_date => :'west_day'::date - 3);
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Hal west'), pg_temp.uid('week 10'), visit_date => :'west_day'::date - 9);
+SELECT (enrollment).status, left_on = :'west_day'::date - 4 AS left
+FROM murallink.transfer_enrollment(pg_temp.uid('Hal west'), pg_temp.uid('trial'), pg_temp.uid('east'), :'west_day'::date - 4, 'moved');
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Hal west'), pg_temp.uid('x-ray east'), visit_date => :'west_day'::date - 3);
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Hal west}", "milestone_uid": "{early termination east}"}') AS excluded,
+    (SELECT string_agg(milestone, ', ') FROM murallink.payable_milestones(pg_temp.uid('Hal west'), pg_temp.uid('trial'))) AS payable;
+RESET SESSION AUTHORIZATION;
+
+-- What has come back of a payment is not paid for that day any more
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT uid AS scanned, amount, capped_from
+FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 5) \gset
+SELECT (murallink.approve_payment(:'scanned')).status;
+RESET SESSION AUTHORIZATION;
+SELECT (murallink.settle_payout(o.uid, 'paid', 'check 2', 'by mail')).amount FROM murallink_private.payout o WHERE o.payment_uid = :'scanned';
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT uid AS taken, status FROM murallink.request_reversal(:'scanned', 15, 'wrong_amount', 'a part of it') \gset
+RESET SESSION AUTHORIZATION;
+SELECT (murallink.decide_reversal(:'taken', true, 'the check was changed')).status;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 5);
+SELECT pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', '{Gus west}', 'milestone_uid', '{scan}', 'visit_date', :'west_day'::date - 5)) AS nothing_left;
+
+-- What tops a payment up is paid for the day of its visit, too: cut to what the cap leaves, in dry run as well
+SELECT count(murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 8));
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 130, note => 'more');
+SELECT count(murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 7)) FROM generate_series(1, 2);
+SELECT amount FROM murallink.add_milestone('Scan', 80, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10);
+SELECT total, l.visit_date - :'west_day' AS day, l.paid, l.due, l.amount, l.top_up_uid
+FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, dry_run => true) AS t, unnest(t.payments) AS l;
+RESET SESSION AUTHORIZATION;
+BEGIN;
+-- also one that the owner inserts
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, visit_date, note, top_up_of_uid, top_up_version_uid)
+SELECT p.enrollment_uid, 'manual', 20, 'USD', p.visit_date, 'x', p.uid, v.uid
+FROM murallink_private.payment p, murallink.milestone v
+WHERE p.patient_uid = pg_temp.uid('Gus west') AND p.visit_date = :'west_day'::date - 7 AND v.code = 'Scan' AND v.amount = 80 LIMIT 1
+RETURNING amount, capped_from;
+SELECT test.refusal(format('INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, visit_date, note, top_up_of_uid,
+    top_up_version_uid) SELECT p.enrollment_uid, ''manual'', 20, ''USD'', p.visit_date, ''x'', p.uid, v.uid
+    FROM murallink.payment p, murallink.milestone v WHERE p.patient_uid = %L AND p.visit_date = %L AND v.code = ''Scan'' AND v.amount = 80
+    AND p.payment_type = ''milestone'' AND NOT EXISTS (SELECT FROM murallink.payment t WHERE t.top_up_of_uid = p.uid)',
+    pg_temp.uid('Gus west'), :'west_day'::date - 7)) AS nothing_left;
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT total, l.visit_date - :'west_day' AS day, l.paid, l.due, l.amount, l.top_up_uid IS NOT NULL AS made
+FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, 'amendment 4') AS t, unnest(t.payments) AS l;
+SELECT pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', '{Gus west}', 'milestone_uid', '{scan}', 'visit_date', :'west_day'::date - 7)) AS nothing_left;
+SELECT total FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, 'again');
+-- with a higher cap and another price, what is still due
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 155, note => 'more');
+SELECT amount FROM murallink.add_milestone('Scan', 90, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10);
+SELECT total, l.visit_date - :'west_day' AS day, l.paid, l.due, l.amount
+FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, 'amendment 5') AS t, unnest(t.payments) AS l ORDER BY day, paid DESC;
+RESET SESSION AUTHORIZATION;
+SELECT p.visit_date - :'west_day' AS day, p.amount, p.capped_from, p.top_up_of_uid IS NOT NULL AS tops_up, p.returned
+FROM murallink.payment p WHERE patient_uid = pg_temp.uid('Gus west') AND p.visit_date < :'west_day' ORDER BY p.visit_date, p.created_at;
+SELECT count(*) AS problems FROM murallink.verify_ledger() WHERE contract_uid = pg_temp.uid('contract');
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid(site), 0, note => 'no cap') FROM unnest('{west,east}'::text[]) AS site;
+SELECT murallink.set_exclusive_milestones(pg_temp.uid('trial'), 'End', '[]', 'no group any more') AS groups;
+RESET SESSION AUTHORIZATION;
+
 -- The report has parts, cuts and marks; what somebody else has paid has no amount
 SET SESSION AUTHORIZATION regress_visit_admin;
 SELECT murallink.trial_payment_report(pg_temp.uid('trial')) AS link \gset

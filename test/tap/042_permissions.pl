@@ -502,6 +502,7 @@ set_pricing            | add_milestone at trial                                 
 add_milestones         | add_milestone at trial_site                                     | {"trial_uid": "@trial", "sites": ["@site"], "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
 top_up                 | manual_payment at trial_site, view_payments at trial_site       | {"trial_site_uid": "@trial_site", "milestone": "Week 1", "from_date": "2020-01-01", "note": "N"}
 get_payment_schedule   | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
+get_payment_rules      | view_payment_schedule at trial_site                             | {"trial_uid": "@trial", "site_uid": "@site"}
 milestone_payment      | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "milestone_uid": "@milestone"}
 complete_payment       | milestone_payment at trial_site                                 | {"payment_uid": "@part", "note": "N"}
 mark_paid_elsewhere    | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial", "milestone": "Week 1", "note": "N"}

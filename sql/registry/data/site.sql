@@ -49,7 +49,7 @@ COMMENT ON COLUMN murallink.trial_site.contract_uid IS 'The trial''s contract, w
 COMMENT ON COLUMN murallink.trial_site.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.trial_site.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.trial_site.created_at IS 'When they were associated.';
-COMMENT ON COLUMN murallink.trial_site.day_cap IS 'How much milestones of one enrollment are paid at most for the visits of one day, in currency units; null: no limit.';
+COMMENT ON COLUMN murallink.trial_site.day_cap IS 'How much a patient is paid at most for milestones, with what tops them up, of the visits of one day, in currency units; null: no limit.';
 COMMENT ON COLUMN murallink.trial_site.day_cap_currency IS 'Of the cap; milestones in other currencies have none.';
 COMMENT ON COLUMN murallink.trial_site.day_cap_note IS 'Why the cap was set last.';
 CREATE INDEX trial_site_site ON murallink.trial_site (site_uid);

@@ -40,7 +40,7 @@ COMMENT ON COLUMN murallink.trial.need_approval_ref IS
 'Whether versions of milestones without the reference of an approval by the ethics committee (IRB) are not in force.';
 COMMENT ON COLUMN murallink.trial.pricing_note IS 'Why price_by and need_approval_ref were last set.';
 COMMENT ON COLUMN murallink.trial.exclusive_milestones IS
-'Groups of milestones by their name: an array of codes for each. Of a group only one milestone is payable to an enrollment. A code is in one group at most.';
+'Groups of milestones by their name: an array of codes for each. Of a group only one milestone is payable to a patient. A code is in one group at most.';
 COMMENT ON COLUMN murallink.trial.exclusive_note IS 'Why the groups were changed last.';
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
     FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink_private.trial_protocol_spelled_once();
