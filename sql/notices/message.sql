@@ -61,8 +61,11 @@ BEGIN
         'what', the_notice.changed,
         'date', pg_catalog.to_char(moment, 'YYYY-MM-DD'),
         'time', pg_catalog.to_char(moment, 'HH24:MI'),
-        'description', the_appointment.description, 'currency', the_payment.currency, 'note', the_payment.decision_note,
-        'amount', pg_catalog.round(the_payment.amount - CASE the_notice.kind WHEN 'payment' THEN coalesce(the_payment.recovered, 0) ELSE 0 END,
+        'description', the_appointment.description, 'currency', the_payment.currency, 'note', the_notice.note,
+        'amount', pg_catalog.round(CASE the_notice.kind WHEN 'payment' THEN the_payment.amount - coalesce(the_payment.recovered, 0)
+            ELSE the_notice.returned - coalesce((
+                SELECT pg_catalog.max(n.returned) FROM murallink_private.notice n
+                WHERE n.payment_uid = the_notice.payment_uid AND n.channel = the_notice.channel AND n.returned < the_notice.returned), 0) END,
             murallink_private.currency_decimals(the_payment.currency))::text,
         'kept', CASE WHEN the_payment.recovered > 0 THEN pg_catalog.format('; %s %s were kept for an earlier payment that was taken back',
             pg_catalog.round(the_payment.recovered, murallink_private.currency_decimals(the_payment.currency)), the_payment.currency) ELSE '' END,

@@ -193,14 +193,15 @@ LANGUAGE sql VOLATILE AS $$ SELECT murallink_private.notice_of_account(user_uid,
 COMMENT ON FUNCTION murallink_private.notice_of_email(murallink.ksuid) IS
 'Notifies the old address of a user that the e-mail address changes. Must be called before the change.';
 
-CREATE FUNCTION murallink_private.notices_of_payments(payment_uids murallink.ksuid[]) RETURNS void
+CREATE FUNCTION murallink_private.notices_of_payments(payment_uids murallink.ksuid[], note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid[];
 BEGIN
     WITH told AS (
-        INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid)
-        SELECT CASE p.status WHEN 'paid' THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid
+        INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid, returned, note)
+        SELECT CASE WHEN p.returned IS NULL THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid,
+            p.returned, CASE WHEN p.returned IS NOT NULL THEN coalesce(notices_of_payments.note, p.decision_note) END
         FROM murallink_private.payment p, LATERAL murallink_private.wanted_channels(p.patient_uid) way (channel)
         WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed') AND coalesce(
             (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = p.contract_uid),
@@ -212,8 +213,8 @@ BEGIN
     PERFORM murallink_private.notices_send(made);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[]) IS
-'Notifies patients that payments were made or reversed, if they want messages, and if the contract or else murallink.payment_notices says so.';
+COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[], text) IS
+'Notifies patients that payments were made, or taken back in whole or in part, if they want messages, and if the contract or else murallink.payment_notices says so. note: why they were taken back.';
 
 CREATE FUNCTION murallink.set_payment_notices(
     contract_uid murallink.ksuid DEFAULT NULL, enabled boolean DEFAULT NULL

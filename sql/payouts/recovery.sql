@@ -83,7 +83,7 @@ BEGIN
             status = CASE WHEN paid AND r.returned + part.amount = r.amount THEN 'returned' ELSE r.status END
         WHERE r.uid = part.reversal_uid;
         IF paid THEN
-            PERFORM murallink_private.payment_return(r.payment_uid, part.uid) FROM murallink.reversal r WHERE r.uid = part.reversal_uid;
+            PERFORM murallink_private.payment_return(part.reversal_uid, part.uid, true);
         END IF;
     END LOOP;
 END

@@ -199,27 +199,30 @@ $$;
 COMMENT ON FUNCTION murallink_private.reversal_in_window(murallink.ksuid) IS
 'Whether so little time has passed since a payment was paid that it is taken back without an operator: see murallink.void_window.';
 
-CREATE FUNCTION murallink_private.payment_return(payment_uid murallink.ksuid, source_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.payment_return(reversal_uid murallink.ksuid, source_uid murallink.ksuid, kept boolean DEFAULT false)
+RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    back CONSTANT numeric := murallink_private.reversals_returned(payment_uid);
+    its_payment murallink.ksuid;
+    why text;
+    back numeric;
     reached murallink.payment_status;
 BEGIN
+    SELECT r.payment_uid, coalesce(NULLIF(r.decision_note, ''), r.note), murallink_private.reversals_returned(r.payment_uid)
+    INTO its_payment, why, back FROM murallink.reversal r WHERE r.uid = payment_return.reversal_uid;
     UPDATE murallink_private.payment p
     SET returned = back, returned_by_uid = payment_return.source_uid,
         status = CASE WHEN back = p.amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status,
-        decision_note = CASE WHEN back = p.amount THEN (
-            SELECT coalesce(NULLIF(r.decision_note, ''), r.note) FROM murallink.reversal r
-            WHERE r.payment_uid = payment_return.payment_uid AND r.returned > 0 ORDER BY r.created_at DESC, r.uid DESC LIMIT 1)
-            ELSE p.decision_note END
-    WHERE p.uid = payment_return.payment_uid RETURNING p.status INTO reached;
-    IF reached = 'reversed' THEN
-        PERFORM murallink_private.notices_of_payments(ARRAY[payment_uid]);
+        decision_note = CASE WHEN back = p.amount THEN why ELSE p.decision_note END
+    WHERE p.uid = its_payment RETURNING p.status INTO reached;
+    -- The message about a payment says what was kept of it.
+    IF reached = 'reversed' OR NOT kept THEN
+        PERFORM murallink_private.notices_of_payments(ARRAY[its_payment], why);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.payment_return(murallink.ksuid, murallink.ksuid) IS
-'Returns to the funds what has come back of a payment by its reversals since the last time. When all of it is back, it is reversed, and the patient is notified. source_uid: by what it came: an unload, a recovery, or the reversal itself where it is only in the books.';
+COMMENT ON FUNCTION murallink_private.payment_return(murallink.ksuid, murallink.ksuid, boolean) IS
+'Returns to the funds what has come back of a payment by its reversals since the last time. When all of it is back, it is reversed. The patient is notified. reversal_uid: the one of which something has come back; source_uid: by what it came: an unload, a recovery, or the reversal itself where it is only in the books; kept: whether it was kept of a later payment.';
 
 CREATE FUNCTION murallink_private.reversal_return(
     reversal_uid murallink.ksuid, amount numeric, source_uid murallink.ksuid, note text DEFAULT NULL
@@ -235,7 +238,7 @@ BEGIN
         decision_note = coalesce(reversal_return.note, r.decision_note),
         decided_by_uid = CASE WHEN reversal_return.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
     WHERE r.uid = reversal_return.reversal_uid;
-    PERFORM murallink_private.payment_return(its_payment, source_uid);
+    PERFORM murallink_private.payment_return(reversal_uid, source_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, murallink.ksuid, text) IS

@@ -113,6 +113,7 @@ SELECT count(*) AS needs_person FROM murallink.needs_person WHERE contract_uid =
 RESET SESSION AUTHORIZATION;
 
 -- 100 are 50 kept and 50 paid out; nothing of travel, and nothing in another trial
+UPDATE murallink.patient SET email_enabled = true WHERE uid = :'pat';
 SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS second \gset
 SET SESSION AUTHORIZATION regress_owed_admin;
 SELECT uid AS taxi FROM murallink.travel_payment(:'pat', :'trial', 40) \gset
@@ -230,6 +231,11 @@ SET SESSION AUTHORIZATION regress_owed_operator;
 SELECT why, remedy, amount FROM murallink.needs_person WHERE contract_uid = :'contract';
 RESET SESSION AUTHORIZATION;
 SELECT * FROM pg_temp.funds;
+
+-- The message about a payment tells what was kept of it; that all has come back, or what the card gave, is a message of its own
+SELECT n.kind, b.milestone, b.amount, trim_scale(n.returned) AS returned, split_part(m.params ->> 'text', E'\n', 3) AS text
+FROM murallink_private.notice n JOIN pg_temp.books b ON b.uid = n.payment_uid, murallink_private.notice_message(n.uid) m
+WHERE n.patient_uid = :'pat' ORDER BY n.created_at, n.kind, b.amount;
 
 -- Who sees it, and what not even the owner may do
 SET SESSION AUTHORIZATION regress_owed_approver;

@@ -109,6 +109,7 @@ RESET SESSION AUTHORIZATION;
 SELECT count(pg_temp.paid(:'second'));
 
 -- In parts: the payment stays paid, and its milestone is not open before all is back
+UPDATE murallink.patient SET email_enabled = true, sms_enabled = true, phone = '6105551213' WHERE uid = :'pat';
 SET SESSION AUTHORIZATION regress_back_payer;
 SELECT uid AS part, status, net_amount FROM murallink.request_reversal(:'second', 30, 'wrong_amount', 'too much') \gset
 SELECT test.refusal(format('SELECT murallink.request_reversal(%L, 30, ''wrong_amount'', ''more'')', :'second')) AS one_at_a_time;
@@ -139,6 +140,13 @@ SET SESSION AUTHORIZATION regress_back_payer;
 SELECT amount, reason, note, status, returned, net_amount, decision_note FROM murallink.get_reversals(:'pat', :'trial');
 SELECT status FROM murallink.milestone_payment(:'pat', :'week');
 RESET SESSION AUTHORIZATION;
+-- The patient is told of each part, and why, by every way that is wanted
+SELECT n.channel, m.params ->> 'subject' AS subject, coalesce(m.params ->> 'text', (
+    SELECT string_agg(value, '' ORDER BY key) FROM jsonb_each_text(m.params -> 'input_parameters'))) AS text
+FROM murallink_private.notice n, murallink_private.notice_message(n.uid) m WHERE n.payment_uid = :'second' ORDER BY n.channel, n.returned;
+SELECT test.refusal(format('INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid, returned, note)
+    SELECT kind, channel, patient_uid, payment_uid, returned, note FROM murallink_private.notice WHERE payment_uid = %L', :'second')) AS twice;
+UPDATE murallink.patient SET email_enabled = false, sms_enabled = false WHERE uid = :'pat';
 SELECT movement, e.amount, e.source_uid IN (:'part', :'again', :'rest') AS of_a_reversal FROM murallink.fund_entry e
 WHERE e.source_uid IN (:'second', :'part', :'again', :'rest') ORDER BY e.at;
 SELECT funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'contract';

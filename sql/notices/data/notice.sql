@@ -63,6 +63,8 @@ CREATE TABLE murallink_private.notice (
     bulk_email_uid murallink.ksuid REFERENCES murallink_private.bulk_email,
     address text,
     changed text,
+    returned numeric,
+    note text,
     partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CHECK ((kind IN ('account', 'password_reset')) = (app_user_uid IS NOT NULL)),
@@ -73,6 +75,8 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
     CHECK ((kind = 'appointment') = (moves IS NOT NULL)),
     CHECK ((kind IN ('payment', 'reversal')) = (payment_uid IS NOT NULL)),
+    CHECK ((kind = 'reversal') = (returned IS NOT NULL)),
+    CHECK ((kind = 'reversal') = (note IS NOT NULL)),
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
 );
 COMMENT ON TABLE murallink_private.notice IS
@@ -90,10 +94,13 @@ COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it i
 COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The bulk e-mail message.';
 COMMENT ON COLUMN murallink_private.notice.address IS 'The old address, for the notice that an account was changed.';
 COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed: the password or the e-mail address.';
+COMMENT ON COLUMN murallink_private.notice.returned IS
+'How much of the payment had come back, in currency units; it is about what earlier ones have not told of this.';
+COMMENT ON COLUMN murallink_private.notice.note IS 'Why that was taken back.';
 COMMENT ON COLUMN murallink_private.notice.partner IS 'The partner that sends it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
 CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead, moves) WHERE kind = 'appointment';
-CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, kind, channel) WHERE payment_uid IS NOT NULL;
+CREATE UNIQUE INDEX notice_payment ON murallink_private.notice (payment_uid, kind, channel, coalesce(returned, 0)) WHERE payment_uid IS NOT NULL;
 CREATE INDEX notice_patient ON murallink_private.notice (patient_uid);
 CREATE INDEX notice_created ON murallink_private.notice (created_at, uid);
 CREATE INDEX notice_bulk_email ON murallink_private.notice (bulk_email_uid, patient_uid) WHERE kind = 'bulk_email';

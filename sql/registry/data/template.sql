@@ -26,9 +26,10 @@ INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
         'If you did not ask for it, do nothing: your password stays as it is.\n'),
     ('payment', 'email', 'You have been paid', E'Hello {first_name},\n\n{amount} {currency} have been paid to you{kept}.\n'),
     ('payment', 'sms', '', '{amount} {currency} have been paid to you{kept}. Reply STOP to end messages.'),
-    ('reversal', 'email', 'A payment was taken back',
-        E'Hello {first_name},\n\na payment of {amount} {currency} to you was taken back. The reason: {note}\n'),
-    ('reversal', 'sms', '', 'A payment of {amount} {currency} to you was taken back. The reason: {note}. Reply STOP to end messages.');
+    ('reversal', 'email', 'Money was taken back',
+        E'Hello {first_name},\n\n{amount} {currency} that were paid to you have been taken back. The reason: {note}\n'),
+    ('reversal', 'sms', '',
+        '{amount} {currency} that were paid to you have been taken back. The reason: {note}. Reply STOP to end messages.');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.template
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER tokens BEFORE INSERT OR UPDATE ON murallink_private.template
