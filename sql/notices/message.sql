@@ -86,7 +86,7 @@ BEGIN
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
         'subject', murallink_private.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
         'unsubscribe', (SELECT u.token FROM murallink_private.unsubscribe_token u
-            WHERE u.patient_uid = the_notice.patient_uid AND the_notice.kind = 'bulk_email'),
+            WHERE u.patient_uid = the_notice.patient_uid AND NOT u.former AND the_notice.kind = 'bulk_email'),
         'consent', murallink_private.consent_type(the_patient.uid, the_notice.channel)), config;
     problem := coalesce(problem, '');
 END

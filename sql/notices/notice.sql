@@ -242,9 +242,8 @@ DECLARE
 BEGIN
     PERFORM murallink_private.required(unsubscribe.token, 'token');
     SELECT p.uid INTO reader FROM murallink.patient p
-    WHERE p.email_enabled AND (
-        p.uid = (SELECT u.patient_uid FROM murallink_private.unsubscribe_token u WHERE u.token = unsubscribe.token)
-        OR p.uid = (SELECT m.into_uid FROM murallink.merged_patient m WHERE m.unsubscribe_token = unsubscribe.token))
+    WHERE p.email_enabled
+        AND p.uid = (SELECT u.patient_uid FROM murallink_private.unsubscribe_token u WHERE u.token = unsubscribe.token)
     FOR NO KEY UPDATE;
     IF FOUND THEN
         PERFORM murallink_private.note_consent(reader, 'email', false, 'List-Unsubscribe');

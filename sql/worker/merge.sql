@@ -155,19 +155,17 @@ COMMENT ON FUNCTION murallink_private.merge_memberships(murallink.ksuid, muralli
 
 CREATE FUNCTION murallink_private.merge_rest(keep_uid murallink.ksuid, drop_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    second CONSTANT murallink.ksuid := (
-        SELECT u.token FROM murallink_private.unsubscribe_token u WHERE u.patient_uid = drop_uid
-        AND EXISTS (SELECT FROM murallink_private.unsubscribe_token k WHERE k.patient_uid = keep_uid));
 BEGIN
     UPDATE murallink.appointment a SET patient_uid = keep_uid WHERE a.patient_uid = drop_uid;
     UPDATE murallink.caregiver c SET patient_uid = keep_uid WHERE c.patient_uid = drop_uid;
     PERFORM murallink_private.move_rows('document_newest', drop_uid, keep_uid), murallink_private.move_rows('notice_patient', drop_uid, keep_uid);
-    UPDATE murallink_private.unsubscribe_token u SET patient_uid = keep_uid WHERE u.patient_uid = drop_uid AND second IS NULL;
+    UPDATE murallink_private.unsubscribe_token u
+    SET patient_uid = keep_uid, former = u.former OR EXISTS (
+        SELECT FROM murallink_private.unsubscribe_token k WHERE k.patient_uid = keep_uid AND NOT k.former)
+    WHERE u.patient_uid = drop_uid;
     DELETE FROM murallink.patient_site s WHERE s.patient_uid = drop_uid;
     UPDATE murallink.merged_patient m SET into_uid = keep_uid WHERE m.into_uid = drop_uid;
     DELETE FROM murallink.patient p WHERE p.uid = drop_uid;
-    UPDATE murallink.merged_patient m SET unsubscribe_token = second WHERE m.uid = drop_uid AND second IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_rest(murallink.ksuid, murallink.ksuid) IS

@@ -123,6 +123,18 @@ SELECT resource, count(*) FROM murallink.audit_event WHERE changes #>> '{patient
 GROUP BY 1 ORDER BY 1;
 SELECT action, changes #>> '{first_name,from}' AS first_name FROM murallink.audit_event WHERE resource_uid = :'anna' AND action = 'deleted';
 
+-- The token of each message ends her consent, and nobody sees one in a table
+SELECT count(*), count(*) FILTER (WHERE former) AS former FROM murallink_private.unsubscribe_token WHERE patient_uid = :'ann';
+SELECT count(*) AS columns FROM information_schema.columns WHERE table_schema = 'murallink' AND column_name ~ 'token';
+BEGIN;
+SELECT murallink.unsubscribe(u.token) FROM murallink_private.unsubscribe_token u WHERE u.patient_uid = :'ann' AND NOT u.former;
+SELECT email_enabled AS present FROM murallink.patient WHERE uid = :'ann';
+ROLLBACK;
+BEGIN;
+SELECT murallink.unsubscribe(u.token) FROM murallink_private.unsubscribe_token u WHERE u.patient_uid = :'ann' AND u.former;
+SELECT email_enabled AS former FROM murallink.patient WHERE uid = :'ann';
+ROLLBACK;
+
 -- The old uid is nobody's any more, to anybody
 SET SESSION AUTHORIZATION regress_merge_admin;
 SELECT action, test.answer(action, jsonb_build_object('patient_uid', :'anna') || more, session_id) FROM (VALUES

@@ -27,14 +27,18 @@ CREATE POLICY bulk_email ON murallink.audit_event FOR SELECT USING (
     resource = 'bulk_email' AND murallink_private.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE TABLE murallink_private.unsubscribe_token (
-    patient_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.patient ON DELETE CASCADE,
-    token murallink.ksuid NOT NULL UNIQUE DEFAULT murallink.gen_ksuid()
+    token murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    patient_uid murallink.ksuid NOT NULL REFERENCES murallink.patient ON DELETE CASCADE,
+    former boolean NOT NULL DEFAULT false
 );
+CREATE UNIQUE INDEX unsubscribe_token_patient ON murallink_private.unsubscribe_token (patient_uid) WHERE NOT former;
 COMMENT ON TABLE murallink_private.unsubscribe_token IS
 'The tokens by which unsubscribe() recognizes patients who were sent a bulk_email().';
 COMMENT ON COLUMN murallink_private.unsubscribe_token.patient_uid IS 'The patient.';
 COMMENT ON COLUMN murallink_private.unsubscribe_token.token IS
 'Random; in the header List-Unsubscribe of every such message. It never expires.';
+COMMENT ON COLUMN murallink_private.unsubscribe_token.former IS
+'Whether the patient was sent it under a uid that was merged into another one, which has a token, too.';
 
 CREATE TABLE murallink_private.payment_notice (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

@@ -40,7 +40,6 @@ CREATE TABLE murallink.merged_patient (
     uid murallink.ksuid PRIMARY KEY,
     into_uid murallink.ksuid NOT NULL REFERENCES murallink.patient,
     note text NOT NULL CHECK (note <> ''),
-    unsubscribe_token murallink.ksuid UNIQUE,
     merged_by name NOT NULL DEFAULT coalesce(NULLIF(pg_catalog.current_setting('role'), 'none'), SESSION_USER),
     merged_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CHECK (into_uid <> uid)
@@ -50,8 +49,6 @@ COMMENT ON TABLE murallink.merged_patient IS
 COMMENT ON COLUMN murallink.merged_patient.uid IS 'The uid that the record had. No patient has it again.';
 COMMENT ON COLUMN murallink.merged_patient.into_uid IS 'The patient.';
 COMMENT ON COLUMN murallink.merged_patient.note IS 'Why.';
-COMMENT ON COLUMN murallink.merged_patient.unsubscribe_token IS
-'Of messages that the patient was sent under the old uid, if the patient has another token, too.';
 COMMENT ON COLUMN murallink.merged_patient.merged_by IS 'The PostgreSQL role that merged them: the one of SET ROLE, else the login role.';
 COMMENT ON COLUMN murallink.merged_patient.merged_at IS 'When.';
 CREATE INDEX merged_patient_into ON murallink.merged_patient (into_uid);
