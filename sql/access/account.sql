@@ -78,6 +78,17 @@ $$;
 COMMENT ON FUNCTION murallink.deactivate_user(murallink.ksuid, text) IS
 'Locks a user out at once: sessions end, also those of administrators who act as the user; login answers login_failed; tokens to reset the password are no longer good, and none are sent; kept answers are not repeated; the user''s PostgreSQL role is nobody. Grants stay, so that reactivate_user restores all. user_uid: of another user; note: why. For admins, and for users who hold grant on every resource on which the user has a grant. Errors: unauthenticated, missing_field, invalid_value (oneself), forbidden, not_found, too_long, wrong_status (is deactivated already), in_use (the last active administrator).';
 
+CREATE FUNCTION murallink_private.deactivated_by_admin(user_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT NOT coalesce((
+        SELECT u.user_role = 'user' AND coalesce(u.admin_until <= e.at, true) FROM murallink.audit_event e
+        LEFT JOIN murallink.app_user u ON u.uid = coalesce(e.switched_by_uid, e.app_user_uid)
+        WHERE e.resource_uid = user_uid AND e.resource = 'app_user' AND e.changes ? 'deactivated'
+        ORDER BY e.at DESC, e.uid DESC LIMIT 1), false)
+$$;
+COMMENT ON FUNCTION murallink_private.deactivated_by_admin(murallink.ksuid) IS
+'Whether the last who has deactivated a user was an administrator, or nobody whom the audit names.';
+
 CREATE FUNCTION murallink.reactivate_user(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -91,6 +102,8 @@ BEGIN
     SELECT * INTO known FROM murallink.app_user u WHERE u.uid = reactivate_user.user_uid;
     IF murallink_private.is_active(known.deactivated) THEN
         PERFORM murallink_private.raise('wrong_status', 'user_uid');
+    ELSIF NOT murallink_private.caller_is_admin() AND murallink_private.deactivated_by_admin(known.uid) THEN
+        PERFORM murallink_private.raise('forbidden', 'user_uid');
     END IF;
     UPDATE murallink.app_user u SET
         deactivated = known.deactivated - pg_catalog.tstzmultirange(pg_catalog.tstzrange(pg_catalog.clock_timestamp(), NULL)),
@@ -99,7 +112,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reactivate_user(murallink.ksuid, text) IS
-'Lets a user who was deactivated in again, with the grants that have not ended meanwhile; the user logs in again. user_uid: the user; note: why. For those who may deactivate the user. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, wrong_status (is active).';
+'Lets a user who was deactivated in again, with the grants that have not ended meanwhile; the user logs in again. user_uid: the user; note: why. For those who may deactivate the user; whom an administrator has deactivated only an administrator lets in again. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, wrong_status (is active).';
 
 CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -97,6 +97,30 @@ SELECT e.app_user_uid = :'lead' AS by_lead, changes #>> '{status_note,to}' AS no
     changes #>> '{deactivated,to}' ~ '^{\["20..-..-.. ..:..:..[0-9.]*\+00",("20.*\+00")?\)}$' AS to_when
 FROM murallink.audit_event e WHERE e.resource_uid = :'ann' AND e.changes ? 'deactivated' ORDER BY e.at;
 
+-- Whom an administrator has locked out, only an administrator lets in again, whatever others grant: also one who acts as another, or
+-- whose account was closed since
+SET SESSION AUTHORIZATION regress_account_admin;
+SELECT uid AS cy FROM murallink.register('cy.account@example.com', 'correct horse', 'Cy', 'Gone') \gset
+SELECT test.answer('deactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS by_admin;
+SET SESSION AUTHORIZATION regress_account_lead;
+SELECT test.answer('grant', jsonb_build_object('resource_uid', :'trial', 'permission', 'view_trials', 'user_uid', :'cy')) AS granted,
+    test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
+RESET SESSION AUTHORIZATION;
+BEGIN;
+UPDATE murallink.app_user SET user_role = 'user', admin_until = clock_timestamp() WHERE uid = :'admin';
+SELECT murallink_private.deactivated_by_admin(:'cy') AS closed_since;
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_account_admin;
+SELECT test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
+SET SESSION AUTHORIZATION regress_account_lead;
+SELECT test.answer('deactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS by_lead,
+    test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.app_user SET deactivated = '{[2020-01-01,)}' WHERE uid = :'cy';
+SET SESSION AUTHORIZATION regress_account_lead;
+SELECT test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS by_hand;
+RESET SESSION AUTHORIZATION;
+
 -- The last administrator stays; there are others in this database
 BEGIN;
 UPDATE murallink.app_user SET deactivated = '{[2020-01-01,)}' WHERE user_role = 'admin' AND uid NOT IN (:'admin', :'other_admin');
