@@ -330,15 +330,19 @@ DECLARE
 BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment p
     WHERE p.uid = murallink_private.required(get_approvals.payment_uid, 'payment_uid');
-    PERFORM murallink_private.permit(
-        'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
+    IF NOT EXISTS (
+        SELECT FROM murallink_private.enrollments_seen(the_payment.patient_uid, the_payment.trial_uid, 'view_payments') AS seen
+        WHERE seen = the_payment.enrollment_uid) THEN
+        PERFORM murallink_private.permit(
+            'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
+    END IF;
     RETURN QUERY
     SELECT a.uid, a.signer_name, a.at, a.meaning, a.signed_by, a.note
     FROM murallink.approval a WHERE a.payment_uid = the_payment.uid ORDER BY a.at, a.uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.get_approvals(murallink.ksuid) IS
-'Who approved a payment, in the order of the approvals. Needs view_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field.';
+'Who approved a payment, in the order of the approvals. Needs view_payments on the trial at the site, or at the one to which the patient has come. Errors: unauthenticated, forbidden, not_found, missing_field.';
 
 CREATE TYPE murallink.pending_payment AS (
     uid murallink.ksuid, trial_uid murallink.ksuid, trial text, site_uid murallink.ksuid, site text, subject_id text,

@@ -13,9 +13,14 @@ DECLARE
     place murallink.enrollment;
 BEGIN
     SELECT * INTO place FROM murallink.enrollment e
-    WHERE e.patient_uid = murallink_private.required(permit_card.patient_uid, 'patient_uid') AND e.status <> 'transferred'
+    WHERE e.patient_uid = murallink_private.required(permit_card.patient_uid, 'patient_uid')
+        AND NOT murallink_private.patient_left(e.patient_uid, e.trial_uid, e.site_uid)
     ORDER BY murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC,
         murallink_private.visible(e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) DESC LIMIT 1;
+    IF NOT murallink_private.visible(place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)
+        AND murallink_private.patient_visible(permit_card.patient_uid) THEN
+        PERFORM murallink_private.raise('forbidden', 'patient_uid');
+    END IF;
     RETURN murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'patient_uid');
 END
 $$;

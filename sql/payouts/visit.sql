@@ -91,6 +91,8 @@ BEGIN
     END IF;
     SELECT p.* INTO marked FROM murallink.enrollment e JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
     WHERE e.uid = place AND p.status = 'elsewhere'
+    -- A site that the patient has left does not open a milestone that the present one has marked.
+    AND p.enrollment_uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'milestone_payment'))
     AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(its_code) ORDER BY p.occurrence DESC LIMIT 1;
     UPDATE murallink_private.payment p
     SET status = 'unmarked', decided_by_uid = murallink_private.caller(), decision_note = why
@@ -108,7 +110,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.unmark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text) IS
-'Takes the last mark of mark_paid_elsewhere back, so that the milestone is payable again. milestone: its name or code; note: why. Needs milestone_payment on the trial at the site; a caller without view_payments gets only the uid, the status and the note. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is not marked).';
+'Takes the last mark of mark_paid_elsewhere back, so that the milestone is payable again. milestone: its name or code; note: why. Needs milestone_payment on the trial at the site, and a site that the patient has left takes back only its own marks; a caller without view_payments gets only the uid, the status and the note. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is not marked).';
 
 CREATE FUNCTION murallink.set_day_cap(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,

@@ -126,6 +126,11 @@ BEGIN
         JOIN murallink.site s ON s.uid = e.site_uid
         WHERE e.uid = visit_time.enrollment_uid);
     at := murallink_private.moment_in_zone(local_time, time_zone);
+    IF EXISTS (
+        SELECT FROM murallink.enrollment e
+        WHERE e.uid = visit_time.enrollment_uid AND e.status IN ('transferred', 'merged') AND local_time::date > e.left_on) THEN
+        PERFORM murallink_private.raise('not_enrolled', 'datetime');
+    END IF;
     -- A time that the clock skips is converted to a different one.
     IF at <= pg_catalog.now() OR murallink_private.local_time(at, time_zone) <> local_time THEN
         PERFORM murallink_private.raise('invalid_value', 'datetime');
@@ -133,7 +138,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_time(murallink.ksuid, text) IS
-'When a patient is to come. datetime: as schedule_appointment takes it. Errors: missing_field, invalid_value.';
+'When a patient is to come. datetime: as schedule_appointment takes it. Errors: missing_field, invalid_value, not_enrolled (on that day the patient is at another site).';
 
 CREATE FUNCTION murallink.schedule_appointment(
     enrollment_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL,
@@ -158,7 +163,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.schedule_appointment(murallink.ksuid, murallink.ksuid, text, text) IS
-'Schedules a visit of a patient to the site and queues the reminders (document: Schedule Appointment). enrollment_uid or patient_uid is required, enrollment_uid when the patient takes part in several trials; datetime: YYYY-MM-DDTHH:MM:SS in the future, local time of the patient''s time zone, else of the site''s, else UTC; an hour that the clock skips is refused, of one that it repeats the second is meant. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, already_exists.';
+'Schedules a visit of a patient to the site and queues the reminders (document: Schedule Appointment). enrollment_uid or patient_uid is required, enrollment_uid when the patient takes part in several trials; datetime: YYYY-MM-DDTHH:MM:SS in the future, local time of the patient''s time zone, else of the site''s, else UTC; an hour that the clock skips is refused, of one that it repeats the second is meant. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled (also at a site that the patient has left, for a later day), missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.get_appointments(patient_uid murallink.ksuid DEFAULT NULL, enrollment_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.appointment_info
@@ -228,7 +233,7 @@ EXCEPTION WHEN unique_violation THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.move_appointment(murallink.ksuid, text) IS
-'Moves an appointment and its reminders; a patient who was reminded of the old time is told the new one at once. datetime: as schedule_appointment takes it, in the patient''s present time zone. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, already_exists, wrong_status.';
+'Moves an appointment and its reminders; a patient who was reminded of the old time is told the new one at once. datetime: as schedule_appointment takes it, in the patient''s present time zone. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value, already_exists, wrong_status.';
 
 CREATE FUNCTION murallink.cancel_appointment(appointment_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

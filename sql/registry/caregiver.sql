@@ -59,7 +59,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.register_caregiver(murallink.ksuid, text, text, text, text, jsonb) IS
-'Adds a person who acts on behalf of a patient (document: Register Caregiver). address: an object with street1, street2, city, state, post_code. Needs add_patient on the patient: at one of the patient''s sites or trials. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a person who acts on behalf of a patient (document: Register Caregiver). address: an object with street1, street2, city, state, post_code. Needs add_patient on the patient: at one of the patient''s sites or trials, which the patient has not left for another site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.update_caregiver(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,
@@ -90,7 +90,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_caregiver(murallink.ksuid, text, text, text, text, jsonb, murallink.read_only) IS
-'Changes a caregiver (document: Update Caregiver). uid: the caregiver; absent arguments change nothing, nor do absent parts of address; patient_uid is the caregiver''s, or absent. Needs update_patient on the patient; a caller without view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Changes a caregiver (document: Update Caregiver). uid: the caregiver; absent arguments change nothing, nor do absent parts of address; patient_uid is the caregiver''s, or absent. Needs update_patient on the patient, at a site that the patient has not left for another one; a caller without view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_caregivers(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.caregiver_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

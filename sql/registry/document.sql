@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.upload_document(murallink.ksuid, murallink.ksuid, text, text, text) IS
-'Stores a document of a patient or of a caregiver; one with the name of an existing document is its next version (document: Upload Document). patient_uid or caregiver_uid is required, not both; filename: at most 200 characters, no path; data: in base64, at most murallink.document_limit; content_type: the media type, default by the ending of the filename. Needs upload_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the name in another case or width).';
+'Stores a document of a patient or of a caregiver; one with the name of an existing document is its next version (document: Upload Document). patient_uid or caregiver_uid is required, not both; filename: at most 200 characters, no path; data: in base64, at most murallink.document_limit; content_type: the media type, default by the ending of the filename. Needs upload_document on the patient, at a site that the patient has not left for another one. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the name in another case or width).';
 
 CREATE FUNCTION murallink.get_document(
     patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL

@@ -84,23 +84,38 @@ $$;
 COMMENT ON FUNCTION murallink_private.patient_visible(murallink.ksuid) IS
 'Whether the caller holds any permission at one of the patient''s sites or trials, and so may learn that the patient exists.';
 
+CREATE FUNCTION murallink_private.patient_left(patient_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid)
+RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(pg_catalog.bool_and(e.status IN ('transferred', 'merged')), false) FROM murallink.enrollment e
+    WHERE e.patient_uid = patient_left.patient_uid AND e.site_uid = patient_left.site_uid
+        AND e.trial_uid = coalesce(patient_left.trial_uid, e.trial_uid)
+$$;
+COMMENT ON FUNCTION murallink_private.patient_left(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether a patient has gone on from a place of patient_places() to other sites, with all enrollments there. The place goes on seeing the patient, and changes nothing.';
+
 CREATE FUNCTION murallink_private.permit_patient(
     patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    changes CONSTANT boolean := permission IN ('add_patient', 'update_patient', 'upload_document');
     place record;
 BEGIN
-    SELECT * INTO place FROM murallink_private.patient_places() p
+    SELECT p.*, l.gone INTO place FROM murallink_private.patient_places() p,
+        LATERAL (SELECT changes AND murallink_private.patient_left(p.patient_uid, p.trial_uid, p.site_uid) AS gone) AS l
     WHERE p.patient_uid = murallink_private.required(permit_patient.patient_uid, field)
-    ORDER BY murallink_private.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC,
+    ORDER BY murallink_private.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) AND NOT l.gone DESC,
         murallink_private.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
+    IF place.gone AND murallink_private.visible(place.client_uid, place.contract_uid, place.trial_uid, place.site_uid) THEN
+        PERFORM murallink_private.raise('forbidden', field);
+    END IF;
     RETURN murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.permit_patient(murallink.ksuid, murallink.permission, text) IS
-'Checks that the caller holds the permission on a patient, and returns the caller''s uid. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
+'Checks that the caller holds the permission on a patient, one that changes the patient at a site that the patient has not left for another one; and returns the caller''s uid. field: named in errors. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
 CREATE FUNCTION murallink_private.visible_patients(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.ksuid

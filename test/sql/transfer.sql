@@ -160,6 +160,9 @@ SELECT count(*), sum(amount) FROM murallink.get_patient_payments(:'pat', :'trial
 SELECT murallink.approve_payment(:'early_one');
 SET SESSION AUTHORIZATION regress_move_old;
 SELECT status FROM murallink.approve_payment(:'early_one');
+RESET SESSION AUTHORIZATION;
+SELECT caller, pg_temp.outcome('regress_move_' || caller, format('SELECT 1 / count(*) FROM murallink.get_approvals(%L)', :'early_one'))
+FROM unnest('{old,new,both,none}'::text[]) AS caller;
 
 -- So do analysts: the rows of the chain, its payouts, and who did what
 SELECT 'SELECT (SELECT string_agg(s.name, '' '' ORDER BY e.created_at, s.name) FROM murallink.enrollment e JOIN all_sites s ON s.uid = e.site_uid
@@ -189,6 +192,39 @@ SELECT status FROM murallink.set_enrollment_status('transferred', :'trial', :'pa
 SELECT payment_type_uid FROM murallink.set_payment_type('28LLqy3paByy5jcqpoU9wXuTiYo', :'trial', :'pat');
 RESET SESSION AUTHORIZATION;
 SELECT count(*), count(payment_type_uid) FROM murallink.enrollment WHERE patient_uid = :'pat';
+
+-- S1: the old site sees the person, and changes nothing any more: neither the person, nor documents, caregivers and later appointments;
+-- nor does it open a milestone that the new one has marked as paid elsewhere. Sue's site changes Sue, and both sites of Pat do at theirs
+SET SESSION AUTHORIZATION regress_move_admin;
+SELECT count(murallink.grant(site::murallink.ksuid, permission, person::murallink.ksuid))
+FROM (VALUES (:'a', :'old'), (:'b', :'new'), (:'a', :'both'), (:'b', :'both')) AS at (site, person),
+    unnest('{update_patient,upload_document,get_document,replace_card}'::text[]) AS permission;
+SELECT uid AS carer FROM murallink.register_caregiver(:'pat', 'Cara', 'Mover') \gset
+SELECT (murallink.add_milestone('Marked', 5, 'USD', :'trial', site::murallink.ksuid)).milestone FROM unnest(ARRAY[:'a', :'b']) AS site;
+SET SESSION AUTHORIZATION regress_move_new;
+SELECT status FROM murallink.mark_paid_elsewhere(:'pat', :'trial', 'Marked', 'the sponsor paid it');
+RESET SESSION AUTHORIZATION;
+SELECT n, caller, pg_temp.outcome('regress_move_' || caller, format(statement, :'pat', :'trial', :'carer', :'first', :'sue'))
+FROM unnest(ARRAY['SELECT murallink.update_patient(%1$L, email => ''p@example.com'')', 'SELECT murallink.update_caregiver(%3$L, phone => ''1'')',
+    'SELECT murallink.register_caregiver(%1$L, ''Carl'', ''Mover'')', 'SELECT murallink.upload_document(%1$L, filename => ''a.txt'', data => ''QQ=='')',
+    'SELECT murallink.upload_document(caregiver_uid => %3$L, filename => ''a.txt'', data => ''QQ=='')',
+    'SELECT murallink.replace_card(%1$L, ''lost'', ''x'')', 'SELECT murallink.unmark_paid_elsewhere(%1$L, %2$L, ''Marked'', ''x'')',
+    'SELECT murallink.schedule_appointment(%4$L, NULL, ''2999-02-02T09:00:00'')', 'SELECT murallink.get_patient(%1$L)',
+    'SELECT murallink.get_caregivers(%1$L)', 'SELECT murallink.update_patient(%5$L, phone => ''1'')']) WITH ORDINALITY AS s (statement, n),
+    unnest('{old,new,both,none}'::text[]) AS caller ORDER BY n, caller;
+-- A mark of the old site's own, and one who takes part in another trial there, stay the old site's, too
+SET SESSION AUTHORIZATION regress_move_new;
+SELECT status FROM murallink.unmark_paid_elsewhere(:'pat', :'trial', 'Marked', 'it did not');
+SET SESSION AUTHORIZATION regress_move_old;
+SELECT status FROM murallink.mark_paid_elsewhere(:'pat', :'trial', 'Marked', 'we paid it');
+SELECT status FROM murallink.unmark_paid_elsewhere(:'pat', :'trial', 'Marked', 'we did not');
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET SESSION AUTHORIZATION regress_move_admin;
+SELECT murallink.add_trial_site(:'other_trial', :'a') IS NOT NULL AS added, murallink.enroll(:'pat', :'other_trial', :'a', '1');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.outcome('regress_move_old', format('SELECT murallink.update_patient(%L, phone => ''1'')', :'pat')) AS enrolled_in_another;
+ROLLBACK;
 SELECT statement, test.refusal(format(statement, :'first')) FROM (VALUES
     ('UPDATE murallink.enrollment SET status = ''enrolled'', left_on = NULL WHERE uid = %L'),
     ('UPDATE murallink.enrollment SET left_on = left_on + 1 WHERE uid = %L'),

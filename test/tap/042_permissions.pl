@@ -102,9 +102,11 @@ EOC
 SELECT world.give(uid, '{bulk_email site,bulk_email trial_site}') FROM world.thing WHERE name = 'user';
 CREATE TABLE world.leaver AS
 SELECT name, murallink.gen_ksuid() AS uid FROM unnest('{leaver,returner}'::text[]) AS name;
-INSERT INTO murallink.app_user (uid, email, deactivated)
-SELECT uid, name || '@example.com', CASE name WHEN 'leaver' THEN '{}' ELSE '{[2020-01-01,)}' END::tstzmultirange FROM world.leaver;
+INSERT INTO murallink.app_user (uid, email) SELECT uid, name || '@example.com' FROM world.leaver;
 SELECT world.give(uid, '{bulk_email site}') FROM world.leaver;
+SELECT murallink.api(jsonb_build_object('action', 'deactivate_user', 'session_id', c.session,
+    'payload', jsonb_build_object('user_uid', l.uid, 'note', 'N')))
+FROM world.leaver l, LATERAL world.caller('{grant site}') c WHERE l.name = 'returner';
 SELECT uid FROM world.leaver ORDER BY name;
 EOC
 
