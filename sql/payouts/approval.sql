@@ -98,8 +98,8 @@ DECLARE
     requester murallink.ksuid;
     separate boolean;
 BEGIN
-    SELECT p.requested_by_uid, t.separate_approver INTO requester, separate
-    FROM murallink_private.payment p JOIN murallink.trial t ON t.uid = p.trial_uid WHERE p.uid = may_sign.payment_uid;
+    SELECT p.requested_by_uid, murallink_private.separate_since(p.trial_uid, p.created_at) INTO requester, separate
+    FROM murallink_private.payment p WHERE p.uid = may_sign.payment_uid;
     IF EXISTS (
         SELECT FROM murallink.approval a
         WHERE a.payment_uid = may_sign.payment_uid AND (
@@ -138,10 +138,19 @@ $$;
 COMMENT ON FUNCTION murallink_private.password_shown(text) IS
 'Whether an approver has shown the password, which is checked and counted as login() does it. Errors: unauthenticated, forbidden (where it is wrong; to an admin who acts as another user), locked_out, busy.';
 
-CREATE FUNCTION murallink_private.signed_by(trial_uid murallink.ksuid, shown boolean) RETURNS text
+CREATE FUNCTION murallink_private.signature_demanded(payment_uid murallink.ksuid) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT r.signature FROM murallink_private.payment p, LATERAL murallink_private.approval_rules_since(p.trial_uid, p.created_at) r
+    WHERE p.uid = signature_demanded.payment_uid AND r.signature IS NOT NULL
+    ORDER BY pg_catalog.array_position('{password,sign_on,session}', r.signature) LIMIT 1
+$$;
+COMMENT ON FUNCTION murallink_private.signature_demanded(murallink.ksuid) IS
+'How an approver of a payment must show who they are: the strictest that its trial has demanded since it was requested.';
+
+CREATE FUNCTION murallink_private.signed_by(payment_uid murallink.ksuid, shown boolean) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    demanded CONSTANT text := (SELECT t.approval_signature FROM murallink.trial t WHERE t.uid = trial_uid);
+    demanded CONSTANT text := murallink_private.signature_demanded(payment_uid);
 BEGIN
     IF demanded <> 'session' AND murallink_private.caller_switched_by() IS NOT NULL THEN
         PERFORM murallink_private.raise('forbidden', 'password');
@@ -154,7 +163,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.signed_by(murallink.ksuid, boolean) IS
-'How the caller, who approves a payment of this trial, is recognised. shown: whether the password was. Errors: unauthenticated, missing_field, sign_on_required, forbidden (to an admin who acts as another user where a signature is demanded).';
+'How the caller, who approves a payment, is recognised. shown: whether the password was. Errors: unauthenticated, missing_field, sign_on_required, forbidden (to an admin who acts as another user where a signature is demanded).';
 
 CREATE FUNCTION murallink_private.sign_payment(payment_uid murallink.ksuid, signed_by text, note text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -170,8 +179,7 @@ BEGIN
     ELSIF NOT murallink_private.may_sign(the_payment.uid) THEN
         PERFORM murallink_private.raise('same_person', 'payment_uid');
     END IF;
-    SELECT GREATEST(murallink_private.approvals_needed(t.approval_tiers, the_payment.amount, the_payment.currency), 1) INTO needed
-    FROM murallink.trial t WHERE t.uid = the_payment.trial_uid;
+    needed := GREATEST(murallink_private.approvals_required(the_payment.uid), 1);
     SELECT pg_catalog.count(*) + 1 INTO so_far FROM murallink.approval a WHERE a.payment_uid = the_payment.uid;
     INSERT INTO murallink.approval (payment_uid, app_user_uid, switched_by_uid, signer_name, meaning, signed_by, note)
     SELECT the_payment.uid, murallink_private.caller(), murallink_private.caller_switched_by(),
@@ -204,7 +212,7 @@ BEGIN
     END IF;
     why := murallink_private.checked_text(decide_payment.note, 'note', 1000, decision <> 'approved');
     IF decision = 'approved' THEN
-        signature := murallink_private.signed_by(the_payment.trial_uid, password_shown);
+        signature := murallink_private.signed_by(the_payment.uid, password_shown);
         -- payout_begin() needs this lock, too. Take it before that of the payment, as a change of the payment type does.
         PERFORM FROM murallink.enrollment WHERE uid = the_payment.enrollment_uid FOR SHARE;
         IF NOT murallink_private.sign_payment(the_payment.uid, signature, why) THEN
@@ -363,7 +371,7 @@ LANGUAGE sql STABLE AS $$
         pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now() - p.created_at) / 86400)::integer,
         CASE WHEN seen THEN pg_catalog.btrim(u.first_name || ' ' || u.last_name) END,
         (SELECT pg_catalog.count(*)::integer FROM murallink.approval a WHERE a.payment_uid = p.uid),
-        GREATEST(murallink_private.approvals_needed(t.approval_tiers, p.amount, p.currency), 1), t.approval_signature
+        GREATEST(murallink_private.approvals_required(p.uid), 1), murallink_private.signature_demanded(p.uid)
     FROM murallink_private.payment p JOIN murallink.trial t ON t.uid = p.trial_uid JOIN murallink.site s ON s.uid = p.site_uid
     JOIN murallink.enrollment e ON e.uid = p.enrollment_uid LEFT JOIN murallink.app_user u ON u.uid = p.requested_by_uid,
     LATERAL murallink_private.permitted('view_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) AS seen
@@ -440,7 +448,7 @@ BEGIN
             the_reversal.trial_uid, the_reversal.site_uid, 'reversal_uid');
     END IF;
     -- An admin who acts as another user is still the same person.
-    IF accepted AND (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_reversal.trial_uid)
+    IF accepted AND murallink_private.separate_since(the_reversal.trial_uid, the_reversal.created_at)
         AND (murallink_private.same_hand(caller, the_reversal.requested_by_uid, the_reversal.payment_uid) OR EXISTS (
             SELECT FROM murallink.audit_event e,
                 LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS requester

@@ -49,6 +49,28 @@ $$;
 COMMENT ON FUNCTION murallink_private.approvals_needed(jsonb, numeric, text) IS
 'How many people must approve a payment by the tiers of its trial: the most that any tier requires that its amount is above; 0 if there is none. A payment in a currency that no tier is about needs the most that any tier requires.';
 
+CREATE FUNCTION murallink_private.approval_rules_since(
+    trial_uid murallink.ksuid, since timestamptz, OUT tiers jsonb, OUT separate boolean, OUT signature text
+) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
+    SELECT t.approval_tiers, t.separate_approver, t.approval_signature FROM murallink.trial t
+    WHERE t.uid = approval_rules_since.trial_uid
+    UNION ALL
+    SELECT (e.changes #>> '{approval_tiers,from}')::jsonb, (e.changes #>> '{separate_approver,from}')::boolean,
+        e.changes #>> '{approval_signature,from}'
+    FROM murallink.audit_event e
+    WHERE e.resource_uid = approval_rules_since.trial_uid AND e.resource = 'trial' AND e.action = 'changed' AND e.at > since
+$$;
+COMMENT ON FUNCTION murallink_private.approval_rules_since(murallink.ksuid, timestamptz) IS
+'The rules by which payments of a trial are approved: those of now, and each that was replaced since a time, with nulls for what was not. All of them hold for what was requested then: otherwise two rights, to edit the trial and to approve, would free what waits from the rules under which it was requested.';
+
+CREATE FUNCTION murallink_private.separate_since(trial_uid murallink.ksuid, since timestamptz) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(pg_catalog.bool_or(r.separate), false) FROM murallink_private.approval_rules_since(trial_uid, since) r
+$$;
+COMMENT ON FUNCTION murallink_private.separate_since(murallink.ksuid, timestamptz) IS
+'Whether another person must approve what was requested in a trial at a time.';
+
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
     approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT NULL
@@ -190,7 +212,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for later payments; turning approve_milestones on or separate_approver off also needs approve_payments. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; a caller without view_trials gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
+'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for later payments; separate_approver, where it is turned on, also for those that are pending; turning approve_milestones on or separate_approver off also needs approve_payments. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; a caller without view_trials gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -238,4 +260,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_approval_rules(murallink.ksuid, jsonb, text, text) IS
-'Sets how payments of a trial are approved. tiers: an array of objects with above (an amount), approvers (how many different people must approve a payment of more than that, 1 to 9) and currency (default the contract''s); a payment in a currency that no tier is about needs the most that any requires; milestones that a tier is about are not approved as they are made; []: none. signature: session; password: each approval needs the password; sign_on: it needs a session opened within murallink.fresh_sign_on, or the password. What is absent stays. note: why. Holds for payments that are still pending, too. Needs edit_trial and approve_payments on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Sets how payments of a trial are approved. tiers: an array of objects with above (an amount), approvers (how many different people must approve a payment of more than that, 1 to 9) and currency (default the contract''s); a payment in a currency that no tier is about needs the most that any requires; milestones that a tier is about are not approved as they are made; []: none. signature: session; password: each approval needs the password; sign_on: it needs a session opened within murallink.fresh_sign_on, or the password. What is absent stays. note: why. Payments that are still pending must satisfy the new rules, and each that has held since they were requested. Needs edit_trial and approve_payments on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

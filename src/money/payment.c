@@ -360,7 +360,6 @@ fill_rest(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *miles
 	Datum arguments[] = {values[PAYMENT_COMPLETES], KsuidPGetDatum(&enrolled->uid)};
 	MemoryContext caller_context = CurrentMemoryContext;
 	Owner saved = owner_enter();
-	Version version;
 
 	SPI_connect();
 	plan_execute(&rest, arguments, NULL, 1);
@@ -374,15 +373,16 @@ fill_rest(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *miles
 	}
 	SPI_finish();
 	owner_leave(saved);
-	schedule_version(values[PAYMENT_MILESTONE], &version);
 	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, DatumGetDateADT(values[PAYMENT_VISIT_DATE]), milestone))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
-	fill_version(values, nulls, milestone, &version);
+	schedule_version(values[PAYMENT_MILESTONE], &milestone->version);
+	fill_version(values, nulls, milestone, &milestone->version);
 }
 
 /*
  * Fills in the status of a milestone payment that has none: approved if its
- * trial approves milestones up to this amount.  Raises wrong_status for
+ * trial approves milestones up to this amount; a part of one, up to the amount
+ * of the whole, which two parts must not avoid.  Raises wrong_status for
  * another status than this, pending, or elsewhere.  milestone: NULL for a payment that is
  * no milestone's.
  */
@@ -391,10 +391,12 @@ fill_status(const Milestone *milestone, Datum *values, bool *nulls)
 {
 	Oid pending = install_enum("payment_status", "pending");
 	Oid usual = pending;
+	bool whole = nulls[PAYMENT_FRACTION] && nulls[PAYMENT_COMPLETES];
 
 	if (milestone != NULL && milestone->approved &&
 		(milestone->version.free_up_to == (Datum) 0 ||
-		 DatumGetBool(DirectFunctionCall2(numeric_le, values[PAYMENT_AMOUNT], milestone->version.free_up_to))))
+		 DatumGetBool(DirectFunctionCall2(numeric_le, whole ? values[PAYMENT_AMOUNT] : milestone->version.amount,
+										  milestone->version.free_up_to))))
 		usual = install_enum("payment_status", "approved");
 	if (milestone != NULL && nulls[PAYMENT_STATUS])
 		FILL(PAYMENT_STATUS, ObjectIdGetDatum(usual));

@@ -187,6 +187,8 @@ SELECT pg_temp.approve('Ada', :'locked', '{"password": "correct horse"}') AS act
 SELECT pg_temp.said('Ada', 'set_approval_rules', jsonb_build_object('trial_uid', :'trial', 'note', 'n', 'signature', 'sign_on')) AS acting_as_bob;
 SELECT pg_temp.said('Ada', 'switch_user', jsonb_build_object('uid', uid)) FROM person WHERE name = 'Ada';
 SELECT pg_temp.said('Ann', 'set_approval_rules', jsonb_build_object('trial_uid', :'trial', 'note', 'n', 'signature', 'sign_on'));
+SELECT pg_temp.approve('Bob', :'locked') AS requested_before;
+SELECT pg_temp.ask(:'grover', :'trial', 11) AS locked \gset
 UPDATE murallink_private.session s SET created_at = created_at - interval '16 minutes' FROM person p WHERE p.uid = s.app_user_uid AND p.name = 'Bob';
 SELECT pg_temp.approve('Bob', :'locked') AS long_ago, pg_temp.approve('Bob', :'locked', '{"password": "wrong"}') AS wrong;
 SET SESSION AUTHORIZATION regress_approve_admin;
@@ -265,6 +267,7 @@ SELECT pg_temp.ask(:'grover', :'trial', 5) AS first, pg_temp.ask(:'grover', :'tr
 SET session_replication_role = replica;
 UPDATE murallink_private.payment p SET created_at = p.created_at - age * interval '1 day' FROM (VALUES (:'first', 5), (:'second', 4), (:'third', 3), (:'fourth', 2), (:'fifth', 1)) AS made (uid, age)
 WHERE made.uid = p.uid::text;
+UPDATE murallink.audit_event SET at = at - interval '10 days' WHERE resource = 'trial';
 RESET session_replication_role;
 SELECT pg_temp.approve('Bob', :'second');
 CREATE FUNCTION pg_temp.waits(who text, asked jsonb DEFAULT '{}') RETURNS TABLE (
@@ -325,6 +328,36 @@ FROM unnest(ARRAY[:'bill', :'grover']) AS patient;
 SELECT p ->> 'status' AS status, p ->> 'amount' AS amount, p ->> 'decision_note' AS why
 FROM jsonb_array_elements(pg_temp.by('Rita', 'get_patient_payments', jsonb_build_object('patient_uid', :'grover', 'trial_uid', :'trial')) -> 'payload') AS p
 WHERE p #>> '{milestone,milestone}' = 'Visit' ORDER BY 1;
+
+-- Who may edit the trial and approve frees nothing that was requested before from the rules of then: neither from a second person, nor
+-- from the number of people, nor from their signature; what is requested afterwards has the new rules
+SELECT pg_temp.said('Ann', 'set_approval_rules', jsonb_build_object('trial_uid', :'strict', 'note', 'strict', 'signature', 'password',
+    'tiers', '[{"above": 100, "approvers": 2}]'::jsonb));
+SELECT pg_temp.ask(:'grover', :'strict', 500) AS bound \gset
+SELECT pg_temp.by('Ann', 'manual_payment', jsonb_build_object('patient_uid', :'grover', 'trial_uid', :'strict', 'amount', 500)) #>> '{payload,uid}' AS own \gset
+SELECT pg_temp.said('Ann', 'set_approval_rules', jsonb_build_object('trial_uid', :'strict', 'note', 'lax', 'signature', 'session', 'tiers', '[]'::jsonb)),
+    pg_temp.said('Ann', 'edit_trial', jsonb_build_object('uid', :'strict', 'separate_approver', false));
+SELECT n, who, pg_temp.approve(who, payment, more) FROM (VALUES
+    (1, 'Ann', :'bound', jsonb '{}'), (2, 'Ann', :'bound', '{"password": "correct horse"}'), (3, 'Ann', :'own', '{"password": "correct horse"}'))
+    AS said (n, who, payment, more) ORDER BY n;
+SELECT p ->> 'approvals' AS approvals, p ->> 'approvals_needed' AS needed, p ->> 'signature' AS signature
+FROM jsonb_array_elements(pg_temp.by('Bob', 'pending_payments', jsonb_build_object('trial_uid', :'strict')) -> 'payload') AS p
+WHERE p ->> 'uid' IN (:'bound', :'own') ORDER BY 1;
+SET ROLE murallink_owner;
+SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L', :'bound'));
+RESET ROLE;
+SELECT pg_temp.approve('Bob', :'bound', '{"password": "correct horse"}') AS second, pg_temp.approve('Ann', pg_temp.ask(:'grover', :'strict', 500)) AS later;
+-- Nor do two parts of a visit need fewer people than the visit, or none
+SET SESSION AUTHORIZATION regress_approve_admin;
+SELECT uid AS halves FROM murallink.add_milestone('In halves', 160, 'USD', :'quick', :'site') \gset
+SELECT signature FROM murallink.set_approval_rules(:'quick', '[{"above": 100, "approvers": 2}]', 'session', 'two');
+SELECT uid AS half, amount, status FROM murallink.milestone_payment(:'grover', :'halves', 'left early', fraction => 0.5) \gset
+\echo :amount :status
+SELECT uid AS rest, amount, status FROM murallink.complete_payment(:'half', 'came back') \gset
+\echo :amount :status
+RESET SESSION AUTHORIZATION;
+SELECT n, who, pg_temp.approve(who, part) FROM unnest(ARRAY[:'half', :'rest']) WITH ORDINALITY AS p (part, n),
+    unnest('{Ann,Bob}'::text[]) AS who ORDER BY n, who;
 
 -- Analysts see the approvals of the payments that they see
 SELECT murallink.set_db_role('approve.rita@example.com', 'regress_approve_analyst');

@@ -251,6 +251,13 @@ INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, reso
 SELECT uid, 'approve_payments', 'contract', :'contract', :'client', :'contract' FROM murallink.app_user WHERE email = 'payer.back@example.com';
 SET SESSION AUTHORIZATION regress_back_payer;
 SELECT test.refusal(format('SELECT murallink.approve_reversal(%L, ''x'')', :'two')) AS requester;
+-- also where the trial does not ask for one any more: what was requested before waits for one
+SET SESSION AUTHORIZATION regress_back_admin;
+SELECT name FROM murallink.edit_trial(:'strict', separate_approver => false);
+SET SESSION AUTHORIZATION regress_back_payer;
+SELECT test.refusal(format('SELECT murallink.approve_reversal(%L, ''x'')', :'two')) AS requester;
+SET SESSION AUTHORIZATION regress_back_admin;
+SELECT name FROM murallink.edit_trial(:'strict', separate_approver => true);
 SET SESSION AUTHORIZATION regress_back_approver;
 SELECT test.refusal(format('SELECT murallink.approve_reversal(%L)', :'two')) AS why;
 SELECT amount, status, note FROM murallink.reject_reversal(:'two', 'it was done');
