@@ -6,7 +6,7 @@ COMMENT ON TYPE murallink.audit_action IS 'The kind of a change to a row.';
 CREATE FUNCTION murallink_private.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink_private.audit_record() IS
-'Trigger for each row: writes an audit_event for each row that is created, changed or deleted. Argument values: also with the values of created rows. Argument remembered: makes every session forget its cached rows of the table, as install_changed() does; such a trigger must be enabled always, and writes no event for replicated rows.';
+'Trigger for each row: writes an audit_event for each row that is created, changed or deleted. Argument values: also with the values of created rows. Argument remembered: makes every session forget its cached rows of the table, as install_changed() does; such a trigger must be enabled always, and writes no event for replicated rows. Argument awaited: others can wait until every session has done so.';
 
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
 COMMENT ON TYPE murallink.audit_entry IS 'An event in the history of a resource, in words. user_uid: the user who caused it.';

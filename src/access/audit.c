@@ -256,7 +256,8 @@ record(const TriggerData *trigger)
  * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.
  * With the argument values, the event of an INSERT contains the values.  With
  * the argument remembered, also does what install_changed() does, even if
- * replication writes the row; replication copies the audit_event itself.
+ * replication writes the row; replication copies the audit_event itself.  With
+ * the argument awaited, others can wait until all sessions know of the row.
  */
 PG_FUNCTION_INFO_V1(audit_record);
 Datum
@@ -274,5 +275,7 @@ audit_record(PG_FUNCTION_ARGS)
 	}
 	if (has_argument(trigger->tg_trigger, "remembered"))
 		CacheInvalidateRelcache(trigger->tg_relation);
+	if (has_argument(trigger->tg_trigger, "awaited") && !TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		install_hold_told(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
 	return PointerGetDatum(NULL);
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
@@ -14,6 +15,7 @@
 #include "fmgr.h"
 #include "install.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "storage/sinval.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -26,6 +28,9 @@
 #include "utils/syscache.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
+
+/* The kind of advisory lock that a transaction holds until all sessions have been told what it changed. */
+#define TOLD_LOCK_KIND 6
 
 /* Settings that our processes need, whatever the server, the database or a role sets. */
 static const char *const settings[][2] = {
@@ -52,6 +57,7 @@ typedef struct KnownOid
 static HTAB *relations = NULL;
 static HTAB *labels = NULL;
 
+static LOCKTAG told_lock(TransactionId changed_by);
 static void forget_type(Datum arg, int cache, uint32 hash);
 static void forget_role(Datum arg, int cache, uint32 hash);
 static void forget_version(Datum arg, Oid relation);
@@ -570,6 +576,46 @@ install_changed(PG_FUNCTION_ARGS)
 		elog(ERROR, "install_changed is a trigger");
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Returns the lock that stands for what a transaction, or a part of one, has
+ * changed.
+ */
+static LOCKTAG
+told_lock(TransactionId changed_by)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, changed_by, 0, TOLD_LOCK_KIND);
+	return tag;
+}
+
+/*
+ * Lets install_wait_told() wait until all sessions have been told of a row that
+ * this transaction has written.  Its own lock on its number does not last as
+ * long if it has written the row in a subtransaction, as api() does.
+ */
+void
+install_hold_told(HeapTuple row)
+{
+	LOCKTAG tag = told_lock(HeapTupleHeaderGetRawXmin(row->t_data));
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Waits until a transaction that has committed, and has called
+ * install_hold_told(), has told all sessions to forget what it changed, which it
+ * does before it releases its locks.
+ */
+void
+install_wait_told(TransactionId changed_by)
+{
+	LOCKTAG tag = told_lock(changed_by);
+
+	(void) LockAcquire(&tag, ShareLock, false, false);
+	(void) LockRelease(&tag, ShareLock, false);
 }
 
 /*

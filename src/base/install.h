@@ -49,6 +49,8 @@ extern Oid install_relation(const char *name);
 extern Oid install_function(const char *name, int count, const Oid *types);
 extern Oid install_enum(const char *type, const char *label);
 extern char *install_enum_label(Oid value);
+extern void install_hold_told(HeapTuple row);
+extern void install_wait_told(TransactionId changed_by);
 extern void install_pin_settings(const char *const (*own)[2], int count);
 
 extern Owner owner_enter(void);

@@ -9,13 +9,10 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "install.h"
 #include "schedule.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -55,7 +52,6 @@ static bool load(Datum uid, Known *known);
 static Known *find(Datum uid, Known *buffer);
 static bool in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit);
 static Version version_copy(const Version *version);
-static void wait_told(TransactionId changed_by);
 static Datum read_copy(HeapTuple row, TupleDesc desc, int column);
 static Terms read_terms(HeapTuple row, TupleDesc desc, int first);
 static void read_milestone(HeapTuple row, TupleDesc desc, Milestone *milestone);
@@ -225,24 +221,12 @@ load(Datum uid, Known *known)
 	owner_leave(saved);
 	if (known->count > 0 && MILESTONE_LIMITED(&known->milestone))
 	{
-		wait_told(trial_by);
-		wait_told(site_by);
+		/* From then on, no session makes a payment without this limit that those who know it do not see: see
+		 * payment_limit.c. */
+		install_wait_told(trial_by);
+		install_wait_told(site_by);
 	}
 	return known->count > 0;
-}
-
-/*
- * Waits until a transaction that has committed has told all sessions to forget
- * what it changed, which it does before it releases its locks.  From then on,
- * no session makes a payment without this limit that is not seen by those that
- * know it: see payment_limit.c.
- */
-static void
-wait_told(TransactionId changed_by)
-{
-	if (TransactionIdIsNormal(changed_by) && !TransactionIdIsCurrentTransactionId(changed_by) &&
-		TransactionIdPrecedes(changed_by, ReadNextTransactionId()))
-		XactLockTableWait(changed_by, NULL, NULL, XLTW_None);
 }
 
 /*
@@ -379,11 +363,13 @@ void
 schedule_terms(Datum trial_site, Terms *terms)
 {
 	static SavedPlan select =
-		PLAN("SELECT " TERMS " FROM murallink.trial_site a JOIN murallink.contract c ON c.uid = a.contract_uid"
+		PLAN("SELECT " TERMS ", a.xmin FROM murallink.trial_site a JOIN murallink.contract c ON c.uid = a.contract_uid"
 			 " JOIN murallink.site s ON s.uid = a.site_uid WHERE a.uid = $1",
 			 "k");
 	MemoryContext caller_context = CurrentMemoryContext;
 	Owner saved = owner_enter();
+	TransactionId set_by;
+	bool isnull;
 
 	SPI_connect();
 	plan_execute_latest(&select, &trial_site, NULL, 1);
@@ -391,6 +377,9 @@ schedule_terms(Datum trial_site, Terms *terms)
 		elog(ERROR, "murallink: a trial at a site is gone");
 	MemoryContextSwitchTo(caller_context);
 	*terms = read_terms(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	set_by = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &isnull));
 	SPI_finish();
 	owner_leave(saved);
+	if (terms->day_cap != 0)
+		install_wait_told(set_by);
 }

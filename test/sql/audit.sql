@@ -15,7 +15,7 @@ WHERE (c.relnamespace = 'murallink'::regnamespace OR c.relname = 'payment') AND 
 ORDER BY c.relname;
 -- Of these every session forgets what it remembers, also when replication brings their rows
 SELECT tgrelid::regclass AS remembered FROM pg_trigger
-WHERE (tgfoid = 'murallink_private.audit_record'::regproc AND tgargs = 'remembered\000' OR tgfoid = 'murallink_private.install_changed'::regproc)
+WHERE (tgfoid = 'murallink_private.audit_record'::regproc AND encode(tgargs, 'escape') LIKE 'remembered%' OR tgfoid = 'murallink_private.install_changed'::regproc)
     AND tgenabled = 'A'
 ORDER BY tgrelid::regclass::text COLLATE "C";
 

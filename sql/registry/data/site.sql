@@ -57,7 +57,7 @@ CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
     murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'awaited');
 ALTER TABLE murallink.trial_site ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (
     resource = 'trial_site' AND (

@@ -48,7 +48,7 @@ CREATE INDEX trial_contract ON murallink.trial (contract_uid);
 CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink_private.permitted('view_trials', client_uid, contract_uid, uid, NULL));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'awaited');
 ALTER TABLE murallink.trial ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY trial ON murallink.audit_event FOR SELECT USING (
     resource = 'trial' AND murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL));
