@@ -45,9 +45,13 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise(CASE WHEN murallink_private.patient_visible(to_patient_uid) THEN 'not_enrolled' ELSE 'not_found' END, 'to_patient_uid');
     END IF;
-    -- payout_begin() needs this lock, too. Take it before that of the payment, as a change of the payment type does.
-    PERFORM FROM murallink.enrollment e WHERE e.uid = place FOR SHARE;
+    PERFORM murallink_private.enrollments_lock(ARRAY[place, wrong.enrollment_uid]);
     PERFORM FROM murallink_private.payment p WHERE p.uid = wrong.uid FOR NO KEY UPDATE;
+    -- The two may have been merged meanwhile.
+    SELECT * INTO wrong FROM murallink_private.payment p WHERE p.uid = wrong.uid;
+    IF EXISTS (SELECT FROM murallink.enrollment e WHERE e.uid = place AND e.patient_uid = wrong.patient_uid) THEN
+        PERFORM murallink_private.raise('invalid_value', 'to_patient_uid');
+    END IF;
     SELECT * INTO made FROM murallink_private.payment p WHERE p.moved_from_uid = wrong.uid;
     IF made.patient_uid <> to_patient_uid THEN
         PERFORM murallink_private.raise('already_exists', 'payment_uid');

@@ -17,6 +17,8 @@ BEGIN
     IF part.payment_type <> 'milestone' THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
+    -- A limit and payout_begin() need these locks, and payment_rest() that of the payment.
+    PERFORM murallink_private.enrollments_lock(ARRAY[part.enrollment_uid]);
     INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, note, status, requested_by_uid, completes_uid)
     VALUES (part.enrollment_uid, 'milestone', part.milestone_uid, why, NULL, caller, part.uid)
     ON CONFLICT DO NOTHING RETURNING uid, status INTO made, its_status;

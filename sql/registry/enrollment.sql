@@ -222,6 +222,16 @@ $$;
 COMMENT ON FUNCTION murallink_private.enrolled_now(murallink.ksuid, murallink.ksuid, murallink.permission) IS
 'The present enrollment of a patient in a trial, locked, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
 
+CREATE FUNCTION murallink_private.enrollments_lock(enrollments murallink.ksuid[]) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT FROM murallink.enrollment e
+    WHERE e.uid IN (SELECT o.uid FROM murallink.enrollment o WHERE o.uid = ANY (enrollments)
+        UNION ALL SELECT o.chain_uid FROM murallink.enrollment o WHERE o.uid = ANY (enrollments))
+    ORDER BY e.uid FOR NO KEY UPDATE
+$$;
+COMMENT ON FUNCTION murallink_private.enrollments_lock(murallink.ksuid[]) IS
+'Locks enrollments, and the first of the chain of each, for an action that locks a payment before it makes another one: payments that a limit holds for lock the first, and payouts lock their enrollment.';
+
 CREATE FUNCTION murallink_private.enrollments_seen(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
