@@ -68,7 +68,9 @@ DECLARE
     part murallink.recovery;
 BEGIN
     FOR part IN
-        SELECT k.* FROM murallink.recovery k WHERE k.payment_uid = recoveries_end.payment_uid AND k.status = 'kept' ORDER BY k.uid
+        -- In the order in which recoveries_begin() locks the reversals.
+        SELECT k.* FROM murallink.recovery k JOIN murallink.reversal r ON r.uid = k.reversal_uid
+        WHERE k.payment_uid = recoveries_end.payment_uid AND k.status = 'kept' ORDER BY r.created_at, r.uid
     LOOP
         UPDATE murallink.recovery k SET status = CASE WHEN paid THEN 'recovered' ELSE 'given_back' END::murallink.recovery_status,
             ended_at = pg_catalog.clock_timestamp()
