@@ -62,16 +62,15 @@ COMMENT ON FUNCTION murallink_private.merge_enrollments(murallink.ksuid, muralli
 CREATE FUNCTION murallink_private.merge_payments(keep_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Numbers of a milestone that is paid in both chains are given again, after those of the chain that the other follows.
+    -- Numbers of a milestone that is paid in both chains go on after those of the chain that the other follows, so that a part and
+    -- its rest keep one number, also if one of them does not count.
     WITH chained AS (
         SELECT p.uid, p.chain_uid AS before_uid, e.chain_uid, p.occurrence, p.counts, murallink_private.label_key(p.milestone_code) AS key
         FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid WHERE e.patient_uid = keep_uid),
     numbered AS (
-        SELECT c.uid, c.chain_uid, CASE WHEN c.counts THEN pg_catalog.row_number() OVER (PARTITION BY c.chain_uid, c.key, c.counts, c.before_uid
-            ORDER BY c.occurrence) + coalesce((
-                SELECT pg_catalog.max(o.occurrence) FROM chained o
-                WHERE o.chain_uid = c.chain_uid AND o.before_uid = o.chain_uid AND o.key = c.key AND o.counts), 0)
-            ELSE c.occurrence END AS occurrence
+        SELECT c.uid, c.chain_uid, c.occurrence + coalesce((
+            SELECT pg_catalog.max(o.occurrence) FROM chained o
+            WHERE o.chain_uid = c.chain_uid AND o.before_uid = o.chain_uid AND o.key = c.key AND o.counts), 0) AS occurrence
         FROM chained c WHERE c.before_uid <> c.chain_uid)
     UPDATE murallink_private.payment p
     SET patient_uid = keep_uid, chain_uid = n.chain_uid, occurrence = CASE WHEN p.payment_type = 'milestone' THEN n.occurrence END
@@ -87,7 +86,8 @@ BEGIN
         WHERE e.patient_uid = keep_uid AND p.counts
         GROUP BY p.chain_uid, murallink_private.label_key(p.milestone_code),
             CASE m.per WHEN 'enrollment' THEN murallink_private.screening_of(e.uid) END
-        HAVING pg_catalog.count(*) > pg_catalog.max(m.num_payments)) THEN
+        -- A part and its rest have one number.
+        HAVING pg_catalog.count(DISTINCT p.occurrence) > pg_catalog.max(m.num_payments)) THEN
         PERFORM murallink_private.raise('already_paid', 'drop_uid');
     END IF;
 END

@@ -163,5 +163,27 @@ SELECT amount FROM murallink.milestone_payment(:'ann', :'diary_a');
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.outcome('regress_merge_operator', format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'other', :'ann'));
 SELECT * FROM murallink.verify_ledger();
+
+-- A part of a visit and its rest are one payment of it, with one number, also if the part does not count any more
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT uid AS parts FROM murallink.create_trial(contract_uid => :'contract', name => 'Parts') \gset
+SELECT uid AS parts_a FROM murallink.add_trial_site(:'parts', :'a') \gset
+SELECT uid AS visit FROM murallink.add_milestone('Visit', 100, 'USD', :'parts', :'a') \gset
+SELECT uid AS call FROM murallink.add_milestone('Call', 10, 'USD', :'parts', :'a', 4) \gset
+SELECT uid AS bea FROM murallink.add_patient(site_uid => :'a', first_name => 'Bea', last_name => 'Part', trial_uid => :'parts', subject_id => '1') \gset
+SELECT uid AS bee FROM murallink.add_patient(site_uid => :'a', first_name => 'Bee', last_name => 'Part', trial_uid => :'parts', subject_id => '2') \gset
+SELECT r.amount FROM murallink.milestone_payment(:'bea', :'visit', 'half', fraction => 0.5) p, murallink.complete_payment(p.uid, 'the rest') r;
+SELECT amount FROM murallink.milestone_payment(:'bee', :'call');
+SELECT uid AS part FROM murallink.milestone_payment(:'bea', :'call', 'half', fraction => 0.5) \gset
+SELECT amount FROM murallink.complete_payment(:'part', 'the rest');
+SELECT status FROM murallink.reject_payment(:'part', 'a mistake');
+SELECT r.amount FROM murallink.milestone_payment(:'bea', :'call', 'half', fraction => 0.5) p, murallink.complete_payment(p.uid, 'the rest') r;
+RESET SESSION AUTHORIZATION;
+SELECT murallink.merge_patients(:'bea', :'bee', 'added twice');
+SELECT milestone_name, occurrence, amount, completes_uid IS NOT NULL AS rest, status FROM murallink.payment WHERE trial_uid = :'parts' ORDER BY created_at;
+SELECT * FROM murallink.verify_ledger();
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'bea', :'parts');
+RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role ~ '^regress_merge_';
 DROP ROLE regress_merge_admin, regress_merge_operator;
