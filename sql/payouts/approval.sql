@@ -395,6 +395,8 @@ BEGIN
         PERFORM murallink_private.raise('invalid_value', 'sort');
     ELSIF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payment_kind)::text[]) THEN
         PERFORM murallink_private.raise('invalid_value', 'kind');
+    ELSIF older_than_days NOT BETWEEN 0 AND 36500 THEN
+        PERFORM murallink_private.raise('invalid_value', 'older_than_days');
     ELSIF coalesce(most, 0) NOT BETWEEN 1 AND 10000 THEN
         PERFORM murallink_private.raise('invalid_value', 'most');
     END IF;
@@ -413,7 +415,7 @@ BEGIN
                 AND (pending_payments.trial_uid IS NULL OR p.trial_uid = pending_payments.trial_uid)
                 AND (pending_payments.site_uid IS NULL OR p.site_uid = pending_payments.site_uid)
                 AND (chosen IS NULL OR p.payment_type::text = chosen)
-                AND (older_than_days IS NULL OR p.created_at < pg_catalog.now() - older_than_days * interval '1 day')
+                AND (older_than_days IS NULL OR p.created_at < pg_catalog.now() - older_than_days * interval '24 h')
                 AND CASE WHEN after_uid IS NULL THEN true WHEN sorted = 'oldest' THEN (p.created_at, p.uid) > (last.created_at, last.uid)
                     WHEN sorted = 'newest' THEN (p.created_at, p.uid) < (last.created_at, last.uid)
                     ELSE p.amount < last.amount OR p.amount = last.amount AND p.uid > last.uid END

@@ -66,7 +66,7 @@ BEGIN
     IF coalesce(days, 0) NOT BETWEEN 1 AND 36500 THEN
         PERFORM murallink_private.raise('invalid_value', 'days');
     END IF;
-    since := pg_catalog.clock_timestamp() - pg_catalog.make_interval(days => days);
+    since := pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => 24 * days);
     RETURN QUERY
     SELECT u.uid, u.email, u.first_name, u.last_name, l.seen_at::murallink.optional_moment, coalesce(h.grants, 0),
         CASE WHEN murallink_private.caller_is_admin() THEN u.db_role END

@@ -157,9 +157,10 @@ BEGIN
                 AND murallink_private.reaches('grant', place.kind, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid,
                     g.client_uid, g.contract_uid, g.trial_uid, g.site_uid)
                 AND murallink_private.permitted('grant', g.client_uid, g.contract_uid, g.trial_uid, g.site_uid));
-        EXIT WHEN found = '{}';
-        -- Another transaction may replace some of them by grants with another end meanwhile.
+        -- Also where there are none, because that is certain only at READ COMMITTED.
         ended := ended + murallink_private.end_grants(found, why);
+        -- Another transaction may replace some of them by grants with another end meanwhile.
+        EXIT WHEN found = '{}';
     END LOOP;
     RETURN ended;
 END

@@ -288,8 +288,8 @@ SELECT asked, (SELECT string_agg(w.amount, ' ' ORDER BY n) FROM pg_temp.waits('C
     ('{"sort": "oldest"}'), ('{"sort": "newest"}'), ('{"sort": "largest"}'), ('{"kind": "travel"}'), ('{"older_than_days": 3}'), ('{"most": 2}')) AS lists (asked);
 SELECT name, (SELECT string_agg(w.amount, ' ' ORDER BY n) FROM pg_temp.waits('Cy', jsonb_build_object(name, uid)) AS w) AS amounts FROM (VALUES
     ('trial_uid', :'strict'), ('site_uid', :'other_site'), ('trial_uid', :'quick')) AS places (name, uid);
-SELECT asked, pg_temp.said('Cy', 'pending_payments', asked::jsonb) AS said FROM unnest('{"{\"sort\": \"oldest first\"}","{\"kind\": \"cash\"}","{\"most\": 0}","{\"most\": 10001}",
-    "{\"after_uid\": \"0ujtsYcgvSTl8PAuAdqWYSMnLOv\"}"}'::text[]) AS asked;
+SELECT asked, pg_temp.said('Cy', 'pending_payments', asked::jsonb) AS said FROM unnest('{"{\"sort\": \"oldest first\"}","{\"kind\": \"cash\"}","{\"older_than_days\": -1}","{\"older_than_days\": 2147483647}",
+    "{\"most\": 0}","{\"most\": 10001}","{\"after_uid\": \"0ujtsYcgvSTl8PAuAdqWYSMnLOv\"}"}'::text[]) AS asked;
 -- The pages of each order have each payment once, also if the last of a page is decided, and new ones come, before the next is asked for
 CREATE FUNCTION pg_temp.pages(sort text, decide text DEFAULT '') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

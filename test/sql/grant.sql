@@ -184,6 +184,10 @@ SELECT murallink.revoke_all(:'leaver', :'trial', 'has left') AS revoked, muralli
 SET SESSION AUTHORIZATION regress_grant_admin;
 SELECT jsonb_object_agg(key, value -> 0 -> 'description') AS left_over FROM jsonb_each(murallink.get_permissions(:'leaver'));
 SELECT murallink.revoke_all(:'leaver', :'client', 'has left') AS revoked, murallink.get_permissions(:'leaver');
+-- Where a transaction does not see the grants of others, it does not say that there are none.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT murallink.revoke_all(:'leaver', :'client', 'has left') AS revoked;
+ROLLBACK;
 SELECT murallink.revoke(:'lead', 'grant', :'site', 'no longer needed');
 
 -- Several permissions at once: all or none
