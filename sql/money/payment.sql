@@ -187,6 +187,24 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.payment_info(murallink.ksuid) IS 'A payment as clients see it.';
 
+CREATE FUNCTION murallink_private.payment_answer(payment_uid murallink.ksuid, note text, seen boolean) RETURNS murallink.payment_info
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    whole CONSTANT murallink.payment_info := murallink_private.payment_info(payment_uid);
+    answer murallink.payment_info;
+BEGIN
+    IF seen THEN
+        RETURN whole;
+    END IF;
+    answer.uid := whole.uid;
+    answer.status := whole.status;
+    answer.decision_note := note;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.payment_answer(murallink.ksuid, text, boolean) IS
+'A payment as the caller may see it. note: the caller''s own, of the decision; seen: whether the caller sees payments there; otherwise the answer has only the uid, the status and the note.';
+
 CREATE FUNCTION murallink_private.payment_rest(
     payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, OUT milestone_uid murallink.ksuid, OUT occurrence integer,
     OUT amount numeric, OUT visit_date date

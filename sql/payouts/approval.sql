@@ -203,7 +203,6 @@ DECLARE
     the_payment murallink_private.payment;
     why text;
     signature text;
-    answer murallink.payment_info;
 BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment WHERE uid = murallink_private.required(decide_payment.payment_uid, 'payment_uid');
     IF NOT murallink_private.may_decide(the_payment.uid) THEN
@@ -232,12 +231,8 @@ BEGIN
     IF decision = 'approved' THEN
         PERFORM murallink_private.payout_begin(the_payment.uid);
     END IF;
-    answer := murallink_private.payment_info(the_payment.uid);
-    IF NOT murallink_private.permitted(
-        'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid) THEN
-        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, why, NULL, NULL, NULL);
-    END IF;
-    RETURN answer;
+    RETURN murallink_private.payment_answer(the_payment.uid, why, murallink_private.permitted(
+        'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.decide_payment(murallink.ksuid, murallink.payment_status, text, boolean) IS

@@ -31,7 +31,6 @@ DECLARE
     place murallink.ksuid;
     why text;
     made murallink_private.payment;
-    answer murallink.payment_info;
 BEGIN
     SELECT * INTO wrong FROM murallink_private.payment p WHERE p.uid = murallink_private.required(move_payment.payment_uid, 'payment_uid');
     caller := murallink_private.permit((coalesce(wrong.payment_type, 'milestone') || '_payment')::murallink.permission,
@@ -72,11 +71,8 @@ BEGIN
             PERFORM murallink_private.payout_begin(made.uid);
         END IF;
     END IF;
-    answer := murallink_private.payment_info(made.uid);
-    IF NOT murallink_private.permitted('view_payments', made.client_uid, made.contract_uid, made.trial_uid, made.site_uid) THEN
-        answer := ROW(answer.uid, NULL, NULL, NULL, NULL, NULL, NULL, answer.status, NULL, NULL, NULL, NULL, NULL, NULL);
-    END IF;
-    RETURN answer;
+    RETURN murallink_private.payment_answer(made.uid, NULL,
+        murallink_private.permitted('view_payments', made.client_uid, made.contract_uid, made.trial_uid, made.site_uid));
 END
 $$;
 COMMENT ON FUNCTION murallink.move_payment(murallink.ksuid, murallink.ksuid, text) IS
