@@ -457,34 +457,44 @@ $$;
 COMMENT ON FUNCTION murallink_private.unloads_follow(murallink.ksuid[]) IS
 'Returns what unloads that are done have taken off the cards; what the partner has declined is owed back; and starts look-ups of unloads in doubt.';
 
-CREATE FUNCTION murallink_private.reversal_owed(reversal_uid murallink.ksuid) RETURNS murallink.reversal_info
+CREATE FUNCTION murallink_private.reversal_owed(reversal_uid murallink.ksuid, outcome murallink.reversal_status, note text)
+RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    present murallink.reversal_info;
+    why text;
 BEGIN
     IF NOT murallink_private.caller_is_operator() THEN
         PERFORM murallink_private.permit('approve_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, 'reversal_uid')
         FROM (SELECT murallink_private.require_caller(), murallink_private.required(reversal_owed.reversal_uid, 'reversal_uid') AS uid) AS asked
         LEFT JOIN murallink.reversal r ON r.uid = asked.uid;
     END IF;
-    RETURN murallink_private.reversal_locked(reversal_uid);
+    present := murallink_private.reversal_locked(reversal_uid);
+    why := murallink_private.checked_text(note, 'note', 1000, true);
+    IF present.status = outcome::text THEN
+        RETURN murallink_private.reversal_answer(reversal_uid);
+    ELSIF present.status <> 'owed_back' AND NOT (outcome = 'written_off' AND present.status = 'recovering') THEN
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    ELSIF outcome = 'recovering' AND NOT EXISTS (
+        SELECT FROM murallink.reversal r JOIN murallink.contract c ON c.uid = r.contract_uid
+        WHERE r.uid = present.uid AND c.recovery_share > 0)
+    THEN
+        PERFORM murallink_private.raise('wrong_status', 'recovery_share');
+    END IF;
+    UPDATE murallink.reversal r SET
+        status = outcome, written_off = CASE outcome WHEN 'written_off' THEN r.amount - r.returned - r.kept ELSE 0 END,
+        decided_by_uid = murallink_private.caller(), decision_note = why
+    WHERE r.uid = present.uid;
+    RETURN murallink_private.reversal_answer(reversal_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.reversal_owed(murallink.ksuid) IS
-'Locks a reversal of which operators, and users with approve_payments at its place, decide what becomes of what is owed, and returns it. Errors: unauthenticated, forbidden, not_found, missing_field.';
+COMMENT ON FUNCTION murallink_private.reversal_owed(murallink.ksuid, murallink.reversal_status, text) IS
+'Decides what becomes of a reversal that is owed_back, for write_off() and recover(). outcome: written_off or recovering; note: why. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
 
 CREATE FUNCTION murallink.write_off(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    present CONSTANT murallink.reversal_info := murallink_private.reversal_owed(reversal_uid);
-    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
 BEGIN
-    IF present.status IN ('owed_back', 'recovering') THEN
-        UPDATE murallink.reversal r
-        SET status = 'written_off', written_off = r.amount - r.returned - r.kept, decided_by_uid = murallink_private.caller(), decision_note = why
-        WHERE r.uid = present.uid;
-    ELSIF present.status <> 'written_off' THEN
-        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
-    END IF;
-    RETURN murallink_private.reversal_answer(reversal_uid);
+    RETURN murallink_private.reversal_owed(reversal_uid, 'written_off', note);
 END
 $$;
 COMMENT ON FUNCTION murallink.write_off(murallink.ksuid, text) IS
@@ -492,22 +502,8 @@ COMMENT ON FUNCTION murallink.write_off(murallink.ksuid, text) IS
 
 CREATE FUNCTION murallink.recover(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    present CONSTANT murallink.reversal_info := murallink_private.reversal_owed(reversal_uid);
-    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
 BEGIN
-    IF present.status = 'owed_back' THEN
-        IF NOT EXISTS (
-            SELECT FROM murallink.reversal r JOIN murallink.contract c ON c.uid = r.contract_uid
-            WHERE r.uid = present.uid AND c.recovery_share > 0) THEN
-            PERFORM murallink_private.raise('wrong_status', 'recovery_share');
-        END IF;
-        UPDATE murallink.reversal r SET status = 'recovering', decided_by_uid = murallink_private.caller(), decision_note = why
-        WHERE r.uid = present.uid;
-    ELSIF present.status <> 'recovering' THEN
-        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
-    END IF;
-    RETURN murallink_private.reversal_answer(reversal_uid);
+    RETURN murallink_private.reversal_owed(reversal_uid, 'recovering', note);
 END
 $$;
 COMMENT ON FUNCTION murallink.recover(murallink.ksuid, text) IS
