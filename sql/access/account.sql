@@ -1,6 +1,8 @@
 -- Accounts that end: deactivate, reactivate and close them.
 
-CREATE FUNCTION murallink_private.lock_account(user_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.lock_account(
+    user_uid murallink.ksuid, OUT is_admin boolean, OUT admin_until timestamptz, OUT deactivated tstzmultirange
+)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     known murallink.app_user;
@@ -21,58 +23,59 @@ BEGIN
     END IF;
     -- The transaction before may have ended the caller's own account.
     PERFORM murallink_private.require_caller();
+    is_admin := known.user_role = 'admin';
+    admin_until := known.admin_until;
+    deactivated := known.deactivated;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.lock_account(murallink.ksuid) IS
-'Locks a user whose account is about to end or to begin again. Errors: not_found, in_use (the last active administrator), unauthenticated.';
+'Locks a user whose account is about to end or to begin again, and returns its state. is_admin, admin_until, deactivated: see murallink.app_user. Errors: not_found, in_use (the last active administrator), unauthenticated.';
 
-CREATE FUNCTION murallink_private.permit_account(user_uid murallink.ksuid) RETURNS void
+CREATE FUNCTION murallink_private.permit_account(user_uid murallink.ksuid, another boolean) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     somewhere boolean;
     everywhere boolean;
 BEGIN
-    PERFORM murallink_private.required(user_uid, 'user_uid');
+    IF murallink_private.required(user_uid, 'user_uid') IN (murallink_private.caller(), murallink_private.caller_switched_by()) AND another THEN
+        PERFORM murallink_private.raise('invalid_value', 'user_uid');
+    ELSIF murallink_private.caller_is_admin() THEN
+        RETURN;
+    END IF;
     SELECT pg_catalog.bool_or(held), pg_catalog.bool_and(held) INTO somewhere, everywhere
     FROM murallink.permission_grant g,
         LATERAL (SELECT murallink_private.permitted('grant', g.client_uid, g.contract_uid, g.trial_uid, g.site_uid) AS held) AS h
     WHERE g.app_user_uid = user_uid AND murallink_private.in_force(g.until, g.ended_at);
-    IF murallink_private.caller_is_admin() THEN
-        RETURN;
-    ELSIF somewhere IS NOT TRUE THEN
+    IF somewhere IS NOT TRUE THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
     ELSIF NOT everywhere OR EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = user_uid AND u.user_role = 'admin') THEN
         PERFORM murallink_private.raise('forbidden', 'user_uid');
     END IF;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.permit_account(murallink.ksuid) IS
-'Checks that the caller may end the account of a user: an administrator; or, if the user is none, a user who holds grant on every resource on which the user has a grant. Errors: missing_field; forbidden if the caller holds grant on some of them; not_found if on none.';
+COMMENT ON FUNCTION murallink_private.permit_account(murallink.ksuid, boolean) IS
+'Checks that the caller may end the account of a user: an administrator; or, if the user is none, a user who holds grant on every resource on which the user has a grant. another: whether it must not be the caller''s own. Errors: missing_field; invalid_value (oneself); forbidden if the caller holds grant on some of them; not_found if on none.';
 
 CREATE FUNCTION murallink.deactivate_user(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
-    known murallink.app_user;
+    known record;
     why text;
 BEGIN
-    IF murallink_private.required(deactivate_user.user_uid, 'user_uid') IN (caller, murallink_private.caller_switched_by()) THEN
-        PERFORM murallink_private.raise('invalid_value', 'user_uid');
-    END IF;
-    PERFORM murallink_private.permit_account(deactivate_user.user_uid);
+    PERFORM murallink_private.permit_account(deactivate_user.user_uid, true);
     why := murallink_private.checked_text(deactivate_user.note, 'note', 1000, true);
-    PERFORM murallink_private.lock_account(deactivate_user.user_uid);
-    SELECT * INTO known FROM murallink.app_user u WHERE u.uid = deactivate_user.user_uid;
+    SELECT * INTO known FROM murallink_private.lock_account(deactivate_user.user_uid);
     IF NOT murallink_private.is_active(known.deactivated) THEN
         PERFORM murallink_private.raise('wrong_status', 'user_uid');
     END IF;
     -- A session in use may be locked. It is none any more: one that stays is older than a reactivation, too.
     DELETE FROM murallink_private.session WHERE hash IN (
-        SELECT s.hash FROM murallink_private.session s WHERE known.uid IN (s.app_user_uid, s.switched_by_uid) FOR UPDATE SKIP LOCKED);
+        SELECT s.hash FROM murallink_private.session s WHERE deactivate_user.user_uid IN (s.app_user_uid, s.switched_by_uid) FOR UPDATE SKIP LOCKED);
     UPDATE murallink.app_user u SET
         deactivated = known.deactivated + pg_catalog.tstzmultirange(pg_catalog.tstzrange(pg_catalog.clock_timestamp(), NULL)),
         status_note = why
-    WHERE u.uid = known.uid;
+    WHERE u.uid = deactivate_user.user_uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.deactivate_user(murallink.ksuid, text) IS
@@ -93,13 +96,12 @@ CREATE FUNCTION murallink.reactivate_user(user_uid murallink.ksuid DEFAULT NULL,
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
-    known murallink.app_user;
+    known record;
     why text;
 BEGIN
-    PERFORM murallink_private.permit_account(reactivate_user.user_uid);
+    PERFORM murallink_private.permit_account(reactivate_user.user_uid, false);
     why := murallink_private.checked_text(reactivate_user.note, 'note', 1000, true);
-    PERFORM murallink_private.lock_account(reactivate_user.user_uid);
-    SELECT * INTO known FROM murallink.app_user u WHERE u.uid = reactivate_user.user_uid;
+    SELECT * INTO known FROM murallink_private.lock_account(reactivate_user.user_uid);
     IF murallink_private.is_active(known.deactivated) THEN
         PERFORM murallink_private.raise('wrong_status', 'user_uid');
     ELSIF NOT murallink_private.caller_is_admin() AND murallink_private.deactivated_by_admin(known.uid) THEN
@@ -108,7 +110,7 @@ BEGIN
     UPDATE murallink.app_user u SET
         deactivated = known.deactivated - pg_catalog.tstzmultirange(pg_catalog.tstzrange(pg_catalog.clock_timestamp(), NULL)),
         status_note = why
-    WHERE u.uid = known.uid;
+    WHERE u.uid = reactivate_user.user_uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.reactivate_user(murallink.ksuid, text) IS
@@ -118,25 +120,22 @@ CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL, n
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_admin();
-    known murallink.app_user;
+    known record;
     why text;
 BEGIN
-    IF murallink_private.required(close_account.user_uid, 'user_uid') IN (caller, murallink_private.caller_switched_by()) THEN
-        PERFORM murallink_private.raise('invalid_value', 'user_uid');
-    END IF;
+    PERFORM murallink_private.permit_account(close_account.user_uid, true);
     why := murallink_private.checked_text(close_account.note, 'note', 1000, true);
-    PERFORM murallink_private.lock_account(close_account.user_uid);
-    SELECT * INTO known FROM murallink.app_user u WHERE u.uid = close_account.user_uid;
+    SELECT * INTO known FROM murallink_private.lock_account(close_account.user_uid);
     -- Lock the credential before the sessions: serializes with a concurrent login, whose session is then ended.
-    DELETE FROM murallink_private.credential WHERE app_user_uid = known.uid;
-    DELETE FROM murallink_private.session WHERE coalesce(switched_by_uid, app_user_uid) = known.uid;
-    DELETE FROM murallink_private.known_place WHERE app_user_uid = known.uid;
+    DELETE FROM murallink_private.credential WHERE app_user_uid = close_account.user_uid;
+    DELETE FROM murallink_private.session WHERE coalesce(switched_by_uid, app_user_uid) = close_account.user_uid;
+    DELETE FROM murallink_private.known_place WHERE app_user_uid = close_account.user_uid;
     PERFORM murallink_private.end_grants(ARRAY(
-        SELECT g.uid FROM murallink.permission_grant g WHERE g.app_user_uid = known.uid AND g.ended_at IS NULL), why);
+        SELECT g.uid FROM murallink.permission_grant g WHERE g.app_user_uid = close_account.user_uid AND g.ended_at IS NULL), why);
     UPDATE murallink.app_user SET
         user_role = 'user', db_role = NULL, status_note = why,
-        admin_until = CASE known.user_role WHEN 'admin' THEN pg_catalog.clock_timestamp() ELSE known.admin_until END
-    WHERE uid = known.uid;
+        admin_until = CASE WHEN known.is_admin THEN pg_catalog.clock_timestamp() ELSE known.admin_until END
+    WHERE uid = close_account.user_uid;
 END
 $$;
 COMMENT ON FUNCTION murallink.close_account(murallink.ksuid, text) IS
