@@ -200,20 +200,7 @@ FROM (VALUES (1, 999, 'correct', 'n', '', :'right'), (2, 10000, 'correct', 'n', 
 RESET ROLE;
 
 -- The books name what does not agree
-CREATE FUNCTION pg_temp.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    problems text;
-BEGIN
-    PERFORM set_config('session_replication_role', 'replica', true);
-    EXECUTE damage;
-    problems := string_agg(shown, E'\n' ORDER BY shown) FROM murallink.verify_ledger(),
-        regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g') AS shown;
-    RAISE 'undone' USING ERRCODE = 'P0000';
-EXCEPTION WHEN SQLSTATE 'P0000' THEN
-    RETURN problems;
-END
-$$;
-SELECT damage, pg_temp.problems(statement) FROM (VALUES
+SELECT damage, test.problems(statement) FROM (VALUES
     (1, 'a withdrawal grew', format('UPDATE murallink.funding SET amount = 400 WHERE uid = %L', :'withdrawn')),
     (2, 'the entry of a withdrawal is gone', format('DELETE FROM murallink.fund_entry WHERE source_uid = %L', :'withdrawn')),
     (3, 'a withdrawal is gone', format('DELETE FROM murallink.funding WHERE uid = %L', :'withdrawn')),

@@ -24,6 +24,35 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION test.refusal(text) IS 'SQLSTATE, name and field of the error that a statement raises.';
+CREATE FUNCTION test.outcome(caller text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    error text;
+    field text;
+BEGIN
+    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', caller);
+    EXECUTE statement;
+    RAISE 'done' USING ERRCODE = 'P0000';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
+    RETURN CASE SQLSTATE WHEN 'P0000' THEN SQLERRM ELSE concat_ws(' ', SQLSTATE, NULLIF(error, ''), NULLIF(field, '')) END;
+END
+$$;
+COMMENT ON FUNCTION test.outcome(text, text) IS
+'What becomes of a statement of a login role: done, or SQLSTATE, name and field of the error. It is rolled back.';
+CREATE FUNCTION test.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    problems text;
+BEGIN
+    PERFORM set_config('session_replication_role', 'replica', true);
+    EXECUTE damage;
+    problems := string_agg(shown, E'\n' ORDER BY shown) FROM murallink.verify_ledger(),
+        regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g') AS shown;
+    RAISE 'undone' USING ERRCODE = 'P0000';
+EXCEPTION WHEN SQLSTATE 'P0000' THEN
+    RETURN problems;
+END
+$$;
+COMMENT ON FUNCTION test.problems(text) IS 'What verify_ledger() says of a damage to the tables, which is undone.';
 CREATE PROCEDURE test.begin_day() LANGUAGE plpgsql AS $$
 BEGIN
     IF (clock_timestamp() AT TIME ZONE 'UTC')::time > '23:57' THEN

@@ -8,19 +8,6 @@ CREATE ROLE regress_merge_operator LOGIN IN ROLE murallink_operator;
 SELECT email FROM murallink.create_admin('merge.admin@example.com', 'correct horse', 'Ada', 'Admin');
 SELECT murallink.set_db_role('merge.admin@example.com', 'regress_merge_admin');
 SELECT (now() AT TIME ZONE 'UTC')::date AS today \gset
-CREATE FUNCTION pg_temp.outcome(caller text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    error text;
-    field text;
-BEGIN
-    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', caller);
-    EXECUTE statement;
-    RAISE 'done' USING ERRCODE = 'P0000';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
-    RETURN CASE SQLSTATE WHEN 'P0000' THEN SQLERRM ELSE concat_ws(' ', SQLSTATE, NULLIF(error, ''), NULLIF(field, '')) END;
-END
-$$;
 
 -- Ann was added at two sites, enrolled in one trial at both and in other trials at one each
 SET SESSION AUTHORIZATION regress_merge_admin;
@@ -69,7 +56,7 @@ RESET SESSION AUTHORIZATION;
 SELECT murallink.set_consent(:'anna', 'email', false, 'a letter');
 
 -- What is refused: nobody else than operators; without a reason; what is unknown or the same; and what would be paid twice
-SELECT n, caller, pg_temp.outcome('regress_merge_' || caller, format('SELECT murallink.merge_patients(%L, %L, %L)', keep, drop, note))
+SELECT n, caller, test.outcome('regress_merge_' || caller, format('SELECT murallink.merge_patients(%L, %L, %L)', keep, drop, note))
 FROM (VALUES
     (1, 'admin', :'ann', :'anna', 'double'), (2, 'operator', :'ann', :'anna', ' '), (3, 'operator', :'ann', :'ann', 'double'),
     (4, 'operator', NULL, :'anna', 'double'), (5, 'operator', :'ann', NULL, 'double'), (6, 'operator', :'a', :'anna', 'double'),
@@ -161,7 +148,7 @@ SELECT amount FROM murallink.milestone_payment(:'ann', :'week_1_b');
 SELECT amount FROM murallink.milestone_payment(:'ann', :'week_2_b', visit_date => :'today');
 SELECT amount FROM murallink.milestone_payment(:'ann', :'diary_a');
 RESET SESSION AUTHORIZATION;
-SELECT pg_temp.outcome('regress_merge_operator', format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'other', :'ann'));
+SELECT test.outcome('regress_merge_operator', format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'other', :'ann'));
 SELECT * FROM murallink.verify_ledger();
 
 -- A part of a visit and its rest are one payment of it, with one number, also if the part does not count any more

@@ -9,20 +9,6 @@ CREATE ROLE regress_pay_desk LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_pay_stranger LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_pay_unknown LOGIN IN ROLE murallink_client;
 
--- What becomes of a statement of a caller's: done, or the SQLSTATE, name and field of the error. It is rolled back.
-CREATE FUNCTION pg_temp.outcome(caller text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    error text;
-    field text;
-BEGIN
-    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', caller);
-    EXECUTE statement;
-    RAISE 'done' USING ERRCODE = 'P0000';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
-    RETURN CASE SQLSTATE WHEN 'P0000' THEN SQLERRM ELSE concat_ws(' ', SQLSTATE, NULLIF(error, ''), NULLIF(field, '')) END;
-END
-$$;
 
 CREATE FUNCTION pg_temp.patient(site text, trial text, name text) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
 DECLARE
@@ -192,14 +178,14 @@ WHERE patient_uid = :'jodi' ORDER BY created_at;
 
 -- A visit has a day, and not one to come (today somewhere may be tomorrow in UTC) or before the patient took part (it may have
 -- been yesterday there)
-SELECT called, pg_temp.outcome('regress_pay_coordinator', format(
+SELECT called, test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.milestone_payment(%L, %L, visit_date => %L::date)', :'ernie', :'week_1', visit)) AS milestone,
-    pg_temp.outcome('regress_pay_coordinator', format(
+    test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.travel_payment(%L, %L, 1, visit_date => %L::date)', :'ernie', :'trial', visit)) AS travel
 FROM (VALUES ('today', :'today'::date), ('tomorrow', :'today'::date + 1), ('day after', :'today'::date + 2),
     ('never', 'infinity'), ('always', '-infinity'), ('yesterday', :'today'::date - 1), ('before', :'today'::date - 2),
     ('long ago', '4000-01-01 BC')) AS visits (called, visit);
-SELECT called, pg_temp.outcome(session_user, format(
+SELECT called, test.outcome(session_user, format(
     'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, visit_date)'
     ' SELECT uid, %L, 1, %L, %L FROM murallink.enrollment WHERE patient_uid = %L', 'manual', 'USD', visit, :'ernie')) AS by_hand
 FROM (VALUES ('before', :'today'::date - 2), ('long ago', '4000-01-01 BC')) AS visits (called, visit);
@@ -212,17 +198,17 @@ SELECT payment_type, amount, currency, note, made.status, milestone_uid, milesto
 FROM murallink.travel_payment(:'ernie', :'trial', 99.990, '', NULL) AS made;
 RESET SESSION AUTHORIZATION;
 SELECT amount, currency,
-    pg_temp.outcome('regress_pay_coordinator', format(
+    test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.manual_payment(%L, %L, %L, %L)', :'ernie', :'trial', amount, currency)) AS manual,
-    pg_temp.outcome('regress_pay_coordinator', format(
+    test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.travel_payment(%L, %L, %L, %L)', :'ernie', :'trial', amount, currency)) AS travel
 FROM (VALUES
     ('0', 'USD'), ('-1', 'USD'), ('0.001', 'USD'), ('0.5', 'JPY'), ('0.0001', 'KWD'), ('NaN', 'USD'), ('Infinity', 'USD'),
     ('-Infinity', 'USD'), ('1e12', 'USD'), ('1e1000', 'USD'), ('1e-1000', 'USD'), (NULL, 'USD'), ('1', 'usd'), ('1', 'XXX'),
     ('1', 'JPY'), ('999999999999.99', 'USD'), ('1', 'USD')) AS bad (amount, currency);
-SELECT length(note) AS length, pg_temp.outcome('regress_pay_coordinator', format(
+SELECT length(note) AS length, test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.manual_payment(%L, %L, 1, note => %L)', :'ernie', :'trial', note)) AS manual,
-    pg_temp.outcome('regress_pay_coordinator', format(
+    test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.milestone_payment(%L, %L, note => %L)', :'ernie', :'week_1', note)) AS milestone
 FROM unnest(ARRAY[repeat('é', 1000), repeat('é', 1001), E'a\tb\nc', E'a\x01b']) AS note;
 
@@ -246,10 +232,10 @@ CREATE TEMP TABLE action AS SELECT * FROM (VALUES
     (6, format('cancel_payment(%L, ''a mistake'')', :'pending')),
     (7, format('get_patient_payments(%L, %L)', :'ernie', :'trial')),
     (8, format('payable_milestones(%L, %L)', :'ernie', :'trial'))) AS listed (n, call);
-SELECT split_part(call, '(', 1) AS action, caller, pg_temp.outcome('regress_pay_' || caller, 'SELECT murallink.' || call) AS outcome
+SELECT split_part(call, '(', 1) AS action, caller, test.outcome('regress_pay_' || caller, 'SELECT murallink.' || call) AS outcome
 FROM action, unnest('{unknown,stranger,desk,approver,coordinator,admin}'::text[]) WITH ORDINALITY AS callers (caller, c)
 ORDER BY n, c;
-SELECT call, pg_temp.outcome('regress_pay_admin', format('SELECT murallink.' || call, VARIADIC uids)) AS outcome FROM (VALUES
+SELECT call, test.outcome('regress_pay_admin', format('SELECT murallink.' || call, VARIADIC uids)) AS outcome FROM (VALUES
     ('milestone_payment(NULL, %L)', ARRAY[:'week_1']), ('milestone_payment(%L, NULL)', ARRAY[:'grover']),
     ('milestone_payment(%L, %L)', ARRAY[:'missing', :'week_1']), ('milestone_payment(%L, %L)', ARRAY[:'ernie', :'missing']),
     ('milestone_payment(%L, %L)', ARRAY[:'week_1', :'ernie']),
@@ -282,12 +268,12 @@ RESET SESSION AUTHORIZATION;
 -- Rejecting and cancelling need a note that says why, which the payments and the audit show
 CREATE FUNCTION pg_temp.decisions(payment_uid text) RETURNS TABLE (decision text, note text, outcome text) LANGUAGE sql AS $$
     SELECT d, format('%s characters', length(n)),
-        pg_temp.outcome('regress_pay_approver', format('SELECT murallink.%s(%L, %L)', d, payment_uid, n))
+        test.outcome('regress_pay_approver', format('SELECT murallink.%s(%L, %L)', d, payment_uid, n))
     FROM unnest('{reject_payment,cancel_payment}'::text[]) AS d, unnest(ARRAY['', ' ', repeat('é', 1000), repeat('é', 1001), E'a\x01b']) AS n
 $$;
 SELECT uid AS unwanted FROM murallink.payment WHERE patient_uid = :'ernie' AND payment_type = 'milestone' AND status = 'pending' ORDER BY uid LIMIT 1 \gset
 SELECT * FROM pg_temp.decisions(:'unwanted');
-SELECT decision, pg_temp.outcome('regress_pay_stranger', format('SELECT murallink.%s(%L)', decision, :'unwanted')) AS stranger
+SELECT decision, test.outcome('regress_pay_stranger', format('SELECT murallink.%s(%L)', decision, :'unwanted')) AS stranger
 FROM unnest('{reject_payment,cancel_payment}'::text[]) AS decision;
 SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT decided.status, amount, decision_note FROM murallink.reject_payment(:'unwanted', ' paid to the wrong person ') AS decided;
@@ -296,11 +282,11 @@ SET SESSION AUTHORIZATION regress_pay_coordinator;
 SELECT p.status, decision_note FROM murallink.get_patient_payments(:'ernie', :'trial') AS p WHERE decision_note <> '';
 RESET SESSION AUTHORIZATION;
 SELECT changes - 'decided_by_uid' AS changes FROM murallink.audit_event WHERE resource_uid = :'unwanted' AND action = 'changed';
-SELECT pg_temp.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = ''rejected'' WHERE uid = %L', p.uid)) AS without_a_note
+SELECT test.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = ''rejected'' WHERE uid = %L', p.uid)) AS without_a_note
 FROM murallink.payment p WHERE patient_uid = :'ernie' AND payment_type = 'milestone' AND status = 'pending' ORDER BY uid LIMIT 1;
 
 -- Travel expenses: approve_travel suffices, and so does approve_payments
-SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L, note => ''a mistake'')', decision, :'travel'))
+SELECT decision, caller, test.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L, note => ''a mistake'')', decision, :'travel'))
 FROM unnest('{approve_payment,reject_payment}'::text[]) AS decision, unnest('{desk,approver,coordinator}'::text[]) AS caller;
 SET SESSION AUTHORIZATION regress_pay_desk;
 SELECT payment_type, decided.status FROM murallink.approve_payment(:'travel') AS decided;
@@ -330,7 +316,7 @@ SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT uid AS own FROM murallink.manual_payment(:'grover', :'strict_trial', 40) \gset
 SELECT murallink.approve_payment(:'own');
 RESET SESSION AUTHORIZATION;
-SELECT decision, caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L, note => ''a mistake'')', decision, :'own'))
+SELECT decision, caller, test.outcome('regress_pay_' || caller, format('SELECT murallink.%s(%L, note => ''a mistake'')', decision, :'own'))
 FROM unnest('{approve_payment,reject_payment}'::text[]) AS decision, unnest('{approver,admin}'::text[]) AS caller;
 
 -- An admin who acts as another user is the same person still, whichever of the two requests
@@ -340,12 +326,12 @@ RESET SESSION AUTHORIZATION;
 SELECT session_id AS acting FROM murallink.login('pay.admin@example.com', 'correct horse') \gset
 SELECT test.answer('switch_user', jsonb_build_object('uid', :'approver'), :'acting') AS switched;
 SELECT test.answer('approve_payment', jsonb_build_object('payment_uid', :'admins'), :'acting') AS acting;
-SELECT pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', :'admins')) AS approver;
+SELECT test.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', :'admins')) AS approver;
 BEGIN;
 SELECT murallink.authenticate(:'acting');
 SELECT uid AS acted FROM murallink.manual_payment(:'grover', :'strict_trial', 42) \gset
 COMMIT;
-SELECT caller, pg_temp.outcome('regress_pay_' || caller, format('SELECT murallink.approve_payment(%L)', :'acted'))
+SELECT caller, test.outcome('regress_pay_' || caller, format('SELECT murallink.approve_payment(%L)', :'acted'))
 FROM unnest('{approver,admin}'::text[]) AS caller;
 
 -- Nor is a puppet a second person: whoever the requester made an approver, and who made the requester a requester, at any
@@ -499,7 +485,7 @@ INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_n
 VALUES (:'ernies', 'manual', 'Week 1', 1, 3, 'USD', '2021-02-15')
 RETURNING milestone_name, occurrence, amount, currency, status, patient_uid = :'ernie' AS of_patient, created_at > now() AS of_now;
 RESET ROLE;
-SELECT n, pg_temp.outcome('murallink_owner', statement) AS owner, pg_temp.outcome(session_user, statement) AS superuser FROM (VALUES
+SELECT n, test.outcome('murallink_owner', statement) AS owner, test.outcome(session_user, statement) AS superuser FROM (VALUES
     (1, :'ernies', 'milestone', :'week_1', 1, 100, 'pending', NULL),
     (2, :'ernies', 'milestone', :'week_2', 1, 100, 'pending', NULL),
     (3, :'ernies', 'milestone', :'week_2_dearer', 2, 100, 'pending', NULL),
@@ -532,24 +518,24 @@ UPDATE murallink.trial SET approve_milestones = true WHERE uid = :'trial';
 INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, status)
 SELECT :'ernies', 'milestone', :'thrice', NULL FROM generate_series(1, 2)
 RETURNING milestone_name, occurrence, amount, status;
-SELECT pg_temp.outcome('murallink_owner', format(
+SELECT test.outcome('murallink_owner', format(
     'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, status)'
     ' SELECT %L, ''milestone'', %L, ''pending'' FROM generate_series(1, %s)', :'ernies', :'thrice', n)) AS more
 FROM generate_series(2, 1, -1) AS n;
-SELECT pg_temp.outcome('murallink_owner', format(
+SELECT test.outcome('murallink_owner', format(
     'INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency, status)'
     ' VALUES (%L, ''manual'', 1, ''USD'', NULL)', :'ernies')) AS manual;
 ROLLBACK;
 
 -- A payment that was cut short leaves nothing behind for the next INSERT
 BEGIN READ ONLY;
-SELECT pg_temp.outcome('regress_pay_coordinator', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', :'week_1'));
+SELECT test.outcome('regress_pay_coordinator', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', :'week_1'));
 ROLLBACK;
-SELECT pg_temp.outcome('murallink_owner', format(
+SELECT test.outcome('murallink_owner', format(
     'INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, amount) VALUES (NULL, %L, ''manual'', 1)', :'ernies'));
 
 -- What a session has prepared for payments follows their table, its indexes and its domains
-PREPARE paid (text) AS SELECT pg_temp.outcome('regress_pay_coordinator', format(
+PREPARE paid (text) AS SELECT test.outcome('regress_pay_coordinator', format(
     'SELECT murallink.milestone_payment(%L, %L, %L)', :'ernie', :'week_1', $1)) AS paid;
 EXECUTE paid ('x');
 BEGIN;
@@ -576,11 +562,11 @@ WHERE patient_uid = :'grover' AND milestone_name = 'Week 1' AND trial_uid = :'tr
 UPDATE again SET uid = murallink.gen_ksuid(), milestone_uid = :'missing';
 SELECT format('INSERT INTO murallink_private.payment (%1$s) SELECT %1$s FROM again', string_agg(attname, ', ')) AS again
 FROM pg_attribute WHERE attrelid = 'murallink_private.payment'::regclass AND attnum > 0 AND attgenerated = '' \gset
-SELECT pg_temp.outcome(session_user, :'again');
+SELECT test.outcome(session_user, :'again');
 UPDATE again SET milestone_name = 'Visit 1', milestone_code = 'WEEK 1';
-SELECT pg_temp.outcome(session_user, :'again') AS another_spelling;
+SELECT test.outcome(session_user, :'again') AS another_spelling;
 UPDATE again SET status = 'cancelled', decision_note = 'a mistake';
-SELECT pg_temp.outcome(session_user, :'again');
+SELECT test.outcome(session_user, :'again');
 ROLLBACK;
 
 -- Two spellings of a milestone, which come by hand or at the same moment, are one: paid once, at the price in force
@@ -596,14 +582,14 @@ SET LOCAL SESSION AUTHORIZATION regress_pay_admin;
 SELECT milestone, amount, num_payments, paid FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone ILIKE 'spelt';
 SELECT sort_order FROM murallink.add_milestone('Spelt', 9, 'USD', :'trial', :'site', effective_date => now() + interval '1 day');
 SELECT amount FROM murallink.milestone_payment(:'ernie', :'spelt');
-SELECT pg_temp.outcome('regress_pay_admin', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', version)) AS again
+SELECT test.outcome('regress_pay_admin', format('SELECT murallink.milestone_payment(%L, %L)', :'ernie', version)) AS again
 FROM unnest(ARRAY[:'spelt', :'respelt']) AS version;
 SELECT milestone, amount, num_payments, paid FROM murallink.payable_milestones(:'ernie', :'trial') WHERE milestone ILIKE 'spelt';
 ROLLBACK;
 
 -- What was paid and priced stays: not even the owner or a superuser may change or delete it
-SELECT relation, split_part(write, ' ', 1) AS write, pg_temp.outcome('murallink_owner', statement) AS owner,
-    pg_temp.outcome(session_user, statement) AS superuser
+SELECT relation, split_part(write, ' ', 1) AS write, test.outcome('murallink_owner', statement) AS owner,
+    test.outcome(session_user, statement) AS superuser
 FROM (VALUES ('murallink_private.payment', :'own'), ('murallink.milestone', :'week_1')) AS written (relation, uid), (VALUES
     ('UPDATE %1$s SET amount = amount'),
     ('INSERT INTO %1$s (%3$s) SELECT %3$s FROM %1$s WHERE uid = %2$L ON CONFLICT (uid) DO UPDATE SET amount = EXCLUDED.amount'),
@@ -616,7 +602,7 @@ FROM (VALUES ('murallink_private.payment', :'own'), ('murallink.milestone', :'we
 
 -- A payment changes its status and who decided, nothing else
 SELECT uid AS whole FROM murallink.payment WHERE patient_uid = :'jodi' AND milestone_name = 'Week 1' \gset
-SELECT pg_temp.outcome(session_user, format('UPDATE murallink_private.payment SET status = ''approved'', %s = %L WHERE uid = %L',
+SELECT test.outcome(session_user, format('UPDATE murallink_private.payment SET status = ''approved'', %s = %L WHERE uid = %L',
     attname, CASE attname WHEN 'currency' THEN 'EUR' END, :'whole')) AS outcome, string_agg(attname, ' ' ORDER BY attnum) AS columns
 FROM pg_attribute WHERE attrelid = 'murallink_private.payment'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'status'
 GROUP BY outcome ORDER BY outcome;
@@ -688,7 +674,7 @@ GRANT SELECT ON walked TO PUBLIC;
 SELECT payment, payout_is, string_agg(DISTINCT next::text, ' ') FILTER (WHERE outcome = 'done') AS allowed,
     string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'done') AS all_others
 FROM state, unnest(enum_range(NULL::murallink.payment_status)) AS next,
-    pg_temp.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = %L, decision_note = ''a step'' WHERE uid = %L', next, uid)) AS outcome
+    test.outcome('murallink_owner', format('UPDATE murallink_private.payment SET status = %L, decision_note = ''a step'' WHERE uid = %L', next, uid)) AS outcome
 GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The same of the call that loads the card: with which outcome, or with none (-)
@@ -696,7 +682,7 @@ CREATE FUNCTION pg_temp.call_steps(call text) RETURNS TABLE (next murallink.payo
     SELECT n.next, string_agg(coalesce(s.answer, NULLIF(s.note, ''), '-'), ' or '), o.outcome
     FROM murallink_private.call c, unnest(enum_range(NULL::murallink.payout_status)) AS n (next),
         (VALUES (NULL, ''), (NULL, 'a note'), ('done', ''), ('declined', ''), ('not_sent', ''), ('in_doubt', '')) AS s (answer, note),
-        pg_temp.outcome('murallink_owner', pg_temp.call_step(call, n.next::text, s.answer, s.note)) AS o (outcome)
+        test.outcome('murallink_owner', pg_temp.call_step(call, n.next::text, s.answer, s.note)) AS o (outcome)
     WHERE c.uid::text = call AND c.status <> n.next AND (n.next <> 'claimed' OR s.answer IS NULL)
     GROUP BY n.next, o.outcome
 $$;
@@ -731,9 +717,9 @@ FROM called, pg_temp.call_steps(uid::text) GROUP BY kind, status ORDER BY kind, 
 
 -- What of it people may do: neither send, nor decide what is in doubt
 SELECT payment, payout_is, string_agg(DISTINCT approve, ', ') AS approve, string_agg(DISTINCT reject, ', ') AS reject, string_agg(DISTINCT cancel, ', ') AS cancel
-FROM state, pg_temp.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', uid)) AS approve,
-    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.reject_payment(%L, ''a mistake'')', uid)) AS reject,
-    pg_temp.outcome('regress_pay_approver', format('SELECT murallink.cancel_payment(%L, ''a mistake'')', uid)) AS cancel
+FROM state, test.outcome('regress_pay_approver', format('SELECT murallink.approve_payment(%L)', uid)) AS approve,
+    test.outcome('regress_pay_approver', format('SELECT murallink.reject_payment(%L, ''a mistake'')', uid)) AS reject,
+    test.outcome('regress_pay_approver', format('SELECT murallink.cancel_payment(%L, ''a mistake'')', uid)) AS cancel
 GROUP BY payment, payout_is ORDER BY payment, payout_is;
 
 -- The funds follow each step, and each movement happens once
@@ -747,7 +733,7 @@ SELECT way, shown
 FROM murallink.verify_ledger() JOIN walked ON strpos(problem, 'payment ' || uid) > 0,
     regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g') AS shown ORDER BY n;
 SET LOCAL session_replication_role = replica;
-SELECT DISTINCT movement, pg_temp.outcome(session_user, format(
+SELECT DISTINCT movement, test.outcome(session_user, format(
     'INSERT INTO murallink.fund_entry (uid, contract_uid, client_uid, currency, movement, amount, source_uid, at)'
     ' SELECT murallink.gen_ksuid(), contract_uid, client_uid, currency, movement, amount, source_uid, now() FROM murallink.fund_entry WHERE uid = %L',
     e.uid)) AS again
@@ -769,20 +755,7 @@ SELECT pg_temp.payment_at(:'luccas', '{}') AS pending, pg_temp.payment_at(:'lucc
     pg_temp.payment_at(:'luccas', '{approved,send,call claimed,call done done,paid,reversed}') AS reversed \gset
 SELECT funded, reserved, disbursed, available FROM murallink.fund_balance WHERE contract_uid = :'book_contract';
 SELECT * FROM murallink.verify_ledger();
-CREATE FUNCTION pg_temp.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    problems text;
-BEGIN
-    PERFORM set_config('session_replication_role', 'replica', true);
-    EXECUTE damage;
-    problems := string_agg(shown, E'\n' ORDER BY shown) FROM murallink.verify_ledger(),
-        regexp_replace(problem, '[0-9A-Za-z]{27}', 'X', 'g') AS shown;
-    RAISE 'undone' USING ERRCODE = 'P0000';
-EXCEPTION WHEN SQLSTATE 'P0000' THEN
-    RETURN problems;
-END
-$$;
-SELECT damage, pg_temp.problems(format(statement, uid)) FROM (VALUES
+SELECT damage, test.problems(format(statement, uid)) FROM (VALUES
     (1, 'a slot reserves more', 'UPDATE murallink.fund_slot SET reserved = reserved + 1, available = available - 1'
         ' WHERE contract_uid = %L AND slot = 0', :'book_contract'),
     (2, 'a slot disbursed more', 'UPDATE murallink.fund_slot SET disbursed = disbursed + 1, available = available - 1'

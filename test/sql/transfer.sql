@@ -9,20 +9,6 @@ CREATE ROLE regress_move_new LOGIN IN ROLE murallink_client, murallink_analyst;
 CREATE ROLE regress_move_both LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_move_none LOGIN IN ROLE murallink_client;
 
--- What becomes of a statement of a caller's: done, or the name and field of the error. It is rolled back.
-CREATE FUNCTION pg_temp.outcome(caller text, statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    error text;
-    field text;
-BEGIN
-    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', caller);
-    EXECUTE statement;
-    RAISE 'done' USING ERRCODE = 'P0000';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
-    RETURN CASE SQLSTATE WHEN 'P0000' THEN SQLERRM ELSE concat_ws(' ', SQLSTATE, NULLIF(error, ''), NULLIF(field, '')) END;
-END
-$$;
 
 -- The indexes that a plan takes, if it has to
 CREATE FUNCTION pg_temp.indexes(query text) RETURNS SETOF text LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -83,7 +69,7 @@ SELECT description FROM murallink.cancel_appointment(:'later');
 
 -- What is refused: without the permissions, to a site that does not take part, on a day that cannot be, and without a reason
 RESET SESSION AUTHORIZATION;
-SELECT n, caller, pg_temp.outcome('regress_move_' || caller,
+SELECT n, caller, test.outcome('regress_move_' || caller,
     format('SELECT murallink.transfer_enrollment(%L, %L, %L, %L, %L, %L)', patient, trial, site, day, note, subject))
 FROM (VALUES
     (1, 'none', :'pat', :'trial', :'b', NULL, 'moved', NULL), (2, 'old', :'pat', :'trial', :'b', NULL, 'moved', NULL),
@@ -102,7 +88,7 @@ SELECT uid AS shy FROM murallink.add_patient(site_uid => :'c', first_name => 'Sh
 SELECT murallink.enroll(:'shy', :'trial', :'c', '003');
 SELECT murallink.grant(:'c', 'set_enrollment_status', :'new');
 RESET SESSION AUTHORIZATION;
-SELECT pg_temp.outcome('regress_move_new', format('SELECT murallink.transfer_enrollment(%L, %L, %L, NULL, %L)', :'shy', :'trial', :'b', 'look'));
+SELECT test.outcome('regress_move_new', format('SELECT murallink.transfer_enrollment(%L, %L, %L, NULL, %L)', :'shy', :'trial', :'b', 'look'));
 
 -- The transfer, ten days ago: the appointments after it go along
 SET SESSION AUTHORIZATION regress_move_both;
@@ -123,7 +109,7 @@ SELECT resource, action, changes - 'left_on' AS changes FROM murallink.audit_eve
 WHERE resource_uid = :'first' AND changes ? 'status' ORDER BY at DESC LIMIT 1;
 
 -- S1: the old site pays visits up to the day, at its prices, the new one later ones at its own; Week 1 never twice
-SELECT n, caller, pg_temp.outcome('regress_move_' || caller, format('SELECT murallink.milestone_payment(%L, %L, visit_date => %L)', :'pat', milestone, day))
+SELECT n, caller, test.outcome('regress_move_' || caller, format('SELECT murallink.milestone_payment(%L, %L, visit_date => %L)', :'pat', milestone, day))
 FROM (VALUES
     (1, 'old', :'week_2_a', :'today'::date - 9), (2, 'old', :'week_2_a', NULL), (3, 'old', :'week_2_b', :'today'::date - 10),
     (4, 'new', :'week_2_b', :'today'::date - 10), (5, 'new', :'week_2_a', :'today'::date - 9),
@@ -150,7 +136,7 @@ SELECT s.name, p.milestone_name, p.occurrence, p.amount, p.status, :'today'::dat
 FROM murallink.payment p JOIN murallink.site s ON s.uid = p.site_uid WHERE p.patient_uid = :'pat' ORDER BY p.created_at;
 
 -- The new site sees all of the chain, the old one its own; and the old site decides what is pending there
-SELECT caller, pg_temp.outcome('regress_move_' || caller, format('SELECT count(*) FROM murallink.get_patient_payments(%L, %L)', :'pat', :'trial'))
+SELECT caller, test.outcome('regress_move_' || caller, format('SELECT count(*) FROM murallink.get_patient_payments(%L, %L)', :'pat', :'trial'))
 FROM unnest('{old,new,none}'::text[]) AS caller;
 SET SESSION AUTHORIZATION regress_move_old;
 SELECT count(*) FROM murallink.get_patient_payments(:'pat', :'trial');
@@ -161,7 +147,7 @@ SELECT murallink.approve_payment(:'early_one');
 SET SESSION AUTHORIZATION regress_move_old;
 SELECT status FROM murallink.approve_payment(:'early_one');
 RESET SESSION AUTHORIZATION;
-SELECT caller, pg_temp.outcome('regress_move_' || caller, format('SELECT 1 / count(*) FROM murallink.get_approvals(%L)', :'early_one'))
+SELECT caller, test.outcome('regress_move_' || caller, format('SELECT 1 / count(*) FROM murallink.get_approvals(%L)', :'early_one'))
 FROM unnest('{old,new,both,none}'::text[]) AS caller;
 
 -- So do analysts: the rows of the chain, its payouts, and who did what
@@ -204,7 +190,7 @@ SELECT (murallink.add_milestone('Marked', 5, 'USD', :'trial', site::murallink.ks
 SET SESSION AUTHORIZATION regress_move_new;
 SELECT status FROM murallink.mark_paid_elsewhere(:'pat', :'trial', 'Marked', 'the sponsor paid it');
 RESET SESSION AUTHORIZATION;
-SELECT n, caller, pg_temp.outcome('regress_move_' || caller, format(statement, :'pat', :'trial', :'carer', :'first', :'sue'))
+SELECT n, caller, test.outcome('regress_move_' || caller, format(statement, :'pat', :'trial', :'carer', :'first', :'sue'))
 FROM unnest(ARRAY['SELECT murallink.update_patient(%1$L, email => ''p@example.com'')', 'SELECT murallink.update_caregiver(%3$L, phone => ''1'')',
     'SELECT murallink.register_caregiver(%1$L, ''Carl'', ''Mover'')', 'SELECT murallink.upload_document(%1$L, filename => ''a.txt'', data => ''QQ=='')',
     'SELECT murallink.upload_document(caregiver_uid => %3$L, filename => ''a.txt'', data => ''QQ=='')',
@@ -223,7 +209,7 @@ BEGIN;
 SET SESSION AUTHORIZATION regress_move_admin;
 SELECT murallink.add_trial_site(:'other_trial', :'a') IS NOT NULL AS added, murallink.enroll(:'pat', :'other_trial', :'a', '1');
 RESET SESSION AUTHORIZATION;
-SELECT pg_temp.outcome('regress_move_old', format('SELECT murallink.update_patient(%L, phone => ''1'')', :'pat')) AS enrolled_in_another;
+SELECT test.outcome('regress_move_old', format('SELECT murallink.update_patient(%L, phone => ''1'')', :'pat')) AS enrolled_in_another;
 ROLLBACK;
 SELECT statement, test.refusal(format(statement, :'first')) FROM (VALUES
     ('UPDATE murallink.enrollment SET status = ''enrolled'', left_on = NULL WHERE uid = %L'),
@@ -239,7 +225,7 @@ SELECT murallink.transfer_enrollment(:'pat', :'trial', :'a', NULL, 'back');
 SELECT (murallink.set_enrollment_status('enrolled', :'trial', :'pat')).status;
 SELECT (enrollment).subject_id FROM murallink.transfer_enrollment(:'pat', :'trial', :'a', :'today'::date - 5, 'back', 'A-1');
 RESET SESSION AUTHORIZATION;
-SELECT n, pg_temp.outcome('regress_move_both', format('SELECT murallink.milestone_payment(%L, %L, visit_date => %L)', :'pat', milestone, day))
+SELECT n, test.outcome('regress_move_both', format('SELECT murallink.milestone_payment(%L, %L, visit_date => %L)', :'pat', milestone, day))
 FROM (VALUES
     (1, :'week_2_a', :'today'::date - 10), (2, :'week_2_a', :'today'::date - 9), (3, :'week_2_a', :'today'::date - 5),
     (4, :'week_2_a', :'today'::date - 4), (5, :'week_2_b', :'today'::date - 5), (6, :'week_2_b', :'today'::date - 4)) AS paid (n, milestone, day)
@@ -254,7 +240,7 @@ SELECT (enrollment).subject_id FROM murallink.transfer_enrollment(:'pat', :'tria
 RESET SESSION AUTHORIZATION;
 SELECT s.name, e.subject_id, e.subject_held, e.status, :'today'::date - e.left_on AS days_ago, e.note
 FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.patient_uid = :'pat' ORDER BY e.left_on, e.created_at;
-SELECT pg_temp.outcome('regress_move_both', format('SELECT murallink.enroll(%L, %L, %L, %L)', :'pia', :'trial', :'a', subject))
+SELECT test.outcome('regress_move_both', format('SELECT murallink.enroll(%L, %L, %L, %L)', :'pia', :'trial', :'a', subject))
 FROM unnest('{001,a-1}'::text[]) AS subject;
 SET SESSION AUTHORIZATION regress_move_both;
 SELECT murallink.enroll(:'pia', :'trial', :'a', '004');
@@ -298,7 +284,7 @@ FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
 WHERE p.patient_uid = :'pia' AND p.milestone_code = 'Screening' ORDER BY p.occurrence;
 
 -- A number that was wrong is corrected where the patient has it, with the reason, and reports show the present one
-SELECT n, caller, pg_temp.outcome('regress_move_' || caller, format('SELECT murallink.correct_subject_id(%L, %L, %L, %L)', patient, trial, subject, note))
+SELECT n, caller, test.outcome('regress_move_' || caller, format('SELECT murallink.correct_subject_id(%L, %L, %L, %L)', patient, trial, subject, note))
 FROM (VALUES
     (1, 'none', :'pat', :'trial', 'X', 'typo'), (2, 'old', :'pat', :'trial', 'X', 'typo'), (3, 'new', :'pat', :'trial', '', 'typo'),
     (4, 'new', :'pat', :'trial', 'X', ''), (5, 'new', :'pat', :'trial', '002', 'typo'), (6, 'new', :'pat', :'trial', 'A-1', 'typo'),
