@@ -19,7 +19,7 @@ BEGIN
     ELSIF known.user_role = 'admin' AND murallink_private.is_active(known.deactivated) AND NOT EXISTS (
         SELECT FROM murallink.app_user u WHERE u.user_role = 'admin' AND murallink_private.is_active(u.deactivated) AND u.uid <> user_uid)
     THEN
-        PERFORM murallink_private.raise('in_use', 'user_uid');
+        PERFORM murallink_private.raise('in_use', 'user_uid', 'One administrator stays active: a superuser makes another one with create_admin.');
     END IF;
     -- The transaction before may have ended the caller's own account.
     PERFORM murallink_private.require_caller();
@@ -38,7 +38,7 @@ DECLARE
     everywhere boolean;
 BEGIN
     IF murallink_private.required(user_uid, 'user_uid') IN (murallink_private.caller(), murallink_private.caller_switched_by()) AND another THEN
-        PERFORM murallink_private.raise('invalid_value', 'user_uid');
+        PERFORM murallink_private.raise('invalid_value', 'user_uid', 'You cannot do this to your own account.');
     ELSIF murallink_private.caller_is_admin() THEN
         RETURN;
     END IF;
@@ -49,7 +49,8 @@ BEGIN
     IF somewhere IS NOT TRUE THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
     ELSIF NOT everywhere OR EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = user_uid AND u.user_role = 'admin') THEN
-        PERFORM murallink_private.raise('forbidden', 'user_uid');
+        PERFORM murallink_private.raise('forbidden', 'user_uid',
+            'An administrator can do this, and a user who holds grant on every resource on which this user has a grant.');
     END IF;
 END
 $$;
@@ -67,7 +68,7 @@ BEGIN
     why := murallink_private.checked_text(deactivate_user.note, 'note', 1000, true);
     SELECT * INTO known FROM murallink_private.lock_account(deactivate_user.user_uid);
     IF NOT murallink_private.is_active(known.deactivated) THEN
-        PERFORM murallink_private.raise('wrong_status', 'user_uid');
+        PERFORM murallink_private.raise('wrong_status', 'user_uid', 'The user is deactivated already.');
     END IF;
     -- A session in use may be locked. It is none any more: one that stays is older than a reactivation, too.
     DELETE FROM murallink_private.session WHERE hash IN (
@@ -103,9 +104,9 @@ BEGIN
     why := murallink_private.checked_text(reactivate_user.note, 'note', 1000, true);
     SELECT * INTO known FROM murallink_private.lock_account(reactivate_user.user_uid);
     IF murallink_private.is_active(known.deactivated) THEN
-        PERFORM murallink_private.raise('wrong_status', 'user_uid');
-    ELSIF NOT murallink_private.caller_is_admin() AND murallink_private.deactivated_by_admin(known.uid) THEN
-        PERFORM murallink_private.raise('forbidden', 'user_uid');
+        PERFORM murallink_private.raise('wrong_status', 'user_uid', 'The user is not deactivated.');
+    ELSIF NOT murallink_private.caller_is_admin() AND murallink_private.deactivated_by_admin(reactivate_user.user_uid) THEN
+        PERFORM murallink_private.raise('forbidden', 'user_uid', 'An administrator has deactivated this user, and only one can end that.');
     END IF;
     UPDATE murallink.app_user u SET
         deactivated = known.deactivated - pg_catalog.tstzmultirange(pg_catalog.tstzrange(pg_catalog.clock_timestamp(), NULL)),

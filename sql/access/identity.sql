@@ -401,7 +401,7 @@ CREATE FUNCTION murallink_private.set_password(user_uid murallink.ksuid, passwor
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF murallink_private.caller_switched_by() IS NOT NULL THEN
-        PERFORM murallink_private.raise('forbidden');
+        PERFORM murallink_private.raise('forbidden', NULL, 'This is not possible while acting as another user: end it with switch_user to your own uid.');
     END IF;
     -- Lock the credential first: everything that sets a password, or opens a session with one, serializes here.
     LOOP
@@ -445,7 +445,7 @@ BEGIN
         PERFORM murallink_private.raise('locked_out');
     ELSIF NOT murallink_private.password_matches(
         (SELECT password_hash FROM murallink_private.credential WHERE app_user_uid = caller), check_own_password.password) THEN
-        PERFORM murallink_private.raise('forbidden', field);
+        PERFORM murallink_private.raise('forbidden', field, 'The password is wrong.');
     END IF;
     PERFORM murallink_private.apart('forget_failures', counting);
     PERFORM murallink_private.leave_hash_slot();
@@ -505,7 +505,7 @@ BEGIN
         oneself AND (update_user.password <> '' OR new_email <> known.email));
     IF new_email <> known.email AND murallink_private.caller_switched_by() IS NOT NULL THEN
         -- Tokens to set a password are sent to it.
-        PERFORM murallink_private.raise('forbidden', 'email');
+        PERFORM murallink_private.raise('forbidden', 'email', 'This is not possible while acting as another user: end it with switch_user to your own uid.');
     END IF;
     new_phone := murallink_private.checked_text(coalesce(update_user.phone, known.phone), 'phone', 50, false);
     IF update_user.password <> '' THEN

@@ -31,14 +31,14 @@ DECLARE
     named text[];
 BEGIN
     IF ways = '{}' THEN
-        PERFORM murallink_private.raise('missing_field', 'permission');
+        PERFORM murallink_private.raise('missing_field', 'permission', 'Send one of permission, permissions and role.');
     ELSIF pg_catalog.cardinality(ways) > 1 THEN
-        PERFORM murallink_private.raise('invalid_value', ways[2]);
+        PERFORM murallink_private.raise('invalid_value', ways[2], 'Send one of permission, permissions and role.');
     END IF;
     named := CASE ways[1] WHEN 'permission' THEN ARRAY[permission] WHEN 'permissions' THEN permissions ELSE (
         SELECT i.permissions FROM murallink_private.role_infos() i WHERE i.name = murallink_private.role_name(role)) END;
     IF named IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'role');
+        PERFORM murallink_private.raise('not_found', 'role', 'get_roles returns all roles.');
     ELSIF (named <@ pg_catalog.enum_range(NULL::murallink.permission)::text[]) IS NOT TRUE THEN
         PERFORM murallink_private.raise('unknown_permission', ways[1]);
     END IF;
@@ -92,7 +92,7 @@ BEGIN
     SELECT named, '{}', murallink_private.checked_text(remove_role.note, 'note', 1000, true), caller
     FROM murallink_private.role_infos() i WHERE i.name = named;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'name');
+        PERFORM murallink_private.raise('not_found', 'name', 'get_roles returns all roles.');
     END IF;
 END
 $$;

@@ -1,9 +1,9 @@
 -- Errors with stable names, and checks of arguments that raise them.
 
-CREATE FUNCTION murallink_private.raise(error text, field text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink_private.raise(error text, field text DEFAULT NULL, hint text DEFAULT NULL) RETURNS void
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'error_raise';
-COMMENT ON FUNCTION murallink_private.raise(text, text) IS
-'Raises an error of murallink.errors(). error: its stable name; field: the field that it is about, shown in the detail.';
+COMMENT ON FUNCTION murallink_private.raise(text, text, text) IS
+'Raises an error of murallink.errors(). error: its stable name; field: the field that it is about, shown in the detail; hint: what to do about it here, where the error''s own hint does not fit.';
 
 CREATE FUNCTION murallink.errors(OUT name text, OUT sqlstate text, OUT http_status integer, OUT message text, OUT hint text)
 RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 41 AS 'MODULE_PATHNAME', 'error_list';

@@ -490,7 +490,7 @@ BEGIN
     SELECT * INTO latest FROM murallink_private.latest_versions(place.trial_uid) l
     WHERE l.trial_site_uid = place.uid AND murallink_private.label_key(l.code) = key;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'code');
+        PERFORM murallink_private.raise('not_found', 'code', 'get_payment_schedule shows the milestones and their codes.');
     ELSIF latest.milestone = named OR EXISTS (
         SELECT FROM murallink_private.latest_versions(place.trial_uid) l
         WHERE l.trial_site_uid = place.uid AND murallink_private.label_key(l.code) <> key

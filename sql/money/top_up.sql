@@ -26,7 +26,7 @@ BEGIN
     FROM murallink.trial_site a, LATERAL murallink_private.latest_versions(a.trial_uid) l
     WHERE a.uid = place AND l.trial_site_uid = a.uid AND murallink_private.label_key(l.code) = key;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'milestone');
+        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
     END IF;
     FOR line IN
         SELECT d.* FROM murallink_private.top_ups_due(place, key, since) d

@@ -129,7 +129,7 @@ BEGIN
     END IF;
     PERFORM murallink_private.hide_statement();
     IF murallink_private.caller_switched_by() IS NOT NULL THEN
-        PERFORM murallink_private.raise('forbidden', 'password');
+        PERFORM murallink_private.raise('forbidden', 'password', 'This is not possible while acting as another user: end it with switch_user to your own uid.');
     END IF;
     PERFORM murallink_private.check_own_password(password, 'password');
     RETURN true;
@@ -153,9 +153,9 @@ DECLARE
     demanded CONSTANT text := murallink_private.signature_demanded(payment_uid);
 BEGIN
     IF demanded <> 'session' AND murallink_private.caller_switched_by() IS NOT NULL THEN
-        PERFORM murallink_private.raise('forbidden', 'password');
+        PERFORM murallink_private.raise('forbidden', 'password', 'This is not possible while acting as another user: end it with switch_user to your own uid.');
     ELSIF demanded = 'password' AND NOT shown THEN
-        PERFORM murallink_private.raise('missing_field', 'password');
+        PERFORM murallink_private.raise('missing_field', 'password', 'This trial requires the approver''s password with each approval.');
     ELSIF demanded = 'sign_on' AND NOT shown AND NOT murallink_private.freshly_signed_on() THEN
         PERFORM murallink_private.raise('sign_on_required', 'session_id');
     END IF;

@@ -262,9 +262,10 @@ BEGIN
         again := murallink_private.balance_load(begun.uid);
         RETURN murallink_private.task_info(again);
     ELSIF begun.uid IS NOT NULL THEN
-        PERFORM murallink_private.raise('already_exists', 'card_uid');
+        PERFORM murallink_private.raise('already_exists', 'card_uid', 'A move from this card is under way: partner_tasks shows it.');
     ELSIF amount > murallink_private.card_balance(old.uid) THEN
-        PERFORM murallink_private.raise('invalid_amount', 'amount');
+        PERFORM murallink_private.raise('invalid_amount', 'amount',
+            'At most what is known to have been loaded on the card, and not unloaded, can be moved: replace_card answered it as balance.');
     END IF;
     RETURN murallink_private.task_begin(old.partner, 'unload_balance', pg_catalog.jsonb_build_object('program', old.program,
         'proxy_key', old.proxy_key, 'amount', move_balance.amount::numeric(16, 2)::text, 'note', said), false, 'card', old.uid);

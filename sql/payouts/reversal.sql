@@ -38,7 +38,8 @@ BEGIN
         IF NOT FOUND OR NEW.status <> 'requested' THEN
             PERFORM murallink_private.raise('wrong_status', 'payment_uid');
         ELSIF NEW.amount > the_payment.amount - murallink_private.reversals_asked(NEW.payment_uid) THEN
-            PERFORM murallink_private.raise('invalid_amount', 'amount');
+            PERFORM murallink_private.raise('invalid_amount', 'amount',
+                'At most what is left of the payment, and is not being taken back already, can be taken back: get_reversals shows it.');
         ELSIF NEW.amount = the_payment.amount - murallink_private.reversals_asked(NEW.payment_uid) AND EXISTS (
             SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = NEW.payment_uid AND t.counts AND t.status <> 'pending'
             AND NOT murallink_private.reversal_of_all(t.uid)) THEN
@@ -316,7 +317,8 @@ BEGIN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     ELSIF asked = the_payment.amount OR EXISTS (
         SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
-        PERFORM murallink_private.raise('already_exists', 'payment_uid');
+        PERFORM murallink_private.raise(
+            'already_exists', 'payment_uid', 'Nothing is left to take back, or a reversal of it has not ended: get_reversals shows them.');
     END IF;
     at_once := murallink_private.reversal_in_window(the_payment.uid) AND murallink_private.reversal_is_sure(the_payment.uid);
     INSERT INTO murallink.reversal (payment_uid, amount, reason, note, for_operator, requested_by_uid)
@@ -425,7 +427,8 @@ BEGIN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     ELSIF asked = the_payment.amount AND the_reversal IS NULL OR EXISTS (
         SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
-        PERFORM murallink_private.raise('already_exists', 'payment_uid');
+        PERFORM murallink_private.raise(
+            'already_exists', 'payment_uid', 'Nothing is left to take back, or a reversal of it has not ended: murallink.reversal shows them.');
     END IF;
     IF the_reversal IS NULL THEN
         INSERT INTO murallink.reversal (payment_uid, amount, reason, note, requested_by_uid)
@@ -479,7 +482,8 @@ BEGIN
         SELECT FROM murallink.reversal r JOIN murallink.contract c ON c.uid = r.contract_uid
         WHERE r.uid = present.uid AND c.recovery_share > 0)
     THEN
-        PERFORM murallink_private.raise('wrong_status', 'recovery_share');
+        PERFORM murallink_private.raise('wrong_status', 'recovery_share',
+            'The contract sets no share of later payments: an administrator sets it with set_recovery.');
     END IF;
     UPDATE murallink.reversal r SET
         status = outcome, written_off = CASE outcome WHEN 'written_off' THEN r.amount - r.returned - r.kept ELSE 0 END,

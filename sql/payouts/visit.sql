@@ -59,7 +59,7 @@ DECLARE
     made murallink.ksuid;
 BEGIN
     IF version IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'milestone');
+        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
     END IF;
     -- If another session pays meanwhile, the next round sees what it paid.
     WHILE made IS NULL LOOP
@@ -89,7 +89,7 @@ DECLARE
     answer murallink.payment_info;
 BEGIN
     IF its_code IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'milestone');
+        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
     END IF;
     SELECT p.* INTO marked FROM murallink.enrollment e JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
     WHERE e.uid = place AND p.status = 'elsewhere'
@@ -157,7 +157,7 @@ BEGIN
         AND murallink_private.label_key(one) IN (murallink_private.label_key(m.code), murallink_private.label_key(m.milestone))
         ORDER BY murallink_private.label_key(one) = murallink_private.label_key(m.code) DESC, m.effective_date DESC, m.uid DESC LIMIT 1;
         IF NOT FOUND THEN
-            PERFORM murallink_private.raise('not_found', 'milestones');
+            PERFORM murallink_private.raise('not_found', 'milestones', 'get_payment_schedule shows the milestones and their codes.');
         ELSIF murallink_private.label_key(its_code) <> ALL (SELECT murallink_private.label_key(c) FROM pg_catalog.unnest(codes) AS c) THEN
             codes := codes || its_code;
         END IF;

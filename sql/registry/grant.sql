@@ -81,7 +81,7 @@ BEGIN
         IF coalesce(ends, 'infinity') > LEAST(
             murallink_private.held_until('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid),
             murallink_private.held_until(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)) THEN
-            PERFORM murallink_private.raise('forbidden', 'until');
+            PERFORM murallink_private.raise('forbidden', 'until', 'A grant ends no later than your own grants of grant and of this permission there.');
         END IF;
         PERFORM murallink_private.give("grant".user_uid, granted, "grant".resource_uid, ends);
     END LOOP;
@@ -113,7 +113,8 @@ BEGIN
             WHERE g.app_user_uid = revoke.user_uid AND g.permission = named[1] AND g.resource_uid = revoke.resource_uid
                 AND g.ended_at IS NULL AND murallink_private.in_force(g.until, g.ended_at));
         IF found = '{}' THEN
-            PERFORM murallink_private.raise('not_found', 'permission');
+            PERFORM murallink_private.raise('not_found', 'permission',
+                'The user has no such grant on this resource: access_list shows the grants that reach it.');
         END IF;
         -- Another transaction may have replaced it by a grant with another end meanwhile.
         EXIT WHEN murallink_private.end_grants(found, why) > 0;

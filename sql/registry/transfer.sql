@@ -47,7 +47,7 @@ BEGIN
     IF shown AND NOT EXISTS (SELECT FROM murallink_private.visible_patients() AS seen WHERE seen = transfer_enrollment.patient_uid) THEN
         PERFORM murallink_private.raise('forbidden', 'patient_uid');
     ELSIF previous.site_uid = place.site_uid THEN
-        PERFORM murallink_private.raise('already_exists', 'to_site_uid');
+        PERFORM murallink_private.raise('already_exists', 'to_site_uid', 'The patient is enrolled at this site.');
     ELSIF previous.status <> 'enrolled' THEN
         PERFORM murallink_private.raise('wrong_status', 'patient_uid');
     ELSIF last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1

@@ -97,7 +97,8 @@ error_by_name(const char *name)
 }
 
 /*
- * murallink_private.raise(error, field): raises an error of the table.
+ * murallink_private.raise(error, field, hint): raises an error of the table,
+ * with another hint than its own if there is one.
  */
 PG_FUNCTION_INFO_V1(error_raise);
 Datum
@@ -108,7 +109,8 @@ error_raise(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		elog(ERROR, "murallink_private.raise needs the name of an error");
 	name = error_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	ereport(ERROR, errnamed(name, PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	ereport(ERROR, errnamed(name, PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1))),
+			PG_ARGISNULL(2) ? 0 : errhint("%s", text_to_cstring(PG_GETARG_TEXT_PP(2))));
 }
 
 /*

@@ -39,6 +39,7 @@ static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
 static void refuse_not_enrolled(Datum patient);
 static DateADT paid_from(const Enrolled *enrolled);
+static void refuse_visit(ErrorName error);
 static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred);
 
 /*
@@ -165,6 +166,19 @@ paid_from(const Enrolled *enrolled)
 }
 
 /*
+ * Raises an error about the day of a visit.
+ */
+static void
+refuse_visit(ErrorName error)
+{
+	ereport(ERROR, errnamed(error, "visit_date"),
+			error != ERR_NOT_ENROLLED
+				? 0
+				: errhint("A visit is paid at the site where the patient was on that day: send visit_date, and the milestone of "
+						  "that site."));
+}
+
+/*
  * Raises invalid_value for a visit that is in the future in every time zone,
  * or before the enrollment in every time zone.  Raises dropped for a visit
  * after the patient left the trial, and not_enrolled for one in the time of
@@ -176,11 +190,9 @@ enrollment_check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
 		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
 	if (!no_visit && visit < paid_from(enrolled))
-		ereport(ERROR, errnamed(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE, "visit_date"));
+		refuse_visit(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE);
 	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))
-		ereport(ERROR,
-				errnamed(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED,
-						 "visit_date"));
+		refuse_visit(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED);
 }
 
 /*

@@ -22,8 +22,26 @@ WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamesp
 SELECT oid::regprocedure, raised[1] FROM pg_proc, regexp_matches(prosrc, 'murallink_private\.(?:raise|refuse)\(''(\w*)''', 'g') AS raised
 WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND strpos(obj_description(oid, 'pg_proc'), raised[1]) = 0;
 
+-- A hint, of the table or of the place that raises the error, is a sentence, and names only what there is; two names are keys of JSON
+WITH hints (hint) AS (
+    SELECT hint FROM murallink.errors() WHERE hint IS NOT NULL
+    UNION ALL
+    SELECT replace(h[1], $$''$$, $$'$$) FROM pg_proc,
+        regexp_matches(prosrc, $$raise\(\s*'\w+',\s*(?:'\w*'|NULL|\w+(?:\[2\])?),\s*'((?:[^']|'')*)'\)$$, 'g') AS h
+    WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
+)
+SELECT hint FROM hints WHERE hint !~ '[.;]$'
+UNION ALL
+SELECT named[1] || ': ' || hint FROM hints, regexp_matches(hint, '\m[a-z]+(?:_[a-z]+)+\M', 'g') AS named
+WHERE named[1] NOT IN (
+    SELECT proname FROM pg_proc UNION SELECT unnest(proargnames) FROM pg_proc UNION SELECT attname FROM pg_attribute
+    UNION SELECT relname FROM pg_class UNION SELECT rolname FROM pg_roles UNION SELECT name FROM pg_settings
+    UNION SELECT substr(name, length('murallink.') + 1) FROM pg_settings WHERE name LIKE 'murallink.%'
+    UNION VALUES ('idempotency_key'), ('webhook_access_key'));
+
 -- What a client of PostgreSQL sees of an error
 SELECT murallink_private.raise('not_found', 'trial_uid');
+SELECT murallink_private.raise('not_found', 'role', 'get_roles returns all roles.');
 SELECT murallink_private.raise('login_failed');
 DO $$
 DECLARE
