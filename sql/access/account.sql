@@ -55,7 +55,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.permit_account(murallink.ksuid, boolean) IS
-'Checks that the caller may end the account of a user: an administrator; or, if the user is none, a user who holds grant on every resource on which the user has a grant. another: whether it must not be the caller''s own. Errors: missing_field; invalid_value (oneself); forbidden if the caller holds grant on some of them; not_found if on none.';
+'Checks that the caller may end the account of a user: administrators may, and so may users who hold grant on every resource on which the user has a grant, unless the user is an administrator. another: whether it must not be the caller''s own. Errors: missing_field; invalid_value (oneself); forbidden if the caller holds grant on some of them; not_found if on none.';
 
 CREATE FUNCTION murallink.deactivate_user(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -80,7 +80,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.deactivate_user(murallink.ksuid, text) IS
-'Locks a user out at once: sessions end, also those of administrators who act as the user; login answers login_failed; tokens to reset the password are no longer good, and none are sent; kept answers are not repeated; the user''s PostgreSQL role is nobody. Grants stay, so that reactivate_user restores all. user_uid: of another user; note: why. For admins, and for users who hold grant on every resource on which the user has a grant. Errors: unauthenticated, missing_field, invalid_value (oneself), forbidden, not_found, too_long, wrong_status (is deactivated already), in_use (the last active administrator).';
+'Locks a user out at once: sessions end, also those of administrators who act as the user; login answers login_failed; tokens to reset the password are no longer valid, and none are sent; stored answers are not repeated; the user''s PostgreSQL role has no rights. Grants stay, so that reactivate_user restores everything. user_uid: of another user; note: why. For admins, and for users who hold grant on every resource on which the user has a grant. Errors: unauthenticated, missing_field, invalid_value (oneself), forbidden, not_found, too_long, wrong_status (is deactivated already), in_use (the last active administrator).';
 
 CREATE FUNCTION murallink_private.deactivated_by_admin(user_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -140,4 +140,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.close_account(murallink.ksuid, text) IS
-'Revokes all grants of a user who will not come back as the same, and removes administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions; to lock a leaver out, use deactivate_user, also after this. user_uid: of another user; note: why. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found, too_long, in_use (the last active administrator).';
+'Revokes all grants of a user who will not need them again, and removes administrator rights, the PostgreSQL role, the password and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions; to lock a leaver out, use deactivate_user, also after this. user_uid: of another user; note: why. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found, too_long, in_use (the last active administrator).';

@@ -10,7 +10,7 @@ CREATE FUNCTION murallink_private.active_since(deactivated tstzmultirange, since
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN pg_catalog.isempty(deactivated) OR deactivated OPERATOR(pg_catalog.<<) pg_catalog.tstzrange(since, NULL);
 COMMENT ON FUNCTION murallink_private.active_since(tstzmultirange, timestamptz) IS
-'Whether a user is active and has been so since a time, by the column deactivated of app_user. What a session or a token began is not good after a deactivation.';
+'Whether a user is active and has been so since a time, by the column deactivated of app_user. Sessions and tokens from before a deactivation are not valid after it.';
 
 CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION murallink.day_out(murallink.day) IS 'The date as yyyy-mm-dd.
 
 CREATE TYPE murallink.day (INPUT = murallink.day_in, OUTPUT = murallink.day_out, LIKE = pg_catalog.date);
 COMMENT ON TYPE murallink.day IS
-'A date as an argument: yyyy-mm-dd, whatever DateStyle says, or a value of type date. An empty text is none.';
+'A date as an argument: yyyy-mm-dd, whatever DateStyle says, or a value of type date. An empty text counts as absent.';
 
 CREATE FUNCTION murallink.day_date(murallink.day) RETURNS date
 AS 'MODULE_PATHNAME', 'day_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION murallink.moment_out(murallink.moment) IS 'The time in UTC.'
 
 CREATE TYPE murallink.moment (INPUT = murallink.moment_in, OUTPUT = murallink.moment_out, LIKE = pg_catalog.timestamptz);
 COMMENT ON TYPE murallink.moment IS
-'A time as an argument: as RFC 3339 writes it, or a date, which means its start in UTC, whatever TimeZone and DateStyle say; or a value of type timestamptz or date. An empty text is none.';
+'A time as an argument: as RFC 3339 writes it, or a date, which means its start in UTC, whatever TimeZone and DateStyle say; or a value of type timestamptz or date. An empty text counts as absent.';
 
 CREATE FUNCTION murallink.moment_timestamptz(murallink.moment) RETURNS timestamptz
 AS 'MODULE_PATHNAME', 'moment_timestamptz' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -14,7 +14,7 @@ CREATE FUNCTION murallink_private.phone_north_american(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN pg_catalog.substring(murallink_private.phone_number(phone), '^\+1(\d{10})$');
 COMMENT ON FUNCTION murallink_private.phone_north_american(text) IS
-'The ten digits of the North American number in a text, for partners that reach no others; null if it is none.';
+'The ten digits of the North American number in a text, for partners that reach no others; null if it has no such number.';
 
 CREATE FUNCTION murallink_private.phone_or_digits(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

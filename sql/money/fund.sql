@@ -132,4 +132,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.correct_funding(murallink.ksuid, text) IS
-'Takes back a funding, or a withdrawal, that was recorded by mistake, by an entry to the contrary; a funding only if its amount is available. Both stay in the books. note: why. For admins. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status (it is a correction), already_exists (it has been corrected), insufficient_funds, blocked.';
+'Takes back a funding, or a withdrawal, that was recorded by mistake, by an opposite entry; a funding only if its amount is still available. Both stay in the books. note: why. For admins. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status (it is a correction), already_exists (it has been corrected), insufficient_funds, blocked.';

@@ -38,7 +38,7 @@ COMMENT ON TYPE murallink.payment_info IS
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
-'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force, whose status, if none is given, is that in which its trial has them made; and refuses one that may not be made. Errors: missing_field, not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, day_capped, wrong_status, invalid_value.';
+'Trigger: completes a new payment from its enrollment, and a milestone payment from the version in force; if no status is given, sets the one in which the trial makes such payments; refuses a payment that is not allowed. Errors: missing_field, not_found, not_enrolled, dropped, not_covered, not_payable, already_paid, day_capped, wrong_status, invalid_value.';
 
 CREATE FUNCTION murallink_private.payment_funds() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_funds';
 COMMENT ON FUNCTION murallink_private.payment_funds() IS
@@ -265,7 +265,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.make_payment(murallink.ksuid, murallink.payment_kind, numeric, text, text, date) IS
-'Makes a payment that is no milestone''s. currency: default the contract''s.';
+'Makes a manual or travel payment. currency: default the contract''s.';
 
 CREATE FUNCTION murallink.manual_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
@@ -350,7 +350,7 @@ CREATE TYPE murallink.top_up_line AS (
     payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, visit_date date, milestone_uid murallink.ksuid, paid numeric,
     due numeric, amount numeric, top_up_uid murallink.optional_uid);
 COMMENT ON TYPE murallink.top_up_line IS
-'A payment that is topped up. visit_date: of the visit, or the day of the payment at the site; milestone_uid: the version that prices it now; paid: what was paid, with earlier top-ups; due: what it would be paid now; amount: the difference, or what the cap of the day leaves of it; top_up_uid: the payment of the difference.';
+'A payment that is topped up. visit_date: of the visit, or the day of the payment at the site; milestone_uid: the version that prices it now; paid: what was paid, with earlier top-ups; due: what would be paid now; amount: the difference, or what the cap of the day leaves of it; top_up_uid: the payment of the difference.';
 
 CREATE FUNCTION murallink_private.left_of_day(
     trial_site_uid murallink.ksuid, chain_uid murallink.ksuid, currency text, day date
@@ -366,7 +366,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink.trial_site a WHERE a.uid = $1 AND a.day_cap_currency = $3
 $$;
 COMMENT ON FUNCTION murallink_private.left_of_day(murallink.ksuid, murallink.ksuid, text, date) IS
-'What the cap of a trial at a site leaves for milestones, and for what tops them up, of a visit on a day, in currency units: the cap less what they are paid for visits of that day in the whole chain of enrollments, without what has come back; null if there is no cap in that currency.';
+'How much the cap of a trial at a site leaves for milestones and top-ups of visits on a day, in currency units: the cap less what was paid for visits of that day in the whole chain of enrollments and has not come back; null if there is no cap in that currency.';
 
 CREATE FUNCTION murallink_private.top_up_due(payment_uid murallink.ksuid) RETURNS SETOF murallink.top_up_line
 LANGUAGE sql STABLE AS $$
@@ -391,7 +391,7 @@ LANGUAGE sql STABLE AS $$
         AND NOT EXISTS (SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = p.uid AND t.top_up_version_uid = n.uid AND t.counts)
 $$;
 COMMENT ON FUNCTION murallink_private.top_up_due(murallink.ksuid) IS
-'What tops up a milestone payment, that is not rejected, cancelled, reversed, paid elsewhere or cut to the cap of its day, if a later version in the same currency prices its visit higher, as its trial prices today: by the version in force now, or on the day of the visit. What was paid in part, or was taken back in part, is due in the same part of the new price, rounded half up.';
+'The top-up of a milestone payment that is not rejected, cancelled, reversed, paid elsewhere or cut to the cap of its day, if a later version in the same currency prices its visit higher, in the way in which its trial prices now: by the version in force now, or on the day of the visit. Of a payment that paid a part, or of which a part was taken back, the same part of the new price is due, rounded half up.';
 
 CREATE FUNCTION murallink_private.top_ups_due(trial_site_uid murallink.ksuid, code_key text, from_date date)
 RETURNS SETOF murallink.top_up_line
@@ -409,7 +409,7 @@ LANGUAGE sql STABLE AS $$
     ORDER BY t.visit_date, t.payment_uid
 $$;
 COMMENT ON FUNCTION murallink_private.top_ups_due(murallink.ksuid, text, date) IS
-'What tops up the payments of a milestone at a trial at a site, of visits from a day on, one after the other as far as the cap of the day goes. code_key: label_key() of its code.';
+'The top-ups of the payments of a milestone of a trial at a site, for visits from a day on, one after the other as far as the cap of the day goes. code_key: label_key() of its code.';
 
 CREATE FUNCTION murallink_private.top_up_allowed(
     payment_uid murallink.ksuid, version_uid murallink.ksuid, enrollment_uid murallink.ksuid, amount numeric, currency text

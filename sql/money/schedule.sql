@@ -2,7 +2,7 @@
 
 CREATE TYPE murallink.milestone_per AS ENUM ('person', 'enrollment');
 COMMENT ON TYPE murallink.milestone_per IS
-'Over what a milestone is paid as often as it may be: person: over all enrollments of a patient in the trial; enrollment: over those of each screening again.';
+'To what the number of payments of a milestone applies: person: to all enrollments of a patient in the trial together; enrollment: to each screening separately.';
 
 CREATE TYPE murallink.similar_milestone AS (code text, milestone text, sort_order integer);
 COMMENT ON TYPE murallink.similar_milestone IS 'A milestone that looks like the one that is added, and may be the same visit.';
@@ -11,7 +11,7 @@ CREATE DOMAIN murallink.optional_twins AS murallink.similar_milestone[];
 COMMENT ON DOMAIN murallink.optional_twins IS 'Similar milestones, which the JSON protocol leaves out where there are none.';
 
 CREATE TYPE murallink.schedule_warning AS (warning text, message text);
-COMMENT ON TYPE murallink.schedule_warning IS 'What is to be looked at in a version that was added: a stable name, and a sentence.';
+COMMENT ON TYPE murallink.schedule_warning IS 'A warning about a version that was added: a stable name, and a sentence.';
 
 CREATE DOMAIN murallink.optional_warnings AS murallink.schedule_warning[];
 COMMENT ON DOMAIN murallink.optional_warnings IS 'Warnings, which the JSON protocol leaves out where there are none.';
@@ -35,7 +35,7 @@ CREATE TYPE murallink.milestone_info AS (
     warnings murallink.optional_warnings
 );
 COMMENT ON TYPE murallink.milestone_info IS
-'A version of a milestone, as add_milestone and get_payment_schedule answer. milestone: its name; code: what the milestone is known by, whatever its name; per: enrollment if each screening of a patient is paid it again, else absent; approval_ref, approved_on: the approval by the ethics committee (IRB); similar: the milestones there that look like the one that was added; warnings: no_effect, ends, payments_keep_price, not_approved, large_share.';
+'A version of a milestone, as add_milestone and get_payment_schedule answer. milestone: its name; code: what the milestone is known by, whatever its name; per: enrollment if it is paid again for each screening of a patient, else absent; approval_ref, approved_on: the approval by the ethics committee (IRB); similar: the milestones there that look like the one that was added; warnings: no_effect, ends, payments_keep_price, not_approved, large_share.';
 
 CREATE FUNCTION murallink_private.approval_trials() RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -69,7 +69,7 @@ LANGUAGE sql STABLE AS $$
     ORDER BY m.trial_site_uid, murallink_private.label_key(m.code), m.effective_date DESC, (m.approval_ref <> '') DESC
 $$;
 COMMENT ON FUNCTION murallink_private.latest_versions(murallink.ksuid) IS
-'The last version of each milestone of a trial at each of its sites, also one to come: it has the name by which the milestone is found.';
+'The last version of each milestone of a trial at each of its sites, also if it is still to come: it has the name by which the milestone is found.';
 
 CREATE FUNCTION murallink_private.versions_in_force(
     trial_site_uid murallink.ksuid, visit_date date DEFAULT NULL, at timestamptz DEFAULT NULL
@@ -157,7 +157,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.version_warnings(murallink.milestone_info) IS
-'What is to be looked at in a version that was added: not_approved: the trial needs an approval, which it does not have; no_effect: a later version takes its place at every moment from now on, or on every day of visits; ends: a version that is in force follows it; payments_keep_price: it is backdated; large_share: one payment of it is more than murallink.large_share percent of the amounts in its currency that are in force with it, each counted once, if there are several. Null if there is nothing.';
+'Warnings about a version that was added: not_approved: the trial needs an approval, which it does not have; no_effect: a later version takes its place at every moment from now on, or on every day of visits; ends: a version that is in force follows it; payments_keep_price: it is backdated; large_share: one payment of it is more than murallink.large_share percent of the amounts in its currency that are in force with it, each counted once, if there are several. Null if there is nothing.';
 
 CREATE FUNCTION murallink_private.code_named(trial_site_uid murallink.ksuid, named text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -186,7 +186,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.code_named(murallink.ksuid, text) IS
-'The code of the milestone that a name means at a trial at a site: of the one that has the name there, else of the one that has it at other sites of the trial, else the name. Errors: already_exists where that milestone has another name there by now; conflict where the sites of the trial give the name to several.';
+'The code of the milestone that a name means at a trial at a site: of the one that has the name there, else of the one that has it at other sites of the trial, else the name. Errors: already_exists where that milestone has another name there now; conflict where the sites of the trial give the name to several.';
 
 CREATE FUNCTION murallink_private.add_version(
     trial_site_uid murallink.ksuid, version murallink.milestone_info, note text
@@ -546,7 +546,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_pricing(murallink.ksuid, text, boolean, text) IS
-'Sets how a trial prices its milestones from now on. What is paid keeps its version and its price, and is not payable again. price_by: payment, as a new trial has it: a payment has the price in force when it is made; visit: the price in force on the day of the visit at the site, and milestone_payment needs visit_date; need_approval_ref: whether versions without approval_ref are not in force; what is absent, or null in SQL, is not changed; note: why. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Sets how a trial prices its milestones from now on. What is paid keeps its version and its price, and is not payable again. price_by: payment, as a new trial has it: a payment has the price in force when it is made; visit: the price in force on the day of the visit at the site, and milestone_payment needs visit_date; need_approval_ref: whether versions without approval_ref are not in force; an absent argument, or null in SQL, changes nothing; note: why. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.get_payment_schedule(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, include_future boolean DEFAULT false

@@ -184,7 +184,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.cards_expiring(integer) IS
-'The present cards that expire within so many days or have expired, the first to expire first, as cards() shows them. Only cards of which Dash has told when they expire: see ask_card(). days: 0: up to today. For operators. Errors: missing_field, invalid_value.';
+'The present cards that expire within so many days or have expired, the first to expire first, as cards() shows them. Only cards whose expiry Dash has told: see ask_card(). days: 0: up to today. For operators. Errors: missing_field, invalid_value.';
 
 CREATE FUNCTION murallink_private.dash_details_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

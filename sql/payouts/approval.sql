@@ -163,7 +163,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.signed_by(murallink.ksuid, boolean) IS
-'How the caller, who approves a payment, is recognised. shown: whether the password was. Errors: unauthenticated, missing_field, sign_on_required, forbidden (to an admin who acts as another user where a signature is demanded).';
+'How the caller, who approves a payment, is recognised. shown: whether the password was shown. Errors: unauthenticated, missing_field, sign_on_required, forbidden (to an admin who acts as another user where a signature is demanded).';
 
 CREATE FUNCTION murallink_private.sign_payment(payment_uid murallink.ksuid, signed_by text, note text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -192,7 +192,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.sign_payment(murallink.ksuid, text, text) IS
-'Writes down that the caller, who holds the permission, approves a pending payment, and locks it. Returns whether as many have approved it as must. Errors: wrong_status, same_person.';
+'Records that the caller, who holds the permission, approves a pending payment, and locks it. Returns whether enough people have approved it. Errors: wrong_status, same_person.';
 
 CREATE FUNCTION murallink_private.decide_payment(
     payment_uid murallink.ksuid, decision murallink.payment_status, note text, password_shown boolean DEFAULT false
@@ -425,7 +425,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.pending_payments(murallink.ksuid, murallink.ksuid, text, integer, text, murallink.ksuid, integer) IS
-'The payments that wait for the caller''s approval: those that the caller may approve now, so neither their own where another person must approve, nor those that they have approved. trial_uid, site_uid, kind (milestone, manual, travel), older_than_days: only these, where given; sort: oldest (default), newest or largest (by the number, whatever the currency); after_uid: those that follow a payment in this order, such as the last one of the page before, also if it has been decided since; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value, not_found (to what does not name a payment that the caller may approve).';
+'The payments that wait for the caller''s approval: those that the caller may approve now, which excludes the caller''s own where another person must approve, and those that the caller has approved. trial_uid, site_uid, kind (milestone, manual, travel), older_than_days: only these, where given; sort: oldest (default), newest or largest (by the number, whatever the currency); after_uid: those that follow a payment in this order, such as the last one of the page before, also if it has been decided since; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value, not_found (to what does not name a payment that the caller may approve).';
 
 CREATE FUNCTION murallink_private.approver_decides_reversal(reversal_uid murallink.ksuid, accepted boolean, note text)
 RETURNS murallink.reversal_info
@@ -472,7 +472,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.approve_reversal(murallink.ksuid, text) IS
-'Approves a reversal that was requested within murallink.void_window in a trial with separate_approver, so that the card is unloaded. The caller must be a second person, as for approve_payment, and needs the same permission. note: why, for the audit. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, same_person; wrong_status: also if an operator decides it.';
+'Approves a reversal that was requested within murallink.void_window in a trial with separate_approver, so that the card is unloaded. The caller must be a second person, as for approve_payment, and needs the same permission. note: why; the message to the patient has it in place of the requester''s note. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, same_person; wrong_status: also if an operator decides it.';
 
 CREATE FUNCTION murallink.reject_reversal(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

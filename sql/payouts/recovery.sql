@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.recoveries_end(murallink.ksuid, boolean) IS
-'Ends what is kept of a payment: recovered if it is paid, else given back, so that it is owed as before; of a debt that was written off meanwhile, the funds bear this part, too.';
+'Ends what is kept of a payment: it is recovered if the payment is paid, else given back, so that it is owed as before; if the debt was written off meanwhile, the funds bear this part, too.';
 
 CREATE FUNCTION murallink_private.verify_reversals(OUT contract_uid murallink.ksuid, OUT currency text, OUT problem text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$

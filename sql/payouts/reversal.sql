@@ -331,7 +331,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.request_reversal(murallink.ksuid, numeric, text, text) IS
-'Takes a paid payment back, or a part of it. Within murallink.void_window the card is unloaded at once, or, if the trial has separate_approver, when a second person has called approve_reversal; later, and where the partner has not shown that the money is on a card, an operator decides. amount: in units of the payment''s currency; null: all that is left; reason: wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due or other; note: why, for the audit. The payment stays paid until all of it has come back; then it is reversed, and its milestone can be paid again. The same request again answers the first. A caller without view_payments gets only the uids and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, invalid_amount, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
+'Takes a paid payment back, or a part of it. Within murallink.void_window the card is unloaded at once, or, if the trial has separate_approver, when a second person has called approve_reversal; later, and where the partner has not shown that the money is on a card, an operator decides. amount: in units of the payment''s currency; null: all that is left; reason: wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due or other; note: why; the audit has it, and the message to the patient. The payment stays paid until all of it has come back; then it is reversed, and its milestone can be paid again. The same request again answers the first. A caller without view_payments gets only the uids and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, invalid_amount, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
 
 CREATE FUNCTION murallink.get_reversals(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.reversal_info
@@ -395,7 +395,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.decide_reversal(murallink.ksuid, boolean, text, boolean) IS
-'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
+'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; the message to the patient has it in place of the requester''s note; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
 
 CREATE FUNCTION murallink.reverse_payment(
     payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL
@@ -439,7 +439,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
-'Reverses a paid payment, or what is left of it: the card is unloaded, if the money is still there; if it was replaced, the new card is; a payment that a person has settled is reversed in the books only. A reversal that the partner has declined is asked again. After the partner has done it, the payment is reversed and its funds are available. note: why; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
+'Reverses a paid payment, or what is left of it: the card is unloaded, if the money is still there; if it was replaced, the new card is; a payment that a person has settled is reversed in the books only. A reversal that the partner has declined is requested again. After the partner has done it, the payment is reversed and its funds are available. note: why; the message to the patient has it; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
 
 CREATE FUNCTION murallink_private.unloads_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -502,7 +502,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.write_off(murallink.ksuid, text) IS
-'Ends a reversal that is owed_back or recovering: the funds of the contract bear what has not come back, and the payment stays paid. What is kept of payments that are not paid yet is still recovered. note: why, for the audit. Asked again, it answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
+'Ends a reversal that is owed_back or recovering: the funds of the contract bear what has not come back, and the payment stays paid. What is kept of payments that are not paid yet is still recovered. note: why, for the audit. A repeated call answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
 
 CREATE FUNCTION murallink.recover(reversal_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -511,4 +511,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.recover(murallink.ksuid, text) IS
-'Recovers a reversal that is owed_back from later payments to the patient in the same trial, other than travel payments: of each that is approved, at most the share that set_recovery has set for the contract is kept. note: why, for the audit. Asked again, it answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if the contract sets no share.';
+'Recovers a reversal that is owed_back from later payments to the patient in the same trial, other than travel payments: of each that is approved, at most the share that set_recovery has set for the contract is kept. note: why; the audit has it, and the message to the patient. A repeated call answers the same. For operators, and for users with approve_payments on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if the contract sets no share.';

@@ -201,7 +201,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_exclusive_milestones(murallink.ksuid, text, jsonb, text) IS
-'Makes milestones of a trial exclude one another, such as "Early termination" and "Week 10": as soon as one of the group is paid to a patient or marked as paid elsewhere, at any site of the trial, also before this, the others are not payable (already_paid); that one is, as often as its num_payments says. group_name: a name for the group, of which this sets all members; milestones: an array of their names or codes; empty: the group is dissolved; note: why. Answers with all groups of the trial and the codes in them. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_type, invalid_value (only one), already_exists (one is in another group).';
+'Makes milestones of a trial exclude one another, such as "Early termination" and "Week 10": as soon as one of the group is paid to a patient or marked as paid elsewhere, at any site of the trial, even before this call, the others are not payable (already_paid); that one stays payable, as often as its num_payments says. group_name: a name for the group, of which this sets all members; milestones: an array of their names or codes; empty: the group is dissolved; note: why. Answers with all groups of the trial and the codes in them. Needs add_milestone on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_type, invalid_value (only one), already_exists (one is in another group).';
 
 CREATE TYPE murallink.payment_rules AS (
     trial_uid murallink.ksuid, site_uid murallink.ksuid, trial_site_uid murallink.ksuid, price_by text, need_approval_ref boolean,

@@ -15,7 +15,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN ARRAY(
     SELECT DISTINCT word FROM pg_catalog.string_to_table(pg_catalog.translate(murallink_private.name_folded(name), '.,', '  '), ' ') AS word
     WHERE word <> '');
-COMMENT ON FUNCTION murallink_private.name_words(text) IS 'The words of a name, folded, each once, in no order that means anything.';
+COMMENT ON FUNCTION murallink_private.name_words(text) IS 'The words of a name, folded, each once, in no particular order.';
 
 CREATE FUNCTION murallink_private.same_name(one text, other text) RETURNS boolean
 LANGUAGE sql STABLE AS $$

@@ -26,7 +26,7 @@ LANGUAGE sql STABLE AS $$
         END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_under_way(murallink.ksuid, murallink.ksuid) IS
-'What prevents a merge: that a partner is being asked, or may be, to pay one of two patients, to issue a card or to change a membership; null if nothing does.';
+'The reason against a merge: a partner is being asked, or may be, to pay one of two patients, to issue a card or to change a membership; null if there is none.';
 
 CREATE FUNCTION murallink_private.merge_enrollments(keep_uid murallink.ksuid, drop_uid murallink.ksuid, note text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -169,7 +169,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_rest(murallink.ksuid, murallink.ksuid) IS
-'Moves what else a patient has to another one, and removes the record. Foreign keys prove that nothing was left behind.';
+'Moves everything else of a patient to another one, and removes the record. Foreign keys prove that nothing was left behind.';
 
 CREATE FUNCTION murallink.merge_patients(
     keep_uid murallink.ksuid DEFAULT NULL, drop_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL
@@ -225,4 +225,4 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.merge_patients(murallink.ksuid, murallink.ksuid, text) IS
-'Merges two records of one patient: enrollments, payments, cards, documents, consents, appointments, caregivers and memberships of the one move to the other, and the one exists no more. In a trial in which both are enrolled, the enrollments become one chain, in which nothing is paid twice; the one that goes on is that of the record that is kept, unless only the other one is enrolled; both sites go on paying the visits of their time. keep_uid: the record that stays, with its name and addresses; drop_uid: the one that is removed; note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, already_exists (it was merged before), wrong_status (a payment, a card or a membership is under way at a partner, or in doubt), already_paid (both were paid a milestone, together more often than it may be paid: reverse, reject or cancel what is too much), blocked (another transaction has locked what must be moved, or has just paid somebody).';
+'Merges two records of one patient: enrollments, payments, cards, documents, consents, appointments, caregivers and memberships of the dropped record move to the kept one, and the dropped one no longer exists. In a trial in which both are enrolled, the enrollments become one chain, in which nothing is paid twice; the enrollment that goes on is that of the kept record, unless only the other one is still enrolled; both sites go on paying the visits of their time. keep_uid: the record that stays, with its name and addresses; drop_uid: the one that is removed; note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, already_exists (it was merged before), wrong_status (a payment, a card or a membership is under way at a partner, or in doubt), already_paid (both were paid a milestone, together more often than it may be paid: reverse, reject or cancel what is too much), blocked (another transaction has locked what must be moved, or has just paid somebody).';
