@@ -109,6 +109,11 @@ is(join(' ', sort keys %shown), $stack->sql(q{
 my %told = map { $_ => 1 } section($reference, 'Settings') =~ /`(murallink\.[a-z_]+)`/g;
 is(join(' ', sort keys %told), $stack->sql("SELECT string_agg(name, ' ' ORDER BY name COLLATE \"C\") FROM pg_settings WHERE name LIKE 'murallink.%'"),
 	'the settings are those of the library');
+my $runbook = section($text{'docs/operations.md'}, 'What needs a person');
+my @quoted = slurp_file("$root/sql/worker/data/needs_person.sql") =~ /'(?: or )?([a-z_]+(?: or [a-z_]+)*)'/g;
+my %helps = map { $_ => 1 } grep { $shown{$_} } map { split / or / } @quoted;
+cmp_ok(scalar keys %helps, '>', 10, 'needs_person has remedies');
+is(join(' ', grep { $runbook !~ /`$_`/ } sort keys %helps), '', 'and the runbook has them all');
 my %permission = map { $_ => 1 } split /\n/, $stack->sql('SELECT unnest(enum_range(NULL::murallink.permission))');
 my ($recipes) = $reference =~ /^(\| role \| granted on .*?)\n\n/ms;
 my @recipes = $recipes =~ /^\|[^|]*\|[^|]*\|(.*)\|$/gm;
