@@ -174,4 +174,4 @@ BEGIN
     END LOOP;
 END;
 COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another patient that was made in its place; null: none.';
-COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units.';
+COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units; 0 for what somebody else has paid.';
