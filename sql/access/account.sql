@@ -70,7 +70,7 @@ BEGIN
     IF NOT murallink_private.is_active(known.deactivated) THEN
         PERFORM murallink_private.raise('wrong_status', 'user_uid', 'The user is deactivated already.');
     END IF;
-    -- A session in use may be locked. It is none any more: one that stays is older than a reactivation, too.
+    -- A session in use may be locked, and stays. It is not valid any more, even after a reactivation, because it is older.
     DELETE FROM murallink_private.session WHERE hash IN (
         SELECT s.hash FROM murallink_private.session s WHERE deactivate_user.user_uid IN (s.app_user_uid, s.switched_by_uid) FOR UPDATE SKIP LOCKED);
     UPDATE murallink.app_user u SET

@@ -104,7 +104,7 @@ BEGIN
         ('paid', 'reversed'), ('elsewhere', 'unmarked'))
         -- A part that comes back leaves the rest paid.
         AND (NEW.status <> 'paid' OR OLD.status <> 'paid' OR NEW.returned IS NOT DISTINCT FROM OLD.returned)
-        -- What is kept of it is decided when it is approved.
+        -- The approval decides how much of it is kept.
         AND (NEW.status <> 'approved' OR OLD.status <> 'approved' OR NEW.recovered IS NOT DISTINCT FROM OLD.recovered)
         OR NEW.status = 'reversed' AND NEW.returned IS DISTINCT FROM NEW.amount
         OR (OLD.status IN ('approved', 'in_doubt') AND NEW.status <> OLD.status OR NEW.status = 'cancelled')
@@ -120,7 +120,7 @@ BEGIN
     THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
-    -- What a top-up adds to is approved before it, and cancelled or taken back after it; a change of that is waited for.
+    -- A payment is approved before its top-ups, and cancelled or taken back after them. Wait for a concurrent change of it.
     IF NEW.top_up_of_uid IS NOT NULL AND (OLD.status, NEW.status) = ('pending', 'approved') THEN
         PERFORM FROM murallink_private.payment p WHERE p.uid = NEW.top_up_of_uid AND p.counts AND p.status <> 'pending' FOR SHARE;
         IF NOT FOUND OR murallink_private.reversal_of_all(NEW.top_up_of_uid) THEN

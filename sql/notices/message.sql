@@ -16,7 +16,7 @@ DECLARE
     fields jsonb;
     said text;
     digits text;
-    whither text;
+    recipient text;
     moment timestamp;
 BEGIN
     SELECT * INTO the_notice FROM murallink_private.notice n WHERE n.uid = notice_uid;
@@ -29,7 +29,7 @@ BEGIN
         the_user.first_name := NULL;
         the_user.last_name := NULL;
     END IF;
-    whither := coalesce(the_notice.address, the_user.email, the_patient.email);
+    recipient := coalesce(the_notice.address, the_user.email, the_patient.email);
     SELECT * INTO the_appointment FROM murallink.appointment a WHERE a.uid = the_notice.appointment_uid;
     SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = the_notice.payment_uid;
     SELECT * INTO the_mail FROM murallink_private.bulk_email b WHERE b.uid = the_notice.bulk_email_uid;
@@ -43,7 +43,7 @@ BEGIN
         WHEN the_patient.uid IS NOT NULL
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
-        WHEN the_notice.channel = 'email' AND NOT murallink_private.is_mail_address(whither)
+        WHEN the_notice.channel = 'email' AND NOT murallink_private.is_mail_address(recipient)
             THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits IS NULL THEN 'there is no phone number that SMS can be sent to'
         WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
@@ -82,7 +82,7 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format('SELECT * FROM murallink_private.%I($1, $2)', the_notice.partner || '_message') INTO operation, params, problem
     USING pg_catalog.jsonb_build_object('uid', notice_uid, 'patient_uid', the_patient.uid,
-        'to', CASE the_notice.channel WHEN 'email' THEN whither ELSE digits END,
+        'to', CASE the_notice.channel WHEN 'email' THEN recipient ELSE digits END,
         'name', pg_catalog.concat_ws(' ', fields ->> 'first_name', fields ->> 'last_name'),
         'subject', murallink_private.template_filled(the_template.subject, fields), 'text', said, 'secret', live.token,
         'unsubscribe', (SELECT u.token FROM murallink_private.unsubscribe_token u

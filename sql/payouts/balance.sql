@@ -181,7 +181,7 @@ DECLARE
     refused CONSTANT boolean := doubt.outcome = 'not_sent';
     settling CONSTANT double precision := (
         SELECT (p.settings ->> 'settling')::double precision FROM murallink_private.partner p WHERE p.name = look.partner);
-    -- As in look_up_follow(): before anything is learnt of this answer.
+    -- As in look_up_follow(): before anything is learnt from this answer.
     trusted CONSTANT boolean := refused AND NOT murallink_private.look_up_card_shown(doubt.subject_uid, what);
     judged record;
     next record;

@@ -23,7 +23,7 @@ BEGIN
     SELECT f.uid, 'load', pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key,
         'amount', f.amount::numeric(16, 2)::text, 'reference', f.uid::text), ''
     FROM free f JOIN murallink_private.card c ON c.uid = f.card_uid AND c.status = 'done'
-    -- What another server may have sent is put in doubt, and not sent.
+    -- A load that another server may have sent is put in doubt, and not sent.
     WHERE c.ended_at = 'infinity' OR EXISTS (SELECT FROM murallink_private.call l WHERE l.uid = f.uid AND l.suspect);
 END
 $$;

@@ -212,8 +212,8 @@ BEGIN
     SELECT s.place INTO earlier FROM murallink_private.payout_switch s FOR NO KEY UPDATE;
     IF earlier <> here THEN
         IF look_first THEN
-            -- What such a transaction has approved may have been committed and sent there, and is not
-            -- visible here.
+            -- Payments that such a transaction has approved may have been committed and sent there, and are
+            -- not visible here.
             PERFORM murallink_private.raise('blocked', pg_catalog.format('prepared transaction %L', p.gid)) FROM murallink_private.prepared_writers() p LIMIT 1;
         END IF;
         PERFORM murallink_private.recover_calls();

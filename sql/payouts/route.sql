@@ -201,7 +201,7 @@ BEGIN
     WHERE o.uid = ANY (calls) AND c.uid = o.uid AND c.status = 'ready' AND o.status IN ('done', 'declined', 'in_doubt');
     -- The patient may have lost the address since it was sent.
     PERFORM murallink_private.card_send(o.uid) FROM murallink_private.call o WHERE o.uid = ANY (calls) AND o.status = 'ready';
-    -- What was not sent of a card that was replaced meanwhile is not ordered any more.
+    -- An order that was not sent is stopped if its card was replaced meanwhile.
     PERFORM murallink_private.order_stop(c.uid) FROM murallink_private.card c
     WHERE c.uid = ANY (calls) AND c.status = 'ready' AND c.ended_at <> 'infinity';
     PERFORM murallink_private.payouts_of_cards(calls);

@@ -77,7 +77,7 @@ BEGIN
         PERFORM murallink_private.raise('invalid_value', 'until');
     END IF;
     FOREACH granted IN ARRAY named LOOP
-        -- Otherwise users would grant to themselves what they hold for a time, for ever.
+        -- Otherwise users could grant themselves for ever what they hold for a time.
         IF coalesce(ends, 'infinity') > LEAST(
             murallink_private.held_until('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid),
             murallink_private.held_until(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)) THEN

@@ -97,7 +97,7 @@ DECLARE
 BEGIN
     SELECT e.subject_id INTO mistaken FROM murallink.enrollment e WHERE e.uid = present;
     IF mistaken <> subject THEN
-        -- Sites that the patient has left had the same number, or another one, which now is the patient's again.
+        -- At sites that the patient has left the number was the same, or another one, which becomes the patient's again.
         UPDATE murallink.enrollment e SET subject_held = false
         FROM murallink.enrollment p
         WHERE p.uid = present AND e.chain_uid = p.chain_uid AND e.uid <> p.uid AND e.subject_held

@@ -62,8 +62,8 @@ COMMENT ON FUNCTION murallink_private.merge_enrollments(murallink.ksuid, muralli
 CREATE FUNCTION murallink_private.merge_payments(keep_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Numbers of a milestone that is paid in both chains go on after those of the chain that the other follows, so that a part and
-    -- its rest keep one number, also if one of them does not count.
+    -- Payments of a milestone that was paid in both chains get numbers after those of the chain that the other follows. A part and its
+    -- rest keep one number, even if one of them does not count.
     WITH chained AS (
         SELECT p.uid, p.chain_uid AS before_uid, e.chain_uid, p.occurrence, p.counts, murallink_private.label_key(p.milestone_code) AS key
         FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid WHERE e.patient_uid = keep_uid),
@@ -125,7 +125,7 @@ BEGIN
         last_said := (
             SELECT c.given FROM murallink.consent c
             WHERE c.patient_uid = keep_uid AND c.channel = way ORDER BY c.number DESC LIMIT 1);
-        -- A no under either uid holds. A yes under the other one was for an address that the patient does not have here.
+        -- A refusal under one of the uids holds. Consent under the other one was for an address that the patient does not have here.
         IF agreed AND NOT coalesce(last_said, true) OR NOT agreed AND last_said THEN
             PERFORM murallink_private.note_consent(keep_uid, way, false, 'merge_patients');
         END IF;

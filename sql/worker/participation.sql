@@ -169,7 +169,7 @@ BEGIN
         ELSIF next.operation IS NULL THEN
             present.member := CASE WHEN next.reason IS NULL THEN next.meant ELSE present.member END;
             present.reason := coalesce(next.reason, '');
-            -- What was declined may be requested again if it is wanted again.
+            -- A step that was declined may be requested again when it is needed again.
             present.task_uid := CASE WHEN task.status = 'declined' AND next.reason IS NULL THEN NULL ELSE present.task_uid END;
         ELSIF task.status = 'declined' AND (task.operation, present.begun_with) = (next.operation, next.params) THEN
             present.reason := pg_catalog.concat_ws('; ', 'declined: ' || task.reason, NULLIF(

@@ -195,7 +195,7 @@ prepared_of(Relation table)
 	prepared = hash_search(tables, &oid, HASH_ENTER, &found);
 	if (!found)
 		*prepared = (Prepared){.table = oid};
-	/* What is outdated may still be in use by an outer statement of this transaction. */
+	/* An outdated one may still be in use by an outer statement of this transaction. */
 	if (prepared->context != NULL && prepared->outdated)
 	{
 		MemoryContextSetParent(prepared->context, TopTransactionContext);

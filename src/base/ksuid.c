@@ -66,7 +66,7 @@ take_random(uint8 *bytes)
 	static int left = 0;
 	static int owner = 0;
 
-	/* What a parent process has got may also be in another child. */
+	/* Another child may have the same numbers from the parent process. */
 	if (owner != MyProcPid || left == 0)
 	{
 		left = 0;

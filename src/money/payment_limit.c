@@ -167,10 +167,10 @@ is_paid(const Datum *keys, int count)
  * their transactions, and raises already_paid if another milestone of the
  * group has been paid.
  *
- * Whoever knows of the limit locks the chain.  Others may be inserting a
- * payment since before there was one: they are waited for before the lock,
- * which they may need themselves.  Those who insert later learn of the limit
- * after they have inserted: see payment_recheck().
+ * A transaction that sees the limit locks the chain.  Transactions that began
+ * to insert a payment before there was a limit do not see it: this waits for
+ * them before it takes the lock, which they may need themselves.  Those that
+ * insert later see the limit after they have inserted: see payment_recheck().
  */
 static void
 check_limits(const Datum *values, const Milestone *milestone)

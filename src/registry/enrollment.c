@@ -6,8 +6,8 @@
  *	  a caller who sees few sites, this offers the planner an index condition
  *	  that finds the patients of these.
  *
- * What was paid to a patient at other places is seen at the present one.  Few
- * patients move, so that this is a list of enrollments, read once in each
+ * The present place of a patient sees the payments at earlier ones.  Few
+ * patients move, so a list of their enrollments is read, once in each
  * execution of a plan, in the snapshot of its statement.
  */
 #include "postgres.h"

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Who is not told otherwise gets the same chances in every run. */
+/* Without another seed, every run gets the same chances. */
 #define FIRST_SEED 1
 
 #define DELAY "delay"

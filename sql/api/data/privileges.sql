@@ -11,7 +11,7 @@ BEGIN
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', relation, grantee);
     END LOOP;
-    -- What was signed stays; a trigger is not necessary for it.
+    -- Approvals stay as they were signed; this needs no trigger.
     REVOKE UPDATE, DELETE, TRUNCATE ON murallink.approval FROM murallink_owner;
     GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
     -- The view murallink.payment reads it with the rights of the caller, so that its policy decides.
