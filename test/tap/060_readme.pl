@@ -106,6 +106,13 @@ is(join(' ', sort keys %shown), $stack->sql(q{
 	SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
 	WHERE pronamespace = 'murallink'::regnamespace AND proname !~ '^(ksuid|day|moment)_'}),
 	'the functions are all those of the schema that PostgREST exposes, except what types need');
+my $actions = join '', grep { !/^\| (?:operators|superusers|callers|Dash)/ } section($reference, 'Functions') =~ /^(\|.*\|)$/gm;
+my %documented = map { $_ => 1 } split /\n/, $stack->sql(q{
+	SELECT proname FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace
+	AND (obj_description(oid, 'pg_proc') ~ '\(document: ' OR proname IN ('contract_document', 'report'))});
+my ($additional) = $text{'docs/differences.md'} =~ /^(- Additional actions: .*?\.)$/ms;
+is(join(' ', $additional =~ /`(\w+)`/g), join(' ', grep { !$documented{$_} } sort $actions =~ /`(\w+)`/g),
+	'the additional actions are those that no document describes');
 my %told = map { $_ => 1 } section($reference, 'Settings') =~ /`(murallink\.[a-z_]+)`/g;
 is(join(' ', sort keys %told), $stack->sql("SELECT string_agg(name, ' ' ORDER BY name COLLATE \"C\") FROM pg_settings WHERE name LIKE 'murallink.%'"),
 	'the settings are those of the library');
