@@ -12,15 +12,24 @@ RETURN 'it is not listed, and was refused when it was sent again, perhaps becaus
 COMMENT ON FUNCTION murallink_private.why_refused_again() IS
 'Why a load or an unload is in doubt that a look-up did not show, and that was refused when it was sent again.';
 
-CREATE FUNCTION murallink_private.look_up_begin(call_uid murallink.ksuid) RETURNS void
-LANGUAGE sql VOLATILE AS $$
-    SELECT murallink_private.call_look_up(l.uid, c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, 'look_up',
-        pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id))
+CREATE FUNCTION murallink_private.look_up_card(call_uid murallink.ksuid) RETURNS murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT c.uid
     FROM murallink_private.call l JOIN murallink_private.payout o ON o.uid = l.subject_uid
     -- An unload says itself which card it was sent for: the present one, if the payout's has been replaced.
     JOIN murallink_private.card c ON c.patient_uid = o.patient_uid AND c.partner = l.partner
         AND CASE l.operation WHEN 'load' THEN c.uid = o.card_uid
             ELSE (c.program, c.proxy_key) = (l.params ->> 'program', l.params ->> 'proxy_key') END
+    WHERE l.uid = look_up_card.call_uid
+$$;
+COMMENT ON FUNCTION murallink_private.look_up_card(murallink.ksuid) IS
+'The card for which a load or an unload was sent, so that a look-up asks for that one.';
+
+CREATE FUNCTION murallink_private.look_up_begin(call_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink_private.call_look_up(l.uid, c.partner, CASE l.operation WHEN 'load' THEN 'payout' ELSE 'call' END, 'look_up',
+        pg_catalog.jsonb_build_object('program', c.program, 'proxy_key', c.proxy_key, 'order_id', c.order_id))
+    FROM murallink_private.call l JOIN murallink_private.card c ON c.uid = murallink_private.look_up_card(l.uid)
     JOIN murallink_private.partner p ON p.name = c.partner
     WHERE l.uid = look_up_begin.call_uid AND (p.settings ->> 'look_up')::boolean
 $$;
@@ -91,18 +100,20 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_up_known(murallink.ksuid, text) IS
 'Whether a reference is that of a payout to this patient, of an unload or of a move of a balance, whichever of the patient''s cards it went to.';
 
-CREATE FUNCTION murallink_private.look_up_learn(payout_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink_private.look_up_learn(
+    payout_uid murallink.ksuid, card_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL
+) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    WITH ours AS MATERIALIZED (
-        SELECT x.uid, x.amount FROM murallink_private.payout_shown o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
-        JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
-        JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid AND x.card_uid = o.card_uid
+    WITH every AS MATERIALIZED (
+        SELECT x.uid, x.amount, x.card_uid FROM murallink_private.payout_shown o JOIN murallink.enrollment e ON e.patient_uid = o.patient_uid
+        JOIN murallink_private.payment y ON y.enrollment_uid = e.uid JOIN murallink_private.payout_shown x ON x.payment_uid = y.uid
         WHERE o.uid = look_up_learn.payout_uid
+    ), ours AS (
+        SELECT x.uid, x.amount FROM every x WHERE x.card_uid = look_up_learn.card_uid
     )
     INSERT INTO murallink_private.look_up_shown (partner, base_url, customer, by_order, what, payout_uid)
-    SELECT p.name, p.base_url, p.settings ->> 'customer_id', c.order_id <> '', k.what, o.uid
-    FROM murallink_private.payout_shown o JOIN murallink_private.card c ON c.uid = o.card_uid
-    JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
+    SELECT p.name, p.base_url, p.settings ->> 'customer_id', c.order_id <> '', k.what, look_up_learn.payout_uid
+    FROM murallink_private.card c JOIN murallink_private.partner p ON p.name = c.partner, LATERAL (
         SELECT 'reference' AS what FROM jsonb_to_recordset(loads) AS r(reference text) WHERE r.reference <> ''
         UNION
         -- Only our own reference, or the order number in the answer to the load, each with the same amount,
@@ -115,14 +126,14 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
         SELECT 'own' FROM jsonb_to_recordset(loads) AS r(reference text, amount numeric), ours x
         WHERE r.reference = x.uid::text AND r.amount = x.amount
         UNION
-        SELECT 'unload' FROM jsonb_to_recordset(unloads) AS r(reference text, amount numeric), ours x
+        SELECT 'unload' FROM jsonb_to_recordset(unloads) AS r(reference text, amount numeric), every x
         JOIN murallink_private.call u ON u.subject_uid = x.uid AND u.subject_uid <> u.uid AND u.operation = 'unload'
         WHERE r.reference = u.params ->> 'reference' AND r.amount = (u.params ->> 'amount')::numeric) AS k
-    WHERE o.uid = look_up_learn.payout_uid
+    WHERE c.uid = look_up_learn.card_uid
     ON CONFLICT DO NOTHING
 $$;
-COMMENT ON FUNCTION murallink_private.look_up_learn(murallink.ksuid, jsonb, jsonb) IS
-'Records in look_up_shown what the lists of a partner prove about its look-ups in general. loads, unloads: as in look_up_judge().';
+COMMENT ON FUNCTION murallink_private.look_up_learn(murallink.ksuid, murallink.ksuid, jsonb, jsonb) IS
+'Records in look_up_shown what the lists of a partner prove about its look-ups in general. payout_uid: whose load or unload was looked up; card_uid: the card that was asked for; loads, unloads: as in look_up_judge().';
 
 CREATE FUNCTION murallink_private.look_up_resembles(shown text, sent text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -202,13 +213,6 @@ RETURN CASE
 COMMENT ON FUNCTION murallink_private.look_up_unlisted(boolean, text, boolean, boolean) IS
 'What it proves that a load or an unload in doubt is not listed: empty: it was not carried out; else why this is unclear. shown: whether this issuer has ever shown one of ours; what: load or unload; whole: whether the list is certainly complete; partial: whether an entry that we know is missing.';
 
-CREATE FUNCTION murallink_private.look_up_missing(payout_uid murallink.ksuid, what text, whole boolean, partial boolean) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT murallink_private.look_up_unlisted(murallink_private.look_up_shown(payout_uid, what), what, whole, partial)
-$$;
-COMMENT ON FUNCTION murallink_private.look_up_missing(murallink.ksuid, text, boolean, boolean) IS
-'What it proves that a load or an unload of a payout in doubt is not listed: see look_up_unlisted().';
-
 CREATE FUNCTION murallink_private.look_up_reason(reason text, look murallink.call_state, why text) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.concat_ws('; looked up: ', reason,
@@ -266,7 +270,8 @@ BEGIN
     FROM load l;
     why := coalesce(murallink_private.look_up_ours('load', loads IS NOT NULL, listed.ours, listed.ours_equal), CASE
         WHEN elsewhere THEN 'the partner was configured with another address, customer or choice of references after it was sent'
-        WHEN listed.alike = 0 THEN murallink_private.look_up_missing(payout_uid, 'load', whole, listed.partial)
+        WHEN listed.alike = 0 THEN murallink_private.look_up_unlisted(
+            murallink_private.look_up_shown(payout_uid, 'load'), 'load', whole, listed.partial)
         WHEN listed.alike_named > 0 THEN 'there is a load that may be it under another reference, but it is not certainly ours'
         WHEN listed.named > 0 OR murallink_private.look_up_shown(payout_uid, 'reference')
             THEN 'there is a load without a reference that may be it, but this issuer shows references'
@@ -349,7 +354,7 @@ DECLARE
     next record;
     the_payout record;
 BEGIN
-    SELECT o.uid, o.payment_uid, (p.settings ->> 'settling')::double precision AS settling,
+    SELECT o.uid, o.payment_uid, o.card_uid, (p.settings ->> 'settling')::double precision AS settling,
         a.outcome, a.outcome = 'not_sent' AS refused, a.reason,
         a.outcome = 'not_sent' AND NOT murallink_private.look_up_shown(o.uid, 'load') AS trusted
     INTO the_payout
@@ -359,7 +364,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM murallink_private.look_up_learn(look.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
+    PERFORM murallink_private.look_up_learn(look.subject_uid, the_payout.card_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.look_up_judge(
         look.subject_uid, look.claimed_at, look.facts -> 'loads', murallink_private.look_up_whole(look));
     SELECT w.verdict, w.why INTO judged.verdict, judged.why
@@ -446,7 +451,8 @@ BEGIN
     FROM unload u;
     why := coalesce(murallink_private.look_up_ours('unload', unloads IS NOT NULL, listed.ours, listed.ours_equal), CASE
         WHEN listed.alike > 0 THEN 'there is an unload that may be it, without our reference'
-        ELSE murallink_private.look_up_missing(the_payout.uid, 'unload', whole, listed.partial) END);
+        ELSE murallink_private.look_up_unlisted(murallink_private.look_up_card_shown(
+            murallink_private.look_up_card(unload_judge.unload_uid), 'unload'), 'unload', whole, listed.partial) END);
     verdict := CASE
         WHEN why <> '' AND unloads IS NOT NULL AND listed.ours + listed.alike = 0 AND whole AND NOT listed.partial THEN 'unproven'
         WHEN why <> '' THEN 'unclear'
@@ -500,16 +506,16 @@ DECLARE
     judged record;
     next record;
 BEGIN
-    SELECT c.uid, c.subject_uid, c.reason, c.outcome, c.outcome = 'not_sent' AS refused,
-        c.outcome = 'not_sent' AND NOT murallink_private.look_up_shown(c.subject_uid, 'unload') AS trusted,
+    SELECT c.uid, c.subject_uid, c.reason, c.outcome, c.outcome = 'not_sent' AS refused, k.uid AS card_uid,
+        c.outcome = 'not_sent' AND NOT murallink_private.look_up_card_shown(k.uid, 'unload') AS trusted,
         (p.settings ->> 'settling')::double precision AS settling
     INTO unload
-    FROM murallink_private.call c JOIN murallink_private.partner p ON p.name = c.partner
+    FROM murallink_private.call c JOIN murallink_private.partner p ON p.name = c.partner, LATERAL murallink_private.look_up_card(c.uid) AS k(uid)
     WHERE c.uid = look.subject_uid AND c.operation = 'unload' AND c.status = 'in_doubt' AND c.attempt = look.subject_attempt;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM murallink_private.look_up_learn(unload.subject_uid, look.facts -> 'loads', look.facts -> 'unloads');
+    PERFORM murallink_private.look_up_learn(unload.subject_uid, unload.card_uid, look.facts -> 'loads', look.facts -> 'unloads');
     judged := murallink_private.unload_judge(unload.uid, look.claimed_at, look.facts -> 'unloads',
         murallink_private.look_up_whole(look));
     SELECT w.verdict, w.why INTO judged.verdict, judged.why

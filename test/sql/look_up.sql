@@ -16,7 +16,7 @@ SELECT murallink.enroll(:'pat', :'trial', :'site', 'LOOK');
 RESET SESSION AUTHORIZATION;
 SELECT murallink.configure_partner('dash', 'https://dash.example.com', '{"customer_id": 1, "cust_prog_id": 77, "funding_id": 3}', '{"username": "x", "password": "y"}');
 INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key, order_id)
-VALUES (:'pat', 'dash', '77', 'done', '0252000000777', '70001');
+VALUES (:'pat', 'dash', '77', 'done', '0252000000777', '70001') RETURNING uid AS card \gset
 SELECT murallink.enable_payouts();
 -- What other tests have left is not due
 UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
@@ -96,20 +96,20 @@ LANGUAGE sql AS $$
 $$;
 -- The issuer has shown nothing so far; then one of our loads, by the order that its own answer told; then a reference
 SELECT * FROM test.judged(:'payout');
-SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '72')));
+SELECT murallink_private.look_up_learn(:'payout', :'card', jsonb_build_array(test.load(NULL, '10.00', '72')));
 SELECT what FROM murallink_private.look_up_shown WHERE payout_uid = :'payout';
-SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(NULL, '10.00', '71')));
+SELECT murallink_private.look_up_learn(:'payout', :'card', jsonb_build_array(test.load(NULL, '10.00', '71')));
 SELECT what, customer, by_order FROM murallink_private.look_up_shown WHERE payout_uid = :'payout';
 SELECT number, what, verdict, reference FROM test.judged(:'payout') WHERE verdict = 'none';
 BEGIN;
-SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load('other', '1.00', '75')));
+SELECT murallink_private.look_up_learn(:'payout', :'card', jsonb_build_array(test.load('other', '1.00', '75')));
 SELECT * FROM test.judged(:'payout') WHERE number = 9;
 ROLLBACK;
 -- One that has shown our references as they are shows whose a load is by them, unless we sent none
 BEGIN;
-SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '1000', '72'), test.load(NULL, '1000', '71')));
+SELECT murallink_private.look_up_learn(:'payout', :'card', jsonb_build_array(test.load(:'payout', '1000', '72'), test.load(NULL, '1000', '71')));
 SELECT what FROM murallink_private.look_up_shown WHERE what = 'own';
-SELECT murallink_private.look_up_learn(:'payout', jsonb_build_array(test.load(:'payout', '10.00', '72')));
+SELECT murallink_private.look_up_learn(:'payout', :'card', jsonb_build_array(test.load(:'payout', '10.00', '72')));
 SELECT what FROM murallink_private.look_up_shown WHERE what = 'own';
 SELECT number, what, verdict FROM test.judged(:'payout') WHERE number IN (20, 21, 22, 23, 28, 29);
 UPDATE murallink_private.partner SET settings = jsonb_set(settings, '{send_reference}', 'false') WHERE name = 'dash';
@@ -175,6 +175,52 @@ SET LOCAL session_replication_role = replica;
 UPDATE murallink_private.call c SET settled_at = c.settled_at + interval '1 h'
 FROM murallink.payout o WHERE c.uid = o.uid AND o.contract_uid = :'contract' AND o.status = 'done';
 SELECT verdict, why FROM murallink_private.look_up_judge(:'payout', clock_timestamp(), '[]', true);
+ROLLBACK;
+
+-- An unload of a card that is not the payout's is looked up by that card: what look-ups by the number of an order have shown says
+-- nothing of those by a key
+SELECT p.uid AS paid, o.uid AS its_payout FROM murallink.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
+WHERE o.contract_uid = :'contract' AND o.amount = 11 \gset
+SELECT c.status FROM murallink.replace_card(:'pat', 'lost', 'in the bus', '0252000000787') c;
+SELECT murallink.configure_partner('dash', settings => settings || '{"settling": 0}') FROM murallink_private.partner WHERE name = 'dash';
+CREATE FUNCTION pg_temp.ends(wanted murallink.ksuid, said text, facts jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink_private.call_claim(ARRAY[wanted]);
+    PERFORM murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', wanted, 'attempt', (
+        SELECT attempt FROM murallink_private.call WHERE uid = wanted), 'outcome', said, 'http_status', CASE said WHEN 'not_sent' THEN 401 END,
+        'reason', 'so they say', 'facts', facts)));
+END
+$$;
+CREATE FUNCTION pg_temp.asked(payout murallink.ksuid, unloads jsonb, said text DEFAULT 'in_doubt')
+RETURNS TABLE (key text, order_id text, status murallink.payout_status, why text, shown text) LANGUAGE plpgsql AS $$
+DECLARE
+    unload murallink.ksuid := uid FROM murallink_private.call c WHERE c.subject_uid = payout AND c.operation = 'unload' AND c.status = 'ready';
+    look murallink.call_state;
+BEGIN
+    PERFORM pg_temp.ends(unload, said, NULL);
+    SELECT c.uid, c.params INTO look.uid, look.params FROM murallink_private.call c WHERE c.subject_uid = unload AND c.operation = 'look_up';
+    PERFORM pg_temp.ends(look.uid, 'done', jsonb_build_object('loads', jsonb_build_array(), 'unloads', replace(unloads::text, 'OURS', (
+        SELECT c.params ->> 'reference' FROM murallink_private.call c WHERE c.uid = unload))::jsonb));
+    RETURN QUERY SELECT look.params ->> 'proxy_key', look.params ->> 'order_id', c.status, c.reason, (
+        SELECT string_agg(CASE WHEN s.by_order THEN 'by order' ELSE 'by key' END, ', ' ORDER BY s.by_order) FROM murallink_private.look_up_shown s WHERE s.what = 'unload')
+    FROM murallink_private.call c WHERE c.uid = unload;
+END
+$$;
+BEGIN;
+INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, settings ->> 'customer_id', true, 'unload', :'payout' FROM murallink_private.partner WHERE name = 'dash';
+SELECT status FROM murallink.reverse_payment(:'paid', 'not due');
+SAVEPOINT reversed;
+SELECT * FROM pg_temp.asked(:'its_payout', '[]');
+ROLLBACK TO reversed;
+SELECT * FROM pg_temp.asked(:'its_payout', '[]', 'not_sent');
+ROLLBACK;
+-- What shows one by the key of the other card is noted so, and then an empty list of it counts
+BEGIN;
+SELECT status FROM murallink.reverse_payment(:'paid', 'not due');
+SELECT * FROM pg_temp.asked(:'its_payout', '[{"reference": "OURS", "amount": "11.00"}]');
+SELECT status FROM murallink.reverse_payment((SELECT payment_uid FROM murallink.payout WHERE contract_uid = :'contract' AND status = 'done' AND amount = 10), 'nor this');
+SELECT * FROM pg_temp.asked((SELECT uid FROM murallink.payout WHERE contract_uid = :'contract' AND status = 'done' AND amount = 10),
+    '[{"reference": "other", "amount": "11.00"}]');
 ROLLBACK;
 
 SELECT murallink.disable_payouts();
