@@ -99,13 +99,14 @@ COMMENT ON FUNCTION murallink_private.call_insert(murallink.call_state, text) IS
 
 CREATE FUNCTION murallink_private.call_make(
     partner text, resource text, subject_uid murallink.ksuid, operation text, params jsonb, repeatable boolean,
-    once text DEFAULT NULL, due_at timestamptz DEFAULT NULL
+    once text DEFAULT NULL, due_at timestamptz DEFAULT NULL, suspect boolean DEFAULT false
 ) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.call_state;
 BEGIN
     made.uid := murallink.gen_ksuid();
+    made.suspect := call_make.suspect;
     made.partner := call_make.partner;
     made.resource := call_make.resource;
     made.subject_uid := call_make.subject_uid;
@@ -116,7 +117,7 @@ BEGIN
     RETURN murallink_private.call_insert(made, once);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz) IS
+COMMENT ON FUNCTION murallink_private.call_make(text, text, murallink.ksuid, text, jsonb, boolean, text, timestamptz, boolean) IS
 'Makes a call about a subject. The arguments are columns of call; due_at: null: now. Returns the call, or null if there is one with the key once.';
 
 CREATE FUNCTION murallink_private.call_make_own(
@@ -335,7 +336,8 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     claimed CONSTANT murallink.ksuid[] := ARRAY(SELECT c.call_uid FROM murallink_private.call_claim(calls) c);
 BEGIN
-    UPDATE murallink_private.call c SET suspect = false WHERE c.uid = ANY (claimed);
+    -- What follows the unload of a balance may have been sent from there, too.
+    UPDATE murallink_private.call c SET suspect = false WHERE c.uid = ANY (claimed) AND c.operation <> 'unload_balance';
     PERFORM murallink_private.calls_settle(claimed, 'in_doubt', 'not sent: it may have been sent from where this was copied');
 END
 $$;

@@ -1,5 +1,11 @@
 -- What is on a card, and moving it to the card that has replaced it: the old one is unloaded, and only then the new one loaded.
 
+CREATE FUNCTION murallink_private.balance_reference(call_uid murallink.ksuid, params jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN coalesce(params ->> 'unload_uid', call_uid::text);
+COMMENT ON FUNCTION murallink_private.balance_reference(murallink.ksuid, jsonb) IS
+'The reference that a move of a balance is sent with: the uid of its unload, also for the load, so that a copy of the database, which makes a load of its own, sends and looks up the same one. call_uid, params: of the call.';
+
 CREATE FUNCTION murallink_private.card_payouts(card_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
     SELECT o.uid FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
@@ -10,21 +16,21 @@ $$;
 COMMENT ON FUNCTION murallink_private.card_payouts(murallink.ksuid) IS 'The payouts of a card, whatever their state.';
 
 CREATE FUNCTION murallink_private.card_calls(card_uid murallink.ksuid)
-RETURNS TABLE (uid murallink.ksuid, operation text, amount numeric, status murallink.payout_status)
+RETURNS TABLE (uid murallink.ksuid, operation text, amount numeric, status murallink.payout_status, reference text)
 LANGUAGE sql STABLE AS $$
-    SELECT t.uid, t.operation, (t.params ->> 'amount')::numeric, t.status
+    SELECT t.uid, t.operation, (t.params ->> 'amount')::numeric, t.status, t.params ->> 'reference'
     FROM murallink_private.card c JOIN murallink.enrollment e ON e.patient_uid = c.patient_uid
     JOIN murallink_private.payment p ON p.enrollment_uid = e.uid JOIN murallink_private.payout o ON o.payment_uid = p.uid
     JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.subject_uid <> t.uid
     WHERE c.uid = card_calls.card_uid AND t.operation = 'unload'
         AND (t.params ->> 'program', t.params ->> 'proxy_key') = (c.program, c.proxy_key)
     UNION ALL
-    SELECT t.uid, t.operation, (t.params ->> 'amount')::numeric, t.status
+    SELECT t.uid, t.operation, (t.params ->> 'amount')::numeric, t.status, murallink_private.balance_reference(t.uid, t.params)
     FROM murallink_private.call t
     WHERE t.subject_uid = card_calls.card_uid AND t.subject_uid <> t.uid AND t.operation IN ('unload_balance', 'load_balance')
 $$;
 COMMENT ON FUNCTION murallink_private.card_calls(murallink.ksuid) IS
-'The calls that move money on or off a card beside its payouts: unloads, also of payments that were loaded on the card before it, and moves of balances.';
+'The calls that move money on or off a card beside its payouts: unloads, also of payments that were loaded on the card before it, and moves of balances. reference: what they are sent with.';
 
 CREATE FUNCTION murallink_private.card_balance(card_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -59,7 +65,7 @@ BEGIN
     END IF;
     RETURN murallink_private.call_make(unload.partner, 'card', the_card.uid, 'load_balance', pg_catalog.jsonb_build_object(
         'program', unload.params -> 'program', 'proxy_key', the_card.proxy_key, 'amount', unload.params -> 'amount',
-        'unload_uid', unload.uid), false, once => 'load_balance ' || unload.uid::text);
+        'unload_uid', unload.uid), false, once => 'load_balance ' || unload.uid::text, suspect => unload.suspect);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.balance_load(murallink.ksuid) IS
@@ -67,7 +73,7 @@ COMMENT ON FUNCTION murallink_private.balance_load(murallink.ksuid) IS
 
 CREATE FUNCTION murallink_private.balances_ask(calls murallink.ksuid[]) RETURNS SETOF murallink.call_asked
 LANGUAGE sql VOLATILE AS $$
-    SELECT c.uid, c.operation, c.params || pg_catalog.jsonb_build_object('reference', c.uid),
+    SELECT c.uid, c.operation, c.params || pg_catalog.jsonb_build_object('reference', murallink_private.balance_reference(c.uid, c.params)),
         CASE WHEN c.operation = 'load_balance' AND k.ended_at <> 'infinity' AND NOT c.suspect THEN 'the card was replaced' ELSE '' END
     FROM murallink_private.call c JOIN murallink_private.card k ON k.uid = c.subject_uid WHERE c.uid = ANY (calls)
 $$;
@@ -98,11 +104,11 @@ COMMENT ON FUNCTION murallink_private.balance_look_ups_ask(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.balance_learn(doubt murallink.call_state, loads jsonb, unloads jsonb) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     WITH known AS MATERIALIZED (
-        SELECT o.uid, p.amount - coalesce(p.recovered, 0) AS amount
+        SELECT o.uid::text AS reference, p.amount - coalesce(p.recovered, 0) AS amount
         FROM murallink_private.card_payouts(doubt.subject_uid) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid
         UNION ALL
-        SELECT t.uid, t.amount FROM murallink_private.card_calls(doubt.subject_uid) t
+        SELECT t.reference, t.amount FROM murallink_private.card_calls(doubt.subject_uid) t
     )
     INSERT INTO murallink_private.look_up_shown (partner, base_url, customer, by_order, what, payout_uid)
     SELECT p.name, p.base_url, p.settings ->> 'customer_id', c.order_id <> '', k.what, doubt.uid
@@ -110,10 +116,10 @@ LANGUAGE sql VOLATILE AS $$
         SELECT 'reference' AS what FROM pg_catalog.jsonb_to_recordset(loads) AS r(reference text) WHERE r.reference <> ''
         UNION
         SELECT w FROM pg_catalog.jsonb_to_recordset(loads) AS r(reference text, amount numeric)
-        JOIN known x ON r.reference = x.uid::text AND r.amount = x.amount, pg_catalog.unnest('{load,own}'::text[]) AS w
+        JOIN known x ON r.reference = x.reference AND r.amount = x.amount, pg_catalog.unnest('{load,own}'::text[]) AS w
         UNION
         SELECT 'unload' FROM pg_catalog.jsonb_to_recordset(unloads) AS r(reference text, amount numeric)
-        JOIN known x ON r.reference = x.uid::text AND r.amount = x.amount) AS k
+        JOIN known x ON r.reference = x.reference AND r.amount = x.amount) AS k
     WHERE c.uid = doubt.subject_uid
     ON CONFLICT DO NOTHING
 $$;
@@ -125,6 +131,7 @@ CREATE FUNCTION murallink_private.balance_judge(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     what CONSTANT text := pg_catalog.split_part(doubt.operation, '_', 1);
+    ours CONSTANT text := murallink_private.balance_reference(doubt.uid, doubt.params);
     the_card record;
     listed record;
 BEGIN
@@ -135,26 +142,26 @@ BEGIN
             j.amount = (doubt.params ->> 'amount')::numeric AS amount, coalesce(j.currency, the_card.currency) = the_card.currency AS currency
         FROM pg_catalog.jsonb_to_recordset(balance_judge.entries) AS j(reference text, amount numeric, currency text, order_id text)
     ), known AS (
-        SELECT l.uid, l.facts ->> 'order_id' AS order_id, l.settled_at
+        SELECT l.uid::text AS reference, l.facts ->> 'order_id' AS order_id, l.settled_at
         FROM murallink_private.card_payouts(the_card.uid) u JOIN murallink_private.call l ON l.uid = u AND l.outcome = 'done'
         WHERE what = 'load'
         UNION ALL
-        SELECT l.uid, l.facts ->> 'order_id', l.settled_at
+        SELECT t.reference, l.facts ->> 'order_id', l.settled_at
         FROM murallink_private.card_calls(the_card.uid) t JOIN murallink_private.call l ON l.uid = t.uid AND l.outcome = 'done'
         WHERE t.operation = doubt.operation OR what = 'unload' AND t.operation = 'unload'
     )
-    SELECT pg_catalog.count(*) FILTER (WHERE e.reference = doubt.uid::text) AS ours,
-        pg_catalog.count(*) FILTER (WHERE e.reference = doubt.uid::text AND e.amount AND e.currency) AS ours_equal,
+    SELECT pg_catalog.count(*) FILTER (WHERE e.reference = ours) AS ours,
+        pg_catalog.count(*) FILTER (WHERE e.reference = ours AND e.amount AND e.currency) AS ours_equal,
         -- Without a reference, or with one that is not certainly of something else of ours.
-        pg_catalog.count(*) FILTER (WHERE e.amount AND e.reference <> doubt.uid::text
+        pg_catalog.count(*) FILTER (WHERE e.amount AND e.reference <> ours
             AND NOT murallink_private.look_up_known(the_card.patient_uid, e.reference)) AS alike,
         -- If the list lacks the last one that we know, it is incomplete.
         EXISTS (
             SELECT FROM (
-                SELECT k.order_id FROM known k
+                SELECT k.order_id, k.reference FROM known k
                 WHERE k.order_id <> '' AND (k.settled_at < looked OR k.settled_at > pg_catalog.clock_timestamp())
                 ORDER BY k.settled_at DESC LIMIT 1) AS k
-            WHERE NOT EXISTS (SELECT FROM entry x WHERE x.order_id = k.order_id)) AS partial
+            WHERE NOT EXISTS (SELECT FROM entry x WHERE x.order_id = k.order_id OR x.reference = k.reference)) AS partial
     INTO listed
     FROM entry e;
     why := coalesce(murallink_private.look_up_ours(what, entries IS NOT NULL, listed.ours, listed.ours_equal), CASE

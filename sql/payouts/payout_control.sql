@@ -187,10 +187,13 @@ LANGUAGE sql VOLATILE AS $$
     WHERE NOT c.suspect AND CASE c.resource
         WHEN 'payout' THEN c.status NOT IN ('done', 'cancelled') AND (c.operation = 'load' OR c.status IN ('ready', 'claimed') AND NOT c.repeatable)
         WHEN 'notice' THEN c.status = 'claimed' OR c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
-        ELSE c.status IN ('waiting', 'ready', 'claimed') AND NOT c.repeatable END;
+        ELSE c.status IN ('waiting', 'ready', 'claimed') AND NOT c.repeatable
+            -- There the load that follows is another call, which may have been sent.
+            OR c.operation = 'unload_balance' AND c.status IN ('in_doubt', 'done') AND NOT EXISTS (
+                SELECT FROM murallink_private.call l WHERE l.once = 'load_balance ' || c.uid::text AND l.status = 'done') END;
 $$;
 COMMENT ON FUNCTION murallink_private.suspect_calls() IS
-'Marks everything that another server may have sent, so that it is put in doubt instead of being sent: calls that are ready at once, the others when they would be sent. Card orders and requests that were declined or are in doubt are not marked, because a person asks the partner about them.';
+'Marks everything that another server may have sent, so that it is put in doubt instead of being sent: calls that are ready at once, the others when they would be sent. Card orders and requests that were declined or are in doubt are not marked, because a person asks the partner about them; but moves of balances that have not reached the new card are, because of the load that follows.';
 
 CREATE FUNCTION murallink_private.trust_calls() RETURNS void
 LANGUAGE sql VOLATILE AS $$

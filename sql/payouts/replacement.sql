@@ -52,7 +52,7 @@ BEGIN
     PERFORM murallink_private.order_stop(card_end.card_uid);
     -- Waits for a claim, too.
     UPDATE murallink_private.call c SET status = 'cancelled', reason = 'the card was replaced'
-    WHERE c.subject_uid = card_end.card_uid AND c.subject_uid <> c.uid AND c.operation = 'load_balance' AND c.status = 'ready';
+    WHERE c.subject_uid = card_end.card_uid AND c.subject_uid <> c.uid AND c.operation = 'load_balance' AND c.status = 'ready' AND NOT c.suspect;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_end(murallink.ksuid, text, text) IS

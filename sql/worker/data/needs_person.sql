@@ -48,7 +48,7 @@ SELECT n.* FROM (
         AND EXISTS (SELECT FROM murallink.enrollment e WHERE e.patient_uid = c.patient_uid AND e.status = 'enrolled')
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.format('%s of %s: %s', t.status, t.operation, t.reason), 'resolve_task', t.attempt, t.settled_at,
-        t.partner, CASE t.operation WHEN 'unload' THEN (t.params ->> 'amount')::numeric ELSE o.amount END, o.currency,
+        t.partner, CASE WHEN t.operation ~ '^(un)?load' THEN (t.params ->> 'amount')::numeric ELSE o.amount END, o.currency,
         o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, coalesce(o.patient_uid, c.patient_uid, a.patient_uid)
     FROM murallink_private.call t
     -- Laterals with LIMIT, so that the planner looks rows up one by one.

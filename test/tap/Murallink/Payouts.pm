@@ -651,14 +651,17 @@ EOC
 }
 
 # What is wrong with the moves of balances, which are taken out of the entries of the ledger: each that is done is
-# applied once, one that is not, never, and each load follows an unload.
+# applied once, one that is not, never, and each load follows an unload. A load has the reference of its unload, also
+# when it is made again.
 sub wrong_moves
 {
 	my ($self, $loaded, $unloaded) = @_;
 	my ($off, $on, @wrong) = (0, 0);
 	foreach my $row (split /\n/, $self->sql(<<'EOC'))
-SELECT uid, operation, status, params ->> 'amount', params ->> 'proxy_key' FROM murallink_private.call
-WHERE operation IN ('unload_balance', 'load_balance')
+SELECT DISTINCT ON (1, 2) coalesce(params ->> 'unload_uid', uid::text), operation, status, params ->> 'amount',
+    params ->> 'proxy_key'
+FROM murallink_private.call WHERE operation IN ('unload_balance', 'load_balance')
+ORDER BY 1, 2, status IN ('declined', 'cancelled'), created_at DESC
 EOC
 	{
 		my ($uid, $operation, $status, $amount, $key) = split /\|/, $row;

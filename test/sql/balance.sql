@@ -1,0 +1,133 @@
+-- Moves of the balance of a card that was replaced: what a copy of the database makes of one that was under way, and who is asked.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_balance_admin LOGIN IN ROLE murallink_client;
+SELECT email FROM murallink.create_admin('balance.admin@example.com', 'correct horse', 'Ada', 'Admin');
+SELECT murallink.set_db_role('balance.admin@example.com', 'regress_balance_admin');
+SELECT murallink.configure_partner('dash', 'http://127.0.0.1', '{"customer_id": 1, "cust_prog_id": 2, "funding_id": 3, "settling": 0}', '{"username": "x", "password": "y"}');
+SET SESSION AUTHORIZATION regress_balance_admin;
+SELECT uid AS client FROM murallink.create_client('Balance') \gset
+SELECT uid AS contract FROM murallink.create_contract(:'client', 'Balance', currency => 'USD',
+    default_payment_type_uid => (SELECT uid FROM murallink.get_payment_types() WHERE name = 'debit')) \gset
+SELECT uid AS trial FROM murallink.create_trial(:'contract', 'Balance') \gset
+SELECT uid AS site FROM murallink.create_site('Balance', :'trial') \gset
+SELECT murallink.add_funding(:'contract', 1000);
+SELECT uid AS pat FROM murallink.add_patient(:'site', 'Pat', 'Street', email => 'pat@balance.example.com', trial_uid => :'trial', subject_id => '1') \gset
+RESET SESSION AUTHORIZATION;
+INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key) VALUES (:'pat', 'dash', '2', 'done', '62001') RETURNING uid AS old \gset
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
+
+-- The worker, in short: what is due, and what it comes to
+CREATE FUNCTION pg_temp.due(said text, facts jsonb DEFAULT NULL) RETURNS TABLE (operation text, key text, amount text, reference text) LANGUAGE plpgsql AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT c.* FROM murallink_private.call k, murallink_private.call_claim(ARRAY[k.uid]) c
+        -- What other tests have left may be due again after a change of the partner
+        WHERE k.status = 'ready' AND (k.operation = 'load' AND k.uid IN (SELECT o.uid FROM murallink.payout o JOIN murallink.patient p ON p.uid = o.patient_uid WHERE p.email ~ 'balance')
+            OR k.operation ~ '_balance$') LOOP
+        operation := one.operation;
+        key := one.params ->> 'proxy_key';
+        amount := one.params ->> 'amount';
+        reference := CASE one.params ->> 'reference' WHEN (SELECT uid::text FROM murallink_private.call m WHERE m.operation = 'unload_balance' ORDER BY m.created_at DESC LIMIT 1)
+            THEN 'of the move' WHEN one.call_uid::text THEN 'its own' END;
+        PERFORM murallink_private.settle_calls(jsonb_build_array(jsonb_build_object(
+            'call_uid', one.call_uid, 'attempt', one.attempt, 'outcome', said, 'reason', 'so they say', 'facts', facts)));
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+CREATE FUNCTION pg_temp.suspects() RETURNS void LANGUAGE sql AS $$
+    SELECT murallink_private.call_doubt(ARRAY(SELECT c.uid FROM murallink_private.call c WHERE c.suspect AND c.status = 'ready'))
+$$;
+CREATE VIEW pg_temp.move AS
+SELECT c.operation, c.params ->> 'proxy_key' AS key, c.status, c.suspect, c.reason FROM murallink_private.call c
+WHERE c.operation ~ 'load_balance' AND c.params ->> 'proxy_key' ~ '^6200' ORDER BY c.created_at, c.uid;
+-- What a look-up shows, with the reference of the move
+CREATE FUNCTION pg_temp.shown(what text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT '{"loads": [], "unloads": []}'::jsonb || jsonb_build_object(what, jsonb_build_array(jsonb_build_object('amount', '100.00', 'reference', m.uid)))
+    FROM murallink_private.call m WHERE m.operation = 'unload_balance' ORDER BY m.created_at DESC LIMIT 1
+$$;
+
+SET SESSION AUTHORIZATION regress_balance_admin;
+SELECT (murallink.approve_payment((murallink.manual_payment(:'pat', :'trial', 100)).uid)).status;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.due('done');
+SELECT status, balance FROM murallink.replace_card(:'pat', 'lost', 'in the bus', '62002');
+SELECT uid AS move, status FROM murallink.move_balance(:'old', 100, 'hers') \gset
+
+-- The load has the reference of the move, also when it is asked for again
+BEGIN;
+SELECT * FROM pg_temp.due('done');
+SELECT * FROM pg_temp.due('declined');
+SELECT operation, status FROM murallink.move_balance(:'old', 100, 'again');
+SELECT * FROM pg_temp.due('done');
+SELECT * FROM pg_temp.move;
+SELECT * FROM murallink.verify_ledger();
+ROLLBACK;
+
+-- A copy that was made before the card was unloaded: there both may have been done meanwhile, so both are looked up
+BEGIN;
+SELECT murallink_private.suspect_calls(), pg_temp.suspects();
+SELECT operation, key FROM pg_temp.due('done', pg_temp.shown('unloads'));
+SELECT * FROM pg_temp.move;
+SELECT pg_temp.suspects();
+SELECT operation, key FROM pg_temp.due('done', pg_temp.shown('loads'));
+SELECT * FROM pg_temp.move;
+SELECT * FROM murallink.verify_ledger();
+ROLLBACK;
+-- likewise while the unload is in doubt; a load that the issuer certainly has not is sent then
+BEGIN;
+SELECT * FROM pg_temp.due('in_doubt');
+SELECT murallink_private.suspect_calls();
+SELECT operation, key FROM pg_temp.due('done', pg_temp.shown('unloads'));
+INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, '1', false, 'load', :'move' FROM murallink_private.partner WHERE name = 'dash';
+SELECT pg_temp.suspects();
+SELECT operation, key FROM pg_temp.due('done', '{"loads": [], "unloads": []}');
+SELECT * FROM pg_temp.move;
+SELECT * FROM pg_temp.due('done');
+SELECT * FROM pg_temp.move;
+ROLLBACK;
+-- and after the load was declined, because there it may have been asked for again
+BEGIN;
+SELECT * FROM pg_temp.due('done');
+SELECT * FROM pg_temp.due('declined');
+SELECT murallink_private.suspect_calls();
+SELECT operation, status FROM murallink.move_balance(:'old', 100, 'again');
+SELECT * FROM pg_temp.move;
+ROLLBACK;
+-- One whose load is to be sent keeps it when the card is replaced once more, until it is looked up
+BEGIN;
+SELECT * FROM pg_temp.due('done');
+SELECT murallink_private.suspect_calls();
+SELECT status, in_flight FROM murallink.replace_card(:'pat', 'lost', 'again', '62003');
+SELECT why, remedy FROM murallink.needs_person WHERE patient_uid = :'pat';
+SELECT pg_temp.suspects();
+SELECT operation, key FROM pg_temp.due('done', pg_temp.shown('loads'));
+SELECT * FROM pg_temp.move;
+ROLLBACK;
+-- What is done is done; and where nothing was sent elsewhere, nothing is looked up
+BEGIN;
+SELECT * FROM pg_temp.due('done');
+SELECT * FROM pg_temp.due('done');
+SELECT murallink_private.suspect_calls();
+SELECT * FROM pg_temp.move;
+ROLLBACK;
+BEGIN;
+SELECT murallink_private.suspect_calls(), murallink_private.trust_calls();
+SELECT * FROM pg_temp.due('done');
+SELECT * FROM pg_temp.move;
+ROLLBACK;
+
+-- In doubt, a person is told the amount to ask for
+SELECT murallink.configure_partner('dash', settings => settings || '{"look_up": false}') FROM murallink_private.partner WHERE name = 'dash';
+SELECT * FROM pg_temp.due('in_doubt');
+SELECT why, remedy, amount FROM murallink.needs_person WHERE patient_uid = :'pat';
+SELECT status FROM murallink.resolve_task(:'move', true, 'the issuer shows it');
+SELECT * FROM pg_temp.due('in_doubt');
+SELECT why, remedy, amount FROM murallink.needs_person WHERE patient_uid = :'pat';
+SELECT status FROM murallink.resolve_task((SELECT uid FROM murallink.partner_tasks(operation => 'load_balance', status => 'in_doubt', patient_uid => :'pat')), true, 'the issuer shows it');
+SELECT * FROM pg_temp.move;
+SELECT * FROM murallink.verify_ledger();
+UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
+UPDATE murallink.app_user SET db_role = NULL WHERE db_role = 'regress_balance_admin';
+DROP ROLE regress_balance_admin;
