@@ -66,16 +66,25 @@ BEGIN
         ('owed_back', 'unloading'), ('owed_back', 'returned'), ('owed_back', 'recovering'), ('owed_back', 'written_off'),
         ('recovering', 'unloading'), ('recovering', 'returned'), ('recovering', 'owed_back'), ('recovering', 'written_off'),
         ('written_off', 'returned'))
-        -- Payments from which it is kept come and go.
-        AND (NEW.status <> OLD.status OR OLD.status NOT IN ('recovering', 'written_off') OR NEW.kept = OLD.kept)
+        -- Payments from which it is kept come and go, and a part of what is owed may come back.
+        AND (NEW.status <> OLD.status OR NOT (OLD.status IN ('recovering', 'written_off') AND NEW.kept <> OLD.kept
+            OR OLD.status IN ('owed_back', 'recovering') AND NEW.returned > OLD.returned))
         OR NEW.returned < OLD.returned OR NEW.recovered < OLD.recovered
         OR NEW.kept <> OLD.kept AND NEW.kept <> murallink_private.recoveries_for(NEW.uid)
-        OR NEW.status = 'unloading' AND OLD.kept > 0
-        OR OLD.status = 'unloading' AND NOT EXISTS (
-            SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
-            WHERE o.payment_uid = NEW.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = NEW.uid::text
-                AND c.status = CASE WHEN NEW.returned > OLD.returned THEN 'done' ELSE 'declined' END::murallink.payout_status) THEN
+        OR OLD.status = 'unloading' AND (
+            SELECT pg_catalog.bool_and(c.status IN ('done', 'declined'))
+                AND pg_catalog.bool_or(c.status = CASE WHEN NEW.returned > OLD.returned THEN 'done' ELSE 'declined' END::murallink.payout_status)
+            FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
+            WHERE o.payment_uid = NEW.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = NEW.uid::text) IS NOT TRUE THEN
         PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+    ELSIF (OLD.status, NEW.status) = ('requested', 'refused') THEN
+        -- What a top-up adds to is taken back after it; a request for all of that is waited for.
+        PERFORM FROM murallink_private.payment p JOIN murallink_private.payment t ON t.top_up_of_uid = p.uid
+        WHERE t.uid = NEW.payment_uid FOR SHARE OF p;
+        IF FOUND AND (
+            SELECT murallink_private.reversal_of_all(t.top_up_of_uid) FROM murallink_private.payment t WHERE t.uid = NEW.payment_uid) THEN
+            PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid');
+        END IF;
     END IF;
     OLD.status := NEW.status;
     OLD.returned := NEW.returned;
@@ -91,7 +100,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_step() IS
-'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the partner''s call ends. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
+'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the last of the partner''s calls ends, and that of a top-up is not refused while all that it adds to is asked back. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
 
 CREATE FUNCTION murallink_private.reversals_asked(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -235,7 +244,8 @@ BEGIN
     PERFORM FROM murallink_private.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
     UPDATE murallink.reversal r
     SET returned = r.returned + reversal_return.amount,
-        status = CASE WHEN r.returned + reversal_return.amount = r.amount THEN 'returned' ELSE 'owed_back' END::murallink.reversal_status,
+        status = CASE WHEN r.returned + reversal_return.amount = r.amount THEN 'returned'
+            WHEN r.status = 'recovering' THEN 'recovering' ELSE 'owed_back' END::murallink.reversal_status,
         decision_note = coalesce(reversal_return.note, r.decision_note),
         decided_by_uid = CASE WHEN reversal_return.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
     WHERE r.uid = reversal_return.reversal_uid;
@@ -243,7 +253,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, murallink.ksuid, text) IS
-'Records that an amount of a reversal has come back; the rest is owed. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does.';
+'Records that an amount of a reversal has come back; the rest is owed, and still recovered if it was. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does.';
 
 CREATE FUNCTION murallink_private.reversal_begin(reversal_uid murallink.ksuid, unloads boolean, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -395,7 +405,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.decide_reversal(murallink.ksuid, boolean, text, boolean) IS
-'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; the message to the patient has it in place of the requester''s note; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value, wrong_status.';
+'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; the message to the patient has it in place of the requester''s note; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: also of the reversal of a top-up that is not accepted while all of the payment that it adds to is asked back.';
 
 CREATE FUNCTION murallink.reverse_payment(
     payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL

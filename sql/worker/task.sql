@@ -46,8 +46,12 @@ DECLARE
     present murallink.payout_status;
     last integer;
 BEGIN
+    -- The payment of a reversal before its unload, as everywhere.
+    PERFORM FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
+    JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.operation = 'unload'
+    WHERE t.uid = murallink_private.required(resolve_task.task_uid, 'task_uid') FOR NO KEY UPDATE OF p;
     SELECT t.status, t.attempt INTO present, last FROM murallink_private.call t
-    WHERE t.uid = murallink_private.required(resolve_task.task_uid, 'task_uid') AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
+    WHERE t.uid = resolve_task.task_uid AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'task_uid');

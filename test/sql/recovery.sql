@@ -127,6 +127,7 @@ SELECT milestone, amount, status, recovered, net, payout, reversals, recoveries 
 SELECT movement, trim_scale(e.amount) AS amount, e.source_uid = k.uid AS by_recovery FROM murallink.fund_entry e, murallink.recovery k
 WHERE k.payment_uid = :'second' AND e.source_uid IN (:'wrong', :'second', k.uid) ORDER BY e.at, movement;
 SELECT * FROM pg_temp.funds;
+SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''owed_back'', recovered = 49 WHERE uid = %L', :'debt')) AS never_less;
 -- and the patient is told so
 SELECT murallink_private.template_filled(t.body, jsonb_build_object('amount', '50.00', 'currency', 'USD', 'kept', '; 50.00 USD were kept')) FROM murallink_private.template t WHERE t.kind = 'payment' AND t.channel = 'sms';
 
@@ -176,6 +177,40 @@ SET SESSION AUTHORIZATION regress_owed_approver;
 SELECT status, returned, net_amount, decision_note FROM murallink.recover(:'again', 'go on');
 RESET SESSION AUTHORIZATION;
 
+-- The card does not give what it got, and it comes back in another way: the rest is still owed, or recovered as before
+BEGIN;
+SELECT pg_temp.back(:'second', NULL, 'nor that') AS late \gset
+SELECT pg_temp.unload(:'second', 'declined') AS asked;
+SELECT uid AS unload FROM murallink.partner_tasks(operation => 'unload', status => 'declined', most => 1) \gset
+SELECT why, remedy, amount FROM murallink.needs_person WHERE uid = :'late';
+SAVEPOINT owed;
+SELECT status FROM murallink.resolve_task(:'unload', true, 'in cash');
+SELECT net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT why, remedy, amount FROM murallink.needs_person WHERE uid = :'late';
+SELECT test.refusal(format('SELECT murallink.resolve_task(%L, true, ''twice'')', :'unload')) AS once,
+    test.refusal(format('UPDATE murallink.reversal SET status = ''recovering'', returned = 49 WHERE uid = %L', :'late')) AS never_less;
+SELECT * FROM pg_temp.funds;
+ROLLBACK TO owed;
+-- also while a part is kept of a payment that is not paid yet
+SELECT status FROM murallink.write_off(:'again', 'let it be');
+SELECT status FROM murallink.recover(:'late', 'half of each visit');
+SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS keeps \gset
+SELECT net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT status FROM murallink.resolve_task(:'unload', true, 'in cash');
+SELECT net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT pg_temp.load(:'keeps', 'done') AS loaded;
+SELECT status, net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT * FROM pg_temp.funds;
+ROLLBACK TO owed;
+-- but not while the card is asked once more: that one would be taken off as well
+SELECT status FROM murallink.reverse_payment(:'second', 'ask again');
+SELECT test.refusal(format('SELECT murallink.resolve_task(%L, true, ''in cash'')', :'unload')) AS a_person,
+    test.refusal(format('SELECT murallink_private.call_decide(%L, ''done'', ''in cash'')', :'unload')) AS any_way;
+SELECT pg_temp.unload(:'second', 'declined') AS asked;
+SELECT net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT * FROM pg_temp.funds;
+ROLLBACK;
+
 -- Written off meanwhile: what is kept is recovered if it is paid, and borne if it is not
 SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS fifth \gset
 SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'fifth';
@@ -223,6 +258,51 @@ RESET SESSION AUTHORIZATION;
 SELECT pg_temp.load(:'fifth', 'done') AS loaded;
 SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS sixth \gset
 SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'sixth';
+-- Two records of a patient become one: what the one owes is recovered of payments to the other, and taken back from the card that is left
+SET SESSION AUTHORIZATION regress_owed_admin;
+SELECT uid AS patty FROM murallink.add_patient(:'site', 'Patty', 'Street', email => 'patty@example.com', trial_uid => :'trial', subject_id => '2') \gset
+RESET SESSION AUTHORIZATION;
+INSERT INTO murallink_private.card (patient_uid, partner, program, status, proxy_key) VALUES (:'patty', 'dash', '2', 'done', '79');
+SELECT test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''added twice'')', keep, drop)) AS while_it_is_to_be_sent FROM (VALUES (:'pat', :'patty'), (:'patty', :'pat')) AS pair (keep, drop);
+CREATE FUNCTION pg_temp.merged(keep murallink.ksuid, dropped murallink.ksuid) RETURNS TABLE (hers boolean, chained boolean, reversals bigint, recoveries bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.merge_patients(keep, dropped, 'added twice');
+    RETURN QUERY SELECT bool_and(r.patient_uid = keep), bool_and(r.chain_uid = p.chain_uid AND p.chain_uid = e.chain_uid), count(DISTINCT r.uid), count(k.uid)
+    FROM murallink.reversal r JOIN murallink_private.payment p ON p.uid = r.payment_uid JOIN murallink.enrollment e ON e.uid = r.enrollment_uid
+    LEFT JOIN murallink.recovery k ON k.reversal_uid = r.uid JOIN murallink.contract c ON c.uid = r.contract_uid WHERE c.name = 'Owed';
+END
+$$;
+BEGIN;
+SET SESSION AUTHORIZATION regress_owed_admin;
+SELECT status FROM murallink.cancel_payment(:'sixth', 'not this one');
+RESET SESSION AUTHORIZATION;
+SAVEPOINT one;
+SELECT * FROM pg_temp.merged(:'patty', :'pat');
+SELECT pg_temp.approve(pg_temp.week(:'week2', :'patty')) AS hers \gset
+SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'hers';
+SELECT pg_temp.load(:'hers', 'done') AS loaded;
+SELECT status, net, reversals FROM pg_temp.books WHERE uid = :'right';
+SELECT * FROM pg_temp.funds;
+ROLLBACK TO one;
+SELECT * FROM pg_temp.merged(:'pat', :'patty');
+SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS hers \gset
+SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'hers';
+SELECT * FROM pg_temp.funds;
+ROLLBACK TO one;
+-- not while a card is being unloaded, or may be
+SELECT status FROM murallink.reverse_payment(:'right', 'ask again');
+SELECT test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''added twice'')', :'patty', :'pat')) AS to_be_unloaded;
+SELECT pg_temp.unload(:'right', 'in_doubt') AS asked;
+SELECT test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''added twice'')', :'patty', :'pat')) AS in_doubt;
+SELECT status FROM murallink.resolve_task((SELECT uid FROM murallink.partner_tasks(operation => 'unload', status => 'in_doubt')), false, 'it was not');
+SELECT * FROM pg_temp.merged(:'patty', :'pat');
+SELECT status FROM murallink.reverse_payment(:'right', 'ask the other card');
+SELECT c.params ->> 'proxy_key' AS key, c.params ->> 'amount' AS amount FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid WHERE o.payment_uid = :'right' AND c.status = 'ready';
+SELECT pg_temp.unload(:'right', 'done') AS asked;
+SELECT status, net, reversals FROM pg_temp.books WHERE uid = :'right';
+SELECT * FROM pg_temp.funds;
+ROLLBACK;
+
 -- Nothing is to come: a person is told
 SET SESSION AUTHORIZATION regress_owed_admin;
 SELECT status FROM murallink.cancel_payment(:'sixth', 'not this one');

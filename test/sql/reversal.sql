@@ -191,6 +191,12 @@ SELECT kind, why, remedy, amount FROM murallink.needs_person WHERE contract_uid 
 SELECT test.refusal(format('SELECT murallink.decide_reversal(%s)', format(args, :'asked'))) FROM unnest(ARRAY[
     '', 'murallink.gen_ksuid(), true, ''x''', '%L', '%L, true', '%L, true, '' ''', '%L, true, ''x'', false']) AS args;
 SELECT test.refusal(format('SELECT murallink.reverse_payment(%L, ''x'')', :'late')) AS decide_that_one;
+RESET SESSION AUTHORIZATION;
+-- No decision changes what was requested, for whom and by whom
+SELECT split_part(change, ' ', 1) AS change, test.refusal(format('UPDATE murallink.reversal SET status = ''refused'', %s WHERE uid = %L', change, :'asked')) FROM unnest(ARRAY[
+    'amount = 5', 'note = ''x''', 'reason = ''other''', 'requested_by_uid = NULL', 'for_operator = false', 'created_at = now()',
+    format('payment_uid = %L', :'second'), format('patient_uid = %L', :'client'), format('chain_uid = %L', :'client')]) AS change;
+SET SESSION AUTHORIZATION regress_back_operator;
 SELECT status, decision_note FROM murallink.decide_reversal(:'asked', false, 'it is right');
 SELECT test.refusal(format('SELECT murallink.decide_reversal(%L, true, ''x'')', :'asked')) AS once;
 SET SESSION AUTHORIZATION regress_back_payer;
@@ -295,6 +301,15 @@ SELECT uid AS open, status FROM murallink.request_reversal(:'fresh', 1, 'other',
 RESET SESSION AUTHORIZATION;
 SELECT test.refusal(format('UPDATE murallink.reversal SET status = %L%s WHERE uid = %L', status, CASE status WHEN 'returned' THEN ', returned = amount' ELSE '' END, :'open'))
 FROM unnest('{returned,owed_back,refused}'::text[]) AS status;
+BEGIN;
+SELECT c.uid AS unload FROM murallink_private.call c, murallink_private.call_claim(ARRAY[c.uid]) WHERE c.params ->> 'reference' = :'open' \gset
+SAVEPOINT claimed;
+UPDATE murallink_private.call SET status = 'declined', outcome = 'declined', settled_at = now() WHERE uid = :'unload';
+SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''returned'', returned = amount WHERE uid = %L', :'open')) AS declined;
+ROLLBACK TO claimed;
+UPDATE murallink_private.call SET status = 'done', outcome = 'done', settled_at = now() WHERE uid = :'unload';
+SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''owed_back'' WHERE uid = %L', :'open')) AS done;
+ROLLBACK;
 SELECT pg_temp.unload(:'open', 'declined');
 SET SESSION AUTHORIZATION regress_back_operator;
 SELECT kind, why, remedy, amount FROM murallink.needs_person WHERE contract_uid = :'contract';
