@@ -368,6 +368,16 @@ $$;
 COMMENT ON FUNCTION murallink_private.left_of_day(murallink.ksuid, murallink.ksuid, text, date) IS
 'How much the cap of a trial at a site leaves for milestones and top-ups of visits on a day, in currency units: the cap less what was paid for visits of that day in the whole chain of enrollments and has not come back; null if there is no cap in that currency.';
 
+CREATE FUNCTION murallink_private.payment_at(payment_uid murallink.ksuid, price numeric) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p.completes_uid IS NULL THEN d.part ELSE payment_at.price - d.part END
+    FROM murallink_private.payment p LEFT JOIN murallink_private.payment q ON q.uid = p.completes_uid, LATERAL (
+        SELECT pg_catalog.round(payment_at.price * coalesce(p.fraction, q.fraction, 1), murallink_private.currency_decimals(p.currency)) AS part) d
+    WHERE p.uid = payment_at.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.payment_at(murallink.ksuid, numeric) IS
+'What a milestone payment would be at another price of its milestone: all of it, the part that it pays, rounded half up, or the rest of a part.';
+
 CREATE FUNCTION murallink_private.top_up_due(payment_uid murallink.ksuid) RETURNS SETOF murallink.top_up_line
 LANGUAGE sql STABLE AS $$
     SELECT p.uid, p.enrollment_uid, b.visit, n.uid, pg_catalog.trim_scale(b.kept + b.topped), pg_catalog.trim_scale(w.due),
@@ -384,7 +394,8 @@ LANGUAGE sql STABLE AS $$
         SELECT v.* FROM murallink_private.versions_in_force(p.trial_site_uid, b.visit) v
         WHERE murallink_private.label_key(v.code) = murallink_private.label_key(p.milestone_code)) n
     CROSS JOIN LATERAL (
-        SELECT pg_catalog.round(n.amount * b.kept / o.amount, murallink_private.currency_decimals(p.currency)) AS due) w
+        SELECT pg_catalog.round(b.kept / p.amount * murallink_private.payment_at(p.uid, n.amount),
+            murallink_private.currency_decimals(p.currency)) AS due) w
     WHERE p.uid = $1 AND p.counts AND p.status <> 'elsewhere' AND p.capped_from IS NULL AND n.currency = p.currency AND n.num_payments > 0
         AND n.effective_date > o.effective_date
         AND w.due > b.kept + b.topped
@@ -486,8 +497,7 @@ LANGUAGE sql STABLE AS $$
         (t.enrollment_uid, t.currency) = (p.enrollment_uid, p.currency)
         AND (v.trial_site_uid, v.currency, murallink_private.label_key(v.code))
             = (o.trial_site_uid, p.currency, murallink_private.label_key(p.milestone_code))
-        AND p.amount + t.amount
-            <= pg_catalog.round(p.amount * v.amount / o.amount, murallink_private.currency_decimals(p.currency))) IS NOT TRUE
+        AND p.amount + t.amount <= murallink_private.payment_at(p.uid, v.amount)) IS NOT TRUE
     UNION ALL
     SELECT e.contract_uid, e.currency::text, pg_catalog.format('entry %s (%s of %s) has no source', e.uid, e.movement, e.amount)
     FROM murallink.fund_entry e

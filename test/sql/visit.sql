@@ -387,10 +387,11 @@ SELECT count(*) AS problems FROM murallink.verify_ledger() WHERE contract_uid = 
 -- A raised price tops up neither what somebody else has paid nor what the cap has cut, and a part by its part
 SELECT uid AS trial_site FROM murallink.trial_site WHERE trial_uid = pg_temp.uid('trial') AND site_uid = pg_temp.uid('west') \gset
 SET SESSION AUTHORIZATION regress_visit_admin;
-SELECT count(murallink.add_milestone(name, amount, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10))
-FROM (VALUES ('Cent', 10), ('X-ray', 100), ('Twice', 60)) AS raised (name, amount);
+SELECT count(murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), 10))
+FROM (VALUES ('Cent', 10, 'USD'), ('X-ray', 100, 'USD'), ('Twice', 60, 'USD'), ('Half', 100, 'USD'), ('Yen', 1001, 'JPY'), ('Dinar', 2, 'KWD'))
+    AS raised (name, amount, currency);
 SELECT code, t.total, ARRAY(SELECT l.paid || ' to ' || l.due FROM unnest(t.payments) AS l ORDER BY l.paid, l.due) AS lines
-FROM unnest('{Cent,X-ray,Twice}'::text[]) AS code, LATERAL murallink.top_up(:'trial_site', code, '2000-01-01', dry_run => true) AS t;
+FROM unnest('{Cent,X-ray,Twice,Half,Yen,Dinar}'::text[]) AS code, LATERAL murallink.top_up(:'trial_site', code, '2000-01-01', dry_run => true) AS t;
 RESET SESSION AUTHORIZATION;
 
 -- Limits hold over the sites of a patient who moves: a visit of a day at the new site, when the old one has paid for that day
