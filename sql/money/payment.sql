@@ -218,7 +218,8 @@ BEGIN
     WHERE p.uid = payment_rest.payment_uid AND p.enrollment_uid = payment_rest.enrollment_uid FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'payment_uid');
-    ELSIF part.fraction IS NULL OR NOT part.counts THEN
+    ELSIF part.fraction IS NULL OR NOT part.counts OR EXISTS (
+        SELECT FROM murallink_private.payment m WHERE m.moved_from_uid = part.uid) THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid');
     END IF;
     milestone_uid := part.milestone_uid;
@@ -233,7 +234,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_rest(murallink.ksuid, murallink.ksuid) IS
-'What is left to be paid of a milestone of which a payment to the enrollment has paid a part: at the price of that payment, for the day of its visit. Locks the payment. Errors: not_found, wrong_status (it paid no part, or does not count any more), already_paid (nothing is left).';
+'What is left to be paid of a milestone of which a payment to the enrollment has paid a part: at the price of that payment, for the day of its visit. Locks the payment. Errors: not_found, wrong_status (it paid no part, does not count any more, or was moved to another patient), already_paid (nothing is left).';
 
 CREATE FUNCTION murallink.milestone_payment(
     patient_uid murallink.ksuid DEFAULT NULL, milestone_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,

@@ -39,8 +39,11 @@ BEGIN
     IF murallink_private.required(to_patient_uid, 'to_patient_uid') = wrong.patient_uid THEN
         PERFORM murallink_private.raise('invalid_value', 'to_patient_uid');
     END IF;
-    SELECT e.uid INTO place FROM murallink.enrollment e
-    WHERE e.patient_uid = move_payment.to_patient_uid AND e.trial_site_uid = wrong.trial_site_uid ORDER BY e.created_at DESC, e.uid DESC LIMIT 1;
+    -- As milestone_payment() finds it: of several, the one in whose time the visit was.
+    SELECT e.uid INTO place FROM murallink.enrollment e, LATERAL (SELECT coalesce(e.left_on, 'infinity') AS last_day) d
+    WHERE e.patient_uid = move_payment.to_patient_uid AND e.trial_site_uid = wrong.trial_site_uid
+    ORDER BY e.status = 'merged', d.last_day < coalesce(wrong.visit_date, 'infinity'),
+        CASE WHEN d.last_day >= coalesce(wrong.visit_date, 'infinity') THEN d.last_day END, d.last_day DESC, e.created_at DESC, e.uid DESC LIMIT 1;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise(CASE WHEN murallink_private.patient_visible(to_patient_uid) THEN 'not_enrolled' ELSE 'not_found' END, 'to_patient_uid');
     END IF;
@@ -55,6 +58,11 @@ BEGIN
     IF made.patient_uid <> to_patient_uid THEN
         PERFORM murallink_private.raise('already_exists', 'payment_uid');
     ELSIF made.uid IS NULL THEN
+        -- Its rest would stay with the wrong patient.
+        IF EXISTS (
+            SELECT FROM murallink_private.payment r WHERE r.enrollment_uid = wrong.enrollment_uid AND r.completes_uid = wrong.uid AND r.counts) THEN
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        END IF;
         PERFORM murallink_private.payment_undo(wrong.uid, why);
         WHILE made.uid IS NULL LOOP
             BEGIN
@@ -76,4 +84,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.move_payment(murallink.ksuid, murallink.ksuid, text) IS
-'Moves a payment to the patient who should have been paid, in the same trial at the same site: the wrong payment is rejected if it is pending, cancelled if it was approved and is not being sent, or its reversal is requested as by request_reversal; and the right patient is paid for the same milestone and visit at the original price, as milestone_payment or manual_payment would, without waiting for the money to come back. All of it happens, or nothing. Each of the two payments shows the other (moved_from_uid, moved_to_uid). note: why; it is the note of the new payment, too, and the message to the wrong patient has it, so name nobody in it. The same request again answers the first. A caller without view_payments gets only the uid and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is being sent, in doubt, or was not to be paid any more), already_exists (it was moved to another patient, or a part of it is being taken back), already_paid, dropped, not_payable, insufficient_funds.';
+'Moves a payment to the patient who should have been paid, in the same trial at the same site: the wrong payment is rejected if it is pending, cancelled if it was approved and is not being sent, or its reversal is requested as by request_reversal; and the right patient is paid for the same milestone, visit and part of it at the original price, as milestone_payment or manual_payment would (the cap of the day is that of the right patient), without waiting for the money to come back. All of it happens, or nothing. Each of the two payments shows the other (moved_from_uid, moved_to_uid). note: why; it is the note of the new payment, too, and the message to the wrong patient has it, so name nobody in it. The same request again answers the first. A caller without view_payments gets only the uid and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is being sent, in doubt, was not to be paid any more, pays a rest or the difference to a raised price, or its rest was paid), already_exists (it was moved to another patient, or a part of it is being taken back), already_paid, dropped, not_covered, not_payable, day_capped, insufficient_funds.';

@@ -417,6 +417,7 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	static const int taken[] = {PAYMENT_TYPE, PAYMENT_MILESTONE, PAYMENT_MILESTONE_NAME, PAYMENT_MILESTONE_CODE,
 								PAYMENT_AMOUNT, PAYMENT_CURRENCY, PAYMENT_VISIT_DATE,
 								PAYMENT_FRACTION, PAYMENT_CAPPED_FROM};
+	static const int added[] = {PAYMENT_COMPLETES, PAYMENT_TOP_UP_OF};
 	TupleDesc desc;
 	TimestampTz at;
 	RowScan scan;
@@ -426,10 +427,13 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	if (!row_next(&scan) ||
 		!ksuid_equal(DatumGetKsuidP(row_value(&scan, PAYMENT_TRIAL_SITE, &isnull)), &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "payment_uid"));
-	/* The rest of a part is that patient's who was paid the part. */
-	(void) row_value(&scan, PAYMENT_COMPLETES, &isnull);
-	if (!isnull || !nulls[PAYMENT_COMPLETES])
-		ereport(ERROR, errnamed(ERR_WRONG_STATUS, "payment_uid"));
+	/* The rest of a part is that patient's who was paid the part, and so is the difference to a raised price. */
+	for (int i = 0; i < lengthof(added); i++)
+	{
+		(void) row_value(&scan, added[i], &isnull);
+		if (!isnull || !nulls[added[i]])
+			ereport(ERROR, errnamed(ERR_WRONG_STATUS, "payment_uid"));
+	}
 	desc = RelationGetDescr(scan.table);
 	for (int i = 0; i < lengthof(taken); i++)
 	{
@@ -440,6 +444,10 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	}
 	at = DatumGetTimestampTz(row_value(&scan, PAYMENT_CREATED_AT, &isnull));
 	row_end(&scan);
+	/* What had been paid to the other patient that day has cut the amount. */
+	if (!nulls[PAYMENT_CAPPED_FROM])
+		FILL(PAYMENT_AMOUNT, values[PAYMENT_CAPPED_FROM]);
+	nulls[PAYMENT_CAPPED_FROM] = true;
 	nulls[PAYMENT_OCCURRENCE] = true;
 	if (nulls[PAYMENT_MILESTONE])
 		return;

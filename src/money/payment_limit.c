@@ -255,9 +255,7 @@ fill_capped(const Terms *terms, Datum *values, bool *nulls)
 		ereport(ERROR, errnamed(ERR_DAY_CAPPED, "visit_date"));
 	if (DatumGetBool(DirectFunctionCall2(numeric_gt, values[PAYMENT_AMOUNT], left)))
 	{
-		/* One that takes another's place may have been cut before. */
-		if (nulls[PAYMENT_CAPPED_FROM])
-			FILL(PAYMENT_CAPPED_FROM, values[PAYMENT_AMOUNT]);
+		FILL(PAYMENT_CAPPED_FROM, values[PAYMENT_AMOUNT]);
 		FILL(PAYMENT_AMOUNT, DirectFunctionCall1(numeric_trim_scale, left));
 	}
 }

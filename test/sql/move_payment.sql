@@ -144,6 +144,66 @@ SELECT test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'oft
 RESET SESSION AUTHORIZATION;
 SELECT who, milestone, amount, status, dated, n FROM pg_temp.books WHERE milestone = 'Often' ORDER BY created_at;
 
+-- A part, and what the cap of a day has cut: the right patient has the original price and the same part, and a day of his own
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT uid AS long FROM murallink.add_milestone('Long', 100, 'USD', :'trial', :'site', 3) \gset
+SELECT uid AS short FROM murallink.add_milestone('Short', 80, 'USD', :'trial', :'site') \gset
+SELECT murallink.set_day_cap(:'trial', :'site', 120, note => 'two visits on a day');
+SELECT to_char(day + 1, 'YYYY-MM-DD') AS tomorrow, to_char(day, 'YYYY-MM-DD') AS today FROM date(now() AT TIME ZONE 'UTC') AS day \gset
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT amount FROM murallink.milestone_payment(:'bill', :'short', visit_date => :'tomorrow');
+SELECT uid AS cut, amount, capped_from FROM murallink.milestone_payment(:'bill', :'long', visit_date => :'tomorrow') \gset
+\echo :amount :capped_from
+SELECT amount, capped_from FROM murallink.move_payment(:'cut', :'will', 'it was Will');
+SELECT uid AS part, amount, fraction, capped_from FROM murallink.milestone_payment(:'bill', :'long', 'left early', :'tomorrow', 0.5) \gset
+\echo :amount :fraction :capped_from
+SELECT uid AS his_part, amount, fraction, capped_from FROM murallink.move_payment(:'part', :'will', 'it was Will') \gset
+\echo :amount :fraction :capped_from
+SELECT test.refusal(format('SELECT murallink.complete_payment(%L, ''x'')', uid)) AS rest FROM unnest(ARRAY[:'part', :'his_part']) AS uid;
+SELECT uid AS full, amount FROM murallink.milestone_payment(:'bill', :'long', visit_date => :'tomorrow') \gset
+SELECT test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'full', :'will')) AS his_day_is_full;
+SELECT status FROM murallink.get_patient_payments(:'bill', :'trial') WHERE uid = :'full';
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT murallink.set_day_cap(:'trial', :'site', 0, note => 'no more');
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT uid AS his_rest, amount, fraction, completes_uid = :'his_part' AS of_his_part FROM murallink.complete_payment(:'his_part', 'came back') \gset
+\echo :amount :of_his_part
+-- the rest is not moved, and the part not without it: it is undone first, and paid to the right patient
+SELECT test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'his_rest', :'phil')) AS the_rest,
+    test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'his_part', :'phil')) AS the_part;
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT status FROM murallink.reject_payment(:'his_rest', 'it was Phil');
+RESET SESSION AUTHORIZATION;
+SELECT count(pg_temp.brought(:'his_part', 'paid'));
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT uid AS phils, amount, fraction FROM murallink.move_payment(:'his_part', :'phil', 'no, Phil') \gset
+\echo :amount :fraction
+SELECT test.refusal(format('SELECT murallink.complete_payment(%L, ''x'')', :'his_part')) AS not_while_it_comes_back;
+SELECT amount FROM murallink.complete_payment(:'phils', 'came back');
+RESET SESSION AUTHORIZATION;
+SELECT who, milestone, amount, status, n FROM pg_temp.books WHERE milestone IN ('Long', 'Short') ORDER BY created_at;
+SELECT uid AS trial_site FROM murallink.trial_site WHERE trial_uid = :'trial' AND site_uid = :'site' \gset
+-- The difference to a raised price is paid again by top_up, and not moved: it would be paid twice
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT amount FROM murallink.add_milestone('Short', 90, 'USD', :'trial', :'site', effective_date => now());
+SELECT (l).top_up_uid AS difference, (l).amount FROM murallink.top_up(:'trial_site', 'Short', :'tomorrow', 'raised') t, unnest(t.payments) AS l \gset
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT :amount AS difference, test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'difference', :'will')) AS the_difference;
+
+-- Who was screened twice is paid for the screening in whose time the visit was
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT uid AS sue FROM murallink.add_patient(:'site', 'Sue', 'Twice', email => 'sue@example.com', trial_uid => :'trial', subject_id => 'S-1') \gset
+SELECT status FROM murallink.set_enrollment_status('screen_failed', :'trial', :'sue', :'today');
+SELECT murallink.enroll(:'sue', :'trial', :'site', 'S-2');
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT uid AS first_visit FROM murallink.milestone_payment(:'bill', :'long', visit_date => :'today') \gset
+SELECT uid AS next_visit FROM murallink.milestone_payment(:'bill', :'long', visit_date => :'tomorrow') \gset
+SELECT amount FROM murallink.move_payment(:'first_visit', :'sue', 'it was Sue');
+SELECT amount FROM murallink.move_payment(:'next_visit', :'sue', 'it was Sue');
+RESET SESSION AUTHORIZATION;
+SELECT e.subject_id, p.visit_date - :'today' AS days FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid WHERE p.patient_uid = :'sue' ORDER BY p.created_at;
+SELECT * FROM pg_temp.funds;
+
 -- Others than milestones; where nobody approves, the right payment is approved
 SET SESSION AUTHORIZATION regress_moved_payer;
 SELECT uid AS one_off FROM murallink.manual_payment(:'bill', :'trial', 4.5, note => 'parking') \gset
