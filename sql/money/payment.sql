@@ -333,12 +333,10 @@ BEGIN
         AND p.counts AND (m.per IS NULL
             OR murallink_private.screening_of(p.enrollment_uid) = murallink_private.screening_of(e.uid))
     WHERE e.uid = place AND NOT EXISTS (
-        SELECT FROM murallink.trial t, pg_catalog.jsonb_each(t.exclusive_milestones) g,
-            pg_catalog.jsonb_array_elements_text(g.value) own, pg_catalog.jsonb_array_elements_text(g.value) rival
+        SELECT FROM murallink.trial t
         JOIN murallink_private.payment paid ON paid.chain_uid = e.chain_uid AND paid.counts
-            AND murallink_private.label_key(paid.milestone_code) = murallink_private.label_key(rival)
-        WHERE t.uid = e.trial_uid AND murallink_private.label_key(own) = murallink_private.label_key(m.code)
-            AND murallink_private.label_key(rival) <> murallink_private.label_key(m.code))
+            AND murallink_private.label_key(paid.milestone_code) = ANY (murallink_private.rivals(t.exclusive_milestones, m.code))
+        WHERE t.uid = e.trial_uid)
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order, m.code
     HAVING pg_catalog.count(DISTINCT p.occurrence) < m.num_payments
     ORDER BY m.sort_order, m.milestone COLLATE "C";

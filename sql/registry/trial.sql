@@ -28,6 +28,17 @@ $$;
 COMMENT ON FUNCTION murallink_private.tiers_fit(jsonb) IS
 'Whether these are tiers of approval: an array of at most 20 objects with above (0, or an amount that can be paid), currency and approvers (1 to 9), and nothing else.';
 
+CREATE FUNCTION murallink_private.rivals(groups jsonb, code text) RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT pg_catalog.array_agg(DISTINCT murallink_private.label_key(rival))
+    FROM pg_catalog.jsonb_each(groups) g, pg_catalog.jsonb_array_elements_text(g.value) own,
+        pg_catalog.jsonb_array_elements_text(g.value) rival
+    WHERE murallink_private.label_key(own) = murallink_private.label_key(rivals.code)
+        AND murallink_private.label_key(rival) <> murallink_private.label_key(rivals.code)
+$$;
+COMMENT ON FUNCTION murallink_private.rivals(jsonb, text) IS
+'The keys of the milestones of which none is payable together with this one, in the groups of exclusive milestones of a trial, null without one.';
+
 CREATE FUNCTION murallink_private.free_up_to(tiers jsonb, currency text) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN tiers <> '[]' THEN coalesce(

@@ -311,7 +311,7 @@ call_for_set(Action *action, const char *name, const NullableDatum *arguments)
 		for (int i = 0; i < action->nargs; i++)
 			appendStringInfo(&sql, "%s%s => $%d", i > 0 ? ", " : "", quote_identifier(action->names[i]), i + 1);
 		appendStringInfoChar(&sql, ')');
-		action->set_plan = SPI_prepare(sql.data, action->nargs, action->types);
+		action->set_plan = SPI_prepare_cursor(sql.data, action->nargs, action->types, CURSOR_OPT_GENERIC_PLAN);
 		if (action->set_plan == NULL || SPI_keepplan(action->set_plan) != 0)
 			elog(ERROR, "murallink: could not plan \"%s\"", sql.data);
 	}

@@ -175,13 +175,11 @@ load(Datum uid, Known *known)
 			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
 			 " pg_catalog.trim_scale(v.amount),"
 			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code,"
-			 " murallink_private.free_up_to(t.approval_tiers, v.currency), v.per = 'enrollment',"
+			 " CASE WHEN t.approval_tiers <> '[]' THEN murallink_private.free_up_to(t.approval_tiers, v.currency) END,"
+			 " v.per = 'enrollment',"
 			 " t.xmin, a.xmin,"
-			 " (SELECT pg_catalog.array_agg(DISTINCT murallink_private.label_key(rival))"
-			 " FROM pg_catalog.jsonb_each(t.exclusive_milestones) g, pg_catalog.jsonb_array_elements_text(g.value) own,"
-			 " pg_catalog.jsonb_array_elements_text(g.value) rival"
-			 " WHERE murallink_private.label_key(own) = murallink_private.label_key(m.code)"
-			 " AND murallink_private.label_key(rival) <> murallink_private.label_key(m.code)), " TERMS
+			 " CASE WHEN t.exclusive_milestones <> '{}' THEN murallink_private.rivals(t.exclusive_milestones, m.code) END,"
+			 TERMS
 			 ", t.price_by = 'visit', murallink_private.first_day(v.effective_date, s.time_zone),"
 			 " v.approval_ref <> '' OR NOT t.need_approval_ref"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
