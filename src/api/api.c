@@ -45,7 +45,7 @@ perform(const Request *request, Oid self, Outcome *outcome)
 	PG_TRY();
 	{
 		action = api_find_action(request->action, self);
-		outcome->payload = api_call_action(action, request);
+		api_call_action(action, request, &outcome->answer);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -61,7 +61,7 @@ perform(const Request *request, Oid self, Outcome *outcome)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		outcome->payload = NULL;
+		outcome->answer = NULL;
 		if (action != NULL)
 			api_release_action(action);
 		api_fail_with(outcome, error);

@@ -9,7 +9,6 @@
 #include "access/tupdesc.h"
 #include "error.h"
 #include "ksuid.h"
-#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 /* A parsed request. */
@@ -30,7 +29,7 @@ typedef struct Outcome
 	const char *error; /* stable name; NULL: success */
 	const char *field;
 	const char *hint;
-	char *payload; /* JSON; NULL: none */
+	JsonbParseState *answer; /* begun with the payload; NULL: not begun */
 } Outcome;
 
 /* A function that is an action, as this session has read it. */
@@ -46,13 +45,13 @@ extern bool api_read_request(Jsonb *body, Request *request, Outcome *outcome);
 /* api_outcome.c */
 extern void api_fail(Outcome *outcome, ErrorName error, const char *field);
 extern void api_fail_with(Outcome *outcome, ErrorData *error);
-extern Jsonb *api_answer(const Request *request, const Outcome *outcome);
+extern Jsonb *api_answer(const Request *request, Outcome *outcome);
 extern int api_status_of(Jsonb *kept);
 
 /* api_action.c */
 extern void api_action_init(void);
 extern Action *api_find_action(const char *name, Oid self);
-extern char *api_call_action(Action *action, const Request *request);
+extern void api_call_action(Action *action, const Request *request, JsonbParseState **answer);
 extern void api_release_action(Action *action);
 
 /* api_idempotency.c */
@@ -62,7 +61,10 @@ extern void api_keep_answer(const Request *request, Jsonb *kept);
 /* api_bind.c, api_render.c */
 extern bool api_can_bind(Oid type);
 extern Datum api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull);
-extern void api_render(StringInfo out, Datum value, bool isnull, Oid type);
-extern void api_render_row(StringInfo out, HeapTuple row, TupleDesc desc);
+extern void api_render(JsonbParseState **out, JsonbIteratorToken token, Datum value, bool isnull, Oid type);
+extern void api_render_row(JsonbParseState **out, HeapTuple row, TupleDesc desc);
+extern void api_render_key(JsonbParseState **out, const char *key);
+extern void api_render_text(JsonbParseState **out, const char *key, const char *text);
+extern void api_render_integer(JsonbParseState **out, const char *key, int64 number);
 
 #endif /* MURALLINK_API_H */

@@ -61,8 +61,9 @@ static bool is_action(Form_pg_proc function);
 static void read_defaults(Action *action, HeapTuple proc);
 static Action *read_action(const char *name, Oid self);
 static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
-static char *call_for_value(Action *action, const NullableDatum *arguments);
-static char *call_for_set(Action *action, const char *name, const NullableDatum *arguments);
+static void call_for_value(Action *action, const NullableDatum *arguments, JsonbParseState **answer);
+static SPIPlanPtr set_plan(Action *action, const char *name);
+static void call_for_set(Action *action, const char *name, const NullableDatum *arguments, JsonbParseState **answer);
 
 /*
  * Registers the callback that marks actions whose functions change.
@@ -266,13 +267,13 @@ bind_payload(Action *action, const Request *request, NullableDatum *arguments)
 }
 
 /*
- * Calls an action that returns one value; returns it as JSON, NULL for void.
+ * Calls an action that returns one value, and adds it to the answer, but
+ * nothing for void.
  */
-static char *
-call_for_value(Action *action, const NullableDatum *arguments)
+static void
+call_for_value(Action *action, const NullableDatum *arguments, JsonbParseState **answer)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
-	StringInfoData out;
 	Datum result;
 
 	InitFunctionCallInfoData(*fcinfo, &action->call, action->nargs, InvalidOid, NULL, NULL);
@@ -281,80 +282,86 @@ call_for_value(Action *action, const NullableDatum *arguments)
 	result = FunctionCallInvoke(fcinfo);
 	PopActiveSnapshot();
 	if (action->result == VOIDOID)
-		return NULL;
-	initStringInfo(&out);
-	api_render(&out, result, fcinfo->isnull, action->result);
-	return out.data;
+		return;
+	api_render_key(answer, "payload");
+	api_render(answer, WJB_VALUE, result, fcinfo->isnull, action->result);
 }
 
 /*
- * Calls an action that returns a set; returns it as a JSON array.
+ * Returns the query that calls an action that returns a set.
  */
-static char *
-call_for_set(Action *action, const char *name, const NullableDatum *arguments)
+static SPIPlanPtr
+set_plan(Action *action, const char *name)
+{
+	StringInfoData sql;
+
+	if (action->set_plan != NULL)
+		return action->set_plan;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT * FROM murallink.%s(", quote_identifier(name));
+	for (int i = 0; i < action->nargs; i++)
+		appendStringInfo(&sql, "%s%s => $%d", i > 0 ? ", " : "", quote_identifier(action->names[i]), i + 1);
+	appendStringInfoChar(&sql, ')');
+	action->set_plan = SPI_prepare_cursor(sql.data, action->nargs, action->types, CURSOR_OPT_GENERIC_PLAN);
+	if (action->set_plan == NULL || SPI_keepplan(action->set_plan) != 0)
+		elog(ERROR, "murallink: could not plan \"%s\"", sql.data);
+	return action->set_plan;
+}
+
+/*
+ * Calls an action that returns a set, and adds it to the answer as an array.
+ */
+static void
+call_for_set(Action *action, const char *name, const NullableDatum *arguments, JsonbParseState **answer)
 {
 	Datum values[FUNC_MAX_ARGS];
 	char nulls[FUNC_MAX_ARGS];
-	StringInfoData out;
 	MemoryContext context = CurrentMemoryContext;
-	MemoryContext rendering = AllocSetContextCreate(context, "murallink row", ALLOCSET_DEFAULT_SIZES);
 	bool rows = type_is_rowtype(action->result);
+	SPITupleTable *found;
 
-	initStringInfo(&out);
-	SPI_connect();
-	if (action->set_plan == NULL)
-	{
-		StringInfoData sql;
-
-		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT * FROM murallink.%s(", quote_identifier(name));
-		for (int i = 0; i < action->nargs; i++)
-			appendStringInfo(&sql, "%s%s => $%d", i > 0 ? ", " : "", quote_identifier(action->names[i]), i + 1);
-		appendStringInfoChar(&sql, ')');
-		action->set_plan = SPI_prepare_cursor(sql.data, action->nargs, action->types, CURSOR_OPT_GENERIC_PLAN);
-		if (action->set_plan == NULL || SPI_keepplan(action->set_plan) != 0)
-			elog(ERROR, "murallink: could not plan \"%s\"", sql.data);
-	}
 	for (int i = 0; i < action->nargs; i++)
 	{
 		values[i] = arguments[i].value;
 		nulls[i] = arguments[i].isnull ? 'n' : ' ';
 	}
-	if (SPI_execute_plan(action->set_plan, values, nulls, false, 0) != SPI_OK_SELECT)
+	SPI_connect();
+	if (SPI_execute_plan(set_plan(action, name), values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "murallink: could not call %s", name);
-	MemoryContextSwitchTo(rendering);
-	appendStringInfoChar(&out, '[');
-	for (uint64 i = 0; i < SPI_processed; i++)
+	found = SPI_tuptable;
+	MemoryContextSwitchTo(context);
+	api_render_key(answer, "payload");
+	pushJsonbValue(answer, WJB_BEGIN_ARRAY, NULL);
+	for (uint64 i = 0; i < found->numvals; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		MemoryContextReset(rendering);
-		if (i > 0)
-			appendStringInfoChar(&out, ',');
 		if (rows)
-			api_render_row(&out, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+			api_render_row(answer, found->vals[i], found->tupdesc);
 		else
 		{
 			bool isnull;
-			Datum value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+			Datum value = SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull);
 
-			api_render(&out, value, isnull, action->result);
+			api_render(answer, WJB_ELEM, value, isnull, action->result);
 		}
 	}
-	appendStringInfoChar(&out, ']');
+	pushJsonbValue(answer, WJB_END_ARRAY, NULL);
 	SPI_finish();
-	MemoryContextDelete(rendering);
-	return out.data;
 }
 
 /*
- * Calls the action of a request; returns its result as JSON, NULL for void.
- * Raises what bind_payload() and the function raise.
+ * Calls the action of a request, and begins the answer with its result as the
+ * payload.  Raises what bind_payload() and the function raise.
  */
-char *
-api_call_action(Action *action, const Request *request)
+void
+api_call_action(Action *action, const Request *request, JsonbParseState **answer)
 {
 	NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
 
 	bind_payload(action, request, arguments);
-	return action->returns_set ? call_for_set(action, request->action, arguments) : call_for_value(action, arguments);
+	pushJsonbValue(answer, WJB_BEGIN_OBJECT, NULL);
+	if (action->returns_set)
+		call_for_set(action, request->action, arguments, answer);
+	else
+		call_for_value(action, arguments, answer);
 }

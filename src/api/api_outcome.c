@@ -8,7 +8,7 @@
 #include "error.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/numeric.h"
 
 /*
@@ -62,36 +62,33 @@ api_fail_with(Outcome *outcome, ErrorData *error)
 }
 
 /*
- * Returns the answer to a request.
+ * Returns the answer to a request: the payload, if there is one, and the rest.
  */
 Jsonb *
-api_answer(const Request *request, const Outcome *outcome)
+api_answer(const Request *request, Outcome *outcome)
 {
-	StringInfoData out;
+	JsonbParseState **out = &outcome->answer;
 	Ksuid id;
 	char request_id[KSUID_TEXT_LEN + 1];
 
 	ksuid_generate(&id);
 	ksuid_format(&id, request_id);
-	initStringInfo(&out);
-	appendStringInfoString(&out, "{\"action\":");
-	escape_json(&out, request->action == NULL ? "" : request->action);
-	if (outcome->payload != NULL)
-		appendStringInfo(&out, ",\"payload\":%s", outcome->payload);
-	appendStringInfo(&out, ",\"status_code\":%d,\"message\":", outcome->status);
-	escape_json(&out, outcome->message);
+	if (*out == NULL)
+		pushJsonbValue(out, WJB_BEGIN_OBJECT, NULL);
+	api_render_text(out, "action", request->action == NULL ? "" : request->action);
+	api_render_integer(out, "status_code", outcome->status);
+	api_render_text(out, "message", outcome->message);
 	if (outcome->error != NULL)
 	{
-		appendStringInfoString(&out, ",\"error\":{\"code\":");
-		escape_json(&out, outcome->error);
-		appendStringInfoString(&out, ",\"field\":");
-		escape_json(&out, outcome->field == NULL ? "" : outcome->field);
-		appendStringInfoString(&out, ",\"hint\":");
-		escape_json(&out, outcome->hint == NULL ? "" : outcome->hint);
-		appendStringInfoChar(&out, '}');
+		api_render_key(out, "error");
+		pushJsonbValue(out, WJB_BEGIN_OBJECT, NULL);
+		api_render_text(out, "code", outcome->error);
+		api_render_text(out, "field", outcome->field == NULL ? "" : outcome->field);
+		api_render_text(out, "hint", outcome->hint == NULL ? "" : outcome->hint);
+		pushJsonbValue(out, WJB_END_OBJECT, NULL);
 	}
-	appendStringInfo(&out, ",\"request_id\":\"%s\"}", request_id);
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+	api_render_text(out, "request_id", request_id);
+	return JsonbValueToJsonb(pushJsonbValue(out, WJB_END_OBJECT, NULL));
 }
 
 /*

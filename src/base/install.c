@@ -43,6 +43,7 @@ static const char *const settings[][2] = {
 
 static Oid ksuid_type = InvalidOid;
 static uint32 ksuid_type_hash;
+static Oid ksuid_schema; /* of that type */
 static Oid owner_role = InvalidOid;
 static bool version_checked = false;
 static char *public_url;
@@ -178,10 +179,9 @@ install_ksuid_type(void)
 {
 	if (!OidIsValid(ksuid_type))
 	{
-		Oid schema = get_namespace_oid("murallink", true);
-
+		ksuid_schema = get_namespace_oid("murallink", true);
 		ksuid_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("ksuid"),
-									 ObjectIdGetDatum(schema));
+									 ObjectIdGetDatum(ksuid_schema));
 		if (!OidIsValid(ksuid_type))
 			ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
 		ksuid_type_hash = GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(ksuid_type));
@@ -191,19 +191,21 @@ install_ksuid_type(void)
 
 /*
  * Returns the name of a type of schema murallink, never quoted, or NULL for
- * any other type.
+ * any other type.  Raises not_installed if the extension has been dropped.
  */
 const char *
 install_type_name(Oid type)
 {
-	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	HeapTuple tuple;
 	Form_pg_type row;
 	char *name = NULL;
 
+	(void) install_ksuid_type();
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "murallink: no type %u", type);
 	row = (Form_pg_type) GETSTRUCT(tuple);
-	if (row->typnamespace == get_namespace_oid("murallink", true))
+	if (row->typnamespace == ksuid_schema)
 		name = pstrdup(NameStr(row->typname));
 	ReleaseSysCache(tuple);
 	return name;

@@ -32,9 +32,9 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 static void check_columns(Relation table, int columns);
 static ResultRelInfo *open_target(EState *estate, Relation table, CmdType operation);
@@ -140,10 +140,12 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 	for (int i = 0; i < count; i++)
 	{
 		Oid type = scan->index->rd_opcintype[i];
-		Oid equal = get_opfamily_member(scan->index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+		TypeCacheEntry *known = lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO);
 
-		ScanKeyEntryInitialize(&scan_keys[i], 0, i + 1, BTEqualStrategyNumber, type, scan->index->rd_indcollation[i],
-							   get_opcode(equal), keys[i]);
+		if (known->btree_opf != scan->index->rd_opfamily[i])
+			elog(ERROR, "murallink: the index %s has not the default operators", index);
+		ScanKeyEntryInitializeWithInfo(&scan_keys[i], 0, i + 1, BTEqualStrategyNumber, type,
+									   scan->index->rd_indcollation[i], &known->eq_opr_finfo, keys[i]);
 	}
 	if (snapshot == NULL)
 	{

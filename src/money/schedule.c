@@ -178,8 +178,7 @@ load(Datum uid, Known *known)
 			 " CASE WHEN t.approval_tiers <> '[]' THEN murallink_private.free_up_to(t.approval_tiers, v.currency) END,"
 			 " v.per = 'enrollment',"
 			 " t.xmin, a.xmin,"
-			 " CASE WHEN t.exclusive_milestones <> '{}' THEN murallink_private.rivals(t.exclusive_milestones, m.code) END,"
-			 TERMS
+			 " CASE WHEN t.exclusive_milestones <> '{}' THEN murallink_private.rivals(t.exclusive_milestones, m.code) END," TERMS
 			 ", t.price_by = 'visit', murallink_private.first_day(v.effective_date, s.time_zone),"
 			 " v.approval_ref <> '' OR NOT t.need_approval_ref"
 			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
