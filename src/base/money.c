@@ -36,11 +36,11 @@ static bool amount_fits(Numeric amount, int decimals);
 int
 money_decimals(text *code)
 {
-	char word[6];
+	char word[] = "     ";
 
 	if (VARSIZE_ANY_EXHDR(code) != 3)
 		return -1;
-	snprintf(word, sizeof(word), " %.3s ", VARDATA_ANY(code));
+	memcpy(word + 1, VARDATA_ANY(code), 3);
 	if (strcspn(word + 1, " ") != 3)
 		return -1;
 	for (int decimals = 0; decimals < lengthof(codes_by_decimals); decimals++)

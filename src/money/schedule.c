@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "install.h"
+#include "miscadmin.h"
 #include "schedule.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -32,6 +33,15 @@ typedef struct Known
 	Version *versions;
 } Known;
 
+/* What decides how the versions of a milestone are read. */
+typedef struct Place
+{
+	Datum tiers; /* jsonb: of the trial */
+	bool need_approval_ref;
+	TransactionId trial_by; /* the transaction that wrote the trial */
+	TransactionId site_by; /* and the trial at the site */
+} Place;
+
 static MemoryContext context = NULL;
 static HTAB *milestones = NULL;
 static int large_share;
@@ -49,12 +59,15 @@ static Oid tables[lengthof(table_names)];
 
 static void forget(Datum arg, Oid relation);
 static bool load(Datum uid, Known *known);
+static int load_rows(SavedPlan *select, const Datum *arguments, long limit);
+static bool load_milestone(Datum uid, Milestone *milestone);
+static Place load_place(Milestone *milestone);
+static void load_versions(const Place *place, Known *known);
 static Known *find(Datum uid, Known *buffer);
 static bool in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit);
 static Version version_copy(const Version *version);
 static Datum read_copy(HeapTuple row, TupleDesc desc, int column);
 static Terms read_terms(HeapTuple row, TupleDesc desc, int first);
-static void read_milestone(HeapTuple row, TupleDesc desc, Milestone *milestone);
 static void read_version(HeapTuple row, TupleDesc desc, Version *version);
 
 /*
@@ -120,110 +133,158 @@ read_copy(HeapTuple row, TupleDesc desc, int column)
 #define COLUMN(n) SPI_getbinval(row, desc, n, &isnull)
 
 /*
- * Reads what is the same in all rows of a milestone, from a row of load().
- */
-static void
-read_milestone(HeapTuple row, TupleDesc desc, Milestone *milestone)
-{
-	bool isnull;
-
-	milestone->client = *DatumGetKsuidP(COLUMN(1));
-	milestone->contract = *DatumGetKsuidP(COLUMN(2));
-	milestone->trial = *DatumGetKsuidP(COLUMN(3));
-	milestone->site = *DatumGetKsuidP(COLUMN(4));
-	milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
-	milestone->approved = DatumGetBool(COLUMN(6));
-	milestone->key = read_copy(row, desc, 7);
-	milestone->code = read_copy(row, desc, 15);
-	milestone->rivals = read_copy(row, desc, 20);
-	milestone->terms = read_terms(row, desc, 21);
-	milestone->by_visit = DatumGetBool(COLUMN(26));
-}
-
-/*
- * Reads a version of a milestone from a row of load().
+ * Reads a version of a milestone from a row of load_versions().
  */
 static void
 read_version(HeapTuple row, TupleDesc desc, Version *version)
 {
 	bool isnull;
 
-	version->uid = *DatumGetKsuidP(COLUMN(8));
-	version->effective_date = DatumGetTimestampTz(COLUMN(9));
-	version->amount = read_copy(row, desc, 10);
-	version->currency = read_copy(row, desc, 11);
-	version->num_payments = DatumGetInt32(COLUMN(12));
-	version->sort_order = DatumGetInt32(COLUMN(13));
-	version->name = read_copy(row, desc, 14);
-	version->free_up_to = read_copy(row, desc, 16);
-	version->per_screening = DatumGetBool(COLUMN(17));
-	version->first_day = DatumGetDateADT(COLUMN(27));
-	version->approved = DatumGetBool(COLUMN(28));
+	version->uid = *DatumGetKsuidP(COLUMN(1));
+	version->effective_date = DatumGetTimestampTz(COLUMN(2));
+	version->first_day = DatumGetDateADT(COLUMN(3));
+	version->approved = DatumGetBool(COLUMN(4));
+	version->name = read_copy(row, desc, 5);
+	version->amount = read_copy(row, desc, 6);
+	version->currency = read_copy(row, desc, 7);
+	version->free_up_to = read_copy(row, desc, 8);
+	version->num_payments = DatumGetInt32(COLUMN(9));
+	version->per_screening = DatumGetBool(COLUMN(10));
+	version->sort_order = DatumGetInt32(COLUMN(11));
+}
+
+/*
+ * Runs one of the queries of load() and returns the number of rows.  Leaves the
+ * memory context to be that of the cache, until the next one or SPI_finish().
+ */
+static int
+load_rows(SavedPlan *select, const Datum *arguments, long limit)
+{
+	int count = plan_execute_latest(select, arguments, NULL, limit);
+
+	MemoryContextSwitchTo(context);
+	return count;
+}
+
+/*
+ * Reads where a milestone is paid, by the uid of one of its versions.  Returns
+ * false if there is none.
+ */
+static bool
+load_milestone(Datum uid, Milestone *milestone)
+{
+	static SavedPlan select = PLAN("SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, code,"
+								   " murallink_private.label_key(code)"
+								   " FROM murallink.milestone WHERE uid = $1",
+								   "k");
+	HeapTuple row;
+	TupleDesc desc;
+	bool isnull;
+
+	if (load_rows(&select, &uid, 1) == 0)
+		return false;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	milestone->client = *DatumGetKsuidP(COLUMN(1));
+	milestone->contract = *DatumGetKsuidP(COLUMN(2));
+	milestone->trial = *DatumGetKsuidP(COLUMN(3));
+	milestone->site = *DatumGetKsuidP(COLUMN(4));
+	milestone->trial_site = *DatumGetKsuidP(COLUMN(5));
+	milestone->code = read_copy(row, desc, 6);
+	milestone->key = read_copy(row, desc, 7);
+	return true;
+}
+
+/*
+ * Reads what its trial at the site decides about a milestone.
+ */
+static Place
+load_place(Milestone *milestone)
+{
+	static SavedPlan select =
+		PLAN("SELECT t.approval_tiers, t.need_approval_ref, t.xmin, a.xmin, t.approve_milestones, t.price_by = 'visit',"
+			 " CASE WHEN t.exclusive_milestones <> '{}'"
+			 " THEN murallink_private.rivals(t.exclusive_milestones, $2) END, " TERMS
+			 " FROM murallink.trial_site a, murallink.trial t, murallink.contract c, murallink.site s"
+			 " WHERE a.uid = $1 AND t.uid = $3 AND c.uid = $4 AND s.uid = $5",
+			 "ktkkk");
+	Datum arguments[] = {KsuidPGetDatum(&milestone->trial_site), milestone->code, KsuidPGetDatum(&milestone->trial),
+						 KsuidPGetDatum(&milestone->contract), KsuidPGetDatum(&milestone->site)};
+	HeapTuple row;
+	TupleDesc desc;
+	Place place;
+	bool isnull;
+
+	if (load_rows(&select, arguments, 1) == 0)
+		elog(ERROR, "murallink: a trial at a site is gone");
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	place.tiers = COLUMN(1);
+	place.need_approval_ref = DatumGetBool(COLUMN(2));
+	place.trial_by = DatumGetTransactionId(COLUMN(3));
+	place.site_by = DatumGetTransactionId(COLUMN(4));
+	milestone->approved = DatumGetBool(COLUMN(5));
+	milestone->by_visit = DatumGetBool(COLUMN(6));
+	milestone->rivals = read_copy(row, desc, 7);
+	milestone->terms = read_terms(row, desc, 8);
+	return place;
 }
 
 #undef COLUMN
 
 /*
- * Reads a milestone by the uid of one of its versions, with a new snapshot.
+ * Reads the versions of a milestone, the latest first.
+ */
+static void
+load_versions(const Place *place, Known *known)
+{
+	static SavedPlan select =
+		PLAN("SELECT uid, effective_date, murallink_private.first_day(effective_date, $3), approval_ref <> '' OR NOT $5,"
+			 " milestone, pg_catalog.trim_scale(amount), currency::pg_catalog.text,"
+			 " CASE WHEN $4 <> '[]' THEN murallink_private.free_up_to($4, currency) END, num_payments,"
+			 " per = 'enrollment', sort_order"
+			 " FROM murallink.milestone WHERE trial_site_uid = $1 AND murallink_private.label_key(code) = $2"
+			 " ORDER BY effective_date DESC, (approval_ref <> '') DESC",
+			 "kttjb");
+	Datum arguments[] = {KsuidPGetDatum(&known->milestone.trial_site), known->milestone.key,
+						 known->milestone.terms.time_zone, place->tiers, BoolGetDatum(place->need_approval_ref)};
+
+	known->count = load_rows(&select, arguments, 0);
+	known->versions = palloc(sizeof(Version) * known->count);
+	for (int i = 0; i < known->count; i++)
+		read_version(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &known->versions[i]);
+}
+
+/*
+ * Reads a milestone by the uid of one of its versions, with new snapshots.
  * Returns false if there is none.
  */
 static bool
 load(Datum uid, Known *known)
 {
-	static SavedPlan select =
-		PLAN("SELECT m.client_uid, m.contract_uid, m.trial_uid, m.site_uid, m.trial_site_uid,"
-			 " t.approve_milestones, murallink_private.label_key(m.code), v.uid, v.effective_date,"
-			 " pg_catalog.trim_scale(v.amount),"
-			 " v.currency::pg_catalog.text, v.num_payments, v.sort_order, v.milestone, m.code,"
-			 " CASE WHEN t.approval_tiers <> '[]' THEN murallink_private.free_up_to(t.approval_tiers, v.currency) END,"
-			 " v.per = 'enrollment',"
-			 " t.xmin, a.xmin,"
-			 " CASE WHEN t.exclusive_milestones <> '{}' THEN murallink_private.rivals(t.exclusive_milestones, m.code) END," TERMS
-			 ", t.price_by = 'visit', murallink_private.first_day(v.effective_date, s.time_zone),"
-			 " v.approval_ref <> '' OR NOT t.need_approval_ref"
-			 " FROM murallink.milestone m JOIN murallink.trial t ON t.uid = m.trial_uid"
-			 " JOIN murallink.contract c ON c.uid = m.contract_uid JOIN murallink.site s ON s.uid = m.site_uid"
-			 " JOIN murallink.trial_site a ON a.uid = m.trial_site_uid"
-			 " JOIN murallink.milestone v ON v.trial_site_uid = m.trial_site_uid"
-			 " AND murallink_private.label_key(v.code) = murallink_private.label_key(m.code)"
-			 " WHERE m.uid = $1 ORDER BY v.effective_date DESC, (v.approval_ref <> '') DESC",
-			 "k");
-	TransactionId trial_by = InvalidTransactionId;
-	TransactionId site_by = InvalidTransactionId;
-	MemoryContext caller_context;
 	Owner saved = owner_enter();
+	Place place;
+	bool found;
 
-	SPI_connect();
-	plan_execute_latest(&select, &uid, NULL, 0);
-	caller_context = MemoryContextSwitchTo(context);
 	memset(known, 0, sizeof(Known));
-	for (uint64 i = 0; i < SPI_processed; i++)
+	known->uid = *DatumGetKsuidP(uid);
+	SPI_connect();
+	found = load_milestone(uid, &known->milestone);
+	if (found)
 	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		bool isnull;
-
-		if (known->count == 0)
-		{
-			known->uid = *DatumGetKsuidP(uid);
-			known->versions = palloc(sizeof(Version) * SPI_processed);
-			read_milestone(row, desc, &known->milestone);
-			trial_by = DatumGetTransactionId(SPI_getbinval(row, desc, 18, &isnull));
-			site_by = DatumGetTransactionId(SPI_getbinval(row, desc, 19, &isnull));
-		}
-		read_version(row, desc, &known->versions[known->count++]);
+		place = load_place(&known->milestone);
+		load_versions(&place, known);
 	}
-	MemoryContextSwitchTo(caller_context);
 	SPI_finish();
 	owner_leave(saved);
-	if (known->count > 0 && MILESTONE_LIMITED(&known->milestone))
+	if (found && MILESTONE_LIMITED(&known->milestone))
 	{
 		/* From then on, no session makes a payment without this limit that those who know it do not see: see
 		 * payment_limit.c. */
-		install_wait_told(trial_by);
-		install_wait_told(site_by);
+		install_wait_told(place.trial_by);
+		install_wait_told(place.site_by);
 	}
-	return known->count > 0;
+	return found;
 }
 
 /*
@@ -265,8 +326,13 @@ find(Datum uid, Known *buffer)
 	loaded = generation;
 	if (!load(uid, buffer))
 		return NULL;
-	if (loaded == generation)
-		*(Known *) hash_search(milestones, &buffer->uid, HASH_ENTER, NULL) = *buffer;
+	/* A change while it was read: its queries may have seen different states. */
+	if (loaded != generation)
+	{
+		CHECK_FOR_INTERRUPTS();
+		return find(uid, buffer);
+	}
+	*(Known *) hash_search(milestones, &buffer->uid, HASH_ENTER, NULL) = *buffer;
 	return buffer;
 }
 

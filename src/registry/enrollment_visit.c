@@ -35,6 +35,9 @@ enum EnrollmentColumn
 	ENROLLMENT_COLUMNS
 };
 
+/* Where the last enrollment was read: the one that a visit was paid to is looked up again by the payment. */
+static ItemPointerData last_read;
+
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
 static void refuse_not_enrolled(Datum patient);
@@ -66,6 +69,7 @@ read_enrolled(RowScan *scan, Enrolled *enrolled)
 	enrolled->follows = !isnull;
 	if (!isnull)
 		enrolled->previous = *DatumGetKsuidP(value);
+	last_read = scan->slot->tts_tid;
 }
 
 /*
@@ -77,7 +81,7 @@ enrollment_look_up(Datum uid, Enrolled *enrolled)
 	RowScan scan;
 	bool found;
 
-	row_begin(&scan, "enrollment_pkey", AccessShareLock, ENROLLMENT_COLUMNS, &uid, 1);
+	row_begin_seen(&scan, "enrollment_pkey", AccessShareLock, ENROLLMENT_COLUMNS, &uid, 1, &last_read);
 	found = row_next(&scan);
 	if (found)
 		read_enrolled(&scan, enrolled);
