@@ -13,7 +13,7 @@ COMMENT ON FUNCTION murallink_private.label_key(text) IS
 CREATE FUNCTION murallink_private.words(value text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_words';
 COMMENT ON FUNCTION murallink_private.words(text) IS
-'The words of a text as label_key() has them, with one blank in place of all that is no letter and no digit.';
+'The words of a text as label_key() has them, with the digits of ASCII for those of other scripts, and one blank in place of all that is no letter and no digit.';
 
 CREATE FUNCTION murallink_private.is_label(value text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'text_is_label';

@@ -88,12 +88,19 @@ $$;
 COMMENT ON FUNCTION murallink_private.versions_in_force(murallink.ksuid, date, timestamptz) IS
 'The versions of a trial at a site, retired ones, too, that price payments as its trial says: those in force at a moment, by default now, or on the day of a visit, by default the day of that moment at the site. The library has the same rule (src/money/schedule.c).';
 
+CREATE FUNCTION murallink_private.milestone_words(name text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.regexp_replace(murallink_private.words(murallink_private.name_folded(name)), '(^|[^0-9])0+(?=[0-9])', '\1', 'g');
+COMMENT ON FUNCTION murallink_private.milestone_words(text) IS
+'The words of the name of a milestone, without case, accents, punctuation and leading zeros, and with the digits of ASCII for those of other scripts.';
+
 CREATE FUNCTION murallink_private.similar_milestones(version murallink.milestone_info, respelled boolean) RETURNS murallink.similar_milestone[]
 LANGUAGE sql STABLE AS $$
     SELECT NULLIF(ARRAY(
         SELECT ROW(l.code, l.milestone, l.sort_order)::murallink.similar_milestone
         FROM murallink_private.latest_versions(version.trial_uid) l JOIN murallink.trial_site a ON a.uid = l.trial_site_uid,
-            LATERAL (SELECT murallink_private.words(l.milestone) AS theirs, murallink_private.words(version.milestone) AS ours) n
+            LATERAL (
+                SELECT murallink_private.milestone_words(l.milestone) AS theirs, murallink_private.milestone_words(version.milestone) AS ours) n
         WHERE l.trial_site_uid = version.trial_site_uid AND CASE
             WHEN murallink_private.label_key(l.code) = murallink_private.label_key(version.code) THEN respelled
             ELSE l.num_payments > 0 AND (pg_catalog.replace(n.theirs, ' ', '') = NULLIF(pg_catalog.replace(n.ours, ' ', ''), '')
@@ -104,7 +111,7 @@ LANGUAGE sql STABLE AS $$
         ORDER BY l.sort_order, l.milestone COLLATE "C"), '{}')
 $$;
 COMMENT ON FUNCTION murallink_private.similar_milestones(murallink.milestone_info, boolean) IS
-'The milestones there that look like one that was added: their names differ by case, blanks and punctuation alone, or they stand at the same place of the schedule and have the same numbers in their names. respelled: whether the version was added in another spelling, so that its own milestone is one of them. Null if there are none, or if the caller may not see the schedule.';
+'The milestones there that look like one that was added: their names differ by case, accents, blanks, punctuation, leading zeros and the script of their digits alone, or they stand at the same place of the schedule and have the same numbers in their names. respelled: whether the version was added in another spelling, so that its own milestone is one of them. Null if there are none, or if the caller may not see the schedule.';
 
 CREATE FUNCTION murallink_private.version_warnings(version murallink.milestone_info) RETURNS murallink.schedule_warning[]
 LANGUAGE plpgsql STABLE AS $$

@@ -17,17 +17,24 @@ RETURN ARRAY(
     WHERE word <> '');
 COMMENT ON FUNCTION murallink_private.name_words(text) IS 'The words of a name, folded, each once, in no particular order.';
 
+CREATE FUNCTION murallink_private.name_letters(name text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN NULLIF(pg_catalog.replace(murallink_private.words(murallink_private.name_folded(name)), ' ', ''), '');
+COMMENT ON FUNCTION murallink_private.name_letters(text) IS
+'The letters and digits of a name, folded, with nothing between them; null if there are none.';
+
 CREATE FUNCTION murallink_private.same_name(one text, other text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(pg_catalog.bool_and(EXISTS (
         SELECT FROM pg_catalog.unnest(b.words) AS w
         WHERE w = v.word OR pg_catalog.format(' %s ', w) = ANY (murallink_private.name_patterns(v.word)))), false)
+        OR murallink_private.name_letters(one) = murallink_private.name_letters(other)
     FROM (SELECT murallink_private.name_words(one) AS words) a, (SELECT murallink_private.name_words(other) AS words) b,
         pg_catalog.unnest(a.words) AS v (word)
     WHERE pg_catalog.cardinality(a.words) <= pg_catalog.cardinality(b.words)
 $$;
 COMMENT ON FUNCTION murallink_private.same_name(text, text) IS
-'Whether each word of a name is in another one, in any order and case, without accents, or by a nickname.';
+'Whether each word of a name is in another one, in any order and case, without accents, or by a nickname; or both are spelled with the same letters, whatever is between them.';
 
 CREATE FUNCTION murallink_private.similar_to(patient_uid murallink.ksuid) RETURNS SETOF murallink.similar_patient
 LANGUAGE sql STABLE AS $$

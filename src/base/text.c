@@ -301,6 +301,8 @@ label(text *value, Form form)
 		UChar32 c;
 
 		U16_NEXT(normal, i, count, c);
+		if (form == FORM_WORDS && u_charType(c) == U_DECIMAL_DIGIT_NUMBER)
+			c = '0' + u_charDigitValue(c);
 		if (!is_gap(c, form))
 			U16_APPEND_UNSAFE(normal, n, c);
 		else if (n > 0 && normal[n - 1] != ' ')

@@ -281,6 +281,15 @@ SELECT entered, a.* FROM (VALUES
     AS tried (entered), LATERAL pg_temp.added(:'priced' || entered) AS a;
 SELECT milestone, code, sort_order, count(*) AS versions FROM murallink.milestone WHERE site_uid = :'alike'
 GROUP BY 1, 2, 3 ORDER BY sort_order, milestone COLLATE "C";
+-- in any script: accents, which capitals of some languages do not have, digits of other scripts, zeros before them; but no vowel signs
+SELECT uid AS scripts FROM murallink.create_site(trial_uid => :'trial', name => 'Scripts') \gset
+SELECT jsonb_build_object('trial_uid', :'trial', 'site_uid', :'scripts', 'amount', 10) AS priced_there \gset
+SELECT n, entered, a.milestone, a.code, a."similar" FROM unnest(ARRAY[
+    'Μάρτιος 1', 'ΜΑΡΤΙΟΣ 1', 'زيارة 1', 'زيارة ١', 'زيارة ۱', 'ครั้งที่ ๑', 'ครั้งที่ 1', 'Visite d’été', U&'VISITE D''E\0301TE\0301', 'Visite d''ete', 'Ｖｉｓｉｔｅ　ｄ''ｅｔｅ',
+    'Woche 07', 'Woche 7', 'Woche 70', '第1週', '第１週', '第一週', 'दिन', 'दान', '한국', U&'\1112\1161\11ab\1100\116e\11a8', 'İlk', 'ilk', 'ILK', U&'il\200bk', U&'il\200dk',
+    U&'\202eilk', '👍', '👍👍', U&'क\094dष', U&'क\094d\200dष']) WITH ORDINALITY AS name (entered, n),
+    LATERAL pg_temp.added(:'priced_there' || jsonb_build_object('milestone', entered, 'sort_order', n,
+        'effective_date', date '2025-01-01' + n::integer)) AS a ORDER BY n;
 -- one that is retired is not in force
 SELECT num_payments FROM murallink.add_milestone('Week 1', 10, NULL, :'trial', :'alike', 0);
 SELECT a.* FROM pg_temp.added(:'priced' || jsonb '{"milestone": "Month 1", "sort_order": 1}') AS a;

@@ -24,7 +24,7 @@ RESET SESSION AUTHORIZATION;
 -- Spelled otherwise, as far as what is stored allows
 CREATE FUNCTION pg_temp.similar_to(added murallink.added_patient) RETURNS text LANGUAGE sql
 RETURN (
-    SELECT string_agg(concat_ws(' ', s.first_name, s.last_name, 'by', array_to_string(s.by, ' ')), ', ' ORDER BY cardinality(s.by) DESC, s.first_name)
+    SELECT string_agg(concat_ws(' ', s.first_name, s.last_name, 'by', array_to_string(s.by, ' ')), ', ' ORDER BY cardinality(s.by) DESC, s.first_name COLLATE "C")
     FROM unnest(added."similar") AS s);
 SET SESSION AUTHORIZATION regress_similar_here;
 BEGIN;
@@ -37,6 +37,15 @@ FROM (VALUES
     (5, 'Jill', 'Hicks', 'will@similar.example.com', '6105551212', NULL), (6, 'William', 'Hicks', NULL, '555', NULL),
     (7, 'William', 'Hicks', NULL, NULL, '{"street1": "2 Elm St", "city": "Waco", "post_code": "76701"}'))
     AS added (n, first, last, email, phone, address) ORDER BY n;
+-- at one address a name is one in whatever script and form it is written, with or without what stands between its parts
+SELECT name, pg_temp.similar_to(murallink.add_patient(site_uid => :'north', first_name => split_part(name, ',', 1), last_name => split_part(name, ',', 2),
+    address => jsonb_build_object('street1', n || ' Elm St', 'city', 'Waco', 'post_code', '76701')))
+FROM unnest(ARRAY[['O''Brien,Pat', 'O’Brien,Pat', 'OBrien,Pat', 'O Brien,Pat', 'Pat,O''Brien'], ['Anne-Marie,Roux', 'Anne Marie,Roux', 'AnneMarie,Roux', 'Anne‑Marie,ROUX', 'Anne,Roux'],
+    ['김,민준', '김민준,', U&'\1100\1175\11b7,민준', '김,민', '민준,김'], ['José,García', U&'Jose\0301,Garci\0301a', 'JOSE,GARCIA', 'Ｊｏｓｅ,Ｇａｒｃｉａ', U&'Jos\0435,Garcia'],
+    ['محمد,أحمد', 'مُحَمَّد,احمد', 'محمد,احمد', 'محمود,احمد', 'احمد,محمد'], ['İpek,Işık', 'ipek,ışık', 'IPEK,ISIK', 'İPEK,IŞIK', 'Ipek,Isik'],
+    ['Σοφία,Παπαδοπούλου', 'ΣΟΦΙΑ,ΠΑΠΑΔΟΠΟΥΛΟΥ', 'σοφια,παπαδοπουλου', 'Sofia,Papadopoulou', 'Παπαδοπούλου,Σοφία'], ['文,太郎', '文 太郎,', '太郎,文', '文太郎,', '文,太'],
+    ['Łukasz,Żak', 'Lukasz,Zak', U&'\0141ukasz,Z\0307ak', U&'Łu\200dkasz,Żak', 'Łucja,Żak']]) WITH ORDINALITY AS flat (name, i), LATERAL (SELECT (i - 1) / 5 + 10 AS n) g
+ORDER BY i;
 ROLLBACK;
 -- In the JSON protocol the key is there only if somebody is similar; and who may see nobody is told of nobody
 RESET SESSION AUTHORIZATION;
