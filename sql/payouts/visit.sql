@@ -71,7 +71,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.mark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text) IS
-'Marks a milestone of a patient as paid by somebody else: it moves no funds, and counts as one payment of the milestone, so that one that is payable once is not payable any more. milestone: its name or code; note: why. Answers with the mark, a payment with the status elsewhere. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, not_payable, already_paid (also if it is marked already).';
+'Marks a milestone of a patient as paid by somebody else: it moves no funds, and counts as one payment of the milestone, so that one that is payable once is not payable any more. milestone: its name or code; note: why. The mark has the price of the day. Answers with the mark, a payment with the status elsewhere. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, not_payable, already_paid (also if it is marked already).';
 
 CREATE FUNCTION murallink.unmark_paid_elsewhere(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL

@@ -323,8 +323,8 @@ fill_version(Datum *values, bool *nulls, const Milestone *milestone, const Versi
 /*
  * Completes a milestone payment from the version in force at a moment, or on
  * the day of the visit if the trial prices by visit; what somebody else has
- * paid is no visit's.  Raises not_found, missing_field, not_payable,
- * already_paid or invalid_value.
+ * paid is no visit's, and is priced by the present day of the site.  Raises
+ * not_found, missing_field, not_payable, already_paid or invalid_value.
  */
 static void
 fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone, TimestampTz at)
@@ -334,8 +334,13 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 	if (!schedule_look_up(values[PAYMENT_MILESTONE], at, visit, milestone) ||
 		!ksuid_equal(&milestone->trial_site, &enrolled->trial_site))
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
-	if (milestone->by_visit && nulls[PAYMENT_VISIT_DATE] && !payment_is_elsewhere(values))
-		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "visit_date"));
+	if (milestone->by_visit && nulls[PAYMENT_VISIT_DATE])
+	{
+		if (!payment_is_elsewhere(values))
+			ereport(ERROR, errnamed(ERR_MISSING_FIELD, "visit_date"));
+		visit = payment_visit_day(&milestone->terms, values, nulls);
+		(void) schedule_look_up(values[PAYMENT_MILESTONE], at, visit, milestone);
+	}
 	check_version(milestone);
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
 	fill_version(values, nulls, milestone, &milestone->version);

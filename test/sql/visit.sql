@@ -202,7 +202,7 @@ SELECT (murallink.reverse_payment(:'bobs_rest', 'the check was lost')).amount;
 SET SESSION AUTHORIZATION regress_visit_admin;
 SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Bob west}", "milestone_uid": "{dinar}"}') AS anew;
 RESET SESSION AUTHORIZATION;
--- A patient who withdraws in the middle: what was done before is owed, half a visit as a half; what is owed is a list
+-- A patient who withdraws in the middle (S18): what was done before is owed, half a visit as a half; what is owed is a list
 SET SESSION AUTHORIZATION regress_visit_admin;
 SELECT (murallink.set_enrollment_status('dropped', pg_temp.uid('trial'), pg_temp.uid('Dan west'), :'west_day')).status;
 SELECT string_agg(milestone, ', ') AS owed FROM murallink.payable_milestones(pg_temp.uid('Dan west'), pg_temp.uid('trial'));
@@ -290,7 +290,33 @@ UPDATE murallink_private.payment SET status = 'pending' WHERE patient_uid = pg_t
 SELECT regexp_replace(problem, '[0-9A-Za-z]{27}', '<uid>') AS problem FROM murallink_private.verify_payments();
 ROLLBACK;
 
--- A visit that nobody had planned is paid as often as its price says, and then needs a decision
+-- In a trial that prices by the day of the visit a mark needs none; it has the version of the day at the site. Payments do need one
+SET SESSION AUTHORIZATION regress_visit_admin;
+INSERT INTO thing SELECT 'priced', uid FROM murallink.create_trial(pg_temp.uid('contract'), 'Priced by visit');
+SELECT count(murallink.add_trial_site(pg_temp.uid('priced'), pg_temp.uid(site))), (murallink.set_pricing(pg_temp.uid('priced'), 'visit', note => 'protocol')).price_by
+FROM unnest('{west,east}'::text[]) AS site GROUP BY 2;
+INSERT INTO thing SELECT 'lab ' || site, (murallink.add_milestone('Lab', 30, 'USD', pg_temp.uid('priced'), pg_temp.uid(site))).uid
+FROM unnest('{west,east}'::text[]) AS site;
+SELECT count(murallink.add_milestone('Lab', 20, 'USD', pg_temp.uid('priced'), pg_temp.uid(site), effective_date => '2025-01-01'))
+FROM unnest('{west,east}'::text[]) AS site;
+SELECT site, pg_temp.says('enroll', jsonb_build_object('patient_uid', format('{Eve %s}', site), 'trial_uid', '{priced}', 'site_uid', format('{%s}', site),
+    'subject_id', 'priced ' || site)) AS enrolled
+FROM unnest('{west,east}'::text[]) AS site;
+CREATE FUNCTION pg_temp.priced(site text, more jsonb) RETURNS text LANGUAGE sql
+RETURN pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', format('{Eve %s}', site), 'milestone_uid', format('{lab %s}', site)) || more);
+SELECT site, p.status, p.amount, (p.milestone).amount AS price, m.amount AS payable
+FROM unnest('{west,east}'::text[]) AS site, LATERAL murallink.payable_milestones(pg_temp.uid('Eve ' || site), pg_temp.uid('priced')) AS m,
+    LATERAL murallink.mark_paid_elsewhere(pg_temp.uid('Eve ' || site), pg_temp.uid('priced'), 'lab', 'cash') AS p;
+SELECT site, pg_temp.priced(site, jsonb_build_object('visit_date', date)) AS paid
+FROM (VALUES ('west', :'west_day'), ('east', :'east_day')) AS place (site, date);
+SELECT site, p.status FROM unnest('{west,east}'::text[]) AS site,
+    LATERAL murallink.unmark_paid_elsewhere(pg_temp.uid('Eve ' || site), pg_temp.uid('priced'), 'LAB', 'no') AS p;
+SELECT site, pg_temp.priced(site, '{}') AS no_day, pg_temp.priced(site, jsonb_build_object('visit_date', date)) AS with_day
+FROM (VALUES ('west', :'west_day'), ('east', :'east_day')) AS place (site, date);
+DROP FUNCTION pg_temp.priced(text, jsonb);
+RESET SESSION AUTHORIZATION;
+
+-- A visit that nobody had planned (S20) is paid as often as its price says, and then needs a decision
 SET SESSION AUTHORIZATION regress_visit_admin;
 INSERT INTO thing SELECT 'unplanned', uid FROM murallink.add_milestone('Unplanned visit', 20, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 2);
 SELECT n, pg_temp.says('milestone_payment', '{"patient_uid": "{Eve west}", "milestone_uid": "{unplanned}"}') FROM generate_series(1, 3) AS n;
