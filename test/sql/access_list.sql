@@ -49,7 +49,7 @@ SELECT test.answer('access_list', jsonb_build_object('resource_uid', :'client'))
 RESET SESSION AUTHORIZATION;
 SELECT test.answer('access_list', jsonb_build_object('resource_uid', :'client')) AS nobody;
 
--- On days in the past: what was granted, revoked, expired, replaced and deactivated meanwhile
+-- On days in the past (S2): what was granted, revoked, expired, replaced and deactivated meanwhile
 UPDATE murallink.permission_grant SET created_at = '2024-01-10', until = CASE WHEN until IS NOT NULL THEN '2024-03-01'::timestamptz END
 WHERE app_user_uid IN (:'ann', :'bob', :'lead');
 UPDATE murallink.app_user SET created_at = '2024-01-01' WHERE uid IN (:'admin', :'former', :'lead', :'ann', :'bob');

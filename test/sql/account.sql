@@ -52,7 +52,7 @@ SELECT test.answer('switch_user', jsonb_build_object('uid', :'other_admin'), :'a
     test.answer('close_account', :'fine' || jsonb_build_object('user_uid', :'admin'), :'admin_session') AS oneself_too,
     test.answer('switch_user', jsonb_build_object('uid', :'admin'), :'admin_session') AS ends;
 
--- What it ends: sessions, acting as the user, logging in, tokens, the login role, and what was answered already; not the grants
+-- What it ends (S2): sessions, acting as the user, logging in, tokens, the login role, and what was answered already; not the grants
 SELECT pg_temp.asks(:'ann_session', 'kept') AS kept, pg_temp.asks(:'ann_session', 'kept') AS again, pg_temp.asks(:'acting') AS acting;
 SELECT test.answer('request_password_reset', '{"email": "ann.account@example.com"}') AS asked;
 SELECT token FROM murallink_private.live_reset_token WHERE app_user_uid = :'ann' \gset

@@ -285,7 +285,7 @@ SELECT octet_length(murallink.api(request) #>> '{error,field}') FROM (VALUES
     (jsonb_build_object('action', 'ping', repeat('ü', 300000), 1)),
     (jsonb_build_object('action', 'ping', 'payload', jsonb_build_object(repeat('€', 300000), 1)))) AS sent (request);
 
--- Under a key a request is done once: a repeat gets the first answer, whatever that was
+-- Under a key a request is done once (S31): a repeat gets the first answer, whatever that was
 CREATE FUNCTION test.keyed(key jsonb, action text, payload jsonb, session_id text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
     SELECT murallink.api(jsonb_build_object('action', action, 'payload', payload, 'idempotency_key', key, 'session_id', session_id))
 $$;

@@ -65,7 +65,7 @@ SET SESSION AUTHORIZATION regress_merge_admin;
 SELECT status FROM murallink.reject_payment(:'too_much', 'paid too much');
 RESET SESSION AUTHORIZATION;
 
--- The merge, in each direction
+-- The merge (S33), in each direction
 SELECT $$SELECT t.name AS trial, s.name AS site, e.subject_id, e.status, :'today'::date - e.left_on AS days_ago, e.previous_uid IS NOT NULL AS follows,
         e.chain_uid = first_value(e.chain_uid) OVER (PARTITION BY e.trial_uid) AS one_chain, e.note
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid

@@ -113,7 +113,7 @@ END
 $$;
 SELECT state, pg_temp.moved(:'wrong', :'will', state) FROM unnest('{pending,approved,claimed,failed,in_doubt,paid}'::text[]) AS state;
 
--- Paid: the reversal is requested, and the right payment does not wait for it
+-- Paid (S6): the reversal is requested, and the right payment does not wait for it
 SELECT count(pg_temp.brought(:'wrong', 'paid'));
 SET SESSION AUTHORIZATION regress_moved_payer;
 SELECT uid AS right, status FROM murallink.move_payment(:'wrong', :'will', 'it was Will') \gset

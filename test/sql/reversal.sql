@@ -92,6 +92,7 @@ SET SESSION AUTHORIZATION regress_back_payer;
 SELECT left(args, 40) AS args, test.refusal(format('SELECT murallink.request_reversal(%s)', format(args, :'first'))) FROM unnest(ARRAY[
     '', 'murallink.gen_ksuid()', '%L', '%L, 1', '%L, 1, ''other''', '%L, 1, ''other'', '' ''', '%L, 1, ''wrong'', ''x''', '%L, 0, ''other'', ''x''',
     '%L, 100.01, ''other'', ''x''', '%L, 0.001, ''other'', ''x''', format('%%L, 1, ''other'', %L', repeat('x', 1001))]) AS args;
+-- Asked twice, it answers the first (S8)
 SELECT uid AS back, amount, currency, reason, note, status, returned, net_amount, decision_note FROM murallink.request_reversal(:'first', NULL, 'wrong_milestone', 'other visit') \gset
 \echo :amount :currency :reason :note :status :returned :net_amount
 SELECT uid = :'back' AS same, status FROM murallink.request_reversal(:'first', NULL, 'wrong_milestone', 'other visit');

@@ -21,10 +21,10 @@ SELECT uid AS twin FROM murallink.add_patient(site_uid => :'south', first_name =
 
 RESET SESSION AUTHORIZATION;
 
--- Spelled otherwise, as far as what is stored allows
+-- Spelled otherwise, as far as what is stored allows (S33)
 CREATE FUNCTION pg_temp.similar_to(added murallink.added_patient) RETURNS text LANGUAGE sql
 RETURN (
-    SELECT string_agg(concat_ws(' ', s.first_name, s.last_name, 'by', array_to_string(s.by, ' ')), ', ' ORDER BY cardinality(s.by) DESC, s.first_name COLLATE "C")
+    SELECT string_agg(concat_ws(' ', s.first_name, s.last_name, 'by', array_to_string(s.by, ' ')), ', ' ORDER BY cardinality(s.by) DESC, s.first_name COLLATE "C", s.last_name COLLATE "C")
     FROM unnest(added."similar") AS s);
 SET SESSION AUTHORIZATION regress_similar_here;
 BEGIN;

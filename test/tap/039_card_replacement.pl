@@ -11,7 +11,7 @@ use Test::More;
 my $payouts = Murallink::Payouts->new(settings => { settling => 0 });
 my ($stock, @keys) = $payouts->stock_card;
 
-note 'a card is lost while payouts are being sent and others wait';
+note 'a card is lost while payouts are being sent and others wait (S3)';
 my $pat = patient('Pat');
 my ($first) = pay($pat, 1);
 my $lost = card($pat);

@@ -115,6 +115,26 @@ $payouts->sql("UPDATE murallink.enrollment SET payment_type_uid = NULL WHERE pat
 $payouts->wait_settled;
 is(join('|', map { state_of_card($_) } $late, $paper), 'done|done', 'until they are enrolled again, or choose the card');
 
+note 'a patient who leaves the trial before the card is registered: what is owed stays owed, and is paid when it is (S22)';
+my $left = add_patient('Left', '');
+my $owed = pay($left);
+my ($request) = $payouts->sql(<<"EOC");
+INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
+SELECT uid, 'manual', 7, 'USD' FROM murallink.enrollment WHERE patient_uid = '$left' RETURNING uid
+EOC
+$payouts->sql("UPDATE murallink.enrollment SET status = 'dropped', left_on = now() WHERE patient_uid = '$left'");
+$payouts->wait_settled;
+is($payouts->state_of($owed), 'waiting approved no_contact', 'it waits on');
+is($payouts->sql("SELECT count(*) FROM murallink.needs_person WHERE kind = 'card' AND why = 'no_contact'"), '1', 'a person is asked');
+is($payouts->sql("SELECT string_agg(concat_ws(' ', status, trim_scale(amount)), ', ' ORDER BY status) FROM murallink.payment WHERE patient_uid = '$left'"),
+	'pending 7, approved 1.01', 'nothing of it is lost');
+$payouts->sql("UPDATE murallink_private.payment SET status = 'approved' WHERE uid = '$request'; SELECT murallink_private.payout_begin('$request')");
+$payouts->sql("UPDATE murallink.patient SET email = 'left\@example.com' WHERE uid = '$left'");
+$payouts->wait_settled;
+is(join('|', map { $payouts->state_of($_) } $owed, $payouts->sql("SELECT uid FROM murallink.payout WHERE payment_uid = '$request'")),
+	'done paid|done paid', 'what was approved, before and after, is paid when somebody can be told');
+is($payouts->sql("SELECT trim_scale(reserved) FROM murallink.fund_balance WHERE currency = 'USD'"), '0', 'and no funds stay reserved');
+
 check_books('at the end');
 done_testing();
 

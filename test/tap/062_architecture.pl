@@ -1,5 +1,5 @@
 # docs/architecture.md has the triggers that there are, in the order in which they fire, and the steps of a call, and README the
-# steps of a payment.
+# steps of a payment; and each situation of test/situations.md is in the tests that it names.
 
 use strict;
 use warnings;
@@ -72,6 +72,16 @@ FROM pg_proc,
     regexp_matches(split_part(split_part(prosrc, '(OLD.status, NEW.status) NOT IN (', 2), '))', 1) || ')', '\(''(\w+)'', ''(\w+)''\)', 'g') AS step
 WHERE proname = 'call_step'
 EOC
+
+note 'the situations';
+my @situations = map { [ split /\s*\|\s*/ ] } slurp_file("$root/test/situations.md") =~ /^\| (S\d+ \| .* \| `.*`) \|$/gm;
+ok(@situations > 0, 'are listed');
+foreach (@situations)
+{
+	my ($number, undef, $tests) = @$_;
+	my @missing = grep { !-f "$root/test/$_" || slurp_file("$root/test/$_") !~ /\b$number\b/ } $tests =~ /`([^`]*)`/g;
+	is("@missing", '', "$number is in its tests");
+}
 
 done_testing();
 
