@@ -14,7 +14,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF EXISTS (SELECT FROM murallink.trial t WHERE t.contract_uid = contract_keeps_currency.contract_uid)
         OR EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = contract_keeps_currency.contract_uid) THEN
-        PERFORM murallink_private.raise('in_use', 'currency');
+        PERFORM murallink_private.raise('in_use', 'currency', 'A contract with trials or funds keeps its currency: create another contract.');
     END IF;
 END
 $$;

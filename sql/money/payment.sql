@@ -124,11 +124,11 @@ BEGIN
     IF NEW.top_up_of_uid IS NOT NULL AND (OLD.status, NEW.status) = ('pending', 'approved') THEN
         PERFORM FROM murallink_private.payment p WHERE p.uid = NEW.top_up_of_uid AND p.counts AND p.status <> 'pending' FOR SHARE;
         IF NOT FOUND OR murallink_private.reversal_of_all(NEW.top_up_of_uid) THEN
-            PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid');
+            PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid', 'Decide the payment that this one tops up first.');
         END IF;
     ELSIF OLD.status IN ('approved', 'failed') AND NEW.status = 'cancelled' AND EXISTS (
         SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = NEW.uid AND t.counts AND t.status <> 'pending') THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid', 'Cancel its top-ups, or take them back, first.');
     END IF;
     IF NEW.status = 'cancelled' AND OLD.status <> 'cancelled' THEN
         PERFORM murallink_private.payout_cancel(NEW.uid);

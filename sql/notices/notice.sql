@@ -340,7 +340,7 @@ BEGIN
     ELSIF present <> 'in_doubt' AND (present <> 'declined' OR murallink_private.required(resolve_notice.sent, 'sent')) THEN
         PERFORM murallink_private.raise('wrong_status', 'notice_uid');
     ELSIF last <> resolve_notice.attempt THEN
-        PERFORM murallink_private.raise('wrong_status', 'attempt');
+        PERFORM murallink_private.raise('wrong_status', 'attempt', 'It was sent again since: ask the partner about the last attempt.');
     END IF;
     UPDATE murallink_private.call c
     SET status = CASE WHEN murallink_private.required(resolve_notice.sent, 'sent') THEN 'done' ELSE 'ready' END::murallink.payout_status,

@@ -456,7 +456,7 @@ BEGIN
     END IF;
     present := murallink_private.reversal_locked(reversal_uid);
     IF the_reversal.for_operator THEN
-        PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
+        PERFORM murallink_private.raise('wrong_status', 'reversal_uid', 'An operator decides this reversal.');
     END IF;
     PERFORM murallink_private.reversal_decide(present, accepted, note, NULL);
     RETURN murallink_private.reversal_answer(reversal_uid);

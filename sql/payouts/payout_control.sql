@@ -43,7 +43,7 @@ BEGIN
     IF the_payout.status <> 'in_doubt' THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
     ELSIF the_payout.attempt <> resolve_payout.attempt THEN
-        PERFORM murallink_private.raise('wrong_status', 'attempt');
+        PERFORM murallink_private.raise('wrong_status', 'attempt', 'It was sent again since: ask the partner about the last attempt.');
     END IF;
     UPDATE murallink_private.payout p
     SET note = murallink_private.checked_text(resolve_payout.note, 'note', 1000, true),
@@ -297,7 +297,7 @@ BEGIN
     ELSIF present NOT IN ('declined', 'in_doubt') OR ended THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid');
     ELSIF last <> resolve_card.attempt THEN
-        PERFORM murallink_private.raise('wrong_status', 'attempt');
+        PERFORM murallink_private.raise('wrong_status', 'attempt', 'It was sent again since: ask the partner about the last attempt.');
     END IF;
     IF resolve_card.proxy_key <> '' AND resolve_card.proxy_key !~ '^[0-9]+$' THEN
         PERFORM murallink_private.raise('invalid_value', 'proxy_key');

@@ -44,7 +44,7 @@ BEGIN
             SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = NEW.payment_uid AND t.counts AND t.status <> 'pending'
             AND NOT murallink_private.reversal_of_all(t.uid)) THEN
             -- Otherwise the milestone could be paid again at the raised price, beside the difference to it.
-            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid', 'Take its top-ups back first.');
         END IF;
         NEW.client_uid := the_payment.client_uid;
         NEW.contract_uid := the_payment.contract_uid;
@@ -272,7 +272,7 @@ BEGIN
     END IF;
     its_card := CASE WHEN take > 0 THEN murallink_private.card_to_unload(the_payout.uid) END;
     IF take > 0 AND its_card IS NULL THEN
-        PERFORM murallink_private.raise('wrong_status', 'card_uid');
+        PERFORM murallink_private.raise('wrong_status', 'card_uid', 'The card was replaced, and the new one has not been issued yet: try again later.');
     END IF;
     UPDATE murallink.reversal r
     SET status = CASE WHEN take > 0 THEN 'unloading' ELSE 'owed_back' END::murallink.reversal_status,

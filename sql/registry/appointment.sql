@@ -129,7 +129,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM murallink.enrollment e
         WHERE e.uid = visit_time.enrollment_uid AND e.status IN ('transferred', 'merged') AND local_time::date > e.left_on) THEN
-        PERFORM murallink_private.raise('not_enrolled', 'datetime');
+        PERFORM murallink_private.raise('not_enrolled', 'datetime', 'On that day the patient is at another site, which schedules the visit.');
     END IF;
     -- A time that the clock skips is converted to a different one.
     IF at <= pg_catalog.now() OR murallink_private.local_time(at, time_zone) <> local_time THEN

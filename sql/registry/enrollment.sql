@@ -109,7 +109,7 @@ BEGIN
     ORDER BY murallink_private.permitted(permission, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) AND NOT l.gone DESC,
         murallink_private.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) DESC LIMIT 1;
     IF place.gone AND murallink_private.visible(place.client_uid, place.contract_uid, place.trial_uid, place.site_uid) THEN
-        PERFORM murallink_private.raise('forbidden', field);
+        PERFORM murallink_private.raise('forbidden', field, 'The patient has left this site for another one, which now changes these records.');
     END IF;
     RETURN murallink_private.permit(permission, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, field);
 END

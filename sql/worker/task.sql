@@ -71,7 +71,7 @@ BEGIN
                     AND l.params ->> 'reference' = r.uid::text AND (l.created_at, l.uid) > (t.created_at, t.uid))) THEN
         PERFORM murallink_private.raise('wrong_status', 'task_uid');
     ELSIF last <> resolve_task.attempt THEN
-        PERFORM murallink_private.raise('wrong_status', 'attempt');
+        PERFORM murallink_private.raise('wrong_status', 'attempt', 'It was sent again since: ask the partner about the last attempt.');
     END IF;
     PERFORM murallink_private.call_decide(task_uid, CASE WHEN murallink_private.required(done, 'done') THEN 'done' ELSE 'declined' END::murallink.payout_status,
         murallink_private.checked_text(resolve_task.note, 'note', 1000, true));

@@ -38,7 +38,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION test.outcome(text, text) IS
-'What becomes of a statement of a login role: done, or SQLSTATE, name and field of the error. It is rolled back.';
+'The outcome of a statement that a login role executes: done, or SQLSTATE, name and field of the error. It is rolled back.';
 CREATE FUNCTION test.problems(damage text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     problems text;
@@ -52,7 +52,7 @@ EXCEPTION WHEN SQLSTATE 'P0000' THEN
     RETURN problems;
 END
 $$;
-COMMENT ON FUNCTION test.problems(text) IS 'What verify_ledger() says of a damage to the tables, which is undone.';
+COMMENT ON FUNCTION test.problems(text) IS 'The problems that verify_ledger() finds after a statement that damages the tables, which is undone.';
 CREATE PROCEDURE test.begin_day() LANGUAGE plpgsql AS $$
 BEGIN
     IF (clock_timestamp() AT TIME ZONE 'UTC')::time > '23:57' THEN
