@@ -15,8 +15,7 @@ DECLARE
     place record;
 BEGIN
     PERFORM murallink_private.require_caller();
-    SELECT * INTO place FROM murallink_private.resource(murallink_private.required(access_list.resource_uid, 'resource_uid'));
-    PERFORM murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    SELECT * INTO place FROM murallink_private.permit_grants(access_list.resource_uid);
     RETURN QUERY
     SELECT u.uid, u.email, u.first_name, u.last_name, g.permission::text,
         CASE WHEN u.deactivated @> moment THEN 'deactivated' WHEN g.until <= moment THEN 'expired' ELSE 'active' END,

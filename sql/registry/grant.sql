@@ -50,6 +50,20 @@ $$;
 COMMENT ON FUNCTION murallink_private.give(murallink.ksuid, murallink.permission, murallink.ksuid, timestamptz) IS
 'Grants a user a permission on a resource, by the caller, until a time (null: without an end). If it is in force already with the same end, this changes nothing, unless an administrator repeats a grant of somebody else. Otherwise the grant before it ends, and stays as a row. Errors: unauthenticated.';
 
+CREATE FUNCTION murallink_private.permit_grants(
+    resource_uid murallink.ksuid, OUT kind text, OUT client_uid murallink.ksuid, OUT contract_uid murallink.ksuid,
+    OUT trial_uid murallink.ksuid, OUT site_uid murallink.ksuid
+)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    SELECT r.kind, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid INTO kind, client_uid, contract_uid, trial_uid, site_uid
+    FROM murallink_private.resource(murallink_private.required(permit_grants.resource_uid, 'resource_uid')) r;
+    PERFORM murallink_private.permit('grant', client_uid, contract_uid, trial_uid, site_uid, 'resource_uid');
+END
+$$;
+COMMENT ON FUNCTION murallink_private.permit_grants(murallink.ksuid) IS
+'The kind and the place of a resource, as resource() returns them, on which the caller holds grant. Errors: unauthenticated, missing_field, forbidden, not_found.';
+
 CREATE FUNCTION murallink.grant(
     resource_uid murallink.ksuid DEFAULT NULL, permission text DEFAULT NULL, user_uid murallink.ksuid DEFAULT NULL,
     action murallink.read_only DEFAULT NULL, permissions text[] DEFAULT NULL, until murallink.moment DEFAULT NULL,
@@ -65,8 +79,7 @@ DECLARE
 BEGIN
     PERFORM murallink_private.unchanged("grant".action, '{grant}', 'action');
     named := murallink_private.checked_permissions("grant".permission, "grant".permissions, "grant".role);
-    SELECT * INTO place FROM murallink_private.resource(murallink_private.required("grant".resource_uid, 'resource_uid'));
-    caller := murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    SELECT * INTO place FROM murallink_private.permit_grants("grant".resource_uid);
     FOREACH granted IN ARRAY named LOOP
         caller := murallink_private.permit(granted, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid,
             CASE WHEN "grant".permission <> '' THEN 'permission' WHEN "grant".role <> '' THEN 'role' ELSE 'permissions' END);
@@ -103,8 +116,7 @@ DECLARE
     found murallink.ksuid[];
 BEGIN
     named := murallink_private.checked_permissions(revoke.permission, NULL);
-    SELECT * INTO place FROM murallink_private.resource(murallink_private.required(revoke.resource_uid, 'resource_uid'));
-    PERFORM murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    SELECT * INTO place FROM murallink_private.permit_grants(revoke.resource_uid);
     PERFORM murallink_private.required(revoke.user_uid, 'user_uid');
     why := murallink_private.checked_text(revoke.note, 'note', 1000, true);
     LOOP
@@ -145,8 +157,7 @@ DECLARE
     found murallink.ksuid[];
     ended integer := 0;
 BEGIN
-    SELECT * INTO place FROM murallink_private.resource(murallink_private.required(revoke_all.resource_uid, 'resource_uid'));
-    PERFORM murallink_private.permit('grant', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    SELECT * INTO place FROM murallink_private.permit_grants(revoke_all.resource_uid);
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required(revoke_all.user_uid, 'user_uid')) THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
     END IF;
