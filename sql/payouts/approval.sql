@@ -481,4 +481,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reject_reversal(murallink.ksuid, text) IS
-'Rejects such a reversal; it can be requested again. note: why, for the audit. Needs the same permission as approve_reversal. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if an operator decides it, or of a top-up while all of the payment that it adds to is asked back.';
+'Rejects such a reversal; it can be requested again. note: why, for the audit. Needs the same permission as approve_reversal. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value; wrong_status: also if an operator decides it, or if it is that of a top-up and all of the payment that it adds to is being taken back.';

@@ -4,7 +4,7 @@ CREATE FUNCTION murallink_private.balance_reference(call_uid murallink.ksuid, pa
 LANGUAGE sql IMMUTABLE
 RETURN coalesce(params ->> 'unload_uid', call_uid::text);
 COMMENT ON FUNCTION murallink_private.balance_reference(murallink.ksuid, jsonb) IS
-'The reference that a move of a balance is sent with: the uid of its unload, also for the load, so that a copy of the database, which makes a load of its own, sends and looks up the same one. call_uid, params: of the call.';
+'The reference with which a move of a balance is sent: the uid of its unload, for the load as well, so that a copy of the database, which makes a load of its own, sends and looks up the same reference. call_uid, params: of the call.';
 
 CREATE FUNCTION murallink_private.card_payouts(card_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$

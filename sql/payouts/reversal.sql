@@ -100,7 +100,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_step() IS
-'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the last of the partner''s calls ends, and that of a top-up is not refused while all that it adds to is asked back. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
+'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the last of the partner''s calls ends, and the reversal of a top-up is not refused while all of the payment that it adds to is being taken back. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
 
 CREATE FUNCTION murallink_private.reversals_asked(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -253,7 +253,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, murallink.ksuid, text) IS
-'Records that an amount of a reversal has come back; the rest is owed, and still recovered if it was. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does.';
+'Records that an amount of a reversal has come back; the rest is owed, or recovered as before. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does.';
 
 CREATE FUNCTION murallink_private.reversal_begin(reversal_uid murallink.ksuid, unloads boolean, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -405,7 +405,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.decide_reversal(murallink.ksuid, boolean, text, boolean) IS
-'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; the message to the patient has it in place of the requester''s note; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: also of the reversal of a top-up that is not accepted while all of the payment that it adds to is asked back.';
+'Decides a reversal that was requested after murallink.void_window, or that waits for a second person. accepted: true: the card is unloaded, or a payment that a person has settled is reversed in the books only; false: nothing is taken back, and it can be requested again. note: why; the message to the patient has it in place of the requester''s note; loaded: as in reverse_payment. For operators. Errors: missing_field, not_found, too_long, invalid_value; wrong_status: also if the reversal of a top-up is not accepted while all of the payment that it adds to is being taken back.';
 
 CREATE FUNCTION murallink.reverse_payment(
     payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, loaded boolean DEFAULT NULL
