@@ -28,6 +28,11 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
     END IF;
+    -- Each that is cut to the cap of its day locks its chain.
+    IF NOT tries AND EXISTS (SELECT FROM murallink.trial_site a WHERE a.uid = place AND a.day_cap IS NOT NULL) THEN
+        PERFORM murallink_private.enrollments_lock(ARRAY(
+            SELECT d.enrollment_uid FROM murallink_private.top_ups_due(place, key, since) d));
+    END IF;
     FOR line IN
         SELECT d.* FROM murallink_private.top_ups_due(place, key, since) d
         JOIN murallink_private.payment p ON p.uid = d.payment_uid AND p.currency = answer.currency ORDER BY d.visit_date, d.payment_uid

@@ -126,22 +126,27 @@ COMMENT ON FUNCTION murallink_private.order_enrolled(murallink.ksuid[]) IS
 
 CREATE FUNCTION murallink_private.enrollment_rerouted(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    -- The payment type changes in the whole chain: one call for all locks the payouts in their order.
+    chained CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT c.uid FROM murallink.enrollment e JOIN murallink.enrollment c ON c.chain_uid = e.chain_uid
+        WHERE e.uid = enrollment_rerouted.enrollment_uid);
 BEGIN
     -- Lock the contract first, as enrollment_begun() does; then wait for payments that are being approved, or
     -- set back by the worker.
     PERFORM FROM murallink.contract c JOIN murallink.enrollment e ON e.contract_uid = c.uid
     WHERE e.uid = enrollment_rerouted.enrollment_uid FOR SHARE OF c;
     PERFORM FROM murallink_private.payment p
-    WHERE p.enrollment_uid = enrollment_rerouted.enrollment_uid AND p.status IN ('pending', 'approved', 'failed', 'in_doubt')
+    WHERE p.enrollment_uid = ANY (chained) AND p.status IN ('pending', 'approved', 'failed', 'in_doubt')
     ORDER BY p.uid FOR SHARE;
     PERFORM murallink_private.payouts_route(ARRAY(
         SELECT o.uid FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
-        WHERE p.enrollment_uid = enrollment_rerouted.enrollment_uid AND p.status = 'approved'));
+        WHERE p.enrollment_uid = ANY (chained) AND p.status = 'approved'));
     PERFORM murallink_private.enrollment_begun(enrollment_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_rerouted(murallink.ksuid) IS
-'Routes payouts of an enrollment that have not been sent again, after its payment type has changed.';
+'Routes payouts of the chain of an enrollment that have not been sent again, after its payment type has changed.';
 
 CREATE FUNCTION murallink_private.enrollment_begun(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -212,7 +212,10 @@ BEGIN
         IF EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = present) THEN
             PERFORM murallink_private.raise('not_enrolled', 'patient_uid');
         END IF;
-        PERFORM FROM murallink.enrollment e WHERE e.uid = present FOR NO KEY UPDATE;
+        -- In the order of enrollments_lock(), because some change the others of the chain, too.
+        PERFORM FROM murallink.enrollment e
+        WHERE e.uid = present OR e.chain_uid = (SELECT p.chain_uid FROM murallink.enrollment p WHERE p.uid = present)
+        ORDER BY e.uid <> e.chain_uid, e.uid FOR NO KEY UPDATE;
         -- If another one followed meanwhile, that is the present one.
         EXIT WHEN NOT EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = present);
     END LOOP;
@@ -220,17 +223,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrolled_now(murallink.ksuid, murallink.ksuid, murallink.permission) IS
-'The present enrollment of a patient in a trial, locked, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
+'The present enrollment of a patient in a trial, locked with all of its chain, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
 
 CREATE FUNCTION murallink_private.enrollments_lock(enrollments murallink.ksuid[]) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     SELECT FROM murallink.enrollment e
     WHERE e.uid IN (SELECT o.uid FROM murallink.enrollment o WHERE o.uid = ANY (enrollments)
         UNION ALL SELECT o.chain_uid FROM murallink.enrollment o WHERE o.uid = ANY (enrollments))
-    ORDER BY e.uid FOR NO KEY UPDATE
+    ORDER BY e.uid <> e.chain_uid, e.uid FOR NO KEY UPDATE
 $$;
 COMMENT ON FUNCTION murallink_private.enrollments_lock(murallink.ksuid[]) IS
-'Locks enrollments, and the first of the chain of each, for an action that locks a payment before it makes another one: payments that a limit holds for lock the first, and payouts lock their enrollment.';
+'Locks enrollments, and before them the first of the chain of each, for an action that locks a payment before it makes another one: payments that a limit holds for lock the first, and payouts lock their enrollment.';
 
 CREATE FUNCTION murallink_private.enrollments_seen(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
 RETURNS SETOF murallink.ksuid
