@@ -271,7 +271,8 @@ DECLARE
 BEGIN
     -- Do not wait for locks, because the worker must read answers. If this fails, the outcome is kept and
     -- applied later.
-    PERFORM FROM murallink_private.card c WHERE c.task_uid = bulk.uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    PERFORM murallink_private.cards_lock(concerned || ARRAY(
+        SELECT c.uid FROM murallink_private.card c WHERE c.task_uid = bulk.uid));
     IF bulk.status = 'done' THEN
         UPDATE murallink_private.card c SET order_id = bulk.facts ->> 'order_id' WHERE c.task_uid = bulk.uid;
         PERFORM murallink_private.call_make(bulk.partner, 'call', bulk.uid, 'bulk_details',
@@ -283,7 +284,6 @@ BEGIN
         SET status = bulk.status, reason = bulk.reason, settled_at = bulk.settled_at, task_uid = NULL WHERE c.task_uid = bulk.uid;
     ELSE
         -- The cards that are in doubt because of this order.
-        PERFORM FROM murallink_private.card c WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
         UPDATE murallink_private.card c SET status = 'declined', note = bulk.note
         WHERE c.uid = ANY (concerned) AND c.status = 'in_doubt' AND c.settled_at = bulk.settled_at;
     END IF;
@@ -301,7 +301,7 @@ DECLARE
     missing bigint;
 BEGIN
     -- As above.
-    PERFORM FROM murallink_private.card c WHERE c.task_uid = details.subject_uid ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    PERFORM murallink_private.cards_lock(ARRAY(SELECT c.uid FROM murallink_private.card c WHERE c.task_uid = details.subject_uid));
     -- A row belongs to a patient if all that it shows of a person was sent for this patient and for no other.
     WITH shown AS (
         SELECT s.*, count(*) OVER (PARTITION BY s.proxy_key) AS keys

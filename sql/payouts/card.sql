@@ -150,6 +150,15 @@ $$;
 COMMENT ON FUNCTION murallink_private.card_begin(murallink.ksuid, text, text) IS
 'Returns the present card of a patient in a program; orders one if there is none.';
 
+CREATE FUNCTION murallink_private.cards_lock(cards murallink.ksuid[]) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT FROM murallink_private.card c
+    WHERE c.patient_uid IN (SELECT k.patient_uid FROM murallink_private.card k WHERE k.uid = ANY (cards))
+    ORDER BY c.uid FOR NO KEY UPDATE NOWAIT
+$$;
+COMMENT ON FUNCTION murallink_private.cards_lock(murallink.ksuid[]) IS
+'Locks cards for what changes them and routes their payouts, without waiting: with the other cards of the patients, which payouts_lock_ways() would wait for.';
+
 CREATE FUNCTION murallink_private.order_stop(card_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN

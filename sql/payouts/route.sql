@@ -196,7 +196,7 @@ CREATE FUNCTION murallink_private.cards_follow(calls murallink.ksuid[]) RETURNS 
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- As in call_end(): do not wait for locks.
-    PERFORM FROM murallink_private.card c WHERE c.uid = ANY (calls) ORDER BY c.uid FOR NO KEY UPDATE NOWAIT;
+    PERFORM murallink_private.cards_lock(calls);
     UPDATE murallink_private.card c
     SET status = o.status, reason = o.reason, settled_at = o.settled_at,
         proxy_key = CASE o.status WHEN 'done' THEN coalesce(o.facts ->> 'proxy_key', '') ELSE '' END,
@@ -218,11 +218,13 @@ COMMENT ON FUNCTION murallink_private.cards_follow(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.cards_of_patient(patient_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    open CONSTANT murallink.ksuid[] := ARRAY(
-        SELECT c.uid FROM murallink_private.card c
-        WHERE c.patient_uid = cards_of_patient.patient_uid AND c.status IN ('waiting', 'ready') AND c.task_uid IS NULL
-        ORDER BY c.uid FOR NO KEY UPDATE);
+    open murallink.ksuid[];
 BEGIN
+    -- All of them, because payouts_lock_ways() locks those that were replaced, too.
+    PERFORM FROM murallink_private.card c WHERE c.patient_uid = cards_of_patient.patient_uid ORDER BY c.uid FOR NO KEY UPDATE;
+    open := ARRAY(
+        SELECT c.uid FROM murallink_private.card c
+        WHERE c.patient_uid = cards_of_patient.patient_uid AND c.status IN ('waiting', 'ready') AND c.task_uid IS NULL ORDER BY c.uid);
     PERFORM murallink_private.card_send(u) FROM pg_catalog.unnest(open) AS u;
     PERFORM murallink_private.payouts_of_cards(open);
 END
