@@ -226,11 +226,20 @@ COMMENT ON FUNCTION murallink_private.enrolled_now(murallink.ksuid, murallink.ks
 'The present enrollment of a patient in a trial, locked with all of its chain, where the caller holds the permission. Errors: unauthenticated, missing_field, forbidden, not_found, not_enrolled.';
 
 CREATE FUNCTION murallink_private.enrollments_lock(enrollments murallink.ksuid[]) RETURNS void
-LANGUAGE sql VOLATILE AS $$
-    SELECT FROM murallink.enrollment e
-    WHERE e.uid IN (SELECT o.uid FROM murallink.enrollment o WHERE o.uid = ANY (enrollments)
-        UNION ALL SELECT o.chain_uid FROM murallink.enrollment o WHERE o.uid = ANY (enrollments))
-    ORDER BY e.uid <> e.chain_uid, e.uid FOR NO KEY UPDATE
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    concerned CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT u FROM murallink.enrollment o, pg_catalog.unnest(ARRAY[o.uid, o.chain_uid]) AS u WHERE o.uid = ANY (enrollments));
+BEGIN
+    IF EXISTS (
+        SELECT FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.trial_site a ON a.uid = e.trial_site_uid
+        WHERE e.uid = ANY (enrollments) AND (a.day_cap IS NOT NULL OR t.exclusive_milestones <> '{}')) THEN
+        PERFORM FROM murallink.enrollment e WHERE e.uid = ANY (concerned) ORDER BY e.uid <> e.chain_uid, e.uid FOR NO KEY UPDATE;
+    ELSE
+        -- So that a payment that has been inserted already, and is approved as it is made, need not wait for the caller.
+        PERFORM FROM murallink.enrollment e WHERE e.uid = ANY (concerned) ORDER BY e.uid <> e.chain_uid, e.uid FOR SHARE;
+    END IF;
+END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollments_lock(murallink.ksuid[]) IS
 'Locks enrollments, and before them the first of the chain of each, for an action that locks a payment before it makes another one: payments that a limit holds for lock the first, and payouts lock their enrollment.';
