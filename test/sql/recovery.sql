@@ -159,6 +159,9 @@ SELECT test.refusal(format('SELECT pg_temp.week(%L, %L)', :'week1', :'pat')) AS 
 SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS fourth \gset
 SELECT pg_temp.load(:'fourth', 'done') AS loaded;
 SELECT milestone, amount, status, recovered, net, payout, reversals, recoveries FROM pg_temp.books WHERE uid IN (:'wrong', :'fourth') ORDER BY created_at;
+-- What was recovered stays on the card
+SELECT trim_scale(murallink_private.card_balance(c.uid)) AS on_card, trim_scale(sum(o.amount)) AS loaded
+FROM murallink_private.card c JOIN murallink.payout o ON o.patient_uid = c.patient_uid AND o.status = 'done' WHERE c.proxy_key = '78' GROUP BY c.uid;
 SELECT pg_temp.approve(pg_temp.week(:'week1', :'pat')) AS right \gset
 SELECT recovered, payout FROM pg_temp.books WHERE uid = :'right';
 SELECT pg_temp.load(:'right', 'done') AS loaded;
