@@ -23,6 +23,7 @@
 #include "payment.h"
 #include "permission.h"
 #include "schedule.h"
+#include "time_zone.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datum.h"
@@ -413,8 +414,9 @@ fill_status(const Milestone *milestone, Datum *values, bool *nulls)
 
 /*
  * Completes a payment that is made in the place of another one to a patient of
- * the same trial at the same site: it has that one's kind, price and visit.
- * Raises not_found, not_payable or already_paid.
+ * the same trial at the same site: it has that one's kind, price and visit; the
+ * cap of a day that has cut that one was another patient's.  Raises not_found,
+ * not_payable or already_paid.
  */
 static void
 fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *milestone)
@@ -425,6 +427,7 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	static const int added[] = {PAYMENT_COMPLETES, PAYMENT_TOP_UP_OF};
 	TupleDesc desc;
 	TimestampTz at;
+	DateADT day;
 	RowScan scan;
 	bool isnull;
 
@@ -461,6 +464,12 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	schedule_version(values[PAYMENT_MILESTONE], &milestone->version);
 	check_version(milestone);
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
+	if (!nulls[PAYMENT_CAPPED_FROM])
+		values[PAYMENT_AMOUNT] = values[PAYMENT_CAPPED_FROM];
+	nulls[PAYMENT_CAPPED_FROM] = true;
+	day = time_zone_day(at, DatumGetTextPP(milestone->terms.time_zone));
+	if (nulls[PAYMENT_VISIT_DATE] && day >= enrollment_paid_from(enrolled))
+		FILL(PAYMENT_VISIT_DATE, DateADTGetDatum(day));
 }
 
 /*

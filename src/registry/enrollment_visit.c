@@ -41,7 +41,6 @@ static ItemPointerData last_read;
 static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
 static void refuse_not_enrolled(Datum patient);
-static DateADT paid_from(const Enrolled *enrolled);
 static void refuse_visit(ErrorName error);
 static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred);
 
@@ -155,8 +154,8 @@ enrollment_of_visit(Datum patient, const Ksuid *trial, const Ksuid *trial_site, 
  * Returns the first day that is paid to an enrollment, in every time zone, or
  * the day after the last one at the site from which the patient came.
  */
-static DateADT
-paid_from(const Enrolled *enrolled)
+DateADT
+enrollment_paid_from(const Enrolled *enrolled)
 {
 	Enrolled previous;
 
@@ -193,7 +192,7 @@ enrollment_check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 {
 	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
 		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
-	if (!no_visit && visit < paid_from(enrolled))
+	if (!no_visit && visit < enrollment_paid_from(enrolled))
 		refuse_visit(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE);
 	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))
 		refuse_visit(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED);

@@ -30,6 +30,7 @@ typedef struct Enrolled
 extern bool enrollment_look_up(Datum uid, Enrolled *enrolled);
 extern void enrollment_of_visit(Datum patient, const Ksuid *trial, const Ksuid *trial_site, DateADT visit,
 								Enrolled *enrolled);
+extern DateADT enrollment_paid_from(const Enrolled *enrolled);
 extern void enrollment_check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit);
 extern bool enrollment_is_among(const List *enrollments, const Ksuid *uid);
 extern List *enrollment_screening(const Enrolled *enrolled);

@@ -498,6 +498,36 @@ FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, 'amendment 5
 RESET SESSION AUTHORIZATION;
 SELECT p.visit_date - :'west_day' AS day, p.amount, p.capped_from, p.top_up_of_uid IS NOT NULL AS tops_up, p.returned
 FROM murallink.payment p WHERE patient_uid = pg_temp.uid('Gus west') AND p.visit_date < :'west_day' ORDER BY p.visit_date, p.created_at;
+-- A payment that is moved is cut by what the right patient was paid for the day of the visit, not by what the wrong one was; if its day was
+-- not given, that is the day on which it was made
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 100, note => 'one day');
+INSERT INTO thing SELECT name || ' west', (murallink.add_patient(pg_temp.uid('west'), name, 'Visit')).uid FROM unnest('{Ida,Jon,Kim}'::text[]) AS name;
+SELECT pg_temp.says('enroll', jsonb_build_object('patient_uid', format('{%s west}', name), 'trial_uid', '{trial}', 'site_uid', '{west}', 'subject_id', name))
+FROM unnest('{Ida,Jon,Kim}'::text[]) AS name;
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.enrollment SET created_at = created_at - interval '30 days' WHERE patient_uid IN (pg_temp.uid('Ida west'), pg_temp.uid('Jon west'));
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Jon west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 2);
+SELECT uid AS cut, amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Jon west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 2) \gset
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Ida west'), pg_temp.uid('scan'));
+SELECT uid AS undated FROM murallink.milestone_payment(pg_temp.uid('Jon west'), pg_temp.uid('scan')) \gset
+SELECT uid AS unknown FROM murallink.milestone_payment(pg_temp.uid('Jon west'), pg_temp.uid('blood')) \gset
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.payment SET created_at = created_at - interval '4 days' WHERE uid IN (:'undated', :'unknown');
+UPDATE murallink.milestone SET effective_date = effective_date - interval '10 days' WHERE trial_uid = pg_temp.uid('trial') AND code IN ('Scan', 'Blood');
+COMMIT;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT :amount AS of_jon, :capped_from AS before, amount, capped_from FROM murallink.move_payment(:'cut', pg_temp.uid('Ida west'), 'it was Ida');
+SELECT amount, capped_from FROM murallink.move_payment(:'undated', pg_temp.uid('Ida west'), 'it was Ida');
+SELECT amount, capped_from FROM murallink.milestone_payment(pg_temp.uid('Ida west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 4);
+-- but not one on which the right patient was not enrolled
+SELECT amount, capped_from FROM murallink.move_payment(:'unknown', pg_temp.uid('Kim west'), 'it was Kim, who is here since today');
+RESET SESSION AUTHORIZATION;
+SELECT p.visit_date - :'west_day' AS day, p.amount, p.capped_from FROM murallink.payment p
+WHERE patient_uid IN (pg_temp.uid('Ida west'), pg_temp.uid('Kim west')) ORDER BY p.created_at;
 SELECT count(*) AS problems FROM murallink.verify_ledger() WHERE contract_uid = pg_temp.uid('contract');
 SET SESSION AUTHORIZATION regress_visit_admin;
 SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid(site), 0, note => 'no cap') FROM unnest('{west,east}'::text[]) AS site;
