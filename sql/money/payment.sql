@@ -336,6 +336,7 @@ BEGIN
         SELECT FROM murallink.trial t
         JOIN murallink_private.payment paid ON paid.chain_uid = e.chain_uid AND paid.counts
             AND murallink_private.label_key(paid.milestone_code) = ANY (murallink_private.rivals(t.exclusive_milestones, m.code))
+            AND (m.per IS NULL OR murallink_private.screening_of(paid.enrollment_uid) = murallink_private.screening_of(e.uid))
         WHERE t.uid = e.trial_uid)
     GROUP BY m.uid, m.milestone, m.amount, m.currency, m.num_payments, m.sort_order, m.code
     HAVING pg_catalog.count(DISTINCT p.occurrence) < m.num_payments

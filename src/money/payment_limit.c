@@ -30,7 +30,7 @@ static bool rechecked = true;
 static bool wait_for(bool inserting, const Datum *keys, int count);
 static int free_occurrence(const Enrolled *enrolled, const Milestone *milestone);
 static void lock_chain(const Ksuid *chain);
-static bool is_paid(const Datum *keys, int count);
+static bool is_paid(const Datum *keys, int count, const List *enrollments);
 static void check_limits(const Datum *values, const Milestone *milestone);
 static Datum left_of_day(const Terms *terms, const Datum *values, const bool *nulls);
 static bool is_capped(const Terms *terms, const Datum *values);
@@ -148,16 +148,20 @@ lock_chain(const Ksuid *chain)
 }
 
 /*
- * Returns whether a payment of a milestone with these values in payment_once counts.
+ * Returns whether a payment of a milestone with these values in payment_once
+ * counts, to one of the enrollments; NIL: to any.
  */
 static bool
-is_paid(const Datum *keys, int count)
+is_paid(const Datum *keys, int count, const List *enrollments)
 {
 	RowScan scan;
-	bool found;
+	bool found = false;
+	bool isnull;
 
 	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, count);
-	found = row_next(&scan);
+	while (!found && row_next(&scan))
+		found = enrollments == NIL ||
+				enrollment_is_among(enrollments, DatumGetKsuidP(row_value(&scan, PAYMENT_ENROLLMENT, &isnull)));
 	row_end(&scan);
 	return found;
 }
@@ -165,7 +169,8 @@ is_paid(const Datum *keys, int count)
 /*
  * Makes payments that limit one another wait for one another to the end of
  * their transactions, and raises already_paid if another milestone of the
- * group has been paid.
+ * group has been paid: over the chain, or over the screening if the milestone
+ * is paid for each.
  *
  * A transaction that sees the limit locks the chain.  Transactions that began
  * to insert a payment before there was a limit do not see it: this waits for
@@ -178,6 +183,8 @@ check_limits(const Datum *values, const Milestone *milestone)
 	Datum *rivals = NULL;
 	int count = 0;
 	Datum keys[2] = {values[PAYMENT_CHAIN]};
+	List *counted = NIL;
+	Enrolled enrolled;
 
 	if (milestone->rivals != 0)
 		deconstruct_array(DatumGetArrayTypeP(milestone->rivals), TEXTOID, -1, false, TYPALIGN_INT, &rivals, NULL,
@@ -191,10 +198,12 @@ check_limits(const Datum *values, const Milestone *milestone)
 	while (milestone->terms.day_cap != 0 && wait_for(true, keys, 1))
 		CHECK_FOR_INTERRUPTS();
 	lock_chain(DatumGetKsuidP(values[PAYMENT_CHAIN]));
+	if (count > 0 && milestone->version.per_screening && enrollment_look_up(values[PAYMENT_ENROLLMENT], &enrolled))
+		counted = enrollment_screening(&enrolled);
 	for (int i = 0; i < count; i++)
 	{
 		keys[1] = rivals[i];
-		while (is_paid(keys, lengthof(keys)))
+		while (is_paid(keys, lengthof(keys), counted))
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (!wait_for(false, keys, lengthof(keys)))

@@ -274,6 +274,21 @@ SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
 SELECT (murallink.set_enrollment_status('screen_failed', :'trial', :'pia', :'today')).status;
 SELECT murallink.enroll(:'pia', :'trial', :'b', '007');
 SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'pia', :'trial') WHERE milestone = 'Screening';
+-- of a group of milestones one is payable in each screening, at whatever site, if they are paid for each
+SELECT uid AS failure_b, per FROM murallink.add_milestone('Screen failure', 9, 'USD', :'trial', :'b', per => 'enrollment') \gset
+BEGIN;
+SELECT murallink.set_exclusive_milestones(:'trial', 'Outcome', '["Screening", "Screen failure"]', 'protocol');
+SELECT string_agg(milestone, ', ') FROM murallink.payable_milestones(:'pia', :'trial');
+SELECT amount FROM murallink.milestone_payment(:'pia', :'failure_b');
+SELECT string_agg(milestone, ', ') FROM murallink.payable_milestones(:'pia', :'trial');
+SELECT test.refusal(format('SELECT murallink.milestone_payment(%L, %L)', :'pia', :'screening_b')) AS excluded;
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_move_admin;
+SELECT (enrollment).subject_id FROM murallink.transfer_enrollment(:'pia', :'trial', :'a', :'today', 'moved');
+SELECT test.refusal(format('SELECT murallink.milestone_payment(%L, %L)', :'pia', :'screening_a')) AS excluded_there;
+SELECT string_agg(milestone, ', ') AS payable FROM murallink.payable_milestones(:'pia', :'trial');
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_move_admin;
 SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
 SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
 SELECT amount FROM murallink.milestone_payment(:'pia', :'screening_b');
