@@ -119,16 +119,16 @@ BEGIN
         PERFORM murallink_private.raise('not_found', 'patient_uid', 'The patient has no card. One is ordered before the first payment.');
     ELSIF key = '' AND old.status NOT IN ('done', 'declined') THEN
         PERFORM murallink_private.raise('already_exists', 'patient_uid', 'The new card is being ordered already.');
-    ELSIF key <> '' AND EXISTS (
-        SELECT FROM murallink_private.card c
-        WHERE c.partner = old.partner AND c.status = 'done' AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(key, '0')) THEN
-        PERFORM murallink_private.raise('already_exists', 'proxy_key');
     ELSIF NOT operator AND (
         SELECT pg_catalog.count(*) FROM murallink_private.card c
         WHERE c.patient_uid = replace_card.patient_uid AND c.ended_reason NOT IN ('', 'merged'))
             >= pg_catalog.current_setting('murallink.card_replacements')::integer THEN
         PERFORM murallink_private.raise('forbidden', 'patient_uid',
             'This patient''s card was replaced as often as murallink.card_replacements allows: ask an operator.');
+    ELSIF key <> '' AND EXISTS (
+        SELECT FROM murallink_private.card c
+        WHERE c.partner = old.partner AND c.status = 'done' AND pg_catalog.ltrim(c.proxy_key, '0') = pg_catalog.ltrim(key, '0')) THEN
+        PERFORM murallink_private.raise('already_exists', 'proxy_key');
     END IF;
     PERFORM murallink_private.card_end(old.uid, why, said);
     IF key = '' THEN

@@ -51,7 +51,8 @@ FROM (VALUES ('note', 1000), ('proxy_key', 100)) AS limited (field, longest);
 
 -- A client replaces a card as often as the setting says; an order that is under way is no further one
 SELECT status, reason, in_flight, waiting, balance FROM murallink.replace_card(:'quin', 'stolen', 'out of the bag', '60014');
-SELECT test.answer('replace_card', :'fine'::jsonb || :'quins'::jsonb) AS too_often;
+SELECT test.answer('replace_card', :'fine'::jsonb || :'quins'::jsonb) AS too_often,
+    test.answer('replace_card', :'fine'::jsonb || :'quins'::jsonb || '{"proxy_key": "60011"}') AS whether_a_key_is_known;
 SELECT status, reason, in_flight, waiting, balance FROM murallink.replace_card(:'pat', 'lost', 'in the bus');
 SELECT test.answer('replace_card', :'fine'::jsonb) AS under_way;
 SET SESSION AUTHORIZATION regress_replacement_operator;
