@@ -128,7 +128,8 @@ BEGIN
     at := murallink_private.moment_in_zone(local_time, time_zone);
     IF EXISTS (
         SELECT FROM murallink.enrollment e
-        WHERE e.uid = visit_time.enrollment_uid AND e.status IN ('transferred', 'merged') AND local_time::date > e.left_on) THEN
+        WHERE e.uid = visit_time.enrollment_uid AND local_time::date > e.left_on
+        AND EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = e.uid)) THEN
         PERFORM murallink_private.raise('not_enrolled', 'datetime', 'On that day the patient is at another site, which schedules the visit.');
     END IF;
     -- A time that the clock skips is converted to a different one.

@@ -87,12 +87,13 @@ COMMENT ON FUNCTION murallink_private.patient_visible(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.patient_left(patient_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid)
 RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce(pg_catalog.bool_and(e.status IN ('transferred', 'merged')), false) FROM murallink.enrollment e
+    SELECT coalesce(pg_catalog.bool_and(EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = e.uid)), false)
+    FROM murallink.enrollment e
     WHERE e.patient_uid = patient_left.patient_uid AND e.site_uid = patient_left.site_uid
         AND e.trial_uid = coalesce(patient_left.trial_uid, e.trial_uid)
 $$;
 COMMENT ON FUNCTION murallink_private.patient_left(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether a patient has gone on from a place of patient_places() to other sites, with all enrollments there. The place goes on seeing the patient, and changes nothing.';
+'Whether all enrollments of a patient at a place of patient_places() have been followed by others elsewhere, by a transfer, a new screening or a merge. The place goes on seeing the patient, and changes nothing.';
 
 CREATE FUNCTION murallink_private.permit_patient(
     patient_uid murallink.ksuid, permission murallink.permission, field text DEFAULT 'patient_uid'

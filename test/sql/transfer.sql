@@ -198,19 +198,13 @@ FROM unnest(ARRAY['SELECT murallink.update_patient(%1$L, email => ''p@example.co
     'SELECT murallink.schedule_appointment(%4$L, NULL, ''2999-02-02T09:00:00'')', 'SELECT murallink.get_patient(%1$L)',
     'SELECT murallink.get_caregivers(%1$L)', 'SELECT murallink.update_patient(%5$L, phone => ''1'')']) WITH ORDINALITY AS s (statement, n),
     unnest('{old,new,both,none}'::text[]) AS caller ORDER BY n, caller;
--- A mark of the old site's own, and one who takes part in another trial there, stay the old site's, too
+-- A mark of the old site's own stays the old site's
 SET SESSION AUTHORIZATION regress_move_new;
 SELECT status FROM murallink.unmark_paid_elsewhere(:'pat', :'trial', 'Marked', 'it did not');
 SET SESSION AUTHORIZATION regress_move_old;
 SELECT status FROM murallink.mark_paid_elsewhere(:'pat', :'trial', 'Marked', 'we paid it');
 SELECT status FROM murallink.unmark_paid_elsewhere(:'pat', :'trial', 'Marked', 'we did not');
 RESET SESSION AUTHORIZATION;
-BEGIN;
-SET SESSION AUTHORIZATION regress_move_admin;
-SELECT murallink.add_trial_site(:'other_trial', :'a') IS NOT NULL AS added, murallink.enroll(:'pat', :'other_trial', :'a', '1');
-RESET SESSION AUTHORIZATION;
-SELECT test.outcome('regress_move_old', format('SELECT murallink.update_patient(%L, phone => ''1'')', :'pat')) AS enrolled_in_another;
-ROLLBACK;
 SELECT statement, test.refusal(format(statement, :'first')) FROM (VALUES
     ('UPDATE murallink.enrollment SET status = ''enrolled'', left_on = NULL WHERE uid = %L'),
     ('UPDATE murallink.enrollment SET left_on = left_on + 1 WHERE uid = %L'),
@@ -329,5 +323,22 @@ SELECT contract_uid = :'contract' AS here, currency, said
 FROM murallink.verify_ledger(), regexp_replace(problem, '[0-9A-Za-z]{27}', 'UID', 'g') AS said ORDER BY said COLLATE "C";
 ROLLBACK;
 
+-- Nor does a site change the patient any more where the screening failed, and the next is at another site
+SET SESSION AUTHORIZATION regress_move_both;
+SELECT uid AS rex FROM murallink.add_patient(site_uid => :'a', first_name => 'Rex', last_name => 'Next', trial_uid => :'trial', subject_id => '090') \gset
+RESET SESSION AUTHORIZATION;
+SELECT test.outcome('regress_move_old', format('SELECT murallink.update_patient(%L, phone => ''1'')', :'rex')) AS before;
+SET SESSION AUTHORIZATION regress_move_both;
+SELECT status FROM murallink.set_enrollment_status('screen_failed', :'trial', :'rex');
+SELECT murallink.enroll(:'rex', :'trial', :'b', '091');
+RESET SESSION AUTHORIZATION;
+SELECT test.outcome('regress_move_old', format(statement, :'rex', (SELECT uid FROM murallink.enrollment WHERE subject_id = '090' AND patient_uid = :'rex')))
+FROM unnest('{"SELECT murallink.update_patient(%1$L, phone => ''1'')","SELECT murallink.replace_card(%1$L, ''lost'', ''x'')",
+    "SELECT murallink.schedule_appointment(%2$L, NULL, ''2999-02-02T09:00:00'')","SELECT murallink.get_patient(%1$L)"}'::text[]) AS statement;
+-- unless the patient takes part in another trial there
+SET SESSION AUTHORIZATION regress_move_admin;
+SELECT murallink.add_trial_site(:'other_trial', :'a') IS NOT NULL AS added, murallink.enroll(:'rex', :'other_trial', :'a', '1');
+RESET SESSION AUTHORIZATION;
+SELECT test.outcome('regress_move_old', format('SELECT murallink.update_patient(%L, phone => ''1'')', :'rex')) AS in_another;
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role ~ '^regress_move_';
 DROP ROLE regress_move_admin, regress_move_old, regress_move_new, regress_move_both, regress_move_none;
