@@ -227,7 +227,10 @@ BEGIN
     WHERE p.uid = its_payment RETURNING p.status INTO reached;
     -- The message about a payment says what was kept of it.
     IF reached = 'reversed' OR NOT kept THEN
-        PERFORM murallink_private.notices_of_payments(ARRAY[its_payment], why);
+        -- Why it was not for this patient may name another one.
+        PERFORM murallink_private.notices_of_payments(ARRAY[its_payment], CASE r.reason
+            WHEN 'wrong_patient' THEN 'it was meant for somebody else' ELSE why END)
+        FROM murallink.reversal r WHERE r.uid = payment_return.reversal_uid;
     END IF;
 END
 $$;
@@ -341,7 +344,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.request_reversal(murallink.ksuid, numeric, text, text) IS
-'Takes a paid payment back, or a part of it. Within murallink.void_window the card is unloaded at once, or, if the trial has separate_approver, when a second person has called approve_reversal; later, and where the partner has not shown that the money is on a card, an operator decides. amount: in units of the payment''s currency; null: all that is left; reason: wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due or other; note: why; the audit has it, and the message to the patient. The payment stays paid until all of it has come back; then it is reversed, and its milestone can be paid again. The same request again answers the first. A caller without view_payments gets only the uids and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, invalid_amount, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
+'Takes a paid payment back, or a part of it. Within murallink.void_window the card is unloaded at once, or, if the trial has separate_approver, when a second person has called approve_reversal; later, and where the partner has not shown that the money is on a card, an operator decides. amount: in units of the payment''s currency; null: all that is left; reason: wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due or other; note: why; the audit has it, and, unless the reason is wrong_patient, the message to the patient. The payment stays paid until all of it has come back; then it is reversed, and its milestone can be paid again. The same request again answers the first. A caller without view_payments gets only the uids and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, invalid_amount, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
 
 CREATE FUNCTION murallink.get_reversals(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.reversal_info

@@ -22,7 +22,7 @@ SELECT murallink.add_funding(:'contract', 1000);
 SELECT uid AS week FROM murallink.add_milestone('Week 1', 10, 'USD', :'trial', :'site') \gset
 SELECT uid AS often FROM murallink.add_milestone('Often', 3, 'USD', :'trial', :'site', 2) \gset
 SELECT uid AS auto_week FROM murallink.add_milestone('Week 1', 7, 'USD', :'auto', :'site') \gset
-SELECT uid AS bill FROM murallink.add_patient(:'site', 'Bill', 'Wrong', email => 'bill@example.com') \gset
+SELECT uid AS bill FROM murallink.add_patient(:'site', 'Bill', 'Wrong', email => 'bill@example.com', email_enabled => true) \gset
 SELECT uid AS will FROM murallink.add_patient(:'site', 'Will', 'Right', email => 'will@example.com') \gset
 SELECT uid AS phil FROM murallink.add_patient(:'site', 'Phil', 'Other', email => 'phil@example.com') \gset
 SELECT uid AS far FROM murallink.add_patient(:'other_site', 'Fay', 'Far', email => 'fay@example.com') \gset
@@ -124,6 +124,8 @@ SELECT count(pg_temp.brought(:'right', 'paid'));
 SELECT pg_temp.ends(c.uid, 'done') FROM murallink_private.call c JOIN murallink_private.payout o ON o.uid = c.subject_uid WHERE o.payment_uid = :'wrong' AND c.operation = 'unload';
 SELECT who, milestone, amount, status, moved_from, moved_to, reversal FROM pg_temp.books ORDER BY created_at;
 SELECT * FROM pg_temp.funds;
+-- Bill is told that it was taken back, and not whose it is
+SELECT m.params ->> 'text' AS told FROM murallink_private.notice n, murallink_private.notice_message(n.uid) m WHERE n.payment_uid = :'wrong' AND n.kind = 'reversal';
 SET SESSION AUTHORIZATION regress_moved_payer;
 SELECT amount FROM murallink.milestone_payment(:'bill', :'week');
 SELECT test.refusal(format('SELECT murallink.milestone_payment(%L, %L)', :'will', :'week')) AS paid_once;
