@@ -40,7 +40,7 @@ BEGIN
         WHERE p.pronamespace IN ('murallink'::pg_catalog.regnamespace, 'murallink_private'::pg_catalog.regnamespace)
             AND l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
             AND p.proname NOT IN (
-                'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'milestone_infos', 'patient_infos',
+                'approval_rules_since', 'astray', 'call_kinds', 'calls', 'caregiver_infos', 'enrollment_infos', 'milestone_infos', 'patient_infos',
                 'patient_places', 'payment_infos', 'reversal_infos', 'visible_patients', 'wanted_channels')
     LOOP
         IF f.pinned IS NOT TRUE THEN

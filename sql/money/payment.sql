@@ -61,13 +61,16 @@ COMMENT ON FUNCTION murallink_private.payment_may(murallink.ksuid, murallink.pay
 'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or was sent and is neither refused nor in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
 
 CREATE FUNCTION murallink_private.approvals_required(payment_uid murallink.ksuid) RETURNS integer
-LANGUAGE sql STABLE AS $$
-    SELECT pg_catalog.max(murallink_private.approvals_needed(r.tiers, GREATEST(p.amount, m.amount), p.currency))
-    FROM murallink_private.payment p
-    -- Otherwise two parts of a visit would need fewer people than the visit.
-    LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid AND pg_catalog.num_nonnulls(p.fraction, p.completes_uid) > 0,
-        LATERAL murallink_private.approval_rules_since(p.trial_uid, p.created_at) r
-    WHERE p.uid = approvals_required.payment_uid
+LANGUAGE plpgsql STABLE SET plan_cache_mode = auto AS $$
+BEGIN
+    RETURN (
+        SELECT pg_catalog.max(murallink_private.approvals_needed(r.tiers, GREATEST(p.amount, m.amount), p.currency))
+        FROM murallink_private.payment p
+        -- Otherwise two parts of a visit would need fewer people than the visit.
+        LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid AND pg_catalog.num_nonnulls(p.fraction, p.completes_uid) > 0,
+            LATERAL murallink_private.approval_rules_since(p.trial_uid, p.created_at) r
+        WHERE p.uid = approvals_required.payment_uid);
+END
 $$;
 COMMENT ON FUNCTION murallink_private.approvals_required(murallink.ksuid) IS
 'How many people must approve a payment by the tiers of its trial that have held since it was requested: see approvals_needed(). A part of a milestone needs as many as the whole.';

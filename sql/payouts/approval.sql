@@ -90,7 +90,7 @@ COMMENT ON FUNCTION murallink_private.may_decide(murallink.ksuid) IS
 'Whether the caller holds the permission to decide a payment.';
 
 CREATE FUNCTION murallink_private.may_sign(payment_uid murallink.ksuid) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = auto AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.caller();
     -- An admin who acts as another user is still the same person.
@@ -139,10 +139,13 @@ COMMENT ON FUNCTION murallink_private.password_shown(text) IS
 'Whether an approver has shown the password, which is checked and counted as login() does it. Errors: unauthenticated, forbidden (where it is wrong; to an admin who acts as another user), locked_out, busy.';
 
 CREATE FUNCTION murallink_private.signature_demanded(payment_uid murallink.ksuid) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT r.signature FROM murallink_private.payment p, LATERAL murallink_private.approval_rules_since(p.trial_uid, p.created_at) r
-    WHERE p.uid = signature_demanded.payment_uid AND r.signature IS NOT NULL
-    ORDER BY pg_catalog.array_position('{password,sign_on,session}', r.signature) LIMIT 1
+LANGUAGE plpgsql STABLE SET plan_cache_mode = auto AS $$
+BEGIN
+    RETURN (
+        SELECT r.signature FROM murallink_private.payment p, LATERAL murallink_private.approval_rules_since(p.trial_uid, p.created_at) r
+        WHERE p.uid = signature_demanded.payment_uid AND r.signature IS NOT NULL
+        ORDER BY pg_catalog.array_position('{password,sign_on,session}', r.signature) LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION murallink_private.signature_demanded(murallink.ksuid) IS
 'How an approver of a payment must show who they are: the strictest that its trial has demanded since it was requested.';

@@ -65,22 +65,25 @@ CREATE FUNCTION murallink_private.approval_rules_since(
 ) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
     SELECT t.approval_tiers, t.separate_approver, t.approval_signature FROM murallink.trial t
-    WHERE t.uid = approval_rules_since.trial_uid
+    WHERE t.uid OPERATOR(pg_catalog.=) approval_rules_since.trial_uid
     UNION ALL
-    SELECT (e.changes #>> '{approval_tiers,from}')::jsonb, (e.changes #>> '{separate_approver,from}')::boolean,
-        e.changes #>> '{approval_signature,from}'
+    SELECT (e.changes OPERATOR(pg_catalog.#>>) '{approval_tiers,from}')::jsonb,
+        (e.changes OPERATOR(pg_catalog.#>>) '{separate_approver,from}')::boolean, e.changes OPERATOR(pg_catalog.#>>) '{approval_signature,from}'
     FROM murallink.audit_event e
-    WHERE e.resource_uid = approval_rules_since.trial_uid AND e.resource = 'trial' AND e.action = 'changed' AND e.at > since
+    WHERE e.resource_uid OPERATOR(pg_catalog.=) approval_rules_since.trial_uid AND e.resource OPERATOR(pg_catalog.=) 'trial'
+        AND e.action OPERATOR(pg_catalog.=) 'changed' AND e.at OPERATOR(pg_catalog.>) since
 $$;
 COMMENT ON FUNCTION murallink_private.approval_rules_since(murallink.ksuid, timestamptz) IS
-'The rules by which payments of a trial are approved: those of now, and each that was replaced since a time, with nulls for what was not. All of them hold for what was requested then: otherwise two rights, to edit the trial and to approve, would free what waits from the rules under which it was requested.';
+'The rules by which payments of a trial are approved: those of now, and each that was replaced since a time, with nulls for what was not. All of them hold for what was requested then: otherwise two rights, to edit the trial and to approve, would free what waits from the rules under which it was requested. It is inlined into the calling query.';
 
 CREATE FUNCTION murallink_private.separate_since(trial_uid murallink.ksuid, since timestamptz) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(pg_catalog.bool_or(r.separate), false) FROM murallink_private.approval_rules_since(trial_uid, since) r
+LANGUAGE plpgsql STABLE SET plan_cache_mode = auto AS $$
+BEGIN
+    RETURN (SELECT coalesce(pg_catalog.bool_or(r.separate), false) FROM murallink_private.approval_rules_since(trial_uid, since) r);
+END
 $$;
 COMMENT ON FUNCTION murallink_private.separate_since(murallink.ksuid, timestamptz) IS
-'Whether another person must approve what was requested in a trial at a time.';
+'Whether another person must approve what was requested in a trial at a time. As pending_payments() asks it of each row, its plan is kept.';
 
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
