@@ -324,9 +324,10 @@ $$;
 COMMENT ON FUNCTION murallink.cancel_payment(murallink.ksuid, text) IS
 'Cancels a payment that was approved but is not being sent, or that failed, and releases its funds. note: why, as reject_payment takes it. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
 
-CREATE TYPE murallink.approval_info AS (uid murallink.ksuid, name text, at timestamptz, meaning text, signed_by text, note text);
+CREATE TYPE murallink.approval_info AS (
+    uid murallink.ksuid, name text, at timestamptz, meaning text, signed_by text, note text, user_uid murallink.ksuid);
 COMMENT ON TYPE murallink.approval_info IS
-'Who approved a payment. name: of the person at that moment; signed_by: how the person was recognised: session, password or sign_on.';
+'Who approved a payment. name: of the person at that moment, which users choose themselves; user_uid: of the person, which tells two of one name apart; signed_by: how the person was recognised: session, password or sign_on.';
 
 CREATE FUNCTION murallink.get_approvals(payment_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.approval_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -343,7 +344,7 @@ BEGIN
             'view_payments', the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     END IF;
     RETURN QUERY
-    SELECT a.uid, a.signer_name, a.at, a.meaning, a.signed_by, a.note
+    SELECT a.uid, a.signer_name, a.at, a.meaning, a.signed_by, a.note, a.signer_uid
     FROM murallink.approval a WHERE a.payment_uid = the_payment.uid ORDER BY a.at, a.uid;
 END
 $$;

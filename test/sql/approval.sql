@@ -203,6 +203,14 @@ SELECT pg_temp.said('Bob', 'update_user', jsonb_build_object('uid', uid, 'first_
 SELECT a ->> 'name' AS name, a ->> 'meaning' AS meaning, a ->> 'signed_by' AS signed_by, a ->> 'note' AS note
 FROM jsonb_array_elements(pg_temp.by('Rita', 'get_approvals', jsonb_build_object('payment_uid', :'signed')) -> 'payload') AS a;
 SELECT name, pg_temp.said(name, 'get_approvals', jsonb_build_object('payment_uid', :'signed')) AS said FROM person ORDER BY name;
+-- Who takes the name of another to sign is known by the uid
+SELECT pg_temp.said('Bob', 'update_user', jsonb_build_object('uid', uid, 'first_name', 'Ada', 'last_name', 'Admin')) FROM person WHERE name = 'Bob';
+SELECT pg_temp.ask(:'grover', :'trial', 13) AS borrowed \gset
+SELECT pg_temp.approve('Bob', :'borrowed', '{"password": "correct horse"}') AS approved;
+SELECT pg_temp.said('Bob', 'update_user', jsonb_build_object('uid', uid, 'first_name', 'Robert', 'last_name', 'Renamed')) FROM person WHERE name = 'Bob';
+SELECT a ->> 'name' AS signed_as, p.name AS who
+FROM jsonb_array_elements(pg_temp.by('Rita', 'get_approvals', jsonb_build_object('payment_uid', :'borrowed')) -> 'payload') AS a
+JOIN person p ON p.uid::text = a ->> 'user_uid';
 
 -- What was approved is what is paid: no column changes, for neither the owner nor a superuser; and what was signed stays
 SELECT uid AS agreed FROM murallink.payment WHERE uid = :'by_password' AND status = 'approved' \gset
