@@ -128,6 +128,8 @@ BEGIN
         PERFORM FROM murallink_private.payment p WHERE p.uid = NEW.top_up_of_uid AND p.counts AND p.status <> 'pending' FOR SHARE;
         IF NOT FOUND OR murallink_private.reversal_of_all(NEW.top_up_of_uid) THEN
             PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid', 'Decide the payment that this one tops up first.');
+        ELSIF NOT murallink_private.top_up_stands(NEW.uid) THEN
+            PERFORM murallink_private.raise('wrong_status', 'top_up_of_uid', 'Less of the payment is left: reject this one, and call top_up again.');
         END IF;
     ELSIF OLD.status IN ('approved', 'failed') AND NEW.status = 'cancelled' AND EXISTS (
         SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = NEW.uid AND t.counts AND t.status <> 'pending') THEN
@@ -159,7 +161,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, which is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, if it is still due, and that one is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -380,6 +382,21 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.payment_at(murallink.ksuid, numeric) IS
 'What a milestone payment would be at another price of its milestone: all of it, the part that it pays, rounded half up, or the rest of a part.';
+
+CREATE FUNCTION murallink_private.top_up_stands(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT t.amount <= pg_catalog.round(b.kept / p.amount * murallink_private.payment_at(p.uid, v.amount),
+        murallink_private.currency_decimals(p.currency)) - b.kept - b.topped
+    FROM murallink_private.payment t JOIN murallink_private.payment p ON p.uid = t.top_up_of_uid
+    JOIN murallink.milestone v ON v.uid = t.top_up_version_uid
+    CROSS JOIN LATERAL (
+        SELECT p.amount - murallink_private.reversals_asked(p.uid) AS kept,
+            (SELECT coalesce(pg_catalog.sum(o.amount - coalesce(o.returned, 0)), 0) FROM murallink_private.payment o
+            WHERE o.top_up_of_uid = p.uid AND o.counts AND (o.created_at, o.uid) < (t.created_at, t.uid)) AS topped) b
+    WHERE t.uid = top_up_stands.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.top_up_stands(murallink.ksuid) IS
+'Whether a top-up that was made is still due: not if so much of the payment has been asked back since that less is.';
 
 CREATE FUNCTION murallink_private.top_up_due(payment_uid murallink.ksuid) RETURNS SETOF murallink.top_up_line
 LANGUAGE sql STABLE AS $$

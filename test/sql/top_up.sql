@@ -168,6 +168,11 @@ BEGIN;
 INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING status;
 SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L', :'more')) AS approved_then;
 ROLLBACK;
+-- nor where less is due by then
+BEGIN;
+INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 15, 'wrong_amount', 'Half of the rest') RETURNING status;
+SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L', :'more')) AS approved_then;
+ROLLBACK;
 -- one that is not to be paid any more does not hold it up
 BEGIN;
 UPDATE murallink_private.payment SET status = 'rejected', decision_note = 'Not due' WHERE uid = :'more';
