@@ -42,8 +42,8 @@ BEGIN
     -- As milestone_payment() finds it: of several, the one in whose time the visit was.
     SELECT e.uid INTO place FROM murallink.enrollment e, LATERAL (SELECT coalesce(e.left_on, 'infinity') AS last_day) d
     WHERE e.patient_uid = move_payment.to_patient_uid AND e.trial_site_uid = wrong.trial_site_uid
-    ORDER BY e.status = 'merged', d.last_day < coalesce(wrong.visit_date, 'infinity'),
-        CASE WHEN d.last_day >= coalesce(wrong.visit_date, 'infinity') THEN d.last_day END, d.last_day DESC, e.created_at DESC, e.uid DESC LIMIT 1;
+    ORDER BY e.status = 'merged', CASE WHEN d.last_day >= coalesce(wrong.visit_date, 'infinity') THEN d.last_day END NULLS LAST,
+        d.last_day DESC, e.created_at DESC, e.uid DESC LIMIT 1;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise(CASE WHEN murallink_private.patient_visible(to_patient_uid) THEN 'not_enrolled' ELSE 'not_found' END, 'to_patient_uid');
     END IF;

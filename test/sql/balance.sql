@@ -118,6 +118,12 @@ SELECT * FROM pg_temp.due('done');
 SELECT * FROM pg_temp.move;
 ROLLBACK;
 
+-- A program that moves balances itself is asked for nothing
+BEGIN;
+SELECT murallink.configure_partner('dash', settings => settings || '{"replacement_moves_balance": true}') FROM murallink_private.partner WHERE name = 'dash';
+SELECT test.refusal(format('SELECT murallink.move_balance(%L, 100, ''hers'')', :'old')) AS it_moves_itself;
+ROLLBACK;
+
 -- In doubt, a person is told the amount to ask for
 SELECT murallink.configure_partner('dash', settings => settings || '{"look_up": false}') FROM murallink_private.partner WHERE name = 'dash';
 SELECT * FROM pg_temp.due('in_doubt');

@@ -192,6 +192,12 @@ SELECT (l).top_up_uid AS difference, (l).amount FROM murallink.top_up(:'trial_si
 SET SESSION AUTHORIZATION regress_moved_payer;
 SELECT :amount AS difference, test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'difference', :'will')) AS the_difference;
 
+-- Travel expenses are moved by those who pay them
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT uid AS taxi FROM murallink.travel_payment(:'bill', :'trial', 2) \gset
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT test.refusal(format('SELECT murallink.move_payment(%L, %L, ''x'')', :'taxi', :'will')) AS travel;
+
 -- Who was screened twice is paid for the screening in whose time the visit was
 SET SESSION AUTHORIZATION regress_moved_admin;
 SELECT uid AS sue FROM murallink.add_patient(:'site', 'Sue', 'Twice', email => 'sue@example.com', trial_uid => :'trial', subject_id => 'S-1') \gset

@@ -92,7 +92,8 @@ SET SESSION AUTHORIZATION regress_owed_operator;
 SELECT kind, uid = :'debt' AS uid, why, remedy, amount FROM murallink.needs_person WHERE contract_uid = :'contract';
 SELECT test.refusal(format('SELECT murallink.recover(%s)', format(args, :'debt'))) AS recover, test.refusal(format('SELECT murallink.write_off(%s)', format(args, :'debt'))) AS write_off
 FROM unnest(ARRAY['', 'murallink.gen_ksuid(), ''x''', '%L', '%L, '' ''']) AS args;
-SELECT test.refusal(format('SELECT murallink.recover(%L, ''x'')', :'debt')) AS off_by_default;
+SELECT test.refusal(format('SELECT murallink.recover(%L, ''x'')', :'debt')) AS off_by_default,
+    test.refusal(format('SELECT murallink.decide_reversal(%L, true, ''x'')', :'debt')) AS not_requested;
 
 -- Off by default; an admin sets the share, with a note
 SET SESSION AUTHORIZATION regress_owed_approver;
@@ -128,15 +129,43 @@ SELECT movement, trim_scale(e.amount) AS amount, e.source_uid = k.uid AS by_reco
 WHERE k.payment_uid = :'second' AND e.source_uid IN (:'wrong', :'second', k.uid) ORDER BY e.at, movement;
 SELECT * FROM pg_temp.funds;
 SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''owed_back'', recovered = 49 WHERE uid = %L', :'debt')) AS never_less;
+-- All of it has been asked back, though not all has come
+SET SESSION AUTHORIZATION regress_owed_admin;
+SELECT test.refusal(format('SELECT murallink.request_reversal(%L, %s, ''other'', ''more'')', :'wrong', amount)) FROM unnest(ARRAY['NULL', '1']) AS amount;
+RESET SESSION AUTHORIZATION;
+-- What was recovered is not taken from the card as well
+BEGIN;
+SELECT status FROM murallink.reverse_payment(:'wrong', 'ask again');
+SELECT pg_temp.unload(:'wrong', 'done') AS asked;
+SELECT status, net, reversals FROM pg_temp.books WHERE uid = :'wrong';
+SELECT * FROM pg_temp.funds;
+ROLLBACK;
 -- and the patient is told so
 SELECT murallink_private.template_filled(t.body, jsonb_build_object('amount', '50.00', 'currency', 'USD', 'kept', '; 50.00 USD were kept')) FROM murallink_private.template t WHERE t.kind = 'payment' AND t.channel = 'sms';
 
 -- What is not paid is not kept: cancelled, declined, in doubt and cancelled; approved again it is kept again
 SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS third \gset
 SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'third';
+SELECT test.refusal(format('SELECT murallink.reverse_payment(%L, ''ask again'')', :'wrong')) AS while_it_is_kept;
 SELECT pg_temp.load(:'third', 'declined') AS loaded;
 SELECT status, recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'third';
 SELECT status, reversals FROM pg_temp.books WHERE uid = :'wrong';
+-- nor is anything kept in another trial, also when it is tried again
+BEGIN;
+SET SESSION AUTHORIZATION regress_owed_admin;
+SELECT uid AS far FROM murallink.manual_payment(:'pat', :'other', 60) \gset
+RESET SESSION AUTHORIZATION;
+SELECT count(pg_temp.approve(:'far')), pg_temp.load(:'far', 'declined') AS loaded;
+SELECT status, amount FROM murallink.retry_payout((SELECT uid FROM murallink.payout WHERE payment_uid = :'far'), 'it is open again');
+SELECT status, recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'far';
+-- or in another currency
+SET SESSION AUTHORIZATION regress_owed_admin;
+SELECT murallink.add_funding(:'contract', 100, 'EUR');
+SELECT uid AS euros FROM murallink.manual_payment(:'pat', :'trial', 60, 'EUR') \gset
+RESET SESSION AUTHORIZATION;
+SELECT count(pg_temp.approve(:'euros'));
+SELECT status, recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'euros';
+ROLLBACK;
 SET SESSION AUTHORIZATION regress_owed_operator;
 SELECT status, amount FROM murallink.retry_payout((SELECT uid FROM murallink.payout WHERE payment_uid = :'third'), 'it is open again');
 RESET SESSION AUTHORIZATION;
@@ -180,6 +209,28 @@ SET SESSION AUTHORIZATION regress_owed_approver;
 SELECT status, returned, net_amount, decision_note FROM murallink.recover(:'again', 'go on');
 RESET SESSION AUTHORIZATION;
 
+-- In parts: what was recovered is still on the card, and what was kept of the payment never was
+BEGIN;
+SELECT status FROM murallink.write_off(:'again', 'let it be');
+SAVEPOINT parts;
+SELECT pg_temp.back(:'second', 50, 'half') AS half \gset
+SELECT pg_temp.unload(:'second', 'declined') AS asked;
+SELECT status FROM murallink.recover(:'half', 'half of each visit');
+SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS later \gset
+SELECT pg_temp.load(:'later', 'done') AS loaded, pg_temp.back(:'second', NULL, 'the other half') AS rest \gset
+SELECT pg_temp.unload(:'second', 'done') AS asked;
+SELECT status, net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT * FROM pg_temp.funds;
+ROLLBACK TO parts;
+SELECT pg_temp.back(:'second', 50, 'half') AS half \gset
+SELECT pg_temp.unload(:'second', 'done') AS asked;
+SELECT pg_temp.back(:'second', NULL, 'the other half') AS rest \gset
+SELECT pg_temp.unload(:'second', 'done') AS asked;
+SELECT status, net, reversals FROM pg_temp.books WHERE uid = :'second';
+SELECT why, remedy, amount FROM murallink.needs_person WHERE uid = :'rest';
+SELECT * FROM pg_temp.funds;
+ROLLBACK;
+
 -- The card does not give what it got, and it comes back in another way: the rest is still owed, or recovered as before
 BEGIN;
 SELECT pg_temp.back(:'second', NULL, 'nor that') AS late \gset
@@ -193,6 +244,20 @@ SELECT why, remedy, amount FROM murallink.needs_person WHERE uid = :'late';
 SELECT test.refusal(format('SELECT murallink.resolve_task(%L, true, ''twice'')', :'unload')) AS once,
     test.refusal(format('UPDATE murallink.reversal SET status = ''recovering'', returned = 49 WHERE uid = %L', :'late')) AS never_less;
 SELECT * FROM pg_temp.funds;
+ROLLBACK TO owed;
+-- of two debts the older one comes first
+SELECT status FROM murallink.recover(:'late', 'half of each visit');
+SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS keeps \gset
+SELECT recovered, recoveries FROM pg_temp.books WHERE uid = :'keeps';
+SELECT reversals FROM pg_temp.books WHERE uid IN (:'second', :'fourth') ORDER BY created_at;
+ROLLBACK TO owed;
+SET SESSION AUTHORIZATION regress_owed_admin;
+SELECT recovery_share FROM murallink.set_recovery(:'contract', 70, 'more');
+RESET SESSION AUTHORIZATION;
+SELECT status FROM murallink.recover(:'late', 'half of each visit');
+SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS keeps \gset
+SELECT recovered, recoveries FROM pg_temp.books WHERE uid = :'keeps';
+SELECT reversals FROM pg_temp.books WHERE uid IN (:'second', :'fourth') ORDER BY created_at;
 ROLLBACK TO owed;
 -- also while a part is kept of a payment that is not paid yet
 SELECT status FROM murallink.write_off(:'again', 'let it be');
@@ -292,6 +357,11 @@ SELECT pg_temp.approve(pg_temp.week(:'week2', :'pat')) AS hers \gset
 SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'hers';
 SELECT * FROM pg_temp.funds;
 ROLLBACK TO one;
+-- no statement does so without a merge, or more than that
+SELECT test.refusal(format('UPDATE murallink.reversal SET patient_uid = %L WHERE uid = %L', :'patty', :'other_debt')) AS without;
+INSERT INTO murallink.merged_patient (uid, into_uid, note) VALUES (:'pat', :'patty', 'x');
+SELECT test.refusal(format('UPDATE murallink.reversal SET patient_uid = %L, status = ''owed_back'' WHERE uid = %L', :'patty', :'other_debt')) AS more;
+ROLLBACK TO one;
 -- not while a card is being unloaded, or may be
 SELECT status FROM murallink.reverse_payment(:'right', 'ask again');
 SELECT test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''added twice'')', :'patty', :'pat')) AS to_be_unloaded;
@@ -320,6 +390,25 @@ SELECT n.kind, b.milestone, b.amount, trim_scale(n.returned) AS returned, split_
 FROM murallink_private.notice n JOIN pg_temp.books b ON b.uid = n.payment_uid, murallink_private.notice_message(n.uid) m
 WHERE n.patient_uid = :'pat' ORDER BY n.created_at, n.kind, b.amount;
 
+-- What contradicts itself is seen
+SELECT damage, test.problems(format(statement, :'debt', :'second', :'other_debt', :'taxi', :'again')) FROM (VALUES
+    (1, 'a recovery grew', 'UPDATE murallink.recovery SET amount = 51 WHERE payment_uid = %2$L'),
+    (2, 'a recovery is another reversal''s', 'UPDATE murallink.recovery SET reversal_uid = %3$L WHERE payment_uid = %2$L'),
+    (3, 'a recovery was given back', 'UPDATE murallink.recovery SET status = ''given_back'' WHERE payment_uid = %2$L'),
+    (4, 'a recovery is kept for ever', 'UPDATE murallink.recovery SET status = ''kept'', ended_at = NULL WHERE payment_uid = %2$L'),
+    (5, 'less was recovered', 'UPDATE murallink.reversal SET recovered = recovered - 1 WHERE uid = %1$L'),
+    (6, 'less came back', 'UPDATE murallink.reversal SET returned = 99, recovered = 99, status = ''recovering'' WHERE uid = %1$L'),
+    (7, 'less came back of the payment', 'UPDATE murallink_private.payment p SET returned = 99, status = ''paid'', occurrence = 100 FROM murallink.reversal r WHERE r.uid = %1$L AND p.uid = r.payment_uid'),
+    (8, 'a reversal of another contract', 'UPDATE murallink.reversal SET contract_uid = murallink.gen_ksuid() WHERE uid = %1$L'),
+    (9, 'a reversal of another chain', 'UPDATE murallink.reversal SET chain_uid = murallink.gen_ksuid() WHERE uid = %1$L'),
+    (10, 'something is kept of no payment', 'UPDATE murallink.reversal SET kept = 5 WHERE uid = %3$L'),
+    (11, 'a payment lacks what nobody has', 'UPDATE murallink_private.payment SET recovered = 1 WHERE uid = %4$L'),
+    (12, 'something was kept of travel expenses', 'UPDATE murallink_private.payment SET payment_type = ''travel'', milestone_uid = NULL, milestone_code = NULL WHERE uid = %2$L'),
+    (13, 'an unload took something else', 'UPDATE murallink_private.call SET params = params || ''{"amount": "1.00"}'' WHERE operation = ''unload'' AND params ->> ''reference'' = %5$L'),
+    (14, 'an unload is open again', 'UPDATE murallink_private.call SET status = ''in_doubt'' WHERE operation = ''unload'' AND params ->> ''reference'' = %5$L'))
+    AS damages (n, damage, statement) ORDER BY n;
+SELECT * FROM pg_temp.funds;
+
 -- Who sees it, and what not even the owner may do
 SET SESSION AUTHORIZATION regress_owed_approver;
 SELECT count(*) > 0 AS recoveries FROM murallink.recovery;
@@ -329,6 +418,23 @@ RESET SESSION AUTHORIZATION;
 SELECT statement, test.refusal(format(statement, :'other_debt', :'second', :'taxi')) FROM unnest(ARRAY[
     'UPDATE murallink.reversal SET kept = 1 WHERE uid = %1$L', 'UPDATE murallink.reversal SET status = ''returned'', returned = amount - 1 WHERE uid = %1$L',
     'UPDATE murallink.reversal SET written_off = amount WHERE uid = %1$L', 'UPDATE murallink_private.payment SET recovered = 20 WHERE uid = %2$L',
-    'UPDATE murallink_private.payment SET recovered = NULL WHERE uid = %2$L', 'UPDATE murallink_private.payment SET recovered = 1 WHERE uid = %3$L']) AS statement;
+    'UPDATE murallink_private.payment SET recovered = NULL WHERE uid = %2$L', 'UPDATE murallink_private.payment SET recovered = 1 WHERE uid = %3$L',
+    'UPDATE murallink.reversal SET status = ''written_off'', written_off = 21 WHERE uid = %1$L',
+    'UPDATE murallink.reversal SET status = ''owed_back'', recovered = 1 WHERE uid = %1$L',
+    'UPDATE murallink.reversal SET status = ''owed_back'', written_off = 1 WHERE uid = %1$L',
+    'INSERT INTO murallink.reversal (payment_uid, amount, reason, note) SELECT payment_uid, 0.001, ''other'', ''x'' FROM murallink.reversal WHERE uid = %1$L',
+    'INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency)
+        SELECT client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, 1, currency FROM murallink.recovery WHERE payment_uid = %2$L',
+    'UPDATE murallink.recovery SET ended_at = NULL WHERE payment_uid = %2$L']) AS statement;
+-- even where no trigger looks
+BEGIN;
+SET LOCAL session_replication_role = replica;
+SELECT statement, test.refusal(format(statement, :'other_debt', :'second')) FROM unnest(ARRAY[
+    'UPDATE murallink_private.payment SET recovered = amount WHERE uid = %2$L', 'UPDATE murallink_private.payment SET returned = amount, returned_by_uid = %1$L WHERE uid = %2$L',
+    'UPDATE murallink_private.payment SET returned = 1 WHERE uid = %2$L', 'UPDATE murallink.reversal SET kept = 1, status = ''owed_back'' WHERE uid = %1$L']) AS statement;
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_owed_operator;
+SELECT count(*) > 0 AS recoveries FROM murallink.recovery;
+RESET SESSION AUTHORIZATION;
 UPDATE murallink_private.call SET due_at = '2999-01-01' WHERE open;
 DROP ROLE regress_owed_admin, regress_owed_approver, regress_owed_stranger, regress_owed_operator;

@@ -36,7 +36,7 @@ CREATE FUNCTION pg_temp.ends(wanted murallink.ksuid, outcome text) RETURNS void 
 BEGIN
     PERFORM murallink_private.call_claim(ARRAY[wanted]);
     PERFORM murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', wanted, 'attempt', (
-        SELECT attempt FROM murallink_private.call WHERE uid = wanted), 'outcome', outcome, 'reason', 'so they say')));
+        SELECT attempt FROM murallink_private.call WHERE uid = wanted), 'outcome', outcome, 'reason', 'so they say'))) WHERE outcome <> '';
 END
 $$;
 CREATE FUNCTION pg_temp.paid(made murallink.ksuid, outcome text DEFAULT 'done') RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
@@ -119,6 +119,13 @@ SELECT pg_temp.unload(:'part', 'done');
 SELECT pg_temp.unload(:'part', 'done') AS once;
 SET SESSION AUTHORIZATION regress_back_payer;
 SELECT uid = :'part' AS same, net_amount FROM murallink.request_reversal(:'second', 30, 'wrong_amount', 'too much');
+-- with the same words, but for another amount or for the rest, it is another one
+BEGIN;
+SAVEPOINT one;
+SELECT uid = :'part' AS same, amount FROM murallink.request_reversal(:'second', 29, 'wrong_amount', 'too much');
+ROLLBACK TO one;
+SELECT uid = :'part' AS same, amount FROM murallink.request_reversal(:'second', NULL, 'wrong_amount', 'too much');
+ROLLBACK;
 SELECT amount, status, net_amount FROM murallink.get_patient_payments(:'pat', :'trial') WHERE uid = :'second';
 SELECT test.refusal(format('SELECT murallink.milestone_payment(%L, %L)', :'pat', :'week')) AS still_paid;
 SELECT test.refusal(format('SELECT murallink.request_reversal(%L, 70.01, ''other'', ''x'')', :'second')) AS more_than_is_left;
@@ -218,7 +225,7 @@ SELECT uid AS check_back, status FROM murallink.request_reversal(:'by_check', 5,
 \echo :status
 SET SESSION AUTHORIZATION regress_back_operator;
 SELECT test.refusal(format('SELECT murallink.decide_reversal(%L, true, ''x'', true)', :'check_back')) AS on_no_card;
-SELECT status, returned, net_amount FROM murallink.decide_reversal(:'check_back', true, 'they sent it back');
+SELECT status, returned, net_amount, decision_note FROM murallink.decide_reversal(:'check_back', true, 'they sent it back');
 RESET SESSION AUTHORIZATION;
 SELECT count(*) AS unloads FROM murallink_private.call WHERE params ->> 'reference' = :'check_back';
 SET SESSION AUTHORIZATION regress_back_admin;
@@ -241,6 +248,20 @@ SET SESSION AUTHORIZATION regress_back_operator;
 SELECT status FROM murallink.resolve_task((SELECT uid FROM murallink.partner_tasks(operation => 'unload', status => 'in_doubt')), true, 'Dash shows it');
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.unload(:'doubted_back', '');
+
+-- What a look-up has shown to be on a card, or an answer in doubt that has the issuer's number of the load, comes off it at once
+SELECT pg_temp.manual(:'pat', :'trial', 31, 'in_doubt') AS looked_up \gset
+SELECT pg_temp.manual(:'pat', :'trial', 32, '') AS numbered \gset
+UPDATE murallink_private.payout SET settled_at = clock_timestamp(), note = murallink_private.note_of_look_up() WHERE payment_uid = :'looked_up';
+SELECT murallink_private.call_decide(uid, 'done', 'x') FROM murallink_private.payout WHERE payment_uid = :'looked_up';
+SELECT murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', c.uid, 'attempt', 1, 'outcome', 'in_doubt', 'reason', 'so they say',
+    'facts', '{"order_id": "7"}'::jsonb))) FROM murallink_private.payout o JOIN murallink_private.call c ON c.uid = o.uid WHERE o.payment_uid = :'numbered';
+SELECT status FROM murallink.resolve_payout((SELECT uid FROM murallink_private.payout WHERE payment_uid = :'numbered'), 'paid', 'x');
+SET SESSION AUTHORIZATION regress_back_payer;
+SELECT r.amount, r.status FROM murallink.request_reversal(:'looked_up', 1, 'wrong_amount', 'too much') r;
+SELECT r.amount, r.status FROM murallink.request_reversal(:'numbered', 1, 'wrong_amount', 'too much') r;
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.unload(uid, 'done') FROM murallink.reversal WHERE payment_uid IN (:'looked_up', :'numbered') ORDER BY created_at;
 
 -- Where a second person approves, a second person approves this, too
 SELECT pg_temp.manual(:'pat', :'strict', 40) AS strictly \gset
@@ -276,11 +297,46 @@ SELECT test.refusal(format('SELECT murallink.%s(%L, ''x'')', f, :'three')) AS on
 RESET SESSION AUTHORIZATION;
 SELECT pg_temp.unload(:'three', 'done');
 
+-- Travel expenses are taken back by those who pay them, and this is approved by those who approve them
+SET SESSION AUTHORIZATION regress_back_admin;
+SELECT uid AS taxi FROM murallink.travel_payment(:'pat', :'strict', 8) \gset
+RESET SESSION AUTHORIZATION;
+SELECT count(pg_temp.paid(:'taxi'));
+SET SESSION AUTHORIZATION regress_back_payer;
+SELECT test.refusal(format('SELECT murallink.request_reversal(%L, 1, ''other'', ''x'')', :'taxi')) AS payer_of_others;
+SELECT uid AS four, status FROM murallink.request_reversal(:'strictly', 1, 'not_due', 'nor this') \gset
+SET SESSION AUTHORIZATION regress_back_admin;
+SELECT uid AS taxi_back, status FROM murallink.request_reversal(:'taxi', 1, 'other', 'x') \gset
+\echo :status
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.permission_grant SET permission = 'approve_travel' WHERE permission = 'approve_payments' AND contract_uid = :'contract'
+    AND app_user_uid = (SELECT uid FROM murallink.app_user WHERE email = 'approver.back@example.com');
+SET SESSION AUTHORIZATION regress_back_approver;
+SELECT test.refusal(format('SELECT murallink.approve_reversal(%L, ''x'')', :'four')) AS of_others;
+SELECT status FROM murallink.approve_reversal(:'taxi_back', 'it was no taxi');
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.unload(:'taxi_back', 'done');
+SET SESSION AUTHORIZATION regress_back_operator;
+SELECT status FROM murallink.decide_reversal(:'four', false, 'it is due');
+-- A card that was replaced is unloaded when the new one is there
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SELECT status FROM murallink.replace_card(:'pat', 'lost', 'in the bus');
+SELECT test.refusal(format('SELECT murallink.reverse_payment(%L, ''x'')', :'strictly')) AS not_there_yet;
+ROLLBACK;
+
+-- Each trial has its own
+SET SESSION AUTHORIZATION regress_back_payer;
+SELECT r.amount, r.status, r.note FROM murallink.get_reversals(:'pat', :'strict') r;
+
 -- Rows: who sees them, and what not even the owner may do
 SET SESSION AUTHORIZATION regress_back_viewer;
 SELECT count(*) > 0 AS reversals, (SELECT bool_and(changes #>> '{note,to}' <> '') FROM murallink.audit_event WHERE resource = 'reversal' AND action = 'created') AS audit FROM murallink.reversal;
 SET SESSION AUTHORIZATION regress_back_stranger;
 SELECT count(*), (SELECT count(*) FROM murallink.audit_event WHERE resource = 'reversal') AS audit FROM murallink.reversal;
+SELECT test.refusal(format('SELECT murallink.get_reversals(%L, %L)', :'pat', :'trial')) AS stranger;
+SET SESSION AUTHORIZATION regress_back_approver;
+SELECT test.refusal(format('SELECT murallink.get_reversals(%L, %L)', :'pat', :'trial')) AS approver;
 SET SESSION AUTHORIZATION regress_back_operator;
 SELECT count(*) > 0 AS reversals, (SELECT count(*) > 0 FROM murallink.audit_event WHERE resource = 'reversal') AS audit FROM murallink.reversal;
 RESET SESSION AUTHORIZATION;
@@ -302,6 +358,7 @@ SELECT uid AS open, status FROM murallink.request_reversal(:'fresh', 1, 'other',
 RESET SESSION AUTHORIZATION;
 SELECT test.refusal(format('UPDATE murallink.reversal SET status = %L%s WHERE uid = %L', status, CASE status WHEN 'returned' THEN ', returned = amount' ELSE '' END, :'open'))
 FROM unnest('{returned,owed_back,refused}'::text[]) AS status;
+SELECT test.refusal(format('INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%L, 1, ''other'', ''x'')', :'fresh')) AS one_at_a_time;
 BEGIN;
 SELECT c.uid AS unload FROM murallink_private.call c, murallink_private.call_claim(ARRAY[c.uid]) WHERE c.params ->> 'reference' = :'open' \gset
 SAVEPOINT claimed;

@@ -168,6 +168,34 @@ SET SESSION AUTHORIZATION regress_move_new;
 SELECT count(*), sum(amount) FROM murallink.payment WHERE enrollment_uid = :'first';
 -- By indexes, each of which finds some of the rows
 SELECT index FROM pg_temp.indexes('SELECT count(*) FROM murallink.payment') AS index;
+-- What is taken back of a payment of the old site, and kept for it, both see, too, each in a transaction of its own
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pg_temp.taken_back(paid murallink.ksuid) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    UPDATE murallink_private.payment SET status = 'paid' WHERE uid = paid;
+    SET LOCAL session_replication_role = origin;
+    INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (paid, 1, 'other', 'x');
+    INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency)
+    SELECT client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, uid, payment_uid, 1, currency FROM murallink.reversal WHERE payment_uid = paid;
+    RETURN 'taken back';
+END
+$$;
+SELECT 'SELECT (SELECT count(*) FROM murallink.reversal) AS reversals, (SELECT count(*) FROM murallink.recovery) AS recoveries,
+    (SELECT count(*) FROM murallink.audit_event WHERE resource = ''reversal'') AS events,
+    (SELECT count(*) FROM murallink.get_reversals(' || quote_literal(:'pat') || ', ' || quote_literal(:'trial') || ')) AS got' AS taken_back \gset
+BEGIN;
+SELECT pg_temp.taken_back(:'early_one');
+SET SESSION AUTHORIZATION regress_move_old;
+:taken_back;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SELECT pg_temp.taken_back(:'early_one');
+SET SESSION AUTHORIZATION regress_move_new;
+:taken_back;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION regress_move_old;
 
 -- Only the present enrollment changes, by the people of the new site; the payment type holds for the whole chain
