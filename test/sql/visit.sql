@@ -412,6 +412,9 @@ SELECT count(*) AS problems FROM murallink.verify_ledger() WHERE contract_uid = 
 
 -- A raised price tops up neither what somebody else has paid nor what the cap has cut, and a part by its part
 SELECT uid AS trial_site FROM murallink.trial_site WHERE trial_uid = pg_temp.uid('trial') AND site_uid = pg_temp.uid('west') \gset
+SELECT uid AS quarter FROM murallink.payment WHERE milestone_code = 'Half' AND fraction = 0.25 AND counts \gset
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT amount FROM murallink.complete_payment(:'quarter', 'the rest');
 SET SESSION AUTHORIZATION regress_visit_admin;
 SELECT count(murallink.add_milestone(name, amount, currency, pg_temp.uid('trial'), pg_temp.uid('west'), 10))
 FROM (VALUES ('Cent', 10, 'USD'), ('X-ray', 100, 'USD'), ('Twice', 60, 'USD'), ('Half', 100, 'USD'), ('Yen', 1001, 'JPY'), ('Dinar', 2, 'KWD'))
