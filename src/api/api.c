@@ -25,6 +25,7 @@ api_init(void)
 {
 	api_action_init();
 	api_body_init();
+	api_render_init();
 }
 
 /*

@@ -61,6 +61,7 @@ extern void api_keep_answer(const Request *request, Jsonb *kept);
 /* api_bind.c, api_render.c */
 extern bool api_can_bind(Oid type);
 extern Datum api_bind(const JsonbValue *value, Oid type, const char *field, bool *isnull);
+extern void api_render_init(void);
 extern void api_render(JsonbParseState **out, JsonbIteratorToken token, Datum value, bool isnull, Oid type);
 extern void api_render_row(JsonbParseState **out, HeapTuple row, TupleDesc desc);
 extern void api_render_key(JsonbParseState **out, const char *key);

@@ -19,25 +19,100 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #define MOMENT_ZERO "0001-01-01T00:00:00Z"
 
+/* How values of a type are written. */
+typedef struct Form
+{
+	Oid type; /* hash key */
+	Oid base; /* that of a domain, else the type */
+	Oid element; /* of an array; InvalidOid: none */
+	bool composite;
+	bool optional; /* absent values are omitted */
+	Oid output; /* function */
+} Form;
+
+static HTAB *forms = NULL;
+static bool forms_stale = false;
+
+static void forget_forms(Datum arg, int cache, uint32 hash);
+static Form form_of(Oid type);
 static void push_string(JsonbParseState **out, JsonbIteratorToken token, const char *text);
 static void push_number(JsonbParseState **out, JsonbIteratorToken token, Datum number);
 static char *moment_text(TimestampTz moment);
 static char *day_text(DateADT day);
-static bool left_out(Datum value, bool isnull, Oid type);
-static void render_absent(JsonbParseState **out, JsonbIteratorToken token, Oid base, bool inside_absent);
+static bool left_out(Datum value, bool isnull, const Form *form);
+static void render_absent(JsonbParseState **out, JsonbIteratorToken token, const Form *form, bool inside_absent);
+static void render_form(JsonbParseState **out, JsonbIteratorToken token, Datum value, bool isnull, const Form *form);
 static void render_jsonb(JsonbParseState **out, JsonbIteratorToken token, Jsonb *value);
-static void render_scalar(JsonbParseState **out, JsonbIteratorToken token, Datum value, Oid base);
+static void render_scalar(JsonbParseState **out, JsonbIteratorToken token, Datum value, const Form *form);
 static void render_columns(JsonbParseState **out, Datum *values, bool *nulls, TupleDesc desc, bool absent);
 static void render_composite(JsonbParseState **out, Datum value, bool isnull, Oid type);
-static void render_array(JsonbParseState **out, Datum value, Oid type);
+static void render_array(JsonbParseState **out, Datum value, Oid element);
+
+/*
+ * Registers the callback that forgets the forms of types when one changes.
+ */
+void
+api_render_init(void)
+{
+	CacheRegisterSyscacheCallback(TYPEOID, forget_forms, (Datum) 0);
+}
+
+/*
+ * Marks the forms as outdated.
+ */
+static void
+forget_forms(Datum arg, int cache, uint32 hash)
+{
+	forms_stale = true;
+}
+
+/*
+ * Returns the form of a type.  It is kept, because a set has it for each value
+ * of each row.
+ */
+static Form
+form_of(Oid type)
+{
+	Form *form;
+	Form found = {.type = type};
+	const char *name;
+	bool varlena;
+
+	if (forms_stale && forms != NULL)
+	{
+		hash_destroy(forms);
+		forms = NULL;
+	}
+	if (forms == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Form)};
+
+		forms = hash_create("murallink forms", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+		forms_stale = false;
+	}
+	form = hash_search(forms, &type, HASH_FIND, NULL);
+	if (form != NULL)
+		return *form;
+	found.base = getBaseType(type);
+	found.composite = type_is_rowtype(found.base);
+	found.element = get_element_type(found.base);
+	name = get_typtype(type) == TYPTYPE_DOMAIN ? install_type_name(type) : NULL;
+	found.optional = name != NULL && strncmp(name, "optional_", 9) == 0;
+	getTypeOutputInfo(found.base, &found.output, &varlena);
+	*(Form *) hash_search(forms, &type, HASH_ENTER, NULL) = found;
+	return found;
+}
 
 /*
  * Adds a string, which must live as long as the answer is built.
@@ -130,27 +205,21 @@ day_text(DateADT day)
  * its type is optional_.
  */
 static bool
-left_out(Datum value, bool isnull, Oid type)
+left_out(Datum value, bool isnull, const Form *form)
 {
-	const char *name;
-
-	if (!isnull && (getBaseType(type) != TEXTOID || VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) > 0))
-		return false;
-	if (get_typtype(type) != TYPTYPE_DOMAIN)
-		return false;
-	name = install_type_name(type);
-	return name != NULL && strncmp(name, "optional_", 9) == 0;
+	return form->optional &&
+		   (isnull || (form->base == TEXTOID && VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) == 0));
 }
 
 /*
  * Adds the JSON for an absent value of a type.
  */
 static void
-render_absent(JsonbParseState **out, JsonbIteratorToken token, Oid base, bool inside_absent)
+render_absent(JsonbParseState **out, JsonbIteratorToken token, const Form *form, bool inside_absent)
 {
 	JsonbValue value = {.type = jbvNull};
 
-	switch (base)
+	switch (form->base)
 	{
 		case BOOLOID:
 			value.type = jbvBool;
@@ -165,10 +234,10 @@ render_absent(JsonbParseState **out, JsonbIteratorToken token, Oid base, bool in
 		case JSONBOID:
 			break;
 		default:
-			if (type_is_array(base))
+			if (OidIsValid(form->element))
 				break;
 			value.type = jbvString;
-			value.val.string.val = base == TIMESTAMPTZOID && inside_absent ? MOMENT_ZERO : "";
+			value.val.string.val = form->base == TIMESTAMPTZOID && inside_absent ? MOMENT_ZERO : "";
 			value.val.string.len = strlen(value.val.string.val);
 	}
 	pushJsonbValue(out, token, &value);
@@ -191,14 +260,12 @@ render_jsonb(JsonbParseState **out, JsonbIteratorToken token, Jsonb *json)
  * Adds a value that is neither composite nor an array.
  */
 static void
-render_scalar(JsonbParseState **out, JsonbIteratorToken token, Datum value, Oid base)
+render_scalar(JsonbParseState **out, JsonbIteratorToken token, Datum value, const Form *form)
 {
-	JsonbValue plain;
-	Oid output;
-	bool varlena;
+	JsonbValue plain = {.type = jbvNull};
 	const char *string;
 
-	switch (base)
+	switch (form->base)
 	{
 		case BOOLOID:
 			plain.type = jbvBool;
@@ -216,7 +283,7 @@ render_scalar(JsonbParseState **out, JsonbIteratorToken token, Datum value, Oid 
 			return;
 		case NUMERICOID:
 			if (numeric_is_nan(DatumGetNumeric(value)) || numeric_is_inf(DatumGetNumeric(value)))
-				render_absent(out, token, JSONBOID, false);
+				pushJsonbValue(out, token, &plain);
 			else
 				push_number(out, token, value);
 			return;
@@ -230,8 +297,7 @@ render_scalar(JsonbParseState **out, JsonbIteratorToken token, Datum value, Oid 
 			string = day_text(DatumGetDateADT(value));
 			break;
 		default:
-			getTypeOutputInfo(base, &output, &varlena);
-			string = OidOutputFunctionCall(output, value);
+			string = OidOutputFunctionCall(form->output, value);
 	}
 	push_string(out, token, string);
 }
@@ -245,14 +311,18 @@ render_columns(JsonbParseState **out, Datum *values, bool *nulls, TupleDesc desc
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Form form;
 
-		if (att->attisdropped || left_out(values[i], nulls[i], att->atttypid))
+		if (att->attisdropped)
+			continue;
+		form = form_of(att->atttypid);
+		if (left_out(values[i], nulls[i], &form))
 			continue;
 		push_string(out, WJB_KEY, pstrdup(NameStr(att->attname)));
-		if (absent && !type_is_rowtype(att->atttypid))
-			render_absent(out, WJB_VALUE, getBaseType(att->atttypid), true);
+		if (absent && !form.composite)
+			render_absent(out, WJB_VALUE, &form, true);
 		else
-			api_render(out, WJB_VALUE, values[i], nulls[i], att->atttypid);
+			render_form(out, WJB_VALUE, values[i], nulls[i], &form);
 	}
 }
 
@@ -281,12 +351,12 @@ render_composite(JsonbParseState **out, Datum value, bool isnull, Oid type)
 }
 
 /*
- * Adds an array of one dimension.
+ * Adds an array of one dimension, of values of a type.
  */
 static void
-render_array(JsonbParseState **out, Datum value, Oid type)
+render_array(JsonbParseState **out, Datum value, Oid element)
 {
-	Oid element = get_element_type(type);
+	Form form = form_of(element);
 	int16 len;
 	bool byval;
 	char align;
@@ -300,28 +370,37 @@ render_array(JsonbParseState **out, Datum value, Oid type)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		api_render(out, WJB_ELEM, values[i], nulls[i], element);
+		render_form(out, WJB_ELEM, values[i], nulls[i], &form);
 	}
 	pushJsonbValue(out, WJB_END_ARRAY, NULL);
 }
 
 /*
- * Adds a value to an object (WJB_VALUE) or an array (WJB_ELEM).  It is copied
- * into the current memory context.
+ * Adds a value in its form.
+ */
+static void
+render_form(JsonbParseState **out, JsonbIteratorToken token, Datum value, bool isnull, const Form *form)
+{
+	if (form->composite)
+		render_composite(out, value, isnull, form->base);
+	else if (isnull)
+		render_absent(out, token, form, false);
+	else if (OidIsValid(form->element))
+		render_array(out, value, form->element);
+	else
+		render_scalar(out, token, value, form);
+}
+
+/*
+ * Adds a value of a type to an object (WJB_VALUE) or an array (WJB_ELEM).  It
+ * is copied into the current memory context.
  */
 void
 api_render(JsonbParseState **out, JsonbIteratorToken token, Datum value, bool isnull, Oid type)
 {
-	Oid base = getBaseType(type);
+	Form form = form_of(type);
 
-	if (type_is_rowtype(base))
-		render_composite(out, value, isnull, base);
-	else if (isnull)
-		render_absent(out, token, base, false);
-	else if (type_is_array(base))
-		render_array(out, value, base);
-	else
-		render_scalar(out, token, value, base);
+	render_form(out, token, value, isnull, &form);
 }
 
 /*
