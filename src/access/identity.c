@@ -192,7 +192,7 @@ look_again(void)
 		same = identity_of_session(&found);
 	else
 	{
-		user = identity_of_role();
+		user = identity_of_role(caller.role);
 		same = user != NULL;
 	}
 	if (user != NULL)
@@ -222,7 +222,7 @@ identity_caller_if_any(void)
 	install_check();
 	if (IsParallelWorker() && !lost)
 		identity_take_over();
-	if (!known && !lost && (user = identity_of_role()) != NULL)
+	if (!known && !lost && (user = identity_of_role(GetSessionUserId())) != NULL)
 		identity_become(user);
 	return identity_found();
 }

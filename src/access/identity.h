@@ -13,6 +13,7 @@ typedef struct Caller
 	Ksuid user; /* the permissions are this user's */
 	bool admin;
 	bool by_session; /* through a session, not through db_role */
+	Oid role; /* the login role with that db_role */
 	bool switched; /* an admin acts as this user */
 	Ksuid switched_by; /* that admin, when switched */
 } Caller;

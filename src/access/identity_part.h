@@ -15,7 +15,7 @@ extern void identity_looks_up(void);
 
 /* identity_role.c */
 extern void identity_forget_role(void);
-extern const Caller *identity_of_role(void);
+extern const Caller *identity_of_role(Oid login);
 
 /* identity_session.c */
 extern void identity_session_init(void);

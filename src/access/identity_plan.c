@@ -75,7 +75,7 @@ identity_plan_for(PlannerGlobal *plan)
 	if (who == NULL || who->by_session || IsParallelWorker())
 		return NULL;
 	/* app_user may have changed since the caller was looked up. */
-	next = identity_of_role();
+	next = identity_of_role(GetSessionUserId());
 	if (next == NULL || next->admin != who->admin)
 		return NULL;
 	if (made_for_admin != who->admin || made_for_role != GetSessionUserId())

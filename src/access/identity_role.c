@@ -29,26 +29,30 @@ identity_forget_role(void)
 }
 
 /*
- * Returns the user of the login role, or NULL if it has none.
+ * Returns the user of a login role, or NULL if it has none.
  */
 const Caller *
-identity_of_role(void)
+identity_of_role(Oid login)
 {
 	static SavedPlan user_of_role =
 		PLAN("SELECT uid, user_role = 'admin' FROM murallink.app_user"
 			 " WHERE db_role = $1 AND murallink_private.is_active(deactivated)",
 			 "t");
+	char *role_name;
 	Datum name;
 	Owner saved;
 
-	if (looked_up && role == GetSessionUserId())
+	if (looked_up && role == login)
 		return has_user ? &user : NULL;
 
 	identity_looks_up();
-	role = GetSessionUserId();
+	role = login;
 	looked_up = false;
 	changed = false;
-	name = CStringGetTextDatum(GetUserNameFromId(role, false));
+	role_name = GetUserNameFromId(login, true);
+	if (role_name == NULL)
+		return NULL;
+	name = CStringGetTextDatum(role_name);
 	saved = owner_enter();
 	SPI_connect();
 	has_user = plan_execute_latest(&user_of_role, &name, NULL, 1) == 1;
@@ -61,6 +65,7 @@ identity_of_role(void)
 		memset(&user, 0, sizeof(user));
 		user.user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
 		user.admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+		user.role = login;
 	}
 	SPI_finish();
 	owner_leave(saved);

@@ -369,6 +369,14 @@ SET SESSION AUTHORIZATION regress_identity_app;
 SELECT test.answer('switch_user', jsonb_build_object('uid', :'ada'));
 RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET user_role = 'user' WHERE uid = :'ian';
+-- A caller who came in by a role is still the same when accounts change, although the role of the session does
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION regress_identity_app;
+SELECT count(*) >= 0 AS found FROM murallink.get_payment_types();
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.app_user SET phone = phone WHERE uid = :'ian';
+SELECT murallink_private.require_caller() = :'ian' AS same;
+ROLLBACK;
 SELECT pg_temp.session('ivan.identity@example.com') AS ian_session \gset
 
 -- An admin's session acts as another user, with the other's permissions; one's own uid leads back
