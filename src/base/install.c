@@ -507,6 +507,20 @@ plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 }
 
 /*
+ * Does what plan_execute() does, for a plan that only reads, with a snapshot.
+ */
+int
+plan_execute_with(SavedPlan *p, const Datum *values, const char *nulls, long limit, Snapshot snapshot)
+{
+	int result = SPI_execute_snapshot(plan_saved(p), unconstify(Datum *, values), nulls, snapshot, InvalidSnapshot,
+									  true, false, limit);
+
+	if (result < 0)
+		elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));
+	return (int) SPI_processed;
+}
+
+/*
  * Does what plan_execute() does, for a plan that only reads, with a snapshot
  * of its own: that of a repeatable read transaction may be older than a change
  * that must be seen.  GetLatestSnapshot() fails in a parallel query.
@@ -514,19 +528,14 @@ plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 int
 plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long limit)
 {
-	SPIPlanPtr plan = plan_saved(p);
-
 	for (;;)
 	{
 		uint64 messages = SharedInvalidMessageCounter;
-		int result = SPI_execute_snapshot(plan, unconstify(Datum *, values), nulls, GetCatalogSnapshot(InvalidOid),
-										  InvalidSnapshot, true, false, limit);
+		int count = plan_execute_with(p, values, nulls, limit, GetCatalogSnapshot(InvalidOid));
 
-		if (result < 0)
-			elog(ERROR, "murallink: could not run \"%s\": %s", p->sql, SPI_result_code_string(result));
 		/* The snapshot was taken before the tables were locked; a change that held a lock comes with a message. */
 		if (messages == SharedInvalidMessageCounter)
-			return (int) SPI_processed;
+			return count;
 		SPI_freetuptable(SPI_tuptable);
 		CHECK_FOR_INTERRUPTS();
 	}

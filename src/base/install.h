@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "executor/spi.h"
+#include "utils/snapshot.h"
 
 /* The version of the tables that this library works with. */
 #define DATA_VERSION 1
@@ -60,6 +61,7 @@ extern void owner_committed(Owner saved);
 
 extern SPIPlanPtr plan_saved(SavedPlan *p);
 extern int plan_execute(SavedPlan *p, const Datum *values, const char *nulls, long limit);
+extern int plan_execute_with(SavedPlan *p, const Datum *values, const char *nulls, long limit, Snapshot snapshot);
 extern int plan_execute_latest(SavedPlan *p, const Datum *values, const char *nulls, long limit);
 
 #endif /* MURALLINK_INSTALL_H */

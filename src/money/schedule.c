@@ -14,11 +14,13 @@
 #include "install.h"
 #include "miscadmin.h"
 #include "schedule.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* If the cache has this many milestones, it is cleared. */
@@ -59,10 +61,11 @@ static Oid tables[lengthof(table_names)];
 
 static void forget(Datum arg, Oid relation);
 static bool load(Datum uid, Known *known);
-static int load_rows(SavedPlan *select, const Datum *arguments, long limit);
-static bool load_milestone(Datum uid, Milestone *milestone);
-static Place load_place(Milestone *milestone);
-static void load_versions(const Place *place, Known *known);
+static int load_rows(SavedPlan *select, const Datum *arguments, long limit, Snapshot snapshot);
+static bool load_milestone(Datum uid, Snapshot snapshot, Milestone *milestone);
+static Place load_place(Snapshot snapshot, Milestone *milestone);
+static void load_versions(const Place *place, Snapshot snapshot, Known *known);
+static void make_cache(void);
 static Known *find(Datum uid, Known *buffer);
 static bool in_force(const Milestone *milestone, const Version *version, TimestampTz at, DateADT visit);
 static Version version_copy(const Version *version);
@@ -158,9 +161,9 @@ read_version(HeapTuple row, TupleDesc desc, Version *version)
  * memory context to be that of the cache, until the next one or SPI_finish().
  */
 static int
-load_rows(SavedPlan *select, const Datum *arguments, long limit)
+load_rows(SavedPlan *select, const Datum *arguments, long limit, Snapshot snapshot)
 {
-	int count = plan_execute_latest(select, arguments, NULL, limit);
+	int count = plan_execute_with(select, arguments, NULL, limit, snapshot);
 
 	MemoryContextSwitchTo(context);
 	return count;
@@ -171,7 +174,7 @@ load_rows(SavedPlan *select, const Datum *arguments, long limit)
  * false if there is none.
  */
 static bool
-load_milestone(Datum uid, Milestone *milestone)
+load_milestone(Datum uid, Snapshot snapshot, Milestone *milestone)
 {
 	static SavedPlan select = PLAN("SELECT client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, code,"
 								   " murallink_private.label_key(code)"
@@ -181,7 +184,7 @@ load_milestone(Datum uid, Milestone *milestone)
 	TupleDesc desc;
 	bool isnull;
 
-	if (load_rows(&select, &uid, 1) == 0)
+	if (load_rows(&select, &uid, 1, snapshot) == 0)
 		return false;
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
@@ -199,7 +202,7 @@ load_milestone(Datum uid, Milestone *milestone)
  * Reads what its trial at the site decides about a milestone.
  */
 static Place
-load_place(Milestone *milestone)
+load_place(Snapshot snapshot, Milestone *milestone)
 {
 	static SavedPlan select =
 		PLAN("SELECT t.approval_tiers, t.need_approval_ref, t.xmin, a.xmin, t.approve_milestones, t.price_by = 'visit',"
@@ -215,7 +218,7 @@ load_place(Milestone *milestone)
 	Place place;
 	bool isnull;
 
-	if (load_rows(&select, arguments, 1) == 0)
+	if (load_rows(&select, arguments, 1, snapshot) == 0)
 		elog(ERROR, "murallink: a trial at a site is gone");
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
@@ -236,7 +239,7 @@ load_place(Milestone *milestone)
  * Reads the versions of a milestone, the latest first.
  */
 static void
-load_versions(const Place *place, Known *known)
+load_versions(const Place *place, Snapshot snapshot, Known *known)
 {
 	static SavedPlan select =
 		PLAN("SELECT uid, effective_date, murallink_private.first_day(effective_date, $3), approval_ref <> '' OR NOT $5,"
@@ -249,32 +252,35 @@ load_versions(const Place *place, Known *known)
 	Datum arguments[] = {KsuidPGetDatum(&known->milestone.trial_site), known->milestone.key,
 						 known->milestone.terms.time_zone, place->tiers, BoolGetDatum(place->need_approval_ref)};
 
-	known->count = load_rows(&select, arguments, 0);
+	known->count = load_rows(&select, arguments, 0, snapshot);
 	known->versions = palloc(sizeof(Version) * known->count);
 	for (int i = 0; i < known->count; i++)
 		read_version(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &known->versions[i]);
 }
 
 /*
- * Reads a milestone by the uid of one of its versions, with new snapshots.
+ * Reads a milestone by the uid of one of its versions, with one new snapshot.
  * Returns false if there is none.
  */
 static bool
 load(Datum uid, Known *known)
 {
 	Owner saved = owner_enter();
+	Snapshot snapshot;
 	Place place;
 	bool found;
 
 	memset(known, 0, sizeof(Known));
 	known->uid = *DatumGetKsuidP(uid);
 	SPI_connect();
-	found = load_milestone(uid, &known->milestone);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(InvalidOid));
+	found = load_milestone(uid, snapshot, &known->milestone);
 	if (found)
 	{
-		place = load_place(&known->milestone);
-		load_versions(&place, known);
+		place = load_place(snapshot, &known->milestone);
+		load_versions(&place, snapshot, known);
 	}
+	UnregisterSnapshot(snapshot);
 	SPI_finish();
 	owner_leave(saved);
 	if (found && MILESTONE_LIMITED(&known->milestone))
@@ -299,6 +305,26 @@ schedule_generation(void)
 }
 
 /*
+ * Makes the cache, where there is none or it is full, and notices changes of
+ * the tables from here on.
+ */
+static void
+make_cache(void)
+{
+	HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};
+
+	for (int i = 0; i < lengthof(tables); i++)
+		tables[i] = install_relation(table_names[i]);
+	if (milestones != NULL && hash_get_num_entries(milestones) < MILESTONES_KEPT)
+		return;
+	if (context == NULL)
+		context = AllocSetContextCreate(CacheMemoryContext, "murallink schedule", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(context);
+	ctl.hcxt = context;
+	milestones = hash_create("murallink milestones", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
  * Returns the milestone that has a version with this uid, from the cache or
  * read into the buffer; NULL if there is none.  It is valid until a table or
  * catalog is opened.
@@ -307,31 +333,21 @@ static Known *
 find(Datum uid, Known *buffer)
 {
 	Known *kept;
-	uint64 loaded;
+	uint64 messages;
+	bool found;
 
 	if (milestones != NULL && (kept = hash_search(milestones, DatumGetKsuidP(uid), HASH_FIND, NULL)) != NULL)
 		return kept;
-	for (int i = 0; i < lengthof(tables); i++)
-		tables[i] = install_relation(table_names[i]);
-	if (milestones == NULL || hash_get_num_entries(milestones) >= MILESTONES_KEPT)
+	/* As in plan_execute_latest(): the snapshot may be older than a change that held a lock. */
+	do
 	{
-		HASHCTL ctl = {.keysize = sizeof(Ksuid), .entrysize = sizeof(Known)};
-
-		if (context == NULL)
-			context = AllocSetContextCreate(CacheMemoryContext, "murallink schedule", ALLOCSET_DEFAULT_SIZES);
-		MemoryContextReset(context);
-		ctl.hcxt = context;
-		milestones = hash_create("murallink milestones", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	loaded = generation;
-	if (!load(uid, buffer))
-		return NULL;
-	/* A change while it was read: its queries may have seen different states. */
-	if (loaded != generation)
-	{
+		messages = SharedInvalidMessageCounter;
+		make_cache();
+		found = load(uid, buffer);
 		CHECK_FOR_INTERRUPTS();
-		return find(uid, buffer);
-	}
+	} while (messages != SharedInvalidMessageCounter);
+	if (!found)
+		return NULL;
 	*(Known *) hash_search(milestones, &buffer->uid, HASH_ENTER, NULL) = *buffer;
 	return buffer;
 }
