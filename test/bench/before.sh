@@ -75,10 +75,12 @@ pick() {
 
 # tps VERSION SCRIPT: transactions per second, after all that was paid before is forgotten.
 tps() {
-	on "$1" psql -U postgres -Xqc "SET session_replication_role = replica; DELETE FROM murallink.payment;
+	local payments
+	payments=$(on "$1" psql -U postgres -XqAtc "SELECT coalesce(to_regclass('murallink_private.payment'), 'murallink.payment')")
+	on "$1" psql -U postgres -Xqc "SET session_replication_role = replica; DELETE FROM $payments;
 		DELETE FROM murallink.fund_entry WHERE movement <> 'deposit'; DELETE FROM murallink.audit_event;
 		UPDATE murallink.fund_slot SET available = available + reserved, reserved = 0" \
-		-c 'VACUUM murallink.payment, murallink.fund_entry, murallink.audit_event, murallink.fund_slot' -c CHECKPOINT
+		-c "VACUUM $payments, murallink.fund_entry, murallink.audit_event, murallink.fund_slot" -c CHECKPOINT
 	on "$1" pgbench -U bench -n -M prepared -c 8 -j 2 -T "$seconds" -D n=-1 -f "$dir/$2" | awk '/^tps/ { print $3 }'
 }
 
