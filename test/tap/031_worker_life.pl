@@ -200,8 +200,19 @@ done_testing();
 sub alone
 {
 	my ($statement) = @_;
-	my $tries = 10;
-	return $payouts->quietly(sub { 1 until eval { $payouts->stack->sql($statement, 'postgres'); 1 } || !--$tries; $tries || die $@ });
+	return $payouts->quietly(sub {
+		foreach my $try (1 .. 10)
+		{
+			return if eval { $payouts->stack->sql($statement, 'postgres'); 1 };
+		}
+		# Who is there, and why a worker has not left.
+		diag $payouts->stack->sql($_, 'postgres') foreach (
+			'SELECT pid, datname, backend_type, state, wait_event, backend_start, xact_start FROM pg_stat_activity',
+			"SELECT pid, locktype, objid, mode, granted FROM pg_locks WHERE locktype = 'object'",
+			'SHOW murallink.shutdown_grace');
+		diag $payouts->sql('SELECT * FROM murallink.worker_status()');
+		die "$statement: the database is not free\n";
+	});
 }
 
 # Has the worker make calls that take so long.
