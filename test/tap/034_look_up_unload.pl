@@ -9,7 +9,6 @@ use Test::More;
 
 my $payouts = Murallink::Payouts->new(
 	conf => "fsync = off\nrestart_after_crash = off\ninclude_if_exists = 'crash.conf'\n", settings => { settling => 1 });
-my $conf = "$payouts->{stack}{dir}/data/crash.conf";
 my %after = (when => 'after', action => 'close', count => 1);
 my %before = (when => 'before', action => 'close', count => 1);
 my $customer = 20000;
@@ -96,17 +95,8 @@ foreach my $case (
 	my ($point, $lost) = @$case;
 	my $payout = paid();
 	$payouts->fault(operation => 'dash.unloadCards', %after) if $lost;
-	open my $file, '>', $conf or die "crash.conf: $!\n";
-	print $file "murallink.crash_point = '$point'\n";
-	close $file or die "crash.conf: $!\n";
-	$payouts->call('disable_payouts');
-	$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$payout'"), 'in error');
-	$payouts->stop_server('fast');
-	$payouts->start_server;
-	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
-	unlink $conf;
-	$payouts->start_server;
-	$payouts->wait_idle;
+	$payouts->crash_at($point, sub {
+		$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$payout'"), 'in error') });
 	my $unloads = unloads($payout);
 	is($payouts->state_of($payout) . ' ' . asked($payout) =~ s/:.*//sr,
 		$unloads ? 'done reversed ' : 'done paid owed_back', "$point: known to be unloaded " . ($unloads ? 'once' : 'never'));

@@ -5,7 +5,6 @@
 use strict;
 use warnings;
 
-use List::Util qw(sum0);
 use Murallink::Payouts;
 use Test::More;
 
@@ -168,10 +167,7 @@ sub reversal { my ($about) = @_; return split /\|/, $payouts->sql("SELECT p.stat
 sub cash
 {
 	my ($patient) = @_;
-	return map {
-		my $key = $_;
-		sprintf('%.2f', sum0(map { $_->{amount} } $payouts->entries('load', proxyKey => $key)) - sum0(map { $_->{amount} } $payouts->entries('unload', proxyKey => $key))) =~ s/^-(?=0\.00$)//r
-	} split /\n/, $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE patient_uid = '$patient' ORDER BY created_at");
+	return map { $payouts->cash($_) } split /\n/, $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE patient_uid = '$patient' ORDER BY created_at");
 }
 
 # So many new patients with a paid payment of 1.01 each.

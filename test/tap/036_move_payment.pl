@@ -8,9 +8,8 @@ use Murallink::Payouts;
 use Test::More;
 
 my $payouts = Murallink::Payouts->new(settings => { settling => 1 });
+$payouts->become_payer;
 $payouts->sql(<<'EOC');
-SELECT murallink.create_admin('payer@example.com', 'correct horse', 'Pat', 'Payer');
-SELECT murallink.set_db_role('payer@example.com', session_user);
 CREATE TABLE public.week AS SELECT m.uid FROM public.place p, murallink.add_milestone('Week 1', 10, 'USD', p.trial_uid, p.site_uid) m;
 EOC
 
@@ -88,9 +87,5 @@ sub shown
 sub money
 {
 	my ($patient) = @_;
-	my $key = $payouts->sql("SELECT max(proxy_key) FROM murallink_private.card WHERE patient_uid = '$patient'");
-	my $sum = 0;
-	$sum += $_->{amount} foreach $payouts->entries('load', proxyKey => $key);
-	$sum -= $_->{amount} foreach $payouts->entries('unload', proxyKey => $key);
-	return sprintf '%.2f', $sum;
+	return $payouts->cash($payouts->sql("SELECT max(proxy_key) FROM murallink_private.card WHERE patient_uid = '$patient'"));
 }

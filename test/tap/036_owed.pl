@@ -8,9 +8,8 @@ use Murallink::Payouts;
 use Test::More;
 
 my $payouts = Murallink::Payouts->new(settings => { settling => 1 });
+$payouts->become_payer;
 $payouts->sql(<<'EOC');
-SELECT murallink.create_admin('payer@example.com', 'correct horse', 'Pat', 'Payer');
-SELECT murallink.set_db_role('payer@example.com', session_user);
 CREATE TABLE public.week AS SELECT m.uid FROM public.place p, murallink.add_milestone('Week', 50, 'USD', p.trial_uid, p.site_uid, 9) m;
 EOC
 

@@ -4,18 +4,15 @@
 use strict;
 use warnings;
 
-use List::Util qw(sum0);
 use Murallink::Payouts;
 use Test::More;
 
 my $payouts = Murallink::Payouts->new(
 	conf => "fsync = off\nrestart_after_crash = off\ninclude_if_exists = 'crash.conf'\n", settings => { settling => 1 });
-my $conf = "$payouts->{stack}{dir}/data/crash.conf";
 my %after = (when => 'after', action => 'close', count => 1);
 my %before = (when => 'before', action => 'close', count => 1);
+$payouts->become_payer;
 $payouts->sql(<<'EOC');
-SELECT murallink.create_admin('payer@example.com', 'correct horse', 'Pat', 'Payer');
-SELECT murallink.set_db_role('payer@example.com', session_user);
 CREATE TABLE public.week AS SELECT m.uid FROM public.place p, murallink.add_milestone('Week 1', 75.01, 'USD', p.trial_uid, p.site_uid) m;
 EOC
 
@@ -47,17 +44,8 @@ foreach my $point ('claim_committed:1', 'call_sent:2', 'call_answered:2', 'settl
 {
 	my $whom = patient();
 	my $part = part($whom, 0.3);
-	open my $file, '>', $conf or die "crash.conf: $!\n";
-	print $file "murallink.crash_point = '$point'\n";
-	close $file or die "crash.conf: $!\n";
-	$payouts->call('disable_payouts');
-	my $other = $payouts->sql("SELECT (murallink.approve_payment(uid)).uid FROM murallink.complete_payment('$part', 'came back')");
-	$payouts->stop_server('fast');
-	$payouts->start_server;
-	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
-	unlink $conf;
-	$payouts->start_server;
-	$payouts->wait_idle;
+	my $other = $payouts->crash_at($point, sub {
+		$payouts->sql("SELECT (murallink.approve_payment(uid)).uid FROM murallink.complete_payment('$part', 'came back')") });
 	is(shown($other) . ', on the card ' . money($whom), 'paid 52.51, on the card 75.01', "$point: the rest is paid once");
 }
 books();
@@ -168,16 +156,13 @@ EOC
 sub money
 {
 	my ($patient) = @_;
-	my $key = $payouts->sql("SELECT max(proxy_key) FROM murallink_private.card WHERE patient_uid = '$patient'");
-	my $sum = sum0(map { $_->{amount} } $payouts->entries('load', proxyKey => $key));
-	return sprintf('%.2f', $sum - sum0(map { $_->{amount} } $payouts->entries('unload', proxyKey => $key))) =~ s/^-(?=0\.00$)//r;
+	return $payouts->cash($payouts->sql("SELECT max(proxy_key) FROM murallink_private.card WHERE patient_uid = '$patient'"));
 }
 
 # What the issuer has loaded and not unloaded is what the funds have disbursed.
 sub books
 {
-	my $cash = sum0(map { $_->{ledger} eq 'load' ? $_->{amount} : $_->{ledger} eq 'unload' ? -$_->{amount} : 0 } $payouts->ledger);
-	is($payouts->sql('SELECT disbursed::numeric(16, 2) FROM murallink.fund_balance'), sprintf('%.2f', $cash), 'the funds have paid what is on the cards');
+	is($payouts->sql('SELECT disbursed::numeric(16, 2) FROM murallink.fund_balance'), $payouts->cash, 'the funds have paid what is on the cards');
 	is_deeply([ $payouts->wrong ], [], 'the books agree');
 	return;
 }

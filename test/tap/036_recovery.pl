@@ -4,19 +4,16 @@
 use strict;
 use warnings;
 
-use List::Util qw(sum0);
 use Murallink::Payouts;
 use Test::More;
 
 my $payouts = Murallink::Payouts->new(
 	conf => "fsync = off\nrestart_after_crash = off\ninclude_if_exists = 'crash.conf'\n", settings => { settling => 1 });
-my $conf = "$payouts->{stack}{dir}/data/crash.conf";
 my %after = (when => 'after', action => 'close', count => 1);
 my %before = (when => 'before', action => 'close', count => 1);
 my %declined = (when => 'before', action => 'answer', status => 400, count => 1);
+$payouts->become_payer;
 $payouts->sql(<<'EOC');
-SELECT murallink.create_admin('payer@example.com', 'correct horse', 'Pat', 'Payer');
-SELECT murallink.set_db_role('payer@example.com', session_user);
 SELECT murallink.set_recovery(contract_uid, 50, 'the board allows half') FROM public.place;
 EOC
 
@@ -73,18 +70,11 @@ foreach my $case (
 	my ($point, $lost) = @$case;
 	my ($whom, undef, $owed) = owing();
 	$payouts->fault(%after) if $lost;
-	open my $file, '>', $conf or die "crash.conf: $!\n";
-	print $file "murallink.crash_point = '$point'\n";
-	close $file or die "crash.conf: $!\n";
-	$payouts->call('disable_payouts');
-	my $payment = approve($whom, 100);
-	is(debt($owed), 'recovering 0.00 back 50.00 kept', "$point: kept from the approval on");
-	$payouts->stop_server('fast');
-	$payouts->start_server;
-	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
-	unlink $conf;
-	$payouts->start_server;
-	$payouts->wait_idle;
+	my $payment = $payouts->crash_at($point, sub {
+		my $made = approve($whom, 100);
+		is(debt($owed), 'recovering 0.00 back 50.00 kept', "$point: kept from the approval on");
+		return $made;
+	});
 	is(shown($payment) . ' ' . loaded($payment), 'paid 100.00 recovered 50.00 50.00', "$point: loaded once with the rest");
 	is(debt($owed), 'recovering 50.00 back 0.00 kept', "$point: and recovered once");
 }
@@ -137,8 +127,7 @@ EOC
 # What the issuer has loaded and not unloaded is what the funds have disbursed.
 sub books
 {
-	my $cash = sum0(map { $_->{ledger} eq 'load' ? $_->{amount} : $_->{ledger} eq 'unload' ? -$_->{amount} : 0 } $payouts->ledger);
-	is($payouts->sql('SELECT disbursed::numeric(16, 2) FROM murallink.fund_balance'), sprintf('%.2f', $cash), 'the funds have paid what is on the cards');
+	is($payouts->sql('SELECT disbursed::numeric(16, 2) FROM murallink.fund_balance'), $payouts->cash, 'the funds have paid what is on the cards');
 	is_deeply([ $payouts->wrong ], [], 'the books agree');
 	return;
 }

@@ -9,13 +9,9 @@ use Test::More;
 
 my $payouts = Murallink::Payouts->new(
 	conf => "fsync = off\nrestart_after_crash = off\ninclude_if_exists = 'crash.conf'\n", settings => { settling => 1 });
-my $conf = "$payouts->{stack}{dir}/data/crash.conf";
 my %after = (when => 'after', action => 'close', count => 1);
 my %before = (when => 'before', action => 'close', count => 1);
-$payouts->sql(<<'EOC');
-SELECT murallink.create_admin('payer@example.com', 'correct horse', 'Pat', 'Payer');
-SELECT murallink.set_db_role('payer@example.com', session_user);
-EOC
+$payouts->become_payer;
 
 note 'a part, the same part again, and the rest';
 my $payment = paid();
@@ -69,17 +65,8 @@ foreach my $case (
 	$payment = paid();
 	back($payment, '0.10', 'before');
 	$payouts->fault(operation => 'dash.unloadCards', %after) if $lost;
-	open my $file, '>', $conf or die "crash.conf: $!\n";
-	print $file "murallink.crash_point = '$point'\n";
-	close $file or die "crash.conf: $!\n";
-	$payouts->call('disable_payouts');
-	$part = $payouts->sql("SELECT uid FROM murallink.request_reversal('$payment', 0.10, 'other', 'in parts')");
-	$payouts->stop_server('fast');
-	$payouts->start_server;
-	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
-	unlink $conf;
-	$payouts->start_server;
-	$payouts->wait_idle;
+	$part = $payouts->crash_at($point, sub {
+		$payouts->sql("SELECT uid FROM murallink.request_reversal('$payment', 0.10, 'other', 'in parts')") });
 	my $unloaded = unloaded($part);
 	is(state($payment), 'paid ' . ($unloaded ? '0.81 0.10 returned, 0.10 returned' : '0.91 0.10 returned, 0.10 owed_back'), "$point: as the ledger has it");
 	next if $unloaded;

@@ -10,7 +10,6 @@ use Test::More;
 
 my $payouts = Murallink::Payouts->new(
 	conf => "fsync = off\nrestart_after_crash = off\ninclude_if_exists = 'crash.conf'\n", settings => { settling => 1 });
-my $conf = "$payouts->{stack}{dir}/data/crash.conf";
 my $funds = 'SELECT available, reserved, disbursed FROM murallink.fund_balance';
 my $patients = 0;
 
@@ -144,7 +143,7 @@ foreach my $lost (0, 1)
 		($old, $new) = cards($pat);
 		$payouts->fault(operation => 'dash.unloadCards', when => 'after', action => 'close', count => 1) if $lost;
 		$payouts->fault(operation => 'dash.loadCards', when => 'after', action => 'close', count => 1) if $lost;
-		crash($point, sub { move($old, '1.01', 'a') });
+		$payouts->crash_at($point, sub { move($old, '1.01', 'a') });
 		if (calls($old, $new) =~ /^unload_balance declined$/)
 		{
 			like(asked(), qr/^declined of unload_balance: .* move_balance or resolve_task$/, "$point: not taken off: a person is told");
@@ -200,44 +199,14 @@ sub replaced
 
 sub move { my @arguments = @_; return $payouts->call(move_balance => @arguments) }
 
-# Does something while payouts are off, and has the worker end there when they are on again; then waits until all is done.
-sub crash
-{
-	my ($point, $something) = @_;
-	open my $file, '>', $conf or die "crash.conf: $!\n";
-	print $file "murallink.crash_point = '$point'\n";
-	close $file or die "crash.conf: $!\n";
-	$payouts->call('disable_payouts');
-	$something->();
-	$payouts->stop_server('fast');
-	$payouts->start_server;
-	$payouts->quietly(sub { eval { $payouts->call('enable_payouts') }; $payouts->wait_ended });
-	unlink $conf;
-	$payouts->start_server;
-	return $payouts->wait_idle;
-}
-
 sub cards { my ($patient) = @_; return split /\n/, $payouts->sql("SELECT uid FROM murallink.cards('$patient')") }
 sub key { my ($card) = @_; return $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE uid = '$card'") }
 sub payment { my ($payout) = @_; return $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$payout'") }
 sub amount { my ($payout) = @_; return $payouts->sql("SELECT amount FROM murallink.payout WHERE uid = '$payout'") }
 
 # What the issuer has on a card, and on all cards.
-sub balance
-{
-	my ($card) = @_;
-	my $key = defined $card ? key($card) : undef;
-	my $sum = 0;
-	foreach my $entry ($payouts->ledger)
-	{
-		next if defined $key && ($entry->{proxyKey} // '') ne $key;
-		$sum += $entry->{amount} if $entry->{ledger} eq 'load';
-		$sum -= $entry->{amount} if $entry->{ledger} eq 'unload';
-	}
-	return sprintf('%.2f', $sum) =~ s/^-(?=0\.00$)//r;
-}
-
-sub money { return balance() }
+sub balance { my ($card) = @_; return $payouts->cash(key($card)) }
+sub money { return $payouts->cash }
 
 # The calls that move money between cards, oldest first.
 sub calls

@@ -17,7 +17,7 @@ use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Handle;
 use JSON::PP;
-use List::Util qw(max min);
+use List::Util qw(max min sum0);
 use Murallink::Stack;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(time);
@@ -120,6 +120,17 @@ sub approve
 {
 	my ($self, $count, $patient) = @_;
 	return split /\n/, $self->sql(approval($count, $patient ? "patient_uid = '$patient'" : 'true'));
+}
+
+# Makes the superuser of the tests an admin, who may pay by SQL.
+sub become_payer
+{
+	my ($self) = @_;
+	$self->sql(<<'EOC');
+SELECT murallink.create_admin('payer@example.com', 'correct horse', 'Pat', 'Payer');
+SELECT murallink.set_db_role('payer@example.com', session_user);
+EOC
+	return;
 }
 
 sub approval
@@ -296,6 +307,27 @@ sub wait_ended
 	my ($self) = @_;
 	Murallink::Stack::poll('the server to end', sub { !-e "$self->{stack}{dir}/data/postmaster.pid" });
 	return;
+}
+
+# Does something while payouts are off, and has the worker end at a crash point, as kill -9 would, when they are on
+# again; then waits until all is done. The server is set up not to start again by itself and to include crash.conf.
+# Returns what was done.
+sub crash_at
+{
+	my ($self, $point, $something) = @_;
+	my $conf = "$self->{stack}{dir}/data/crash.conf";
+	open my $file, '>', $conf or die "crash.conf: $!\n";
+	print $file "murallink.crash_point = '$point'\n";
+	close $file or die "crash.conf: $!\n";
+	$self->call('disable_payouts');
+	my $done = $something->();
+	$self->stop_server('fast');
+	$self->start_server;
+	$self->quietly(sub { eval { $self->call('enable_payouts') }; $self->wait_ended });
+	unlink $conf;
+	$self->start_server;
+	$self->wait_idle;
+	return $done;
 }
 
 # Waits until a worker has read the crash point after a reload.
@@ -485,6 +517,15 @@ sub entries
 		my $entry = $_;
 		$entry->{ledger} eq $kind && !grep { ($entry->{$_} // '') ne $values{$_} } keys %values
 	} $self->ledger;
+}
+
+# What the issuer has loaded and not unloaded: in all, or on the card with a key.
+sub cash
+{
+	my ($self, $key) = @_;
+	my %sign = (load => 1, unload => -1);
+	my @moves = grep { $sign{ $_->{ledger} } && (!defined $key || ($_->{proxyKey} // '') eq $key) } $self->ledger;
+	return sprintf('%.2f', sum0(map { $sign{ $_->{ledger} } * $_->{amount} } @moves)) =~ s/^-(?=0\.00$)//r;
 }
 
 # Calls a function of murallink.
