@@ -45,6 +45,22 @@ $$;
 COMMENT ON FUNCTION murallink_private.milestone_called(murallink.ksuid, text) IS
 'The uid of a version of the milestone of a trial at a site that has this name now, or this code, or had this name; null if there is none.';
 
+CREATE FUNCTION murallink_private.milestone_to_mark(enrollment_uid murallink.ksuid, called text) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    label CONSTANT text := murallink_private.checked_label(called, 'milestone', 200, true);
+    version CONSTANT murallink.ksuid := (
+        SELECT murallink_private.milestone_called(e.trial_site_uid, label) FROM murallink.enrollment e WHERE e.uid = enrollment_uid);
+BEGIN
+    IF version IS NULL THEN
+        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
+    END IF;
+    RETURN version;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.milestone_to_mark(murallink.ksuid, text) IS
+'The uid of a version of the milestone with this name or code, at the site of an enrollment. Errors: missing_field, too_long, invalid_value, not_found.';
+
 CREATE FUNCTION murallink.mark_paid_elsewhere(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL
 ) RETURNS murallink.payment_info
@@ -53,14 +69,9 @@ DECLARE
     place CONSTANT murallink.ksuid :=
         murallink_private.enrolled(mark_paid_elsewhere.patient_uid, mark_paid_elsewhere.trial_uid, 'milestone_payment');
     why CONSTANT text := murallink_private.checked_text(mark_paid_elsewhere.note, 'note', 1000, true);
-    called CONSTANT text := murallink_private.checked_label(mark_paid_elsewhere.milestone, 'milestone', 200, true);
-    version CONSTANT murallink.ksuid := (
-        SELECT murallink_private.milestone_called(e.trial_site_uid, called) FROM murallink.enrollment e WHERE e.uid = place);
+    version CONSTANT murallink.ksuid := murallink_private.milestone_to_mark(place, mark_paid_elsewhere.milestone);
     made murallink.ksuid;
 BEGIN
-    IF version IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
-    END IF;
     -- If another session pays meanwhile, the next round sees what it paid.
     WHILE made IS NULL LOOP
         INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, note, status, requested_by_uid)
@@ -81,34 +92,23 @@ DECLARE
     place CONSTANT murallink.ksuid :=
         murallink_private.enrolled(unmark_paid_elsewhere.patient_uid, unmark_paid_elsewhere.trial_uid, 'milestone_payment');
     why CONSTANT text := murallink_private.checked_text(unmark_paid_elsewhere.note, 'note', 1000, true);
-    called CONSTANT text := murallink_private.checked_label(unmark_paid_elsewhere.milestone, 'milestone', 200, true);
-    its_code CONSTANT text := (
-        SELECT m.code FROM murallink.enrollment e
-        JOIN murallink.milestone m ON m.uid = murallink_private.milestone_called(e.trial_site_uid, called) WHERE e.uid = place);
+    version CONSTANT murallink.ksuid := murallink_private.milestone_to_mark(place, unmark_paid_elsewhere.milestone);
     marked murallink_private.payment;
-    answer murallink.payment_info;
 BEGIN
-    IF its_code IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
-    END IF;
     SELECT p.* INTO marked FROM murallink.enrollment e JOIN murallink_private.payment p ON p.chain_uid = e.chain_uid
+    JOIN murallink.milestone m ON m.uid = version
     WHERE e.uid = place AND p.status = 'elsewhere'
     -- A site that the patient has left does not open a milestone that the present one has marked.
     AND p.enrollment_uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'milestone_payment'))
-    AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(its_code) ORDER BY p.occurrence DESC LIMIT 1;
+    AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code) ORDER BY p.occurrence DESC LIMIT 1;
     UPDATE murallink_private.payment p
     SET status = 'unmarked', decided_by_uid = murallink_private.caller(), decision_note = why
     WHERE p.uid = marked.uid AND p.status = 'elsewhere';
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('wrong_status', 'milestone');
     END IF;
-    IF murallink_private.permitted('view_payments', marked.client_uid, marked.contract_uid, marked.trial_uid, marked.site_uid) THEN
-        RETURN murallink_private.payment_info(marked.uid);
-    END IF;
-    answer.uid := marked.uid;
-    answer.status := 'unmarked';
-    answer.decision_note := why;
-    RETURN answer;
+    RETURN murallink_private.payment_answer(marked.uid, why,
+        murallink_private.permitted('view_payments', marked.client_uid, marked.contract_uid, marked.trial_uid, marked.site_uid));
 END
 $$;
 COMMENT ON FUNCTION murallink.unmark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text) IS
