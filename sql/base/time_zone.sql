@@ -15,6 +15,11 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_local';
 COMMENT ON FUNCTION murallink_private.local_time(timestamptz, text) IS
 'The local time of a moment in a time zone of the tz database, as moment_in_zone() takes it. Null for an unknown zone.';
 
+CREATE FUNCTION murallink_private.local_day(moment timestamptz, time_zone text) RETURNS date
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'time_zone_local_day';
+COMMENT ON FUNCTION murallink_private.local_day(timestamptz, text) IS
+'The day of a moment in a time zone of the tz database, in UTC for an unknown zone.';
+
 CREATE FUNCTION murallink_private.checked_time_zone(time_zone text, field text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

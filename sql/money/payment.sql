@@ -234,7 +234,7 @@ BEGIN
         PERFORM murallink_private.raise('already_paid', 'payment_uid');
     END IF;
     visit_date := coalesce(part.visit_date, (
-        SELECT murallink_private.local_time(part.created_at, coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
+        SELECT murallink_private.local_day(part.created_at, s.time_zone)
         FROM murallink.site s WHERE s.uid = part.site_uid));
 END
 $$;
@@ -367,7 +367,7 @@ LANGUAGE sql STABLE AS $$
         WHERE p.chain_uid = $2 AND p.counts AND p.currency = $3 AND p.status <> 'elsewhere'
             AND (p.payment_type = 'milestone' OR p.top_up_of_uid IS NOT NULL)
             AND coalesce(p.visit_date,
-                murallink_private.local_time(p.created_at, coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date) = $4)
+                murallink_private.local_day(p.created_at, s.time_zone)) = $4)
     FROM murallink.trial_site a WHERE a.uid = $1 AND a.day_cap_currency = $3
 $$;
 COMMENT ON FUNCTION murallink_private.left_of_day(murallink.ksuid, murallink.ksuid, text, date) IS
@@ -406,7 +406,7 @@ LANGUAGE sql STABLE AS $$
     JOIN murallink.milestone o ON o.uid = p.milestone_uid
     CROSS JOIN LATERAL (
         SELECT coalesce(p.visit_date,
-                murallink_private.local_time(p.created_at, coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date) AS visit,
+                murallink_private.local_day(p.created_at, s.time_zone)) AS visit,
             p.amount - coalesce(p.returned, 0) AS kept,
             (SELECT coalesce(pg_catalog.sum(t.amount - coalesce(t.returned, 0)), 0) FROM murallink_private.payment t
             WHERE t.top_up_of_uid = p.uid AND t.counts) AS topped) b

@@ -46,8 +46,8 @@ COMMENT ON FUNCTION murallink_private.approval_trials() IS
 
 CREATE FUNCTION murallink_private.first_day(effective_date timestamptz, time_zone text) RETURNS date
 LANGUAGE sql STABLE
-RETURN (CASE WHEN pg_catalog.date_trunc('day', effective_date, 'UTC') = effective_date THEN effective_date AT TIME ZONE 'UTC'
-    ELSE murallink_private.local_time(effective_date, coalesce(NULLIF(time_zone, ''), 'UTC')) END)::date;
+RETURN CASE WHEN pg_catalog.date_trunc('day', effective_date, 'UTC') = effective_date THEN (effective_date AT TIME ZONE 'UTC')::date
+    ELSE murallink_private.local_day(effective_date, time_zone) END;
 COMMENT ON FUNCTION murallink_private.first_day(timestamptz, text) IS
 'The first day whose visits a version of a milestone prices, as a whole, where the trial prices by visit: the day at the site, in its time zone, on which it comes into force; if that is at midnight in UTC, as a date without a time is read, that date.';
 

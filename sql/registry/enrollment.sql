@@ -9,7 +9,7 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         IF EXISTS (
             SELECT FROM murallink.contract c, murallink.site s, LATERAL (
-                SELECT murallink_private.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date AS today
+                SELECT murallink_private.local_day(pg_catalog.clock_timestamp(), s.time_zone) AS today
             ) AS there
             WHERE c.uid = NEW.contract_uid AND s.uid = NEW.site_uid
             AND c.enforce_dates AND (today < c.contract_start_date OR today > c.contract_end_date))
@@ -333,7 +333,7 @@ COMMENT ON FUNCTION murallink_private.changed_enrollment(murallink.ksuid) IS
 
 CREATE FUNCTION murallink_private.today_at(site_uid murallink.ksuid) RETURNS date
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink_private.local_time(pg_catalog.clock_timestamp(), coalesce(NULLIF(s.time_zone, ''), 'UTC'))::date
+    SELECT murallink_private.local_day(pg_catalog.clock_timestamp(), s.time_zone)
     FROM murallink.site s WHERE s.uid = site_uid
 $$;
 COMMENT ON FUNCTION murallink_private.today_at(murallink.ksuid) IS 'The date where a site is.';

@@ -124,3 +124,13 @@ time_zone_day(TimestampTz moment, const text *zone)
 		ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range"));
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
 }
+
+/*
+ * murallink_private.local_day(moment, time_zone): does what time_zone_day() does.
+ */
+PG_FUNCTION_INFO_V1(time_zone_local_day);
+Datum
+time_zone_local_day(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATEADT(time_zone_day(PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_TEXT_PP(1)));
+}
