@@ -200,7 +200,7 @@ SELECT pg_temp.says('complete_payment', jsonb_build_object('payment_uid', :'bobs
 RESET SESSION AUTHORIZATION;
 SELECT (murallink.reverse_payment(:'bobs_rest', 'the check was lost')).amount;
 SET SESSION AUTHORIZATION regress_visit_admin;
-SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Bob west}", "milestone_uid": "{dinar}"}') AS anew;
+SELECT pg_temp.says('milestone_payment', '{"patient_uid": "{Bob west}", "milestone_uid": "{dinar}"}') AS again;
 RESET SESSION AUTHORIZATION;
 -- A patient who withdraws in the middle (S18): what was done before is owed, half a visit as a half; what is owed is a list
 SET SESSION AUTHORIZATION regress_visit_admin;

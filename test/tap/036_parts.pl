@@ -63,7 +63,7 @@ is($payouts->refusal(milestone_payment => $pat, week()), 'already_paid', 'the re
 back($rest);
 is(money($pat), '0.00', 'with the rest nothing is on the card');
 my $whole = pay($pat);
-is(shown($whole) . ', on the card ' . money($pat), 'paid 75.01, on the card 75.01', 'and the visit is paid anew');
+is(shown($whole) . ', on the card ' . money($pat), 'paid 75.01, on the card 75.01', 'and the visit is paid again');
 books();
 
 note 'a part that was another patient\'s';
