@@ -58,8 +58,8 @@ typedef struct Turn
 
 static void run(Oid database) pg_attribute_noreturn();
 static bool database_wanted(void);
-static void work(bool stopping);
-static bool wait_for_events(void);
+static void work(Moment deadline);
+static bool wait_for_events(Moment deadline);
 static bool gathered(void);
 static bool act(bool settles, bool looks);
 static void turn_tables(void *arg);
@@ -122,7 +122,7 @@ run(Oid database)
 		}
 		if (deadline == 0 && (worker_stopping() || database_wanted()))
 			deadline = clock_now() + worker_kind->stop(worker_shutdown_grace) * CLOCK_MS;
-		work(deadline != 0);
+		work(deadline);
 	}
 	if (calls_in_flight() > 0)
 		ereport(LOG, errmsg("%s: ending with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
@@ -149,13 +149,15 @@ database_wanted(void)
 
 /*
  * One turn: waits for an event, settles the calls that have ended, and starts
- * those that are due, unless the worker is stopping.  One transaction does
- * both; if it fails, each is tried in one of its own.
+ * those that are due, unless the worker is stopping by a deadline (0: it is
+ * not).  One transaction does both; if it fails, each is tried in one of its
+ * own.
  */
 static void
-work(bool stopping)
+work(Moment deadline)
 {
-	bool woken = wait_for_events();
+	bool stopping = deadline != 0;
+	bool woken = wait_for_events(deadline);
 	bool settles;
 	bool looks;
 
@@ -179,10 +181,11 @@ work(bool stopping)
 
 /*
  * Waits for the latch, for calls under way, and for the time to read the
- * tables again.  Returns whether the latch was set.
+ * tables again, which a stopping worker does not: it waits for its deadline
+ * instead.  Returns whether the latch was set.
  */
 static bool
-wait_for_events(void)
+wait_for_events(Moment deadline)
 {
 	WaitEvent happened[3];
 	long calls = worker_kind->wait();
@@ -192,7 +195,7 @@ wait_for_events(void)
 	int count;
 
 	next_look = Min(next_look, calls_resume_at());
-	due = Min(next_look, worker_steps_at());
+	due = deadline != 0 ? deadline : Min(next_look, worker_steps_at());
 	timeout = (long) Max(0, (due - clock_now() + CLOCK_MS - 1) / CLOCK_MS);
 	if (gathering_since != 0)
 		timeout = Min(timeout, GATHER_MAX);

@@ -163,6 +163,13 @@ foreach my $mode (qw(smart fast))
 	is($payouts->count('in_doubt'), 0, "$mode shutdown: calls that end soon are settled");
 	check_books("after $mode shutdown");
 }
+$payouts->set('murallink.shutdown_grace' => '3s');
+busy(Murallink::Payouts::HELD);
+my $ending = $payouts->worker;
+my $used = my $before = processor_time($ending);
+$payouts->sql("SELECT pg_terminate_backend($ending)");
+Murallink::Stack::poll('the worker to end', sub { my $time = processor_time($ending); $used = $time // $used; !defined $time });
+cmp_ok($used - $before, '<', 0.3, 'a worker that waits for its calls to end uses no processor');
 $payouts->set('murallink.shutdown_grace' => '1s');
 busy(Murallink::Payouts::HELD);
 cmp_ok($payouts->stop_server('fast'), '<', 25, 'fast shutdown with slow calls does not wait for their time-out');
@@ -224,6 +231,15 @@ sub busy
 	$payouts->approve(20);
 	$payouts->wait_for('SELECT in_flight > 0 FROM murallink.worker_status()');
 	return;
+}
+
+# The processor time that a process has used since it started, in seconds, or undef if it has ended.
+sub processor_time
+{
+	my ($pid) = @_;
+	open my $status, '<', "/proc/$pid/schedstat" or return;
+	my $line = <$status> // return;
+	return (split ' ', $line)[0] / 1e9;
 }
 
 sub launcher
