@@ -158,14 +158,14 @@ $$;
 COMMENT ON FUNCTION murallink_private.end_grants(murallink.ksuid[], text) IS
 'Ends grants, for the caller, and returns how many of them had not ended before. note: why.';
 
-CREATE FUNCTION murallink_private.ended_grants() RETURNS integer
+CREATE FUNCTION murallink_private.ended_grants() RETURNS bigint
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'permission_ended_grants';
 COMMENT ON FUNCTION murallink_private.ended_grants() IS
-'How many grants of the caller have ended so far; -1 for an administrator, who needs none. Kept beside what was answered, for still_entitled(). Errors: unauthenticated.';
+'A number that says which grants of the caller have ended so far; 0 for none, -1 for an administrator, who needs no grants. Kept beside what was answered, for still_entitled(). Errors: unauthenticated.';
 
-CREATE FUNCTION murallink_private.still_entitled(user_uid murallink.ksuid, ended_grants integer) RETURNS boolean
+CREATE FUNCTION murallink_private.still_entitled(user_uid murallink.ksuid, ended_grants bigint) RETURNS boolean
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'permission_still_entitled';
-COMMENT ON FUNCTION murallink_private.still_entitled(murallink.ksuid, integer) IS
+COMMENT ON FUNCTION murallink_private.still_entitled(murallink.ksuid, bigint) IS
 'Whether a user may still be shown what was answered to them: no grant of theirs has ended since, or they are an administrator. ended_grants: what the function of that name answered then.';
 
 CREATE FUNCTION murallink_private.delete_resource(kind text, resource_uid murallink.ksuid, field text) RETURNS void

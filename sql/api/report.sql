@@ -16,7 +16,7 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'report_file';
 COMMENT ON FUNCTION murallink_private.report_file(text, text[], refcursor[]) IS
 'The file of a report, csv or xlsx. sheets: open cursors, one for each sheet, which are read to the end and closed; the names of their columns are the headings, numeric and date columns become numbers, with their decimals, and dates. csv is RFC 4180 in UTF-8 with a byte order mark; a text, or its part after a semicolon, a tab or an end of line, that begins with = + - @ gets an apostrophe before it, because spreadsheets would read it as a formula. Errors: too_long above 256 MB.';
 
-CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea, ended_grants integer) RETURNS text
+CREATE FUNCTION murallink_private.keep_report(name text, format text, content bytea, ended_grants bigint) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     file CONSTANT text := pg_catalog.format('%s %s.%s', pg_catalog.regexp_replace(name, '[/\\:*?"<>|[:cntrl:]]', '_', 'g'),
@@ -35,7 +35,7 @@ BEGIN
     RETURN pg_catalog.current_setting('murallink.public_url') || '/rpc/report?uid=' || made;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.keep_report(text, text, bytea, integer) IS
+COMMENT ON FUNCTION murallink_private.keep_report(text, text, bytea, bigint) IS
 'Stores the file of a report for murallink.report_lifetime, deletes expired ones, and returns the link. name: of the file, to which the day and the format are appended; ended_grants: what the function of that name answered before the permission for the report was checked.';
 
 -- VOLATILE, because for HEAD PostgREST does not read the answer: PostgreSQL would not call a STABLE function, and a
@@ -62,7 +62,7 @@ CREATE FUNCTION murallink.trial_payment_report(trial_uid murallink.ksuid DEFAULT
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
-    ended CONSTANT integer := murallink_private.ended_grants();
+    ended CONSTANT bigint := murallink_private.ended_grants();
     kind CONSTANT text := murallink_private.checked_report_format(format);
     the_trial murallink.trial;
     payments refcursor;
@@ -138,7 +138,7 @@ CREATE FUNCTION murallink.funding_report(contract_uid murallink.ksuid DEFAULT NU
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
-    ended CONSTANT integer := murallink_private.ended_grants();
+    ended CONSTANT bigint := murallink_private.ended_grants();
     kind CONSTANT text := murallink_private.checked_report_format(format);
     the_contract murallink.contract;
     all_in_one refcursor;

@@ -12,6 +12,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "error.h"
 #include "fmgr.h"
 #include "identity.h"
@@ -67,7 +68,7 @@ typedef struct UserGrants
 	HTAB *places; /* of GrantKey */
 	Grant *list;
 	int count;
-	int ended; /* grants that were revoked or have come to their end */
+	int64 ended; /* a hash of the uids of those that were revoked or have come to their end; 0: none */
 	TimestampTz valid_until; /* the first end of a grant in the list */
 } UserGrants;
 
@@ -190,7 +191,8 @@ load_grant(HeapTuple row, TupleDesc desc, UserGrants *result)
 
 	if (!DatumGetBool(SPI_getbinval(row, desc, 8, &isnull)))
 	{
-		result->ended++;
+		result->ended = hash_bytes_extended(DatumGetKsuidP(SPI_getbinval(row, desc, 10, &isnull))->bytes, KSUID_LEN,
+											result->ended);
 		return;
 	}
 	result->count++;
@@ -221,8 +223,8 @@ load_grants(const Ksuid *user, UserGrants *result)
 {
 	static SavedPlan select = PLAN("SELECT g.permission, g.resource, g.resource_uid, g.trial_uid, g.site_uid,"
 								   " g.contract_uid, murallink_private.moves_money(g.permission),"
-								   " murallink_private.in_force(g.until, g.ended_at), g.until"
-								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1",
+								   " murallink_private.in_force(g.until, g.ended_at), g.until, g.uid"
+								   " FROM murallink.permission_grant g WHERE g.app_user_uid = $1 ORDER BY g.uid",
 								   "k");
 	HASHCTL ctl = {.keysize = sizeof(GrantKey), .entrysize = sizeof(GrantKey), .hcxt = grants_context};
 	Datum value = KsuidPGetDatum(user);
@@ -601,9 +603,11 @@ permission_granted_somewhere(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns how many grants of a caller have ended, -1 for an admin.
+ * Returns a number that says which grants of a caller have ended, -1 for an
+ * admin.  It is a hash and not a count, because the grants on a resource are
+ * deleted with it, so that a count could become again what it was.
  */
-int
+int64
 permission_ended(const Caller *who)
 {
 	return who->admin ? -1 : grants_of(&who->user)->ended;
@@ -614,20 +618,20 @@ permission_ended(const Caller *who)
  * permission_ended() was that: no grant has ended since, or the user is an admin.
  */
 bool
-permission_kept(const Ksuid *user, bool admin, int ended)
+permission_kept(const Ksuid *user, bool admin, int64 ended)
 {
 	return admin || grants_of(user)->ended == ended;
 }
 
 /*
- * murallink_private.ended_grants(): how many grants of the caller have ended, -1 for
- * an admin.  Raises unauthenticated.
+ * murallink_private.ended_grants(): which grants of the caller have ended, as
+ * permission_ended() returns it.  Raises unauthenticated.
  */
 PG_FUNCTION_INFO_V1(permission_ended_grants);
 Datum
 permission_ended_grants(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(permission_ended(identity_caller()));
+	PG_RETURN_INT64(permission_ended(identity_caller()));
 }
 
 /*
@@ -640,5 +644,5 @@ permission_still_entitled(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_user(PG_GETARG_KSUID_P(0));
 
-	PG_RETURN_BOOL(who != NULL && permission_kept(&who->user, who->admin, PG_GETARG_INT32(1)));
+	PG_RETURN_BOOL(who != NULL && permission_kept(&who->user, who->admin, PG_GETARG_INT64(1)));
 }

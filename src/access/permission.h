@@ -22,8 +22,8 @@ typedef struct Place
 extern void permission_init(void);
 extern void permission_require(Oid permission, const Place *place, const char *field);
 extern bool permission_few_sites(void);
-extern int permission_ended(const Caller *who);
-extern bool permission_kept(const Ksuid *user, bool admin, int ended);
+extern int64 permission_ended(const Caller *who);
+extern bool permission_kept(const Ksuid *user, bool admin, int64 ended);
 extern Oid permission_named(const char *name);
 
 extern Expr *permission_call(const char *name, Oid result, List *arguments);

@@ -81,7 +81,7 @@ repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept)
 	const Caller *who;
 	HeapTuple row;
 	TupleDesc desc;
-	int ended;
+	int64 ended;
 	bool isnull;
 
 	if (plan_execute(&select, values, NULL, 1) != 1)
@@ -91,7 +91,7 @@ repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept)
 	}
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
-	ended = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
+	ended = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
 	/* While this request has waited for the first one, grants may have ended. */
 	who = identity_caller();
 	if (permission_kept(&who->user, who->admin, ended))
@@ -113,7 +113,7 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 {
 	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash, ended_grants)"
 								   " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-								   "ktyi");
+								   "ktyI");
 	const Caller *who = identity_caller_if_any();
 	Datum values[4];
 	bool first;
@@ -130,7 +130,7 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 	values[0] = KsuidPGetDatum(&request->keyed_by);
 	values[1] = CStringGetTextDatum(request->idempotency_key);
 	values[2] = PointerGetDatum(hash_request(request));
-	values[3] = Int32GetDatum(permission_ended(who));
+	values[3] = Int64GetDatum(permission_ended(who));
 	saved = owner_enter();
 	SPI_connect();
 	first = plan_execute(&insert, values, NULL, 0) == 1;

@@ -266,7 +266,13 @@ FROM (VALUES (:'leaver', :'user'), (:'copy', :'lead')) AS copied (from_uid, to_u
 SELECT CASE app_user_uid WHEN :'user' THEN 'user' ELSE 'lead' END AS of, permission, until AT TIME ZONE 'UTC' AS until FROM murallink.permission_grant
 WHERE granted_by_uid = :'leaver' ORDER BY 1, 2, 3;
 
--- What was answered before a grant ended is not answered again, and does not happen again; for an administrator it is
+-- What was answered before a grant ended is not answered again, and does not happen again; for an administrator it is. It makes no
+-- difference that a grant that had ended before is deleted with its resource
+SET SESSION AUTHORIZATION regress_grant_admin;
+SELECT uid AS closed_site FROM murallink.create_site(contract_uid => :'contract', name => 'Closed') \gset
+SELECT murallink.grant(:'closed_site', 'view_sites', :'leaver');
+SELECT murallink.revoke(:'leaver', 'view_sites', :'closed_site', 'closes') AS ended;
+RESET SESSION AUTHORIZATION;
 SELECT murallink.api(jsonb_build_object('action', 'get_trial', 'idempotency_key', 'kept', 'session_id', :'leaver_session', 'payload', jsonb_build_object('trial_uid', :'trial')))
     -> 'status_code' AS answered;
 CREATE FUNCTION pg_temp.repeated(session text, trial text) RETURNS text LANGUAGE sql AS $$
@@ -278,6 +284,8 @@ SELECT murallink.grant(:'trial', 'view_patients', :'leaver');
 SELECT pg_temp.repeated(:'leaver_session', :'trial') AS more_is_granted;
 SELECT murallink.revoke(:'leaver', 'view_trials', :'trial', 'has left');
 SELECT pg_temp.repeated(:'leaver_session', :'trial') AS revoked;
+SELECT murallink.delete_site(:'closed_site');
+SELECT pg_temp.repeated(:'leaver_session', :'trial') AS site_deleted;
 RESET SESSION AUTHORIZATION;
 UPDATE murallink.app_user SET user_role = 'admin' WHERE uid = :'leaver';
 SELECT pg_temp.repeated(:'leaver_session', :'trial') AS as_admin;

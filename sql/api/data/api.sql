@@ -6,7 +6,7 @@ CREATE TABLE murallink_private.idempotency (
     hash bytea NOT NULL,
     answer jsonb,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    ended_grants integer NOT NULL,
+    ended_grants bigint NOT NULL,
     PRIMARY KEY (app_user_uid, key)
 );
 COMMENT ON TABLE murallink_private.idempotency IS 'Answers that a repeat of the request gets again. Keys never expire.';
@@ -16,6 +16,6 @@ COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and p
 COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null during that request, which no other transaction can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
 COMMENT ON COLUMN murallink_private.idempotency.ended_grants IS
-'How many grants of the user had ended before; -1 for an administrator. If more have ended, the answer is not repeated.';
+'Which grants of the user had ended before, as ended_grants() answers it. If that changes, the answer is not repeated.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_private.idempotency
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();

@@ -8,7 +8,7 @@ CREATE TABLE murallink_private.report (
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
     expires_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    ended_grants integer NOT NULL
+    ended_grants bigint NOT NULL
 );
 COMMENT ON TABLE murallink_private.report IS 'Reports to be downloaded, until their links expire.';
 COMMENT ON COLUMN murallink_private.report.uid IS
@@ -21,5 +21,5 @@ COMMENT ON COLUMN murallink_private.report.expires_at IS
 'When the link expires. The row is deleted when another report is made.';
 COMMENT ON COLUMN murallink_private.report.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink_private.report.ended_grants IS
-'How many grants of the user had ended before; -1 for an administrator. If more have ended, the link works no longer.';
+'Which grants of the user had ended before, as ended_grants() answers it. If that changes, the link works no longer.';
 CREATE INDEX report_expires ON murallink_private.report (expires_at);
