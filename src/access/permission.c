@@ -99,7 +99,8 @@ static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
 /*
- * Registers a setting, and the callback that forgets grants when they change.
+ * Registers a setting, the callback that forgets grants when they change, and the
+ * hook of queries that run on.
  */
 void
 permission_init(void)
@@ -108,6 +109,7 @@ permission_init(void)
 							 "Whether new trials require approval by someone other than the requester.", NULL,
 							 &separate_approver, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
+	permission_cursor_init();
 }
 
 /*

@@ -26,6 +26,8 @@ extern int64 permission_ended(const Caller *who);
 extern bool permission_kept(const Ksuid *user, bool admin, int64 ended);
 extern Oid permission_named(const char *name);
 
+extern void permission_cursor_init(void);
+
 extern Expr *permission_call(const char *name, Oid result, List *arguments);
 extern Node *permission_any(Expr *uid, Expr *array);
 extern List *permission_indexed(SupportRequestIndexCondition *asked);

@@ -223,6 +223,18 @@ install_owner(void)
 }
 
 /*
+ * Returns whether the current role is the owner; false where murallink was never
+ * installed.
+ */
+bool
+install_is_owner(void)
+{
+	Oid owner = OidIsValid(owner_role) ? owner_role : get_role_oid("murallink_owner", true);
+
+	return OidIsValid(owner) && GetUserId() == owner;
+}
+
+/*
  * Looks up the oid of a table or index of schema murallink_private or murallink;
  * returns InvalidOid where there is none.
  */

@@ -44,6 +44,7 @@ extern void install_init(void);
 extern ErrorName install_problem(int *version);
 extern void install_check(void);
 extern Oid install_owner(void);
+extern bool install_is_owner(void);
 extern Oid install_ksuid_type(void);
 extern const char *install_type_name(Oid type);
 extern Oid install_relation(const char *name);

@@ -1,0 +1,151 @@
+/*
+ * permission_cursor.c
+ *	  Refuses the rest of a query whose caller has lost rights since it began.
+ *
+ * Policies are asked of each row when it is read.  A sort, a hash or the list of
+ * a function has read rows that it returns later, and nothing asks again.  So a
+ * cursor, or a loop of PL/pgSQL, could show them after a grant has ended.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "catalog/namespace.h"
+#include "error.h"
+#include "executor/executor.h"
+#include "install.h"
+#include "miscadmin.h"
+#include "permission.h"
+#include "utils/acl.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+/* A query that may run on later, and whose rights it began with. */
+typedef struct Reading
+{
+	const QueryDesc *query;
+	bool nobody; /* there was no caller */
+	Ksuid user;
+	int64 ended; /* permission_ended() */
+	struct Reading *next;
+	MemoryContextCallback ends;
+} Reading;
+
+static Reading *readings = NULL;
+
+static ExecutorRun_hook_type next_run = NULL;
+
+static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
+static bool is_asked(const PlannedStmt *plan);
+static void remember(const QueryDesc *query);
+static void forget(void *arg);
+static void check(const Reading *reading);
+
+/*
+ * Registers the hook.
+ */
+void
+permission_cursor_init(void)
+{
+	next_run = ExecutorRun_hook;
+	ExecutorRun_hook = run_query;
+}
+
+/*
+ * Executor hook: remembers whose rights a query begins to run with, unless it
+ * runs once, and checks this before it runs on.
+ */
+static void
+run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
+{
+	const Reading *reading = readings;
+
+	while (reading != NULL && reading->query != query)
+		reading = reading->next;
+	if (reading != NULL)
+		check(reading);
+	else if (!once && is_asked(query->plannedstmt))
+		remember(query);
+	if (next_run)
+		next_run(query, direction, count, once);
+	else
+		standard_ExecutorRun(query, direction, count, once);
+}
+
+/*
+ * Returns whether a plan reads tables of murallink, as a role that does not see
+ * all of their rows.
+ */
+static bool
+is_asked(const PlannedStmt *plan)
+{
+	Oid schema;
+	Oid internals;
+	ListCell *relation;
+
+	if (plan->relationOids == NIL || IsParallelWorker() || install_is_owner() || has_bypassrls_privilege(GetUserId()))
+		return false;
+	schema = get_namespace_oid("murallink", true);
+	internals = get_namespace_oid("murallink_private", true);
+	foreach (relation, plan->relationOids)
+	{
+		Oid found = get_rel_namespace(lfirst_oid(relation));
+
+		if (OidIsValid(found) && (found == schema || found == internals))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Remembers with whose rights a query begins to run, until it ends.
+ */
+static void
+remember(const QueryDesc *query)
+{
+	const Caller *who = identity_caller_if_any();
+	Reading *reading = MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(Reading));
+
+	reading->query = query;
+	reading->nobody = who == NULL;
+	if (who != NULL)
+	{
+		reading->user = who->user;
+		reading->ended = permission_ended(who);
+	}
+	reading->next = readings;
+	readings = reading;
+	reading->ends.func = forget;
+	reading->ends.arg = reading;
+	MemoryContextRegisterResetCallback(query->estate->es_query_cxt, &reading->ends);
+}
+
+/*
+ * Memory context callback: forgets a query that has ended.
+ */
+static void
+forget(void *arg)
+{
+	for (Reading **link = &readings; *link != NULL; link = &(*link)->next)
+		if (*link == arg)
+		{
+			*link = (*link)->next;
+			return;
+		}
+}
+
+/*
+ * Raises conflict if the caller is another one than when a query began to run, or if a
+ * grant of the caller has ended since.
+ */
+static void
+check(const Reading *reading)
+{
+	const Caller *who;
+
+	AcceptInvalidationMessages();
+	who = identity_caller_if_any();
+	if (who == NULL ? reading->nobody
+					: !reading->nobody && ksuid_equal(&who->user, &reading->user) && permission_ended(who) == reading->ended)
+		return;
+	ereport(ERROR, errnamed(ERR_CONFLICT, NULL));
+}
