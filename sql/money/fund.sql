@@ -95,14 +95,17 @@ BEGIN
         SELECT * INTO the_funding FROM murallink.funding f
         WHERE f.contract_uid = the_contract.uid AND f.reference = proof AND f.movement = 'withdraw';
         IF (the_funding.amount, the_funding.currency::text) <> (withdraw_funding.amount, withdrawn) THEN
-            PERFORM murallink_private.raise('already_exists', 'reference');
+            PERFORM murallink_private.raise('already_exists', 'reference', 'A withdrawal of another amount has this reference.');
+        ELSIF EXISTS (SELECT FROM murallink.funding f WHERE f.corrects_uid = the_funding.uid) THEN
+            PERFORM murallink_private.raise(
+                'already_exists', 'reference', 'The withdrawal with this reference was corrected: to record another one, add a word to it.');
         END IF;
     END IF;
     RETURN murallink_private.funding_info(the_funding.uid);
 END
 $$;
 COMMENT ON FUNCTION murallink.withdraw_funding(murallink.ksuid, numeric, text, text, text) IS
-'Records money that leaves the funds of a contract, such as what is left when it is closed; never more than is available. amount: in units of currency, which defaults to the contract''s; note: why; reference: of the transfer, at most 200 characters: asked again with the same reference and amount, it answers the first withdrawal. For admins. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, unknown_currency, invalid_amount, insufficient_funds, already_exists (the reference of a withdrawal of another amount), blocked.';
+'Records money that leaves the funds of a contract, such as what is left when it is closed; never more than is available. amount: in units of currency, which defaults to the contract''s; note: why; reference: of the transfer, at most 200 characters: asked again with the same reference and amount, it answers the first withdrawal. For admins. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, unknown_currency, invalid_amount, insufficient_funds, already_exists (the reference of a withdrawal of another amount, or of one that was corrected), blocked.';
 
 CREATE FUNCTION murallink.correct_funding(funding_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL)
 RETURNS murallink.funding_info
@@ -117,7 +120,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'funding_uid');
     ELSIF wrong.corrects_uid IS NOT NULL THEN
-        PERFORM murallink_private.raise('wrong_status', 'funding_uid');
+        PERFORM murallink_private.raise('wrong_status', 'funding_uid', 'A correction is not corrected: record the funding or the withdrawal again.');
     END IF;
     INSERT INTO murallink.funding (contract_uid, client_uid, amount, currency, movement, note, corrects_uid)
     VALUES (
@@ -126,7 +129,7 @@ BEGIN
         murallink_private.checked_text(correct_funding.note, 'note', 1000, true), wrong.uid)
     ON CONFLICT DO NOTHING RETURNING uid INTO correction;
     IF correction IS NULL THEN
-        PERFORM murallink_private.raise('already_exists', 'funding_uid');
+        PERFORM murallink_private.raise('already_exists', 'funding_uid', 'It has been corrected: funding_report shows by what.');
     END IF;
     RETURN murallink_private.funding_info(correction);
 END

@@ -171,10 +171,10 @@ SELECT amount FROM murallink.withdraw_funding(:'closing', 500, 'JPY', 'all of it
 SELECT amount FROM murallink.manual_payment(:'closer', :'closing_trial', 0.01);
 SELECT test.refusal(format('SELECT murallink.correct_funding(%L, %L)', :'yen', 'it has left'));
 
--- A withdrawal that was recorded by mistake comes back; what corrects is not corrected
+-- A withdrawal that was recorded by mistake comes back, and is not answered again as if it had not; what corrects is not corrected
 SELECT uid AS back, movement, amount, corrects_uid = :'withdrawn' AS corrects FROM murallink.correct_funding(:'withdrawn', 'the bank sent it back') \gset
 SELECT :'movement' AS movement, :'amount' AS amount, :'corrects' AS corrects, test.refusal(format('SELECT murallink.correct_funding(%L, %L)', :'back', 'no'));
-SELECT uid = :'withdrawn' AS the_first FROM murallink.withdraw_funding(:'closing', 399.99, 'USD', 'asked again', 'W-1');
+SELECT test.refusal(format('SELECT murallink.withdraw_funding(%L, 399.99, ''USD'', ''asked again'', ''W-1'')', :'closing'));
 RESET SESSION AUTHORIZATION;
 SELECT * FROM pg_temp.closing;
 SELECT action, movement, amount, note, reference, db_user
