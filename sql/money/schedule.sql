@@ -35,7 +35,7 @@ CREATE TYPE murallink.milestone_info AS (
     warnings murallink.optional_warnings
 );
 COMMENT ON TYPE murallink.milestone_info IS
-'A version of a milestone, as add_milestone and get_payment_schedule answer. milestone: its name; code: what the milestone is known by, whatever its name; per: enrollment if it is paid again for each screening of a patient, else absent; approval_ref, approved_on: the approval by the ethics committee (IRB); similar: the milestones there that look like the one that was added; warnings: no_effect, ends, payments_keep_price, not_approved, large_share.';
+'A version of a milestone, as add_milestone and get_payment_schedule answer. milestone: its name; code: what the milestone is known by, whatever its name; per: enrollment if it is paid again for each screening of a patient, else absent; approval_ref, approved_on: the approval by the ethics committee (IRB); similar: the milestones there that look like the one that was added; warnings: no_effect, ends, payments_keep_price, not_approved, fewer_payments, large_share.';
 
 CREATE FUNCTION murallink_private.approval_trials() RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -120,8 +120,11 @@ DECLARE
     the_trial CONSTANT murallink.trial := (SELECT t FROM murallink.trial t WHERE t.uid = version.trial_uid);
     zone CONSTANT text := (SELECT s.time_zone FROM murallink.site s WHERE s.uid = version.site_uid);
     most CONSTANT integer := pg_catalog.current_setting('murallink.large_share')::integer;
+    seen CONSTANT boolean := murallink_private.permitted(
+        'view_payment_schedule', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid);
     share numeric;
     next_day date;
+    payments_before integer;
     warnings murallink.schedule_warning[] := '{}';
 BEGIN
     IF the_trial.need_approval_ref AND version.approval_ref = '' THEN
@@ -149,13 +152,20 @@ BEGIN
         warnings := warnings || ROW('payments_keep_price',
             'Payments that were made keep their price; top_up pays the difference.')::murallink.schedule_warning;
     END IF;
+    SELECT m.num_payments INTO payments_before FROM murallink_private.milestone_infos() m
+    WHERE m.trial_site_uid = version.trial_site_uid AND murallink_private.label_key(m.code) = murallink_private.label_key(version.code)
+    AND m.effective_date <= version.effective_date AND m.uid <> version.uid ORDER BY m.effective_date DESC, m.uid DESC LIMIT 1;
+    IF seen AND version.num_payments BETWEEN 1 AND payments_before - 1 THEN
+        warnings := warnings || ROW('fewer_payments', pg_catalog.format(
+            'Its num_payments is %s, and was %s: a version that is added without it has 1.', version.num_payments, payments_before)
+        )::murallink.schedule_warning;
+    END IF;
     SELECT pg_catalog.round(100 * version.amount / pg_catalog.sum(v.amount)) INTO share
     FROM murallink_private.versions_in_force(version.trial_site_uid, NULL, greatest(version.effective_date, pg_catalog.now())) v
     WHERE v.num_payments > 0 AND v.currency = version.currency
     HAVING pg_catalog.count(*) > 1 AND pg_catalog.bool_or(v.uid = version.uid)
         AND 100 * version.amount > most * pg_catalog.sum(v.amount);
-    IF share IS NOT NULL AND murallink_private.permitted(
-        'view_payment_schedule', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid) THEN
+    IF seen AND share IS NOT NULL THEN
         warnings := warnings || ROW('large_share', pg_catalog.format(
             'It is %s %% of the sum of the schedule, which may look like a bonus for completion.', share))::murallink.schedule_warning;
     END IF;
@@ -163,7 +173,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.version_warnings(murallink.milestone_info) IS
-'Warnings about a version that was added: not_approved: the trial needs an approval, which it does not have; no_effect: a later version takes its place at every moment from now on, or on every day of visits; ends: a version that is in force follows it; payments_keep_price: it is backdated; large_share: one payment of it is more than murallink.large_share percent of the amounts in its currency that are in force with it, each counted once, if there are several. Null if there is nothing.';
+'Warnings about a version that was added: not_approved: the trial needs an approval, which it does not have; no_effect: a later version takes its place at every moment from now on, or on every day of visits; ends: a version that is in force follows it; payments_keep_price: it is backdated; fewer_payments: it can be paid less often than the version before it; large_share: one payment of it is more than murallink.large_share percent of the amounts in its currency that are in force with it, each counted once, if there are several. Null if there is nothing.';
 
 CREATE FUNCTION murallink_private.code_named(trial_site_uid murallink.ksuid, named text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -182,11 +192,12 @@ BEGIN
     FROM murallink_private.latest_versions(place.trial_uid) l WHERE murallink_private.label_key(l.milestone) = key;
     here := coalesce(here, named);
     IF pg_catalog.cardinality(elsewhere) > 1 THEN
-        PERFORM murallink_private.raise('conflict', 'code');
+        PERFORM murallink_private.raise('conflict', 'code', 'Several milestones of the trial have this name: send the code of one.');
     ELSIF EXISTS (
         SELECT FROM murallink.milestone m WHERE m.trial_site_uid = place.uid
         AND (murallink_private.label_key(m.milestone) = key OR murallink_private.label_key(m.code) = murallink_private.label_key(here))) THEN
-        PERFORM murallink_private.raise('already_exists', 'milestone');
+        PERFORM murallink_private.raise(
+            'already_exists', 'milestone', 'A renamed milestone had this name: send its code, or another code for a new milestone.');
     END IF;
     RETURN here;
 END
@@ -217,12 +228,12 @@ BEGIN
     WHERE l.trial_site_uid = place.uid AND murallink_private.label_key(l.code) = murallink_private.label_key(version.code);
     version.milestone := murallink_private.checked_label(coalesce(NULLIF(version.milestone, ''), known.milestone), 'milestone', 200, true);
     IF murallink_private.label_key(known.milestone) <> murallink_private.label_key(version.milestone) THEN
-        PERFORM murallink_private.raise('already_exists', 'code');
+        PERFORM murallink_private.raise('already_exists', 'code', 'The milestone with this code has another name: rename_milestone changes it.');
     ELSIF EXISTS (
         SELECT FROM murallink_private.latest_versions(place.trial_uid) l WHERE l.trial_site_uid = place.uid
         AND murallink_private.label_key(l.milestone) = murallink_private.label_key(version.milestone)
         AND murallink_private.label_key(l.code) <> murallink_private.label_key(version.code)) THEN
-        PERFORM murallink_private.raise('already_exists', 'milestone');
+        PERFORM murallink_private.raise('already_exists', 'milestone', 'The milestone with another code has this name.');
     END IF;
     -- A milestone keeps its spelling. If inserts by hand have made two spellings, each continues.
     respelled := known.uid IS NOT NULL AND NOT EXISTS (
@@ -253,16 +264,15 @@ BEGIN
         coalesce(version.approval_ref, ''), version.approved_on, coalesce(NULLIF(version.per, ''), known.per, 'person')::murallink.milestone_per)
     ON CONFLICT DO NOTHING RETURNING uid INTO version.uid;
     IF version.uid IS NULL THEN
-        PERFORM murallink_private.raise('already_exists', 'effective_date');
+        PERFORM murallink_private.raise('already_exists', 'effective_date', 'It has a version of this moment: send another effective_date.');
     END IF;
     SELECT * INTO added FROM murallink_private.milestone_infos() i WHERE i.uid = version.uid;
     added.similar := murallink_private.similar_milestones(added, respelled);
-    added.warnings := murallink_private.version_warnings(added);
     RETURN added;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.add_version(murallink.ksuid, murallink.milestone_info, text) IS
-'Adds a version to the schedule of a trial at a site. version: its values, which are checked except for the code, the name and whether they fit the rest of the schedule; note: why it is added. Errors: missing_field, too_long, invalid_value, already_exists, conflict.';
+'Adds a version to the schedule of a trial at a site. version: its values, which are checked except for the code, the name and whether they fit the rest of the schedule; note: why it is added. The answer has no warnings yet. Errors: missing_field, too_long, invalid_value, already_exists, conflict.';
 
 CREATE FUNCTION murallink_private.checked_version(version murallink.milestone_info, contract_uid murallink.ksuid)
 RETURNS murallink.milestone_info
@@ -320,12 +330,14 @@ BEGIN
     version.per := add_milestone.per;
     version.approval_ref := add_milestone.approval_ref;
     version.approved_on := add_milestone.approved_on;
-    RETURN murallink_private.add_version(place, murallink_private.checked_version(
+    version := murallink_private.add_version(place, murallink_private.checked_version(
         version, (SELECT a.contract_uid FROM murallink.trial_site a WHERE a.uid = place)), why);
+    version.warnings := murallink_private.version_warnings(version);
+    RETURN version;
 END
 $$;
 COMMENT ON FUNCTION murallink.add_milestone(text, numeric, text, murallink.ksuid, murallink.ksuid, integer, murallink.moment, integer, text, text, text, text, murallink.day) IS
-'Adds a milestone of a trial at a site, or with the name or the code of one that is there a new version of it (document: Add Milestone). milestone: its name, also in another spelling than the one that is kept; one that a renamed milestone had there is refused, unless code says which milestone is meant; amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, 0 retires it; effective_date: from when it is in force, default now, and after a version that came into force while this one waited; sort_order: its place in the schedule, from 0 to 1,000,000, default: unchanged, or last; code: what the milestone is known by, by default that of the milestone with this name, there or at other sites of the trial, else the name; note: why; per: person, if a patient is paid it num_payments times over all enrollments in the trial, or enrollment, if a patient who is screened again may be paid it again; default: unchanged, or person; approval_ref, approved_on: the approval by the ethics committee (IRB), for a version that is there without one with the same effective_date. The answer has similar, the milestones there that may be the same visit, and warnings. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists (the name or the code of another milestone, or the same moment again), conflict (the sites of the trial give the name to several milestones: send code).';
+'Adds a milestone of a trial at a site, or with the name or the code of one that is there a new version of it (document: Add Milestone). milestone: its name, also in another spelling than the one that is kept; one that a renamed milestone had there is refused, unless code says which milestone is meant; amount: in units of currency, which defaults to the contract''s; num_payments: how often one enrollment may be paid it, default 1, also where the version before has more; 0 retires it; effective_date: from when it is in force, default now, and after a version that came into force while this one waited; sort_order: its place in the schedule, from 0 to 1,000,000, default: unchanged, or last; code: what the milestone is known by, by default that of the milestone with this name, there or at other sites of the trial, else the name; note: why; per: person, if a patient is paid it num_payments times over all enrollments in the trial, or enrollment, if a patient who is screened again may be paid it again; default: unchanged, or person; approval_ref, approved_on: the approval by the ethics committee (IRB), for a version that is there without one with the same effective_date. The answer has similar, the milestones there that may be the same visit, and warnings. Needs add_milestone on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, already_exists (the name or the code of another milestone, or the same moment again), conflict (the sites of the trial give the name to several milestones: send code).';
 
 CREATE FUNCTION murallink_private.version_in_row(given jsonb) RETURNS murallink.milestone_info
 LANGUAGE plpgsql STABLE AS $$
@@ -340,7 +352,7 @@ BEGIN
             PERFORM murallink_private.raise('unknown_key', field);
         ELSIF pg_catalog.jsonb_typeof(given -> field) NOT IN (known ->> field, 'null')
             OR field IN ('num_payments', 'sort_order') AND (given ->> field)::numeric % 1 <> 0 THEN
-            PERFORM murallink_private.raise('wrong_type', field);
+            PERFORM murallink_private.raise('wrong_type', field, pg_catalog.format('It must be a %s.', known ->> field));
         ELSIF field IN ('num_payments', 'sort_order') AND (given ->> field)::numeric NOT BETWEEN 0 AND 1000000 THEN
             PERFORM murallink_private.raise('invalid_value', field);
         END IF;
@@ -369,11 +381,12 @@ DECLARE
     versions murallink.milestone_info[] := '{}';
     error text;
     field text;
+    hint text;
 BEGIN
     IF coalesce(pg_catalog.jsonb_typeof(given), 'null') = 'null' THEN
         PERFORM murallink_private.raise('missing_field', 'rows');
     ELSIF pg_catalog.jsonb_typeof(given) <> 'array' THEN
-        PERFORM murallink_private.raise('wrong_type', 'rows');
+        PERFORM murallink_private.raise('wrong_type', 'rows', 'It must be an array of objects.');
     ELSIF pg_catalog.jsonb_array_length(given) = 0 THEN
         PERFORM murallink_private.raise('missing_field', 'rows');
     ELSIF pg_catalog.jsonb_array_length(given) > 500 THEN
@@ -382,16 +395,16 @@ BEGIN
     FOR row_given IN SELECT e FROM pg_catalog.jsonb_array_elements(given) AS e LOOP
         row_number := row_number + 1;
         IF pg_catalog.jsonb_typeof(row_given) <> 'object' THEN
-            PERFORM murallink_private.raise('wrong_type', pg_catalog.format('rows[%s]', row_number));
+            PERFORM murallink_private.raise('wrong_type', pg_catalog.format('rows[%s]', row_number), 'It must be an object.');
         END IF;
         versions := versions || murallink_private.checked_version(
             murallink_private.version_in_row(row_given), versions_in_rows.contract_uid);
     END LOOP;
     RETURN versions;
 EXCEPTION WHEN SQLSTATE 'PT400' THEN
-    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME, hint = PG_EXCEPTION_HINT;
     PERFORM murallink_private.raise(error, CASE WHEN field ~ '^rows' THEN field
-        ELSE pg_catalog.concat_ws('.', pg_catalog.format('rows[%s]', row_number), NULLIF(field, '')) END);
+        ELSE pg_catalog.concat_ws('.', pg_catalog.format('rows[%s]', row_number), NULLIF(field, '')) END, NULLIF(hint, ''));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.versions_in_rows(jsonb, murallink.ksuid) IS
@@ -415,11 +428,16 @@ BEGIN
     SELECT a.site_uid, a.uid, NOT add_versions.dry_run, '{}' INTO answer FROM murallink.trial_site a WHERE a.uid = add_versions.trial_site_uid;
     FOREACH version IN ARRAY versions LOOP
         row_number := row_number + 1;
-        version := murallink_private.add_version(answer.trial_site_uid, version, add_versions.note);
+        answer.milestones := answer.milestones || murallink_private.add_version(answer.trial_site_uid, version, add_versions.note);
+    END LOOP;
+    -- Each row counts beside the others, wherever it stands among them.
+    FOR n IN 1 .. pg_catalog.cardinality(versions) LOOP
+        version := answer.milestones[n];
+        version.warnings := murallink_private.version_warnings(version);
         IF add_versions.dry_run THEN
             version.uid := NULL;
         END IF;
-        answer.milestones := answer.milestones || version;
+        answer.milestones[n] := version;
     END LOOP;
     IF add_versions.dry_run THEN
         RAISE USING ERRCODE = 'MLDRY', MESSAGE = 'takes back what was tried';
@@ -467,7 +485,7 @@ BEGIN
             PERFORM murallink_private.raise('not_associated', 'sites');
         END IF;
     END IF;
-    why := murallink_private.checked_text(add_milestones.note, 'note', 1000, true);
+    why := murallink_private.checked_text(add_milestones.note, 'note', 1000, add_milestones.dry_run IS NOT TRUE);
     versions := murallink_private.versions_in_rows(
         rows, (SELECT t.contract_uid FROM murallink.trial t WHERE t.uid = add_milestones.trial_uid));
     RETURN QUERY SELECT s.* FROM pg_catalog.unnest(places) WITH ORDINALITY AS p (uid, n),
@@ -475,7 +493,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_milestones(murallink.ksuid, jsonb, murallink.ksuid[], text, boolean) IS
-'Adds milestones, or new versions of them, at many sites of a trial at once, each site in the same way. rows: an array of at most 500 objects with arguments of add_milestone: milestone, code, amount, currency, num_payments, effective_date, sort_order, per, approval_ref, approved_on; sites: the uids of the sites, by default all sites of the trial at which the caller holds add_milestone; note: why; dry_run: answers what would be done, and does nothing. Each site gets all rows or, where one does not fit its schedule, none, and the answer has the error; a row that is wrong anywhere refuses everything. Needs add_milestone on the trial at each site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, wrong_type, unknown_key, too_long, unknown_currency, invalid_amount, invalid_value.';
+'Adds milestones, or new versions of them, at many sites of a trial at once, each site in the same way. rows: an array of at most 500 objects with arguments of add_milestone: milestone, code, amount, currency, num_payments, effective_date, sort_order, per, approval_ref, approved_on; sites: the uids of the sites, by default all sites of the trial at which the caller holds add_milestone; note: why, not needed with dry_run, which answers what would be done, and does nothing. Each site gets all rows or, where one does not fit its schedule, none, and the answer has the error; a row that is wrong anywhere refuses everything. Needs add_milestone on the trial at each site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, wrong_type, unknown_key, too_long, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.rename_milestone(
     trial_site_uid murallink.ksuid DEFAULT NULL, code text DEFAULT NULL, name text DEFAULT NULL, note text DEFAULT NULL
@@ -501,7 +519,7 @@ BEGIN
         SELECT FROM murallink_private.latest_versions(place.trial_uid) l
         WHERE l.trial_site_uid = place.uid AND murallink_private.label_key(l.code) <> key
         AND murallink_private.label_key(l.milestone) = murallink_private.label_key(named)) THEN
-        PERFORM murallink_private.raise('already_exists', 'name');
+        PERFORM murallink_private.raise('already_exists', 'name', 'It, or another milestone there, has this name: get_payment_schedule shows the names.');
     END IF;
     -- The version in force gets the name now, and one that is not approved, too; those to come right after they come into force.
     WITH renamed AS (

@@ -434,13 +434,20 @@ $$;
 SELECT jsonb_build_object('trial_uid', :'many', 'note', 'Amendment 1', 'rows', '[{"milestone": "Week 1", "amount": 50, "effective_date": "2025-01-01"},
     {"milestone": "Week 2", "amount": 60, "num_payments": 2, "sort_order": 2, "approval_ref": "IRB 1", "approved_on": "2025-01-02"}]'::jsonb) AS amended \gset
 SELECT * FROM pg_temp.many(:'amended' || jsonb '{"dry_run": true}');
+-- a share is that of the schedule with all rows; to try needs no note
+SELECT v.milestone, v.warnings FROM murallink.add_milestones(:'many', '[{"milestone": "A", "amount": 30}, {"milestone": "B", "amount": 25},
+    {"milestone": "C", "amount": 25}, {"milestone": "D", "amount": 20}]', ARRAY[:'north']::murallink.ksuid[], dry_run => true) AS s,
+    unnest(s.milestones) AS v;
 SELECT count(*) AS nothing_is_added FROM murallink.milestone WHERE trial_uid = :'many';
 SELECT * FROM pg_temp.many(:'amended');
 SELECT * FROM pg_temp.many(jsonb_set(:'amended', '{rows,0,effective_date}', '"2025-02-01"')
     || jsonb_build_object('sites', jsonb_build_array(:'south', :'north', :'south')));
 SELECT count(*), string_agg(DISTINCT note, ', ') AS note FROM murallink.milestone WHERE trial_uid = :'many';
+-- a version without num_payments can be paid once: a warning says so where it was more
+SELECT v.milestone, v.num_payments, v.warnings FROM murallink.add_milestones(:'many', '[{"milestone": "Week 1", "amount": 55},
+    {"milestone": "Week 2", "amount": 55}]', ARRAY[:'north']::murallink.ksuid[], dry_run => true) AS s, unnest(s.milestones) AS v;
 -- a row that is wrong anywhere refuses everything, and is named
-SELECT rows, a #>> '{error,code}' AS error, a #>> '{error,field}' AS field
+SELECT rows, a #>> '{error,code}' AS error, a #>> '{error,field}' AS field, NULLIF(a #>> '{error,hint}', e.hint) AS own_hint
 FROM (VALUES (jsonb 'null'), ('{}'), ('[]'), ('[1]'), ('[{"milestone": "A", "amount": 1}, {"milestone": "B"}]'), ('[{"amount": 1}]'),
     ('[{"milestone": "A", "amount": "1"}]'), ('[{"milestone": "A", "amount": 0}]'), ('[{"milestone": "A", "amount": 1, "price": 1}]'),
     ('[{"milestone": 1, "amount": 1}]'), ('[{"milestone": "A", "amount": 1, "currency": "XXX"}]'),
@@ -449,7 +456,8 @@ FROM (VALUES (jsonb 'null'), ('{}'), ('[]'), ('[1]'), ('[{"milestone": "A", "amo
     ('[{"milestone": "A", "amount": 1, "effective_date": "tomorrow"}]'), ('[{"milestone": "A", "amount": 1, "approved_on": "2025-02-29"}]'),
     ('[{"milestone": "A", "amount": 1, "approved_on": "2025-02-28"}]')) AS refused (rows),
     LATERAL murallink.api(jsonb_build_object('action', 'add_milestones',
-        'payload', jsonb_build_object('trial_uid', :'many', 'note', 'New', 'rows', rows))) AS a;
+        'payload', jsonb_build_object('trial_uid', :'many', 'note', 'New', 'rows', rows))) AS a
+    LEFT JOIN murallink.errors() e ON e.name = a #>> '{error,code}';
 SELECT changed, test.answer('add_milestones', :'amended' || changed)
 FROM (VALUES (jsonb '{"note": ""}'), ('{"trial_uid": ""}'), ('{"trial_uid": "000000000000000000000000000"}'), ('{"sites": ["x"]}'), ('{"sites": "x"}'),
     ('{"sites": ["000000000000000000000000000"]}')) AS refused (changed);
