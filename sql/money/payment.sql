@@ -83,6 +83,22 @@ $$;
 COMMENT ON FUNCTION murallink_private.approvals_suffice(murallink.ksuid) IS
 'Whether as many people have approved a payment as the tiers of its trial require.';
 
+CREATE FUNCTION murallink_private.refuse_step(payment_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    present CONSTANT text := (SELECT p.status::text FROM murallink_private.payment p WHERE p.uid = refuse_step.payment_uid);
+BEGIN
+    PERFORM murallink_private.raise('wrong_status', 'payment_uid', CASE present
+        WHEN 'pending' THEN 'It is pending: approve_payment or reject_payment decides it.'
+        WHEN 'approved' THEN 'It is approved: cancel_payment takes it back, as long as it is not being sent.'
+        WHEN 'paid' THEN 'It is paid: request_reversal takes it back.'
+        WHEN 'elsewhere' THEN 'Somebody else has paid it: unmark_paid_elsewhere takes the mark back.'
+        ELSE pg_catalog.format('It is %s.', pg_catalog.replace(present, '_', ' ')) END);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.refuse_step(murallink.ksuid) IS
+'Refuses a step of a payment, with a hint that says what its status is and what can be done then. Errors: wrong_status.';
+
 CREATE FUNCTION murallink_private.payment_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -225,7 +241,8 @@ BEGIN
         PERFORM murallink_private.raise('not_found', 'payment_uid');
     ELSIF part.fraction IS NULL OR NOT part.counts OR EXISTS (
         SELECT FROM murallink_private.payment m WHERE m.moved_from_uid = part.uid) THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.raise(
+            'wrong_status', 'payment_uid', 'Only a payment with a fraction that is neither undone nor moved has a rest.');
     END IF;
     milestone_uid := part.milestone_uid;
     occurrence := part.occurrence;
@@ -247,7 +264,7 @@ CREATE FUNCTION murallink.milestone_payment(
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
 COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day, numeric) IS
-'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, required if the trial prices by visit, or the patient has been dropped or the contract has ended since; fraction: the part of the visit that is paid, above 0 and at most 1 (the default), with at most two decimals: below 1 it needs a note, the amount is rounded half up, and only complete_payment pays the rest. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid (also by a milestone that excludes it), day_capped, insufficient_funds.';
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, from the enrollment to today, required if the trial prices by visit, or the patient has been dropped or the contract has ended since; fraction: the part of the visit that is paid, above 0 and at most 1 (the default), with at most two decimals: below 1 it needs a note, the amount is rounded half up, and only complete_payment pays the rest. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid (also by a milestone that excludes it), day_capped, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.make_payment(
     enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
@@ -284,7 +301,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
-'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, required if the patient has been dropped or the contract has ended since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, insufficient_funds.';
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, from the enrollment to today, required if the patient has been dropped or the contract has ended since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,

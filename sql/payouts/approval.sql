@@ -178,7 +178,7 @@ BEGIN
     -- Serializes with other decisions about it.
     SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = sign_payment.payment_uid FOR NO KEY UPDATE;
     IF the_payment.status <> 'pending' THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.refuse_step(the_payment.uid);
     ELSIF NOT murallink_private.may_sign(the_payment.uid) THEN
         PERFORM murallink_private.raise('same_person', 'payment_uid');
     END IF;
@@ -228,7 +228,7 @@ BEGIN
         WHERE uid = the_payment.uid AND status = ANY (CASE decision
             WHEN 'cancelled' THEN '{approved,failed}' ELSE '{pending}' END::murallink.payment_status[]);
         IF NOT FOUND THEN
-            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+            PERFORM murallink_private.refuse_step(the_payment.uid);
         END IF;
     END IF;
     IF decision = 'approved' THEN

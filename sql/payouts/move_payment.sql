@@ -14,7 +14,7 @@ BEGIN
     ELSIF present = 'paid' AND asked < (SELECT p.amount FROM murallink_private.payment p WHERE p.uid = the_payment) THEN
         PERFORM murallink.request_reversal(the_payment, NULL, 'wrong_patient', note);
     ELSIF present NOT IN ('paid', 'reversed') THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.refuse_step(the_payment);
     END IF;
 END
 $$;
@@ -61,7 +61,7 @@ BEGIN
         -- Its rest would stay with the wrong patient.
         IF EXISTS (
             SELECT FROM murallink_private.payment r WHERE r.enrollment_uid = wrong.enrollment_uid AND r.completes_uid = wrong.uid AND r.counts) THEN
-            PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+            PERFORM murallink_private.raise('wrong_status', 'payment_uid', 'Its rest was paid: undo that payment first.');
         END IF;
         PERFORM murallink_private.payment_undo(wrong.uid, why);
         WHILE made.uid IS NULL LOOP

@@ -327,7 +327,7 @@ BEGIN
     IF FOUND THEN
         RETURN murallink_private.reversal_answer(made);
     ELSIF the_payment.status <> 'paid' THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.refuse_step(the_payment.uid);
     ELSIF asked = the_payment.amount OR EXISTS (
         SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
         PERFORM murallink_private.raise(
@@ -437,7 +437,7 @@ BEGIN
         AND murallink_private.reversal_cash(the_payment.uid) > 0
     ORDER BY r.created_at, r.uid LIMIT 1;
     IF the_payment.status <> 'paid' THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.refuse_step(the_payment.uid);
     ELSIF asked = the_payment.amount AND the_reversal IS NULL OR EXISTS (
         SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
         PERFORM murallink_private.raise(

@@ -15,7 +15,7 @@ BEGIN
         'milestone_payment', part.client_uid, part.contract_uid, part.trial_uid, part.site_uid, 'payment_uid');
     why := murallink_private.checked_text(complete_payment.note, 'note', 1000, true);
     IF part.payment_type <> 'milestone' THEN
-        PERFORM murallink_private.raise('wrong_status', 'payment_uid');
+        PERFORM murallink_private.raise('wrong_status', 'payment_uid', 'Only a payment with a fraction has a rest.');
     END IF;
     -- A limit and payout_begin() need these locks, and payment_rest() that of the payment.
     PERFORM murallink_private.enrollments_lock(ARRAY[part.enrollment_uid]);
@@ -23,7 +23,7 @@ BEGIN
     VALUES (part.enrollment_uid, 'milestone', part.milestone_uid, why, NULL, caller, part.uid)
     ON CONFLICT DO NOTHING RETURNING uid, status INTO made, its_status;
     IF made IS NULL THEN
-        PERFORM murallink_private.raise('already_paid', 'payment_uid');
+        PERFORM murallink_private.raise('already_paid', 'payment_uid', 'Its rest has been paid, or is pending.');
     ELSIF its_status = 'approved' THEN
         PERFORM murallink_private.payout_begin(made);
     END IF;
@@ -105,7 +105,7 @@ BEGIN
     SET status = 'unmarked', decided_by_uid = murallink_private.caller(), decision_note = why
     WHERE p.uid = marked.uid AND p.status = 'elsewhere';
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('wrong_status', 'milestone');
+        PERFORM murallink_private.raise('wrong_status', 'milestone', 'It is not marked as paid elsewhere, or not by this site: see get_patient_payments.');
     END IF;
     RETURN murallink_private.payment_answer(marked.uid, why,
         murallink_private.permitted('view_payments', marked.client_uid, marked.contract_uid, marked.trial_uid, marked.site_uid));
@@ -149,7 +149,7 @@ DECLARE
     codes text[] := '{}';
 BEGIN
     IF pg_catalog.jsonb_typeof(called) <> 'array' OR called @? '$[*] ? (@.type() != "string")' THEN
-        PERFORM murallink_private.raise('wrong_type', 'milestones');
+        PERFORM murallink_private.raise('wrong_type', 'milestones', 'It must be an array of strings.');
     END IF;
     FOR one IN SELECT pg_catalog.jsonb_array_elements_text(called) LOOP
         SELECT m.code INTO its_code FROM murallink.milestone m
@@ -188,11 +188,11 @@ BEGIN
     named := coalesce(named, murallink_private.label(set_exclusive_milestones.group_name));
     groups := groups - named;
     IF pg_catalog.jsonb_array_length(codes) = 1 THEN
-        PERFORM murallink_private.raise('invalid_value', 'milestones');
+        PERFORM murallink_private.raise('invalid_value', 'milestones', 'A group has at least two milestones; an empty array dissolves it.');
     ELSIF EXISTS (
         SELECT FROM pg_catalog.jsonb_each(groups) g, pg_catalog.jsonb_array_elements_text(g.value) other, pg_catalog.jsonb_array_elements_text(codes) own
         WHERE murallink_private.label_key(other) = murallink_private.label_key(own)) THEN
-        PERFORM murallink_private.raise('already_exists', 'milestones');
+        PERFORM murallink_private.raise('already_exists', 'milestones', 'One is in another group: get_payment_rules shows the groups.');
     ELSIF pg_catalog.jsonb_array_length(codes) > 1 THEN
         groups := groups || pg_catalog.jsonb_build_object(named, codes);
     END IF;

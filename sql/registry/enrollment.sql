@@ -14,7 +14,8 @@ BEGIN
             WHERE c.uid = NEW.contract_uid AND s.uid = NEW.site_uid
             AND c.enforce_dates AND (today < c.contract_start_date OR today > c.contract_end_date))
             AND NOT EXISTS (SELECT FROM murallink.enrollment e WHERE e.uid = NEW.previous_uid AND e.status = 'transferred') THEN
-            PERFORM murallink_private.raise('not_covered', 'trial_uid');
+            PERFORM murallink_private.raise(
+                'not_covered', 'trial_uid', 'Patients are enrolled on days of the contract: edit_contract changes its dates, or enforce_dates.');
         END IF;
         NEW.chain_uid := coalesce((SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = NEW.previous_uid), NEW.uid);
         RETURN NEW;
@@ -44,9 +45,11 @@ CREATE TYPE murallink.enrollment_info AS (
     payment_type_uid murallink.ksuid,
     status text,
     patient murallink.patient_info,
-    trial_site murallink.trial_site_info
+    trial_site murallink.trial_site_info,
+    left_on murallink.optional_date
 );
-COMMENT ON TYPE murallink.enrollment_info IS 'An enrollment, as get_enrollments answers. patient: always empty, since the enrollment stands for the person.';
+COMMENT ON TYPE murallink.enrollment_info IS
+'An enrollment, as get_enrollments answers. patient: always empty, since the enrollment stands for the person; left_on: the last day whose visits it is paid for, absent while it goes on.';
 
 CREATE FUNCTION murallink_private.enrollment_infos() RETURNS SETOF murallink.enrollment_info
 LANGUAGE sql STABLE AS $$
@@ -56,7 +59,8 @@ LANGUAGE sql STABLE AS $$
             CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid)
                 THEN ROW(s.uid, s.name)::murallink.site_name END,
             CASE WHEN murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
-                THEN ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info END)::murallink.trial_site_info
+                THEN ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info END)::murallink.trial_site_info,
+        e.left_on
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid OPERATOR(pg_catalog.=) e.trial_uid
     JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
@@ -324,6 +328,7 @@ BEGIN
         answer.subject_id := NULL;
         answer.payment_type_uid := NULL;
         answer.status := NULL;
+        answer.left_on := NULL;
     END IF;
     RETURN answer;
 END

@@ -260,7 +260,7 @@ BEGIN
             FROM pg_catalog.jsonb_array_elements(tiers) WITH ORDINALITY AS given (t, n)), '[]');
     END IF;
     IF NOT murallink_private.tiers_fit(tiers) THEN
-        PERFORM murallink_private.raise('invalid_value', 'tiers');
+        PERFORM murallink_private.raise('invalid_value', 'tiers', 'Tiers are written [{"above": 100, "approvers": 2}]; each amount once, 1 to 9 approvers.');
     ELSIF set_approval_rules.signature NOT IN ('', 'session', 'password', 'sign_on') THEN
         PERFORM murallink_private.raise('invalid_value', 'signature');
     END IF;

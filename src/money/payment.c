@@ -464,9 +464,6 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 	schedule_version(values[PAYMENT_MILESTONE], &milestone->version);
 	check_version(milestone);
 	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
-	if (!nulls[PAYMENT_CAPPED_FROM])
-		values[PAYMENT_AMOUNT] = values[PAYMENT_CAPPED_FROM];
-	nulls[PAYMENT_CAPPED_FROM] = true;
 	day = time_zone_day(at, DatumGetTextPP(milestone->terms.time_zone));
 	if (nulls[PAYMENT_VISIT_DATE] && day >= enrollment_paid_from(enrolled))
 		FILL(PAYMENT_VISIT_DATE, DateADTGetDatum(day));

@@ -175,10 +175,11 @@ static void
 refuse_visit(ErrorName error)
 {
 	ereport(ERROR, errnamed(error, "visit_date"),
-			error != ERR_NOT_ENROLLED
-				? 0
-				: errhint("A visit is paid at the site where the patient was on that day: send visit_date, and the milestone of "
-						  "that site."));
+			error == ERR_NOT_ENROLLED
+				? errhint("A visit is paid at the site where the patient was on that day: send visit_date, and the milestone of "
+						  "that site.")
+				: 0,
+			error == ERR_INVALID_VALUE ? errhint("A visit is paid on days from the enrollment to today.") : 0);
 }
 
 /*
@@ -191,7 +192,7 @@ void
 enrollment_check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 {
 	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
-		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "visit_date"));
+		refuse_visit(ERR_INVALID_VALUE);
 	if (!no_visit && visit < enrollment_paid_from(enrolled))
 		refuse_visit(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE);
 	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))

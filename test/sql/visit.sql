@@ -264,6 +264,11 @@ SELECT action, pg_temp.says(action, jsonb_build_object('payment_uid', uid, 'note
 FROM murallink.get_patient_payments(pg_temp.uid('Fay west'), pg_temp.uid('trial')) AS p,
     unnest('{approve_payment,reject_payment,cancel_payment,complete_payment}'::text[]) AS action
 WHERE (milestone).milestone = 'Half';
+SELECT action, a #>> '{error,hint}' AS hint
+FROM murallink.get_patient_payments(pg_temp.uid('Fay west'), pg_temp.uid('trial')) AS p,
+    unnest('{approve_payment,reject_payment,cancel_payment}'::text[]) AS action,
+    LATERAL murallink.api(jsonb_build_object('action', action, 'payload', jsonb_build_object('payment_uid', p.uid, 'note', 'x'))) AS a
+WHERE (milestone).milestone = 'Half';
 RESET SESSION AUTHORIZATION;
 -- and the way back
 SET SESSION AUTHORIZATION regress_visit_coordinator;
