@@ -62,6 +62,17 @@ COMMENT ON FUNCTION murallink_private.merge_enrollments(murallink.ksuid, muralli
 CREATE FUNCTION murallink_private.merge_payments(keep_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    -- Of a group of milestones of which only one is payable, each record may have been paid another one.
+    IF EXISTS (
+        SELECT FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid
+        JOIN murallink.milestone m ON m.uid = p.milestone_uid JOIN murallink.trial t ON t.uid = e.trial_uid
+        JOIN murallink.enrollment f ON f.chain_uid = e.chain_uid JOIN murallink_private.payment q ON q.enrollment_uid = f.uid
+        WHERE e.patient_uid = keep_uid AND p.counts AND q.counts AND q.chain_uid <> p.chain_uid
+        AND (q.created_at, q.uid) < (p.created_at, p.uid)
+        AND murallink_private.label_key(q.milestone_code) = ANY (murallink_private.rivals(t.exclusive_milestones, p.milestone_code))
+        AND (m.per = 'person' OR murallink_private.screening_of(f.uid) = murallink_private.screening_of(e.uid))) THEN
+        PERFORM murallink_private.raise('already_paid', 'drop_uid', 'Both were paid milestones of which only one is payable: undo one payment first.');
+    END IF;
     -- Payments of a milestone that was paid in both chains get numbers after those of the chain that the other follows. A part and its
     -- rest keep one number, even if one of them does not count.
     WITH chained AS (
@@ -88,12 +99,12 @@ BEGIN
             CASE m.per WHEN 'enrollment' THEN murallink_private.screening_of(e.uid) END
         -- A part and its rest have one number.
         HAVING pg_catalog.count(DISTINCT p.occurrence) > pg_catalog.max(m.num_payments)) THEN
-        PERFORM murallink_private.raise('already_paid', 'drop_uid');
+        PERFORM murallink_private.raise('already_paid', 'drop_uid', 'Both were paid the same milestone, together too often: undo one payment first.');
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_payments(murallink.ksuid) IS
-'Moves the payments of a patient''s enrollments, and their reversals, to the patient and to the chains of the enrollments. Errors: already_paid if a milestone was paid to both more often than it may be paid to one.';
+'Moves the payments of a patient''s enrollments, and their reversals, to the patient and to the chains of the enrollments. Errors: already_paid if a milestone was paid to both more often than it may be paid to one, or if they were paid milestones that exclude one another.';
 
 CREATE FUNCTION murallink_private.merge_cards(keep_uid murallink.ksuid, drop_uid murallink.ksuid, note text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -190,7 +201,7 @@ BEGIN
         PERFORM murallink_private.raise('not_found', 'keep_uid');
     ELSIF EXISTS (
         SELECT FROM murallink.merged_patient m WHERE m.uid = merge_patients.drop_uid AND m.into_uid = merge_patients.keep_uid) THEN
-        PERFORM murallink_private.raise('already_exists', 'drop_uid');
+        PERFORM murallink_private.raise('already_exists', 'drop_uid', 'It was merged into this patient before: murallink.merged_patient shows it.');
     ELSIF NOT EXISTS (SELECT FROM murallink.patient p WHERE p.uid = merge_patients.drop_uid) THEN
         PERFORM murallink_private.raise('not_found', 'drop_uid');
     END IF;
@@ -225,4 +236,4 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.merge_patients(murallink.ksuid, murallink.ksuid, text) IS
-'Merges two records of one patient: enrollments, payments, cards, documents, consents, appointments, caregivers and memberships of the dropped record move to the kept one, and the dropped one no longer exists. In a trial in which both are enrolled, the enrollments become one chain, in which nothing is paid twice; the enrollment that goes on is that of the kept record, unless only the other one is still enrolled; both sites go on paying the visits of their time. keep_uid: the record that stays, with its name and addresses; drop_uid: the one that is removed; note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, already_exists (it was merged before), wrong_status (a payment, a card or a membership is under way at a partner, or in doubt), already_paid (both were paid a milestone, together more often than it may be paid: reverse, reject or cancel what is too much), blocked (another transaction has locked what must be moved, or has just paid somebody).';
+'Merges two records of one patient: enrollments, payments, cards, documents, consents, appointments, caregivers and memberships of the dropped record move to the kept one, and the dropped one no longer exists. In a trial in which both are enrolled, the enrollments become one chain, in which nothing is paid twice; the enrollment that goes on is that of the kept record, unless only the other one is still enrolled; both sites go on paying the visits of their time. keep_uid: the record that stays, with its name and addresses; drop_uid: the one that is removed; note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, already_exists (it was merged before), wrong_status (a payment, a card or a membership is under way at a partner, or in doubt), already_paid (both were paid a milestone, together more often than it may be paid, or milestones that exclude one another: reverse, reject or cancel what is too much), blocked (another transaction has locked what must be moved, or has just paid somebody).';

@@ -165,6 +165,13 @@ SELECT uid AS part FROM murallink.milestone_payment(:'bea', :'call', 'half', fra
 SELECT amount FROM murallink.complete_payment(:'part', 'the rest');
 SELECT status FROM murallink.reject_payment(:'part', 'a mistake');
 SELECT r.amount FROM murallink.milestone_payment(:'bea', :'call', 'half', fraction => 0.5) p, murallink.complete_payment(p.uid, 'the rest') r;
+-- nor are two that were paid milestones of which only one is payable merged, whichever is kept
+SELECT murallink.set_exclusive_milestones(:'parts', 'one', '["Visit", "Call"]', 'one of them');
+RESET SESSION AUTHORIZATION;
+SELECT test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'bea', :'bee')),
+    test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'bee', :'bea'));
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT murallink.set_exclusive_milestones(:'parts', 'one', '[]', 'both');
 RESET SESSION AUTHORIZATION;
 SELECT murallink.merge_patients(:'bea', :'bee', 'added twice');
 SELECT milestone_name, occurrence, amount, completes_uid IS NOT NULL AS rest, status FROM murallink.payment WHERE trial_uid = :'parts' ORDER BY created_at;
