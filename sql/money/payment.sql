@@ -226,6 +226,12 @@ $$;
 COMMENT ON FUNCTION murallink_private.payment_answer(murallink.ksuid, text, boolean) IS
 'A payment as the caller may see it. note: the caller''s own, of the decision; seen: whether the caller sees payments there; otherwise the answer has only the uid, the status and the note.';
 
+CREATE FUNCTION murallink_private.visit_day(visit_date date, created_at timestamptz, time_zone text) RETURNS date
+LANGUAGE sql STABLE
+RETURN coalesce(visit_date, murallink_private.local_day(created_at, time_zone));
+COMMENT ON FUNCTION murallink_private.visit_day(date, timestamptz, text) IS
+'The day of the visit that a payment pays: its visit_date, or the day on which it was made, where the site is. The library has the same rule: payment_visit_day().';
+
 CREATE FUNCTION murallink_private.payment_rest(
     payment_uid murallink.ksuid, enrollment_uid murallink.ksuid, OUT milestone_uid murallink.ksuid, OUT occurrence integer,
     OUT amount numeric, OUT visit_date date
@@ -250,9 +256,8 @@ BEGIN
     IF amount <= 0 THEN
         PERFORM murallink_private.raise('already_paid', 'payment_uid');
     END IF;
-    visit_date := coalesce(part.visit_date, (
-        SELECT murallink_private.local_day(part.created_at, s.time_zone)
-        FROM murallink.site s WHERE s.uid = part.site_uid));
+    SELECT murallink_private.visit_day(part.visit_date, part.created_at, s.time_zone) INTO visit_date
+    FROM murallink.site s WHERE s.uid = part.site_uid;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_rest(murallink.ksuid, murallink.ksuid) IS
@@ -383,8 +388,7 @@ LANGUAGE sql STABLE AS $$
         FROM murallink_private.payment p JOIN murallink.site s ON s.uid = p.site_uid
         WHERE p.chain_uid = $2 AND p.counts AND p.currency = $3 AND p.status <> 'elsewhere'
             AND (p.payment_type = 'milestone' OR p.top_up_of_uid IS NOT NULL)
-            AND coalesce(p.visit_date,
-                murallink_private.local_day(p.created_at, s.time_zone)) = $4)
+            AND murallink_private.visit_day(p.visit_date, p.created_at, s.time_zone) = $4)
     FROM murallink.trial_site a WHERE a.uid = $1 AND a.day_cap_currency = $3
 $$;
 COMMENT ON FUNCTION murallink_private.left_of_day(murallink.ksuid, murallink.ksuid, text, date) IS
@@ -422,8 +426,7 @@ LANGUAGE sql STABLE AS $$
     FROM murallink_private.payment p JOIN murallink.site s ON s.uid = p.site_uid
     JOIN murallink.milestone o ON o.uid = p.milestone_uid
     CROSS JOIN LATERAL (
-        SELECT coalesce(p.visit_date,
-                murallink_private.local_day(p.created_at, s.time_zone)) AS visit,
+        SELECT murallink_private.visit_day(p.visit_date, p.created_at, s.time_zone) AS visit,
             p.amount - coalesce(p.returned, 0) AS kept,
             (SELECT coalesce(pg_catalog.sum(t.amount - coalesce(t.returned, 0)), 0) FROM murallink_private.payment t
             WHERE t.top_up_of_uid = p.uid AND t.counts) AS topped) b

@@ -298,7 +298,7 @@ take_on(Datum hash)
 }
 
 /*
- * Finds the user of the session that is the caller's.  Returns false if there is
+ * Finds the user of the caller's session.  Returns false if there is
  * none any more.
  */
 bool

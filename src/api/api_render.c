@@ -333,20 +333,14 @@ static void
 render_composite(JsonbParseState **out, Datum value, bool isnull, Oid type)
 {
 	TupleDesc desc = lookup_rowtype_tupdesc(type, -1);
-	Datum *values = palloc0(desc->natts * sizeof(Datum));
-	bool *nulls = palloc(desc->natts * sizeof(bool));
+	HeapTupleData row = {0};
 
-	memset(nulls, true, desc->natts * sizeof(bool));
 	if (!isnull)
 	{
-		HeapTupleHeader header = DatumGetHeapTupleHeader(value);
-		HeapTupleData row = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
-
-		heap_deform_tuple(&row, desc, values, nulls);
+		row.t_data = DatumGetHeapTupleHeader(value);
+		row.t_len = HeapTupleHeaderGetDatumLength(row.t_data);
 	}
-	pushJsonbValue(out, WJB_BEGIN_OBJECT, NULL);
-	render_columns(out, values, nulls, desc, isnull);
-	pushJsonbValue(out, WJB_END_OBJECT, NULL);
+	api_render_row(out, isnull ? NULL : &row, desc);
 	ReleaseTupleDesc(desc);
 }
 
@@ -404,16 +398,18 @@ api_render(JsonbParseState **out, JsonbIteratorToken token, Datum value, bool is
 }
 
 /*
- * Adds a row of a query as an object to an array.
+ * Adds a row as an object.  NULL: the empty form of its type.
  */
 void
 api_render_row(JsonbParseState **out, HeapTuple row, TupleDesc desc)
 {
-	Datum *values = palloc(desc->natts * sizeof(Datum));
+	Datum *values = palloc0(desc->natts * sizeof(Datum));
 	bool *nulls = palloc(desc->natts * sizeof(bool));
 
-	heap_deform_tuple(row, desc, values, nulls);
+	memset(nulls, true, desc->natts * sizeof(bool));
+	if (row != NULL)
+		heap_deform_tuple(row, desc, values, nulls);
 	pushJsonbValue(out, WJB_BEGIN_OBJECT, NULL);
-	render_columns(out, values, nulls, desc, false);
+	render_columns(out, values, nulls, desc, row == NULL);
 	pushJsonbValue(out, WJB_END_OBJECT, NULL);
 }

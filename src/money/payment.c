@@ -52,6 +52,9 @@ typedef struct Made
 #define INFO_NET_AMOUNT 11
 #define INFO_MOVED_FROM 12
 #define INFO_MOVED_TO 13
+#define INFO_FRACTION 14
+#define INFO_COMPLETES 15
+#define INFO_CAPPED_FROM 16
 #define INFO_COLUMNS 17
 
 static void check_columns(Relation payment);
@@ -81,7 +84,7 @@ check_columns(Relation payment)
 }
 
 /*
- * Raises not_covered for a visit on a day that is none of the contract's.
+ * Raises not_covered for a visit on a day that the contract does not cover.
  */
 static void
 check_covered(const Terms *terms, const Datum *values, const bool *nulls)
@@ -283,12 +286,11 @@ payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note)
 						   made->capped_from.value};
 		bool nulls[lengthof(payment)] = {false};
 
-		nulls[INFO_COLUMNS - 3] = made->fraction.isnull;
-		nulls[INFO_COLUMNS - 2] = true;
-		nulls[INFO_COLUMNS - 1] = made->capped_from.isnull;
 		payment[INFO_MILESTONE] = HeapTupleGetDatum(heap_form_tuple(milestone_desc, priced_by, nulls));
-		/* Nothing of it has come back, and it is in no other's place. */
-		nulls[INFO_NET_AMOUNT] = nulls[INFO_MOVED_FROM] = nulls[INFO_MOVED_TO] = true;
+		nulls[INFO_FRACTION] = made->fraction.isnull;
+		nulls[INFO_CAPPED_FROM] = made->capped_from.isnull;
+		/* Nothing of it has come back, and it takes the place of no other payment. */
+		nulls[INFO_NET_AMOUNT] = nulls[INFO_MOVED_FROM] = nulls[INFO_MOVED_TO] = nulls[INFO_COMPLETES] = true;
 		ReleaseTupleDesc(milestone_desc);
 		return PointerGetDatum(SPI_returntuple(heap_form_tuple(desc, payment, nulls), desc));
 	}
@@ -324,7 +326,7 @@ fill_version(Datum *values, bool *nulls, const Milestone *milestone, const Versi
 /*
  * Completes a milestone payment from the version in force at a moment, or on
  * the day of the visit if the trial prices by visit; what somebody else has
- * paid is no visit's, and is priced by the present day of the site.  Raises
+ * paid belongs to no visit, and has the price of the present day at the site.  Raises
  * not_found, missing_field, not_payable, already_paid or invalid_value.
  */
 static void
@@ -390,7 +392,7 @@ fill_rest(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *miles
  * trial approves milestones up to this amount; a part of one, up to the amount
  * of the whole, which two parts must not avoid.  Raises wrong_status for
  * another status than this, pending, or elsewhere.  milestone: NULL for a payment that is
- * no milestone's.
+ * for no milestone.
  */
 static void
 fill_status(const Milestone *milestone, Datum *values, bool *nulls)
@@ -414,8 +416,8 @@ fill_status(const Milestone *milestone, Datum *values, bool *nulls)
 
 /*
  * Completes a payment that is made in the place of another one to a patient of
- * the same trial at the same site: it has that one's kind, price and visit; the
- * cap of a day that has cut that one was another patient's.  Raises not_found,
+ * the same trial at the same site: it has the same kind, price and visit, but
+ * not the cut to the cap of a day of another patient.  Raises not_found,
  * not_payable or already_paid.
  */
 static void

@@ -110,7 +110,7 @@ payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 
 /*
  * Returns whether a payment says that somebody else has paid the milestone.
- * No funds move for it, and it is no visit's.
+ * No funds move for it, and it belongs to no visit.
  */
 bool
 payment_is_elsewhere(const Datum *values)

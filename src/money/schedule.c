@@ -435,7 +435,7 @@ schedule_look_up(Datum version_uid, TimestampTz at, DateADT visit, Milestone *mi
 
 /*
  * Fills in what holds at a trial at a site, which must exist, for payments
- * that are no milestone's.  What it points to is in the caller's memory
+ * for no milestone.  What it points to is in the caller's memory
  * context.
  */
 void

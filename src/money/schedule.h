@@ -31,7 +31,7 @@ typedef struct Terms
 	DateADT first_day; /* of the contract; -infinity if there is no limit */
 	DateADT last_day; /* of the contract; infinity if there is no limit */
 	Datum time_zone; /* text: of the site */
-	Datum day_cap; /* numeric: of the milestones that one day's visits are paid; 0: none */
+	Datum day_cap; /* numeric: the most that the visits of one day are paid; 0: no limit */
 	Datum cap_currency; /* text */
 } Terms;
 
@@ -50,7 +50,7 @@ typedef struct Milestone
 	bool in_force; /* whether a version is in force */
 	Version version; /* the version in force */
 	Terms terms;
-	Datum rivals; /* text[]: keys of those of which only one is payable; 0: none */
+	Datum rivals; /* text[]: the keys of the milestones that exclude it; 0: none */
 } Milestone;
 
 /* Whether payments of a milestone limit one another, and so wait for one another. */
