@@ -158,7 +158,7 @@ BEGIN
     IF demanded <> 'session' AND murallink_private.caller_switched_by() IS NOT NULL THEN
         PERFORM murallink_private.raise('forbidden', 'password', 'This is not possible while acting as another user: end it with switch_user to your own uid.');
     ELSIF demanded = 'password' AND NOT shown THEN
-        PERFORM murallink_private.raise('missing_field', 'password', 'This trial requires the approver''s password with each approval.');
+        PERFORM murallink_private.raise('missing_field', 'password', 'The rules since it was requested demand the approver''s password.');
     ELSIF demanded = 'sign_on' AND NOT shown AND NOT murallink_private.freshly_signed_on() THEN
         PERFORM murallink_private.raise('sign_on_required', 'session_id');
     END IF;
