@@ -102,9 +102,12 @@ is_asked(const PlannedStmt *plan)
 static void
 remember(const QueryDesc *query)
 {
-	const Caller *who = identity_caller_if_any();
+	const Caller *who;
 	Reading *reading = MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(Reading));
 
+	/* The first FETCH may come long after the cursor was opened, and nothing else tells it of what has ended. */
+	AcceptInvalidationMessages();
+	who = identity_caller_if_any();
 	reading->query = query;
 	reading->nobody = who == NULL;
 	if (who != NULL)
