@@ -89,6 +89,40 @@ is(api($session, 'update_user', { uid => $bob, email => 'bobby@example.com', pas
 Murallink::Stack::poll('two messages', sub { return $mail->mailbox(to => 'robert@example.com', event => 'taken') == 3 });
 is(scalar($mail->mailbox(to => 'bobby@example.com', event => 'taken')), 0, 'go to the address from before');
 
+note 'access that ends, for connections that are in use';
+my $boss = login($stack->{admin_email}, $stack->{admin_password});
+my $asks = sub {
+	my ($action, %payload) = @_;
+	my $answer = $client->api({ action => $action, session_id => $boss, payload => \%payload });
+	die "$action: $answer->{error}{code}\n" if $answer->{error};
+	return $answer->{payload};
+};
+my $ends = $asks->(create_client => name => 'Ends')->{uid};
+$ends = $asks->(create_contract => client_uid => $ends, name => 'Ends', currency => 'USD')->{uid};
+$ends = $asks->(create_trial => contract_uid => $ends, name => 'Ends')->{uid};
+my %right = (user_uid => $bob, permission => 'view_trials', resource_uid => $ends);
+my $sees = sub {
+	my ($key) = @_;
+	my ($status, $trials) = $client->rpc('get_trials', {}, { 'Session-Id' => $session });
+	my $kept = $client->api({ action => 'get_trials', session_id => $session, idempotency_key => $key });
+	return join ' ', $status, ref $trials eq 'ARRAY' ? scalar(@$trials) : 'none', $kept->{error} ? $kept->{error}{code} : scalar(@{ $kept->{payload} });
+};
+foreach my $end ([ revoke => %right ], [ revoke_all => user_uid => $bob, resource_uid => $ends ])
+{
+	$asks->(grant => %right);
+	is($sees->($end->[0]), '200 1 1', 'a grant') foreach 1, 2;
+	$asks->(@$end, note => 'has left');
+	is($sees->($end->[0]), '200 0 forbidden', "and none after $end->[0]") foreach 1, 2;
+}
+my $moment = 1;
+do { $asks->(grant => %right, until => $stack->sql("SELECT to_json(clock_timestamp() + '${\($moment *= 2)} s') #>> '{}'")) } until $sees->("until $moment") eq '200 1 1';
+$stack->sql('SELECT pg_sleep_until(max(until)) FROM murallink.permission_grant');
+is($sees->("until $moment"), '200 0 forbidden', 'nor after its end');
+$asks->(deactivate_user => user_uid => $bob, note => 'has left');
+is($sees->('deactivated'), '401 none unauthenticated', 'nobody') foreach 1, 2;
+$asks->(reactivate_user => user_uid => $bob, note => 'is back');
+is($sees->('deactivated'), '401 none unauthenticated', 'whose session stays ended');
+
 note 'the current password';
 $session = login('bobby@example.com', 'the last password');
 my $guesses = "SELECT coalesce(sum(failures), 0) FROM murallink_private.login_attempt WHERE email = 'bobby\@example.com'";
