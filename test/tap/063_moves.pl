@@ -59,6 +59,36 @@ my ($key) = $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE en
 my ($load) = grep { $_->{amount} == 7 } $payouts->entries('load');
 is($load->{proxyKey}, $key, 'what is owed to the second record is loaded on the first card');
 is($payouts->sql("SELECT count(*), count(DISTINCT patient_uid), count(DISTINCT chain_uid) FROM murallink.payment"), '5|1|1', 'all is of one patient, in one chain');
+
+note 'a patient moves just before or after the card is replaced, with one payout under way and others that wait (S1, S3)';
+my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
+foreach my $order ([ 0, 1 ], [ 1, 0 ])
+{
+	my $next = $payouts->sql("SELECT uid FROM murallink.create_site(trial_uid => '$trial', name => 'Next $order->[0]')");
+	my @moves = ("replace_card('$pat', 'lost', 'in the bus')", "transfer_enrollment('$pat', '$trial', '$next', note => 'moved')");
+	my $lost = present_key($pat);
+	my ($flying, $before, $after) = map { pay($pat, $_) } 11, 12;
+	$payouts->hold(count => 1);
+	begin_to_pay($flying);
+	$payouts->wait_for("SELECT count(*) = 1 FROM murallink_private.call WHERE operation = 'load' AND status = 'claimed'");
+	$payouts->sql("SELECT murallink.hold_payouts('a pause', contract_uid => '$contract')");
+	begin_to_pay($before);
+	$payouts->hold(operation => 'dash.orderCards');
+	$payouts->sql("SELECT FROM murallink.$moves[$_]") foreach @$order;
+	begin_to_pay($after = pay($pat, 13));
+	$payouts->sql("SELECT murallink.release_payouts(contract_uid => '$contract')");
+	is($payouts->sql("SELECT string_agg(reason, ' ') FROM murallink.payout WHERE payment_uid IN ('$before', '$after')"),
+		'card_pending card_pending', 'what waits goes to the new card');
+	$payouts->no_fault;
+	paid($flying, $before, $after);
+	is(loaded($flying), $lost, 'what was under way ends on the old one');
+	isnt(my $present = present_key($pat), $lost, 'the new one');
+	is(loaded($_), $present, 'is loaded once') foreach $before, $after;
+	is($payouts->sql("SELECT site_uid FROM murallink.payment WHERE uid = '$after'"), $next, 'by the new site');
+	settled();
+}
+is(scalar($payouts->entries($_->[0])), $_->[1], "no $_->[0] more") foreach [ endorsement => 2 ], [ removal => 1 ], [ restoration => 0 ], [ order => 4 ];
+
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 is($payouts->sql('SELECT problem FROM murallink.verify_ledger()'), '', 'also with each other');
 
@@ -82,9 +112,27 @@ sub pay { my ($patient, $amount) = @_; return $payouts->sql("SELECT uid FROM mur
 sub approve
 {
 	my @payments = @_;
-	$payouts->sql("SELECT FROM murallink.approve_payment('$_')") foreach @payments;
+	begin_to_pay($_) foreach @payments;
+	return paid(@payments);
+}
+
+sub begin_to_pay { my ($payment) = @_; return $payouts->sql("SELECT FROM murallink.approve_payment('$payment')") }
+
+sub paid
+{
+	my @payments = @_;
 	return $payouts->wait_for("SELECT bool_and(status = 'paid') FROM murallink.payment WHERE uid IN ("
 		  . join(', ', map { "'$_'" } @payments) . ')');
+}
+
+sub present_key { my ($patient) = @_; return $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE patient_uid = '$patient' AND ended_at = 'infinity'") }
+
+# The keys of the cards on which a payment was loaded, as the issuer says.
+sub loaded
+{
+	my ($payment) = @_;
+	my $payout = $payouts->sql("SELECT uid FROM murallink.payout WHERE payment_uid = '$payment'");
+	return join ' ', map { $_->{proxyKey} } $payouts->entries('load', referenceId => $payout);
 }
 
 # Waits until there is nothing left to do for partners of memberships.
