@@ -212,6 +212,19 @@ RESET SESSION AUTHORIZATION;
 SELECT e.subject_id, p.visit_date - :'today' AS days FROM murallink.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid WHERE p.patient_uid = :'sue' ORDER BY p.created_at;
 SELECT * FROM pg_temp.funds;
 
+-- Who had two records is paid for the enrollment that goes on, also for a visit in the time of the one that was merged
+SET SESSION AUTHORIZATION regress_moved_admin;
+SELECT uid AS sam FROM murallink.add_patient(:'site', 'Sam', 'Merged', email => 'sam@example.com', trial_uid => :'trial', subject_id => 'M-1') \gset
+SELECT uid AS samuel FROM murallink.add_patient(:'site', 'Samuel', 'Merged', email => 'samuel@example.com', trial_uid => :'trial', subject_id => 'M-2') \gset
+RESET SESSION AUTHORIZATION;
+SELECT murallink.merge_patients(:'sam', :'samuel', 'added twice');
+SET SESSION AUTHORIZATION regress_moved_payer;
+SELECT uid AS sams_visit FROM murallink.milestone_payment(:'bill', :'long', visit_date => :'today') \gset
+SELECT amount, status FROM murallink.move_payment(:'sams_visit', :'sam', 'it was Sam');
+RESET SESSION AUTHORIZATION;
+SELECT e.subject_id, e.status, e.left_on - :'today' AS days, p.uid IS NOT NULL AS paid
+FROM murallink.enrollment e LEFT JOIN murallink.payment p ON p.enrollment_uid = e.uid WHERE e.patient_uid = :'sam' ORDER BY 1;
+
 -- Others than milestones; where nobody approves, the right payment is approved
 SET SESSION AUTHORIZATION regress_moved_payer;
 SELECT uid AS one_off FROM murallink.manual_payment(:'bill', :'trial', 4.5, note => 'parking') \gset
