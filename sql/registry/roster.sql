@@ -85,7 +85,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.ksuid, text, murallink.ksuid) IS
-'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added. The answer names similar patients on whom the caller holds view_patients. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added. The answer names similar patients on whom the caller holds view_patients, but not one who is added at the same moment. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
