@@ -141,6 +141,13 @@ $$;
 COMMENT ON FUNCTION murallink_private.visit_time(murallink.ksuid, text) IS
 'When a patient is to come. datetime: as schedule_appointment takes it. Errors: missing_field, invalid_value, not_enrolled (on that day the patient is at another site).';
 
+CREATE FUNCTION murallink_private.hold_enrollment(enrollment_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT FROM murallink.enrollment e WHERE e.uid = hold_enrollment.enrollment_uid FOR SHARE
+$$;
+COMMENT ON FUNCTION murallink_private.hold_enrollment(murallink.ksuid) IS
+'Waits for a transfer or a merge of an enrollment, which moves the appointments that it finds, and holds off the next one.';
+
 CREATE FUNCTION murallink.schedule_appointment(
     enrollment_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL,
     description text DEFAULT NULL
@@ -149,9 +156,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     visitor murallink.ksuid :=
         murallink_private.enrollment_to_visit(schedule_appointment.enrollment_uid, schedule_appointment.patient_uid);
-    agreed CONSTANT record := murallink_private.visit_time(visitor, schedule_appointment.datetime);
+    agreed record;
     added murallink.ksuid;
 BEGIN
+    PERFORM murallink_private.hold_enrollment(visitor);
+    agreed := murallink_private.visit_time(visitor, schedule_appointment.datetime);
     INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description)
     VALUES (visitor, agreed.at, agreed.local_time, agreed.time_zone,
         murallink_private.checked_text(schedule_appointment.description, 'description', 1000, false))
@@ -213,10 +222,12 @@ CREATE FUNCTION murallink.move_appointment(appointment_uid murallink.ksuid DEFAU
 RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    visitor CONSTANT murallink.ksuid := murallink_private.permit_appointment(move_appointment.appointment_uid);
-    agreed CONSTANT record := murallink_private.visit_time(visitor, move_appointment.datetime);
+    agreed record;
     moved boolean;
 BEGIN
+    PERFORM murallink_private.hold_enrollment(murallink_private.permit_appointment(move_appointment.appointment_uid));
+    -- It may be one of the next enrollment now.
+    agreed := murallink_private.visit_time(murallink_private.permit_appointment(move_appointment.appointment_uid), move_appointment.datetime);
     WITH present AS (
         SELECT a.uid, a.moves FROM murallink.appointment a
         WHERE a.uid = move_appointment.appointment_uid AND a.status = 'scheduled' FOR NO KEY UPDATE
