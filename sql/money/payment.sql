@@ -66,14 +66,15 @@ BEGIN
     RETURN (
         SELECT pg_catalog.max(murallink_private.approvals_needed(r.tiers, GREATEST(p.amount, m.amount), p.currency))
         FROM murallink_private.payment p
-        -- Otherwise two parts of a visit would need fewer people than the visit.
-        LEFT JOIN murallink.milestone m ON m.uid = p.milestone_uid AND pg_catalog.num_nonnulls(p.fraction, p.completes_uid) > 0,
+        -- Otherwise two parts of a visit, or a price raised in steps, would need fewer people than the visit.
+        LEFT JOIN murallink.milestone m ON m.uid = CASE WHEN pg_catalog.num_nonnulls(p.fraction, p.completes_uid) > 0 THEN p.milestone_uid
+            ELSE p.top_up_version_uid END,
             LATERAL murallink_private.approval_rules_since(p.trial_uid, p.created_at) r
         WHERE p.uid = approvals_required.payment_uid);
 END
 $$;
 COMMENT ON FUNCTION murallink_private.approvals_required(murallink.ksuid) IS
-'How many people must approve a payment by the tiers of its trial that have held since it was requested: see approvals_needed(). A part of a milestone needs as many as the whole.';
+'How many people must approve a payment by the tiers of its trial that have held since it was requested: see approvals_needed(). A part of a milestone needs as many as the whole, and a top-up as many as the price to which it adds up.';
 
 CREATE FUNCTION murallink_private.approvals_suffice(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$

@@ -389,6 +389,7 @@ DECLARE
     sorted CONSTANT text := coalesce(NULLIF(sort, ''), 'oldest');
     chosen CONSTANT text := NULLIF(kind, '');
     last murallink_private.payment;
+    last_amount numeric;
 BEGIN
     IF sorted NOT IN ('oldest', 'newest', 'largest') THEN
         PERFORM murallink_private.raise('invalid_value', 'sort');
@@ -402,24 +403,33 @@ BEGIN
     SELECT * INTO last FROM murallink_private.payment p WHERE p.uid = after_uid AND murallink_private.may_decide(p.uid);
     IF NOT FOUND AND after_uid IS NOT NULL THEN
         PERFORM murallink_private.raise('not_found', 'after_uid');
+    ELSIF murallink_private.permitted('view_payments', last.client_uid, last.contract_uid, last.trial_uid, last.site_uid) THEN
+        last_amount := last.amount;
     END IF;
     RETURN QUERY
     SELECT i.* FROM (
         SELECT p.uid, pg_catalog.row_number() OVER () AS n FROM (
-            SELECT p.uid FROM murallink_private.payment p
+            SELECT p.uid FROM murallink_private.payment p,
+                -- What is not shown must not be found by the order of the list either.
+                LATERAL (SELECT CASE WHEN sorted = 'largest' AND murallink_private.permitted(
+                    'view_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) THEN p.amount END AS amount) AS shown
             WHERE p.status = 'pending'
                 AND (murallink_private.permitted('approve_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
                     OR p.payment_type = 'travel'
                         AND murallink_private.permitted('approve_travel', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))
                 AND (pending_payments.trial_uid IS NULL OR p.trial_uid = pending_payments.trial_uid)
                 AND (pending_payments.site_uid IS NULL OR p.site_uid = pending_payments.site_uid)
-                AND (chosen IS NULL OR p.payment_type::text = chosen)
+                -- A caller who approves travel payments alone knows that they are.
+                AND (chosen IS NULL OR p.payment_type::text = chosen AND (
+                    murallink_private.permitted('view_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+                    OR NOT murallink_private.permitted('approve_payments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)))
                 AND (older_than_days IS NULL OR p.created_at < pg_catalog.now() - older_than_days * interval '24 h')
                 AND CASE WHEN after_uid IS NULL THEN true WHEN sorted = 'oldest' THEN (p.created_at, p.uid) > (last.created_at, last.uid)
                     WHEN sorted = 'newest' THEN (p.created_at, p.uid) < (last.created_at, last.uid)
-                    ELSE p.amount < last.amount OR p.amount = last.amount AND p.uid > last.uid END
+                    WHEN last_amount IS NULL THEN shown.amount IS NULL AND p.uid > last.uid
+                    ELSE shown.amount < last_amount OR shown.amount = last_amount AND p.uid > last.uid OR shown.amount IS NULL END
             ORDER BY CASE WHEN sorted = 'oldest' THEN p.created_at END, CASE WHEN sorted = 'newest' THEN p.created_at END DESC,
-                CASE WHEN sorted = 'largest' THEN p.amount END DESC,
+                shown.amount DESC NULLS LAST,
                 CASE WHEN sorted <> 'newest' THEN p.uid END, p.uid DESC
             -- So that may_sign(), which costs more, is asked only until there are enough.
             OFFSET 0) AS p
@@ -429,7 +439,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.pending_payments(murallink.ksuid, murallink.ksuid, text, integer, text, murallink.ksuid, integer) IS
-'The payments that wait for the caller''s approval: those that the caller may approve now, which excludes the caller''s own where another person must approve, and those that the caller has approved. trial_uid, site_uid, kind (milestone, manual, travel), older_than_days: only these, where given; sort: oldest (default), newest or largest (by the number, whatever the currency); after_uid: those that follow a payment in this order, such as the last one of the page before, also if it has been decided since; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value, not_found (to what does not name a payment that the caller may approve).';
+'The payments that wait for the caller''s approval: those that the caller may approve now, which excludes the caller''s own where another person must approve, and those that the caller has approved. trial_uid, site_uid, kind (milestone, manual, travel), older_than_days: only these, where given; sort: oldest (default), newest or largest (by the number, whatever the currency); a payment whose kind and amount the caller does not see is in no list of a kind, and last among the largest; after_uid: those that follow a payment in this order, such as the last one of the page before, also if it has been decided since; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value, not_found (to what does not name a payment that the caller may approve).';
 
 CREATE FUNCTION murallink_private.approver_decides_reversal(reversal_uid murallink.ksuid, accepted boolean, note text)
 RETURNS murallink.reversal_info

@@ -288,6 +288,11 @@ SELECT * FROM pg_temp.waits('Ann');
 SELECT * FROM pg_temp.waits('Bob');
 SELECT * FROM pg_temp.waits('Tess');
 SELECT * FROM pg_temp.waits('Cy');
+-- Neither the order nor a filter shows what the list does not: with payments of their own, approvers would find the amount
+SELECT asked, array_agg(p ->> 'uid' ORDER BY n) = array_agg(p ->> 'uid' ORDER BY p ->> 'uid' COLLATE "C") AS in_order_of_uid, count(n) AS listed
+FROM unnest('{"{\"sort\": \"largest\"}","{\"kind\": \"manual\"}"}'::text[]) AS asked
+    LEFT JOIN LATERAL jsonb_array_elements(pg_temp.by('Cy', 'pending_payments', asked::jsonb) -> 'payload') WITH ORDINALITY AS listed (p, n) ON true
+GROUP BY asked ORDER BY asked DESC;
 SELECT count(*) AS who_may_approve_nothing FROM pg_temp.waits('Rita');
 SET SESSION AUTHORIZATION regress_approve_admin;
 SELECT murallink.grant(:'contract', 'view_payments', uid) FROM person WHERE name = 'Cy';
@@ -366,6 +371,15 @@ SELECT uid AS rest, amount, status FROM murallink.complete_payment(:'half', 'cam
 RESET SESSION AUTHORIZATION;
 SELECT n, who, pg_temp.approve(who, part) FROM unnest(ARRAY[:'half', :'rest']) WITH ORDINALITY AS p (part, n),
     unnest('{Ann,Bob}'::text[]) AS who ORDER BY n, who;
+-- nor does a visit whose price is raised in two steps
+SET SESSION AUTHORIZATION regress_approve_admin;
+SELECT uid AS steps FROM murallink.add_milestone('In steps', 90, 'USD', :'quick', :'site') \gset
+SELECT amount, status FROM murallink.milestone_payment(:'grover', :'steps');
+SELECT trial_site_uid AS quick_site FROM murallink.add_milestone('In steps', 170, 'USD', :'quick', :'site') \gset
+SELECT (payments[1]).top_up_uid AS step, total FROM murallink.top_up(:'quick_site', 'In steps', '2020-01-01', 'the new budget') \gset
+\echo :total
+RESET SESSION AUTHORIZATION;
+SELECT who, pg_temp.approve(who, :'step') FROM unnest('{Ann,Bob}'::text[]) AS who ORDER BY who;
 
 -- Analysts see the approvals of the payments that they see
 SELECT murallink.set_db_role('approve.rita@example.com', 'regress_approve_analyst');
