@@ -253,6 +253,9 @@ BEGIN
     -- Serializes with other moves, with replacements, and with reversals, which lock the card that they unload.
     PERFORM FROM murallink_private.card c WHERE c.patient_uid = owner ORDER BY c.uid FOR NO KEY UPDATE;
     SELECT * INTO old FROM murallink_private.card c WHERE c.uid = move_balance.card_uid;
+    -- What was declined before is decided by this: nobody is asked about it any more.
+    UPDATE murallink_private.call c SET note = said
+    WHERE c.subject_uid = old.uid AND c.operation = 'unload_balance' AND c.status = 'declined' AND c.note = '';
     config := (SELECT p.settings FROM murallink_private.partner p WHERE p.name = old.partner);
     PERFORM murallink_private.check_money(amount, coalesce(config ->> 'currency', 'USD'));
     SELECT * INTO begun FROM murallink_private.balance_move m

@@ -118,6 +118,23 @@ SELECT * FROM pg_temp.due('done');
 SELECT * FROM pg_temp.move;
 ROLLBACK;
 
+-- Asked for again, a declined move is nobody's decision any more, whatever the clock says: it would load the new card twice
+BEGIN;
+SELECT * FROM pg_temp.due('declined');
+SELECT why, remedy FROM murallink.needs_person WHERE patient_uid = :'pat';
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.call SET created_at = created_at + interval '1 hour' WHERE uid = :'move';
+SET LOCAL session_replication_role = origin;
+SELECT operation, status FROM murallink.move_balance(:'old', 100, 'again');
+SELECT operation, key FROM pg_temp.due('done');
+SELECT operation, key FROM pg_temp.due('done');
+SELECT why, remedy FROM murallink.needs_person WHERE patient_uid = :'pat';
+SELECT test.refusal(format('SELECT murallink.resolve_task(%L, true, ''the issuer has taken it off'')', :'move')) AS decided;
+SELECT operation, key FROM pg_temp.due('done');
+SELECT note FROM murallink_private.call WHERE uid = :'move';
+SELECT * FROM murallink.verify_ledger();
+ROLLBACK;
+
 -- A program that moves balances itself is asked for nothing
 BEGIN;
 SELECT murallink.configure_partner('dash', settings => settings || '{"replacement_moves_balance": true}') FROM murallink_private.partner WHERE name = 'dash';

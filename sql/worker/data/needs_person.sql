@@ -83,9 +83,7 @@ SELECT n.* FROM (
     SELECT 'task', t.uid, pg_catalog.format('declined of %s: %s', t.operation, t.reason), 'move_balance or resolve_task', t.attempt,
         t.settled_at, t.partner, (t.params ->> 'amount')::numeric, NULL, NULL, NULL, NULL, NULL, c.patient_uid
     FROM murallink_private.call t JOIN murallink_private.card c ON c.uid = t.subject_uid
-    WHERE t.operation = 'unload_balance' AND t.status = 'declined' AND t.reason <> '' AND t.note = '' AND NOT EXISTS (
-        SELECT FROM murallink_private.call l
-        WHERE l.subject_uid = t.subject_uid AND l.operation = 'unload_balance' AND (l.created_at, l.uid) > (t.created_at, t.uid))
+    WHERE t.operation = 'unload_balance' AND t.status = 'declined' AND t.reason <> '' AND t.note = ''
     UNION ALL
     SELECT 'task', t.uid, pg_catalog.concat_ws(': ', 'it was taken off the card, and is not on the new one', NULLIF(b.load_reason, '')),
         'move_balance', t.attempt, t.settled_at, t.partner, b.amount, NULL, NULL, NULL, NULL, NULL, c.patient_uid
