@@ -12,6 +12,13 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.role_infos() IS 'The roles in force, by name.';
 
+CREATE FUNCTION murallink_private.role_moment(name text) RETURNS timestamptz
+LANGUAGE sql VOLATILE AS $$
+    SELECT murallink_private.moment_after(pg_catalog.clock_timestamp(), (
+        SELECT pg_catalog.max(r.created_at) FROM murallink_private.role r WHERE r.name = role_moment.name))
+$$;
+COMMENT ON FUNCTION murallink_private.role_moment(text) IS 'The moment of the next version of a role.';
+
 CREATE FUNCTION murallink_private.role_name(name text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -72,8 +79,8 @@ BEGIN
         PERFORM murallink_private.raise('missing_field', 'permissions');
     END IF;
     given := murallink_private.checked_permissions(NULL, set_role.permissions);
-    INSERT INTO murallink_private.role (name, permissions, note, set_by_uid)
-    SELECT named, given, murallink_private.checked_text(set_role.note, 'note', 1000, true), caller
+    INSERT INTO murallink_private.role (name, permissions, note, set_by_uid, created_at)
+    SELECT named, given, murallink_private.checked_text(set_role.note, 'note', 1000, true), caller, murallink_private.role_moment(named)
     WHERE NOT EXISTS (SELECT FROM murallink_private.role_infos() i WHERE i.name = named AND i.permissions = given::text[]);
     SELECT * INTO answer FROM murallink_private.role_infos() i WHERE i.name = named;
     RETURN answer;
@@ -88,8 +95,8 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_admin();
     named CONSTANT text := murallink_private.role_name(remove_role.name);
 BEGIN
-    INSERT INTO murallink_private.role (name, permissions, note, set_by_uid)
-    SELECT named, '{}', murallink_private.checked_text(remove_role.note, 'note', 1000, true), caller
+    INSERT INTO murallink_private.role (name, permissions, note, set_by_uid, created_at)
+    SELECT named, '{}', murallink_private.checked_text(remove_role.note, 'note', 1000, true), caller, murallink_private.role_moment(named)
     FROM murallink_private.role_infos() i WHERE i.name = named;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'name', 'get_roles returns all roles.');

@@ -1,4 +1,4 @@
--- Time that has passed by a clock that nobody sets.
+-- Time that has passed by a clock that nobody sets, and the order of what is told apart by its time.
 
 CREATE TYPE murallink.server_moment AS (run bigint, seconds double precision);
 COMMENT ON TYPE murallink.server_moment IS
@@ -14,3 +14,9 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.seconds_since(murallink.server_moment) IS
 'The number of seconds that have certainly passed since a moment; null if the moment is of another run of the server.';
+
+CREATE FUNCTION murallink_private.moment_after(moment timestamptz, last timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN GREATEST(moment, last OPERATOR(pg_catalog.+) interval '1 microsecond');
+COMMENT ON FUNCTION murallink_private.moment_after(timestamptz, timestamptz) IS
+'The moment of something of which the latest counts: at the earliest just after the last one, which is later than now if the clock was set back since. last: null if there is none.';

@@ -240,8 +240,10 @@ BEGIN
     PERFORM murallink_private.write_contract(
         permitted, NULL, NULL, NULL, client_signature_date, contract_start_date, contract_end_date, total_contract_value,
         currency, NULL, NULL, NULL);
-    INSERT INTO murallink.contract_document (client_uid, contract_uid, filename, content_type)
-    SELECT c.client_uid, c.uid, file_name, murallink_private.checked_content_type(upload_contract.content_type, file_name)
+    INSERT INTO murallink.contract_document (client_uid, contract_uid, filename, content_type, created_at)
+    SELECT c.client_uid, c.uid, file_name, murallink_private.checked_content_type(upload_contract.content_type, file_name),
+        murallink_private.moment_after(pg_catalog.clock_timestamp(), (
+            SELECT pg_catalog.max(d.created_at) FROM murallink.contract_document d WHERE d.contract_uid = c.uid))
     FROM murallink.contract c WHERE c.uid = permitted
     RETURNING uid INTO added;
     INSERT INTO murallink_private.contract_content (contract_document_uid, content)

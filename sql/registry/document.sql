@@ -39,11 +39,14 @@ BEGIN
         AND d.filename <> NEW.filename AND murallink_private.label_key(d.filename) = murallink_private.label_key(NEW.filename)) THEN
         PERFORM murallink_private.raise('already_exists', 'filename');
     END IF;
+    NEW.created_at := murallink_private.moment_after(NEW.created_at, (
+        SELECT pg_catalog.max(d.created_at) FROM murallink.document d
+        WHERE d.patient_uid = NEW.patient_uid AND d.caregiver_uid IS NOT DISTINCT FROM NEW.caregiver_uid AND d.filename = NEW.filename));
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.document_spelled_once() IS
-'Trigger: the name of a file is spelled in one way in all its versions. Errors: already_exists.';
+'Trigger: the name of a file is spelled in one way in all its versions, and each version is later than the one before. Errors: already_exists.';
 
 CREATE FUNCTION murallink.upload_document(
     patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL,

@@ -139,6 +139,13 @@ RESET SESSION AUTHORIZATION;
 SELECT filename, content_type, octet_length(content) FROM murallink.contract_document JOIN murallink_private.contract_content ON contract_document_uid = uid
 WHERE contract_uid = :'contract' ORDER BY created_at;
 SELECT count(*) FROM murallink.audit_event WHERE resource = 'contract_document' AND contract_uid = :'contract' AND changes IS NULL;
+BEGIN;
+-- The clock was set back after the last one
+UPDATE murallink.contract_document SET created_at = created_at + interval '1 hour' WHERE contract_uid = :'contract';
+SET SESSION AUTHORIZATION regress_contract_admin;
+SELECT test.answer('upload_contract', :'fine' || jsonb '{"data": "bmV3ZXN0"}'), convert_from(murallink.contract_document(:'contract'), 'UTF8') AS newest;
+RESET SESSION AUTHORIZATION;
+ROLLBACK;
 
 -- What was funded, and what has trials or sites, stays; else a contract goes with its files and the grants on it
 SET SESSION AUTHORIZATION regress_contract_admin;

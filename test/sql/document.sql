@@ -97,6 +97,17 @@ SELECT test.refusal(format('SELECT murallink.upload_document(patient_uid => %L, 
 SELECT decode(data, 'base64') = decode(repeat('00', 10 * 1024 * 1024), 'hex') AS same
 FROM murallink.get_document(patient_uid => :'al', filename => 'largest.bin');
 
+-- also if the clock was set back after the last one
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink.document SET created_at = created_at + interval '1 hour' WHERE patient_uid = :'al' AND filename = 'example.pdf';
+COMMIT;
+SET SESSION AUTHORIZATION regress_document_user;
+SELECT murallink.upload_document(patient_uid => :'al', filename => 'example.pdf', data => 'Ng==');
+SELECT data AS newest FROM murallink.get_document(patient_uid => :'al', filename => 'example.pdf');
+RESET SESSION AUTHORIZATION;
+
 -- That there is a file is seen with view_patients; what is in it, by get_document alone
 SET SESSION AUTHORIZATION regress_document_user;
 SELECT count(*) FROM murallink.document;

@@ -65,6 +65,12 @@ SELECT test.answer('remove_role', '{"name": "nurse"}') AS why, test.answer('remo
 RESET SESSION AUTHORIZATION;
 SELECT permissions, note, set_by_uid = :'admin' AS by_admin FROM murallink_private.role WHERE name = 'nurse' ORDER BY created_at;
 SELECT permission FROM murallink.permission_grant WHERE app_user_uid = :'user' AND resource = 'contract' AND ended_at IS NULL ORDER BY 1;
+-- The last change counts, also if the clock was set back since the one before
+UPDATE murallink_private.role SET created_at = created_at + interval '1 hour' WHERE name = 'nurse';
+SET SESSION AUTHORIZATION regress_role_admin;
+SELECT (murallink.set_role('nurse', '{view_patients,enroll}', 'is back')).permissions, (murallink.set_role('nurse', '{enroll}', 'sees nobody')).permissions;
+SELECT test.answer('remove_role', '{"name": "nurse", "note": "not used"}') AS removed, test.answer('remove_role', '{"name": "nurse", "note": "x"}') AS twice;
+RESET SESSION AUTHORIZATION;
 
 DELETE FROM murallink_private.role WHERE name = 'nurse';
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'user', :'lead', :'blind');
