@@ -30,8 +30,8 @@ BEGIN
         -- Beyond the limit, a new token is made shortly before the last one expires: the owner always has a valid one.
         OR r.made_at <= moment - 0.8 * lifetime;
     IF FOUND THEN
-        INSERT INTO murallink_private.password_reset (email, app_user_uid, token, created_at, expires_at) VALUES (
-            account, owner,
+        INSERT INTO murallink_private.password_reset (email, app_user_uid, password_set_at, token, created_at, expires_at) VALUES (
+            account, owner, (SELECT c.changed_at FROM murallink_private.credential c WHERE c.app_user_uid = owner),
             murallink_private.random_digits(pg_catalog.current_setting('murallink.reset_token_digits')::integer),
             moment, moment + lifetime);
         PERFORM murallink_private.follow('password_reset', owner);

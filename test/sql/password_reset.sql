@@ -120,6 +120,19 @@ SELECT pg_temp.reset(:'email', :'token') AS old_address, pg_temp.reset('new.rita
 SELECT test.answer('update_user', jsonb_build_object('uid', :'rolf', 'email', :'email'), pg_temp.session('rolf.reset@example.com'));
 SELECT pg_temp.reset(:'email', :'token') AS who_has_it_now;
 
+-- also one that was made before the clock was set back; and then another can be made and used, once
+UPDATE murallink_private.reset_request SET counted_since = counted_since - interval '1 hour';
+SELECT pg_temp.request('new.rita.reset@example.com');
+SELECT pg_temp.token('new.rita.reset@example.com') AS token \gset
+UPDATE murallink_private.password_reset SET created_at = created_at + interval '1 hour' WHERE email = 'new.rita.reset@example.com';
+SELECT test.answer('change_password', '{"new_password": "another horse"}', pg_temp.session('new.rita.reset@example.com'));
+SELECT pg_temp.reset('new.rita.reset@example.com', :'token');
+DELETE FROM murallink_private.password_reset WHERE email = 'new.rita.reset@example.com';
+UPDATE murallink_private.credential SET changed_at = changed_at + interval '1 hour' WHERE app_user_uid = :'rita';
+SELECT pg_temp.request('new.rita.reset@example.com');
+SELECT pg_temp.token('new.rita.reset@example.com') AS token \gset
+SELECT pg_temp.reset('new.rita.reset@example.com', :'token', 'correct horse') AS one, pg_temp.reset('new.rita.reset@example.com', :'token') AS again;
+
 -- What nobody can use any more goes away
 INSERT INTO murallink_private.password_reset (email, token, expires_at)
 SELECT 'old' || n || '.reset@example.com', '1', now() - interval '3 days' FROM generate_series(1, 15) AS n;

@@ -5,6 +5,7 @@ CREATE TABLE murallink_private.password_reset (
     email text NOT NULL,
     app_user_uid murallink.ksuid REFERENCES murallink.app_user,
     token text NOT NULL,
+    password_set_at timestamptz,
     tries integer NOT NULL DEFAULT 0 CHECK (tries >= 0),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     expires_at timestamptz NOT NULL
@@ -15,6 +16,7 @@ COMMENT ON COLUMN murallink_private.password_reset.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.password_reset.email IS 'In lower case; where the token goes.';
 COMMENT ON COLUMN murallink_private.password_reset.app_user_uid IS 'The user with this address; null if there is none.';
 COMMENT ON COLUMN murallink_private.password_reset.token IS 'Digits.';
+COMMENT ON COLUMN murallink_private.password_reset.password_set_at IS 'When the password was set that it replaces; null if the user had none.';
 COMMENT ON COLUMN murallink_private.password_reset.tries IS 'Tokens tried that may have been guesses at this one, counted before they are compared.';
 COMMENT ON COLUMN murallink_private.password_reset.created_at IS 'When the token was made.';
 COMMENT ON COLUMN murallink_private.password_reset.expires_at IS 'When the token stops to be good.';
@@ -44,7 +46,7 @@ FROM murallink_private.password_reset r
     JOIN murallink.app_user u ON u.uid = r.app_user_uid AND u.email = r.email AND murallink_private.active_since(u.deactivated, r.created_at)
     LEFT JOIN murallink_private.credential c ON c.app_user_uid = u.uid
 WHERE r.expires_at > pg_catalog.clock_timestamp()
-    AND (r.created_at > c.changed_at OR c.changed_at IS NULL);
+    AND r.password_set_at IS NOT DISTINCT FROM c.changed_at;
 COMMENT ON VIEW murallink_private.valid_reset_token IS
 'The tokens that have not expired, of an address that an active user still has, since the password was last changed, so that each is used once, and since the user was last reactivated.';
 
