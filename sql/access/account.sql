@@ -86,9 +86,11 @@ CREATE FUNCTION murallink_private.deactivated_by_admin(user_uid murallink.ksuid)
 LANGUAGE sql STABLE AS $$
     SELECT NOT coalesce((
         SELECT u.user_role = 'user' AND coalesce(u.admin_until <= e.at, true) FROM murallink.audit_event e
+        JOIN murallink.app_user known ON known.uid = e.resource_uid
         LEFT JOIN murallink.app_user u ON u.uid = coalesce(e.switched_by_uid, e.app_user_uid)
-        WHERE e.resource_uid = user_uid AND e.resource = 'app_user' AND e.changes ? 'deactivated'
-        ORDER BY e.at DESC, e.uid DESC LIMIT 1), false)
+        WHERE e.resource_uid = user_uid AND e.resource = 'app_user'
+        -- The event of the present state: its time may not be the last, because the clock may have been set back.
+        AND (e.changes -> 'deactivated' ->> 'to')::tstzmultirange OPERATOR(pg_catalog.=) known.deactivated LIMIT 1), false)
 $$;
 COMMENT ON FUNCTION murallink_private.deactivated_by_admin(murallink.ksuid) IS
 'Whether the last who has deactivated a user was an administrator, or nobody whom the audit names.';

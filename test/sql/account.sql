@@ -110,6 +110,22 @@ BEGIN;
 UPDATE murallink.app_user SET user_role = 'user', admin_until = clock_timestamp() WHERE uid = :'admin';
 SELECT murallink_private.deactivated_by_admin(:'cy') AS closed_since;
 ROLLBACK;
+-- and if the clock was set back after another had done so
+SET SESSION AUTHORIZATION regress_account_admin;
+SELECT test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
+SET SESSION AUTHORIZATION regress_account_lead;
+SELECT test.answer('deactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS by_lead,
+    test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink.audit_event SET at = at + interval '1 hour' WHERE resource_uid = :'cy' AND app_user_uid = :'lead';
+COMMIT;
+SET SESSION AUTHORIZATION regress_account_admin;
+SELECT test.answer('deactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS by_admin;
+SET SESSION AUTHORIZATION regress_account_lead;
+SELECT test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
+RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION regress_account_admin;
 SELECT test.answer('reactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS back;
 SET SESSION AUTHORIZATION regress_account_lead;
