@@ -16,6 +16,9 @@
 static void perform(const Request *request, Oid self, Outcome *outcome);
 static bool use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first);
 static bool passes_by(const Outcome *outcome);
+static Jsonb *answer_once(const Request *request, Oid self, Outcome *outcome, bool keep);
+static Jsonb *answer_keyed(const Request *request, Oid self, Outcome *outcome, Jsonb *kept, bool keep,
+						   ResourceOwner owner);
 
 /*
  * Registers what the files of the protocol need.
@@ -125,6 +128,63 @@ passes_by(const Outcome *outcome)
 }
 
 /*
+ * Performs the action of a request that is well formed, and returns the answer.
+ * keep: stores the answer for repeats of the request.
+ */
+static Jsonb *
+answer_once(const Request *request, Oid self, Outcome *outcome, bool keep)
+{
+	Jsonb *result;
+
+	if (outcome->error == NULL && request->action != NULL)
+		perform(request, self, outcome);
+	result = api_answer(request, outcome);
+	if (keep && !passes_by(outcome))
+		api_keep_answer(request, result);
+	return result;
+}
+
+/*
+ * Does what answer_once() does in the subtransaction that use_key() has opened,
+ * and ends it, also if an error is raised, so that what catches the error finds
+ * the caller's own subtransaction.  kept: the answer to an earlier request with
+ * the key, NULL if there is none.
+ */
+static Jsonb *
+answer_keyed(const Request *request, Oid self, Outcome *outcome, Jsonb *kept, bool keep,
+			 ResourceOwner owner)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb *volatile result = kept;
+
+	PG_TRY();
+	{
+		if (kept == NULL)
+			result = answer_once(request, self, outcome, keep);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	if (keep && passes_by(outcome))
+		RollbackAndReleaseCurrentSubTransaction();
+	else
+		ReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return result;
+}
+
+/*
  * murallink.api(request): answers a request of the JSON protocol.
  */
 PG_FUNCTION_INFO_V1(api);
@@ -134,7 +194,6 @@ api(PG_FUNCTION_ARGS)
 	Request request = {0};
 	Outcome outcome = {0};
 	Jsonb *result = NULL;
-	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	int version;
 	bool keyed = false;
@@ -158,23 +217,10 @@ api(PG_FUNCTION_ARGS)
 				keyed = use_key(&request, &outcome, &result, &keep);
 		}
 	}
-	if (result == NULL)
-	{
-		if (outcome.error == NULL && request.action != NULL)
-			perform(&request, fcinfo->flinfo->fn_oid, &outcome);
-		result = api_answer(&request, &outcome);
-		if (keep && !passes_by(&outcome))
-			api_keep_answer(&request, result);
-	}
 	if (keyed)
-	{
-		if (keep && passes_by(&outcome))
-			RollbackAndReleaseCurrentSubTransaction();
-		else
-			ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
+		result = answer_keyed(&request, fcinfo->flinfo->fn_oid, &outcome, result, keep, owner);
+	else
+		result = answer_once(&request, fcinfo->flinfo->fn_oid, &outcome, keep);
 	answer_set_status(api_status_of(result));
 	if (outcome.error != NULL && strcmp(outcome.error, error_row(ERR_BUSY)->name) == 0)
 		answer_retry_after(ERR_BUSY);

@@ -320,6 +320,31 @@ BEGIN;
 SELECT test.keyed('"4"', 'my_info', '{}', :'seth') #>> '{payload,first_name}' AS first;
 ROLLBACK;
 SELECT test.keyed('"4"', 'list_permissions', '{}', :'seth') ->> 'status_code' AS not_used_by_what_was_rolled_back;
+-- An error that is no answer ends the subtransaction of the caller, and no other
+CREATE TEMP TABLE went (what text);
+GRANT ALL ON went TO PUBLIC;
+CREATE FUNCTION pg_temp.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE SQLSTATE '53100' USING MESSAGE = 'the disk is full';
+END
+$$;
+CREATE TRIGGER full_disk BEFORE INSERT ON murallink.client FOR EACH ROW WHEN (NEW.name = 'Full') EXECUTE FUNCTION pg_temp.full_disk();
+SET SESSION AUTHORIZATION regress_api_admin;
+DO $$
+BEGIN
+    INSERT INTO went VALUES ('before');
+    BEGIN
+        INSERT INTO went VALUES ('undone');
+        PERFORM test.keyed('"5"', 'create_client', '{"name": "Full"}');
+    EXCEPTION WHEN OTHERS THEN
+        INSERT INTO went VALUES (SQLERRM);
+    END;
+END
+$$;
+SELECT test.keyed('"5"', 'create_client', '{"name": "Full"}');
+SELECT what FROM went;
+RESET SESSION AUTHORIZATION;
+DROP TRIGGER full_disk ON murallink.client;
 
 -- Every action, with a payload that was fine but for one value, is answered, and no value of a wrong type is taken
 CREATE TEMP TABLE tried (action text, argument text, type regtype, value jsonb, answer text);
