@@ -438,9 +438,9 @@ BEGIN
     )
     SELECT count(*) FILTER (WHERE u.reference = ours) AS ours,
         count(*) FILTER (WHERE u.reference = ours AND u.amount AND u.currency) AS ours_equal,
-        -- Without a reference, or with one that is not certainly another unload's.
-        count(*) FILTER (WHERE u.amount AND u.reference <> ours AND NOT EXISTS (
-            SELECT FROM other o WHERE o.reference = u.reference)) AS alike,
+        -- Without a reference, or with one that is not certainly of something else of ours.
+        count(*) FILTER (WHERE u.amount AND u.reference <> ours
+            AND NOT murallink_private.look_up_known(the_payout.patient_uid, u.reference)) AS alike,
         -- If the list lacks a known unload, it is incomplete.
         EXISTS (
             SELECT FROM other t

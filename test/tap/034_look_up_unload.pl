@@ -63,6 +63,23 @@ is($payouts->state_of($third), 'done paid', 'is not taken for it');
 like(asked($third), qr/that may be it, without our reference resolve_task$/, 'a person decides');
 $payouts->call(resolve_task => task($third), 'false', 'the issuer says so');
 
+note 'what was left on that card has been moved to the one that replaced it: another unload of the same amount, with its own reference';
+$payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference' });
+my $moved = paid();
+$patient = $payouts->sql("SELECT patient_uid FROM murallink.payout WHERE uid = '$moved'");
+$payouts->approve(1, $patient);
+$payouts->wait_idle;
+$payouts->fault(operation => 'dash.unloadCards', %before);
+$payouts->call(reverse_payment => $payouts->sql("SELECT payment_uid FROM murallink.payout WHERE uid = '$moved'"), 'in error');
+$payouts->wait_for("SELECT count(*) > 0 FROM murallink_private.call WHERE subject_uid = '$moved' AND status = 'in_doubt'");
+$payouts->call(replace_card => $patient, 'lost', 'a');
+$payouts->wait_for("SELECT count(*) = 2 FROM murallink_private.card WHERE patient_uid = '$patient' AND status = 'done'");
+$payouts->call(move_balance => $payouts->sql("SELECT card_uid FROM murallink_private.payout WHERE uid = '$moved'"), '1.01', 'hers');
+$payouts->wait_idle;
+like(asked($moved), qr/^owed_back: .*not among the unloads of the card reverse_payment or write_off or resolve_task$/, 'is not taken for it');
+reverse_it($moved);
+is($payouts->state_of($moved) . ' ' . unloads($moved), 'done reversed 1', 'and it is taken off the new card');
+
 note 'a look-up that is refused';
 $payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference' });
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 400, count => 1);
