@@ -27,7 +27,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.permit_card(murallink.ksuid, murallink.permission) IS
 'Checks that the caller holds the permission on a trial at a site in which the patient is or was enrolled, and which was not left for another site, and returns the caller''s uid. Not on the patient''s site alone: the card has the money of trials. Errors: unauthenticated, missing_field, forbidden, not_found.';
 
-CREATE FUNCTION murallink_private.card_to_unload(payout_uid murallink.ksuid) RETURNS murallink.ksuid
+CREATE FUNCTION murallink_private.card_to_unload(payout_uid murallink.ksuid, amount numeric, asked text) RETURNS murallink.ksuid
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Serializes with a replacement: a card that is unloaded is not replaced meanwhile.
@@ -37,11 +37,14 @@ BEGIN
     RETURN (
         SELECT c.uid FROM murallink_private.payout o JOIN murallink_private.card k ON k.uid = o.card_uid
         JOIN murallink_private.card c ON (c.patient_uid, c.partner, c.program) = (k.patient_uid, k.partner, k.program)
-        WHERE o.uid = card_to_unload.payout_uid AND c.ended_at = 'infinity' AND c.status = 'done');
+        WHERE o.uid = card_to_unload.payout_uid AND c.status = 'done' AND (c.ended_at = 'infinity'
+            OR c.uid = k.uid AND (k.ended_reason = 'merged' OR asked <> '') AND murallink_private.card_balance(k.uid) >= card_to_unload.amount)
+        -- A card that ended with a merge was not lost.
+        ORDER BY c.proxy_key = asked, (c.ended_at = 'infinity') = (k.ended_reason = 'merged') LIMIT 1);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.card_to_unload(murallink.ksuid) IS
-'The card from which the money of a payout is taken back: the one that was loaded or, if that was replaced, the present one. Null if this one has not been issued yet.';
+COMMENT ON FUNCTION murallink_private.card_to_unload(murallink.ksuid, numeric, text) IS
+'The card from which an amount of a payout is taken back: the one that was loaded or, if that was replaced, the present one; if it only ended because its patient was merged into another one, still that one. asked: the key of the card from which it could not be taken the last time: then the other one of the two, if it is the present one, or as long as so much is known to be on it; null: it was not tried. Null if there is no such card yet.';
 
 CREATE FUNCTION murallink_private.card_end(card_uid murallink.ksuid, reason text, note text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

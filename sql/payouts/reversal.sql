@@ -273,7 +273,10 @@ BEGIN
         PERFORM murallink_private.reversal_return(reversal_uid, take, reversal_uid, coalesce(note, ''));
         RETURN;
     END IF;
-    its_card := CASE WHEN take > 0 THEN murallink_private.card_to_unload(the_payout.uid) END;
+    its_card := CASE WHEN take > 0 THEN murallink_private.card_to_unload(the_payout.uid, take, (
+        SELECT t.params ->> 'proxy_key' FROM murallink_private.call t
+        WHERE t.subject_uid = the_payout.uid AND t.subject_uid <> t.uid AND t.operation = 'unload' AND t.params ->> 'reference' = reversal_uid::text
+        ORDER BY t.created_at DESC, t.uid DESC LIMIT 1)) END;
     IF take > 0 AND its_card IS NULL THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid', 'The card was replaced, and the new one has not been issued yet: try again later.');
     END IF;
@@ -452,7 +455,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reverse_payment(murallink.ksuid, text, boolean) IS
-'Reverses a paid payment, or what is left of it: the card is unloaded, if the money is still there; if it was replaced, the new card is; a payment that a person has settled is reversed in the books only. A reversal that the partner has declined is requested again. After the partner has done it, the payment is reversed and its funds are available. note: why; the message to the patient has it; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
+'Reverses a paid payment, or what is left of it: the card is unloaded, if the money is still there; if it was replaced, the new card is and, asked again after the partner has declined that, the old one, as long as so much is known to be on it; a payment that a person has settled is reversed in the books only. A reversal that the partner has declined is requested again. After the partner has done it, the payment is reversed and its funds are available. note: why; the message to the patient has it; loaded: whether the money is on the card: required if a person decided that it was paid, otherwise not allowed; false: reverse it in the books only. For operators. Errors: missing_field, too_long, invalid_value, not_found, wrong_status (also of a card that was replaced, until there is a new one), already_exists.';
 
 CREATE FUNCTION murallink_private.unloads_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

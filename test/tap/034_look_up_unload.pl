@@ -80,6 +80,17 @@ like(asked($moved), qr/^owed_back: .*not among the unloads of the card reverse_p
 reverse_it($moved);
 is($payouts->state_of($moved) . ' ' . unloads($moved), 'done reversed 1', 'and it is taken off the new card');
 
+note 'the card was replaced, and what was on it was not moved';
+my $left = paid();
+$payouts->fault(operation => 'dash.unloadCards', %before);
+reverse_it($left);
+$payouts->call(replace_card => $payouts->sql("SELECT patient_uid FROM murallink.payout WHERE uid = '$left'"), 'lost', 'a');
+$payouts->wait_idle;
+reverse_it($left);
+like(asked($left), qr/^owed_back: HTTP 400: .* reverse_payment or write_off or resolve_task$/, 'the new card has not got it');
+reverse_it($left);
+is($payouts->state_of($left) . ' ' . unloads($left), 'done reversed 1', 'asked again, it is taken off the old one');
+
 note 'a look-up that is refused';
 $payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference' });
 $payouts->fault(operation => 'dash.getOrderDetailsByOrderId', when => 'before', action => 'answer', status => 400, count => 1);

@@ -45,7 +45,8 @@ is(scalar($payouts->entries('load')), 3, 'once each');
 note 'the patient was added twice';
 my $twin = enroll('Pat', 'Mover', 'pat.mover@example.com', '+234 803 555 2222');
 reaches($twin, "actual = 'in'", 'a member again');
-approve(pay($twin, 6));
+my @twins = map { pay($twin, $_) } 6, 8;
+approve(@twins);
 my $owed = pay($twin, 7);
 is(scalar($payouts->entries('order')), 2, 'with a card again');
 $payouts->call(merge_patients => $pat, $twin, 'added twice');
@@ -58,7 +59,15 @@ is(scalar($payouts->entries('order')), 2, 'no card is ordered again');
 my ($key) = $payouts->sql("SELECT proxy_key FROM murallink_private.card WHERE ended_reason = ''");
 my ($load) = grep { $_->{amount} == 7 } $payouts->entries('load');
 is($load->{proxyKey}, $key, 'what is owed to the second record is loaded on the first card');
-is($payouts->sql("SELECT count(*), count(DISTINCT patient_uid), count(DISTINCT chain_uid) FROM murallink.payment"), '5|1|1', 'all is of one patient, in one chain');
+is($payouts->sql("SELECT count(*), count(DISTINCT patient_uid), count(DISTINCT chain_uid) FROM murallink.payment"), '6|1|1', 'all is of one patient, in one chain');
+
+note 'what was loaded on the second card is taken back: from that one, until it is moved to the first';
+my ($ended, $its_key) = split /\|/, $payouts->sql("SELECT uid, proxy_key FROM murallink_private.card WHERE ended_reason = 'merged'");
+is(taken_back($twins[0]), "reversed from $its_key", 'it is still there');
+$payouts->call(move_balance => $ended, 8, 'one card is enough');
+settled();
+is(taken_back($twins[1]), "reversed from $key", 'it is on the first card');
+is($payouts->cash($its_key), '0.00', 'and nothing is left on the second');
 
 note 'a patient moves just before or after the card is replaced, with one payout under way and others that wait (S1, S3)';
 my $contract = $payouts->sql('SELECT contract_uid FROM public.place');
@@ -91,7 +100,6 @@ is(scalar($payouts->entries($_->[0])), $_->[1], "no $_->[0] more") foreach [ end
 
 is_deeply([ $payouts->wrong ], [], 'the books agree');
 is($payouts->sql('SELECT problem FROM murallink.verify_ledger()'), '', 'also with each other');
-
 done_testing();
 
 # Adds and enrolls a patient.
@@ -133,6 +141,18 @@ sub loaded
 	my ($payment) = @_;
 	my $payout = $payouts->sql("SELECT uid FROM murallink.payout WHERE payment_uid = '$payment'");
 	return join ' ', map { $_->{proxyKey} } $payouts->entries('load', referenceId => $payout);
+}
+
+# Takes a payment back; returns what has become of it, and from which card it was taken.
+sub taken_back
+{
+	my ($payment) = @_;
+	$payouts->call(reverse_payment => $payment, 'not due');
+	settled();
+	my ($status, $reversal) = split /\|/, $payouts->sql(<<"EOC");
+SELECT p.status, r.uid FROM murallink.payment p JOIN murallink.reversal r ON r.payment_uid = p.uid WHERE p.uid = '$payment'
+EOC
+	return join ' ', "$status from", map { $_->{proxyKey} } $payouts->entries('unload', referenceId => $reversal);
 }
 
 # Waits until there is nothing left to do for partners of memberships.
