@@ -135,26 +135,7 @@ sub look_ups
 sub follow
 {
 	my ($what) = @_;
-	foreach my $round (1 .. 6)
-	{
-		my @rows = map { [ split /\|/, $_, -1 ] } split /\n/, $payouts->sql(q{SELECT kind, uid, remedy, why, amount, attempt FROM murallink.needs_person ORDER BY since});
-		last unless @rows;
-		foreach my $row (@rows)
-		{
-			my ($kind, $uid, $remedy, $why, $amount, $attempt) = @$row;
-			if ($remedy eq 'resolve_task')
-			{
-				my $reference = $payouts->sql("SELECT coalesce(params ->> 'reference', uid::text) FROM murallink_private.call WHERE uid = '$uid'");
-				my $there = $payouts->entries('unload', referenceId => $reference) ? 'true' : 'false';
-				$payouts->call(resolve_task => $uid, $there, 'the issuer says so', $attempt);
-			}
-			elsif ($remedy =~ /^reverse_payment/) { $payouts->sql("SELECT murallink.reverse_payment(payment_uid, 'again') FROM murallink.reversal WHERE uid = '$uid'") }
-			elsif ($remedy =~ /^move_balance/) { $payouts->sql("SELECT murallink.move_balance(subject_uid, $amount, 'again') FROM murallink_private.call WHERE uid = '$uid'") }
-			else { fail("$what: $kind $remedy $why") }
-		}
-		$payouts->wait_idle;
-	}
-	is($payouts->sql('SELECT count(*) FROM murallink.needs_person'), 0, "$what: the advice works to the end");
+	is_deeply([ $payouts->follow_advice ], [], "$what: the advice works to the end");
 	is_deeply([ $payouts->wrong ], [], "$what: the books agree");
 	return;
 }

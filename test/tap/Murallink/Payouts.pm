@@ -597,6 +597,49 @@ EOC
 	return;
 }
 
+# Does what needs_person says about reversals and moves of balances, by what the issuer knows, until nobody is needed. Returns the
+# advice that it cannot follow, or that leads nowhere.
+sub follow_advice
+{
+	my ($self) = @_;
+	my @advice;
+	foreach my $round (1 .. 6)
+	{
+		@advice = map { [ split /\|/, $_, -1 ] } split /\n/, $self->sql(<<'EOC');
+SELECT uid, remedy, amount, attempt, kind, why FROM murallink.needs_person ORDER BY since
+EOC
+		last unless @advice;
+		foreach my $row (@advice)
+		{
+			my ($uid, $remedy, $amount, $attempt) = @$row;
+			if ($remedy eq 'resolve_task')
+			{
+				my ($kind, $reference) = split / /, $self->sql(<<"EOC");
+SELECT substring(operation, '^((?:un)?load)') || ' ' || coalesce(params ->> 'reference', params ->> 'unload_uid', uid::text)
+FROM murallink_private.call WHERE uid = '$uid'
+EOC
+				my $there = $self->entries($kind, referenceId => $reference) ? 'true' : 'false';
+				$self->call(resolve_task => $uid, $there, 'the issuer says so', $attempt);
+			}
+			elsif ($remedy =~ /^reverse_payment/)
+			{
+				$self->sql("SELECT murallink.reverse_payment(payment_uid, 'again') FROM murallink.reversal WHERE uid = '$uid'");
+			}
+			elsif ($remedy =~ /^recover/) { $self->call(recover => $uid, 'from later payments') }
+			elsif ($remedy =~ /^move_balance/)
+			{
+				$self->sql("SELECT murallink.move_balance(subject_uid, $amount, 'again') FROM murallink_private.call WHERE uid = '$uid'");
+			}
+			else
+			{
+				return "@$row";
+			}
+		}
+		$self->wait_idle;
+	}
+	return map { "@$_" } @advice;
+}
+
 # Has what waits for its time begun now, also if it fails again, and waits until there is nothing left to do.
 sub finish
 {
