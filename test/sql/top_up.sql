@@ -76,6 +76,20 @@ SELECT amount FROM murallink.add_milestone('Infusion', 100, 'EUR', :'trial', :'s
 SELECT total, currency FROM murallink.top_up(:'trial_site', 'INF', date '2025-01-01', dry_run => true);
 ROLLBACK;
 
+-- Two of one payment are both approved, in whatever order; one that is made in place of a rejected one is approved whole
+BEGIN;
+SELECT * FROM pg_temp.topped(:'trial_site', 'INF', '2025-03-06');
+SELECT uid AS first, amount FROM murallink.payment WHERE top_up_of_uid = :'ben_paid' ORDER BY created_at LIMIT 1 \gset
+SELECT uid AS second FROM murallink.payment WHERE top_up_of_uid = :'ben_paid' AND uid <> :'first' \gset
+SELECT p.status, p.amount FROM murallink.approve_payment(:'first') AS p;
+SELECT p.status, p.amount FROM murallink.approve_payment(:'second') AS p;
+ROLLBACK;
+BEGIN;
+SELECT p.status FROM murallink.reject_payment(:'first', 'a mistake') AS p;
+SELECT * FROM pg_temp.topped(:'trial_site', 'INF', '2025-03-06');
+SELECT p.status, p.amount FROM murallink.payment t, murallink.approve_payment(t.uid) AS p WHERE t.top_up_of_uid = :'ben_paid' AND t.status = 'pending';
+ROLLBACK;
+
 -- It waits for approval, which it gets after what it adds to, and that is cancelled after it; a rejected one can be made again
 SELECT uid AS anns FROM murallink.payment WHERE top_up_of_uid = :'ann_paid' \gset
 SELECT uid AS bens FROM murallink.payment WHERE top_up_of_uid = :'ben_paid' \gset

@@ -476,6 +476,13 @@ SELECT pg_temp.says('milestone_payment', jsonb_build_object('patient_uid', '{Gus
 SELECT count(murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 8));
 SELECT murallink.set_day_cap(pg_temp.uid('trial'), pg_temp.uid('west'), 130, note => 'more');
 SELECT count(murallink.milestone_payment(pg_temp.uid('Gus west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - 7)) FROM generate_series(1, 2);
+BEGIN;
+-- the cap is that of one patient and one day
+SELECT count(murallink.milestone_payment(pg_temp.uid('Hal west'), pg_temp.uid('scan'), visit_date => :'west_day'::date - d)) FROM unnest('{6,6,7,7}'::integer[]) AS d;
+SELECT amount FROM murallink.add_milestone('Scan', 80, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10);
+SELECT total, l.visit_date - :'west_day' AS day, l.amount
+FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, dry_run => true) AS t, unnest(t.payments) AS l ORDER BY day, amount;
+ROLLBACK;
 SELECT amount FROM murallink.add_milestone('Scan', 80, 'USD', pg_temp.uid('trial'), pg_temp.uid('west'), 10);
 SELECT total, l.visit_date - :'west_day' AS day, l.paid, l.due, l.amount, l.top_up_uid
 FROM murallink.top_up(:'trial_site', 'Scan', :'west_day'::date - 9, dry_run => true) AS t, unnest(t.payments) AS l;
