@@ -98,6 +98,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.enroll,
     murallink.funding_report,
     murallink.get_appointments,
+    murallink.get_approval_rules,
     murallink.get_approvals,
     murallink.get_caregivers,
     murallink.get_client,

@@ -31,7 +31,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.complete_payment(murallink.ksuid, text) IS
-'Pays once what is left of a milestone of which a payment has paid a part (milestone_payment with a fraction): the price that it was made at less what it paid, for the day of its visit. payment_uid: that of the part; note: why. As long as the rest counts, the milestone is not payable again, even if the part is rejected, cancelled or reversed; once the part does not count, there is no rest to pay, and the milestone is paid again as a whole. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_status (it has paid no part, does not count, or was moved to another patient), already_paid, dropped, not_covered, insufficient_funds.';
+'Pays once what is left of a milestone of which a payment has paid a part (milestone_payment with a fraction): the price that it was made at less what it paid, for the day of its visit. payment_uid: that of the part; note: why. As long as the rest counts, the milestone is not payable again, even if the part is rejected, cancelled or reversed; once the part does not count, there is no rest to pay, and the milestone is paid again as a whole. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_status (it has paid no part, does not count, or was moved to another patient), already_paid, dropped, not_covered, day_capped, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.milestone_called(trial_site_uid murallink.ksuid, called text) RETURNS murallink.ksuid
 LANGUAGE sql STABLE AS $$

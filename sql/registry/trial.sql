@@ -240,7 +240,8 @@ COMMENT ON FUNCTION murallink.delete_trial(murallink.ksuid) IS
 
 CREATE TYPE murallink.approval_rules AS (
     trial_uid murallink.ksuid, approve_milestones boolean, separate_approver boolean, tiers jsonb, signature text, note text);
-COMMENT ON TYPE murallink.approval_rules IS 'How payments of a trial are approved, as set_approval_rules answers.';
+COMMENT ON TYPE murallink.approval_rules IS
+'How payments of a trial are approved, as set_approval_rules and get_approval_rules answer. note: why they were last set.';
 
 CREATE FUNCTION murallink.set_approval_rules(
     trial_uid murallink.ksuid DEFAULT NULL, tiers jsonb DEFAULT NULL, signature text DEFAULT NULL, note text DEFAULT NULL
@@ -275,3 +276,17 @@ END
 $$;
 COMMENT ON FUNCTION murallink.set_approval_rules(murallink.ksuid, jsonb, text, text) IS
 'Sets how payments of a trial are approved. tiers: an array of objects with above (an amount), approvers (how many different people must approve a payment of more than that, 1 to 9) and currency (default the contract''s); a payment in a currency without a tier needs the largest number of any tier; milestones above a tier''s amount are not approved automatically; []: no tiers. signature: session; password: each approval needs the password; sign_on: it needs a session opened within murallink.fresh_sign_on, or the password. An absent argument changes nothing. note: why. Payments that are still pending must satisfy the new rules, and all rules that have held since they were requested. Needs edit_trial and approve_payments on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.get_approval_rules(trial_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.approval_rules
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT murallink.ksuid := murallink_private.permit_trial(get_approval_rules.trial_uid, 'view_trials', 'trial_uid');
+    answer murallink.approval_rules;
+BEGIN
+    SELECT t.uid, t.approve_milestones, t.separate_approver, t.approval_tiers, t.approval_signature, t.approval_note
+    INTO answer FROM murallink.trial t WHERE t.uid = place;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.get_approval_rules(murallink.ksuid) IS
+'How payments of a trial are approved that are requested now: as create_trial, edit_trial and set_approval_rules have set it. Needs view_trials on the trial. Errors: unauthenticated, forbidden, not_found, missing_field.';

@@ -64,6 +64,8 @@ SELECT name, pg_temp.said(name, 'set_approval_rules', jsonb_build_object('trial_
 FROM person ORDER BY name;
 SELECT (pg_temp.by('Ann', 'set_approval_rules', jsonb_build_object('trial_uid', :'trial', 'note', 'the sponsor wants it',
     'tiers', '[{"above": 100, "approvers": 2}, {"above": 1000, "approvers": 3}]'::jsonb)) -> 'payload') - 'trial_uid' AS rules;
+SELECT name, coalesce(a #>> '{payload,note}', a #>> '{error,code}') AS rules
+FROM person, LATERAL pg_temp.by(name, 'get_approval_rules', jsonb_build_object('trial_uid', :'trial')) AS a ORDER BY name;
 SELECT changes FROM murallink.audit_event WHERE resource = 'trial' AND resource_uid = :'trial' ORDER BY at DESC LIMIT 1;
 SET ROLE murallink_owner;
 SELECT test.refusal(format('UPDATE murallink.trial SET %s WHERE uid = %L', change, :'trial')) FROM (VALUES

@@ -444,6 +444,7 @@ create_trial           | create_trial at contract                               
 edit_trial             | edit_trial at trial                                             | {"uid": "@trial", "name": "N"}
 delete_trial           | delete_trial at bare_trial                                      | {"trial_uid": "@bare_trial"}
 get_trial              | view_trials at trial                                            | {"trial_uid": "@trial"}
+get_approval_rules     | view_trials at trial                                            | {"trial_uid": "@trial"}
 get_trials             | view_trials lists trials                                        | {}
 search_trials          | view_trials lists trials or forbidden                           | {"query": ""}
 create_site            | create_site at contract                                         | {"contract_uid": "@contract", "name": "N"}
