@@ -46,6 +46,20 @@ clock_now(void)
 }
 
 /*
+ * Returns for how many milliseconds to wait for a moment: at least 0, and at
+ * most that many.
+ */
+long
+clock_wait(Moment moment, long most)
+{
+	Moment now = clock_now();
+
+	if (moment <= now)
+		return 0;
+	return moment - now >= most * CLOCK_MS ? most : (long) ((moment - now + CLOCK_MS - 1) / CLOCK_MS);
+}
+
+/*
  * Returns the time of day of a moment, as the clock stands now, or DT_NOEND for
  * MOMENT_NEVER.
  */

@@ -18,6 +18,7 @@ typedef int64 Moment;
 
 extern void clock_init(void);
 extern Moment clock_now(void);
+extern long clock_wait(Moment moment, long most);
 extern TimestampTz clock_time(Moment moment);
 extern bool clock_set_back(void);
 

@@ -50,13 +50,12 @@ struct HttpCall
 
 static CURLM *multi = NULL;
 static int epoll_fd = -1;
-static int64 timer = -1; /* when to call libcurl; -1: not at all */
+static Moment timer = MOMENT_NEVER; /* when to call libcurl */
 static dlist_head ended = DLIST_STATIC_INIT(ended);
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known);
 static bool watch(int fd, int what);
 static int set_timer(CURLM *m, long ms, void *arg);
-static int64 now_ms(void);
 static size_t give_body(char *buffer, size_t size, size_t count, void *arg);
 static int refuse_rewind(void *arg, curl_off_t offset, int origin);
 static size_t take_body(char *data, size_t size, size_t count, void *arg);
@@ -350,18 +349,18 @@ watch(int fd, int what)
 static int
 set_timer(CURLM *m, long ms, void *arg)
 {
-	timer = ms < 0 ? -1 : now_ms() + ms;
+	timer = ms < 0 ? MOMENT_NEVER : clock_now() + ms * CLOCK_MS;
 	return 0;
 }
 
 /*
- * Returns after how many milliseconds http_turn() must be called even if no
- * descriptor is ready; -1: never.
+ * Returns after how many milliseconds, at most that many, http_turn() must be
+ * called even if no descriptor is ready.
  */
 long
-http_wait(void)
+http_wait(long most)
 {
-	return timer < 0 ? -1 : (long) Max(0, timer - now_ms());
+	return clock_wait(timer, most);
 }
 
 /*
@@ -387,9 +386,9 @@ http_turn(void)
 
 		(void) curl_multi_socket_action(multi, events[i].data.fd, what, &running);
 	}
-	if (timer >= 0 && timer <= now_ms())
+	if (timer <= clock_now())
 	{
-		timer = -1;
+		timer = MOMENT_NEVER;
 		(void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
@@ -403,15 +402,6 @@ http_turn(void)
 		dlist_push_tail(&ended, &call->node);
 	}
 	sigprocmask(SIG_SETMASK, &saved, NULL);
-}
-
-/*
- * Returns the present moment in milliseconds.
- */
-static int64
-now_ms(void)
-{
-	return clock_now() / CLOCK_MS;
 }
 
 /*

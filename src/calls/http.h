@@ -47,7 +47,7 @@ extern char *http_escape(const char *text);
 extern bool http_header(HttpRequest *request, const char *name, const char *value);
 extern bool http_start(HttpRequest *request, void *owner);
 extern void http_request_free(HttpRequest *request);
-extern long http_wait(void);
+extern long http_wait(long most);
 extern void http_turn(void);
 extern HttpCall *http_next_ended(void);
 extern void *http_owner(HttpCall *call);

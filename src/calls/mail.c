@@ -18,7 +18,7 @@
 
 static int pipe_in = -1; /* pointers to mails whose threads end */
 static int pipe_out = -1;
-static int64 stop_at = -1; /* when to set STOP_ALL; -1: not at all */
+static Moment stop_at = MOMENT_NEVER; /* when to set STOP_ALL */
 static dlist_head waiting = DLIST_STATIC_INIT(waiting); /* for what those under way use */
 static dlist_head under_way = DLIST_STATIC_INIT(under_way);
 static dlist_head ended = DLIST_STATIC_INIT(ended);
@@ -135,18 +135,15 @@ begin(Mail *mail)
 }
 
 /*
- * Returns after how many milliseconds mail_turn() must be called even if the
- * descriptor is not ready; -1: never.
+ * Returns after how many milliseconds, at most that many, mail_turn() must be
+ * called even if the descriptor is not ready.
  */
 long
-mail_wait(void)
+mail_wait(long most)
 {
-	int64 until = mail_connections_until();
-	int64 first = stop_at < 0 || (until >= 0 && until < stop_at) ? until : stop_at;
+	Moment until = mail_connections_until();
 
-	if (!dlist_is_empty(&ended))
-		return 0;
-	return first < 0 ? -1 : (long) Max(0, first - mail_clock());
+	return dlist_is_empty(&ended) ? clock_wait(Min(stop_at, until), most) : 0;
 }
 
 /*
@@ -164,9 +161,9 @@ mail_turn(void)
 		join(mail);
 		dlist_push_tail(&ended, &mail->node);
 	}
-	if (stop_at >= 0 && stop_at <= mail_clock())
+	if (stop_at <= clock_now())
 	{
-		stop_at = -1;
+		stop_at = MOMENT_NEVER;
 		mail_say_stop(STOP_ALL);
 	}
 	begin_waiting();
@@ -265,5 +262,5 @@ void
 mail_stop(int grace)
 {
 	mail_say_stop(STOP_UNSENT);
-	stop_at = mail_clock() + grace;
+	stop_at = clock_now() + grace * CLOCK_MS;
 }

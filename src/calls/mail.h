@@ -55,7 +55,7 @@ extern const char *mail_url_wrong(const char *url);
 extern bool mail_header(MailRequest *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern bool mail_start(MailRequest *request, void *owner);
 extern void mail_request_free(MailRequest *request);
-extern long mail_wait(void);
+extern long mail_wait(long most);
 extern void mail_turn(void);
 extern Mail *mail_next_ended(void);
 extern void *mail_owner(const Mail *mail);

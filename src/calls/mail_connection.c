@@ -7,7 +7,6 @@
 
 #include <sys/socket.h>
 
-#include "clock.h"
 #include "mail_part.h"
 #include "storage/fd.h"
 
@@ -15,25 +14,16 @@
 #define DESCRIPTORS 3
 
 /*
- * A connection idle for longer than this (in milliseconds) is not used again: a
- * server that closes it at the same moment would make the next mail fail.
+ * A connection idle for longer than this is not used again: a server that
+ * closes it at the same moment would make the next mail fail.
  */
-#define CONNECTION_IDLE_MAX 4000
+#define CONNECTION_IDLE_MAX (4 * CLOCK_S)
 
 static dlist_head idle = DLIST_STATIC_INIT(idle); /* the one that has been idle longest comes first */
 
 static char *key_of(const MailRequest *request);
 static bool acquire_descriptors(void);
-static void close_idle(int64 until);
-
-/*
- * Returns the present moment in milliseconds.
- */
-int64
-mail_clock(void)
-{
-	return clock_now() / CLOCK_MS;
-}
+static void close_idle(Moment until);
 
 /*
  * Returns the key of the connections that can serve a request, or NULL if
@@ -67,7 +57,7 @@ mail_connection_for(const MailRequest *request)
 	dlist_reverse_foreach(iter, &idle)
 	{
 		connection = dlist_container(MailConnection, node, iter.cur);
-		if (strcmp(connection->key, key) == 0 && mail_clock() < connection->until)
+		if (strcmp(connection->key, key) == 0 && clock_now() < connection->until)
 		{
 			dlist_delete(iter.cur);
 			free(key);
@@ -135,17 +125,17 @@ mail_connection_close(MailConnection *connection)
 void
 mail_connection_keep(MailConnection *connection)
 {
-	connection->until = mail_clock() + CONNECTION_IDLE_MAX;
+	connection->until = clock_now() + CONNECTION_IDLE_MAX;
 	dlist_push_tail(&idle, &connection->node);
 }
 
 /*
- * Returns when mail_connections_turn() must be called; -1: never.
+ * Returns when mail_connections_turn() must be called.
  */
-int64
+Moment
 mail_connections_until(void)
 {
-	return dlist_is_empty(&idle) ? -1 : dlist_container(MailConnection, node, dlist_head_node(&idle))->until;
+	return dlist_is_empty(&idle) ? MOMENT_NEVER : dlist_container(MailConnection, node, dlist_head_node(&idle))->until;
 }
 
 /*
@@ -154,14 +144,14 @@ mail_connections_until(void)
 void
 mail_connections_turn(void)
 {
-	close_idle(mail_clock());
+	close_idle(clock_now());
 }
 
 /*
  * Closes the connections whose idle time ends at that moment or before.
  */
 static void
-close_idle(int64 until)
+close_idle(Moment until)
 {
 	dlist_mutable_iter iter;
 

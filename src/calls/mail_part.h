@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
+#include "clock.h"
 #include "lib/ilist.h"
 #include "mail.h"
 
@@ -31,7 +32,7 @@ typedef struct MailConnection
 	dlist_node node;
 	CURL *easy;
 	char *key; /* server and user: see key_of() */
-	int64 until; /* when it is closed, unless it is used before */
+	Moment until; /* when it is closed, unless it is used before */
 } MailConnection;
 
 struct Mail
@@ -65,11 +66,10 @@ extern bool mail_configure(Mail *mail);
 extern bool mail_start_thread(Mail *mail, int pipe);
 
 /* mail_connection.c */
-extern int64 mail_clock(void);
 extern MailConnection *mail_connection_for(const MailRequest *request);
 extern void mail_connection_keep(MailConnection *connection);
 extern void mail_connection_close(MailConnection *connection);
-extern int64 mail_connections_until(void);
+extern Moment mail_connections_until(void);
 extern void mail_connections_turn(void);
 
 #endif /* MURALLINK_MAIL_PART_H */

@@ -188,20 +188,19 @@ static bool
 wait_for_events(Moment deadline)
 {
 	WaitEvent happened[3];
-	long calls = worker_kind->wait();
+	Moment resume_at = calls_resume_at();
+	Moment step_at = worker_steps_at();
 	Moment due;
 	long timeout;
 	bool woken = false;
 	int count;
 
-	next_look = Min(next_look, calls_resume_at());
-	due = deadline != 0 ? deadline : Min(next_look, worker_steps_at());
-	timeout = (long) Max(0, (due - clock_now() + CLOCK_MS - 1) / CLOCK_MS);
+	next_look = Min(next_look, resume_at);
+	due = deadline != 0 ? deadline : Min(next_look, step_at);
 	if (gathering_since != 0)
-		timeout = Min(timeout, GATHER_MAX);
-	if (calls >= 0)
-		timeout = Min(timeout, calls);
-	count = WaitEventSetWait(events, Min(timeout, TURN_MAX), happened, lengthof(happened), PG_WAIT_EXTENSION);
+		due = Min(due, gathering_since + GATHER_MAX * CLOCK_MS);
+	timeout = worker_kind->wait(clock_wait(due, TURN_MAX));
+	count = WaitEventSetWait(events, timeout, happened, lengthof(happened), PG_WAIT_EXTENSION);
 	for (int i = 0; i < count; i++)
 		woken |= (happened[i].events & WL_LATCH_SET) != 0;
 	if (woken)

@@ -13,7 +13,7 @@ typedef struct WorkerKind
 	bool mail; /* it calls the partners of mail, the other one all others */
 	int look_pause; /* in milliseconds: new calls are read no more often than this */
 	int (*open)(void); /* prepares for calls; returns the descriptor to wait for */
-	long (*wait)(void); /* after how many milliseconds turn() must be called even if it is not ready; -1: never */
+	long (*wait)(long most); /* after how many milliseconds, at most that, turn() must be called even if it is not ready */
 	void (*turn)(void); /* does what can be done without waiting */
 	const char *(*send)(Call *call); /* returns why it could not be sent, or NULL */
 	Call *(*next_ended)(void); /* a call that has ended, with its answer, or NULL */
