@@ -23,11 +23,11 @@ use strict;
 use warnings;
 
 use Cwd qw(abs_path);
+use DBI;
 use File::Basename qw(dirname);
 use File::Temp (); # whose END, which removes directories, comes after ours because it was there first
 use HTTP::Tiny;
 use IO::Socket::INET;
-use IPC::Open2;
 use JSON::PP;
 use List::Util qw(max min);
 use Murallink::Client;
@@ -339,8 +339,20 @@ sub client
 	return Murallink::Client->new(url => $self->{url}, sandbox_url => $self->{sandbox_url});
 }
 
-# Runs a statement as superuser and returns psql's unaligned output. Dies if it fails.
+# Runs a statement as superuser, in a session of its own, and returns what psql shows of the result, unaligned. Dies if
+# it fails. It is psql that runs several statements, because it shows the results of all.
 sub sql
+{
+	my ($self, $statement, $database) = @_;
+	return $self->sql_by_psql($statement, $database) if $statement =~ /;\s*\S/;
+	my $session = $self->connect($database);
+	my $rows = $session && rows_of($session, $statement);
+	$session->disconnect if $session;
+	die "failed: $statement\n" unless $rows;
+	return join "\n", map { join '|', map { $_ // '' } @$_ } @$rows;
+}
+
+sub sql_by_psql
 {
 	my ($self, $statement, $database) = @_;
 	my @psql = ($self->psql($database), qw(-v ON_ERROR_STOP=1 -c), $statement);
@@ -349,6 +361,34 @@ sub sql
 	close $output or die "failed: $statement\n";
 	chomp $result;
 	return $result;
+}
+
+# Returns a session as superuser in which values are the text that psql shows, or undef.
+sub connect
+{
+	my ($self, $database) = @_;
+	my $place = join ';', map { "$_=$self->{$_}" } qw(host port);
+	my $session = DBI->connect("dbi:Pg:dbname='${\($database // DATABASE)}';$place", $self->{user}, '',
+		{ PrintError => 0, AutoInactiveDestroy => 1, pg_bool_tf => 1, pg_expand_array => 0, pg_enable_utf8 => 0 });
+	print STDERR DBI->errstr, "\n" unless $session;
+	return $session;
+}
+
+# Runs one statement and returns its rows, none if it returns no result; undef if it fails.
+sub rows_of
+{
+	my ($session, $statement) = @_;
+	my $run = $session->prepare($statement, { pg_direct => 1 });
+	unless ($run && $run->execute)
+	{
+		print STDERR $session->errstr, "\n";
+		return;
+	}
+	return [] unless $run->{NUM_OF_FIELDS};
+	my @binary = grep { $run->{pg_type}[$_] eq 'bytea' } 0 .. $run->{NUM_OF_FIELDS} - 1;
+	my $rows = $run->fetchall_arrayref;
+	foreach my $row (@$rows) { $_ = '\x' . unpack 'H*', $_ foreach grep { defined } @{$row}[@binary] }
+	return $rows;
 }
 
 # The command that runs psql as superuser, with unaligned output.
@@ -362,28 +402,12 @@ sub psql
 sub wait_for
 {
 	my ($self, $query) = @_;
-	my ($pid, $answers, $questions);
-	local $SIG{PIPE} = 'IGNORE';
-	my $end = sub {
-		close $_ foreach $questions, $answers;
-		waitpid $pid, 0;
-		undef $_ foreach $questions, $answers, $pid;
-	};
-	my $true = eval {
-		poll($query, sub {
-			$pid //= open2($answers, $questions, $self->psql);
-			print $questions "$query\n;\n\\echo asked\n";
-			$questions->flush;
-			my ($answer, $line) = ('', '');
-			$answer .= $line while defined($line = <$answers>) && $line ne "asked\n";
-			$end->() unless defined $line;
-			return $answer eq "t\n";
-		});
-		1;
-	};
-	my $error = $@;
-	$end->() if $pid;
-	die $error unless $true;
+	my $session;
+	poll($query, sub {
+		$session ||= $self->connect or return 0;
+		my $rows = rows_of($session, $query) or return $session = 0;
+		return @$rows && ($rows->[0][0] // '') eq 't';
+	});
 	return 1;
 }
 
