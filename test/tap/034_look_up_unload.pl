@@ -90,6 +90,14 @@ reverse_it($left);
 like(asked($left), qr/^owed_back: HTTP 400: .* reverse_payment or write_off or resolve_task$/, 'the new card has not got it');
 reverse_it($left);
 is($payouts->state_of($left) . ' ' . unloads($left), 'done reversed 1', 'asked again, it is taken off the old one');
+my ($onward) = $payouts->approve(1, $payouts->sql("SELECT patient_uid FROM murallink.payout WHERE uid = '$left'"));
+$payouts->wait_idle;
+$payouts->fault(operation => 'dash.unloadCards', %before);
+reverse_it($onward);
+like(asked($onward), qr/^owed_back: .*not among the unloads of the card reverse_payment or write_off or resolve_task$/,
+	'which is not expected in the list of the new one');
+reverse_it($onward);
+is($payouts->state_of($onward) . ' ' . unloads($onward), 'done reversed 1', 'and what was paid since is taken off the new one');
 
 note 'a look-up that is refused';
 $payouts->sandbox('POST', 'settings', { 'dash.details_unloads' => 'reference' });
