@@ -281,7 +281,8 @@ CREATE FUNCTION murallink_private.require_read_write() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF pg_catalog.current_setting('transaction_read_only') = 'on' THEN
-        PERFORM murallink_private.raise('invalid_request', NULL, 'The transaction is read-only, as all are on a standby: send it to the server, to be read and written.');
+        PERFORM murallink_private.raise('invalid_request', NULL,
+            'The transaction is read-only, as all are on a standby: send it to the server, to be read and written.');
     END IF;
 END
 $$;

@@ -159,7 +159,7 @@ CREATE TYPE murallink.card_info AS (
     attempt integer, order_id text, shipping_status text, carrier text, tracking_number text,
     since timestamptz, until timestamptz, ended_reason text, ended_note text, expires_on date);
 COMMENT ON TYPE murallink.card_info IS
-'A card, as operators see it. since: when it was made; until: when it was replaced, null for the present card; ended_reason, ended_note: why; expires_on: the last day on which it can be used, if Dash has told it.';
+'A card, as operators see it. since: when it was made; until: when it was replaced, null for the present card; ended_reason, ended_note: why; expires_on: the last day on which it can be used, if Dash has answered it.';
 
 CREATE FUNCTION murallink.cards(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.card_info
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -184,7 +184,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.cards_expiring(integer) IS
-'The present cards that expire within so many days or have expired, the first to expire first, as cards() shows them. Only cards whose expiry Dash has told: see ask_card(). days: 0: up to today. For operators. Errors: missing_field, invalid_value.';
+'The present cards that expire within so many days or have expired, the first to expire first, as cards() shows them. Only cards whose last day Dash has answered: see ask_card(). days: 0: up to today. For operators. Errors: missing_field, invalid_value.';
 
 CREATE FUNCTION murallink_private.dash_details_follow(calls murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

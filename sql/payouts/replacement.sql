@@ -64,26 +64,26 @@ COMMENT ON FUNCTION murallink_private.card_end(murallink.ksuid, text, text) IS
 CREATE FUNCTION murallink_private.card_replaced(old murallink.ksuid, new murallink.ksuid) RETURNS murallink.card_replacement
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    told murallink.card_replacement;
+    replaced murallink.card_replacement;
 BEGIN
     -- Waits for claims under way. What they have taken is in flight; the rest goes to the new card.
     PERFORM murallink_private.payouts_route(ARRAY(
         SELECT u FROM murallink_private.card_payouts(old) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved'));
-    SELECT c.uid, c.status, c.reason INTO told.card_uid, told.status, told.reason FROM murallink_private.card c WHERE c.uid = new;
-    told.replaced_uid := old;
-    told.in_flight := (
+    SELECT c.uid, c.status, c.reason INTO replaced.card_uid, replaced.status, replaced.reason FROM murallink_private.card c WHERE c.uid = new;
+    replaced.replaced_uid := old;
+    replaced.in_flight := (
         SELECT pg_catalog.count(*) FROM murallink_private.card_payouts(old) u JOIN murallink_private.call l ON l.uid = u
         WHERE l.status IN ('claimed', 'in_doubt') OR l.status = 'ready' AND l.suspect
     ) + (
         SELECT pg_catalog.count(*) FROM murallink_private.card_calls(old) t WHERE t.status IN ('ready', 'claimed', 'in_doubt'));
-    told.waiting := (
+    replaced.waiting := (
         SELECT pg_catalog.count(*) FROM murallink_private.card_payouts(new) u JOIN murallink_private.payout o ON o.uid = u
         JOIN murallink_private.payment p ON p.uid = o.payment_uid AND p.status = 'approved');
     IF murallink_private.caller_is_operator() THEN
-        told.balance := murallink_private.card_balance(old);
+        replaced.balance := murallink_private.card_balance(old);
     END IF;
-    RETURN told;
+    RETURN replaced;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.card_replaced(murallink.ksuid, murallink.ksuid) IS

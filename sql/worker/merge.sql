@@ -144,7 +144,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_consents(murallink.ksuid, murallink.ksuid) IS
-'Moves the history of consent of a patient to another one, who is not told more than before.';
+'Moves the history of consent of a patient to another one, who gets no more messages than before.';
 
 CREATE FUNCTION murallink_private.merge_memberships(keep_uid murallink.ksuid, drop_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -257,7 +257,8 @@ record(const TriggerData *trigger)
  * With the argument values, the event of an INSERT contains the values.  With
  * the argument remembered, also does what install_changed() does, even if
  * replication writes the row; replication copies the audit_event itself.  With
- * the argument awaited, others can wait until all sessions know of the row.
+ * the argument awaited, others can wait until no session has an older copy of
+ * the row.
  */
 PG_FUNCTION_INFO_V1(audit_record);
 Datum

@@ -105,7 +105,7 @@ remember(const QueryDesc *query)
 	const Caller *who;
 	Reading *reading = MemoryContextAllocZero(query->estate->es_query_cxt, sizeof(Reading));
 
-	/* The first FETCH may come long after the cursor was opened, and nothing else tells it of what has ended. */
+	/* The first FETCH may come long after the cursor was opened; only this finds what has ended since. */
 	AcceptInvalidationMessages();
 	who = identity_caller_if_any();
 	reading->query = query;

@@ -297,9 +297,9 @@ payment_pricing(void)
 
 /*
  * Checks a payment of a milestone, or one that tops it up, again after it has
- * been inserted, if a schedule has changed since it was priced: a limit of
- * which its transaction did not know then holds for it, too.  Raises
- * already_paid or conflict.
+ * been inserted, if a schedule has changed since it was priced: a limit that
+ * its transaction could not see then holds for it, too.  Raises already_paid
+ * or conflict.
  */
 void
 payment_recheck(const Datum *values, const bool *nulls)

@@ -285,7 +285,7 @@ load(Datum uid, Known *known)
 	owner_leave(saved);
 	if (found && MILESTONE_LIMITED(&known->milestone))
 	{
-		/* From then on, no session makes a payment without this limit that those who know it do not see: see
+		/* From then on, sessions that see this limit also see all payments that were made without it: see
 		 * payment_limit.c. */
 		install_wait_told(place.trial_by);
 		install_wait_told(place.site_by);

@@ -99,7 +99,7 @@ COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The bulk e-mail me
 COMMENT ON COLUMN murallink_private.notice.address IS 'The old address, for the notice that an account was changed.';
 COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed: the password or the e-mail address.';
 COMMENT ON COLUMN murallink_private.notice.returned IS
-'How much of the payment had come back, in currency units; it is about what earlier ones have not told of this.';
+'How much of the payment had come back, in currency units; the notice reports the part of it that earlier notices have not reported.';
 COMMENT ON COLUMN murallink_private.notice.note IS 'Why that was taken back.';
 COMMENT ON COLUMN murallink_private.notice.partner IS 'The partner that sends it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';

@@ -52,7 +52,7 @@ COMMENT ON COLUMN murallink_private.card.settled_at IS 'When the last attempt en
 COMMENT ON COLUMN murallink_private.card.ended_at IS 'When it was replaced; infinity: it is the present one. After that nothing new is loaded on it.';
 COMMENT ON COLUMN murallink_private.card.ended_reason IS 'Why it was replaced: lost, stolen, expired, damaged, never_arrived or merged (the patient had two); empty: it was not.';
 COMMENT ON COLUMN murallink_private.card.ended_note IS 'The note of the person who replaced it.';
-COMMENT ON COLUMN murallink_private.card.expires_on IS 'The last day on which it can be used, if the partner has told it.';
+COMMENT ON COLUMN murallink_private.card.expires_on IS 'The last day on which it can be used, if the partner has answered it.';
 COMMENT ON CONSTRAINT card_present ON murallink_private.card IS
 'A patient has one present card in a program. Because ended_at is part of a key, the end of a card waits for transactions that have just made a payout for it, and they for it.';
 CREATE UNIQUE INDEX card_key ON murallink_private.card (partner, pg_catalog.ltrim(proxy_key, '0')) WHERE status = 'done';

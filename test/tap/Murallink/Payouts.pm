@@ -597,8 +597,8 @@ EOC
 	return;
 }
 
-# Does what needs_person says about reversals and moves of balances, by what the issuer knows, until nobody is needed. Returns the
-# advice that it cannot follow, or that leads nowhere.
+# Does what needs_person says about reversals and moves of balances, by what the issuer knows, until nobody is needed.
+# Returns the advice that it cannot follow, or that leads nowhere.
 sub follow_advice
 {
 	my ($self) = @_;
@@ -615,7 +615,8 @@ EOC
 			if ($remedy eq 'resolve_task')
 			{
 				my ($kind, $reference) = split / /, $self->sql(<<"EOC");
-SELECT substring(operation, '^((?:un)?load)') || ' ' || coalesce(params ->> 'reference', params ->> 'unload_uid', uid::text)
+SELECT substring(operation, '^((?:un)?load)') || ' '
+    || coalesce(params ->> 'reference', params ->> 'unload_uid', uid::text)
 FROM murallink_private.call WHERE uid = '$uid'
 EOC
 				my $there = $self->entries($kind, referenceId => $reference) ? 'true' : 'false';
@@ -628,7 +629,8 @@ EOC
 			elsif ($remedy =~ /^recover/) { $self->call(recover => $uid, 'from later payments') }
 			elsif ($remedy =~ /^move_balance/)
 			{
-				$self->sql("SELECT murallink.move_balance(subject_uid, $amount, 'again') FROM murallink_private.call WHERE uid = '$uid'");
+				$self->sql("SELECT murallink.move_balance(subject_uid, $amount, 'again')"
+					  . " FROM murallink_private.call WHERE uid = '$uid'");
 			}
 			else
 			{
