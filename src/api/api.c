@@ -13,6 +13,7 @@
 #include "install.h"
 #include "utils/resowner.h"
 
+static ErrorData *undo(MemoryContext context, ResourceOwner owner);
 static void perform(const Request *request, Oid self, Outcome *outcome);
 static bool use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first);
 static bool passes_by(const Outcome *outcome);
@@ -29,6 +30,24 @@ api_init(void)
 	api_action_init();
 	api_body_init();
 	api_render_init();
+}
+
+/*
+ * Rolls back the subtransaction that an error has left, with these as they were
+ * before it, and returns the error, in that memory context.
+ */
+static ErrorData *
+undo(MemoryContext context, ResourceOwner owner)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
 }
 
 /*
@@ -57,14 +76,8 @@ perform(const Request *request, Oid self, Outcome *outcome)
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
+		ErrorData *error = undo(context, owner);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		outcome->answer = NULL;
 		if (action != NULL)
 			api_release_action(action);
@@ -103,15 +116,7 @@ use_key(Request *request, Outcome *outcome, Jsonb **kept, bool *first)
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		api_fail_with(outcome, error);
+		api_fail_with(outcome, undo(context, owner));
 	}
 	PG_END_TRY();
 	return used;
@@ -164,15 +169,7 @@ answer_keyed(const Request *request, Oid self, Outcome *outcome, Jsonb *kept, bo
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		ReThrowError(error);
+		ReThrowError(undo(context, owner));
 	}
 	PG_END_TRY();
 	if (keep && passes_by(outcome))
