@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
-#include "catalog/namespace.h"
 #include "error.h"
 #include "executor/executor.h"
 #include "install.h"
@@ -78,21 +77,13 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 static bool
 is_asked(const PlannedStmt *plan)
 {
-	Oid schema;
-	Oid internals;
 	ListCell *relation;
 
 	if (plan->relationOids == NIL || IsParallelWorker() || install_is_owner() || has_bypassrls_privilege(GetUserId()))
 		return false;
-	schema = get_namespace_oid("murallink", true);
-	internals = get_namespace_oid("murallink_private", true);
 	foreach (relation, plan->relationOids)
-	{
-		Oid found = get_rel_namespace(lfirst_oid(relation));
-
-		if (OidIsValid(found) && (found == schema || found == internals))
+		if (install_is_schema(get_rel_namespace(lfirst_oid(relation))))
 			return true;
-	}
 	return false;
 }
 

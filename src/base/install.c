@@ -235,6 +235,16 @@ install_is_owner(void)
 }
 
 /*
+ * Returns whether a schema is one of murallink's.
+ */
+bool
+install_is_schema(Oid schema)
+{
+	return OidIsValid(schema) && (schema == get_namespace_oid("murallink", true) ||
+								  schema == get_namespace_oid("murallink_private", true));
+}
+
+/*
  * Looks up the oid of a table or index of schema murallink_private or murallink;
  * returns InvalidOid where there is none.
  */

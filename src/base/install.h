@@ -45,6 +45,7 @@ extern ErrorName install_problem(int *version);
 extern void install_check(void);
 extern Oid install_owner(void);
 extern bool install_is_owner(void);
+extern bool install_is_schema(Oid schema);
 extern Oid install_ksuid_type(void);
 extern const char *install_type_name(Oid type);
 extern Oid install_relation(const char *name);

@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "error.h"
 #include "executor/executor.h"
@@ -91,18 +90,14 @@ check_rights(List *range_table, bool raise)
 
 	if (missed || IsolationUsesXactSnapshot())
 	{
-		Oid schemas[] = {get_namespace_oid("murallink", true), get_namespace_oid("murallink_private", true)};
 		ListCell *cell;
 
 		foreach (cell, range_table)
 		{
 			RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-			Oid schema;
 
-			if (entry->rtekind != RTE_RELATION || (entry->requiredPerms & CHANGES) == 0)
-				continue;
-			schema = get_rel_namespace(entry->relid);
-			if (schema != schemas[0] && schema != schemas[1])
+			if (entry->rtekind != RTE_RELATION || (entry->requiredPerms & CHANGES) == 0 ||
+				!install_is_schema(get_rel_namespace(entry->relid)))
 				continue;
 			if (missed)
 				ereport(ERROR, errnamed(ERR_TRIGGERS_OFF, NULL));

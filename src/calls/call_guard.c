@@ -12,11 +12,11 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "call_guard.h"
-#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "error.h"
 #include "identity.h"
+#include "install.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -51,17 +51,11 @@ call_guard_init(void)
 static void
 guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
 {
-	Oid schema;
-
 	if (next_hook != NULL)
 		next_hook(access, class, object, sub, argument);
 	if (access != OAT_FUNCTION_EXECUTE || object < FirstNormalObjectId)
 		return;
-	schema = get_func_namespace(object);
-	if (!OidIsValid(schema) || (schema != get_namespace_oid("murallink", true) &&
-								schema != get_namespace_oid("murallink_private", true)))
-		return;
-	if (GetUserId() == get_role_oid("murallink_owner", true))
+	if (!install_is_schema(get_func_namespace(object)) || install_is_owner())
 		return;
 	if (!may_call(object))
 		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));
