@@ -8,15 +8,20 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/parallel.h"
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
 #include "error.h"
 #include "executor/executor.h"
 #include "install.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "permission.h"
 #include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 /* A query that may run on later, and whose rights it began with. */
 typedef struct Reading
@@ -34,7 +39,10 @@ static Reading *readings = NULL;
 static ExecutorRun_hook_type next_run = NULL;
 
 static void run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once);
-static bool is_asked(const PlannedStmt *plan);
+static bool is_asked(const QueryDesc *query);
+static bool lists_rows(PlanState *state, void *context);
+static bool calls_action(Node *node, void *context);
+static bool is_action(Oid function, void *context);
 static void remember(const QueryDesc *query);
 static void forget(void *arg);
 static void check(const Reading *reading);
@@ -62,7 +70,7 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 		reading = reading->next;
 	if (reading != NULL)
 		check(reading);
-	else if (!once && is_asked(query->plannedstmt))
+	else if (!once && is_asked(query))
 		remember(query);
 	if (next_run)
 		next_run(query, direction, count, once);
@@ -71,20 +79,65 @@ run_query(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
 }
 
 /*
- * Returns whether a plan reads tables of murallink, as a role that does not see
- * all of their rows.
+ * Returns whether a query reads tables of murallink, or lists that its functions
+ * return, as a role that does not see all of their rows.
  */
 static bool
-is_asked(const PlannedStmt *plan)
+is_asked(const QueryDesc *query)
 {
 	ListCell *relation;
 
-	if (plan->relationOids == NIL || IsParallelWorker() || install_is_owner() || has_bypassrls_privilege(GetUserId()))
+	if (IsParallelWorker() || install_is_owner() || has_bypassrls_privilege(GetUserId()))
 		return false;
-	foreach (relation, plan->relationOids)
+	foreach (relation, query->plannedstmt->relationOids)
 		if (install_is_schema(get_rel_namespace(lfirst_oid(relation))))
 			return true;
-	return false;
+	return query->planstate != NULL && lists_rows(query->planstate, NULL);
+}
+
+/*
+ * Tree walker: returns whether a part of a plan keeps the list of an action.
+ */
+static bool
+lists_rows(PlanState *state, void *context)
+{
+	Plan *plan = state->plan;
+
+	if (IsA(plan, FunctionScan) && calls_action((Node *) ((FunctionScan *) plan)->functions, NULL))
+		return true;
+	if (IsA(plan, ProjectSet) && calls_action((Node *) plan->targetlist, NULL))
+		return true;
+	return planstate_tree_walker(state, lists_rows, context);
+}
+
+/*
+ * Tree walker: returns whether an expression calls an action.
+ */
+static bool
+calls_action(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_action, context) || expression_tree_walker(node, calls_action, context);
+}
+
+/*
+ * Returns whether a function of murallink shows what its own rights see.
+ */
+static bool
+is_action(Oid function, void *context)
+{
+	HeapTuple row;
+	bool definer;
+
+	if (function < FirstNormalObjectId || !install_is_schema(get_func_namespace(function)))
+		return false;
+	row = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(row))
+		return false;
+	definer = ((Form_pg_proc) GETSTRUCT(row))->prosecdef;
+	ReleaseSysCache(row);
+	return definer;
 }
 
 /*
