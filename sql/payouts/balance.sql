@@ -155,7 +155,7 @@ BEGIN
         pg_catalog.count(*) FILTER (WHERE e.reference = ours AND e.amount AND e.currency) AS ours_equal,
         -- Without a reference, or with one that is not certainly of something else of ours.
         pg_catalog.count(*) FILTER (WHERE e.amount AND e.reference <> ours
-            AND NOT murallink_private.look_up_known(the_card.patient_uid, e.reference)) AS alike,
+            AND NOT murallink_private.look_up_known(the_card.patient_uid, what, e.reference)) AS alike,
         -- If the list lacks the last one that we know, it is incomplete.
         EXISTS (
             SELECT FROM (

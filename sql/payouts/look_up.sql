@@ -84,12 +84,12 @@ $$;
 COMMENT ON FUNCTION murallink_private.look_up_shown(murallink.ksuid, text) IS
 'Whether the issuer of a payout''s card has ever shown this: see look_up_card_shown().';
 
-CREATE FUNCTION murallink_private.look_up_known(patient_uid murallink.ksuid, reference text) RETURNS boolean
+CREATE FUNCTION murallink_private.look_up_known(patient_uid murallink.ksuid, what text, reference text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (
         SELECT FROM murallink.enrollment e JOIN murallink_private.payment y ON y.enrollment_uid = e.uid
         JOIN murallink_private.payout x ON x.payment_uid = y.uid
-        WHERE e.patient_uid = look_up_known.patient_uid AND (x.uid::text = look_up_known.reference OR EXISTS (
+        WHERE e.patient_uid = look_up_known.patient_uid AND (what = 'load' AND x.uid::text = look_up_known.reference OR EXISTS (
             SELECT FROM murallink_private.call t
             WHERE t.subject_uid = x.uid AND t.subject_uid <> t.uid AND t.params ->> 'reference' = look_up_known.reference))
     ) OR EXISTS (
@@ -97,8 +97,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         WHERE k.patient_uid = look_up_known.patient_uid AND b.operation IN ('unload_balance', 'load_balance')
             AND b.uid::text = look_up_known.reference)
 $$;
-COMMENT ON FUNCTION murallink_private.look_up_known(murallink.ksuid, text) IS
-'Whether a reference is that of a payout to this patient, of an unload or of a move of a balance, whichever of the patient''s cards it went to.';
+COMMENT ON FUNCTION murallink_private.look_up_known(murallink.ksuid, text, text) IS
+'Whether the reference of an entry is that of a payout to this patient, of an unload or of a move of a balance, whichever of the patient''s cards it went to. what: what the entry is, load or unload; an unload with the reference of a payout is not known, because the issuer may show there what it has taken back.';
 
 CREATE FUNCTION murallink_private.look_up_learn(
     payout_uid murallink.ksuid, card_uid murallink.ksuid, loads jsonb, unloads jsonb DEFAULT NULL
@@ -162,7 +162,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             (p.settings ->> 'clock_tolerance')::numeric * interval '1 s' AS tolerance,
             -- Compare the time with a tolerance of days, because its zone may be missing or wrong.
             l.meant AND l.reference <> o.uid::text AND coalesce(l.moment > o.created_at - interval '36 h', true)
-            AND NOT murallink_private.look_up_known(o.patient_uid, l.reference)
+            AND NOT murallink_private.look_up_known(o.patient_uid, 'load', l.reference)
             -- An order may have several loads: it explains as many as there are payouts known to be in
             -- it.
             AND (l.order_id = '' OR l.times > (
@@ -440,7 +440,7 @@ BEGIN
         count(*) FILTER (WHERE u.reference = ours AND u.amount AND u.currency) AS ours_equal,
         -- Without a reference, or with one that is not certainly of something else of ours.
         count(*) FILTER (WHERE u.amount AND u.reference <> ours
-            AND NOT murallink_private.look_up_known(the_payout.patient_uid, u.reference)) AS alike,
+            AND NOT murallink_private.look_up_known(the_payout.patient_uid, 'unload', u.reference)) AS alike,
         -- If the list lacks a known unload, it is incomplete.
         EXISTS (
             SELECT FROM other t

@@ -135,6 +135,98 @@ SELECT note FROM murallink_private.call WHERE uid = :'move';
 SELECT * FROM murallink.verify_ledger();
 ROLLBACK;
 
+-- What the lists of a partner prove of a move in doubt: of 60 after one of 40. The last entry that is known must be there
+BEGIN;
+CREATE FUNCTION pg_temp.ends(operation text, said text, order_id text) RETURNS murallink.ksuid LANGUAGE plpgsql AS $$
+DECLARE
+    one record;
+BEGIN
+    SELECT c.* INTO one FROM murallink_private.call k, murallink_private.call_claim(ARRAY[k.uid]) c
+    WHERE k.status = 'ready' AND k.operation = ends.operation AND (k.params ->> 'proxy_key' ~ '^6200' OR k.operation = 'load')
+    ORDER BY k.created_at DESC LIMIT 1;
+    PERFORM murallink_private.settle_calls(jsonb_build_array(jsonb_build_object('call_uid', one.call_uid, 'attempt', one.attempt,
+        'outcome', said, 'reason', 'so they say', 'facts', jsonb_build_object('order_id', order_id))));
+    RETURN one.call_uid;
+END
+$$;
+CREATE TEMP TABLE listed (number integer, what text, entries text, whole boolean DEFAULT true);
+INSERT INTO listed VALUES
+    (1, 'no list', NULL), (2, 'nothing', '[]'), (3, 'the last', '[LAST]'), (4, 'its order', '[{"order_id": "LASTORDER", "amount": "1.00"}]'),
+    (5, 'ours', '[{"reference": "OURS", "amount": "60.00"}]'), (6, 'another amount', '[{"reference": "OURS", "amount": "1.00"}]'),
+    (7, 'another currency', '[{"reference": "OURS", "amount": "60.00", "currency": "EUR"}]'),
+    (8, 'twice', '[{"reference": "OURS", "amount": "60.00"}, {"reference": "OURS", "amount": "60.00"}]'),
+    (9, 'without a reference', '[LAST, {"amount": "60.00"}]'), (10, 'without one, another amount', '[LAST, {"amount": "2.00"}]'),
+    (11, 'the reference of a payout', '[LAST, {"reference": "PAYOUT", "amount": "60.00"}]'),
+    (12, 'the reference of the other move', '[LAST, {"reference": "MOVE", "amount": "60.00"}]');
+INSERT INTO listed VALUES (13, 'a part', '[LAST]', false);
+CREATE FUNCTION pg_temp.judged(doubt murallink.ksuid, last murallink.ksuid, looked timestamptz DEFAULT clock_timestamp())
+RETURNS TABLE (number integer, what text, verdict text, why text) LANGUAGE sql AS $$
+    SELECT n.number, n.what, j.verdict, j.why
+    FROM listed n, murallink_private.calls(ARRAY[doubt]) c, (
+        SELECT coalesce(k.facts ->> 'order_id', 'none') AS order_id, coalesce(k.params ->> 'reference', murallink_private.balance_reference(k.uid, k.params)) AS reference
+        FROM murallink_private.call k WHERE k.uid = last) l, (
+        SELECT k.uid FROM murallink_private.call k WHERE k.operation = 'unload_balance' AND k.params ->> 'amount' = '40.00') m, (
+        SELECT o.uid FROM murallink.payout o JOIN murallink.patient p ON p.uid = o.patient_uid WHERE p.email ~ 'balance' ORDER BY o.created_at LIMIT 1) o,
+        LATERAL (SELECT replace(replace(replace(replace(replace(n.entries, 'LASTORDER', l.order_id), 'LAST', '{"reference": "SHOWN", "amount": "1.00"}'),
+            'SHOWN', l.reference), 'OURS', murallink_private.balance_reference(c.uid, c.params)), 'MOVE', m.uid::text) AS entries) e,
+        LATERAL murallink_private.balance_judge(c, looked, replace(e.entries, 'PAYOUT', o.uid::text)::jsonb, n.whole) j
+    ORDER BY n.number
+$$;
+CREATE FUNCTION pg_temp.verdicts(doubt murallink.ksuid, last murallink.ksuid) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(j.number || ' ' || j.verdict, ', ' ORDER BY j.number) FROM pg_temp.judged(doubt, last) j
+$$;
+SELECT FROM pg_temp.ends('unload_balance', 'declined', NULL);
+SELECT status FROM murallink.move_balance(:'old', 40, 'a part');
+SELECT pg_temp.ends('unload_balance', 'done', '91') AS unloaded \gset
+SELECT pg_temp.ends('load_balance', 'done', '92') AS loaded \gset
+SELECT status FROM murallink.move_balance(:'old', 60, 'the rest');
+SELECT pg_temp.ends('unload_balance', 'in_doubt', NULL) AS doubt \gset
+SELECT pg_temp.verdicts(:'doubt', :'unloaded') AS never_shown;
+INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, '1', false, w, :'doubt' FROM murallink_private.partner, unnest('{load,unload}'::text[]) AS w WHERE name = 'dash';
+SELECT * FROM pg_temp.judged(:'doubt', :'unloaded');
+-- What is not known to be there, or was not when the partner was asked, need not be listed
+SELECT verdict FROM pg_temp.judged(:'doubt', :'unloaded', (SELECT claimed_at FROM murallink_private.call WHERE uid = :'unloaded')) WHERE number = 2;
+SAVEPOINT known;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.call SET settled_at = settled_at + interval '1 h' WHERE uid = :'unloaded';
+SELECT verdict AS set_back FROM pg_temp.judged(:'doubt', :'unloaded') WHERE number = 2;
+ROLLBACK TO known;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.call SET outcome = 'declined' WHERE uid = :'unloaded';
+SELECT verdict AS declined FROM pg_temp.judged(:'doubt', :'unloaded') WHERE number = 2;
+ROLLBACK TO known;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.call SET facts = facts - 'order_id' WHERE uid = :'unloaded';
+SELECT verdict AS by_a_person FROM pg_temp.judged(:'doubt', :'unloaded') WHERE number = 2;
+ROLLBACK TO known;
+-- Of the load, where a payout and an unload are known of the new card
+SET SESSION AUTHORIZATION regress_balance_admin;
+SELECT (murallink.approve_payment(uid)).status, uid AS paid FROM murallink.manual_payment(:'pat', :'trial', 10) \gset
+RESET SESSION AUTHORIZATION;
+SELECT pg_temp.ends('load', 'done', '93') AS payout \gset
+SELECT status FROM murallink.reverse_payment(:'paid', 'not due');
+SELECT pg_temp.ends('unload', 'done', '94') AS reversed \gset
+SELECT status FROM murallink.resolve_task(:'doubt', true, 'the issuer shows it');
+SELECT pg_temp.ends('load_balance', 'in_doubt', NULL) AS load_doubt \gset
+SELECT pg_temp.verdicts(:'load_doubt', :'payout') AS the_payout_is_last, pg_temp.verdicts(:'load_doubt', :'loaded') AS before_the_last;
+SAVEPOINT loaded;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.call SET outcome = 'declined' WHERE uid = :'payout';
+SELECT verdict AS the_move_is_last FROM pg_temp.judged(:'load_doubt', :'loaded') WHERE number = 3;
+ROLLBACK TO loaded;
+-- Of an unload of that card, where the reversal, another payment, is known, and loads are not expected
+SELECT status FROM murallink.resolve_task(:'load_doubt', true, 'the issuer shows it');
+SET SESSION AUTHORIZATION regress_balance_admin;
+SELECT (murallink.approve_payment((murallink.manual_payment(:'pat', :'trial', 20)).uid)).status;
+RESET SESSION AUTHORIZATION;
+SELECT FROM pg_temp.ends('load', 'done', '95');
+SELECT uid AS new FROM murallink_private.card WHERE proxy_key = '62002' \gset
+SELECT status FROM murallink.replace_card(:'pat', 'lost', 'again', '62003');
+SELECT status FROM murallink.move_balance(:'new', 60, 'on');
+SELECT pg_temp.ends('unload_balance', 'in_doubt', NULL) AS doubt \gset
+SELECT pg_temp.verdicts(:'doubt', :'reversed') AS the_reversal_is_last;
+ROLLBACK;
+
 -- A program that moves balances itself is asked for nothing
 BEGIN;
 SELECT murallink.configure_partner('dash', settings => settings || '{"replacement_moves_balance": true}') FROM murallink_private.partner WHERE name = 'dash';

@@ -223,6 +223,51 @@ SELECT * FROM pg_temp.asked((SELECT uid FROM murallink.payout WHERE contract_uid
     '[{"reference": "other", "amount": "11.00"}]');
 ROLLBACK;
 
+-- What the unloads that a partner lists prove of one in doubt: of 10, beside a known one of 11, on the same card
+BEGIN;
+SELECT status FROM murallink.reverse_payment(:'paid', 'not due');
+SELECT uid AS known FROM murallink_private.call WHERE subject_uid = :'its_payout' AND operation = 'unload' \gset
+SELECT pg_temp.ends(:'known', 'done', '{"order_id": "81"}');
+SELECT uid AS doubted, payment_uid AS other_paid FROM murallink.payout WHERE contract_uid = :'contract' AND status = 'done' AND amount = 10 \gset
+SELECT status FROM murallink.reverse_payment(:'other_paid', 'nor this');
+SELECT uid AS doubt FROM murallink_private.call WHERE subject_uid = :'doubted' AND operation = 'unload' \gset
+SELECT pg_temp.ends(:'doubt', 'in_doubt', NULL);
+CREATE TEMP TABLE unloaded (number integer, what text, unloads text, whole boolean DEFAULT true);
+INSERT INTO unloaded VALUES
+    (1, 'no list', NULL), (2, 'nothing', '[]'), (3, 'the known one', '[KNOWN]'), (4, 'its order', '[{"order_id": "81", "amount": "11.00"}]'),
+    (5, 'ours', '[KNOWN, {"reference": "OURS", "amount": "10.00"}]'), (6, 'another amount', '[{"reference": "OURS", "amount": "1.00"}]'),
+    (7, 'another currency', '[{"reference": "OURS", "amount": "10.00", "currency": "EUR"}]'),
+    (8, 'twice', '[{"reference": "OURS", "amount": "10.00"}, {"reference": "OURS", "amount": "10.00"}]'),
+    (9, 'without a reference', '[KNOWN, {"amount": "10.00"}]'), (10, 'without one, another amount', '[KNOWN, {"amount": "1.00"}]'),
+    (11, 'the reference of the load', '[KNOWN, {"reference": "LOADED", "amount": "10.00"}]'),
+    (12, 'a known reference', '[{"reference": "EARLIER", "amount": "10.00"}]');
+INSERT INTO unloaded VALUES (13, 'a part without it', '[KNOWN]', false);
+CREATE FUNCTION pg_temp.unload_judged(unload murallink.ksuid, looked timestamptz DEFAULT clock_timestamp())
+RETURNS TABLE (number integer, what text, verdict text, why text) LANGUAGE sql AS $$
+    WITH known AS (
+        SELECT (SELECT c.params ->> 'reference' FROM murallink_private.call c WHERE c.operation = 'unload' AND c.facts ->> 'order_id' = '81') AS reference)
+    SELECT u.number, u.what, j.verdict, j.why FROM unloaded u, known k, murallink_private.call c, LATERAL murallink_private.unload_judge(c.uid, looked,
+        replace(replace(replace(replace(u.unloads, 'KNOWN', '{"reference": "EARLIER", "amount": "11.00"}'), 'OURS', c.params ->> 'reference'),
+        'EARLIER', coalesce(k.reference, 'EARLIER')), 'LOADED', c.subject_uid::text)::jsonb, u.whole) j
+    WHERE c.uid = unload ORDER BY u.number
+$$;
+SELECT string_agg(number || ' ' || verdict, ', ' ORDER BY number) AS never_shown FROM pg_temp.unload_judged(:'doubt');
+INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, settings ->> 'customer_id', false, 'unload', :'payout' FROM murallink_private.partner WHERE name = 'dash';
+SELECT * FROM pg_temp.unload_judged(:'doubt');
+-- What is not known to be there, or was not when the partner was asked, need not be listed
+SELECT verdict FROM pg_temp.unload_judged(:'doubt', :'looked') WHERE number = 2;
+SET LOCAL session_replication_role = replica;
+SAVEPOINT known;
+UPDATE murallink_private.call SET settled_at = settled_at + interval '1 h' WHERE uid = :'known';
+SELECT verdict AS set_back FROM pg_temp.unload_judged(:'doubt') WHERE number = 2;
+ROLLBACK TO known;
+UPDATE murallink_private.call SET status = 'declined' WHERE uid = :'known';
+SELECT verdict AS declined FROM pg_temp.unload_judged(:'doubt') WHERE number = 2;
+ROLLBACK TO known;
+UPDATE murallink_private.call SET facts = NULL WHERE uid = :'known';
+SELECT verdict AS by_a_person FROM pg_temp.unload_judged(:'doubt') WHERE number = 2;
+ROLLBACK;
+
 SELECT murallink.disable_payouts();
 SELECT * FROM murallink.verify_ledger() WHERE contract_uid = :'contract';
 DROP ROLE regress_look_up_admin;
