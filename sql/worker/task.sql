@@ -50,6 +50,10 @@ BEGIN
     PERFORM FROM murallink_private.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid
     JOIN murallink_private.call t ON t.subject_uid = o.uid AND t.operation = 'unload'
     WHERE t.uid = murallink_private.required(resolve_task.task_uid, 'task_uid') FOR NO KEY UPDATE OF p;
+    -- And the cards of a balance before its move: balance_load() does not wait for a replacement.
+    PERFORM FROM murallink_private.card c JOIN murallink_private.card k ON k.patient_uid = c.patient_uid
+    JOIN murallink_private.call t ON t.subject_uid = k.uid AND t.operation = 'unload_balance'
+    WHERE t.uid = resolve_task.task_uid ORDER BY c.uid FOR KEY SHARE OF c;
     SELECT t.status, t.attempt INTO present, last FROM murallink_private.call t
     WHERE t.uid = resolve_task.task_uid AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
     FOR NO KEY UPDATE;
