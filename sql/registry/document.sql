@@ -33,10 +33,11 @@ LANGUAGE plpgsql AS $$
 BEGIN
     -- Serialize, so that each sees the spelling of the one before.
     PERFORM FROM murallink.patient WHERE uid = NEW.patient_uid FOR NO KEY UPDATE;
-    IF EXISTS (
-        SELECT FROM murallink.document d
+    -- After a merge there may be two spellings: each goes on.
+    IF (SELECT pg_catalog.count(*) > 0 AND NOT pg_catalog.bool_or(d.filename = NEW.filename)
+        FROM murallink.document d
         WHERE d.patient_uid = NEW.patient_uid AND d.caregiver_uid IS NOT DISTINCT FROM NEW.caregiver_uid
-        AND d.filename <> NEW.filename AND murallink_private.label_key(d.filename) = murallink_private.label_key(NEW.filename)) THEN
+        AND murallink_private.label_key(d.filename) = murallink_private.label_key(NEW.filename)) THEN
         PERFORM murallink_private.raise('already_exists', 'filename');
     END IF;
     NEW.created_at := murallink_private.moment_after(NEW.created_at, (
@@ -46,7 +47,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.document_spelled_once() IS
-'Trigger: the name of a file is spelled in one way in all its versions, and each version is later than the one before. Errors: already_exists.';
+'Trigger: the name of a file is spelled in one way in all its versions, unless a merge has brought two, and each version is later than the one before. Errors: already_exists.';
 
 CREATE FUNCTION murallink.upload_document(
     patient_uid murallink.ksuid DEFAULT NULL, caregiver_uid murallink.ksuid DEFAULT NULL, filename text DEFAULT NULL,

@@ -37,6 +37,8 @@ SELECT uid AS carer FROM murallink.register_caregiver(:'anna', 'Carl', 'Carer', 
 SELECT murallink.upload_document(:'anna', filename => 'consent.pdf', data => 'UGVyc29uYWw=');
 SELECT murallink.upload_document(caregiver_uid => :'carer', filename => 'proxy.pdf', data => 'UGVyc29uYWw=');
 SELECT murallink.upload_document(:'ann', filename => 'consent.pdf', data => 'UGVyc29uYWw=');
+SELECT murallink.upload_document(:'anna', filename => 'Visit.pdf', data => 'UGVyc29uYWw=');
+SELECT murallink.upload_document(:'ann', filename => 'visit.pdf', data => 'UGVyc29uYWw=');
 SELECT description FROM murallink.schedule_appointment((SELECT uid FROM murallink.enrollment WHERE patient_uid = :'anna' AND trial_uid = :'trial'),
     NULL, '2999-01-02T09:00:00', 'Week 9');
 SELECT murallink.bulk_email(:'trial', site::murallink.ksuid, 'Hello', 'Hello') FROM unnest(ARRAY[:'a', :'b']) AS site;
@@ -103,6 +105,10 @@ SELECT channel, given, source FROM murallink.consent WHERE patient_uid = :'ann' 
 SELECT s.name FROM murallink.patient_site p JOIN murallink.site s ON s.uid = p.site_uid WHERE p.patient_uid = :'ann' ORDER BY 1;
 SELECT c.first_name, c.patient_uid = :'ann' AS hers FROM murallink.caregiver c WHERE c.uid = :'carer';
 SELECT filename, caregiver_uid = :'carer' AS of_carer FROM murallink.document WHERE patient_uid = :'ann' ORDER BY created_at;
+-- A file that each had, in another spelling, goes on in both
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT murallink.upload_document(:'ann', filename => name, data => 'UGVyc29uYWw=') FROM unnest(ARRAY['Visit.pdf', 'visit.pdf']) AS name;
+RESET SESSION AUTHORIZATION;
 SELECT a.description, e.patient_uid = :'ann' AS hers FROM murallink.appointment a JOIN murallink.enrollment e ON e.uid = a.enrollment_uid
 WHERE a.patient_uid = :'ann';
 SELECT kind, channel, count(*) FROM murallink_private.notice WHERE patient_uid = :'ann' GROUP BY 1, 2 ORDER BY 1, 2;
