@@ -167,11 +167,11 @@ LANGUAGE sql STABLE AS $$
     WITH RECURSIVE back AS (
         SELECT e.uid, e.previous_uid, 0 AS steps FROM murallink.enrollment e WHERE e.uid = enrollment_uid
         UNION ALL
-        SELECT e.uid, e.previous_uid, b.steps + 1 FROM back b JOIN murallink.enrollment e ON e.uid = b.previous_uid AND e.status = 'transferred')
+        SELECT e.uid, e.previous_uid, b.steps + 1 FROM back b JOIN murallink.enrollment e ON e.uid = b.previous_uid AND e.status IN ('transferred', 'merged'))
     SELECT b.uid FROM back b ORDER BY b.steps DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION murallink_private.screening_of(murallink.ksuid) IS
-'The first of the enrollments from which a patient was only transferred to this one: it stands for the screening.';
+'The first of the enrollments from which a patient was transferred, or merged as another record, to this one: it stands for the screening.';
 
 CREATE FUNCTION murallink_private.enrolled(
     patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission, visit_date date DEFAULT NULL

@@ -42,7 +42,7 @@ static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
 static void refuse_not_enrolled(Datum patient);
 static void refuse_visit(ErrorName error);
-static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred);
+static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, const Oid states[2]);
 
 /*
  * Fills in the enrollment that a scan has found.
@@ -214,22 +214,23 @@ enrollment_is_among(const List *enrollments, const Ksuid *uid)
 }
 
 /*
- * Returns whether an enrollment follows another by a transfer.
+ * Returns whether an enrollment follows another that has one of two states.
  */
 static bool
-follows_move(const Enrolled *enrolled, const Enrolled *previous, Oid transferred)
+follows_move(const Enrolled *enrolled, const Enrolled *previous, const Oid states[2])
 {
-	return enrolled->follows && previous->status == transferred && ksuid_equal(&enrolled->previous, &previous->uid);
+	return enrolled->follows && (previous->status == states[0] || previous->status == states[1]) &&
+		   ksuid_equal(&enrolled->previous, &previous->uid);
 }
 
 /*
- * Returns the enrollments between which a patient was transferred only, this one
- * included: one screening.
+ * Returns the enrollments between which a patient was only transferred, or merged
+ * as another record, this one included: one screening.
  */
 List *
 enrollment_screening(const Enrolled *enrolled)
 {
-	Oid transferred = install_enum("enrollment_status", "transferred");
+	Oid moved[] = {install_enum("enrollment_status", "transferred"), install_enum("enrollment_status", "merged")};
 	Datum chain = KsuidPGetDatum(&enrolled->chain);
 	List *all = NIL;
 	List *result = list_make1((void *) enrolled);
@@ -261,7 +262,7 @@ enrollment_screening(const Enrolled *enrolled)
 			{
 				const Enrolled *other = lfirst(known);
 
-				linked |= follows_move(other, next, transferred) || follows_move(next, other, transferred);
+				linked |= follows_move(other, next, moved) || follows_move(next, other, moved);
 			}
 			if (linked)
 				result = lappend(result, next);

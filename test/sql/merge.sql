@@ -185,5 +185,60 @@ SELECT * FROM murallink.verify_ledger();
 SET SESSION AUTHORIZATION regress_merge_admin;
 SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'bea', :'parts');
 RESET SESSION AUTHORIZATION;
+
+-- Two records that were enrolled at the same time are one screening: what is paid for each screening is paid once, too
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT uid AS lab FROM murallink.add_milestone('Lab', 20, 'USD', :'parts', :'a', per => 'enrollment') \gset
+SELECT uid AS cia FROM murallink.add_patient(site_uid => :'a', first_name => 'Cia', last_name => 'Lab', trial_uid => :'parts', subject_id => '3') \gset
+SELECT uid AS cie FROM murallink.add_patient(site_uid => :'a', first_name => 'Cie', last_name => 'Lab', trial_uid => :'parts', subject_id => '4') \gset
+SELECT uid AS cia_lab FROM murallink.milestone_payment(:'cia', :'lab') \gset
+SELECT uid AS cie_lab FROM murallink.milestone_payment(:'cie', :'lab') \gset
+RESET SESSION AUTHORIZATION;
+SELECT test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''x'')', :'cia', :'cie'));
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT status FROM murallink.reject_payment(:'cia_lab', 'a mistake');
+RESET SESSION AUTHORIZATION;
+SELECT murallink.merge_patients(:'cia', :'cie', 'added twice');
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'cia', :'parts');
+SELECT test.refusal(format('SELECT murallink.milestone_payment(%L, %L)', :'cia', :'lab'));
+-- unless one of them failed
+SELECT uid AS eva FROM murallink.add_patient(site_uid => :'a', first_name => 'Eva', last_name => 'Lab', trial_uid => :'parts', subject_id => '5') \gset
+SELECT uid AS eve FROM murallink.add_patient(site_uid => :'a', first_name => 'Eve', last_name => 'Lab', trial_uid => :'parts', subject_id => '6') \gset
+SELECT amount FROM murallink.milestone_payment(:'eva', :'lab');
+SELECT amount FROM murallink.milestone_payment(:'eve', :'lab');
+SELECT status FROM murallink.set_enrollment_status('screen_failed', :'parts', :'eve');
+RESET SESSION AUTHORIZATION;
+SELECT murallink.merge_patients(:'eva', :'eve', 'added twice');
+SET SESSION AUTHORIZATION regress_merge_admin;
+SELECT milestone, num_payments, paid FROM murallink.payable_milestones(:'eva', :'parts');
+RESET SESSION AUTHORIZATION;
+
+-- Milestones that exclude one another: paid in one record, or rejected, they do not matter; of those for each screening, only the same one
+-- does, and of two kinds the later one decides
+SET SESSION AUTHORIZATION regress_merge_admin;
+CREATE TEMP TABLE blood AS
+SELECT m.milestone AS name, m.uid FROM (VALUES ('Urine', 'enrollment'), ('Blood', 'person'), ('Scan', 'enrollment')) AS added (name, per),
+    LATERAL murallink.add_milestone(name, 5, 'USD', :'parts', :'a', per => per) AS m
+UNION ALL VALUES ('Visit', :'visit'::murallink.ksuid), ('Call', :'call'), ('Lab', :'lab');
+CREATE TEMP TABLE twin AS
+SELECT n, who, p.uid FROM generate_series(1, 6) AS n, unnest('{keep,drop}'::text[]) AS who,
+    LATERAL murallink.add_patient(site_uid => :'a', first_name => who, last_name => 'Twin', trial_uid => :'parts', subject_id => who || n) AS p;
+PREPARE pay(text[]) AS
+SELECT n, who, what, p.amount FROM unnest($1) WITH ORDINALITY AS paid (entry, n)
+    CROSS JOIN LATERAL (SELECT split_part(entry, ' ', 1) AS who, split_part(entry, ' ', 2) AS what) AS e
+    JOIN twin USING (n, who) JOIN blood ON blood.name = what CROSS JOIN LATERAL murallink.milestone_payment(twin.uid, blood.uid) AS p ORDER BY n;
+EXECUTE pay('{keep Visit,keep Visit,keep Visit,keep Lab,keep Lab,keep Blood}');
+EXECUTE pay('{keep Call,drop Call,drop Call,drop Urine,drop Urine,drop Scan}');
+SELECT n, p.milestone_name, (murallink.reject_payment(p.uid, 'a mistake')).status FROM murallink.payment p JOIN twin ON twin.uid = p.patient_uid
+WHERE (n, who) IN ((2, 'keep'), (3, 'drop')) ORDER BY n;
+SELECT n, (murallink.set_enrollment_status('screen_failed', :'parts', uid)).status FROM twin WHERE who = 'drop' AND n IN (4, 6) ORDER BY n;
+SELECT murallink.set_exclusive_milestones(:'parts', name, codes, 'one of them')
+FROM (VALUES ('one', '["Visit", "Call"]'::jsonb), ('two', '["Lab", "Urine"]'), ('three', '["Blood", "Scan"]')) AS groups (name, codes);
+RESET SESSION AUTHORIZATION;
+SELECT n, test.refusal(format('SELECT murallink.merge_patients(%L, %L, ''x'')', k.uid, d.uid))
+FROM twin k JOIN twin d USING (n) WHERE (k.who, d.who) = ('keep', 'drop') ORDER BY n;
+SELECT * FROM murallink.verify_ledger();
+DROP TABLE twin, blood;
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role ~ '^regress_merge_';
 DROP ROLE regress_merge_admin, regress_merge_operator;
