@@ -297,7 +297,20 @@ FROM unnest('{"{\"sort\": \"largest\"}","{\"kind\": \"manual\"}"}'::text[]) AS a
 GROUP BY asked ORDER BY asked DESC;
 SELECT count(*) AS who_may_approve_nothing FROM pg_temp.waits('Rita');
 SET SESSION AUTHORIZATION regress_approve_admin;
-SELECT murallink.grant(:'contract', 'view_payments', uid) FROM person WHERE name = 'Cy';
+SELECT murallink.grant(:'other_site', 'view_payments', uid) FROM person WHERE name = 'Cy';
+SELECT murallink.revoke(uid, 'view_payments', :'contract', 'travel only') FROM person WHERE name = 'Tess';
+RESET SESSION AUTHORIZATION;
+-- where some are shown, these are the first of the largest, and a page after a hidden one has none of them
+WITH largest AS (
+    SELECT p ->> 'uid' AS uid, n FROM jsonb_array_elements(pg_temp.by('Cy', 'pending_payments', '{"sort": "largest"}') -> 'payload') WITH ORDINALITY AS listed (p, n)
+)
+SELECT l.n AS after, (
+        SELECT string_agg(coalesce(w.amount, '-'), ' ' ORDER BY w.n) FROM pg_temp.waits('Cy', jsonb_build_object('sort', 'largest', 'after_uid', l.uid)) AS w) AS amounts
+FROM (SELECT 0 AS n, '' AS uid UNION ALL SELECT n, uid FROM largest) AS l ORDER BY l.n LIMIT 4;
+-- and who approves travel alone knows the kind
+SELECT count(*) FROM pg_temp.waits('Tess', '{"kind": "travel"}');
+SET SESSION AUTHORIZATION regress_approve_admin;
+SELECT murallink.grant(:'contract', 'view_payments', uid) FROM person WHERE name IN ('Cy', 'Tess');
 RESET SESSION AUTHORIZATION;
 SELECT asked, (SELECT string_agg(w.amount, ' ' ORDER BY n) FROM pg_temp.waits('Cy', asked::jsonb) AS w) AS amounts FROM (VALUES
     ('{"sort": "oldest"}'), ('{"sort": "newest"}'), ('{"sort": "largest"}'), ('{"kind": "travel"}'), ('{"older_than_days": 3}'), ('{"most": 2}')) AS lists (asked);

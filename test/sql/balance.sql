@@ -182,10 +182,12 @@ SELECT pg_temp.ends('load_balance', 'done', '92') AS loaded \gset
 SELECT status FROM murallink.move_balance(:'old', 60, 'the rest');
 SELECT pg_temp.ends('unload_balance', 'in_doubt', NULL) AS doubt \gset
 SELECT pg_temp.verdicts(:'doubt', :'unloaded') AS never_shown;
+SELECT claimed_at AS looked FROM murallink_private.call WHERE uid = :'unloaded' \gset
+SELECT number, verdict FROM pg_temp.judged(:'doubt', :'unloaded', :'looked') WHERE number < 3;
 INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, '1', false, w, :'doubt' FROM murallink_private.partner, unnest('{load,unload}'::text[]) AS w WHERE name = 'dash';
 SELECT * FROM pg_temp.judged(:'doubt', :'unloaded');
 -- What is not known to be there, or was not when the partner was asked, need not be listed
-SELECT verdict FROM pg_temp.judged(:'doubt', :'unloaded', (SELECT claimed_at FROM murallink_private.call WHERE uid = :'unloaded')) WHERE number = 2;
+SELECT verdict FROM pg_temp.judged(:'doubt', :'unloaded', :'looked') WHERE number = 2;
 SAVEPOINT known;
 SET LOCAL session_replication_role = replica;
 UPDATE murallink_private.call SET settled_at = settled_at + interval '1 h' WHERE uid = :'unloaded';

@@ -252,6 +252,7 @@ RETURNS TABLE (number integer, what text, verdict text, why text) LANGUAGE sql A
     WHERE c.uid = unload ORDER BY u.number
 $$;
 SELECT string_agg(number || ' ' || verdict, ', ' ORDER BY number) AS never_shown FROM pg_temp.unload_judged(:'doubt');
+SELECT number, verdict FROM pg_temp.unload_judged(:'doubt', :'looked') WHERE number < 3;
 INSERT INTO murallink_private.look_up_shown SELECT 'dash', base_url, settings ->> 'customer_id', false, 'unload', :'payout' FROM murallink_private.partner WHERE name = 'dash';
 SELECT * FROM pg_temp.unload_judged(:'doubt');
 -- What is not known to be there, or was not when the partner was asked, need not be listed
