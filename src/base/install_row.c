@@ -38,7 +38,7 @@
 
 static void check_columns(Relation table, int columns);
 static ResultRelInfo *open_target(EState *estate, Relation table, CmdType operation);
-static void close_target(EState *estate);
+static void close_target(EState *estate, ResultRelInfo *target);
 static TupleTableSlot *new_row(EState *estate, Relation table, const Datum *values, const bool *nulls);
 static bool insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid once);
 static void begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum *keys, int count,
@@ -265,11 +265,14 @@ open_target(EState *estate, Relation table, CmdType operation)
 
 /*
  * Fires the AFTER triggers and closes the table.  What was written is visible
- * to the next command.
+ * to the next command.  Closes the indexes first: the triggers lock others, and
+ * a backend can hold only 16 relations without the shared table of locks.
  */
 static void
-close_target(EState *estate)
+close_target(EState *estate, ResultRelInfo *target)
 {
+	ExecCloseIndices(target);
+	target->ri_NumIndices = 0;
 	AfterTriggerEndQuery(estate);
 	ExecCloseResultRelations(estate);
 	ExecResetTupleTable(estate->es_tupleTable, false);
@@ -306,7 +309,7 @@ row_insert(Relation table, const Datum *values, const bool *nulls)
 
 	ExecSimpleRelationInsert(target, estate, new_row(estate, table, values, nulls));
 	MemoryContextSwitchTo(caller_context);
-	close_target(estate);
+	close_target(estate, target);
 	table_close(table, NoLock);
 }
 
@@ -378,7 +381,7 @@ row_insert_once(Relation table, const char *once, Datum *values, bool *nulls)
 		if (!nulls[i])
 			values[i] = datumCopy(slot->tts_values[i], column->attbyval, column->attlen);
 	}
-	close_target(estate);
+	close_target(estate, target);
 	table_close(table, NoLock);
 	return inserted;
 }
@@ -411,5 +414,5 @@ row_replace(RowScan *scan, const Datum *values, const bool *nulls)
 	}
 	EvalPlanQualEnd(&epqstate);
 	MemoryContextSwitchTo(caller_context);
-	close_target(estate);
+	close_target(estate, target);
 }
