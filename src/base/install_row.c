@@ -112,11 +112,11 @@ open_index(RowScan *scan, const char *name, LOCKMODE lock)
 		scan->table = OidIsValid(table) ? try_table_open(table, lock) : NULL;
 		if (scan->table == NULL)
 			continue;
-		scan->index = try_relation_open(oid, AccessShareLock);
+		scan->index = try_relation_open(oid, lock);
 		if (scan->index != NULL && install_relation(name) == oid)
 			return;
 		if (scan->index != NULL)
-			relation_close(scan->index, AccessShareLock);
+			relation_close(scan->index, lock);
 		table_close(scan->table, lock);
 	}
 	ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
@@ -166,8 +166,8 @@ begin(RowScan *scan, const char *index, LOCKMODE lock, int columns, const Datum 
 /*
  * Starts a scan for the rows that have these values in the first columns of an
  * index of murallink's, in its order.  It sees what is committed now and what
- * this transaction has written.  The table must have this many columns; it
- * stays locked until the end of the transaction.  No rights are checked.
+ * this transaction has written.  The table must have this many columns; it and
+ * the index stay locked until the end of the transaction.  No rights are checked.
  * Raises not_installed or unknown_data_version.
  */
 void

@@ -74,7 +74,8 @@ free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 	int last = 0;
 	bool isnull;
 
-	row_begin(&scan, "payment_once", AccessShareLock, PAYMENT_COLUMNS, keys, lengthof(keys));
+	/* The lock that the insert has already. */
+	row_begin(&scan, "payment_once", RowExclusiveLock, PAYMENT_COLUMNS, keys, lengthof(keys));
 	while (row_next(&scan))
 	{
 		int occurrence = DatumGetInt32(row_value(&scan, PAYMENT_OCCURRENCE, &isnull));
