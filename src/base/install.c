@@ -299,18 +299,20 @@ install_function(const char *name, int count, const Oid *types)
 
 /*
  * Returns the oid of a label of an enum of schema murallink, or InvalidOid.
+ * The name of the enum must be shorter than NAMEDATALEN; the label may be any.
  */
 Oid
 install_enum(const char *type, const char *label)
 {
 	char name[2 * NAMEDATALEN];
+	size_t length = strlen(type);
 	KnownOid *known;
 	Oid schema;
 	Oid oid;
 
-	strlcpy(name, type, NAMEDATALEN);
-	strlcat(name, ".", NAMEDATALEN + 1);
-	strlcat(name, label, sizeof(name));
+	memcpy(name, type, length);
+	name[length] = '.';
+	strlcpy(name + length + 1, label, NAMEDATALEN);
 	known = known_oid(&labels, name);
 	if (OidIsValid(known->oid))
 		return known->oid;

@@ -69,8 +69,8 @@ guard_call(ObjectAccessType access, Oid class, Oid object, int sub, void *argume
 static bool
 may_call(Oid function)
 {
-	if (has_privs_of_role(GetUserId(), get_role_oid("murallink_owner", true)) ||
-		role_executes("murallink_client", function) || role_executes("murallink_analyst", function))
+	if (role_executes("murallink_client", function) || role_executes("murallink_analyst", function) ||
+		has_privs_of_role(GetUserId(), get_role_oid("murallink_owner", true)))
 		return true;
 	for (int i = 0; i < lengthof(staff); i++)
 		if (has_privs_of_role(GetUserId(), get_role_oid(staff[i], true)) && role_executes(staff[i], function))
