@@ -39,3 +39,11 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.audit_history(murallink.ksuid) IS
 'The history of a resource, newest first, in the form of the documents.';
+
+CREATE FUNCTION murallink_private.changed_since(resource text, since timestamptz) RETURNS murallink.ksuid[]
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE AS $$
+    SELECT pg_catalog.array_agg(DISTINCT e.resource_uid) FROM murallink.audit_event e
+    WHERE e.uid >= murallink.ksuid_from_timestamp(since) AND e.resource = changed_since.resource
+$$;
+COMMENT ON FUNCTION murallink_private.changed_since(text, timestamptz) IS
+'The rows of a table that were made, changed or deleted since a time, by their audit, also those that the caller does not see: for a query that shows only the others. Planning with the policies of audit_event would take 30 times as long.';

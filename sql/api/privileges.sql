@@ -228,12 +228,13 @@ GRANT EXECUTE ON FUNCTION
     murallink.write_off
     TO murallink_operator;
 
--- The functions that policies of tables call.
+-- The functions that policies and views of tables call.
 GRANT EXECUTE ON FUNCTION
     murallink.authenticate,
     murallink_private.approval_trials,
     murallink_private.caller,
     murallink_private.caller_is_admin,
+    murallink_private.changed_since,
     murallink_private.granted,
     murallink_private.granted_all,
     murallink_private.granted_at,

@@ -179,6 +179,10 @@ AS 'MODULE_PATHNAME', 'ksuid_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAF
 COMMENT ON FUNCTION murallink.ksuid_timestamp(murallink.ksuid) IS
 'The time in a ksuid: the second in which it was made.';
 
+CREATE FUNCTION murallink.ksuid_from_timestamp(timestamptz) RETURNS murallink.ksuid
+AS 'MODULE_PATHNAME', 'ksuid_from_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION murallink.ksuid_from_timestamp(timestamptz) IS
+'The least ksuid of the second of a time: rows with this uid or a greater one were made in this second or later. Times before 2014-05-13 16:53:20 UTC mean that second.';
 CREATE FUNCTION murallink.ksuid_from_bytea(bytea) RETURNS murallink.ksuid
 AS 'MODULE_PATHNAME', 'ksuid_from_bytea' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION murallink.ksuid_from_bytea(bytea) IS

@@ -174,11 +174,15 @@ BEGIN
     IF NEW IS DISTINCT FROM OLD THEN
         PERFORM murallink_private.raise('append_only', 'payment');
     END IF;
+    NEW.updated_at := pg_catalog.clock_timestamp();
+    IF NEW.status = 'paid' THEN
+        NEW.paid_at := coalesce(OLD.paid_at, NEW.updated_at);
+    END IF;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, if it is still due, and that one is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, if it is still due, and that one is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. updated_at shows each change, and paid_at the one to paid. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$

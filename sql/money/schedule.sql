@@ -563,7 +563,8 @@ BEGIN
     END IF;
     UPDATE murallink.trial t SET price_by = coalesce(NULLIF(set_pricing.price_by, '')::murallink.price_rule, t.price_by),
         need_approval_ref = coalesce(set_pricing.need_approval_ref, t.need_approval_ref),
-        pricing_note = murallink_private.checked_text(set_pricing.note, 'note', 1000, true)
+        pricing_note = murallink_private.checked_text(set_pricing.note, 'note', 1000, true),
+        updated_at = pg_catalog.clock_timestamp()
     WHERE t.uid = permitted
     RETURNING t.uid, t.price_by::text, t.need_approval_ref, t.pricing_note INTO answer;
     RETURN answer;

@@ -134,7 +134,8 @@ BEGIN
         PERFORM murallink_private.check_money(set_day_cap.amount, payer);
     END IF;
     UPDATE murallink.trial_site s SET day_cap = NULLIF(set_day_cap.amount, 0),
-        day_cap_currency = CASE WHEN set_day_cap.amount <> 0 THEN payer END, day_cap_note = why
+        day_cap_currency = CASE WHEN set_day_cap.amount <> 0 THEN payer END, day_cap_note = why,
+        updated_at = pg_catalog.clock_timestamp()
     WHERE s.uid = place;
 END
 $$;
@@ -196,7 +197,8 @@ BEGIN
     ELSIF pg_catalog.jsonb_array_length(codes) > 1 THEN
         groups := groups || pg_catalog.jsonb_build_object(named, codes);
     END IF;
-    UPDATE murallink.trial t SET exclusive_milestones = groups, exclusive_note = why WHERE t.uid = place;
+    UPDATE murallink.trial t SET exclusive_milestones = groups, exclusive_note = why, updated_at = pg_catalog.clock_timestamp()
+    WHERE t.uid = place;
     RETURN groups;
 END
 $$;

@@ -45,11 +45,12 @@ BEGIN
     IF NEW IS DISTINCT FROM OLD THEN
         PERFORM murallink_private.raise('append_only', 'appointment');
     END IF;
+    NEW.updated_at := pg_catalog.clock_timestamp();
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.appointment_guard() IS
-'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled, and follow the patient to the next enrollment. Errors: wrong_status, append_only.';
+'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled, and follow the patient to the next enrollment. updated_at shows each change. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
 LANGUAGE sql STABLE AS $$

@@ -25,7 +25,8 @@ BEGIN
     VALUES (note_consent.patient_uid, note_consent.channel, note_consent.given, note_consent.source);
     UPDATE murallink.patient p SET
         email_enabled = CASE note_consent.channel WHEN 'email' THEN note_consent.given ELSE p.email_enabled END,
-        sms_enabled = CASE note_consent.channel WHEN 'sms' THEN note_consent.given ELSE p.sms_enabled END
+        sms_enabled = CASE note_consent.channel WHEN 'sms' THEN note_consent.given ELSE p.sms_enabled END,
+        updated_at = pg_catalog.clock_timestamp()
     WHERE p.uid = note_consent.patient_uid
         AND CASE note_consent.channel WHEN 'email' THEN p.email_enabled ELSE p.sms_enabled END <> note_consent.given;
 END

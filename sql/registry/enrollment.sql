@@ -29,11 +29,12 @@ BEGIN
     THEN
         PERFORM murallink_private.raise('append_only', 'enrollment');
     END IF;
+    NEW.updated_at := pg_catalog.clock_timestamp();
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.enrollment_keeps() IS
-'Trigger: a patient is enrolled on a day of the contract, where the site is, unless the contract enforces no dates; a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it, unless its patient is merged into another one; and its end, once another follows. Errors: not_covered, append_only.';
+'Trigger: a patient is enrolled on a day of the contract, where the site is, unless the contract enforces no dates; a new enrollment belongs to the chain of the one that it follows. An enrollment is not deleted and keeps its patient, trial, site and chain, because payments refer to it, unless its patient is merged into another one; and its end, once another follows. updated_at shows each change. Errors: not_covered, append_only.';
 
 CREATE TYPE murallink.enrollment_info AS (
     uid murallink.ksuid,

@@ -171,7 +171,8 @@ BEGIN
         email_enabled = coalesce(answer.email_enabled, p.email_enabled), sms_enabled = coalesce(answer.sms_enabled, p.sms_enabled),
         address = murallink_private.changed_address(p.address, update_patient.address),
         emergency_contact = coalesce(answer.emergency_contact, p.emergency_contact),
-        emergency_phone = coalesce(answer.emergency_phone, p.emergency_phone), time_zone = coalesce(answer.time_zone, p.time_zone)
+        emergency_phone = coalesce(answer.emergency_phone, p.emergency_phone), time_zone = coalesce(answer.time_zone, p.time_zone),
+        updated_at = pg_catalog.clock_timestamp()
     WHERE p.uid = update_patient.uid;
     -- A caller who may change but not see the person gets only the values that were sent.
     IF EXISTS (SELECT FROM murallink_private.visible_patients() AS seen WHERE seen = update_patient.uid) THEN

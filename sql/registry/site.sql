@@ -181,7 +181,8 @@ BEGIN
     FROM murallink.site s WHERE s.uid = edit_site.uid;
     UPDATE murallink.site s SET
         name = murallink_private.checked_label(coalesce(edit_site.name, s.name), 'name', 200, true),
-        time_zone = murallink_private.checked_time_zone(coalesce(edit_site.time_zone, s.time_zone), 'time_zone')
+        time_zone = murallink_private.checked_time_zone(coalesce(edit_site.time_zone, s.time_zone), 'time_zone'),
+        updated_at = pg_catalog.clock_timestamp()
     WHERE s.uid = edit_site.uid;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');

@@ -212,7 +212,8 @@ BEGIN
         name = murallink_private.checked_label(coalesce(edit_trial.name, t.name), 'name', 200, true),
         protocol_id = murallink_private.checked_label(coalesce(edit_trial.protocol_id, t.protocol_id), 'protocol_id', 100, false),
         approve_milestones = coalesce(edit_trial.approve_milestones, t.approve_milestones),
-        separate_approver = coalesce(edit_trial.separate_approver, t.separate_approver)
+        separate_approver = coalesce(edit_trial.separate_approver, t.separate_approver),
+        updated_at = pg_catalog.clock_timestamp()
     WHERE t.uid = permitted;
     answer := murallink_private.trial_info(permitted);
     IF NOT EXISTS (
@@ -268,7 +269,7 @@ BEGIN
     UPDATE murallink.trial t SET
         approval_tiers = coalesce(set_approval_rules.tiers, t.approval_tiers),
         approval_signature = coalesce(NULLIF(set_approval_rules.signature, ''), t.approval_signature),
-        approval_note = why
+        approval_note = why, updated_at = pg_catalog.clock_timestamp()
     WHERE t.uid = permitted
     RETURNING t.uid, t.approve_milestones, t.separate_approver, t.approval_tiers, t.approval_signature, t.approval_note INTO answer;
     RETURN answer;

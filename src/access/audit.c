@@ -122,7 +122,8 @@ append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row)
 
 /*
  * Returns {"column": {"from": "...", "to": "..."}, ...} for the columns that
- * differ, or 0 if none does.  old_row is NULL for a row that was created,
+ * differ, or 0 if none does, without columns that have the time of the event
+ * itself.  old_row is NULL for a row that was created,
  * new_row for one that was deleted.
  */
 static Datum
@@ -133,10 +134,13 @@ changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
 	initStringInfo(&out);
 	for (int i = 0; i < desc->natts; i++)
 	{
-		if (TupleDescAttr(desc, i)->attisdropped || same_value(desc, i, old_row, new_row))
+		const char *name = NameStr(TupleDescAttr(desc, i)->attname);
+
+		if (TupleDescAttr(desc, i)->attisdropped || same_value(desc, i, old_row, new_row) ||
+			strcmp(name, "updated_at") == 0 || strcmp(name, "paid_at") == 0)
 			continue;
 		appendStringInfoChar(&out, out.len == 0 ? '{' : ',');
-		escape_json(&out, NameStr(TupleDescAttr(desc, i)->attname));
+		escape_json(&out, name);
 		appendStringInfoString(&out, ":{\"from\":");
 		append_value(&out, desc, i, old_row);
 		appendStringInfoString(&out, ",\"to\":");

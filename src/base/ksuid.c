@@ -41,6 +41,7 @@ PG_FUNCTION_INFO_V1(ksuid_recv);
 PG_FUNCTION_INFO_V1(ksuid_send);
 PG_FUNCTION_INFO_V1(gen_ksuid);
 PG_FUNCTION_INFO_V1(ksuid_timestamp);
+PG_FUNCTION_INFO_V1(ksuid_from_timestamp);
 PG_FUNCTION_INFO_V1(ksuid_from_bytea);
 PG_FUNCTION_INFO_V1(ksuid_lt);
 PG_FUNCTION_INFO_V1(ksuid_le);
@@ -264,6 +265,23 @@ ksuid_timestamp(PG_FUNCTION_ARGS)
 
 	memcpy(&seconds, PG_GETARG_KSUID_P(0)->bytes, KSUID_TIME_LEN);
 	PG_RETURN_TIMESTAMPTZ((pg_ntoh32(seconds) + KSUID_EPOCH - POSTGRES_EPOCH) * USECS_PER_SEC);
+}
+
+/*
+ * ksuid_from_timestamp returns the least ksuid that can have been made in the
+ * second of a time; before the first one, or after the last one, of that.
+ */
+Datum
+ksuid_from_timestamp(PG_FUNCTION_ARGS)
+{
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz first = (KSUID_EPOCH - POSTGRES_EPOCH) * USECS_PER_SEC;
+	TimestampTz last = first + (TimestampTz) PG_UINT32_MAX * USECS_PER_SEC;
+	uint32 seconds = pg_hton32((uint32) ((Min(Max(at, first), last) - first) / USECS_PER_SEC));
+	Ksuid *ksuid = palloc0(sizeof(Ksuid));
+
+	memcpy(ksuid->bytes, &seconds, KSUID_TIME_LEN);
+	PG_RETURN_KSUID_P(ksuid);
 }
 
 /*

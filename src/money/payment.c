@@ -499,6 +499,8 @@ payment_price(PG_FUNCTION_ARGS)
 		ereport(ERROR, errnamed(ERR_NOT_ENROLLED, "enrollment_uid"));
 	FILL(PAYMENT_CHAIN, KsuidPGetDatum(&enrolled.chain));
 	FILL(PAYMENT_CREATED_AT, TimestampTzGetDatum(at));
+	FILL(PAYMENT_UPDATED_AT, TimestampTzGetDatum(at));
+	nulls[PAYMENT_PAID_AT] = true;
 	payment_pricing();
 	nulls[PAYMENT_CAPPED_FROM] = true;
 	if (!nulls[PAYMENT_MOVED_FROM])

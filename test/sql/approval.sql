@@ -68,7 +68,7 @@ SELECT name, coalesce(a #>> '{payload,note}', a #>> '{error,code}') AS rules
 FROM person, LATERAL pg_temp.by(name, 'get_approval_rules', jsonb_build_object('trial_uid', :'trial')) AS a ORDER BY name;
 SELECT changes FROM murallink.audit_event WHERE resource = 'trial' AND resource_uid = :'trial' ORDER BY at DESC LIMIT 1;
 SET ROLE murallink_owner;
-SELECT test.refusal(format('UPDATE murallink.trial SET %s WHERE uid = %L', change, :'trial')) FROM (VALUES
+SELECT test.refusal(format('UPDATE murallink.trial SET updated_at = now(), %s WHERE uid = %L', change, :'trial')) FROM (VALUES
     ('approval_tiers = ''[{"above": 100}]'''), ('approval_tiers = ''{}'''), ('approval_signature = ''none''')) AS wrong (change);
 RESET ROLE;
 

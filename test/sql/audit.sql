@@ -198,6 +198,30 @@ SELECT resource, changes FROM pg_temp.news();
 DROP TABLE public.last;
 DROP FUNCTION public.rename();
 
+-- updated_at follows each change: where no trigger moves it, the owner's own UPDATE has to; of payments see payment.sql
+SET SESSION AUTHORIZATION regress_audit_admin;
+SELECT (murallink.schedule_appointment(enrollment_uid => :'enrollment', datetime => '2999-01-01T09:00:00')).datetime;
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pg_temp.moved(relation regclass, assignment text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    moved boolean;
+BEGIN
+    EXECUTE format('WITH before AS (SELECT uid, updated_at FROM %1$s), after AS (UPDATE %1$s SET %2$s RETURNING uid, updated_at)
+        SELECT bool_and(after.updated_at > before.updated_at) FROM before JOIN after USING (uid)', relation, assignment) INTO moved;
+    RETURN CASE WHEN moved THEN 'moved' ELSE 'the same' END;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || split_part(SQLERRM, ' for ', 1);
+END
+$$;
+SELECT attrelid::regclass AS relation INTO TEMP dated FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+WHERE attname = 'updated_at' AND relkind = 'r';
+GRANT SELECT ON dated TO murallink_owner;
+SET ROLE murallink_owner;
+SELECT relation, pg_temp.moved(relation, 'created_at = created_at') AS as_it_is,
+    pg_temp.moved(relation, 'updated_at = clock_timestamp()') AS set_to_now, pg_temp.moved(relation, 'updated_at = updated_at - interval ''1 s''') AS set_back
+FROM dated ORDER BY relation::text COLLATE "C";
+RESET ROLE;
+
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user';
 UPDATE murallink.app_user SET db_role = NULL WHERE uid = :'admin';
 DROP ROLE regress_audit_admin;

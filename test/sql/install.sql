@@ -185,7 +185,7 @@ ORDER BY 1, 2;
 -- in these functions only
 SELECT function FROM plpgsql
 WHERE prosrc ~ '\mWHERE\M((?!;|\mTHEN\M|\mLOOP\M).)*\mmurallink_private\.(permit|permit_\w+|require_\w+)\(';
-SELECT proname, prosrc ~ '\mEXECUTE\s+(?!pg_catalog\.format\(|FUNCTION\M)' AS otherwise FROM plpgsql
+SELECT proname, prosrc ~ '\mEXECUTE\s+(?!pg_catalog\.format\(|(ON )?FUNCTION\M)' AS otherwise FROM plpgsql
 WHERE prosrc ~ '\mEXECUTE\M' ORDER BY proname COLLATE "C";
 
 -- Every function, type, table, view and column says what it is

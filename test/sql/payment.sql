@@ -769,7 +769,7 @@ SELECT damage, test.problems(format(statement, uid)) FROM (VALUES
         :'book_contract'),
     (8, 'a deposit is gone', 'DELETE FROM murallink.fund_entry WHERE contract_uid = %L AND movement = ''deposit''',
         :'book_contract'),
-    (9, 'a payment is paid without disbursing', 'UPDATE murallink_private.payment SET status = ''paid'' WHERE uid = %L', :'pending'),
+    (9, 'a payment is paid without disbursing', 'UPDATE murallink_private.payment SET status = ''paid'', paid_at = now() WHERE uid = %L', :'pending'),
     (10, 'a payment grew', 'UPDATE murallink_private.payment SET amount = 2 WHERE uid = %L', :'paid'),
     (11, 'a payment is gone', 'DELETE FROM murallink_private.payment WHERE uid = %L', :'pending'),
     (12, 'a release is gone', 'DELETE FROM murallink.fund_entry WHERE source_uid = %L AND movement = ''release''', :'rejected'),
@@ -806,6 +806,28 @@ SELECT damage, test.problems(format(statement, uid)) FROM (VALUES
         ' FROM murallink_private.payment WHERE uid = %L', :'paid')
 ) AS damages (n, damage, statement, uid) ORDER BY n;
 SELECT * FROM murallink.verify_ledger();
+
+-- When a payment was changed and paid; and what has changed since a time, found by the audit, for those who see it
+SELECT status, updated_at = created_at AS new, paid_at IS NOT NULL AS was_paid, updated_at > paid_at AS changed_since
+FROM murallink.payment WHERE uid IN (:'pending', :'paid', :'reversed') ORDER BY status;
+GRANT murallink_analyst TO regress_pay_admin, regress_pay_coordinator, regress_pay_stranger;
+CREATE FUNCTION pg_temp.changed_since(caller text, OUT several boolean, OUT right_ones boolean, OUT indexes text)
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    line text;
+    since CONSTANT timestamptz := (SELECT updated_at FROM murallink_private.payment ORDER BY updated_at OFFSET 10 LIMIT 1);
+BEGIN
+    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', caller);
+    SELECT count(*) > 10, count(*) = (SELECT count(*) FROM murallink.payment WHERE updated_at >= since) INTO several, right_ones
+    FROM murallink.changed_payments(since);
+    FOR line IN EXECUTE format('EXPLAIN (COSTS off) SELECT * FROM murallink.changed_payments(%L::timestamptz)', since) LOOP
+        indexes := NULLIF(concat_ws(' ', indexes, (regexp_match(line, 'Index Scan (?:using|on) (\w+)'))[1]), '');
+    END LOOP;
+    RESET SESSION AUTHORIZATION;
+END
+$$;
+SELECT caller, s.* FROM unnest('{admin,coordinator,stranger}'::text[]) AS caller, LATERAL pg_temp.changed_since('regress_pay_' || caller) AS s;
+SELECT test.refusal('SELECT murallink.changed_payments(''soon'')');
 
 DROP ROLE regress_pay_admin, regress_pay_coordinator, regress_pay_approver, regress_pay_desk, regress_pay_stranger,
     regress_pay_unknown;

@@ -173,7 +173,7 @@ RESET SESSION AUTHORIZATION;
 CREATE FUNCTION pg_temp.taken_back(paid murallink.ksuid) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL session_replication_role = replica;
-    UPDATE murallink_private.payment SET status = 'paid' WHERE uid = paid;
+    UPDATE murallink_private.payment SET status = 'paid', paid_at = now() WHERE uid = paid;
     SET LOCAL session_replication_role = origin;
     INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (paid, 1, 'other', 'x');
     INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency)

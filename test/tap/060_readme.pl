@@ -106,7 +106,7 @@ is(join(' ', sort keys %shown), $stack->sql(q{
 	SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
 	WHERE pronamespace = 'murallink'::regnamespace AND proname !~ '^(ksuid|day|moment)_'}),
 	'the functions are all those of the schema that PostgREST exposes, except what types need');
-my $actions = join '', grep { !/^\| (?:operators|superusers|callers|Dash)/ } section($reference, 'Functions') =~ /^(\|.*\|)$/gm;
+my $actions = join '', grep { !/^\| (?:operators|analysts|superusers|callers|Dash)/ } section($reference, 'Functions') =~ /^(\|.*\|)$/gm;
 my %documented = map { $_ => 1 } split /\n/, $stack->sql(q{
 	SELECT proname FROM pg_proc WHERE pronamespace = 'murallink'::regnamespace
 	AND (obj_description(oid, 'pg_proc') ~ '\(document: ' OR proname IN ('contract_document', 'report'))});

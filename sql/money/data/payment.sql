@@ -18,6 +18,9 @@ CREATE TABLE murallink_private.payment (
     note text NOT NULL DEFAULT '',
     visit_date date,
     status murallink.payment_status NOT NULL DEFAULT 'pending',
+    -- Beside the status: the log of an UPDATE spans what changes from the first to the last column.
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    paid_at timestamptz,
     requested_by_uid murallink.ksuid,
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -49,7 +52,8 @@ CREATE TABLE murallink_private.payment (
     CONSTRAINT payment_mark_says_why CHECK (status NOT IN ('elsewhere', 'unmarked') OR payment_type = 'milestone' AND note <> ''),
     CONSTRAINT payment_one_part CHECK (pg_catalog.num_nonnulls(fraction, completes_uid) < 2 AND (
         pg_catalog.num_nonnulls(fraction, completes_uid, capped_from) = 0 OR status <> 'elsewhere')),
-    CONSTRAINT payment_cut CHECK (capped_from > amount)
+    CONSTRAINT payment_cut CHECK (capped_from > amount),
+    CONSTRAINT payment_paid_at CHECK ((paid_at IS NOT NULL) = (status IN ('paid', 'reversed')))
 );
 COMMENT ON TABLE murallink_private.payment IS
 'Money owed to a patient, from the request until it is paid; and, with the status elsewhere, what somebody else has paid for a milestone.';
@@ -76,6 +80,9 @@ COMMENT ON COLUMN murallink_private.payment.decision_note IS 'Why it was rejecte
 COMMENT ON COLUMN murallink_private.payment.fraction IS 'The part of the milestone that is paid, with at most two decimals; null for all of it.';
 COMMENT ON COLUMN murallink_private.payment.completes_uid IS 'The payment of a part whose rest this one pays.';
 COMMENT ON COLUMN murallink_private.payment.capped_from IS 'The amount that the cap of the visit''s day has cut, in currency units.';
+COMMENT ON COLUMN murallink_private.payment.updated_at IS
+'When it was changed last. It has no index, because that would be written with each step: changed_payments() finds what has changed.';
+COMMENT ON COLUMN murallink_private.payment.paid_at IS 'When it became paid, also if it was reversed later; null: it was not.';
 COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink_private.payment.counts IS
 'Whether it counts as a payment of its milestone: false if it is rejected, cancelled, reversed or unmarked. It is a column because an index on the status would be written with each step.';
@@ -159,7 +166,7 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     p.returned_by_uid, p.recovered,
     CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN 0 ELSE p.amount - coalesce(p.returned, 0) END AS net_amount, p.moved_from_uid,
     p.top_up_of_uid, p.top_up_version_uid, p.fraction, p.completes_uid, p.capped_from,
-    (SELECT m.uid FROM murallink_private.payment m WHERE m.moved_from_uid = p.uid) AS moved_to_uid
+    (SELECT m.uid FROM murallink_private.payment m WHERE m.moved_from_uid = p.uid) AS moved_to_uid, p.updated_at, p.paid_at
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid; and, with the status elsewhere, what somebody else has paid. What the table does not store: an approved payment is processing while it is being sent.';
@@ -175,3 +182,12 @@ BEGIN
 END;
 COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another patient that was made in its place; null: none.';
 COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units; 0 for what somebody else has paid.';
+
+CREATE FUNCTION murallink.changed_payments(since murallink.moment) RETURNS SETOF murallink.payment
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+    SELECT p.* FROM murallink.payment p
+    WHERE p.updated_at >= since::timestamptz AND p.uid = ANY ((SELECT murallink_private.changed_since('payment', since))::murallink.ksuid[]);
+END;
+COMMENT ON FUNCTION murallink.changed_payments(murallink.moment) IS
+'The payments that were made or changed since a time, as far as the caller sees them; also those that were paid since then. It finds them by their audit, and is inlined into the calling query. A change is seen when its transaction commits, so ask from a minute before the last answer. For analysts, and for applications that read tables. Errors: invalid_value.';

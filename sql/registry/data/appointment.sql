@@ -14,7 +14,8 @@ CREATE TABLE murallink.appointment (
     description text NOT NULL DEFAULT '',
     status murallink.appointment_status NOT NULL DEFAULT 'scheduled',
     moves integer NOT NULL DEFAULT 0,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink.appointment IS 'A visit that a patient is to make to the site.';
 COMMENT ON COLUMN murallink.appointment.uid IS 'Key.';
@@ -31,6 +32,7 @@ COMMENT ON COLUMN murallink.appointment.description IS 'The purpose.';
 COMMENT ON COLUMN murallink.appointment.status IS 'scheduled or cancelled.';
 COMMENT ON COLUMN murallink.appointment.moves IS 'How often it was moved.';
 COMMENT ON COLUMN murallink.appointment.created_at IS 'When it was made.';
+COMMENT ON COLUMN murallink.appointment.updated_at IS 'When it was changed last.';
 CREATE UNIQUE INDEX appointment_once ON murallink.appointment (enrollment_uid, at) WHERE status = 'scheduled';
 COMMENT ON INDEX murallink.appointment_once IS 'A patient has one appointment at a time in a trial.';
 CREATE INDEX appointment_enrollment ON murallink.appointment (enrollment_uid, at);
@@ -39,6 +41,7 @@ CREATE INDEX appointment_client ON murallink.appointment (client_uid);
 CREATE INDEX appointment_contract ON murallink.appointment (contract_uid);
 CREATE INDEX appointment_trial ON murallink.appointment (trial_uid);
 CREATE INDEX appointment_site ON murallink.appointment (site_uid);
+CREATE INDEX appointment_updated ON murallink.appointment (updated_at);
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.appointment_guard();
 COMMENT ON TRIGGER guard ON murallink.appointment IS 'Not of TRUNCATE, which would take notices along, and is refused there.';

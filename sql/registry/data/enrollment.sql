@@ -17,6 +17,7 @@ CREATE TABLE murallink.enrollment (
     chain_uid murallink.ksuid NOT NULL,
     subject_held boolean NOT NULL DEFAULT true,
     note text NOT NULL DEFAULT '',
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (uid, chain_uid, patient_uid, trial_uid),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
         REFERENCES murallink.trial_site (uid, trial_uid, site_uid, contract_uid, client_uid),
@@ -42,6 +43,7 @@ COMMENT ON COLUMN murallink.enrollment.status IS 'enrolled, dropped, completed, 
 COMMENT ON COLUMN murallink.enrollment.left_on IS
 'The last day, at the site, whose visits are still paid here, when dropped, transferred, screen_failed or merged.';
 COMMENT ON COLUMN murallink.enrollment.created_at IS 'When the patient was enrolled.';
+COMMENT ON COLUMN murallink.enrollment.updated_at IS 'When it was changed last.';
 COMMENT ON COLUMN murallink.enrollment.previous_uid IS 'The enrollment that this one follows, by a transfer, a new screening or a merge; null for the first.';
 COMMENT ON COLUMN murallink.enrollment.chain_uid IS 'The first enrollment of the chain; itself for the first. Nothing is paid twice in a chain.';
 COMMENT ON COLUMN murallink.enrollment.subject_held IS
@@ -54,6 +56,7 @@ COMMENT ON INDEX murallink.enrollment_first IS 'All enrollments of a patient in 
 CREATE INDEX enrollment_patient ON murallink.enrollment (patient_uid, trial_uid);
 CREATE INDEX enrollment_chain ON murallink.enrollment (chain_uid);
 CREATE INDEX enrollment_moved ON murallink.enrollment (chain_uid) WHERE previous_uid IS NOT NULL;
+CREATE INDEX enrollment_updated ON murallink.enrollment (updated_at);
 CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, murallink_private.label_key(subject_id)) WHERE subject_held;
 CREATE TRIGGER keeps BEFORE INSERT OR UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_keeps();

@@ -12,7 +12,8 @@ CREATE TABLE murallink.patient (
     emergency_contact text NOT NULL DEFAULT '',
     emergency_phone text NOT NULL DEFAULT '',
     time_zone text NOT NULL DEFAULT '',
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink.patient IS 'A person who takes part in trials.';
 COMMENT ON COLUMN murallink.patient.uid IS 'Key.';
@@ -27,10 +28,15 @@ COMMENT ON COLUMN murallink.patient.emergency_contact IS 'The person to call in 
 COMMENT ON COLUMN murallink.patient.emergency_phone IS 'Their phone.';
 COMMENT ON COLUMN murallink.patient.time_zone IS 'A name of the tz database; empty: the site''s.';
 COMMENT ON COLUMN murallink.patient.created_at IS 'When the patient was added.';
+COMMENT ON COLUMN murallink.patient.updated_at IS 'When it was changed last: each UPDATE of the owner has to set it.';
 CREATE INDEX patient_name ON murallink.patient USING gin (murallink_private.name_parts(first_name || ' ' || last_name));
 CREATE INDEX patient_email ON murallink.patient (email) WHERE email <> '';
 CREATE INDEX patient_phone ON murallink.patient (murallink_private.phone_key(phone)) WHERE phone <> '';
 CREATE INDEX patient_address ON murallink.patient (murallink_private.address_key(address)) WHERE address IS NOT NULL;
+CREATE INDEX patient_updated ON murallink.patient (updated_at);
+CREATE POLICY updated ON murallink.patient AS RESTRICTIVE FOR UPDATE TO murallink_owner
+    USING (true) WITH CHECK (updated_at >= pg_catalog.transaction_timestamp());
+COMMENT ON POLICY updated ON murallink.patient IS 'updated_at shows every change that a function makes; a policy needs no trigger.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE POLICY patient ON murallink.audit_event FOR SELECT USING (

@@ -18,6 +18,7 @@ CREATE TABLE murallink.trial (
     pricing_note text NOT NULL DEFAULT '',
     exclusive_milestones jsonb NOT NULL DEFAULT '{}',
     exclusive_note text NOT NULL DEFAULT '',
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (uid, contract_uid, client_uid),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
 );
@@ -30,6 +31,7 @@ COMMENT ON COLUMN murallink.trial.protocol_id IS 'The official identification.';
 COMMENT ON COLUMN murallink.trial.approve_milestones IS 'Whether milestone payments are approved as they are made.';
 COMMENT ON COLUMN murallink.trial.separate_approver IS 'Whether another person than the requester must approve.';
 COMMENT ON COLUMN murallink.trial.created_at IS 'When it was added.';
+COMMENT ON COLUMN murallink.trial.updated_at IS 'When it was changed last: each UPDATE of the owner has to set it.';
 COMMENT ON COLUMN murallink.trial.approval_tiers IS
 'How many people must approve a payment: an array of objects with above (an amount), currency and approvers. See approvals_needed().';
 COMMENT ON COLUMN murallink.trial.approval_signature IS
@@ -45,6 +47,10 @@ COMMENT ON COLUMN murallink.trial.exclusive_note IS 'Why the groups were changed
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
     FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink_private.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);
+CREATE INDEX trial_updated ON murallink.trial (updated_at);
+CREATE POLICY updated ON murallink.trial AS RESTRICTIVE FOR UPDATE TO murallink_owner
+    USING (true) WITH CHECK (updated_at >= pg_catalog.transaction_timestamp());
+COMMENT ON POLICY updated ON murallink.trial IS 'updated_at shows every change that a function makes; a policy needs no trigger.';
 CREATE POLICY viewer ON murallink.trial FOR SELECT USING (murallink_private.permitted('view_trials', client_uid, contract_uid, uid, NULL));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES murallink.trial ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
