@@ -23,7 +23,7 @@ MODULE_big = murallink
 # A group has one name in sql and src, and a subject has one name everywhere. Each uses only those before it.
 GROUPS = base access registry money calls notices payouts partners worker api
 
-base = schema error text mail_address answer install isolation apart secret clock ksuid moment money phone address time_zone name change crash_point
+base = schema error text mail_address answer install isolation place apart secret clock ksuid moment money phone address time_zone name change crash_point
 access = password identity password_reset permission role audit account
 registry = file payment_type client contract trial site grant access_list people enrollment consent template appointment transfer similar roster caregiver document
 money = schedule fund payment top_up
@@ -31,7 +31,7 @@ notices = notice message
 calls = http mail partner worker_slot partner_setup brake call request
 payouts = card payout route look_up load balance replacement reversal recovery payout_control approval move_payment visit
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
-worker = participation merge worker follow needs_person task launcher
+worker = participation merge event worker follow needs_person task launcher
 api = report api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.

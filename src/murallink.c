@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "audit.h"
 #include "call_guard.h"
 #include "clock.h"
 #include "crash_point.h"
@@ -49,6 +50,7 @@ _PG_init(void)
 	identity_init();
 	password_reset_init();
 	permission_init();
+	audit_position_init();
 	file_init();
 	notice_init();
 	schedule_init();

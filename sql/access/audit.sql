@@ -3,10 +3,62 @@
 CREATE TYPE murallink.audit_action AS ENUM ('created', 'changed', 'deleted');
 COMMENT ON TYPE murallink.audit_action IS 'The kind of a change to a row.';
 
+CREATE TYPE murallink.event_type AS ENUM (
+    'payment.pending', 'payment.approved', 'payment.rejected', 'payment.cancelled', 'payment.paid', 'payment.failed', 'payment.in_doubt',
+    'payment.reversed', 'payment.returned', 'payment.elsewhere', 'payment.unmarked', 'payout.waiting', 'card.ordered', 'card.active',
+    'card.replaced', 'enrollment.changed', 'schedule.changed', 'access.changed');
+COMMENT ON TYPE murallink.event_type IS
+'What an event of the feed says. payment.*: the payment has got that status; payment.returned: a part of it has come back; payout.waiting: an approved payment cannot be sent yet; card.*: a card was ordered, can be loaded, or was replaced; enrollment.changed, schedule.changed, access.changed: an enrollment, a version of a milestone, a grant or a user''s account was made or changed.';
+
 CREATE FUNCTION murallink_private.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';
 COMMENT ON FUNCTION murallink_private.audit_record() IS
-'Trigger for each row: writes an audit_event for each row that is created, changed or deleted. Argument values: also with the values of created rows. Argument remembered: makes every session forget its cached rows of the table, as install_changed() does; such a trigger must be enabled always, and writes no event for replicated rows. Argument awaited: others can wait until every session has done so.';
+'Trigger for each row: writes an audit_event for each row that is created, changed or deleted. Argument values: also with the values of created rows. Argument remembered: makes every session forget its cached rows of the table, as install_changed() does; such a trigger must be enabled always, and writes no event for replicated rows. Arguments event=TYPE, event:COLUMN=TYPE and event:COLUMN:VALUE=TYPE: the change is an event of the feed; always, if that column gets a value, or if it gets this value. Argument awaited: others can wait until every session has done so.';
+
+CREATE FUNCTION murallink_private.audit_place() RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'audit_place';
+COMMENT ON FUNCTION murallink_private.audit_place() IS
+'The identity of this cluster, its timeline and data directory, and this database. No copy has the same value.';
+
+CREATE FUNCTION murallink_private.audit_writer() RETURNS xid8
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'audit_writer';
+COMMENT ON FUNCTION murallink_private.audit_writer() IS
+'The id of the transaction or subtransaction that writes now, which is in the rows that it writes.';
+
+CREATE FUNCTION murallink_private.audit_epoch_begin(nothing jsonb) RETURNS jsonb
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO murallink_private.audit_epoch (epoch, place, began_at, written_by)
+    SELECT last.epoch + 1, murallink_private.audit_place(), pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()),
+        murallink_private.audit_writer()
+    FROM (SELECT e.epoch, e.place FROM murallink_private.audit_epoch e ORDER BY e.epoch DESC LIMIT 1) last
+    WHERE last.place <> murallink_private.audit_place()
+    ON CONFLICT (epoch) DO NOTHING;
+    SELECT nothing
+$$;
+COMMENT ON FUNCTION murallink_private.audit_epoch_begin(jsonb) IS
+'Begins the next epoch of events, unless the last one is of this place. nothing: is returned.';
+
+CREATE FUNCTION murallink_private.event_sequence("position" bigint, step integer) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'audit_event_sequence';
+COMMENT ON FUNCTION murallink_private.event_sequence(bigint, integer) IS 'The place of an event in the feed, as text that sorts in the order of the feed.';
+
+CREATE FUNCTION murallink_private.events_end() RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    WITH ours AS (
+        SELECT e.epoch::bigint << 44 AS base, e.began_at FROM murallink_private.audit_epoch e
+        WHERE pg_catalog.split_part(e.place, ',', 1) = pg_catalog.split_part(murallink_private.audit_place(), ',', 1)
+            -- In a restored dump the row was written by another transaction.
+            AND e.xmin::text::bigint = (e.written_by::text::bigint & 4294967295)
+    ), oldest AS (
+        SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) AS id
+    )
+    SELECT coalesce(
+        (SELECT o.base + oldest.id::text::bigint FROM ours o, oldest WHERE o.began_at <= oldest.id ORDER BY o.base DESC LIMIT 1),
+        (SELECT pg_catalog.min(o.base) FROM ours o),
+        (SELECT pg_catalog.max(e.epoch) + 1 FROM murallink_private.audit_epoch e)::bigint << 44)
+$$;
+COMMENT ON FUNCTION murallink_private.events_end() IS
+'The position below which no event can appear any more: that of the oldest open transaction. A prepared transaction may be older than the epoch, after a promotion; then the epoch of this cluster in which it began counts. Must be called with the snapshot that reads the events.';
 
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
 COMMENT ON TYPE murallink.audit_entry IS 'An event in the history of a resource, in words. user_uid: the user who caused it.';

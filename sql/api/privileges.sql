@@ -96,6 +96,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.edit_site,
     murallink.edit_trial,
     murallink.enroll,
+    murallink.events,
     murallink.funding_report,
     murallink.get_appointments,
     murallink.get_approval_rules,

@@ -219,10 +219,13 @@ BEGIN
         PERFORM murallink_private.recoveries_begin(payment_uid);
     END IF;
     route := murallink_private.payout_route(made, payment_uid);
-    INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid, reason)
-    VALUES (made, payout_begin.payment_uid, route.payment_type_uid, route.partner, route.card_uid, route.reason);
+    INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid)
+    VALUES (made, payout_begin.payment_uid, route.payment_type_uid, route.partner, route.card_uid);
     IF route.reason = '' THEN
         PERFORM murallink_private.payout_send(made);
+    ELSE
+        -- A change, for the audit.
+        UPDATE murallink_private.payout o SET reason = route.reason WHERE o.uid = made;
     END IF;
 END
 $$;

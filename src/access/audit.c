@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "error.h"
@@ -39,7 +40,12 @@ enum AuditColumn
 	AUDIT_ACTION,
 	AUDIT_CHANGES,
 	AUDIT_PLACE,
-	AUDIT_COLUMNS = AUDIT_PLACE + 4
+	AUDIT_POSITION = AUDIT_PLACE + 4,
+	AUDIT_STEP,
+	AUDIT_EVENT,
+	AUDIT_AMOUNT,
+	AUDIT_CURRENCY,
+	AUDIT_COLUMNS
 };
 
 /* The columns of audit_event for its place in the hierarchy, from AUDIT_PLACE. */
@@ -51,6 +57,8 @@ static void append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row);
 static Datum changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
 static void set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool *nulls);
 static bool has_argument(const Trigger *trigger, const char *argument);
+static const char *event_of(const TriggerData *trigger, TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
+static void set_event(TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool *nulls);
 static void set_caller(Datum *values, bool *nulls);
 static void record(const TriggerData *trigger);
 
@@ -187,6 +195,75 @@ has_argument(const Trigger *trigger, const char *argument)
 }
 
 /*
+ * Returns the type of the event that a change of a row is, or NULL.  The
+ * arguments of the trigger say so, and the first that fits counts:
+ * "event=TYPE" fits every change, "event:COLUMN=TYPE" one by which that column
+ * gets a value that is neither null nor empty, "event:COLUMN:VALUE=TYPE" one by
+ * which it gets this value.  If TYPE ends with "*", the value stands for that.
+ */
+static const char *
+event_of(const TriggerData *trigger, TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
+{
+	for (int i = 0; i < trigger->tg_trigger->tgnargs; i++)
+	{
+		char *argument = pstrdup(trigger->tg_trigger->tgargs[i]);
+		char *type = strchr(argument, '=');
+		char *wanted;
+		char *value;
+		int column;
+
+		if (strncmp(argument, "event", 5) != 0 || type == NULL)
+			continue;
+		*type++ = '\0';
+		if (argument[5] == '\0')
+			return type;
+		wanted = strchr(argument + 6, ':');
+		if (wanted != NULL)
+			*wanted++ = '\0';
+		column = SPI_fnumber(desc, argument + 6);
+		if (column <= 0)
+			elog(ERROR, "murallink: there is no column for an event of \"%s\"", argument);
+		if (new_row == NULL || same_value(desc, column - 1, old_row, new_row))
+			continue;
+		value = SPI_getvalue(new_row, desc, column);
+		if (value == NULL || value[0] == '\0' || (wanted != NULL && strcmp(value, wanted) != 0))
+			continue;
+		if (type[strlen(type) - 1] != '*')
+			return type;
+		type[strlen(type) - 1] = '\0';
+		return psprintf("%s%s", type, value);
+	}
+	return NULL;
+}
+
+/*
+ * Sets the columns of an event: its position in the feed, its type, and the
+ * amount and currency of the row, if it has them.  Without an event (NULL) they
+ * are null.
+ */
+static void
+set_event(TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool *nulls)
+{
+	static const char *const columns[] = {"amount", "currency"};
+
+	for (int i = AUDIT_POSITION; i < AUDIT_COLUMNS; i++)
+		nulls[i] = true;
+	if (event == NULL)
+		return;
+	values[AUDIT_POSITION] = Int64GetDatum(audit_position());
+	values[AUDIT_STEP] = Int32GetDatum(audit_step());
+	values[AUDIT_EVENT] = ObjectIdGetDatum(install_enum("event_type", event));
+	nulls[AUDIT_POSITION] = nulls[AUDIT_STEP] = nulls[AUDIT_EVENT] = false;
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		int column = SPI_fnumber(desc, columns[i]);
+
+		if (column > 0)
+			values[AUDIT_AMOUNT + i] = heap_getattr(row, column, desc, &nulls[AUDIT_AMOUNT + i]);
+	}
+}
+
+/*
  * Sets the columns for who makes the change: the caller, if there is one, and
  * the roles of the session.
  */
@@ -219,6 +296,10 @@ record(const TriggerData *trigger)
 	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 	const char *table = RelationGetRelationName(trigger->tg_relation);
 	HeapTuple row = trigger->tg_trigtuple;
+	HeapTuple old_row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? NULL : trigger->tg_trigtuple;
+	HeapTuple new_row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event)	 ? trigger->tg_trigtuple
+						: TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple
+																	 : NULL;
 	const char *action = "created";
 	Datum values[AUDIT_COLUMNS] = {0};
 	bool nulls[AUDIT_COLUMNS] = {false};
@@ -252,6 +333,7 @@ record(const TriggerData *trigger)
 	set_places(desc, table, row, values + AUDIT_PLACE, nulls + AUDIT_PLACE);
 
 	saved = owner_enter();
+	set_event(desc, row, event_of(trigger, desc, old_row, new_row), values, nulls);
 	row_insert(row_table("audit_event", AUDIT_COLUMNS), values, nulls);
 	owner_leave(saved);
 }
@@ -260,8 +342,9 @@ record(const TriggerData *trigger)
  * Trigger after INSERT, UPDATE or DELETE of a row: writes one audit_event.
  * With the argument values, the event of an INSERT contains the values.  With
  * the argument remembered, also does what install_changed() does, even if
- * replication writes the row; replication copies the audit_event itself.  With
- * the argument awaited, others can wait until no session has an older copy of
+ * replication writes the row; replication copies the audit_event itself.  Those
+ * that begin with "event" make events of the feed: see event_of().  With the
+ * argument awaited, others can wait until no session has an older copy of
  * the row.
  */
 PG_FUNCTION_INFO_V1(audit_record);

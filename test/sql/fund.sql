@@ -177,7 +177,7 @@ SELECT :'movement' AS movement, :'amount' AS amount, :'corrects' AS corrects, te
 SELECT test.refusal(format('SELECT murallink.withdraw_funding(%L, 399.99, ''USD'', ''asked again'', ''W-1'')', :'closing'));
 RESET SESSION AUTHORIZATION;
 SELECT * FROM pg_temp.closing;
-SELECT action, movement, amount, note, reference, db_user
+SELECT action, movement, f.amount, note, reference, db_user
 FROM murallink.audit_event e JOIN murallink.funding f ON f.uid = e.resource_uid WHERE f.contract_uid = :'closing' ORDER BY at;
 SELECT entry, currency, funded, reserved, disbursed, available, reference, note, funding_uid IS NOT NULL AS has_uid, corrects_uid IS NOT NULL AS corrects
 FROM murallink_private.report_funds(:'closing');

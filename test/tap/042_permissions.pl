@@ -419,6 +419,7 @@ my_info                | any                                                    
 change_password        | any                                                             | {"new_password": "correct horse"}
 list_permissions       | any                                                             | {}
 get_payment_types      | any                                                             | {}
+events                 | any                                                             | {}
 get_users              | admin                                                           | {}
 get_permissions        | admin                                                           | {"user_uid": "@user"}
 switch_user            | admin                                                           | {"uid": "@user"}

@@ -14,7 +14,12 @@ CREATE TABLE murallink.audit_event (
     client_uid murallink.ksuid,
     contract_uid murallink.ksuid,
     trial_uid murallink.ksuid,
-    site_uid murallink.ksuid
+    site_uid murallink.ksuid,
+    "position" bigint,
+    step integer,
+    event murallink.event_type,
+    amount numeric,
+    currency text
 );
 COMMENT ON TABLE murallink.audit_event IS 'Each change: by whom, when, and the old and new values. audit_record() writes it without a statement, because every statement is refused. It is never changed.';
 COMMENT ON COLUMN murallink.audit_event.uid IS 'Key; sorts by the second.';
@@ -31,17 +36,41 @@ COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or 
 COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or belongs to, if any.';
 COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or belongs to, if any.';
 COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink.audit_event."position" IS
+'Where it is in the feed of events: the epoch, and in the lower 44 bits the id of the transaction. Null if it is no event.';
+COMMENT ON COLUMN murallink.audit_event.step IS 'Its number among the events of the transaction.';
+COMMENT ON COLUMN murallink.audit_event.event IS 'What it is in the feed of events, null if it is not in it.';
+COMMENT ON COLUMN murallink.audit_event.amount IS 'Of an event: the amount of the changed row, in currency units, if it has one.';
+COMMENT ON COLUMN murallink.audit_event.currency IS 'Of the amount.';
+CREATE INDEX audit_event_position ON murallink.audit_event ("position", step) WHERE "position" IS NOT NULL;
 CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
 CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink_private.caller_is_admin());
 
+CREATE TABLE murallink_private.audit_epoch (
+    epoch integer PRIMARY KEY CHECK (epoch > 0),
+    place text NOT NULL,
+    began_at xid8 NOT NULL,
+    written_by xid8 NOT NULL
+);
+COMMENT ON TABLE murallink_private.audit_epoch IS
+'The places at which events were written, in order: a restored dump, a promoted server or one recovered to an earlier point is another place, with other ids of transactions.';
+COMMENT ON COLUMN murallink_private.audit_epoch.epoch IS 'Key; a part of positions of events.';
+COMMENT ON COLUMN murallink_private.audit_epoch.place IS 'The place: see audit_place().';
+COMMENT ON COLUMN murallink_private.audit_epoch.began_at IS 'The next id of a transaction when it began.';
+COMMENT ON COLUMN murallink_private.audit_epoch.written_by IS
+'The transaction that wrote the row. If the row has another one, it came with a dump, and so did the events of the epoch.';
+INSERT INTO murallink_private.audit_epoch (epoch, place, began_at, written_by)
+VALUES (1, murallink_private.audit_place(), pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()), murallink_private.audit_writer());
+
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.app_user
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record(
+        'remembered', 'event:user_role=access.changed', 'event:deactivated=access.changed');
 ALTER TABLE murallink.app_user ENABLE ALWAYS TRIGGER audit;
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.permission_grant
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'event=access.changed');
 ALTER TABLE murallink.permission_grant ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY permission_grant ON murallink.audit_event FOR SELECT USING (
     resource = 'permission_grant' AND murallink_private.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -122,7 +122,7 @@ CREATE POLICY viewer ON murallink_private.payment FOR SELECT
     USING (murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
         OR murallink_private.granted_moved('view_payments', enrollment_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('event:status=payment.*', 'event:returned=payment.returned');
 CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
     resource = 'payment' AND (
         murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)

@@ -66,7 +66,7 @@ WHERE m.num_payments > 0 AND m.uid = (
     ORDER BY v.effective_date DESC, (v.approval_ref <> '') DESC LIMIT 1);
 COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force at this moment, without retired milestones.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'event=schedule.changed');
 ALTER TABLE murallink.milestone ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY milestone ON murallink.audit_event FOR SELECT USING (
     resource = 'milestone' AND murallink_private.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));

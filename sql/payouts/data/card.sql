@@ -67,7 +67,8 @@ COMMENT ON TRIGGER guard ON murallink_private.card IS
 'Not for TRUNCATE, which would include payouts, whose triggers refuse it.';
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.card
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.proxy_key <> '' AND NEW.proxy_key <> OLD.proxy_key
-        OR NEW.ended_at <> OLD.ended_at)
-    EXECUTE FUNCTION murallink_private.audit_record();
+        OR NEW.ended_at <> OLD.ended_at OR NEW.status <> OLD.status OR NEW.task_uid IS DISTINCT FROM OLD.task_uid)
+    EXECUTE FUNCTION murallink_private.audit_record(
+        'event:ended_reason=card.replaced', 'event:status:done=card.active', 'event:status:ready=card.ordered', 'event:task_uid=card.ordered');
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
 VALUES ('card', 'order', 'cards_ask', 'card_judge', 'cards_follow');

@@ -51,10 +51,10 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink_private.payout
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payout_guard();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
     FOR EACH ROW WHEN (OLD.card_uid <> NEW.card_uid OR OLD.reference <> NEW.reference OR OLD.note <> NEW.note
-        OR OLD.settled_at IS DISTINCT FROM NEW.settled_at)
-    EXECUTE FUNCTION murallink_private.audit_record();
+        OR OLD.settled_at IS DISTINCT FROM NEW.settled_at OR OLD.reason <> NEW.reason)
+    EXECUTE FUNCTION murallink_private.audit_record('event:reason=payout.waiting');
 COMMENT ON TRIGGER audit ON murallink_private.payout IS
-'Audits decisions of people. The worker''s calls are in call, and their outcomes in the audit of the payment.';
+'Audits decisions of people, and what a payout waits for. The worker''s calls are in call, and their outcomes in the audit of the payment.';
 CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (

@@ -84,7 +84,7 @@ CREATE POLICY viewer ON murallink.merged_patient FOR SELECT USING (
     murallink_private.granted_all(into_uid)
     OR murallink_private.maybe_viewable(into_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = into_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('event=enrollment.changed');
 CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (
     resource = 'enrollment' AND (
         murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
