@@ -41,6 +41,8 @@ CREATE TABLE bench.audit_event (LIKE murallink.audit_event INCLUDING DEFAULTS IN
 CREATE TABLE bench.fund_slot (LIKE murallink.fund_slot INCLUDING DEFAULTS INCLUDING INDEXES) WITH (fillfactor = 50);
 ALTER TABLE bench.fund_entry ALTER uid SET DEFAULT murallink.gen_ksuid(), ALTER at SET DEFAULT clock_timestamp();
 ALTER TABLE bench.audit_event ALTER uid SET DEFAULT murallink.gen_ksuid(), ALTER at SET DEFAULT clock_timestamp(),
+    ALTER "position" SET DEFAULT pg_current_xact_id()::text::bigint, ALTER step SET DEFAULT 1,
+    ALTER event SET DEFAULT 'payment.pending', ALTER amount SET DEFAULT 100, ALTER currency SET DEFAULT 'USD',
     ALTER db_user SET DEFAULT SESSION_USER, ALTER db_role SET DEFAULT NULLIF(current_setting('role'), 'none');
 ALTER TABLE bench.payment ALTER currency TYPE text;
 ALTER TABLE bench.fund_entry ALTER currency TYPE text;
