@@ -47,7 +47,8 @@ DECLARE
     most_read CONSTANT integer := 20000;
     answer murallink.event_page;
 BEGIN
-    IF murallink_private.required(most, 'most') NOT BETWEEN 0 AND 10000 THEN
+    most := coalesce(most, 1000);
+    IF most NOT BETWEEN 0 AND 10000 THEN
         PERFORM murallink_private.raise('invalid_value', 'most');
     END IF;
     SELECT coalesce(pg_catalog.array_agg(page.info), '{}') INTO answer.events
@@ -93,4 +94,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.events(text, text[], integer) IS
-'The events after a place in the feed that the caller may see, oldest first. Nothing is skipped that is committed later: an event is shown when all transactions that began before its own have ended. after: next or sequence of an earlier answer; null or empty: from the beginning; types: only these; null or empty: all; most: how many at most, up to 10,000; 0: none, and next is the end of the feed. Shows events of payments and payouts to callers who hold view_payments at their place; of enrollments: view_enrollments or view_patients; of milestones: view_payment_schedule; of grants: grant; of cards and accounts: to admins. Errors: unauthenticated, missing_field, invalid_value, unknown_key, wrong_type.';
+'The events after a place in the feed that the caller may see, oldest first. Nothing is skipped that is committed later: an event is shown when all transactions that began before its own have ended. after: next or sequence of an earlier answer; null or empty: from the beginning; types: only these; null or empty: all; most: how many at most, up to 10,000; null: 1000; 0: none, and next is the end of the feed. Shows events of payments and payouts to callers who hold view_payments at their place; of enrollments: view_enrollments or view_patients; of milestones: view_payment_schedule; of grants: grant; of cards and accounts: to admins. Errors: unauthenticated, invalid_value.';
