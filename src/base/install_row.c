@@ -317,24 +317,25 @@ row_insert(Relation table, const Datum *values, const bool *nulls)
  * Inserts a row, which is complete and checked, unless another one has its key
  * in a unique index: then returns false.  Waits for the end of a transaction
  * that is inserting such a row.  Works as INSERT ... ON CONFLICT DO NOTHING does
- * in ExecInsert().
+ * in ExecInsert(), but looks for the other row only after a conflict, because
+ * the caller expects none.
  */
 static bool
 insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid once)
 {
 	Relation table = target->ri_RelationDesc;
 	List *indexes = list_make1_oid(once);
-	bool conflict;
+	bool conflict = false;
 
 	do
 	{
 		ItemPointerData other;
 		uint32 token;
 
-		conflict = false;
 		CHECK_FOR_INTERRUPTS();
-		if (!ExecCheckIndexConstraints(target, slot, estate, &other, indexes))
+		if (conflict && !ExecCheckIndexConstraints(target, slot, estate, &other, indexes))
 			return false;
+		conflict = false;
 		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(table, slot, estate->es_output_cid, 0, NULL, token);
 		list_free(ExecInsertIndexTuples(target, slot, estate, false, true, &conflict, indexes));
@@ -346,9 +347,10 @@ insert_once(ResultRelInfo *target, EState *estate, TupleTableSlot *slot, Oid onc
 
 /*
  * Inserts a row into a table of row_table() as row_insert() does, unless another
- * one has its key in a unique index of murallink's: then returns false.  values
- * and nulls become what the triggers before INSERT and the generated columns
- * have made of the row.  The table has no constraint that can be deferred.
+ * one, which should be rare, has its key in a unique index of murallink's: then
+ * returns false.  values and nulls become what the triggers before INSERT and the
+ * generated columns have made of the row.  The table has no constraint that can
+ * be deferred.
  */
 bool
 row_insert_once(Relation table, const char *once, Datum *values, bool *nulls)
