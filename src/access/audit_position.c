@@ -19,7 +19,6 @@
 #include "install.h"
 #include "place.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/xid8.h"
 
 /* The bits of a position below the epoch. */
@@ -38,7 +37,7 @@ static int64 read_epoch(void);
 void
 audit_position_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_epoch, (Datum) 0);
+	install_when_changed(forget_epoch);
 }
 
 /*

@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 
 /* The caller of this transaction, and the subtransaction that found it. */
 static bool known = false;
@@ -73,7 +72,7 @@ identity_init(void)
 	identity_plan_init();
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
-	CacheRegisterRelcacheCallback(doubt_caller, (Datum) 0);
+	install_when_changed(doubt_caller);
 }
 
 /*

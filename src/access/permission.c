@@ -108,7 +108,7 @@ permission_init(void)
 	DefineCustomBoolVariable("murallink.separate_approver",
 							 "Whether new trials require approval by someone other than the requester.", NULL,
 							 &separate_approver, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
+	install_when_changed(forget_grants);
 	permission_cursor_init();
 }
 

@@ -58,11 +58,14 @@ typedef struct KnownOid
 static HTAB *relations = NULL;
 static HTAB *labels = NULL;
 
+/* What our other files forget when a relation changes. */
+static RelcacheCallbackFunction forgetters[8];
+static int forgetter_count = 0;
+
 static LOCKTAG told_lock(TransactionId changed_by);
 static void forget_type(Datum arg, int cache, uint32 hash);
 static void forget_role(Datum arg, int cache, uint32 hash);
-static void forget_version(Datum arg, Oid relation);
-static void forget_relation(Datum arg, Oid relation);
+static void forget_of_relation(Datum arg, Oid relation);
 static void forget_labels(Datum arg, int cache, uint32 hash);
 static void forget_oids(HTAB *table, Oid oid);
 static KnownOid *known_oid(HTAB **table, const char *name);
@@ -81,8 +84,20 @@ install_init(void)
 	CacheRegisterSyscacheCallback(TYPEOID, forget_type, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_role, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, forget_labels, (Datum) 0);
-	CacheRegisterRelcacheCallback(forget_version, (Datum) 0);
-	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
+	CacheRegisterRelcacheCallback(forget_of_relation, (Datum) 0);
+}
+
+/*
+ * Has a function called whenever a relation changes, or InvalidOid for all.
+ * Called from _PG_init only.  All share one callback of PostgreSQL, because a
+ * process has room for ten, and logical replication needs several.
+ */
+void
+install_when_changed(RelcacheCallbackFunction forget)
+{
+	if (forgetter_count == lengthof(forgetters))
+		elog(ERROR, "murallink: too many functions wait for changes of relations");
+	forgetters[forgetter_count++] = forget;
 }
 
 /*
@@ -103,22 +118,17 @@ forget_role(Datum arg, int cache, uint32 hash)
 }
 
 /*
- * Forgets the version when any table changes, because it may be the one with
- * the version.  To read it again costs little, and tables rarely change.
+ * Forgets the oid of a table or index that changes, or of all, and the version,
+ * because any table may be the one with the version.  To read it again costs
+ * little, and tables rarely change.
  */
 static void
-forget_version(Datum arg, Oid relation)
+forget_of_relation(Datum arg, Oid relation)
 {
 	version_checked = false;
-}
-
-/*
- * Forgets the oid of a table or index that changes, or of all.
- */
-static void
-forget_relation(Datum arg, Oid relation)
-{
 	forget_oids(relations, relation);
+	for (int i = 0; i < forgetter_count; i++)
+		forgetters[i](arg, relation);
 }
 
 /*

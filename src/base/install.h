@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "executor/spi.h"
+#include "utils/inval.h"
 #include "utils/snapshot.h"
 
 /* The version of the tables that this library works with. */
@@ -41,6 +42,7 @@ typedef struct SavedPlan
 	}
 
 extern void install_init(void);
+extern void install_when_changed(RelcacheCallbackFunction forget);
 extern ErrorName install_problem(int *version);
 extern void install_check(void);
 extern Oid install_owner(void);

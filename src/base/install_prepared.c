@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
+#include "install.h"
 #include "install_prepared.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -56,7 +57,7 @@ static Prepared *prepared_of(Relation table);
 void
 prepared_init(void)
 {
-	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+	install_when_changed(table_changed);
 	CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, catalog_changed, (Datum) 0);
 }

@@ -82,7 +82,7 @@ schedule_init(void)
 	DefineCustomIntVariable("murallink.large_share",
 							"Percent of the sum of a schedule above which a milestone is warned of.", NULL, &large_share,
 							25, 1, 100, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	install_when_changed(forget);
 }
 
 /*
