@@ -60,6 +60,7 @@ my %needs = (
 	edit_contract => { uid => 'other_contract' },
 	grant => { resource_uid => 'site', user_uid => 'user', permission => 'enroll' },
 	idle_users => {},
+	events => {},
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	top_up => { trial_site_uid => 'trial_site', milestone => 'Week 1', note => 'audit', from_date => '2020-01-01' },
 	payable_milestones => { patient_uid => 'patient', trial_uid => 'trial' },
