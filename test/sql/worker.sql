@@ -66,7 +66,9 @@ BEGIN
     RETURN QUERY SELECT e.db_user, e.db_role, e.resource, e.action,
         e.changes - '{uid,card_uid,client_uid,contract_uid,trial_uid,site_uid,patient_uid,enrollment_uid,chain_uid,subject_uid,payment_uid,once,created_at,delayed_at,due_at,settled_at,held_at,heard_at,secrets_changed_at,revision,params}'::text[]
             || CASE WHEN e.changes ? 'secrets_changed_at' THEN '{"secrets": "changed"}' ELSE '{}' END::jsonb
-    FROM murallink.audit_event e WHERE e.at >= start ORDER BY e.at, e.resource;
+    -- What payouts wait for changes last, in no particular order.
+    FROM murallink.audit_event e WHERE e.at >= start
+    ORDER BY CASE WHEN e.resource = 'payout' AND e.changes - 'reason' = '{}' THEN 'infinity' ELSE e.at END, e.resource, e.changes::text;
 END
 $$;
 SELECT test.paid('CARDED', 1, 'done') AS done, test.paid('CARDED', 2, 'declined') AS declined, test.paid('CARDED', 3, 'in_doubt') AS doubtful,
