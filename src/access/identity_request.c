@@ -19,6 +19,7 @@
 static LocalTransactionId request_began = InvalidLocalTransactionId;
 
 static void settle_request(void);
+static void take_key(void);
 
 /*
  * Returns a header of a PostgREST request, or NULL if there is none.  The name
@@ -90,6 +91,22 @@ settle_request(void)
 }
 
 /*
+ * Makes the idempotency key in the header of a PostgREST request that of the
+ * actions in its transaction.  Raises too_long.
+ */
+static void
+take_key(void)
+{
+	char *key = identity_request_header("idempotency-key");
+
+	if (key == NULL || key[0] == '\0')
+		return;
+	if (set_config_option("murallink.idempotency_key", key, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
+						  DEBUG5, false) <= 0)
+		ereport(ERROR, errnamed(ERR_TOO_LONG, "idempotency_key"));
+}
+
+/*
  * Returns whether the pre-request of this transaction has run since the last
  * call of this function.
  */
@@ -128,6 +145,9 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 		identity_lose();
 	}
 	if (PG_ARGISNULL(0) && path != NULL && path[0] != '\0')
+	{
 		settle_request();
+		take_key();
+	}
 	PG_RETURN_VOID();
 }

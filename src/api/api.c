@@ -29,6 +29,7 @@ api_init(void)
 {
 	api_action_init();
 	api_body_init();
+	api_keyed_init();
 	api_render_init();
 }
 
@@ -145,7 +146,7 @@ answer_once(const Request *request, Oid self, Outcome *outcome, bool keep)
 		perform(request, self, outcome);
 	result = api_answer(request, outcome);
 	if (keep && !passes_by(outcome))
-		api_keep_answer(request, result);
+		api_keep_answer(&request->keyed_by, request->idempotency_key, result);
 	return result;
 }
 
@@ -208,6 +209,8 @@ api(PG_FUNCTION_ARGS)
 			/* An ended session is no error here: the action may need none. */
 			if (request.session_id != NULL && !identity_authenticate(request.session_id))
 				identity_lose();
+			if (request.idempotency_key == NULL && api_key_given() != NULL)
+				request.idempotency_key = pstrdup(api_key_given());
 			if (request.idempotency_key != NULL && IsolationUsesXactSnapshot())
 				api_fail(&outcome, ERR_WRONG_ISOLATION, "idempotency_key");
 			else if (request.idempotency_key != NULL)

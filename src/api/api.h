@@ -7,9 +7,15 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_proc.h"
 #include "error.h"
+#include "identity.h"
 #include "ksuid.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
+
+/* The most bytes of an idempotency key, a session id and the name of an action. */
+#define API_KEY_LONGEST 200
 
 /* A parsed request. */
 typedef struct Request
@@ -53,10 +59,18 @@ extern void api_action_init(void);
 extern Action *api_find_action(const char *name, Oid self);
 extern void api_call_action(Action *action, const Request *request, JsonbParseState **answer);
 extern void api_release_action(Action *action);
+extern bool api_is_action(Form_pg_proc function);
 
 /* api_idempotency.c */
 extern bool api_first_time(Request *request, Outcome *outcome, Jsonb **kept);
-extern void api_keep_answer(const Request *request, Jsonb *kept);
+extern bool api_answers_secret(const char *action);
+extern ErrorName api_use_key(const Caller *who, const char *key, const StringInfo text, Jsonb **kept);
+extern void api_keep_answer(const Ksuid *user, const char *key, Jsonb *kept);
+
+/* api_keyed.c */
+extern void api_keyed_init(void);
+extern const char *api_key_given(void);
+extern bool api_calls_are_inside(bool now);
 
 /* api_bind.c, api_render.c */
 extern bool api_can_bind(Oid type);

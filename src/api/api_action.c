@@ -57,7 +57,6 @@ static HTAB *actions = NULL;
 static uint64 changes = 0; /* of functions, that this session has received */
 
 static void mark_stale(Datum arg, int cache, uint32 hash);
-static bool is_action(Form_pg_proc function);
 static void read_defaults(Action *action, HeapTuple proc);
 static Action *read_action(const char *name, Oid self);
 static void bind_payload(Action *action, const Request *request, NullableDatum *arguments);
@@ -112,8 +111,8 @@ api_release_action(Action *action)
  * owner's rights, answers with no file, and is not for superusers alone.  Who
  * may perform an action is a question of EXECUTE.
  */
-static bool
-is_action(Form_pg_proc function)
+bool
+api_is_action(Form_pg_proc function)
 {
 	static const char *const superusers[] = {"create_admin", "install", "set_db_role", "upgrade"};
 
@@ -165,7 +164,7 @@ read_action(const char *name, Oid self)
 		MemoryContext caller;
 		char *modes;
 
-		if (form->pronamespace != schema || form->oid == self || !is_action(form) ||
+		if (form->pronamespace != schema || form->oid == self || !api_is_action(form) ||
 			(form->pronargs > 0 && heap_attisnull(proc, Anum_pg_proc_proargnames, NULL)))
 			continue;
 		context = AllocSetContextCreate(CurrentMemoryContext, "murallink action", ALLOCSET_SMALL_SIZES);
@@ -357,11 +356,21 @@ void
 api_call_action(Action *action, const Request *request, JsonbParseState **answer)
 {
 	NullableDatum *arguments = palloc(sizeof(NullableDatum) * FUNC_MAX_ARGS);
+	bool inside;
 
 	bind_payload(action, request, arguments);
 	pushJsonbValue(answer, WJB_BEGIN_OBJECT, NULL);
-	if (action->returns_set)
-		call_for_set(action, request->action, arguments, answer);
-	else
-		call_for_value(action, arguments, answer);
+	inside = api_calls_are_inside(true);
+	PG_TRY();
+	{
+		if (action->returns_set)
+			call_for_set(action, request->action, arguments, answer);
+		else
+			call_for_value(action, arguments, answer);
+	}
+	PG_FINALLY();
+	{
+		(void) api_calls_are_inside(inside);
+	}
+	PG_END_TRY();
 }

@@ -1,7 +1,9 @@
 /*
  * api_idempotency.c
- *	  A request that is repeated with the same idempotency key gets the same
- *	  answer, and is carried out once.
+ *	  Idempotency keys: a request that is repeated with the same key gets the
+ *	  same answer, and is carried out once.  This file keeps the answers, and
+ *	  says which request of the JSON protocol is the same; api_keyed.c does so
+ *	  for functions that are called by themselves.
  */
 #include "postgres.h"
 
@@ -27,19 +29,35 @@ enum KeptColumn
 	KEPT_COLUMNS
 };
 
+/* Actions whose answer has a secret, which may not be stored. */
+static const char *const secret_answers[] = {NULL};
+
 static bool has_secret(const Request *request);
-static bytea *hash_request(const Request *request);
-static void repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept);
+static ErrorName repeat_answer(const Datum *values, Jsonb **kept);
+
+/*
+ * Returns whether an action answers with a secret.
+ */
+bool
+api_answers_secret(const char *action)
+{
+	for (const char *const *name = secret_answers; *name != NULL; name++)
+		if (strcmp(action, *name) == 0)
+			return true;
+	return false;
+}
 
 /*
  * Returns whether a request brings a password, a token to set one, or a
- * partner's secrets.
+ * partner's secrets, or is answered with a secret.
  */
 static bool
 has_secret(const Request *request)
 {
 	JsonbValue buffer;
 
+	if (api_answers_secret(request->action))
+		return true;
 	if (request->payload == NULL)
 		return false;
 	for (const char *const *key = secret_keys; *key != NULL; key++)
@@ -49,31 +67,25 @@ has_secret(const Request *request)
 }
 
 /*
- * Returns the SHA-256 of the action and the payload of a request.  The caller
- * is stored beside it.
+ * Returns the SHA-256 of a text as a bytea.
  */
 static bytea *
-hash_request(const Request *request)
+hash_text(const StringInfo text)
 {
 	bytea *hash = palloc(VARHDRSZ + crypto_hash_sha256_BYTES);
-	StringInfoData text;
 
-	initStringInfo(&text);
-	appendStringInfo(&text, "%s\n", request->action);
-	if (request->payload != NULL)
-		(void) JsonbToCString(&text, request->payload->val.binary.data, request->payload->val.binary.len);
 	SET_VARSIZE(hash, VARHDRSZ + crypto_hash_sha256_BYTES);
-	crypto_hash_sha256((unsigned char *) VARDATA(hash), (const unsigned char *) text.data, text.len);
+	crypto_hash_sha256((unsigned char *) VARDATA(hash), (const unsigned char *) text->data, text->len);
 	return hash;
 }
 
 /*
- * Gets the answer to the first request of a caller with a key, or sets the
- * outcome: for another request with the same key, and if a grant of the caller
+ * Gets the answer to the first request of a caller with a key, or returns an
+ * error: for another request with the same key, and if a grant of the caller
  * has ended since, because the answer may show what the caller may see no more.
  */
-static void
-repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept)
+static ErrorName
+repeat_answer(const Datum *values, Jsonb **kept)
 {
 	static SavedPlan select = PLAN("SELECT answer, ended_grants FROM murallink_private.idempotency"
 								   " WHERE app_user_uid = $1 AND key = $2 AND hash = $3",
@@ -85,39 +97,59 @@ repeat_answer(const Datum *values, Outcome *outcome, Jsonb **kept)
 	bool isnull;
 
 	if (plan_execute(&select, values, NULL, 1) != 1)
-	{
-		api_fail(outcome, ERR_IDEMPOTENCY_CONFLICT, "idempotency_key");
-		return;
-	}
+		return ERR_IDEMPOTENCY_CONFLICT;
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	ended = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
 	/* While this request has waited for the first one, grants may have ended. */
 	who = identity_caller();
-	if (permission_kept(&who->user, who->admin, ended))
-		*kept = (Jsonb *) DatumGetPointer(
-			SPI_datumTransfer(PointerGetDatum(PG_DETOAST_DATUM(SPI_getbinval(row, desc, 1, &isnull))), false, -1));
-	else
-		api_fail(outcome, ERR_FORBIDDEN, "idempotency_key");
+	if (!permission_kept(&who->user, who->admin, ended))
+		return ERR_FORBIDDEN;
+	*kept = (Jsonb *) DatumGetPointer(
+		SPI_datumTransfer(PointerGetDatum(PG_DETOAST_DATUM(SPI_getbinval(row, desc, 1, &isnull))), false, -1));
+	return ERR_COUNT;
 }
 
 /*
- * Returns whether the caller uses the idempotency key for the first time.  A
- * repeat waits for the first request to end, and gets its answer in `kept`;
- * for another request with the same key, sets the outcome.  A request with a
- * secret is carried out each time, because neither a fast hash of it nor the
- * session id that login answers may be stored.
+ * Uses an idempotency key of the caller for a request, of which text says all
+ * that makes it another one.  If it is the first with this key, `kept` is NULL.
+ * A repeat waits for the first request to end, and gets its answer in `kept`.
+ * Returns an error if the request is to be refused, else ERR_COUNT.
  */
-bool
-api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
+ErrorName
+api_use_key(const Caller *who, const char *key, const StringInfo text, Jsonb **kept)
 {
 	static SavedPlan insert = PLAN("INSERT INTO murallink_private.idempotency (app_user_uid, key, hash, ended_grants)"
 								   " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 								   "ktyI");
+	Ksuid user = who->user;
+	Datum values[4] = {KsuidPGetDatum(&user), CStringGetTextDatum(key), PointerGetDatum(hash_text(text)),
+					   Int64GetDatum(permission_ended(who))};
+	ErrorName problem = ERR_COUNT;
+	Owner saved = owner_enter();
+
+	*kept = NULL;
+	SPI_connect();
+	if (plan_execute(&insert, values, NULL, 0) != 1)
+		problem = repeat_answer(values, kept);
+	SPI_finish();
+	owner_leave(saved);
+	return problem;
+}
+
+/*
+ * Returns whether the caller uses the idempotency key of a request for the
+ * first time; sets the outcome if the request is to be refused, or gets the
+ * answer to the first one.  A request with a secret is carried out each time,
+ * because neither a fast hash of it nor the session id that login answers may
+ * be stored.
+ */
+bool
+api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
+{
 	const Caller *who = identity_caller_if_any();
-	Datum values[4];
-	bool first;
-	Owner saved;
+	StringInfoData text;
+	ErrorName problem;
 
 	if (who == NULL)
 	{
@@ -127,28 +159,24 @@ api_first_time(Request *request, Outcome *outcome, Jsonb **kept)
 	if (has_secret(request))
 		return false;
 	request->keyed_by = who->user;
-	values[0] = KsuidPGetDatum(&request->keyed_by);
-	values[1] = CStringGetTextDatum(request->idempotency_key);
-	values[2] = PointerGetDatum(hash_request(request));
-	values[3] = Int64GetDatum(permission_ended(who));
-	saved = owner_enter();
-	SPI_connect();
-	first = plan_execute(&insert, values, NULL, 0) == 1;
-	if (!first)
-		repeat_answer(values, outcome, kept);
-	SPI_finish();
-	owner_leave(saved);
-	return first;
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s\n", request->action);
+	if (request->payload != NULL)
+		(void) JsonbToCString(&text, request->payload->val.binary.data, request->payload->val.binary.len);
+	problem = api_use_key(who, request->idempotency_key, &text, kept);
+	if (problem != ERR_COUNT)
+		api_fail(outcome, problem, "idempotency_key");
+	return problem == ERR_COUNT && *kept == NULL;
 }
 
 /*
- * Stores the answer for repeats of the request, without a statement, because
- * statements on that table are refused.
+ * Stores the answer to a user's first request with a key, for repeats of it,
+ * without a statement, because statements on that table are refused.
  */
 void
-api_keep_answer(const Request *request, Jsonb *kept)
+api_keep_answer(const Ksuid *user, const char *key, Jsonb *kept)
 {
-	Datum keys[] = {KsuidPGetDatum(&request->keyed_by), CStringGetTextDatum(request->idempotency_key)};
+	Datum keys[] = {KsuidPGetDatum(user), CStringGetTextDatum(key)};
 	Datum values[KEPT_COLUMNS];
 	bool nulls[KEPT_COLUMNS];
 	RowScan scan;

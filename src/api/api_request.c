@@ -7,8 +7,6 @@
 #include "api.h"
 #include "error.h"
 
-#define KEY_LONGEST 200
-
 static char *short_string(const JsonbValue *value, int longest);
 
 /*
@@ -68,7 +66,7 @@ api_read_request(Jsonb *body, Request *request, Outcome *outcome)
 			api_fail(outcome, ERR_UNKNOWN_KEY, key);
 			return false;
 		}
-		*target = value.type == jbvNull ? NULL : short_string(&value, KEY_LONGEST);
+		*target = value.type == jbvNull ? NULL : short_string(&value, API_KEY_LONGEST);
 		if (*target == NULL && value.type != jbvNull)
 		{
 			api_fail(outcome, value.type == jbvString ? ERR_TOO_LONG : ERR_WRONG_TYPE, key);

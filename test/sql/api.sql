@@ -320,6 +320,83 @@ BEGIN;
 SELECT test.keyed('"4"', 'my_info', '{}', :'seth') #>> '{payload,first_name}' AS first;
 ROLLBACK;
 SELECT test.keyed('"4"', 'list_permissions', '{}', :'seth') ->> 'status_code' AS not_used_by_what_was_rolled_back;
+-- A function that is called by itself has its key as a setting, with the same rules: a repeat gets the first result, of each kind
+CREATE FUNCTION test.under_key(key text, call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+    error text;
+    field text;
+BEGIN
+    PERFORM set_config('murallink.idempotency_key', key, true);
+    EXECUTE format('SELECT coalesce(json_agg(r), ''[]'') FROM %s AS r', call) INTO result;
+    PERFORM set_config('murallink.idempotency_key', '', true);
+    RETURN result;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME, field = COLUMN_NAME;
+    RETURN concat_ws(' ', SQLSTATE, error, field);
+END
+$$;
+SELECT uid AS keyed_trial FROM made WHERE action = 'create_trial' \gset
+SELECT uid AS keyed_patient FROM made WHERE action = 'add_patient' \gset
+SET SESSION AUTHORIZATION regress_api_admin;
+CREATE TEMP TABLE keyed AS
+SELECT n, call, test.under_key('own ' || n, call) AS first, NULL AS repeated FROM (VALUES
+    (1, 'murallink.ping()'),
+    (2, 'murallink.create_client(''Own'', client_signature_date => ''2022-07-21'')'),
+    (3, format('murallink.manual_payment(%L, %L, 1.50, note => ''own'')', :'keyed_patient', :'keyed_trial')),
+    (4, 'murallink.approve_payments(''{}'', ''own'')'),
+    (5, format('murallink.set_exclusive_milestones(%L, ''none'', ''[]'', ''own'')', :'keyed_trial')),
+    (6, format('murallink.trial_payment_report(%L)', :'keyed_trial'))) AS c (n, call);
+INSERT INTO keyed SELECT 7, call, test.under_key('own 7', call)
+FROM (SELECT format('murallink.approve_payments(%L, ''own'')', ARRAY[first::json -> 0 ->> 'uid', murallink.gen_ksuid()::text]) AS call FROM keyed WHERE n = 3) AS c;
+SET datestyle = 'SQL, DMY';
+SET extra_float_digits = 0;
+UPDATE keyed SET repeated = test.under_key('own ' || n, call);
+SET datestyle = 'ISO';
+RESET extra_float_digits;
+SELECT n, regexp_replace(call, '\(.*', '') AS call, CASE WHEN first ~ '^\[' THEN json_array_length(first::json)::text ELSE first END AS rows,
+    CASE WHEN first = repeated THEN 'the first' ELSE repeated END AS repeated
+FROM keyed ORDER BY n;
+-- and another call under the key is refused, whatever it is; what it was called with decides, not how it is written
+SELECT n, test.under_key('own 2', call) AS answer FROM (VALUES
+    (1, 'murallink.create_client(''Own'')'),
+    (2, 'murallink.create_client(''Own '', client_signature_date => ''2022-07-21'')'),
+    (3, 'murallink.ping()'),
+    (4, 'murallink.create_trial()'),
+    (5, '(SELECT a #>> ''{error,code}'' FROM murallink.api(''{"action": "ping"}'') AS a)')) AS c (n, call) ORDER BY n;
+SELECT test.under_key('own 2', 'murallink.create_client(client_signature_date => ''2022-07-21'', sales_contact => NULL, name => ''Own'')')
+    = first AS the_first FROM keyed WHERE n = 2;
+-- A call that is refused leaves the key free: the error has ended its transaction
+SELECT test.under_key('own 8', 'murallink.create_client()') AS refused, json_array_length(test.under_key('own 8', 'murallink.create_client(''Later'')')::json) AS later;
+-- What only reads is read again, and what brings a secret is done again
+SELECT test.under_key('own 9', 'murallink.get_users()') ~ 'admin@' AS first, test.under_key('own 9', 'murallink.list_permissions()') ~ 'enroll' AS other;
+SELECT test.under_key('own 10', 'murallink.change_password(''259otqjIbYNDeFd2rx5XNpNX4Sj'')') AS first, test.under_key('own 10', 'murallink.change_password(''259otqjIbYNDeFd2rx5XNpNX4Si'')') AS other;
+-- A key that the request brings itself comes first
+SELECT json_array_length(test.under_key('own 2', 'murallink.api(''{"action": "ping", "idempotency_key": "own 11"}'')')::json) AS rows;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT test.under_key('own 2', 'murallink.create_client(''Own'', client_signature_date => ''2022-07-21'')') AS repeatable_read;
+COMMIT;
+BEGIN READ ONLY;
+SELECT test.under_key('own 12', 'murallink.ping()') AS read_only;
+COMMIT;
+SET murallink.idempotency_key = 'of the session';
+SELECT count(murallink.ping()) FROM generate_series(1, 3);
+SELECT test.refusal($$SELECT FROM murallink.ping(), murallink.create_client('Second')$$) AS second;
+RESET murallink.idempotency_key;
+SELECT test.under_key(repeat('x', 200), 'murallink.ping()') AS longest, test.under_key(repeat('x', 201), 'murallink.ping()') AS too_long;
+RESET SESSION AUTHORIZATION;
+SELECT name, count(*) FROM murallink.client WHERE name IN ('Own', 'Later', 'Second') GROUP BY name ORDER BY name;
+SELECT count(*) FROM murallink.payment WHERE note = 'own';
+SELECT count(*) AS none FROM murallink_private.idempotency WHERE key IN ('own 9', 'own 10', 'own 12') OR answer IS NULL;
+-- without a caller, and after a grant of the caller has ended
+CREATE ROLE regress_api_other LOGIN IN ROLE murallink_client;
+SET SESSION AUTHORIZATION regress_api_other;
+SELECT test.under_key('own 2', 'murallink.ping()') AS nobody;
+BEGIN;
+SELECT murallink.authenticate(:'seth');
+SELECT test.under_key('own 2', 'murallink.ping()') AS key_of_another_user;
+COMMIT;
+RESET SESSION AUTHORIZATION;
 -- An error that is no answer ends the subtransaction of the caller, and no other
 CREATE TEMP TABLE went (what text);
 GRANT ALL ON went TO PUBLIC;

@@ -111,6 +111,33 @@ is_deeply($client->api(\%request), $first, 'and has the same answer');
 is($client->api({ %request, payload => { %{ $request{payload} }, note => 'x' } })->{error}{code}, 'idempotency_conflict',
 	'which is for that request only');
 
+note 'the key as a header (S31)';
+my @header = ('milestone_payment', { patient_uid => $patient, milestone_uid => $weeks[2] });
+my %key = ('Session-Id' => $admin, 'Idempotency-Key' => '"8e03978e-40d5-43dd-bc93-6894a57f9324"');
+($status, $body) = $client->rpc(@header, \%key);
+is($status, 200, 'of a function');
+is_deeply([ ($client->rpc(@header, \%key))[0, 1] ], [ 200, $body ], 'whose repetition has the same answer');
+is_deeply([ ($client->rpc("$header[0]?select=uid,amount", $header[1], \%key))[0, 1] ], [ 200, { uid => $body->{uid}, amount => 30 } ],
+	'of which another part can be selected');
+is(($client->rpc($header[0], { %{ $header[1] }, note => 'x' }, \%key))[1]{message}, $stack->sql(
+	q{SELECT message FROM murallink.errors() WHERE name = 'idempotency_conflict'}), 'and which is for that request only');
+is((typed($admin, @header))[0], 409, 'without the key the milestone is paid');
+is($stack->sql("SELECT count(*) FROM murallink.payment WHERE milestone_uid = '$weeks[2]'"), 1, 'once');
+my %later = ('Session-Id' => $admin, 'Idempotency-Key' => 'later');
+my @later = ('manual_payment', { patient_uid => $patient, trial_uid => $trial, amount => 100_000, note => 'later' });
+is(($client->rpc(@later, \%later))[0], 402, 'a refusal');
+api($admin, 'add_funding', { contract_uid => $contract, amount => 100_000 });
+is(($client->rpc(@later, \%later))[0], 200, 'leaves the key free') foreach 1, 2;
+is($stack->sql("SELECT count(*) FROM murallink.payment WHERE note = 'later'"), 1, 'for one payment');
+is(($client->rpc('approve_payments', { uids => [ $body->{uid} ], note => 'x' }, { %key, 'Idempotency-Key' => 'set' }))[1][0]{status},
+	'approved', 'of a set, too') foreach 1, 2;
+is(($client->rpc('ping', {}, { %key, 'Idempotency-Key' => 'nothing' }))[0], 204, 'and of nothing') foreach 1, 2;
+is(($client->rpc('ping', {}, { %key, 'Idempotency-Key' => 'x' x 201 }))[0], 400, 'a long key is refused');
+is(($client->rpc('ping', {}, { 'Idempotency-Key' => 'x' }))[0], 401, 'and one of nobody');
+is((typed($admin, 'ping'))[0], 204, 'no key is left in a connection') foreach 1 .. 20;
+my @repeats = map { ($client->rpc('api', { action => 'ping', session_id => $admin }, { 'Idempotency-Key' => 'of the protocol' }))[1]{request_id} } 1, 2;
+is($repeats[0], $repeats[1], 'the JSON protocol takes the header, too');
+
 note 'bad input is never a server error';
 my @bodies = (
 	'', '{', 'null', '[]', '"x"', '1', '{"request": 1}', '{"action": null}', '{"action": 1}', '{"action": []}',

@@ -12,8 +12,8 @@ CREATE TABLE murallink_private.idempotency (
 COMMENT ON TABLE murallink_private.idempotency IS 'Answers that a repeat of the request gets again. Keys never expire.';
 COMMENT ON COLUMN murallink_private.idempotency.app_user_uid IS 'The user whose key it is.';
 COMMENT ON COLUMN murallink_private.idempotency.key IS 'The key, chosen by the client.';
-COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of action and payload.';
-COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request; null during that request, which no other transaction can see.';
+COMMENT ON COLUMN murallink_private.idempotency.hash IS 'SHA-256 of the action and its payload, or its arguments.';
+COMMENT ON COLUMN murallink_private.idempotency.answer IS 'The answer to the first request, or the rows of its result, as texts; null during that request, which no other transaction can see.';
 COMMENT ON COLUMN murallink_private.idempotency.created_at IS 'When the key was first used.';
 COMMENT ON COLUMN murallink_private.idempotency.ended_grants IS
 'Which grants of the user had ended before, as ended_grants() answers it. If that changes, the answer is not repeated.';
