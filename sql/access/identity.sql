@@ -15,7 +15,7 @@ COMMENT ON FUNCTION murallink_private.active_since(tstzmultirange, timestamptz) 
 CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
 COMMENT ON FUNCTION murallink.authenticate(text) IS
-'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it; default: the Session-Id header that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated; conflict in a statement that reads rows as the user of the login role.';
+'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it, or an API key; default: the header Session-Id or Api-Key that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated; invalid_request (both headers); too_long (Idempotency-Key); conflict in a statement that reads rows as the user of the login role.';
 
 CREATE FUNCTION murallink_private.caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';
@@ -403,6 +403,8 @@ LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF murallink_private.caller_switched_by() IS NOT NULL THEN
         PERFORM murallink_private.raise('forbidden', NULL, 'This is not possible while acting as another user: end it with switch_user to your own uid.');
+    ELSIF EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = user_uid AND u.kind = 'service') THEN
+        PERFORM murallink_private.raise('wrong_status', NULL, 'A service has no password: create_api_key makes a key for it.');
     END IF;
     -- Lock the credential first: everything that sets a password, or opens a session with one, serializes here.
     LOOP
@@ -429,7 +431,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.set_password(murallink.ksuid, text, bytea) IS
-'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: a session that does not end; null for none. Errors: forbidden to an admin who acts as another user; unauthenticated to a caller whose session was ended meanwhile.';
+'Sets the password of a user, ends the sessions that the user has opened and unlocks the account. password_hash: as password_hash() makes it; spared_session: a session that does not end; null for none. Errors: forbidden to an admin who acts as another user; wrong_status (a service); unauthenticated to a caller whose session was ended meanwhile.';
 
 CREATE FUNCTION murallink_private.check_own_password(password text, field text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -533,7 +535,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.update_user(murallink.ksuid, text, text, text, jsonb, text, text, murallink.read_only, murallink.read_only, text) IS
-'Changes an account (document: Update User). uid: of the user; other arguments change nothing if they are absent. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked if it is given, and required for one''s own password or e-mail address if murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also to callers other than the user and admins), forbidden (a password or an e-mail address set by an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, already_exists.';
+'Changes an account (document: Update User). uid: of the user; other arguments change nothing if they are absent. email, phone: a new one is not verified. address: an object with street1, street2, city, state, post_code. password: ends the sessions of the account except this one, if it is not empty. email_verified, sms_verified: as they are, or absent. current_password: that of the caller, checked if it is given, and required for one''s own password or e-mail address if murallink.require_current_password is on. For oneself and for admins. Errors: unauthenticated, not_found (also to callers other than the user and admins), forbidden (a password or an e-mail address set by an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, too_long, invalid_email, invalid_value, wrong_type, unknown_key, weak_password, wrong_status (the password of a service), already_exists.';
 
 CREATE FUNCTION murallink.switch_user(uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -573,7 +575,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.change_password(text, text) IS
-'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked if it is given, and required if murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; where the current password is wrong), locked_out, busy, missing_field, weak_password.';
+'Changes one''s own password and ends one''s other sessions (document: Change Password). new_password: 8 to 1024 bytes; current_password: checked if it is given, and required if murallink.require_current_password is on. Errors: unauthenticated, forbidden (to an admin who acts as another user; where the current password is wrong), wrong_status (a service), locked_out, busy, missing_field, weak_password.';
 
 CREATE FUNCTION murallink.change_user_password(user_uid murallink.ksuid DEFAULT NULL, new_password text DEFAULT NULL)
 RETURNS void
@@ -590,4 +592,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.change_user_password(murallink.ksuid, text) IS
-'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins; if murallink.require_current_password is on, only change_password changes one''s own. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, weak_password.';
+'Changes a user''s password, ends all of the user''s sessions and unlocks the account (document: Change User Password). new_password: 8 to 1024 bytes. For admins; if murallink.require_current_password is on, only change_password changes one''s own. Errors: unauthenticated, forbidden (also to an admin who acts as another user), missing_field, not_found, wrong_status (a service), weak_password.';

@@ -16,9 +16,10 @@ DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
     since CONSTANT timestamptz := moment - interval '1 hour';
     lifetime CONSTANT interval := pg_catalog.current_setting('murallink.reset_token_lifetime')::interval;
-    -- Null where the address has no account, or that of a user who is deactivated.
+    -- Null where the address has no account, or that of a service, or of a user who is deactivated.
     owner CONSTANT murallink.ksuid := (
-        SELECT u.uid FROM murallink.app_user u WHERE u.email = account AND murallink_private.is_active(u.deactivated));
+        SELECT u.uid FROM murallink.app_user u
+        WHERE u.email = account AND u.kind = 'person' AND murallink_private.is_active(u.deactivated));
 BEGIN
     INSERT INTO murallink_private.reset_request AS r (email, place, requests, counted_since, made_at)
     VALUES (account, pg_catalog.decode(argument ->> 'place', 'hex'), 1, moment, moment)

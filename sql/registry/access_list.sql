@@ -3,9 +3,10 @@
 CREATE TYPE murallink.access_info AS (
     user_uid murallink.ksuid, email text, first_name text, last_name text, permission text, status text, resource_uid murallink.ksuid,
     description text, grant_uid murallink.ksuid, granted_by_uid murallink.ksuid, granted_by text, granted_at timestamptz,
-    until murallink.optional_moment, last_seen murallink.optional_moment);
+    until murallink.optional_moment, last_seen murallink.optional_moment, kind text, api_keys integer,
+    api_keys_until murallink.optional_moment);
 COMMENT ON TYPE murallink.access_info IS
-'One grant of a user that reaches a resource, or is below it; or an administrator, without permission, resource and grant. status: active; expired, if its end has come; deactivated, if the user is. resource_uid, description: on what it was granted; granted_by: the name of the user who granted it, empty for one made by hand; until: its end, null for none; last_seen: when the user last logged in or called, null for never.';
+'One grant of a user that reaches a resource, or is below it; or an administrator, without permission, resource and grant. status: active; expired, if its end has come; deactivated, if the user is. resource_uid, description: on what it was granted; granted_by: the name of the user who granted it, empty for one made by hand; until: its end, null for none; last_seen: when the user last logged in or called, null for never; kind: person, or service for other software; api_keys: how many API keys the service could use at that time; api_keys_until: when the last of them ends by itself, null for none.';
 
 CREATE FUNCTION murallink.access_list(resource_uid murallink.ksuid DEFAULT NULL, at murallink.moment DEFAULT NULL)
 RETURNS SETOF murallink.access_info
@@ -24,7 +25,7 @@ BEGIN
             WHEN 'client' THEN c.name WHEN 'contract' THEN k.name WHEN 'trial' THEN t.name WHEN 'site' THEN s.name
             ELSE t.name || ' at ' || s.name END, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid),
         g.uid, g.granted_by_uid, coalesce(pg_catalog.btrim(b.first_name || ' ' || b.last_name), ''), g.created_at, g.until::murallink.optional_moment,
-        l.seen_at::murallink.optional_moment
+        l.seen_at::murallink.optional_moment, u.kind, keys.count, keys.until::murallink.optional_moment
     FROM murallink.permission_grant g
         JOIN murallink.app_user u ON u.uid = g.app_user_uid
         JOIN murallink.client c ON c.uid = g.client_uid
@@ -33,6 +34,11 @@ BEGIN
         LEFT JOIN murallink.site s ON s.uid = g.site_uid
         LEFT JOIN murallink.app_user b ON b.uid = g.granted_by_uid
         LEFT JOIN murallink_private.last_seen l ON l.app_user_uid = u.uid
+        CROSS JOIN LATERAL (
+            SELECT pg_catalog.count(*)::integer AS count, pg_catalog.max(a.until) AS until
+            FROM murallink_private.api_key a
+            WHERE a.app_user_uid = u.uid AND a.created_at <= moment AND a.until > moment AND coalesce(a.ended_at > moment, true)
+                AND NOT u.deactivated && pg_catalog.tstzrange(a.created_at, moment, '[]')) AS keys
     WHERE g.created_at <= moment AND coalesce(g.ended_at > moment, true)
         AND (murallink_private.reaches(g.permission, g.resource, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid,
                 place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)
@@ -42,7 +48,7 @@ BEGIN
     UNION ALL
     SELECT u.uid, u.email, u.first_name, u.last_name, NULL, CASE WHEN u.deactivated @> moment THEN 'deactivated' ELSE 'active' END,
         NULL, 'Administrator', NULL, NULL, '', u.created_at,
-        u.admin_until::murallink.optional_moment, l.seen_at::murallink.optional_moment
+        u.admin_until::murallink.optional_moment, l.seen_at::murallink.optional_moment, u.kind, 0, NULL::murallink.optional_moment
     FROM murallink.app_user u LEFT JOIN murallink_private.last_seen l ON l.app_user_uid = u.uid
     WHERE murallink_private.caller_is_admin() AND u.created_at <= moment AND (u.user_role = 'admin' OR u.admin_until > moment)
     ORDER BY 2, 5, 12, 9;
@@ -52,9 +58,10 @@ COMMENT ON FUNCTION murallink.access_list(murallink.ksuid, murallink.moment) IS
 'Who may do what on a resource, and by which grant, by e-mail address: the grants on it, those above that reach it, and those below it where the caller holds grant; for administrators, also the administrators. Grants whose end has come are listed as expired until they are granted again. resource_uid: the place; at: the time that is asked about, also a past one, default now. Needs grant on the place. Errors: unauthenticated, missing_field, invalid_value, forbidden, not_found.';
 
 CREATE TYPE murallink.idle_user AS (
-    user_uid murallink.ksuid, email text, first_name text, last_name text, last_seen murallink.optional_moment, grants integer, db_role text);
+    user_uid murallink.ksuid, email text, first_name text, last_name text, last_seen murallink.optional_moment, grants integer, db_role text,
+    kind text);
 COMMENT ON TYPE murallink.idle_user IS
-'A user who may do something and has not been seen for long. last_seen: when the user last logged in or called an action, null for never; grants: how many grants in force the caller may revoke; db_role: the PostgreSQL role of the user, whose queries of tables are not counted as calls, for administrators.';
+'A user who may do something and has not been seen for long. last_seen: when the user last logged in or called an action, null for never; grants: how many grants in force the caller may revoke; db_role: the PostgreSQL role of the user, whose queries of tables are not counted as calls, for administrators; kind: person, or service for other software.';
 
 CREATE FUNCTION murallink.idle_users(days integer DEFAULT 180) RETURNS SETOF murallink.idle_user
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -68,7 +75,7 @@ BEGIN
     since := pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => 24 * days);
     RETURN QUERY
     SELECT u.uid, u.email, u.first_name, u.last_name, l.seen_at::murallink.optional_moment, coalesce(h.grants, 0),
-        CASE WHEN murallink_private.caller_is_admin() THEN u.db_role END
+        CASE WHEN murallink_private.caller_is_admin() THEN u.db_role END, u.kind
     FROM murallink.app_user u
         LEFT JOIN murallink_private.last_seen l ON l.app_user_uid = u.uid
         LEFT JOIN (

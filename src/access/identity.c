@@ -2,8 +2,8 @@
  * identity.c
  *	  The caller: one app_user for one transaction, kept here, where no SET can
  *	  forge it.  The other files say where it comes from: identity_session.c,
- *	  identity_role.c and, in parallel workers, identity_parallel.c.  Plans that
- *	  suit it alone are in identity_plan.c.
+ *	  identity_key.c, identity_role.c and, in parallel workers,
+ *	  identity_parallel.c.  Plans that suit it alone are in identity_plan.c.
  */
 #include "postgres.h"
 
@@ -43,6 +43,7 @@ static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
 static void doubt_caller(Datum arg, Oid relation);
+static bool find_again(Caller *found);
 static void look_again(void);
 static Datum caller_uid(const Caller *who);
 
@@ -121,7 +122,7 @@ forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionI
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		lost = caller.by_session;
+		lost = caller.by != BY_LOGIN_ROLE;
 		known = false;
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
@@ -135,7 +136,7 @@ forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionI
 void
 identity_become(const Caller *found)
 {
-	if (found->by_session)
+	if (found->by != BY_LOGIN_ROLE)
 		identity_forget_plans();
 	caller = *found;
 	known = true;
@@ -173,6 +174,29 @@ identity_found(void)
 }
 
 /*
+ * Finds the caller in the way in which it has come in.  Returns false if there is
+ * none any more.
+ */
+static bool
+find_again(Caller *found)
+{
+	const Caller *user;
+
+	switch (caller.by)
+	{
+		case BY_SESSION:
+			return identity_of_session(found);
+		case BY_API_KEY:
+			return identity_of_key(found);
+		default:
+			user = identity_of_role(caller.role);
+			if (user != NULL)
+				*found = *user;
+			return user != NULL;
+	}
+}
+
+/*
  * Looks the caller up again, because app_user has changed: the user may have been
  * deactivated, or be an admin no longer.  Leaves the transaction without a caller
  * then.  Raises unauthenticated within one of murallink's functions, so that none
@@ -182,28 +206,17 @@ static void
 look_again(void)
 {
 	Caller found = caller;
-	const Caller *user = NULL;
-	bool same;
 
 	/* A change that arrives during the query raises a new doubt. */
 	doubted = false;
-	if (caller.by_session)
-		same = identity_of_session(&found);
-	else
-	{
-		user = identity_of_role(caller.role);
-		same = user != NULL;
-	}
-	if (user != NULL)
-		found = *user;
-	if (same && ksuid_equal(&found.user, &caller.user) && found.switched == caller.switched)
+	if (find_again(&found) && ksuid_equal(&found.user, &caller.user) && found.switched == caller.switched)
 	{
 		caller = found;
 		return;
 	}
 	identity_lose();
 	if (GetUserId() == install_owner())
-		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, caller.by_session ? "session_id" : NULL));
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, caller.by != BY_LOGIN_ROLE ? "session_id" : NULL));
 }
 
 /*

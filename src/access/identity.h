@@ -8,11 +8,20 @@
 #include "ksuid.h"
 #include "nodes/pathnodes.h"
 
+/* How a caller has come in. */
+typedef enum Means
+{
+	BY_LOGIN_ROLE,
+	BY_SESSION,
+	BY_API_KEY,
+	BY_TOKEN,
+} Means;
+
 typedef struct Caller
 {
 	Ksuid user; /* the permissions are this user's */
 	bool admin;
-	bool by_session; /* through a session, not through db_role */
+	Means by;
 	Oid role; /* the login role with that db_role */
 	bool switched; /* an admin acts as this user */
 	Ksuid switched_by; /* that admin, when switched */
@@ -32,6 +41,9 @@ extern const Caller *identity_plan_for(PlannerGlobal *plan);
 /* identity_session.c */
 extern bool identity_authenticate(const char *session_id);
 extern void identity_role_seen(const Caller *who);
+
+/* identity_key.c */
+extern bool identity_is_api_key(const char *session_id);
 
 /* identity_request.c */
 extern char *identity_request_header(const char *name);

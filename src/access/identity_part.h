@@ -6,6 +6,8 @@
 #define MURALLINK_IDENTITY_PART_H
 
 #include "identity.h"
+#include "install.h"
+#include "utils/timestamp.h"
 
 /* identity.c */
 extern const Caller *identity_found(void);
@@ -20,6 +22,14 @@ extern const Caller *identity_of_role(Oid login);
 /* identity_session.c */
 extern void identity_session_init(void);
 extern bool identity_of_session(Caller *found);
+extern Datum identity_hash_of(const char *secret);
+extern void identity_write_aside(SavedPlan *plan, const Datum *values);
+extern bool identity_long_ago(TimestampTz seen_at);
+extern void identity_see_user(const Ksuid *user);
+
+/* identity_key.c */
+extern bool identity_authenticate_key(const char *key);
+extern bool identity_of_key(Caller *found);
 
 /* identity_parallel.c */
 extern void identity_parallel_init(void);

@@ -72,7 +72,7 @@ identity_plan_for(PlannerGlobal *plan)
 	const Caller *next;
 	PlanInvalItem *mark;
 
-	if (who == NULL || who->by_session || IsParallelWorker())
+	if (who == NULL || who->by != BY_LOGIN_ROLE || IsParallelWorker())
 		return NULL;
 	/* app_user may have changed since the caller was looked up. */
 	next = identity_of_role(GetSessionUserId());

@@ -20,6 +20,7 @@ static LocalTransactionId request_began = InvalidLocalTransactionId;
 
 static void settle_request(void);
 static void take_key(void);
+static char *session_of_request(void);
 
 /*
  * Returns a header of a PostgREST request, or NULL if there is none.  The name
@@ -120,10 +121,31 @@ identity_request_begins(void)
 }
 
 /*
+ * Returns the session id or the API key in the headers of a PostgREST request; NULL
+ * if there is none.  An empty header counts as none.  Raises invalid_request if it
+ * has both, because they may be of two users.
+ */
+static char *
+session_of_request(void)
+{
+	char *session_id = identity_request_header("session-id");
+	char *key = identity_request_header("api-key");
+
+	if (session_id != NULL && session_id[0] == '\0')
+		session_id = NULL;
+	if (key == NULL || key[0] == '\0')
+		return session_id;
+	if (session_id != NULL)
+		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, "api_key"), errhint("Send one of Session-Id and Api-Key."));
+	return identity_is_api_key(key) ? key : pstrdup("none");
+}
+
+/*
  * murallink.authenticate(session_id): takes on the identity of a session for
- * the rest of this transaction; by default, the session in PostgREST's
- * Session-Id header.  As PostgREST's pre-request, it also sets UTC for the
- * request and its answer.  Raises unauthenticated.
+ * the rest of this transaction; by default, that in the header Session-Id or
+ * Api-Key of PostgREST.  As PostgREST's pre-request, it also sets UTC for the
+ * request and its answer, and its idempotency key.  Raises unauthenticated,
+ * invalid_request or too_long.
  *
  * If PostgREST calls a function, a session that has ended is not an error here:
  * a function that needs a caller raises it, and login(), which needs none, runs.
@@ -132,13 +154,12 @@ PG_FUNCTION_INFO_V1(identity_authenticate_sql);
 Datum
 identity_authenticate_sql(PG_FUNCTION_ARGS)
 {
-	char *session_id =
-		PG_ARGISNULL(0) ? identity_request_header("session-id") : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *session_id = PG_ARGISNULL(0) ? session_of_request() : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	const char *path = identity_request_path();
 
 	identity_bound_waits();
-	/* An empty header counts as none.  An empty argument is a session that does not exist. */
-	if (session_id != NULL && (session_id[0] != '\0' || !PG_ARGISNULL(0)) && !identity_authenticate(session_id))
+	/* An empty argument is a session that does not exist. */
+	if (session_id != NULL && !identity_authenticate(session_id))
 	{
 		if (!PG_ARGISNULL(0) || path == NULL || strncmp(path, "/rpc/", strlen("/rpc/")) != 0)
 			ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));

@@ -23,7 +23,7 @@
 static bool presented = false;
 static unsigned char presented_hash[crypto_hash_sha256_BYTES];
 
-/* The hash of the caller's session id, if the caller is by_session. */
+/* The hash of the caller's session id, if the caller has come in by one. */
 static unsigned char session_hash[crypto_hash_sha256_BYTES];
 
 /* How often the user of a login role is seen at most. */
@@ -36,12 +36,12 @@ static TimestampTz seen_at = DT_NOBEGIN;
 static int session_timeout = 1800;
 static int session_lifetime = 12 * 3600;
 static int fresh_sign_on = 900;
+static int api_key_lifetime = 365 * 24 * 3600;
 
 static void forget_at_end(XactEvent event, void *arg);
 static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self, SubTransactionId parent, void *arg);
 static Datum hash_datum(const unsigned char *hash);
 static bool writes_aside(void);
-static void write_aside(SavedPlan *plan, const Datum *values);
 static void refresh_session(Datum hash, TimestampTz until);
 static void see(const Ksuid *user, TimestampTz since);
 static bool find_session(Datum hash, bool used, Caller *found, TimestampTz *expires, TimestampTz *created);
@@ -60,6 +60,9 @@ identity_session_init(void)
 							&session_lifetime, 12 * 3600, 10, 365 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("murallink.fresh_sign_on", "Time after login for which a sign-on counts as fresh.", NULL,
 							&fresh_sign_on, 900, 10, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("murallink.api_key_lifetime", "Longest time for which an API key is valid.", NULL,
+							&api_key_lifetime, 365 * 24 * 3600, 3600, 3650 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
+							NULL, NULL);
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);
 }
@@ -100,19 +103,19 @@ hash_datum(const unsigned char *hash)
 }
 
 /*
- * Returns the SHA-256 of a session id as a bytea.
+ * Returns the SHA-256 of a session id or an API key as a bytea.
  */
-static Datum
-hash_of(const char *session_id)
+Datum
+identity_hash_of(const char *secret)
 {
 	unsigned char hash[crypto_hash_sha256_BYTES];
 
-	crypto_hash_sha256(hash, (const unsigned char *) session_id, strlen(session_id));
+	crypto_hash_sha256(hash, (const unsigned char *) secret, strlen(secret));
 	return hash_datum(hash);
 }
 
 /*
- * Returns whether write_aside() is possible in this transaction.
+ * Returns whether something can be written aside in this transaction.
  */
 static bool
 writes_aside(void)
@@ -122,16 +125,18 @@ writes_aside(void)
 }
 
 /*
- * Writes something that is no part of what a request does, also for one that only
- * reads: PostgREST runs it in a read-only transaction, which protects against
- * writes of the request, not against this one.  The statement must skip rows that
- * are locked, because no read may fail or wait for it.
+ * Writes something that is no part of what a request does, if this is possible,
+ * also for one that only reads: PostgREST runs it in a read-only transaction, which
+ * protects against writes of the request, not against this one.  The statement must
+ * skip rows that are locked, because no read may fail or wait for it.
  */
-static void
-write_aside(SavedPlan *plan, const Datum *values)
+void
+identity_write_aside(SavedPlan *plan, const Datum *values)
 {
 	bool read_only = XactReadOnly;
 
+	if (!writes_aside())
+		return;
 	PG_TRY();
 	{
 		XactReadOnly = false;
@@ -157,8 +162,7 @@ refresh_session(Datum hash, TimestampTz until)
 			 "yz");
 	Datum values[2] = {hash, TimestampTzGetDatum(until)};
 
-	if (writes_aside())
-		write_aside(&refresh, values);
+	identity_write_aside(&refresh, values);
 }
 
 /*
@@ -175,8 +179,27 @@ see(const Ksuid *user, TimestampTz since)
 			 "kz");
 	Datum values[2] = {KsuidPGetDatum(user), TimestampTzGetDatum(since)};
 
-	if (writes_aside())
-		write_aside(&seen, values);
+	identity_write_aside(&seen, values);
+}
+
+/*
+ * Returns whether a user or a key that was last seen then is to be seen again: a
+ * tenth of session_timeout has passed.
+ */
+bool
+identity_long_ago(TimestampTz seen_at)
+{
+	return GetCurrentTimestamp() - seen_at > session_timeout * (USECS_PER_SEC / 10);
+}
+
+/*
+ * Remembers that a user was seen now, if this is possible.  Assumes SPI_connect()
+ * and owner_enter().
+ */
+void
+identity_see_user(const Ksuid *user)
+{
+	see(user, GetCurrentTimestamp());
 }
 
 /*
@@ -188,7 +211,7 @@ identity_role_seen(const Caller *who)
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Owner saved;
 
-	if (who->by_session || !writes_aside() ||
+	if (who->by != BY_LOGIN_ROLE || !writes_aside() ||
 		(ksuid_equal(&seen_user, &who->user) && seen_at > now - SEEN_INTERVAL))
 		return;
 	saved = owner_enter();
@@ -248,7 +271,7 @@ find_session(Datum hash, bool used, Caller *found, TimestampTz *expires, Timesta
 	memset(found, 0, sizeof(*found));
 	found->user = *DatumGetKsuidP(SPI_getbinval(row, desc, 1, &isnull));
 	found->admin = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
-	found->by_session = true;
+	found->by = BY_SESSION;
 	datum = SPI_getbinval(row, desc, 3, &isnull);
 	found->switched = !isnull;
 	if (found->switched)
@@ -317,8 +340,8 @@ identity_of_session(Caller *found)
 }
 
 /*
- * Makes the user of a session the caller of this transaction.  Returns false
- * if the session does not exist or has ended.
+ * Makes the user of a session, or of an API key in its place, the caller of this
+ * transaction.  Returns false if it does not exist or has ended.
  */
 bool
 identity_authenticate(const char *session_id)
@@ -326,7 +349,9 @@ identity_authenticate(const char *session_id)
 	Datum hash;
 
 	install_check();
-	hash = hash_of(session_id);
+	if (identity_is_api_key(session_id))
+		return identity_authenticate_key(session_id);
+	hash = identity_hash_of(session_id);
 	memcpy(presented_hash, VARDATA(DatumGetPointer(hash)), sizeof(presented_hash));
 	presented = true;
 	return take_on(hash);
@@ -353,7 +378,7 @@ identity_open_session(PG_FUNCTION_ARGS)
 	ksuid_generate(&id);
 	ksuid_format(&id, session_id);
 	SPI_connect();
-	values[0] = hash_of(session_id);
+	values[0] = identity_hash_of(session_id);
 	values[1] = PG_GETARG_DATUM(0);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp() + Min(session_timeout, session_lifetime) * USECS_PER_SEC);
 	plan_execute(&insert, values, NULL, 0);
@@ -370,7 +395,7 @@ PG_FUNCTION_INFO_V1(identity_caller_session);
 Datum
 identity_caller_session(PG_FUNCTION_ARGS)
 {
-	if (!identity_caller()->by_session)
+	if (identity_caller()->by != BY_SESSION)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(hash_datum(session_hash));
 }
@@ -383,7 +408,7 @@ PG_FUNCTION_INFO_V1(identity_reload_session);
 Datum
 identity_reload_session(PG_FUNCTION_ARGS)
 {
-	if (!identity_caller()->by_session || !take_on(hash_datum(session_hash)))
+	if (identity_caller()->by != BY_SESSION || !take_on(hash_datum(session_hash)))
 		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, "session_id"));
 	PG_RETURN_VOID();
 }
@@ -404,5 +429,5 @@ identity_presented_session(PG_FUNCTION_ARGS)
 	session_id = identity_request_header("session-id");
 	if (session_id == NULL || session_id[0] == '\0')
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(hash_of(session_id));
+	PG_RETURN_DATUM(identity_hash_of(session_id));
 }

@@ -30,7 +30,7 @@ enum KeptColumn
 };
 
 /* Actions whose answer has a secret, which may not be stored. */
-static const char *const secret_answers[] = {NULL};
+static const char *const secret_answers[] = {"create_api_key", NULL};
 
 static bool has_secret(const Request *request);
 static ErrorName repeat_answer(const Datum *values, Jsonb **kept);

@@ -23,9 +23,9 @@
 
 #define SHOWN_INSTEAD "<statement with secrets>"
 
-/* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks. */
+/* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks; and how API keys begin. */
 static const char *const names[] = {"accesskey", "change_password", "change_user_password", "configure_partner",
-									"create_admin", "reset_password", "update_user"};
+									"create_admin", "mlk_", "reset_password", "update_user"};
 
 /* The same, for names that are everyday words. */
 static const char *const words[] = {"approve_payment", "approve_payments", "authenticate", "login", "register"};

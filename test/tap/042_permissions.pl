@@ -110,6 +110,18 @@ FROM world.leaver l, LATERAL world.caller('{grant site}') c WHERE l.name = 'retu
 SELECT uid FROM world.leaver ORDER BY name;
 EOC
 
+# A service with an API key.
+@{ $world->{uid} }{qw(service api_key)} = ($world->script(<<'EOC'))[ -2, -1 ];
+INSERT INTO murallink.app_user (email, kind) VALUES ('service@example.com', 'service');
+WITH made AS (
+    INSERT INTO murallink_private.api_key (app_user_uid, name, hash, note, created_by_uid, until)
+    SELECT s.uid, 'N', 'N', 'N', a.uid, '2999-01-01' FROM murallink.app_user s, murallink.app_user a
+    WHERE s.kind = 'service' AND a.uid = world.uid('admin') RETURNING uid)
+INSERT INTO murallink_private.api_key_use SELECT uid FROM made;
+SELECT app_user_uid FROM murallink_private.api_key;
+SELECT uid FROM murallink_private.api_key;
+EOC
+
 # What stands in the answers, and the permissions of which one shows it.
 my %shown_to = (
 	Clientname => 'view_clients', Contractname => 'view_contract', Trialname => 'view_trials', Protocolnumber => 'view_trials',
@@ -471,6 +483,10 @@ get_roles              | any                                                    
 set_role               | admin                                                           | {"name": "N", "permissions": ["enroll"], "note": "N"}
 remove_role            | admin                                                           | {"name": "monitor", "note": "N"}
 close_account          | admin                                                           | {"user_uid": "@user", "note": "N"}
+create_service         | admin                                                           | {"email": "other.service@example.com", "name": "N"}
+create_api_key         | admin                                                           | {"user_uid": "@service", "name": "N", "note": "N"}
+get_api_keys           | admin                                                           | {"user_uid": "@service"}
+revoke_api_key         | admin                                                           | {"api_key_uid": "@api_key", "note": "N"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
 add_patient            | add_patient at site, enroll at trial_site                       | {"site_uid": "@site", "first_name": "N", "last_name": "N", "trial_uid": "@trial", "subject_id": "N"}

@@ -138,6 +138,24 @@ is((typed($admin, 'ping'))[0], 204, 'no key is left in a connection') foreach 1 
 my @repeats = map { ($client->rpc('api', { action => 'ping', session_id => $admin }, { 'Idempotency-Key' => 'of the protocol' }))[1]{request_id} } 1, 2;
 is($repeats[0], $repeats[1], 'the JSON protocol takes the header, too');
 
+note 'a service with an API key as a header';
+my $service = api($admin, 'create_service', { email => 'edc@example.com', name => 'Data capture' })->{payload}{uid};
+my %made = (user_uid => $service, name => 'server', note => 'test');
+my $secret = api($admin, 'create_api_key', \%made)->{payload};
+api($admin, 'grant', { resource_uid => $trial, user_uid => $service, permission => 'view_trials' });
+($status, $body) = $client->rpc('get_trials', {}, { 'Api-Key' => $secret->{key} });
+is("$status $body->[0]{name}", '200 Trial', 'reaches what was granted');
+is(($client->request('GET', "$client->{url}/rpc/get_trials", undef, { 'Api-Key' => $secret->{key} }))[0], 200, 'by GET, too');
+is(($client->rpc('api', { action => 'my_info' }, { 'Api-Key' => $secret->{key} }))[1]{payload}{uid}, $service, 'in the JSON protocol');
+is(api($secret->{key}, 'my_info')->{payload}{uid}, $service, 'also in place of a session');
+is(($client->rpc('my_info', {}, { 'Api-Key' => $_ }))[0], 401, 'no other key') foreach "$secret->{key}0", $admin, 'x';
+is(($client->rpc('my_info', {}, { 'Api-Key' => $secret->{key}, 'Session-Id' => $admin }))[0], 400, 'a session beside it is refused');
+is((typed(undef, 'my_info'))[0], 401, 'and nothing is left in the connection');
+my $next = api($admin, 'create_api_key', \%made)->{payload}{key};
+api($admin, 'revoke_api_key', { api_key_uid => $secret->{uid}, note => 'replaced' });
+is(join(' ', map { ($client->rpc('my_info', {}, { 'Api-Key' => $_ }))[0] } $secret->{key}, $next), '401 200', 'keys are replaced one by one');
+unlike($node->log_content, qr/\Q$_\E/, 'no key is in the log') foreach $secret->{key}, $next;
+
 note 'bad input is never a server error';
 my @bodies = (
 	'', '{', 'null', '[]', '"x"', '1', '{"request": 1}', '{"action": null}', '{"action": 1}', '{"action": []}',

@@ -10,11 +10,13 @@ CREATE TABLE murallink.app_user (
     email_verified boolean NOT NULL DEFAULT false,
     sms_verified boolean NOT NULL DEFAULT false,
     user_role text NOT NULL DEFAULT 'user' CHECK (user_role IN ('admin', 'user')),
+    kind text NOT NULL DEFAULT 'person' CHECK (kind = 'person' OR kind = 'service' AND user_role = 'user'),
     db_role text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     deactivated tstzmultirange NOT NULL DEFAULT '{}',
     admin_until timestamptz,
-    status_note text NOT NULL DEFAULT ''
+    status_note text NOT NULL DEFAULT '',
+    UNIQUE (uid, kind)
 );
 CREATE UNIQUE INDEX app_user_email_key ON murallink.app_user (email) WHERE email IS NOT NULL;
 COMMENT ON INDEX murallink.app_user_email_key IS
@@ -31,22 +33,27 @@ COMMENT ON COLUMN murallink.app_user.address IS 'Postal address, null where unkn
 COMMENT ON COLUMN murallink.app_user.email_verified IS 'Whether the e-mail address was confirmed.';
 COMMENT ON COLUMN murallink.app_user.sms_verified IS 'Whether the phone was confirmed by SMS.';
 COMMENT ON COLUMN murallink.app_user.user_role IS 'admin: may do everything; user: may do what was granted.';
+COMMENT ON COLUMN murallink.app_user.kind IS
+'person: may have a password; service: other software, which has API keys, no password, and is never an administrator.';
 COMMENT ON COLUMN murallink.app_user.db_role IS 'The PostgreSQL login role that is this user without a session.';
 COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered.';
 COMMENT ON COLUMN murallink.app_user.deactivated IS
 'When the user was deactivated, and until when; the last range has no end while the user is deactivated. A deactivated user is nobody: murallink_private.is_active() says so.';
 COMMENT ON COLUMN murallink.app_user.admin_until IS 'When the account of an administrator was closed last, null if it never was.';
-COMMENT ON COLUMN murallink.app_user.status_note IS 'Why the user was deactivated, reactivated or closed last.';
+COMMENT ON COLUMN murallink.app_user.status_note IS 'Why the user was deactivated, reactivated or closed, or an API key of the user was made or revoked, last.';
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
     USING (uid = murallink_private.caller() OR murallink_private.caller_is_admin());
 
 CREATE TABLE murallink_private.credential (
-    app_user_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.app_user,
+    app_user_uid murallink.ksuid PRIMARY KEY,
+    kind text NOT NULL DEFAULT 'person' CHECK (kind = 'person'),
     password_hash text NOT NULL,
-    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    FOREIGN KEY (app_user_uid, kind) REFERENCES murallink.app_user (uid, kind)
 );
 COMMENT ON TABLE murallink_private.credential IS 'Passwords, as Argon2id.';
 COMMENT ON COLUMN murallink_private.credential.app_user_uid IS 'The user.';
+COMMENT ON COLUMN murallink_private.credential.kind IS 'That of the user: a service has no password.';
 COMMENT ON COLUMN murallink_private.credential.password_hash IS 'The hash with its salt and cost, as libsodium writes it.';
 COMMENT ON COLUMN murallink_private.credential.changed_at IS 'When it was set.';
 
@@ -65,6 +72,47 @@ COMMENT ON COLUMN murallink_private.session.expires_at IS 'Moved on by use.';
 COMMENT ON COLUMN murallink_private.session.created_at IS 'When it was opened.';
 CREATE INDEX session_opened_by ON murallink_private.session ((coalesce(switched_by_uid, app_user_uid)));
 CREATE INDEX session_expires ON murallink_private.session (expires_at);
+
+CREATE TABLE murallink_private.api_key (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    app_user_uid murallink.ksuid NOT NULL,
+    kind text NOT NULL DEFAULT 'service' CHECK (kind = 'service'),
+    name text NOT NULL,
+    hash bytea NOT NULL UNIQUE,
+    note text NOT NULL,
+    created_by_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    until timestamptz NOT NULL CHECK (until > created_at),
+    ended_at timestamptz,
+    ended_by_uid murallink.ksuid REFERENCES murallink.app_user,
+    ended_note text,
+    FOREIGN KEY (app_user_uid, kind) REFERENCES murallink.app_user (uid, kind),
+    CHECK ((ended_at IS NULL) = (ended_by_uid IS NULL) AND (ended_at IS NULL) = (ended_note IS NULL))
+);
+CREATE INDEX api_key_user ON murallink_private.api_key (app_user_uid);
+COMMENT ON TABLE murallink_private.api_key IS
+'API keys of services. A key that ends or is revoked stays as a row, so that the table is its own audit.';
+COMMENT ON COLUMN murallink_private.api_key.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.api_key.app_user_uid IS 'The service.';
+COMMENT ON COLUMN murallink_private.api_key.kind IS 'That of the user: a person has no API keys.';
+COMMENT ON COLUMN murallink_private.api_key.name IS 'Where the key is used.';
+COMMENT ON COLUMN murallink_private.api_key.hash IS 'SHA-256 of the key; the key itself is stored nowhere.';
+COMMENT ON COLUMN murallink_private.api_key.note IS 'Why it was made.';
+COMMENT ON COLUMN murallink_private.api_key.created_by_uid IS 'The administrator who made it.';
+COMMENT ON COLUMN murallink_private.api_key.created_at IS 'When it was made.';
+COMMENT ON COLUMN murallink_private.api_key.until IS 'When it ends by itself, by the clock of the server.';
+COMMENT ON COLUMN murallink_private.api_key.ended_at IS 'When it was revoked; null if it was not.';
+COMMENT ON COLUMN murallink_private.api_key.ended_by_uid IS 'The administrator who revoked it.';
+COMMENT ON COLUMN murallink_private.api_key.ended_note IS 'Why.';
+
+CREATE TABLE murallink_private.api_key_use (
+    api_key_uid murallink.ksuid PRIMARY KEY REFERENCES murallink_private.api_key,
+    used_at timestamptz
+);
+COMMENT ON TABLE murallink_private.api_key_use IS
+'When each API key was last used. A table of its own, so that to revoke a key waits for no transaction that uses it.';
+COMMENT ON COLUMN murallink_private.api_key_use.api_key_uid IS 'The API key.';
+COMMENT ON COLUMN murallink_private.api_key_use.used_at IS 'To within a tenth of murallink.session_timeout; null for never.';
 
 CREATE TABLE murallink_private.last_seen (
     app_user_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.app_user,
