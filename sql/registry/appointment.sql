@@ -66,21 +66,22 @@ DECLARE
 BEGIN
     IF written = '' THEN
         PERFORM murallink_private.raise('missing_field', field);
-    ELSIF written !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$' THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+    ELSIF written !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$' THEN
+        PERFORM murallink_private.raise('invalid_value', field, 'Local times are written 2022-08-08T20:30, without a time zone.');
     END IF;
     BEGIN
         RETURN pg_catalog.make_timestamp(
             pg_catalog.substr(written, 1, 4)::integer, pg_catalog.substr(written, 6, 2)::integer,
             pg_catalog.substr(written, 9, 2)::integer, pg_catalog.substr(written, 12, 2)::integer,
-            pg_catalog.substr(written, 15, 2)::integer, pg_catalog.substr(written, 18, 2)::double precision);
+            pg_catalog.substr(written, 15, 2)::integer,
+            coalesce(NULLIF(pg_catalog.substr(written, 18, 2), ''), '0')::double precision);
     EXCEPTION WHEN datetime_field_overflow THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'There is no such day.');
     END;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.checked_local_time(text, text) IS
-'A time without a time zone, from YYYY-MM-DDTHH:MM:SS. field: its name in errors. Errors: missing_field, invalid_value.';
+'A time without a time zone, from YYYY-MM-DDTHH:MM:SS, also without the seconds, as a form of HTML has it. field: its name in errors. Errors: missing_field, invalid_value.';
 
 CREATE FUNCTION murallink_private.enrollment_to_visit(enrollment_uid murallink.ksuid, patient_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE plpgsql STABLE AS $$
@@ -135,7 +136,7 @@ BEGIN
     END IF;
     -- A time that the clock skips is converted to a different one.
     IF at <= pg_catalog.now() OR murallink_private.local_time(at, time_zone) <> local_time THEN
-        PERFORM murallink_private.raise('invalid_value', 'datetime');
+        PERFORM murallink_private.raise('invalid_value', 'datetime', 'The time must be in the future, and one that the clock does not skip there.');
     END IF;
 END
 $$;

@@ -17,6 +17,7 @@
 
 static bool digits(const char *text, int count, int *number);
 static bool parse_date(const char *text, DateADT *date, const char **rest);
+static bool parse_seconds(const char *text, int *second, int64 *microseconds, const char **rest);
 static bool is_start(const char *text);
 
 /*
@@ -62,6 +63,29 @@ parse_date(const char *text, DateADT *date, const char **rest)
 }
 
 /*
+ * Reads seconds, which may have decimals; `rest` is what follows them.
+ */
+static bool
+parse_seconds(const char *text, int *second, int64 *microseconds, const char **rest)
+{
+	if (!digits(text, 2, second))
+		return false;
+	text += 2;
+	if (*text == '.')
+	{
+		int64 unit = USECS_PER_SEC / 10;
+
+		text++;
+		if (*text < '0' || *text > '9')
+			return false;
+		for (; *text >= '0' && *text <= '9'; text++, unit /= 10)
+			*microseconds += (*text - '0') * unit;
+	}
+	*rest = text;
+	return true;
+}
+
+/*
  * Returns whether a text is the time of the start of a day in UTC, in the
  * forms that answers have and that clients make of these.
  */
@@ -89,9 +113,9 @@ day_parse(const char *text, DateADT *day)
 }
 
 /*
- * Reads a moment in the form of RFC 3339.  Without an offset it is in UTC; a
- * date alone is its start in UTC.  Digits beyond microseconds are cut off.
- * Returns false for anything else.
+ * Reads a moment in the form of RFC 3339, also without the seconds, as a form of
+ * HTML has it.  Without an offset it is in UTC; a date alone is its start in UTC.
+ * Digits beyond microseconds are cut off.  Returns false for anything else.
  */
 bool
 moment_parse(const char *text, TimestampTz *moment)
@@ -99,7 +123,7 @@ moment_parse(const char *text, TimestampTz *moment)
 	DateADT date;
 	int hour,
 		minute,
-		second,
+		second = 0,
 		offset_hour = 0,
 		offset_minute = 0,
 		sign = 1;
@@ -110,20 +134,11 @@ moment_parse(const char *text, TimestampTz *moment)
 	*moment = (int64) date * USECS_PER_DAY;
 	if (*text == '\0')
 		return true;
-	if (strchr("Tt ", *text) == NULL || !digits(text + 1, 2, &hour) || text[3] != ':' ||
-		!digits(text + 4, 2, &minute) || text[6] != ':' || !digits(text + 7, 2, &second))
+	if (strchr("Tt ", *text) == NULL || !digits(text + 1, 2, &hour) || text[3] != ':' || !digits(text + 4, 2, &minute))
 		return false;
-	text += 9;
-	if (*text == '.')
-	{
-		int64 unit = USECS_PER_SEC / 10;
-
-		text++;
-		if (*text < '0' || *text > '9')
-			return false;
-		for (; *text >= '0' && *text <= '9'; text++, unit /= 10)
-			microseconds += (*text - '0') * unit;
-	}
+	text += 6;
+	if (*text == ':' && !parse_seconds(text + 1, &second, &microseconds, &text))
+		return false;
 	if (*text == '+' || *text == '-')
 	{
 		sign = *text == '+' ? 1 : -1;

@@ -88,7 +88,7 @@ FROM (VALUES
     ('{"sort_order": -1}'), ('{"sort_order": 1000001}'), ('{"sort_order": 2147483648}'), ('{"sort_order": 0.5}'),
     ('{"effective_date": "2022-02-29"}'), ('{"effective_date": "2022-02-28T24:00:00Z"}'), ('{"effective_date": "2022-02-28T23:60:00Z"}'),
     ('{"effective_date": "2022-02-28T23:59:60Z"}'),
-    ('{"effective_date": "2022-02-28T12:00Z"}'), ('{"effective_date": "2022-02-28T12:00:00."}'),
+    ('{"effective_date": "2022-02-28T12Z"}'), ('{"effective_date": "2022-02-28T12:00:00."}'),
     ('{"effective_date": "2022-02-28T12:00:00 UTC"}'), ('{"effective_date": "2022-02-28T12:00:00+0100"}'),
     ('{"effective_date": "2022-02-28T12:00:00+16:00"}'), ('{"effective_date": "0000-12-31"}'),
     ('{"effective_date": "0001-01-01T00:00:00+01:00"}'), ('{"effective_date": "9999-12-31T23:59:59-01:00"}'),
