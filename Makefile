@@ -24,7 +24,7 @@ MODULE_big = murallink
 GROUPS = base access registry money calls notices payouts partners worker api
 
 base = schema error text mail_address answer install isolation place apart secret clock ksuid moment money phone address time_zone name change crash_point
-access = password identity password_reset permission role audit account api_key
+access = password identity password_reset permission role audit account api_key sign_on
 registry = file payment_type client contract trial site grant access_list people enrollment consent template appointment transfer similar roster caregiver document
 money = schedule fund payment top_up
 notices = notice message

@@ -80,7 +80,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.deactivate_user(murallink.ksuid, text) IS
-'Locks a user out at once: sessions end, also those of administrators who act as the user; login answers login_failed; tokens to reset the password are no longer valid, and none are sent; stored answers are not repeated; the user''s PostgreSQL role and API keys have no rights. Grants stay, so that reactivate_user restores everything. user_uid: of another user; note: why. For admins, and for users who hold grant on every resource on which the user has a grant. Errors: unauthenticated, missing_field, invalid_value (oneself), forbidden, not_found, too_long, wrong_status (is deactivated already), in_use (the last active administrator).';
+'Locks a user out at once: sessions end, also those of administrators who act as the user; login answers login_failed; tokens to reset the password are no longer valid, and none are sent; stored answers are not repeated; the user''s PostgreSQL role, API keys and tokens of an identity provider have no rights. Grants stay, so that reactivate_user restores everything. user_uid: of another user; note: why. For admins, and for users who hold grant on every resource on which the user has a grant. Errors: unauthenticated, missing_field, invalid_value (oneself), forbidden, not_found, too_long, wrong_status (is deactivated already), in_use (the last active administrator).';
 
 CREATE FUNCTION murallink_private.deactivated_by_admin(user_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -135,6 +135,8 @@ BEGIN
     DELETE FROM murallink_private.known_place WHERE app_user_uid = close_account.user_uid;
     UPDATE murallink_private.api_key k SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = caller, ended_note = why
     WHERE k.app_user_uid = close_account.user_uid AND k.ended_at IS NULL;
+    UPDATE murallink_private.identity i SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = caller, ended_note = why
+    WHERE i.app_user_uid = close_account.user_uid AND i.ended_at IS NULL;
     PERFORM murallink_private.end_grants(ARRAY(
         SELECT g.uid FROM murallink.permission_grant g WHERE g.app_user_uid = close_account.user_uid AND g.ended_at IS NULL), why);
     UPDATE murallink.app_user SET
@@ -144,4 +146,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.close_account(murallink.ksuid, text) IS
-'Revokes all grants of a user who will not need them again, and removes administrator rights, the PostgreSQL role, the password, the API keys and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions; to lock a leaver out, use deactivate_user, also after this. user_uid: of another user; note: why. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found, too_long, in_use (the last active administrator).';
+'Revokes all grants of a user who will not need them again, and removes administrator rights, the PostgreSQL role, the password, the API keys, the identities at identity providers and the sessions. The remaining account is like a new one: it can set a password by e-mail, and has no permissions; to lock a leaver out, use deactivate_user, also after this. user_uid: of another user; note: why. The user''s actions, and the grants that the user made, stay. For admins. Errors: unauthenticated, forbidden, missing_field, invalid_value, not_found, too_long, in_use (the last active administrator).';

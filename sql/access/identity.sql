@@ -15,7 +15,7 @@ COMMENT ON FUNCTION murallink_private.active_since(tstzmultirange, timestamptz) 
 CREATE FUNCTION murallink.authenticate(session_id text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'identity_authenticate_sql';
 COMMENT ON FUNCTION murallink.authenticate(text) IS
-'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it, or an API key; default: the header Session-Id or Api-Key that PostgREST received. Meant as PostgREST''s db-pre-request. Errors: unauthenticated; invalid_request (both headers); too_long (Idempotency-Key); conflict in a statement that reads rows as the user of the login role.';
+'Takes on the identity of a session for the rest of this transaction. session_id: as login answered it, or an API key; default: the header Session-Id or Api-Key that PostgREST received, or the token that it has verified, by the claims in request.jwt.claims, which count only for the login roles of murallink.sign_on_roles and once in a transaction. Meant as PostgREST''s db-pre-request. Errors: unauthenticated; invalid_request (several of them); too_long (Idempotency-Key); conflict in a statement that reads rows as the user of the login role.';
 
 CREATE FUNCTION murallink_private.caller() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';
@@ -42,6 +42,15 @@ CREATE FUNCTION murallink_private.caller_session() RETURNS bytea
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_session';
 COMMENT ON FUNCTION murallink_private.caller_session() IS
 'The SHA-256 of the caller''s session id, null for a caller without a session. Errors: unauthenticated.';
+
+CREATE FUNCTION murallink_private.caller_signed_on() RETURNS timestamptz
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_signed_on';
+COMMENT ON FUNCTION murallink_private.caller_signed_on() IS
+'When the caller has signed on at an identity provider, by the token of this request; null for other callers, and if the token does not say so. Errors: unauthenticated.';
+
+CREATE FUNCTION murallink_private.is_issuer(name text) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'identity_is_issuer';
+COMMENT ON FUNCTION murallink_private.is_issuer(text) IS 'Whether murallink.sign_on_issuers has an identity provider.';
 
 CREATE FUNCTION murallink_private.caller_switched_by() RETURNS murallink.ksuid
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_caller_switched_by';
@@ -477,9 +486,11 @@ LANGUAGE sql STABLE AS $$
         SELECT FROM murallink_private.session s
         WHERE s.hash = murallink_private.caller_session()
             AND s.created_at > pg_catalog.clock_timestamp() - pg_catalog.current_setting('murallink.fresh_sign_on')::interval)
+        OR coalesce(murallink_private.caller_signed_on()
+            > pg_catalog.clock_timestamp() - pg_catalog.current_setting('murallink.fresh_sign_on')::interval, false)
 $$;
 COMMENT ON FUNCTION murallink_private.freshly_signed_on() IS
-'Whether the caller has a session that was opened within murallink.fresh_sign_on. Errors: unauthenticated.';
+'Whether the caller has a session that was opened within murallink.fresh_sign_on, or has signed on at the identity provider within it. Errors: unauthenticated.';
 
 CREATE FUNCTION murallink.update_user(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL,

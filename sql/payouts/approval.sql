@@ -54,15 +54,15 @@ CREATE FUNCTION murallink_private.same_hand(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     moment CONSTANT timestamptz := pg_catalog.clock_timestamp();
-    kind murallink.payment_kind;
+    asked_as murallink.payment_kind;
     acted_at timestamptz;
     approves murallink.permission[];
     others murallink.permission[];
 BEGIN
-    SELECT p.payment_type, coalesce(approved_at, p.created_at) INTO kind, acted_at
+    SELECT p.payment_type, coalesce(approved_at, p.created_at) INTO asked_as, acted_at
     FROM murallink_private.payment p WHERE p.uid = same_hand.payment_uid;
-    approves := CASE kind WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
-    others := CASE WHEN approved_at IS NULL THEN ARRAY[kind || '_payment']::murallink.permission[] ELSE approves END;
+    approves := CASE asked_as WHEN 'travel' THEN '{approve_payments,approve_travel}' ELSE '{approve_payments}' END;
+    others := CASE WHEN approved_at IS NULL THEN ARRAY[asked_as || '_payment']::murallink.permission[] ELSE approves END;
     RETURN other = approver
         OR murallink_private.holds_by_way_of(approver, other, approves, payment_uid, moment)
         OR NOT murallink_private.caller_is_admin() AND (

@@ -2,7 +2,7 @@
  * identity.c
  *	  The caller: one app_user for one transaction, kept here, where no SET can
  *	  forge it.  The other files say where it comes from: identity_session.c,
- *	  identity_key.c, identity_role.c and, in parallel workers,
+ *	  identity_key.c, identity_token.c, identity_role.c and, in parallel workers,
  *	  identity_parallel.c.  Plans that suit it alone are in identity_plan.c.
  */
 #include "postgres.h"
@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "identity_part.h"
+#include "identity_token.h"
 #include "install.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
@@ -69,6 +70,7 @@ identity_init(void)
 							&known_place_lifetime, 90 * 24 * 3600, 0, 3650 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
 							NULL, NULL);
 	identity_session_init();
+	identity_claims_init();
 	identity_parallel_init();
 	identity_plan_init();
 	RegisterXactCallback(forget_at_end, NULL);
@@ -188,6 +190,8 @@ find_again(Caller *found)
 			return identity_of_session(found);
 		case BY_API_KEY:
 			return identity_of_key(found);
+		case BY_TOKEN:
+			return identity_of_token(found);
 		default:
 			user = identity_of_role(caller.role);
 			if (user != NULL)
@@ -205,6 +209,7 @@ find_again(Caller *found)
 static void
 look_again(void)
 {
+	static const char *const fields[] = {NULL, "session_id", "api_key", "token"};
 	Caller found = caller;
 
 	/* A change that arrives during the query raises a new doubt. */
@@ -216,7 +221,7 @@ look_again(void)
 	}
 	identity_lose();
 	if (GetUserId() == install_owner())
-		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, caller.by != BY_LOGIN_ROLE ? "session_id" : NULL));
+		ereport(ERROR, errnamed(ERR_UNAUTHENTICATED, fields[caller.by]));
 }
 
 /*

@@ -24,12 +24,16 @@ extern void identity_session_init(void);
 extern bool identity_of_session(Caller *found);
 extern Datum identity_hash_of(const char *secret);
 extern void identity_write_aside(SavedPlan *plan, const Datum *values);
-extern bool identity_long_ago(TimestampTz seen_at);
+extern bool identity_long_ago(TimestampTz seen);
 extern void identity_see_user(const Ksuid *user);
 
 /* identity_key.c */
 extern bool identity_authenticate_key(const char *key);
 extern bool identity_of_key(Caller *found);
+
+/* identity_token.c */
+extern void identity_authenticate_token(const char *text);
+extern bool identity_of_token(Caller *found);
 
 /* identity_parallel.c */
 extern void identity_parallel_init(void);

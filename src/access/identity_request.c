@@ -10,6 +10,7 @@
 #include "error.h"
 #include "fmgr.h"
 #include "identity_part.h"
+#include "identity_token.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -143,7 +144,7 @@ session_of_request(void)
 /*
  * murallink.authenticate(session_id): takes on the identity of a session for
  * the rest of this transaction; by default, that in the header Session-Id or
- * Api-Key of PostgREST.  As PostgREST's pre-request, it also sets UTC for the
+ * Api-Key of PostgREST, or of the token that PostgREST has verified.  As PostgREST's pre-request, it also sets UTC for the
  * request and its answer, and its idempotency key.  Raises unauthenticated,
  * invalid_request or too_long.
  *
@@ -156,8 +157,14 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 {
 	char *session_id = PG_ARGISNULL(0) ? session_of_request() : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	const char *path = identity_request_path();
+	const char *claims = PG_ARGISNULL(0) ? identity_claims() : NULL;
 
 	identity_bound_waits();
+	if (claims != NULL && session_id != NULL)
+		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, "token"),
+				errhint("Send a token of the identity provider, or Session-Id or Api-Key, not both."));
+	if (claims != NULL)
+		identity_authenticate_token(claims);
 	/* An empty argument is a session that does not exist. */
 	if (session_id != NULL && !identity_authenticate(session_id))
 	{

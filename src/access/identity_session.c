@@ -187,9 +187,9 @@ see(const Ksuid *user, TimestampTz since)
  * tenth of session_timeout has passed.
  */
 bool
-identity_long_ago(TimestampTz seen_at)
+identity_long_ago(TimestampTz seen)
 {
-	return GetCurrentTimestamp() - seen_at > session_timeout * (USECS_PER_SEC / 10);
+	return GetCurrentTimestamp() - seen > session_timeout * (USECS_PER_SEC / 10);
 }
 
 /*

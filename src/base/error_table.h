@@ -24,7 +24,7 @@ ERROR_ROW(UNKNOWN_PERMISSION, "unknown_permission", "PT400", "there is no such p
 ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not valid", NULL)
 ERROR_ROW(WEAK_PASSWORD, "weak_password", "PT400", "the password is too short or too long", "A password must have 8 to 1024 bytes.")
 ERROR_ROW(INVALID_TOKEN, "invalid_token", "PT400", "the token is wrong, used or expired", "request_password_reset sends a new one.")
-ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "a valid session is required", "Call login and send its session_id; in SQL, call authenticate(session_id) in each transaction.")
+ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "a valid session is required", "Call login and send its session_id, or send an API key or a token of the identity provider; in SQL, call authenticate(session_id) in each transaction.")
 ERROR_ROW(WRONG_ACCESS_KEY, "wrong_access_key", "PT401", "the access key of the webhook is wrong", "Send the secret webhook_access_key of configure_partner. No session is needed.")
 ERROR_ROW(LOGIN_FAILED, "login_failed", "PT401", "the e-mail address or the password is wrong", NULL)
 ERROR_ROW(INSUFFICIENT_FUNDS, "insufficient_funds", "PT402", "the contract does not have enough funds in this currency", "Add funding to the contract, or reject or cancel payments that reserve funds.")
@@ -50,6 +50,6 @@ ERROR_ROW(LOCKED_OUT, "locked_out", "PT423", "too many failed logins: the accoun
 ERROR_ROW(BLOCKED, "blocked", "PT503", "another transaction blocks this and does not end", "Nothing was done. Try again later.")
 ERROR_ROW(BUSY, "busy", "PT503", "the server is busy", "Try again in a second.")
 ERROR_ROW(NOT_INSTALLED, "not_installed", "PT503", "murallink's tables are not installed in this database", "Run SELECT murallink.install();")
-ERROR_ROW(SIGN_ON_REQUIRED, "sign_on_required", "PT401", "this trial requires a fresh sign-on for approval", "Call login, and approve with the new session_id; or send the password.")
+ERROR_ROW(SIGN_ON_REQUIRED, "sign_on_required", "PT401", "this trial requires a fresh sign-on for approval", "Call login, and approve with the new session_id, or sign on at the identity provider again; or send the password.")
 ERROR_ROW(UNKNOWN_DATA_VERSION, "unknown_data_version", "PT503", "murallink's tables have a version that the installed library does not support", "Run SELECT murallink.upgrade(); or install the matching version of the library.")
 /* clang-format on */

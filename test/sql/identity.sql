@@ -203,7 +203,7 @@ SET murallink.app_user_uid TO '000000000000000000000000000';
 SELECT set_config('murallink.session_id', :'session', false);
 SET murallink.session_timeout = '1 day';
 SET murallink.login_max_failures = 1000;
-SELECT count(*) AS settings_of_a_session FROM pg_settings WHERE name LIKE 'murallink.%' AND context = 'user';
+SELECT name AS settings_of_a_session FROM pg_settings WHERE name LIKE 'murallink.%' AND context = 'user';
 
 -- The login role of PostgreSQL is an identity by itself, for a role that is bound to a user. A session comes first
 SELECT murallink.set_db_role('nobody.identity@example.com', 'regress_identity_app');

@@ -18,6 +18,7 @@ $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf . <<'EOC');
 murallink.databases = ''
 murallink.expose_reset_tokens = on
+murallink.sign_on_issuers = '[{"issuer": "https://login.example.com", "audience": "N"}]'
 EOC
 $node->start;
 my $stack = Murallink::Stack->new(node => $node);
@@ -110,16 +111,18 @@ FROM world.leaver l, LATERAL world.caller('{grant site}') c WHERE l.name = 'retu
 SELECT uid FROM world.leaver ORDER BY name;
 EOC
 
-# A service with an API key.
-@{ $world->{uid} }{qw(service api_key)} = ($world->script(<<'EOC'))[ -2, -1 ];
+# A service with an API key, and an identity of an identity provider.
+@{ $world->{uid} }{qw(service api_key identity)} = ($world->script(<<'EOC'))[ -3, -2, -1 ];
 INSERT INTO murallink.app_user (email, kind) VALUES ('service@example.com', 'service');
 WITH made AS (
     INSERT INTO murallink_private.api_key (app_user_uid, name, hash, note, created_by_uid, until)
     SELECT s.uid, 'N', 'N', 'N', a.uid, '2999-01-01' FROM murallink.app_user s, murallink.app_user a
     WHERE s.kind = 'service' AND a.uid = world.uid('admin') RETURNING uid)
 INSERT INTO murallink_private.api_key_use SELECT uid FROM made;
+INSERT INTO murallink_private.identity (app_user_uid, issuer, subject, note) VALUES (world.uid('user'), 'N', 'N', 'N');
 SELECT app_user_uid FROM murallink_private.api_key;
 SELECT uid FROM murallink_private.api_key;
+SELECT uid FROM murallink_private.identity;
 EOC
 
 # What stands in the answers, and the permissions of which one shows it.
@@ -487,6 +490,10 @@ create_service         | admin                                                  
 create_api_key         | admin                                                           | {"user_uid": "@service", "name": "N", "note": "N"}
 get_api_keys           | admin                                                           | {"user_uid": "@service"}
 revoke_api_key         | admin                                                           | {"api_key_uid": "@api_key", "note": "N"}
+create_user            | admin                                                           | {"email": "other.user@example.com", "first_name": "N", "last_name": "N"}
+bind_identity          | admin                                                           | {"user_uid": "@user", "issuer": "https://login.example.com", "subject": "N", "note": "N"}
+get_identities         | admin                                                           | {"user_uid": "@user"}
+unbind_identity        | admin                                                           | {"identity_uid": "@identity", "note": "N"}
 copy_permissions       | grant anywhere                                                  | {"from_uid": "@caller", "to_uid": "@user"}
 add_patient            | add_patient at site                                             | {"site_uid": "@site", "first_name": "N", "last_name": "N"}
 add_patient            | add_patient at site, enroll at trial_site                       | {"site_uid": "@site", "first_name": "N", "last_name": "N", "trial_uid": "@trial", "subject_id": "N"}

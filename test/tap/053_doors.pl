@@ -32,6 +32,7 @@ SET SESSION AUTHORIZATION world_admin;
 SELECT world.add('often', (murallink.add_milestone('Often', 1, 'USD', '${\$world->uid('trial')}', '${\$world->uid('site')}', 100)).uid);
 EOC
 $world->{uid}{often} = $stack->sql("SELECT world.uid('often')");
+$world->{uid}{service} = $stack->sql(q{INSERT INTO murallink.app_user (email, kind) VALUES ('service@example.com', 'service') RETURNING uid});
 my $today = $stack->sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')");
 
 # What the SQL door says of a call: the stable name of its error, or "done". Nothing remains of it.
@@ -54,6 +55,7 @@ my %needs = (
 	access_list => { resource_uid => 'site' },
 	add_funding => { contract_uid => 'contract', amount => 1 },
 	add_milestone => { milestone => 'Visit #', amount => 1, approval_ref => 'IRB', trial_uid => 'trial', site_uid => 'site' },
+	create_api_key => { user_uid => 'service', name => 'Key #', note => 'N' },
 	create_client => { name => 'Client #' },
 	create_contract => { client_uid => 'client', name => 'Contract #', currency => 'USD' },
 	edit_client => { uid => 'client' },
@@ -87,9 +89,10 @@ my %written = (
 		wrong_type => [ 20270304, JSON::PP::true, [], {} ] },
 	'murallink.moment' => {
 		right => [ '2027-01-01', '2027-01-02T10:00:00Z', '2027-01-03T10:00:00', '2027-01-04 10:00:00', '2027-01-05T10:00:00-05:00',
-			'2027-01-06T10:00:00.1234567Z', '2027-01-07T23:59:59.9999999+14:00', '2027-01-08t10:00:00z', '' ],
+			'2027-01-06T10:00:00.1234567Z', '2027-01-07T23:59:59.9999999+14:00', '2027-01-08t10:00:00z', '2027-01-09T10:00',
+			'2027-01-10 10:00+01:00', '' ],
 		invalid_value => [ @no_dates, 'tomorrow', '2027-01-01T25:00:00Z', '2027-01-01 10:00 America/New_York', '2027-01-01T10:00:00 EST',
-			'2027-01-01T10:00', '10:00', '2027-01-01T10:00:00-5', '2027-01-01T10:00:60Z' ],
+			'2027-01-01T10', '2027-01-01T10:00:', '2027-01-01T10:00.5Z', '2027-01-01T1:00', '10:00', '2027-01-01T10:00:00-5', '2027-01-01T10:00:60Z' ],
 		wrong_type => [ 1798761600, JSON::PP::true, [], {} ] },
 	numeric => { right => [ 1, 2.5, '1e1' ], wrong_type => [ '"1"', '"1e2"', '"NaN"', '""', 'true', '[]', '{}' ] },
 	'murallink.numeric_text' => { right => [ 1000, '1e3', '1E3', '1000.5', '"1000.5"' ], invalid_amount => [ '"1e3"', '1e-3', '-1' ],

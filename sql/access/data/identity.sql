@@ -40,7 +40,7 @@ COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered
 COMMENT ON COLUMN murallink.app_user.deactivated IS
 'When the user was deactivated, and until when; the last range has no end while the user is deactivated. A deactivated user is nobody: murallink_private.is_active() says so.';
 COMMENT ON COLUMN murallink.app_user.admin_until IS 'When the account of an administrator was closed last, null if it never was.';
-COMMENT ON COLUMN murallink.app_user.status_note IS 'Why the user was deactivated, reactivated or closed, or an API key of the user was made or revoked, last.';
+COMMENT ON COLUMN murallink.app_user.status_note IS 'Why the user was deactivated, reactivated or closed, or an API key or an identity of the user was made or ended, last.';
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
     USING (uid = murallink_private.caller() OR murallink_private.caller_is_admin());
 
@@ -113,6 +113,36 @@ COMMENT ON TABLE murallink_private.api_key_use IS
 'When each API key was last used. A table of its own, so that to revoke a key waits for no transaction that uses it.';
 COMMENT ON COLUMN murallink_private.api_key_use.api_key_uid IS 'The API key.';
 COMMENT ON COLUMN murallink_private.api_key_use.used_at IS 'To within a tenth of murallink.session_timeout; null for never.';
+
+CREATE TABLE murallink_private.identity (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    note text NOT NULL,
+    bound_by_uid murallink.ksuid REFERENCES murallink.app_user,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    ended_at timestamptz,
+    ended_by_uid murallink.ksuid REFERENCES murallink.app_user,
+    ended_note text,
+    CHECK ((ended_at IS NULL) = (ended_by_uid IS NULL) AND (ended_at IS NULL) = (ended_note IS NULL))
+);
+CREATE UNIQUE INDEX identity_once ON murallink_private.identity (issuer, subject) WHERE ended_at IS NULL;
+CREATE INDEX identity_user ON murallink_private.identity (app_user_uid, issuer);
+CREATE INDEX identity_subject ON murallink_private.identity (issuer, subject);
+COMMENT ON TABLE murallink_private.identity IS
+'Who at an identity provider is which user. An identity that is unbound stays as a row, so that the table is its own audit.';
+COMMENT ON COLUMN murallink_private.identity.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.identity.app_user_uid IS 'The user.';
+COMMENT ON COLUMN murallink_private.identity.issuer IS 'The identity provider, as the claim iss names it.';
+COMMENT ON COLUMN murallink_private.identity.subject IS 'Who it is there, by the claim that murallink.sign_on_issuers says.';
+COMMENT ON COLUMN murallink_private.identity.note IS 'Why it was bound.';
+COMMENT ON COLUMN murallink_private.identity.bound_by_uid IS
+'The administrator who bound it; null if it was bound at the first sign-on by the verified e-mail address.';
+COMMENT ON COLUMN murallink_private.identity.created_at IS 'When it was bound.';
+COMMENT ON COLUMN murallink_private.identity.ended_at IS 'When it was unbound; null if it was not.';
+COMMENT ON COLUMN murallink_private.identity.ended_by_uid IS 'The administrator who unbound it.';
+COMMENT ON COLUMN murallink_private.identity.ended_note IS 'Why.';
 
 CREATE TABLE murallink_private.last_seen (
     app_user_uid murallink.ksuid PRIMARY KEY REFERENCES murallink.app_user,

@@ -7,6 +7,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(node => $node);     # on a running PostgreSQL::Test::Cluster
 #   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
 #   my $stack = Murallink::Stack->new(dir => $dir, sandbox => ['--no-sync']);         # its further options
+#   my $stack = Murallink::Stack->new(node => $node, postgrest => 'jwt-secret = "..."');  # more lines of its configuration
 #   my $stack = Murallink::Stack->new(dir => $dir, clock => Murallink::Clock->new);    # by which its server goes
 #   my $stack = Murallink::Stack->new(dir => $dir, locale => 'tr_TR.UTF-8');          # else $MURALLINK_LOCALE, C.UTF-8
 #   $stack->start;
@@ -93,6 +94,7 @@ sub new
 		process => $$,
 		settings => $arg{settings} // {},
 		sandbox => $arg{sandbox} // [],
+		postgrest => $arg{postgrest} // '',
 		clock => $arg{clock},
 		locale => $arg{locale} || $ENV{MURALLINK_LOCALE} || 'C.UTF-8',
 		admin_email => $arg{admin_email} // 'admin@example.com',
@@ -293,6 +295,7 @@ db-pre-request = "murallink.authenticate"
 server-host = "127.0.0.1"
 server-port = $port
 admin-server-port = $admin_port
+$self->{postgrest}
 EOC
 	close $conf;
 	$self->{url} = "http://127.0.0.1:$port";
