@@ -85,7 +85,7 @@ COMMENT ON FUNCTION murallink.deactivate_user(murallink.ksuid, text) IS
 CREATE FUNCTION murallink_private.deactivated_by_admin(user_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT NOT coalesce((
-        SELECT u.user_role = 'user' AND coalesce(u.admin_until <= e.at, true) FROM murallink.audit_event e
+        SELECT u.user_role = 'user' AND coalesce(u.admin_until <= e.at, true) FROM murallink_private.audit_event e
         JOIN murallink.app_user known ON known.uid = e.resource_uid
         LEFT JOIN murallink.app_user u ON u.uid = coalesce(e.switched_by_uid, e.app_user_uid)
         WHERE e.resource_uid = user_uid AND e.resource = 'app_user'

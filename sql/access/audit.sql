@@ -87,14 +87,14 @@ LANGUAGE sql STABLE AS $$
             WHEN 'changed' THEN murallink_private.audit_words(e.changes)
             ELSE e.action || ' ' || pg_catalog.replace(e.resource, '_', ' ') END)::murallink.audit_entry
         ORDER BY e.at DESC, e.uid DESC)
-    FROM murallink.audit_event e WHERE e.resource_uid = audit_history.resource_uid
+    FROM murallink_private.audit_event e WHERE e.resource_uid = audit_history.resource_uid
 $$;
 COMMENT ON FUNCTION murallink_private.audit_history(murallink.ksuid) IS
 'The history of a resource, newest first, in the form of the documents.';
 
 CREATE FUNCTION murallink_private.changed_since(resource text, since timestamptz) RETURNS murallink.ksuid[]
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE AS $$
-    SELECT pg_catalog.array_agg(DISTINCT e.resource_uid) FROM murallink.audit_event e
+    SELECT pg_catalog.array_agg(DISTINCT e.resource_uid) FROM murallink_private.audit_event e
     WHERE e.uid >= murallink.ksuid_from_timestamp(since) AND e.resource = changed_since.resource
 $$;
 COMMENT ON FUNCTION murallink_private.changed_since(text, timestamptz) IS

@@ -65,6 +65,16 @@ RETURN murallink_private.granted_all(client_uid)
 COMMENT ON FUNCTION murallink_private.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether the caller holds the permission at a place or at any level above it. Null for the levels that a row does not have. Row level security asks this of each row that indexes on these columns find, where all of them have one.';
 
+CREATE FUNCTION murallink_private.shown(
+    permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
+    trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN murallink_private.permitted(permission, client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink_private.caller() IS NULL AND pg_catalog.pg_has_role('murallink_owner', 'USAGE');
+COMMENT ON FUNCTION murallink_private.shown(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether a view that asks this itself shows what needs the permission at a place: to the caller who holds it there or above, and to the owner without a caller.';
+
 CREATE FUNCTION murallink_private.permit(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
     trial_uid murallink.ksuid, site_uid murallink.ksuid, field text DEFAULT NULL

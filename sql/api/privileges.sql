@@ -164,6 +164,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.search_clients,
     murallink.search_patients,
     murallink.search_trials,
+    murallink.set_appointment_status,
     murallink.set_approval_rules,
     murallink.set_day_cap,
     murallink.set_enrollment_status,
@@ -172,6 +173,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.set_recovery,
     murallink.set_role,
     murallink.set_pricing,
+    murallink.set_visit_due,
     murallink.switch_user,
     murallink.top_up,
     murallink.transfer_enrollment,
@@ -237,6 +239,9 @@ GRANT EXECUTE ON FUNCTION
     murallink.write_off
     TO murallink_operator;
 
+-- Functions for analysts, with the rights of the caller.
+GRANT EXECUTE ON FUNCTION murallink.schedule_at TO murallink_analyst, murallink_operator;
+
 -- The functions that policies and views of tables call.
 GRANT EXECUTE ON FUNCTION
     murallink.authenticate,
@@ -255,7 +260,10 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.maybe_viewable,
     murallink_private.moved_enrollments,
     murallink_private.payment_being_sent,
+    murallink_private.payment_waits,
     murallink_private.permitted,
+    murallink_private.shown,
+    murallink_private.text_shown,
     murallink_private.viewable_patients
     TO murallink_analyst, murallink_operator;
 

@@ -84,7 +84,7 @@ BEGIN
             o.reference AS "Reference", p.note AS "Note", p.decision_note AS "Decision note",
             (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s (%s) %s', pg_catalog.to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
                 a.signer_name, a.signer_uid, a.meaning), '; ' ORDER BY a.at)
-            FROM murallink.approval a WHERE a.payment_uid = p.uid) AS "Approvals", p.fraction AS "Fraction",
+            FROM murallink_private.approval a WHERE a.payment_uid = p.uid) AS "Approvals", p.fraction AS "Fraction",
             pg_catalog.round(p.capped_from, murallink_private.currency_decimals(p.currency)) AS "Capped from", p.uid::text AS "Payment UID"
         FROM murallink.enrollment e
         JOIN murallink.payment p ON p.enrollment_uid = e.uid

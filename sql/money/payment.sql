@@ -79,7 +79,7 @@ COMMENT ON FUNCTION murallink_private.approvals_required(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.approvals_suffice(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.count(*) >= murallink_private.approvals_required(approvals_suffice.payment_uid)
-    FROM murallink.approval a WHERE a.payment_uid = approvals_suffice.payment_uid
+    FROM murallink_private.approval a WHERE a.payment_uid = approvals_suffice.payment_uid
 $$;
 COMMENT ON FUNCTION murallink_private.approvals_suffice(murallink.ksuid) IS
 'Whether as many people have approved a payment as the tiers of its trial require.';
@@ -112,7 +112,7 @@ BEGIN
         OLD.chain_uid := NEW.chain_uid;
         OLD.occurrence := NEW.occurrence;
     ELSIF OLD.status = 'pending' AND NEW.status = 'pending' AND EXISTS (
-        SELECT FROM murallink.approval a
+        SELECT FROM murallink_private.approval a
         WHERE a.payment_uid = NEW.uid AND a.app_user_uid = NEW.decided_by_uid AND a.note = NEW.decision_note) THEN
         OLD.decided_by_uid := NEW.decided_by_uid;
         OLD.decision_note := NEW.decision_note;
@@ -216,10 +216,11 @@ COMMENT ON FUNCTION murallink_private.payment_info(murallink.ksuid) IS 'A paymen
 CREATE FUNCTION murallink_private.payment_answer(payment_uid murallink.ksuid, note text, seen boolean) RETURNS murallink.payment_info
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    whole CONSTANT murallink.payment_info := murallink_private.payment_info(payment_uid);
+    whole murallink.payment_info := murallink_private.payment_info(payment_uid);
     answer murallink.payment_info;
 BEGIN
     IF seen THEN
+        whole.decision_note := coalesce(whole.decision_note, note);
         RETURN whole;
     END IF;
     answer.uid := whole.uid;

@@ -46,7 +46,7 @@ BEGIN
         WHEN the_notice.channel = 'email' AND NOT murallink_private.is_mail_address(recipient)
             THEN 'there is no address that mail can be sent to'
         WHEN the_notice.channel = 'sms' AND digits IS NULL THEN 'there is no phone number that SMS can be sent to'
-        WHEN the_appointment.status = 'cancelled' THEN 'the appointment is cancelled'
+        WHEN the_appointment.status <> 'scheduled' THEN 'the appointment is ' || the_appointment.status
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN its_call.attempt > 0 AND its_call.due_at > the_notice.created_at + interval '5 days'

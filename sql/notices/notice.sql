@@ -81,7 +81,7 @@ BEGIN
     PERFORM FROM murallink.patient p WHERE p.uid = visit.patient_uid FOR SHARE;
     PERFORM murallink_private.notices_cancel(
         ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = visit.uid),
-        'the appointment ' || CASE visit.status WHEN 'cancelled' THEN 'is cancelled' ELSE 'was moved' END);
+        'the appointment ' || CASE visit.status WHEN 'scheduled' THEN 'was moved' ELSE 'is ' || visit.status END);
     PERFORM murallink_private.remind(ARRAY[visit.uid]);
     -- A patient who was sent another time, or is being sent it, gets the new one at once.
     WITH made AS (

@@ -101,7 +101,7 @@ BEGIN
     SELECT p.requested_by_uid, murallink_private.separate_since(p.trial_uid, p.created_at) INTO requester, separate
     FROM murallink_private.payment p WHERE p.uid = may_sign.payment_uid;
     IF EXISTS (
-        SELECT FROM murallink.approval a
+        SELECT FROM murallink_private.approval a
         WHERE a.payment_uid = may_sign.payment_uid AND (
             caller IN (a.app_user_uid, a.signer_uid) OR signer IN (a.app_user_uid, a.signer_uid)
             OR separate AND (
@@ -111,7 +111,7 @@ BEGIN
     END IF;
     RETURN NOT separate OR NOT (
         murallink_private.same_hand(caller, requester, may_sign.payment_uid) OR EXISTS (
-            SELECT FROM murallink.audit_event e,
+            SELECT FROM murallink_private.audit_event e,
                 LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS asked
             WHERE e.resource_uid = may_sign.payment_uid AND e.action = 'created'
             AND (asked.uid = signer OR murallink_private.same_hand(caller, asked.uid, may_sign.payment_uid))));
@@ -183,8 +183,8 @@ BEGIN
         PERFORM murallink_private.raise('same_person', 'payment_uid');
     END IF;
     needed := GREATEST(murallink_private.approvals_required(the_payment.uid), 1);
-    SELECT pg_catalog.count(*) + 1 INTO so_far FROM murallink.approval a WHERE a.payment_uid = the_payment.uid;
-    INSERT INTO murallink.approval (payment_uid, app_user_uid, switched_by_uid, signer_name, meaning, signed_by, note)
+    SELECT pg_catalog.count(*) + 1 INTO so_far FROM murallink_private.approval a WHERE a.payment_uid = the_payment.uid;
+    INSERT INTO murallink_private.approval (payment_uid, app_user_uid, switched_by_uid, signer_name, meaning, signed_by, note)
     SELECT the_payment.uid, murallink_private.caller(), murallink_private.caller_switched_by(),
         coalesce(NULLIF(pg_catalog.btrim(u.first_name || ' ' || u.last_name), ''), u.email),
         pg_catalog.format('approves the payment of %s %s, as approver %s of %s',
@@ -365,11 +365,13 @@ LANGUAGE sql STABLE AS $$
         CASE WHEN murallink_private.permitted('view_enrollments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
             OR murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) THEN e.subject_id END,
         CASE WHEN seen THEN p.payment_type::text END, CASE WHEN seen THEN p.milestone_name END,
-        CASE WHEN seen THEN pg_catalog.trim_scale(p.amount) END, CASE WHEN seen THEN p.currency::text END, CASE WHEN seen THEN p.note END,
+        CASE WHEN seen THEN pg_catalog.trim_scale(p.amount) END, CASE WHEN seen THEN p.currency::text END,
+        CASE WHEN seen AND murallink_private.text_shown(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid, p.requested_by_uid)
+            THEN p.note END,
         CASE WHEN seen THEN p.visit_date END, p.created_at,
         pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now() - p.created_at) / 86400)::integer,
         CASE WHEN seen THEN pg_catalog.btrim(u.first_name || ' ' || u.last_name) END,
-        (SELECT pg_catalog.count(*)::integer FROM murallink.approval a WHERE a.payment_uid = p.uid),
+        (SELECT pg_catalog.count(*)::integer FROM murallink_private.approval a WHERE a.payment_uid = p.uid),
         GREATEST(murallink_private.approvals_required(p.uid), 1), murallink_private.signature_demanded(p.uid)
     FROM murallink_private.payment p JOIN murallink.trial t ON t.uid = p.trial_uid JOIN murallink.site s ON s.uid = p.site_uid
     JOIN murallink.enrollment e ON e.uid = p.enrollment_uid LEFT JOIN murallink.app_user u ON u.uid = p.requested_by_uid,
@@ -446,13 +448,13 @@ RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
-    the_reversal murallink.reversal;
+    the_reversal murallink_private.reversal;
     kind CONSTANT murallink.payment_kind := (
-        SELECT p.payment_type FROM murallink.reversal r JOIN murallink_private.payment p ON p.uid = r.payment_uid
+        SELECT p.payment_type FROM murallink_private.reversal r JOIN murallink_private.payment p ON p.uid = r.payment_uid
         WHERE r.uid = murallink_private.required(approver_decides_reversal.reversal_uid, 'reversal_uid'));
     present murallink.reversal_info;
 BEGIN
-    SELECT * INTO the_reversal FROM murallink.reversal r WHERE r.uid = approver_decides_reversal.reversal_uid;
+    SELECT * INTO the_reversal FROM murallink_private.reversal r WHERE r.uid = approver_decides_reversal.reversal_uid;
     IF kind IS DISTINCT FROM 'travel' OR NOT murallink_private.permitted(
         'approve_travel', the_reversal.client_uid, the_reversal.contract_uid, the_reversal.trial_uid, the_reversal.site_uid) THEN
         caller := murallink_private.permit('approve_payments', the_reversal.client_uid, the_reversal.contract_uid,
@@ -461,7 +463,7 @@ BEGIN
     -- An admin who acts as another user is still the same person.
     IF accepted AND murallink_private.separate_since(the_reversal.trial_uid, the_reversal.created_at)
         AND (murallink_private.same_hand(caller, the_reversal.requested_by_uid, the_reversal.payment_uid) OR EXISTS (
-            SELECT FROM murallink.audit_event e,
+            SELECT FROM murallink_private.audit_event e,
                 LATERAL (SELECT coalesce(e.switched_by_uid, e.app_user_uid) AS uid) AS requester
             WHERE e.resource_uid = the_reversal.uid AND e.action = 'created'
             AND (requester.uid = coalesce(murallink_private.caller_switched_by(), caller)

@@ -41,7 +41,7 @@ LANGUAGE sql STABLE AS $$
         WHERE l.status = 'done' AND (p.status = 'paid' OR EXISTS (
             SELECT FROM murallink_private.call t
             WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.operation = 'unload' AND t.status = 'done')
-            OR EXISTS (SELECT FROM murallink.reversal r WHERE r.payment_uid = p.uid AND r.recovered > 0))
+            OR EXISTS (SELECT FROM murallink_private.reversal r WHERE r.payment_uid = p.uid AND r.recovered > 0))
     ) + (
         SELECT coalesce(pg_catalog.sum(CASE t.operation WHEN 'load_balance' THEN t.amount ELSE -t.amount END), 0)
         FROM murallink_private.card_calls(card_balance.card_uid) t

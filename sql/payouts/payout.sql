@@ -212,7 +212,7 @@ BEGIN
         RETURN;
     END IF;
     -- Serializes with a change of how the patient is paid, which does not see an uncommitted payment.
-    SELECT EXISTS (SELECT FROM murallink.reversal r WHERE r.chain_uid = p.chain_uid AND r.status = 'recovering') INTO owes
+    SELECT EXISTS (SELECT FROM murallink_private.reversal r WHERE r.chain_uid = p.chain_uid AND r.status = 'recovering') INTO owes
     FROM murallink_private.payment p JOIN murallink.enrollment e ON e.uid = p.enrollment_uid
     WHERE p.uid = payout_begin.payment_uid FOR SHARE OF e;
     IF owes THEN

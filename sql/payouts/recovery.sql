@@ -18,7 +18,7 @@ COMMENT ON FUNCTION murallink_private.recoveries_for(murallink.ksuid) IS 'How mu
 
 CREATE FUNCTION murallink_private.recoveries_lock(payment_uids murallink.ksuid[]) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT FROM murallink_private.payment d JOIN murallink.reversal r ON r.payment_uid = d.uid
+    SELECT FROM murallink_private.payment d JOIN murallink_private.reversal r ON r.payment_uid = d.uid
     WHERE r.uid IN (SELECT k.reversal_uid FROM murallink.recovery k WHERE k.payment_uid = ANY (payment_uids) AND k.status = 'kept')
     ORDER BY d.uid FOR NO KEY UPDATE NOWAIT
 $$;
@@ -29,7 +29,7 @@ CREATE FUNCTION murallink_private.recoveries_begin(payment_uid murallink.ksuid) 
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_payment murallink_private.payment;
-    debt murallink.reversal;
+    debt murallink_private.reversal;
     room numeric;
     part numeric;
 BEGIN
@@ -41,7 +41,7 @@ BEGIN
         SELECT c.recovery_share FROM murallink.contract c WHERE c.uid = the_payment.contract_uid) / 100,
         murallink_private.currency_decimals(the_payment.currency)));
     FOR debt IN
-        SELECT r.* FROM murallink.reversal r
+        SELECT r.* FROM murallink_private.reversal r
         WHERE r.chain_uid = the_payment.chain_uid AND r.currency = the_payment.currency AND r.status = 'recovering'
             AND r.contract_uid = the_payment.contract_uid
         ORDER BY r.created_at, r.uid FOR NO KEY UPDATE
@@ -51,7 +51,7 @@ BEGIN
         INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency)
         VALUES (the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, the_payment.enrollment_uid,
             debt.uid, the_payment.uid, part, the_payment.currency);
-        UPDATE murallink.reversal r SET kept = r.kept + part WHERE r.uid = debt.uid;
+        UPDATE murallink_private.reversal r SET kept = r.kept + part WHERE r.uid = debt.uid;
         room := room - part;
     END LOOP;
     UPDATE murallink_private.payment p SET recovered = kept.amount
@@ -69,16 +69,16 @@ DECLARE
 BEGIN
     FOR part IN
         -- In the order in which recoveries_begin() locks the reversals.
-        SELECT k.* FROM murallink.recovery k JOIN murallink.reversal r ON r.uid = k.reversal_uid
+        SELECT k.* FROM murallink.recovery k JOIN murallink_private.reversal r ON r.uid = k.reversal_uid
         WHERE k.payment_uid = recoveries_end.payment_uid AND k.status = 'kept' ORDER BY r.created_at, r.uid
     LOOP
         UPDATE murallink.recovery k SET status = CASE WHEN paid THEN 'recovered' ELSE 'given_back' END::murallink.recovery_status,
             ended_at = pg_catalog.clock_timestamp()
         WHERE k.uid = part.uid;
         -- The payment before its reversal, as everywhere.
-        PERFORM FROM murallink_private.payment p JOIN murallink.reversal r ON r.payment_uid = p.uid
+        PERFORM FROM murallink_private.payment p JOIN murallink_private.reversal r ON r.payment_uid = p.uid
         WHERE r.uid = part.reversal_uid FOR NO KEY UPDATE OF p;
-        UPDATE murallink.reversal r
+        UPDATE murallink_private.reversal r
         SET kept = r.kept - part.amount, recovered = r.recovered + CASE WHEN paid THEN part.amount ELSE 0 END,
             returned = r.returned + CASE WHEN paid THEN part.amount ELSE 0 END,
             written_off = r.written_off + CASE WHEN NOT paid AND r.status = 'written_off' THEN part.amount ELSE 0 END,
@@ -98,7 +98,7 @@ LANGUAGE sql STABLE AS $$
     WITH back AS MATERIALIZED (
         SELECT e.*, coalesce(r.uid, k.reversal_uid, (c.params ->> 'reference')::murallink.ksuid) AS reversal_uid, k.uid IS NOT NULL AS recovered,
             coalesce(k.amount = e.amount AND k.status = 'recovered', (c.params ->> 'amount')::numeric = e.amount AND c.status = 'done', true) AS agree
-        FROM murallink.fund_entry e LEFT JOIN murallink.reversal r ON r.uid = e.source_uid
+        FROM murallink.fund_entry e LEFT JOIN murallink_private.reversal r ON r.uid = e.source_uid
         LEFT JOIN murallink.recovery k ON k.uid = e.source_uid
         LEFT JOIN murallink_private.call c ON c.uid = e.source_uid AND c.operation = 'unload'
         WHERE e.movement = 'return'
@@ -109,10 +109,10 @@ LANGUAGE sql STABLE AS $$
     SELECT r.contract_uid, r.currency::text, pg_catalog.format(
         'reversal %s of %s of %s is %s, %s has come back, %s of it recovered, its entries are of %s and %s', r.uid, r.amount, r.payment_uid,
         r.status, r.returned, r.recovered, coalesce(e.amount, 0), coalesce(e.recovered, 0))
-    FROM murallink.reversal r LEFT JOIN (
+    FROM murallink_private.reversal r LEFT JOIN (
         SELECT b.reversal_uid, pg_catalog.sum(b.amount) AS amount, pg_catalog.sum(b.amount) FILTER (WHERE b.recovered) AS recovered,
             pg_catalog.bool_and((b.contract_uid, b.client_uid, b.currency) = (q.contract_uid, q.client_uid, q.currency)) AS agree
-        FROM back b JOIN murallink.reversal q ON q.uid = b.reversal_uid GROUP BY b.reversal_uid) e ON e.reversal_uid = r.uid
+        FROM back b JOIN murallink_private.reversal q ON q.uid = b.reversal_uid GROUP BY b.reversal_uid) e ON e.reversal_uid = r.uid
     WHERE (coalesce(e.amount, 0), coalesce(e.recovered, 0)) <> (r.returned, r.recovered) OR NOT e.agree
     UNION ALL
     SELECT p.contract_uid, p.currency::text, pg_catalog.format(
@@ -124,7 +124,7 @@ LANGUAGE sql STABLE AS $$
             pg_catalog.sum(r.amount) FILTER (WHERE r.status <> 'refused') AS asked,
             pg_catalog.bool_and((r.client_uid, r.contract_uid, r.currency, r.chain_uid) = (q.client_uid, q.contract_uid, q.currency, q.chain_uid))
                 AS agree
-        FROM murallink.reversal r JOIN murallink_private.payment q ON q.uid = r.payment_uid GROUP BY r.payment_uid) a ON a.payment_uid = p.uid
+        FROM murallink_private.reversal r JOIN murallink_private.payment q ON q.uid = r.payment_uid GROUP BY r.payment_uid) a ON a.payment_uid = p.uid
     WHERE (p.returned IS NOT NULL OR a.payment_uid IS NOT NULL) AND (coalesce(p.returned, 0) <> coalesce(a.returned, 0)
         OR (p.status = 'reversed') <> (coalesce(p.returned, 0) = p.amount) OR a.asked > p.amount OR NOT a.agree)
     UNION ALL
@@ -133,7 +133,7 @@ LANGUAGE sql STABLE AS $$
             SELECT pg_catalog.string_agg(c.status::text, ', ' ORDER BY c.created_at, c.uid)
             FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
             WHERE o.payment_uid = r.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = r.uid::text), 'not made'))
-    FROM murallink.reversal r
+    FROM murallink_private.reversal r
     WHERE (r.status = 'unloading') <> EXISTS (
         SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.subject_uid = o.uid AND c.subject_uid <> c.uid
         WHERE o.payment_uid = r.payment_uid AND c.operation = 'unload' AND c.params ->> 'reference' = r.uid::text
@@ -141,7 +141,7 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT r.contract_uid, r.currency::text, pg_catalog.format('reversal %s of %s is %s, %s is kept for it, %s of payments', r.uid, r.payment_uid,
         r.status, r.kept, coalesce(k.amount, 0))
-    FROM murallink.reversal r LEFT JOIN (
+    FROM murallink_private.reversal r LEFT JOIN (
         SELECT k.reversal_uid, pg_catalog.sum(k.amount) AS amount FROM murallink.recovery k WHERE k.status = 'kept' GROUP BY k.reversal_uid) k
         ON k.reversal_uid = r.uid
     WHERE r.kept <> coalesce(k.amount, 0)
@@ -154,7 +154,7 @@ LANGUAGE sql STABLE AS $$
             pg_catalog.string_agg(pg_catalog.format('%s of %s', k.status, k.amount), ', ' ORDER BY k.uid) AS shown,
             pg_catalog.bool_and(CASE k.status WHEN 'kept' THEN q.status IN ('approved', 'in_doubt') ELSE q.status IN ('paid', 'reversed') END
                 AND (q.contract_uid, q.currency, q.chain_uid) = (r.contract_uid, r.currency, r.chain_uid) AND q.payment_type <> 'travel') AS agree
-        FROM murallink.recovery k JOIN murallink_private.payment q ON q.uid = k.payment_uid JOIN murallink.reversal r ON r.uid = k.reversal_uid
+        FROM murallink.recovery k JOIN murallink_private.payment q ON q.uid = k.payment_uid JOIN murallink_private.reversal r ON r.uid = k.reversal_uid
         WHERE k.status <> 'given_back' GROUP BY k.payment_uid) k ON k.payment_uid = p.uid
     WHERE (p.recovered IS NOT NULL OR k.payment_uid IS NOT NULL)
         AND (coalesce(p.recovered, 0) <> coalesce(k.amount, 0) OR NOT k.agree)

@@ -104,7 +104,7 @@ COMMENT ON FUNCTION murallink_private.reversal_step() IS
 
 CREATE FUNCTION murallink_private.reversals_asked(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce(pg_catalog.sum(r.amount), 0) FROM murallink.reversal r
+    SELECT coalesce(pg_catalog.sum(r.amount), 0) FROM murallink_private.reversal r
     WHERE r.payment_uid = reversals_asked.payment_uid AND r.status <> 'refused'
 $$;
 COMMENT ON FUNCTION murallink_private.reversals_asked(murallink.ksuid) IS
@@ -118,7 +118,7 @@ COMMENT ON FUNCTION murallink_private.reversal_of_all(murallink.ksuid) IS 'Wheth
 
 CREATE FUNCTION murallink_private.reversals_returned(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
-    SELECT NULLIF(pg_catalog.sum(r.returned), 0) FROM murallink.reversal r WHERE r.payment_uid = reversals_returned.payment_uid
+    SELECT NULLIF(pg_catalog.sum(r.returned), 0) FROM murallink_private.reversal r WHERE r.payment_uid = reversals_returned.payment_uid
 $$;
 COMMENT ON FUNCTION murallink_private.reversals_returned(murallink.ksuid) IS
 'How much of a payment has come back; null: nothing.';
@@ -126,7 +126,7 @@ COMMENT ON FUNCTION murallink_private.reversals_returned(murallink.ksuid) IS
 CREATE FUNCTION murallink_private.reversal_cash(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
     SELECT p.amount - coalesce(p.recovered, 0) - coalesce((
-        SELECT pg_catalog.sum(r.returned - r.recovered) FROM murallink.reversal r WHERE r.payment_uid = p.uid), 0)
+        SELECT pg_catalog.sum(r.returned - r.recovered) FROM murallink_private.reversal r WHERE r.payment_uid = p.uid), 0)
     FROM murallink_private.payment p WHERE p.uid = reversal_cash.payment_uid
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_cash(murallink.ksuid) IS
@@ -155,7 +155,7 @@ DECLARE
     answer murallink.reversal_info := murallink_private.reversal_info(reversal_uid);
 BEGIN
     IF NOT EXISTS (
-        SELECT FROM murallink.reversal r
+        SELECT FROM murallink_private.reversal r
         WHERE r.uid = reversal_answer.reversal_uid AND (
             murallink_private.caller_is_operator()
             OR murallink_private.permitted('view_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid))) THEN
@@ -219,7 +219,7 @@ DECLARE
     reached murallink.payment_status;
 BEGIN
     SELECT r.payment_uid, coalesce(NULLIF(r.decision_note, ''), r.note), murallink_private.reversals_returned(r.payment_uid)
-    INTO its_payment, why, back FROM murallink.reversal r WHERE r.uid = payment_return.reversal_uid;
+    INTO its_payment, why, back FROM murallink_private.reversal r WHERE r.uid = payment_return.reversal_uid;
     UPDATE murallink_private.payment p
     SET returned = back, returned_by_uid = payment_return.source_uid,
         status = CASE WHEN back = p.amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status,
@@ -230,7 +230,7 @@ BEGIN
         -- Why it was not for this patient may name another one.
         PERFORM murallink_private.notices_of_payments(ARRAY[its_payment], CASE r.reason
             WHEN 'wrong_patient' THEN 'it was meant for somebody else' ELSE why END)
-        FROM murallink.reversal r WHERE r.uid = payment_return.reversal_uid;
+        FROM murallink_private.reversal r WHERE r.uid = payment_return.reversal_uid;
     END IF;
 END
 $$;
@@ -242,10 +242,10 @@ CREATE FUNCTION murallink_private.reversal_return(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    its_payment CONSTANT murallink.ksuid := (SELECT r.payment_uid FROM murallink.reversal r WHERE r.uid = reversal_return.reversal_uid);
+    its_payment CONSTANT murallink.ksuid := (SELECT r.payment_uid FROM murallink_private.reversal r WHERE r.uid = reversal_return.reversal_uid);
 BEGIN
     PERFORM FROM murallink_private.payment p WHERE p.uid = its_payment FOR NO KEY UPDATE;
-    UPDATE murallink.reversal r
+    UPDATE murallink_private.reversal r
     SET returned = r.returned + reversal_return.amount,
         status = CASE WHEN r.returned + reversal_return.amount = r.amount THEN 'returned'
             WHEN r.status = 'recovering' THEN 'recovering' ELSE 'owed_back' END::murallink.reversal_status,
@@ -261,12 +261,12 @@ COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, 
 CREATE FUNCTION murallink_private.reversal_begin(reversal_uid murallink.ksuid, unloads boolean, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    the_reversal murallink.reversal;
+    the_reversal murallink_private.reversal;
     the_payout murallink_private.payout;
     its_card murallink.ksuid;
     take numeric;
 BEGIN
-    SELECT * INTO the_reversal FROM murallink.reversal r WHERE r.uid = reversal_begin.reversal_uid;
+    SELECT * INTO the_reversal FROM murallink_private.reversal r WHERE r.uid = reversal_begin.reversal_uid;
     SELECT * INTO the_payout FROM murallink_private.payout o WHERE o.payment_uid = the_reversal.payment_uid;
     take := LEAST(the_reversal.amount - the_reversal.returned, murallink_private.reversal_cash(the_reversal.payment_uid));
     IF take > 0 AND NOT unloads THEN
@@ -280,7 +280,7 @@ BEGIN
     IF take > 0 AND its_card IS NULL THEN
         PERFORM murallink_private.raise('wrong_status', 'card_uid', 'The card was replaced, and the new one has not been issued yet: try again later.');
     END IF;
-    UPDATE murallink.reversal r
+    UPDATE murallink_private.reversal r
     SET status = CASE WHEN take > 0 THEN 'unloading' ELSE 'owed_back' END::murallink.reversal_status,
         decision_note = coalesce(reversal_begin.note, r.decision_note),
         decided_by_uid = CASE WHEN reversal_begin.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
@@ -323,7 +323,7 @@ BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = the_payment.uid;
     asked := murallink_private.reversals_asked(the_payment.uid);
     -- The same again answers the first. If no amount is given, that is the one after which nothing was left.
-    SELECT r.uid INTO made FROM murallink.reversal r
+    SELECT r.uid INTO made FROM murallink_private.reversal r
     WHERE r.payment_uid = the_payment.uid AND r.status <> 'refused' AND r.reason::text = cause AND r.note = why
         AND CASE WHEN request_reversal.amount IS NULL THEN asked = the_payment.amount ELSE r.amount = request_reversal.amount END
     ORDER BY r.created_at DESC, r.uid DESC LIMIT 1;
@@ -332,12 +332,12 @@ BEGIN
     ELSIF the_payment.status <> 'paid' THEN
         PERFORM murallink_private.refuse_step(the_payment.uid);
     ELSIF asked = the_payment.amount OR EXISTS (
-        SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
+        SELECT FROM murallink_private.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
         PERFORM murallink_private.raise(
             'already_exists', 'payment_uid', 'Nothing is left to take back, or a reversal of it has not ended: get_reversals shows them.');
     END IF;
     at_once := murallink_private.reversal_in_window(the_payment.uid) AND murallink_private.reversal_is_sure(the_payment.uid);
-    INSERT INTO murallink.reversal (payment_uid, amount, reason, note, for_operator, requested_by_uid)
+    INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note, for_operator, requested_by_uid)
     VALUES (the_payment.uid, coalesce(request_reversal.amount, the_payment.amount - asked), cause::murallink.reversal_reason, why, NOT at_once, caller)
     RETURNING uid INTO made;
     IF at_once AND NOT (SELECT t.separate_approver FROM murallink.trial t WHERE t.uid = the_payment.trial_uid) THEN
@@ -356,7 +356,7 @@ DECLARE
     place CONSTANT murallink.ksuid := murallink_private.enrolled(get_reversals.patient_uid, get_reversals.trial_uid, 'view_payments');
 BEGIN
     RETURN QUERY
-    SELECT i.* FROM murallink.reversal r JOIN murallink_private.reversal_infos() i ON i.uid = r.uid
+    SELECT i.* FROM murallink_private.reversal r JOIN murallink_private.reversal_infos() i ON i.uid = r.uid
     WHERE r.enrollment_uid = ANY (ARRAY(
         SELECT murallink_private.enrollments_seen(get_reversals.patient_uid, get_reversals.trial_uid, 'view_payments')))
     ORDER BY r.created_at, r.uid;
@@ -368,12 +368,12 @@ COMMENT ON FUNCTION murallink.get_reversals(murallink.ksuid, murallink.ksuid) IS
 CREATE FUNCTION murallink_private.reversal_locked(reversal_uid murallink.ksuid) RETURNS murallink.reversal_info
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM FROM murallink_private.payment p JOIN murallink.reversal r ON r.payment_uid = p.uid
+    PERFORM FROM murallink_private.payment p JOIN murallink_private.reversal r ON r.payment_uid = p.uid
     WHERE r.uid = murallink_private.required(reversal_locked.reversal_uid, 'reversal_uid') FOR NO KEY UPDATE OF p;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'reversal_uid');
     END IF;
-    PERFORM FROM murallink.reversal r WHERE r.uid = reversal_locked.reversal_uid FOR NO KEY UPDATE;
+    PERFORM FROM murallink_private.reversal r WHERE r.uid = reversal_locked.reversal_uid FOR NO KEY UPDATE;
     RETURN murallink_private.reversal_info(reversal_uid);
 END
 $$;
@@ -392,7 +392,7 @@ BEGIN
         PERFORM murallink_private.reversal_begin(
             the_reversal.uid, murallink_private.reversal_unloads(the_reversal.payment_uid, loaded), why);
     ELSE
-        UPDATE murallink.reversal r SET status = 'refused', decided_by_uid = murallink_private.caller(), decision_note = why
+        UPDATE murallink_private.reversal r SET status = 'refused', decided_by_uid = murallink_private.caller(), decision_note = why
         WHERE r.uid = the_reversal.uid;
     END IF;
     RETURN murallink_private.reversal_info(the_reversal.uid);
@@ -435,19 +435,19 @@ BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = reverse_payment.payment_uid;
     asked := murallink_private.reversals_asked(the_payment.uid);
     -- One that the partner has declined is asked again.
-    SELECT r.uid INTO the_reversal FROM murallink.reversal r
+    SELECT r.uid INTO the_reversal FROM murallink_private.reversal r
     WHERE r.payment_uid = the_payment.uid AND r.status IN ('owed_back', 'recovering') AND r.kept = 0
         AND murallink_private.reversal_cash(the_payment.uid) > 0
     ORDER BY r.created_at, r.uid LIMIT 1;
     IF the_payment.status <> 'paid' THEN
         PERFORM murallink_private.refuse_step(the_payment.uid);
     ELSIF asked = the_payment.amount AND the_reversal IS NULL OR EXISTS (
-        SELECT FROM murallink.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
+        SELECT FROM murallink_private.reversal r WHERE r.payment_uid = the_payment.uid AND r.status IN ('requested', 'unloading')) THEN
         PERFORM murallink_private.raise(
             'already_exists', 'payment_uid', 'Nothing is left to take back, or a reversal of it has not ended: murallink.reversal shows them.');
     END IF;
     IF the_reversal IS NULL THEN
-        INSERT INTO murallink.reversal (payment_uid, amount, reason, note, requested_by_uid)
+        INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note, requested_by_uid)
         VALUES (the_payment.uid, the_payment.amount - asked, 'other', why, murallink_private.caller()) RETURNING uid INTO the_reversal;
     END IF;
     PERFORM murallink_private.reversal_begin(the_reversal, murallink_private.reversal_unloads(the_payment.uid, loaded), why);
@@ -467,7 +467,7 @@ BEGIN
     PERFORM murallink_private.reversal_return(
         (c.params ->> 'reference')::murallink.ksuid, pg_catalog.trim_scale((c.params ->> 'amount')::numeric), c.uid)
     FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'done';
-    UPDATE murallink.reversal r SET status = 'owed_back'
+    UPDATE murallink_private.reversal r SET status = 'owed_back'
     FROM murallink_private.call c
     WHERE c.uid = ANY (calls) AND c.status = 'declined' AND r.uid = (c.params ->> 'reference')::murallink.ksuid AND r.status = 'unloading';
     PERFORM murallink_private.look_up_begin(c.uid) FROM murallink_private.call c WHERE c.uid = ANY (calls) AND c.status = 'in_doubt';
@@ -486,7 +486,7 @@ BEGIN
     IF NOT murallink_private.caller_is_operator() THEN
         PERFORM murallink_private.permit('approve_payments', r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, 'reversal_uid')
         FROM (SELECT murallink_private.require_caller(), murallink_private.required(reversal_owed.reversal_uid, 'reversal_uid') AS uid) AS asked
-        LEFT JOIN murallink.reversal r ON r.uid = asked.uid;
+        LEFT JOIN murallink_private.reversal r ON r.uid = asked.uid;
     END IF;
     present := murallink_private.reversal_locked(reversal_uid);
     why := murallink_private.checked_text(note, 'note', 1000, true);
@@ -495,13 +495,13 @@ BEGIN
     ELSIF present.status <> 'owed_back' AND NOT (outcome = 'written_off' AND present.status = 'recovering') THEN
         PERFORM murallink_private.raise('wrong_status', 'reversal_uid');
     ELSIF outcome = 'recovering' AND NOT EXISTS (
-        SELECT FROM murallink.reversal r JOIN murallink.contract c ON c.uid = r.contract_uid
+        SELECT FROM murallink_private.reversal r JOIN murallink.contract c ON c.uid = r.contract_uid
         WHERE r.uid = present.uid AND c.recovery_share > 0)
     THEN
         PERFORM murallink_private.raise('wrong_status', 'recovery_share',
             'The contract sets no share of later payments: an administrator sets it with set_recovery.');
     END IF;
-    UPDATE murallink.reversal r SET
+    UPDATE murallink_private.reversal r SET
         status = outcome, written_off = CASE outcome WHEN 'written_off' THEN r.amount - r.returned - r.kept ELSE 0 END,
         decided_by_uid = murallink_private.caller(), decision_note = why
     WHERE r.uid = present.uid;

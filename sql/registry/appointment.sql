@@ -1,12 +1,13 @@
 -- Appointments: schedule, move, cancel, list.
 
-CREATE TYPE murallink.appointment_status AS ENUM ('scheduled', 'cancelled');
-COMMENT ON TYPE murallink.appointment_status IS 'Whether a patient is still to come.';
+CREATE TYPE murallink.appointment_status AS ENUM ('scheduled', 'cancelled', 'kept', 'missed');
+COMMENT ON TYPE murallink.appointment_status IS 'Whether a patient is still to come, and whether the patient came.';
 
 CREATE TYPE murallink.appointment_info AS (
-    uid murallink.ksuid, enrollment_uid murallink.ksuid, description text, datetime text, patient_uid murallink.ksuid);
+    uid murallink.ksuid, enrollment_uid murallink.ksuid, description text, datetime text, patient_uid murallink.ksuid,
+    status murallink.optional_text, milestone_code murallink.optional_text);
 COMMENT ON TYPE murallink.appointment_info IS
-'An appointment, as schedule_appointment answers. datetime: local time of the patient, YYYY-MM-DDTHH:MM:SS.';
+'An appointment, as schedule_appointment answers. description: empty for those who may not see patients there; datetime: local time of the patient, YYYY-MM-DDTHH:MM:SS; status: kept, missed or cancelled, absent while it is to come; milestone_code: of the milestone that the visit reaches, if one is named.';
 
 CREATE FUNCTION murallink_private.appointment_guard() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -20,8 +21,15 @@ BEGIN
         RETURN NEW;
     ELSIF TG_OP = 'DELETE' THEN
         PERFORM murallink_private.raise('append_only', 'appointment');
-    ELSIF OLD.status <> 'scheduled' AND (moved OR NEW.status <> OLD.status) THEN
+    ELSIF OLD.status <> 'scheduled' AND moved OR NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('scheduled', 'cancelled'), ('scheduled', 'kept'), ('scheduled', 'missed'), ('kept', 'missed'), ('missed', 'kept'))
+    THEN
         PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
+    ELSIF NEW.status <> OLD.status AND (
+        NEW.status = 'kept' AND NEW.local_time::date > murallink_private.local_day(pg_catalog.clock_timestamp(), NEW.time_zone)
+        OR NEW.status = 'missed' AND NEW.at > pg_catalog.clock_timestamp())
+    THEN
+        PERFORM murallink_private.raise('invalid_value', 'status', 'The appointment is still to come.');
     ELSIF moved THEN
         OLD.local_time := NEW.local_time;
         OLD.time_zone := NEW.time_zone;
@@ -39,6 +47,9 @@ BEGIN
         NEW.site_uid := OLD.site_uid;
     END IF;
     OLD.status := NEW.status;
+    IF NEW.status <> 'cancelled' THEN
+        OLD.milestone_code := NEW.milestone_code;
+    END IF;
     IF NEW.patient_uid <> OLD.patient_uid AND murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid) THEN
         OLD.patient_uid := NEW.patient_uid;
     END IF;
@@ -50,11 +61,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.appointment_guard() IS
-'Trigger: completes a new appointment from its enrollment; later it can only be moved and cancelled, and follow the patient to the next enrollment. updated_at shows each change. Errors: wrong_status, append_only.';
+'Trigger: completes a new appointment from its enrollment; later it can only be moved, cancelled, kept from its day on or missed once its time is over, each of which corrects the other, name another milestone, and follow the patient to the next enrollment. updated_at shows each change. Errors: wrong_status, invalid_value, append_only.';
 
 CREATE FUNCTION murallink_private.appointment_info(appointment_uid murallink.ksuid) RETURNS murallink.appointment_info
 LANGUAGE sql STABLE AS $$
-    SELECT uid, enrollment_uid, description, pg_catalog.to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS'), patient_uid
+    SELECT uid, enrollment_uid,
+        CASE WHEN murallink_private.text_shown(client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, NULL) THEN description END,
+        pg_catalog.to_char(local_time, 'YYYY-MM-DD"T"HH24:MI:SS'), patient_uid, NULLIF(status, 'scheduled')::text, milestone_code
     FROM murallink.appointment WHERE uid = appointment_uid
 $$;
 COMMENT ON FUNCTION murallink_private.appointment_info(murallink.ksuid) IS 'An appointment as clients see it.';
@@ -150,9 +163,31 @@ $$;
 COMMENT ON FUNCTION murallink_private.hold_enrollment(murallink.ksuid) IS
 'Waits for a transfer or a merge of an enrollment, which moves the appointments that it finds, and holds off the next one.';
 
+CREATE FUNCTION murallink_private.milestone_to_reach(enrollment_uid murallink.ksuid, milestone text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    key CONSTANT text := murallink_private.label_key(murallink_private.checked_label(milestone, 'milestone', 200, false));
+    known text;
+BEGIN
+    IF key <> '' THEN
+        SELECT l.code INTO known
+        FROM murallink.enrollment e, LATERAL murallink_private.latest_versions(e.trial_uid) l
+        WHERE e.uid = milestone_to_reach.enrollment_uid AND l.trial_site_uid = e.trial_site_uid
+            AND key IN (murallink_private.label_key(l.code), murallink_private.label_key(l.milestone))
+        ORDER BY murallink_private.label_key(l.code) = key DESC LIMIT 1;
+        IF NOT FOUND THEN
+            PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
+        END IF;
+    END IF;
+    RETURN known;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.milestone_to_reach(murallink.ksuid, text) IS
+'The code of the milestone with this name or code, at the site of an enrollment; null if none is named. Errors: too_long, invalid_value, not_found.';
+
 CREATE FUNCTION murallink.schedule_appointment(
     enrollment_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL, datetime text DEFAULT NULL,
-    description text DEFAULT NULL
+    description text DEFAULT NULL, milestone text DEFAULT NULL
 ) RETURNS murallink.appointment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -163,9 +198,10 @@ DECLARE
 BEGIN
     PERFORM murallink_private.hold_enrollment(visitor);
     agreed := murallink_private.visit_time(visitor, schedule_appointment.datetime);
-    INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description)
+    INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description, milestone_code)
     VALUES (visitor, agreed.at, agreed.local_time, agreed.time_zone,
-        murallink_private.checked_text(schedule_appointment.description, 'description', 1000, false))
+        murallink_private.checked_text(schedule_appointment.description, 'description', 1000, false),
+        murallink_private.milestone_to_reach(visitor, schedule_appointment.milestone))
     ON CONFLICT DO NOTHING RETURNING uid INTO added;
     IF added IS NULL THEN
         PERFORM murallink_private.raise('already_exists', 'datetime');
@@ -174,8 +210,8 @@ BEGIN
     RETURN murallink_private.appointment_info(added);
 END
 $$;
-COMMENT ON FUNCTION murallink.schedule_appointment(murallink.ksuid, murallink.ksuid, text, text) IS
-'Schedules a visit of a patient to the site and queues the reminders (document: Schedule Appointment). enrollment_uid or patient_uid is required, enrollment_uid when the patient takes part in several trials; datetime: YYYY-MM-DDTHH:MM:SS in the future, local time of the patient''s time zone, else of the site''s, else UTC; an hour that the clock skips is refused, of one that it repeats the second is meant. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled (also at a site that the patient has left, for a later day), missing_field, too_long, invalid_value, already_exists.';
+COMMENT ON FUNCTION murallink.schedule_appointment(murallink.ksuid, murallink.ksuid, text, text, text) IS
+'Schedules a visit of a patient to the site and queues the reminders (document: Schedule Appointment). enrollment_uid or patient_uid is required, enrollment_uid when the patient takes part in several trials; datetime: YYYY-MM-DDTHH:MM:SS in the future, local time of the patient''s time zone, else of the site''s, else UTC; an hour that the clock skips is refused, of one that it repeats the second is meant; milestone: the name or the code of the milestone that the visit reaches. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled (also at a site that the patient has left, for a later day), missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink.get_appointments(patient_uid murallink.ksuid DEFAULT NULL, enrollment_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.appointment_info
@@ -196,7 +232,7 @@ BEGIN
     SELECT i.* FROM murallink.appointment a, LATERAL murallink_private.appointment_info(a.uid) i
     WHERE (get_appointments.patient_uid IS NULL OR a.patient_uid = get_appointments.patient_uid)
     AND (get_appointments.enrollment_uid IS NULL OR a.enrollment_uid = get_appointments.enrollment_uid)
-    AND a.status = 'scheduled' AND murallink_private.permitted('view_patients', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
+    AND a.status <> 'cancelled' AND murallink_private.permitted('view_patients', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
     ORDER BY a.at, a.uid;
 END
 $$;
@@ -264,3 +300,30 @@ END
 $$;
 COMMENT ON FUNCTION murallink.cancel_appointment(murallink.ksuid) IS
 'Cancels an appointment and the reminders that were not sent. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, wrong_status.';
+
+CREATE FUNCTION murallink.set_appointment_status(
+    appointment_uid murallink.ksuid DEFAULT NULL, status text DEFAULT NULL, milestone text DEFAULT NULL
+) RETURNS murallink.appointment_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    visitor CONSTANT murallink.ksuid := murallink_private.permit_appointment(set_appointment_status.appointment_uid);
+    outcome CONSTANT text := coalesce(set_appointment_status.status, '');
+    reached text;
+BEGIN
+    IF outcome = '' THEN
+        PERFORM murallink_private.raise('missing_field', 'status');
+    ELSIF outcome NOT IN ('kept', 'missed') THEN
+        PERFORM murallink_private.raise('invalid_value', 'status');
+    END IF;
+    reached := murallink_private.milestone_to_reach(visitor, set_appointment_status.milestone);
+    UPDATE murallink.appointment a SET status = outcome::murallink.appointment_status, milestone_code = coalesce(reached, a.milestone_code)
+    WHERE a.uid = set_appointment_status.appointment_uid AND a.status <> 'cancelled';
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('wrong_status', 'appointment_uid');
+    END IF;
+    PERFORM murallink_private.follow('appointment', set_appointment_status.appointment_uid);
+    RETURN murallink_private.appointment_info(set_appointment_status.appointment_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_appointment_status(murallink.ksuid, text, text) IS
+'Records that a patient came to an appointment, or did not; the last word counts. Nothing is paid: a kept visit that names a milestone is owed until the milestone is paid, see the view murallink.owed. status: kept, from the day of the appointment on, or missed, once its time is over; milestone: the name or the code of the milestone that the visit reaches, by default the one named before. Needs create_appointment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value (also while it is still to come), wrong_status (it is cancelled).';

@@ -163,6 +163,19 @@ LANGUAGE c STABLE PARALLEL SAFE SUPPORT murallink_private.granted_moved_support 
 COMMENT ON FUNCTION murallink_private.granted_moved(murallink.permission, murallink.ksuid) IS
 'Whether the enrollment is one of moved_enrollments(): the place to which a patient has come sees what others have paid before. An index on enrollment_uid finds the rows.';
 
+CREATE FUNCTION murallink_private.text_shown(
+    client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid,
+    enrollment_uid murallink.ksuid, author_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+    OR murallink_private.granted_moved('view_patients', enrollment_uid)
+    OR author_uid = murallink_private.caller()
+    OR pg_catalog.pg_has_role('murallink_operator', 'USAGE')
+    OR murallink_private.caller() IS NULL AND pg_catalog.pg_has_role('murallink_owner', 'USAGE');
+COMMENT ON FUNCTION murallink_private.text_shown(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether what people have written about a patient in a trial at a site is shown: to those who may see patients there, to its author, to operators, and to functions without a caller. A note can say what the blinded must not learn. enrollment_uid: the one that it is about, because of patients who have moved; author_uid: the user who wrote it; null: not known.';
+
 CREATE FUNCTION murallink_private.screening_of(enrollment_uid murallink.ksuid) RETURNS murallink.ksuid
 LANGUAGE sql STABLE AS $$
     WITH RECURSIVE back AS (

@@ -59,19 +59,21 @@ BEGIN
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     SELECT previous.patient_uid, s.client_uid, s.contract_uid, s.uid FROM murallink.site s WHERE s.uid = place.site_uid
     ON CONFLICT ON CONSTRAINT patient_site_patient_uid_site_uid_key DO NOTHING;
-    UPDATE murallink.enrollment e SET status = 'transferred', left_on = last_day, note = why WHERE e.uid = previous.uid;
+    UPDATE murallink.enrollment e SET status = 'transferred', left_on = last_day WHERE e.uid = previous.uid;
     UPDATE murallink.enrollment e SET subject_held = false
     WHERE e.chain_uid = previous.chain_uid AND e.subject_held
     AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(subject);
     INSERT INTO murallink.enrollment (
-        uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, payment_type_uid, previous_uid, note)
+        uid, client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, payment_type_uid, previous_uid)
     VALUES (
         added, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, previous.patient_uid, subject,
-        previous.payment_type_uid, previous.uid, why)
+        previous.payment_type_uid, previous.uid)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('already_exists', 'subject_id');
     END IF;
+    INSERT INTO murallink.enrollment_note (enrollment_uid, app_user_uid, note)
+    SELECT e, murallink_private.caller(), why FROM pg_catalog.unnest(ARRAY[previous.uid, added]) AS e;
     moved := ARRAY(SELECT murallink_private.appointments_follow(previous.uid, added, last_day));
     answer.enrollment := murallink_private.changed_enrollment(added);
     answer.previous_uid := previous.uid;
@@ -103,10 +105,14 @@ BEGIN
         WHERE p.uid = present AND e.chain_uid = p.chain_uid AND e.uid <> p.uid AND e.subject_held
         AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(subject)
         AND murallink_private.screening_of(e.uid) = murallink_private.screening_of(p.uid);
-        UPDATE murallink.enrollment e SET subject_id = subject, note = why
-        FROM murallink.enrollment p
-        WHERE p.uid = present AND e.chain_uid = p.chain_uid
-        AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(mistaken);
+        WITH corrected AS (
+            UPDATE murallink.enrollment e SET subject_id = subject
+            FROM murallink.enrollment p
+            WHERE p.uid = present AND e.chain_uid = p.chain_uid
+            AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(mistaken)
+            RETURNING e.uid)
+        INSERT INTO murallink.enrollment_note (enrollment_uid, app_user_uid, note)
+        SELECT c.uid, murallink_private.caller(), why FROM corrected c;
     END IF;
     answer := murallink_private.changed_enrollment(present);
     answer.subject_id := subject;

@@ -69,7 +69,7 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT (e.changes OPERATOR(pg_catalog.#>>) '{approval_tiers,from}')::jsonb,
         (e.changes OPERATOR(pg_catalog.#>>) '{separate_approver,from}')::boolean, e.changes OPERATOR(pg_catalog.#>>) '{approval_signature,from}'
-    FROM murallink.audit_event e
+    FROM murallink_private.audit_event e
     WHERE e.resource_uid OPERATOR(pg_catalog.=) approval_rules_since.trial_uid AND e.resource OPERATOR(pg_catalog.=) 'trial'
         AND e.action OPERATOR(pg_catalog.=) 'changed' AND e.at OPERATOR(pg_catalog.>) since
 $$;

@@ -80,13 +80,13 @@ BEGIN
         answer.more := true;
         RETURN answer;
     END IF;
-    SELECT murallink_private.event_sequence(e."position", e.step) INTO answer.next FROM murallink.audit_event e
+    SELECT murallink_private.event_sequence(e."position", e.step) INTO answer.next FROM murallink_private.audit_event e
     WHERE (e."position", e.step) > (start."position", start.step) AND e."position" < until AND most > 0
     ORDER BY e."position", e.step LIMIT 1 OFFSET most_read - 1;
     answer.more := FOUND;
     IF NOT FOUND THEN
         answer.next := coalesce((
-            SELECT murallink_private.event_sequence(e."position", e.step) FROM murallink.audit_event e
+            SELECT murallink_private.event_sequence(e."position", e.step) FROM murallink_private.audit_event e
             WHERE (e."position", e.step) > (start."position", start.step) AND e."position" < until
             ORDER BY e."position" DESC, e.step DESC LIMIT 1), NULLIF(after, ''));
     END IF;

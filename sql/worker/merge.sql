@@ -47,13 +47,18 @@ BEGIN
             AND NOT EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = d.uid)
     LOOP
         UPDATE murallink.enrollment e
-        SET status = 'merged', left_on = coalesce(e.left_on, murallink_private.today_at(e.site_uid)), note = merge_enrollments.note
+        SET status = 'merged', left_on = coalesce(e.left_on, murallink_private.today_at(e.site_uid))
         WHERE e.uid = double.ended_uid AND e.status <> 'screen_failed';
+        INSERT INTO murallink.enrollment_note (enrollment_uid, app_user_uid, note)
+        SELECT e.uid, murallink_private.caller(), merge_enrollments.note FROM murallink.enrollment e
+        WHERE e.uid = double.ended_uid AND e.status = 'merged' AND e.patient_uid = keep_uid;
         UPDATE murallink.enrollment e
         SET chain_uid = double.chain_uid, previous_uid = CASE e.uid WHEN double.first_uid THEN double.ended_uid ELSE e.previous_uid END
         WHERE e.chain_uid = double.first_uid;
     END LOOP;
-    UPDATE murallink.enrollment e SET patient_uid = keep_uid, note = merge_enrollments.note WHERE e.patient_uid = drop_uid;
+    INSERT INTO murallink.enrollment_note (enrollment_uid, app_user_uid, note)
+    SELECT e.uid, murallink_private.caller(), merge_enrollments.note FROM murallink.enrollment e WHERE e.patient_uid = drop_uid;
+    UPDATE murallink.enrollment e SET patient_uid = keep_uid WHERE e.patient_uid = drop_uid;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.merge_enrollments(murallink.ksuid, murallink.ksuid, text) IS
@@ -88,7 +93,7 @@ BEGIN
     FROM numbered n WHERE n.uid = p.uid;
     UPDATE murallink_private.payment p SET patient_uid = keep_uid
     FROM murallink.enrollment e WHERE e.uid = p.enrollment_uid AND e.patient_uid = keep_uid AND p.patient_uid <> keep_uid;
-    UPDATE murallink.reversal r SET patient_uid = keep_uid, chain_uid = e.chain_uid
+    UPDATE murallink_private.reversal r SET patient_uid = keep_uid, chain_uid = e.chain_uid
     FROM murallink.enrollment e
     WHERE e.uid = r.enrollment_uid AND e.patient_uid = keep_uid AND (r.patient_uid, r.chain_uid) <> (keep_uid, e.chain_uid);
     IF EXISTS (

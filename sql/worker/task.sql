@@ -66,7 +66,7 @@ BEGIN
         WHERE p.task_uid = resolve_task.task_uid AND p.reason ~ '^declined'
         UNION ALL
         -- Money that the issuer has declined to take back may have come back in another way.
-        SELECT FROM murallink_private.call t JOIN murallink.reversal r ON r.uid = (t.params ->> 'reference')::murallink.ksuid
+        SELECT FROM murallink_private.call t JOIN murallink_private.reversal r ON r.uid = (t.params ->> 'reference')::murallink.ksuid
         WHERE t.uid = resolve_task.task_uid AND t.operation = 'unload' AND t.status = 'declined' AND resolve_task.done
             AND r.status IN ('owed_back', 'recovering') AND (t.params ->> 'amount')::numeric <= r.amount - r.returned - r.kept
             AND NOT EXISTS (

@@ -26,7 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* The columns of murallink.audit_event, by their number from 0. */
+/* The columns of murallink_private.audit_event, by their number from 0. */
 enum AuditColumn
 {
 	AUDIT_UID,

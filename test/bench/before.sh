@@ -75,12 +75,13 @@ pick() {
 
 # tps VERSION SCRIPT: transactions per second, after all that was paid before is forgotten.
 tps() {
-	local payments
+	local payments audit
 	payments=$(on "$1" psql -U postgres -XqAtc "SELECT coalesce(to_regclass('murallink_private.payment'), 'murallink.payment')")
+	audit=$(on "$1" psql -U postgres -XqAtc "SELECT coalesce(to_regclass('murallink_private.audit_event'), 'murallink.audit_event')")
 	on "$1" psql -U postgres -Xqc "SET session_replication_role = replica; DELETE FROM $payments;
-		DELETE FROM murallink.fund_entry WHERE movement <> 'deposit'; DELETE FROM murallink.audit_event;
+		DELETE FROM murallink.fund_entry WHERE movement <> 'deposit'; DELETE FROM $audit;
 		UPDATE murallink.fund_slot SET available = available + reserved, reserved = 0" \
-		-c "VACUUM $payments, murallink.fund_entry, murallink.audit_event, murallink.fund_slot" -c CHECKPOINT
+		-c "VACUUM $payments, murallink.fund_entry, $audit, murallink.fund_slot" -c CHECKPOINT
 	on "$1" pgbench -U bench -n -M prepared -c 8 -j 2 -T "$seconds" -D n=-1 -f "$dir/$2" | awk '/^tps/ { print $3 }'
 }
 

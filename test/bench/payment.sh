@@ -44,7 +44,7 @@ one='\set g 64'
 # Runs a script and prints its transactions per second.
 run() {
 	psql -Xqc "SET session_replication_role = replica; DELETE FROM murallink_private.payment; DELETE FROM murallink.fund_entry WHERE movement <> 'deposit';
-		DELETE FROM murallink.audit_event; UPDATE murallink.fund_slot SET available = available + reserved, reserved = 0;
+		DELETE FROM murallink_private.audit_event; UPDATE murallink.fund_slot SET available = available + reserved, reserved = 0;
 		TRUNCATE bench.payment, bench.fund_entry, bench.audit_event; UPDATE bench.fund_slot SET available = available + reserved, reserved = 0" \
 		-c 'VACUUM murallink_private.payment, murallink.fund_entry, murallink.audit_event, murallink.fund_slot, bench.fund_slot' \
 		-c CHECKPOINT

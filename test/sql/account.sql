@@ -119,7 +119,7 @@ SELECT test.answer('deactivate_user', :'fine' || jsonb_build_object('user_uid', 
 RESET SESSION AUTHORIZATION;
 BEGIN;
 SET LOCAL session_replication_role = replica;
-UPDATE murallink.audit_event SET at = at + interval '1 hour' WHERE resource_uid = :'cy' AND app_user_uid = :'lead';
+UPDATE murallink_private.audit_event SET at = at + interval '1 hour' WHERE resource_uid = :'cy' AND app_user_uid = :'lead';
 COMMIT;
 SET SESSION AUTHORIZATION regress_account_admin;
 SELECT test.answer('deactivate_user', :'fine' || jsonb_build_object('user_uid', :'cy')) AS by_admin;

@@ -231,8 +231,8 @@ SELECT refusal, columns ~ 'amount' AS amount, columns ~ 'patient_uid' AS patient
 RESET ROLE;
 SELECT DISTINCT refusal FROM pg_temp.changes(:'agreed') ORDER BY refusal;
 SET ROLE murallink_owner;
-SELECT write, test.refusal(format(write, :'agreed')) FROM unnest(ARRAY['UPDATE murallink.approval SET signer_name = ''Somebody''', 'DELETE FROM murallink.approval',
-    'TRUNCATE murallink.approval', 'INSERT INTO murallink.approval (payment_uid, app_user_uid, signer_name, meaning, signed_by) SELECT payment_uid, app_user_uid, ''x'', ''x'', ''session'' FROM murallink.approval WHERE payment_uid = %L']) AS write;
+SELECT write, test.refusal(format(write, :'agreed')) FROM unnest(ARRAY['UPDATE murallink_private.approval SET signer_name = ''Somebody''', 'DELETE FROM murallink_private.approval',
+    'TRUNCATE murallink_private.approval', 'INSERT INTO murallink_private.approval (payment_uid, app_user_uid, signer_name, meaning, signed_by) SELECT payment_uid, app_user_uid, ''x'', ''x'', ''session'' FROM murallink_private.approval WHERE payment_uid = %L']) AS write;
 RESET ROLE;
 
 -- Many at once, each with its own outcome, in one call (S25): once for a uid that is there twice; a name for each refusal
@@ -277,7 +277,7 @@ SELECT pg_temp.ask(:'grover', :'trial', 5) AS first, pg_temp.ask(:'grover', :'tr
 SET session_replication_role = replica;
 UPDATE murallink_private.payment p SET created_at = p.created_at - age * interval '1 day' FROM (VALUES (:'first', 5), (:'second', 4), (:'third', 3), (:'fourth', 2), (:'fifth', 1)) AS made (uid, age)
 WHERE made.uid = p.uid::text;
-UPDATE murallink.audit_event SET at = at - interval '10 days' WHERE resource = 'trial';
+UPDATE murallink_private.audit_event SET at = at - interval '10 days' WHERE resource = 'trial';
 RESET session_replication_role;
 SELECT pg_temp.approve('Bob', :'second');
 CREATE FUNCTION pg_temp.waits(who text, asked jsonb DEFAULT '{}') RETURNS TABLE (

@@ -96,18 +96,18 @@ SELECT count(*) FROM murallink.audit_event WHERE changes::text LIKE '%argon2%' O
 
 -- What is recorded is never changed, not by the owner of the table and not by a superuser
 SELECT statement, test.refusal(statement) FROM (VALUES
-    ('UPDATE murallink.audit_event SET app_user_uid = NULL'), ('DELETE FROM murallink.audit_event'),
-    ('DELETE FROM murallink.audit_event WHERE false'), ('TRUNCATE murallink.audit_event'),
-    ('INSERT INTO murallink.audit_event SELECT * FROM murallink.audit_event ON CONFLICT (uid) DO UPDATE SET action = ''deleted'''))
+    ('UPDATE murallink_private.audit_event SET app_user_uid = NULL'), ('DELETE FROM murallink_private.audit_event'),
+    ('DELETE FROM murallink_private.audit_event WHERE false'), ('TRUNCATE murallink_private.audit_event'),
+    ('INSERT INTO murallink_private.audit_event SELECT * FROM murallink_private.audit_event ON CONFLICT (uid) DO UPDATE SET action = ''deleted'''))
     AS tried (statement);
 SET ROLE murallink_owner;
-INSERT INTO murallink.audit_event (resource, resource_uid, action) VALUES ('payment', murallink.gen_ksuid(), 'created');
+INSERT INTO murallink_private.audit_event (resource, resource_uid, action) VALUES ('payment', murallink.gen_ksuid(), 'created');
 UPDATE murallink_private.idempotency SET answer = NULL WHERE answer IS NULL;
 DELETE FROM murallink_private.idempotency;
 TRUNCATE murallink_private.idempotency;
-DELETE FROM murallink.audit_event;
-UPDATE murallink.audit_event SET changes = NULL;
-TRUNCATE murallink.audit_event;
+DELETE FROM murallink_private.audit_event;
+UPDATE murallink_private.audit_event SET changes = NULL;
+TRUNCATE murallink_private.audit_event;
 RESET ROLE;
 SELECT count(*) FROM pg_temp.news();
 SELECT murallink_private.audit_record();
@@ -118,7 +118,7 @@ BEGIN;
 CREATE FUNCTION public.forge() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_ARGV[0] = 'audit_event' THEN
-        INSERT INTO murallink.audit_event (uid, at, db_user, resource, resource_uid, action)
+        INSERT INTO murallink_private.audit_event (uid, at, db_user, resource, resource_uid, action)
         VALUES (murallink.gen_ksuid(), now(), 'x', 'payment', murallink.gen_ksuid(), 'created');
     ELSIF TG_ARGV[0] = 'fund_slot' THEN
         UPDATE murallink.fund_slot SET available = available + 1;
@@ -136,7 +136,7 @@ SELECT moment || ' ' || r AS trigger, into_table,
         SET LOCAL SESSION AUTHORIZATION regress_audit_admin;
         PERFORM %s;
         RAISE 'forged';
-        END $do$ $$, moment, CASE r WHEN 'payment' THEN 'murallink_private.payment' ELSE 'murallink.' || r END, into_table, :'pay')) AS refusal
+        END $do$ $$, moment, CASE WHEN r IN ('audit_event', 'payment') THEN 'murallink_private.' || r ELSE 'murallink.' || r END, into_table, :'pay')) AS refusal
 FROM unnest('{payment,fund_slot,fund_entry,audit_event}'::text[]) AS r, unnest('{BEFORE,AFTER}'::text[]) AS moment,
     unnest('{audit_event,fund_entry,fund_slot}'::text[]) AS into_table
 ORDER BY r, moment, into_table;
@@ -148,7 +148,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER forward AFTER INSERT ON murallink.audit_event FOR EACH ROW EXECUTE FUNCTION public.forward();
+CREATE TRIGGER forward AFTER INSERT ON murallink_private.audit_event FOR EACH ROW EXECUTE FUNCTION public.forward();
 CREATE TRIGGER forward AFTER INSERT ON murallink.fund_entry FOR EACH ROW EXECUTE FUNCTION public.forward();
 SET LOCAL SESSION AUTHORIZATION regress_audit_admin;
 SELECT amount FROM murallink.manual_payment(:'patient', :'trial', 1);
@@ -159,7 +159,7 @@ ROLLBACK;
 
 -- Constraints hold for what murallink writes: those of the table, of a domain, and of a reference
 BEGIN;
-ALTER TABLE murallink.audit_event ADD CONSTRAINT no_client CHECK (resource <> 'client') NOT VALID;
+ALTER TABLE murallink_private.audit_event ADD CONSTRAINT no_client CHECK (resource <> 'client') NOT VALID;
 SELECT test.refusal('UPDATE murallink.client SET name = ''Other'' WHERE name = ''Audited''');
 ALTER DOMAIN murallink.positive ADD CONSTRAINT no_seven CHECK (VALUE <> 7);
 SET LOCAL SESSION AUTHORIZATION regress_audit_admin;
@@ -168,7 +168,7 @@ RESET SESSION AUTHORIZATION;
 CREATE TABLE public.allowed (action murallink.audit_action PRIMARY KEY);
 GRANT SELECT, UPDATE ON public.allowed TO murallink_owner;
 INSERT INTO public.allowed VALUES ('created');
-ALTER TABLE murallink.audit_event ADD CONSTRAINT known FOREIGN KEY (action) REFERENCES public.allowed NOT VALID;
+ALTER TABLE murallink_private.audit_event ADD CONSTRAINT known FOREIGN KEY (action) REFERENCES public.allowed NOT VALID;
 SELECT test.refusal('UPDATE murallink.trial SET name = ''Other'' WHERE name = ''Audited''');
 ROLLBACK;
 

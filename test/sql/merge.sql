@@ -69,7 +69,7 @@ RESET SESSION AUTHORIZATION;
 
 -- The merge (S33), in each direction
 SELECT $$SELECT t.name AS trial, s.name AS site, e.subject_id, e.status, :'today'::date - e.left_on AS days_ago, e.previous_uid IS NOT NULL AS follows,
-        e.chain_uid = first_value(e.chain_uid) OVER (PARTITION BY e.trial_uid) AS one_chain, e.note
+        e.chain_uid = first_value(e.chain_uid) OVER (PARTITION BY e.trial_uid) AS one_chain, (SELECT n.note FROM murallink.enrollment_note n WHERE n.enrollment_uid = e.uid ORDER BY n.at DESC, n.uid DESC LIMIT 1) AS note
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
     WHERE e.patient_uid = :'kept' ORDER BY t.name, e.left_on NULLS LAST; $$
     || $$SELECT s.name, p.milestone_name, p.occurrence, p.amount, p.status, p.chain_uid = e.chain_uid AS agrees

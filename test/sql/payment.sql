@@ -278,7 +278,7 @@ FROM unnest('{reject_payment,cancel_payment}'::text[]) AS decision;
 SET SESSION AUTHORIZATION regress_pay_approver;
 SELECT decided.status, amount, decision_note FROM murallink.reject_payment(:'unwanted', ' paid to the wrong person ') AS decided;
 RESET SESSION AUTHORIZATION;
-SET SESSION AUTHORIZATION regress_pay_coordinator;
+SET SESSION AUTHORIZATION regress_pay_admin;
 SELECT p.status, decision_note FROM murallink.get_patient_payments(:'ernie', :'trial') AS p WHERE decision_note <> '';
 RESET SESSION AUTHORIZATION;
 SELECT changes - 'decided_by_uid' AS changes FROM murallink.audit_event WHERE resource_uid = :'unwanted' AND action = 'changed';
@@ -639,7 +639,7 @@ BEGIN
             WHEN 'call' THEN
                 EXECUTE pg_temp.call_step(its_payout::text, word[2], word[3]);
             WHEN 'reversed' THEN
-                INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (made, 1, 'other', 'all of it');
+                INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (made, 1, 'other', 'all of it');
                 PERFORM murallink_private.reversal_return(r.uid, r.amount, r.uid) FROM murallink.reversal r WHERE r.payment_uid = made;
             ELSE
                 UPDATE murallink_private.payment SET status = step::murallink.payment_status, decision_note = 'a step' WHERE uid = made;
@@ -791,16 +791,16 @@ SELECT damage, test.problems(format(statement, uid)) FROM (VALUES
         ' WHERE c.uid = o.uid AND o.payment_uid = %L', :'reversed'),
     (22, 'a return grew', 'UPDATE murallink.fund_entry e SET amount = 2 FROM murallink_private.payment p'
         ' WHERE e.source_uid = p.returned_by_uid AND p.uid = %L', :'reversed'),
-    (23, 'a reversal is gone', 'DELETE FROM murallink.reversal WHERE payment_uid = %L', :'reversed'),
-    (24, 'a reversal came back that did not', 'INSERT INTO murallink.reversal'
+    (23, 'a reversal is gone', 'DELETE FROM murallink_private.reversal WHERE payment_uid = %L', :'reversed'),
+    (24, 'a reversal came back that did not', 'INSERT INTO murallink_private.reversal'
         ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note, status, returned)'
         ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, 1, currency, ''other'', ''x'', ''returned'', 1'
         ' FROM murallink_private.payment WHERE uid = %L', :'paid'),
-    (25, 'more is taken back than was paid', 'INSERT INTO murallink.reversal'
+    (25, 'more is taken back than was paid', 'INSERT INTO murallink_private.reversal'
         ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note)'
         ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, 1.01, currency, ''other'', ''x'''
         ' FROM murallink_private.payment WHERE uid = %L', :'paid'),
-    (26, 'a reversal is unloading without a call', 'INSERT INTO murallink.reversal'
+    (26, 'a reversal is unloading without a call', 'INSERT INTO murallink_private.reversal'
         ' (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note, status)'
         ' SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, 1, currency, ''other'', ''x'', ''unloading'''
         ' FROM murallink_private.payment WHERE uid = %L', :'paid')

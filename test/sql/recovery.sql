@@ -128,7 +128,7 @@ SELECT milestone, amount, status, recovered, net, payout, reversals, recoveries 
 SELECT movement, trim_scale(e.amount) AS amount, e.source_uid = k.uid AS by_recovery FROM murallink.fund_entry e, murallink.recovery k
 WHERE k.payment_uid = :'second' AND e.source_uid IN (:'wrong', :'second', k.uid) ORDER BY e.at, movement;
 SELECT * FROM pg_temp.funds;
-SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''owed_back'', recovered = 49 WHERE uid = %L', :'debt')) AS never_less;
+SELECT test.refusal(format('UPDATE murallink_private.reversal SET status = ''owed_back'', recovered = 49 WHERE uid = %L', :'debt')) AS never_less;
 -- All of it has been asked back, though not all has come
 SET SESSION AUTHORIZATION regress_owed_admin;
 SELECT test.refusal(format('SELECT murallink.request_reversal(%L, %s, ''other'', ''more'')', :'wrong', amount)) FROM unnest(ARRAY['NULL', '1']) AS amount;
@@ -242,7 +242,7 @@ SELECT status FROM murallink.resolve_task(:'unload', true, 'in cash');
 SELECT net, reversals FROM pg_temp.books WHERE uid = :'second';
 SELECT why, remedy, amount FROM murallink.needs_person WHERE uid = :'late';
 SELECT test.refusal(format('SELECT murallink.resolve_task(%L, true, ''twice'')', :'unload')) AS once,
-    test.refusal(format('UPDATE murallink.reversal SET status = ''recovering'', returned = 49 WHERE uid = %L', :'late')) AS never_less;
+    test.refusal(format('UPDATE murallink_private.reversal SET status = ''recovering'', returned = 49 WHERE uid = %L', :'late')) AS never_less;
 SELECT * FROM pg_temp.funds;
 ROLLBACK TO owed;
 -- of two debts the older one comes first
@@ -358,9 +358,9 @@ SELECT recovered, payout, recoveries FROM pg_temp.books WHERE uid = :'hers';
 SELECT * FROM pg_temp.funds;
 ROLLBACK TO one;
 -- no statement does so without a merge, or more than that
-SELECT test.refusal(format('UPDATE murallink.reversal SET patient_uid = %L WHERE uid = %L', :'patty', :'other_debt')) AS without;
+SELECT test.refusal(format('UPDATE murallink_private.reversal SET patient_uid = %L WHERE uid = %L', :'patty', :'other_debt')) AS without;
 INSERT INTO murallink.merged_patient (uid, into_uid, note) VALUES (:'pat', :'patty', 'x');
-SELECT test.refusal(format('UPDATE murallink.reversal SET patient_uid = %L, status = ''owed_back'' WHERE uid = %L', :'patty', :'other_debt')) AS more;
+SELECT test.refusal(format('UPDATE murallink_private.reversal SET patient_uid = %L, status = ''owed_back'' WHERE uid = %L', :'patty', :'other_debt')) AS more;
 ROLLBACK TO one;
 -- not while a card is being unloaded, or may be
 SELECT status FROM murallink.reverse_payment(:'right', 'ask again');
@@ -396,12 +396,12 @@ SELECT damage, test.problems(format(statement, :'debt', :'second', :'other_debt'
     (2, 'a recovery is another reversal''s', 'UPDATE murallink.recovery SET reversal_uid = %3$L WHERE payment_uid = %2$L'),
     (3, 'a recovery was given back', 'UPDATE murallink.recovery SET status = ''given_back'' WHERE payment_uid = %2$L'),
     (4, 'a recovery is kept for ever', 'UPDATE murallink.recovery SET status = ''kept'', ended_at = NULL WHERE payment_uid = %2$L'),
-    (5, 'less was recovered', 'UPDATE murallink.reversal SET recovered = recovered - 1 WHERE uid = %1$L'),
-    (6, 'less came back', 'UPDATE murallink.reversal SET returned = 99, recovered = 99, status = ''recovering'' WHERE uid = %1$L'),
+    (5, 'less was recovered', 'UPDATE murallink_private.reversal SET recovered = recovered - 1 WHERE uid = %1$L'),
+    (6, 'less came back', 'UPDATE murallink_private.reversal SET returned = 99, recovered = 99, status = ''recovering'' WHERE uid = %1$L'),
     (7, 'less came back of the payment', 'UPDATE murallink_private.payment p SET returned = 99, status = ''paid'', occurrence = 100 FROM murallink.reversal r WHERE r.uid = %1$L AND p.uid = r.payment_uid'),
-    (8, 'a reversal of another contract', 'UPDATE murallink.reversal SET contract_uid = murallink.gen_ksuid() WHERE uid = %1$L'),
-    (9, 'a reversal of another chain', 'UPDATE murallink.reversal SET chain_uid = murallink.gen_ksuid() WHERE uid = %1$L'),
-    (10, 'something is kept of no payment', 'UPDATE murallink.reversal SET kept = 5 WHERE uid = %3$L'),
+    (8, 'a reversal of another contract', 'UPDATE murallink_private.reversal SET contract_uid = murallink.gen_ksuid() WHERE uid = %1$L'),
+    (9, 'a reversal of another chain', 'UPDATE murallink_private.reversal SET chain_uid = murallink.gen_ksuid() WHERE uid = %1$L'),
+    (10, 'something is kept of no payment', 'UPDATE murallink_private.reversal SET kept = 5 WHERE uid = %3$L'),
     (11, 'a payment lacks what nobody has', 'UPDATE murallink_private.payment SET recovered = 1 WHERE uid = %4$L'),
     (12, 'something was kept of travel expenses', 'UPDATE murallink_private.payment SET payment_type = ''travel'', milestone_uid = NULL, milestone_code = NULL WHERE uid = %2$L'),
     (13, 'an unload took something else', 'UPDATE murallink_private.call SET params = params || ''{"amount": "1.00"}'' WHERE operation = ''unload'' AND params ->> ''reference'' = %5$L'),
@@ -416,13 +416,13 @@ SET SESSION AUTHORIZATION regress_owed_stranger;
 SELECT count(*) FROM murallink.recovery;
 RESET SESSION AUTHORIZATION;
 SELECT statement, test.refusal(format(statement, :'other_debt', :'second', :'taxi')) FROM unnest(ARRAY[
-    'UPDATE murallink.reversal SET kept = 1 WHERE uid = %1$L', 'UPDATE murallink.reversal SET status = ''returned'', returned = amount - 1 WHERE uid = %1$L',
-    'UPDATE murallink.reversal SET written_off = amount WHERE uid = %1$L', 'UPDATE murallink_private.payment SET recovered = 20 WHERE uid = %2$L',
+    'UPDATE murallink_private.reversal SET kept = 1 WHERE uid = %1$L', 'UPDATE murallink_private.reversal SET status = ''returned'', returned = amount - 1 WHERE uid = %1$L',
+    'UPDATE murallink_private.reversal SET written_off = amount WHERE uid = %1$L', 'UPDATE murallink_private.payment SET recovered = 20 WHERE uid = %2$L',
     'UPDATE murallink_private.payment SET recovered = NULL WHERE uid = %2$L', 'UPDATE murallink_private.payment SET recovered = 1 WHERE uid = %3$L',
-    'UPDATE murallink.reversal SET status = ''written_off'', written_off = 21 WHERE uid = %1$L',
-    'UPDATE murallink.reversal SET status = ''owed_back'', recovered = 1 WHERE uid = %1$L',
-    'UPDATE murallink.reversal SET status = ''owed_back'', written_off = 1 WHERE uid = %1$L',
-    'INSERT INTO murallink.reversal (payment_uid, amount, reason, note) SELECT payment_uid, 0.001, ''other'', ''x'' FROM murallink.reversal WHERE uid = %1$L',
+    'UPDATE murallink_private.reversal SET status = ''written_off'', written_off = 21 WHERE uid = %1$L',
+    'UPDATE murallink_private.reversal SET status = ''owed_back'', recovered = 1 WHERE uid = %1$L',
+    'UPDATE murallink_private.reversal SET status = ''owed_back'', written_off = 1 WHERE uid = %1$L',
+    'INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) SELECT payment_uid, 0.001, ''other'', ''x'' FROM murallink_private.reversal WHERE uid = %1$L',
     'INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency)
         SELECT client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, 1, currency FROM murallink.recovery WHERE payment_uid = %2$L',
     'UPDATE murallink.recovery SET ended_at = NULL WHERE payment_uid = %2$L']) AS statement;
@@ -431,7 +431,7 @@ BEGIN;
 SET LOCAL session_replication_role = replica;
 SELECT statement, test.refusal(format(statement, :'other_debt', :'second')) FROM unnest(ARRAY[
     'UPDATE murallink_private.payment SET recovered = amount WHERE uid = %2$L', 'UPDATE murallink_private.payment SET returned = amount, returned_by_uid = %1$L WHERE uid = %2$L',
-    'UPDATE murallink_private.payment SET returned = 1 WHERE uid = %2$L', 'UPDATE murallink.reversal SET kept = 1, status = ''owed_back'' WHERE uid = %1$L']) AS statement;
+    'UPDATE murallink_private.payment SET returned = 1 WHERE uid = %2$L', 'UPDATE murallink_private.reversal SET kept = 1, status = ''owed_back'' WHERE uid = %1$L']) AS statement;
 ROLLBACK;
 SET SESSION AUTHORIZATION regress_owed_operator;
 SELECT count(*) > 0 AS recoveries FROM murallink.recovery;

@@ -201,7 +201,7 @@ SELECT test.refusal(format('SELECT murallink.decide_reversal(%s)', format(args, 
 SELECT test.refusal(format('SELECT murallink.reverse_payment(%L, ''x'')', :'late')) AS decide_that_one;
 RESET SESSION AUTHORIZATION;
 -- No decision changes what was requested, for whom and by whom
-SELECT split_part(change, ' ', 1) AS change, test.refusal(format('UPDATE murallink.reversal SET status = ''refused'', %s WHERE uid = %L', change, :'asked')) FROM unnest(ARRAY[
+SELECT split_part(change, ' ', 1) AS change, test.refusal(format('UPDATE murallink_private.reversal SET status = ''refused'', %s WHERE uid = %L', change, :'asked')) FROM unnest(ARRAY[
     'amount = 5', 'note = ''x''', 'reason = ''other''', 'requested_by_uid = NULL', 'for_operator = false', 'created_at = now()',
     format('payment_uid = %L', :'second'), format('patient_uid = %L', :'client'), format('chain_uid = %L', :'client')]) AS change;
 SET SESSION AUTHORIZATION regress_back_operator;
@@ -341,13 +341,13 @@ SET SESSION AUTHORIZATION regress_back_operator;
 SELECT count(*) > 0 AS reversals, (SELECT count(*) > 0 FROM murallink.audit_event WHERE resource = 'reversal') AS audit FROM murallink.reversal;
 RESET SESSION AUTHORIZATION;
 SELECT statement, test.refusal(format(statement, :'three', :'strictly', :'first')) FROM unnest(ARRAY[
-    'UPDATE murallink.reversal SET amount = 1 WHERE uid = %1$L', 'UPDATE murallink.reversal SET note = ''x'' WHERE uid = %1$L',
-    'UPDATE murallink.reversal SET status = ''requested'', returned = 0 WHERE uid = %1$L', 'DELETE FROM murallink.reversal WHERE uid = %1$L',
-    'UPDATE murallink.reversal SET returned = 1 WHERE uid = %1$L',
-    'INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%2$L, 25.01, ''other'', ''x'')',
-    'INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%2$L, 25, ''other'', '''')',
-    'INSERT INTO murallink.reversal (payment_uid, amount, reason, note, status) VALUES (%2$L, 25, ''other'', ''x'', ''unloading'')',
-    'INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%3$L, 1, ''other'', ''x'')',
+    'UPDATE murallink_private.reversal SET amount = 1 WHERE uid = %1$L', 'UPDATE murallink_private.reversal SET note = ''x'' WHERE uid = %1$L',
+    'UPDATE murallink_private.reversal SET status = ''requested'', returned = 0 WHERE uid = %1$L', 'DELETE FROM murallink_private.reversal WHERE uid = %1$L',
+    'UPDATE murallink_private.reversal SET returned = 1 WHERE uid = %1$L',
+    'INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (%2$L, 25.01, ''other'', ''x'')',
+    'INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (%2$L, 25, ''other'', '''')',
+    'INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note, status) VALUES (%2$L, 25, ''other'', ''x'', ''unloading'')',
+    'INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (%3$L, 1, ''other'', ''x'')',
     'UPDATE murallink_private.payment SET returned = 20, returned_by_uid = %1$L WHERE uid = %2$L',
     'UPDATE murallink_private.payment SET returned = NULL, returned_by_uid = NULL WHERE uid = %2$L',
     'UPDATE murallink_private.payment SET status = ''reversed'', returned = amount WHERE uid = %2$L']) AS statement;
@@ -356,17 +356,17 @@ SELECT pg_temp.manual(:'pat', :'trial', 50) AS fresh \gset
 SET SESSION AUTHORIZATION regress_back_payer;
 SELECT uid AS open, status FROM murallink.request_reversal(:'fresh', 1, 'other', 'one more') \gset
 RESET SESSION AUTHORIZATION;
-SELECT test.refusal(format('UPDATE murallink.reversal SET status = %L%s WHERE uid = %L', status, CASE status WHEN 'returned' THEN ', returned = amount' ELSE '' END, :'open'))
+SELECT test.refusal(format('UPDATE murallink_private.reversal SET status = %L%s WHERE uid = %L', status, CASE status WHEN 'returned' THEN ', returned = amount' ELSE '' END, :'open'))
 FROM unnest('{returned,owed_back,refused}'::text[]) AS status;
-SELECT test.refusal(format('INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%L, 1, ''other'', ''x'')', :'fresh')) AS one_at_a_time;
+SELECT test.refusal(format('INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (%L, 1, ''other'', ''x'')', :'fresh')) AS one_at_a_time;
 BEGIN;
 SELECT c.uid AS unload FROM murallink_private.call c, murallink_private.call_claim(ARRAY[c.uid]) WHERE c.params ->> 'reference' = :'open' \gset
 SAVEPOINT claimed;
 UPDATE murallink_private.call SET status = 'declined', outcome = 'declined', settled_at = now() WHERE uid = :'unload';
-SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''returned'', returned = amount WHERE uid = %L', :'open')) AS declined;
+SELECT test.refusal(format('UPDATE murallink_private.reversal SET status = ''returned'', returned = amount WHERE uid = %L', :'open')) AS declined;
 ROLLBACK TO claimed;
 UPDATE murallink_private.call SET status = 'done', outcome = 'done', settled_at = now() WHERE uid = :'unload';
-SELECT test.refusal(format('UPDATE murallink.reversal SET status = ''owed_back'' WHERE uid = %L', :'open')) AS done;
+SELECT test.refusal(format('UPDATE murallink_private.reversal SET status = ''owed_back'' WHERE uid = %L', :'open')) AS done;
 ROLLBACK;
 SELECT pg_temp.unload(:'open', 'declined');
 SET SESSION AUTHORIZATION regress_back_operator;

@@ -169,7 +169,7 @@ SELECT uid AS kept FROM murallink.milestone_payment(:'dan', :'diary', visit_date
 SELECT p.status FROM murallink.approve_payment(:'kept') AS p;
 RESET SESSION AUTHORIZATION;
 SELECT status FROM murallink.settle_payout((SELECT uid FROM murallink.payout WHERE payment_uid = :'kept'), 'paid', 'Check 1', 'by mail');
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 20, 'wrong_amount', 'Too much');
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 20, 'wrong_amount', 'Too much');
 SELECT murallink_private.reversal_return(uid, 20, uid) FROM murallink.reversal WHERE payment_uid = :'kept';
 SET SESSION AUTHORIZATION regress_top_up_admin;
 SELECT amount FROM murallink.add_milestone('Diary', 60, NULL, :'trial', :'site', 10, '2025-03-01');
@@ -179,30 +179,30 @@ SELECT * FROM pg_temp.topped(:'trial_site', 'Diary', '2025-01-01', true);
 RESET SESSION AUTHORIZATION;
 SELECT uid AS more FROM murallink.payment WHERE top_up_of_uid = :'kept' \gset
 BEGIN;
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING status;
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING status;
 SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L', :'more')) AS approved_then;
 ROLLBACK;
 -- nor where less is due by then
 BEGIN;
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 15, 'wrong_amount', 'Half of the rest') RETURNING status;
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 15, 'wrong_amount', 'Half of the rest') RETURNING status;
 SELECT test.refusal(format('UPDATE murallink_private.payment SET status = ''approved'' WHERE uid = %L', :'more')) AS approved_then;
 ROLLBACK;
 -- one that is not to be paid any more does not hold it up
 BEGIN;
 UPDATE murallink_private.payment SET status = 'rejected', decision_note = 'Not due' WHERE uid = :'more';
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING status;
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING status;
 ROLLBACK;
 BEGIN;
 UPDATE murallink_private.payment SET status = 'approved' WHERE uid = :'more';
-SELECT test.refusal(format('INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (%L, 30, ''not_due'', ''The rest'')', :'kept')) AS the_rest;
+SELECT test.refusal(format('INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (%L, 30, ''not_due'', ''The rest'')', :'kept')) AS the_rest;
 -- and a request for the top-up is not refused while all of the payment is asked back
 SELECT murallink_private.payout_begin(:'more');
 SELECT status FROM murallink.settle_payout((SELECT uid FROM murallink.payout WHERE payment_uid = :'more'), 'paid', 'Check 2', 'by mail');
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'more', 6, 'not_due', 'The difference') RETURNING uid AS difference \gset
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'more', 6, 'not_due', 'The difference') RETURNING uid AS difference \gset
 SAVEPOINT asked;
 SELECT status FROM murallink.decide_reversal(:'difference', false, 'It is due');
 ROLLBACK TO asked;
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING uid AS rest \gset
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 30, 'not_due', 'The rest') RETURNING uid AS rest \gset
 SELECT test.refusal(format('SELECT murallink.decide_reversal(%L, false, ''It is due'')', :'difference')) AS the_difference;
 SAVEPOINT asked_both;
 SELECT status FROM murallink.decide_reversal(:'rest', false, 'It is due, too');
@@ -211,7 +211,7 @@ ROLLBACK TO asked_both;
 SELECT status FROM murallink.decide_reversal(:'rest', true, 'Sent back');
 SELECT test.refusal(format('SELECT murallink.decide_reversal(%L, false, ''It is due'')', :'difference')) AS the_difference;
 ROLLBACK TO asked;
-INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 29, 'not_due', 'Not all') RETURNING status;
+INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (:'kept', 29, 'not_due', 'Not all') RETURNING status;
 ROLLBACK;
 SET SESSION AUTHORIZATION regress_top_up_admin;
 

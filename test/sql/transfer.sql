@@ -98,7 +98,7 @@ FROM murallink.transfer_enrollment(:'pat', :'trial', :'b', :'today'::date - 10, 
 -- Asked twice
 SELECT murallink.transfer_enrollment(:'pat', :'trial', :'b', :'today'::date - 10, 'family moved');
 RESET SESSION AUTHORIZATION;
-SELECT s.name, e.subject_id, e.subject_held, e.status, :'today'::date - e.left_on AS days_ago, e.note, e.chain_uid = :'first' AS in_chain,
+SELECT s.name, e.subject_id, e.subject_held, e.status, :'today'::date - e.left_on AS days_ago, (SELECT n.note FROM murallink.enrollment_note n WHERE n.enrollment_uid = e.uid ORDER BY n.at DESC, n.uid DESC LIMIT 1) AS note, e.chain_uid = :'first' AS in_chain,
     e.previous_uid = :'first' AS follows
 FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.patient_uid = :'pat' ORDER BY e.previous_uid NULLS FIRST;
 SELECT a.description, s.name, a.status, e.uid <> :'first' AS with_new, a.trial_uid = e.trial_uid AND a.site_uid = e.site_uid AS agrees
@@ -175,7 +175,7 @@ BEGIN
     SET LOCAL session_replication_role = replica;
     UPDATE murallink_private.payment SET status = 'paid', paid_at = now() WHERE uid = paid;
     SET LOCAL session_replication_role = origin;
-    INSERT INTO murallink.reversal (payment_uid, amount, reason, note) VALUES (paid, 1, 'other', 'x');
+    INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note) VALUES (paid, 1, 'other', 'x');
     INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency)
     SELECT client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, uid, payment_uid, 1, currency FROM murallink.reversal WHERE payment_uid = paid;
     RETURN 'taken back';
@@ -260,7 +260,7 @@ SELECT test.answer('enroll', jsonb_build_object('patient_uid', :'pia', 'trial_ui
 FROM unnest('{001,a-1}'::text[]) AS subject;
 SELECT (enrollment).subject_id FROM murallink.transfer_enrollment(:'pat', :'trial', :'b', :'today'::date - 5, 'mistake', '001');
 RESET SESSION AUTHORIZATION;
-SELECT s.name, e.subject_id, e.subject_held, e.status, :'today'::date - e.left_on AS days_ago, e.note
+SELECT s.name, e.subject_id, e.subject_held, e.status, :'today'::date - e.left_on AS days_ago, (SELECT n.note FROM murallink.enrollment_note n WHERE n.enrollment_uid = e.uid ORDER BY n.at DESC, n.uid DESC LIMIT 1) AS note
 FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.patient_uid = :'pat' ORDER BY e.left_on, e.created_at;
 SELECT test.outcome('regress_move_both', format('SELECT murallink.enroll(%L, %L, %L, %L)', :'pia', :'trial', :'a', subject))
 FROM unnest('{001,a-1}'::text[]) AS subject;
@@ -332,7 +332,7 @@ SELECT subject_id, status FROM murallink.correct_subject_id(:'pat', :'trial', ' 
 SELECT subject_id FROM murallink.correct_subject_id(:'pat', :'trial', '010', 'again');
 SELECT subject_id FROM murallink.correct_subject_id(:'pat', :'trial', 'a-1', 'as there');
 RESET SESSION AUTHORIZATION;
-SELECT s.name, e.subject_id, e.subject_held, e.status, e.note
+SELECT s.name, e.subject_id, e.subject_held, e.status, (SELECT n.note FROM murallink.enrollment_note n WHERE n.enrollment_uid = e.uid ORDER BY n.at DESC, n.uid DESC LIMIT 1) AS note
 FROM murallink.enrollment e JOIN murallink.site s ON s.uid = e.site_uid WHERE e.patient_uid = :'pat' ORDER BY e.left_on, e.created_at;
 SELECT a.changes FROM murallink.audit_event a JOIN murallink.enrollment e ON e.uid = a.resource_uid
 WHERE e.patient_uid = :'pat' AND e.status = 'enrolled' AND a.changes ? 'subject_id' ORDER BY a.at;

@@ -128,7 +128,7 @@ EOC
 # What stands in the answers, and the permissions of which one shows it.
 my %shown_to = (
 	Clientname => 'view_clients', Contractname => 'view_contract', Trialname => 'view_trials', Protocolnumber => 'view_trials',
-	Sitename => 'view_sites', Subjectnumber => 'view_enrollments view_patients', Paymentnote => 'view_payments',
+	Sitename => 'view_sites', Subjectnumber => 'view_enrollments view_patients', Paymentnote => 'view_patients',
 	qr/5\.43\b/ => 'view_payments');
 
 # The rows of the table, taken apart.
@@ -512,6 +512,7 @@ schedule_appointment   | create_appointment at trial_site                       
 schedule_appointment   | create_appointment at trial_site                                | {"enrollment_uid": "@enrollment", "datetime": "2999-01-02T09:00:00"}
 move_appointment       | create_appointment at trial_site                                | {"appointment_uid": "@appointment", "datetime": "2999-01-02T09:00:00"}
 cancel_appointment     | create_appointment at trial_site                                | {"appointment_uid": "@appointment"}
+set_appointment_status | create_appointment at trial_site                                | {"appointment_uid": "@visit", "status": "kept"}
 get_appointments       | view_patients at trial_site                                     | {"enrollment_uid": "@enrollment"}
 get_appointments       | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 bulk_email             | bulk_email at trial_site                                        | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}
@@ -525,6 +526,7 @@ correct_subject_id     | enroll at trial_site                                   
 transfer_enrollment    | enroll at trial_at_other_site, set_enrollment_status at trial_site | {"trial_uid": "@trial", "patient_uid": "@patient", "to_site_uid": "@other_site", "note": "N"}
 add_milestone          | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "milestone": "N", "amount": 1}
 rename_milestone       | add_milestone at trial_site                                     | {"trial_site_uid": "@trial_site", "code": "Week 1", "name": "N", "note": "N"}
+set_visit_due          | add_milestone at trial                                          | {"trial_uid": "@trial", "milestone": "Week 1", "due_after": 7}
 set_pricing            | add_milestone at trial                                          | {"trial_uid": "@trial", "price_by": "visit", "note": "N"}
 add_milestones         | add_milestone at trial_site                                     | {"trial_uid": "@trial", "sites": ["@site"], "rows": [{"milestone": "N", "amount": 1}], "note": "N"}
 top_up                 | manual_payment at trial_site, view_payments at trial_site       | {"trial_site_uid": "@trial_site", "milestone": "Week 1", "from_date": "2020-01-01", "note": "N"}

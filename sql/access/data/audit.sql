@@ -1,6 +1,6 @@
 -- The table of audit events, and triggers for the tables that were made before it.
 
-CREATE TABLE murallink.audit_event (
+CREATE TABLE murallink_private.audit_event (
     uid murallink.ksuid PRIMARY KEY,
     at timestamptz NOT NULL,
     app_user_uid murallink.ksuid,
@@ -21,32 +21,32 @@ CREATE TABLE murallink.audit_event (
     amount numeric,
     currency text
 );
-COMMENT ON TABLE murallink.audit_event IS 'Each change: by whom, when, and the old and new values. audit_record() writes it without a statement, because every statement is refused. It is never changed.';
-COMMENT ON COLUMN murallink.audit_event.uid IS 'Key; sorts by the second.';
-COMMENT ON COLUMN murallink.audit_event.at IS 'When.';
-COMMENT ON COLUMN murallink.audit_event.app_user_uid IS 'The user who made the change; null for a caller without a user: see db_user.';
-COMMENT ON COLUMN murallink.audit_event.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
-COMMENT ON COLUMN murallink.audit_event.db_user IS 'The PostgreSQL login role.';
-COMMENT ON COLUMN murallink.audit_event.db_role IS 'The role that it had set, null where none: behind PostgREST all log in as one.';
-COMMENT ON COLUMN murallink.audit_event.resource IS 'The table of the changed row.';
-COMMENT ON COLUMN murallink.audit_event.resource_uid IS 'The uid of the changed row.';
-COMMENT ON COLUMN murallink.audit_event.action IS 'created, changed or deleted.';
-COMMENT ON COLUMN murallink.audit_event.changes IS 'Each changed column with its old (from) and new (to) value, as text; for created rows only in tables that operators change.';
-COMMENT ON COLUMN murallink.audit_event.client_uid IS 'The client that it is or belongs to, if any.';
-COMMENT ON COLUMN murallink.audit_event.contract_uid IS 'The contract that it is or belongs to, if any.';
-COMMENT ON COLUMN murallink.audit_event.trial_uid IS 'The trial that it is or belongs to, if any.';
-COMMENT ON COLUMN murallink.audit_event.site_uid IS 'The site that it is or belongs to, if any.';
-COMMENT ON COLUMN murallink.audit_event."position" IS
+COMMENT ON TABLE murallink_private.audit_event IS 'Each change: by whom, when, and the old and new values. audit_record() writes it without a statement, because every statement is refused. It is never changed.';
+COMMENT ON COLUMN murallink_private.audit_event.uid IS 'Key; sorts by the second.';
+COMMENT ON COLUMN murallink_private.audit_event.at IS 'When.';
+COMMENT ON COLUMN murallink_private.audit_event.app_user_uid IS 'The user who made the change; null for a caller without a user: see db_user.';
+COMMENT ON COLUMN murallink_private.audit_event.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
+COMMENT ON COLUMN murallink_private.audit_event.db_user IS 'The PostgreSQL login role.';
+COMMENT ON COLUMN murallink_private.audit_event.db_role IS 'The role that it had set, null where none: behind PostgREST all log in as one.';
+COMMENT ON COLUMN murallink_private.audit_event.resource IS 'The table of the changed row.';
+COMMENT ON COLUMN murallink_private.audit_event.resource_uid IS 'The uid of the changed row.';
+COMMENT ON COLUMN murallink_private.audit_event.action IS 'created, changed or deleted.';
+COMMENT ON COLUMN murallink_private.audit_event.changes IS 'Each changed column with its old (from) and new (to) value, as text; for created rows only in tables that operators change.';
+COMMENT ON COLUMN murallink_private.audit_event.client_uid IS 'The client that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink_private.audit_event.contract_uid IS 'The contract that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink_private.audit_event.trial_uid IS 'The trial that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink_private.audit_event.site_uid IS 'The site that it is or belongs to, if any.';
+COMMENT ON COLUMN murallink_private.audit_event."position" IS
 'Where it is in the feed of events: the epoch, and in the lower 44 bits the id of the transaction. Null if it is no event.';
-COMMENT ON COLUMN murallink.audit_event.step IS 'Its number among the events of the transaction.';
-COMMENT ON COLUMN murallink.audit_event.event IS 'What it is in the feed of events, null if it is not in it.';
-COMMENT ON COLUMN murallink.audit_event.amount IS 'Of an event: the amount of the changed row, in currency units, if it has one.';
-COMMENT ON COLUMN murallink.audit_event.currency IS 'Of the amount.';
-CREATE INDEX audit_event_position ON murallink.audit_event ("position", step) WHERE "position" IS NOT NULL;
-CREATE INDEX audit_event_resource ON murallink.audit_event (resource_uid, uid);
-CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink.audit_event
+COMMENT ON COLUMN murallink_private.audit_event.step IS 'Its number among the events of the transaction.';
+COMMENT ON COLUMN murallink_private.audit_event.event IS 'What it is in the feed of events, null if it is not in it.';
+COMMENT ON COLUMN murallink_private.audit_event.amount IS 'Of an event: the amount of the changed row, in currency units, if it has one.';
+COMMENT ON COLUMN murallink_private.audit_event.currency IS 'Of the amount.';
+CREATE INDEX audit_event_position ON murallink_private.audit_event ("position", step) WHERE "position" IS NOT NULL;
+CREATE INDEX audit_event_resource ON murallink_private.audit_event (resource_uid, uid);
+CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink_private.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
-CREATE POLICY viewer ON murallink.audit_event FOR SELECT USING (murallink_private.caller_is_admin());
+CREATE POLICY viewer ON murallink_private.audit_event FOR SELECT USING (murallink_private.caller_is_admin());
 
 CREATE TABLE murallink_private.audit_epoch (
     epoch integer PRIMARY KEY CHECK (epoch > 0),
@@ -72,5 +72,5 @@ ALTER TABLE murallink.app_user ENABLE ALWAYS TRIGGER audit;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.permission_grant
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'event=access.changed');
 ALTER TABLE murallink.permission_grant ENABLE ALWAYS TRIGGER audit;
-CREATE POLICY permission_grant ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY permission_grant ON murallink_private.audit_event FOR SELECT USING (
     resource = 'permission_grant' AND murallink_private.permitted('grant', client_uid, contract_uid, trial_uid, site_uid));

@@ -12,11 +12,12 @@ BEGIN
         EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', relation, grantee);
     END LOOP;
     REVOKE ALL ON FUNCTION murallink.changed_payments FROM PUBLIC;
-    -- Approvals stay as they were signed; this needs no trigger.
-    REVOKE UPDATE, DELETE, TRUNCATE ON murallink.approval FROM murallink_owner;
+    -- Approvals stay as they were signed, and notes as they were written; this needs no trigger.
+    REVOKE UPDATE, DELETE, TRUNCATE ON murallink_private.approval, murallink.enrollment_note, murallink.visit_due FROM murallink_owner;
     GRANT SELECT ON ALL TABLES IN SCHEMA murallink TO murallink_analyst, murallink_operator;
-    -- The view murallink.payment reads it with the rights of the caller, so that its policy decides.
-    GRANT SELECT ON murallink_private.payment TO murallink_analyst, murallink_operator;
+    -- The views of these names in murallink read them with the rights of the caller, so that their policies decide.
+    GRANT SELECT ON murallink_private.approval, murallink_private.audit_event, murallink_private.payment, murallink_private.reversal
+        TO murallink_analyst, murallink_operator;
     GRANT EXECUTE ON FUNCTION murallink.changed_payments TO murallink_analyst, murallink_operator;
     REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
     GRANT SELECT ON murallink.needs_person, murallink.fund_balance, murallink.fund, murallink.fund_slot TO murallink_monitor;

@@ -88,7 +88,7 @@ CREATE POLICY viewer ON murallink.funding FOR SELECT USING (
     OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.funding
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY funding ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY funding ON murallink_private.audit_event FOR SELECT USING (
     resource = 'funding' AND (
         murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL)
         OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL)));

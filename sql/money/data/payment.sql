@@ -123,13 +123,13 @@ CREATE POLICY viewer ON murallink_private.payment FOR SELECT
         OR murallink_private.granted_moved('view_payments', enrollment_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('event:status=payment.*', 'event:returned=payment.returned');
-CREATE POLICY payment ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY payment ON murallink_private.audit_event FOR SELECT USING (
     resource = 'payment' AND (
         murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid)
         OR resource_uid IN (
             SELECT p.uid FROM murallink_private.payment p WHERE murallink_private.granted_moved('view_payments', p.enrollment_uid))));
 
-CREATE TABLE murallink.approval (
+CREATE TABLE murallink_private.approval (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
     payment_uid murallink.ksuid NOT NULL REFERENCES murallink_private.payment,
     app_user_uid murallink.ksuid NOT NULL REFERENCES murallink.app_user,
@@ -143,27 +143,34 @@ CREATE TABLE murallink.approval (
     UNIQUE (payment_uid, app_user_uid),
     UNIQUE (payment_uid, signer_uid)
 );
-COMMENT ON TABLE murallink.approval IS
+COMMENT ON TABLE murallink_private.approval IS
 'Who approved which payment: each person once. Nobody may change or delete a row, because not even the owner is granted it.';
-COMMENT ON COLUMN murallink.approval.uid IS 'Key.';
-COMMENT ON COLUMN murallink.approval.payment_uid IS 'The payment, whose amount and patient never change.';
-COMMENT ON COLUMN murallink.approval.app_user_uid IS 'The user whose permission it needed.';
-COMMENT ON COLUMN murallink.approval.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
-COMMENT ON COLUMN murallink.approval.signer_uid IS 'The person who approved.';
-COMMENT ON COLUMN murallink.approval.signer_name IS 'The name of that person at that moment.';
-COMMENT ON COLUMN murallink.approval.meaning IS 'What the person approved.';
-COMMENT ON COLUMN murallink.approval.signed_by IS 'How the person was recognised: see approval_signature of the trial.';
-COMMENT ON COLUMN murallink.approval.note IS 'The note of the approver.';
-COMMENT ON COLUMN murallink.approval.at IS 'When.';
-CREATE POLICY viewer ON murallink.approval FOR SELECT
+COMMENT ON COLUMN murallink_private.approval.uid IS 'Key.';
+COMMENT ON COLUMN murallink_private.approval.payment_uid IS 'The payment, whose amount and patient never change.';
+COMMENT ON COLUMN murallink_private.approval.app_user_uid IS 'The user whose permission it needed.';
+COMMENT ON COLUMN murallink_private.approval.switched_by_uid IS 'The admin who acted as that user, null otherwise.';
+COMMENT ON COLUMN murallink_private.approval.signer_uid IS 'The person who approved.';
+COMMENT ON COLUMN murallink_private.approval.signer_name IS 'The name of that person at that moment.';
+COMMENT ON COLUMN murallink_private.approval.meaning IS 'What the person approved.';
+COMMENT ON COLUMN murallink_private.approval.signed_by IS 'How the person was recognised: see approval_signature of the trial.';
+COMMENT ON COLUMN murallink_private.approval.note IS 'The note of the approver.';
+COMMENT ON COLUMN murallink_private.approval.at IS 'When.';
+CREATE POLICY viewer ON murallink_private.approval FOR SELECT
     USING (EXISTS (SELECT FROM murallink_private.payment p WHERE p.uid = payment_uid));
 
 CREATE VIEW murallink.payment WITH (security_invoker) AS
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_site_uid, p.patient_uid, p.enrollment_uid, p.payment_type,
-    p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency, p.note, p.visit_date,
+    p.milestone_uid, p.milestone_name, p.occurrence, p.amount, p.currency,
+    CASE WHEN murallink_private.text_shown(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
+        p.requested_by_uid) THEN p.note END
+        AS note,
+    p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
-    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid, p.decision_note, p.returned,
-    p.returned_by_uid, p.recovered,
+    p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid,
+    -- Why it was reversed is the note of its reversal, whoever decided it before.
+    CASE WHEN murallink_private.text_shown(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
+        CASE WHEN p.status <> 'reversed' THEN p.decided_by_uid END) THEN p.decision_note END AS decision_note,
+    p.returned, p.returned_by_uid, p.recovered,
     CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN 0 ELSE p.amount - coalesce(p.returned, 0) END AS net_amount, p.moved_from_uid,
     p.top_up_of_uid, p.top_up_version_uid, p.fraction, p.completes_uid, p.capped_from,
     (SELECT m.uid FROM murallink_private.payment m WHERE m.moved_from_uid = p.uid) AS moved_to_uid, p.updated_at, p.paid_at
@@ -182,6 +189,27 @@ BEGIN
 END;
 COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another patient that was made in its place; null: none.';
 COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units; 0 for what somebody else has paid.';
+COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note; null for others than its author who may not see patients there.';
+COMMENT ON COLUMN murallink.payment.decision_note IS
+'Why it was rejected, cancelled or reversed, or the note of the approval; null for others than its author who may not see patients there.';
+
+CREATE VIEW murallink.approval WITH (security_invoker) AS
+SELECT a.uid, a.payment_uid, a.app_user_uid, a.switched_by_uid, a.signer_uid, a.signer_name, a.meaning, a.signed_by,
+    CASE WHEN murallink_private.text_shown(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid, a.app_user_uid) THEN a.note END AS note,
+    a.at
+FROM murallink_private.approval a JOIN murallink_private.payment p ON p.uid = a.payment_uid;
+COMMENT ON VIEW murallink.approval IS 'Who approved which payment: each person once.';
+DECLARE
+    about record;
+BEGIN
+    FOR about IN
+        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS words
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'murallink_private.approval'::regclass AND a.attnum > 0
+    LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.approval.%I IS %L', about.attname, about.words);
+    END LOOP;
+END;
+COMMENT ON COLUMN murallink.approval.note IS 'The note of the approver; null for others than its author who may not see patients there.';
 
 CREATE FUNCTION murallink.changed_payments(since murallink.moment) RETURNS SETOF murallink.payment
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100

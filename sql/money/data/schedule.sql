@@ -68,5 +68,5 @@ COMMENT ON VIEW murallink.payment_schedule IS 'The versions in force at this mom
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.milestone
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'event=schedule.changed');
 ALTER TABLE murallink.milestone ENABLE ALWAYS TRIGGER audit;
-CREATE POLICY milestone ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY milestone ON murallink_private.audit_event FOR SELECT USING (
     resource = 'milestone' AND murallink_private.permitted('view_payment_schedule', client_uid, contract_uid, trial_uid, site_uid));

@@ -23,7 +23,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink_priv
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.bulk_email
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY bulk_email ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY bulk_email ON murallink_private.audit_event FOR SELECT USING (
     resource = 'bulk_email' AND murallink_private.permitted('bulk_email', client_uid, contract_uid, trial_uid, site_uid));
 
 CREATE TABLE murallink_private.unsubscribe_token (
@@ -51,7 +51,7 @@ COMMENT ON COLUMN murallink_private.payment_notice.contract_uid IS 'The contract
 COMMENT ON COLUMN murallink_private.payment_notice.enabled IS 'Whether patients are notified of payments.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.payment_notice
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
-CREATE POLICY operator_message ON murallink.audit_event FOR SELECT TO murallink_operator
+CREATE POLICY operator_message ON murallink_private.audit_event FOR SELECT TO murallink_operator
     USING (resource IN ('payment_notice', 'template'));
 
 CREATE TABLE murallink_private.notice (

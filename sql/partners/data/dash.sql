@@ -17,7 +17,7 @@ COMMENT ON COLUMN murallink_private.card_shipment.tracking_number IS 'The carrie
 COMMENT ON COLUMN murallink_private.card_shipment.heard_at IS 'When the event arrived.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON murallink_private.card_shipment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('values');
-CREATE POLICY operator_shipment ON murallink.audit_event FOR SELECT TO murallink_operator USING (resource = 'card_shipment');
+CREATE POLICY operator_shipment ON murallink_private.audit_event FOR SELECT TO murallink_operator USING (resource = 'card_shipment');
 
 CREATE TABLE murallink_private.card_shipment_event (
     uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),

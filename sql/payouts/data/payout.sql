@@ -55,9 +55,9 @@ CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
     EXECUTE FUNCTION murallink_private.audit_record('event:reason=payout.waiting');
 COMMENT ON TRIGGER audit ON murallink_private.payout IS
 'Audits decisions of people, and what a payout waits for. The worker''s calls are in call, and their outcomes in the audit of the payment.';
-CREATE POLICY payout ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY payout ON murallink_private.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
-CREATE POLICY operator ON murallink.audit_event FOR SELECT TO murallink_operator USING (
+CREATE POLICY operator ON murallink_private.audit_event FOR SELECT TO murallink_operator USING (
     resource IN ('call', 'card', 'partner', 'payout', 'payout_hold', 'payout_switch'));
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
 VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_follow');
@@ -68,7 +68,8 @@ SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_u
     CASE s.status WHEN 'waiting' THEN o.reason WHEN 'ready' THEN c.reason WHEN 'declined' THEN s.why WHEN 'in_doubt' THEN s.why ELSE '' END AS reason,
     coalesce(c.attempt, 0) AS attempt, coalesce(c.due_at, o.created_at) AS due_at,
     coalesce(NULLIF(o.reference, ''), c.facts ->> 'order_id', '') AS reference, o.note, o.created_at,
-    coalesce(o.settled_at, c.settled_at) AS settled_at, p.enrollment_uid
+    coalesce(o.settled_at, c.settled_at) AS settled_at, p.enrollment_uid,
+    CASE WHEN c.attempt > 0 AND c.outcome IS DISTINCT FROM 'not_sent' THEN c.claimed_at END AS sent_at
 FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid LEFT JOIN murallink_private.call c ON c.uid = o.uid,
     LATERAL (SELECT CASE p.status
             WHEN 'approved' THEN CASE WHEN c.status IN ('ready', 'claimed') THEN c.status ELSE 'waiting' END
@@ -83,7 +84,12 @@ COMMENT ON VIEW murallink_private.payout_shown IS
 -- The outer query keeps the barrier: a view that is UNION ALL itself is flattened without it.
 CREATE VIEW murallink.payout WITH (security_barrier) AS
 SELECT s.* FROM (
-    SELECT o.* FROM murallink_private.payout_shown o
+    SELECT o.uid, o.payment_uid, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid, o.payment_type_uid, o.partner,
+        o.card_uid, o.amount, o.currency, o.status, o.reason, o.attempt, o.due_at, o.reference,
+        CASE WHEN murallink_private.text_shown(o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.enrollment_uid, NULL) THEN o.note END
+            AS note,
+        o.created_at, o.settled_at, o.enrollment_uid, o.sent_at
+    FROM murallink_private.payout_shown o
     WHERE NOT (pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_owner', 'USAGE'))
         AND (murallink_private.permitted('view_payments', o.client_uid, o.contract_uid, o.trial_uid, o.site_uid)
             OR murallink_private.granted_moved('view_payments', o.enrollment_uid))
@@ -111,7 +117,9 @@ COMMENT ON COLUMN murallink.payout.reason IS 'What it waits for (held, no_paymen
 COMMENT ON COLUMN murallink.payout.attempt IS 'Number of the last attempt, 0: none.';
 COMMENT ON COLUMN murallink.payout.due_at IS 'It is not sent before this time.';
 COMMENT ON COLUMN murallink.payout.reference IS 'The reference from the partner or from the person who settled it.';
-COMMENT ON COLUMN murallink.payout.note IS 'The note of the last person who decided it.';
+COMMENT ON COLUMN murallink.payout.note IS
+'The note of the last person who decided it; null for those who may not see patients there.';
 COMMENT ON COLUMN murallink.payout.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink.payout.settled_at IS 'When the last attempt ended.';
 COMMENT ON COLUMN murallink.payout.enrollment_uid IS 'The payment''s enrollment.';
+COMMENT ON COLUMN murallink.payout.sent_at IS 'When the last attempt was begun; null if nothing has been sent.';

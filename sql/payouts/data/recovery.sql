@@ -7,7 +7,7 @@ CREATE TABLE murallink.recovery (
     trial_uid murallink.ksuid NOT NULL,
     site_uid murallink.ksuid NOT NULL,
     enrollment_uid murallink.ksuid NOT NULL,
-    reversal_uid murallink.ksuid NOT NULL REFERENCES murallink.reversal,
+    reversal_uid murallink.ksuid NOT NULL REFERENCES murallink_private.reversal,
     payment_uid murallink.ksuid NOT NULL REFERENCES murallink_private.payment,
     amount murallink.positive NOT NULL,
     currency murallink.currency NOT NULL,

@@ -15,7 +15,8 @@ CREATE TABLE murallink.appointment (
     status murallink.appointment_status NOT NULL DEFAULT 'scheduled',
     moves integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    milestone_code text CHECK (murallink_private.is_label(milestone_code))
 );
 COMMENT ON TABLE murallink.appointment IS 'A visit that a patient is to make to the site.';
 COMMENT ON COLUMN murallink.appointment.uid IS 'Key.';
@@ -29,10 +30,11 @@ COMMENT ON COLUMN murallink.appointment.at IS 'When.';
 COMMENT ON COLUMN murallink.appointment.local_time IS 'The local time in time_zone, as it was agreed with the patient.';
 COMMENT ON COLUMN murallink.appointment.time_zone IS 'The time zone that held: the patient''s, else the site''s, else UTC.';
 COMMENT ON COLUMN murallink.appointment.description IS 'The purpose.';
-COMMENT ON COLUMN murallink.appointment.status IS 'scheduled or cancelled.';
+COMMENT ON COLUMN murallink.appointment.status IS 'scheduled, cancelled, kept (the patient came) or missed.';
 COMMENT ON COLUMN murallink.appointment.moves IS 'How often it was moved.';
 COMMENT ON COLUMN murallink.appointment.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink.appointment.updated_at IS 'When it was changed last.';
+COMMENT ON COLUMN murallink.appointment.milestone_code IS 'The code of the milestone that the visit reaches, where one was named.';
 CREATE UNIQUE INDEX appointment_once ON murallink.appointment (enrollment_uid, at) WHERE status = 'scheduled';
 COMMENT ON INDEX murallink.appointment_once IS 'A patient has one appointment at a time in a trial.';
 CREATE INDEX appointment_enrollment ON murallink.appointment (enrollment_uid, at);
@@ -49,5 +51,5 @@ CREATE POLICY viewer ON murallink.appointment FOR SELECT
     USING (murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.appointment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY appointment ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY appointment ON murallink_private.audit_event FOR SELECT USING (
     resource = 'appointment' AND murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid));

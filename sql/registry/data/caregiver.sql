@@ -26,5 +26,5 @@ CREATE POLICY viewer ON murallink.caregiver FOR SELECT USING (
     OR murallink_private.maybe_viewable(patient_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = patient_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.caregiver
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY caregiver ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY caregiver ON murallink_private.audit_event FOR SELECT USING (
     resource = 'caregiver' AND EXISTS (SELECT FROM murallink.caregiver c WHERE c.uid = resource_uid));

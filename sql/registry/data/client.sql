@@ -29,7 +29,7 @@ CREATE POLICY viewer ON murallink.client FOR SELECT USING (murallink_private.per
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (client_uid) REFERENCES murallink.client ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.client
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY client ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY client ON murallink_private.audit_event FOR SELECT USING (
     resource = 'client' AND murallink_private.permitted('view_clients', client_uid, NULL, NULL, NULL));
 
 CREATE TABLE murallink.sponsor (
@@ -48,5 +48,5 @@ CREATE UNIQUE INDEX sponsor_name ON murallink.sponsor (client_uid, murallink_pri
 CREATE POLICY viewer ON murallink.sponsor FOR SELECT USING (murallink_private.permitted('view_clients', client_uid, NULL, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.sponsor
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY sponsor ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY sponsor ON murallink_private.audit_event FOR SELECT USING (
     resource = 'sponsor' AND murallink_private.permitted('view_clients', client_uid, NULL, NULL, NULL));

@@ -46,7 +46,7 @@ ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (contract_uid) REFERENCES
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.contract ENABLE ALWAYS TRIGGER audit;
-CREATE POLICY contract ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY contract ON murallink_private.audit_event FOR SELECT USING (
     resource = 'contract' AND murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 
 CREATE TABLE murallink.contract_document (
@@ -70,7 +70,7 @@ CREATE POLICY viewer ON murallink.contract_document FOR SELECT
     USING (murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract_document
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY contract_document ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY contract_document ON murallink_private.audit_event FOR SELECT USING (
     resource = 'contract_document' AND murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));
 
 CREATE TABLE murallink_private.contract_content (

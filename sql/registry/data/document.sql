@@ -34,7 +34,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON murallink.docu
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.document
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY document ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY document ON murallink_private.audit_event FOR SELECT USING (
     resource = 'document' AND EXISTS (SELECT FROM murallink.document d WHERE d.uid = resource_uid));
 
 CREATE TABLE murallink_private.document_content (

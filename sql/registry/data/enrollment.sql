@@ -16,7 +16,6 @@ CREATE TABLE murallink.enrollment (
     previous_uid murallink.ksuid UNIQUE,
     chain_uid murallink.ksuid NOT NULL,
     subject_held boolean NOT NULL DEFAULT true,
-    note text NOT NULL DEFAULT '',
     updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (uid, chain_uid, patient_uid, trial_uid),
     FOREIGN KEY (trial_site_uid, trial_uid, site_uid, contract_uid, client_uid)
@@ -48,7 +47,6 @@ COMMENT ON COLUMN murallink.enrollment.previous_uid IS 'The enrollment that this
 COMMENT ON COLUMN murallink.enrollment.chain_uid IS 'The first enrollment of the chain; itself for the first. Nothing is paid twice in a chain.';
 COMMENT ON COLUMN murallink.enrollment.subject_held IS
 'Whether this row keeps its subject_id from other patients: false where a later enrollment of the chain has the same one, and keeps it.';
-COMMENT ON COLUMN murallink.enrollment.note IS 'Why it was last transferred, corrected or merged; empty where it never was.';
 CREATE UNIQUE INDEX enrollment_open ON murallink.enrollment (patient_uid, trial_uid) WHERE status NOT IN ('transferred', 'screen_failed', 'merged');
 COMMENT ON INDEX murallink.enrollment_open IS 'A patient has one enrollment in a trial that is neither transferred nor screen_failed nor merged.';
 CREATE UNIQUE INDEX enrollment_first ON murallink.enrollment (patient_uid, trial_uid) WHERE previous_uid IS NULL;
@@ -85,9 +83,31 @@ CREATE POLICY viewer ON murallink.merged_patient FOR SELECT USING (
     OR murallink_private.maybe_viewable(into_uid) AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = into_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('event=enrollment.changed');
-CREATE POLICY enrollment ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY enrollment ON murallink_private.audit_event FOR SELECT USING (
     resource = 'enrollment' AND (
         murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
         OR murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
         OR murallink_private.granted_moved('view_enrollments', resource_uid)
         OR murallink_private.granted_moved('view_patients', resource_uid)));
+
+CREATE TABLE murallink.enrollment_note (
+    uid murallink.ksuid PRIMARY KEY DEFAULT murallink.gen_ksuid(),
+    enrollment_uid murallink.ksuid NOT NULL REFERENCES murallink.enrollment,
+    app_user_uid murallink.ksuid REFERENCES murallink.app_user,
+    note text NOT NULL CHECK (note <> ''),
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE murallink.enrollment_note IS
+'Why enrollments were transferred, corrected or merged. It is a table of its own because it is not for everybody who sees enrollments. Nobody may change or delete a row, because not even the owner is granted it.';
+COMMENT ON COLUMN murallink.enrollment_note.uid IS 'Key.';
+COMMENT ON COLUMN murallink.enrollment_note.enrollment_uid IS 'The enrollment.';
+COMMENT ON COLUMN murallink.enrollment_note.app_user_uid IS 'The user who wrote it; null for an operator without a user.';
+COMMENT ON COLUMN murallink.enrollment_note.note IS 'Why.';
+COMMENT ON COLUMN murallink.enrollment_note.at IS 'When.';
+CREATE INDEX enrollment_note_enrollment ON murallink.enrollment_note (enrollment_uid);
+CREATE POLICY viewer ON murallink.enrollment_note FOR SELECT USING (
+    EXISTS (
+        SELECT FROM murallink.enrollment e
+        WHERE e.uid = enrollment_uid AND (
+            murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+            OR murallink_private.granted_moved('view_patients', e.uid))));

@@ -39,7 +39,7 @@ CREATE POLICY updated ON murallink.patient AS RESTRICTIVE FOR UPDATE TO murallin
 COMMENT ON POLICY updated ON murallink.patient IS 'updated_at shows every change that a function makes; a policy needs no trigger.';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY patient ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY patient ON murallink_private.audit_event FOR SELECT USING (
     resource = 'patient' AND EXISTS (SELECT FROM murallink.patient p WHERE p.uid = resource_uid));
 
 CREATE TABLE murallink.merged_patient (
@@ -83,5 +83,5 @@ CREATE POLICY viewer ON murallink.patient_site FOR SELECT
     USING (murallink_private.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.patient_site
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
-CREATE POLICY patient_site ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY patient_site ON murallink_private.audit_event FOR SELECT USING (
     resource = 'patient_site' AND murallink_private.permitted('view_patients', client_uid, contract_uid, NULL, site_uid));

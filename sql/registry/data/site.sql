@@ -29,7 +29,7 @@ ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (site_uid) REFERENCES mur
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.site
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
 ALTER TABLE murallink.site ENABLE ALWAYS TRIGGER audit;
-CREATE POLICY site ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY site ON murallink_private.audit_event FOR SELECT USING (
     resource = 'site' AND murallink_private.permitted('view_sites', client_uid, contract_uid, NULL, site_uid));
 
 CREATE TABLE murallink.trial_site (
@@ -71,7 +71,7 @@ CREATE POLICY viewer ON murallink.trial_site FOR SELECT USING (
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial_site
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'awaited');
 ALTER TABLE murallink.trial_site ENABLE ALWAYS TRIGGER audit;
-CREATE POLICY trial_site ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY trial_site ON murallink_private.audit_event FOR SELECT USING (
     resource = 'trial_site' AND (
         murallink_private.permitted('view_sites', client_uid, contract_uid, trial_uid, site_uid)
         OR murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, site_uid)));

@@ -56,5 +56,5 @@ ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (trial_uid) REFERENCES mu
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.trial
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'awaited');
 ALTER TABLE murallink.trial ENABLE ALWAYS TRIGGER audit;
-CREATE POLICY trial ON murallink.audit_event FOR SELECT USING (
+CREATE POLICY trial ON murallink_private.audit_event FOR SELECT USING (
     resource = 'trial' AND murallink_private.permitted('view_trials', client_uid, contract_uid, trial_uid, NULL));

@@ -10,5 +10,5 @@ SELECT e."position", e.step, murallink_private.event_sequence(e."position", e.st
     CASE e.resource WHEN 'payout' THEN e.changes #>> '{reason,to}' END AS reason,
     pg_catalog.trim_scale(e.amount) AS amount, e.currency,
     CASE e.resource WHEN 'payment' THEN (e.changes #>> '{returned,to}')::numeric END AS returned
-FROM murallink.audit_event e WHERE e."position" IS NOT NULL;
+FROM murallink_private.audit_event e WHERE e."position" IS NOT NULL;
 COMMENT ON VIEW murallink_private.event IS 'The events of the feed, without names and free text: see the type event_info.';

@@ -71,7 +71,7 @@ SELECT n.* FROM (
             'write_off', CASE WHEN u.status = 'declined' THEN 'resolve_task' END], ' or ') END,
         NULL, coalesce(u.settled_at, r.created_at), o.partner,
         r.amount - r.returned, r.currency::text, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_uid
-    FROM murallink.reversal r JOIN murallink.contract k ON k.uid = r.contract_uid
+    FROM murallink_private.reversal r JOIN murallink.contract k ON k.uid = r.contract_uid
     LEFT JOIN murallink_private.payout o ON o.payment_uid = r.payment_uid
     LEFT JOIN LATERAL (
         SELECT t.status, t.reason, t.settled_at FROM murallink_private.call t

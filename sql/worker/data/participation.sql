@@ -101,6 +101,6 @@ COMMENT ON COLUMN murallink_private.participation_sweep.after IS 'The last enrol
 COMMENT ON COLUMN murallink_private.participation_sweep.due_at IS 'Not continued before this time.';
 INSERT INTO murallink_private.participation_sweep DEFAULT VALUES;
 
-CREATE POLICY operator_participation ON murallink.audit_event FOR SELECT TO murallink_operator
+CREATE POLICY operator_participation ON murallink_private.audit_event FOR SELECT TO murallink_operator
     USING (resource IN ('trial_partner', 'participation_detail'));
 INSERT INTO murallink_private.call_kind (resource, follows) VALUES ('participation', 'participations_follow');

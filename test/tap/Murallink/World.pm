@@ -78,10 +78,11 @@ BEGIN
     PERFORM world.add(prefix || 'part', (murallink.milestone_payment(
         patient, world.uid(prefix || 'milestone'), 'Paymentnote', fraction => 0.5)).uid);
     PERFORM murallink.add_milestone('Week 2', 10, 'USD', trial, site);
+    PERFORM murallink.set_visit_due(trial, 'Week 1', 7);
     PERFORM murallink.mark_paid_elsewhere(patient, trial, 'Week 2', 'Paymentnote');
     payment := world.add(prefix || 'approved',
         (murallink.manual_payment(patient, trial, 5.43, note => 'Paymentnote')).uid);
-    PERFORM murallink.approve_payment(payment);
+    PERFORM murallink.approve_payment(payment, 'Paymentnote');
     caregiver := world.add(prefix || 'caregiver',
         (murallink.register_caregiver(patient, 'Personal', 'Personal', 'personal@example.com', 'Personal')).uid);
     PERFORM murallink.upload_document(patient, filename => 'personal.txt', data => 'UGVyc29uYWw=');
@@ -129,14 +130,20 @@ BEGIN
         UPDATE murallink_private.payout SET settled_at = clock_timestamp(), reason = '' WHERE payment_uid = made;
         UPDATE murallink_private.payment SET status = 'paid' WHERE uid = made;
         IF name ~ 'reversal' THEN
-            INSERT INTO murallink.reversal (payment_uid, amount, reason, note, for_operator)
+            INSERT INTO murallink_private.reversal (payment_uid, amount, reason, note, for_operator)
             VALUES (made, 5.43, 'other', 'Paymentnote', false) RETURNING uid INTO made;
         END IF;
         PERFORM world.add(prefix || name, made);
     END LOOP;
     FOREACH prefix IN ARRAY ARRAY['', 'far_'] LOOP
         UPDATE murallink.contract SET recovery_share = 50 WHERE uid = world.uid(prefix || 'contract');
-        UPDATE murallink.reversal SET status = 'owed_back' WHERE uid = world.uid(prefix || 'owed_reversal');
+        PERFORM world.add(prefix || 'visit', murallink.gen_ksuid());
+        INSERT INTO murallink.appointment (uid, enrollment_uid, at, local_time, time_zone, description)
+        SELECT world.uid(prefix || 'visit'), world.uid(prefix || 'enrollment'), t, t AT TIME ZONE 'UTC', 'UTC', 'Personal'
+        FROM date_trunc('second', now() - interval '1 day') AS t;
+        UPDATE murallink_private.payout SET note = 'Paymentnote' WHERE payment_uid = world.uid(prefix || 'approved');
+        INSERT INTO murallink.enrollment_note (enrollment_uid, note) VALUES (world.uid(prefix || 'enrollment'), 'Paymentnote');
+        UPDATE murallink_private.reversal SET status = 'owed_back', decision_note = 'Paymentnote' WHERE uid = world.uid(prefix || 'owed_reversal');
         INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid,
             payment_uid, amount, currency, status, ended_at)
         SELECT r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.uid,

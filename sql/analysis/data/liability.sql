@@ -1,0 +1,56 @@
+-- What may still have to be paid, and how long the funds last.
+
+CREATE VIEW murallink.liability WITH (security_invoker) AS
+SELECT l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.currency, pg_catalog.count(DISTINCT l.enrollment_uid) AS enrolled,
+    pg_catalog.sum(l.amount * l.remaining) AS remaining
+FROM (
+    SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, m.currency::text AS currency, e.uid AS enrollment_uid, m.amount,
+        GREATEST(m.num_payments - coalesce(CASE m.per WHEN 'person' THEN c.in_chain ELSE n.here END, 0), 0) AS remaining
+    FROM murallink.enrollment e JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
+        LEFT JOIN (
+            SELECT p.chain_uid, murallink_private.label_key(p.milestone_code) AS code, pg_catalog.count(*) AS in_chain
+            FROM murallink_private.payment p WHERE p.counts AND p.milestone_code IS NOT NULL AND p.completes_uid IS NULL GROUP BY 1, 2) c
+            ON c.chain_uid = e.chain_uid AND c.code = murallink_private.label_key(m.code)
+        LEFT JOIN (
+            SELECT p.enrollment_uid, murallink_private.label_key(p.milestone_code) AS code, pg_catalog.count(*) AS here
+            FROM murallink_private.payment p WHERE p.counts AND p.milestone_code IS NOT NULL AND p.completes_uid IS NULL GROUP BY 1, 2) n
+            ON n.enrollment_uid = e.uid AND n.code = murallink_private.label_key(m.code) AND m.per = 'enrollment'
+    WHERE e.status = 'enrolled' AND murallink_private.shown('view_payments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)) l
+GROUP BY l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.currency;
+COMMENT ON VIEW murallink.liability IS
+'What the schedules promise to enrolled patients and was not requested yet, at the prices in force now: the most that may be payable, because visits may be missed and milestones may exclude each other. For callers who hold view_enrollments, view_payment_schedule and view_payments there. What was requested and is not paid is in murallink.owed.';
+COMMENT ON COLUMN murallink.liability.client_uid IS 'The client of the trial''s contract.';
+COMMENT ON COLUMN murallink.liability.contract_uid IS 'The trial''s contract, whose funds pay.';
+COMMENT ON COLUMN murallink.liability.trial_uid IS 'The trial.';
+COMMENT ON COLUMN murallink.liability.site_uid IS 'The site.';
+COMMENT ON COLUMN murallink.liability.currency IS 'Of the amount.';
+COMMENT ON COLUMN murallink.liability.enrolled IS 'How many patients are enrolled there.';
+COMMENT ON COLUMN murallink.liability.remaining IS 'What their schedules still promise, in currency units.';
+
+CREATE VIEW murallink.funding_runway WITH (security_invoker) AS
+SELECT b.contract_uid, b.client_uid, b.currency::text AS currency, b.available, b.reserved, coalesce(l.remaining, 0) AS remaining,
+    b.available - coalesce(l.remaining, 0) AS after_all,
+    pg_catalog.round(coalesce(p.paid, 0) / 3, 2) AS a_month,
+    CASE WHEN p.paid > 0 THEN pg_catalog.round(b.available * 3 / p.paid, 1) END AS months_left
+FROM murallink.fund_balance b
+    LEFT JOIN (
+        SELECT l.contract_uid, l.currency, pg_catalog.sum(l.remaining) AS remaining FROM murallink.liability l GROUP BY 1, 2) l
+        ON l.contract_uid = b.contract_uid AND l.currency = b.currency::text
+    LEFT JOIN (
+        SELECT f.contract_uid, f.currency, pg_catalog.sum(CASE f.movement WHEN 'reserve' THEN f.amount ELSE -f.amount END) AS paid
+        FROM murallink.fund_entry f
+        WHERE f.movement IN ('reserve', 'release', 'return')
+            AND f.at >= pg_catalog.now() - interval '90 days'
+        GROUP BY 1, 2) p
+        ON p.contract_uid = b.contract_uid AND p.currency = b.currency;
+COMMENT ON VIEW murallink.funding_runway IS
+'How long the funds of each contract last in each currency: what is available against what the schedules still promise, and against what was requested in the last 90 days. For callers who may see the funds; remaining is what murallink.liability shows them, so that it is complete only for those who see all trials of the contract.';
+COMMENT ON COLUMN murallink.funding_runway.contract_uid IS 'The contract.';
+COMMENT ON COLUMN murallink.funding_runway.client_uid IS 'The client.';
+COMMENT ON COLUMN murallink.funding_runway.currency IS 'Of all amounts.';
+COMMENT ON COLUMN murallink.funding_runway.available IS 'What no payment has reserved, in currency units.';
+COMMENT ON COLUMN murallink.funding_runway.reserved IS 'What payments that are not paid yet have reserved, in currency units.';
+COMMENT ON COLUMN murallink.funding_runway.remaining IS 'What the schedules still promise to enrolled patients, in currency units.';
+COMMENT ON COLUMN murallink.funding_runway.after_all IS 'What is left of the available amount once all of that is requested; negative if funds are missing.';
+COMMENT ON COLUMN murallink.funding_runway.a_month IS 'What payments have taken of the available amount in 30 days, on average of the last 90 days.';
+COMMENT ON COLUMN murallink.funding_runway.months_left IS 'For how many times 30 days the available amount lasts at that rate; null if nothing was requested.';

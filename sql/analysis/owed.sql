@@ -1,0 +1,9 @@
+-- What is owed to patients.
+
+CREATE FUNCTION murallink_private.payment_waits(payment_uid murallink.ksuid) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+    SELECT coalesce(NULLIF(o.reason, ''), c.reason, '')
+    FROM murallink_private.payout o LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE o.payment_uid = payment_waits.payment_uid
+$$;
+COMMENT ON FUNCTION murallink_private.payment_waits(murallink.ksuid) IS
+'Why the payout of a payment waits, or was not done; empty if it does not wait, null if there is none. The view murallink.owed calls it with the rights of its reader.';

@@ -1,0 +1,106 @@
+-- When visits are due, whether they are kept, and what is to come.
+\set SHOW_CONTEXT never
+SET datestyle = 'ISO';
+SET timezone = 'UTC';
+CREATE ROLE regress_due_admin LOGIN IN ROLE murallink_client, murallink_analyst;
+CREATE ROLE regress_due_user LOGIN IN ROLE murallink_client, murallink_analyst;
+SELECT email FROM murallink.create_admin('admin.due@example.com', 'correct horse', 'Ada', 'Admin');
+SELECT uid AS user FROM murallink.register('user.due@example.com', 'correct horse', 'Cora', 'Coordinator') \gset
+SELECT murallink.set_db_role(name || '.due@example.com', 'regress_due_' || name) FROM (VALUES ('admin'), ('user')) AS person (name);
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT uid AS client FROM murallink.create_client(name => 'Due') \gset
+SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', name => 'Due', currency => 'USD') \gset
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial') \gset
+SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site', time_zone => 'America/New_York') \gset
+SELECT murallink.add_funding(:'contract', 1000);
+SELECT (murallink.add_milestone(name, price, 'USD', :'trial', :'site', often, code => code)).code
+FROM (VALUES ('Week 1', 10, 1, 'V1'), ('Week 2', 20, 1, 'V2'), ('Diary', 5, 3, 'D')) AS m (name, price, often, code);
+SELECT uid AS al FROM murallink.add_patient(site_uid => :'site', first_name => 'Al', last_name => 'Patient') \gset
+SELECT uid AS bea FROM murallink.add_patient(site_uid => :'site', first_name => 'Bea', last_name => 'Patient') \gset
+SELECT murallink.enroll(:'al', :'trial', :'site', 'D-1'), murallink.enroll(:'bea', :'trial', :'site', 'D-2');
+
+-- The day of a visit is set by name or code, the last word counts, and nothing is one, too
+SELECT code, due_after, due_window, note FROM murallink.set_visit_due(:'trial', 'week  1', 7, 2, 'protocol');
+SELECT code, due_after, due_window, note FROM murallink.set_visit_due(:'trial', 'v2', 0);
+SELECT code, due_after, due_window FROM murallink.set_visit_due(:'trial', 'V2', 14, 3);
+SELECT code, due_after, due_window FROM murallink.set_visit_due(:'trial', 'D', 1);
+SELECT code, due_after, due_window FROM murallink.set_visit_due(:'trial', 'D', due_window => 4);
+SELECT wrong, test.answer('set_visit_due', jsonb_build_object('trial_uid', :'trial', 'milestone', 'V1', 'due_after', 7) || wrong)
+FROM (VALUES (jsonb '{"milestone": "V3"}'), ('{"milestone": ""}'), ('{"due_after": -1}'), ('{"due_after": 36501}'), ('{"due_window": -1}'),
+    ('{"due_window": 3651}'), ('{"due_after": 1.5}'), ('{"trial_uid": ""}')) AS w (wrong);
+
+-- What is expected: each visit that was not requested yet, from the day of the enrollment
+CREATE FUNCTION pg_temp.expected(OUT subject_id text, OUT code text, OUT amount numeric, OUT days integer, OUT early integer, OUT late integer,
+    OUT state text) RETURNS SETOF record LANGUAGE sql AS $$
+    SELECT e.subject_id, v.code, v.amount, v.due_on - (e.created_at AT TIME ZONE 'UTC')::date, v.due_on - v.earliest, v.latest - v.due_on, v.state
+    FROM murallink.expected_visit v JOIN murallink.enrollment e ON e.uid = v.enrollment_uid WHERE v.trial_uid = e.trial_uid ORDER BY 1, 2
+$$;
+SELECT * FROM pg_temp.expected() WHERE subject_id LIKE 'D-%';
+SELECT amount FROM murallink.milestone_payment(:'bea', (SELECT uid FROM murallink.payment_schedule WHERE trial_uid = :'trial' AND code = 'V1'));
+SELECT * FROM pg_temp.expected() WHERE subject_id LIKE 'D-%';
+
+-- An appointment names the milestone that it reaches
+SELECT description, status, milestone_code FROM murallink.schedule_appointment(
+    patient_uid => :'al', datetime => '2999-01-01T09:00:00', description => 'first', milestone => 'week 1');
+SELECT * FROM pg_temp.expected() WHERE subject_id = 'D-1';
+SELECT test.answer('schedule_appointment', jsonb_build_object('patient_uid', :'al', 'datetime', '2999-01-02T09:00:00', 'milestone', 'V3')) AS unknown;
+RESET SESSION AUTHORIZATION;
+SELECT uid AS to_come FROM murallink.appointment WHERE patient_uid = :'al' \gset
+SELECT uid AS al_enrolled FROM murallink.enrollment WHERE patient_uid = :'al' \gset
+-- Today at midnight and yesterday, at the site
+INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, description)
+SELECT :'al_enrolled', local AT TIME ZONE 'America/New_York', local, 'America/New_York', name
+FROM (VALUES ('yesterday', date_trunc('day', clock_timestamp() AT TIME ZONE 'America/New_York') - interval '1 day'),
+    ('tonight', date_trunc('day', clock_timestamp() AT TIME ZONE 'America/New_York') + interval '23 h 59 min 59 s')) AS t (name, local);
+SELECT uid AS yesterday FROM murallink.appointment WHERE patient_uid = :'al' AND description = 'yesterday' \gset
+SELECT uid AS tonight FROM murallink.appointment WHERE patient_uid = :'al' AND description = 'tonight' \gset
+SET SESSION AUTHORIZATION regress_due_admin;
+
+-- It is kept from its day on, and missed once it is over; each corrects the other, and none comes back
+SELECT name, status, test.answer('set_appointment_status', jsonb_build_object('appointment_uid', uid, 'status', status))
+FROM (VALUES ('to come', :'to_come', 'kept'), ('to come', :'to_come', 'missed'), ('tonight', :'tonight', 'missed'), ('tonight', :'tonight', 'kept'),
+    ('yesterday', :'yesterday', 'missed'), ('yesterday', :'yesterday', 'kept'), ('yesterday', :'yesterday', 'scheduled'),
+    ('yesterday', :'yesterday', 'cancelled'), ('yesterday', :'yesterday', ''), ('yesterday', :'trial', 'kept')) AS t (name, uid, status);
+SELECT test.answer('cancel_appointment', jsonb_build_object('appointment_uid', :'yesterday')) AS cancel,
+    test.answer('move_appointment', jsonb_build_object('appointment_uid', :'yesterday', 'datetime', '2999-01-02T09:00:00')) AS move,
+    test.answer('set_appointment_status', jsonb_build_object('appointment_uid', :'yesterday', 'status', 'kept', 'milestone', 'V3')) AS unknown;
+SELECT status FROM murallink.cancel_appointment(:'to_come');
+SELECT test.answer('set_appointment_status', jsonb_build_object('appointment_uid', :'to_come', 'status', 'kept')) AS cancelled;
+SELECT description, status FROM murallink.get_appointments(:'al') ORDER BY description;
+
+-- What was kept is owed once it names a milestone, as often as that is paid, until it is requested
+SELECT milestone_code, milestone_name, state, amount, payment_uid, days FROM murallink.owed WHERE enrollment_uid = :'al_enrolled';
+SELECT description, status, milestone_code FROM murallink.set_appointment_status(:'yesterday', 'kept', 'week 2');
+SELECT description, status, milestone_code FROM murallink.set_appointment_status(:'tonight', 'kept', 'v2');
+SELECT milestone_code, milestone_name, state, amount, payment_uid, appointment_uid = :'yesterday' AS yesterday, days >= 0 AS past
+FROM murallink.owed WHERE enrollment_uid = :'al_enrolled';
+SELECT * FROM pg_temp.expected() WHERE subject_id = 'D-1';
+SELECT description, status, milestone_code FROM murallink.set_appointment_status(:'tonight', 'kept', 'D');
+SELECT milestone_code, amount FROM murallink.owed WHERE enrollment_uid = :'al_enrolled' ORDER BY 1;
+SELECT p.status FROM murallink.milestone_payment(:'al', (SELECT uid FROM murallink.payment_schedule WHERE trial_uid = :'trial' AND code = 'V2')) AS p;
+SELECT milestone_code, state, amount, payment_uid IS NOT NULL AS requested FROM murallink.owed WHERE enrollment_uid = :'al_enrolled' ORDER BY 1;
+RESET SESSION AUTHORIZATION;
+SELECT resource, changes -> 'status' AS status, changes -> 'milestone_code' AS milestone FROM murallink.audit_event
+WHERE resource_uid = :'yesterday' AND action = 'changed' ORDER BY at, uid;
+
+-- The rules stand against every statement
+SELECT statement, test.refusal(format(statement, :'yesterday')) FROM unnest(ARRAY[
+    'UPDATE murallink.appointment SET status = ''scheduled'' WHERE uid = %L', 'UPDATE murallink.appointment SET status = ''cancelled'' WHERE uid = %L',
+    'UPDATE murallink.appointment SET local_time = local_time + interval ''1 day'' WHERE uid = %L',
+    'UPDATE murallink.appointment SET milestone_code = '' '' WHERE uid = %L']) AS statement;
+
+-- Who sees it: the forecast needs all three, and appointments are of those who see patients
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT murallink.grant(:'trial', permission::text, :'user') FROM unnest('{view_enrollments,view_payment_schedule}'::text[]) AS permission;
+SET SESSION AUTHORIZATION regress_due_user;
+SELECT * FROM pg_temp.expected();
+SELECT code, due_after FROM murallink.visit_due ORDER BY created_at;
+SELECT test.answer('set_visit_due', jsonb_build_object('trial_uid', :'trial', 'milestone', 'V1', 'due_after', 7)) AS set;
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT murallink.grant(:'trial', 'view_payments', :'user');
+SET SESSION AUTHORIZATION regress_due_user;
+SELECT * FROM pg_temp.expected();
+SELECT state, count(*) FROM murallink.owed GROUP BY state ORDER BY state;
+RESET SESSION AUTHORIZATION;
+SELECT statement, test.refusal('SET LOCAL ROLE murallink_owner; ' || statement) FROM unnest(ARRAY[
+    'UPDATE murallink.visit_due SET due_after = 1', 'DELETE FROM murallink.visit_due', 'TRUNCATE murallink.visit_due']) AS statement;
