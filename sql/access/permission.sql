@@ -5,13 +5,14 @@ CREATE TYPE murallink.permission AS ENUM (
     'create_site', 'create_trial', 'delete_site', 'delete_trial', 'edit_contract', 'edit_trial', 'enroll', 'get_document', 'grant',
     'manual_payment', 'milestone_payment', 'set_enrollment_status', 'set_payment_type', 'travel_payment', 'update_patient',
     'upload_document', 'view_clients', 'view_contract', 'view_enrollments', 'view_patients', 'view_payment_schedule',
-    'view_payments', 'view_report', 'view_sites', 'view_trials', 'replace_card');
+    'view_payments', 'view_report', 'view_sites', 'view_trials', 'replace_card', 'visit_done');
 COMMENT ON TYPE murallink.permission IS 'The permissions that can be granted.';
 
 CREATE FUNCTION murallink_private.moves_money(permission murallink.permission) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN permission IN (
-    'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'replace_card', 'travel_payment');
+    'add_milestone', 'approve_payments', 'approve_travel', 'manual_payment', 'milestone_payment', 'replace_card', 'travel_payment',
+    'visit_done');
 COMMENT ON FUNCTION murallink_private.moves_money(murallink.permission) IS
 'Whether a permission moves money, says where it goes, or sets prices. Granted on a site, it reaches only trials of the site''s own contract there, because other trials are paid from funds of other clients.';
 

@@ -73,25 +73,25 @@ COMMENT ON FUNCTION murallink_private.remind(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.notice_of_appointment(appointment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    visit murallink.appointment;
+    planned murallink.appointment;
     told murallink.ksuid[];
 BEGIN
-    SELECT * INTO visit FROM murallink.appointment a WHERE a.uid = notice_of_appointment.appointment_uid;
+    SELECT * INTO planned FROM murallink.appointment a WHERE a.uid = notice_of_appointment.appointment_uid;
     -- Serializes with a change of consent: otherwise both would miss each other.
-    PERFORM FROM murallink.patient p WHERE p.uid = visit.patient_uid FOR SHARE;
+    PERFORM FROM murallink.patient p WHERE p.uid = planned.patient_uid FOR SHARE;
     PERFORM murallink_private.notices_cancel(
-        ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = visit.uid),
-        'the appointment ' || CASE visit.status WHEN 'scheduled' THEN 'was moved' ELSE 'is ' || visit.status END);
-    PERFORM murallink_private.remind(ARRAY[visit.uid]);
+        ARRAY(SELECT n.uid FROM murallink_private.notice n WHERE n.appointment_uid = planned.uid),
+        'the appointment ' || CASE planned.status WHEN 'scheduled' THEN 'was moved' ELSE 'is ' || planned.status END);
+    PERFORM murallink_private.remind(ARRAY[planned.uid]);
     -- A patient who was sent another time, or is being sent it, gets the new one at once.
     WITH made AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, appointment_uid, lead, moves)
-        SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, visit.patient_uid, visit.uid, visit.at - pg_catalog.now(), visit.moves
+        SELECT DISTINCT 'appointment'::murallink.notice_kind, n.channel, planned.patient_uid, planned.uid, planned.at - pg_catalog.now(), planned.moves
         FROM murallink_private.notice n JOIN murallink_private.call c ON c.uid = n.uid
-        WHERE n.appointment_uid = visit.uid AND n.moves < visit.moves AND c.status IN ('claimed', 'done', 'in_doubt')
-            AND visit.status = 'scheduled' AND NOT EXISTS (
+        WHERE n.appointment_uid = planned.uid AND n.moves < planned.moves AND c.status IN ('claimed', 'done', 'in_doubt')
+            AND planned.status = 'scheduled' AND NOT EXISTS (
                 SELECT FROM murallink_private.notice r JOIN murallink_private.call k ON k.uid = r.uid
-                WHERE r.appointment_uid = visit.uid AND r.channel = n.channel AND k.status = 'ready' AND k.due_at <= pg_catalog.now())
+                WHERE r.appointment_uid = planned.uid AND r.channel = n.channel AND k.status = 'ready' AND k.due_at <= pg_catalog.now())
         RETURNING uid
     )
     SELECT pg_catalog.array_agg(m.uid) INTO told FROM made m;

@@ -187,6 +187,11 @@ $$;
 COMMENT ON FUNCTION murallink_private.screening_of(murallink.ksuid) IS
 'The first of the enrollments from which a patient was transferred, or merged as another record, to this one: it stands for the screening.';
 
+CREATE FUNCTION murallink_private.visit_refusal(enrollment_uid murallink.ksuid, visit_date date) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'enrollment_visit_refusal';
+COMMENT ON FUNCTION murallink_private.visit_refusal(murallink.ksuid, date) IS
+'The error with which a payment to an enrollment for a visit on a day is refused, by its stable name: invalid_value (in the future, or before the enrollment), dropped, or not_enrolled (in the time of another site); null if it is not.';
+
 CREATE FUNCTION murallink_private.enrolled(
     patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission, visit_date date DEFAULT NULL
 ) RETURNS murallink.ksuid

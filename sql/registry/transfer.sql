@@ -75,6 +75,7 @@ BEGIN
     INSERT INTO murallink.enrollment_note (enrollment_uid, app_user_uid, note)
     SELECT e, murallink_private.caller(), why FROM pg_catalog.unnest(ARRAY[previous.uid, added]) AS e;
     moved := ARRAY(SELECT murallink_private.appointments_follow(previous.uid, added, last_day));
+    PERFORM murallink_private.follow('transfer', previous.uid);
     answer.enrollment := murallink_private.changed_enrollment(added);
     answer.previous_uid := previous.uid;
     answer.left_on := last_day;

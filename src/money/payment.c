@@ -324,8 +324,8 @@ fill_version(Datum *values, bool *nulls, const Milestone *milestone, const Versi
 }
 
 /*
- * Completes a milestone payment from the version in force at a moment, or on
- * the day of the visit if the trial prices by visit; what somebody else has
+ * Completes a milestone payment, which may name its number, from the version in
+ * force at a moment, or on the day of the visit if the trial prices by visit; what somebody else has
  * paid belongs to no visit, and has the price of the present day at the site.  Raises
  * not_found, missing_field, not_payable, already_paid or invalid_value.
  */
@@ -345,7 +345,9 @@ fill_milestone(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *
 		(void) schedule_look_up(values[PAYMENT_MILESTONE], at, visit, milestone);
 	}
 	check_version(milestone);
-	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
+	FILL(PAYMENT_OCCURRENCE,
+		 Int32GetDatum(payment_occurrence(enrolled, milestone,
+										  nulls[PAYMENT_OCCURRENCE] ? 0 : DatumGetInt32(values[PAYMENT_OCCURRENCE]))));
 	fill_version(values, nulls, milestone, &milestone->version);
 	FILL(PAYMENT_AMOUNT, milestone->version.amount);
 	if (!nulls[PAYMENT_FRACTION])
@@ -465,7 +467,7 @@ fill_moved(const Enrolled *enrolled, Datum *values, bool *nulls, Milestone *mile
 		ereport(ERROR, errnamed(ERR_NOT_FOUND, "milestone_uid"));
 	schedule_version(values[PAYMENT_MILESTONE], &milestone->version);
 	check_version(milestone);
-	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_next_occurrence(enrolled, milestone)));
+	FILL(PAYMENT_OCCURRENCE, Int32GetDatum(payment_occurrence(enrolled, milestone, 0)));
 	day = time_zone_day(at, DatumGetTextPP(milestone->terms.time_zone));
 	if (nulls[PAYMENT_VISIT_DATE] && day >= enrollment_paid_from(enrolled))
 		FILL(PAYMENT_VISIT_DATE, DateADTGetDatum(day));

@@ -52,7 +52,7 @@ enum PaymentColumn
 /* Sets a column of a row. */
 #define FILL(column, datum) (values[column] = (datum), nulls[column] = false)
 
-extern int payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone);
+extern int payment_occurrence(const Enrolled *enrolled, const Milestone *milestone, int asked);
 extern bool payment_is_elsewhere(const Datum *values);
 extern DateADT payment_visit_day(const Terms *terms, const Datum *values, const bool *nulls);
 extern void payment_pricing(void);

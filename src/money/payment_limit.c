@@ -90,12 +90,13 @@ free_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 }
 
 /*
- * Returns the number of the next payment of the milestone in the chain of
- * enrollments.  If a transaction is rejecting one, waits for its end first.
- * Raises already_paid if no more payments are allowed.
+ * Returns the number of a payment of the milestone in the chain of enrollments:
+ * the one that was asked for, if the schedule has so many, which payment_once
+ * may refuse; else the next.  If a transaction is rejecting a payment, waits for
+ * its end first.  Raises already_paid if no more payments are allowed.
  */
 int
-payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
+payment_occurrence(const Enrolled *enrolled, const Milestone *milestone, int asked)
 {
 	Datum keys[] = {KsuidPGetDatum(&enrolled->chain), milestone->key};
 	int next;
@@ -106,7 +107,7 @@ payment_next_occurrence(const Enrolled *enrolled, const Milestone *milestone)
 		if (!wait_for(false, keys, lengthof(keys)))
 			ereport(ERROR, errnamed(ERR_ALREADY_PAID, "milestone_uid"));
 	}
-	return next;
+	return asked > 0 && asked <= milestone->version.num_payments ? asked : next;
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "install.h"
 #include "install_row.h"
+#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
@@ -42,6 +43,7 @@ static void read_enrolled(RowScan *scan, Enrolled *enrolled);
 static bool is_better(const Enrolled *one, const Enrolled *other, DateADT visit);
 static void refuse_not_enrolled(Datum patient);
 static void refuse_visit(ErrorName error);
+static ErrorName visit_refusal(const Enrolled *enrolled, bool no_visit, DateADT visit);
 static bool follows_move(const Enrolled *enrolled, const Enrolled *previous, const Oid states[2]);
 
 /*
@@ -183,20 +185,52 @@ refuse_visit(ErrorName error)
 }
 
 /*
- * Raises invalid_value for a visit that is in the future in every time zone,
- * or before the enrollment in every time zone.  Raises dropped for a visit
- * after the patient left the trial, and not_enrolled for one in the time of
- * another site.
+ * Returns what speaks against a visit, or ERR_COUNT: invalid_value if it is in
+ * the future in every time zone, or before the enrollment in every time zone;
+ * dropped if it is after the patient left the trial, and not_enrolled if it is
+ * in the time of another site.
+ */
+static ErrorName
+visit_refusal(const Enrolled *enrolled, bool no_visit, DateADT visit)
+{
+	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
+		return ERR_INVALID_VALUE;
+	if (!no_visit && visit < enrollment_paid_from(enrolled))
+		return enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE;
+	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))
+		return enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED;
+	return ERR_COUNT;
+}
+
+/*
+ * Raises invalid_value, dropped or not_enrolled for a visit that is not paid to
+ * an enrollment.
  */
 void
 enrollment_check_visit(const Enrolled *enrolled, bool no_visit, DateADT visit)
 {
-	if (!no_visit && (DATE_NOT_FINITE(visit) || visit > GetCurrentTimestamp() / USECS_PER_DAY + 1))
-		refuse_visit(ERR_INVALID_VALUE);
-	if (!no_visit && visit < enrollment_paid_from(enrolled))
-		refuse_visit(enrolled->follows ? ERR_NOT_ENROLLED : ERR_INVALID_VALUE);
-	if (!DATE_IS_NOEND(enrolled->left_on) && (no_visit || visit > enrolled->left_on))
-		refuse_visit(enrolled->status == install_enum("enrollment_status", "transferred") ? ERR_NOT_ENROLLED : ERR_DROPPED);
+	ErrorName refusal = visit_refusal(enrolled, no_visit, visit);
+
+	if (refusal != ERR_COUNT)
+		refuse_visit(refusal);
+}
+
+/*
+ * murallink_private.visit_refusal(enrollment, visit_date): the stable name of
+ * what enrollment_check_visit() raises, or null.
+ */
+PG_FUNCTION_INFO_V1(enrollment_visit_refusal);
+Datum
+enrollment_visit_refusal(PG_FUNCTION_ARGS)
+{
+	Enrolled enrolled;
+	ErrorName refusal = ERR_NOT_ENROLLED;
+
+	if (enrollment_look_up(PG_GETARG_DATUM(0), &enrolled))
+		refusal = visit_refusal(&enrolled, false, PG_GETARG_DATEADT(1));
+	if (refusal == ERR_COUNT)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(error_row(refusal)->name));
 }
 
 /*

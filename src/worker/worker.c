@@ -175,8 +175,10 @@ work(Moment deadline)
 			act(false, true);
 	}
 	worker_kind->turn();
-	if (!stopping && !worker_kind->mail)
-		worker_step(woken || looks, turn_context);
+	if (stopping || worker_kind->mail)
+		return;
+	worker_step(woken || looks, turn_context);
+	worker_visits(turn_context);
 }
 
 /*
@@ -189,7 +191,7 @@ wait_for_events(Moment deadline)
 {
 	WaitEvent happened[3];
 	Moment resume_at = calls_resume_at();
-	Moment step_at = worker_steps_at();
+	Moment step_at = Min(worker_steps_at(), worker_visits_at());
 	Moment due;
 	long timeout;
 	bool woken = false;

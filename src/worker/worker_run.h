@@ -44,4 +44,8 @@ extern bool worker_payouts_here(bool *on);
 extern Moment worker_steps_at(void);
 extern void worker_step(bool moved, MemoryContext context);
 
+/* worker_visit.c */
+extern Moment worker_visits_at(void);
+extern void worker_visits(MemoryContext context);
+
 #endif /* MURALLINK_WORKER_RUN_H */

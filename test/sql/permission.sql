@@ -227,6 +227,10 @@ SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_u
 FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
 SELECT (murallink.schedule_appointment(patient_uid => uid, datetime => '2999-01-01T09:00:00')).datetime
 FROM (VALUES (:'al'::murallink.ksuid), (:'bob')) AS patient (uid);
+SELECT r.kind FROM (VALUES (:'a1t'::murallink.ksuid), (:'b1t')) AS referenced (uid), murallink.set_reference('trial', uid, 'ctms', uid::text) r;
+SELECT v.state, v.reason FROM (VALUES (1, :'a1t'::murallink.ksuid, 'S-1'), (2, :'a1t', 'S-9'), (3, :'a1t', 'S-8'), (4, :'b1t', 'S-1'), (5, :'b1t', 'S-2'))
+    AS reported (n, trial_uid, subject), murallink.visit_done('ctms', CASE WHEN n = 3 THEN 'visit 2' ELSE 'visit ' || n END, trial_ref => trial_uid::text,
+        subject_id => subject, visit_code => 'Week 1', visit_date => current_date) v ORDER BY n;
 SELECT murallink.upload_contract(uid, 'eA==', 'contract.pdf') FROM (VALUES (:'a1'::murallink.ksuid), (:'b1')) AS uploaded (uid);
 SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', first_name => 'Cara', last_name => 'Carer') \gset
 SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
@@ -258,6 +262,7 @@ CREATE TEMP TABLE below_a (relation, condition) AS VALUES
     ('approval', format('payment_uid IN (SELECT uid FROM murallink_private.payment WHERE client_uid = %L)', :'a')),
     ('enrollment_note', format('enrollment_uid IN (SELECT uid FROM murallink.enrollment WHERE client_uid = %L)', :'a')),
     ('fund_slot', format('contract_uid IN (%L, %L)', :'a1', :'a2')),
+    ('visit_change', format('visit_uid IN (SELECT uid FROM murallink.visit WHERE client_uid = %L)', :'a')),
     ('patient', format('uid IN (%L, %L)', :'al', :'bea')),
     ('caregiver', format('uid = %L', :'carer')),
     ('document', format('uid = %L', :'file')),

@@ -538,6 +538,18 @@ mark_paid_elsewhere    | milestone_payment at trial_site                        
 unmark_paid_elsewhere  | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial", "milestone": "Week 2", "note": "N"}
 set_day_cap            | add_milestone at trial_site                                     | {"trial_uid": "@trial", "site_uid": "@site", "amount": 1, "note": "N"}
 set_exclusive_milestones | add_milestone at trial                                        | {"trial_uid": "@trial", "group_name": "N", "milestones": ["Week 1", "Week 2"], "note": "N"}
+visit_done             | visit_done anywhere                                             | {"source": "ctms", "source_ref": "N", "trial_ref": "T-1", "subject_id": "Subjectnumber", "visit_code": "N", "visit_date": "2027-01-01", "status": "not_done"}
+visits_done            | visit_done anywhere                                             | {"rows": [{"source": "ctms", "source_ref": "N", "trial_ref": "T-1", "subject_id": "N", "visit_code": "N", "visit_date": "2027-01-01", "status": "not_done"}]}
+resolve_visit          | milestone_payment at trial_site                                 | {"visit_uid": "@visit", "note": "N"}
+set_visit_rules        | edit_trial at trial, milestone_payment at trial                 | {"trial_uid": "@trial", "auto_pay": true, "note": "N"}
+set_reference          | edit_trial at trial                                             | {"kind": "trial", "resource_uid": "@trial", "source": "n", "ref": "N"}
+set_reference          | add_trial_site at site                                          | {"kind": "site", "resource_uid": "@site", "source": "n", "ref": "N"}
+set_reference          | enroll at trial_site                                            | {"kind": "enrollment", "resource_uid": "@enrollment", "source": "n", "ref": "N"}
+set_reference          | add_milestone at trial                                          | {"kind": "milestone", "resource_uid": "@trial", "source": "n", "ref": "N", "milestone": "Week 1"}
+set_reference          | manual_payment at trial_site                                    | {"kind": "payment", "resource_uid": "@payment", "source": "n", "ref": "N"}
+set_reference          | travel_payment at trial_site                                    | {"kind": "payment", "resource_uid": "@travel", "source": "n", "ref": "N"}
+set_reference          | milestone_payment at trial_site                                 | {"kind": "payment", "resource_uid": "@part", "source": "n", "ref": "N"}
+find_reference         | any                                                             | {"kind": "enrollment", "source": "ctms", "ref": "S-1"}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}
 manual_payment         | manual_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
 travel_payment         | travel_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}

@@ -280,6 +280,11 @@ dim_trial        | view_payments                     | s.client_uid, s.contract_
 document         | view_patients                     | of the patient r.patient_uid
 enrollment       | view_enrollments or view_patients | *
 enrollment_note  | view_patients                     | e.client_uid, e.contract_uid, e.trial_uid, e.site_uid FROM murallink.enrollment e WHERE e.uid = r.enrollment_uid
+external_reference | view_trials                     | * WHERE r.kind = 'trial'
+external_reference | view_sites                      | * WHERE r.kind = 'site'
+external_reference | view_enrollments or view_patients | * WHERE r.kind = 'enrollment'
+external_reference | view_payment_schedule           | m.client_uid, m.contract_uid, m.trial_uid, m.site_uid FROM murallink.milestone m WHERE r.kind = 'milestone' AND m.trial_uid = r.resource_uid
+external_reference | view_payments                   | * WHERE r.kind = 'payment'
 fund             | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
 fund_balance     | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
 fund_entry       | view_contract or view_report      | r.client_uid, r.contract_uid, NULL, NULL
@@ -305,3 +310,6 @@ sponsor          | view_contract                     | c.client_uid, c.uid, NULL
 trial            | view_trials                       | r.client_uid, r.contract_uid, r.uid, NULL
 trial_site       | view_sites or view_trials         | *
 visit_due        | view_payment_schedule             | m.client_uid, m.contract_uid, m.trial_uid, m.site_uid FROM murallink.milestone m WHERE m.trial_uid = r.trial_uid
+unmatched_visits | view_enrollments or visit_done    | *
+visit            | view_enrollments or visit_done    | *
+visit_change     | view_enrollments or visit_done    | v.client_uid, v.contract_uid, v.trial_uid, v.site_uid FROM murallink.visit v WHERE v.uid = r.visit_uid

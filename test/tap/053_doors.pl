@@ -76,6 +76,8 @@ my %needs = (
 	pending_payments => {},
 	withdraw_funding => { contract_uid => 'contract', amount => 1, note => 'N', reference => 'R#' },
 	travel_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
+	visit_done => { source => 'ctms', source_ref => 'R#', trial_ref => 'T-1', subject_id => 'Subjectnumber', visit_code => 'Often',
+		visit_date => $today },
 	upload_contract => { contract_uid => 'contract', data => 'JVBERg==', filename => 'contract.pdf' });
 
 # How each type is written, and how not; what is said of the latter.
@@ -217,6 +219,10 @@ $needs{$_} //= {} foreach qw(enroll cancel_appointment approve_payment reject_pa
 $needs{$_} = { reversal_uid => 'patient', note => 'seen' } foreach qw(approve_reversal reject_reversal recover write_off);
 $needs{move_payment} = { payment_uid => 'patient', to_patient_uid => 'patient', note => 'seen' };
 $needs{edit_site} = { uid => 'site' };
+$needs{resolve_visit} = { visit_uid => 'patient', note => 'seen' };
+$needs{set_reference} = { kind => 'trial', resource_uid => 'other_trial', source => 'edc', ref => 'R#', note => 'N' };
+$needs{find_reference} = { kind => 'trial', source => 'ctms', ref => 'T-1' };
+$needs{set_visit_rules} = { trial_uid => 'other_trial', note => 'N' };
 $needs{edit_trial} = { uid => 'other_trial' };
 $needs{schedule_appointment} = { patient_uid => 'patient', datetime => '2999-01-01T09:00:00' };
 $needs{update_caregiver} = { uid => 'caregiver' };

@@ -19,6 +19,9 @@ CREATE TABLE murallink.trial (
     exclusive_milestones jsonb NOT NULL DEFAULT '{}',
     exclusive_note text NOT NULL DEFAULT '',
     updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    auto_pay boolean NOT NULL DEFAULT false,
+    unscheduled_code text CHECK (murallink_private.is_label(unscheduled_code)),
+    visit_note text NOT NULL DEFAULT '',
     UNIQUE (uid, contract_uid, client_uid),
     FOREIGN KEY (contract_uid, client_uid) REFERENCES murallink.contract (uid, client_uid)
 );
@@ -44,6 +47,11 @@ COMMENT ON COLUMN murallink.trial.pricing_note IS 'Why price_by and need_approva
 COMMENT ON COLUMN murallink.trial.exclusive_milestones IS
 'Groups of milestones by their name: an array of codes for each. Of a group only one milestone is payable to a patient. A code is in one group at most.';
 COMMENT ON COLUMN murallink.trial.exclusive_note IS 'Why the groups were changed last.';
+COMMENT ON COLUMN murallink.trial.auto_pay IS 'Whether a visit that another system reports is paid at once: see visit_done.';
+COMMENT ON COLUMN murallink.trial.unscheduled_code IS
+'The code of the milestone as which a reported visit is paid that is not in the schedule; null: none.';
+COMMENT ON COLUMN murallink.trial.visit_note IS 'Why auto_pay and unscheduled_code were last set.';
+CREATE INDEX trial_protocol ON murallink.trial (murallink_private.label_key(protocol_id));
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial
     FOR EACH ROW WHEN (NEW.protocol_id <> '') EXECUTE FUNCTION murallink_private.trial_protocol_spelled_once();
 CREATE INDEX trial_contract ON murallink.trial (contract_uid);

@@ -127,9 +127,16 @@ SELECT n.* FROM (
     WHERE a.reason NOT IN ('', 'no_consent')
     UNION ALL
     SELECT 'participation', c.uid, c.problem, 'remove the cause', NULL, c.due_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, c.patient_uid
-    FROM murallink_private.participation_change c WHERE c.problem <> '') n
+    FROM murallink_private.participation_change c WHERE c.problem <> ''
+    UNION ALL
+    SELECT 'visit', v.uid, v.state || ': ' || v.reason,
+        CASE v.state WHEN 'payable' THEN 'milestone_payment or resolve_visit' ELSE 'resolve_visit' END, NULL, v.changed_at, NULL,
+        p.amount, p.currency::text, v.client_uid, v.contract_uid, v.trial_uid, v.site_uid, e.patient_uid
+    FROM murallink.visit v LEFT JOIN murallink.enrollment e ON e.uid = v.enrollment_uid
+    LEFT JOIN murallink_private.payment p ON p.uid = v.payment_uid
+    WHERE v.state = 'conflict' OR v.state = 'payable' AND v.reason <> '') n
 -- GRANT SELECT ON ALL TABLES must not be enough to read it.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
-'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice or participation; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
+'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice, participation or visit; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';

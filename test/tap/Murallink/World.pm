@@ -89,6 +89,16 @@ BEGIN
     PERFORM murallink.upload_document(caregiver_uid => caregiver, filename => 'personal.txt', data => 'UGVyc29uYWw=');
     PERFORM world.add(prefix || 'appointment',
         (murallink.schedule_appointment(patient_uid => patient, datetime => '2999-01-01T09:00:00')).uid);
+    PERFORM murallink.set_reference('trial', trial, 'ctms', prefix || 'T-1'), murallink.set_reference('site', site, 'ctms', prefix || '101'),
+        murallink.set_reference('milestone', trial, 'ctms', 'SE-1', 'Week 1'),
+        murallink.set_reference('enrollment', world.uid(prefix || 'enrollment'), 'ctms', 'S-1'),
+        murallink.set_reference('payment', world.uid(prefix || 'payment'), 'ctms', prefix || 'P-1');
+    PERFORM world.add(prefix || 'visit', (murallink.visit_done('ctms', prefix || 'V-1', trial_ref => prefix || 'T-1',
+        subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date, status => 'partial', repeat => 3)).uid);
+    PERFORM murallink.visit_done('ctms', prefix || 'V-1', trial_ref => prefix || 'T-1', subject_id => 'Subjectnumber', visit_code => 'Week 1',
+        visit_date => current_date, status => 'partial', repeat => 4);
+    PERFORM murallink.visit_done('ctms', prefix || 'V-2', trial_ref => prefix || 'T-1', subject_id => 'Nobody', visit_code => 'Week 1',
+        visit_date => current_date);
     PERFORM murallink.upload_contract(contract, 'JVBERg==', 'contract.pdf');
     PERFORM world.add(prefix || 'report', substring(murallink.funding_report(contract) FROM '=(.*)')::murallink.ksuid);
     PERFORM murallink.bulk_email(trial, site, 'Subject', 'Body');

@@ -1,0 +1,828 @@
+-- Visits that other systems report: each is found here, paid once, and corrected; what cannot be found or paid yet is kept and tried again.
+
+CREATE TYPE murallink.visit_said AS (
+    n integer, source text, source_ref text, protocol_id text, trial_ref text, site_ref text, subject_id text, visit_code text,
+    visit_date date, repeat integer, status text, note text);
+COMMENT ON TYPE murallink.visit_said IS 'What another system says of a visit: the arguments of visit_done. n: which of several.';
+
+CREATE TYPE murallink.visit_match AS (
+    n integer, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid,
+    enrollment_uid murallink.ksuid, left_on date, milestone_uid murallink.ksuid, occurrence integer, problem text, refusal text);
+COMMENT ON TYPE murallink.visit_match IS
+'What a reported visit means here. n: which of several; left_on: of the enrollment; problem: what is not found, or empty; refusal: the error with which its date is refused, or null.';
+
+CREATE TYPE murallink.visit_info AS (
+    uid murallink.optional_uid, source text, source_ref text, state text, reason murallink.optional_text,
+    payment_uid murallink.optional_uid);
+COMMENT ON TYPE murallink.visit_info IS
+'A visit that another system has reported, as visit_done answers. state, reason: as in the table visit; payment_uid: the payment of the visit, also if somebody else has made it.';
+
+CREATE TYPE murallink.visit_outcome AS (
+    n integer, uid murallink.ksuid, error text, field text, hint text);
+COMMENT ON TYPE murallink.visit_outcome IS 'What became of one of several reported visits. error, field, hint: why it was refused, null otherwise.';
+
+CREATE FUNCTION murallink_private.visit_said(
+    n integer, source text, source_ref text, protocol_id text, trial_ref text, site_ref text, subject_id text, visit_code text,
+    visit_date date, repeat integer, status text, note text
+) RETURNS murallink.visit_said
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    said murallink.visit_said;
+BEGIN
+    said.n := n;
+    said.source := murallink_private.checked_source(source);
+    said.source_ref := murallink_private.checked_label(source_ref, 'source_ref', 200, true);
+    said.protocol_id := murallink_private.checked_label(protocol_id, 'protocol_id', 100, coalesce(trial_ref, '') = '');
+    said.trial_ref := murallink_private.checked_label(trial_ref, 'trial_ref', 200, false);
+    said.site_ref := murallink_private.checked_label(site_ref, 'site_ref', 200, false);
+    said.subject_id := murallink_private.checked_label(subject_id, 'subject_id', 200, true);
+    said.visit_code := murallink_private.checked_label(visit_code, 'visit_code', 200, true);
+    said.visit_date := murallink_private.checked_date(murallink_private.required(visit_date, 'visit_date'), 'visit_date');
+    said.repeat := coalesce(repeat, 1);
+    said.status := coalesce(NULLIF(status, ''), 'done');
+    said.note := murallink_private.checked_text(note, 'note', 1000, false);
+    IF said.repeat NOT BETWEEN 1 AND 1000 THEN
+        PERFORM murallink_private.raise('invalid_value', 'repeat', 'It is 1 for the first visit of this kind, and at most 1000.');
+    ELSIF said.status NOT IN ('done', 'partial', 'not_done', 'withdrawn') THEN
+        PERFORM murallink_private.raise('invalid_value', 'status', 'The description of visit_done lists them.');
+    END IF;
+    RETURN said;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_said(integer, text, text, text, text, text, text, text, date, integer, text, text) IS
+'A report of a visit whose values are checked by themselves. Errors: missing_field, too_long, invalid_value.';
+
+CREATE FUNCTION murallink_private.may_report(
+    user_uid murallink.ksuid, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid
+) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF user_uid = murallink_private.caller() THEN
+        RETURN murallink_private.permitted('visit_done', client_uid, contract_uid, trial_uid, site_uid);
+    END IF;
+    RETURN EXISTS (
+        SELECT FROM murallink.app_user u WHERE u.uid = user_uid AND murallink_private.is_active(u.deactivated)
+        AND (u.user_role = 'admin' OR EXISTS (
+            SELECT FROM murallink.permission_grant g WHERE g.app_user_uid = u.uid AND g.permission = 'visit_done'
+            AND murallink_private.in_force(g.until, g.ended_at)
+            AND murallink_private.reaches(g.permission, g.resource, g.client_uid, g.contract_uid, g.trial_uid, g.site_uid,
+                may_report.client_uid, may_report.contract_uid, may_report.trial_uid, may_report.site_uid))));
+END
+$$;
+COMMENT ON FUNCTION murallink_private.may_report(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
+'Whether a user holds visit_done at a place now: the caller, or the one for whom the worker goes on.';
+
+CREATE FUNCTION murallink_private.visit_trial(
+    user_uid murallink.ksuid, source text, protocol_id text, trial_ref text, OUT trial_uid murallink.ksuid, OUT problem text
+)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    key CONSTANT text := murallink_private.label_key(protocol_id);
+    meant murallink.ksuid[];
+BEGIN
+    IF visit_trial.trial_ref <> '' THEN
+        meant := ARRAY(
+            SELECT r.resource_uid FROM murallink.external_reference r
+            WHERE r.kind = 'trial' AND r.source = visit_trial.source AND r.ref = visit_trial.trial_ref AND r.ended_at IS NULL);
+    ELSE
+        meant := ARRAY(SELECT t.uid FROM murallink.trial t WHERE murallink_private.label_key(t.protocol_id) = key);
+    END IF;
+    meant := ARRAY(
+        SELECT t.uid FROM murallink.trial t
+        WHERE t.uid = ANY (meant) AND (key = '' OR murallink_private.label_key(t.protocol_id) = key)
+        AND (murallink_private.may_report(user_uid, t.client_uid, t.contract_uid, t.uid, NULL) OR EXISTS (
+            SELECT FROM murallink.trial_site a
+            WHERE a.trial_uid = t.uid AND murallink_private.may_report(user_uid, a.client_uid, a.contract_uid, a.trial_uid, a.site_uid))));
+    trial_uid := CASE pg_catalog.cardinality(meant) WHEN 1 THEN meant[1] END;
+    problem := CASE pg_catalog.cardinality(meant) WHEN 1 THEN '' WHEN 0 THEN 'trial' ELSE 'ambiguous_trial' END;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_trial(murallink.ksuid, text, text, text) IS
+'The trial in which a user may report visits and that has this protocol id, or that a system calls so, or both; if there is none or several, the problem.';
+
+CREATE FUNCTION murallink_private.visit_chain(trial_uid murallink.ksuid, source text, subject_id text, OUT chain_uid murallink.ksuid, OUT problem text)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    meant CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT e.chain_uid FROM murallink.enrollment e
+        WHERE e.trial_uid = visit_chain.trial_uid AND e.subject_held
+        AND murallink_private.label_key(e.subject_id) = murallink_private.label_key(visit_chain.subject_id)
+        UNION
+        SELECT e.chain_uid FROM murallink.external_reference r JOIN murallink.enrollment e ON e.uid = r.resource_uid
+        WHERE r.scope_uid = visit_chain.trial_uid AND r.kind = 'enrollment' AND r.source = visit_chain.source
+        AND r.ref = visit_chain.subject_id AND r.ended_at IS NULL);
+BEGIN
+    chain_uid := CASE pg_catalog.cardinality(meant) WHEN 1 THEN meant[1] END;
+    problem := CASE pg_catalog.cardinality(meant) WHEN 1 THEN '' WHEN 0 THEN 'subject_id' ELSE 'ambiguous_subject_id' END;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_chain(murallink.ksuid, text, text) IS
+'The chain of enrollments of the patient of a trial who has this number, or whom a system calls so; if there is none, or two patients are meant, the problem.';
+
+CREATE FUNCTION murallink_private.visit_milestone(
+    source text, trial_uid murallink.ksuid, trial_site_uid murallink.ksuid, visit_code text,
+    OUT milestone_uid murallink.ksuid, OUT numbered boolean, OUT problem text
+)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    mapped CONSTANT text := (
+        SELECT r.milestone_code FROM murallink.external_reference r
+        WHERE r.scope_uid = visit_milestone.trial_uid AND r.kind = 'milestone' AND r.source = visit_milestone.source
+        AND r.ref = visit_milestone.visit_code AND r.ended_at IS NULL);
+    called CONSTANT murallink.ksuid := murallink_private.milestone_called(trial_site_uid, visit_code);
+    unscheduled text;
+BEGIN
+    problem := '';
+    milestone_uid := CASE WHEN mapped IS NULL THEN called ELSE murallink_private.milestone_called(trial_site_uid, mapped) END;
+    IF mapped IS NOT NULL AND called IS NOT NULL AND murallink_private.label_key(mapped) <> (
+        SELECT murallink_private.label_key(m.code) FROM murallink.milestone m WHERE m.uid = called) THEN
+        milestone_uid := NULL;
+        problem := 'ambiguous_visit_code';
+    ELSIF mapped IS NULL AND called IS NULL THEN
+        SELECT t.unscheduled_code INTO unscheduled FROM murallink.trial t WHERE t.uid = visit_milestone.trial_uid;
+        milestone_uid := murallink_private.milestone_called(trial_site_uid, unscheduled);
+    END IF;
+    IF milestone_uid IS NULL AND problem = '' THEN
+        problem := 'visit_code';
+    END IF;
+    SELECT unscheduled IS NULL AND m.per = 'person' INTO numbered FROM murallink.milestone m WHERE m.uid = milestone_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_milestone(text, murallink.ksuid, murallink.ksuid, text) IS
+'A version of the milestone of a trial at a site that a system calls so, or that has this code or name, else of the one as which unscheduled visits are paid; if there is none, or two are meant, the problem. numbered: whether the repeat of the visit is the number of its payment.';
+
+CREATE FUNCTION murallink_private.visit_matches(user_uid murallink.ksuid, said murallink.visit_said[]) RETURNS SETOF murallink.visit_match
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (SELECT * FROM pg_catalog.unnest(said)),
+    -- Many visits are of few trials, sites and milestones, which are looked for once.
+    trials AS MATERIALIZED (
+        SELECT d.*, f.problem, t.uid AS trial_uid, t.contract_uid, t.client_uid
+        FROM (SELECT DISTINCT a.source, a.protocol_id, a.trial_ref FROM asked a) d
+        CROSS JOIN LATERAL murallink_private.visit_trial(user_uid, d.source, d.protocol_id, d.trial_ref) f
+        LEFT JOIN murallink.trial t ON t.uid = f.trial_uid),
+    sites AS MATERIALIZED (
+        SELECT d.*, ARRAY(
+            SELECT x.site_uid FROM murallink.external_reference r
+            JOIN murallink.trial_site x ON x.site_uid = r.resource_uid AND x.trial_uid = d.trial_uid
+            WHERE r.kind = 'site' AND r.source = d.source AND r.ref = d.site_ref AND r.ended_at IS NULL) AS known
+        FROM (
+            SELECT DISTINCT a.source, t.trial_uid, a.site_ref
+            FROM asked a JOIN trials t USING (source, protocol_id, trial_ref) WHERE a.site_ref <> '') d),
+    enrolled AS MATERIALIZED (
+        SELECT a.n, a.source, a.site_ref, a.visit_code, a.visit_date, a.repeat, a.status, t.client_uid, t.contract_uid, t.trial_uid,
+            e.uid, e.trial_site_uid, e.site_uid, e.left_on,
+            CASE WHEN t.problem <> '' THEN t.problem WHEN c.problem <> '' THEN c.problem WHEN e.uid IS NULL THEN 'subject_id' ELSE '' END AS problem
+        FROM asked a JOIN trials t USING (source, protocol_id, trial_ref)
+        CROSS JOIN LATERAL murallink_private.visit_chain(t.trial_uid, a.source, a.subject_id) c
+        LEFT JOIN LATERAL (
+            SELECT e.* FROM murallink.enrollment e LEFT JOIN murallink.enrollment b ON b.uid = e.previous_uid
+            WHERE e.chain_uid = c.chain_uid
+            ORDER BY e.status = 'merged', (a.visit_date <= coalesce(e.left_on, 'infinity')
+                AND a.visit_date > coalesce(b.left_on, '-infinity')) DESC, e.left_on DESC NULLS FIRST LIMIT 1) e
+            ON murallink_private.may_report(user_uid, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)),
+    milestones AS MATERIALIZED (
+        SELECT d.*, f.* FROM (SELECT DISTINCT e.source, e.trial_uid, e.trial_site_uid, e.visit_code FROM enrolled e WHERE e.uid IS NOT NULL) d
+        CROSS JOIN LATERAL murallink_private.visit_milestone(d.source, d.trial_uid, d.trial_site_uid, d.visit_code) f)
+    SELECT e.n, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, e.uid, e.left_on, m.milestone_uid,
+        CASE WHEN m.numbered THEN e.repeat END,
+        CASE WHEN e.problem <> '' THEN e.problem
+            WHEN e.site_ref <> '' AND pg_catalog.cardinality(s.known) <> 1 THEN 'site_ref'
+            WHEN e.site_ref <> '' AND s.known[1] <> e.site_uid THEN 'wrong_site'
+            ELSE m.problem END,
+        CASE WHEN e.status IN ('done', 'partial') THEN CASE
+            WHEN e.visit_date > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN 'invalid_value'
+            ELSE murallink_private.visit_refusal(e.uid, e.visit_date) END END
+    FROM enrolled e
+    LEFT JOIN sites s ON (s.source, s.trial_uid, s.site_ref) = (e.source, e.trial_uid, e.site_ref)
+    LEFT JOIN milestones m ON (m.source, m.trial_uid, m.trial_site_uid, m.visit_code) = (e.source, e.trial_uid, e.trial_site_uid, e.visit_code)
+    ORDER BY e.n;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_matches(murallink.ksuid, murallink.visit_said[]) IS
+'What reported visits mean here, as far as a user may report them, in the order of n.';
+
+CREATE FUNCTION murallink_private.visits_match(user_uid murallink.ksuid, said murallink.visit_said[]) RETURNS murallink.visit_match[]
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    matches murallink.visit_match[];
+BEGIN
+    LOOP
+        matches := ARRAY(SELECT m FROM murallink_private.visit_matches(user_uid, said) AS m);
+        -- A transfer waits, and then moves what is reported here. Limits and payouts need these locks, too.
+        PERFORM murallink_private.enrollments_lock(ARRAY(
+            SELECT DISTINCT m.enrollment_uid FROM pg_catalog.unnest(matches) AS m WHERE m.enrollment_uid IS NOT NULL));
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM pg_catalog.unnest(matches) AS m JOIN murallink.enrollment e ON e.uid = m.enrollment_uid
+            WHERE e.left_on IS DISTINCT FROM m.left_on);
+    END LOOP;
+    RETURN matches;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_match(murallink.ksuid, murallink.visit_said[]) IS
+'What reported visits mean here; their enrollments are locked, so that this stays so.';
+
+CREATE FUNCTION murallink_private.visits_paid(visits murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink.visit v SET state = 'already_paid', reason = '', payment_uid = q.payment_uid, made_payment = false,
+        changed_at = pg_catalog.clock_timestamp()
+    FROM (
+        -- Subqueries, so that the planner looks rows up one by one.
+        SELECT w.uid, (
+            SELECT p.uid FROM murallink_private.payment p
+            WHERE p.counts AND p.completes_uid IS NULL
+            AND p.chain_uid = (SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = w.enrollment_uid)
+            AND murallink_private.label_key(p.milestone_code) = (
+                SELECT murallink_private.label_key(m.code) FROM murallink.milestone m WHERE m.uid = w.milestone_uid)
+            AND CASE WHEN w.occurrence IS NULL THEN p.visit_date = w.visit_date ELSE p.occurrence = w.occurrence END LIMIT 1) AS payment_uid
+        FROM murallink.visit w WHERE w.uid = ANY (visits) AND w.state IN ('payable', 'waiting')) q
+    WHERE v.uid = q.uid AND q.payment_uid IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_paid(murallink.ksuid[]) IS
+'Notes of visits that somebody else has paid them: the same number of the milestone in the chain, or for visits without a number, the milestone on the same day.';
+
+CREATE FUNCTION murallink_private.visits_insert(visits murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    payments CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink.gen_ksuid() FROM pg_catalog.unnest(visits));
+BEGIN
+    INSERT INTO murallink_private.payment (uid, enrollment_uid, payment_type, milestone_uid, occurrence, note, visit_date, status, requested_by_uid)
+    SELECT u.payment_uid, v.enrollment_uid, 'milestone', v.milestone_uid, v.occurrence, v.note, v.visit_date, NULL, v.app_user_uid
+    FROM ROWS FROM (pg_catalog.unnest(visits), pg_catalog.unnest(payments)) WITH ORDINALITY AS u (visit_uid, payment_uid, n)
+    JOIN murallink.visit v ON v.uid = u.visit_uid
+    ORDER BY u.n
+    ON CONFLICT DO NOTHING;
+    -- A number that the schedule does not have is another one in the payment.
+    IF EXISTS (
+        SELECT FROM ROWS FROM (pg_catalog.unnest(visits), pg_catalog.unnest(payments)) AS u (visit_uid, payment_uid)
+        JOIN murallink.visit v ON v.uid = u.visit_uid JOIN murallink_private.payment p ON p.uid = u.payment_uid
+        WHERE p.occurrence <> v.occurrence) THEN
+        PERFORM murallink_private.raise('already_paid', 'repeat');
+    END IF;
+    UPDATE murallink.visit v SET state = 'payment_made', reason = '', payment_uid = p.uid, made_payment = true, changed_at = pg_catalog.clock_timestamp()
+    FROM ROWS FROM (pg_catalog.unnest(visits), pg_catalog.unnest(payments)) AS u (visit_uid, payment_uid)
+    JOIN murallink_private.payment p ON p.uid = u.payment_uid
+    WHERE v.uid = u.visit_uid;
+    PERFORM murallink_private.payout_begin(p.uid)
+    FROM pg_catalog.unnest(payments) WITH ORDINALITY AS u (payment_uid, n) JOIN murallink_private.payment p ON p.uid = u.payment_uid
+    WHERE p.status = 'approved' ORDER BY u.n;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_insert(murallink.ksuid[]) IS
+'Pays visits with the rules of milestone_payment, in this order, those that nobody pays meanwhile. If one cannot be paid, it raises the error of milestone_payment, or already_paid for a repeat that the schedule does not have, and pays none.';
+
+CREATE FUNCTION murallink_private.visit_pay(visit_uid murallink.ksuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    error text;
+BEGIN
+    LOOP
+        PERFORM murallink_private.visits_insert(ARRAY[visit_uid]);
+        PERFORM murallink_private.visits_paid(ARRAY[visit_uid]);
+        -- If another session has paid it, and that has been rejected meanwhile, it is payable again.
+        EXIT WHEN EXISTS (SELECT FROM murallink.visit v WHERE v.uid = visit_uid AND v.state IN ('payment_made', 'already_paid'));
+    END LOOP;
+    RETURN true;
+EXCEPTION WHEN SQLSTATE 'PT402' OR SQLSTATE 'PT409' OR SQLSTATE 'PT400' OR SQLSTATE 'PT404' THEN
+    GET STACKED DIAGNOSTICS error = CONSTRAINT_NAME;
+    UPDATE murallink.visit v SET changed_at = pg_catalog.clock_timestamp(),
+        state = CASE error WHEN 'insufficient_funds' THEN 'waiting' ELSE 'payable' END, reason = error
+    WHERE v.uid = visit_uid;
+    -- By the same number, or by others.
+    PERFORM murallink_private.visits_paid(ARRAY[visit_uid]);
+    RETURN error <> 'insufficient_funds';
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_pay(murallink.ksuid) IS
+'Pays a visit, or notes why it cannot be paid. Returns false if there are no funds.';
+
+CREATE FUNCTION murallink_private.funds_awaited(visit_uid murallink.ksuid) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT EXISTS (
+        SELECT FROM murallink.visit w JOIN murallink.milestone o ON o.uid = w.milestone_uid
+        WHERE w.state = 'waiting' AND w.contract_uid = v.contract_uid AND o.currency = m.currency AND w.uid <> v.uid)
+    FROM murallink.visit v JOIN murallink.milestone m ON m.uid = v.milestone_uid WHERE v.uid = visit_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.funds_awaited(murallink.ksuid) IS
+'Whether other visits wait for the funds from which a visit is paid: then it waits, too, and the oldest is paid first.';
+
+CREATE FUNCTION murallink_private.visits_pay(visits murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    due murallink.ksuid[];
+    one murallink.ksuid;
+BEGIN
+    PERFORM murallink_private.visits_paid(visits);
+    due := ARRAY(
+        SELECT v.uid FROM pg_catalog.unnest(visits) WITH ORDINALITY AS u (uid, n)
+        JOIN murallink.visit v ON v.uid = u.uid JOIN murallink.trial t ON t.uid = v.trial_uid
+        WHERE v.state = 'payable' AND v.reason = '' AND v.payment_uid IS NULL AND t.auto_pay ORDER BY u.n);
+    IF pg_catalog.cardinality(due) > 1 AND NOT EXISTS (
+        SELECT FROM murallink.visit w WHERE w.state = 'waiting' AND w.contract_uid IN (
+            SELECT v.contract_uid FROM murallink.visit v WHERE v.uid = ANY (due))) THEN
+        BEGIN
+            PERFORM murallink_private.visits_insert(due);
+            due := ARRAY(
+                SELECT u.uid FROM pg_catalog.unnest(due) WITH ORDINALITY AS u (uid, n)
+                JOIN murallink.visit v ON v.uid = u.uid WHERE v.state = 'payable' ORDER BY u.n);
+        EXCEPTION WHEN SQLSTATE 'PT402' OR SQLSTATE 'PT409' OR SQLSTATE 'PT400' OR SQLSTATE 'PT404' THEN
+            NULL; -- One of them cannot be paid: each by itself.
+        END;
+    END IF;
+    FOREACH one IN ARRAY due LOOP
+        IF murallink_private.funds_awaited(one) THEN
+            UPDATE murallink.visit v SET state = 'waiting', reason = 'insufficient_funds' WHERE v.uid = one;
+        ELSE
+            PERFORM murallink_private.visit_pay(one);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_pay(murallink.ksuid[]) IS
+'Pays those of these visits that are payable in trials that pay visits by themselves, in this order, and notes which of all have been paid by others.';
+
+CREATE FUNCTION murallink_private.visit_state(status text, problem text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN status IN ('not_done', 'withdrawn') THEN 'not_owed' WHEN problem <> '' THEN 'unmatched' ELSE 'payable' END;
+COMMENT ON FUNCTION murallink_private.visit_state(text, text) IS 'The state of a visit of which this was reported, before it is paid.';
+
+CREATE FUNCTION murallink_private.visit_reason(status text, problem text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN status IN ('not_done', 'withdrawn') THEN '' WHEN problem <> '' THEN problem WHEN status = 'partial' THEN 'partial' ELSE '' END;
+COMMENT ON FUNCTION murallink_private.visit_reason(text, text) IS
+'Why a visit of which this was reported is not paid by itself: of a part a person decides how much is paid.';
+
+CREATE FUNCTION murallink_private.visits_set(visits murallink.ksuid[], matches murallink.visit_match[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink.visit v SET contract_uid = coalesce(m.contract_uid, v.contract_uid), trial_uid = m.trial_uid, site_uid = m.site_uid,
+        enrollment_uid = m.enrollment_uid, milestone_uid = m.milestone_uid, occurrence = m.occurrence,
+        state = CASE WHEN m.refusal IS NULL THEN murallink_private.visit_state(v.status, m.problem) ELSE 'conflict' END,
+        reason = coalesce(m.refusal, NULLIF(murallink_private.visit_reason(v.status, m.problem), ''),
+            CASE WHEN v.payment_uid IS NOT NULL AND v.status = 'done' THEN 'payment_ended' ELSE '' END), changed_at = pg_catalog.clock_timestamp()
+    FROM pg_catalog.unnest(matches) AS m WHERE v.uid = visits[m.n];
+    PERFORM murallink_private.visits_pay(visits);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_set(murallink.ksuid[], murallink.visit_match[]) IS
+'Gives visits the meaning that has been found, and pays those that are to be paid. matches: of which n is the place among the visits.';
+
+CREATE FUNCTION murallink_private.visit_undo(payment_uid murallink.ksuid, user_uid murallink.ksuid, note text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink_private.payment p
+    SET status = CASE p.status WHEN 'pending' THEN 'rejected' ELSE 'cancelled' END::murallink.payment_status,
+        decided_by_uid = user_uid, decision_note = visit_undo.note
+    WHERE p.uid = visit_undo.payment_uid AND p.status IN ('pending', 'approved', 'failed');
+    RETURN FOUND;
+EXCEPTION WHEN SQLSTATE 'PT409' THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_undo(murallink.ksuid, murallink.ksuid, text) IS
+'Rejects or cancels the payment that a visit has made, if nothing of it has been sent. Returns whether it has.';
+
+CREATE FUNCTION murallink_private.visit_change(visit_uid murallink.ksuid, user_uid murallink.ksuid, said murallink.visit_said) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO murallink.visit_change (
+        visit_uid, subject_id, visit_code, visit_date, repeat, status, note, state, app_user_uid, reported_at)
+    SELECT v.uid, v.subject_id, v.visit_code, v.visit_date, v.repeat, v.status, v.note, v.state, v.app_user_uid, v.changed_at
+    FROM murallink.visit v WHERE v.uid = visit_change.visit_uid;
+    UPDATE murallink.visit v SET protocol_id = said.protocol_id, trial_ref = said.trial_ref, site_ref = said.site_ref,
+        subject_id = said.subject_id, visit_code = said.visit_code, visit_date = said.visit_date, repeat = said.repeat,
+        status = said.status, note = said.note, app_user_uid = user_uid, changed_at = pg_catalog.clock_timestamp(),
+        closed_by_uid = NULL, closed_note = '', state = CASE v.state WHEN 'closed' THEN 'conflict' ELSE v.state END
+    WHERE v.uid = visit_change.visit_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_change(murallink.ksuid, murallink.ksuid, murallink.visit_said) IS
+'Replaces what was reported of a visit, and keeps it in the table of that name.';
+
+CREATE FUNCTION murallink_private.visit_again(
+    visit_uid murallink.ksuid, user_uid murallink.ksuid, said murallink.visit_said, match murallink.visit_match
+) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    known murallink.visit;
+    pays murallink_private.payment;
+    changed boolean;
+BEGIN
+    SELECT * INTO known FROM murallink.visit v WHERE v.uid = visit_uid FOR UPDATE;
+    IF known.app_user_uid <> user_uid
+        AND NOT murallink_private.may_report(user_uid, known.client_uid, known.contract_uid, known.trial_uid, known.site_uid) THEN
+        PERFORM murallink_private.raise('conflict', 'source_ref', 'Another user has reported a visit by this reference.');
+    END IF;
+    changed := (known.protocol_id, known.trial_ref, known.site_ref, known.subject_id, known.visit_code, known.visit_date, known.repeat, known.status)
+        <> (said.protocol_id, said.trial_ref, said.site_ref, said.subject_id, said.visit_code, said.visit_date, said.repeat, said.status);
+    SELECT p.* INTO pays FROM murallink_private.payment p WHERE p.uid = known.payment_uid AND p.counts;
+    match.n := 1;
+    IF NOT changed THEN
+        IF known.state = 'unmatched' THEN
+            PERFORM murallink_private.visits_set(ARRAY[known.uid], ARRAY[match]);
+        ELSIF known.state = 'payable' THEN
+            PERFORM murallink_private.visits_pay(ARRAY[known.uid]);
+        END IF;
+        RETURN;
+    ELSIF pays.uid IS NULL AND match.refusal IS NOT NULL THEN
+        PERFORM murallink_private.raise(match.refusal, 'visit_date');
+    END IF;
+    PERFORM murallink_private.visit_change(known.uid, user_uid, said);
+    IF pays.uid IS NULL AND known.state <> 'closed' THEN
+        PERFORM murallink_private.visits_set(ARRAY[known.uid], ARRAY[match]);
+    ELSIF known.made_payment AND pays.uid IS NOT NULL AND said.status IN ('not_done', 'withdrawn') AND murallink_private.visit_undo(
+        pays.uid, user_uid, pg_catalog.format('%s: %s by %s', said.status, said.source_ref, said.source)) THEN
+        UPDATE murallink.visit v SET state = 'not_owed', reason = '' WHERE v.uid = known.uid;
+    ELSIF said.status = 'done' AND match.problem = '' AND (pays.enrollment_uid, pays.visit_date) = (match.enrollment_uid, said.visit_date)
+        AND pays.occurrence = coalesce(match.occurrence, pays.occurrence) AND murallink_private.label_key(pays.milestone_code) = (
+            SELECT murallink_private.label_key(m.code) FROM murallink.milestone m WHERE m.uid = match.milestone_uid) THEN
+        UPDATE murallink.visit v SET reason = '',
+            state = CASE WHEN v.made_payment THEN 'payment_made' ELSE 'already_paid' END
+        WHERE v.uid = known.uid;
+    ELSE
+        UPDATE murallink.visit v SET state = 'conflict',
+            reason = CASE WHEN pays.uid IS NULL THEN 'changed after it was closed' ELSE 'changed after it was paid' END
+        WHERE v.uid = known.uid;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_again(murallink.ksuid, murallink.ksuid, murallink.visit_said, murallink.visit_match) IS
+'Takes another report of a visit: the same one changes nothing, but tries again what is not matched; another one replaces it while nothing is paid, takes back a payment that was not sent if the visit was not done, and else is a conflict for a person. Errors: those of the date, conflict.';
+
+CREATE FUNCTION murallink_private.visit_client(user_uid murallink.ksuid) RETURNS murallink.ksuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    clients CONSTANT murallink.ksuid[] := ARRAY(
+        SELECT DISTINCT g.client_uid FROM murallink.permission_grant g
+        WHERE g.app_user_uid = user_uid AND g.permission = 'visit_done' AND murallink_private.in_force(g.until, g.ended_at));
+BEGIN
+    RETURN CASE pg_catalog.cardinality(clients) WHEN 1 THEN clients[1] END;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_client(murallink.ksuid) IS
+'The client for which a user reports visits whose trial is not found; null unless the user holds visit_done at places of one client only.';
+
+CREATE FUNCTION murallink_private.visits_take(user_uid murallink.ksuid, said murallink.visit_said[]) RETURNS SETOF murallink.visit_outcome
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    matches murallink.visit_match[] := murallink_private.visits_match(user_uid, said);
+    usual CONSTANT murallink.ksuid := murallink_private.visit_client(user_uid);
+    uids CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink.gen_ksuid() FROM pg_catalog.unnest(said));
+    known record;
+    outcome murallink.visit_outcome;
+BEGIN
+    -- The three arrays have one order.
+    INSERT INTO murallink.visit (
+        uid, client_uid, contract_uid, trial_uid, site_uid, source, source_ref, protocol_id, trial_ref, site_ref, subject_id, visit_code,
+        visit_date, repeat, status, note, enrollment_uid, milestone_uid, occurrence, state, reason, app_user_uid)
+    SELECT u.uid, coalesce(u.client_uid, usual), u.contract_uid, u.trial_uid, u.site_uid, u.source, u.source_ref, u.protocol_id, u.trial_ref,
+        u.site_ref, u.subject_id, u.visit_code, u.visit_date, u.repeat, u.status, u.note, u.enrollment_uid, u.milestone_uid, u.occurrence,
+        murallink_private.visit_state(u.status, u.problem), murallink_private.visit_reason(u.status, u.problem), user_uid
+    FROM ROWS FROM (pg_catalog.unnest(said), pg_catalog.unnest(matches), pg_catalog.unnest(uids)) WITH ORDINALITY AS u (
+        n, source, source_ref, protocol_id, trial_ref, site_ref, subject_id, visit_code, visit_date, repeat, status, note,
+        n_again, client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, left_on, milestone_uid, occurrence, problem, refusal, uid, place)
+    WHERE u.refusal IS NULL AND coalesce(u.client_uid, usual) IS NOT NULL ORDER BY u.place
+    ON CONFLICT ON CONSTRAINT visit_once DO NOTHING;
+    PERFORM murallink_private.visits_pay(uids);
+    FOR known IN
+        SELECT said[i] AS s, matches[i] AS m, coalesce((matches[i]).client_uid, usual) AS client_uid, v.uid, v.uid = uids[i] AS is_new
+        FROM pg_catalog.generate_series(1, pg_catalog.cardinality(said)) AS i
+        LEFT JOIN murallink.visit v ON v.client_uid = coalesce((matches[i]).client_uid, usual)
+            AND v.source = (said[i]).source AND v.source_ref = (said[i]).source_ref
+        ORDER BY i
+    LOOP
+        outcome := ROW((known.s).n, known.uid, NULL, NULL, NULL);
+        BEGIN
+            IF known.uid IS NULL THEN
+                IF known.client_uid IS NULL THEN
+                    PERFORM murallink_private.raise('not_found', CASE (known.s).trial_ref WHEN '' THEN 'protocol_id' ELSE 'trial_ref' END);
+                END IF;
+                PERFORM murallink_private.raise((known.m).refusal, 'visit_date');
+            ELSIF NOT known.is_new THEN
+                PERFORM murallink_private.visit_again(known.uid, user_uid, known.s, known.m);
+            END IF;
+        EXCEPTION WHEN SQLSTATE 'PT400' OR SQLSTATE 'PT404' OR SQLSTATE 'PT409' THEN
+            GET STACKED DIAGNOSTICS outcome.error = CONSTRAINT_NAME, outcome.field = COLUMN_NAME, outcome.hint = PG_EXCEPTION_HINT;
+            outcome.uid := NULL;
+        END;
+        RETURN NEXT outcome;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_take(murallink.ksuid, murallink.visit_said[]) IS
+'Takes reports of visits, of which no two are of one visit, from a user: new ones are added and paid, known ones are compared. Answers in the order of n, with the error of each that is refused, such as not_found.';
+
+CREATE FUNCTION murallink_private.visit_info(visit_uid murallink.ksuid) RETURNS murallink.visit_info
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT ROW(v.uid, v.source, v.source_ref, v.state, NULLIF(v.reason, ''), v.payment_uid)::murallink.visit_info
+        FROM murallink.visit v WHERE v.uid = visit_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_info(murallink.ksuid) IS 'A visit as visit_done answers it.';
+
+CREATE FUNCTION murallink.visit_done(
+    source text DEFAULT NULL, source_ref text DEFAULT NULL, protocol_id text DEFAULT NULL, trial_ref text DEFAULT NULL,
+    site_ref text DEFAULT NULL, subject_id text DEFAULT NULL, visit_code text DEFAULT NULL, visit_date murallink.day DEFAULT NULL,
+    repeat integer DEFAULT 1, status text DEFAULT 'done', note text DEFAULT NULL
+) RETURNS murallink.visit_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('visit_done');
+    outcome murallink.visit_outcome;
+BEGIN
+    SELECT * INTO outcome FROM murallink_private.visits_take(caller, ARRAY[murallink_private.visit_said(
+        1, source, source_ref, protocol_id, trial_ref, site_ref, subject_id, visit_code, visit_date, repeat, status, note)]);
+    IF outcome.error IS NOT NULL THEN
+        PERFORM murallink_private.raise(outcome.error, outcome.field, NULLIF(outcome.hint, ''));
+    END IF;
+    RETURN murallink_private.visit_info(outcome.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.visit_done(text, text, text, text, text, text, text, murallink.day, integer, text, text) IS
+'Takes the report of another system that a visit was made. It is paid by the rules of milestone_payment: at once in a trial with auto_pay (set_visit_rules), else as soon as somebody calls milestone_payment. source: the name of the system, in lower case; source_ref: what it calls this visit; protocol_id, trial_ref: the trial, by its protocol id, by what the system calls it (set_reference), or by both; site_ref: what the system calls the site, if it says so; subject_id: the number of the patient in the trial, or what the system calls the enrollment; visit_code: the code or name of the milestone, or what the system calls it; visit_date: the day of the visit, from the enrollment to today; repeat: which visit of this kind it is, from 1; status: done, partial (a person decides how much is paid), not_done, or withdrawn (the report was a mistake); note: becomes that of the payment. The same report again changes nothing and has the same answer. Another one with this source_ref replaces it while nothing has been paid; if the visit was not done, its payment is rejected or cancelled if nothing was sent; any other change after a payment is a conflict for a person (resolve_visit), and nothing is paid or taken back. What is not found is kept (state unmatched), and so is what waits for funds (state waiting); the worker tries them again, the oldest first. If somebody else has paid the visit, the answer has the state already_paid and the uid of that payment. Needs visit_done on the trial at the site; what is reported of other places is not found. Errors: unauthenticated, forbidden, not_found (the trial, if the caller reports for several clients), missing_field, too_long, invalid_value, dropped, not_enrolled, conflict.';
+
+CREATE FUNCTION murallink_private.visit_in_row(n integer, given jsonb) RETURNS murallink.visit_said
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    texts CONSTANT text[] := '{source,source_ref,protocol_id,trial_ref,site_ref,subject_id,visit_code,visit_date,status,note}';
+    wrong text;
+BEGIN
+    IF pg_catalog.jsonb_typeof(given) <> 'object' THEN
+        PERFORM murallink_private.raise('wrong_type', '', 'A row is an object.');
+    END IF;
+    SELECT k.key INTO wrong FROM pg_catalog.jsonb_each(given) k
+    WHERE CASE k.key WHEN 'repeat' THEN pg_catalog.jsonb_typeof(k.value) NOT IN ('number', 'null') OR k.value <> 'null' AND k.value::numeric % 1 <> 0
+        ELSE k.key <> ALL (texts) OR pg_catalog.jsonb_typeof(k.value) NOT IN ('string', 'null') END LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        PERFORM murallink_private.raise(CASE WHEN wrong = 'repeat' OR wrong = ANY (texts) THEN 'wrong_type' ELSE 'unknown_key' END, wrong);
+    END IF;
+    RETURN murallink_private.visit_said(
+        n, given ->> 'source', given ->> 'source_ref', given ->> 'protocol_id', given ->> 'trial_ref', given ->> 'site_ref',
+        given ->> 'subject_id', given ->> 'visit_code', (given ->> 'visit_date')::murallink.day,
+        CASE WHEN given ->> 'repeat' IS NOT NULL THEN GREATEST(LEAST((given ->> 'repeat')::numeric, 1001), 0) END::integer, given ->> 'status', given ->> 'note');
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_in_row(integer, jsonb) IS
+'The report of a visit that a row of visits_done describes: a JSON object with the arguments of visit_done. Errors: unknown_key, wrong_type, missing_field, too_long, invalid_value.';
+
+CREATE TYPE murallink.visit_row AS (
+    row_number integer, uid murallink.optional_uid, source_ref murallink.optional_text, state murallink.optional_text,
+    reason murallink.optional_text, payment_uid murallink.optional_uid, error murallink.optional_text, field murallink.optional_text);
+COMMENT ON TYPE murallink.visit_row IS
+'What became of a row of visits_done. row_number: from 1; uid to payment_uid: as visit_done answers; error, field: why the row was refused.';
+
+CREATE FUNCTION murallink_private.visits_take_all(user_uid murallink.ksuid, said murallink.visit_said[]) RETURNS SETOF murallink.visit_row
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    turn murallink.visit_said[];
+    outcomes murallink.visit_outcome[];
+BEGIN
+    -- A visit that is reported more than once is taken in as many turns.
+    FOR turn IN
+        SELECT pg_catalog.array_agg(t.one ORDER BY t.n) FROM (
+            SELECT s AS one, s.n, pg_catalog.row_number() OVER (PARTITION BY s.source, s.source_ref ORDER BY s.n) AS turn
+            FROM pg_catalog.unnest(said) s) t
+        GROUP BY t.turn ORDER BY t.turn
+    LOOP
+        outcomes := ARRAY(SELECT o FROM murallink_private.visits_take(user_uid, turn) AS o);
+        RETURN QUERY
+        SELECT o.n, v.uid::murallink.optional_uid, v.source_ref::murallink.optional_text, v.state::murallink.optional_text,
+            NULLIF(v.reason, '')::murallink.optional_text, v.payment_uid::murallink.optional_uid, o.error::murallink.optional_text,
+            o.field::murallink.optional_text
+        FROM pg_catalog.unnest(outcomes) o LEFT JOIN murallink.visit v ON v.uid = o.uid;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_take_all(murallink.ksuid, murallink.visit_said[]) IS
+'Takes reports of visits from a user, also several of one visit, each in the order of n.';
+
+CREATE FUNCTION murallink.visits_done(rows jsonb DEFAULT NULL, dry_run boolean DEFAULT false) RETURNS SETOF murallink.visit_row
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('visit_done');
+    tries CONSTANT boolean := coalesce(dry_run, false);
+    n integer := 0;
+    given jsonb;
+    said murallink.visit_said[] := '{}';
+    refused murallink.visit_row;
+    refusals murallink.visit_row[] := '{}';
+    answers murallink.visit_row[];
+BEGIN
+    IF coalesce(pg_catalog.jsonb_typeof(rows), 'null') = 'null' THEN
+        PERFORM murallink_private.raise('missing_field', 'rows');
+    ELSIF pg_catalog.jsonb_typeof(rows) <> 'array' THEN
+        PERFORM murallink_private.raise('wrong_type', 'rows', 'It must be an array of objects.');
+    ELSIF pg_catalog.jsonb_array_length(rows) > 10000 THEN
+        PERFORM murallink_private.raise('too_long', 'rows', 'At most 10,000 visits are taken at once.');
+    END IF;
+    FOR given IN SELECT e FROM pg_catalog.jsonb_array_elements(rows) AS e LOOP
+        n := n + 1;
+        BEGIN
+            said := said || murallink_private.visit_in_row(n, given);
+        EXCEPTION WHEN SQLSTATE 'PT400' THEN
+            refused := NULL;
+            GET STACKED DIAGNOSTICS refused.error = CONSTRAINT_NAME, refused.field = COLUMN_NAME;
+            refused.row_number := n;
+            refusals := refusals || refused;
+        END;
+    END LOOP;
+    BEGIN
+        answers := ARRAY(SELECT a FROM murallink_private.visits_take_all(caller, said) AS a);
+        IF tries THEN
+            RAISE USING ERRCODE = 'MLDRY', MESSAGE = 'takes back what was tried';
+        END IF;
+    EXCEPTION WHEN SQLSTATE 'MLDRY' THEN
+        NULL;
+    END;
+    -- What was only tried is not there.
+    RETURN QUERY
+    SELECT a.row_number, (CASE WHEN NOT tries THEN a.uid END)::murallink.optional_uid, a.source_ref, a.state, a.reason,
+        (SELECT p.uid FROM murallink_private.payment p WHERE p.uid = a.payment_uid)::murallink.optional_uid, a.error, a.field
+    FROM (SELECT * FROM pg_catalog.unnest(answers) UNION ALL SELECT * FROM pg_catalog.unnest(refusals)) a ORDER BY a.row_number;
+END
+$$;
+COMMENT ON FUNCTION murallink.visits_done(jsonb, boolean) IS
+'Takes many reports of visits at once, as as many calls of visit_done would, one after the other, but faster. rows: an array of at most 10,000 objects with the arguments of visit_done; dry_run: does nothing, and answers what would be done. Answers for each row in order; a row that is refused has the error, and stops no other. Needs visit_done anywhere. Errors: unauthenticated, forbidden, missing_field, wrong_type, too_long.';
+
+CREATE FUNCTION murallink_private.visit_retry(visit_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    said murallink.visit_said;
+    reported_by murallink.ksuid;
+    matches murallink.visit_match[];
+    reason_before text;
+BEGIN
+    SELECT 1, v.source, v.source_ref, v.protocol_id, v.trial_ref, v.site_ref, v.subject_id, v.visit_code, v.visit_date, v.repeat, v.status, v.note
+    INTO said FROM murallink.visit v WHERE v.uid = visit_uid;
+    SELECT v.app_user_uid INTO reported_by FROM murallink.visit v WHERE v.uid = visit_uid;
+    -- In the order of locks: the enrollment, then the visit. What has been reported again meanwhile is left to that report.
+    matches := murallink_private.visits_match(reported_by, ARRAY[said]);
+    SELECT v.reason INTO reason_before FROM murallink.visit v WHERE v.uid = visit_uid AND v.state = 'unmatched' FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF (matches[1]).problem = reason_before AND (matches[1]).refusal IS NULL THEN
+        PERFORM murallink_private.visits_later(ARRAY[visit_uid]);
+    ELSE
+        PERFORM murallink_private.visits_set(ARRAY[visit_uid], matches);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_retry(murallink.ksuid) IS
+'Tries a visit again that is not matched, for the user who has reported it; if the date is refused now, it is a conflict.';
+
+CREATE FUNCTION murallink_private.visit_go_on(visit_uid murallink.ksuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    waits murallink.visit;
+BEGIN
+    SELECT * INTO waits FROM murallink.visit v WHERE v.uid = visit_uid;
+    IF waits.state = 'unmatched' THEN
+        PERFORM murallink_private.visit_retry(visit_uid);
+        RETURN true;
+    END IF;
+    PERFORM murallink_private.enrollments_lock(ARRAY[waits.enrollment_uid]);
+    SELECT * INTO waits FROM murallink.visit v WHERE v.uid = visit_uid AND v.state = 'waiting' FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN true;
+    ELSIF NOT murallink_private.may_report(waits.app_user_uid, waits.client_uid, waits.contract_uid, waits.trial_uid, waits.site_uid) THEN
+        UPDATE murallink.visit v SET state = 'payable', reason = 'forbidden', changed_at = pg_catalog.clock_timestamp() WHERE v.uid = visit_uid;
+        RETURN true;
+    END IF;
+    RETURN murallink_private.visit_pay(visit_uid);
+EXCEPTION
+    WHEN lock_not_available OR deadlock_detected OR SQLSTATE 'PT503' THEN
+        RETURN false;
+    WHEN OTHERS THEN
+        -- One visit must not stop the others.
+        UPDATE murallink.visit v SET state = 'conflict', reason = pg_catalog.left(SQLERRM, 200), changed_at = pg_catalog.clock_timestamp()
+        WHERE v.uid = visit_uid;
+        RETURN true;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visit_go_on(murallink.ksuid) IS
+'Tries a visit again that is not matched, or pays one that waits for funds, unless its user has lost the right to report it. Returns false if it has to wait: for funds, or because others have locked it.';
+
+CREATE FUNCTION murallink_private.visits_later(visits murallink.ksuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink.visit v SET due_at = pg_catalog.clock_timestamp()
+        + LEAST(pg_catalog.clock_timestamp() - v.changed_at + interval '5 seconds', interval '10 minutes')
+    WHERE v.uid = ANY (visits);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_later(murallink.ksuid[]) IS
+'Puts off when the worker looks at visits again: as long as nothing has happened to them, ten minutes at most.';
+
+CREATE FUNCTION murallink_private.visits_go_on(most integer DEFAULT 100) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '50ms'
+SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    payable murallink.ksuid[];
+    queue record;
+    one murallink.ksuid;
+    tried integer := 0;
+BEGIN
+    FOR one IN
+        SELECT v.uid FROM murallink.visit v WHERE v.state = 'unmatched' AND v.due_at <= pg_catalog.clock_timestamp() ORDER BY v.due_at LIMIT most
+    LOOP
+        tried := tried + 1;
+        PERFORM murallink_private.visit_go_on(one);
+    END LOOP;
+    payable := ARRAY(
+        SELECT v.uid FROM murallink.visit v WHERE v.state = 'payable' AND v.due_at <= pg_catalog.clock_timestamp()
+        ORDER BY v.due_at LIMIT most FOR UPDATE SKIP LOCKED);
+    tried := tried + pg_catalog.cardinality(payable);
+    PERFORM murallink_private.visits_later(payable), murallink_private.visits_paid(payable);
+    FOR queue IN
+        SELECT DISTINCT v.contract_uid, m.currency FROM murallink.visit v JOIN murallink.milestone m ON m.uid = v.milestone_uid
+        WHERE v.state = 'waiting'
+    LOOP
+        FOR one IN
+            SELECT v.uid FROM murallink.visit v JOIN murallink.milestone m ON m.uid = v.milestone_uid
+            WHERE v.state = 'waiting' AND v.contract_uid = queue.contract_uid AND m.currency = queue.currency
+            ORDER BY v.visit_date, v.created_at, v.uid LIMIT most
+        LOOP
+            EXIT WHEN NOT murallink_private.visit_go_on(one);
+            tried := tried + 1;
+        END LOOP;
+    END LOOP;
+    RETURN tried >= most;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_go_on(integer) IS
+'Looks at visits again that are due: those that are not matched are tried, and of those that are payable it notes which have been paid meanwhile. Then it pays those that wait for funds, for each contract and currency the oldest first, until there are no more funds. For the worker, which sends no payouts meanwhile: what others have locked is left for the next time. most: how many of each; returns whether there may be more.';
+
+CREATE FUNCTION murallink_private.visits_moved(enrollment_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE murallink.visit v SET state = 'unmatched', reason = 'moved', enrollment_uid = NULL, milestone_uid = NULL, occurrence = NULL,
+        site_uid = NULL, changed_at = pg_catalog.clock_timestamp(), due_at = pg_catalog.clock_timestamp()
+    FROM murallink.enrollment e
+    WHERE e.uid = visits_moved.enrollment_uid AND v.enrollment_uid = e.uid AND v.state IN ('payable', 'waiting') AND v.visit_date > e.left_on;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.visits_moved(murallink.ksuid) IS
+'After a transfer: the visits that are not paid and belong to the time of the next site are looked for again.';
+
+CREATE FUNCTION murallink.resolve_visit(visit_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.visit_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := CASE WHEN NOT murallink_private.caller_is_operator() THEN murallink_private.require_caller()
+        ELSE murallink_private.caller() END;
+    place murallink.visit;
+    why text;
+BEGIN
+    SELECT * INTO place FROM murallink.visit v WHERE v.uid = murallink_private.required(resolve_visit.visit_uid, 'visit_uid');
+    IF NOT murallink_private.caller_is_operator() THEN
+        PERFORM murallink_private.permit(
+            'milestone_payment', place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'visit_uid');
+    ELSIF place.uid IS NULL THEN
+        PERFORM murallink_private.raise('not_found', 'visit_uid');
+    END IF;
+    why := murallink_private.checked_text(resolve_visit.note, 'note', 1000, true);
+    UPDATE murallink.visit v SET state = 'closed', reason = '', closed_by_uid = caller, closed_note = why,
+        changed_at = pg_catalog.clock_timestamp()
+    WHERE v.uid = place.uid AND v.state IN ('unmatched', 'payable', 'waiting', 'conflict');
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('wrong_status', 'visit_uid', 'It is paid, not owed, or closed.');
+    END IF;
+    RETURN murallink_private.visit_info(place.uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.resolve_visit(murallink.ksuid, text) IS
+'Closes a reported visit that is a conflict, or that is not to be paid: nothing more follows from it, unless its system reports it otherwise. A payment that is wrong is taken back, and another one made, by the functions for payments. note: what was decided. Needs milestone_payment on the trial at the site, or a role that is a member of murallink_operator. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_status.';
+
+CREATE TYPE murallink.visit_rules AS (
+    trial_uid murallink.ksuid, auto_pay boolean, unscheduled_milestone murallink.optional_text, note text);
+COMMENT ON TYPE murallink.visit_rules IS
+'How reported visits of a trial are paid, as set_visit_rules answers. unscheduled_milestone: its code; note: why they were last set.';
+
+CREATE FUNCTION murallink.set_visit_rules(
+    trial_uid murallink.ksuid DEFAULT NULL, auto_pay boolean DEFAULT NULL, unscheduled_milestone text DEFAULT NULL, note text DEFAULT NULL
+) RETURNS murallink.visit_rules
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    permitted CONSTANT murallink.ksuid := murallink_private.permit_trial(
+        murallink_private.permit_trial(trial_uid, 'edit_trial', 'trial_uid'), 'milestone_payment', 'trial_uid');
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+    called CONSTANT text := murallink_private.checked_label(unscheduled_milestone, 'unscheduled_milestone', 200, false);
+    its_code CONSTANT text := CASE WHEN called <> '' THEN murallink_private.code_in_trial(permitted, called) END;
+    answer murallink.visit_rules;
+BEGIN
+    UPDATE murallink.trial t SET auto_pay = coalesce(set_visit_rules.auto_pay, t.auto_pay), visit_note = why,
+        unscheduled_code = CASE WHEN unscheduled_milestone IS NULL THEN t.unscheduled_code ELSE its_code END
+    WHERE t.uid = permitted RETURNING t.uid, t.auto_pay, t.unscheduled_code, t.visit_note INTO answer;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION murallink.set_visit_rules(murallink.ksuid, boolean, text, text) IS
+'Sets how visits are paid that other systems report (visit_done). auto_pay: whether at once, default false: a visit that was payable before stays so until it is reported again; unscheduled_milestone: the code or name of the milestone as which a visit is paid whose code is in no schedule; empty: none, such a visit is unmatched. An absent argument changes nothing. note: why. Needs edit_trial and milestone_payment on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

@@ -1,0 +1,85 @@
+-- What other systems call our resources: set, found by those who see the resource, corrected, removed, and unique.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE ROLE regress_reference_admin LOGIN IN ROLE murallink_client;
+CREATE ROLE regress_reference_user LOGIN IN ROLE murallink_client, murallink_analyst;
+
+CREATE TEMPORARY TABLE thing (name text PRIMARY KEY, uid murallink.ksuid NOT NULL);
+GRANT SELECT, INSERT ON thing TO PUBLIC;
+CREATE FUNCTION pg_temp.uid(name text) RETURNS murallink.ksuid LANGUAGE sql AS 'SELECT uid FROM thing t WHERE t.name = uid.name';
+CREATE FUNCTION pg_temp.sets(kind text, resource text, ref text, more jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT test.answer('set_reference', jsonb_build_object(
+        'kind', kind, 'resource_uid', pg_temp.uid(resource), 'source', 'ctms', 'ref', ref) || more)
+$$;
+CREATE FUNCTION pg_temp.finds(kind text, ref text) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(string_agg(concat_ws(' ', t.name, f.milestone), ', ' ORDER BY t.name), 'none')
+    FROM murallink.find_reference(kind, 'ctms', ref) f LEFT JOIN thing t ON t.uid = f.resource_uid
+$$;
+
+SELECT email FROM murallink.create_admin('reference.admin@example.com', 'correct horse', 'Ada', 'Admin');
+INSERT INTO thing SELECT 'user', uid FROM murallink.register('reference.user@example.com', 'correct horse', 'Una', 'User');
+SELECT murallink.set_db_role('reference.' || name || '@example.com', 'regress_reference_' || name) FROM unnest('{admin,user}'::text[]) AS name;
+SET SESSION AUTHORIZATION regress_reference_admin;
+INSERT INTO thing SELECT n || 'client', (murallink.create_client(n || 'Referenced')).uid FROM unnest('{"",far_}'::text[]) AS n;
+INSERT INTO thing SELECT n || 'contract', (murallink.create_contract(pg_temp.uid(n || 'client'), 'R', currency => 'USD')).uid FROM unnest('{"",far_}'::text[]) AS n;
+INSERT INTO thing SELECT n || 'trial', (murallink.create_trial(pg_temp.uid(CASE n WHEN 'far_' THEN n ELSE '' END || 'contract'), n || 'R')).uid
+FROM unnest('{"",other_,far_}'::text[]) AS n;
+INSERT INTO thing SELECT n || 'site', (murallink.create_site(n || 'Site', pg_temp.uid(n || 'trial'))).uid FROM unnest('{"",other_,far_}'::text[]) AS n;
+INSERT INTO thing SELECT n || 'patient', (murallink.add_patient(pg_temp.uid(n || 'site'), n || 'Pat', 'R', trial_uid => pg_temp.uid(n || 'trial'), subject_id => '1')).uid
+FROM unnest('{"",other_}'::text[]) AS n;
+INSERT INTO thing SELECT n || 'enrollment', e.uid FROM unnest('{"",other_}'::text[]) AS n, murallink.get_enrollments(pg_temp.uid(n || 'patient')) e;
+SELECT count(murallink.add_milestone('Week 1', 1, 'USD', pg_temp.uid(n || 'trial'), pg_temp.uid(n || 'site'), code => 'W1'))
+FROM unnest('{"",other_}'::text[]) AS n;
+SELECT murallink.add_funding(pg_temp.uid('contract'), 100);
+INSERT INTO thing SELECT 'payment', uid FROM murallink.manual_payment(pg_temp.uid('patient'), pg_temp.uid('trial'), 5);
+
+-- Each kind is found by its reference
+SELECT pg_temp.sets('trial', 'trial', 'A-1') AS trial, pg_temp.sets('site', 'site', '101') AS site, pg_temp.sets('enrollment', 'enrollment', '1001') AS enrollment,
+    pg_temp.sets('milestone', 'trial', 'SE_1', '{"milestone": "week 1"}') AS milestone, pg_temp.sets('payment', 'payment', 'P-1') AS payment;
+SELECT pg_temp.finds('trial', 'A-1') AS trial, pg_temp.finds('site', '101') AS site, pg_temp.finds('enrollment', '1001') AS enrollment,
+    pg_temp.finds('milestone', 'SE_1') AS milestone, pg_temp.finds('payment', 'P-1') AS payment, pg_temp.finds('site', 'A-1') AS other_kind;
+-- once in the client, those of patients and milestones once in the trial
+SELECT pg_temp.sets('trial', 'other_trial', 'A-1') AS trial, pg_temp.sets('trial', 'far_trial', 'A-1') AS of_another_client,
+    pg_temp.sets('enrollment', 'other_enrollment', '1001') AS enrollment, pg_temp.sets('milestone', 'other_trial', 'SE_1', '{"milestone": "W1"}') AS milestone,
+    pg_temp.sets('trial', 'trial', 'A-1') AS again;
+SELECT pg_temp.finds('trial', 'A-1') AS trials, pg_temp.finds('enrollment', '1001') AS enrollments,
+    (SELECT count(*) FROM murallink.find_reference('enrollment', 'ctms', '1001', pg_temp.uid('trial'))) AS in_one_trial;
+-- corrected and removed with a note; what was stays with the user and the reason
+SELECT pg_temp.sets('trial', 'trial', 'A-2') AS no_note, pg_temp.sets('trial', 'trial', 'A-2', '{"note": "typing error"}') AS corrected,
+    pg_temp.sets('trial', 'other_trial', 'A-1') AS free_again, pg_temp.sets('site', 'site', '') AS removed_without_note,
+    pg_temp.sets('site', 'site', '', '{"note": "closed"}') AS removed, pg_temp.sets('site', 'site', '', '{"note": "closed"}') AS again;
+SELECT pg_temp.finds('trial', 'A-1') AS old, pg_temp.finds('trial', 'A-2') AS new, pg_temp.finds('site', '101') AS removed;
+-- what is no kind, source, resource or milestone
+SELECT pg_temp.sets('patient', 'patient', 'x') AS kind, pg_temp.sets('trial', 'trial', 'x', '{"source": "C T"}') AS source,
+    pg_temp.sets('trial', 'nothing', 'x') AS resource, pg_temp.sets('trial', 'site', 'x') AS other_resource,
+    pg_temp.sets('milestone', 'trial', 'x') AS no_milestone, pg_temp.sets('milestone', 'trial', 'x', '{"milestone": "Week 9"}') AS milestone;
+SELECT test.answer('find_reference', '{"kind": "x", "source": "ctms", "ref": "1"}') AS kind, test.answer('find_reference', '{"kind": "trial", "ref": "1"}') AS source,
+    test.answer('find_reference', '{"kind": "trial", "source": "ctms"}') AS ref;
+RESET SESSION AUTHORIZATION;
+SELECT kind, ref, ended_note, (ended_by_uid = app_user_uid) AS same_user FROM murallink.external_reference WHERE client_uid = pg_temp.uid('client')
+ORDER BY kind, ref, created_at;
+
+-- A stranger sets and finds nothing; a resource's own permissions show its reference, and let it be set
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT pg_temp.sets('trial', 'trial', 'x') AS trial, pg_temp.sets('enrollment', 'enrollment', 'x') AS enrollment, pg_temp.finds('trial', 'A-2') AS found,
+    (SELECT count(*) FROM murallink.external_reference) AS rows;
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT murallink.grant(pg_temp.uid('site'), 'view_enrollments', pg_temp.uid('user'));
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT pg_temp.sets('enrollment', 'enrollment', 'x') AS enrollment, pg_temp.finds('enrollment', '1001') AS found, pg_temp.finds('trial', 'A-2') AS trial,
+    (SELECT string_agg(kind, ', ' ORDER BY kind) FROM murallink.external_reference) AS rows;
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT count(murallink.grant(pg_temp.uid('trial'), p, pg_temp.uid('user')))
+FROM unnest('{enroll,view_trials,view_payments,view_payment_schedule,manual_payment}'::text[]) AS p;
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT pg_temp.sets('enrollment', 'enrollment', '1002', '{"note": "x"}') AS enrollment, pg_temp.sets('payment', 'payment', 'P-2', '{"note": "x"}') AS payment,
+    pg_temp.sets('trial', 'trial', 'x', '{"note": "x"}') AS trial, pg_temp.sets('milestone', 'trial', 'x', '{"milestone": "W1", "note": "x"}') AS milestone;
+SELECT pg_temp.finds('trial', 'A-2') AS trial, pg_temp.finds('milestone', 'SE_1') AS milestone, pg_temp.finds('payment', 'P-2') AS payment,
+    (SELECT string_agg(kind || ' ' || ref, ', ' ORDER BY kind, created_at) FROM murallink.external_reference) AS rows;
+RESET SESSION AUTHORIZATION;
+-- A trial that goes takes its references along
+SET SESSION AUTHORIZATION regress_reference_admin;
+INSERT INTO thing SELECT 'brief', uid FROM murallink.create_trial(pg_temp.uid('contract'), 'Brief');
+SELECT pg_temp.sets('trial', 'brief', 'B-1') AS set, test.answer('delete_trial', jsonb_build_object('trial_uid', pg_temp.uid('brief'))) AS deleted,
+    pg_temp.finds('trial', 'B-1') AS found;
+RESET SESSION AUTHORIZATION;

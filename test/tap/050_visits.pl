@@ -1,0 +1,71 @@
+# What another system reports goes through PostgREST to the worker: kept while it is not found, paid when it is, and when funds come.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Murallink::Node;
+use Murallink::Stack;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = Murallink::Node->new('visits');
+$node->init;
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf);
+$node->start;
+my $stack = Murallink::Stack->new(node => $node)->start;
+my $client = $stack->client;
+my $today = $stack->sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')");
+
+sub as_admin
+{
+	my ($action, $payload) = @_;
+	my $answer = $client->api({ action => $action, session_id => $stack->{session}, payload => $payload });
+	die "$action: $answer->{message}\n" if $answer->{status_code} != 200;
+	return $answer->{payload};
+}
+
+sub login
+{
+	return $client->api({ action => 'login', payload => { email => $_[0], password => $_[1] } })->{payload}{session_id};
+}
+
+$stack->{session} = login($stack->{admin_email}, $stack->{admin_password});
+my $owner = as_admin('create_client', { name => 'Client' })->{uid};
+my $contract = as_admin('create_contract', { client_uid => $owner, name => 'Contract', currency => 'USD' })->{uid};
+my $trial = as_admin('create_trial', { contract_uid => $contract, name => 'Trial', protocol_id => 'P-1', approve_milestones => JSON::PP::true })->{uid};
+my $site = as_admin('create_site', { trial_uid => $trial, name => 'Site' })->{uid};
+as_admin('add_milestone', { milestone => $_, amount => 10, trial_uid => $trial, site_uid => $site }) foreach 'Week 1', 'Week 2';
+as_admin('set_visit_rules', { trial_uid => $trial, auto_pay => JSON::PP::true, note => 'validated' });
+my $ctms = $client->api({ action => 'register', payload => { email => 'ctms@example.com', password => 'some password', first_name => 'C', last_name => 'TMS' } })
+  ->{payload}{uid};
+as_admin('grant', { resource_uid => $contract, user_uid => $ctms, permission => 'visit_done' });
+my $session = login('ctms@example.com', 'some password');
+
+sub report
+{
+	my ($ref, $subject, $code, %more) = @_;
+	my ($status, $answer) = $client->rpc('visit_done', { source => 'ctms', source_ref => $ref, protocol_id => 'P-1', subject_id => $subject,
+		visit_code => $code, visit_date => $today, %more }, { 'Session-Id' => $session });
+	return join ' ', $status, grep { defined } $status == 200 ? @{$answer}{qw(state reason)} : $answer->{details};
+}
+
+note 'a visit of a patient who is not enrolled yet';
+is(report('1', '1001', 'Week 1'), '200 unmatched subject_id', 'is kept');
+my $patient = as_admin('add_patient', { site_uid => $site, first_name => 'Pat', last_name => 'Ient', email => 'pat@example.com' })->{uid};
+as_admin('enroll', { patient_uid => $patient, trial_uid => $trial, site_uid => $site, subject_id => '1001' });
+$stack->sql('UPDATE murallink.visit SET due_at = now()');
+$stack->wait_for("SELECT state = 'waiting' FROM murallink.visit");
+is(report('1', '1001', 'Week 1'), '200 waiting insufficient_funds', 'found by the worker, it waits for funds');
+is(report('2', '1001', 'Week 2'), '200 waiting insufficient_funds', 'and so does the next one');
+as_admin('add_funding', { contract_uid => $contract, amount => 15 });
+$stack->wait_for("SELECT state = 'payment_made' FROM murallink.visit WHERE source_ref = '1'");
+is($stack->sql('SELECT status, amount FROM murallink.payment'), 'approved|10', 'it is paid when they come, as far as they go');
+is(report('2', '1001', 'Week 2'), '200 waiting insufficient_funds', 'the other one goes on waiting');
+as_admin('add_funding', { contract_uid => $contract, amount => 5 });
+$stack->wait_for("SELECT state = 'payment_made' FROM murallink.visit WHERE source_ref = '2'");
+is($stack->sql('SELECT count(*) FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid'), 2, 'each has a payout');
+like(report('1', '1001', 'Week 1', amount => 99), qr{^404 }, 'nobody who reports chooses an amount');
+is($stack->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books are right');
+
+done_testing();
