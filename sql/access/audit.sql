@@ -60,6 +60,11 @@ $$;
 COMMENT ON FUNCTION murallink_private.events_end() IS
 'The position below which no event can appear any more: that of the oldest open transaction. A prepared transaction may be older than the epoch, after a promotion; then the epoch of this cluster in which it began counts. Must be called with the snapshot that reads the events.';
 
+CREATE FUNCTION murallink_private.audit_note(resource text, resource_uid murallink.ksuid, action murallink.audit_action, changes jsonb) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'audit_note';
+COMMENT ON FUNCTION murallink_private.audit_note(text, murallink.ksuid, murallink.audit_action, jsonb) IS
+'Writes an audit_event of a row without a trigger, which only commands change. The arguments are columns of audit_event.';
+
 CREATE TYPE murallink.audit_entry AS (uid murallink.ksuid, resource_uid murallink.ksuid, user_uid murallink.ksuid, changes text);
 COMMENT ON TYPE murallink.audit_entry IS 'An event in the history of a resource, in words. user_uid: the user who caused it.';
 

@@ -60,6 +60,7 @@ static bool has_argument(const Trigger *trigger, const char *argument);
 static const char *event_of(const TriggerData *trigger, TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
 static void set_event(TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool *nulls);
 static void set_caller(Datum *values, bool *nulls);
+static void insert_event(const char *resource, Datum resource_uid, Datum action, Datum *values, bool *nulls);
 static void record(const TriggerData *trigger);
 
 /*
@@ -287,6 +288,25 @@ set_caller(Datum *values, bool *nulls)
 }
 
 /*
+ * Inserts an audit_event, of which the changes, the places and the event are
+ * set.  Assumes owner_enter().
+ */
+static void
+insert_event(const char *resource, Datum resource_uid, Datum action, Datum *values, bool *nulls)
+{
+	Ksuid uid;
+
+	ksuid_generate(&uid);
+	values[AUDIT_UID] = KsuidPGetDatum(&uid);
+	values[AUDIT_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	set_caller(values, nulls);
+	values[AUDIT_RESOURCE] = CStringGetTextDatum(resource);
+	values[AUDIT_RESOURCE_UID] = resource_uid;
+	values[AUDIT_ACTION] = action;
+	row_insert(row_table("audit_event", AUDIT_COLUMNS), values, nulls);
+}
+
+/*
  * Writes the audit_event of the row for which a trigger is fired, unless an
  * UPDATE changes nothing.
  */
@@ -303,7 +323,7 @@ record(const TriggerData *trigger)
 	const char *action = "created";
 	Datum values[AUDIT_COLUMNS] = {0};
 	bool nulls[AUDIT_COLUMNS] = {false};
-	Ksuid uid;
+	Datum resource_uid;
 	Owner saved;
 
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && has_argument(trigger->tg_trigger, "values"))
@@ -323,18 +343,12 @@ record(const TriggerData *trigger)
 	}
 	nulls[AUDIT_CHANGES] = values[AUDIT_CHANGES] == (Datum) 0;
 
-	ksuid_generate(&uid);
-	values[AUDIT_UID] = KsuidPGetDatum(&uid);
-	values[AUDIT_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	set_caller(values, nulls);
-	values[AUDIT_RESOURCE] = CStringGetTextDatum(table);
-	values[AUDIT_RESOURCE_UID] = heap_getattr(row, SPI_fnumber(desc, "uid"), desc, &nulls[AUDIT_RESOURCE_UID]);
-	values[AUDIT_ACTION] = ObjectIdGetDatum(install_enum("audit_action", action));
 	set_places(desc, table, row, values + AUDIT_PLACE, nulls + AUDIT_PLACE);
+	resource_uid = heap_getattr(row, SPI_fnumber(desc, "uid"), desc, &nulls[AUDIT_RESOURCE_UID]);
 
 	saved = owner_enter();
 	set_event(desc, row, event_of(trigger, desc, old_row, new_row), values, nulls);
-	row_insert(row_table("audit_event", AUDIT_COLUMNS), values, nulls);
+	insert_event(table, resource_uid, ObjectIdGetDatum(install_enum("audit_action", action)), values, nulls);
 	owner_leave(saved);
 }
 
@@ -366,4 +380,28 @@ audit_record(PG_FUNCTION_ARGS)
 	if (has_argument(trigger->tg_trigger, "awaited") && !TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		install_hold_told(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * murallink_private.audit_note(resource, resource_uid, action, changes): writes an
+ * audit_event that belongs to no place.
+ */
+PG_FUNCTION_INFO_V1(audit_note);
+Datum
+audit_note(PG_FUNCTION_ARGS)
+{
+	Datum values[AUDIT_COLUMNS] = {0};
+	bool nulls[AUDIT_COLUMNS] = {false};
+	Owner saved;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		elog(ERROR, "audit_note needs a resource, its uid and an action");
+	for (int i = AUDIT_PLACE; i < AUDIT_COLUMNS; i++)
+		nulls[i] = true;
+	nulls[AUDIT_CHANGES] = PG_ARGISNULL(3);
+	values[AUDIT_CHANGES] = PG_GETARG_DATUM(3);
+	saved = owner_enter();
+	insert_event(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), values, nulls);
+	owner_leave(saved);
+	PG_RETURN_VOID();
 }

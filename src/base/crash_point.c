@@ -14,7 +14,7 @@
 #include "postmaster/bgworker.h"
 #include "utils/guc.h"
 
-/* The prefix of points in the worker of mail: both workers run the same code. */
+/* The prefix of points in the worker of mail: both workers that call partners run the same code. */
 #define MAIL "mail."
 
 static char *wanted = "";

@@ -25,12 +25,12 @@
 
 /* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks; and how API keys begin. */
 static const char *const names[] = {"accesskey", "change_password", "change_user_password", "configure_partner",
-									"create_admin", "mlk_", "reset_password", "update_user"};
+									"create_admin", "mlk_", "reset_password", "rotate_webhook", "set_webhook", "update_user"};
 
 /* The same, for names that are everyday words. */
 static const char *const words[] = {"approve_payment", "approve_payments", "authenticate", "login", "register"};
 
-const char *const secret_keys[] = {"password", "new_password", "current_password", "token", "secrets", NULL};
+const char *const secret_keys[] = {"password", "new_password", "current_password", "token", "secrets", "secret", NULL};
 
 /* The file in which PostgreSQL reads JSON: its errors show the text before the error. */
 #define JSON_READER "jsonfuncs.c"

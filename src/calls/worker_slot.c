@@ -53,7 +53,9 @@ typedef struct Report
 typedef struct Slot
 {
 	Oid database; /* InvalidOid: the slot is free */
-	bool mail; /* the worker that sends mail */
+	WorkerSort sort;
+	Oid left_by; /* the database whose worker of that sort had the slot before */
+	char announced[WORKER_SEQUENCE_SIZE]; /* the sequence of the last event that was announced; empty: not known */
 	int pid;
 	Latch *latch;
 	TimestampTz started_at;
@@ -66,6 +68,7 @@ typedef struct Slot
 typedef struct Slots
 {
 	LWLock *lock;
+	TimestampTz created_at;
 	int count;
 	Slot slots[FLEXIBLE_ARRAY_MEMBER];
 } Slots;
@@ -80,7 +83,8 @@ static shmem_startup_hook_type next_startup_hook = NULL;
 static Size slots_size(void);
 static void request_slots(void);
 static void create_slots(void);
-static Slot *slot_of(Oid database, bool mail);
+static Slot *slot_of(Oid database, WorkerSort sort);
+static Slot *free_slot(WorkerSort sort);
 static void leave_slot(int code, Datum arg);
 static Second recently(const Report *report);
 static Datum interval_of(int64 duration);
@@ -134,6 +138,7 @@ create_slots(void)
 	{
 		memset(shared, 0, slots_size());
 		shared->lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+		shared->created_at = GetCurrentTimestamp();
 		shared->count = max_worker_processes;
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -144,10 +149,10 @@ create_slots(void)
  * The caller holds the lock.
  */
 static Slot *
-slot_of(Oid database, bool mail)
+slot_of(Oid database, WorkerSort sort)
 {
 	for (int i = 0; i < shared->count; i++)
-		if (shared->slots[i].database == database && (shared->slots[i].mail == mail || database == InvalidOid))
+		if (shared->slots[i].database == database && (shared->slots[i].sort == sort || database == InvalidOid))
 			return &shared->slots[i];
 	return NULL;
 }
@@ -156,14 +161,31 @@ slot_of(Oid database, bool mail)
  * Returns whether a database has a worker of that kind.
  */
 bool
-worker_slot_taken(Oid database, bool mail)
+worker_slot_taken(Oid database, WorkerSort sort)
 {
 	bool taken;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
-	taken = slot_of(database, mail) != NULL;
+	taken = slot_of(database, sort) != NULL;
 	LWLockRelease(shared->lock);
 	return taken;
+}
+
+/*
+ * Returns a free slot, or NULL: the one that the worker before this one has left,
+ * if it is free.  The caller holds the lock.
+ */
+static Slot *
+free_slot(WorkerSort sort)
+{
+	for (int i = 0; i < shared->count; i++)
+	{
+		Slot *slot = &shared->slots[i];
+
+		if (slot->database == InvalidOid && slot->left_by == MyDatabaseId && slot->sort == sort)
+			return slot;
+	}
+	return slot_of(InvalidOid, sort);
 }
 
 /*
@@ -171,14 +193,18 @@ worker_slot_taken(Oid database, bool mail)
  * Returns false when there is another one.
  */
 bool
-worker_slot_take(bool mail)
+worker_slot_take(WorkerSort sort)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (slot_of(MyDatabaseId, mail) == NULL && (mine = slot_of(InvalidOid, mail)) != NULL)
+	if (slot_of(MyDatabaseId, sort) == NULL && (mine = free_slot(sort)) != NULL)
 	{
+		Slot before = *mine;
+
 		memset(mine, 0, sizeof(Slot));
+		if (before.left_by == MyDatabaseId && before.sort == sort)
+			strlcpy(mine->announced, before.announced, sizeof(mine->announced));
 		mine->database = MyDatabaseId;
-		mine->mail = mail;
+		mine->sort = sort;
 		mine->pid = MyProcPid;
 		mine->latch = MyLatch;
 		mine->started_at = GetCurrentTimestamp();
@@ -195,7 +221,32 @@ static void
 leave_slot(int code, Datum arg)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mine->left_by = mine->database;
 	mine->database = InvalidOid;
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Returns the sequence of the last event that this worker, or the one before it,
+ * has announced, or an empty text; and since when this is known.
+ */
+void
+worker_slot_announced(char *sequence, TimestampTz *since)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	strlcpy(sequence, mine->announced, WORKER_SEQUENCE_SIZE);
+	*since = shared->created_at;
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Stores the sequence of the last event that was announced.
+ */
+void
+worker_slot_announce(const char *sequence)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	strlcpy(mine->announced, sequence, sizeof(mine->announced));
 	LWLockRelease(shared->lock);
 }
 
@@ -384,7 +435,7 @@ worker_slot(PG_FUNCTION_ARGS)
 	if (shared != NULL)
 	{
 		LWLockAcquire(shared->lock, LW_SHARED);
-		slot = slot_of(MyDatabaseId, partner != NULL && partner_by_mail(partner));
+		slot = slot_of(MyDatabaseId, partner != NULL && partner_by_mail(partner) ? WORKER_MAIL : WORKER_HTTP);
 		if (slot != NULL)
 			copy = *slot;
 		LWLockRelease(shared->lock);

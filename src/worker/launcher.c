@@ -1,6 +1,6 @@
 /*
  * launcher.c
- *	  The process that keeps the two workers running in each database of
+ *	  The process that keeps the workers running in each database of
  *	  murallink.databases.
  *
  * It is not connected to a database, so that it never blocks DROP DATABASE.  A
@@ -38,7 +38,7 @@
 typedef struct Watched
 {
 	char database[NAMEDATALEN];
-	bool mail; /* it sends mail */
+	WorkerSort sort;
 	BackgroundWorkerHandle *handle; /* NULL: none was started */
 	Moment started_at;
 	Moment start_at; /* not started before this */
@@ -46,12 +46,24 @@ typedef struct Watched
 	bool missing; /* there was no such database */
 } Watched;
 
+/* What a worker of each sort is called; after the prefix its name has the database. */
+static const struct
+{
+	const char *prefix;
+	const char *type;
+	const char *function;
+} sorts[] = {
+	[WORKER_HTTP] = {"murallink worker for ", "murallink worker", "worker_main"},
+	[WORKER_MAIL] = {"murallink mail: ", "murallink mail", "worker_mail_main"},
+	[WORKER_EVENTS] = {"murallink events: ", "murallink events", "worker_events_main"},
+};
+
 static char *databases = "";
 static List *watched = NIL;
 
 static bool check_databases(char **value, void **extra, GucSource source);
 static void watch(void);
-static Watched *watched_named(const char *name, bool mail);
+static Watched *watched_named(const char *name, WorkerSort sort);
 static bool is_named(List *names, const char *name);
 static void look_after(Watched *worker);
 static Oid database_named(const char *name);
@@ -74,7 +86,7 @@ launcher_init(void)
 		.bgw_function_name = "launcher_main",
 	};
 
-	DefineCustomStringVariable("murallink.databases", "Databases in which workers pay out and send mail.",
+	DefineCustomStringVariable("murallink.databases", "Databases in which workers pay out, send mail and post events.",
 							   "A list of names, separated by commas. Needs murallink in shared_preload_libraries.",
 							   &databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("murallink.shutdown_grace", "Time for which a stopping worker waits for calls under way.",
@@ -136,7 +148,7 @@ launcher_main(Datum arg)
 }
 
 /*
- * Keeps both workers running in each database of the setting, and in no other.
+ * Keeps all workers running in each database of the setting, and in no other.
  */
 static void
 watch(void)
@@ -160,8 +172,8 @@ watch(void)
 		pfree(worker);
 	}
 	foreach (cell, names)
-		for (int mail = 0; mail <= 1; mail++)
-			look_after(watched_named(lfirst(cell), mail));
+		for (WorkerSort sort = 0; sort < WORKER_SORTS; sort++)
+			look_after(watched_named(lfirst(cell), sort));
 }
 
 static bool
@@ -179,7 +191,7 @@ is_named(List *names, const char *name)
  * Returns the entry of a worker; adds an empty one at first.
  */
 static Watched *
-watched_named(const char *name, bool mail)
+watched_named(const char *name, WorkerSort sort)
 {
 	ListCell *cell;
 	MemoryContext saved;
@@ -188,13 +200,13 @@ watched_named(const char *name, bool mail)
 	foreach (cell, watched)
 	{
 		worker = lfirst(cell);
-		if (strcmp(worker->database, name) == 0 && worker->mail == mail)
+		if (strcmp(worker->database, name) == 0 && worker->sort == sort)
 			return worker;
 	}
 	saved = MemoryContextSwitchTo(TopMemoryContext);
 	worker = palloc0(sizeof(Watched));
 	strlcpy(worker->database, name, NAMEDATALEN);
-	worker->mail = mail;
+	worker->sort = sort;
 	watched = lappend(watched, worker);
 	MemoryContextSwitchTo(saved);
 	return worker;
@@ -223,9 +235,9 @@ look_after(Watched *worker)
 		return;
 
 	oid = database_named(worker->database);
-	if (OidIsValid(oid) && !worker_slot_taken(oid, worker->mail))
+	if (OidIsValid(oid) && !worker_slot_taken(oid, worker->sort))
 		start_worker(worker, oid);
-	else if (!OidIsValid(oid) && !worker->missing && !worker->mail)
+	else if (!OidIsValid(oid) && !worker->missing && worker->sort == WORKER_HTTP)
 		ereport(LOG, errmsg("murallink: database \"%s\" does not exist, so it has no workers", worker->database),
 				errhint("It is named in murallink.databases; its workers start when the database exists."));
 	worker->missing = !OidIsValid(oid);
@@ -276,10 +288,9 @@ start_worker(Watched *worker, Oid oid)
 	};
 	MemoryContext saved = MemoryContextSwitchTo(TopMemoryContext);
 
-	snprintf(process.bgw_name, BGW_MAXLEN, worker->mail ? "murallink mail: %s" : "murallink worker for %s",
-			 worker->database);
-	strlcpy(process.bgw_type, worker->mail ? "murallink mail" : "murallink worker", BGW_MAXLEN);
-	strlcpy(process.bgw_function_name, worker->mail ? "worker_mail_main" : "worker_main", BGW_MAXLEN);
+	snprintf(process.bgw_name, BGW_MAXLEN, "%s%s", sorts[worker->sort].prefix, worker->database);
+	strlcpy(process.bgw_type, sorts[worker->sort].type, BGW_MAXLEN);
+	strlcpy(process.bgw_function_name, sorts[worker->sort].function, BGW_MAXLEN);
 	worker->started_at = clock_now();
 	if (!RegisterDynamicBackgroundWorker(&process, &worker->handle))
 	{

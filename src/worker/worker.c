@@ -1,7 +1,7 @@
 /*
  * worker.c
- *	  The two workers of a database: each claims the calls that are due at its
- *	  partners, sends them, and settles their outcomes.  See WorkerKind.
+ *	  The workers of a database.  Those that call partners claim the calls that
+ *	  are due, send them, and settle their outcomes.  See WorkerKind.
  */
 #include "postgres.h"
 
@@ -58,8 +58,7 @@ typedef struct Turn
 
 static void run(Oid database) pg_attribute_noreturn();
 static bool database_wanted(void);
-static void work(Moment deadline);
-static bool wait_for_events(Moment deadline);
+static bool wait_for_calls(Moment deadline);
 static bool gathered(void);
 static bool act(bool settles, bool looks);
 static void turn_tables(void *arg);
@@ -86,6 +85,17 @@ worker_mail_main(Datum arg)
 }
 
 /*
+ * The worker of a database that passes events on: arg is the oid of the
+ * database.
+ */
+void
+worker_events_main(Datum arg)
+{
+	worker_kind = &worker_events;
+	run(DatumGetObjectId(arg));
+}
+
+/*
  * Runs a worker.  It ends when it is asked to, or when another session needs
  * exclusive access to the database; the launcher starts it again.
  */
@@ -99,7 +109,7 @@ run(Oid database)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	if (!worker_slot_take(worker_kind->mail))
+	if (!worker_slot_take(worker_kind->sort))
 		proc_exit(0);
 	install_pin_settings(settings, lengthof(settings));
 	turn_context = AllocSetContextCreate(TopMemoryContext, "murallink worker turn", ALLOCSET_DEFAULT_SIZES);
@@ -110,7 +120,7 @@ run(Oid database)
 	CHECK_FOR_INTERRUPTS();
 	worker_signals();
 
-	while (deadline == 0 || (calls_in_flight() > 0 && clock_now() < deadline))
+	while (deadline == 0 || (worker_kind->under_way() > 0 && clock_now() < deadline))
 	{
 		MemoryContextReset(turn_context);
 		MemoryContextSwitchTo(turn_context);
@@ -122,11 +132,12 @@ run(Oid database)
 		}
 		if (deadline == 0 && (worker_stopping() || database_wanted()))
 			deadline = clock_now() + worker_kind->stop(worker_shutdown_grace) * CLOCK_MS;
-		work(deadline);
+		worker_slot_beat();
+		worker_kind->work(deadline, turn_context);
 	}
-	if (calls_in_flight() > 0)
+	if (worker_kind->under_way() > 0 && worker_kind->sort != WORKER_EVENTS)
 		ereport(LOG, errmsg("%s: ending with %d calls under way, which are in doubt", MyBgworkerEntry->bgw_name,
-							calls_in_flight()));
+							worker_kind->under_way()));
 	proc_exit(0);
 }
 
@@ -153,15 +164,14 @@ database_wanted(void)
  * not).  One transaction does both; if it fails, each is tried in one of its
  * own.
  */
-static void
-work(Moment deadline)
+void
+worker_work(Moment deadline, MemoryContext context)
 {
 	bool stopping = deadline != 0;
-	bool woken = wait_for_events(deadline);
+	bool woken = wait_for_calls(deadline);
 	bool settles;
 	bool looks;
 
-	worker_slot_beat();
 	worker_kind->turn();
 	settles = gathered();
 	if (woken && calls_room())
@@ -177,7 +187,7 @@ work(Moment deadline)
 	worker_kind->turn();
 	if (stopping || worker_kind->mail)
 		return;
-	worker_step(woken || looks, turn_context);
+	worker_step(woken || looks, context);
 	worker_visits(turn_context);
 }
 
@@ -187,22 +197,31 @@ work(Moment deadline)
  * instead.  Returns whether the latch was set.
  */
 static bool
-wait_for_events(Moment deadline)
+wait_for_calls(Moment deadline)
 {
-	WaitEvent happened[3];
 	Moment resume_at = calls_resume_at();
 	Moment step_at = Min(worker_steps_at(), worker_visits_at());
 	Moment due;
-	long timeout;
-	bool woken = false;
-	int count;
 
 	next_look = Min(next_look, resume_at);
 	due = deadline != 0 ? deadline : Min(next_look, step_at);
 	if (gathering_since != 0)
 		due = Min(due, gathering_since + GATHER_MAX * CLOCK_MS);
-	timeout = worker_kind->wait(clock_wait(due, TURN_MAX));
-	count = WaitEventSetWait(events, timeout, happened, lengthof(happened), PG_WAIT_EXTENSION);
+	return worker_wait(due);
+}
+
+/*
+ * Waits for the latch and for calls under way, until a moment, and half a
+ * second at most.  Returns whether the latch was set.
+ */
+bool
+worker_wait(Moment until)
+{
+	WaitEvent happened[3];
+	long timeout = worker_kind->wait(clock_wait(until, TURN_MAX));
+	int count = WaitEventSetWait(events, timeout, happened, lengthof(happened), PG_WAIT_EXTENSION);
+	bool woken = false;
+
 	for (int i = 0; i < count; i++)
 		woken |= (happened[i].events & WL_LATCH_SET) != 0;
 	if (woken)

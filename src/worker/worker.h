@@ -14,5 +14,6 @@ extern int worker_shutdown_grace;
 
 extern PGDLLEXPORT void worker_main(Datum arg);
 extern PGDLLEXPORT void worker_mail_main(Datum arg);
+extern PGDLLEXPORT void worker_events_main(Datum arg);
 
 #endif /* MURALLINK_WORKER_H */

@@ -10,8 +10,15 @@ static const char *send_call(Call *call);
 static Call *next_ended(void);
 static int stop(int grace);
 
-const WorkerKind worker_http = {
-	.open = http_open, .wait = http_wait, .turn = http_turn, .send = send_call, .next_ended = next_ended, .stop = stop};
+const WorkerKind worker_http = {.sort = WORKER_HTTP,
+								.open = http_open,
+								.wait = http_wait,
+								.turn = http_turn,
+								.work = worker_work,
+								.under_way = calls_in_flight,
+								.send = send_call,
+								.next_ended = next_ended,
+								.stop = stop};
 
 /*
  * Sends a call.  Returns why it could not, or NULL.

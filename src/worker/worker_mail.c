@@ -21,11 +21,14 @@ static const char *send_mail(Call *call);
 static Call *next_ended(void);
 static int stop(int grace);
 
-const WorkerKind worker_mail = {.mail = true,
+const WorkerKind worker_mail = {.sort = WORKER_MAIL,
+								.mail = true,
 								.look_pause = LOOK_PAUSE,
 								.open = mail_open,
 								.wait = mail_wait,
 								.turn = mail_turn,
+								.work = worker_work,
+								.under_way = calls_in_flight,
 								.send = send_mail,
 								.next_ended = next_ended,
 								.stop = stop};

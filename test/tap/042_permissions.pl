@@ -609,6 +609,9 @@ refresh_dash           | operator                                               
 relay_numbers          | operator                                                        | {}
 release_payouts        | operator                                                        | {}
 remove_trial_partner   | operator                                                        | {}
+remove_webhook         | operator                                                        | {}
+resend_webhook         | operator                                                        | {}
+rotate_webhook         | operator                                                        | {}
 resend_card_link       | operator                                                        | {}
 resolve_card           | operator                                                        | {}
 resolve_notice         | operator                                                        | {}
@@ -626,8 +629,10 @@ set_participation_details | operator                                            
 set_payment_notices    | operator                                                        | {}
 set_template           | operator                                                        | {}
 set_trial_partner      | operator                                                        | {}
+set_webhook            | operator                                                        | {}
 settle_payout          | operator                                                        | {}
 templates              | operator                                                        | {}
 trial_partners         | operator                                                        | {}
 verify_ledger          | operator                                                        | {}
+webhooks               | operator                                                        | {}
 worker_status          | operator                                                        | {}

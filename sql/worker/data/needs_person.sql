@@ -134,9 +134,18 @@ SELECT n.* FROM (
         p.amount, p.currency::text, v.client_uid, v.contract_uid, v.trial_uid, v.site_uid, e.patient_uid
     FROM murallink.visit v LEFT JOIN murallink.enrollment e ON e.uid = v.enrollment_uid
     LEFT JOIN murallink_private.payment p ON p.uid = v.payment_uid
-    WHERE v.state = 'conflict' OR v.state = 'payable' AND v.reason <> '') n
+    WHERE v.state = 'conflict' OR v.state = 'payable' AND v.reason <> ''
+    UNION ALL
+    SELECT 'webhook', w.uid, pg_catalog.concat_ws(': ', 'webhook ' || w.name, NULLIF(w.off, ''), CASE WHEN d.failed > 0
+            THEN pg_catalog.format('%s events were not accepted: %s', d.failed, d.reason) END),
+        CASE WHEN w.off <> '' THEN 'set_webhook' ELSE 'resend_webhook or remove_webhook' END, NULL, coalesce(d.since, w.changed_at),
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM murallink_private.webhook w, LATERAL (
+        SELECT count(*) AS failed, pg_catalog.max(f.reason) AS reason, pg_catalog.min(f.tried_at) AS since
+        FROM murallink_private.webhook_delivery f WHERE f.webhook_uid = w.uid AND f.due_at IS NULL) d
+    WHERE w.off NOT IN ('', 'it was switched off') OR d.failed > 0) n
 -- GRANT SELECT ON ALL TABLES must not be enough to read it.
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
-'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice, participation or visit; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
+'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice, participation, visit or webhook; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
