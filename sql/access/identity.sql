@@ -22,6 +22,11 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_uid';
 COMMENT ON FUNCTION murallink_private.caller() IS
 'The caller: the user of the session of authenticate(), else the user whose db_role is the login role, else null.';
 
+CREATE FUNCTION murallink_private.caller_lost() RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_lost';
+COMMENT ON FUNCTION murallink_private.caller_lost() IS
+'Whether this transaction has lost its caller, for example to deactivate_user. Unlike caller(), raises nothing within a function that has waited meanwhile.';
+
 CREATE FUNCTION murallink_private.caller_is_admin() RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'identity_caller_is_admin';
 COMMENT ON FUNCTION murallink_private.caller_is_admin() IS 'Whether an admin is asking.';

@@ -260,6 +260,7 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.approval_trials,
     murallink_private.caller,
     murallink_private.caller_is_admin,
+    murallink_private.caller_lost,
     murallink_private.changed_since,
     murallink_private.granted,
     murallink_private.granted_all,

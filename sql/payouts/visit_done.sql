@@ -819,7 +819,8 @@ DECLARE
     answer murallink.visit_rules;
 BEGIN
     UPDATE murallink.trial t SET auto_pay = coalesce(set_visit_rules.auto_pay, t.auto_pay), visit_note = why,
-        unscheduled_code = CASE WHEN unscheduled_milestone IS NULL THEN t.unscheduled_code ELSE its_code END
+        unscheduled_code = CASE WHEN unscheduled_milestone IS NULL THEN t.unscheduled_code ELSE its_code END,
+        updated_at = pg_catalog.clock_timestamp()
     WHERE t.uid = permitted RETURNING t.uid, t.auto_pay, t.unscheduled_code, t.visit_note INTO answer;
     RETURN answer;
 END

@@ -168,11 +168,13 @@ CREATE FUNCTION murallink_private.text_shown(
     enrollment_uid murallink.ksuid, author_uid murallink.ksuid
 ) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
+RETURN CASE WHEN NOT murallink_private.caller_lost() THEN
+    murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink_private.granted_moved('view_patients', enrollment_uid)
     OR author_uid = murallink_private.caller()
     OR pg_catalog.pg_has_role('murallink_operator', 'USAGE')
-    OR murallink_private.caller() IS NULL AND pg_catalog.pg_has_role('murallink_owner', 'USAGE');
+    OR murallink_private.caller() IS NULL AND pg_catalog.pg_has_role('murallink_owner', 'USAGE')
+    ELSE false END;
 COMMENT ON FUNCTION murallink_private.text_shown(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
 'Whether what people have written about a patient in a trial at a site is shown: to those who may see patients there, to its author, to operators, and to functions without a caller. A note can say what the blinded must not learn. enrollment_uid: the one that it is about, because of patients who have moved; author_uid: the user who wrote it; null: not known.';
 

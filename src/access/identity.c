@@ -45,6 +45,7 @@ static void forget_at_subxact_end(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
 static void doubt_caller(Datum arg, Oid relation);
 static bool find_again(Caller *found);
+static bool is_same(Caller *found);
 static void look_again(void);
 static Datum caller_uid(const Caller *who);
 
@@ -201,6 +202,16 @@ find_again(Caller *found)
 }
 
 /*
+ * Returns whether the caller is still the same.
+ */
+static bool
+is_same(Caller *found)
+{
+	*found = caller;
+	return find_again(found) && ksuid_equal(&found->user, &caller.user) && found->switched == caller.switched;
+}
+
+/*
  * Looks the caller up again, because app_user has changed: the user may have been
  * deactivated, or be an admin no longer.  Leaves the transaction without a caller
  * then.  Raises unauthenticated within one of murallink's functions, so that none
@@ -210,11 +221,11 @@ static void
 look_again(void)
 {
 	static const char *const fields[] = {NULL, "session_id", "api_key", "token"};
-	Caller found = caller;
+	Caller found;
 
 	/* A change that arrives during the query raises a new doubt. */
 	doubted = false;
-	if (find_again(&found) && ksuid_equal(&found.user, &caller.user) && found.switched == caller.switched)
+	if (is_same(&found))
 	{
 		caller = found;
 		return;
@@ -324,6 +335,21 @@ identity_caller_uid(PG_FUNCTION_ARGS)
 	if (who == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(caller_uid(who));
+}
+
+/*
+ * murallink_private.caller_lost(): whether the caller was one when the transaction
+ * began and is none any more.  Raises nothing, and leaves the caller in doubt.
+ */
+PG_FUNCTION_INFO_V1(identity_caller_lost);
+Datum
+identity_caller_lost(PG_FUNCTION_ARGS)
+{
+	Caller found;
+
+	if (!known || !doubted || IsParallelWorker())
+		PG_RETURN_BOOL(lost);
+	PG_RETURN_BOOL(!is_same(&found));
 }
 
 /*

@@ -512,7 +512,7 @@ schedule_appointment   | create_appointment at trial_site                       
 schedule_appointment   | create_appointment at trial_site                                | {"enrollment_uid": "@enrollment", "datetime": "2999-01-02T09:00:00"}
 move_appointment       | create_appointment at trial_site                                | {"appointment_uid": "@appointment", "datetime": "2999-01-02T09:00:00"}
 cancel_appointment     | create_appointment at trial_site                                | {"appointment_uid": "@appointment"}
-set_appointment_status | create_appointment at trial_site                                | {"appointment_uid": "@visit", "status": "kept"}
+set_appointment_status | create_appointment at trial_site                                | {"appointment_uid": "@past_appointment", "status": "kept"}
 get_appointments       | view_patients at trial_site                                     | {"enrollment_uid": "@enrollment"}
 get_appointments       | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 bulk_email             | bulk_email at trial_site                                        | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}

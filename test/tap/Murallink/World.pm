@@ -147,9 +147,9 @@ BEGIN
     END LOOP;
     FOREACH prefix IN ARRAY ARRAY['', 'far_'] LOOP
         UPDATE murallink.contract SET recovery_share = 50 WHERE uid = world.uid(prefix || 'contract');
-        PERFORM world.add(prefix || 'visit', murallink.gen_ksuid());
+        PERFORM world.add(prefix || 'past_appointment', murallink.gen_ksuid());
         INSERT INTO murallink.appointment (uid, enrollment_uid, at, local_time, time_zone, description)
-        SELECT world.uid(prefix || 'visit'), world.uid(prefix || 'enrollment'), t, t AT TIME ZONE 'UTC', 'UTC', 'Personal'
+        SELECT world.uid(prefix || 'past_appointment'), world.uid(prefix || 'enrollment'), t, t AT TIME ZONE 'UTC', 'UTC', 'Personal'
         FROM date_trunc('second', now() - interval '1 day') AS t;
         UPDATE murallink_private.payout SET note = 'Paymentnote' WHERE payment_uid = world.uid(prefix || 'approved');
         INSERT INTO murallink.enrollment_note (enrollment_uid, note) VALUES (world.uid(prefix || 'enrollment'), 'Paymentnote');
