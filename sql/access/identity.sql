@@ -121,9 +121,10 @@ CREATE TYPE murallink.user_info AS (
 );
 COMMENT ON TYPE murallink.user_info IS 'A user, as register and my_info answer.';
 
-CREATE TYPE murallink.login_info AS (session_id text, user_role text, invalid_attempts integer);
+CREATE TYPE murallink.login_info AS (
+    session_id text, user_role text, invalid_attempts integer, error murallink.optional_text, message murallink.optional_text);
 COMMENT ON TYPE murallink.login_info IS
-'session_id: to send with every request, empty when the login was refused; invalid_attempts: failed logins since the last success.';
+'session_id: to send with every request, empty when the login was refused; invalid_attempts: failed logins since the last success; error, message: why the login was refused, as for every error, null for a success.';
 
 CREATE FUNCTION murallink_private.user_info(user_uid murallink.ksuid) RETURNS murallink.user_info
 LANGUAGE sql STABLE AS $$
@@ -303,6 +304,16 @@ $$;
 COMMENT ON FUNCTION murallink_private.require_read_write() IS
 'Refuses a password or a token in a transaction that cannot write the result. Errors: invalid_request (in a read-only transaction).';
 
+CREATE FUNCTION murallink_private.refuse_login(error text, failures integer) RETURNS murallink.login_info
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM murallink_private.refuse(error);
+    RETURN (SELECT ROW('', '', failures, e.name, e.message)::murallink.login_info FROM murallink.errors() e WHERE e.name = error);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.refuse_login(text, integer) IS
+'Answers a login with an error of the table, as data, because failed logins are counted. failures: since the last success.';
+
 CREATE FUNCTION murallink.login(email text DEFAULT NULL, password text DEFAULT NULL) RETURNS murallink.login_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -321,8 +332,7 @@ BEGIN
     PERFORM murallink_private.require_read_write();
     from_place := murallink_private.known_place(account);
     IF NOT murallink_private.take_hash_slot(from_place IS NOT NULL) THEN
-        PERFORM murallink_private.refuse('busy');
-        RETURN ROW(''::text, ''::text, 0);
+        RETURN murallink_private.refuse_login('busy', 0);
     END IF;
     -- Count before comparing, in a transaction of its own, so that neither a rollback nor parallel guesses help. A locked
     -- account answers the right password in the same way.
@@ -330,8 +340,7 @@ BEGIN
     counted := murallink_private.apart('count_login', counting);
     IF (counted ->> 'locked')::boolean THEN
         PERFORM murallink_private.leave_hash_slot();
-        PERFORM murallink_private.refuse('locked_out');
-        RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
+        RETURN murallink_private.refuse_login('locked_out', (counted ->> 'failures')::integer);
     END IF;
     SELECT u.uid, u.user_role, c.password_hash INTO account_user
     FROM murallink.app_user u JOIN murallink_private.credential c ON c.app_user_uid = u.uid
@@ -348,8 +357,7 @@ BEGIN
         matches := FOUND;
     END IF;
     IF NOT matches THEN
-        PERFORM murallink_private.refuse('login_failed');
-        RETURN ROW(''::text, ''::text, (counted ->> 'failures')::integer);
+        RETURN murallink_private.refuse_login('login_failed', (counted ->> 'failures')::integer);
     END IF;
     -- Deletes some expired sessions with each login.
     DELETE FROM murallink_private.session WHERE hash IN (
@@ -358,11 +366,11 @@ BEGIN
     session_id := murallink_private.open_session(account_user.uid);
     PERFORM murallink_private.see(account_user.uid);
     PERFORM murallink_private.know_place(account_user.uid, session_id, from_place);
-    RETURN ROW(session_id, account_user.user_role, 0);
+    RETURN ROW(session_id, account_user.user_role, 0, NULL::murallink.optional_text, NULL::murallink.optional_text);
 END
 $$;
 COMMENT ON FUNCTION murallink.login(text, text) IS
-'Opens a session (document: Log In). A wrong password, an unknown e-mail address and that of a deactivated user are answered with login_failed, a locked account with locked_out whatever the password, and busy where as many passwords are hashed as may be at once; all as data: session_id is then empty. A client that has logged in before sends the id of its last session, even an ended one, as with any request: it is not locked out by strangers. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
+'Opens a session (document: Log In). A wrong password, an unknown e-mail address and that of a deactivated user are answered with login_failed, a locked account with locked_out whatever the password, and busy where as many passwords are hashed as may be at once; all as data: session_id is then empty, error and message say why. A client that has logged in before sends the id of its last session, even an ended one, as with any request: it is not locked out by strangers. Errors: invalid_request (in a read-only transaction), missing_field, too_long, invalid_email, invalid_value, busy.';
 
 CREATE FUNCTION murallink.keepalive() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -563,7 +571,7 @@ BEGIN
     IF own IS NULL THEN
         PERFORM murallink_private.raise('unauthenticated', 'session_id');
     ELSIF NOT EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = administrator AND u.user_role = 'admin') THEN
-        PERFORM murallink_private.raise('forbidden');
+        PERFORM murallink_private.raise('forbidden', NULL, 'Only administrators may do this.');
     END IF;
     PERFORM murallink_private.required(switch_user.uid, 'uid');
     IF NOT EXISTS (SELECT FROM murallink.app_user u WHERE u.uid = switch_user.uid) THEN

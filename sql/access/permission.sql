@@ -102,7 +102,7 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
     IF NOT murallink_private.granted_somewhere(permission) THEN
-        PERFORM murallink_private.raise('forbidden');
+        PERFORM murallink_private.raise('forbidden', NULL, pg_catalog.format('The permission %s is required somewhere.', permission));
     END IF;
     RETURN caller;
 END

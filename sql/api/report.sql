@@ -4,7 +4,7 @@ CREATE FUNCTION murallink_private.checked_report_format(format text) RETURNS tex
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF coalesce(format, '') NOT IN ('', 'csv', 'xlsx') THEN
-        PERFORM murallink_private.raise('invalid_value', 'format');
+        PERFORM murallink_private.raise('invalid_value', 'format', 'One of csv and xlsx.');
     END IF;
     RETURN coalesce(NULLIF(format, ''), 'csv');
 END

@@ -131,7 +131,7 @@ DECLARE
     state jsonb;
 BEGIN
     IF murallink_private.required(timeout, 'timeout') NOT BETWEEN 0 AND 300 THEN
-        PERFORM murallink_private.raise('invalid_value', 'timeout');
+        PERFORM murallink_private.raise('invalid_value', 'timeout', 'Seconds from 0 to 300.');
     END IF;
     deadline := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout);
     -- A request of this transaction is not sent before the commit, and commits of others must be visible here.

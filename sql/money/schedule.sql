@@ -289,17 +289,17 @@ BEGIN
     version.approval_ref := murallink_private.checked_label(version.approval_ref, 'approval_ref', 200, false);
     version.approved_on := murallink_private.checked_date(version.approved_on, 'approved_on');
     IF version.num_payments NOT BETWEEN 0 AND 1000 THEN
-        PERFORM murallink_private.raise('invalid_value', 'num_payments');
+        PERFORM murallink_private.raise('invalid_value', 'num_payments', 'A number from 0 to 1000.');
     ELSIF version.effective_date NOT BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z' THEN
-        PERFORM murallink_private.raise('invalid_value', 'effective_date');
+        PERFORM murallink_private.raise('invalid_value', 'effective_date', 'A time in the years 1 to 9999.');
     ELSIF version.sort_order NOT BETWEEN 0 AND 1000000 THEN
-        PERFORM murallink_private.raise('invalid_value', 'sort_order');
+        PERFORM murallink_private.raise('invalid_value', 'sort_order', 'A number from 0 to 1000000.');
     ELSIF version.per NOT IN ('', 'person', 'enrollment') THEN
-        PERFORM murallink_private.raise('invalid_value', 'per');
+        PERFORM murallink_private.raise('invalid_value', 'per', 'One of person and enrollment.');
     ELSIF version.approved_on IS NOT NULL AND version.approval_ref = '' THEN
         PERFORM murallink_private.raise('missing_field', 'approval_ref');
     ELSIF version.approved_on > (pg_catalog.now() AT TIME ZONE 'UTC')::date + 1 THEN
-        PERFORM murallink_private.raise('invalid_value', 'approved_on');
+        PERFORM murallink_private.raise('invalid_value', 'approved_on', 'A day that is not in the future.');
     END IF;
     RETURN version;
 END
@@ -479,7 +479,8 @@ BEGIN
             AND murallink_private.permitted('add_milestone', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid) ORDER BY a.uid);
         IF places = '{}' AND EXISTS (SELECT FROM murallink.trial_site a WHERE a.trial_uid = add_milestones.trial_uid) THEN
             PERFORM murallink_private.raise(
-                CASE WHEN murallink_private.trial_visible(add_milestones.trial_uid) THEN 'forbidden' ELSE 'not_found' END, 'trial_uid');
+                CASE WHEN murallink_private.trial_visible(add_milestones.trial_uid) THEN 'forbidden' ELSE 'not_found' END, 'trial_uid',
+                CASE WHEN murallink_private.trial_visible(add_milestones.trial_uid) THEN 'The permission add_milestone is required at a site of the trial.' END);
         ELSIF places = '{}' THEN
             PERFORM murallink_private.permit_trial(add_milestones.trial_uid, 'add_milestone', 'trial_uid');
             PERFORM murallink_private.raise('not_associated', 'sites');
@@ -557,7 +558,7 @@ DECLARE
     answer murallink.trial_pricing;
 BEGIN
     IF coalesce(set_pricing.price_by, '') NOT IN ('', 'payment', 'visit') THEN
-        PERFORM murallink_private.raise('invalid_value', 'price_by');
+        PERFORM murallink_private.raise('invalid_value', 'price_by', 'One of payment and visit.');
     ELSIF coalesce(set_pricing.price_by, '') = '' AND set_pricing.need_approval_ref IS NULL THEN
         PERFORM murallink_private.raise('missing_field', 'price_by');
     END IF;

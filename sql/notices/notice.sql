@@ -264,7 +264,7 @@ DECLARE
     outcomes jsonb;
 BEGIN
     IF title ~ '[\t\r\n]' THEN
-        PERFORM murallink_private.raise('invalid_value', 'subject');
+        PERFORM murallink_private.raise('invalid_value', 'subject', 'One line.');
     END IF;
     INSERT INTO murallink_private.bulk_email (client_uid, contract_uid, trial_uid, site_uid, subject, body)
     SELECT s.client_uid, s.contract_uid, s.trial_uid, s.site_uid, title,
@@ -307,9 +307,9 @@ DECLARE
     chosen CONSTANT text := NULLIF(notices.status, '');
 BEGIN
     IF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
-        PERFORM murallink_private.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status', 'One of waiting, ready, claimed, done, declined, in_doubt and cancelled.');
     ELSIF most < 0 THEN
-        PERFORM murallink_private.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most', 'A number that is not negative.');
     END IF;
     RETURN QUERY
     SELECT n.uid, n.kind, n.channel, n.patient_uid, n.app_user_uid, n.appointment_uid, n.payment_uid, n.bulk_email_uid,

@@ -29,7 +29,7 @@ DECLARE
     params CONSTANT jsonb := murallink_private.dash_params(patient_uid);
 BEGIN
     IF murallink_private.required(method, 'method') NOT IN ('email', 'sms') THEN
-        PERFORM murallink_private.raise('invalid_value', 'method');
+        PERFORM murallink_private.raise('invalid_value', 'method', 'One of email and sms.');
     END IF;
     RETURN murallink_private.task_begin('dash', 'alert', params || pg_catalog.jsonb_build_object('method', method), false, 'card',
         (params ->> 'card_uid')::murallink.ksuid);
@@ -47,7 +47,7 @@ DECLARE
 BEGIN
     IF murallink_private.required(question, 'question') NOT IN ('details', 'shipping', 'tracking')
         OR question = 'tracking' AND params ->> 'order_id' = '' THEN
-        PERFORM murallink_private.raise('invalid_value', 'question');
+        PERFORM murallink_private.raise('invalid_value', 'question', 'One of details, shipping and, once there is an order, tracking.');
     END IF;
     RETURN murallink_private.task_begin('dash', question, params, true, 'card', (params ->> 'card_uid')::murallink.ksuid);
 END
@@ -175,7 +175,7 @@ CREATE FUNCTION murallink.cards_expiring(days integer DEFAULT 60) RETURNS SETOF 
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF murallink_private.required(days, 'days') NOT BETWEEN 0 AND 36500 THEN
-        PERFORM murallink_private.raise('invalid_value', 'days');
+        PERFORM murallink_private.raise('invalid_value', 'days', 'A number from 0 to 36500.');
     END IF;
     RETURN QUERY
     SELECT i.* FROM murallink_private.card c, LATERAL murallink.cards(c.patient_uid) i
@@ -207,7 +207,7 @@ DECLARE
     the_program text;
 BEGIN
     IF pg_catalog.cardinality(wanted) NOT BETWEEN 1 AND 500 THEN
-        PERFORM murallink_private.raise('invalid_value', 'patient_uids');
+        PERFORM murallink_private.raise('invalid_value', 'patient_uids', 'From 1 to 500 patients.');
     ELSIF EXISTS (
         SELECT FROM pg_catalog.unnest(wanted) AS w LEFT JOIN murallink.patient p ON p.uid = w WHERE p.uid IS NULL) THEN
         PERFORM murallink_private.raise('not_found', 'patient_uids');

@@ -394,13 +394,13 @@ DECLARE
     last_amount numeric;
 BEGIN
     IF sorted NOT IN ('oldest', 'newest', 'largest') THEN
-        PERFORM murallink_private.raise('invalid_value', 'sort');
+        PERFORM murallink_private.raise('invalid_value', 'sort', 'One of oldest, newest and largest.');
     ELSIF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payment_kind)::text[]) THEN
-        PERFORM murallink_private.raise('invalid_value', 'kind');
+        PERFORM murallink_private.raise('invalid_value', 'kind', 'One of milestone, manual and travel.');
     ELSIF older_than_days NOT BETWEEN 0 AND 36500 THEN
-        PERFORM murallink_private.raise('invalid_value', 'older_than_days');
+        PERFORM murallink_private.raise('invalid_value', 'older_than_days', 'A number from 0 to 36500.');
     ELSIF coalesce(most, 0) NOT BETWEEN 1 AND 10000 THEN
-        PERFORM murallink_private.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most', 'A number from 1 to 10000.');
     END IF;
     SELECT * INTO last FROM murallink_private.payment p WHERE p.uid = after_uid AND murallink_private.may_decide(p.uid);
     IF NOT FOUND AND after_uid IS NOT NULL THEN

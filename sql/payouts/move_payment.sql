@@ -37,7 +37,7 @@ BEGIN
         wrong.client_uid, wrong.contract_uid, wrong.trial_uid, wrong.site_uid, 'payment_uid');
     why := murallink_private.checked_text(note, 'note', 1000, true);
     IF murallink_private.required(to_patient_uid, 'to_patient_uid') = wrong.patient_uid THEN
-        PERFORM murallink_private.raise('invalid_value', 'to_patient_uid');
+        PERFORM murallink_private.raise('invalid_value', 'to_patient_uid', 'Another patient than that of the payment.');
     END IF;
     -- As milestone_payment() finds it: of several, the one in whose time the visit was.
     SELECT e.uid INTO place FROM murallink.enrollment e, LATERAL (SELECT coalesce(e.left_on, 'infinity') AS last_day) d
@@ -52,7 +52,7 @@ BEGIN
     -- The two may have been merged meanwhile.
     SELECT * INTO wrong FROM murallink_private.payment p WHERE p.uid = wrong.uid;
     IF EXISTS (SELECT FROM murallink.enrollment e WHERE e.uid = place AND e.patient_uid = wrong.patient_uid) THEN
-        PERFORM murallink_private.raise('invalid_value', 'to_patient_uid');
+        PERFORM murallink_private.raise('invalid_value', 'to_patient_uid', 'Another patient than that of the payment.');
     END IF;
     SELECT * INTO made FROM murallink_private.payment p WHERE p.moved_from_uid = wrong.uid;
     IF made.patient_uid <> to_patient_uid THEN

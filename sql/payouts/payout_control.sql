@@ -8,7 +8,7 @@ DECLARE
     the_payout CONSTANT murallink.payout_info := murallink_private.payout_locked(payout_uid);
 BEGIN
     IF murallink_private.required(outcome, 'outcome') NOT IN ('paid', 'failed') THEN
-        PERFORM murallink_private.raise('invalid_value', 'outcome');
+        PERFORM murallink_private.raise('invalid_value', 'outcome', 'One of paid and failed.');
     END IF;
     IF the_payout.status <> 'waiting' OR the_payout.reason <> 'settled_by_person' THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
@@ -38,7 +38,7 @@ DECLARE
         WHEN 'paid' THEN 'paid' WHEN 'not_paid' THEN 'approved' WHEN 'cancelled' THEN 'cancelled' END;
 BEGIN
     IF decided IS NULL THEN
-        PERFORM murallink_private.raise('invalid_value', 'outcome');
+        PERFORM murallink_private.raise('invalid_value', 'outcome', 'One of paid, not_paid and cancelled.');
     END IF;
     IF the_payout.status <> 'in_doubt' THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
@@ -300,7 +300,7 @@ BEGIN
         PERFORM murallink_private.raise('wrong_status', 'attempt', 'It was sent again since: ask the partner about the last attempt.');
     END IF;
     IF resolve_card.proxy_key <> '' AND resolve_card.proxy_key !~ '^[0-9]+$' THEN
-        PERFORM murallink_private.raise('invalid_value', 'proxy_key');
+        PERFORM murallink_private.raise('invalid_value', 'proxy_key', 'Digits only.');
     END IF;
     UPDATE murallink_private.card c
     SET status = CASE WHEN murallink_private.required(ordered, 'ordered') THEN 'done' ELSE 'waiting' END::murallink.payout_status,

@@ -107,9 +107,9 @@ BEGIN
     said := murallink_private.checked_text(note, 'note', 1000, true);
     key := murallink_private.checked_text(proxy_key, 'proxy_key', 100, false);
     IF murallink_private.required(why, 'reason') NOT IN ('lost', 'stolen', 'expired', 'damaged', 'never_arrived') THEN
-        PERFORM murallink_private.raise('invalid_value', 'reason');
+        PERFORM murallink_private.raise('invalid_value', 'reason', 'One of lost, stolen, expired, damaged and never_arrived.');
     ELSIF replace_card.proxy_key <> '' AND replace_card.proxy_key !~ '^0*[1-9][0-9]*$' THEN
-        PERFORM murallink_private.raise('invalid_value', 'proxy_key');
+        PERFORM murallink_private.raise('invalid_value', 'proxy_key', 'Digits only, and not only zeros.');
     END IF;
     -- card_begin() and payouts_route() need these locks, too. Take them before those of the payouts, as everywhere; and of
     -- the cards the one at once that their key needs.

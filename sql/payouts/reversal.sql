@@ -185,7 +185,7 @@ DECLARE
     sure CONSTANT boolean := murallink_private.reversal_is_sure(payment_uid);
 BEGIN
     IF issuer IS NULL AND loaded OR sure AND NOT loaded THEN
-        PERFORM murallink_private.raise('invalid_value', 'loaded');
+        PERFORM murallink_private.raise('invalid_value', 'loaded', 'False where no load was sent, and true where the issuer has shown it.');
     ELSIF issuer IS NOT NULL AND NOT sure THEN
         PERFORM murallink_private.required(loaded, 'loaded');
     END IF;
@@ -313,7 +313,7 @@ BEGIN
     IF cause = '' THEN
         PERFORM murallink_private.raise('missing_field', 'reason');
     ELSIF cause <> ALL (pg_catalog.enum_range(NULL::murallink.reversal_reason)::text[]) THEN
-        PERFORM murallink_private.raise('invalid_value', 'reason');
+        PERFORM murallink_private.raise('invalid_value', 'reason', 'One of wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due and other.');
     END IF;
     why := murallink_private.checked_text(note, 'note', 1000, true);
     IF request_reversal.amount IS NOT NULL THEN

@@ -70,7 +70,7 @@ DECLARE
     since timestamptz;
 BEGIN
     IF coalesce(days, 0) NOT BETWEEN 1 AND 36500 THEN
-        PERFORM murallink_private.raise('invalid_value', 'days');
+        PERFORM murallink_private.raise('invalid_value', 'days', 'A number from 1 to 36500.');
     END IF;
     since := pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => 24 * days);
     RETURN QUERY

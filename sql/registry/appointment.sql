@@ -121,7 +121,7 @@ BEGIN
         'create_appointment', the_enrollment.client_uid, the_enrollment.contract_uid, the_enrollment.trial_uid,
         the_enrollment.site_uid, CASE WHEN enrollment_to_visit.enrollment_uid IS NULL THEN 'patient_uid' ELSE 'enrollment_uid' END);
     IF the_enrollment.patient_uid <> enrollment_to_visit.patient_uid THEN
-        PERFORM murallink_private.raise('invalid_value', 'patient_uid');
+        PERFORM murallink_private.raise('invalid_value', 'patient_uid', 'The patient of the enrollment.');
     END IF;
     RETURN the_enrollment.uid;
 END

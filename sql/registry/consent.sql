@@ -38,7 +38,7 @@ CREATE FUNCTION murallink_private.checked_channel(channel text) RETURNS murallin
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF murallink_private.required(channel, 'channel') NOT IN ('email', 'sms') THEN
-        PERFORM murallink_private.raise('invalid_value', 'channel');
+        PERFORM murallink_private.raise('invalid_value', 'channel', 'One of email and sms.');
     END IF;
     RETURN channel::murallink.notice_channel;
 END

@@ -76,7 +76,7 @@ BEGIN
     the_contract.contract_end_date := murallink_private.checked_date(
         coalesce(write_contract.contract_end_date, the_contract.contract_end_date), 'contract_end_date');
     IF the_contract.contract_end_date < the_contract.contract_start_date THEN
-        PERFORM murallink_private.raise('invalid_value', 'contract_end_date');
+        PERFORM murallink_private.raise('invalid_value', 'contract_end_date', 'Not before contract_start_date.');
     END IF;
     the_contract.default_payment_type_uid :=
         coalesce(write_contract.default_payment_type_uid, the_contract.default_payment_type_uid);
@@ -87,7 +87,7 @@ BEGIN
     the_contract.order_cards := coalesce(
         NULLIF(write_contract.order_cards, ''), the_contract.order_cards, 'first_payment');
     IF the_contract.order_cards NOT IN ('first_payment', 'enrollment') THEN
-        PERFORM murallink_private.raise('invalid_value', 'order_cards');
+        PERFORM murallink_private.raise('invalid_value', 'order_cards', 'One of first_payment and enrollment.');
     END IF;
     the_contract.enforce_dates := coalesce(write_contract.enforce_dates, the_contract.enforce_dates, true);
     IF write_contract.sponsor IS NOT NULL THEN
@@ -164,7 +164,7 @@ BEGIN
     PERFORM murallink_private.require_admin();
     PERFORM murallink_private.required(set_recovery.contract_uid, 'contract_uid');
     IF murallink_private.required(share, 'share') NOT BETWEEN 0 AND 99 THEN
-        PERFORM murallink_private.raise('invalid_value', 'share');
+        PERFORM murallink_private.raise('invalid_value', 'share', 'A percentage from 0 to 99.');
     END IF;
     why := murallink_private.checked_text(note, 'note', 1000, true);
     UPDATE murallink.contract c SET recovery_share = share, recovery_note = why WHERE c.uid = set_recovery.contract_uid;

@@ -20,7 +20,7 @@ BEGIN
         caller := murallink_private.permit_patient(patient_uid, permission);
         RETURN patient_uid;
     ELSIF patient_uid IS NOT NULL THEN
-        PERFORM murallink_private.raise('invalid_value', 'caregiver_uid');
+        PERFORM murallink_private.raise('invalid_value', 'caregiver_uid', 'Send one of patient_uid and caregiver_uid.');
     END IF;
     RETURN murallink_private.permit_caregiver(caregiver_uid, permission, 'caregiver_uid');
 END

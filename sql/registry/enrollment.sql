@@ -378,10 +378,10 @@ DECLARE
 BEGIN
     IF murallink_private.required(set_enrollment_status.status, 'status')
         NOT IN ('enrolled', 'dropped', 'completed', 'screen_failed') THEN
-        PERFORM murallink_private.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status', 'One of enrolled, dropped, completed and screen_failed.');
     ELSIF NOT ended AND last_day IS NOT NULL
         OR last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN
-        PERFORM murallink_private.raise('invalid_value', 'dropped_on');
+        PERFORM murallink_private.raise('invalid_value', 'dropped_on', 'A day that is not in the future, and only with a status that ends the enrollment.');
     END IF;
     UPDATE murallink.enrollment e
     SET status = set_enrollment_status.status::murallink.enrollment_status,

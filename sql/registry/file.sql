@@ -67,7 +67,7 @@ BEGIN
             ELSE 'application/octet-stream' END;
     ELSIF type !~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+ *$'
         OR parameters !~ '^(; *[A-Za-z0-9!#$&^_.+-]+=([A-Za-z0-9!#$%&''*+.^_`|~-]+|"[ !#-\[\]-~]*") *)*$' THEN
-        PERFORM murallink_private.raise('invalid_value', 'content_type');
+        PERFORM murallink_private.raise('invalid_value', 'content_type', 'A media type, such as application/pdf.');
     END IF;
     RETURN type || parameters;
 END

@@ -87,7 +87,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM murallink.app_user WHERE uid = murallink_private.required("grant".user_uid, 'user_uid')) THEN
         PERFORM murallink_private.raise('not_found', 'user_uid');
     ELSIF ends <= pg_catalog.clock_timestamp() THEN
-        PERFORM murallink_private.raise('invalid_value', 'until');
+        PERFORM murallink_private.raise('invalid_value', 'until', 'A time in the future.');
     END IF;
     FOREACH granted IN ARRAY named LOOP
         -- Otherwise users could grant themselves for ever what they hold for a time.

@@ -86,7 +86,7 @@ BEGIN
         SELECT * INTO the_trial FROM murallink.trial WHERE uid = create_site.trial_uid;
         PERFORM murallink_private.permit('create_site', the_trial.client_uid, the_trial.contract_uid, the_trial.uid, NULL, 'trial_uid');
         IF create_site.contract_uid <> the_trial.contract_uid THEN
-            PERFORM murallink_private.raise('invalid_value', 'contract_uid');
+            PERFORM murallink_private.raise('invalid_value', 'contract_uid', 'The contract of the trial, or absent.');
         END IF;
         SELECT * INTO the_contract FROM murallink.contract WHERE uid = the_trial.contract_uid;
     END IF;

@@ -64,18 +64,18 @@ DECLARE
     headed text := '';
 BEGIN
     IF murallink_private.required(kind, 'kind') <> ALL (pg_catalog.enum_range(NULL::murallink.notice_kind)::text[]) THEN
-        PERFORM murallink_private.raise('invalid_value', 'kind');
+        PERFORM murallink_private.raise('invalid_value', 'kind', 'A kind of messages, as templates answers it.');
     END IF;
     about := set_template.kind;
     said := murallink_private.template_checked(set_template.body, 'body', CASE way WHEN 'email' THEN 20000 ELSE 500 END, about);
     IF way = 'email' THEN
         headed := murallink_private.template_checked(set_template.subject, 'subject', 200, about);
     ELSIF set_template.subject <> '' THEN
-        PERFORM murallink_private.raise('invalid_value', 'subject');
+        PERFORM murallink_private.raise('invalid_value', 'subject', 'Only e-mail has a subject.');
     END IF;
     UPDATE murallink_private.template t SET subject = headed, body = said WHERE t.kind = about AND t.channel = way;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('invalid_value', 'channel');
+        PERFORM murallink_private.raise('invalid_value', 'channel', 'The message has no template of this channel: see templates.');
     END IF;
 END
 $$;

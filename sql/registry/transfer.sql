@@ -52,7 +52,7 @@ BEGIN
         PERFORM murallink_private.raise('wrong_status', 'patient_uid');
     ELSIF last_day > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date + 1
         OR last_day < (SELECT e.left_on FROM murallink.enrollment e WHERE e.uid = previous.previous_uid) THEN
-        PERFORM murallink_private.raise('invalid_value', 'on_date');
+        PERFORM murallink_private.raise('invalid_value', 'on_date', 'A day from the transfer before to today.');
     END IF;
     subject := coalesce(NULLIF(subject, ''), previous.subject_id);
     last_day := coalesce(last_day, murallink_private.today_at(previous.site_uid));

@@ -264,7 +264,7 @@ BEGIN
     IF NOT murallink_private.tiers_fit(tiers) THEN
         PERFORM murallink_private.raise('invalid_value', 'tiers', 'Tiers are written [{"above": 100, "approvers": 2}]; each amount once, 1 to 9 approvers.');
     ELSIF set_approval_rules.signature NOT IN ('', 'session', 'password', 'sign_on') THEN
-        PERFORM murallink_private.raise('invalid_value', 'signature');
+        PERFORM murallink_private.raise('invalid_value', 'signature', 'One of session, password and sign_on.');
     END IF;
     UPDATE murallink.trial t SET
         approval_tiers = coalesce(set_approval_rules.tiers, t.approval_tiers),

@@ -197,7 +197,7 @@ DECLARE
 BEGIN
     PERFORM murallink_private.required(merge_patients.keep_uid, 'keep_uid'), murallink_private.required(merge_patients.drop_uid, 'drop_uid');
     IF merge_patients.keep_uid = merge_patients.drop_uid THEN
-        PERFORM murallink_private.raise('invalid_value', 'drop_uid');
+        PERFORM murallink_private.raise('invalid_value', 'drop_uid', 'Another patient than keep_uid.');
     END IF;
     -- Payments lock no enrollment: those under way are waited for, others wait. First, because they lock patients later.
     LOCK TABLE murallink_private.payment IN SHARE ROW EXCLUSIVE MODE;

@@ -10,9 +10,9 @@ DECLARE
     chosen CONSTANT text := NULLIF(partner_tasks.status, '');
 BEGIN
     IF chosen <> ALL (pg_catalog.enum_range(NULL::murallink.payout_status)::text[]) THEN
-        PERFORM murallink_private.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status', 'One of waiting, ready, claimed, done, declined, in_doubt and cancelled.');
     ELSIF most < 0 THEN
-        PERFORM murallink_private.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most', 'A number that is not negative.');
     END IF;
     RETURN QUERY
     SELECT t.uid, t.partner, t.operation, t.subject_uid, t.status, t.reason, t.attempt, t.facts, t.note, t.requested_by,

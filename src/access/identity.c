@@ -390,7 +390,7 @@ identity_require_admin(PG_FUNCTION_ARGS)
 
 	identity_role_seen(who);
 	if (!who->admin)
-		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL));
+		ereport(ERROR, errnamed(ERR_FORBIDDEN, NULL), errhint("Only administrators may do this."));
 	PG_RETURN_DATUM(caller_uid(who));
 }
 

@@ -25,17 +25,20 @@ static char *session_of_request(void);
 
 /*
  * Returns a header of a PostgREST request, or NULL if there is none.  The name
- * must be in lower case.
+ * must be in lower case.  Most requests have few of them, so the headers are parsed
+ * only if they may have this one.
  */
 char *
 identity_request_header(const char *name)
 {
 	const char *headers = GetConfigOption("request.headers", true, false);
+	char key[NAMEDATALEN];
 	Jsonb *parsed;
 	JsonbValue buffer;
 	JsonbValue *value;
 
-	if (headers == NULL || headers[0] == '\0')
+	snprintf(key, sizeof(key), "\"%s\"", name);
+	if (headers == NULL || strstr(headers, key) == NULL)
 		return NULL;
 	parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers)));
 	if (!JB_ROOT_IS_OBJECT(parsed))

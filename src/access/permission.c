@@ -95,6 +95,7 @@ static void add_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place,
 static bool has_key(HTAB *grants, Oid permission, Kind kind, const Ksuid *place, const Ksuid *site);
 static bool holds_at_site(HTAB *grants, Oid permission, const Ksuid *contract, const Ksuid *trial, const Ksuid *site);
 static bool holds(HTAB *grants, Oid permission, const Place *place);
+static void forbid(Oid permission, HTAB *grants, const Place *place, const char *field);
 static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
 
@@ -315,6 +316,22 @@ holds(HTAB *grants, Oid permission, const Place *place)
 }
 
 /*
+ * Raises forbidden to a caller with these grants, who holds another permission at the
+ * place, and names the one that is missing.  Which one takes a payment back depends on
+ * its kind, which only those learn who may view payments.
+ */
+static void
+forbid(Oid permission, HTAB *grants, const Place *place, const char *field)
+{
+	const char *name = install_enum_label(permission);
+
+	if (field != NULL && strcmp(field, "payment_uid") == 0 && strstr(name, "_payment") != NULL &&
+		strcmp(name, "approve_payments") != 0 && !holds(grants, permission_named("view_payments"), place))
+		ereport(ERROR, errnamed(ERR_FORBIDDEN, field));
+	ereport(ERROR, errnamed(ERR_FORBIDDEN, field), errhint("The permission %s is required there.", name));
+}
+
+/*
  * Raises forbidden if the caller does not hold a permission at a place, or
  * not_found if the caller holds no permission there at all, and so may not
  * learn that it exists.  A place without a client does not exist, also for
@@ -337,7 +354,7 @@ permission_require(Oid permission, const Place *place, const char *field)
 	if (holds(grants, permission, place))
 		return;
 	if (holds(grants, InvalidOid, place))
-		ereport(ERROR, errnamed(ERR_FORBIDDEN, field));
+		forbid(permission, grants, place, field);
 	ereport(ERROR, errnamed(ERR_NOT_FOUND, field));
 }
 

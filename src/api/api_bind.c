@@ -61,7 +61,7 @@ integer_of(const JsonbValue *value, const char *field)
 		ereport(ERROR, errnamed(ERR_WRONG_TYPE, field), errhint("It must be an integer."));
 	result = numeric_int4_opt_error(value->val.numeric, &failed);
 	if (failed)
-		ereport(ERROR, errnamed(ERR_INVALID_VALUE, field));
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, field), errhint("It has at most 31 bits."));
 	return result;
 }
 

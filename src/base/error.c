@@ -166,7 +166,7 @@ error_checked_text(text *value, const char *field, int longest, bool required)
 		unsigned char c = (unsigned char) start[i];
 
 		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
-			ereport(ERROR, errnamed(ERR_INVALID_VALUE, field));
+			ereport(ERROR, errnamed(ERR_INVALID_VALUE, field), errhint("It has no control characters."));
 	}
 	return cstring_to_text_with_len(start, len);
 }

@@ -150,7 +150,8 @@ checked_fraction(NullableDatum fraction, const text *note)
 		!DatumGetBool(DirectFunctionCall2(numeric_gt, fraction.value, NumericGetDatum(int64_to_numeric(0)))) ||
 		!DatumGetBool(DirectFunctionCall2(numeric_le, fraction.value, whole)) ||
 		DatumGetInt32(DirectFunctionCall1(numeric_min_scale, fraction.value)) > 2)
-		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "fraction"));
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "fraction"),
+				errhint("A number above 0 and up to 1, with at most two decimals."));
 	fraction.isnull = DatumGetBool(DirectFunctionCall2(numeric_eq, fraction.value, whole));
 	if (!fraction.isnull && VARSIZE_ANY_EXHDR(note) == 0)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "note"));
@@ -307,7 +308,7 @@ part_of(Datum amount, Datum fraction, Datum currency)
 									 Int32GetDatum(money_decimals(DatumGetTextPP(currency))));
 
 	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, part, NumericGetDatum(int64_to_numeric(0)))))
-		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "fraction"));
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "fraction"), errhint("The part would be less than the smallest coin."));
 	return DirectFunctionCall1(numeric_trim_scale, part);
 }
 
