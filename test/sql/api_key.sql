@@ -134,7 +134,7 @@ UPDATE murallink_private.api_key SET created_at = '2020-01-01', until = '2020-01
 SET SESSION AUTHORIZATION regress_key_client;
 SELECT test.caller_of_key(:'first_key') AS revoked, test.caller_of_key(:'second_key') AS second, test.caller_of_key(:'fourth_key') AS expired;
 RESET SESSION AUTHORIZATION;
--- When the service is deactivated, all its keys end, for good
+-- When the service is deactivated (S2), all its keys end, for good
 SET SESSION AUTHORIZATION regress_key_admin;
 SELECT murallink.deactivate_user(:'service', 'leaked');
 SELECT test.answer('create_api_key', jsonb_build_object('user_uid', :'service', 'name', 'x', 'note', 'x')) AS deactivated;

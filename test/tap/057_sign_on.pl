@@ -232,7 +232,7 @@ is(in_sql('authenticator', 'SET LOCAL ROLE web_anon', claims(%keycloak, auth_tim
   foreach [ $now - 10, 1, 'by the time of the sign-on' ], [ $now - 3600, 0, 'which an older one is not, whenever the token was issued' ],
   [ undef, 0, 'nor one that does not say when' ];
 
-note 'an end to it';
+note 'an end to it (S2)';
 admin_asks(unbind_identity => (identity_uid => $bound->{uid}, note => 'left the sponsor'));
 is(asks(token($second, %entra)), $unbound, 'one that is unbound is nobody');
 is(asks(token($second, %entra, xms_edov => JSON::PP::true)), $unbound, 'and no address binds it again');
