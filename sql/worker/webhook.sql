@@ -188,7 +188,7 @@ COMMENT ON TYPE murallink.webhook_info IS
 CREATE FUNCTION murallink_private.webhook_infos() RETURNS SETOF murallink.webhook_info
 LANGUAGE sql STABLE ROWS 10 AS $$
     SELECT w.name, w.url, coalesce(w.types::text[], '{}'), w.resource_uid, w.off = '', w.off, murallink_private.event_sequence(w."position", w.step),
-        (SELECT e.at FROM murallink_private.audit_event e WHERE (e."position", e.step) > (w."position", w.step) ORDER BY e."position", e.step LIMIT 1),
+        (SELECT e.at FROM murallink_private.event e WHERE (e."position", e.step) > (w."position", w.step) ORDER BY e."position", e.step LIMIT 1),
         d.waiting, d.failed, CASE WHEN s.earlier_until > pg_catalog.clock_timestamp() THEN s.earlier_until END
     FROM murallink_private.webhook w JOIN murallink_private.webhook_secret s ON s.webhook_uid = w.uid, LATERAL (
         SELECT count(*) FILTER (WHERE d.due_at IS NOT NULL) AS waiting, count(*) FILTER (WHERE d.due_at IS NULL) AS failed
@@ -323,7 +323,7 @@ DECLARE
 BEGIN
     INSERT INTO murallink_private.webhook_delivery AS d (webhook_uid, event_uid, due_at)
     SELECT the_webhook, e.uid, pg_catalog.clock_timestamp()
-    FROM murallink_private.audit_event e WHERE e.uid = resend_webhook.event_uid AND e."position" IS NOT NULL
+    FROM murallink_private.event e WHERE e.uid = resend_webhook.event_uid
     UNION ALL
     SELECT d.webhook_uid, d.event_uid, pg_catalog.clock_timestamp() FROM murallink_private.webhook_delivery d
     WHERE d.webhook_uid = the_webhook AND d.due_at IS NULL AND resend_webhook.event_uid IS NULL

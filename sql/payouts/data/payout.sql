@@ -58,7 +58,7 @@ COMMENT ON TRIGGER audit ON murallink_private.payout IS
 CREATE POLICY payout ON murallink_private.audit_event FOR SELECT USING (
     resource = 'payout' AND murallink_private.permitted('view_payments', client_uid, contract_uid, trial_uid, site_uid));
 CREATE POLICY operator ON murallink_private.audit_event FOR SELECT TO murallink_operator USING (
-    resource IN ('call', 'card', 'partner', 'payout', 'payout_hold', 'payout_switch'));
+    resource IN ('call', 'card', 'partner', 'payout', 'payout_hold', 'payout_switch', 'webhook'));
 INSERT INTO murallink_private.call_kind (resource, operation, asks, judges, follows)
 VALUES ('payout', 'load', 'payouts_ask', 'payout_judge', 'payouts_follow');
 

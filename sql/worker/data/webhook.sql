@@ -56,5 +56,3 @@ COMMENT ON COLUMN murallink_private.webhook_delivery.http_status IS 'The answer 
 COMMENT ON COLUMN murallink_private.webhook_delivery.reason IS 'Why it was not accepted.';
 COMMENT ON COLUMN murallink_private.webhook_delivery.tried_at IS 'When it was posted last.';
 CREATE INDEX webhook_delivery_due ON murallink_private.webhook_delivery (webhook_uid, due_at);
-
-CREATE POLICY operator_webhook ON murallink_private.audit_event FOR SELECT TO murallink_operator USING (resource = 'webhook');
