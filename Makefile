@@ -33,7 +33,7 @@ payouts = card payout route look_up load balance replacement reversal recovery p
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
 worker = participation merge event webhook worker follow needs_person task launcher
 analysis = audit_trail payment_history owed dimension expected_visit liability schedule_at
-api = report api privileges
+api = report import api privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.
 files = $(foreach group,$(GROUPS),$(foreach subject,$($(group)), \
@@ -52,7 +52,7 @@ $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 OBJS = $(SOURCES:.c=.o)
 # make CRASH_POINTS=1: what can be made to crash by the tests.
 PG_CPPFLAGS = $(GROUPS:%=-iquote src/%) $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
-SHLIB_LINK = -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
+SHLIB_LINK = -lcsv -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql
 DATA = $(wildcard murallink--*--*.sql)
 EXTRA_CLEAN = build/crash_points build/regress* build/isolation build/locales* build/tap build/output build/sandbox
@@ -63,7 +63,7 @@ NO_INSTALLCHECK = 1
 override with_llvm = no
 
 # What cannot be built without; where it is missing it is installed before PGXS is looked for.
-NEEDED = $(PG_CONFIG) /usr/include/jansson.h /usr/include/sodium.h /usr/include/unicode/uidna.h /usr/include/xlsxwriter.h
+NEEDED = $(PG_CONFIG) /usr/include/csv.h /usr/include/jansson.h /usr/include/sodium.h /usr/include/unicode/uidna.h /usr/include/xlsxwriter.h
 $(if $(filter-out $(wildcard $(NEEDED)),$(NEEDED)),$(shell dev/deps >&2))
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -132,6 +132,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_users,
     murallink.grant,
     murallink.idle_users,
+    murallink.import_csv,
     murallink.keepalive,
     murallink.list_permissions,
     murallink.login,
@@ -198,6 +199,15 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_client;
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
+
+-- What has the body of a request as its only argument.
+GRANT EXECUTE ON FUNCTION
+    murallink.import_enrollments,
+    murallink.import_milestones,
+    murallink.import_patients,
+    murallink.import_visits,
+    murallink.redcap_trigger
+    TO murallink_client;
 
 -- Downloads, which answer with bytes.
 GRANT EXECUTE ON FUNCTION murallink.contract_document, murallink.report TO murallink_client;

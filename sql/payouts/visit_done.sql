@@ -554,6 +554,7 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     texts CONSTANT text[] := '{source,source_ref,protocol_id,trial_ref,site_ref,subject_id,visit_code,visit_date,status,note}';
     wrong text;
+    day date;
 BEGIN
     IF pg_catalog.jsonb_typeof(given) <> 'object' THEN
         PERFORM murallink_private.raise('wrong_type', '', 'A row is an object.');
@@ -564,10 +565,16 @@ BEGIN
     IF wrong IS NOT NULL THEN
         PERFORM murallink_private.raise(CASE WHEN wrong = 'repeat' OR wrong = ANY (texts) THEN 'wrong_type' ELSE 'unknown_key' END, wrong);
     END IF;
+    BEGIN
+        day := (given ->> 'visit_date')::murallink.day;
+    EXCEPTION WHEN SQLSTATE 'PT400' THEN
+        PERFORM murallink_private.raise('invalid_value', 'visit_date', 'A date is written 2027-01-31.');
+    END;
     RETURN murallink_private.visit_said(
         n, given ->> 'source', given ->> 'source_ref', given ->> 'protocol_id', given ->> 'trial_ref', given ->> 'site_ref',
-        given ->> 'subject_id', given ->> 'visit_code', (given ->> 'visit_date')::murallink.day,
-        CASE WHEN given ->> 'repeat' IS NOT NULL THEN GREATEST(LEAST((given ->> 'repeat')::numeric, 1001), 0) END::integer, given ->> 'status', given ->> 'note');
+        given ->> 'subject_id', given ->> 'visit_code', day,
+        CASE WHEN given ->> 'repeat' IS NOT NULL THEN GREATEST(LEAST((given ->> 'repeat')::numeric, 1001), 0) END::integer,
+        given ->> 'status', given ->> 'note');
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_in_row(integer, jsonb) IS

@@ -550,6 +550,12 @@ set_reference          | manual_payment at trial_site                           
 set_reference          | travel_payment at trial_site                                    | {"kind": "payment", "resource_uid": "@travel", "source": "n", "ref": "N"}
 set_reference          | milestone_payment at trial_site                                 | {"kind": "payment", "resource_uid": "@part", "source": "n", "ref": "N"}
 find_reference         | any                                                             | {"kind": "enrollment", "source": "ctms", "ref": "S-1"}
+import_csv             | any                                                             | {"kind": "patients", "csv": "first_name"}
+import_patients        | nothing, answers unknown_action                                 | {}
+import_enrollments     | nothing, answers unknown_action                                 | {}
+import_milestones      | nothing, answers unknown_action                                 | {}
+import_visits          | nothing, answers unknown_action                                 | {}
+redcap_trigger         | nothing, answers unknown_action                                 | {}
 payable_milestones     | milestone_payment at trial_site                                 | {"patient_uid": "@patient", "trial_uid": "@trial"}
 manual_payment         | manual_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}
 travel_payment         | travel_payment at trial_site                                    | {"patient_uid": "@patient", "trial_uid": "@trial", "amount": 1}

@@ -66,6 +66,32 @@ as_admin('add_funding', { contract_uid => $contract, amount => 5 });
 $stack->wait_for("SELECT state = 'payment_made' FROM murallink.visit WHERE source_ref = '2'");
 is($stack->sql('SELECT count(*) FROM murallink.payment p JOIN murallink_private.payout o ON o.payment_uid = p.uid'), 2, 'each has a payout');
 like(report('1', '1001', 'Week 1', amount => 99), qr{^404 }, 'nobody who reports chooses an amount');
+
+note 'tables in CSV';
+my %csv = ('Content-Type' => 'text/plain', 'Session-Id' => $stack->{session});
+my $table = "site_uid;first_name;last_name;trial_uid;subject_id\r\n$site;Bea;Beta;$trial;1002\r\n$site;Cid;Gamma;$trial;1001\r\n";
+foreach my $dry_run (1, 0)
+{
+	my ($status, $rows) = $client->request('POST', "$client->{url}/rpc/import_patients", "\xEF\xBB\xBF$table", { %csv, $dry_run ? ('Dry-Run' => 'true') : () });
+	is($status . join(',', map { ' ' . join ' ', grep { defined } @{$_}{qw(row_number state error field)} } @$rows), '200 1 added, 2 already_exists subject_id',
+		$dry_run ? 'can be tried' : 'and done');
+	is($stack->sql("SELECT count(*) FROM murallink.patient WHERE first_name = 'Bea'"), 1 - $dry_run, 'row by row');
+}
+my ($status, $answer) = $client->request('POST', "$client->{url}/rpc/import_visits", "source,amount\nctms,5\n", \%csv);
+is("$status $answer->{details}", '400 unknown_key: amount', 'a column that there is not is refused by name');
+
+note 'REDCap, whose form comes through a proxy that says it is text';
+as_admin('set_reference', { kind => 'trial', resource_uid => $trial, source => 'redcap', ref => '77' });
+as_admin('set_reference', { kind => 'milestone', resource_uid => $trial, source => 'redcap', ref => 'v1_arm_1:visit', milestone => 'Week 1' });
+as_admin('add_funding', { contract_uid => $contract, amount => 50 });
+foreach my $complete (0, 2, 2)
+{
+	my ($code, $said) = $client->request('POST', "$client->{url}/rpc/redcap_trigger",
+		"project_id=77&instrument=visit&record=1002&redcap_event_name=v1_arm_1&visit_complete=$complete&redcap_url=https%3A%2F%2Fx", { %csv, 'Session-Id' => $session });
+	is(join(' ', $code, ref $said ? $said->{state} // 'nothing' : 'nothing'), $complete ? '200 payment_made' : '200 nothing', "complete: $complete");
+}
+is($stack->sql("SELECT count(*), sum(amount) FROM murallink.payment WHERE patient_uid IN (SELECT uid FROM murallink.patient WHERE first_name = 'Bea')"), '1|10',
+	'it is paid once');
 is($stack->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books are right');
 
 done_testing();
