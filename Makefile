@@ -26,14 +26,14 @@ GROUPS = base access registry money calls notices payouts partners worker analys
 base = schema error text mail_address answer install isolation place apart secret clock ksuid moment money phone address time_zone name change crash_point
 access = password identity password_reset permission role audit account api_key sign_on
 registry = file payment_type client contract trial site grant access_list people enrollment consent template appointment transfer similar roster caregiver document
-money = schedule visit_due fund payment top_up reference
+money = schedule visit_due fund payment top_up reference my_places
 notices = notice message
 calls = http mail partner worker_slot partner_setup brake call request
 payouts = card payout route look_up load balance replacement reversal recovery payout_control approval move_payment visit visit_done
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
 worker = participation merge event webhook worker follow needs_person task launcher
 analysis = audit_trail payment_history owed dimension expected_visit liability schedule_at
-api = report import api privileges
+api = report import api relation privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.
 files = $(foreach group,$(GROUPS),$(foreach subject,$($(group)), \

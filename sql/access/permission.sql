@@ -116,6 +116,12 @@ RETURN pg_catalog.pg_has_role(coalesce(NULLIF(pg_catalog.current_setting('role')
 COMMENT ON FUNCTION murallink_private.caller_is_operator() IS
 'Whether the role of the session, that of SET ROLE or else of the login, is a member of murallink_operator. For actions that clients and operators share.';
 
+CREATE FUNCTION murallink_private.known_from() RETURNS murallink.ksuid
+LANGUAGE sql STABLE
+RETURN CASE WHEN murallink_private.caller() IS NOT NULL OR murallink_private.caller_is_operator()
+    THEN '000000000000000000000000000' ELSE 'aWgEPTl1tmebfsQzFP4bxwgy80V' END::murallink.ksuid;
+COMMENT ON FUNCTION murallink_private.known_from() IS 'The least ksuid for a user or an operator, else the greatest: a caller who is neither sees no key below it.';
+
 CREATE FUNCTION murallink_private.in_force(until timestamptz, ended_at timestamptz) RETURNS boolean
 LANGUAGE sql VOLATILE
 RETURN ended_at IS NULL AND coalesce(until > pg_catalog.clock_timestamp(), true);

@@ -29,7 +29,9 @@ $$;
 -- operator on our types could match better than PostgreSQL's. Patterns mean the same whatever
 -- standard_conforming_strings says. Functions with a body of the SQL standard (BEGIN ATOMIC) are bound when they are made;
 -- C pins the path itself. The functions named here are inlined into the calling query, which a path of their own prevents:
--- only the owner can call them, from pinned functions, and they name the schema of their operators.
+-- only the owner can call them, from pinned functions, and they name the schema of their operators. Those that
+-- murallink.install() makes for queries of PostgREST and analysts are inlined, too: they run with the rights of their caller, and
+-- either name the schema of their operators (make_relation()) or have a body of the SQL standard (changed_payments()).
 DO $$
 DECLARE
     f record;
@@ -113,6 +115,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.get_contract,
     murallink.get_contracts,
     murallink.get_document,
+    murallink.get_documents,
     murallink.get_enrolled,
     murallink.get_enrollments,
     murallink.get_identities,
@@ -143,6 +146,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.move_appointment,
     murallink.move_payment,
     murallink.my_info,
+    murallink.my_permissions,
+    murallink.my_places,
     murallink.payable_milestones,
     murallink.pending_payments,
     murallink.ping,
@@ -271,6 +276,7 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.caller,
     murallink_private.caller_is_admin,
     murallink_private.caller_lost,
+    murallink_private.caller_is_operator,
     murallink_private.changed_since,
     murallink_private.granted,
     murallink_private.granted_all,
@@ -279,6 +285,7 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.granted_moved,
     murallink_private.granted_on,
     murallink_private.granted_sites,
+    murallink_private.known_from,
     murallink_private.label_key,
     murallink_private.maybe_viewable,
     murallink_private.moved_enrollments,

@@ -90,3 +90,34 @@ END
 $$;
 COMMENT ON FUNCTION murallink.idle_users(integer) IS
 'The other active users who have neither logged in nor called anything for so many days (default 180), nor were registered since, longest first. For administrators all; for others those who hold grants where the caller holds grant. Needs grant anywhere. Errors: unauthenticated, forbidden, invalid_value.';
+
+CREATE TYPE murallink.place_permissions AS (resource text, resource_uid murallink.ksuid, permissions text[]);
+COMMENT ON TYPE murallink.place_permissions IS 'What the caller may do at a place. resource: client, contract, trial, site or trial_site; permissions: in the order of list_permissions.';
+
+CREATE FUNCTION murallink.my_permissions(resource_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.place_permissions
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+BEGIN
+    RETURN QUERY
+    SELECT p.kind, p.place_uid, ARRAY(
+        SELECT held::text FROM pg_catalog.unnest(pg_catalog.enum_range(NULL::murallink.permission)) WITH ORDINALITY AS known (held, n)
+        WHERE murallink_private.permitted(held, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) ORDER BY n)
+    FROM (
+        SELECT 1 AS level, 'client' AS kind, c.uid AS place_uid, c.uid AS client_uid, NULL::murallink.ksuid AS contract_uid,
+            NULL::murallink.ksuid AS trial_uid, NULL::murallink.ksuid AS site_uid FROM murallink.client c
+        UNION ALL
+        SELECT 2, 'contract', c.uid, c.client_uid, c.uid, NULL, NULL FROM murallink.contract c
+        UNION ALL
+        SELECT 3, 'trial', t.uid, t.client_uid, t.contract_uid, t.uid, NULL FROM murallink.trial t
+        UNION ALL
+        SELECT 4, 'site', s.uid, s.client_uid, s.contract_uid, NULL, s.uid FROM murallink.site s
+        UNION ALL
+        SELECT 5, 'trial_site', a.uid, a.client_uid, a.contract_uid, a.trial_uid, a.site_uid FROM murallink.trial_site a) AS p
+    WHERE (my_permissions.resource_uid IS NULL OR p.place_uid = my_permissions.resource_uid)
+        AND murallink_private.visible(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+    ORDER BY p.level, p.place_uid;
+END
+$$;
+COMMENT ON FUNCTION murallink.my_permissions(murallink.ksuid) IS
+'What the caller may do, at each place where the caller may do anything: a permission that is held at a place is listed at every place below it, too. resource_uid: only this client, contract, trial, site or trial at a site; an empty list means nothing there. Errors: unauthenticated.';

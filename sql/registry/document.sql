@@ -95,3 +95,33 @@ END
 $$;
 COMMENT ON FUNCTION murallink.get_document(murallink.ksuid, murallink.ksuid, text) IS
 'The newest document of that name of a patient or of a caregiver, in base64 (document: Get Document). filename: as it was uploaded; patient_uid or caregiver_uid is required, not both. Needs get_document on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+
+CREATE TYPE murallink.listed_document AS (
+    uid murallink.ksuid,
+    caregiver_uid murallink.optional_uid,
+    filename text,
+    content_type text,
+    size integer,
+    created_at timestamptz,
+    versions integer
+);
+COMMENT ON TYPE murallink.listed_document IS
+'A document without its content, as get_documents answers. uid: of the newest version; caregiver_uid: the caregiver whose document it is; size: in bytes; created_at: when that version was uploaded; versions: how many there are.';
+
+CREATE FUNCTION murallink.get_documents(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.listed_document
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller murallink.ksuid := murallink_private.permit_patient(get_documents.patient_uid, 'view_patients');
+BEGIN
+    RETURN QUERY
+    SELECT n.uid, n.caregiver_uid::murallink.optional_uid, n.filename, n.content_type, n.size, n.created_at, n.versions
+    FROM (
+        SELECT DISTINCT ON (d.caregiver_uid, d.filename) d.*,
+            (pg_catalog.count(*) OVER (PARTITION BY d.caregiver_uid, d.filename))::integer AS versions
+        FROM murallink.document d WHERE d.patient_uid = get_documents.patient_uid
+        ORDER BY d.caregiver_uid, d.filename, d.created_at DESC, d.uid DESC) AS n
+    ORDER BY n.caregiver_uid IS NOT NULL, n.caregiver_uid, n.filename COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION murallink.get_documents(murallink.ksuid) IS
+'The documents of a patient and of the patient''s caregivers, the newest version of each, without the content: the patient''s own first, by filename. get_document has the content. Needs view_patients on the patient. Errors: unauthenticated, forbidden, not_found, missing_field.';

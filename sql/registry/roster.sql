@@ -116,27 +116,84 @@ $$;
 COMMENT ON FUNCTION murallink.get_patients(murallink.ksuid, murallink.ksuid) IS
 'The patients on whom the caller holds view_patients, by last and first name (document: Get Patients). trial_uid: only those enrolled in it; site_uid: only those of that site; for an unknown trial or site, or one without permission, the list is empty. Errors: unauthenticated.';
 
-CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF murallink.patient_info
+CREATE TYPE murallink.found_enrollment AS (
+    uid murallink.ksuid, trial_uid murallink.ksuid, trial murallink.optional_text, site_uid murallink.ksuid, site murallink.optional_text,
+    subject_id text, status text);
+COMMENT ON TYPE murallink.found_enrollment IS
+'An enrollment of a patient who was found. uid: of the enrollment; trial, site: their names, absent if the caller may not see them.';
+
+CREATE DOMAIN murallink.optional_found AS murallink.found_enrollment[];
+COMMENT ON DOMAIN murallink.optional_found IS 'Enrollments that the JSON protocol leaves out where there are none.';
+
+CREATE TYPE murallink.found_patient AS (
+    uid murallink.ksuid,
+    site_uid murallink.ksuid,
+    email text,
+    phone text,
+    first_name text,
+    last_name text,
+    email_enabled boolean,
+    sms_enabled boolean,
+    address murallink.address,
+    emergency_contact text,
+    emergency_phone text,
+    time_zone text,
+    audit_history murallink.audit_entry[],
+    enrollments murallink.optional_found
+);
+COMMENT ON TYPE murallink.found_patient IS
+'A patient, as search_patients answers. enrollments: those that the caller may see, with the names of trial and site and the subject id, oldest first.';
+
+CREATE FUNCTION murallink_private.found_enrollments(patient_uid murallink.ksuid) RETURNS murallink.found_enrollment[]
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.array_agg(ROW(e.uid, e.trial_uid,
+        CASE WHEN murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL) THEN t.name END, e.site_uid,
+        CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
+        e.subject_id, e.status::text)::murallink.found_enrollment ORDER BY e.created_at, e.uid)
+    FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
+    WHERE e.patient_uid = found_enrollments.patient_uid AND (
+        e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))
+        OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments')))
+$$;
+COMMENT ON FUNCTION murallink_private.found_enrollments(murallink.ksuid) IS
+'The enrollments of a patient that get_enrollments shows the caller, with names; null if there are none.';
+
+CREATE FUNCTION murallink_private.patients_known_by(mark text) RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT p.uid FROM murallink.patient p WHERE p.email <> '' AND p.email = murallink_private.lowered(mark)
+    UNION
+    SELECT p.uid FROM murallink.patient p WHERE p.phone <> '' AND murallink_private.phone_key(p.phone) = murallink_private.phone_key(mark)
+    UNION
+    SELECT e.patient_uid FROM murallink.enrollment e
+    WHERE murallink_private.label_key(e.subject_id) = murallink_private.label_key(mark) AND (
+        e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))
+        OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments')))
+$$;
+COMMENT ON FUNCTION murallink_private.patients_known_by(text) IS
+'The patients with this e-mail address or phone number, which the caller may not all see, and those with this subject id in an enrollment that the caller may see.';
+
+CREATE FUNCTION murallink.search_patients(query text DEFAULT NULL) RETURNS SETOF murallink.found_patient
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.permit_somewhere('view_patients');
+    words CONSTANT text := murallink_private.checked_text(search_patients.query, 'query', 200, false);
+    exactly CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink_private.patients_known_by(pg_catalog.btrim(words)));
     matches record;
 BEGIN
-    SELECT * INTO matches FROM murallink_private.name_condition(
-        murallink_private.checked_text(search_patients.query, 'query', 200, false), 'i.first_name || '' '' || i.last_name');
+    SELECT * INTO matches FROM murallink_private.name_condition(words, 'i.first_name || '' '' || i.last_name');
     RETURN QUERY EXECUTE pg_catalog.format($query$
-        SELECT i.* FROM murallink_private.patient_infos() i
-        WHERE %s AND %s
-        ORDER BY NOT (%s), murallink_private.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
+        SELECT i.*, murallink_private.found_enrollments(i.uid)::murallink.optional_found FROM murallink_private.patient_infos() i
+        WHERE (%s OR i.uid = ANY ($1)) AND %s
+        ORDER BY NOT (%s OR i.uid = ANY ($1)), murallink_private.name_folded(i.last_name || ' ' || i.first_name) COLLATE "C", i.uid
         $query$,
         matches.condition,
         CASE WHEN murallink_private.caller_is_admin() THEN 'true'
             ELSE 'i.uid IN (SELECT seen FROM murallink_private.visible_patients() AS seen)' END,
-        matches.verbatim);
+        matches.verbatim) USING exactly;
 END
 $$;
 COMMENT ON FUNCTION murallink.search_patients(text) IS
-'The patients on whom the caller holds view_patients and whose name has every word of the query (document: Search Patients): anywhere in it, without regard to case and accents, or by a nickname, as "bill" finds William; the latter come last, all by last and first name. query: at most 200 characters; all patients for an empty one. Needs view_patients somewhere. Errors: unauthenticated, forbidden, too_long, invalid_value.';
+'The patients on whom the caller holds view_patients and whose name has every word of the query (document: Search Patients): anywhere in it, without regard to case and accents, or by a nickname, as "bill" finds William; or whose e-mail address, phone number or subject id is the query, however it is spelled. Those by a nickname come last, all by last and first name. The answer names the trials, sites and subject ids of each that the caller may see. query: at most 200 characters; all patients for an empty one. Needs view_patients somewhere. Errors: unauthenticated, forbidden, too_long, invalid_value.';
 
 CREATE FUNCTION murallink.update_patient(
     uid murallink.ksuid DEFAULT NULL, email text DEFAULT NULL, phone text DEFAULT NULL, first_name text DEFAULT NULL,

@@ -73,6 +73,7 @@ identity_init(void)
 	identity_session_init();
 	identity_claims_init();
 	identity_parallel_init();
+	identity_request_init();
 	identity_plan_init();
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subxact_end, NULL);

@@ -35,6 +35,9 @@ extern bool identity_of_key(Caller *found);
 extern void identity_authenticate_token(const char *text);
 extern bool identity_of_token(Caller *found);
 
+/* identity_request.c */
+extern void identity_request_init(void);
+
 /* identity_parallel.c */
 extern void identity_parallel_init(void);
 extern void identity_take_over(void);

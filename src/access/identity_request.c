@@ -12,6 +12,7 @@
 #include "identity_part.h"
 #include "identity_token.h"
 #include "storage/proc.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -19,9 +20,44 @@
 /* The transaction of a PostgREST request whose pre-request has just run. */
 static LocalTransactionId request_began = InvalidLocalTransactionId;
 
+/* The transaction of the last PostgREST request. */
+static LocalTransactionId last_request = InvalidLocalTransactionId;
+
+static ProcessUtility_hook_type next_utility = NULL;
+
 static void settle_request(void);
 static void take_key(void);
 static char *session_of_request(void);
+static void run_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
+						ParamListInfo params, QueryEnvironment *environment, DestReceiver *destination,
+						QueryCompletion *completion);
+
+/*
+ * Registers the hook.  Called once, from _PG_init.
+ */
+void
+identity_request_init(void)
+{
+	next_utility = ProcessUtility_hook;
+	ProcessUtility_hook = run_utility;
+}
+
+/*
+ * Hook: raises invalid_value for EXPLAIN in a request of PostgREST's, which it
+ * makes for count=planned, count=estimated and for plans: the planner estimates
+ * from all rows, also from those that the caller may not see.
+ */
+static void
+run_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
+			ParamListInfo params, QueryEnvironment *environment, DestReceiver *destination, QueryCompletion *completion)
+{
+	if (IsA(statement->utilityStmt, ExplainStmt) && last_request != InvalidLocalTransactionId &&
+		last_request == MyProc->lxid)
+		ereport(ERROR, errnamed(ERR_INVALID_VALUE, "Prefer"),
+				errhint("Estimates would show what is hidden: use count=exact, which counts what you see."));
+	(next_utility ? next_utility : standard_ProcessUtility)(statement, text, read_only_tree, context, params,
+															environment, destination, completion);
+}
 
 /*
  * Returns a header of a PostgREST request, or NULL if there is none.  The name
@@ -92,7 +128,7 @@ settle_request(void)
 	for (int i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 								 true, 0, false);
-	request_began = MyProc->lxid;
+	request_began = last_request = MyProc->lxid;
 }
 
 /*

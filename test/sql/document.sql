@@ -53,7 +53,16 @@ SELECT data, content_type, patient_uid, caregiver_uid = :'caregiver' AS of_careg
 FROM murallink.get_document(caregiver_uid => :'caregiver', filename => 'example.pdf');
 SELECT murallink.upload_document(patient_uid => :'al', filename => 'example.pdf', data => 'NQ==');
 SELECT convert_from(decode((murallink.get_document(:'al', NULL, 'example.pdf')).data, 'base64'), 'UTF8');
+-- The list has the newest of each name, the patient's own first, for those who see the patient
+SELECT test.answer('get_documents', jsonb_build_object('patient_uid', :'al')) AS get_document_does_not_list;
+SET SESSION AUTHORIZATION regress_document_admin;
+SELECT murallink.grant(:'north', 'view_patients', :'user');
+SET SESSION AUTHORIZATION regress_document_user;
+SELECT caregiver_uid = :'caregiver' AS of_caregiver, filename, content_type, size, versions, created_at <= clock_timestamp() AS uploaded,
+    uid IN (SELECT uid FROM murallink.document) AS in_table FROM murallink.get_documents(:'al');
+SELECT test.answer('get_documents', jsonb_build_object('patient_uid', uid)) FROM unnest(ARRAY[:'secret', '', :'caregiver']) AS uid;
 RESET SESSION AUTHORIZATION;
+DELETE FROM murallink.permission_grant WHERE app_user_uid = :'user' AND permission = 'view_patients';
 SELECT d.caregiver_uid IS NOT NULL AS of_caregiver, size, content, content_type, app_user_uid = :'user' AS by_user
 FROM murallink.document d JOIN murallink_private.document_content ON document_uid = d.uid
 WHERE patient_uid = :'al' AND filename = 'example.pdf' ORDER BY created_at;

@@ -129,7 +129,7 @@ SELECT r.rolname, has_schema_privilege(r.oid, 'murallink', 'USAGE') AS usage, ha
 FROM pg_roles r WHERE r.rolname LIKE 'murallink%' ORDER BY r.rolname;
 
 -- What runs finds its operators in a pinned search path, but for what becomes part of the statement that asks, which is the
--- owner's alone and names their schema. A body of the standard's is bound when it is made, C pins the path itself; a
+-- owner's alone, or a relation (relation.sql), and names their schema. A body of the standard's is bound when it is made, C pins the path itself; a
 -- pattern with a backslash means the same in every session
 SELECT p.oid::regprocedure AS unpinned, lanname,
     EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee <> p.proowner) AS granted,
@@ -137,13 +137,14 @@ SELECT p.oid::regprocedure AS unpinned, lanname,
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND lanname NOT IN ('c', 'internal')
     AND prosqlbody IS NULL AND ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE
+    AND NOT (prosrc ~ '^SELECT t\.\* FROM murallink\.\w+ t WHERE t\.\w+ OPERATOR\(pg_catalog\.=\) \(\$1\)\.\w+$' AND NOT prosecdef)
 ORDER BY proname COLLATE "C";
 SELECT p.oid::regprocedure AS pattern_of_the_session FROM pg_proc p
 WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND prosrc LIKE '%\\%' AND prosqlbody IS NULL
     AND ('standard_conforming_strings=on' = ANY (proconfig)) IS NOT TRUE;
 
 -- Functions: the owner's rights come with a pinned search path; what the type ksuid needs is everybody's, all else
--- is granted by name
+-- is granted by name, those of relations (relation.sql) as the tables are
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND prosecdef
     AND (proowner <> 'murallink_owner'::regrole OR ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE);
@@ -153,6 +154,7 @@ SELECT p.oid::regproc AS function, string_agg(substr(r.rolname, 11), ', ' ORDER 
 FROM pg_roles r JOIN pg_proc p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
 WHERE r.rolname IN ('murallink_client', 'murallink_analyst', 'murallink_operator', 'murallink_monitor')
     AND p.pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace) AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+    AND NOT EXISTS (SELECT FROM pg_class c WHERE c.reltype = p.proargtypes[0] AND c.relkind <> 'c')
 GROUP BY p.oid ORDER BY p.pronamespace::regnamespace::text, p.proname COLLATE "C";
 
 -- All that is not of a type belongs to murallink_owner, and what runs with the owner's rights in C is known

@@ -564,6 +564,21 @@ SELECT DISTINCT f[h.milestone] COLLATE "C" AS milestone, f[h.amount] AS amount, 
     f[h.capped] AS capped_from
 FROM line, head h WHERE n > 1 AND (f[h.status] IN ('elsewhere', 'unmarked') OR f[h.fraction] || f[h.capped] <> '') ORDER BY 1, 2, 3, 4, 5;
 
+-- What my_places counts as payable is what payable_milestones shows for each patient, in all trials so far
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT count(*) > 10 AS places, count(*) FILTER (WHERE payable > 0) > 10 AS with_payable FROM murallink.my_places(most => 10000);
+CREATE TEMP TABLE counted AS SELECT trial_site_uid, payable FROM murallink.my_places(most => 10000);
+RESET SESSION AUTHORIZATION;
+CREATE TEMP TABLE enrolled AS SELECT e.patient_uid, e.trial_uid, e.trial_site_uid FROM murallink.enrollment e WHERE e.status = 'enrolled';
+GRANT SELECT ON enrolled TO regress_visit_admin;
+SET SESSION AUTHORIZATION regress_visit_admin;
+SELECT c.trial_site_uid, c.payable, s.shown FROM counted c LEFT JOIN (
+    SELECT e.trial_site_uid, count(m.uid) AS shown FROM enrolled e LEFT JOIN LATERAL murallink.payable_milestones(e.patient_uid, e.trial_uid) m ON true
+    GROUP BY e.trial_site_uid) AS s USING (trial_site_uid)
+WHERE c.payable <> coalesce(s.shown, 0);
+RESET SESSION AUTHORIZATION;
+DROP TABLE counted, enrolled;
+
 DELETE FROM murallink_private.report WHERE app_user_uid = (SELECT uid FROM murallink.app_user WHERE db_role = 'regress_visit_admin');
 UPDATE murallink.app_user SET db_role = NULL WHERE db_role LIKE 'regress_visit_%';
 DROP TABLE thing;

@@ -43,6 +43,7 @@ must('grant', $admin, { user_uid => $user, resource_uid => $contracts[0], permis
   foreach qw(milestone_payment manual_payment view_payments view_contract);
 
 # Who may read tables at all: row level security then shows a session what its user may see.
+$stack->sql('REVOKE murallink_analyst FROM web_anon');
 my ($status) = $client->request('GET', "$client->{url}/payment", undef, { 'Session-Id' => $admin });
 is($status, 401, 'tables are closed to a role that is no analyst, in any session');
 $stack->sql('GRANT murallink_analyst TO web_anon');

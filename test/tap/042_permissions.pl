@@ -500,6 +500,9 @@ add_patient            | add_patient at site, enroll at trial_site              
 get_patient            | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 get_patients           | view_patients lists patients                                    | {}
 search_patients        | view_patients lists patients or forbidden                       | {"query": ""}
+get_documents          | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+my_places              | any                                                             | {}
+my_permissions         | any                                                             | {}
 update_patient         | update_patient at site or trial_site                            | {"uid": "@patient", "phone": "1"}
 register_caregiver     | add_patient at site or trial_site                               | {"patient_uid": "@patient", "first_name": "N", "last_name": "N"}
 update_caregiver       | update_patient at site or trial_site                            | {"uid": "@caregiver", "phone": "1"}

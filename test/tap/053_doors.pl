@@ -63,6 +63,7 @@ my %needs = (
 	grant => { resource_uid => 'site', user_uid => 'user', permission => 'enroll' },
 	idle_users => {},
 	events => {},
+	my_places => {},
 	manual_payment => { patient_uid => 'patient', trial_uid => 'trial', amount => 1 },
 	top_up => { trial_site_uid => 'trial_site', milestone => 'Week 1', note => 'audit', from_date => '2020-01-01' },
 	payable_milestones => { patient_uid => 'patient', trial_uid => 'trial' },

@@ -47,6 +47,9 @@ CREATE INDEX audit_event_resource ON murallink_private.audit_event (resource_uid
 CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON murallink_private.audit_event
     FOR EACH STATEMENT EXECUTE FUNCTION murallink_private.install_append_only();
 CREATE POLICY viewer ON murallink_private.audit_event FOR SELECT USING (murallink_private.caller_is_admin());
+CREATE POLICY somebody ON murallink_private.audit_event AS RESTRICTIVE FOR SELECT TO murallink_analyst
+    USING (uid >= murallink_private.known_from());
+COMMENT ON POLICY somebody ON murallink_private.audit_event IS 'By the index of the key, a query of nobody reads nothing: no other index finds the rows that a caller sees.';
 
 CREATE TABLE murallink_private.audit_epoch (
     epoch integer PRIMARY KEY CHECK (epoch > 0),

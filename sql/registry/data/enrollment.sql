@@ -59,6 +59,7 @@ CREATE UNIQUE INDEX enrollment_subject ON murallink.enrollment (trial_uid, mural
 CREATE TRIGGER keeps BEFORE INSERT OR UPDATE OR DELETE ON murallink.enrollment
     FOR EACH ROW EXECUTE FUNCTION murallink_private.enrollment_keeps();
 COMMENT ON TRIGGER keeps ON murallink.enrollment IS 'Not of TRUNCATE, which would take notices along, and is refused there.';
+CREATE INDEX enrollment_subject_key ON murallink.enrollment (murallink_private.label_key(subject_id));
 CREATE INDEX enrollment_trial ON murallink.enrollment (trial_uid);
 CREATE INDEX enrollment_trial_site ON murallink.enrollment (trial_site_uid);
 CREATE INDEX enrollment_client ON murallink.enrollment (client_uid);

@@ -209,7 +209,7 @@ sub install_extension
 	$self->sql('SELECT murallink.install()');
 	$self->sql('CREATE ROLE authenticator LOGIN NOINHERIT');
 	$self->sql("ALTER ROLE authenticator SET $_") foreach @bounds;
-	$self->sql('CREATE ROLE web_anon NOLOGIN IN ROLE murallink_client ROLE authenticator');
+	$self->sql('CREATE ROLE web_anon NOLOGIN IN ROLE murallink_client, murallink_analyst ROLE authenticator');
 	return;
 }
 
@@ -292,6 +292,7 @@ db-uri = "postgresql:///${\DATABASE}?host=$self->{host}&port=$self->{port}&user=
 db-schemas = "murallink"
 db-anon-role = "web_anon"
 db-pre-request = "murallink.authenticate"
+db-aggregates-enabled = true
 server-host = "127.0.0.1"
 server-port = $port
 admin-server-port = $admin_port

@@ -1,0 +1,3 @@
+-- The functions by which PostgREST finds what belongs together.
+
+PERFORM murallink_private.make_relations();
