@@ -1,20 +1,27 @@
 -- What may still have to be paid, and how long the funds last.
 
+-- Materialized, because label_key() of each payment and each patient would take most of the time: it is asked of each code once.
 CREATE VIEW murallink.liability WITH (security_invoker) AS
+WITH codes AS MATERIALIZED (
+    SELECT c.code, murallink_private.label_key(c.code) AS key
+    FROM (SELECT DISTINCT p.milestone_code AS code FROM murallink_private.payment p WHERE p.milestone_code IS NOT NULL) c
+), requested AS MATERIALIZED (
+    SELECT p.chain_uid, p.enrollment_uid, c.key, pg_catalog.count(*) AS times
+    FROM murallink_private.payment p JOIN codes c ON c.code = p.milestone_code WHERE p.counts AND p.completes_uid IS NULL
+    GROUP BY p.chain_uid, p.enrollment_uid, c.key
+), schedule AS MATERIALIZED (
+    SELECT m.trial_site_uid, murallink_private.label_key(m.code) AS key, m.amount, m.currency::text AS currency, m.num_payments, m.per
+    FROM murallink.payment_schedule m
+)
 SELECT l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.currency, pg_catalog.count(DISTINCT l.enrollment_uid) AS enrolled,
     pg_catalog.sum(l.amount * l.remaining) AS remaining
 FROM (
-    SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, m.currency::text AS currency, e.uid AS enrollment_uid, m.amount,
-        GREATEST(m.num_payments - coalesce(CASE m.per WHEN 'person' THEN c.in_chain ELSE n.here END, 0), 0) AS remaining
-    FROM murallink.enrollment e JOIN murallink.payment_schedule m ON m.trial_site_uid = e.trial_site_uid
-        LEFT JOIN (
-            SELECT p.chain_uid, murallink_private.label_key(p.milestone_code) AS code, pg_catalog.count(*) AS in_chain
-            FROM murallink_private.payment p WHERE p.counts AND p.milestone_code IS NOT NULL AND p.completes_uid IS NULL GROUP BY 1, 2) c
-            ON c.chain_uid = e.chain_uid AND c.code = murallink_private.label_key(m.code)
-        LEFT JOIN (
-            SELECT p.enrollment_uid, murallink_private.label_key(p.milestone_code) AS code, pg_catalog.count(*) AS here
-            FROM murallink_private.payment p WHERE p.counts AND p.milestone_code IS NOT NULL AND p.completes_uid IS NULL GROUP BY 1, 2) n
-            ON n.enrollment_uid = e.uid AND n.code = murallink_private.label_key(m.code) AND m.per = 'enrollment'
+    SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid, m.currency, e.uid AS enrollment_uid, m.amount,
+        GREATEST(m.num_payments - coalesce(CASE m.per WHEN 'person' THEN c.times ELSE n.times END, 0), 0) AS remaining
+    FROM murallink.enrollment e JOIN schedule m ON m.trial_site_uid = e.trial_site_uid
+        LEFT JOIN (SELECT r.chain_uid, r.key, pg_catalog.sum(r.times) AS times FROM requested r GROUP BY r.chain_uid, r.key) c
+            ON c.chain_uid = e.chain_uid AND c.key = m.key
+        LEFT JOIN requested n ON n.enrollment_uid = e.uid AND n.key = m.key AND m.per = 'enrollment'
     WHERE e.status = 'enrolled' AND murallink_private.shown('view_payments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)) l
 GROUP BY l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.currency;
 COMMENT ON VIEW murallink.liability IS
