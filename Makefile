@@ -32,7 +32,7 @@ calls = http mail partner worker_slot partner_setup brake call request
 payouts = card payout route look_up load balance replacement reversal recovery payout_control approval move_payment visit visit_done
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
 worker = participation merge event webhook worker follow needs_person task launcher
-analysis = audit_trail payment_history owed dimension expected_visit liability schedule_at
+analysis = audit_trail payment_history paid owed dimension expected_visit liability schedule_at tax
 api = report import api relation privileges
 
 # $(call files,PATTERN...): the files that the subjects have, in their order. In a pattern @ is a group, % a subject of it.

@@ -5,7 +5,7 @@ CREATE TYPE murallink.permission AS ENUM (
     'create_site', 'create_trial', 'delete_site', 'delete_trial', 'edit_contract', 'edit_trial', 'enroll', 'get_document', 'grant',
     'manual_payment', 'milestone_payment', 'set_enrollment_status', 'set_payment_type', 'travel_payment', 'update_patient',
     'upload_document', 'view_clients', 'view_contract', 'view_enrollments', 'view_patients', 'view_payment_schedule',
-    'view_payments', 'view_report', 'view_sites', 'view_trials', 'replace_card', 'visit_done');
+    'view_payments', 'view_report', 'view_sites', 'view_trials', 'replace_card', 'visit_done', 'view_tax');
 COMMENT ON TYPE murallink.permission IS 'The permissions that can be granted.';
 
 CREATE FUNCTION murallink_private.moves_money(permission murallink.permission) RETURNS boolean

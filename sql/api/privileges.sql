@@ -149,6 +149,8 @@ GRANT EXECUTE ON FUNCTION
     murallink.my_permissions,
     murallink.my_places,
     murallink.payable_milestones,
+    murallink.patient_audit,
+    murallink.patient_audit_report,
     murallink.pending_payments,
     murallink.ping,
     murallink.reactivate_user,
@@ -267,6 +269,7 @@ GRANT EXECUTE ON FUNCTION
     TO murallink_operator;
 
 -- Functions for analysts, with the rights of the caller.
+GRANT EXECUTE ON FUNCTION murallink.patient_audit TO murallink_analyst;
 GRANT EXECUTE ON FUNCTION murallink.schedule_at TO murallink_analyst, murallink_operator;
 
 -- The functions that policies and views of tables call.
@@ -290,6 +293,7 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.maybe_viewable,
     murallink_private.moved_enrollments,
     murallink_private.payment_being_sent,
+    murallink_private.payment_returns,
     murallink_private.payment_waits,
     murallink_private.permitted,
     murallink_private.shown,

@@ -1,4 +1,4 @@
--- Reports of payments and of funds, as CSV or XLSX, and their download.
+-- Reports of payments, of funds and of the audit, as CSV or XLSX, and their download.
 
 CREATE FUNCTION murallink_private.checked_report_format(format text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -177,3 +177,24 @@ END
 $$;
 COMMENT ON FUNCTION murallink.funding_report(murallink.ksuid, text) IS
 'Makes a report of the funds of a contract (document: Funding Report) and returns the link to it, which needs no session and works for murallink.report_lifetime: for each currency what is funded, reserved, disbursed and available, what each trial has reserved and disbursed, and each funding, withdrawal and correction. format: csv (the default), where the first column tells balance, trial, funding, withdrawal and correction apart, or xlsx with a sheet for each. Needs view_report on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+
+CREATE FUNCTION murallink.patient_audit_report(patient_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    ended CONSTANT bigint := murallink_private.ended_grants();
+    kind CONSTANT text := murallink_private.checked_report_format(format);
+    events refcursor;
+BEGIN
+    PERFORM murallink_private.permit_patient(patient_audit_report.patient_uid, 'view_patients');
+    OPEN events FOR
+        SELECT pg_catalog.to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS "At (UTC)", e.resource AS "Resource",
+            e.resource_uid::text AS "UID", e.action AS "Action", e.changes AS "Changes", e."user" AS "User", e.user_uid::text AS "User UID",
+            e.switched_by_uid::text AS "Switched by", e.db_user AS "Database user", e.db_role AS "Database role"
+        FROM murallink_private.patient_events(patient_audit_report.patient_uid) e;
+    RETURN murallink_private.keep_report('Audit ' || patient_audit_report.patient_uid, kind,
+        murallink_private.report_file(kind, ARRAY['Audit'], ARRAY[events]), ended);
+END
+$$;
+COMMENT ON FUNCTION murallink.patient_audit_report(murallink.ksuid, text) IS
+'Makes a report of what patient_audit answers, and returns the link to it, which needs no session and works for murallink.report_lifetime. Unlike other reports it names the patient, where the name has changed. format: csv, the default, or xlsx. Needs view_patients on the patient. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';

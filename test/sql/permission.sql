@@ -214,6 +214,7 @@ SELECT murallink_private.permit('enroll', :'a', NULL, NULL, NULL);
 DELETE FROM murallink.permission_grant WHERE app_user_uid = :'analyst';
 
 -- Things of every kind below A and B, for row level security to tell apart. Bea is B's patient in A's trial
+UPDATE murallink.contract SET default_payment_type_uid = '28LLqy3paByy5jcqpoU9wXuTiYo' WHERE uid IN (:'a1', :'b1');
 SET SESSION AUTHORIZATION regress_permission_admin;
 SELECT uid AS al FROM murallink.add_patient(site_uid => :'a1s', first_name => 'Al', last_name => 'Patient') \gset
 SELECT uid AS bea FROM murallink.add_patient(site_uid => :'b1s', first_name => 'Bea', last_name => 'Patient') \gset
@@ -225,6 +226,8 @@ SELECT (murallink.add_milestone('Week 1', 10, NULL, trial_uid, site_uid)).milest
 FROM (VALUES (:'a1t'::murallink.ksuid, :'a1s'::murallink.ksuid), (:'b1t', :'b1s')) AS schedule (trial_uid, site_uid);
 SELECT (murallink.approve_payment((murallink.manual_payment(patient_uid, trial_uid, 5)).uid)).status
 FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS paid (patient_uid, trial_uid);
+SELECT (murallink.manual_payment(patient_uid, trial_uid, 6)).status
+FROM (VALUES (:'al'::murallink.ksuid, :'a1t'::murallink.ksuid), (:'bob', :'b1t')) AS pends (patient_uid, trial_uid);
 SELECT (murallink.schedule_appointment(patient_uid => uid, datetime => '2999-01-01T09:00:00')).datetime
 FROM (VALUES (:'al'::murallink.ksuid), (:'bob')) AS patient (uid);
 SELECT r.kind FROM (VALUES (:'a1t'::murallink.ksuid), (:'b1t')) AS referenced (uid), murallink.set_reference('trial', uid, 'ctms', uid::text) r;
@@ -237,6 +240,7 @@ SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_
 SELECT murallink.upload_document(patient_uid => :'al', filename => 'al.txt', data => 'QWw='),
     murallink.upload_document(patient_uid => :'bob', filename => 'bob.txt', data => 'Qm9i');
 RESET SESSION AUTHORIZATION;
+SELECT (murallink.settle_payout(uid, 'paid', 'check')).status FROM murallink.payout WHERE patient_uid IN (:'al', :'bob');
 UPDATE murallink.patient SET email_enabled = true WHERE uid IN (:'al', :'bob');
 SELECT uid AS file FROM murallink.document WHERE patient_uid = :'al' \gset
 INSERT INTO murallink.sponsor (client_uid, name) VALUES (:'a', 'Sponsor of A'), (:'b', 'Sponsor of B');
@@ -247,7 +251,7 @@ SELECT client_uid, contract_uid, uid, 'Week 1', 7 FROM murallink.trial WHERE uid
 SET session_replication_role = replica;
 INSERT INTO murallink_private.reversal (client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, payment_uid, amount, currency, reason, note)
 SELECT client_uid, contract_uid, trial_uid, site_uid, patient_uid, enrollment_uid, chain_uid, uid, amount, currency, 'other', 'x'
-FROM murallink_private.payment WHERE patient_uid IN (:'al', :'bob');
+FROM murallink_private.payment WHERE patient_uid IN (:'al', :'bob') AND amount = 5;
 INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid, payment_uid, amount, currency, status, ended_at)
 SELECT client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, uid, payment_uid, amount, currency, 'given_back', now() FROM murallink.reversal
 WHERE patient_uid IN (:'al', :'bob');
@@ -279,7 +283,7 @@ BEGIN
         SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
             AND has_table_privilege('murallink_analyst', c.oid, 'SELECT')
             AND c.relname !~ '^bastion_'
-            AND (computed OR c.relname NOT IN ('expected_visit', 'funding_runway', 'liability', 'owed', 'payment_history'))
+            AND (computed OR c.relname NOT IN ('expected_visit', 'funding_runway', 'liability', 'owed', 'paid_by_month', 'payment_history'))
     LOOP
         EXECUTE format('SELECT array_agg(t::text ORDER BY t::text) FROM murallink.%I AS t WHERE %s', relation, CASE WHEN only_of_a
             THEN (SELECT b.condition FROM below_a AS b WHERE b.relation IN (sees.relation, '') ORDER BY b.relation DESC LIMIT 1)

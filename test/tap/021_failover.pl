@@ -15,8 +15,46 @@ $payouts->sandbox('POST', 'settings', { 'dash.funding_total' => '10000000.00' })
 $payouts->patients(6);
 $payouts->order_cards;
 
-note 'a synchronous standby';
+note 'a hot standby answers what only reads: analysts, and sessions that were opened on the server, which it does not prolong';
+$payouts->sql($_) foreach 'CREATE ROLE ann LOGIN IN ROLE murallink_analyst',
+  q{SELECT murallink.register('ann@example.com', 'another password', 'Ann', 'Lyst')},
+  q{SELECT murallink.set_db_role('ann@example.com', 'ann')},
+  q{INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid)
+	SELECT u.uid, p, 'client', c.uid, c.uid FROM murallink.app_user u, murallink.client c,
+	unnest('{view_payments,view_enrollments,view_patients,view_payment_schedule,view_report}'::murallink.permission[]) p
+	WHERE u.email = 'ann@example.com'};
+$payouts->approve(1);
+$payouts->wait_settled;
+my $session = $payouts->sql(q{SELECT session_id FROM murallink.login('ann@example.com', 'another password')});
+# It would be prolonged by its next use.
+$payouts->sql(q{UPDATE murallink_private.session SET expires_at = now() + interval '1 minute'
+	WHERE app_user_uid = (SELECT uid FROM murallink.app_user WHERE email = 'ann@example.com')});
 my $standby = standby();
+my %reads = (
+	(map { $_ => "SELECT count(*), md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM murallink.$_ t" }
+		qw(payment payment_history paid_by_month dim_trial dim_site dim_subject audit_event funding_runway liability schedule_at())),
+	owed => 'SELECT count(*) FROM murallink.owed',
+	patient_audit => 'SELECT count(*) FROM murallink.patient p, LATERAL murallink.patient_audit(p.uid)');
+foreach my $name (sort keys %reads)
+{
+	my $read = "SET SESSION AUTHORIZATION ann; $reads{$name}";
+	is($standby->sql($read), $payouts->sql($read), "$name is the same on the standby");
+}
+isnt($payouts->sql("SET SESSION AUTHORIZATION ann; SELECT count(*) FROM murallink.payment_history"), '0', 'and has rows');
+my $asked = "BEGIN; SELECT FROM murallink.authenticate('$session');"
+  . ' SELECT count(*) > 0 FROM murallink.get_patients(); COMMIT';
+is($standby->sql($asked), 't', 'a session reads there');
+is($standby->error_of("DO \$\$ BEGIN PERFORM murallink.authenticate('$session');"
+	  . ' PERFORM murallink.trial_payment_report((SELECT uid FROM murallink.trial LIMIT 1)); END $$'),
+	'cannot execute DELETE in a read-only transaction', 'and writes nothing');
+is($standby->sql(q{SELECT count(*) FROM murallink_private.session WHERE expires_at > now() + interval '1 minute'}),
+	$payouts->sql(q{SELECT count(*) FROM murallink_private.session WHERE expires_at > now() + interval '1 minute'}),
+	'nor is it prolonged');
+$payouts->sql(q{UPDATE murallink.app_user SET deactivated = '{[2020-01-01,)}' WHERE email = 'ann@example.com'});
+Murallink::Stack::poll('the standby', sub { $standby->sql('SET SESSION AUTHORIZATION ann; SELECT count(*) FROM murallink.payment') eq '0' });
+is($standby->sql("SET SESSION AUTHORIZATION ann; SELECT count(*) FROM murallink.payment_history"), '0', 'who is deactivated is nobody there');
+
+note 'a synchronous standby';
 $payouts->set(synchronous_standby_names => '*');
 $payouts->wait_for(q{SELECT bool_or(sync_state = 'sync') FROM pg_stat_replication});
 busy(60);

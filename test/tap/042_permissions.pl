@@ -518,6 +518,8 @@ cancel_appointment     | create_appointment at trial_site                       
 set_appointment_status | create_appointment at trial_site                                | {"appointment_uid": "@past_appointment", "status": "kept"}
 get_appointments       | view_patients at trial_site                                     | {"enrollment_uid": "@enrollment"}
 get_appointments       | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+patient_audit          | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
+patient_audit_report   | view_patients at site or trial_site                             | {"patient_uid": "@patient"}
 bulk_email             | bulk_email at trial_site                                        | {"trial_uid": "@trial", "site_uid": "@site", "subject": "N", "body": "N"}
 enroll                 | enroll at trial_site                                            | {"patient_uid": "@newcomer", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}
 enroll                 | enroll at trial_site, view_patients at other_site else not_found | {"patient_uid": "@elsewhere", "trial_uid": "@trial", "site_uid": "@site", "subject_id": "N"}

@@ -58,8 +58,8 @@ SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnames
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'world')
     AND has_table_privilege('world_analyst', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
     AND has_schema_privilege('world_analyst', n.oid, 'USAGE')
-    -- Each row of these is made of many, and needs several permissions: test/sql/visit_due.sql and liability.sql show them.
-    AND c.relname NOT IN ('expected_visit', 'funding_runway', 'liability')
+    -- Each row of these is made of many, or needs several permissions: test/sql/visit_due.sql, liability.sql and tax.sql show them.
+    AND c.relname NOT IN ('expected_visit', 'funding_runway', 'liability', 'paid_by_month', 'tax_year_totals')
 ORDER BY c.oid::regclass::text COLLATE "C"
 EOC
 is(join(' ', map { "murallink.$_" } sort keys %shown_by), "@relations", 'no more and no less than analysts can reach');
@@ -239,6 +239,21 @@ answers(becomes($stack->{admin_email}, $stack->{admin_password}),
 my @answers = answers(becomes('caller@example.com', 'correct horse'), message('E', pack 'Z*N', 'run', 0), $sync);
 is_deeply(\@answers, [ '', 0 ], 'not what the caller saw who was there when it began');
 
+note 'the example of SQLAlchemy in docs/analysts.md';
+$world->script("SELECT world.give('$self', '{view_payments client,view_enrollments client}')");
+my ($python) = slurp_file('docs/analysts.md') =~ /^```python\n(.*?)^```/ms;
+$python =~ s{postgresql\+psycopg2://\S+?(?=')}{postgresql+psycopg2://world_analyst\@/${\Murallink::Stack::DATABASE}?host=$stack->{host}&port=$stack->{port}};
+my ($output, $errors) = run_command([ '/usr/bin/python3', '-c', $python . <<'EOC' ]);
+print(*(sorted(r.key for r in Base.classes[name].__mapper__.relationships) for name in ('payment', 'trial', 'trial_site')))
+EOC
+is($errors, '', 'it has no errors');
+my ($total) = $world->script(
+	"SELECT 'Subjectnumber USD ' || sum(net_amount) FROM murallink.payment WHERE client_uid = world.uid('client')");
+is($output, <<"EOC" =~ s/\n\z//r, 'automap finds the relations, and joins by them');
+$total
+['enrollment', 'milestone'] ['contract', 'trial_site_collection'] ['enrollment_collection', 'milestone_collection', 'site', 'trial']
+EOC
+
 done_testing();
 
 # The table or view, the permissions of which one shows its rows, and the place where it must be held: the client,
@@ -310,6 +325,6 @@ sponsor          | view_contract                     | c.client_uid, c.uid, NULL
 trial            | view_trials                       | r.client_uid, r.contract_uid, r.uid, NULL
 trial_site       | view_sites or view_trials         | *
 visit_due        | view_payment_schedule             | m.client_uid, m.contract_uid, m.trial_uid, m.site_uid FROM murallink.milestone m WHERE m.trial_uid = r.trial_uid
-unmatched_visits | view_enrollments or visit_done    | *
-visit            | view_enrollments or visit_done    | *
-visit_change     | view_enrollments or visit_done    | v.client_uid, v.contract_uid, v.trial_uid, v.site_uid FROM murallink.visit v WHERE v.uid = r.visit_uid
+unmatched_visits | view_patients or visit_done       | *
+visit            | view_patients or visit_done       | *
+visit_change     | view_patients or visit_done       | v.client_uid, v.contract_uid, v.trial_uid, v.site_uid FROM murallink.visit v WHERE v.uid = r.visit_uid

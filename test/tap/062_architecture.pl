@@ -1,4 +1,4 @@
-# docs/architecture.md has the triggers that there are, in the order in which they fire, and the steps of a call, and README the
+# docs/analysts.md has the picture of the tables; docs/architecture.md has the triggers that there are, in the order in which they fire, and the steps of a call, and README the
 # steps of a payment; and each situation of test/situations.md is in the tests that it names.
 
 use strict;
@@ -45,6 +45,38 @@ my $generated = ($ENV{TESTDIR} // '.') . '/triggers.md';
 unlink $generated;
 is($written, $map, 'is that of the catalogue')
   || append_to_file($generated, "$map\n") && diag("the map to write is in $generated");
+
+note 'the picture of the tables for analysts';
+my $tables = $stack->sql(<<'EOC');
+WITH shown AS (
+    SELECT c.oid, c.relname::text AS name FROM pg_class c
+    WHERE c.relnamespace = 'murallink'::regnamespace AND c.relkind IN ('r', 'v') AND has_table_privilege('murallink_analyst', c.oid, 'SELECT')
+        AND c.relname !~ '^(bastion_|dim_)'
+), referring AS (
+    SELECT s.name, a.attname::text AS referring, substring(a.attname FROM '^(\w+)_uid$') AS referred
+    FROM shown s JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0 AND NOT a.attisdropped
+), edges AS (
+    SELECT r.name, r.referring, t.name AS referred FROM referring r JOIN shown t ON t.name = CASE r.referred
+        WHEN 'chain' THEN 'enrollment' WHEN 'into' THEN 'patient' WHEN 'resource' THEN NULL ELSE r.referred END AND t.name <> r.name
+    WHERE r.referred <> 'app_user'
+)
+SELECT string_agg(format('    %s ||--o{ %s : %s', e.referred, e.name, e.referring), E'\n' ORDER BY e.referred, e.name, e.referring)
+FROM edges e
+WHERE NOT EXISTS (
+    -- The place is drawn once, from what is nearest to it: what belongs to an enrollment has its trial and site from there.
+    SELECT FROM edges n WHERE n.name = e.name AND n.referred <> e.referred AND CASE e.referred
+        WHEN 'client' THEN n.referred NOT IN ('patient', 'sponsor') WHEN 'contract' THEN n.referred NOT IN ('client', 'sponsor', 'patient')
+        WHEN 'trial' THEN n.referred IN ('trial_site', 'enrollment', 'payment', 'milestone', 'appointment')
+        WHEN 'site' THEN n.referred IN ('trial_site', 'enrollment', 'payment', 'milestone', 'appointment')
+        WHEN 'trial_site' THEN n.referred IN ('enrollment', 'payment', 'milestone')
+        WHEN 'patient' THEN n.referred IN ('enrollment', 'payment', 'reversal', 'appointment')
+        WHEN 'enrollment' THEN n.referred IN ('payment', 'reversal', 'appointment') AND n.name <> 'payment' END)
+EOC
+my ($pictured) = slurp_file("$root/docs/analysts.md") =~ /^erDiagram\n(.*?)\n```/ms;
+my $picture = ($ENV{TESTDIR} // '.') . '/tables.md';
+unlink $picture;
+is($pictured, $tables, 'is that of the catalogue')
+  || append_to_file($picture, "$tables\n") && diag("the picture to write is in $picture");
 
 note 'the picture of a payment, in which one whose payout is being sent is processing';
 my %drawn = drawn(slurp_file("$root/README.md"));

@@ -77,10 +77,11 @@ CREATE INDEX visit_enrollment ON murallink.visit (enrollment_uid);
 CREATE INDEX visit_retry ON murallink.visit (due_at) WHERE state IN ('unmatched', 'payable');
 CREATE INDEX visit_waiting ON murallink.visit (contract_uid, visit_date, created_at, uid) WHERE state = 'waiting';
 CREATE INDEX visit_stuck ON murallink.visit (changed_at) WHERE state = 'conflict' OR state = 'payable' AND reason <> '';
+-- Not with view_enrollments: a note of a visit is not for the blinded.
 CREATE POLICY viewer ON murallink.visit FOR SELECT USING (
-    murallink_private.permitted('view_enrollments', client_uid, contract_uid, trial_uid, site_uid)
+    murallink_private.permitted('view_patients', client_uid, contract_uid, trial_uid, site_uid)
     OR murallink_private.permitted('visit_done', client_uid, contract_uid, trial_uid, site_uid)
-    OR murallink_private.granted_moved('view_enrollments', enrollment_uid)
+    OR murallink_private.granted_moved('view_patients', enrollment_uid)
     OR app_user_uid = (SELECT murallink_private.caller()));
 
 CREATE TABLE murallink.visit_change (
