@@ -35,7 +35,8 @@ COMMENT ON FUNCTION murallink_private.patient_resources(murallink.ksuid) IS
 
 CREATE FUNCTION murallink_private.patient_events(patient_uid murallink.ksuid) RETURNS SETOF murallink.patient_event
 LANGUAGE sql STABLE AS $$
-    SELECT e.at, e.resource, e.resource_uid, e.action::text, coalesce(CASE e.action WHEN 'deleted' THEN NULL ELSE murallink_private.audit_words(e.changes) END, ''),
+    SELECT e.at, e.resource, e.resource_uid, e.action::text,
+        coalesce(CASE WHEN e.action <> 'deleted' THEN murallink_private.audit_words(e.changes) END, ''),
         e.app_user_uid, pg_catalog.btrim(u.first_name || ' ' || u.last_name), e.switched_by_uid, e.db_user::text, e.db_role
     FROM murallink_private.patient_resources(patient_uid) r JOIN murallink.audit_event e ON e.resource_uid = r
         LEFT JOIN murallink.app_user u ON u.uid = e.app_user_uid

@@ -10,7 +10,7 @@ SELECT murallink.set_db_role(name || '.due@example.com', 'regress_due_' || name)
 SET SESSION AUTHORIZATION regress_due_admin;
 SELECT uid AS client FROM murallink.create_client(name => 'Due') \gset
 SELECT uid AS contract FROM murallink.create_contract(client_uid => :'client', name => 'Due', currency => 'USD') \gset
-SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial') \gset
+SELECT uid AS trial FROM murallink.create_trial(contract_uid => :'contract', name => 'Trial', protocol_id => 'P-DUE') \gset
 SELECT uid AS site FROM murallink.create_site(trial_uid => :'trial', name => 'Site', time_zone => 'America/New_York') \gset
 SELECT murallink.add_funding(:'contract', 1000);
 SELECT (murallink.add_milestone(name, price, 'USD', :'trial', :'site', often, code => code)).code
@@ -104,3 +104,16 @@ SELECT state, count(*) FROM murallink.owed GROUP BY state ORDER BY state;
 RESET SESSION AUTHORIZATION;
 SELECT statement, test.refusal('SET LOCAL ROLE murallink_owner; ' || statement) FROM unnest(ARRAY[
     'UPDATE murallink.visit_due SET due_after = 1', 'DELETE FROM murallink.visit_due', 'TRUNCATE murallink.visit_due']) AS statement;
+-- A visit that another system has reported is owed, too, until it is paid, and once if there is a kept appointment of it
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT v.state FROM murallink.visit_done('ctms', 'due 1', protocol_id => 'P-DUE', subject_id => 'D-2', visit_code => 'V2', visit_date => current_date) v;
+SELECT milestone_code, state, amount, visit_uid IS NOT NULL AS reported FROM murallink.owed WHERE trial_uid = :'trial' ORDER BY 1, 2;
+RESET SESSION AUTHORIZATION;
+INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, milestone_code, status)
+SELECT uid, local AT TIME ZONE 'UTC', local, 'UTC', 'v2', 'kept' FROM murallink.enrollment,
+    LATERAL (SELECT current_date + interval '1 min' AS local) AS t WHERE trial_uid = :'trial' AND patient_uid = :'bea';
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT milestone_code, state, amount, visit_uid IS NOT NULL AS reported FROM murallink.owed WHERE trial_uid = :'trial' AND milestone_code = 'V2' ORDER BY 1, 2;
+SELECT p.status FROM murallink.milestone_payment(:'bea', (SELECT uid FROM murallink.payment_schedule WHERE trial_uid = :'trial' AND code = 'V2')) p;
+SELECT milestone_code, state, amount, visit_uid IS NOT NULL AS reported FROM murallink.owed WHERE trial_uid = :'trial' AND milestone_code = 'V2' ORDER BY 1, 2;
+RESET SESSION AUTHORIZATION;

@@ -58,8 +58,8 @@ SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnames
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'world')
     AND has_table_privilege('world_analyst', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
     AND has_schema_privilege('world_analyst', n.oid, 'USAGE')
-    -- Each row of these is made of many, or needs several permissions: test/sql/visit_due.sql, liability.sql and tax.sql show them.
-    AND c.relname NOT IN ('expected_visit', 'funding_runway', 'liability', 'paid_by_month', 'tax_year_totals')
+    -- Each row of these is made of many, or needs several permissions: test/sql/visit_due.sql, payment_history.sql, liability.sql and tax.sql do.
+    AND c.relname NOT IN ('expected_visit', 'funding_runway', 'liability', 'owed', 'paid_by_month', 'tax_year_totals')
 ORDER BY c.oid::regclass::text COLLATE "C"
 EOC
 is(join(' ', map { "murallink.$_" } sort keys %shown_by), "@relations", 'no more and no less than analysts can reach');
@@ -308,7 +308,6 @@ funding          | view_contract or view_report      | r.client_uid, r.contract_
 merged_patient   | view_patients                     | of the patient r.into_uid
 milestone        | view_payment_schedule             | *
 schedule_version | view_payment_schedule             | *
-owed             | view_payments                     | *
 patient          | view_patients                     | of the patient r.uid
 patient_site     | view_patients                     | r.client_uid, r.contract_uid, NULL, r.site_uid
 payment          | view_payments                     | *
