@@ -50,4 +50,7 @@ extern char *identity_request_header(const char *name);
 extern char *identity_request_path(void);
 extern bool identity_request_begins(void);
 
+/* Returns whether the caller sees little of the large tables.  The grants say so, which come later. */
+extern bool (*identity_sees_little)(void);
+
 #endif /* MURALLINK_IDENTITY_H */

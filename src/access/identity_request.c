@@ -25,7 +25,9 @@ static LocalTransactionId last_request = InvalidLocalTransactionId;
 
 static ProcessUtility_hook_type next_utility = NULL;
 
-static void settle_request(void);
+bool (*identity_sees_little)(void) = NULL;
+
+static void settle_request(const char *path);
 static void take_key(void);
 static char *session_of_request(void);
 static void run_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
@@ -117,16 +119,22 @@ identity_request_path(void)
 
 /*
  * Sets, for the rest of a PostgREST request's transaction, how times are read
- * and written, whatever the server's settings or a header of the request are.
+ * and written, whatever the server's settings or a header of the request are;
+ * and that a plan is made for a caller who reads tables, unless it is one of
+ * many who see little.  PostgREST's connections keep plans for all callers, and
+ * one that finds the rows of few sites reads all of a table for the others.
  */
 static void
-settle_request(void)
+settle_request(const char *path)
 {
 	static const char *const settings[][2] = {
 		{"TimeZone", "UTC"}, {"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}};
 
 	for (int i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
+	if (strncmp(path, "/rpc/", strlen("/rpc/")) != 0 && identity_sees_little != NULL && !identity_sees_little())
+		(void) set_config_option("plan_cache_mode", "force_custom_plan", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 								 true, 0, false);
 	request_began = last_request = MyProc->lxid;
 }
@@ -213,7 +221,7 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 	}
 	if (PG_ARGISNULL(0) && path != NULL && path[0] != '\0')
 	{
-		settle_request();
+		settle_request(path);
 		take_key();
 	}
 	PG_RETURN_VOID();

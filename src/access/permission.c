@@ -98,10 +98,12 @@ static bool holds(HTAB *grants, Oid permission, const Place *place);
 static void forbid(Oid permission, HTAB *grants, const Place *place, const char *field);
 static Datum granted_uids(Oid permission, Kind kind, bool sites);
 static Place place_arguments(FunctionCallInfo fcinfo, int first);
+static bool few_sites_of(const char *name);
+static bool sees_little(void);
 
 /*
- * Registers a setting, the callback that forgets grants when they change, and the
- * hook of queries that run on.
+ * Registers a setting, the callback that forgets grants when they change, the
+ * hook of queries that run on, and what requests ask.
  */
 void
 permission_init(void)
@@ -110,6 +112,7 @@ permission_init(void)
 							 "Whether new trials require approval by someone other than the requester.", NULL,
 							 &separate_approver, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	install_when_changed(forget_grants);
+	identity_sees_little = sees_little;
 	permission_cursor_init();
 }
 
@@ -359,11 +362,11 @@ permission_require(Oid permission, const Place *place, const char *field)
 }
 
 /*
- * Returns whether the caller sees the patients of few sites only, so that rows
- * can be found site by site.
+ * Returns whether the caller holds a permission at few sites only, or nowhere,
+ * so that rows can be found site by site.
  */
-bool
-permission_few_sites(void)
+static bool
+few_sites_of(const char *name)
 {
 	const Caller *who = identity_caller_if_any();
 	Oid permission;
@@ -372,7 +375,7 @@ permission_few_sites(void)
 
 	if (who == NULL || who->admin)
 		return who == NULL;
-	permission = permission_named("view_patients");
+	permission = permission_named(name);
 	grants = grants_of(&who->user);
 	for (int i = 0; i < grants->count; i++)
 	{
@@ -382,6 +385,24 @@ permission_few_sites(void)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Returns whether the caller sees the patients of few sites only.
+ */
+bool
+permission_few_sites(void)
+{
+	return few_sites_of("view_patients");
+}
+
+/*
+ * Returns whether the caller sees of the large tables what few sites have.
+ */
+static bool
+sees_little(void)
+{
+	return permission_few_sites() && few_sites_of("view_enrollments") && few_sites_of("view_payments");
 }
 
 /*

@@ -83,4 +83,21 @@ SELECT uid AS una FROM murallink.add_patient(:'south', 'Una', 'Place', email => 
 SET SESSION AUTHORIZATION regress_place_ann;
 SELECT query, p.first_name, p.enrollments FROM unnest('{PL-002,pat.place@example.com,una.place@example.com}'::text[]) AS query, LATERAL murallink.search_patients(query) AS p;
 RESET SESSION AUTHORIZATION;
+
+-- PostgREST keeps plans for all callers: one who sees more than few sites gets a plan of their own for a table
+CREATE FUNCTION pg_temp.planned(path text, session_id text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('request.path', path, true), set_config('request.headers', jsonb_build_object('session-id', session_id)::text, true);
+    PERFORM murallink.authenticate();
+    RETURN current_setting('plan_cache_mode');
+END
+$$;
+SELECT pg_temp.planned('/payment', :'admin_session') AS admin;
+SELECT pg_temp.planned('/rpc/ping', :'admin_session') AS of_a_function;
+SELECT pg_temp.planned('/payment', :'ann_session') AS at_a_site;
+SELECT pg_temp.planned('/payment', '') AS nobody;
+SELECT (murallink.register('cro.place@example.com', 'correct horse', 'Cro', 'Place')).uid AS cro \gset
+INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid) VALUES (:'cro', 'view_payments', 'client', :'client', :'client');
+SELECT session_id AS cro_session FROM murallink.login('cro.place@example.com', 'correct horse') \gset
+SELECT pg_temp.planned('/payment', :'cro_session') AS of_a_client;
 DROP ROLE regress_place_admin, regress_place_ann;
