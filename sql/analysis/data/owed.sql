@@ -1,6 +1,8 @@
 -- What is owed to patients: earned and not paid.
 
-CREATE VIEW murallink.owed WITH (security_invoker) AS
+-- The outer query keeps the barrier, as that of murallink.payout: a condition sees no value of a hidden row, nor a constant of a branch.
+CREATE VIEW murallink.owed WITH (security_invoker, security_barrier) AS
+SELECT s.* FROM (
 SELECT p.uid AS payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid, p.patient_uid, p.payment_type,
     p.milestone_code, p.milestone_name, p.visit_date, NULL::murallink.ksuid AS appointment_uid, NULL::murallink.ksuid AS visit_uid,
     CASE WHEN p.status <> 'approved' THEN p.status::text
@@ -39,7 +41,7 @@ WHERE v.state IN ('payable', 'waiting') AND murallink_private.shown('view_paymen
         AND p.occurrence >= v.occurrence AND murallink_private.label_key(p.milestone_code) = murallink_private.label_key(m.code))
     AND NOT EXISTS (
         SELECT FROM murallink.appointment a WHERE a.enrollment_uid = v.enrollment_uid AND a.status = 'kept' AND a.local_time::date = v.visit_date
-        AND murallink_private.label_key(a.milestone_code) = murallink_private.label_key(m.code));
+        AND murallink_private.label_key(a.milestone_code) = murallink_private.label_key(m.code))) s;
 COMMENT ON VIEW murallink.owed IS
 'What patients have earned and have not been paid: a row for each payment that is not decided or not paid yet, and for each visit that was kept, or that another system has reported, whose milestone nobody has requested, for callers who may see patients, enrollments, the schedule and payments there.';
 COMMENT ON COLUMN murallink.owed.payment_uid IS 'The payment; null where none was requested.';

@@ -1,6 +1,8 @@
 -- The steps of each payment, with the time and the person of each.
 
-CREATE VIEW murallink.payment_history WITH (security_invoker) AS
+-- The outer query keeps the barrier, as that of murallink.payout.
+CREATE VIEW murallink.payment_history WITH (security_invoker, security_barrier) AS
+SELECT s.* FROM (
 SELECT p.uid AS payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
     CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN 'marked' ELSE 'requested' END AS step,
     p.created_at AS at, p.requested_by_uid AS app_user_uid, NULL::murallink.ksuid AS switched_by_uid, p.amount, p.currency::text
@@ -40,7 +42,7 @@ UNION ALL
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid, 'reversed', e.at, e.app_user_uid, e.switched_by_uid,
     (e.changes #>> '{returned,to}')::numeric - coalesce((e.changes #>> '{returned,from}')::numeric, 0), p.currency::text
 FROM murallink_private.payment p JOIN murallink_private.audit_event e ON e.resource_uid = p.uid
-WHERE e.resource = 'payment' AND e.changes ? 'returned';
+WHERE e.resource = 'payment' AND e.changes ? 'returned') s;
 COMMENT ON VIEW murallink.payment_history IS
 'What has happened to each payment: a row for each step. The steps are requested, approved (one for each approver), rejected, cancelled, sent (the last attempt), failed, in_doubt, retried, paid, reversal_requested and reversed (one for each part that came back); of what somebody else has paid marked and unmarked.';
 COMMENT ON COLUMN murallink.payment_history.payment_uid IS 'The payment.';
