@@ -315,14 +315,14 @@ Oid
 install_enum(const char *type, const char *label)
 {
 	char name[2 * NAMEDATALEN];
-	size_t length = strlen(type);
+	char *end;
 	KnownOid *known;
 	Oid schema;
 	Oid oid;
 
-	memcpy(name, type, length);
-	name[length] = '.';
-	strlcpy(name + length + 1, label, NAMEDATALEN);
+	end = stpcpy(name, type);
+	*end++ = '.';
+	strlcpy(end, label, NAMEDATALEN);
 	known = known_oid(&labels, name);
 	if (OidIsValid(known->oid))
 		return known->oid;

@@ -1,4 +1,4 @@
--- Who may read which table. Revoke what default privileges have granted first.
+-- Who may read which table, and execute which function of its rows. Revoke what default privileges have granted first.
 DECLARE
     relation regclass;
     function regprocedure;
@@ -19,7 +19,13 @@ BEGIN
             SELECT FROM pg_catalog.pg_depend d
             WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
+        FOR grantee IN
+            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+            FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+            WHERE p.oid = function AND a.grantee <> p.proowner
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', function, grantee);
+        END LOOP;
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO murallink_analyst, murallink_operator', function);
     END LOOP;
     -- Approvals stay as they were signed, and notes as they were written; this needs no trigger.

@@ -1,6 +1,6 @@
 -- The feed of events, as a view of the audit.
 
-CREATE VIEW murallink_private.event AS
+CREATE VIEW murallink_private.event WITH (security_invoker) AS
 SELECT e."position", e.step, murallink_private.event_sequence(e."position", e.step) AS sequence, e.event, e.uid, e.at, e.resource, e.resource_uid,
     e.client_uid, e.contract_uid, e.trial_uid, e.site_uid,
     CASE e.resource WHEN 'payment' THEN e.resource_uid
