@@ -21,9 +21,9 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
     ELSIF set_visit_due.due_after NOT BETWEEN 0 AND 36500 THEN
-        PERFORM murallink_private.raise('invalid_value', 'due_after');
+        PERFORM murallink_private.raise('invalid_value', 'due_after', 'Days from 0 to 36500.');
     ELSIF coalesce(set_visit_due.due_window, 0) NOT BETWEEN 0 AND 3650 THEN
-        PERFORM murallink_private.raise('invalid_value', 'due_window');
+        PERFORM murallink_private.raise('invalid_value', 'due_window', 'Days from 0 to 3650.');
     END IF;
     -- The last row counts: those of two sessions must not have the same moment, nor come in another order.
     PERFORM FROM murallink.trial t WHERE t.uid = permitted FOR NO KEY UPDATE;

@@ -313,7 +313,7 @@ BEGIN
     IF outcome = '' THEN
         PERFORM murallink_private.raise('missing_field', 'status');
     ELSIF outcome NOT IN ('kept', 'missed') THEN
-        PERFORM murallink_private.raise('invalid_value', 'status');
+        PERFORM murallink_private.raise('invalid_value', 'status', 'One of kept and missed.');
     END IF;
     reached := murallink_private.milestone_to_reach(visitor, set_appointment_status.milestone);
     UPDATE murallink.appointment a SET status = outcome::murallink.appointment_status, milestone_code = coalesce(reached, a.milestone_code)

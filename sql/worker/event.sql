@@ -15,7 +15,7 @@ CREATE FUNCTION murallink_private.event_types(types text[]) RETURNS murallink.ev
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF NOT types <@ pg_catalog.enum_range(NULL::murallink.event_type)::text[] THEN
-        PERFORM murallink_private.raise('invalid_value', 'types');
+        PERFORM murallink_private.raise('invalid_value', 'types', 'The types that the description of events names.');
     END IF;
     RETURN NULLIF(types, '{}')::murallink.event_type[];
 END
@@ -26,7 +26,7 @@ CREATE FUNCTION murallink_private.event_after(after text, OUT "position" bigint,
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF after <> '' AND after !~ '^[0-7][0-9a-f]{15}[0-7][0-9a-f]{7}$' THEN
-        PERFORM murallink_private.raise('invalid_value', 'after');
+        PERFORM murallink_private.raise('invalid_value', 'after', 'What an earlier answer has as next, or absent.');
     END IF;
     "position" := coalesce(('x' || pg_catalog.left(NULLIF(after, ''), 16))::bit(64)::bigint, 0);
     step := coalesce(('x' || pg_catalog.right(NULLIF(after, ''), 8))::bit(32)::integer, 0);
@@ -49,7 +49,7 @@ DECLARE
 BEGIN
     most := coalesce(most, 1000);
     IF most NOT BETWEEN 0 AND 10000 THEN
-        PERFORM murallink_private.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most', 'A number from 0 to 10000.');
     END IF;
     SELECT coalesce(pg_catalog.array_agg(page.info), '{}') INTO answer.events
     FROM (

@@ -156,9 +156,9 @@ BEGIN
     IF pg_catalog.starts_with(secret, 'whsec_') AND pg_catalog.length(key) BETWEEN 24 AND 64 THEN
         RETURN key;
     END IF;
-    PERFORM murallink_private.raise('invalid_value', 'secret');
+    PERFORM murallink_private.raise('invalid_value', 'secret', 'It is whsec_ and 24 to 64 bytes in base64.');
 EXCEPTION WHEN invalid_parameter_value THEN
-    PERFORM murallink_private.raise('invalid_value', 'secret');
+    PERFORM murallink_private.raise('invalid_value', 'secret', 'It is whsec_ and 24 to 64 bytes in base64.');
 END
 $$;
 COMMENT ON FUNCTION murallink_private.webhook_key(text) IS
@@ -288,7 +288,7 @@ DECLARE
 BEGIN
     PERFORM murallink_private.hide_statement();
     IF coalesce(hours, 24) NOT BETWEEN 0 AND 8760 THEN
-        PERFORM murallink_private.raise('invalid_value', 'hours');
+        PERFORM murallink_private.raise('invalid_value', 'hours', 'Hours from 0 to 8760.');
     END IF;
     UPDATE murallink_private.webhook_secret s
     SET secret = murallink_private.webhook_key(rotate_webhook.secret), earlier = s.secret,
