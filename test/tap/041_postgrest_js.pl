@@ -1,8 +1,10 @@
-# An app that is written with postgrest-js, the client library of others, signs in, pays, lists and is refused.
+# An app that is written with postgrest-js, the client library of others, signs in, pays, lists and is refused; and
+# examples/murallink.d.ts has the types of the catalogue, with which such an app compiles.
 
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use JSON::PP;
 use Murallink::Node;
@@ -10,6 +12,7 @@ use Murallink::Stack;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $root = abs_path("$FindBin::RealBin/../..");
 my $node = Murallink::Node->new('postgrest_js');
 $node->init;
 $node->append_conf('postgresql.conf', $Murallink::Stack::conf);
@@ -95,5 +98,34 @@ answered('csv', "amount,currency\n10,USD\n20,USD\n30,USD");
 answered('table', { funded => 1000, reserved => 60, available => 940 });
 is($answers->{logout}{status}, 204, 'signing out');
 refused('logged out', 401, qr/\APT401\z/);
+
+note 'the types';
+my $types = slurp_file("$root/examples/murallink.d.ts");
+my ($made, $problems) = run_command([ $stack->psql, '-v', 'ON_ERROR_STOP=1', '-f', "$root/dev/types.sql" ]);
+is($problems, '', 'are made');
+my $generated = "$ENV{TESTDIR}/murallink.d.ts";
+unlink $generated;
+append_to_file($generated, "$made\n");
+ok($types eq "$made\n", 'are those of the catalogue') or diag('copy build/tap/murallink.d.ts to examples');
+my ($compiled) = run_command([
+	'node', "$root/build/typescript/node_modules/typescript/bin/tsc", qw(--noEmit --strict --target es2022 --module esnext),
+	qw(--moduleResolution bundler), "$root/test/tap/postgrest_js.ts" ]);
+is($compiled, '', 'an app compiles with them, and what is wrong in it does not');
+
+# contract_document is read beside its contract only: see docs/applications.md.
+my ($tried, @unknown) = (0);
+while ($types =~ /^\t\t\t(?!contract_document)(\w+): ReadOnly<'\w+', \[\n(.*?)^\t\t\t\]>;/gms)
+{
+	my ($table, $relations) = ($1, $2);
+	while ($relations =~ /To<'(\w+)', \[.*?\], '(\w+)'/g)
+	{
+		my $select = $1 eq $2 ? "$2(*)" : "$2!$1(*)";
+		my ($got) = $client->request('GET', "$client->{url}/$table?select=$select&limit=0", undef, { 'Session-Id' => $admin });
+		$tried++;
+		push @unknown, "$table $select" if $got != 200;
+	}
+}
+cmp_ok($tried, '>', 100, 'they have relations');
+is("@unknown", '', 'which PostgREST embeds');
 
 done_testing();
