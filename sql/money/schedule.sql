@@ -480,7 +480,8 @@ BEGIN
         IF places = '{}' AND EXISTS (SELECT FROM murallink.trial_site a WHERE a.trial_uid = add_milestones.trial_uid) THEN
             PERFORM murallink_private.raise(
                 CASE WHEN murallink_private.trial_visible(add_milestones.trial_uid) THEN 'forbidden' ELSE 'not_found' END, 'trial_uid',
-                CASE WHEN murallink_private.trial_visible(add_milestones.trial_uid) THEN 'The permission add_milestone is required at a site of the trial.' END);
+                CASE WHEN murallink_private.trial_visible(add_milestones.trial_uid)
+                    THEN 'The permission add_milestone is required at a site of the trial.' END);
         ELSIF places = '{}' THEN
             PERFORM murallink_private.permit_trial(add_milestones.trial_uid, 'add_milestone', 'trial_uid');
             PERFORM murallink_private.raise('not_associated', 'sites');

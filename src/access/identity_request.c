@@ -191,9 +191,9 @@ session_of_request(void)
 /*
  * murallink.authenticate(session_id): takes on the identity of a session for
  * the rest of this transaction; by default, that in the header Session-Id or
- * Api-Key of PostgREST, or of the token that PostgREST has verified.  As PostgREST's pre-request, it also sets UTC for the
- * request and its answer, and its idempotency key.  Raises unauthenticated,
- * invalid_request or too_long.
+ * Api-Key of PostgREST, or of the token that PostgREST has verified.  As
+ * PostgREST's pre-request, it also sets UTC for the request and its answer, and
+ * its idempotency key.  Raises unauthenticated, invalid_request or too_long.
  *
  * If PostgREST calls a function, a session that has ended is not an error here:
  * a function that needs a caller raises it, and login(), which needs none, runs.

@@ -23,7 +23,7 @@
 
 #define SHOWN_INSTEAD "<statement with secrets>"
 
-/* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks; and how API keys begin. */
+/* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks; how API keys begin. */
 static const char *const names[] = {"accesskey", "change_password", "change_user_password", "configure_partner",
 									"create_admin", "mlk_", "reset_password", "rotate_webhook", "set_webhook", "update_user"};
 

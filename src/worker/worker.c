@@ -200,11 +200,12 @@ static bool
 wait_for_calls(Moment deadline)
 {
 	Moment resume_at = calls_resume_at();
-	Moment step_at = Min(worker_steps_at(), worker_visits_at());
+	Moment step_at = worker_steps_at();
+	Moment visit_at = worker_visits_at();
 	Moment due;
 
 	next_look = Min(next_look, resume_at);
-	due = deadline != 0 ? deadline : Min(next_look, step_at);
+	due = deadline != 0 ? deadline : Min(next_look, Min(step_at, visit_at));
 	if (gathering_since != 0)
 		due = Min(due, gathering_since + GATHER_MAX * CLOCK_MS);
 	return worker_wait(due);

@@ -9,7 +9,10 @@
 
 #include "worker_run.h"
 
-/* In milliseconds: how often visits are looked at, while there are more than one transaction takes, and after an error. */
+/*
+ * In milliseconds: how often visits are looked at, while there are more than one
+ * transaction takes, and after an error.
+ */
 #define VISIT_INTERVAL 1000
 #define VISIT_INTERVAL_BUSY 50
 #define VISIT_INTERVAL_FAILED 5000

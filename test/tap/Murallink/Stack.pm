@@ -7,7 +7,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(node => $node);     # on a running PostgreSQL::Test::Cluster
 #   my $stack = Murallink::Stack->new(dir => $dir, settings => { timeout => 1 });     # of Dash
 #   my $stack = Murallink::Stack->new(dir => $dir, sandbox => ['--no-sync']);         # its further options
-#   my $stack = Murallink::Stack->new(node => $node, postgrest => 'jwt-secret = "..."');  # more lines of its configuration
+#   my $stack = Murallink::Stack->new(node => $node, postgrest => 'jwt-secret = "..."'); # further lines of its conf
 #   my $stack = Murallink::Stack->new(dir => $dir, clock => Murallink::Clock->new);    # by which its server goes
 #   my $stack = Murallink::Stack->new(dir => $dir, locale => 'tr_TR.UTF-8');          # else $MURALLINK_LOCALE, C.UTF-8
 #   $stack->start;

@@ -89,16 +89,18 @@ BEGIN
     PERFORM murallink.upload_document(caregiver_uid => caregiver, filename => 'personal.txt', data => 'UGVyc29uYWw=');
     PERFORM world.add(prefix || 'appointment',
         (murallink.schedule_appointment(patient_uid => patient, datetime => '2999-01-01T09:00:00')).uid);
-    PERFORM murallink.set_reference('trial', trial, 'ctms', prefix || 'T-1'), murallink.set_reference('site', site, 'ctms', prefix || '101'),
+    PERFORM murallink.set_reference('trial', trial, 'ctms', prefix || 'T-1'),
+        murallink.set_reference('site', site, 'ctms', prefix || '101'),
         murallink.set_reference('milestone', trial, 'ctms', 'SE-1', 'Week 1'),
         murallink.set_reference('enrollment', world.uid(prefix || 'enrollment'), 'ctms', 'S-1'),
         murallink.set_reference('payment', world.uid(prefix || 'payment'), 'ctms', prefix || 'P-1');
     PERFORM world.add(prefix || 'visit', (murallink.visit_done('ctms', prefix || 'V-1', trial_ref => prefix || 'T-1',
-        subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date, status => 'partial', repeat => 3)).uid);
-    PERFORM murallink.visit_done('ctms', prefix || 'V-1', trial_ref => prefix || 'T-1', subject_id => 'Subjectnumber', visit_code => 'Week 1',
-        visit_date => current_date, status => 'partial', repeat => 4);
-    PERFORM murallink.visit_done('ctms', prefix || 'V-2', trial_ref => prefix || 'T-1', subject_id => 'Nobody', visit_code => 'Week 1',
-        visit_date => current_date);
+        subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date,
+        status => 'partial', repeat => 3)).uid);
+    PERFORM murallink.visit_done('ctms', prefix || 'V-1', trial_ref => prefix || 'T-1',
+        subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date, status => 'partial', repeat => 4);
+    PERFORM murallink.visit_done('ctms', prefix || 'V-2', trial_ref => prefix || 'T-1',
+        subject_id => 'Nobody', visit_code => 'Week 1', visit_date => current_date);
     PERFORM murallink.upload_contract(contract, 'JVBERg==', 'contract.pdf');
     PERFORM world.add(prefix || 'report', substring(murallink.funding_report(contract) FROM '=(.*)')::murallink.ksuid);
     PERFORM murallink.bulk_email(trial, site, 'Subject', 'Body');
@@ -149,11 +151,14 @@ BEGIN
         UPDATE murallink.contract SET recovery_share = 50 WHERE uid = world.uid(prefix || 'contract');
         PERFORM world.add(prefix || 'past_appointment', murallink.gen_ksuid());
         INSERT INTO murallink.appointment (uid, enrollment_uid, at, local_time, time_zone, description)
-        SELECT world.uid(prefix || 'past_appointment'), world.uid(prefix || 'enrollment'), t, t AT TIME ZONE 'UTC', 'UTC', 'Personal'
+        SELECT world.uid(prefix || 'past_appointment'), world.uid(prefix || 'enrollment'), t, t AT TIME ZONE 'UTC', 'UTC',
+            'Personal'
         FROM date_trunc('second', now() - interval '1 day') AS t;
         UPDATE murallink_private.payout SET note = 'Paymentnote' WHERE payment_uid = world.uid(prefix || 'approved');
-        INSERT INTO murallink.enrollment_note (enrollment_uid, note) VALUES (world.uid(prefix || 'enrollment'), 'Paymentnote');
-        UPDATE murallink_private.reversal SET status = 'owed_back', decision_note = 'Paymentnote' WHERE uid = world.uid(prefix || 'owed_reversal');
+        INSERT INTO murallink.enrollment_note (enrollment_uid, note)
+        VALUES (world.uid(prefix || 'enrollment'), 'Paymentnote');
+        UPDATE murallink_private.reversal SET status = 'owed_back', decision_note = 'Paymentnote'
+        WHERE uid = world.uid(prefix || 'owed_reversal');
         INSERT INTO murallink.recovery (client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, reversal_uid,
             payment_uid, amount, currency, status, ended_at)
         SELECT r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.uid,
