@@ -737,12 +737,17 @@ DECLARE
     queue record;
     one murallink.ksuid;
     tried integer := 0;
+    blocked integer := 0;
 BEGIN
     FOR one IN
         SELECT v.uid FROM murallink.visit v WHERE v.state = 'unmatched' AND v.due_at <= pg_catalog.clock_timestamp() ORDER BY v.due_at LIMIT most
     LOOP
         tried := tried + 1;
-        PERFORM murallink_private.visit_go_on(one);
+        -- The worker waits for a few locks at most, because it sends no payouts meanwhile.
+        IF NOT murallink_private.visit_go_on(one) THEN
+            blocked := blocked + 1;
+            EXIT WHEN blocked = 3;
+        END IF;
     END LOOP;
     payable := ARRAY(
         SELECT v.uid FROM murallink.visit v WHERE v.state = 'payable' AND v.due_at <= pg_catalog.clock_timestamp()

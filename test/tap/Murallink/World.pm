@@ -98,7 +98,8 @@ BEGIN
         subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date,
         status => 'partial', repeat => 3)).uid);
     PERFORM murallink.visit_done('ctms', prefix || 'V-1', trial_ref => prefix || 'T-1',
-        subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date, status => 'partial', repeat => 4);
+        subject_id => 'Subjectnumber', visit_code => 'Week 1', visit_date => current_date,
+        status => 'partial', repeat => 4);
     PERFORM murallink.visit_done('ctms', prefix || 'V-2', trial_ref => prefix || 'T-1',
         subject_id => 'Nobody', visit_code => 'Week 1', visit_date => current_date);
     PERFORM murallink.upload_contract(contract, 'JVBERg==', 'contract.pdf');
@@ -151,8 +152,8 @@ BEGIN
         UPDATE murallink.contract SET recovery_share = 50 WHERE uid = world.uid(prefix || 'contract');
         PERFORM world.add(prefix || 'past_appointment', murallink.gen_ksuid());
         INSERT INTO murallink.appointment (uid, enrollment_uid, at, local_time, time_zone, description)
-        SELECT world.uid(prefix || 'past_appointment'), world.uid(prefix || 'enrollment'), t, t AT TIME ZONE 'UTC', 'UTC',
-            'Personal'
+        SELECT world.uid(prefix || 'past_appointment'), world.uid(prefix || 'enrollment'),
+            t, t AT TIME ZONE 'UTC', 'UTC', 'Personal'
         FROM date_trunc('second', now() - interval '1 day') AS t;
         UPDATE murallink_private.payout SET note = 'Paymentnote' WHERE payment_uid = world.uid(prefix || 'approved');
         INSERT INTO murallink.enrollment_note (enrollment_uid, note)
