@@ -80,6 +80,23 @@ $$;
 COMMENT ON FUNCTION murallink.upgrade() IS
 'Brings the tables to the version that the installed library works on and returns it; PostgREST looks at the functions again. For superusers. Errors: forbidden, not_installed, unknown_data_version when they are newer than the library.';
 
+CREATE FUNCTION murallink_private.copy_comments(source regclass, target regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    about record;
+BEGIN
+    FOR about IN
+        SELECT t.attname, pg_catalog.col_description(s.attrelid, s.attnum) AS words
+        FROM pg_catalog.pg_attribute s JOIN pg_catalog.pg_attribute t USING (attname)
+        WHERE s.attrelid = source AND t.attrelid = target AND s.attnum > 0
+    LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', target, about.attname, about.words);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.copy_comments(regclass, regclass) IS
+'Gives the columns of a view the comments of the columns with the same names in the table that it shows. source: the table; target: the view. Called by install().';
+
 CREATE FUNCTION murallink_private.known_data_version() RETURNS integer
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'install_known_data_version';
 COMMENT ON FUNCTION murallink_private.known_data_version() IS 'The version of the tables that the installed library works on.';

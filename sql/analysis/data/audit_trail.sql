@@ -13,13 +13,4 @@ SELECT e.uid, e.at, e.app_user_uid, e.switched_by_uid, e.db_user, e.db_role, e.r
 FROM murallink_private.audit_event e;
 COMMENT ON VIEW murallink.audit_event IS
 'Each change: by whom, when, and the old and new values, without what people have written about patients for those who may not see patients there.';
-DECLARE
-    about record;
-BEGIN
-    FOR about IN
-        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS words
-        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'murallink_private.audit_event'::regclass AND a.attnum > 0
-    LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.audit_event.%I IS %L', about.attname, about.words);
-    END LOOP;
-END;
+PERFORM murallink_private.copy_comments('murallink_private.audit_event', 'murallink.audit_event');

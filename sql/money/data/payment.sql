@@ -185,16 +185,7 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
 FROM murallink_private.payment p;
 COMMENT ON VIEW murallink.payment IS
 'Money owed to a patient, from the request until it is paid; and, with the status elsewhere, what somebody else has paid. What the table does not store: an approved payment is processing while it is being sent.';
-DECLARE
-    about record;
-BEGIN
-    FOR about IN
-        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS words
-        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'murallink_private.payment'::regclass AND a.attnum > 0
-    LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.payment.%I IS %L', about.attname, about.words);
-    END LOOP;
-END;
+PERFORM murallink_private.copy_comments('murallink_private.payment', 'murallink.payment');
 COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another patient that was made in its place; null: none.';
 COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units; 0 for what somebody else has paid.';
 COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note; null for others than its author who may not see patients there.';
@@ -207,16 +198,7 @@ SELECT a.uid, a.payment_uid, a.app_user_uid, a.switched_by_uid, a.signer_uid, a.
     a.at
 FROM murallink_private.approval a JOIN murallink_private.payment p ON p.uid = a.payment_uid;
 COMMENT ON VIEW murallink.approval IS 'Who approved which payment: each person once.';
-DECLARE
-    about record;
-BEGIN
-    FOR about IN
-        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS words
-        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'murallink_private.approval'::regclass AND a.attnum > 0
-    LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.approval.%I IS %L', about.attname, about.words);
-    END LOOP;
-END;
+PERFORM murallink_private.copy_comments('murallink_private.approval', 'murallink.approval');
 COMMENT ON COLUMN murallink.approval.note IS 'The note of the approver; null for others than its author who may not see patients there.';
 
 CREATE FUNCTION murallink.changed_payments(since murallink.moment) RETURNS SETOF murallink.payment

@@ -94,16 +94,7 @@ SELECT r.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_u
     r.created_at
 FROM murallink_private.reversal r;
 COMMENT ON VIEW murallink.reversal IS 'What is taken back of paid payments: the whole amount, or parts of it.';
-DECLARE
-    about record;
-BEGIN
-    FOR about IN
-        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS words
-        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'murallink_private.reversal'::regclass AND a.attnum > 0
-    LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.reversal.%I IS %L', about.attname, about.words);
-    END LOOP;
-END;
+PERFORM murallink_private.copy_comments('murallink_private.reversal', 'murallink.reversal');
 COMMENT ON COLUMN murallink.reversal.note IS 'The requester''s note; null for others than its author who may not see patients there.';
 COMMENT ON COLUMN murallink.reversal.decision_note IS
 'The note of the last person who decided it; null for others than its author who may not see patients there.';

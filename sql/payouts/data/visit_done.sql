@@ -121,17 +121,7 @@ SELECT v.uid, v.client_uid, v.contract_uid, v.trial_uid, v.site_uid, v.source, v
 FROM murallink.visit v WHERE v.state = 'unmatched';
 COMMENT ON VIEW murallink.unmatched_visits IS
 'The visits of which something is not found yet. reason: what: trial, site_ref, subject_id or visit_code; wrong_site: the patient was at another site on that day; ambiguous_...: it means several things; moved: the patient has been transferred since. The worker tries them again.';
-DECLARE
-    about record;
-BEGIN
-    FOR about IN
-        SELECT v.attname, pg_catalog.col_description(t.attrelid, t.attnum) AS words
-        FROM pg_catalog.pg_attribute v JOIN pg_catalog.pg_attribute t USING (attname)
-        WHERE v.attrelid = 'murallink.unmatched_visits'::regclass AND t.attrelid = 'murallink.visit'::regclass
-    LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN murallink.unmatched_visits.%I IS %L', about.attname, about.words);
-    END LOOP;
-END;
+PERFORM murallink_private.copy_comments('murallink.visit', 'murallink.unmatched_visits');
 COMMENT ON COLUMN murallink.unmatched_visits.reason IS 'What was not found, or is ambiguous.';
 
 INSERT INTO murallink_private.change_kind (change, follows) VALUES ('transfer', 'visits_moved');
