@@ -59,6 +59,7 @@ _PG_init(void)
 	reversal_init();
 	report_init();
 	api_init();
+	relation_init();
 	crash_point_init();
 	worker_slot_init();
 	launcher_init();

@@ -43,6 +43,9 @@ typedef struct Action Action;
 
 /* api.c, api_body.c */
 extern void api_init(void);
+
+/* relation.c */
+extern void relation_init(void);
 extern void api_body_init(void);
 
 /* api_request.c */

@@ -128,6 +128,19 @@ my ($found, $read) = read_by('user8', q{SELECT count(*) FROM murallink.search_pa
 is($found, 1, 'an administrator finds one of all patients by name');
 cmp_ok($read, '<=', 100, 'by the index of names');
 
+# The page of docs/applications.md: what belongs to payments is joined to the rows that the limit leaves.
+my $page = <<'EOS';
+SELECT p.amount, t.name, s.name, a.last_name, e.subject_id FROM murallink.payment p
+LEFT JOIN LATERAL murallink.trial(p) t ON true LEFT JOIN LATERAL murallink.site(p) s ON true
+LEFT JOIN LATERAL murallink.patient(p) a ON true LEFT JOIN LATERAL murallink.enrollment(p) e ON true
+WHERE p.status = 'pending' ORDER BY p.created_at, p.uid
+EOS
+like($stack->sql("SET SESSION AUTHORIZATION user3; EXPLAIN (COSTS off) $page LIMIT 10"),
+	qr/^Limit\n *-> +Nested Loop Left Join\n(.*Join.*\n)+ *-> +Sort\n/, 'a page is sorted before names are joined');
+my ($limited, $cut) =
+  map { $stack->sql("SET SESSION AUTHORIZATION user3; SELECT (array_agg(x::text))[1:10] FROM ($page $_) x") } 'LIMIT 10', '';
+is($limited, $cut, 'and has the same rows');
+
 # Whoever was granted every client sees every site, and the planner reckons with as many.
 $stack->sql(q{CREATE ROLE everywhere LOGIN IN ROLE murallink_analyst; SELECT murallink.set_db_role('clients@example.com', 'everywhere')});
 is($stack->sql('SET SESSION AUTHORIZATION everywhere; SELECT count(*) FROM murallink.site'), SITES, 'all sites are seen');
