@@ -212,6 +212,8 @@ write_call(FunctionCallInfo call, StringInfo text)
 	for (int i = 0; i < count && input < call->nargs; i++)
 	{
 		const NullableDatum *value = &call->args[input];
+		/* The argument of a function that takes the body of a request has no name. */
+		const char *argument = names != NULL ? names[i] : "";
 		Oid output;
 		bool varlena;
 		char *written;
@@ -222,10 +224,10 @@ write_call(FunctionCallInfo call, StringInfo text)
 		if (value->isnull)
 			continue;
 		for (const char *const *key = secret_keys; *key != NULL; key++)
-			secret |= strcmp(*key, names[i]) == 0;
+			secret |= strcmp(*key, argument) == 0;
 		getTypeOutputInfo(types[i], &output, &varlena);
 		written = OidOutputFunctionCall(output, value->value);
-		appendStringInfo(text, "%s:%zu:%s,", names[i], strlen(written), written);
+		appendStringInfo(text, "%s:%zu:%s,", argument, strlen(written), written);
 	}
 	ReleaseSysCache(row);
 	return !secret;

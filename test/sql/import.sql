@@ -94,3 +94,16 @@ RESET SESSION AUTHORIZATION;
 SELECT source_ref, subject_id, visit_code, repeat, state, (now() AT TIME ZONE 'UTC')::date - visit_date AS days_ago FROM murallink.visit
 WHERE source = 'redcap' ORDER BY source_ref;
 SELECT count(*) FROM murallink.visit_change c JOIN murallink.visit v ON v.uid = c.visit_uid WHERE v.source = 'redcap';
+
+-- A function whose argument has no name takes an idempotency key as the others do, and refuses strangers
+BEGIN;
+SET LOCAL murallink.idempotency_key = 'import';
+SELECT test.refusal($$SELECT murallink.import_patients('site_uid')$$), test.refusal($$SELECT murallink.redcap_trigger('x=1')$$);
+COMMIT;
+SET SESSION AUTHORIZATION regress_import_admin;
+SET murallink.idempotency_key = 'import';
+SELECT n, (SELECT i.state FROM murallink.import_patients(pg_temp.filled(E'site_uid,first_name,last_name\n{site},Twice,Once')) i) FROM generate_series(1, 2) AS n;
+SELECT test.refusal($$SELECT murallink.import_patients(pg_temp.filled(E'site_uid,first_name,last_name\n{site},Twice,Other'))$$);
+RESET murallink.idempotency_key;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM murallink.patient WHERE first_name = 'Twice';
