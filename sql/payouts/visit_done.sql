@@ -226,23 +226,36 @@ COMMENT ON FUNCTION murallink_private.visits_match(murallink.ksuid, murallink.vi
 CREATE FUNCTION murallink_private.visits_paid(visits murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    UPDATE murallink.visit v SET state = 'already_paid', reason = '', payment_uid = q.payment_uid, made_payment = false,
-        changed_at = pg_catalog.clock_timestamp()
+    UPDATE murallink.visit v SET state = CASE WHEN q.payment_uid IS NULL THEN 'payable' ELSE 'already_paid' END,
+        reason = CASE WHEN q.payment_uid IS NULL THEN 'already_paid' ELSE '' END, payment_uid = coalesce(q.payment_uid, v.payment_uid),
+        made_payment = false, changed_at = pg_catalog.clock_timestamp()
     FROM (
         -- Subqueries, so that the planner looks rows up one by one.
-        SELECT w.uid, (
+        SELECT w.uid, w.reason, (
             SELECT p.uid FROM murallink_private.payment p
             WHERE p.counts AND p.completes_uid IS NULL
             AND p.chain_uid = (SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = w.enrollment_uid)
             AND murallink_private.label_key(p.milestone_code) = (
                 SELECT murallink_private.label_key(m.code) FROM murallink.milestone m WHERE m.uid = w.milestone_uid)
-            AND CASE WHEN w.occurrence IS NULL THEN p.visit_date = w.visit_date ELSE p.occurrence = w.occurrence END LIMIT 1) AS payment_uid
+            AND CASE WHEN w.occurrence IS NOT NULL THEN p.occurrence = w.occurrence ELSE w.visit_date = murallink_private.visit_day(
+                p.visit_date, p.created_at, (SELECT s.time_zone FROM murallink.site s WHERE s.uid = p.site_uid)) END LIMIT 1) AS payment_uid,
+            -- A payment without a day, made later than the visit, may be of it: that is for a person.
+            w.occurrence IS NULL AND EXISTS (
+                SELECT FROM murallink_private.payment p
+                WHERE p.counts AND p.completes_uid IS NULL AND p.visit_date IS NULL
+                AND p.chain_uid = (SELECT e.chain_uid FROM murallink.enrollment e WHERE e.uid = w.enrollment_uid)
+                AND murallink_private.label_key(p.milestone_code) = (
+                    SELECT murallink_private.label_key(m.code) FROM murallink.milestone m WHERE m.uid = w.milestone_uid)
+                AND murallink_private.local_day(
+                    p.created_at, (SELECT s.time_zone FROM murallink.site s WHERE s.uid = p.site_uid)) > w.visit_date
+                AND NOT EXISTS (
+                    SELECT FROM murallink.visit o WHERE o.enrollment_uid = p.enrollment_uid AND o.payment_uid = p.uid)) AS doubtful
         FROM murallink.visit w WHERE w.uid = ANY (visits) AND w.state IN ('payable', 'waiting')) q
-    WHERE v.uid = q.uid AND q.payment_uid IS NOT NULL;
+    WHERE v.uid = q.uid AND (q.payment_uid IS NOT NULL OR q.doubtful AND q.reason IN ('', 'insufficient_funds'));
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_paid(murallink.ksuid[]) IS
-'Notes of visits that somebody else has paid them: the same number of the milestone in the chain, or for visits without a number, the milestone on the same day.';
+'Notes of visits that somebody else has paid them: the same number of the milestone in the chain, or for visits without a number, the milestone on the same day. A visit without a number that a payment without a day may have paid is left to a person: payable, already_paid.';
 
 CREATE FUNCTION murallink_private.visits_insert(visits murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -280,10 +293,12 @@ DECLARE
     error text;
 BEGIN
     LOOP
-        PERFORM murallink_private.visits_insert(ARRAY[visit_uid]);
         PERFORM murallink_private.visits_paid(ARRAY[visit_uid]);
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM murallink.visit v
+            WHERE v.uid = visit_uid AND v.state IN ('payable', 'waiting') AND v.reason IN ('', 'insufficient_funds'));
         -- If another session has paid it, and that has been rejected meanwhile, it is payable again.
-        EXIT WHEN EXISTS (SELECT FROM murallink.visit v WHERE v.uid = visit_uid AND v.state IN ('payment_made', 'already_paid'));
+        PERFORM murallink_private.visits_insert(ARRAY[visit_uid]);
     END LOOP;
     RETURN true;
 EXCEPTION WHEN SQLSTATE 'PT402' OR SQLSTATE 'PT409' OR SQLSTATE 'PT400' OR SQLSTATE 'PT404' THEN
@@ -326,7 +341,15 @@ BEGIN
         SELECT FROM murallink.visit w WHERE w.state = 'waiting' AND w.contract_uid IN (
             SELECT v.contract_uid FROM murallink.visit v WHERE v.uid = ANY (due))) THEN
         BEGIN
-            PERFORM murallink_private.visits_insert(due);
+            -- Of several reports of one visit the first one pays it.
+            PERFORM murallink_private.visits_insert(ARRAY(
+                SELECT f.uid FROM (
+                    SELECT u.uid, u.n, pg_catalog.row_number() OVER (
+                        PARTITION BY e.chain_uid, murallink_private.label_key(m.code), v.occurrence,
+                            CASE WHEN v.occurrence IS NULL THEN v.visit_date END ORDER BY u.n) AS turn
+                    FROM pg_catalog.unnest(due) WITH ORDINALITY AS u (uid, n) JOIN murallink.visit v ON v.uid = u.uid
+                    JOIN murallink.enrollment e ON e.uid = v.enrollment_uid JOIN murallink.milestone m ON m.uid = v.milestone_uid) f
+                WHERE f.turn = 1 ORDER BY f.n));
             due := ARRAY(
                 SELECT u.uid FROM pg_catalog.unnest(due) WITH ORDINALITY AS u (uid, n)
                 JOIN murallink.visit v ON v.uid = u.uid WHERE v.state = 'payable' ORDER BY u.n);
@@ -414,9 +437,10 @@ DECLARE
     changed boolean;
 BEGIN
     SELECT * INTO known FROM murallink.visit v WHERE v.uid = visit_uid FOR UPDATE;
-    IF known.app_user_uid <> user_uid
+    -- A visit that is not matched has no place, and belongs to the user who has reported it.
+    IF (known.app_user_uid <> user_uid OR known.enrollment_uid IS NOT NULL)
         AND NOT murallink_private.may_report(user_uid, known.client_uid, known.contract_uid, known.trial_uid, known.site_uid) THEN
-        PERFORM murallink_private.raise('conflict', 'source_ref', 'Another user has reported a visit by this reference.');
+        PERFORM murallink_private.raise('conflict', 'source_ref', 'This is the reference of a visit that you may not report.');
     END IF;
     changed := (known.protocol_id, known.trial_ref, known.site_ref, known.subject_id, known.visit_code, known.visit_date, known.repeat, known.status)
         <> (said.protocol_id, said.trial_ref, said.site_ref, said.subject_id, said.visit_code, said.visit_date, said.repeat, said.status);

@@ -196,6 +196,23 @@ SELECT left(pg_temp.report('x1', 'N-5', 'AE-1', 9), 12) AS first, left(pg_temp.r
 RESET SESSION AUTHORIZATION;
 SELECT * FROM pg_temp.payments('N-5');
 
+-- many reports of one such visit at once pay it once, too
+RESET SESSION AUTHORIZATION;
+SELECT jsonb_agg(jsonb_build_object('source', source, 'source_ref', ref, 'protocol_id', 'V-1', 'subject_id', 'N-5', 'visit_code', code,
+    'visit_date', ((now() AT TIME ZONE 'UTC')::date - days)::text) ORDER BY n) AS rows
+FROM (VALUES (1, 'ctms', 'x4', 'AE-4', 5), (2, 'edc', 'x4', 'ae visit', 5), (3, 'ctms', 'x5', 'AE-4', 5), (4, 'ctms', 'x6', 'AE-4', 4)) AS given (n, source, ref, code, days) \gset
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT row_number, state, dense_rank() OVER (ORDER BY payment_uid::text) FROM murallink.visits_done(:'rows') ORDER BY row_number;
+-- A payment that does not say its day may be that of an earlier visit: a person decides. One of the same day is it
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT amount FROM murallink.milestone_payment(pg_temp.uid('Dan'), (
+    SELECT uid FROM murallink.payable_milestones(pg_temp.uid('Dan'), pg_temp.uid('trial')) WHERE milestone = 'Unscheduled'));
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('x7', 'N-4', 'AE-7', 2) AS earlier, pg_temp.report('x7', 'N-4', 'AE-7', 2) AS again, left(pg_temp.report('x8', 'N-4', 'AE-8', 0), 12) AS same_day,
+    left(pg_temp.report('x9', 'N-4', 'AE-9', 3), 12) AS once_it_is_known;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.payments('N-4') WHERE milestone = 'Unscheduled';
+
 -- S26: without funds what is owed is kept, and paid as soon as funds come, the oldest first
 RESET SESSION AUTHORIZATION;
 SELECT available AS left FROM murallink.fund_balance WHERE contract_uid = pg_temp.uid('contract') \gset
@@ -298,3 +315,22 @@ SELECT pg_temp.report('s1', 'N-1', 'Week 1', 1, '{"source": "edc"}') AS other_si
 RESET SESSION AUTHORIZATION;
 SELECT source_ref, state, (site_uid IS NULL) AS nowhere FROM murallink.visit WHERE source_ref LIKE 's_' ORDER BY source_ref;
 SELECT count(*) FROM murallink.verify_ledger();
+
+-- After a right has ended, its user changes nothing of the visits there, and pays none
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+INSERT INTO thing SELECT 'other', uid FROM murallink.create_trial(pg_temp.uid('contract'), 'Other', 'V-2');
+SELECT auto_pay FROM murallink.set_visit_rules(pg_temp.uid('trial'), false, note => 'by hand');
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('z1', 'N-77', 'Week 2', 0) AS before;
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT auto_pay FROM murallink.set_visit_rules(pg_temp.uid('trial'), true, note => 'again');
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('z2', 'N-77', 'Call', 0) LIKE 'payment_made%' AS paid;
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT count(murallink.grant(pg_temp.uid('other'), 'visit_done', pg_temp.uid('ctms')));
+SELECT count(murallink.revoke(user_uid => pg_temp.uid('ctms'), permission => 'visit_done', resource_uid => pg_temp.uid('contract'), note => 'test'));
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('z1', 'N-77', 'Week 2', 0) AS same, pg_temp.report('z2', 'N-77', 'Call', 0, '{"status": "withdrawn"}') AS withdrawn,
+    pg_temp.report('z2', 'N-77', 'Call', 0, '{"protocol_id": "V-2"}') AS elsewhere;
+RESET SESSION AUTHORIZATION;
+SELECT v.source_ref, v.state, p.status FROM murallink.visit v LEFT JOIN murallink_private.payment p ON p.uid = v.payment_uid WHERE v.source_ref LIKE 'z_' ORDER BY 1;
