@@ -727,6 +727,9 @@ BEGIN
     ELSIF NOT murallink_private.may_report(waits.app_user_uid, waits.client_uid, waits.contract_uid, waits.trial_uid, waits.site_uid) THEN
         UPDATE murallink.visit v SET state = 'payable', reason = 'forbidden', changed_at = pg_catalog.clock_timestamp() WHERE v.uid = visit_uid;
         RETURN true;
+    ELSIF NOT (SELECT t.auto_pay FROM murallink.trial t WHERE t.uid = waits.trial_uid) THEN
+        UPDATE murallink.visit v SET state = 'payable', reason = '', changed_at = pg_catalog.clock_timestamp() WHERE v.uid = visit_uid;
+        RETURN true;
     END IF;
     RETURN murallink_private.visit_pay(visit_uid);
 EXCEPTION
@@ -740,7 +743,7 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_go_on(murallink.ksuid) IS
-'Tries a visit again that is not matched, or pays one that waits for funds, unless its user has lost the right to report it. Returns false if it has to wait: for funds, or because others have locked it.';
+'Tries a visit again that is not matched, or pays one that waits for funds, unless its user has lost the right to report it, or its trial pays visits no more by itself. Returns false if it has to wait: for funds, or because others have locked it.';
 
 CREATE FUNCTION murallink_private.visits_later(visits murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -862,4 +865,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_visit_rules(murallink.ksuid, boolean, text, text) IS
-'Sets how visits are paid that other systems report (visit_done). auto_pay: whether at once, default false: a visit that was payable before stays so until it is reported again; unscheduled_milestone: the code or name of the milestone as which a visit is paid whose code is in no schedule; empty: none, such a visit is unmatched. An absent argument changes nothing. note: why. Needs edit_trial and milestone_payment on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Sets how visits are paid that other systems report (visit_done). auto_pay: whether at once, default false: a visit that was payable before stays so until it is reported again; false: also those that wait for funds become payable; unscheduled_milestone: the code or name of the milestone as which a visit is paid whose code is in no schedule; empty: none, such a visit is unmatched. An absent argument changes nothing. note: why. Needs edit_trial and milestone_payment on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

@@ -202,7 +202,7 @@ SELECT jsonb_agg(jsonb_build_object('source', source, 'source_ref', ref, 'protoc
     'visit_date', ((now() AT TIME ZONE 'UTC')::date - days)::text) ORDER BY n) AS rows
 FROM (VALUES (1, 'ctms', 'x4', 'AE-4', 5), (2, 'edc', 'x4', 'ae visit', 5), (3, 'ctms', 'x5', 'AE-4', 5), (4, 'ctms', 'x6', 'AE-4', 4)) AS given (n, source, ref, code, days) \gset
 SET SESSION AUTHORIZATION regress_visit_done_ctms;
-SELECT row_number, state, dense_rank() OVER (ORDER BY payment_uid::text) FROM murallink.visits_done(:'rows') ORDER BY row_number;
+SELECT row_number, state, min(row_number) OVER (PARTITION BY payment_uid) AS paid_by FROM murallink.visits_done(:'rows') ORDER BY row_number;
 -- A payment that does not say its day may be that of an earlier visit: a person decides. One of the same day is it
 SET SESSION AUTHORIZATION regress_visit_done_admin;
 SELECT amount FROM murallink.milestone_payment(pg_temp.uid('Dan'), (
@@ -334,3 +334,17 @@ SELECT pg_temp.report('z1', 'N-77', 'Week 2', 0) AS same, pg_temp.report('z2', '
     pg_temp.report('z2', 'N-77', 'Call', 0, '{"protocol_id": "V-2"}') AS elsewhere;
 RESET SESSION AUTHORIZATION;
 SELECT v.source_ref, v.state, p.status FROM murallink.visit v LEFT JOIN murallink_private.payment p ON p.uid = v.payment_uid WHERE v.source_ref LIKE 'z_' ORDER BY 1;
+
+-- Visits that wait for funds are not paid once their trial pays visits no more by itself
+SELECT available AS left FROM murallink.fund_balance WHERE contract_uid = pg_temp.uid('contract') \gset
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT count(murallink.grant(pg_temp.uid('contract'), 'visit_done', pg_temp.uid('ctms')));
+SELECT count(murallink.withdraw_funding(pg_temp.uid('contract'), :left, note => 'test', reference => 'once more'));
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('o1', 'N-77', 'Call', 0, '{"repeat": 2}') AS reported;
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT auto_pay FROM murallink.set_visit_rules(pg_temp.uid('trial'), false, note => 'the CTMS reports nonsense');
+SELECT murallink.add_funding(pg_temp.uid('contract'), 1000);
+RESET SESSION AUTHORIZATION;
+SELECT murallink_private.visits_go_on() AS more;
+SELECT state, reason, payment_uid FROM murallink.visit WHERE source_ref = 'o1';
