@@ -47,7 +47,7 @@ COMMENT ON FUNCTION murallink_private.webhook_concerns(murallink.ksuid, murallin
 'Whether an event at a place is of the resource of a webhook. resource_uid: null: all are.';
 
 CREATE FUNCTION murallink_private.webhooks_take(busy murallink.ksuid[])
-RETURNS TABLE (webhook_uid murallink.ksuid, next text, event_uid murallink.ksuid, url text, body text, secrets text)
+RETURNS TABLE (webhook_uid murallink.ksuid, as_of timestamptz, next text, event_uid murallink.ksuid, url text, body text, secrets text)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     until CONSTANT bigint := murallink_private.events_end();
@@ -86,7 +86,7 @@ BEGIN
             CONTINUE;
         END IF;
         RETURN QUERY
-        SELECT hook.uid, webhooks_take.next, v.uid, hook.url, pg_catalog.jsonb_build_object(
+        SELECT hook.uid, hook.changed_at, webhooks_take.next, v.uid, hook.url, pg_catalog.jsonb_build_object(
                 'type', v.event, 'timestamp', pg_catalog.to_char(v.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'sequence', v.sequence,
                 'data', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('uid', v.uid, 'resource', v.resource, 'resource_uid', v.resource_uid,
                     'client_uid', v.client_uid, 'contract_uid', v.contract_uid, 'trial_uid', v.trial_uid, 'site_uid', v.site_uid,
@@ -100,7 +100,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.webhooks_take(murallink.ksuid[]) IS
-'What to post now: for each webhook new events and some that are tried again. busy: webhooks for which posts are under way, which get none. next: how far the webhook has come when all of them have ended; secrets: in hexadecimal digits, with a blank between them. Nothing in a copy of a database for which payouts were enabled elsewhere. For the worker.';
+'What to post now: for each webhook new events and some that are tried again. busy: webhooks for which posts are under way, which get none. as_of: when the webhook was changed last; next: how far the webhook has come when all of them have ended; secrets: in hexadecimal digits, with a blank between them. Nothing in a copy of a database for which payouts were enabled elsewhere. For the worker.';
 
 CREATE FUNCTION murallink_private.webhook_passed(webhook_uid murallink.ksuid, next text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -117,8 +117,8 @@ DECLARE
     batch record;
 BEGIN
     FOR batch IN
-        SELECT b.webhook_uid, b.next, b.results
-        FROM pg_catalog.jsonb_to_recordset(batches) AS b (webhook_uid murallink.ksuid, next text, results jsonb)
+        SELECT b.webhook_uid, b.next, b.results, w.changed_at > b.as_of AS outdated
+        FROM pg_catalog.jsonb_to_recordset(batches) AS b (webhook_uid murallink.ksuid, as_of timestamptz, next text, results jsonb)
         JOIN murallink_private.webhook w ON w.uid = b.webhook_uid ORDER BY w.uid FOR NO KEY UPDATE OF w
     LOOP
         DELETE FROM murallink_private.webhook_delivery d
@@ -132,6 +132,8 @@ BEGIN
         ON CONFLICT ON CONSTRAINT webhook_delivery_pkey DO UPDATE
         SET attempt = d.attempt + 1, due_at = pg_catalog.clock_timestamp() + murallink_private.webhook_wait(d.attempt + 1),
             http_status = EXCLUDED.http_status, reason = EXCLUDED.reason, tried_at = EXCLUDED.tried_at;
+        -- It has another place in the feed or another URL since: then what it wants is posted again, and 410 was not its answer.
+        CONTINUE WHEN batch.outdated;
         PERFORM murallink_private.webhook_passed(batch.webhook_uid, batch.next);
         UPDATE murallink_private.webhook w SET off = 'it answered 410', changed_at = pg_catalog.clock_timestamp()
         WHERE w.uid = batch.webhook_uid AND w.off = '' AND batch.results @> '[{"http_status": 410}]';
@@ -139,7 +141,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.webhooks_settle(jsonb) IS
-'Stores how posts have ended, by webhook: webhook_uid, next as webhooks_take() has returned it, and results: event_uid, http_status and reason, which is null if the event was accepted. The answer 410 switches a webhook off. For the worker.';
+'Stores how posts have ended, by webhook: webhook_uid, as_of and next as webhooks_take() has returned them, and results: event_uid, http_status and reason, which is null if the event was accepted. The answer 410 switches a webhook off. If an operator has changed the webhook since, it stays where it is and on. For the worker.';
 
 CREATE FUNCTION murallink_private.checked_webhook_url(url text) RETURNS text
 LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'webhook_checked_url';

@@ -39,6 +39,7 @@ typedef struct Batch
 {
 	dlist_node node; /* in batches */
 	char *webhook; /* its uid */
+	char *as_of; /* when it was changed last */
 	char *next; /* how far it has come when all have ended; NULL: no further */
 	json_t *results;
 	int open; /* posts that have not ended */
@@ -67,7 +68,7 @@ static bool any_ended(void);
 static void announce(void *arg);
 static void settle(void *arg);
 static void take(void *arg);
-static Batch *batch_of(const char *webhook, const char *next);
+static Batch *batch_of(const char *webhook, const char *as_of, const char *next);
 static void post_event(Batch *batch, const char *event, const char *url, const char *body, const char *secrets);
 static char *signatures(const char *secrets, const char *id, const char *timestamp, const char *body);
 static void forget_ended(void);
@@ -233,8 +234,8 @@ settle(void *arg)
 		Batch *batch = dlist_container(Batch, node, iter.cur);
 
 		if (batch->open == 0)
-			json_array_append_new(all, json_pack("{s:s, s:s?, s:O}", "webhook_uid", batch->webhook, "next", batch->next,
-												 "results", batch->results));
+			json_array_append_new(all, json_pack("{s:s, s:s, s:s?, s:O}", "webhook_uid", batch->webhook, "as_of",
+												 batch->as_of, "next", batch->next, "results", batch->results));
 	}
 	text = json_dumps(all, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(all);
@@ -255,7 +256,7 @@ static void
 take(void *arg)
 {
 	static SavedPlan plan =
-		PLAN("SELECT webhook_uid, next, event_uid, url, body, secrets"
+		PLAN("SELECT webhook_uid, as_of, next, event_uid, url, body, secrets"
 			 " FROM murallink_private.webhooks_take(ARRAY(SELECT v.u::murallink.ksuid"
 			 " FROM pg_catalog.jsonb_array_elements_text($1) AS v (u)))",
 			 "j");
@@ -278,17 +279,18 @@ take(void *arg)
 		TupleDesc desc = rows->tupdesc;
 
 		CHECK_FOR_INTERRUPTS();
-		post_event(batch_of(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2)), SPI_getvalue(row, desc, 3),
-				   SPI_getvalue(row, desc, 4), SPI_getvalue(row, desc, 5), SPI_getvalue(row, desc, 6));
+		post_event(batch_of(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), SPI_getvalue(row, desc, 3)),
+				   SPI_getvalue(row, desc, 4), SPI_getvalue(row, desc, 5), SPI_getvalue(row, desc, 6),
+				   SPI_getvalue(row, desc, 7));
 	}
 }
 
 /*
- * Returns the batch of a webhook; makes one at first.  next: how far it has come
- * when all posts have ended, or NULL.
+ * Returns the batch of a webhook; makes one at first.  as_of: when the webhook
+ * was changed last; next: how far it has come when all posts have ended, or NULL.
  */
 static Batch *
-batch_of(const char *webhook, const char *next)
+batch_of(const char *webhook, const char *as_of, const char *next)
 {
 	dlist_iter iter;
 	Batch *batch;
@@ -301,6 +303,7 @@ batch_of(const char *webhook, const char *next)
 	}
 	batch = MemoryContextAllocZero(TopMemoryContext, sizeof(Batch));
 	batch->webhook = MemoryContextStrdup(TopMemoryContext, webhook);
+	batch->as_of = MemoryContextStrdup(TopMemoryContext, as_of);
 	batch->next = next == NULL ? NULL : MemoryContextStrdup(TopMemoryContext, next);
 	batch->results = json_array();
 	dlist_push_tail(&batches, &batch->node);
@@ -383,6 +386,7 @@ forget_ended(void)
 		dlist_delete(iter.cur);
 		json_decref(batch->results);
 		pfree(batch->webhook);
+		pfree(batch->as_of);
 		if (batch->next != NULL)
 			pfree(batch->next);
 		pfree(batch);

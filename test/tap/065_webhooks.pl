@@ -160,6 +160,16 @@ $payouts->sql('UPDATE murallink_private.webhook SET position = 0');
 hear('payment.pending ' . $payouts->sql(q{INSERT INTO murallink_private.payment (enrollment_uid, payment_type, amount, currency)
 	SELECT uid, 'manual', 1, 'USD' FROM murallink.enrollment LIMIT 1 RETURNING uid})) foreach 1 .. 2;
 is(scalar(posts('/all')), $count, 'until payouts are enabled there');
+
+note 'posts that end after an operator has changed the webhook';
+my $as_of = $payouts->sql(q{SELECT changed_at FROM murallink_private.webhook WHERE name = 'all'});
+hook('all', enabled => 'true', after => '000000000000000000000001');
+$payouts->sql(qq{SELECT murallink_private.webhooks_settle(jsonb_build_array(jsonb_build_object('webhook_uid', w.uid, 'as_of', '$as_of',
+	'next', (SELECT max(sequence) FROM murallink_private.event),
+	'results', jsonb_build_array(jsonb_build_object('event_uid', murallink.gen_ksuid(), 'http_status', 410, 'reason', 'HTTP 410')))))
+	FROM murallink_private.webhook w WHERE w.name = 'all'});
+is($payouts->sql(q{SELECT next, enabled FROM murallink.webhooks() WHERE name = 'all'}), '000000000000000000000001|t',
+	'neither move it on nor switch it off');
 done_testing();
 
 # Starts the receiver.
