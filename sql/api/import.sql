@@ -300,9 +300,12 @@ BEGIN
         'redcap', ref_sent, trial_ref => form ->> 'project_id', subject_id => form ->> 'record', visit_code => code_sent,
         visit_date => coalesce((
             SELECT v.visit_date FROM murallink.visit v JOIN murallink.trial t ON t.uid = known_trial AND t.client_uid = v.client_uid
-            WHERE v.source = 'redcap' AND v.source_ref = ref_sent), (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date),
+            WHERE v.source = 'redcap' AND v.source_ref = ref_sent), (
+            SELECT murallink_private.today_at(e.site_uid) FROM murallink_private.visit_chain(known_trial, 'redcap', form ->> 'record') c
+            JOIN murallink.enrollment e ON e.chain_uid = c.chain_uid ORDER BY e.left_on DESC NULLS FIRST LIMIT 1),
+            (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date),
         repeat => instance);
 END
 $$;
 COMMENT ON FUNCTION murallink.redcap_trigger(text) IS
-'Takes what REDCap''s data entry trigger sends when a record is saved: a form with project_id, record, instrument, <instrument>_complete, redcap_event_name and redcap_repeat_instance; other fields are not read. A form that is complete (2) is reported by visit_done, with the source redcap, as a visit of the day on which it was first complete; the project is the trial, the record the subject_id, and redcap_event_name:instrument, or instrument where there are no events, the visit_code. Answers null where there is nothing to do: the form is not complete, or no milestone has this reference (set_reference). Needs visit_done on the trial at the site. Errors: unauthenticated, forbidden, not_found (no trial has the project as its reference), missing_field, invalid_request, too_long, invalid_value, dropped, not_enrolled, conflict.';
+'Takes what REDCap''s data entry trigger sends when a record is saved: a form with project_id, record, instrument, <instrument>_complete, redcap_event_name and redcap_repeat_instance; other fields are not read. A form that is complete (2) is reported by visit_done, with the source redcap, as a visit of the day, at the patient''s site, on which it was first complete; the project is the trial, the record the subject_id, and redcap_event_name:instrument, or instrument where there are no events, the visit_code. Answers null where there is nothing to do: the form is not complete, or no milestone has this reference (set_reference). Needs visit_done on the trial at the site. Errors: unauthenticated, forbidden, not_found (no trial has the project as its reference), missing_field, invalid_request, too_long, invalid_value, dropped, not_enrolled, conflict.';

@@ -95,6 +95,18 @@ SELECT source_ref, subject_id, visit_code, repeat, state, (now() AT TIME ZONE 'U
 WHERE source = 'redcap' ORDER BY source_ref;
 SELECT count(*) FROM murallink.visit_change c JOIN murallink.visit v ON v.uid = c.visit_uid WHERE v.source = 'redcap';
 
+-- the day is that of the patient's site, which may be another one than in UTC
+SET SESSION AUTHORIZATION regress_import_admin;
+INSERT INTO thing SELECT 'far', uid FROM murallink.create_site('Far', pg_temp.uid('trial'),
+    time_zone => CASE WHEN EXTRACT(hour FROM now() AT TIME ZONE 'UTC') < 11 THEN 'Etc/GMT+12' ELSE 'Pacific/Kiritimati' END);
+SELECT count(murallink.add_milestone('Call', 5, NULL, pg_temp.uid('trial'), pg_temp.uid('far')));
+SELECT count(murallink.add_patient(pg_temp.uid('far'), 'Far', 'Away', trial_uid => pg_temp.uid('trial'), subject_id => '9'));
+SET SESSION AUTHORIZATION regress_import_redcap;
+SELECT pg_temp.saves('9', 'payment_visit', 2) AS far_away;
+RESET SESSION AUTHORIZATION;
+SELECT v.visit_date = (now() AT TIME ZONE s.time_zone)::date AS there, v.visit_date = (now() AT TIME ZONE 'UTC')::date AS in_utc
+FROM murallink.visit v JOIN murallink.site s ON s.uid = v.site_uid WHERE v.source = 'redcap' AND v.subject_id = '9';
+
 -- A function whose argument has no name takes an idempotency key as the others do, and refuses strangers
 BEGIN;
 SET LOCAL murallink.idempotency_key = 'import';
