@@ -139,6 +139,16 @@ SELECT test.answer('resolve_visit', jsonb_build_object('visit_uid', pg_temp.uid(
 SET SESSION AUTHORIZATION regress_visit_done_ctms;
 SELECT pg_temp.report('b1', 'N-2', 'Week 1', 2) AS closed, pg_temp.report('b1', 'N-2', 'Week 1', 1) AS changed;
 
+-- another patient, another number, and a change of what a person has closed without a payment, are conflicts, too
+SELECT pg_temp.report('c1', 'N-1', 'Call', 4, '{"repeat": 1}') AS patient, pg_temp.report('c2', 'N-2', 'Call', 3, '{"repeat": 1}') AS number,
+    pg_temp.report('h1', 'N-1', 'Unscheduled', 3, '{"status": "partial"}') AS to_be_closed;
+RESET SESSION AUTHORIZATION;
+INSERT INTO thing SELECT 'h1', uid FROM murallink.visit WHERE source_ref = 'h1';
+SET SESSION AUTHORIZATION regress_visit_done_coordinator;
+SELECT test.answer('resolve_visit', jsonb_build_object('visit_uid', pg_temp.uid('h1'), 'note', 'not to be paid'));
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('h1', 'N-1', 'Unscheduled', 3) AS changed;
+
 -- A visit that was not done takes its own payment back while nothing is sent, and only then
 SELECT pg_temp.report('d1', 'N-3', 'Week 1', 5) LIKE 'payment_made%' AS made, left(pg_temp.report('d1', 'N-3', 'Week 1', 5, '{"status": "not_done"}'), 8) AS not_done;
 RESET SESSION AUTHORIZATION;
@@ -200,7 +210,7 @@ SELECT * FROM pg_temp.payments('N-5');
 RESET SESSION AUTHORIZATION;
 SELECT jsonb_agg(jsonb_build_object('source', source, 'source_ref', ref, 'protocol_id', 'V-1', 'subject_id', 'N-5', 'visit_code', code,
     'visit_date', ((now() AT TIME ZONE 'UTC')::date - days)::text) ORDER BY n) AS rows
-FROM (VALUES (1, 'ctms', 'x4', 'AE-4', 5), (2, 'edc', 'x4', 'ae visit', 5), (3, 'ctms', 'x5', 'AE-4', 5), (4, 'ctms', 'x6', 'AE-4', 4)) AS given (n, source, ref, code, days) \gset
+FROM (VALUES (1, 'ctms', 'x4', 'AE-4', 5), (2, 'edc', 'x4', 'ae visit', 5), (3, 'ctms', 'x6', 'AE-4', 4)) AS given (n, source, ref, code, days) \gset
 SET SESSION AUTHORIZATION regress_visit_done_ctms;
 SELECT row_number, state, min(row_number) OVER (PARTITION BY payment_uid) AS paid_by FROM murallink.visits_done(:'rows') ORDER BY row_number;
 -- A payment that does not say its day may be that of an earlier visit: a person decides. One of the same day is it
@@ -210,6 +220,23 @@ SELECT amount FROM murallink.milestone_payment(pg_temp.uid('Dan'), (
 SET SESSION AUTHORIZATION regress_visit_done_ctms;
 SELECT pg_temp.report('x7', 'N-4', 'AE-7', 2) AS earlier, pg_temp.report('x7', 'N-4', 'AE-7', 2) AS again, left(pg_temp.report('x8', 'N-4', 'AE-8', 0), 12) AS same_day,
     left(pg_temp.report('x9', 'N-4', 'AE-9', 3), 12) AS once_it_is_known;
+-- one that was rejected, that names another day, or that was made before the visit, is not
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT uid AS rejected FROM murallink.milestone_payment(pg_temp.uid('Ann'), (
+    SELECT uid FROM murallink.payable_milestones(pg_temp.uid('Ann'), pg_temp.uid('trial')) WHERE milestone = 'Unscheduled')) \gset
+SELECT status FROM murallink.reject_payment(:'rejected', 'a mistake');
+SELECT count(*) FROM murallink.milestone_payment(pg_temp.uid('Ann'), (
+    SELECT uid FROM murallink.payable_milestones(pg_temp.uid('Ann'), pg_temp.uid('trial')) WHERE milestone = 'Unscheduled'), visit_date => (now() AT TIME ZONE 'UTC')::date - 4);
+SELECT uid AS before FROM murallink.milestone_payment(pg_temp.uid('Ann'), (
+    SELECT uid FROM murallink.payable_milestones(pg_temp.uid('Ann'), pg_temp.uid('trial')) WHERE milestone = 'Unscheduled')) \gset
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink_private.payment SET created_at = now() - interval '9 days' WHERE uid = :'before';
+COMMIT;
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT left(pg_temp.report('x10', 'N-1', 'AE-1', 6), 12) AS none_of_them, pg_temp.report('x11', 'N-1', 'AE-1', 10, '{"status": "partial"}') AS part,
+    pg_temp.report('x12', 'N-1', 'AE-1', 11) AS that_one;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM pg_temp.payments('N-4') WHERE milestone = 'Unscheduled';
 
@@ -348,3 +375,38 @@ SELECT murallink.add_funding(pg_temp.uid('contract'), 1000);
 RESET SESSION AUTHORIZATION;
 SELECT murallink_private.visits_go_on() AS more;
 SELECT state, reason, payment_uid FROM murallink.visit WHERE source_ref = 'o1';
+-- nor is one that a payment by hand may have paid meanwhile
+SELECT available AS left FROM murallink.fund_balance WHERE contract_uid = pg_temp.uid('contract') \gset
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT auto_pay FROM murallink.set_visit_rules(pg_temp.uid('trial'), true, note => 'again');
+SELECT count(murallink.withdraw_funding(pg_temp.uid('contract'), :left, note => 'test', reference => 'last'));
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('o2', 'N-77', 'AE-1', 0) AS reported;
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.visit SET visit_date = visit_date - 1 WHERE source_ref = 'o2';
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT murallink.add_funding(pg_temp.uid('contract'), 1000);
+SELECT amount FROM murallink.milestone_payment(pg_temp.uid('Ian'), (
+    SELECT uid FROM murallink.payable_milestones(pg_temp.uid('Ian'), pg_temp.uid('trial')) WHERE milestone = 'Unscheduled'));
+RESET SESSION AUTHORIZATION;
+SELECT murallink_private.visits_go_on() AS more;
+SELECT state, reason, payment_uid FROM murallink.visit WHERE source_ref = 'o2';
+
+-- A reference that was removed finds nothing any more, and a trial of another client is as one that there is not
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT count(murallink.set_reference('trial', pg_temp.uid('trial'), 'ctms', '', note => 'a mistake')),
+    count(murallink.set_reference('enrollment', (SELECT uid FROM murallink.get_enrollments(pg_temp.uid('Gus')) ORDER BY left_on NULLS LAST LIMIT 1), 'ctms', '', note => 'a mistake')),
+    count(murallink.set_reference('milestone', pg_temp.uid('trial'), 'ctms', '', 'Call', 'a mistake'));
+SELECT count(murallink.create_trial((murallink.create_contract((murallink.create_client('Another one')).uid, 'Another one', currency => 'USD')).uid, 'Another', 'V-7'));
+SET SESSION AUTHORIZATION regress_visit_done_ctms;
+SELECT pg_temp.report('n1', 'N-77', 'Call', 0, '{"protocol_id": "", "trial_ref": "S77"}') AS trial, pg_temp.report('n2', 'R-7', 'Week 2', 0) AS subject,
+    left(pg_temp.report('n3', 'N-77', 'Week 1', 0), 12) AS code, pg_temp.report('n4', 'N-77', 'Week 1', 0, '{"protocol_id": "V-7"}') AS other_client;
+-- The worker does nothing for a user who is deactivated
+SELECT pg_temp.report('n5', 'N-88', 'Week 1', 0) AS kept;
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT murallink.deactivate_user(pg_temp.uid('ctms'), 'replaced');
+SELECT count(murallink.add_patient(pg_temp.uid('north'), 'Jo', 'Report', trial_uid => pg_temp.uid('trial'), subject_id => 'N-88'));
+RESET SESSION AUTHORIZATION;
+UPDATE murallink.visit SET due_at = now() WHERE source_ref = 'n5';
+SELECT murallink_private.visits_go_on() AS more;
+SELECT state, reason FROM murallink.visit WHERE source_ref = 'n5';
