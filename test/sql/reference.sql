@@ -59,10 +59,14 @@ RESET SESSION AUTHORIZATION;
 SELECT kind, ref, ended_note, (ended_by_uid = app_user_uid) AS same_user FROM murallink.external_reference WHERE client_uid = pg_temp.uid('client')
 ORDER BY kind, ref, created_at;
 
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT pg_temp.sets('site', 'site', 'S-1') AS site;
 -- A stranger sets and finds nothing; a resource's own permissions show its reference, and let it be set
 SET SESSION AUTHORIZATION regress_reference_user;
 SELECT pg_temp.sets('trial', 'trial', 'x') AS trial, pg_temp.sets('enrollment', 'enrollment', 'x') AS enrollment, pg_temp.finds('trial', 'A-2') AS found,
     (SELECT count(*) FROM murallink.external_reference) AS rows;
+SELECT kind, pg_temp.sets(kind, resource, 'x', '{"milestone": "W1", "note": "x"}') AS sets, pg_temp.finds(kind, ref) AS finds
+FROM (VALUES ('site', 'site', 'S-1'), ('milestone', 'trial', 'SE_1'), ('payment', 'payment', 'P-1'), ('enrollment', 'enrollment', '1001')) AS r (kind, resource, ref);
 SET SESSION AUTHORIZATION regress_reference_admin;
 SELECT murallink.grant(pg_temp.uid('site'), 'view_enrollments', pg_temp.uid('user'));
 SET SESSION AUTHORIZATION regress_reference_user;
@@ -76,6 +80,23 @@ SELECT pg_temp.sets('enrollment', 'enrollment', '1002', '{"note": "x"}') AS enro
     pg_temp.sets('trial', 'trial', 'x', '{"note": "x"}') AS trial, pg_temp.sets('milestone', 'trial', 'x', '{"milestone": "W1", "note": "x"}') AS milestone;
 SELECT pg_temp.finds('trial', 'A-2') AS trial, pg_temp.finds('milestone', 'SE_1') AS milestone, pg_temp.finds('payment', 'P-2') AS payment,
     (SELECT string_agg(kind || ' ' || ref, ', ' ORDER BY kind, created_at) FROM murallink.external_reference) AS rows;
+-- each by its own permission: those of the others do not suffice
+SELECT pg_temp.sets('site', 'site', 'x', '{"note": "x"}') AS site, pg_temp.finds('site', 'S-1') AS found;
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT count(murallink.grant(pg_temp.uid('contract'), p, pg_temp.uid('user'))) FROM unnest('{view_sites,edit_trial}'::text[]) AS p;
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT pg_temp.sets('site', 'site', 'x', '{"note": "x"}') AS site, pg_temp.finds('site', 'S-1') AS found,
+    pg_temp.sets('milestone', 'trial', 'x', '{"milestone": "W1", "note": "x"}') AS milestone;
+-- what has ended is shown, with its note, as other notes about patients are: to those who may see them, and to its author
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT pg_temp.sets('enrollment', 'enrollment', '1003', '{"note": "1002 was her sister"}') AS enrollment,
+    pg_temp.sets('payment', 'payment', 'P-3', '{"note": "was paid after her death"}') AS payment;
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT string_agg(kind || ' ' || ref, ', ' ORDER BY kind, created_at) AS blinded FROM murallink.external_reference WHERE kind IN ('enrollment', 'payment');
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT murallink.grant(pg_temp.uid('trial'), 'view_patients', pg_temp.uid('user'));
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT string_agg(concat_ws(' ', kind, ref, ended_note), ', ' ORDER BY kind, created_at) AS seen FROM murallink.external_reference WHERE kind IN ('enrollment', 'payment');
 RESET SESSION AUTHORIZATION;
 -- A trial that goes takes its references along
 SET SESSION AUTHORIZATION regress_reference_admin;

@@ -47,8 +47,11 @@ CREATE UNIQUE INDEX external_reference_resource ON murallink.external_reference
 COMMENT ON INDEX murallink.external_reference_resource IS 'A resource has one reference in each system.';
 CREATE INDEX external_reference_trial ON murallink.external_reference (trial_uid);
 CREATE INDEX external_reference_site ON murallink.external_reference (site_uid);
--- The tables of the resources have policies of their own.
-CREATE POLICY viewer ON murallink.external_reference FOR SELECT USING (CASE kind
+-- The tables of the resources have policies of their own. The note of a reference that has ended may be about a patient.
+CREATE POLICY viewer ON murallink.external_reference FOR SELECT USING ((ended_at IS NULL OR kind NOT IN ('enrollment', 'payment')
+    OR murallink_private.text_shown(
+        client_uid, contract_uid, trial_uid, site_uid, CASE kind WHEN 'enrollment' THEN resource_uid END, ended_by_uid))
+    AND CASE kind
     WHEN 'trial' THEN EXISTS (SELECT FROM murallink.trial t WHERE t.uid = resource_uid)
     WHEN 'site' THEN EXISTS (SELECT FROM murallink.site s WHERE s.uid = resource_uid)
     WHEN 'enrollment' THEN EXISTS (SELECT FROM murallink.enrollment e WHERE e.uid = resource_uid)
