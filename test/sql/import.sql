@@ -95,6 +95,16 @@ SELECT source_ref, subject_id, visit_code, repeat, state, (now() AT TIME ZONE 'U
 WHERE source = 'redcap' ORDER BY source_ref;
 SELECT count(*) FROM murallink.visit_change c JOIN murallink.visit v ON v.uid = c.visit_uid WHERE v.source = 'redcap';
 
+-- a form whose reference was removed is one of the others
+SET SESSION AUTHORIZATION regress_import_admin;
+SELECT count(murallink.set_reference('milestone', pg_temp.uid('trial'), 'redcap', '', 'Call', 'no visit'));
+SET SESSION AUTHORIZATION regress_import_redcap;
+SELECT pg_temp.saves('1', 'payment_visit', 2) AS removed;
+SET SESSION AUTHORIZATION regress_import_admin;
+SELECT count(murallink.set_reference('milestone', pg_temp.uid('trial'), 'redcap', 'visit_1_arm_1:payment_visit', 'Call'));
+-- a table has 10,000 rows at most
+SELECT test.refusal(format('SELECT murallink.import_csv(''patients'', %L, true)', E'site_uid\n' || repeat(E'x\n', 10001)));
+
 -- the day is that of the patient's site, which may be another one than in UTC
 SET SESSION AUTHORIZATION regress_import_admin;
 INSERT INTO thing SELECT 'far', uid FROM murallink.create_site('Far', pg_temp.uid('trial'),

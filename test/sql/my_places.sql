@@ -21,6 +21,8 @@ SELECT uid AS dan FROM murallink.add_patient(:'north', 'Dan', 'Place', trial_uid
 SELECT (murallink.set_enrollment_status(patient_uid => :'dan', trial_uid => :'trial', status => 'dropped')).status;
 SELECT m.milestone, p.status FROM murallink.get_payment_schedule(trial_uid => :'trial', site_uid => :'north') m, LATERAL murallink.milestone_payment(:'pat', m.uid) p WHERE m.milestone IN ('Visit', 'Late');
 
+SELECT p.uid AS rejected FROM murallink.get_payment_schedule(trial_uid => :'trial', site_uid => :'north') m, LATERAL murallink.milestone_payment(:'sue', m.uid) p WHERE m.milestone = 'Late' \gset
+SELECT status FROM murallink.reject_payment(:'rejected', 'a mistake');
 -- Of two patients with three milestones, one has had an end, so that neither end is payable, and a visit, which is payable once more
 SELECT trial, protocol_id, site, enrolled, payable, pending, paid FROM murallink.my_places() WHERE trial_uid IN (:'trial', :'other') ORDER BY trial, site;
 SELECT trial, site, enrolled, payable, pending FROM murallink.my_places(trial_uid => :'trial', site_uid => :'north');
