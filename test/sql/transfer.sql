@@ -56,8 +56,8 @@ SELECT uid AS sue FROM murallink.add_patient(site_uid => :'b', first_name => 'Su
 SELECT murallink.enroll(:'pat', :'trial', :'a', '001');
 SELECT murallink.enroll(:'sue', :'trial', :'b', '002');
 RESET SESSION AUTHORIZATION;
--- As if the patient had been enrolled a month ago
-UPDATE murallink.enrollment SET created_at = now() - interval '30 days' WHERE patient_uid = :'pat';
+-- As if the patient had been enrolled 30 days ago, of 24 hours, whatever the clock of the session's time zone does
+UPDATE murallink.enrollment SET created_at = now() - interval '720 hours' WHERE patient_uid = :'pat';
 SELECT uid AS first FROM murallink.enrollment WHERE patient_uid = :'pat' \gset
 SET SESSION AUTHORIZATION regress_move_old;
 SELECT amount FROM murallink.milestone_payment(:'pat', :'week_1_a', visit_date => :'today'::date - 20);
