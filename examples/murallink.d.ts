@@ -2325,7 +2325,7 @@ export type Functions = {
 		Returns: undefined;
 	};
 	add_milestone: {
-		Args: { milestone?: string; amount?: number; currency?: string; trial_uid?: Uid; site_uid?: Uid; num_payments?: number; effective_date?: Moment; sort_order?: number; code?: string; note?: string; per?: string; approval_ref?: string; approved_on?: Day };
+		Args: { milestone?: string; amount?: number; currency?: string; trial_uid?: Uid; site_uid?: Uid; num_payments?: number; effective_date?: Moment; sort_order?: number; code?: string; note?: string; per?: string; approval_ref?: string; approved_on?: Day; source?: string; ref?: string };
 		Returns: CompositeTypes['milestone_info'];
 	};
 	add_milestones: {
@@ -2333,7 +2333,7 @@ export type Functions = {
 		Returns: Array<CompositeTypes['site_schedule']>;
 	};
 	add_patient: {
-		Args: { site_uid?: Uid; first_name?: string; last_name?: string; email?: string; phone?: string; email_enabled?: boolean; sms_enabled?: boolean; address?: Json; emergency_contact?: string; emergency_phone?: string; time_zone?: string; trial_uid?: Uid; subject_id?: string; payment_type_uid?: Uid };
+		Args: { site_uid?: Uid; first_name?: string; last_name?: string; email?: string; phone?: string; email_enabled?: boolean; sms_enabled?: boolean; address?: Json; emergency_contact?: string; emergency_phone?: string; time_zone?: string; trial_uid?: Uid; subject_id?: string; payment_type_uid?: Uid; source?: string; ref?: string };
 		Returns: CompositeTypes['added_patient'];
 	};
 	add_trial_site: {
@@ -2445,11 +2445,11 @@ export type Functions = {
 		Returns: CompositeTypes['user_info'];
 	};
 	create_site: {
-		Args: { name?: string; trial_uid?: Uid; contract_uid?: Uid; time_zone?: string };
+		Args: { name?: string; trial_uid?: Uid; contract_uid?: Uid; time_zone?: string; source?: string; ref?: string };
 		Returns: CompositeTypes['site_info'];
 	};
 	create_trial: {
-		Args: { contract_uid?: Uid; name?: string; protocol_id?: string; approve_milestones?: boolean; separate_approver?: boolean };
+		Args: { contract_uid?: Uid; name?: string; protocol_id?: string; approve_milestones?: boolean; separate_approver?: boolean; source?: string; ref?: string };
 		Returns: CompositeTypes['trial_info'];
 	};
 	create_user: {
@@ -2493,11 +2493,11 @@ export type Functions = {
 		Returns: CompositeTypes['contract_info'];
 	};
 	edit_site: {
-		Args: { uid?: Uid; name?: string; time_zone?: string; contract_uid?: Json; trial_sites?: Json };
+		Args: { uid?: Uid; name?: string; time_zone?: string; contract_uid?: Json; trial_sites?: Json; source?: string; ref?: string };
 		Returns: CompositeTypes['site_info'];
 	};
 	edit_trial: {
-		Args: { uid?: Uid; name?: string; protocol_id?: string; approve_milestones?: boolean; separate_approver?: boolean; contract_uid?: Json };
+		Args: { uid?: Uid; name?: string; protocol_id?: string; approve_milestones?: boolean; separate_approver?: boolean; contract_uid?: Json; source?: string; ref?: string };
 		Returns: CompositeTypes['trial_info'];
 	};
 	enable_payouts: {
@@ -2505,7 +2505,7 @@ export type Functions = {
 		Returns: undefined;
 	};
 	enroll: {
-		Args: { patient_uid?: Uid; trial_uid?: Uid; site_uid?: Uid; subject_id?: string };
+		Args: { patient_uid?: Uid; trial_uid?: Uid; site_uid?: Uid; subject_id?: string; source?: string; ref?: string };
 		Returns: undefined;
 	};
 	errors: {
@@ -2673,7 +2673,7 @@ export type Functions = {
 		Returns: CompositeTypes['payout_info'];
 	};
 	manual_payment: {
-		Args: { patient_uid?: Uid; trial_uid?: Uid; amount?: number; currency?: string; note?: string; visit_date?: Day };
+		Args: { patient_uid?: Uid; trial_uid?: Uid; amount?: number; currency?: string; note?: string; visit_date?: Day; source?: string; ref?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
 	mark_paid_elsewhere: {
@@ -2689,7 +2689,7 @@ export type Functions = {
 		Returns: number;
 	};
 	milestone_payment: {
-		Args: { patient_uid?: Uid; milestone_uid?: Uid; note?: string; visit_date?: Day; fraction?: number };
+		Args: { patient_uid?: Uid; milestone_uid?: Uid; note?: string; visit_date?: Day; fraction?: number; source?: string; ref?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
 	move_appointment: {
@@ -3021,7 +3021,7 @@ export type Functions = {
 		Returns: CompositeTypes['transfer_info'];
 	};
 	travel_payment: {
-		Args: { patient_uid?: Uid; trial_uid?: Uid; amount?: number; currency?: string; note?: string; visit_date?: Day };
+		Args: { patient_uid?: Uid; trial_uid?: Uid; amount?: number; currency?: string; note?: string; visit_date?: Day; source?: string; ref?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
 	trial_partners: {

@@ -101,9 +101,10 @@ CREATE FUNCTION murallink_private.csv_columns(kind text) RETURNS text[]
 LANGUAGE sql IMMUTABLE
 RETURN CASE kind
     WHEN 'patients' THEN '{site_uid,first_name,last_name,email,phone,email_enabled,sms_enabled,street1,street2,city,state,post_code,
-        emergency_contact,emergency_phone,time_zone,trial_uid,subject_id,payment_type_uid}'
-    WHEN 'enrollments' THEN '{patient_uid,trial_uid,site_uid,subject_id}'
-    WHEN 'milestones' THEN '{milestone,amount,currency,trial_uid,site_uid,num_payments,effective_date,sort_order,code,note,per,approval_ref,approved_on}'
+        emergency_contact,emergency_phone,time_zone,trial_uid,subject_id,payment_type_uid,source,ref}'
+    WHEN 'enrollments' THEN '{patient_uid,trial_uid,site_uid,subject_id,source,ref}'
+    WHEN 'milestones' THEN '{milestone,amount,currency,trial_uid,site_uid,num_payments,effective_date,sort_order,code,note,per,
+        approval_ref,approved_on,source,ref}'
     WHEN 'visits' THEN '{source,source_ref,protocol_id,trial_ref,site_ref,subject_id,visit_code,visit_date,repeat,status,note}' END::text[];
 COMMENT ON FUNCTION murallink_private.csv_columns(text) IS 'The columns that a table in CSV may have, null for a kind that there is not.';
 
@@ -122,11 +123,11 @@ BEGIN
                 coalesce(murallink_private.csv_boolean(given, 'email_enabled'), false),
                 coalesce(murallink_private.csv_boolean(given, 'sms_enabled'), false), place, given ->> 'emergency_contact',
                 given ->> 'emergency_phone', given ->> 'time_zone', murallink_private.csv_uid(given, 'trial_uid'), given ->> 'subject_id',
-                murallink_private.csv_uid(given, 'payment_type_uid')) p;
+                murallink_private.csv_uid(given, 'payment_type_uid'), given ->> 'source', given ->> 'ref') p;
         WHEN 'enrollments' THEN
             PERFORM murallink.enroll(
                 murallink_private.csv_uid(given, 'patient_uid'), murallink_private.csv_uid(given, 'trial_uid'), murallink_private.csv_uid(given, 'site_uid'),
-                given ->> 'subject_id');
+                given ->> 'subject_id', given ->> 'source', given ->> 'ref');
             SELECT e.uid INTO import_row.uid FROM murallink.enrollment e
             WHERE e.patient_uid = murallink_private.csv_uid(given, 'patient_uid') AND e.trial_uid = murallink_private.csv_uid(given, 'trial_uid')
             ORDER BY e.created_at DESC, e.uid DESC LIMIT 1;
@@ -136,7 +137,7 @@ BEGIN
                 murallink_private.csv_uid(given, 'trial_uid'), murallink_private.csv_uid(given, 'site_uid'),
                 coalesce(murallink_private.csv_integer(given, 'num_payments'), 1), (given ->> 'effective_date')::murallink.moment,
                 murallink_private.csv_integer(given, 'sort_order'), given ->> 'code', given ->> 'note', given ->> 'per',
-                given ->> 'approval_ref', (given ->> 'approved_on')::murallink.day) m;
+                given ->> 'approval_ref', (given ->> 'approved_on')::murallink.day, given ->> 'source', given ->> 'ref') m;
     END CASE;
 END
 $$;

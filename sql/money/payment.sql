@@ -271,20 +271,26 @@ COMMENT ON FUNCTION murallink_private.payment_rest(murallink.ksuid, murallink.ks
 
 CREATE FUNCTION murallink.milestone_payment(
     patient_uid murallink.ksuid DEFAULT NULL, milestone_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,
-    visit_date murallink.day DEFAULT NULL, fraction numeric DEFAULT NULL
+    visit_date murallink.day DEFAULT NULL, fraction numeric DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'milestone_payment';
-COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day, numeric) IS
-'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, from the enrollment to today, required if the trial prices by visit, or the patient has been dropped or the contract has ended since; fraction: the part of the visit that is paid, above 0 and at most 1 (the default), with at most two decimals: below 1 it needs a note, the amount is rounded half up, and only complete_payment pays the rest. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_paid (also by a milestone that excludes it), day_capped, insufficient_funds.';
+COMMENT ON FUNCTION murallink.milestone_payment(murallink.ksuid, murallink.ksuid, text, murallink.day, numeric, text, text) IS
+'Pays a patient for a milestone (document: Milestone Payment), at the price in force now, or on the day of the visit if the trial prices by visit, whichever version''s uid is given. visit_date: the day of the visit, from the enrollment to today, required if the trial prices by visit, or the patient has been dropped or the contract has ended since; fraction: the part of the visit that is paid, above 0 and at most 1 (the default), with at most two decimals: below 1 it needs a note, the amount is rounded half up, and only complete_payment pays the rest; source, ref: what another system calls the payment, as set_reference takes them; a repetition with the same is refused (already_exists, field ref), and find_reference shows what there is. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, not_enrolled, dropped, not_covered, not_payable, already_exists (the reference), already_paid (also by a milestone that excludes it), day_capped, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.make_payment(
-    enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date
+    enrollment_uid murallink.ksuid, payment_type murallink.payment_kind, amount numeric, currency text, note text, visit_date date,
+    source text, ref text
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     payer text := currency;
     made murallink.ksuid;
+    refers CONSTANT boolean := '' <> ANY (ARRAY[source, ref]);
 BEGIN
+    IF refers THEN
+        PERFORM murallink_private.reference_unused('payment', e.client_uid, source, ref)
+        FROM murallink.enrollment e WHERE e.uid = make_payment.enrollment_uid;
+    END IF;
     IF coalesce(payer, '') = '' THEN
         SELECT c.currency INTO payer
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid WHERE e.uid = make_payment.enrollment_uid;
@@ -295,37 +301,42 @@ BEGIN
         make_payment.enrollment_uid, make_payment.payment_type, make_payment.amount, payer,
         murallink_private.checked_text(make_payment.note, 'note', 1000, false), make_payment.visit_date, murallink_private.caller())
     RETURNING uid INTO made;
+    IF refers THEN
+        PERFORM murallink_private.refer('payment', made, source, ref);
+    END IF;
     RETURN murallink_private.payment_info(made);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.make_payment(murallink.ksuid, murallink.payment_kind, numeric, text, text, date) IS
-'Makes a manual or travel payment. currency: default the contract''s.';
+COMMENT ON FUNCTION murallink_private.make_payment(murallink.ksuid, murallink.payment_kind, numeric, text, text, date, text, text) IS
+'Makes a manual or travel payment. currency: default the contract''s; source, ref: what another system calls it.';
 
 CREATE FUNCTION murallink.manual_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
-    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date murallink.day DEFAULT NULL
+    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date murallink.day DEFAULT NULL,
+    source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN murallink_private.make_payment(
-        murallink_private.enrolled(patient_uid, trial_uid, 'manual_payment', visit_date), 'manual', amount, currency, note, visit_date);
+        murallink_private.enrolled(patient_uid, trial_uid, 'manual_payment', visit_date), 'manual', amount, currency, note, visit_date, source, ref);
 END
 $$;
-COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
-'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, from the enrollment to today, required if the patient has been dropped or the contract has ended since. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, insufficient_funds.';
+COMMENT ON FUNCTION murallink.manual_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day, text, text) IS
+'Makes a one-off payment (document: Manual Payment), which always waits for approval. amount: in units of currency, which defaults to the contract''s; visit_date: the day of the visit, from the enrollment to today, required if the patient has been dropped or the contract has ended since; source, ref: what another system calls the payment, as set_reference takes them; a repetition with the same is refused (already_exists, field ref), and find_reference shows what there is. Needs manual_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, already_exists (the reference), insufficient_funds.';
 
 CREATE FUNCTION murallink.travel_payment(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL,
-    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date murallink.day DEFAULT NULL
+    currency text DEFAULT NULL, note text DEFAULT NULL, visit_date murallink.day DEFAULT NULL,
+    source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN murallink_private.make_payment(
-        murallink_private.enrolled(patient_uid, trial_uid, 'travel_payment', visit_date), 'travel', amount, currency, note, visit_date);
+        murallink_private.enrolled(patient_uid, trial_uid, 'travel_payment', visit_date), 'travel', amount, currency, note, visit_date, source, ref);
 END
 $$;
-COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day) IS
-'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, insufficient_funds.';
+COMMENT ON FUNCTION murallink.travel_payment(murallink.ksuid, murallink.ksuid, numeric, text, text, murallink.day, text, text) IS
+'Reimburses travel expenses (document: Travel Payment), after approval. amount, currency, visit_date, source, ref: as manual_payment takes them. Needs travel_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, unknown_currency, invalid_amount, invalid_value, dropped, not_covered, already_exists (the reference), insufficient_funds.';
 
 CREATE FUNCTION murallink.get_patient_payments(patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL)
 RETURNS SETOF murallink.payment_info

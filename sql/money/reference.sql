@@ -24,45 +24,41 @@ COMMENT ON TYPE murallink.reference_info IS
 'A reference of another system, as set_reference and find_reference answer. resource_uid: the trial, site, enrollment or payment, or the trial of the milestone; milestone: the code of the milestone.';
 
 CREATE TYPE murallink.reference_place AS (
-    caller murallink.ksuid, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid);
-COMMENT ON TYPE murallink.reference_place IS 'Who sets a reference, and the place of the resource.';
+    needed murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid);
+COMMENT ON TYPE murallink.reference_place IS 'The place of a resource, and the permission that lets set references of it.';
 
-CREATE FUNCTION murallink_private.permit_reference(kind text, resource_uid murallink.ksuid) RETURNS murallink.reference_place
+CREATE FUNCTION murallink_private.reference_place(kind text, resource_uid murallink.ksuid) RETURNS murallink.reference_place
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     place murallink.reference_place;
-    needed murallink.permission;
 BEGIN
-    PERFORM murallink_private.required(permit_reference.resource_uid, 'resource_uid');
     CASE kind
         WHEN 'trial', 'milestone' THEN
             SELECT t.client_uid, t.contract_uid, t.uid INTO place.client_uid, place.contract_uid, place.trial_uid
-            FROM murallink.trial t WHERE t.uid = permit_reference.resource_uid;
-            needed := CASE kind WHEN 'trial' THEN 'edit_trial' ELSE 'add_milestone' END;
+            FROM murallink.trial t WHERE t.uid = reference_place.resource_uid;
+            place.needed := CASE kind WHEN 'trial' THEN 'edit_trial' ELSE 'add_milestone' END;
         WHEN 'site' THEN
             SELECT s.client_uid, s.contract_uid, s.uid INTO place.client_uid, place.contract_uid, place.site_uid
-            FROM murallink.site s WHERE s.uid = permit_reference.resource_uid;
-            needed := 'add_trial_site';
+            FROM murallink.site s WHERE s.uid = reference_place.resource_uid;
+            place.needed := 'add_trial_site';
         WHEN 'enrollment' THEN
             SELECT e.client_uid, e.contract_uid, e.trial_uid, e.site_uid
             INTO place.client_uid, place.contract_uid, place.trial_uid, place.site_uid
-            FROM murallink.enrollment e WHERE e.uid = permit_reference.resource_uid;
-            needed := 'enroll';
+            FROM murallink.enrollment e WHERE e.uid = reference_place.resource_uid;
+            place.needed := 'enroll';
         WHEN 'payment' THEN
             SELECT p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.payment_type || '_payment'
-            INTO place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, needed
-            FROM murallink_private.payment p WHERE p.uid = permit_reference.resource_uid;
-            needed := coalesce(needed, 'milestone_payment');
+            INTO place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.needed
+            FROM murallink_private.payment p WHERE p.uid = reference_place.resource_uid;
+            place.needed := coalesce(place.needed, 'milestone_payment');
         ELSE
             PERFORM murallink_private.raise('invalid_value', 'kind', 'It is trial, site, enrollment, milestone or payment.');
     END CASE;
-    place.caller := murallink_private.permit(
-        needed, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
     RETURN place;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.permit_reference(text, murallink.ksuid) IS
-'The place of a resource of which the caller may set references. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value.';
+COMMENT ON FUNCTION murallink_private.reference_place(text, murallink.ksuid) IS
+'The place of a resource, null if there is none, and the permission that lets set references of it. Errors: invalid_value (kind).';
 
 CREATE FUNCTION murallink_private.code_in_trial(trial_uid murallink.ksuid, called text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -82,41 +78,112 @@ $$;
 COMMENT ON FUNCTION murallink_private.code_in_trial(murallink.ksuid, text) IS
 'The code of the milestone of a trial that has this code or name at any of its sites. Errors: not_found.';
 
+CREATE FUNCTION murallink_private.refuse_reference() RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM murallink_private.raise('already_exists', 'ref', 'This system calls another resource so: find_reference shows it.');
+END
+$$;
+COMMENT ON FUNCTION murallink_private.refuse_reference() IS 'Refuses a reference that another resource has. Errors: already_exists.';
+
+CREATE FUNCTION murallink_private.reference_write(
+    kind text, resource_uid murallink.ksuid, place murallink.reference_place, source text, ref text, milestone_code text, corrects boolean, note text
+) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    present murallink.external_reference;
+BEGIN
+    SELECT * INTO present FROM murallink.external_reference r
+    WHERE r.resource_uid = reference_write.resource_uid AND r.kind = reference_write.kind AND r.source = reference_write.source
+    AND r.ended_at IS NULL
+    AND murallink_private.label_key(coalesce(r.milestone_code, '')) = murallink_private.label_key(coalesce(reference_write.milestone_code, ''))
+    FOR UPDATE;
+    IF FOUND AND present.ref <> reference_write.ref THEN
+        IF NOT corrects THEN
+            PERFORM murallink_private.raise('already_exists', 'source', 'It has another reference there: set_reference corrects it, with a note.');
+        END IF;
+        UPDATE murallink.external_reference r SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = murallink_private.caller(),
+            ended_note = murallink_private.checked_text(reference_write.note, 'note', 1000, true)
+        WHERE r.uid = present.uid;
+    END IF;
+    IF reference_write.ref <> '' AND present.ref IS DISTINCT FROM reference_write.ref THEN
+        INSERT INTO murallink.external_reference (
+            kind, source, ref, resource_uid, milestone_code, client_uid, contract_uid, trial_uid, site_uid, app_user_uid)
+        VALUES (
+            reference_write.kind, reference_write.source, reference_write.ref, reference_write.resource_uid, reference_write.milestone_code,
+            place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, murallink_private.caller())
+        ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            PERFORM murallink_private.refuse_reference();
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reference_write(text, murallink.ksuid, murallink.reference_place, text, text, text, boolean, text) IS
+'Sets, corrects or, if ref is empty, removes the reference of a resource in a system. corrects: whether one that is there may be; note: why, needed then. Errors: missing_field, too_long, invalid_value, already_exists.';
+
+CREATE FUNCTION murallink_private.reference_unused(kind text, scope_uid murallink.ksuid, source text, ref text) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF coalesce(source, '') = '' AND coalesce(ref, '') = '' THEN
+        RETURN false;
+    ELSIF EXISTS (
+        SELECT FROM murallink.external_reference r
+        WHERE r.scope_uid = reference_unused.scope_uid AND r.kind = reference_unused.kind
+        AND r.source = murallink_private.checked_source(reference_unused.source)
+        AND r.ref = murallink_private.checked_label(reference_unused.ref, 'ref', 200, true) AND r.ended_at IS NULL) THEN
+        PERFORM murallink_private.refuse_reference();
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.reference_unused(text, murallink.ksuid, text, text) IS
+'Checks the source and ref of an action that makes a resource, before it is made, so that its repetition is told from other refusals: whether there are any. scope_uid: the trial for an enrollment, else the client. Errors: missing_field, too_long, invalid_value, already_exists (the reference is used).';
+
+CREATE FUNCTION murallink_private.refer(kind text, resource_uid murallink.ksuid, source text, ref text, milestone_code text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    place murallink.reference_place;
+BEGIN
+    IF coalesce(source, '') = '' AND coalesce(ref, '') = '' THEN
+        RETURN;
+    END IF;
+    place := murallink_private.reference_place(kind, resource_uid);
+    -- Whoever may price a milestone at one site does not name it for all.
+    IF kind = 'milestone' THEN
+        PERFORM murallink_private.permit(place.needed, place.client_uid, place.contract_uid, place.trial_uid, NULL, 'source');
+    END IF;
+    PERFORM murallink_private.reference_write(
+        kind, resource_uid, place, murallink_private.checked_source(source), murallink_private.checked_label(ref, 'ref', 200, true), milestone_code,
+        false, NULL);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.refer(text, murallink.ksuid, text, text, text) IS
+'Sets the reference with which an action has made or changed a resource; nothing if source and ref are absent. For a milestone its trial is the resource, and the caller needs add_milestone on it. Errors: forbidden, missing_field, too_long, invalid_value, already_exists (another resource has the reference, or the resource has another one).';
+
 CREATE FUNCTION murallink.set_reference(
     kind text DEFAULT NULL, resource_uid murallink.ksuid DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL,
     milestone text DEFAULT NULL, note text DEFAULT NULL
 ) RETURNS murallink.reference_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    caller murallink.ksuid := murallink_private.require_caller();
     of_kind CONSTANT text := murallink_private.checked_text(set_reference.kind, 'kind', 20, true);
-    place CONSTANT murallink.reference_place := murallink_private.permit_reference(of_kind, set_reference.resource_uid);
-    system CONSTANT text := murallink_private.checked_source(set_reference.source);
-    called CONSTANT text := murallink_private.checked_label(set_reference.ref, 'ref', 200, false);
-    its_code CONSTANT text := CASE of_kind WHEN 'milestone' THEN murallink_private.code_in_trial(
-        place.trial_uid, murallink_private.checked_label(set_reference.milestone, 'milestone', 200, true)) END;
-    present murallink.external_reference;
+    place CONSTANT murallink.reference_place :=
+        murallink_private.reference_place(of_kind, murallink_private.required(set_reference.resource_uid, 'resource_uid'));
+    system text;
+    called text;
+    its_code text;
 BEGIN
-    SELECT * INTO present FROM murallink.external_reference r
-    WHERE r.resource_uid = set_reference.resource_uid AND r.kind = of_kind AND r.source = system AND r.ended_at IS NULL
-    AND murallink_private.label_key(coalesce(r.milestone_code, '')) = murallink_private.label_key(coalesce(its_code, ''))
-    FOR UPDATE;
-    IF FOUND AND present.ref <> called THEN
-        UPDATE murallink.external_reference r SET ended_at = pg_catalog.clock_timestamp(), ended_by_uid = caller,
-            ended_note = murallink_private.checked_text(set_reference.note, 'note', 1000, true)
-        WHERE r.uid = present.uid;
+    caller := murallink_private.permit(
+        place.needed, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, 'resource_uid');
+    system := murallink_private.checked_source(set_reference.source);
+    called := murallink_private.checked_label(set_reference.ref, 'ref', 200, false);
+    IF of_kind = 'milestone' THEN
+        its_code := murallink_private.code_in_trial(place.trial_uid, murallink_private.checked_label(set_reference.milestone, 'milestone', 200, true));
     END IF;
-    IF called <> '' AND present.ref IS DISTINCT FROM called THEN
-        INSERT INTO murallink.external_reference (
-            kind, source, ref, resource_uid, milestone_code, client_uid, contract_uid, trial_uid, site_uid, app_user_uid)
-        VALUES (
-            of_kind, system, called, set_reference.resource_uid, its_code, place.client_uid, place.contract_uid, place.trial_uid,
-            place.site_uid, caller)
-        ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
-            PERFORM murallink_private.raise('already_exists', 'ref', 'This system calls another resource so: find_reference shows it.');
-        END IF;
-    END IF;
+    PERFORM murallink_private.reference_write(of_kind, set_reference.resource_uid, place, system, called, its_code, true, set_reference.note);
     RETURN ROW(of_kind, system, called, set_reference.resource_uid, its_code::murallink.optional_text);
 END
 $$;

@@ -286,11 +286,12 @@ COMMENT ON FUNCTION murallink_private.enrollments_seen(murallink.ksuid, murallin
 
 CREATE FUNCTION murallink.enroll(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL,
-    subject_id text DEFAULT NULL
+    subject_id text DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
+    added murallink.ksuid;
     subject text := murallink_private.checked_label(enroll.subject_id, 'subject_id', 100, true);
     previous murallink.ksuid;
     place_uid CONSTANT murallink.ksuid := murallink_private.trial_at_site(enroll.trial_uid, enroll.site_uid, 'enroll');
@@ -306,6 +307,7 @@ BEGIN
             OR murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid))) THEN
         PERFORM murallink_private.raise('not_found', 'patient_uid');
     END IF;
+    PERFORM murallink_private.reference_unused('enrollment', enroll.trial_uid, enroll.source, enroll.ref);
     INSERT INTO murallink.patient_site (patient_uid, client_uid, contract_uid, site_uid)
     SELECT enroll.patient_uid, s.client_uid, s.contract_uid, s.uid FROM murallink.site s WHERE s.uid = enroll.site_uid
     ON CONFLICT ON CONSTRAINT patient_site_patient_uid_site_uid_key DO NOTHING;
@@ -317,7 +319,7 @@ BEGIN
             client_uid, contract_uid, trial_uid, site_uid, trial_site_uid, patient_uid, subject_id, previous_uid)
         VALUES (
             place.client_uid, place.contract_uid, place.trial_uid, place.site_uid, place.uid, enroll.patient_uid, subject, previous)
-        ON CONFLICT DO NOTHING;
+        ON CONFLICT DO NOTHING RETURNING uid INTO added;
         EXIT WHEN FOUND;
         IF EXISTS (
             SELECT FROM murallink.enrollment e WHERE e.patient_uid = enroll.patient_uid AND e.trial_uid = enroll.trial_uid
@@ -330,10 +332,11 @@ BEGIN
         END IF;
         -- The screening of the patient has ended meanwhile.
     END LOOP;
+    PERFORM murallink_private.refer('enrollment', added, enroll.source, enroll.ref);
 END
 $$;
-COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text) IS
-'Enrolls a patient in a trial at a site (document: Enroll); also a second time after screen_failed, with another subject_id. subject_id: the patient''s number, unique in the trial in any case and with any blanks. On a day of the contract, unless it enforces no dates. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists, not_covered.';
+COMMENT ON FUNCTION murallink.enroll(murallink.ksuid, murallink.ksuid, murallink.ksuid, text, text, text) IS
+'Enrolls a patient in a trial at a site (document: Enroll); also a second time after screen_failed, with another subject_id. subject_id: the patient''s number, unique in the trial in any case and with any blanks; source, ref: what another system calls the enrollment, as set_reference takes them; a repetition with the same is refused (already_exists, field ref), and find_reference shows what there is. On a day of the contract, unless it enforces no dates. Needs enroll on the trial at the site, and for a patient of another site view_patients on the patient. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, too_long, invalid_value, already_exists (the patient, the number or the reference), not_covered.';
 
 CREATE FUNCTION murallink_private.changed_enrollment(enrollment_uid murallink.ksuid) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql STABLE AS $$

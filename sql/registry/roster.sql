@@ -24,7 +24,8 @@ CREATE FUNCTION murallink.add_patient(
     site_uid murallink.ksuid DEFAULT NULL, first_name text DEFAULT NULL, last_name text DEFAULT NULL, email text DEFAULT NULL,
     phone text DEFAULT NULL, email_enabled boolean DEFAULT false, sms_enabled boolean DEFAULT false, address jsonb DEFAULT NULL,
     emergency_contact text DEFAULT NULL, emergency_phone text DEFAULT NULL, time_zone text DEFAULT NULL,
-    trial_uid murallink.ksuid DEFAULT NULL, subject_id text DEFAULT NULL, payment_type_uid murallink.ksuid DEFAULT NULL
+    trial_uid murallink.ksuid DEFAULT NULL, subject_id text DEFAULT NULL, payment_type_uid murallink.ksuid DEFAULT NULL,
+    source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.added_patient
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -42,7 +43,8 @@ BEGIN
     ELSIF add_patient.trial_uid IS NOT NULL THEN
         PERFORM murallink_private.trial_at_site(add_patient.trial_uid, add_patient.site_uid, 'enroll');
         PERFORM murallink_private.checked_label(add_patient.subject_id, 'subject_id', 100, true);
-    ELSIF add_patient.subject_id <> '' OR add_patient.payment_type_uid IS NOT NULL THEN
+        PERFORM murallink_private.reference_unused('enrollment', add_patient.trial_uid, add_patient.source, add_patient.ref);
+    ELSIF '' <> ANY (ARRAY[add_patient.subject_id, add_patient.source, add_patient.ref]) OR add_patient.payment_type_uid IS NOT NULL THEN
         PERFORM murallink_private.raise('missing_field', 'trial_uid');
     END IF;
     IF add_patient.payment_type_uid IS NOT NULL THEN
@@ -66,7 +68,8 @@ BEGIN
     PERFORM murallink_private.say('patient added');
     IF add_patient.trial_uid IS NOT NULL THEN
         -- If it is refused, nobody is added.
-        PERFORM murallink.enroll(added, add_patient.trial_uid, add_patient.site_uid, add_patient.subject_id);
+        PERFORM murallink.enroll(
+            added, add_patient.trial_uid, add_patient.site_uid, add_patient.subject_id, add_patient.source, add_patient.ref);
         IF add_patient.payment_type_uid IS NOT NULL THEN
             PERFORM murallink.set_payment_type(add_patient.payment_type_uid, add_patient.trial_uid, added);
         END IF;
@@ -84,8 +87,8 @@ BEGIN
         info.address, info.emergency_contact, info.emergency_phone, info.time_zone, info.audit_history, answer.enrollment_uid, answer."similar");
 END
 $$;
-COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.ksuid, text, murallink.ksuid) IS
-'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added. The answer names similar patients on whom the caller holds view_patients, but not one who is added at the same moment. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
+COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.ksuid, text, murallink.ksuid, text, text) IS
+'Adds a patient to a site (document: Add Patient). address: an object with street1, street2, city, state, post_code; time_zone: a name of the tz database; trial_uid, subject_id, payment_type_uid: enrolls the patient in this trial at the site under this number, as enroll does, and sets the payment type; if that is refused, nobody is added; source, ref: what another system calls the enrollment, as enroll takes them. The answer names similar patients on whom the caller holds view_patients, but not one who is added at the same moment. Needs add_patient on the site, and to enroll what enroll and set_payment_type need. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, already_exists, too_long, invalid_email, invalid_value, wrong_type, unknown_key.';
 
 CREATE FUNCTION murallink.get_patient(patient_uid murallink.ksuid DEFAULT NULL) RETURNS murallink.patient_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

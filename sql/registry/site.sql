@@ -69,7 +69,7 @@ COMMENT ON FUNCTION murallink_private.associate_site(murallink.ksuid, murallink.
 
 CREATE FUNCTION murallink.create_site(
     name text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, contract_uid murallink.ksuid DEFAULT NULL,
-    time_zone text DEFAULT NULL
+    time_zone text DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -90,6 +90,7 @@ BEGIN
         END IF;
         SELECT * INTO the_contract FROM murallink.contract WHERE uid = the_trial.contract_uid;
     END IF;
+    PERFORM murallink_private.reference_unused('site', the_contract.client_uid, create_site.source, create_site.ref);
     INSERT INTO murallink.site (client_uid, contract_uid, name, time_zone)
     VALUES (
         the_contract.client_uid, the_contract.uid, murallink_private.checked_label(create_site.name, 'name', 200, true),
@@ -98,11 +99,12 @@ BEGIN
     IF the_trial.uid IS NOT NULL THEN
         PERFORM murallink_private.associate_site(the_trial.uid, added);
     END IF;
+    PERFORM murallink_private.refer('site', added, create_site.source, create_site.ref);
     RETURN murallink_private.site_info(added);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_site(text, murallink.ksuid, murallink.ksuid, text) IS
-'Adds a site to a contract (document: Create Site). trial_uid or contract_uid is required; with trial_uid the site takes part in that trial at once. time_zone: a name of the tz database. Needs create_site on the contract or on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+COMMENT ON FUNCTION murallink.create_site(text, murallink.ksuid, murallink.ksuid, text, text, text) IS
+'Adds a site to a contract (document: Create Site). trial_uid or contract_uid is required; with trial_uid the site takes part in that trial at once. time_zone: a name of the tz database; source, ref: what another system calls the site, as set_reference takes them; a repetition with the same is refused (already_exists, field ref), and find_reference shows what there is. Needs create_site on the contract or on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the reference).';
 
 CREATE FUNCTION murallink.add_trial_site(trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL)
 RETURNS murallink.trial_site_info
@@ -172,7 +174,7 @@ COMMENT ON FUNCTION murallink.get_site(murallink.ksuid) IS
 
 CREATE FUNCTION murallink.edit_site(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, time_zone text DEFAULT NULL,
-    contract_uid murallink.read_only DEFAULT NULL, trial_sites murallink.read_only DEFAULT NULL
+    contract_uid murallink.read_only DEFAULT NULL, trial_sites murallink.read_only DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.site_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -187,11 +189,12 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
+    PERFORM murallink_private.refer('site', edit_site.uid, edit_site.source, edit_site.ref);
     RETURN murallink_private.site_info(edit_site.uid);
 END
 $$;
-COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.read_only, murallink.read_only) IS
-'Changes a site (document: Edit Site). An argument that is absent, or null in SQL, changes nothing. time_zone: as create_site takes it, empty for none. contract_uid: the site''s, or absent; trial_sites: ignored. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
+COMMENT ON FUNCTION murallink.edit_site(murallink.ksuid, text, text, murallink.read_only, murallink.read_only, text, text) IS
+'Changes a site (document: Edit Site). An argument that is absent, or null in SQL, changes nothing. time_zone: as create_site takes it, empty for none. contract_uid: the site''s, or absent; trial_sites: ignored; source, ref: what another system calls the site, if it has no other reference there, which only set_reference corrects. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value, already_exists (the reference).';
 
 CREATE FUNCTION murallink.delete_site(site_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -87,7 +87,7 @@ COMMENT ON FUNCTION murallink_private.separate_since(murallink.ksuid, timestampt
 
 CREATE FUNCTION murallink.create_trial(
     contract_uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
-    approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT NULL
+    approve_milestones boolean DEFAULT false, separate_approver boolean DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.trial_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -106,6 +106,7 @@ BEGIN
         PERFORM murallink_private.permit(
             'approve_payments', the_contract.client_uid, the_contract.uid, NULL, NULL, 'separate_approver');
     END IF;
+    PERFORM murallink_private.reference_unused('trial', the_contract.client_uid, create_trial.source, create_trial.ref);
     INSERT INTO murallink.trial (client_uid, contract_uid, name, protocol_id, approve_milestones, separate_approver)
     VALUES (
         the_contract.client_uid, the_contract.uid,
@@ -113,11 +114,12 @@ BEGIN
         murallink_private.checked_label(create_trial.protocol_id, 'protocol_id', 100, false),
         coalesce(create_trial.approve_milestones, false), coalesce(create_trial.separate_approver, usual))
     RETURNING uid INTO added;
+    PERFORM murallink_private.refer('trial', added, create_trial.source, create_trial.ref);
     RETURN murallink_private.trial_info(added);
 END
 $$;
-COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean) IS
-'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve, by default as the setting murallink.separate_approver says; false where that is on needs approve_payments, too. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
+COMMENT ON FUNCTION murallink.create_trial(murallink.ksuid, text, text, boolean, boolean, text, text) IS
+'Adds a trial to a contract (document: Create Trial). protocol_id: the number of its protocol; approve_milestones: milestone payments are approved as they are made, which needs approve_payments, too; separate_approver: another person than the requester must approve, by default as the setting murallink.separate_approver says; false where that is on needs approve_payments, too; source, ref: what another system calls the trial, as set_reference takes them; a repetition with the same is refused (already_exists, field ref), and find_reference shows what there is. Needs create_trial on the contract. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id, in any case or width, or the reference).';
 
 CREATE FUNCTION murallink.get_trials(contract_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.trial_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -193,7 +195,7 @@ COMMENT ON FUNCTION murallink_private.trial_protocol_spelled_once() IS
 CREATE FUNCTION murallink.edit_trial(
     uid murallink.ksuid DEFAULT NULL, name text DEFAULT NULL, protocol_id text DEFAULT NULL,
     approve_milestones boolean DEFAULT NULL, separate_approver boolean DEFAULT NULL,
-    contract_uid murallink.read_only DEFAULT NULL
+    contract_uid murallink.read_only DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.trial_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -215,6 +217,7 @@ BEGIN
         separate_approver = coalesce(edit_trial.separate_approver, t.separate_approver),
         updated_at = pg_catalog.clock_timestamp()
     WHERE t.uid = permitted;
+    PERFORM murallink_private.refer('trial', permitted, edit_trial.source, edit_trial.ref);
     answer := murallink_private.trial_info(permitted);
     IF NOT EXISTS (
         SELECT FROM murallink.trial t
@@ -226,8 +229,8 @@ BEGIN
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only) IS
-'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for later payments; separate_approver, where it is turned on, also for those that are pending; turning approve_milestones on or separate_approver off also needs approve_payments. contract_uid: the trial''s, or absent. Needs edit_trial on the trial; a caller without view_trials gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id in another case or width).';
+COMMENT ON FUNCTION murallink.edit_trial(murallink.ksuid, text, text, boolean, boolean, murallink.read_only, text, text) IS
+'Changes a trial (document: Edit Trial). An argument that is absent, or null in SQL, changes nothing. approve_milestones, separate_approver: as create_trial takes them, for later payments; separate_approver, where it is turned on, also for those that are pending; turning approve_milestones on or separate_approver off also needs approve_payments. contract_uid: the trial''s, or absent; source, ref: what another system calls the trial, if it has no other reference there, which only set_reference corrects. Needs edit_trial on the trial; a caller without view_trials gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the protocol id, in any case or width, or the reference).';
 
 CREATE FUNCTION murallink.delete_trial(trial_uid murallink.ksuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

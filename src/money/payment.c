@@ -64,6 +64,7 @@ static void check_version(const Milestone *milestone);
 static NullableDatum checked_fraction(NullableDatum fraction, const text *note);
 static bool insert_milestone_payment(Made *made, Datum milestone, Datum note, NullableDatum visit,
 									 NullableDatum fraction);
+static void use_reference(SavedPlan *plan, const Ksuid *uid, FunctionCallInfo fcinfo);
 static Datum payment_result(FunctionCallInfo fcinfo, const Made *made, Datum note);
 static Datum part_of(Datum amount, Datum fraction, Datum currency);
 static void fill_version(Datum *values, bool *nulls, const Milestone *milestone, const Version *version);
@@ -192,7 +193,22 @@ insert_milestone_payment(Made *made, Datum milestone, Datum note, NullableDatum 
 }
 
 /*
- * murallink.milestone_payment(patient, milestone, note, visit_date, fraction).
+ * Executes a plan with a uid and the source and ref of milestone_payment(),
+ * which has them.  Assumes SPI_connect().  Raises what reference_unused() and
+ * refer() raise.
+ */
+static void
+use_reference(SavedPlan *plan, const Ksuid *uid, FunctionCallInfo fcinfo)
+{
+	Datum arguments[] = {KsuidPGetDatum(uid), PG_GETARG_DATUM(5), PG_GETARG_DATUM(6)};
+	char nulls[] = {' ', PG_ARGISNULL(5) ? 'n' : ' ', PG_ARGISNULL(6) ? 'n' : ' ', '\0'};
+
+	plan_execute(plan, arguments, nulls, 1);
+}
+
+/*
+ * murallink.milestone_payment(patient, milestone, note, visit_date, fraction,
+ * source, ref).
  */
 PG_FUNCTION_INFO_V1(milestone_payment);
 Datum
@@ -200,6 +216,9 @@ milestone_payment(PG_FUNCTION_ARGS)
 {
 	NullableDatum visit = {PG_GETARG_DATUM(3), PG_ARGISNULL(3) || PG_GETARG_DATEADT(3) == NO_DAY};
 	NullableDatum fraction = {PG_GETARG_DATUM(4), PG_ARGISNULL(4)};
+	static SavedPlan unused = PLAN("SELECT murallink_private.reference_unused('payment', $1, $2, $3)", "ktt");
+	static SavedPlan refer = PLAN("SELECT murallink_private.refer('payment', $1, $2, $3)", "ktt");
+	bool referred = !PG_ARGISNULL(5) || !PG_ARGISNULL(6);
 	Datum note;
 	Milestone milestone;
 	Enrolled enrolled;
@@ -225,6 +244,8 @@ milestone_payment(PG_FUNCTION_ARGS)
 		place.site = &milestone.site;
 	}
 	permission_require(permission_named("milestone_payment"), &place, "milestone_uid");
+	if (referred)
+		use_reference(&unused, &milestone.client, fcinfo);
 	enrollment_of_visit(PG_GETARG_DATUM(0), &milestone.trial, &milestone.trial_site,
 						visit.isnull ? DATEVAL_NOEND : DatumGetDateADT(visit.value), &enrolled);
 
@@ -240,6 +261,8 @@ milestone_payment(PG_FUNCTION_ARGS)
 
 		plan_execute(&begin, &value, NULL, 1);
 	}
+	if (referred)
+		use_reference(&refer, &made.uid, fcinfo);
 	result = payment_result(fcinfo, &made, note);
 	SPI_finish();
 	return result;

@@ -1,4 +1,4 @@
--- What other systems call our resources: set, found by those who see the resource, corrected, removed, and unique.
+-- What other systems call our resources: set, also by what makes them (S31: once), found by those who see the resource, corrected, removed, and unique.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE ROLE regress_reference_admin LOGIN IN ROLE murallink_client;
@@ -61,6 +61,52 @@ ORDER BY kind, ref, created_at;
 
 SET SESSION AUTHORIZATION regress_reference_admin;
 SELECT pg_temp.sets('site', 'site', 'S-1') AS site;
+-- Actions that make something set its reference in the same step; a repetition with the same makes nothing more, and says why
+SET SESSION AUTHORIZATION regress_reference_admin;
+CREATE FUNCTION pg_temp.made(action text, payload jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' / ', test.answer(action, '{"source": "edc"}' || payload), test.answer(action, '{"source": "edc"}' || payload))
+$$;
+SELECT pg_temp.made('create_trial', jsonb_build_object('contract_uid', pg_temp.uid('contract'), 'name', 'Made', 'protocol_id', 'EDC-1', 'ref', 'T')) AS trial,
+    pg_temp.made('create_site', jsonb_build_object('trial_uid', pg_temp.uid('trial'), 'name', 'Made', 'ref', 'S')) AS site,
+    pg_temp.made('add_patient', jsonb_build_object('site_uid', pg_temp.uid('site'), 'first_name', 'Made', 'last_name', 'R', 'trial_uid', pg_temp.uid('trial'),
+        'subject_id', '2', 'ref', 'E')) AS patient;
+INSERT INTO thing SELECT 'third_patient', uid FROM murallink.add_patient(pg_temp.uid('site'), 'Third', 'R');
+SELECT pg_temp.made('enroll', jsonb_build_object('patient_uid', pg_temp.uid('third_patient'), 'trial_uid', pg_temp.uid('trial'),
+        'site_uid', pg_temp.uid('site'), 'subject_id', '3', 'ref', 'E2')) AS enroll,
+    pg_temp.made('manual_payment', jsonb_build_object('patient_uid', pg_temp.uid('patient'), 'trial_uid', pg_temp.uid('trial'), 'amount', 1, 'ref', 'P')) AS manual,
+    pg_temp.made('travel_payment', jsonb_build_object('patient_uid', pg_temp.uid('patient'), 'trial_uid', pg_temp.uid('trial'), 'amount', 2, 'ref', 'Q')) AS travel,
+    pg_temp.made('milestone_payment', jsonb_build_object('patient_uid', pg_temp.uid('patient'), 'milestone_uid', m.uid, 'ref', 'R')) AS milestone
+FROM murallink.get_payment_schedule(pg_temp.uid('trial'), pg_temp.uid('site')) m;
+-- a milestone has one at all sites of the trial, so that a new version may bring it again
+CREATE FUNCTION pg_temp.milestone(name text, ref text, months integer) RETURNS text LANGUAGE sql AS $$
+    SELECT test.answer('add_milestone', jsonb_build_object('milestone', name, 'amount', 3, 'trial_uid', pg_temp.uid('trial'), 'site_uid', pg_temp.uid('site'),
+        'effective_date', to_char(now() AT TIME ZONE 'UTC' + interval '1 month' * months, 'YYYY-MM-DD"T"HH24:MI:SS'), 'source', 'edc', 'ref', ref))
+$$;
+SELECT pg_temp.milestone('Week 2', 'M', 0) AS new, pg_temp.milestone('Week 2', 'M', 1) AS version, pg_temp.milestone('Week 3', 'M', 0) AS of_another,
+    pg_temp.milestone('Week 2', 'N', 2) AS another;
+-- editing sets one where there is none, and corrects none
+SELECT pg_temp.made('edit_trial', jsonb_build_object('uid', pg_temp.uid('trial'), 'ref', 'T2')) AS trial,
+    pg_temp.made('edit_site', jsonb_build_object('uid', pg_temp.uid('site'), 'ref', 'S2')) AS site,
+    pg_temp.made('edit_trial', jsonb_build_object('uid', pg_temp.uid('trial'), 'name', 'Renamed', 'ref', 'T3')) AS correct,
+    pg_temp.made('edit_trial', jsonb_build_object('uid', pg_temp.uid('other_trial'), 'ref', 'T2')) AS used,
+    pg_temp.made('edit_trial', jsonb_build_object('uid', pg_temp.uid('trial'), 'source', '', 'ref', '')) AS nothing;
+-- half of a reference is none
+SELECT pg_temp.made('create_site', jsonb_build_object('trial_uid', pg_temp.uid('trial'), 'name', 'Half')) AS no_ref,
+    pg_temp.made('create_site', jsonb_build_object('trial_uid', pg_temp.uid('trial'), 'name', 'Half', 'source', NULL, 'ref', 'H')) AS no_source,
+    pg_temp.made('milestone_payment', jsonb_build_object('patient_uid', pg_temp.uid('patient'), 'milestone_uid', m.uid)) AS of_payment,
+    pg_temp.made('manual_payment', jsonb_build_object('patient_uid', pg_temp.uid('patient'), 'trial_uid', pg_temp.uid('trial'), 'amount', 1, 'source', NULL, 'ref', 'H')) AS of_manual,
+    pg_temp.made('add_patient', jsonb_build_object('site_uid', pg_temp.uid('site'), 'first_name', 'Half', 'last_name', 'R', 'ref', 'H')) AS no_enrollment
+FROM murallink.get_payment_schedule(pg_temp.uid('trial'), pg_temp.uid('site')) m WHERE m.milestone = 'Week 1';
+RESET SESSION AUTHORIZATION;
+SELECT r.kind, r.ref, r.milestone_code, coalesce(t.name, s.name, p.first_name, y.payment_type || ' ' || y.amount) AS resource
+FROM murallink.external_reference r LEFT JOIN murallink.trial t ON t.uid = r.resource_uid LEFT JOIN murallink.site s ON s.uid = r.resource_uid
+    LEFT JOIN (murallink.enrollment e JOIN murallink.patient p ON p.uid = e.patient_uid) ON e.uid = r.resource_uid
+    LEFT JOIN murallink_private.payment y ON y.uid = r.resource_uid WHERE r.source = 'edc' ORDER BY r.kind, r.ref;
+SELECT (SELECT count(*) FROM murallink_private.payment y WHERE y.enrollment_uid = pg_temp.uid('enrollment')) AS payments,
+    (SELECT count(*) FROM murallink.patient p WHERE p.first_name = 'Made') AS patients, (SELECT count(*) FROM murallink.trial t WHERE t.name = 'Made') AS trials,
+    (SELECT count(*) FROM murallink.site s WHERE s.name IN ('Made', 'Half')) AS sites,
+    (SELECT count(*) FROM murallink.milestone m WHERE m.trial_uid = pg_temp.uid('trial')) AS versions;
+
 -- A stranger sets and finds nothing; a resource's own permissions show its reference, and let it be set
 SET SESSION AUTHORIZATION regress_reference_user;
 SELECT pg_temp.sets('trial', 'trial', 'x') AS trial, pg_temp.sets('enrollment', 'enrollment', 'x') AS enrollment, pg_temp.finds('trial', 'A-2') AS found,
@@ -97,6 +143,12 @@ SET SESSION AUTHORIZATION regress_reference_admin;
 SELECT murallink.grant(pg_temp.uid('trial'), 'view_patients', pg_temp.uid('user'));
 SET SESSION AUTHORIZATION regress_reference_user;
 SELECT string_agg(concat_ws(' ', kind, ref, ended_note), ', ' ORDER BY kind, created_at) AS seen FROM murallink.external_reference WHERE kind IN ('enrollment', 'payment');
+-- A permission on the schedule of one site prices its milestones, and names none for the trial
+SET SESSION AUTHORIZATION regress_reference_admin;
+SELECT murallink.grant((SELECT a.uid FROM murallink.add_trial_site(pg_temp.uid('trial'), pg_temp.uid('other_site')) a), 'add_milestone', pg_temp.uid('user'));
+SET SESSION AUTHORIZATION regress_reference_user;
+SELECT test.answer('add_milestone', p || '{"source": "site", "ref": "W"}') AS with_reference, test.answer('add_milestone', p) AS without
+FROM jsonb_build_object('milestone', 'Week 1', 'amount', 3, 'currency', 'USD', 'trial_uid', pg_temp.uid('trial'), 'site_uid', pg_temp.uid('other_site')) AS p;
 RESET SESSION AUTHORIZATION;
 -- A trial that goes takes its references along
 SET SESSION AUTHORIZATION regress_reference_admin;
