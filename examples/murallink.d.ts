@@ -99,7 +99,8 @@ export type Enums = {
 		| 'card.replaced'
 		| 'enrollment.changed'
 		| 'schedule.changed'
-		| 'access.changed';
+		| 'access.changed'
+		| 'funds.low';
 	fund_movement:
 		| 'deposit'
 		| 'reserve'
@@ -367,6 +368,10 @@ export type Rows = {
 		enforce_dates: boolean;
 		recovery_share: number;
 		recovery_note: string;
+		low_funds: number | null;
+		low_funds_note: string;
+		funds_low: number | null;
+		funds_low_at: Moment | null;
 	};
 	contract_document: {
 		uid: Uid;
@@ -539,6 +544,8 @@ export type Rows = {
 		after_all: number | null;
 		a_month: number | null;
 		months_left: number | null;
+		low_funds: number | null;
+		is_low: boolean | null;
 	};
 	liability: {
 		client_uid: Uid | null;
@@ -1127,6 +1134,7 @@ export type CompositeTypes = {
 		order_cards: string | null;
 		enforce_dates: boolean | null;
 		recovery_share: number | null;
+		low_funds: number | null;
 	};
 	document_info: {
 		patient_uid: Uid | null;
@@ -1805,6 +1813,7 @@ export type Payloads = {
 		order_cards?: string;
 		enforce_dates?: boolean;
 		recovery_share?: number;
+		low_funds?: number;
 	};
 	document_info: {
 		patient_uid?: Uid;
@@ -2948,6 +2957,10 @@ export type Functions = {
 		Args: { trial_uid?: Uid; group_name?: string; milestones?: Json; note?: string };
 		Returns: Json;
 	};
+	set_low_funds: {
+		Args: { contract_uid?: Uid; amount?: number; note?: string };
+		Returns: CompositeTypes['contract_info'];
+	};
 	set_participation_details: {
 		Args: { patient_uid?: Uid; partner?: string; details?: Json };
 		Returns: undefined;
@@ -3249,6 +3262,7 @@ export type Actions = {
 	set_day_cap: undefined;
 	set_enrollment_status: Payloads['enrollment_info'];
 	set_exclusive_milestones: Json;
+	set_low_funds: Payloads['contract_info'];
 	set_participation_details: undefined;
 	set_payment_notices: undefined;
 	set_payment_type: Payloads['enrollment_info'];

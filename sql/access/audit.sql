@@ -6,9 +6,9 @@ COMMENT ON TYPE murallink.audit_action IS 'The kind of a change to a row.';
 CREATE TYPE murallink.event_type AS ENUM (
     'payment.pending', 'payment.approved', 'payment.rejected', 'payment.cancelled', 'payment.paid', 'payment.failed', 'payment.in_doubt',
     'payment.reversed', 'payment.returned', 'payment.elsewhere', 'payment.unmarked', 'payout.waiting', 'card.ordered', 'card.active',
-    'card.replaced', 'enrollment.changed', 'schedule.changed', 'access.changed');
+    'card.replaced', 'enrollment.changed', 'schedule.changed', 'access.changed', 'funds.low');
 COMMENT ON TYPE murallink.event_type IS
-'What an event of the feed says. payment.*: the payment has got that status; payment.returned: a part of it has come back; payout.waiting: an approved payment cannot be sent yet; card.*: a card was ordered, can be loaded, or was replaced; enrollment.changed, schedule.changed, access.changed: an enrollment, a version of a milestone, a grant or a user''s account was made or changed.';
+'What an event of the feed says. payment.*: the payment has got that status; payment.returned: a part of it has come back; payout.waiting: an approved payment cannot be sent yet; card.*: a card was ordered, can be loaded, or was replaced; enrollment.changed, schedule.changed, access.changed: an enrollment, a version of a milestone, a grant or a user''s account was made or changed; funds.low: less is available of a contract''s funds than set_low_funds says.';
 
 CREATE FUNCTION murallink_private.audit_record() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'audit_record';

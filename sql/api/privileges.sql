@@ -179,6 +179,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.set_day_cap,
     murallink.set_enrollment_status,
     murallink.set_exclusive_milestones,
+    murallink.set_low_funds,
     murallink.set_payment_type,
     murallink.set_recovery,
     murallink.set_reference,

@@ -14,10 +14,11 @@ CREATE TYPE murallink.contract_info AS (
     default_payment_type_uid murallink.optional_uid,
     order_cards murallink.optional_text,
     enforce_dates murallink.optional_boolean,
-    recovery_share murallink.optional_integer
+    recovery_share murallink.optional_integer,
+    low_funds murallink.optional_amount
 );
 COMMENT ON TYPE murallink.contract_info IS
-'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment; enforce_dates: absent where it is true; recovery_share: in percent, absent where nothing is recovered.';
+'A contract, as create_contract answers. total_contract_value: with the sign of its currency; document_url: where contract_document() answers with the newest file; order_cards: absent where it is first_payment; enforce_dates: absent where it is true; recovery_share: in percent, absent where nothing is recovered; low_funds: see set_low_funds, absent where it is off.';
 
 CREATE FUNCTION murallink_private.contract_info(contract_uid murallink.ksuid) RETURNS murallink.contract_info
 LANGUAGE sql STABLE AS $$
@@ -26,7 +27,7 @@ LANGUAGE sql STABLE AS $$
         c.contract_end_date::timestamp AT TIME ZONE 'UTC',
         pg_catalog.current_setting('murallink.public_url') || '/rpc/contract_document?uid=' || c.uid::text,
         s.name, c.default_payment_type_uid, NULLIF(c.order_cards, 'first_payment'),
-        NULLIF(c.enforce_dates, true), NULLIF(c.recovery_share, 0)
+        NULLIF(c.enforce_dates, true), NULLIF(c.recovery_share, 0), pg_catalog.trim_scale(c.low_funds)
     FROM murallink.contract c LEFT JOIN murallink.sponsor s ON s.uid = c.sponsor_uid WHERE c.uid = contract_uid
 $$;
 COMMENT ON FUNCTION murallink_private.contract_info(murallink.ksuid) IS 'A contract as clients see it.';
@@ -49,6 +50,7 @@ BEGIN
         the_contract.created_at := pg_catalog.now();
         the_contract.recovery_share := 0;
         the_contract.recovery_note := '';
+        the_contract.low_funds_note := '';
     ELSIF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'uid');
     END IF;
@@ -67,6 +69,8 @@ BEGIN
         PERFORM murallink_private.raise('unknown_currency', 'currency');
     ELSIF NOT murallink_private.amount_fits(the_contract.total_contract_value, write_contract.currency) THEN
         PERFORM murallink_private.raise('invalid_amount', 'total_contract_value');
+    ELSIF NOT murallink_private.amount_fits(the_contract.low_funds, write_contract.currency) THEN
+        PERFORM murallink_private.raise('invalid_amount', 'currency', 'What set_low_funds has set has more decimals than this currency.');
     END IF;
     the_contract.currency := write_contract.currency;
     the_contract.client_signature_date := murallink_private.checked_date(
@@ -176,6 +180,32 @@ END
 $$;
 COMMENT ON FUNCTION murallink.set_recovery(murallink.ksuid, integer, text) IS
 'Sets how much of a later payment is kept at most to recover a payment that was taken back and whose money is not on the card any more: see recover. share: in percent, from 0, which is the default and keeps nothing, to 99; note: why, such as the approval of the review board. Payments that are approved already stay as they are. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value.';
+
+CREATE FUNCTION murallink.set_low_funds(contract_uid murallink.ksuid DEFAULT NULL, amount numeric DEFAULT NULL, note text DEFAULT NULL)
+RETURNS murallink.contract_info
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    why text;
+    its_currency text;
+BEGIN
+    PERFORM murallink_private.require_admin(), murallink_private.required(set_low_funds.contract_uid, 'contract_uid');
+    why := murallink_private.checked_text(set_low_funds.note, 'note', 1000, true);
+    -- The currency of a contract without trials and funds may be changed.
+    SELECT c.currency INTO its_currency FROM murallink.contract c WHERE c.uid = set_low_funds.contract_uid FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM murallink_private.raise('not_found', 'contract_uid');
+    ELSIF set_low_funds.amount IS NOT NULL THEN
+        PERFORM murallink_private.check_money(set_low_funds.amount, its_currency);
+    END IF;
+    UPDATE murallink.contract c SET low_funds = set_low_funds.amount, low_funds_note = why,
+        funds_low = CASE WHEN set_low_funds.amount IS NOT NULL THEN c.funds_low END,
+        funds_low_at = CASE WHEN set_low_funds.amount IS NOT NULL THEN c.funds_low_at END
+    WHERE c.uid = set_low_funds.contract_uid;
+    RETURN murallink_private.contract_info(set_low_funds.contract_uid);
+END
+$$;
+COMMENT ON FUNCTION murallink.set_low_funds(murallink.ksuid, numeric, text) IS
+'Sets below what the available funds of a contract, in its currency, are low: the worker then writes the event funds.low, once until as much is available again, and needs_person shows it. amount: in units of the currency; null or absent: off, as for a new contract; note: why. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value, invalid_amount.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

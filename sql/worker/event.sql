@@ -5,7 +5,7 @@ CREATE TYPE murallink.event_info AS (
     client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid,
     payment_uid murallink.ksuid, status text, reason text, amount numeric, currency text, returned numeric);
 COMMENT ON TYPE murallink.event_info IS
-'An event, without names and free text. sequence: its place in the feed, which sorts as text, and the argument after for what follows it; resource, resource_uid: what has changed; the uids of its place; payment_uid: the payment, of an event about a payment or its payout; status: the new status of a payment, an enrollment or a card, if it has changed; reason: what a payout waits for; amount, currency: of the payment, or the price of the milestone; returned: what has come back of the payment so far, if that has changed.';
+'An event, without names and free text. sequence: its place in the feed, which sorts as text, and the argument after for what follows it; resource, resource_uid: what has changed; the uids of its place; payment_uid: the payment, of an event about a payment or its payout; status: the new status of a payment, an enrollment or a card, if it has changed; reason: what a payout waits for; amount, currency: of the payment, the price of the milestone, or what was available of funds that are low; returned: what has come back of the payment so far, if that has changed.';
 
 CREATE TYPE murallink.event_page AS (events murallink.event_info[], next text, more boolean);
 COMMENT ON TYPE murallink.event_page IS
@@ -71,6 +71,9 @@ BEGIN
                 OR murallink_private.granted_moved('view_patients', e.resource_uid)
             WHEN e.resource = 'milestone' THEN
                 murallink_private.permitted('view_payment_schedule', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+            WHEN e.resource = 'contract' THEN
+                murallink_private.permitted('view_contract', e.client_uid, e.contract_uid, NULL, NULL)
+                OR murallink_private.permitted('view_report', e.client_uid, e.contract_uid, NULL, NULL)
             WHEN e.resource = 'permission_grant' THEN
                 murallink_private.permitted('grant', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
             ELSE false END)
@@ -94,4 +97,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.events(text, text[], integer) IS
-'The events after a place in the feed that the caller may see, oldest first. Nothing is skipped that is committed later: an event is shown when all transactions that began before its own have ended. after: next or sequence of an earlier answer; null or empty: from the beginning; types: only these; null or empty: all; most: how many at most, up to 10,000; null: 1000; 0: none, and next is the end of the feed. Shows events of payments and payouts to callers who hold view_payments at their place; of enrollments: view_enrollments or view_patients; of milestones: view_payment_schedule; of grants: grant; of cards and accounts: to admins. Errors: unauthenticated, invalid_value.';
+'The events after a place in the feed that the caller may see, oldest first. Nothing is skipped that is committed later: an event is shown when all transactions that began before its own have ended. after: next or sequence of an earlier answer; null or empty: from the beginning; types: only these; null or empty: all; most: how many at most, up to 10,000; null: 1000; 0: none, and next is the end of the feed. Shows events of payments and payouts to callers who hold view_payments at their place; of enrollments: view_enrollments or view_patients; of milestones: view_payment_schedule; of funds: view_contract or view_report; of grants: grant; of cards and accounts: to admins. Errors: unauthenticated, invalid_value.';
+
+CREATE FUNCTION murallink_private.funds_watch() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE murallink.contract c
+    SET funds_low = CASE WHEN w.low THEN w.available END, funds_low_at = CASE WHEN w.low THEN pg_catalog.clock_timestamp() END
+    FROM (
+        SELECT k.uid, f.available, f.available < k.low_funds AS low
+        FROM murallink.contract k, LATERAL (
+            SELECT coalesce(pg_catalog.sum(s.available), 0) AS available FROM murallink.fund_slot s
+            WHERE s.contract_uid = k.uid AND s.currency = k.currency) f
+        WHERE k.low_funds IS NOT NULL AND (f.available < k.low_funds) <> (k.funds_low IS NOT NULL)
+            AND murallink_private.payouts_state() <> 'elsewhere'
+        -- What somebody changes now is looked at the next time.
+        FOR NO KEY UPDATE OF k SKIP LOCKED) w
+    WHERE c.uid = w.uid
+$$;
+COMMENT ON FUNCTION murallink_private.funds_watch() IS
+'Finds contracts whose available funds have become low, or are not low any more (set_low_funds): the first is an event. Nothing in a copy of a database for which payouts were enabled elsewhere. For the worker, so that no payer does it.';

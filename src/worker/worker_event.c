@@ -1,7 +1,7 @@
 /*
  * worker_event.c
  *	  The worker that passes events on: it announces them to sessions that
- *	  listen, and posts them to webhooks.  It is a process of its own, so that
+ *	  listen, and posts them to webhooks, and finds funds that are low.  It is a process of its own, so that
  *	  neither is ever in the way of a payout.
  *
  * For each webhook one batch is under way at a time.  When all posts of a batch
@@ -27,6 +27,9 @@
 #define LOOK_PAUSE 100
 #define LOOK_INTERVAL 1000
 #define FAILED_INTERVAL 5000
+
+/* In milliseconds: how often funds are looked at. */
+#define FUNDS_INTERVAL 1000
 
 /* In milliseconds: how long a webhook may take. */
 #define POST_TIMEOUT 10000
@@ -58,6 +61,7 @@ static bool more_to_announce = false;
 static Moment looked_at = 0;
 static Moment next_look = 0;
 static Moment next_settle = 0;
+static Moment next_funds = 0;
 
 static void work(Moment deadline, MemoryContext context);
 static int under_way(void);
@@ -65,6 +69,7 @@ static int stop(int grace);
 static void read_ended(void);
 static void end_post(Post *post, int status, const char *reason);
 static bool any_ended(void);
+static void watch_funds(void *arg);
 static void announce(void *arg);
 static void settle(void *arg);
 static void take(void *arg);
@@ -110,6 +115,12 @@ work(Moment deadline, MemoryContext context)
 		return;
 	looked_at = now;
 	more_to_announce = false;
+	if (now >= next_funds)
+	{
+		bool watched = worker_transact("looking at funds", context, watch_funds, NULL);
+
+		next_funds = now + (watched ? FUNDS_INTERVAL : FAILED_INTERVAL) * CLOCK_MS;
+	}
 	if (worker_transact("announcing events", context, announce, NULL))
 		worker_slot_announce(announced);
 	else
@@ -195,6 +206,17 @@ any_ended(void)
 
 	dlist_foreach(iter, &batches) if (dlist_container(Batch, node, iter.cur)->open == 0) return true;
 	return false;
+}
+
+/*
+ * Work of a transaction: finds funds that have become low, which is an event.
+ */
+static void
+watch_funds(void *arg)
+{
+	static SavedPlan plan = PLAN("SELECT murallink_private.funds_watch()", "");
+
+	plan_execute(&plan, NULL, NULL, 1);
 }
 
 /*

@@ -199,6 +199,63 @@ FROM (VALUES (1, 999, 'correct', 'n', '', :'right'), (2, 10000, 'correct', 'n', 
     AS bad (n, amount, movement, note, reference, corrects) ORDER BY n;
 RESET ROLE;
 
+-- Funds that become low: once until they have risen; in the currency of the contract only
+CREATE FUNCTION pg_temp.watch() RETURNS TABLE (low numeric, events bigint, last numeric, person text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink_private.funds_watch();
+    RETURN QUERY
+    SELECT c.funds_low, (SELECT count(*) FROM murallink_private.event e WHERE e.resource_uid = c.uid),
+        (SELECT e.amount FROM murallink_private.event e WHERE e.resource_uid = c.uid AND e.event = 'funds.low' AND e.currency = 'USD' AND e.contract_uid = c.uid
+            ORDER BY e."position" DESC, e.step DESC LIMIT 1),
+        (SELECT n.why || '; ' || n.remedy FROM murallink.needs_person n WHERE n.kind = 'funds' AND n.uid = c.uid)
+    FROM murallink.contract c WHERE c.name = 'Low';
+END
+$$;
+SET SESSION AUTHORIZATION regress_fund_user;
+SELECT test.refusal(format('SELECT murallink.set_low_funds(%L, 10, %L)', :'contract', 'mine'));
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT uid AS low, low_funds FROM murallink.create_contract(:'client', 'Low', currency => 'USD') \gset
+SELECT n, test.refusal(format('SELECT murallink.set_low_funds(%s)', format(args, :'low'))) FROM (VALUES (1, '%L, 10'), (2, '%L, 0, ''n'''), (3, '%L, -1, ''n'''),
+    (4, '%L, 0.001, ''n'''), (5, '''000000000000000000000000000'', 1, ''n'''), (6, 'NULL, 1, ''n'''), (7, '%L, ''NaN'', ''n''')) AS bad (n, args) ORDER BY n;
+SELECT murallink.add_funding(:'low', 1000), murallink.add_funding(:'low', 5, 'EUR');
+SELECT low_funds FROM murallink.set_low_funds(:'low', 100.5, 'the sponsor asks');
+SELECT low_funds FROM murallink.get_contract(:'low');
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.watch();
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT count(murallink.withdraw_funding(:'low', 899.50, note => 'n', reference => 'L-1'));
+RESET SESSION AUTHORIZATION;
+SELECT available, low_funds, is_low FROM murallink.funding_runway WHERE contract_uid = :'low' ORDER BY currency;
+SELECT * FROM pg_temp.watch();
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT count(murallink.withdraw_funding(:'low', 0.01, note => 'n', reference => 'L-2'));
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.watch();
+SELECT available, low_funds, is_low FROM murallink.funding_runway WHERE contract_uid = :'low' ORDER BY currency;
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT count(murallink.withdraw_funding(:'low', 50, note => 'n', reference => 'L-3'));
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.watch();
+-- risen, and low again; off; a currency with fewer decimals
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT murallink.add_funding(:'low', 50.01);
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.watch();
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT count(murallink.withdraw_funding(:'low', 100, note => 'n', reference => 'L-4'));
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.watch();
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT low_funds IS NULL AS off FROM murallink.set_low_funds(:'low', NULL, 'not needed');
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.watch();
+SET SESSION AUTHORIZATION regress_fund_admin;
+SELECT uid AS never FROM murallink.create_contract(:'client', 'Never funded', currency => 'USD') \gset
+SELECT count(murallink.set_low_funds(:'never', 1.5, 'n'));
+SELECT test.refusal(format('SELECT murallink.edit_contract(%L, currency => %L)', :'never', 'JPY'));
+SELECT count(murallink.set_low_funds(:'never', NULL, 'n'));
+RESET SESSION AUTHORIZATION;
+
 -- The books name what does not agree
 SELECT damage, test.problems(statement) FROM (VALUES
     (1, 'a withdrawal grew', format('UPDATE murallink.funding SET amount = 400 WHERE uid = %L', :'withdrawn')),

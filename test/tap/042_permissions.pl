@@ -586,6 +586,7 @@ approve_reversal       | approve_payments at trial_site                         
 approve_reversal       | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}
 recover                | approve_payments at trial_site                                  | {"reversal_uid": "@owed_reversal", "note": "N"}
 write_off              | approve_payments at trial_site                                  | {"reversal_uid": "@owed_reversal", "note": "N"}
+set_low_funds          | admin                                                           | {"contract_uid": "@contract", "amount": 1, "note": "N"}
 set_recovery           | admin                                                           | {"contract_uid": "@contract", "share": 10, "note": "N"}
 reject_reversal        | approve_travel or approve_payments at trial_site                | {"reversal_uid": "@travel_reversal", "note": "N"}
 reject_reversal        | approve_payments at trial_site                                  | {"reversal_uid": "@reversal", "note": "N"}

@@ -69,6 +69,7 @@ my %needs = (
 	payable_milestones => { patient_uid => 'patient', trial_uid => 'trial' },
 	milestone_payment => { patient_uid => 'patient', milestone_uid => 'often', note => 'left early' },
 	request_reversal => { payment_uid => 'a paid one', reason => 'other', note => 'Note #' },
+	set_low_funds => { contract_uid => 'other_contract', amount => 1, note => 'Note #' },
 	set_recovery => { contract_uid => 'other_contract', share => 10, note => 'Note #' },
 	set_visit_due => { trial_uid => 'trial', milestone => 'Week 1', due_after => 7, note => 'protocol' },
 	set_day_cap => { trial_uid => 'other_trial', site_uid => 'site', amount => 1, note => 'protocol' },

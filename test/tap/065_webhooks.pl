@@ -1,5 +1,6 @@
 # S42: events that the worker announces and posts, to a receiver that verifies them with the library of Standard Webhooks, and that
-# fails, is slow, is gone for a while, or wants no more. Whatever it does, every event arrives, and payouts go on.
+# fails, is slow, is gone for a while, or wants no more. Whatever it does, every event arrives, and payouts go on. Funds that become
+# low are such an event.
 
 use strict;
 use warnings;
@@ -152,6 +153,23 @@ is($payouts->error_of("SELECT murallink.set_webhook($_->[0])"), $_->[1], "refuse
 	[ q{'x', 'https://example.com/'}, 'missing_field' ], [ q{'x', 'https://example.com/', secret => 'whsec_YWFh'}, 'invalid_value' ],
 	[ q{'x', 'https://example.com/', secret => 'whsec_****'}, 'invalid_value' ], [ q{'x', types => '{paid}'}, 'invalid_value' ];
 
+note 'funds that become low';
+my $threshold = q{SELECT murallink.set_low_funds(l.contract_uid, b.available, 'n') FROM public.place l JOIN murallink.fund_balance b USING (contract_uid)};
+$payouts->sql($threshold);
+payments(1);
+my @low = low(1);
+is("$low[0]{body}{data}{currency} $low[0]{body}{data}{amount}", $payouts->sql(q{SELECT 'USD ' || trim_scale(funds_low) FROM murallink.contract WHERE low_funds IS NOT NULL}),
+	'are an event, with what is available');
+payments(2);
+is($payouts->sql(q{SELECT kind, remedy FROM murallink.needs_person WHERE why ~ '^low: '}), 'funds|add_funding or set_low_funds', 'which needs a person');
+$payouts->sql('SELECT murallink.add_funding(contract_uid, 100) FROM public.place');
+$payouts->wait_for('SELECT funds_low IS NULL FROM murallink.contract WHERE low_funds IS NOT NULL');
+is(scalar(low(1)), 1, 'once');
+$payouts->sql($threshold);
+payments(1);
+is(scalar(low(2)), 2, 'until they have risen');
+is($payouts->sql(q{SELECT string_agg(e.type, ' ') FROM murallink.events(types => '{funds.low}') p, unnest(p.events) e}), 'funds.low funds.low', 'the feed has them');
+
 note 'a copy posts nothing';
 $payouts->sql(q{UPDATE murallink_private.payout_switch SET place = 'elsewhere'});
 my $count = () = posts('/all');
@@ -249,6 +267,18 @@ sub received
 
 # The events of payments that were paid.
 sub steps { return sort map { ("payment.approved $_", "payment.paid $_", "payment.pending $_") } @_ }
+
+# The posts about funds that have become low, once there are that many.
+sub low
+{
+	my ($count) = @_;
+	my @posts;
+	Murallink::Stack::poll("$count posts", sub {
+		@posts = grep { $_->{body}{type} eq 'funds.low' && $_->{status} == 200 } posts('/all');
+		return @posts >= $count;
+	});
+	return @posts;
+}
 
 # Makes all that waits due.
 sub hurry

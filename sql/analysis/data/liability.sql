@@ -38,8 +38,10 @@ CREATE VIEW murallink.funding_runway WITH (security_invoker) AS
 SELECT b.contract_uid, b.client_uid, b.currency::text AS currency, b.available, b.reserved, coalesce(l.remaining, 0) AS remaining,
     b.available - coalesce(l.remaining, 0) AS after_all,
     pg_catalog.round(coalesce(p.paid, 0) / 3, 2) AS a_month,
-    CASE WHEN p.paid > 0 THEN pg_catalog.round(b.available * 3 / p.paid, 1) END AS months_left
+    CASE WHEN p.paid > 0 THEN pg_catalog.round(b.available * 3 / p.paid, 1) END AS months_left,
+    c.low_funds, b.available < c.low_funds AS is_low
 FROM murallink.fund_balance b
+    LEFT JOIN murallink.contract c ON c.uid = b.contract_uid AND c.currency = b.currency
     LEFT JOIN (
         SELECT l.contract_uid, l.currency, pg_catalog.sum(l.remaining) AS remaining FROM murallink.liability l GROUP BY 1, 2) l
         ON l.contract_uid = b.contract_uid AND l.currency = b.currency::text
@@ -61,3 +63,5 @@ COMMENT ON COLUMN murallink.funding_runway.remaining IS 'What the schedules stil
 COMMENT ON COLUMN murallink.funding_runway.after_all IS 'What is left of the available amount once all of that is requested; negative if funds are missing.';
 COMMENT ON COLUMN murallink.funding_runway.a_month IS 'What payments have taken of the available amount in 30 days, on average of the last 90 days.';
 COMMENT ON COLUMN murallink.funding_runway.months_left IS 'For how many times 30 days the available amount lasts at that rate; null if nothing was requested.';
+COMMENT ON COLUMN murallink.funding_runway.low_funds IS 'Below what they are low (set_low_funds); null if that is off, in another currency than the contract''s, and for callers without view_contract.';
+COMMENT ON COLUMN murallink.funding_runway.is_low IS 'Whether less than that is available.';

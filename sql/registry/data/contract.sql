@@ -16,9 +16,14 @@ CREATE TABLE murallink.contract (
     enforce_dates boolean NOT NULL DEFAULT true,
     recovery_share integer NOT NULL DEFAULT 0 CHECK (recovery_share BETWEEN 0 AND 99),
     recovery_note text NOT NULL DEFAULT '',
+    low_funds numeric CHECK (low_funds > 0 AND murallink_private.amount_fits(low_funds, currency)),
+    low_funds_note text NOT NULL DEFAULT '',
+    funds_low numeric,
+    funds_low_at timestamptz,
     UNIQUE (uid, client_uid),
     FOREIGN KEY (sponsor_uid, client_uid) REFERENCES murallink.sponsor (uid, client_uid),
-    CHECK (contract_end_date >= contract_start_date)
+    CHECK (contract_end_date >= contract_start_date),
+    CHECK ((funds_low IS NULL) = (funds_low_at IS NULL) AND (funds_low IS NULL OR low_funds IS NOT NULL))
 );
 COMMENT ON TABLE murallink.contract IS 'An agreement with a client, which covers trials and is funded by the client.';
 COMMENT ON COLUMN murallink.contract.uid IS 'Key.';
@@ -37,6 +42,10 @@ COMMENT ON COLUMN murallink.contract.enforce_dates IS 'Whether patients are enro
 COMMENT ON COLUMN murallink.contract.recovery_share IS
 'How many percent of a later payment are kept at most for a payment that was taken back and is owed; 0: nothing is kept.';
 COMMENT ON COLUMN murallink.contract.recovery_note IS 'Why this share was set last.';
+COMMENT ON COLUMN murallink.contract.low_funds IS 'Funds of less than this, in units of the currency, are low; null: never.';
+COMMENT ON COLUMN murallink.contract.low_funds_note IS 'Why this was set last.';
+COMMENT ON COLUMN murallink.contract.funds_low IS 'What was available when the worker found the funds low; null since it has found that they are not.';
+COMMENT ON COLUMN murallink.contract.funds_low_at IS 'When it found that.';
 CREATE INDEX contract_client ON murallink.contract (client_uid);
 CREATE INDEX contract_sponsor ON murallink.contract (sponsor_uid);
 CREATE POLICY viewer ON murallink.contract FOR SELECT USING (murallink_private.permitted('view_contract', client_uid, uid, NULL, NULL));
@@ -44,7 +53,7 @@ CREATE POLICY contract ON murallink.sponsor FOR SELECT
     USING (EXISTS (SELECT FROM murallink.contract c WHERE c.sponsor_uid = sponsor.uid));
 ALTER TABLE murallink.permission_grant ADD FOREIGN KEY (contract_uid) REFERENCES murallink.contract ON DELETE CASCADE;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink.contract
-    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered');
+    FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record('remembered', 'event:funds_low=funds.low');
 ALTER TABLE murallink.contract ENABLE ALWAYS TRIGGER audit;
 CREATE POLICY contract ON murallink_private.audit_event FOR SELECT USING (
     resource = 'contract' AND murallink_private.permitted('view_contract', client_uid, contract_uid, NULL, NULL));

@@ -8,7 +8,7 @@ SELECT e."position", e.step, murallink_private.event_sequence(e."position", e.st
     CASE WHEN e.resource = 'payment' AND e.action = 'created' THEN pg_catalog.split_part(e.event::text, '.', 2)
         WHEN e.resource IN ('payment', 'enrollment', 'card') THEN e.changes #>> '{status,to}' END AS status,
     CASE e.resource WHEN 'payout' THEN e.changes #>> '{reason,to}' END AS reason,
-    pg_catalog.trim_scale(e.amount) AS amount, e.currency,
+    pg_catalog.trim_scale(CASE e.resource WHEN 'contract' THEN (e.changes #>> '{funds_low,to}')::numeric ELSE e.amount END) AS amount, e.currency,
     CASE e.resource WHEN 'payment' THEN (e.changes #>> '{returned,to}')::numeric END AS returned
 FROM murallink_private.audit_event e WHERE e."position" IS NOT NULL;
 COMMENT ON VIEW murallink_private.event IS 'The events of the feed, without names and free text: see the type event_info.';

@@ -136,6 +136,13 @@ SELECT n.* FROM (
     LEFT JOIN murallink_private.payment p ON p.uid = v.payment_uid
     WHERE v.state = 'conflict' OR v.state = 'payable' AND v.reason <> ''
     UNION ALL
+    SELECT 'funds', c.uid, pg_catalog.format('low: %s %s are available, less than %s', pg_catalog.trim_scale(f.available), c.currency,
+            pg_catalog.trim_scale(c.low_funds)),
+        'add_funding or set_low_funds', NULL, c.funds_low_at, NULL, f.available, c.currency::text, c.client_uid, c.uid, NULL, NULL, NULL
+    FROM murallink.contract c, LATERAL (
+        SELECT coalesce(pg_catalog.sum(s.available), 0) AS available FROM murallink.fund_slot s WHERE s.contract_uid = c.uid AND s.currency = c.currency) f
+    WHERE c.funds_low IS NOT NULL AND f.available < c.low_funds
+    UNION ALL
     SELECT 'webhook', w.uid, pg_catalog.concat_ws(': ', 'webhook ' || w.name, NULLIF(w.off, ''), CASE WHEN d.failed > 0
             THEN pg_catalog.format('%s events were not accepted: %s', d.failed, d.reason) END),
         CASE WHEN w.off <> '' THEN 'set_webhook' ELSE 'resend_webhook or remove_webhook' END, NULL, coalesce(d.since, w.changed_at),
@@ -148,4 +155,4 @@ SELECT n.* FROM (
 WHERE pg_catalog.pg_has_role('murallink_operator', 'USAGE') OR pg_catalog.pg_has_role('murallink_monitor', 'USAGE')
     OR pg_catalog.pg_has_role('murallink_owner', 'USAGE');
 COMMENT ON VIEW murallink.needs_person IS
-'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice, participation, visit or webhook; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
+'Everything that is stuck until a person acts. kind: payout, card, task, reversal, notice, participation, visit, funds or webhook; why: the status and the reason; remedy: the function that helps; attempt: the argument attempt of the functions that decide; null if nothing is to be decided; since: when the last attempt ended, the row was created or the problem arose; the uids: its place. A payout in doubt is included only when its look-ups have ended, or when the partner has not answered ten times. For operators and monitoring.';
