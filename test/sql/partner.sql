@@ -239,6 +239,8 @@ SELECT k.operation, a.attempt, a.outcome, a.http_status, a.reason, a.settled_at 
 FROM test.attempt a JOIN murallink_private.call k ON k.uid = a.call_uid WHERE a.call_uid IN (:'card', :'payout') ORDER BY a.claimed_at;
 SELECT operation, attempt, outcome, http_status, reason, reference, settled_at >= claimed_at AS in_order FROM murallink.payout_attempts(:'payout')
 WHERE operation <> 'look_up';
+SELECT string_agg(h.step, ' ' ORDER BY h.at) AS history FROM murallink.payment_history h JOIN murallink.payout o USING (payment_uid)
+WHERE o.uid = :'payout';
 
 -- What comes late changes nothing: neither for an earlier attempt, whatever was asked, nor for one that was left in doubt
 CREATE FUNCTION test.claim_again(claim integer) RETURNS integer LANGUAGE sql AS $$

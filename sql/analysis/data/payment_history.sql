@@ -1,5 +1,17 @@
 -- The steps of each payment, with the time and the person of each.
 
+CREATE VIEW murallink_private.payout_sent WITH (security_barrier) AS
+SELECT o.payment_uid, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.enrollment_uid, o.amount, o.currency, a.claimed_at AS sent_at
+FROM murallink.payout o, LATERAL (
+    SELECT h.claimed_at, h.outcome FROM murallink_private.call_attempt h WHERE h.call_uid = o.uid
+    UNION ALL
+    SELECT c.claimed_at, c.outcome FROM murallink_private.call c
+    WHERE c.uid = o.uid AND c.attempt > 0 AND NOT EXISTS (
+        SELECT FROM murallink_private.call_attempt h WHERE h.call_uid = c.uid AND h.attempt = c.attempt)) a
+WHERE a.outcome IS DISTINCT FROM 'not_sent';
+COMMENT ON VIEW murallink_private.payout_sent IS
+'Each attempt to pay out, of the payouts that the reader sees, without those that have certainly not been sent.';
+
 -- The outer query keeps the barrier, as that of murallink.payout.
 CREATE VIEW murallink.payment_history WITH (security_invoker, security_barrier) AS
 SELECT s.* FROM (
@@ -24,7 +36,7 @@ WHERE p.status NOT IN ('pending', 'rejected', 'elsewhere', 'unmarked')
 UNION ALL
 SELECT o.payment_uid, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.enrollment_uid, 'sent', o.sent_at, NULL, NULL,
     o.amount, o.currency
-FROM murallink.payout o WHERE o.sent_at IS NOT NULL
+FROM murallink_private.payout_sent o
 UNION ALL
 SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
     CASE WHEN e.changes #>> '{status,to}' = 'approved' AND e.changes #>> '{status,from}' <> 'pending' THEN 'retried'
@@ -44,7 +56,7 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollmen
 FROM murallink_private.payment p JOIN murallink_private.audit_event e ON e.resource_uid = p.uid
 WHERE e.resource = 'payment' AND e.changes ? 'returned') s;
 COMMENT ON VIEW murallink.payment_history IS
-'What has happened to each payment: a row for each step. The steps are requested, approved (one for each approver), rejected, cancelled, sent (the last attempt), failed, in_doubt, retried, paid, reversal_requested and reversed (one for each part that came back); of what somebody else has paid marked and unmarked.';
+'What has happened to each payment: a row for each step. The steps are requested, approved (one for each approver), rejected, cancelled, sent (one for each attempt), failed, in_doubt, retried, paid, reversal_requested and reversed (one for each part that came back); of what somebody else has paid marked and unmarked.';
 COMMENT ON COLUMN murallink.payment_history.payment_uid IS 'The payment.';
 COMMENT ON COLUMN murallink.payment_history.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.payment_history.contract_uid IS 'The trial''s contract.';

@@ -34,6 +34,7 @@ BEGIN
     -- The views of these names in murallink read them with the rights of the caller, so that their policies decide.
     GRANT SELECT ON murallink_private.approval, murallink_private.audit_event, murallink_private.payment, murallink_private.reversal
         TO murallink_analyst, murallink_operator;
+    GRANT SELECT ON murallink_private.payout_sent TO murallink_analyst, murallink_operator;
     REVOKE SELECT ON murallink.needs_person FROM murallink_analyst;
     GRANT SELECT ON murallink.needs_person, murallink.fund_balance, murallink.fund, murallink.fund_slot TO murallink_monitor;
 END;
