@@ -254,6 +254,16 @@ $total
 ['enrollment', 'milestone'] ['contract', 'trial_site_collection'] ['enrollment_collection', 'milestone_collection', 'site', 'trial']
 EOC
 
+note 'the example of R in docs/analysts.md';
+my ($r) = slurp_file('docs/analysts.md') =~ /^```r\n(.*?)^```/ms;
+$r =~ s{dbname = 'trials', user = 'ann'}{dbname = '${\Murallink::Stack::DATABASE}', user = 'world_analyst', host = '$stack->{host}', port = $stack->{port}};
+($output, $errors) = run_command([ 'Rscript', '-e', $r =~ s/^(?=dplyr::inner_join)/joined <- /mr . <<'EOC' ]);
+counted <- dplyr::collect(dplyr::summarise(dplyr::group_by(joined, currency), total = sum(net_amount, na.rm = TRUE)))
+cat(paste(counted$currency, counted$total))
+EOC
+is($errors, '', 'it has no errors');
+is("Subjectnumber $output", $total, 'dbplyr joins by the columns');
+
 done_testing();
 
 # The table or view, the permissions of which one shows its rows, and the place where it must be held: the client,
