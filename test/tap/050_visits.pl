@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use FindBin;
 use JSON::PP;
 use Murallink::Node;
 use Murallink::Stack;
@@ -80,18 +81,53 @@ foreach my $dry_run (1, 0)
 my ($status, $answer) = $client->request('POST', "$client->{url}/rpc/import_visits", "source,amount\nctms,5\n", \%csv);
 is("$status $answer->{details}", '400 unknown_key: amount', 'a column that there is not is refused by name');
 
-note 'REDCap, whose form comes through a proxy that says it is text';
+note 'REDCap, whose form comes through the documented proxy, with the key of a service in the URL';
 as_admin('set_reference', { kind => 'trial', resource_uid => $trial, source => 'redcap', ref => '77' });
 as_admin('set_reference', { kind => 'milestone', resource_uid => $trial, source => 'redcap', ref => 'v1_arm_1:visit', milestone => 'Week 1' });
 as_admin('add_funding', { contract_uid => $contract, amount => 50 });
+my $service = as_admin('create_service', { email => 'redcap@example.com', name => 'REDCap' })->{uid};
+my $key = as_admin('create_api_key', { user_uid => $service, name => 'redcap', note => 'asked for by the site' })->{key};
+as_admin('grant', { resource_uid => $contract, user_uid => $service, permission => 'visit_done' });
+my $proxy = proxy();
+my %form = ('Content-Type' => 'application/x-www-form-urlencoded');
 foreach my $complete (0, 2, 2)
 {
-	my ($code, $said) = $client->request('POST', "$client->{url}/rpc/redcap_trigger",
-		"project_id=77&instrument=visit&record=1002&redcap_event_name=v1_arm_1&visit_complete=$complete&redcap_url=https%3A%2F%2Fx", { %csv, 'Session-Id' => $session });
+	my ($code, $said) = $client->request('POST', "$proxy/redcap?key=$key",
+		"project_id=77&instrument=visit&record=1002&redcap_event_name=v1_arm_1&visit_complete=$complete&redcap_url=https%3A%2F%2Fx", \%form);
 	is(join(' ', $code, ref $said ? $said->{state} // 'nothing' : 'nothing'), $complete ? '200 payment_made' : '200 nothing', "complete: $complete");
 }
+is(($client->request('POST', "$proxy/redcap?key=" . ($key =~ tr/0-9a-f/1-9a-f0/r), 'project_id=77', \%form))[0], 401, 'another key is nobody\'s');
+is(($client->request('POST', "$proxy/redcap?key=$key", 'project_id=77&more=' . 'x' x 100_000, \%form))[0], 413, 'a large body is refused');
+is(($client->request('POST', "$client->{url}/rpc/redcap_trigger", 'project_id=77&more=x', { %form, 'Api-Key' => $key }))[0], 404,
+	'without the proxy PostgREST refuses such a form');
+kill 'TERM', $stack->running('postgrest');
+Murallink::Stack::poll('its end', sub { !$stack->running('postgrest') });
+is(($client->request('POST', "$proxy/redcap?key=$key", 'project_id=77', \%form))[0], 502, 'nor is anything while PostgREST is down');
+unlike(join('', map { slurp_file("$stack->{dir}/$_") } qw(nginx.log nginx_error.log nginx_access.log postgrest.log)), qr/\Q$key/, 'the key is in no log');
 is($stack->sql("SELECT count(*), sum(amount) FROM murallink.payment WHERE patient_uid IN (SELECT uid FROM murallink.patient WHERE first_name = 'Bea')"), '1|10',
 	'it is paid once');
 is($stack->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books are right');
 
 done_testing();
+
+# Starts nginx with the documented lines, and returns its address.
+sub proxy
+{
+	my $port = Murallink::Stack::free_port();
+	my ($location) = slurp_file('docs/applications.md') =~ /^```nginx redcap\n(.*?)^```/ms;
+	$location =~ s!http://127.0.0.1:3000!$client->{url}!;
+	append_to_file("$stack->{dir}/nginx.conf", <<"EOC");
+daemon off;
+pid $stack->{dir}/nginx.pid;
+error_log $stack->{dir}/nginx_error.log info;
+events { }
+http {
+	access_log $stack->{dir}/nginx_access.log;
+	@{[ map { "${_}_temp_path $stack->{dir}/nginx_$_;" } qw(client_body proxy fastcgi uwsgi scgi) ]}
+	server { listen 127.0.0.1:$port; location = / { return 200; } $location }
+}
+EOC
+	$stack->spawn('nginx', "$FindBin::RealBin/../../build/nginx/usr/sbin/nginx", '-e', 'stderr', '-c', "$stack->{dir}/nginx.conf");
+	$stack->wait_for_answer('nginx', "http://127.0.0.1:$port/");
+	return "http://127.0.0.1:$port";
+}

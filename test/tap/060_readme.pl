@@ -56,7 +56,7 @@ END
 mkdir $tree;
 local $ENV{MURALLINK_TMP} = $dir;
 my @tar = ('tar', '-c', '--exclude=./.git', '--exclude=./build', '--exclude=./tmp', '--exclude=./pg', '--exclude=./locales',
-	'-C', $root, '.', map { "build/$_" } qw(sandbox postgrest postgrest-js libphonenumber standardwebhooks typescript));
+	'-C', $root, '.', map { "build/$_" } qw(sandbox postgrest postgrest-js libphonenumber standardwebhooks typescript nginx));
 run \@tar, '|', [ 'tar', '-x', '-C', $tree ], '2>', \$errors;
 is($?, 0, 'a copy of the tree') or diag($errors);
 my ($up) = blocks('README.md', 'sh up');
