@@ -469,8 +469,8 @@ permission_visible(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a call of granted_on() in a query has answered last: successive rows
- * often have the same client.
+ * What a call of granted_on() or granted_at() in a query has answered last: successive
+ * rows often have the same client, or the same site.
  */
 typedef struct Answered
 {
@@ -479,11 +479,55 @@ typedef struct Answered
 	Kind kind;
 	Oid permission;
 	Ksuid user;
-	Ksuid uid;
+	Ksuid uids[3];
+	bool nulls[3];
 	uint64 generation;
 	TimestampTz valid_until;
 	bool granted;
 } Answered;
+
+/*
+ * Returns what a call has answered last, which lives as long as its query.
+ */
+static Answered *
+answered_last(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		Answered *last = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Answered));
+
+		last->same_kind = get_fn_expr_arg_stable(fcinfo->flinfo, 1);
+		fcinfo->flinfo->fn_extra = last;
+	}
+	return fcinfo->flinfo->fn_extra;
+}
+
+/*
+ * Returns whether an answer was given to this caller, for this permission, and no grant
+ * has changed or come to its end since.
+ */
+static bool
+still_holds(const Answered *last, const Caller *who, Oid permission)
+{
+	return last->any && last->generation == generation && last->permission == permission &&
+		   ksuid_equal(&last->user, &who->user) && !is_over(last->valid_until);
+}
+
+/*
+ * Keeps an answer, and for still_holds() what it was found in: the grants, and their
+ * generation when it was asked for.
+ */
+static bool
+keep_answer(Answered *last, bool granted, Oid permission, const UserGrants *grants, uint64 asked)
+{
+	last->any = true;
+	last->permission = permission;
+	last->user = grants->user;
+	last->generation = asked;
+	last->valid_until = grants->valid_until;
+	last->granted = granted;
+	return granted;
+}
 
 /*
  * murallink_private.granted_on(permission, kind, uid): whether the caller has a grant
@@ -494,7 +538,7 @@ Datum
 permission_granted_on(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_caller_if_any();
-	Answered *last = fcinfo->flinfo->fn_extra;
+	Answered *last = answered_last(fcinfo);
 	Oid permission;
 	Kind kind;
 	const Ksuid *uid;
@@ -505,26 +549,15 @@ permission_granted_on(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	permission = PG_GETARG_OID(0);
 	uid = PG_GETARG_KSUID_P(2);
-	if (last == NULL)
-	{
-		fcinfo->flinfo->fn_extra = last = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Answered));
-		last->same_kind = get_fn_expr_arg_stable(fcinfo->flinfo, 1);
-	}
 	kind = last->any && last->same_kind ? last->kind : kind_named(PG_GETARG_TEXT_PP(1));
-	if (last->any && last->generation == generation && last->kind == kind && last->permission == permission &&
-		ksuid_equal(&last->uid, uid) && ksuid_equal(&last->user, &who->user) && !is_over(last->valid_until))
+	if (last->kind == kind && ksuid_equal(&last->uids[0], uid) && still_holds(last, who, permission))
 		PG_RETURN_BOOL(last->granted);
 
 	grants = grants_of(&who->user);
-	last->granted = has_key(grants->places, permission, kind, uid, NULL);
-	last->valid_until = grants->valid_until;
-	last->any = true;
 	last->kind = kind;
-	last->permission = permission;
-	last->user = who->user;
-	last->uid = *uid;
-	last->generation = asked;
-	PG_RETURN_BOOL(last->granted);
+	last->uids[0] = *uid;
+	PG_RETURN_BOOL(
+		keep_answer(last, has_key(grants->places, permission, kind, uid, NULL), permission, grants, asked));
 }
 
 /*
@@ -537,12 +570,31 @@ Datum
 permission_granted_at(PG_FUNCTION_ARGS)
 {
 	const Caller *who = identity_caller_if_any();
+	Answered *last = answered_last(fcinfo);
+	const Ksuid *uids[3];
+	UserGrants *grants;
+	uint64 asked = generation;
+	bool same = true;
 
-	PG_RETURN_BOOL(who != NULL && !PG_ARGISNULL(0) &&
-				   holds_at_site(grants_of(&who->user)->places, PG_GETARG_OID(0),
-								 PG_ARGISNULL(1) ? NULL : PG_GETARG_KSUID_P(1),
-								 PG_ARGISNULL(2) ? NULL : PG_GETARG_KSUID_P(2),
-								 PG_ARGISNULL(3) ? NULL : PG_GETARG_KSUID_P(3)));
+	if (who == NULL || PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	for (int i = 0; i < lengthof(uids); i++)
+	{
+		uids[i] = PG_ARGISNULL(i + 1) ? NULL : PG_GETARG_KSUID_P(i + 1);
+		same &= last->nulls[i] == (uids[i] == NULL) && (uids[i] == NULL || ksuid_equal(&last->uids[i], uids[i]));
+	}
+	if (same && still_holds(last, who, PG_GETARG_OID(0)))
+		PG_RETURN_BOOL(last->granted);
+
+	grants = grants_of(&who->user);
+	for (int i = 0; i < lengthof(uids); i++)
+	{
+		last->nulls[i] = uids[i] == NULL;
+		if (uids[i] != NULL)
+			last->uids[i] = *uids[i];
+	}
+	PG_RETURN_BOOL(keep_answer(last, holds_at_site(grants->places, PG_GETARG_OID(0), uids[0], uids[1], uids[2]),
+							   PG_GETARG_OID(0), grants, asked));
 }
 
 /*

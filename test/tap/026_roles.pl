@@ -134,6 +134,16 @@ SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace
     AND has_function_privilege('monica', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE')
 EOC
 
+note 'a function that becomes one of clients, or is none any more, is so at once in a session that has called it';
+my @changes = (
+	'GRANT EXECUTE ON FUNCTION murallink.worker_status() TO murallink_client',
+	'REVOKE EXECUTE ON FUNCTION murallink.worker_status() FROM murallink_client',
+	'GRANT murallink_monitor TO murallink_client', 'REVOKE murallink_monitor FROM murallink_client');
+my $asks = q{SET ROLE wendy; SELECT 'refused: ' || public.refusal_of('SELECT murallink.worker_status()'); RESET ROLE};
+$payouts->sql('CREATE ROLE wendy; GRANT USAGE ON SCHEMA murallink TO wendy; GRANT EXECUTE ON FUNCTION murallink.worker_status() TO wendy');
+is_deeply([ split /\n/, $payouts->sql(join '; ', $asks, map { ($_, $asks) } @changes) ],
+	[ map { "refused: $_" } 'forbidden', '', 'forbidden', '', 'forbidden' ], 'each time');
+
 note 'what is noted of who asked is the role that has been set, behind a login role that is all clients\'';
 $payouts->sql('CREATE ROLE gate LOGIN NOINHERIT; GRANT olaf TO gate');
 my ($patient, $other_patient) = split /\n/, $payouts->sql('SELECT uid FROM murallink.patient LIMIT 2');
