@@ -45,7 +45,7 @@ BEGIN
     RETURN QUERY
     SELECT a.uid, a.trial_uid, CASE WHEN m.sees_trial THEN t.name END::murallink.optional_text,
         CASE WHEN m.sees_trial THEN t.protocol_id END::murallink.optional_text, a.site_uid,
-        CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END::murallink.optional_text,
+        CASE WHEN m.sees_site THEN s.name END::murallink.optional_text,
         CASE WHEN m.sees_enrolled THEN (
             SELECT pg_catalog.count(*)::integer FROM murallink.enrollment e WHERE e.trial_site_uid = a.uid AND e.status = 'enrolled')
             END::murallink.optional_integer,
@@ -60,7 +60,9 @@ BEGIN
         ORDER BY l.uid LIMIT most) AS a
     JOIN murallink.trial t ON t.uid = a.trial_uid JOIN murallink.site s ON s.uid = a.site_uid
     CROSS JOIN LATERAL (
-        SELECT murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL) AS sees_trial,
+        SELECT murallink_private.permitted('view_trials', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid) AS sees_trial,
+            murallink_private.permitted('view_sites', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
+                OR murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) AS sees_site,
             murallink_private.permitted('view_enrollments', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid)
                 OR murallink_private.permitted('view_patients', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid) AS sees_enrolled,
             murallink_private.permitted('view_payments', a.client_uid, a.contract_uid, a.trial_uid, a.site_uid) AS sees_payments,
@@ -73,4 +75,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.my_places(murallink.ksuid, murallink.ksuid, murallink.ksuid, integer) IS
-'The trials at sites where the caller may do anything, in the order of their creation, with names and numbers as far as the caller''s permissions go: names with view_trials and view_sites, enrolled with view_enrollments or view_patients, payable with milestone_payment, pending and paid with view_payments. trial_uid, site_uid: only those, where given; after_uid: those that follow this one, such as the last of the page before; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value.';
+'The trials at sites where the caller may do anything, in the order of their creation, with names and numbers as far as the caller''s permissions go: names with view_trials and view_sites there, enrolled with view_enrollments or view_patients, payable with milestone_payment, pending and paid with view_payments. trial_uid, site_uid: only those, where given; after_uid: those that follow this one, such as the last of the page before; most: the most rows, 1 to 10000. Errors: unauthenticated, invalid_value.';

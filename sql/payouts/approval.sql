@@ -360,8 +360,10 @@ COMMENT ON TYPE murallink.pending_payment IS
 
 CREATE FUNCTION murallink_private.pending_payment(payment_uid murallink.ksuid) RETURNS murallink.pending_payment
 LANGUAGE sql STABLE AS $$
-    SELECT p.uid, p.trial_uid, CASE WHEN murallink_private.permitted('view_trials', p.client_uid, p.contract_uid, p.trial_uid, NULL) THEN t.name END,
-        p.site_uid, CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
+    SELECT p.uid, p.trial_uid,
+        CASE WHEN murallink_private.permitted('view_trials', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) THEN t.name END, p.site_uid,
+        CASE WHEN murallink_private.permitted('view_sites', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
+            OR murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
         CASE WHEN murallink_private.permitted('view_enrollments', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid)
             OR murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid) THEN e.subject_id END,
         CASE WHEN seen THEN p.payment_type::text END, CASE WHEN seen THEN p.milestone_name END,

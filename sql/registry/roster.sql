@@ -150,8 +150,9 @@ COMMENT ON TYPE murallink.found_patient IS
 CREATE FUNCTION murallink_private.found_enrollments(patient_uid murallink.ksuid) RETURNS murallink.found_enrollment[]
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.array_agg(ROW(e.uid, e.trial_uid,
-        CASE WHEN murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL) THEN t.name END, e.site_uid,
-        CASE WHEN murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
+        CASE WHEN murallink_private.permitted('view_trials', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) THEN t.name END, e.site_uid,
+        CASE WHEN murallink_private.permitted('view_sites', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+            OR murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
         e.subject_id, e.status::text)::murallink.found_enrollment ORDER BY e.created_at, e.uid)
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
     WHERE e.patient_uid = found_enrollments.patient_uid AND (

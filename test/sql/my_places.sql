@@ -49,8 +49,9 @@ END
 $$;
 SELECT permission, s FROM unnest('{view_payments,milestone_payment,view_sites,view_trials,enroll}'::text[]) AS permission,
     LATERAL pg_temp.sees(permission, :'north', :'ann', :'admin_session', :'ann_session') AS s ORDER BY permission, s COLLATE "C";
-SELECT place, s FROM (VALUES ('client', :'client'::murallink.ksuid), ('trial', :'other')) AS given (place, uid),
-    LATERAL pg_temp.sees('view_enrollments', uid, :'ann', :'admin_session', :'ann_session') AS s ORDER BY place, s COLLATE "C";
+SELECT place, permission, s FROM (VALUES ('client', 'view_enrollments', :'client'::murallink.ksuid), ('trial', 'view_enrollments', :'other'),
+        ('trial', 'view_sites', :'other')) AS given (place, permission, uid),
+    LATERAL pg_temp.sees(permission, uid, :'ann', :'admin_session', :'ann_session') AS s ORDER BY place, permission, s COLLATE "C";
 SET SESSION AUTHORIZATION regress_place_ann;
 SELECT count(*) FROM murallink.my_places();
 SELECT count(*) FROM murallink.my_permissions();
@@ -79,6 +80,10 @@ WHERE p.last_name = 'Place';
 SET SESSION AUTHORIZATION regress_place_ann;
 SELECT query, p.first_name, e.trial, e.site, e.subject_id FROM unnest('{PL-002,pat.place@example.com}'::text[]) AS query, LATERAL murallink.search_patients(query) AS p
     LEFT JOIN LATERAL unnest(p.enrollments) AS e ON true ORDER BY query COLLATE "C";
+SET SESSION AUTHORIZATION regress_place_admin;
+SELECT murallink.grant(:'trial', 'view_sites', :'ann');
+SET SESSION AUTHORIZATION regress_place_ann;
+SELECT e.trial, e.site AS named_at_the_trial FROM murallink.search_patients('PL-002') AS p, LATERAL unnest(p.enrollments) AS e;
 SET SESSION AUTHORIZATION regress_place_admin;
 SELECT murallink.revoke_all(:'ann', :'contract', 'over') IS NOT NULL AS revoked, murallink.grant(:'south', 'view_patients', :'ann');
 SELECT uid AS una FROM murallink.add_patient(:'south', 'Una', 'Place', email => 'una.place@example.com') \gset

@@ -20,8 +20,8 @@ COMMENT ON COLUMN murallink_private.role.created_at IS 'When.';
 INSERT INTO murallink_private.role (name, note, permissions) VALUES
     ('coordinator', 'as shipped', '{add_patient,create_appointment,enroll,get_document,manual_payment,milestone_payment,replace_card,
         set_enrollment_status,set_payment_type,travel_payment,update_patient,upload_document,view_enrollments,view_patients,
-        view_payment_schedule,view_payments}'),
-    ('approver', 'as shipped', '{approve_payments,approve_travel,view_enrollments,view_payments}'),
+        view_payment_schedule,view_payments,view_sites,view_trials}'),
+    ('approver', 'as shipped', '{approve_payments,approve_travel,view_enrollments,view_payments,view_sites,view_trials}'),
     ('blinded analyst', 'as shipped', '{view_enrollments,view_payment_schedule,view_payments,view_sites,view_trials}'),
     ('monitor', 'as shipped', '{get_document,view_enrollments,view_patients,view_payment_schedule,view_payments,view_report,view_sites,
         view_trials}');
