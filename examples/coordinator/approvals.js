@@ -1,0 +1,81 @@
+// The payments that wait for the user's approval: approved or rejected, several at once.
+
+import { ask, change } from './api.js';
+import { element, heading, nothing, say, table } from './dom.js';
+import { form } from './form.js';
+import { words } from './failure.js';
+import { day, moment, money } from './format.js';
+import { keys } from './key.js';
+
+const box = (row, selected) => element('input', {
+	type: 'checkbox', 'aria-label': `${row.subject_id ?? 'a patient'}, ${row.milestone ?? row.payment_type ?? 'a payment'}`,
+	onchange: (event) => (event.target.checked ? selected.add(row.uid) : selected.delete(row.uid)) });
+
+const columns = (selected) => [
+	['Select', (row) => box(row, selected)],
+	['Subject id', (row) => row.subject_id],
+	['Visit', (row) => row.milestone ?? row.payment_type],
+	['Visit date', (row) => day(row.visit_date)],
+	['Amount', (row) => money(row.amount, row.currency)],
+	['Trial and site', (row) => `${row.trial ?? 'A trial'} at ${row.site ?? 'a site'}`],
+	['Requested by', (row) => row.requested_by],
+	['Requested', (row) => moment(row.created_at)],
+	['Note', (row) => row.note || null],
+	['Approvals', (row) => `${row.approvals} of ${row.approvals_needed}`],
+];
+
+// A request with a password is not stored, so that it has no key: each person approves a payment once.
+const approve = (uids, { note, password }, key) => {
+	const approval = { uids, note, password };
+	return password ? ask('approve_payments', approval) : change('approve_payments', approval, key.of('approve_payments', approval));
+};
+
+async function reject(uids, { note }, key) {
+	const outcomes = [];
+	for (const uid of uids) {
+		const rejection = { payment_uid: uid, note };
+		const { status } = await change('reject_payment', rejection, key.of('reject_payment', rejection));
+		outcomes.push({ uid, status });
+	}
+	return outcomes;
+}
+
+export async function approvalsPage({ reload }) {
+	const pending = await ask('pending_payments');
+	const selected = new Set();
+	const key = keys();
+	const outcome = element('ul', { class: 'outcome' });
+
+	async function send({ decision, ...values }) {
+		if (selected.size === 0) {
+			say('Select a payment first.');
+			return;
+		}
+		const outcomes = await (decision === 'approve' ? approve : reject)([...selected], values, key);
+		key.succeeded();
+		const refused = outcomes.filter((each) => each.error);
+		const done = outcomes.length - refused.length;
+		const name = (uid) => pending.find((row) => row.uid === uid)?.subject_id ?? 'A payment';
+		if (refused.length > 0)
+			outcome.replaceChildren(...refused.map((each) => element('li', { class: 'error' }, `${name(each.uid)}: ${words(each.error)}`)));
+		else
+			await reload();
+		say(`${done} ${done === 1 ? 'payment is' : 'payments are'} ${decision === 'approve' ? 'approved' : 'rejected'}.`);
+	}
+	const signed = pending.some((row) => row.signature === 'password' || row.signature === 'sign_on');
+	return element('div', {},
+		heading(1, 'Approvals'),
+		pending.length === 0 ? nothing('No payments wait for you.') : element('div', {},
+			table('Payments that wait for you', columns(selected), pending),
+			form({
+				label: 'Decide',
+				fields: [
+					{ name: 'decision', label: 'Decision', options: [['approve', 'Approve'], ['reject', 'Reject']] },
+					{ name: 'note', label: 'Note', required: true },
+					...(signed ? [{ name: 'password', label: 'Your password', type: 'password', autocomplete: 'current-password' }] : []),
+				],
+				action: 'Decide on what is selected',
+				send,
+			}),
+			outcome));
+}

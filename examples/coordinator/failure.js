@@ -1,0 +1,42 @@
+// A refusal of murallink, or of the way to it, in words for people. murallink's own names of errors are stable, so an app in
+// another language translates these.
+
+const TITLES = {
+	already_exists: 'It exists already.',
+	already_paid: 'This visit has been paid already.',
+	blocked: 'Somebody else is changing this at the moment. Try again.',
+	busy: 'The server is busy. Try again.',
+	forbidden: 'You may not do this.',
+	insufficient_funds: 'The contract does not have enough funds.',
+	login_failed: 'The e-mail address or the password is wrong.',
+	locked_out: 'Too many failed attempts: the account is locked for a while.',
+	missing_field: 'Something is missing.',
+	not_found: 'This is not there, or you may not see it.',
+	same_person: 'Another person has to approve this.',
+	sign_on_required: 'Sign in again, or enter your password, to approve this.',
+	unauthenticated: 'You are not signed in any more.',
+};
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+// An error of which only the name is known.
+export const words = (name) => TITLES[name] ?? sentence(name.replaceAll('_', ' '));
+
+export class Failure extends Error {
+	// status: of HTTP, 0 if there was no answer; error: the body of PostgREST's answer, or of login's.
+	constructor(status, error) {
+		const [code, field] = (error.error ?? (status ? error.details : null) ?? '').split(': ');
+		const signature = code === 'forbidden' && field === 'password';
+		super(status === 0 ? 'The server did not answer. Try again: nothing is done twice.' :
+			signature ? '' : TITLES[code] ?? sentence(error.message));
+		this.status = status;
+		this.code = code;
+		// What is forbidden is so whatever the field has, unless that is the password.
+		this.field = code === 'forbidden' && !signature ? undefined : field;
+		this.hint = status === 0 ? '' : error.hint ?? '';
+	}
+
+	get text() {
+		return `${this.message} ${this.hint}`.trim();
+	}
+}
