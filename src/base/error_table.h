@@ -21,7 +21,7 @@ ERROR_ROW(INSECURE_URL, "insecure_url", "PT400", "a partner's URL must use https
 ERROR_ROW(WRONG_ISOLATION, "wrong_isolation", "PT400", "changes require the isolation level READ COMMITTED", "Use READ COMMITTED, which is PostgREST's default. Reading is possible at every level.")
 ERROR_ROW(TRIGGERS_OFF, "triggers_off", "PT400", "functions change nothing while triggers are disabled", "Set session_replication_role to origin: with replica, murallink's rules are not enforced.")
 ERROR_ROW(UNKNOWN_PERMISSION, "unknown_permission", "PT400", "there is no such permission", "list_permissions returns all permissions.")
-ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not valid", NULL)
+ERROR_ROW(INVALID_EMAIL, "invalid_email", "PT400", "the e-mail address is not valid", "An address looks like name@example.com. Before the @ it has letters of ASCII only.")
 ERROR_ROW(WEAK_PASSWORD, "weak_password", "PT400", "the password is too short or too long", "A password must have 8 to 1024 bytes.")
 ERROR_ROW(INVALID_TOKEN, "invalid_token", "PT400", "the token is wrong, used or expired", "request_password_reset sends a new one.")
 ERROR_ROW(UNAUTHENTICATED, "unauthenticated", "PT401", "a valid session is required", "Call login and send its session_id, or send an API key or a token of the identity provider; in SQL, call authenticate(session_id) in each transaction.")
