@@ -10,6 +10,7 @@ import { paymentsPage } from './payments.js';
 import { placePage } from './place.js';
 import { load, may, placesPage } from './places.js';
 import { reportsPage } from './reports.js';
+import { searchPage } from './search.js';
 import { currentSession } from './session.js';
 import { signInPage } from './signin.js';
 import { visitsPage } from './visits.js';
@@ -18,6 +19,7 @@ const PAGES = {
 	places: placesPage,
 	place: placePage,
 	patient: patientPage,
+	search: searchPage,
 	visits: visitsPage,
 	payments: paymentsPage,
 	approvals: approvalsPage,
@@ -27,6 +29,7 @@ const PAGES = {
 // The pages of the menu, and who has them.
 const MENU = [
 	['places', 'My places', () => true],
+	['search', 'Find a patient', () => may('view_patients')],
 	['payments', 'Payments', () => may('view_payments')],
 	['approvals', 'Approvals', () => may('approve_payments') || may('approve_travel')],
 	['reports', 'Reports', () => may('view_report')],

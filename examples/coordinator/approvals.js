@@ -6,9 +6,12 @@ import { form } from './form.js';
 import { words } from './failure.js';
 import { day, moment, money } from './format.js';
 import { keys } from './key.js';
+import { pager } from './pager.js';
+
+const PAGE = 100;
 
 const box = (row, selected) => element('input', {
-	type: 'checkbox', 'aria-label': `${row.subject_id ?? 'a patient'}, ${row.milestone ?? row.payment_type ?? 'a payment'}`,
+	type: 'checkbox', checked: selected.has(row.uid), 'aria-label': `${row.subject_id ?? 'a patient'}, ${row.milestone ?? row.payment_type ?? 'a payment'}`,
 	onchange: (event) => (event.target.checked ? selected.add(row.uid) : selected.delete(row.uid)) });
 
 const columns = (selected) => [
@@ -41,8 +44,17 @@ async function reject(uids, { note }, key) {
 }
 
 export async function approvalsPage({ reload }) {
-	const pending = await ask('pending_payments');
 	const selected = new Set();
+	let pending = [];
+	const list = await pager({
+		size: PAGE,
+		more: 'More payments',
+		next: (known) => ask('pending_payments', { after_uid: known.at(-1)?.uid, most: PAGE }),
+		show(rows) {
+			pending = rows;
+			return rows.length === 0 ? nothing('No payments wait for you.') : table('Payments that wait for you', columns(selected), rows);
+		},
+	});
 	const key = keys();
 	const outcome = element('ul', { class: 'outcome' });
 
@@ -65,17 +77,16 @@ export async function approvalsPage({ reload }) {
 	const signed = pending.some((row) => row.signature === 'password' || row.signature === 'sign_on');
 	return element('div', {},
 		heading(1, 'Approvals'),
-		pending.length === 0 ? nothing('No payments wait for you.') : element('div', {},
-			table('Payments that wait for you', columns(selected), pending),
-			form({
-				label: 'Decide',
-				fields: [
-					{ name: 'decision', label: 'Decision', options: [['approve', 'Approve'], ['reject', 'Reject']] },
-					{ name: 'note', label: 'Note', required: true },
-					...(signed ? [{ name: 'password', label: 'Your password', type: 'password', autocomplete: 'current-password' }] : []),
-				],
-				action: 'Decide on what is selected',
-				send,
-			}),
-			outcome));
+		list,
+		pending.length > 0 && form({
+			label: 'Decide',
+			fields: [
+				{ name: 'decision', label: 'Decision', options: [['approve', 'Approve'], ['reject', 'Reject']] },
+				{ name: 'note', label: 'Note', required: true },
+				...(signed ? [{ name: 'password', label: 'Your password', type: 'password', autocomplete: 'current-password' }] : []),
+			],
+			action: 'Decide on what is selected',
+			send,
+		}),
+		outcome);
 }

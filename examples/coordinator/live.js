@@ -7,7 +7,10 @@ let lastSeen = Date.now();
 for (const event of ['pointerdown', 'pointermove', 'keydown', 'focus'])
 	addEventListener(event, () => { lastSeen = Date.now(); }, { passive: true });
 
+// signal: of the page, which may have been left already.
 export function repeat(seconds, signal, action) {
+	if (signal.aborted)
+		return;
 	const timer = setInterval(async () => {
 		if (document.hidden || Date.now() - lastSeen > THERE)
 			return;

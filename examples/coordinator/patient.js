@@ -8,6 +8,7 @@ import { person } from './format.js';
 import { payableVisits, payForm } from './pay.js';
 import { patientPayments } from './payments.js';
 import { may, placeName, placeOf } from './places.js';
+import { reportButtons } from './reports.js';
 
 const SELECT = 'uid,subject_id,status,trial_uid,site_uid,trial_site_uid,patient_uid,'
 	+ 'patient(first_name,last_name,email,phone,time_zone,document(filename,content_type,size,created_at,caregiver_uid)),'
@@ -44,5 +45,6 @@ export async function patientPage({ uid, signal, reload }) {
 		mayDo('visit_done') && section('Report a visit', visitForm(enrollment, placeOf(place), reload)),
 		patient && section('Documents',
 			documentList(owner, newest(patient.document), mayDo('get_document')),
-			mayDo('upload_document') && uploadForm(owner, reload)));
+			mayDo('upload_document') && uploadForm(owner, reload)),
+		patient && section('What has changed', reportButtons('What has changed', 'patient_audit_report', owner)));
 }

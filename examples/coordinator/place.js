@@ -5,13 +5,22 @@ import { element, heading, link, nothing, say, section, state, table } from './d
 import { form } from './form.js';
 import { person } from './format.js';
 import { keys } from './key.js';
+import { pager } from './pager.js';
 import { may, placeName, placeOf } from './places.js';
 
+const PAGE = 100;
 const SELECT = 'uid,subject_id,status,patient(first_name,last_name),payment(status,count())';
 
 function counts({ payment }) {
 	return payment?.length ? payment.map(({ status, count }) => element('span', { class: 'count' }, state(status), ` ${count} `)) : null;
 }
+
+const COLUMNS = [
+	['Subject id', (row) => link(row.subject_id, 'patient', row.uid)],
+	['Name', (row) => person(row.patient)],
+	['Enrollment', (row) => state(row.status)],
+	['Payments', counts],
+];
 
 function enrollForm(place, enrolled) {
 	const key = keys();
@@ -42,16 +51,16 @@ export async function placePage({ uid, reload }) {
 	if (!place)
 		return nothing('This place is not there, or you may do nothing there.');
 	const mayEnroll = may('add_patient', place.site_uid) && may('enroll', uid);
-	const patients = may('view_enrollments', uid) || may('view_patients', uid) ?
-		await rows(read('enrollment', SELECT).eq('trial_site_uid', uid).order('subject_id').limit(200)) : [];
+	const mayView = may('view_enrollments', uid) || may('view_patients', uid);
 	return element('div', {},
 		heading(1, placeName(place)),
 		may('view_patients', uid) && element('p', {}, link('Visits', 'visits', uid)),
-		section('Patients', patients.length === 0 ? nothing('No patients.') : table('Patients', [
-			['Subject id', (row) => link(row.subject_id, 'patient', row.uid)],
-			['Name', (row) => person(row.patient)],
-			['Enrollment', (row) => state(row.status)],
-			['Payments', counts],
-		], patients)),
+		mayView && section('Patients', await pager({
+			size: PAGE,
+			more: 'More patients',
+			next: (known) => rows(read('enrollment', SELECT).eq('trial_site_uid', uid).order('subject_id').order('uid')
+				.range(known.length, known.length + PAGE - 1)),
+			show: (patients) => (patients.length === 0 ? nothing('No patients.') : table('Patients', COLUMNS, patients)),
+		})),
 		mayEnroll && section('Enroll a patient', enrollForm(place, reload)));
 }

@@ -14,7 +14,7 @@ async function download(name, values) {
 	element('a', { href: address.href, download: '', rel: 'noreferrer' }).click();
 }
 
-const buttons = (subject, name, values) => element('span', { class: 'actions' }, FORMATS.map((format) =>
+export const reportButtons = (subject, name, values) => element('span', { class: 'actions' }, FORMATS.map((format) =>
 	actionButton(format.toUpperCase(), () => download(name, { ...values, format }), { 'aria-label': `${subject}, ${format.toUpperCase()}` })));
 
 export async function reportsPage() {
@@ -25,8 +25,8 @@ export async function reportsPage() {
 		trials.length === 0 ? nothing('There is no trial whose report you may have.') : table('Trials', [
 			['Trial', (trial) => trial.name],
 			['Protocol', (trial) => trial.protocol_id],
-			['Payments', (trial) => buttons(`Payments of ${trial.name}`, 'trial_payment_report', { trial_uid: trial.uid })],
+			['Payments', (trial) => reportButtons(`Payments of ${trial.name}`, 'trial_payment_report', { trial_uid: trial.uid })],
 			['Funds', (trial) => trial.contract && may('view_report', trial.contract.uid) &&
-				buttons(`Funds of ${trial.contract.name}`, 'funding_report', { contract_uid: trial.contract.uid })],
+				reportButtons(`Funds of ${trial.contract.name}`, 'funding_report', { contract_uid: trial.contract.uid })],
 		], trials));
 }

@@ -75,24 +75,26 @@ is(join("\n", @{ $seen->{complaints} // [] }), '', 'neither the browser nor axe 
 
 note 'signing in';
 is($seen->{wrong}, 'The e-mail address or the password is wrong.', 'a wrong password');
-is_deeply($seen->{menu}, [ 'My places', 'Payments' ], 'the menu has what a coordinator may do');
+is_deeply($seen->{menu}, [ 'My places', 'Find a patient', 'Payments' ], 'the menu has what a coordinator may do');
 is_deeply($seen->{places}, [ 'Trial 42 at Lawrence Clinic', 'XK2293', 0, 0, 0, 0 ], 'the places, with names and numbers');
 is_deeply($seen->{stored}, [], 'no session stays when the tab is closed');
 
 note 'enrolling';
-like($seen->{invalid}, qr/e-mail/, 'a wrong value is explained beside its field');
+like($seen->{invalid}, qr/name\@example\.com/, 'what is expected in place of a wrong value is beside its field');
 like($seen->{enrolled}, qr/ is enrolled as 5420\./, 'then the patient is enrolled');
 like($seen->{name}, qr/\A<img src=x onerror=.*> Briggs\z/, 'a name that is HTML is shown as it is');
 isnt($seen->{title}, 'carried out', 'and not carried out');
 
 note 'paying (S31)';
 like($seen->{lost}, qr/did not answer/, 'a lost answer is told');
-like($seen->{requested}, qr/payment of \$75\.00 is pending/, 'after a double click, which repeats the request, it is made');
+like($seen->{requested}, qr/payment of \$75\.00 is pending/, 'another try makes it');
+is($seen->{doubled}, 1, 'although that was a double click, by one request');
 is($seen->{waits}[4], '$75.00', 'the approver sees it');
 is($seen->{waits}[5], 'Trial 42 at Lawrence Clinic', 'where');
 is($seen->{waits}[6], 'Seth Vale', 'and who requested it');
 like($seen->{unsigned}, qr/\S/, 'a wrong password signs nothing');
 is($seen->{approved}, '1 payment is approved.', 'the right one does');
+is($seen->{timers}, 1, 'pages that were left ask for nothing');
 like($seen->{paid}, qr/\AWeek 2, \$75\.00: paid\.\z/, 'the coordinator sees it become paid');
 is($seen->{why}, 1, 'and why another one was rejected');
 is(join(' ', map { $_->{amount} } @{ $client->sandbox('ledger?kind=load') }), '75.00', 'the card was loaded once');
@@ -106,6 +108,8 @@ is_deeply([ @{ $seen->{due} // [] }[1, 5, 6] ], [ 'Week 1', '$100.00', 'kept' ],
 like($seen->{reported}, qr/It has been paid before\./, 'a visit that is reported is not paid twice');
 is($seen->{viewed}, 'I agree: <script>alert(1)</script>', 'a document is shown as text');
 ok($seen->{downloaded}, 'and downloaded as it was');
+is($seen->{found}[2], 'Trial 42 at Lawrence Clinic', 'a patient is found by the e-mail address');
+like($seen->{audit}, qr{^[^,]*,patient,\w{27},created,.*Seth Vale}m, 'and who has changed what about the patient');
 like($seen->{csv}{name}, qr/\APayments Trial 42 .*\.csv\z/, 'a report is a file');
 like($seen->{csv}{content}, qr/Subject ID.*5420/s, 'with the payments');
 is($seen->{xlsx}{begin}, 'PK', 'also for a spreadsheet');
@@ -113,6 +117,7 @@ is($seen->{xlsx}{begin}, 'PK', 'also for a spreadsheet');
 note 'one request for a page';
 is_deeply($seen->{paymentsRequests}, ['payment'], 'the payments');
 is_deeply($seen->{approvalRequests}, ['pending_payments'], 'what is to be approved');
+is_deeply([ sort @{ $seen->{visitsRequests} // [] } ], [qw(appointment expected_visit)], 'what is due, and appointments');
 is_deeply([ sort @{ $seen->{patientRequests} // [] } ], [qw(enrollment payable_milestones payment)],
 	'a patient, what is payable, and the payments');
 
