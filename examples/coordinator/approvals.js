@@ -3,7 +3,7 @@
 import { ask, change } from './api.js';
 import { element, heading, nothing, say, table } from './dom.js';
 import { form } from './form.js';
-import { words } from './failure.js';
+import { Failure, words } from './failure.js';
 import { day, moment, money } from './format.js';
 import { keys } from './key.js';
 import { pager } from './pager.js';
@@ -33,60 +33,72 @@ const approve = (uids, { note, password }, key) => {
 	return password ? ask('approve_payments', approval) : change('approve_payments', approval, key.of('approve_payments', approval));
 };
 
+// Each has an outcome of its own, as those of approve_payments have.
 async function reject(uids, { note }, key) {
 	const outcomes = [];
 	for (const uid of uids) {
 		const rejection = { payment_uid: uid, note };
-		const { status } = await change('reject_payment', rejection, key.of('reject_payment', rejection));
-		outcomes.push({ uid, status });
+		try {
+			const { status } = await change('reject_payment', rejection, key.of('reject_payment', rejection));
+			outcomes.push({ uid, status });
+		} catch (failure) {
+			if (!(failure instanceof Failure) || failure.status === 0 || failure.field === 'note')
+				throw failure;
+			outcomes.push({ uid, error: failure.code });
+		}
 	}
 	return outcomes;
 }
 
+// What became of payments, in words: "2 payments are approved. 5420: Somebody else has decided on this meanwhile."
+function told(outcomes, pending) {
+	const counts = new Map();
+	for (const { status } of outcomes.filter((each) => !each.error))
+		counts.set(status, (counts.get(status) ?? 0) + 1);
+	const done = [...counts].map(([status, count]) => `${count} ${count === 1 ? 'payment is' : 'payments are'} ${
+		status === 'pending' ? 'waiting for another person' : status}.`);
+	const refused = outcomes.filter((each) => each.error)
+		.map(({ uid, error }) => `${pending.find((row) => row.uid === uid)?.subject_id ?? 'A payment'}: ${words(error)}`);
+	return [...done, ...refused].join(' ');
+}
+
 export async function approvalsPage({ reload }) {
 	const selected = new Set();
-	let pending = [];
-	const list = await pager({
-		size: PAGE,
-		more: 'More payments',
-		next: (known) => ask('pending_payments', { after_uid: known.at(-1)?.uid, most: PAGE }),
-		show(rows) {
-			pending = rows;
-			return rows.length === 0 ? nothing('No payments wait for you.') : table('Payments that wait for you', columns(selected), rows);
-		},
-	});
 	const key = keys();
-	const outcome = element('ul', { class: 'outcome' });
+	let pending = [];
 
 	async function send({ decision, ...values }) {
 		if (selected.size === 0) {
 			say('Select a payment first.');
 			return;
 		}
+		const decided = pending;
 		const outcomes = await (decision === 'approve' ? approve : reject)([...selected], values, key);
 		key.succeeded();
-		const refused = outcomes.filter((each) => each.error);
-		const done = outcomes.length - refused.length;
-		const name = (uid) => pending.find((row) => row.uid === uid)?.subject_id ?? 'A payment';
-		if (refused.length > 0)
-			outcome.replaceChildren(...refused.map((each) => element('li', { class: 'error' }, `${name(each.uid)}: ${words(each.error)}`)));
-		else
-			await reload();
-		say(`${done} ${done === 1 ? 'payment is' : 'payments are'} ${decision === 'approve' ? 'approved' : 'rejected'}.`);
+		await reload();
+		say(told(outcomes, decided));
 	}
-	const signed = pending.some((row) => row.signature === 'password' || row.signature === 'sign_on');
-	return element('div', {},
-		heading(1, 'Approvals'),
-		list,
-		pending.length > 0 && form({
-			label: 'Decide',
-			fields: [
-				{ name: 'decision', label: 'Decision', options: [['approve', 'Approve'], ['reject', 'Reject']] },
-				{ name: 'note', label: 'Note', required: true },
-				...(signed ? [{ name: 'password', label: 'Your password', type: 'password', autocomplete: 'current-password' }] : []),
-			],
-			action: 'Decide on what is selected',
-			send,
-		}),
-		outcome);
+	const decide = form({
+		label: 'Decide',
+		fields: [
+			{ name: 'decision', label: 'Decision', options: [['approve', 'Approve'], ['reject', 'Reject']] },
+			{ name: 'note', label: 'Note', required: true },
+			{ name: 'password', label: 'Your password', type: 'password', autocomplete: 'current-password' },
+		],
+		action: 'Decide on what is selected',
+		send,
+	});
+	const password = decide.querySelector('[name=password]').closest('.field');
+	const list = await pager({
+		size: PAGE,
+		more: 'More payments',
+		next: (known) => ask('pending_payments', { after_uid: known.at(-1)?.uid, most: PAGE }),
+		show(rows) {
+			pending = rows;
+			decide.hidden = rows.length === 0;
+			password.hidden = !rows.some((row) => row.signature === 'password' || row.signature === 'sign_on');
+			return rows.length === 0 ? nothing('No payments wait for you.') : table('Payments that wait for you', columns(selected), rows);
+		},
+	});
+	return element('div', {}, heading(1, 'Approvals'), list, decide);
 }

@@ -15,6 +15,7 @@ const TITLES = {
 	same_person: 'Another person has to approve this.',
 	sign_on_required: 'Sign in again, or enter your password, to approve this.',
 	unauthenticated: 'You are not signed in any more.',
+	wrong_status: 'Somebody else has decided on this meanwhile.',
 };
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

@@ -10,6 +10,7 @@ const { chromium } = require('playwright-core');
 const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
 const { url, api, admin, trial, site, coordinator, approver, time_zone, visit, output } = JSON.parse(process.argv[2]);
 const HOSTILE = '<img src=x onerror="document.title=\'carried out\'">';
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const seen = { complaints: [] };
 
 async function call(name, session, values) {
@@ -172,6 +173,14 @@ async function day() {
 	seen.viewed = await desk.locator('dialog pre').textContent();
 	await shoot(desk, 'document');
 	await press(desk, 'Close');
+	await label(desk, 'File *').setInputFiles({ name: 'scan.png', mimeType: 'image/png', buffer: Buffer.from(PIXEL, 'base64') });
+	await press(desk, 'Upload');
+	await press(desk, 'View scan.png');
+	seen.pixels = await desk.locator('dialog img').evaluate(async (image) => {
+		await image.decode();
+		return image.naturalWidth;
+	});
+	await press(desk, 'Close');
 	const document = await saved(desk, () => press(desk, `Download ${file.name}`));
 	seen.downloaded = document.content.equals(file.buffer);
 
@@ -198,15 +207,22 @@ async function day() {
 
 	await desk.getByRole('link', { name: '5420' }).first().click();
 	await heading(desk, /^5420/);
-	await press(desk, 'Request payment');
-	await desk.getByRole('cell', { name: 'pending' }).waitFor();
+	for (const visit of ['Week 1: $100.00', 'Week 2: $75.00']) {
+		await label(payment, 'Visit *').selectOption(visit);
+		await press(desk, 'Request payment');
+		await desk.getByRole('row').filter({ hasText: visit.slice(0, 6) }).filter({ hasText: 'pending' }).waitFor();
+	}
 	await office.reload();
-	await office.getByRole('checkbox').check();
+	for (const n of [0, 1])
+		await office.getByRole('checkbox').nth(n).check();
+	const { body: [waiting] } = await call('pending_payments', admin, { sort: 'largest', most: 1 });
+	await call('reject_payment', admin, { payment_uid: waiting.uid, note: 'by somebody else' });
 	await label(office, 'Decision').selectOption('Reject');
 	await label(office, 'Note *').fill('not on that day');
 	await press(office, 'Decide on what is selected');
-	await office.getByText('No payments wait for you.').waitFor();
-	await desk.getByRole('cell', { name: 'rejected' }).waitFor();
+	seen.decided = await said(office, /rejected/);
+	await desk.getByText('by somebody else').waitFor();
+	await desk.getByText('not on that day').waitFor();
 	seen.why = await desk.getByRole('cell', { name: 'not on that day' }).count();
 
 	// A page that is left while it is loaded asks for nothing from then on.
