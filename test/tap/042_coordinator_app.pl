@@ -111,6 +111,7 @@ like($seen->{reported}, qr/It has been paid before\./, 'a visit that is reported
 is($seen->{viewed}, 'I agree: <script>alert(1)</script>', 'a document is shown as text');
 is($seen->{pixels}, 1, 'and an image as an image');
 ok($seen->{downloaded}, 'and downloaded as it was');
+is_deeply($seen->{patients}, [ 101, 122, JSON::PP::true ], 'a long list is read page by page');
 is($seen->{found}[2], 'Trial 42 at Lawrence Clinic', 'a patient is found by the e-mail address');
 like($seen->{audit}, qr{^[^,]*,patient,\w{27},created,.*Seth Vale}m, 'and who has changed what about the patient');
 like($seen->{csv}{name}, qr/\APayments Trial 42 .*\.csv\z/, 'a report is a file');

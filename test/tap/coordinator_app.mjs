@@ -276,6 +276,18 @@ async function day() {
 	seen.hidden = await desk.getByRole('button', { name: 'Request payment' }).count();
 	seen.overflow = await desk.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 
+	const lines = Array.from({ length: 120 }, (_, n) => `${site},${trial},${6000 + n},Pat,Number ${n}`);
+	await call('import_csv', admin, {
+		kind: 'patients', csv: ['site_uid,trial_uid,subject_id,first_name,last_name', ...lines].join('\n'), dry_run: false });
+	await desk.getByRole('link', { name: 'Trial 42 at Lawrence Clinic' }).click();
+	await heading(desk, 'Trial 42 at Lawrence Clinic');
+	const rows = desk.getByRole('row');
+	seen.patients = [await rows.count()];
+	await press(desk, 'More patients');
+	await rows.nth(121).waitFor();
+	seen.patients.push(await rows.count(), await desk.getByRole('button', { name: 'More patients' }).isHidden());
+	await shoot(desk, 'narrow_list');
+
 	await press(desk, 'Sign out');
 	await heading(desk, 'Sign in');
 	seen.after = (await call('my_info', session, {})).status;
