@@ -299,7 +299,8 @@ GRANT EXECUTE ON FUNCTION
     murallink_private.permitted,
     murallink_private.shown,
     murallink_private.text_shown,
-    murallink_private.viewable_patients
+    murallink_private.viewable_patients,
+    murallink_private.visit_version
     TO murallink_analyst, murallink_operator;
 
 -- Monitoring: the state of the worker, and the functions that policies of funds call.

@@ -117,3 +117,30 @@ SELECT milestone_code, state, amount, visit_uid IS NOT NULL AS reported FROM mur
 SELECT p.status FROM murallink.milestone_payment(:'bea', (SELECT uid FROM murallink.payment_schedule WHERE trial_uid = :'trial' AND code = 'V2')) p;
 SELECT milestone_code, state, amount, visit_uid IS NOT NULL AS reported FROM murallink.owed WHERE trial_uid = :'trial' AND milestone_code = 'V2' ORDER BY 1, 2;
 RESET SESSION AUTHORIZATION;
+-- However often one visit is reported, and whichever day an appointment has, no more is owed than can be paid; and at the price that is paid
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT uid AS cy FROM murallink.add_patient(site_uid => :'site', first_name => 'Cy', last_name => 'Patient') \gset
+SELECT murallink.enroll(:'cy', :'trial', :'site', 'D-3');
+SELECT count(murallink.add_milestone(name, price, 'USD', :'trial', :'site', often, code => code, effective_date => from_day::murallink.moment))
+FROM (VALUES ('Week 1', 500, 1, 'V1', '2090-01-01'), ('Diary', 7, 3, 'D', '2090-01-01')) AS m (name, price, often, code, from_day);
+RESET SESSION AUTHORIZATION;
+INSERT INTO murallink.appointment (enrollment_uid, at, local_time, time_zone, milestone_code, status)
+SELECT uid, local AT TIME ZONE 'UTC', local, 'UTC', code, 'kept' FROM murallink.enrollment,
+    LATERAL (VALUES (current_date - 1 + interval '9 h', 'V1'), (current_date - 1 + interval '9 h', 'D')) AS t (local, code)
+WHERE trial_uid = :'trial' AND patient_uid = :'cy';
+SET SESSION AUTHORIZATION regress_due_admin;
+SELECT array_agg(v.state) AS states FROM (VALUES (1, 'V1', 1, 0), (2, 'V1', 1, 0), (3, 'D', 1, 1), (4, 'D', 2, 0), (5, 'D', 2, 0), (6, 'V2', 1, 1)) AS r (n, code, repeat, ago),
+    LATERAL murallink.visit_done('ctms', 'due 3.' || n, protocol_id => 'P-DUE', subject_id => 'D-3', visit_code => code,
+        visit_date => current_date - ago, repeat => repeat) v;
+SELECT o.milestone_code, o.amount, current_date - o.visit_date AS days_ago, CASE WHEN o.visit_uid IS NOT NULL THEN o.days END AS days_of_reported
+FROM murallink.owed o JOIN murallink.enrollment e ON e.uid = o.enrollment_uid WHERE e.subject_id = 'D-3' AND o.trial_uid = :'trial' ORDER BY 1, 3 DESC;
+SELECT p.amount FROM murallink.milestone_payment(:'cy', (SELECT uid FROM murallink.payment_schedule WHERE trial_uid = :'trial' AND code = 'D')) p;
+SELECT o.milestone_code, o.state, o.amount, current_date - o.visit_date AS days_ago, o.visit_uid IS NOT NULL AS reported
+FROM murallink.owed o JOIN murallink.enrollment e ON e.uid = o.enrollment_uid WHERE e.subject_id = 'D-3' AND o.trial_uid = :'trial' ORDER BY 1, 2, 4 DESC;
+-- where the trial prices by visit, at the price of its day
+SELECT price_by FROM murallink.set_pricing(:'trial', 'visit', note => 'the protocol');
+SELECT (murallink.add_milestone('Week 1', 10, 'USD', :'trial', :'site', code => 'V1', effective_date => (current_date - 3)::text::murallink.moment)).amount;
+SELECT (murallink.add_milestone('Week 1', 12, 'USD', :'trial', :'site', code => 'V1', effective_date => current_date::text::murallink.moment)).amount;
+SELECT o.milestone_code, o.amount FROM murallink.owed o JOIN murallink.enrollment e ON e.uid = o.enrollment_uid
+WHERE e.subject_id = 'D-3' AND o.trial_uid = :'trial' AND o.milestone_code = 'V1';
+RESET SESSION AUTHORIZATION;
