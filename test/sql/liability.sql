@@ -41,6 +41,16 @@ SELECT * FROM pg_temp.promised();
 SELECT left_on IS NOT NULL AS moved FROM murallink.transfer_enrollment(:'al', :'trial', :'south', note => 'moved');
 SELECT * FROM pg_temp.promised();
 SELECT available, reserved, remaining, after_all, a_month, months_left FROM murallink.funding_runway WHERE contract_uid = :'contract';
+-- What was taken counts from the first payment of the last 90 days on, and 30 days at least
+BEGIN;
+RESET SESSION AUTHORIZATION;
+SET LOCAL session_replication_role = replica;
+UPDATE murallink.fund_entry SET at = at - interval '45 days' WHERE contract_uid = :'contract' AND movement = 'reserve' AND amount = 20;
+SELECT a_month, months_left FROM murallink.funding_runway WHERE contract_uid = :'contract';
+UPDATE murallink.fund_entry SET at = at - interval '46 days' WHERE contract_uid = :'contract' AND movement = 'reserve' AND amount = 20;
+SELECT a_month, months_left FROM murallink.funding_runway WHERE contract_uid = :'contract';
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_liability_admin;
 
 -- Each sees what the grants allow: the same as the sum over what is visible, or nothing
 SELECT murallink.grant((SELECT uid FROM murallink.trial_site WHERE site_uid = :'south'), permission::text, :'user')
@@ -73,4 +83,15 @@ SELECT count(*) FROM (SELECT uid FROM murallink.schedule_at() EXCEPT SELECT uid 
 SELECT count(*) FROM (SELECT uid FROM murallink.payment_schedule EXCEPT SELECT uid FROM murallink.schedule_at()) AS differs;
 SET SESSION AUTHORIZATION regress_liability_user;
 SELECT count(*), count(*) FILTER (WHERE site_uid = :'south') AS south FROM murallink.schedule_at(now(), now() - interval '1 us');
+RESET SESSION AUTHORIZATION;
+-- A currency that the schedule promises and that was never funded is missing as a whole, for those who may see the funds
+SET SESSION AUTHORIZATION regress_liability_admin;
+SELECT (murallink.add_milestone('Abroad', 70, 'EUR', :'trial', :'south')).amount;
+SELECT currency, available, remaining, after_all, a_month, months_left FROM murallink.funding_runway WHERE contract_uid = :'contract' AND currency = 'EUR';
+SET SESSION AUTHORIZATION regress_liability_user;
+SELECT currency, remaining FROM murallink.funding_runway ORDER BY 1;
+SET SESSION AUTHORIZATION regress_liability_admin;
+SELECT murallink.revoke(:'user', 'view_report', :'contract', 'moved');
+SET SESSION AUTHORIZATION regress_liability_user;
+SELECT (SELECT count(*) FROM murallink.liability WHERE currency = 'EUR') AS promised, (SELECT count(*) FROM murallink.funding_runway) AS without_the_funds;
 RESET SESSION AUTHORIZATION;

@@ -35,18 +35,28 @@ COMMENT ON COLUMN murallink.liability.enrolled IS 'How many patients are enrolle
 COMMENT ON COLUMN murallink.liability.remaining IS 'What their schedules still promise, in currency units.';
 
 CREATE VIEW murallink.funding_runway WITH (security_invoker) AS
-SELECT b.contract_uid, b.client_uid, b.currency::text AS currency, b.available, b.reserved, coalesce(l.remaining, 0) AS remaining,
+WITH promised AS MATERIALIZED (
+    SELECT l.contract_uid, l.client_uid, l.currency, pg_catalog.sum(l.remaining) AS remaining FROM murallink.liability l GROUP BY 1, 2, 3
+)
+SELECT b.contract_uid, b.client_uid, b.currency, b.available, b.reserved, coalesce(l.remaining, 0) AS remaining,
     b.available - coalesce(l.remaining, 0) AS after_all,
-    pg_catalog.round(coalesce(p.paid, 0) / 3, 2) AS a_month,
-    CASE WHEN p.paid > 0 THEN pg_catalog.round(b.available * 3 / p.paid, 1) END AS months_left,
+    pg_catalog.round(coalesce(p.paid * 30 / p.days, 0), 2) AS a_month,
+    CASE WHEN p.paid > 0 THEN pg_catalog.round(b.available * p.days / (p.paid * 30), 1) END AS months_left,
     c.low_funds, b.available < c.low_funds AS is_low
-FROM murallink.fund_balance b
-    LEFT JOIN murallink.contract c ON c.uid = b.contract_uid AND c.currency = b.currency
+FROM (
+    SELECT f.contract_uid, f.client_uid, f.currency::text AS currency, f.available, f.reserved FROM murallink.fund_balance f
+    UNION ALL
+    -- A currency that was never funded has no balance.
+    SELECT l.contract_uid, l.client_uid, l.currency, 0, 0 FROM promised l
+    WHERE (murallink_private.shown('view_contract', l.client_uid, l.contract_uid, NULL, NULL)
+            OR murallink_private.shown('view_report', l.client_uid, l.contract_uid, NULL, NULL))
+        AND NOT EXISTS (SELECT FROM murallink.fund f WHERE f.contract_uid = l.contract_uid AND f.currency::text = l.currency)) b
+    LEFT JOIN promised l ON l.contract_uid = b.contract_uid AND l.currency = b.currency
+    LEFT JOIN murallink.contract c ON c.uid = b.contract_uid AND c.currency::text = b.currency
     LEFT JOIN (
-        SELECT l.contract_uid, l.currency, pg_catalog.sum(l.remaining) AS remaining FROM murallink.liability l GROUP BY 1, 2) l
-        ON l.contract_uid = b.contract_uid AND l.currency = b.currency::text
-    LEFT JOIN (
-        SELECT f.contract_uid, f.currency, pg_catalog.sum(CASE f.movement WHEN 'reserve' THEN f.amount ELSE -f.amount END) AS paid
+        SELECT f.contract_uid, f.currency::text AS currency,
+            pg_catalog.sum(CASE f.movement WHEN 'reserve' THEN f.amount ELSE -f.amount END) AS paid,
+            LEAST(GREATEST(EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.min(f.at)) / 86400, 30), 90) AS days
         FROM murallink.fund_entry f
         WHERE f.movement IN ('reserve', 'release', 'return')
             AND f.at >= pg_catalog.now() - interval '90 days'
@@ -61,7 +71,8 @@ COMMENT ON COLUMN murallink.funding_runway.available IS 'What no payment has res
 COMMENT ON COLUMN murallink.funding_runway.reserved IS 'What payments that are not paid yet have reserved, in currency units.';
 COMMENT ON COLUMN murallink.funding_runway.remaining IS 'What the schedules still promise to enrolled patients, in currency units.';
 COMMENT ON COLUMN murallink.funding_runway.after_all IS 'What is left of the available amount once all of that is requested; negative if funds are missing.';
-COMMENT ON COLUMN murallink.funding_runway.a_month IS 'What payments have taken of the available amount in 30 days, on average of the last 90 days.';
-COMMENT ON COLUMN murallink.funding_runway.months_left IS 'For how many times 30 days the available amount lasts at that rate; null if nothing was requested.';
+COMMENT ON COLUMN murallink.funding_runway.a_month IS
+'What payments have taken of the available amount in 30 days, on average of the last 90 days, or since the first payment of these, but of 30 days at least.';
+COMMENT ON COLUMN murallink.funding_runway.months_left IS 'For how many times 30 days the available amount lasts at that rate; null if nothing was taken.';
 COMMENT ON COLUMN murallink.funding_runway.low_funds IS 'Below what they are low (set_low_funds); null if that is off, in another currency than the contract''s, and for callers without view_contract.';
 COMMENT ON COLUMN murallink.funding_runway.is_low IS 'Whether less than that is available.';
