@@ -239,16 +239,29 @@ COMMENT ON FUNCTION murallink.import_csv(text, text, boolean) IS
 'Carries out a table in CSV, row by row. kind: patients (add_patient), enrollments (enroll), milestones (add_milestone) or visits (visit_done); csv: at most 10,000 rows; the first line has the names of the columns, which are the arguments of that action, for patients with street1, street2, city, state and post_code in place of address; fields are separated by commas, semicolons or tabs; empty ones count as absent; dry_run: answers what would be done, and does nothing. Answers for each row; one that is refused has the error, and stops no other. Each row needs the permission of its action. Errors: unauthenticated, missing_field, too_long, invalid_value (kind), unknown_key (a column), invalid_request (what is no CSV, or has a column twice); the rest is in the answer.';
 
 CREATE FUNCTION murallink_private.request_dry_run() RETURNS boolean
-LANGUAGE sql STABLE
-RETURN coalesce(NULLIF(pg_catalog.current_setting('request.headers', true), '')::json ->> 'dry-run' IN ('true', 'yes', '1'), false);
-COMMENT ON FUNCTION murallink_private.request_dry_run() IS 'Whether the request has the header Dry-Run.';
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    headers CONSTANT json := NULLIF(pg_catalog.current_setting('request.headers', true), '')::json;
+    sent CONSTANT text := pg_catalog.lower(pg_catalog.btrim(headers ->> 'dry-run') COLLATE "C");
+BEGIN
+    IF sent NOT IN ('', 'true', 'false', 'yes', 'no', '1', '0') THEN
+        PERFORM murallink_private.raise('invalid_value', 'Dry-Run', 'The header is true or false.');
+    ELSIF sent IN ('true', 'yes', '1') AND headers ->> 'idempotency-key' <> '' THEN
+        -- The key would answer with this when the same table is to be carried out.
+        PERFORM murallink_private.raise('invalid_request', 'Dry-Run', 'Send the Idempotency-Key only with the table that is carried out.');
+    END IF;
+    RETURN coalesce(sent IN ('true', 'yes', '1'), false);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.request_dry_run() IS
+'Whether the request has the header Dry-Run: true, yes or 1. Errors: invalid_value (a header that is neither yes nor no), invalid_request (an Idempotency-Key beside it).';
 
 CREATE FUNCTION murallink.import_patients(text) RETURNS SETOF murallink.imported_row
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM murallink.import_csv('patients', $1, murallink_private.request_dry_run())
 $$;
 COMMENT ON FUNCTION murallink.import_patients(text) IS
-'import_csv for patients, with the CSV as the body of the request (Content-Type: text/plain); with the header "Dry-Run: true" it does nothing.';
+'import_csv for patients, with the CSV as the body of the request (Content-Type: text/plain); with the header "Dry-Run: true" it does nothing. It also refuses another value of that header than yes or no (invalid_value), and an Idempotency-Key beside it (invalid_request).';
 
 CREATE FUNCTION murallink.import_enrollments(text) RETURNS SETOF murallink.imported_row
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

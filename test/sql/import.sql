@@ -62,6 +62,19 @@ SELECT test.answer('import_csv', jsonb_build_object('kind', kind, 'csv', csv)) F
 SELECT murallink.api(jsonb_build_object('action', 'import_csv', 'payload', jsonb_build_object('kind', 'patients', 'dry_run', true,
     'csv', pg_temp.filled(E'site_uid,first_name\n{site},Gus\n{site},')))) - 'request_id' AS answer;
 RESET SESSION AUTHORIZATION;
+-- The header Dry-Run in any case; what is neither yes nor no carries out nothing, and no key keeps what was only tried
+SET SESSION AUTHORIZATION regress_import_admin;
+CREATE FUNCTION pg_temp.with_headers(headers text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('request.headers', headers, true);
+    RETURN (SELECT string_agg(i.state || CASE WHEN i.uid IS NULL THEN ', tried' ELSE ', done' END, '') FROM murallink.import_patients(pg_temp.filled(E'site_uid,first_name\n{site},Hal')) i);
+END
+$$;
+SELECT headers, CASE WHEN refused THEN test.refusal(format('SELECT pg_temp.with_headers(%L)', headers)) ELSE pg_temp.with_headers(headers) END
+FROM (VALUES ('{"dry-run": "True"}', false), ('{"dry-run": " YES "}', false), ('{"dry-run": "on"}', true), ('{"dry-run": "true", "idempotency-key": "k"}', true),
+    ('{"dry-run": "False"}', false), ('{}', false)) AS h (headers, refused);
+RESET SESSION AUTHORIZATION;
+SELECT count(*) AS done FROM murallink.patient p JOIN murallink.patient_site s ON s.patient_uid = p.uid WHERE p.first_name = 'Hal' AND s.site_uid = pg_temp.uid('site');
 -- a row needs the permission of its action
 SET SESSION AUTHORIZATION regress_import_redcap;
 SELECT * FROM pg_temp.imports('patients', E'site_uid,first_name\n{site},Gus');
