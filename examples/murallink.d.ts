@@ -1621,6 +1621,7 @@ export type CompositeTypes = {
 		payment_uid: Uid | null;
 		error: string | null;
 		field: string | null;
+		hint: string | null;
 	};
 	visit_rules: {
 		trial_uid: Uid | null;
@@ -2300,6 +2301,7 @@ export type Payloads = {
 		payment_uid?: Uid;
 		error?: string;
 		field?: string;
+		hint?: string;
 	};
 	visit_rules: {
 		trial_uid: Uid;

@@ -135,14 +135,14 @@ BEGIN
             SELECT m.uid, m.similar IS NOT NULL INTO import_row.uid, twins FROM murallink.add_milestone(
                 given ->> 'milestone', murallink_private.csv_number(given, 'amount'), given ->> 'currency',
                 murallink_private.csv_uid(given, 'trial_uid'), murallink_private.csv_uid(given, 'site_uid'),
-                coalesce(murallink_private.csv_integer(given, 'num_payments'), 1), (given ->> 'effective_date')::murallink.moment,
+                coalesce(murallink_private.csv_integer(given, 'num_payments'), 1), murallink_private.row_moment(given, 'effective_date'),
                 murallink_private.csv_integer(given, 'sort_order'), given ->> 'code', given ->> 'note', given ->> 'per',
-                given ->> 'approval_ref', (given ->> 'approved_on')::murallink.day, given ->> 'source', given ->> 'ref') m;
+                given ->> 'approval_ref', murallink_private.row_day(given, 'approved_on'), given ->> 'source', given ->> 'ref') m;
     END CASE;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.import_row(text, jsonb) IS
-'Carries out a row of CSV by the action for its kind, and answers the uid of what was added, and whether there is something similar. Errors: wrong_type, invalid_uid, those of the action.';
+'Carries out a row of CSV by the action for its kind, and answers the uid of what was added, and whether there is something similar. Errors: wrong_type, invalid_uid, invalid_value, those of the action.';
 
 CREATE TYPE murallink.imported_row AS (
     row_number integer, uid murallink.optional_uid, state murallink.optional_text, reason murallink.optional_text,
@@ -173,7 +173,7 @@ BEGIN
         numbers := numbers || one.row_number;
     END LOOP;
     RETURN QUERY
-    SELECT numbers[v.row_number], v.uid, v.state, v.reason, v.payment_uid, v.error, v.field, NULL::murallink.optional_text
+    SELECT numbers[v.row_number], v.uid, v.state, v.reason, v.payment_uid, v.error, v.field, v.hint
     FROM murallink.visits_done(coalesce(pg_catalog.to_jsonb(given), '[]'), dry_run) v
     UNION ALL
     SELECT (ROW(r, NULL, NULL, NULL, NULL, 'invalid_request', NULL, 'Each row has as many fields as the first line.')::murallink.imported_row).*

@@ -578,7 +578,6 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     texts CONSTANT text[] := '{source,source_ref,protocol_id,trial_ref,site_ref,subject_id,visit_code,visit_date,status,note}';
     wrong text;
-    day date;
 BEGIN
     IF pg_catalog.jsonb_typeof(given) <> 'object' THEN
         PERFORM murallink_private.raise('wrong_type', '', 'A row is an object.');
@@ -587,16 +586,12 @@ BEGIN
     WHERE CASE k.key WHEN 'repeat' THEN pg_catalog.jsonb_typeof(k.value) NOT IN ('number', 'null') OR k.value <> 'null' AND k.value::numeric % 1 <> 0
         ELSE k.key <> ALL (texts) OR pg_catalog.jsonb_typeof(k.value) NOT IN ('string', 'null') END LIMIT 1;
     IF wrong IS NOT NULL THEN
-        PERFORM murallink_private.raise(CASE WHEN wrong = 'repeat' OR wrong = ANY (texts) THEN 'wrong_type' ELSE 'unknown_key' END, wrong);
+        PERFORM murallink_private.raise(CASE WHEN wrong = 'repeat' OR wrong = ANY (texts) THEN 'wrong_type' ELSE 'unknown_key' END, wrong,
+            CASE WHEN wrong = 'repeat' THEN 'It is a whole number.' WHEN wrong = ANY (texts) THEN 'It is a text.' END);
     END IF;
-    BEGIN
-        day := (given ->> 'visit_date')::murallink.day;
-    EXCEPTION WHEN SQLSTATE 'PT400' THEN
-        PERFORM murallink_private.raise('invalid_value', 'visit_date', 'A date is written 2027-01-31.');
-    END;
     RETURN murallink_private.visit_said(
         n, given ->> 'source', given ->> 'source_ref', given ->> 'protocol_id', given ->> 'trial_ref', given ->> 'site_ref',
-        given ->> 'subject_id', given ->> 'visit_code', day,
+        given ->> 'subject_id', given ->> 'visit_code', murallink_private.row_day(given, 'visit_date'),
         CASE WHEN given ->> 'repeat' IS NOT NULL THEN GREATEST(LEAST((given ->> 'repeat')::numeric, 1001), 0) END::integer,
         given ->> 'status', given ->> 'note');
 END
@@ -606,9 +601,10 @@ COMMENT ON FUNCTION murallink_private.visit_in_row(integer, jsonb) IS
 
 CREATE TYPE murallink.visit_row AS (
     row_number integer, uid murallink.optional_uid, source_ref murallink.optional_text, state murallink.optional_text,
-    reason murallink.optional_text, payment_uid murallink.optional_uid, error murallink.optional_text, field murallink.optional_text);
+    reason murallink.optional_text, payment_uid murallink.optional_uid, error murallink.optional_text, field murallink.optional_text,
+    hint murallink.optional_text);
 COMMENT ON TYPE murallink.visit_row IS
-'What became of a row of visits_done. row_number: from 1; uid to payment_uid: as visit_done answers; error, field: why the row was refused.';
+'What became of a row of visits_done. row_number: from 1; uid to payment_uid: as visit_done answers; error, field, hint: why the row was refused, and what to do.';
 
 CREATE FUNCTION murallink_private.visits_take_all(user_uid murallink.ksuid, said murallink.visit_said[]) RETURNS SETOF murallink.visit_row
 LANGUAGE plpgsql VOLATILE AS $$
@@ -627,7 +623,7 @@ BEGIN
         RETURN QUERY
         SELECT o.n, v.uid::murallink.optional_uid, v.source_ref::murallink.optional_text, v.state::murallink.optional_text,
             NULLIF(v.reason, '')::murallink.optional_text, v.payment_uid::murallink.optional_uid, o.error::murallink.optional_text,
-            o.field::murallink.optional_text
+            o.field::murallink.optional_text, NULLIF(o.hint, '')::murallink.optional_text
         FROM pg_catalog.unnest(outcomes) o LEFT JOIN murallink.visit v ON v.uid = o.uid;
     END LOOP;
 END
@@ -661,7 +657,7 @@ BEGIN
             said := said || murallink_private.visit_in_row(n, given);
         EXCEPTION WHEN SQLSTATE 'PT400' THEN
             refused := NULL;
-            GET STACKED DIAGNOSTICS refused.error = CONSTRAINT_NAME, refused.field = COLUMN_NAME;
+            GET STACKED DIAGNOSTICS refused.error = CONSTRAINT_NAME, refused.field = COLUMN_NAME, refused.hint = PG_EXCEPTION_HINT;
             refused.row_number := n;
             refusals := refusals || refused;
         END;
@@ -677,7 +673,8 @@ BEGIN
     -- What was only tried is not there.
     RETURN QUERY
     SELECT a.row_number, (CASE WHEN NOT tries THEN a.uid END)::murallink.optional_uid, a.source_ref, a.state, a.reason,
-        (SELECT p.uid FROM murallink_private.payment p WHERE p.uid = a.payment_uid)::murallink.optional_uid, a.error, a.field
+        (SELECT p.uid FROM murallink_private.payment p WHERE p.uid = a.payment_uid)::murallink.optional_uid, a.error, a.field,
+        NULLIF(a.hint, '')::murallink.optional_text
     FROM (SELECT * FROM pg_catalog.unnest(answers) UNION ALL SELECT * FROM pg_catalog.unnest(refusals)) a ORDER BY a.row_number;
 END
 $$;

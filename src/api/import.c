@@ -35,8 +35,9 @@ static void found_end(int last, void *found);
 static void take(const Found *found, ArrayBuildState **row, ReturnSetInfo *result);
 
 /*
- * Returns the character that separates the fields of the first line: of comma,
- * semicolon and tab the one that occurs most, outside of quotation marks.
+ * Returns the character that separates the fields of the first line that is not
+ * empty: of comma, semicolon and tab the one that occurs most, outside of
+ * quotation marks.
  */
 static char
 delimiter_of(const char *csv, size_t length)
@@ -45,8 +46,11 @@ delimiter_of(const char *csv, size_t length)
 	int counts[lengthof(candidates)] = {0};
 	bool quoted = false;
 	int best = 0;
+	size_t start = 0;
 
-	for (size_t i = 0; i < length && (quoted || (csv[i] != '\n' && csv[i] != '\r')); i++)
+	while (start < length && (csv[start] == '\n' || csv[start] == '\r'))
+		start++;
+	for (size_t i = start; i < length && (quoted || (csv[i] != '\n' && csv[i] != '\r')); i++)
 	{
 		const char *candidate = strchr(candidates, csv[i]);
 
@@ -120,6 +124,7 @@ csv_rows(PG_FUNCTION_ARGS)
 	struct csv_parser parser;
 	ArrayBuildState *row = NULL;
 	int error = 0;
+	int rows = 0;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (length >= strlen(BOM) && memcmp(csv, BOM, strlen(BOM)) == 0)
@@ -140,6 +145,7 @@ csv_rows(PG_FUNCTION_ARGS)
 			if (i == length ? csv_fini(&parser, found_field, found_end, &found) != 0
 							: csv_parse(&parser, csv + i, 1, found_field, found_end, &found) != 1)
 				error = csv_error(&parser);
+			rows += found.row_ended && (row != NULL || found.has_field);
 			take(&found, &row, (ReturnSetInfo *) fcinfo->resultinfo);
 		}
 	}
@@ -149,7 +155,10 @@ csv_rows(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	if (error != 0)
-		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, "csv"), errhint("The CSV cannot be read: %s.", csv_strerror(error)));
+		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, "csv"),
+				errhint("The CSV cannot be read after row %d, the first line included: a quotation mark stands only around "
+						"a field, and is doubled within it.",
+						rows));
 	return (Datum) 0;
 }
 

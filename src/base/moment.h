@@ -10,7 +10,7 @@
 
 /* How they are written. */
 #define DAY_HINT "Dates are written yyyy-mm-dd."
-#define MOMENT_HINT "Times are written 2022-08-08T20:30:15Z, or 2022-08-08T20:30, which is in UTC."
+#define MOMENT_HINT "Times are written 2022-08-08T20:30:15Z, or 2022-08-08T20:30 or 2022-08-08, which are in UTC."
 
 /* The value of an empty text in the types day and moment. */
 #define NO_DAY (DATEVAL_NOBEGIN + 1)

@@ -7,8 +7,8 @@ CREATE ROLE regress_import_redcap LOGIN IN ROLE murallink_client;
 
 -- Fields are separated by commas, semicolons or tabs, quoted or not; the byte order mark, empty lines and blanks around fields go
 SELECT n, r FROM (VALUES (1, E'a,b\r\n1,2\r\n'), (2, E'a;b\n"1;,";"2 ""x"""\n\n\n3;4'), (3, E'a\tb\n1\t\n'), (4, E'\uFEFFa,b\n"1\n2", ü '), (5, E'a,b\r1,2\r'),
-    (6, ''), (7, E'"a;b",c\n1,2'), (8, E' a , b \n')) AS t (n, csv), murallink_private.csv_rows(csv) AS r ORDER BY n;
-SELECT n, test.refusal(format('SELECT murallink_private.csv_rows(%L)', csv)) FROM (VALUES (1, E'a,b\n"1,2'), (2, E'a,b\n1"2,3'), (3, E'a\n"1"2')) AS t (n, csv);
+    (6, ''), (7, E'"a;b",c\n1,2'), (8, E' a , b \n'), (9, E'\r\n\na;b\n1;2')) AS t (n, csv), murallink_private.csv_rows(csv) AS r ORDER BY n;
+SELECT n, test.refusal(format('SELECT murallink_private.csv_rows(%L)', csv)) FROM (VALUES (1, E'a,b\n"1,2'), (2, E'a,b\n1"2,3'), (3, E'a\n"1"2'), (4, E'a\n1\n\n2\nO"Hara')) AS t (n, csv);
 SELECT murallink_private.url_decoded(value), value FROM unnest('{a+b%20c,%C3%BC,100%,%zz,""}'::text[]) AS value;
 SELECT test.refusal(format('SELECT murallink_private.url_decoded(%L)', value)) FROM unnest('{%00,%FF,%C3}'::text[]) AS value;
 
@@ -56,6 +56,11 @@ WHERE s.site_uid = pg_temp.uid('site') AND p.first_name <> 'Ann';
 SET SESSION AUTHORIZATION regress_import_admin;
 SELECT * FROM pg_temp.imports('enrollments', E'patient_uid,trial_uid,site_uid,subject_id\n{Fay},{trial},{site},3\n{Fay},{trial},{site},4\n{Bob},{trial},{site},5');
 SELECT * FROM pg_temp.imports('visits', format(E'source,source_ref,protocol_id,subject_id,visit_code,visit_date,repeat\nctms,1,I-1,1,Week 1,%1$s,\nctms,2,I-1,2,Call,%1$s,2\nctms,3,I-1,2,Call,%1$s,x\nctms,4,I-1,9,Call,31.12.2026,\nctms,5,I-1,9,Call,%1$s\n\nctms,6,I-1,9,Call,%1$s,', (now() AT TIME ZONE 'UTC')::date));
+-- A row that is refused says which field, and what is expected there
+SELECT row_number, error, field, hint FROM murallink.import_csv('milestones', pg_temp.filled(
+    E'milestone,amount,trial_uid,site_uid,effective_date,approval_ref,approved_on\nA,1,{trial},{site},31.01.2027,,\nB,1,{trial},{site},,x,31.01.2027\nC,"1,5",{trial},{site},,,'));
+SELECT row_number, error, field, hint FROM murallink.import_csv('visits', E'source,source_ref,protocol_id,subject_id,visit_code,visit_date,repeat,status
+ctms,a,I-1,1,Week 1,31.01.2027,,\nctms,a,I-1,1,Week 1,2020-01-31,x,\nctms,a,I-1,1,Week 1,2020-01-31,0,\nctms,a,I-1,1,Week 1,2020-01-31,,kept\nctms,a,I-1,1,Week 1,,,\nctms,a,I-1');
 -- what is no table of this kind is refused as a whole
 SELECT test.answer('import_csv', jsonb_build_object('kind', kind, 'csv', csv)) FROM (VALUES (1, 'visits', E'source,amount\n'), (2, 'patients', E'first_name,first_name\n'),
     (3, 'payments', 'x'), (4, 'patients', ''), (5, 'patients', E'first_name\n"A'), (6, 'patients', NULL), (7, NULL, 'x'), (8, 'patients', 'first_name')) AS t (n, kind, csv) ORDER BY n;
