@@ -21,8 +21,8 @@ use lib "$FindBin::RealBin/../tap";
 use MIME::Base64 qw(encode_base64url);
 use Murallink::Stack;
 
-my $seconds = $ENV{BENCH_SECONDS} // 5;
-my $rounds = $ENV{BENCH_ROUNDS} // 7;
+my $seconds = $ENV{BENCH_SECONDS} // 3;
+my $rounds = $ENV{BENCH_ROUNDS} // 9;
 my $patients = $ENV{BENCH_PATIENTS} // 200_000;
 my $secret = 'a secret of the benchmark, with 32 bytes or more';
 my $scripts = tempdir(CLEANUP => 1);
