@@ -12,7 +12,7 @@
 #include "crash_point.h"
 #include "file.h"
 #include "fmgr.h"
-#include "fund.h"
+#include "fund_slot.h"
 #include "identity.h"
 #include "install.h"
 #include "install_prepared.h"
@@ -54,7 +54,7 @@ _PG_init(void)
 	file_init();
 	notice_init();
 	schedule_init();
-	fund_init();
+	fund_slot_init();
 	replacement_init();
 	reversal_init();
 	report_init();

@@ -15,7 +15,6 @@ typedef struct FundMove
 	Datum source; /* ksuid of the funding, payment or reversal */
 } FundMove;
 
-extern void fund_init(void);
 extern void fund_reserve(const FundMove *move);
 extern void fund_release(const FundMove *move);
 extern void fund_disburse(const FundMove *move);
