@@ -43,10 +43,10 @@ typedef struct Action Action;
 
 /* api.c, api_body.c */
 extern void api_init(void);
+extern void api_body_init(void);
 
 /* relation.c */
 extern void relation_init(void);
-extern void api_body_init(void);
 
 /* api_request.c */
 extern bool api_read_request(Jsonb *body, Request *request, Outcome *outcome);
