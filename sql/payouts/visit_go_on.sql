@@ -11,7 +11,7 @@ BEGIN
     SELECT 1, v.source, v.source_ref, v.protocol_id, v.trial_ref, v.site_ref, v.subject_id, v.visit_code, v.visit_date, v.repeat, v.status, v.note
     INTO said FROM murallink.visit v WHERE v.uid = visit_uid;
     SELECT v.app_user_uid INTO reported_by FROM murallink.visit v WHERE v.uid = visit_uid;
-    -- In the order of locks: the enrollment, then the visit. What has been reported again meanwhile is left to that report.
+    -- In the order of locks: the enrollment, then the visit. A newer report of the visit holds its lock, and decides.
     matches := murallink_private.visits_match(reported_by, ARRAY[said]);
     SELECT v.reason INTO reason_before FROM murallink.visit v WHERE v.uid = visit_uid AND v.state = 'unmatched' FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN

@@ -24,7 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* What is known of a function, whoever calls it. */
+/* The facts about a function that are the same for every caller. */
 typedef struct Guarded
 {
 	Oid function;

@@ -221,7 +221,7 @@ watch_funds(void *arg)
 
 /*
  * Work of a transaction: announces new events.  How far it has come is kept in
- * shared memory only, because whoever listens loses the connection with it.
+ * shared memory only, because a client that listens loses its connection with it.
  */
 static void
 announce(void *arg)

@@ -241,7 +241,7 @@ sub payments
 	return split /\n/, $payouts->sql('SELECT payment_uid FROM murallink.payout WHERE uid IN (' . join(', ', map { "'$_'" } @payouts) . ')');
 }
 
-# Waits until the session that listens has heard of an event.
+# Waits until the listening session has received the notification of an event.
 sub hear
 {
 	my ($event) = @_;
