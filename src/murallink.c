@@ -50,6 +50,7 @@ _PG_init(void)
 	identity_init();
 	password_reset_init();
 	permission_init();
+	audit_init();
 	audit_position_init();
 	file_init();
 	notice_init();

@@ -21,6 +21,7 @@
 #include "utils/datetime.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -51,14 +52,32 @@ enum AuditColumn
 /* The columns of audit_event for its place in the hierarchy, from AUDIT_PLACE. */
 static const char *const place_columns[] = {"client_uid", "contract_uid", "trial_uid", "site_uid"};
 
+/* The columns of an event that say how much, from AUDIT_AMOUNT. */
+static const char *const amount_columns[] = {"amount", "currency"};
+
+/* Where a table has what its events take from a row: numbers of columns, 0 or less for those that it has not. */
+typedef struct Audited
+{
+	Oid table; /* hash key */
+	bool known;
+	int uid;
+	int places[lengthof(place_columns)];
+	int amounts[lengthof(amount_columns)];
+} Audited;
+
+static HTAB *audited = NULL;
+
 static Datum value_in(HeapTuple row, int i, TupleDesc desc, bool *isnull);
 static bool same_value(TupleDesc desc, int i, HeapTuple old_row, HeapTuple new_row);
 static void append_value(StringInfo out, TupleDesc desc, int i, HeapTuple row);
 static Datum changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
-static void set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool *nulls);
+static void forget_columns(Datum arg, Oid relation);
+static const Audited *audited_columns(Relation table);
+static void set_columns(TupleDesc desc, HeapTuple row, const int *columns, int count, Datum *values, bool *nulls);
 static bool has_argument(const Trigger *trigger, const char *argument);
 static const char *event_of(const TriggerData *trigger, TupleDesc desc, HeapTuple old_row, HeapTuple new_row);
-static void set_event(TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool *nulls);
+static void set_event(const Audited *columns, TupleDesc desc, HeapTuple row, const char *event, Datum *values,
+					  bool *nulls);
 static void set_caller(Datum *values, bool *nulls);
 static void insert_event(const char *resource, Datum resource_uid, Datum action, Datum *values, bool *nulls);
 static void record(const TriggerData *trigger);
@@ -163,23 +182,80 @@ changes_between(TupleDesc desc, HeapTuple old_row, HeapTuple new_row)
 }
 
 /*
- * Sets the place_columns of an event from those of a row.  The row's own uid
- * is a place, too: the event of a contract belongs to that contract.
+ * Registers what forgets the columns of tables that change.
+ */
+void
+audit_init(void)
+{
+	install_when_changed(forget_columns);
+}
+
+/*
+ * Forgets the columns of a relation, or of all (InvalidOid).
  */
 static void
-set_places(TupleDesc desc, const char *table, HeapTuple row, Datum *values, bool *nulls)
+forget_columns(Datum arg, Oid relation)
 {
-	int len = strlen(table);
+	HASH_SEQ_STATUS all;
+	Audited *each;
 
+	if (audited == NULL)
+		return;
+	hash_seq_init(&all, audited);
+	while ((each = hash_seq_search(&all)) != NULL)
+		each->known &= OidIsValid(relation) && each->table != relation;
+}
+
+/*
+ * Returns the columns of a table, which is locked.  The row's own uid is a
+ * place, too: the event of a contract belongs to that contract.
+ */
+static const Audited *
+audited_columns(Relation table)
+{
+	TupleDesc desc = RelationGetDescr(table);
+	const char *name = RelationGetRelationName(table);
+	int len = strlen(name);
+	Oid oid = RelationGetRelid(table);
+	Audited *result;
+	bool found;
+
+	if (audited == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Audited)};
+
+		audited = hash_create("murallink audited tables", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	result = hash_search(audited, &oid, HASH_ENTER, &found);
+	if (found && result->known)
+		return result;
+	result->uid = SPI_fnumber(desc, "uid");
 	for (int i = 0; i < lengthof(place_columns); i++)
 	{
-		int column = SPI_fnumber(desc, place_columns[i]);
+		bool own = strncmp(place_columns[i], name, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0;
 
+		result->places[i] = SPI_fnumber(desc, place_columns[i]);
+		if (result->places[i] <= 0 && own)
+			result->places[i] = result->uid;
+	}
+	for (int i = 0; i < lengthof(amount_columns); i++)
+		result->amounts[i] = SPI_fnumber(desc, amount_columns[i]);
+	result->known = true;
+	return result;
+}
+
+/*
+ * Sets columns of an event from those of a row; null for those that the table
+ * has not.
+ */
+static void
+set_columns(TupleDesc desc, HeapTuple row, const int *columns, int count, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < count; i++)
+	{
 		nulls[i] = true;
-		if (column <= 0 && strncmp(place_columns[i], table, len) == 0 && strcmp(place_columns[i] + len, "_uid") == 0)
-			column = SPI_fnumber(desc, "uid");
-		if (column > 0)
-			values[i] = heap_getattr(row, column, desc, &nulls[i]);
+		if (columns[i] > 0)
+			values[i] = heap_getattr(row, columns[i], desc, &nulls[i]);
 	}
 }
 
@@ -243,10 +319,8 @@ event_of(const TriggerData *trigger, TupleDesc desc, HeapTuple old_row, HeapTupl
  * are null.
  */
 static void
-set_event(TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool *nulls)
+set_event(const Audited *columns, TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool *nulls)
 {
-	static const char *const columns[] = {"amount", "currency"};
-
 	for (int i = AUDIT_POSITION; i < AUDIT_COLUMNS; i++)
 		nulls[i] = true;
 	if (event == NULL)
@@ -255,13 +329,7 @@ set_event(TupleDesc desc, HeapTuple row, const char *event, Datum *values, bool 
 	values[AUDIT_STEP] = Int32GetDatum(audit_step());
 	values[AUDIT_EVENT] = ObjectIdGetDatum(install_enum("event_type", event));
 	nulls[AUDIT_POSITION] = nulls[AUDIT_STEP] = nulls[AUDIT_EVENT] = false;
-	for (int i = 0; i < lengthof(columns); i++)
-	{
-		int column = SPI_fnumber(desc, columns[i]);
-
-		if (column > 0)
-			values[AUDIT_AMOUNT + i] = heap_getattr(row, column, desc, &nulls[AUDIT_AMOUNT + i]);
-	}
+	set_columns(desc, row, columns->amounts, lengthof(amount_columns), values + AUDIT_AMOUNT, nulls + AUDIT_AMOUNT);
 }
 
 /*
@@ -323,6 +391,7 @@ record(const TriggerData *trigger)
 	const char *action = "created";
 	Datum values[AUDIT_COLUMNS] = {0};
 	bool nulls[AUDIT_COLUMNS] = {false};
+	const Audited *columns;
 	Datum resource_uid;
 	Owner saved;
 
@@ -343,11 +412,12 @@ record(const TriggerData *trigger)
 	}
 	nulls[AUDIT_CHANGES] = values[AUDIT_CHANGES] == (Datum) 0;
 
-	set_places(desc, table, row, values + AUDIT_PLACE, nulls + AUDIT_PLACE);
-	resource_uid = heap_getattr(row, SPI_fnumber(desc, "uid"), desc, &nulls[AUDIT_RESOURCE_UID]);
+	columns = audited_columns(trigger->tg_relation);
+	set_columns(desc, row, columns->places, lengthof(place_columns), values + AUDIT_PLACE, nulls + AUDIT_PLACE);
+	resource_uid = heap_getattr(row, columns->uid, desc, &nulls[AUDIT_RESOURCE_UID]);
 
 	saved = owner_enter();
-	set_event(desc, row, event_of(trigger, desc, old_row, new_row), values, nulls);
+	set_event(columns, desc, row, event_of(trigger, desc, old_row, new_row), values, nulls);
 	insert_event(table, resource_uid, ObjectIdGetDatum(install_enum("audit_action", action)), values, nulls);
 	owner_leave(saved);
 }

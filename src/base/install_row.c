@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relation.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -109,15 +108,18 @@ open_index(RowScan *scan, const char *name, LOCKMODE lock)
 		Oid table = IndexGetRelation(oid, true);
 
 		CHECK_FOR_INTERRUPTS();
-		scan->table = OidIsValid(table) ? try_table_open(table, lock) : NULL;
-		if (scan->table == NULL)
+		if (!OidIsValid(table))
 			continue;
-		scan->index = try_relation_open(oid, lock);
-		if (scan->index != NULL && install_relation(name) == oid)
+		LockRelationOid(table, lock);
+		LockRelationOid(oid, lock);
+		if (install_relation(name) == oid)
+		{
+			scan->table = table_open(table, NoLock);
+			scan->index = index_open(oid, NoLock);
 			return;
-		if (scan->index != NULL)
-			relation_close(scan->index, lock);
-		table_close(scan->table, lock);
+		}
+		UnlockRelationOid(oid, lock);
+		UnlockRelationOid(table, lock);
 	}
 	ereport(ERROR, errnamed(ERR_NOT_INSTALLED, NULL));
 }
@@ -287,7 +289,8 @@ close_target(EState *estate, ResultRelInfo *target)
 static TupleTableSlot *
 new_row(EState *estate, Relation table, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), &TTSOpsVirtual);
+	/* A slot of the table's own kind keeps the tuple that is formed of the values once. */
+	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), table_slot_callbacks(table));
 
 	memcpy(slot->tts_values, values, RelationGetNumberOfAttributes(table) * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, RelationGetNumberOfAttributes(table) * sizeof(bool));
