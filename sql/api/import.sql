@@ -135,9 +135,9 @@ BEGIN
             SELECT m.uid, m.similar IS NOT NULL INTO import_row.uid, twins FROM murallink.add_milestone(
                 given ->> 'milestone', murallink_private.csv_number(given, 'amount'), given ->> 'currency',
                 murallink_private.csv_uid(given, 'trial_uid'), murallink_private.csv_uid(given, 'site_uid'),
-                coalesce(murallink_private.csv_integer(given, 'num_payments'), 1), murallink_private.row_moment(given, 'effective_date'),
+                coalesce(murallink_private.csv_integer(given, 'num_payments'), 1), murallink_private.row_value(given, 'effective_date', NULL::murallink.moment),
                 murallink_private.csv_integer(given, 'sort_order'), given ->> 'code', given ->> 'note', given ->> 'per',
-                given ->> 'approval_ref', murallink_private.row_day(given, 'approved_on'), given ->> 'source', given ->> 'ref') m;
+                given ->> 'approval_ref', murallink_private.row_value(given, 'approved_on', NULL::murallink.day), given ->> 'source', given ->> 'ref') m;
     END CASE;
 END
 $$;

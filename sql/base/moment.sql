@@ -53,32 +53,16 @@ CREATE CAST (date AS murallink.moment) WITH FUNCTION murallink.moment_of_date(da
 CREATE DOMAIN murallink.optional_moment AS timestamptz;
 COMMENT ON DOMAIN murallink.optional_moment IS 'A time that the JSON protocol leaves out where there is none.';
 
-CREATE FUNCTION murallink_private.row_day(given jsonb, field text) RETURNS murallink.day
+CREATE FUNCTION murallink_private.row_value(given jsonb, field text, INOUT value anyelement)
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    day murallink.day;
     hint text;
 BEGIN
-    day := given ->> field;
-    RETURN day;
+    value := given ->> field;
 EXCEPTION WHEN SQLSTATE 'PT400' THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
     PERFORM murallink_private.raise('invalid_value', field, hint);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.row_day(jsonb, text) IS 'A date in a row of a table, null if there is none. Errors: invalid_value.';
-
-CREATE FUNCTION murallink_private.row_moment(given jsonb, field text) RETURNS murallink.moment
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    moment murallink.moment;
-    hint text;
-BEGIN
-    moment := given ->> field;
-    RETURN moment;
-EXCEPTION WHEN SQLSTATE 'PT400' THEN
-    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-    PERFORM murallink_private.raise('invalid_value', field, hint);
-END
-$$;
-COMMENT ON FUNCTION murallink_private.row_moment(jsonb, text) IS 'A time in a row of a table, null if there is none. Errors: invalid_value.';
+COMMENT ON FUNCTION murallink_private.row_value(jsonb, text, anyelement) IS
+'A date or a time in a row of a table, null if there is none. value: NULL::murallink.day or NULL::murallink.moment. Errors: invalid_value.';

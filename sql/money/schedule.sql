@@ -363,11 +363,11 @@ BEGIN
     version.amount := given ->> 'amount';
     version.currency := given ->> 'currency';
     version.num_payments := coalesce((given ->> 'num_payments')::numeric, 1);
-    version.effective_date := murallink_private.row_moment(given, 'effective_date');
+    version.effective_date := murallink_private.row_value(given, 'effective_date', NULL::murallink.moment);
     version.sort_order := (given ->> 'sort_order')::numeric;
     version.per := given ->> 'per';
     version.approval_ref := given ->> 'approval_ref';
-    version.approved_on := murallink_private.row_day(given, 'approved_on');
+    version.approved_on := murallink_private.row_value(given, 'approved_on', NULL::murallink.day);
     RETURN version;
 END
 $$;

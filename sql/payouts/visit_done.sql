@@ -378,7 +378,7 @@ BEGIN
     END IF;
     RETURN murallink_private.visit_said(
         n, given ->> 'source', given ->> 'source_ref', given ->> 'protocol_id', given ->> 'trial_ref', given ->> 'site_ref',
-        given ->> 'subject_id', given ->> 'visit_code', murallink_private.row_day(given, 'visit_date'),
+        given ->> 'subject_id', given ->> 'visit_code', murallink_private.row_value(given, 'visit_date', NULL::murallink.day),
         CASE WHEN given ->> 'repeat' IS NOT NULL THEN GREATEST(LEAST((given ->> 'repeat')::numeric, 1001), 0) END::integer,
         given ->> 'status', given ->> 'note');
 END
