@@ -32,7 +32,6 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
     the_site murallink.site;
     added murallink.ksuid;
-    info murallink.patient_info;
     answer murallink.added_patient;
 BEGIN
     SELECT * INTO the_site FROM murallink.site WHERE uid = murallink_private.required(add_patient.site_uid, 'site_uid');
@@ -79,12 +78,11 @@ BEGIN
     WHERE EXISTS (
         SELECT FROM murallink_private.patient_places() p
         WHERE p.patient_uid = s.uid AND murallink_private.permitted('view_patients', p.client_uid, p.contract_uid, p.trial_uid, p.site_uid));
-    SELECT * INTO info FROM murallink_private.patient_infos() WHERE uid = added;
+    SELECT i.*, answer.enrollment_uid, answer."similar" INTO answer FROM murallink_private.patient_infos() i WHERE i.uid = added;
     IF murallink_private.permitted('view_patients', the_site.client_uid, the_site.contract_uid, NULL, the_site.uid) THEN
-        info.audit_history := murallink_private.audit_history(added);
+        answer.audit_history := murallink_private.audit_history(added);
     END IF;
-    RETURN ROW(info.uid, info.site_uid, info.email, info.phone, info.first_name, info.last_name, info.email_enabled, info.sms_enabled,
-        info.address, info.emergency_contact, info.emergency_phone, info.time_zone, info.audit_history, answer.enrollment_uid, answer."similar");
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION murallink.add_patient(murallink.ksuid, text, text, text, text, boolean, boolean, jsonb, text, text, text, murallink.ksuid, text, murallink.ksuid, text, text) IS
