@@ -461,7 +461,7 @@ check 'delayed load is not applied' "$(wc -l < "$ledger")" 527
 # The other partners, with a ledger of their own
 ledger=$scratch/partners
 start
-for part in relay inside_rx bastion; do
+for part in relay inside_rx bastion paypal; do
 	# shellcheck source=/dev/null
 	. "$(dirname "$0")/check_$part.sh"
 done
