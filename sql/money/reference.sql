@@ -212,9 +212,8 @@ BEGIN
         WHEN 'site' THEN murallink_private.permitted('view_sites', r.client_uid, r.contract_uid, NULL, r.site_uid)
         WHEN 'enrollment' THEN EXISTS (
             SELECT FROM murallink.enrollment e
-            WHERE e.uid = r.resource_uid AND (
-                e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments'))
-                OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))))
+            WHERE e.uid = r.resource_uid AND e.uid IN (
+                SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients', 'view_enrollments')))
         WHEN 'milestone' THEN EXISTS (
             SELECT FROM murallink.milestone m
             WHERE m.trial_uid = r.trial_uid AND murallink_private.label_key(m.code) = murallink_private.label_key(r.milestone_code)

@@ -270,19 +270,20 @@ $$;
 COMMENT ON FUNCTION murallink_private.enrollments_lock(murallink.ksuid[]) IS
 'Locks enrollments, and before them the first of the chain of each, for an action that locks a payment before it makes another one: payments that a limit holds for lock the first, and payouts lock their enrollment.';
 
-CREATE FUNCTION murallink_private.enrollments_seen(patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission)
+CREATE FUNCTION murallink_private.enrollments_seen(patient_uid murallink.ksuid, trial_uid murallink.ksuid, VARIADIC permissions murallink.permission[])
 RETURNS SETOF murallink.ksuid
 LANGUAGE sql STABLE AS $$
     SELECT e.uid FROM murallink.enrollment e
-    WHERE e.patient_uid = enrollments_seen.patient_uid AND e.trial_uid = enrollments_seen.trial_uid AND (
-        murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
+    WHERE e.patient_uid = enrollments_seen.patient_uid AND e.trial_uid = enrollments_seen.trial_uid AND EXISTS (
+        SELECT FROM pg_catalog.unnest(permissions) AS permission
+        WHERE murallink_private.permitted(permission, e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)
         OR EXISTS (
             SELECT FROM murallink.enrollment l
             WHERE l.chain_uid = e.chain_uid AND murallink_private.permitted(permission, l.client_uid, l.contract_uid, l.trial_uid, l.site_uid)
             AND NOT EXISTS (SELECT FROM murallink.enrollment n WHERE n.previous_uid = l.uid)))
 $$;
-COMMENT ON FUNCTION murallink_private.enrollments_seen(murallink.ksuid, murallink.ksuid, murallink.permission) IS
-'The enrollments of a patient in a trial of which the caller sees what the permission shows: those at places where the caller holds it, and all of a chain that is now at such a place.';
+COMMENT ON FUNCTION murallink_private.enrollments_seen(murallink.ksuid, murallink.ksuid, murallink.permission[]) IS
+'The enrollments of a patient in a trial of which the caller sees what one of the permissions shows: those at places where the caller holds it, and all of a chain that is now at such a place.';
 
 CREATE FUNCTION murallink.enroll(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL,
@@ -429,9 +430,8 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT i.* FROM murallink_private.enrollment_infos() i JOIN murallink.enrollment e ON e.uid = i.uid
-    WHERE e.patient_uid = get_enrollments.patient_uid AND (
-        e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))
-        OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments')))
+    WHERE e.patient_uid = get_enrollments.patient_uid AND e.uid IN (
+        SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients', 'view_enrollments'))
     ORDER BY e.created_at, e.uid;
 END
 $$;

@@ -153,9 +153,8 @@ LANGUAGE sql STABLE AS $$
             OR murallink_private.permitted('view_sites', s.client_uid, s.contract_uid, NULL, s.uid) THEN s.name END,
         e.subject_id, e.status::text)::murallink.found_enrollment ORDER BY e.created_at, e.uid)
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid = e.trial_uid JOIN murallink.site s ON s.uid = e.site_uid
-    WHERE e.patient_uid = found_enrollments.patient_uid AND (
-        e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))
-        OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments')))
+    WHERE e.patient_uid = found_enrollments.patient_uid AND e.uid IN (
+        SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients', 'view_enrollments'))
 $$;
 COMMENT ON FUNCTION murallink_private.found_enrollments(murallink.ksuid) IS
 'The enrollments of a patient that get_enrollments shows the caller, with names; null if there are none.';
@@ -167,9 +166,8 @@ LANGUAGE sql STABLE AS $$
     SELECT p.uid FROM murallink.patient p WHERE p.phone <> '' AND murallink_private.phone_key(p.phone) = murallink_private.phone_key(mark)
     UNION
     SELECT e.patient_uid FROM murallink.enrollment e
-    WHERE murallink_private.label_key(e.subject_id) = murallink_private.label_key(mark) AND (
-        e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients'))
-        OR e.uid IN (SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_enrollments')))
+    WHERE murallink_private.label_key(e.subject_id) = murallink_private.label_key(mark) AND e.uid IN (
+        SELECT murallink_private.enrollments_seen(e.patient_uid, e.trial_uid, 'view_patients', 'view_enrollments'))
 $$;
 COMMENT ON FUNCTION murallink_private.patients_known_by(text) IS
 'The patients with this e-mail address or phone number, which the caller may not all see, and those with this subject id in an enrollment that the caller may see.';
