@@ -93,7 +93,7 @@ LANGUAGE sql STABLE AS $$
         AND (e.changes -> 'deactivated' ->> 'to')::tstzmultirange OPERATOR(pg_catalog.=) known.deactivated LIMIT 1), false)
 $$;
 COMMENT ON FUNCTION murallink_private.deactivated_by_admin(murallink.ksuid) IS
-'Whether the last who has deactivated a user was an administrator, or nobody whom the audit names.';
+'Whether a user was last deactivated by an administrator, or by nobody whom the audit names.';
 
 CREATE FUNCTION murallink.reactivate_user(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -117,7 +117,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.reactivate_user(murallink.ksuid, text) IS
-'Lets a user who was deactivated in again, with the grants that have not ended meanwhile; the user logs in again, and a service gets a new API key. user_uid: the user; note: why. For those who may deactivate the user; whom an administrator has deactivated only an administrator lets in again. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, wrong_status (is active).';
+'Lets a user who was deactivated in again, with the grants that have not ended meanwhile; the user logs in again, and a service gets a new API key. user_uid: the user; note: why. For those who may deactivate the user; but only an administrator lets in a user whom an administrator has deactivated. Errors: unauthenticated, missing_field, forbidden, not_found, too_long, wrong_status (is active).';
 
 CREATE FUNCTION murallink.close_account(user_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -58,7 +58,7 @@ LANGUAGE sql STABLE AS $$
         (SELECT pg_catalog.max(e.epoch) + 1 FROM murallink_private.audit_epoch e)::bigint << 44)
 $$;
 COMMENT ON FUNCTION murallink_private.events_end() IS
-'The position below which no event can appear any more: that of the oldest open transaction. A prepared transaction may be older than the epoch, after a promotion; then the epoch of this cluster in which it began counts. Must be called with the snapshot that reads the events.';
+'The position below which no event can appear any more: that of the oldest open transaction. After a promotion a prepared transaction may be older than the epoch; then the epoch of this cluster in which it began counts. Must be called with the snapshot that reads the events.';
 
 CREATE FUNCTION murallink_private.audit_note(resource text, resource_uid murallink.ksuid, action murallink.audit_action, changes jsonb) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'audit_note';
@@ -103,4 +103,4 @@ LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE AS $$
     WHERE e.uid >= murallink.ksuid_from_timestamp(since) AND e.resource = changed_since.resource
 $$;
 COMMENT ON FUNCTION murallink_private.changed_since(text, timestamptz) IS
-'The rows of a table that were made, changed or deleted since a time, by their audit, also those that the caller does not see: for a query that shows only the others. Planning with the policies of audit_event would take 30 times as long.';
+'The rows of a table that were made, changed or deleted since a time, by their audit, also those that the caller does not see: the query that asks must leave these out. Planning with the policies of audit_event would take 30 times as long.';

@@ -106,7 +106,7 @@ RETURN CASE kind
     WHEN 'milestones' THEN '{milestone,amount,currency,trial_uid,site_uid,num_payments,effective_date,sort_order,code,note,per,
         approval_ref,approved_on,source,ref}'
     WHEN 'visits' THEN '{source,source_ref,protocol_id,trial_ref,site_ref,subject_id,visit_code,visit_date,repeat,status,note}' END::text[];
-COMMENT ON FUNCTION murallink_private.csv_columns(text) IS 'The columns that a table in CSV may have, null for a kind that there is not.';
+COMMENT ON FUNCTION murallink_private.csv_columns(text) IS 'The columns that a table in CSV may have, null for an unknown kind.';
 
 CREATE FUNCTION murallink_private.import_row(kind text, given jsonb, OUT uid murallink.ksuid, OUT twins boolean)
 LANGUAGE plpgsql VOLATILE AS $$

@@ -208,7 +208,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION murallink.api, murallink.authenticate, murallink.errors TO murallink_client;
 
--- What has the body of a request as its only argument.
+-- Functions whose only argument is the body of a request.
 GRANT EXECUTE ON FUNCTION
     murallink.import_enrollments,
     murallink.import_milestones,

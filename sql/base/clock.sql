@@ -19,4 +19,4 @@ CREATE FUNCTION murallink_private.moment_after(moment timestamptz, last timestam
 LANGUAGE sql STABLE
 RETURN GREATEST(moment, last OPERATOR(pg_catalog.+) interval '1 microsecond');
 COMMENT ON FUNCTION murallink_private.moment_after(timestamptz, timestamptz) IS
-'The moment of something of which the latest counts: at the earliest just after the last one, which is later than now if the clock was set back since. last: null if there is none.';
+'The moment of something of which the latest counts: now, but in any case just after the last one, which may be later than now if the clock was set back. last: null if there is none.';

@@ -29,7 +29,7 @@ LANGUAGE sql STABLE AS $$
     SELECT ((SELECT pg_catalog.count(*) FROM enrolled) * (SELECT pg_catalog.count(*) FROM version) - (SELECT pg_catalog.count(*) FROM over))::integer
 $$;
 COMMENT ON FUNCTION murallink_private.payable_at(murallink.ksuid) IS
-'How many milestones payable_milestones() would show for all patients together who are enrolled in a trial at a site.';
+'How many milestones payable_milestones() would show in all for the patients who are enrolled in a trial at a site.';
 
 CREATE FUNCTION murallink.my_places(
     trial_uid murallink.ksuid DEFAULT NULL, site_uid murallink.ksuid DEFAULT NULL, after_uid murallink.ksuid DEFAULT NULL,

@@ -25,7 +25,7 @@ COMMENT ON TYPE murallink.reference_info IS
 
 CREATE TYPE murallink.reference_place AS (
     needed murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid, trial_uid murallink.ksuid, site_uid murallink.ksuid);
-COMMENT ON TYPE murallink.reference_place IS 'The place of a resource, and the permission that lets set references of it.';
+COMMENT ON TYPE murallink.reference_place IS 'The place of a resource, and the permission that is needed to set its references.';
 
 CREATE FUNCTION murallink_private.reference_place(kind text, resource_uid murallink.ksuid) RETURNS murallink.reference_place
 LANGUAGE plpgsql STABLE AS $$
@@ -58,7 +58,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reference_place(text, murallink.ksuid) IS
-'The place of a resource, null if there is none, and the permission that lets set references of it. Errors: invalid_value (kind).';
+'The place of a resource, null if there is none, and the permission that is needed to set its references. Errors: invalid_value (kind).';
 
 CREATE FUNCTION murallink_private.code_in_trial(trial_uid murallink.ksuid, called text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -81,7 +81,7 @@ COMMENT ON FUNCTION murallink_private.code_in_trial(murallink.ksuid, text) IS
 CREATE FUNCTION murallink_private.refuse_reference() RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    PERFORM murallink_private.raise('already_exists', 'ref', 'This system calls another resource so: find_reference shows it.');
+    PERFORM murallink_private.raise('already_exists', 'ref', 'Another resource has this reference there: find_reference shows it.');
 END
 $$;
 COMMENT ON FUNCTION murallink_private.refuse_reference() IS 'Refuses a reference that another resource has. Errors: already_exists.';
@@ -120,7 +120,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reference_write(text, murallink.ksuid, murallink.reference_place, text, text, text, boolean, text) IS
-'Sets, corrects or, if ref is empty, removes the reference of a resource in a system. corrects: whether one that is there may be; note: why, needed then. Errors: missing_field, too_long, invalid_value, already_exists.';
+'Sets, corrects or, if ref is empty, removes the reference of a resource in a system. corrects: whether it may replace or remove one that is there; note: why, required then. Errors: missing_field, too_long, invalid_value, already_exists.';
 
 CREATE FUNCTION murallink_private.reference_unused(kind text, scope_uid murallink.ksuid, source text, ref text) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
@@ -138,7 +138,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reference_unused(text, murallink.ksuid, text, text) IS
-'Checks the source and ref of an action that makes a resource, before it is made, so that its repetition is told from other refusals: whether there are any. scope_uid: the trial for an enrollment, else the client. Errors: missing_field, too_long, invalid_value, already_exists (the reference is used).';
+'Checks the source and ref of an action that makes a resource, before it is made, so that a repetition is refused with an error of its own. Returns whether there are any. scope_uid: the trial for an enrollment, else the client. Errors: missing_field, too_long, invalid_value, already_exists (the reference is used).';
 
 CREATE FUNCTION murallink_private.refer(kind text, resource_uid murallink.ksuid, source text, ref text, milestone_code text DEFAULT NULL)
 RETURNS void
@@ -188,7 +188,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_reference(text, murallink.ksuid, text, text, text, text) IS
-'Says what another system calls a resource, so that visit_done and find_reference find it by that. kind: trial, site, enrollment, milestone or payment; resource_uid: the resource, for a milestone its trial; source: the name of the system, in lower case; ref: what it is called there, at most 200 characters, of one trial or site of the client, enrollment or milestone of the trial, or payment of the client; empty: the reference is removed; milestone: the code or name of the milestone; note: why, required where a reference is corrected or removed. A reference to an enrollment holds for the patient in the trial, also after a transfer or a merge. Needs edit_trial on the trial, add_trial_site on the site, enroll on the trial at the site of the enrollment, add_milestone on the trial of the milestone, or the permission with which such a payment is made there. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (another resource has the reference).';
+'Says what another system calls a resource, so that visit_done and find_reference find it by that reference. kind: trial, site, enrollment, milestone or payment; resource_uid: the resource, for a milestone its trial; source: the name of the system, in lower case; ref: what it is called there, at most 200 characters, of one trial or site of the client, enrollment or milestone of the trial, or payment of the client; empty: the reference is removed; milestone: the code or name of the milestone; note: why, required where a reference is corrected or removed. A reference to an enrollment holds for the patient in the trial, also after a transfer or a merge. Needs edit_trial on the trial, add_trial_site on the site, enroll on the trial at the site of the enrollment, add_milestone on the trial of the milestone, or the permission with which such a payment is made there. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (another resource has the reference).';
 
 CREATE FUNCTION murallink.find_reference(
     kind text DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL
@@ -225,4 +225,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.find_reference(text, text, text, murallink.ksuid) IS
-'The resources that another system calls so, of those that the caller may see: one, unless several clients or trials have the same reference. kind: trial, site, enrollment, milestone or payment; source, ref: as set_reference took them; trial_uid: only of this trial. Shows a trial to a holder of view_trials, a site of view_sites, an enrollment of view_enrollments or view_patients, a milestone of view_payment_schedule, a payment of view_payments. Errors: unauthenticated, missing_field, too_long, invalid_value.';
+'The resources that have a reference in another system, of those that the caller may see: one, unless several clients or trials have the same reference. kind: trial, site, enrollment, milestone or payment; source, ref: as set_reference took them; trial_uid: only of this trial. Shows a trial to a holder of view_trials, a site of view_sites, an enrollment of view_enrollments or view_patients, a milestone of view_payment_schedule, a payment of view_payments. Errors: unauthenticated, missing_field, too_long, invalid_value.';

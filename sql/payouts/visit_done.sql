@@ -42,7 +42,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_paid(murallink.ksuid[]) IS
-'Notes of visits that somebody else has paid them: the same number of the milestone in the chain, or for visits without a number, the milestone on the same day. A visit without a number that a payment without a day may have paid is left to a person: payable, already_paid.';
+'Notes which visits somebody else has paid: by the same number of the milestone in the chain or, for visits without a number, by the milestone on the same day. A visit without a number that a payment without a day may have paid is left to a person: payable, already_paid.';
 
 CREATE FUNCTION murallink_private.visits_insert(visits murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -72,7 +72,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_insert(murallink.ksuid[]) IS
-'Pays visits with the rules of milestone_payment, in this order, those that nobody pays meanwhile. If one cannot be paid, it raises the error of milestone_payment, or already_paid for a repeat that the schedule does not have, and pays none.';
+'Pays visits by the rules of milestone_payment, in this order, without those that somebody pays meanwhile. If one cannot be paid, it raises the error of milestone_payment, or already_paid for a repeat that the schedule does not have, and pays none.';
 
 CREATE FUNCTION murallink_private.visit_pay(visit_uid murallink.ksuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -159,13 +159,13 @@ COMMENT ON FUNCTION murallink_private.visits_pay(murallink.ksuid[]) IS
 CREATE FUNCTION murallink_private.visit_state(status text, problem text) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN status IN ('not_done', 'withdrawn') THEN 'not_owed' WHEN problem <> '' THEN 'unmatched' ELSE 'payable' END;
-COMMENT ON FUNCTION murallink_private.visit_state(text, text) IS 'The state of a visit of which this was reported, before it is paid.';
+COMMENT ON FUNCTION murallink_private.visit_state(text, text) IS 'The state of a visit with this report, before it is paid.';
 
 CREATE FUNCTION murallink_private.visit_reason(status text, problem text) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN status IN ('not_done', 'withdrawn') THEN '' WHEN problem <> '' THEN problem WHEN status = 'partial' THEN 'partial' ELSE '' END;
 COMMENT ON FUNCTION murallink_private.visit_reason(text, text) IS
-'Why a visit of which this was reported is not paid by itself: of a part a person decides how much is paid.';
+'Why a visit with this report is not paid by itself: a person decides how much is paid for a part.';
 
 CREATE FUNCTION murallink_private.visits_set(visits murallink.ksuid[], matches murallink.visit_match[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -180,7 +180,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_set(murallink.ksuid[], murallink.visit_match[]) IS
-'Gives visits the meaning that has been found, and pays those that are to be paid. matches: of which n is the place among the visits.';
+'Gives visits the meaning that has been found, and pays those that are to be paid. matches: n of each is the place of its visit among these.';
 
 CREATE FUNCTION murallink_private.visit_undo(payment_uid murallink.ksuid, user_uid murallink.ksuid, note text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -195,7 +195,7 @@ EXCEPTION WHEN SQLSTATE 'PT409' THEN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_undo(murallink.ksuid, murallink.ksuid, text) IS
-'Rejects or cancels the payment that a visit has made, if nothing of it has been sent. Returns whether it has.';
+'Rejects or cancels the payment that a visit has made, if nothing of it has been sent. Returns whether it did.';
 
 CREATE FUNCTION murallink_private.visit_change(visit_uid murallink.ksuid, user_uid murallink.ksuid, said murallink.visit_said) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -466,7 +466,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.visits_done(jsonb, boolean) IS
-'Takes many reports of visits at once, as as many calls of visit_done would, one after the other, but faster. rows: an array of at most 10,000 objects with the arguments of visit_done; dry_run: does nothing, and answers what would be done. Answers for each row in order; a row that is refused has the error, and stops no other. Needs visit_done anywhere. Errors: unauthenticated, forbidden, missing_field, wrong_type, too_long.';
+'Takes many reports of visits at once: the same as a call of visit_done for each, one after the other, but faster. rows: an array of at most 10,000 objects with the arguments of visit_done; dry_run: does nothing, and answers what would be done. Answers for each row in order; a row that is refused has the error, and stops no other. Needs visit_done anywhere. Errors: unauthenticated, forbidden, missing_field, wrong_type, too_long.';
 
 CREATE TYPE murallink.visit_rules AS (
     trial_uid murallink.ksuid, auto_pay boolean, unscheduled_milestone murallink.optional_text, note text);
@@ -493,4 +493,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_visit_rules(murallink.ksuid, boolean, text, text) IS
-'Sets how visits are paid that other systems report (visit_done). auto_pay: whether at once, default false: a visit that was payable before stays so until it is reported again; false: also those that wait for funds become payable; unscheduled_milestone: the code or name of the milestone as which a visit is paid whose code is in no schedule; empty: none, such a visit is unmatched. An absent argument changes nothing. note: why. Needs edit_trial and milestone_payment on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';
+'Sets how visits that other systems report (visit_done) are paid. auto_pay: whether at once, default false: a visit that was payable before stays so until it is reported again; false: also those that wait for funds become payable; unscheduled_milestone: the code or name of the milestone as which visits are paid whose code is in no schedule; empty: none, so that such visits are unmatched. An absent argument changes nothing. note: why. Needs edit_trial and milestone_payment on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value.';

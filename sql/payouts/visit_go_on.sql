@@ -24,7 +24,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_retry(murallink.ksuid) IS
-'Tries a visit again that is not matched, for the user who has reported it; if the date is refused now, it is a conflict.';
+'Tries again a visit that is not matched, for the user who has reported it; if the date is refused now, it is a conflict.';
 
 CREATE FUNCTION murallink_private.visit_go_on(visit_uid murallink.ksuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -59,7 +59,7 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_go_on(murallink.ksuid) IS
-'Tries a visit again that is not matched, or pays one that waits for funds, unless its user has lost the right to report it, or its trial pays visits no more by itself. Returns false if it has to wait: for funds, or because others have locked it.';
+'Tries again a visit that is not matched, or pays one that waits for funds, unless its user has lost the right to report it, or its trial no longer pays visits by itself. Returns false if it has to wait: for funds, or because others have locked it.';
 
 CREATE FUNCTION murallink_private.visits_later(visits murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -70,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_later(murallink.ksuid[]) IS
-'Puts off when the worker looks at visits again: as long as nothing has happened to them, ten minutes at most.';
+'Postpones the worker''s next look at visits: by the time for which nothing has happened to them, at most by ten minutes.';
 
 CREATE FUNCTION murallink_private.visits_go_on(most integer DEFAULT 100) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '50ms'
@@ -114,7 +114,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_go_on(integer) IS
-'Looks at visits again that are due: those that are not matched are tried, and of those that are payable it notes which have been paid meanwhile. Then it pays those that wait for funds, for each contract and currency the oldest first, until there are no more funds. For the worker, which sends no payouts meanwhile: what others have locked is left for the next time. most: how many of each; returns whether there may be more.';
+'Looks again at visits that are due: tries those that are not matched, and notes which of the payable ones have been paid meanwhile. Then it pays those that wait for funds, for each contract and currency the oldest first, until there are no more funds. For the worker, which sends no payouts meanwhile: what others have locked is left for the next time. most: how many of each; returns whether there may be more.';
 
 CREATE FUNCTION murallink_private.visits_moved(enrollment_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

@@ -88,7 +88,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_trial(murallink.ksuid, text, text, text) IS
-'The trial in which a user may report visits and that has this protocol id, or that a system calls so, or both; if there is none or several, the problem.';
+'The trial in which a user may report visits and that has this protocol id, this reference in a system, or both; if there is none or several, the problem.';
 
 CREATE FUNCTION murallink_private.visit_chain(trial_uid murallink.ksuid, source text, subject_id text, OUT chain_uid murallink.ksuid, OUT problem text)
 LANGUAGE plpgsql STABLE AS $$
@@ -107,7 +107,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_chain(murallink.ksuid, text, text) IS
-'The chain of enrollments of the patient of a trial who has this number, or whom a system calls so; if there is none, or two patients are meant, the problem.';
+'The chain of enrollments of the patient of a trial who has this number, or this reference in a system; if there is none, or two patients are meant, the problem.';
 
 CREATE FUNCTION murallink_private.visit_milestone(
     source text, trial_uid murallink.ksuid, trial_site_uid murallink.ksuid, visit_code text,
@@ -139,7 +139,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_milestone(text, murallink.ksuid, murallink.ksuid, text) IS
-'A version of the milestone of a trial at a site that a system calls so, or that has this code or name, else of the one as which unscheduled visits are paid; if there is none, or two are meant, the problem. numbered: whether the repeat of the visit is the number of its payment.';
+'A version of the milestone of a trial at a site that has this reference in a system, or this code or name, else of the one as which unscheduled visits are paid; if there is none, or two are meant, the problem. numbered: whether the repeat of the visit is the number of its payment.';
 
 CREATE FUNCTION murallink_private.visit_matches(user_uid murallink.ksuid, said murallink.visit_said[]) RETURNS SETOF murallink.visit_match
 LANGUAGE plpgsql STABLE AS $$
@@ -211,4 +211,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.visits_match(murallink.ksuid, murallink.visit_said[]) IS
-'What reported visits mean here; their enrollments are locked, so that this stays so.';
+'What reported visits mean here; their enrollments are locked, so that this stays true.';

@@ -205,7 +205,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_low_funds(murallink.ksuid, numeric, text) IS
-'Sets below what the available funds of a contract, in its currency, are low: the worker then writes the event funds.low, once until as much is available again, and needs_person shows it. amount: in units of the currency; null or absent: off, as for a new contract; note: why. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value, invalid_amount.';
+'Sets the amount below which the available funds of a contract, in its currency, are low: the worker then writes the event funds.low, once until as much is available again, and needs_person shows it. amount: in units of the currency; null or absent: off, as for a new contract; note: why. For admins. Errors: unauthenticated, forbidden, missing_field, not_found, too_long, invalid_value, invalid_amount.';
 
 CREATE FUNCTION murallink.get_contracts(client_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.contract_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

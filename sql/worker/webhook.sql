@@ -44,7 +44,7 @@ LANGUAGE sql STABLE AS $$
         WHERE a.uid = webhook_concerns.resource_uid AND a.trial_uid = webhook_concerns.trial_uid AND a.site_uid = webhook_concerns.site_uid)
 $$;
 COMMENT ON FUNCTION murallink_private.webhook_concerns(murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether an event at a place is of the resource of a webhook. resource_uid: null: all are.';
+'Whether an event at a place concerns the resource of a webhook. resource_uid: null for a webhook that all events concern.';
 
 CREATE FUNCTION murallink_private.webhooks_take(busy murallink.ksuid[])
 RETURNS TABLE (webhook_uid murallink.ksuid, as_of timestamptz, next text, event_uid murallink.ksuid, url text, body text, secrets text)
@@ -132,7 +132,7 @@ BEGIN
         ON CONFLICT ON CONSTRAINT webhook_delivery_pkey DO UPDATE
         SET attempt = d.attempt + 1, due_at = pg_catalog.clock_timestamp() + murallink_private.webhook_wait(d.attempt + 1),
             http_status = EXCLUDED.http_status, reason = EXCLUDED.reason, tried_at = EXCLUDED.tried_at;
-        -- It has another place in the feed or another URL since: then what it wants is posted again, and 410 was not its answer.
+        -- It has got another place in the feed or another URL since: what follows that place is posted again, and 410 was not its answer.
         CONTINUE WHEN batch.outdated;
         PERFORM murallink_private.webhook_passed(batch.webhook_uid, batch.next);
         UPDATE murallink_private.webhook w SET off = 'it answered 410', changed_at = pg_catalog.clock_timestamp()
@@ -185,7 +185,7 @@ CREATE TYPE murallink.webhook_info AS (
     name text, url text, types text[], resource_uid murallink.ksuid, enabled boolean, why_off text, next text, behind_since timestamptz,
     waiting bigint, failed bigint, earlier_until timestamptz);
 COMMENT ON TYPE murallink.webhook_info IS
-'A webhook. types: empty: all; resource_uid: of whose place the events are, null: of all; why_off: why nothing is posted; next: the sequence up to which events were posted or passed over; behind_since: when the first event after that was written, null if there is none; waiting: events that are posted again later; failed: events that are not; earlier_until: until when the secret before the last rotation signs, too.';
+'A webhook. types: empty: all; resource_uid: only events of this resource; null: all; why_off: why nothing is posted; next: the sequence up to which events were posted or passed over; behind_since: when the first event after that was written, null if there is none; waiting: events that are posted again later; failed: events that are given up; earlier_until: until when the secret before the last rotation signs, too.';
 
 CREATE FUNCTION murallink_private.webhook_infos() RETURNS SETOF murallink.webhook_info
 LANGUAGE sql STABLE ROWS 10 AS $$
@@ -265,7 +265,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.set_webhook(text, text, text[], murallink.ksuid, text, boolean, text) IS
-'Makes a webhook, to which the worker posts events, or changes one; absent arguments change nothing. name: of the webhook; url: https, or http on this machine; types: only events of these types; empty: all; resource_uid: only events of this client, contract, trial, site or trial at a site; secret: whsec_ and 24 to 64 bytes in base64, with which posts are signed, instead of the one before at once: see rotate_webhook; enabled: false: posts nothing until it is true again, and then what was left; after: from this sequence on, also what was posted before; of a new webhook absent: what happens from now on. For operators, because a webhook shows events of every place to whoever has the URL. Errors: missing_field, too_long, invalid_value, insecure_url, not_found (the resource).';
+'Makes a webhook, to which the worker posts events, or changes one; absent arguments change nothing. name: of the webhook; url: https, or http on this machine; types: only events of these types; empty: all; resource_uid: only events of this client, contract, trial, site or trial at a site; secret: whsec_ and 24 to 64 bytes in base64, with which posts are signed; it replaces the one before at once: see rotate_webhook; enabled: false: posts nothing until it is true again, and then what was left; after: posts what follows this sequence, also what was posted before; absent for a new webhook: what happens from now on. For operators, because a webhook shows events of every place to the owner of the URL. Errors: missing_field, too_long, invalid_value, insecure_url, not_found (the resource).';
 
 CREATE FUNCTION murallink_private.webhook_noted(
     webhook_uid murallink.ksuid, action text, was jsonb, made jsonb, secret boolean) RETURNS void

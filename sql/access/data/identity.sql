@@ -40,7 +40,7 @@ COMMENT ON COLUMN murallink.app_user.created_at IS 'When the user was registered
 COMMENT ON COLUMN murallink.app_user.deactivated IS
 'When the user was deactivated, and until when; the last range has no end while the user is deactivated. A deactivated user is nobody: murallink_private.is_active() says so.';
 COMMENT ON COLUMN murallink.app_user.admin_until IS 'When the account of an administrator was closed last, null if it never was.';
-COMMENT ON COLUMN murallink.app_user.status_note IS 'Why the user was deactivated, reactivated or closed, or an API key or an identity of the user was made or ended, last.';
+COMMENT ON COLUMN murallink.app_user.status_note IS 'The last reason why the user was deactivated, reactivated or closed, or why an API key or an identity of the user was made or ended.';
 CREATE POLICY viewer ON murallink.app_user FOR SELECT
     USING (uid = murallink_private.caller() OR murallink_private.caller_is_admin());
 

@@ -16,7 +16,7 @@ COMMENT ON COLUMN murallink_private.password_reset.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.password_reset.email IS 'In lower case; where the token goes.';
 COMMENT ON COLUMN murallink_private.password_reset.app_user_uid IS 'The user with this address; null if there is none.';
 COMMENT ON COLUMN murallink_private.password_reset.token IS 'Digits.';
-COMMENT ON COLUMN murallink_private.password_reset.password_set_at IS 'When the password was set that it replaces; null if the user had none.';
+COMMENT ON COLUMN murallink_private.password_reset.password_set_at IS 'When the password that it replaces was set; null if the user had none.';
 COMMENT ON COLUMN murallink_private.password_reset.tries IS 'Tokens tried that may have been guesses at this one, counted before they are compared.';
 COMMENT ON COLUMN murallink_private.password_reset.created_at IS 'When the token was made.';
 COMMENT ON COLUMN murallink_private.password_reset.expires_at IS 'When the token stops to be good.';

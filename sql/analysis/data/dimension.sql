@@ -1,6 +1,6 @@
 -- What payments refer to, for those who see payments: a join of payments with these views drops no row.
 
--- As murallink.payout, they read with the rights of their owner, and ask of each row themselves whether the caller may see it:
+-- Like murallink.payout, they read with the rights of their owner, and check for each row whether the caller may see it:
 -- the policies of the tables demand other permissions. The barrier keeps conditions of the caller from hidden rows.
 CREATE VIEW murallink.dim_trial WITH (security_barrier) AS
 SELECT t.uid, t.client_uid, t.contract_uid,

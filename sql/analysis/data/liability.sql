@@ -25,7 +25,7 @@ FROM (
     WHERE e.status = 'enrolled' AND murallink_private.shown('view_payments', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid)) l
 GROUP BY l.client_uid, l.contract_uid, l.trial_uid, l.site_uid, l.currency;
 COMMENT ON VIEW murallink.liability IS
-'What the schedules promise to enrolled patients and was not requested yet, at the prices in force now: the most that may be payable, because visits may be missed and milestones may exclude each other. For callers who hold view_enrollments, view_payment_schedule and view_payments there. What was requested and is not paid is in murallink.owed.';
+'What the schedules promise to enrolled patients, without what was requested already, at the prices in force now: the most that may be payable, because visits may be missed and milestones may exclude each other. For callers who hold view_enrollments, view_payment_schedule and view_payments there. What was requested and is not paid is in murallink.owed.';
 COMMENT ON COLUMN murallink.liability.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.liability.contract_uid IS 'The trial''s contract, whose funds pay.';
 COMMENT ON COLUMN murallink.liability.trial_uid IS 'The trial.';
@@ -72,7 +72,7 @@ COMMENT ON COLUMN murallink.funding_runway.reserved IS 'What payments that are n
 COMMENT ON COLUMN murallink.funding_runway.remaining IS 'What the schedules still promise to enrolled patients, in currency units.';
 COMMENT ON COLUMN murallink.funding_runway.after_all IS 'What is left of the available amount once all of that is requested; negative if funds are missing.';
 COMMENT ON COLUMN murallink.funding_runway.a_month IS
-'What payments have taken of the available amount in 30 days, on average of the last 90 days, or since the first payment of these, but of 30 days at least.';
+'What payments took of the available amount in 30 days: an average over the last 90 days, or since the first payment in them, but over at least 30 days.';
 COMMENT ON COLUMN murallink.funding_runway.months_left IS 'For how many times 30 days the available amount lasts at that rate; null if nothing was taken.';
-COMMENT ON COLUMN murallink.funding_runway.low_funds IS 'Below what they are low (set_low_funds); null if that is off, in another currency than the contract''s, and for callers without view_contract.';
+COMMENT ON COLUMN murallink.funding_runway.low_funds IS 'Funds of less than this are low (set_low_funds); null if that is off, for another currency than the contract''s, and for callers without view_contract.';
 COMMENT ON COLUMN murallink.funding_runway.is_low IS 'Whether less than that is available.';

@@ -67,7 +67,7 @@ FROM (
         ORDER BY u.per_uid, u.key, u.visit_date, u.nth, u.visit_uid NULLS FIRST) d) k
 WHERE k.n <= k.num_payments - k.times) s;
 COMMENT ON VIEW murallink.owed IS
-'What patients have earned and have not been paid: a row for each payment that is not decided or not paid yet, and for each visit that was kept, or that another system has reported, whose milestone nobody has requested, for callers who may see patients, enrollments, the schedule and payments there. A visit that is both kept and reported on the same day, or reported twice, is one; of a milestone there are never more than it can be paid.';
+'What patients have earned and have not been paid: a row for each payment that is not decided or not paid yet, and for each visit, kept or reported by another system, for which nobody has requested a payment. A visit that is both kept and reported on the same day, or reported twice, is one; a milestone has no more rows than payments that it allows. For callers who may see patients, enrollments, the schedule and payments there.';
 COMMENT ON COLUMN murallink.owed.payment_uid IS 'The payment; null where none was requested.';
 COMMENT ON COLUMN murallink.owed.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.owed.contract_uid IS 'The trial''s contract, whose funds pay.';

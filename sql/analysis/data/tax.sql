@@ -1,6 +1,6 @@
 -- What payees were paid in a year, for those who file it.
 
--- As the dim_ views it asks itself: view_tax shows sums, and no payments.
+-- Like the dim_ views, it checks permissions itself: view_tax shows sums, but no payments.
 CREATE VIEW murallink.tax_year_totals WITH (security_barrier) AS
 SELECT EXTRACT(year FROM p.paid_at AT TIME ZONE coalesce(NULLIF(s.time_zone, ''), 'UTC'))::integer AS year, p.client_uid, p.patient_uid,
     p.currency::text AS currency, pg_catalog.count(*) AS payments, pg_catalog.sum(p.amount - coalesce(p.returned, 0)) AS stipends

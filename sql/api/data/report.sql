@@ -21,5 +21,5 @@ COMMENT ON COLUMN murallink_private.report.expires_at IS
 'When the link expires. The row is deleted when another report is made.';
 COMMENT ON COLUMN murallink_private.report.created_at IS 'When it was made.';
 COMMENT ON COLUMN murallink_private.report.ended_grants IS
-'Which grants of the user had ended before, as ended_grants() answers it. If that changes, the link works no longer.';
+'Which grants of the user had ended before, as ended_grants() answers it. If that changes, the link no longer works.';
 CREATE INDEX report_expires ON murallink_private.report (expires_at);

@@ -144,7 +144,7 @@ CREATE TABLE murallink_private.approval (
     UNIQUE (payment_uid, signer_uid)
 );
 COMMENT ON TABLE murallink_private.approval IS
-'Who approved which payment: each person once. Nobody may change or delete a row, because not even the owner is granted it.';
+'Who approved which payment: each person once. Nobody may change or delete a row: not even the owner has the right to.';
 COMMENT ON COLUMN murallink_private.approval.uid IS 'Key.';
 COMMENT ON COLUMN murallink_private.approval.payment_uid IS 'The payment, whose amount and patient never change.';
 COMMENT ON COLUMN murallink_private.approval.app_user_uid IS 'The user whose permission it needed.';
@@ -175,7 +175,7 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
     p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid,
-    -- Why it was reversed is the note of its reversal, whoever decided it before.
+    -- Why it was reversed is the note of its reversal, not that of an earlier decision.
     CASE WHEN murallink_private.text_shown(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
         CASE WHEN p.status <> 'reversed' THEN p.decided_by_uid END) THEN p.decision_note END AS decision_note,
     p.returned, p.returned_by_uid, p.recovered,
@@ -188,9 +188,9 @@ COMMENT ON VIEW murallink.payment IS
 PERFORM murallink_private.copy_comments('murallink_private.payment', 'murallink.payment');
 COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another patient that was made in its place; null: none.';
 COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units; 0 for what somebody else has paid.';
-COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note; null for others than its author who may not see patients there.';
+COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note; null for readers other than its author who may not see patients there.';
 COMMENT ON COLUMN murallink.payment.decision_note IS
-'Why it was rejected, cancelled or reversed, or the note of the approval; null for others than its author who may not see patients there.';
+'Why it was rejected, cancelled or reversed, or the note of the approval; null for readers other than its author who may not see patients there.';
 
 CREATE VIEW murallink.approval WITH (security_invoker) AS
 SELECT a.uid, a.payment_uid, a.app_user_uid, a.switched_by_uid, a.signer_uid, a.signer_name, a.meaning, a.signed_by,
@@ -199,7 +199,7 @@ SELECT a.uid, a.payment_uid, a.app_user_uid, a.switched_by_uid, a.signer_uid, a.
 FROM murallink_private.approval a JOIN murallink_private.payment p ON p.uid = a.payment_uid;
 COMMENT ON VIEW murallink.approval IS 'Who approved which payment: each person once.';
 PERFORM murallink_private.copy_comments('murallink_private.approval', 'murallink.approval');
-COMMENT ON COLUMN murallink.approval.note IS 'The note of the approver; null for others than its author who may not see patients there.';
+COMMENT ON COLUMN murallink.approval.note IS 'The note of the approver; null for readers other than its author who may not see patients there.';
 
 CREATE FUNCTION murallink.changed_payments(since murallink.moment) RETURNS SETOF murallink.payment
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100

@@ -34,14 +34,14 @@ COMMENT ON COLUMN murallink.external_reference.contract_uid IS 'The contract of 
 COMMENT ON COLUMN murallink.external_reference.trial_uid IS 'The trial, null for a site.';
 COMMENT ON COLUMN murallink.external_reference.site_uid IS 'The site, null for a trial and a milestone.';
 COMMENT ON COLUMN murallink.external_reference.scope_uid IS
-'Within what the reference is unique: the trial for enrollments and milestones, which other systems number in each trial; else the client.';
+'Where the reference is unique: in the trial for enrollments and milestones, which other systems number in each trial; else in the client.';
 COMMENT ON COLUMN murallink.external_reference.app_user_uid IS 'The user who set it.';
 COMMENT ON COLUMN murallink.external_reference.created_at IS 'When it was set.';
 COMMENT ON COLUMN murallink.external_reference.ended_at IS 'When it was corrected or removed, null while it holds.';
 COMMENT ON COLUMN murallink.external_reference.ended_by_uid IS 'The user who corrected or removed it.';
 COMMENT ON COLUMN murallink.external_reference.ended_note IS 'Why.';
 CREATE UNIQUE INDEX external_reference_once ON murallink.external_reference (scope_uid, kind, source, ref) WHERE ended_at IS NULL;
-COMMENT ON INDEX murallink.external_reference_once IS 'A system calls one resource of a kind so.';
+COMMENT ON INDEX murallink.external_reference_once IS 'In a system a reference means one resource of a kind.';
 CREATE UNIQUE INDEX external_reference_resource ON murallink.external_reference
     (resource_uid, kind, source, murallink_private.label_key(coalesce(milestone_code, ''))) WHERE ended_at IS NULL;
 COMMENT ON INDEX murallink.external_reference_resource IS 'A resource has one reference in each system.';

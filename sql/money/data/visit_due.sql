@@ -13,7 +13,7 @@ CREATE TABLE murallink.visit_due (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink.visit_due IS
-'How long after the enrollment the visit of a milestone is due. Rows are never changed, because not even the owner is granted it: the last row of a code counts. A trial that has a milestone is not deleted.';
+'How long after the enrollment the visit of a milestone is due. Rows never change, because not even the owner may update them: the last row of a code counts. A trial that has a milestone is not deleted.';
 COMMENT ON COLUMN murallink.visit_due.uid IS 'Key.';
 COMMENT ON COLUMN murallink.visit_due.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.visit_due.contract_uid IS 'The trial''s contract.';

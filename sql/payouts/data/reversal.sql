@@ -95,8 +95,8 @@ SELECT r.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_u
 FROM murallink_private.reversal r;
 COMMENT ON VIEW murallink.reversal IS 'What is taken back of paid payments: the whole amount, or parts of it.';
 PERFORM murallink_private.copy_comments('murallink_private.reversal', 'murallink.reversal');
-COMMENT ON COLUMN murallink.reversal.note IS 'The requester''s note; null for others than its author who may not see patients there.';
+COMMENT ON COLUMN murallink.reversal.note IS 'The requester''s note; null for readers other than its author who may not see patients there.';
 COMMENT ON COLUMN murallink.reversal.decision_note IS
-'The note of the last person who decided it; null for others than its author who may not see patients there.';
+'The note of the last person who decided it; null for readers other than its author who may not see patients there.';
 
 INSERT INTO murallink_private.call_kind (resource, operation, judges, follows) VALUES ('payout', 'unload', 'payout_judge', 'unloads_follow');

@@ -120,7 +120,7 @@ SELECT v.uid, v.client_uid, v.contract_uid, v.trial_uid, v.site_uid, v.source, v
     v.subject_id, v.visit_code, v.visit_date, v.repeat, v.reason, v.app_user_uid, v.created_at, v.due_at
 FROM murallink.visit v WHERE v.state = 'unmatched';
 COMMENT ON VIEW murallink.unmatched_visits IS
-'The visits of which something is not found yet. reason: what: trial, site_ref, subject_id or visit_code; wrong_site: the patient was at another site on that day; ambiguous_...: it means several things; moved: the patient has been transferred since. The worker tries them again.';
+'The visits of which something has not been found yet. reason: trial, site_ref, subject_id or visit_code: that was not found; wrong_site: the patient was at another site on that day; ambiguous_...: it means several things; moved: the patient has been transferred since. The worker tries them again.';
 PERFORM murallink_private.copy_comments('murallink.visit', 'murallink.unmatched_visits');
 COMMENT ON COLUMN murallink.unmatched_visits.reason IS 'What was not found, or is ambiguous.';
 

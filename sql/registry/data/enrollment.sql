@@ -99,7 +99,7 @@ CREATE TABLE murallink.enrollment_note (
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE murallink.enrollment_note IS
-'Why enrollments were transferred, corrected or merged. It is a table of its own because it is not for everybody who sees enrollments. Nobody may change or delete a row, because not even the owner is granted it.';
+'Why enrollments were transferred, corrected or merged. It is a table of its own because it is not for everybody who sees enrollments. Nobody may change or delete a row: not even the owner has the right to.';
 COMMENT ON COLUMN murallink.enrollment_note.uid IS 'Key.';
 COMMENT ON COLUMN murallink.enrollment_note.enrollment_uid IS 'The enrollment.';
 COMMENT ON COLUMN murallink.enrollment_note.app_user_uid IS 'The user who wrote it; null for an operator without a user.';

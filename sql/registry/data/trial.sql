@@ -49,7 +49,7 @@ COMMENT ON COLUMN murallink.trial.exclusive_milestones IS
 COMMENT ON COLUMN murallink.trial.exclusive_note IS 'Why the groups were changed last.';
 COMMENT ON COLUMN murallink.trial.auto_pay IS 'Whether a visit that another system reports is paid at once: see visit_done.';
 COMMENT ON COLUMN murallink.trial.unscheduled_code IS
-'The code of the milestone as which a reported visit is paid that is not in the schedule; null: none.';
+'The code of the milestone as which reported visits are paid whose code is in no schedule; null: none.';
 COMMENT ON COLUMN murallink.trial.visit_note IS 'Why auto_pay and unscheduled_code were last set.';
 CREATE INDEX trial_protocol ON murallink.trial (murallink_private.label_key(protocol_id));
 CREATE TRIGGER spelled_once BEFORE INSERT OR UPDATE OF protocol_id ON murallink.trial

@@ -30,7 +30,7 @@ CREATE TABLE murallink_private.webhook_secret (
     earlier_until timestamptz,
     CHECK ((earlier IS NULL) = (earlier_until IS NULL))
 );
-COMMENT ON TABLE murallink_private.webhook_secret IS 'The secrets with which events are signed, in a table of their own, as those of partners.';
+COMMENT ON TABLE murallink_private.webhook_secret IS 'The secrets with which events are signed, in a table of their own, like those of partners.';
 COMMENT ON COLUMN murallink_private.webhook_secret.webhook_uid IS 'The webhook.';
 COMMENT ON COLUMN murallink_private.webhook_secret.secret IS 'The key.';
 COMMENT ON COLUMN murallink_private.webhook_secret.earlier IS 'The key before the last rotation, null if there was none.';
