@@ -211,7 +211,7 @@ FROM enrolled, (SELECT date_trunc('hour', now() AT TIME ZONE 'America/New_York')
 WHERE subject_id = 'email' RETURNING uid AS visit \gset
 SELECT murallink_private.follow('appointment', :'visit');
 SELECT local_time - due AS before, status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment' ORDER BY 1;
-UPDATE murallink.enrollment SET status = 'dropped', left_on = current_date WHERE patient_uid = :'email_patient';
+UPDATE murallink.enrollment SET status = 'dropped', left_on = (now() AT TIME ZONE 'UTC')::date WHERE patient_uid = :'email_patient';
 SELECT DISTINCT status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment';
 UPDATE murallink.enrollment SET status = 'enrolled', left_on = NULL WHERE patient_uid = :'email_patient';
 SELECT DISTINCT status FROM test.notice n WHERE n.local_time < '2035-01-01' AND kind = 'appointment';

@@ -233,7 +233,7 @@ FROM (VALUES (:'al'::murallink.ksuid), (:'bob')) AS patient (uid);
 SELECT r.kind FROM (VALUES (:'a1t'::murallink.ksuid), (:'b1t')) AS referenced (uid), murallink.set_reference('trial', uid, 'ctms', uid::text) r;
 SELECT v.state, v.reason FROM (VALUES (1, :'a1t'::murallink.ksuid, 'S-1'), (2, :'a1t', 'S-9'), (3, :'a1t', 'S-8'), (4, :'b1t', 'S-1'), (5, :'b1t', 'S-2'))
     AS reported (n, trial_uid, subject), murallink.visit_done('ctms', CASE WHEN n = 3 THEN 'visit 2' ELSE 'visit ' || n END, trial_ref => trial_uid::text,
-        subject_id => subject, visit_code => 'Week 1', visit_date => current_date) v ORDER BY n;
+        subject_id => subject, visit_code => 'Week 1', visit_date => (now() AT TIME ZONE 'UTC')::date) v ORDER BY n;
 SELECT murallink.upload_contract(uid, 'eA==', 'contract.pdf') FROM (VALUES (:'a1'::murallink.ksuid), (:'b1')) AS uploaded (uid);
 SELECT uid AS carer FROM murallink.register_caregiver(patient_uid => :'bea', first_name => 'Cara', last_name => 'Carer') \gset
 SELECT last_name FROM murallink.register_caregiver(patient_uid => :'bob', first_name => 'Cora', last_name => 'Carer');
