@@ -60,7 +60,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.reference_place(text, murallink.ksuid) IS
 'The place of a resource, null if there is none, and the permission that is needed to set its references. Errors: invalid_value (kind).';
 
-CREATE FUNCTION murallink_private.code_in_trial(trial_uid murallink.ksuid, called text) RETURNS text
+CREATE FUNCTION murallink_private.code_in_trial(trial_uid murallink.ksuid, called text, field text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     key CONSTANT text := murallink_private.label_key(called);
@@ -70,13 +70,13 @@ BEGIN
     WHERE m.trial_uid = code_in_trial.trial_uid AND key IN (murallink_private.label_key(m.code), murallink_private.label_key(m.milestone))
     ORDER BY murallink_private.label_key(m.code) = key DESC, m.effective_date DESC, m.uid DESC LIMIT 1;
     IF its_code IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'milestone', 'get_payment_schedule shows the milestones and their codes.');
+        PERFORM murallink_private.raise('not_found', field, 'get_payment_schedule shows the milestones and their codes.');
     END IF;
     RETURN its_code;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.code_in_trial(murallink.ksuid, text) IS
-'The code of the milestone of a trial that has this code or name at any of its sites. Errors: not_found.';
+COMMENT ON FUNCTION murallink_private.code_in_trial(murallink.ksuid, text, text) IS
+'The code of the milestone of a trial that has this code or name at any of its sites. field: the argument, for the error. Errors: not_found.';
 
 CREATE FUNCTION murallink_private.refuse_reference() RETURNS void
 LANGUAGE plpgsql STABLE AS $$
@@ -181,7 +181,8 @@ BEGIN
     system := murallink_private.checked_source(set_reference.source);
     called := murallink_private.checked_label(set_reference.ref, 'ref', 200, false);
     IF of_kind = 'milestone' THEN
-        its_code := murallink_private.code_in_trial(place.trial_uid, murallink_private.checked_label(set_reference.milestone, 'milestone', 200, true));
+        its_code := murallink_private.code_in_trial(place.trial_uid, murallink_private.checked_label(set_reference.milestone, 'milestone', 200, true),
+            'milestone');
     END IF;
     PERFORM murallink_private.reference_write(of_kind, set_reference.resource_uid, place, system, called, its_code, true, set_reference.note);
     RETURN ROW(of_kind, system, called, set_reference.resource_uid, its_code::murallink.optional_text);

@@ -153,13 +153,8 @@ BEGIN
         PERFORM murallink_private.raise('wrong_type', 'milestones', 'It must be an array of strings.');
     END IF;
     FOR one IN SELECT pg_catalog.jsonb_array_elements_text(called) LOOP
-        SELECT m.code INTO its_code FROM murallink.milestone m
-        WHERE m.trial_uid = codes_called.trial_uid
-        AND murallink_private.label_key(one) IN (murallink_private.label_key(m.code), murallink_private.label_key(m.milestone))
-        ORDER BY murallink_private.label_key(one) = murallink_private.label_key(m.code) DESC, m.effective_date DESC, m.uid DESC LIMIT 1;
-        IF NOT FOUND THEN
-            PERFORM murallink_private.raise('not_found', 'milestones', 'get_payment_schedule shows the milestones and their codes.');
-        ELSIF murallink_private.label_key(its_code) <> ALL (SELECT murallink_private.label_key(c) FROM pg_catalog.unnest(codes) AS c) THEN
+        its_code := murallink_private.code_in_trial(codes_called.trial_uid, one, 'milestones');
+        IF murallink_private.label_key(its_code) <> ALL (SELECT murallink_private.label_key(c) FROM pg_catalog.unnest(codes) AS c) THEN
             codes := codes || its_code;
         END IF;
     END LOOP;
