@@ -482,7 +482,7 @@ DECLARE
         murallink_private.permit_trial(trial_uid, 'edit_trial', 'trial_uid'), 'milestone_payment', 'trial_uid');
     why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
     called CONSTANT text := murallink_private.checked_label(unscheduled_milestone, 'unscheduled_milestone', 200, false);
-    its_code CONSTANT text := CASE WHEN called <> '' THEN murallink_private.code_in_trial(permitted, called, 'milestone') END;
+    its_code CONSTANT text := CASE WHEN called <> '' THEN murallink_private.code_in_trial(permitted, called, 'unscheduled_milestone') END;
     answer murallink.visit_rules;
 BEGIN
     UPDATE murallink.trial t SET auto_pay = coalesce(set_visit_rules.auto_pay, t.auto_pay), visit_note = why,

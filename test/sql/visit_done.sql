@@ -200,6 +200,7 @@ SELECT * FROM pg_temp.payments('N-7');
 -- S20: a visit that nobody had planned is paid as the milestone for such visits, each reference once, and a day once
 SET SESSION AUTHORIZATION regress_visit_done_admin;
 SELECT auto_pay, unscheduled_milestone FROM murallink.set_visit_rules(pg_temp.uid('trial'), unscheduled_milestone => 'unscheduled', note => 'protocol 6.2');
+SELECT test.refusal(format('SELECT murallink.set_visit_rules(%L, unscheduled_milestone => ''Week 77'', note => ''no such milestone'')', pg_temp.uid('trial')));
 SET SESSION AUTHORIZATION regress_visit_done_ctms;
 SELECT left(pg_temp.report('x1', 'N-5', 'AE-1', 9), 12) AS first, left(pg_temp.report('x2', 'N-5', 'AE-2', 7), 12) AS second,
     left(pg_temp.report('x1', 'N-5', 'AE-1', 9), 12) AS again, left(pg_temp.report('x3', 'N-5', 'ae visit', 9, '{"source": "edc"}'), 12) AS other_system;
