@@ -5,7 +5,7 @@
  * PostgREST passes the claims of a token that it has verified as the setting
  * request.jwt.claims, which any client of SQL can set.  So they count only in
  * connections of the login roles that murallink.sign_on_roles names, and only at the
- * first authenticate() of a transaction, which is PostgREST's pre-request: what sets
+ * first authenticate() of a transaction, which is PostgREST's pre-request: to set
  * them later changes nothing.  PostgREST checks the signature.  Issuer, audience and
  * expiry are checked here as well, because PostgREST does not insist on them.
  */

@@ -1,8 +1,8 @@
 /*
  * worker_event.c
- *	  The worker that passes events on: it announces them to sessions that
- *	  listen, and posts them to webhooks, and finds funds that are low.  It is a process of its own, so that
- *	  neither is ever in the way of a payout.
+ *	  The worker that finds funds that are low, announces events to sessions that
+ *	  listen, and posts them to webhooks.  It is a process of its own, so that none of
+ *	  this is ever in the way of a payout.
  *
  * For each webhook one batch is under way at a time.  When all posts of a batch
  * have ended, one transaction stores how: so after a crash a batch is posted
