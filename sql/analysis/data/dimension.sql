@@ -3,14 +3,11 @@
 -- Like murallink.payout, they read with the rights of their owner, and check for each row whether the caller may see it:
 -- the policies of the tables demand other permissions. The barrier keeps conditions of the caller from hidden rows.
 CREATE VIEW murallink.dim_trial WITH (security_barrier) AS
-SELECT t.uid, t.client_uid, t.contract_uid,
-    CASE WHEN murallink_private.shown('view_trials', t.client_uid, t.contract_uid, t.uid, NULL) OR EXISTS (
+SELECT t.uid, t.client_uid, t.contract_uid, CASE WHEN named THEN t.name END AS name, CASE WHEN named THEN t.protocol_id END AS protocol_id
+FROM murallink.trial t, LATERAL (
+    SELECT murallink_private.shown('view_trials', t.client_uid, t.contract_uid, t.uid, NULL) OR EXISTS (
         SELECT FROM murallink.trial_site s WHERE s.trial_uid = t.uid
-        AND murallink_private.shown('view_trials', s.client_uid, s.contract_uid, s.trial_uid, s.site_uid)) THEN t.name END AS name,
-    CASE WHEN murallink_private.shown('view_trials', t.client_uid, t.contract_uid, t.uid, NULL) OR EXISTS (
-        SELECT FROM murallink.trial_site s WHERE s.trial_uid = t.uid
-        AND murallink_private.shown('view_trials', s.client_uid, s.contract_uid, s.trial_uid, s.site_uid)) THEN t.protocol_id END AS protocol_id
-FROM murallink.trial t
+        AND murallink_private.shown('view_trials', s.client_uid, s.contract_uid, s.trial_uid, s.site_uid))) AS v (named)
 WHERE t.uid IN (
     SELECT s.trial_uid FROM murallink.trial_site s
     WHERE murallink_private.shown('view_payments', s.client_uid, s.contract_uid, s.trial_uid, s.site_uid)
