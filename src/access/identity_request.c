@@ -209,7 +209,7 @@ identity_authenticate_sql(PG_FUNCTION_ARGS)
 	identity_bound_waits();
 	if (claims != NULL && session_id != NULL)
 		ereport(ERROR, errnamed(ERR_INVALID_REQUEST, "token"),
-				errhint("Send a token of the identity provider, or Session-Id or Api-Key, not both."));
+				errhint("Send one of them: a token of the identity provider, Session-Id or Api-Key."));
 	if (claims != NULL)
 		identity_authenticate_token(claims);
 	/* An empty argument is a session that does not exist. */
