@@ -60,11 +60,11 @@ CREATE FUNCTION murallink_private.permitted(
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN murallink_private.granted_all(client_uid)
     OR murallink_private.granted_on(permission, 'client', client_uid)
+    OR murallink_private.granted_at(permission, contract_uid, trial_uid, site_uid)
     OR murallink_private.granted_on(permission, 'contract', contract_uid)
-    OR murallink_private.granted_on(permission, 'trial', trial_uid)
-    OR murallink_private.granted_at(permission, contract_uid, trial_uid, site_uid);
+    OR murallink_private.granted_on(permission, 'trial', trial_uid);
 COMMENT ON FUNCTION murallink_private.permitted(murallink.permission, murallink.ksuid, murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Whether the caller holds the permission at a place or at any level above it. Null for the levels that a row does not have. Row level security asks this of each row that indexes on these columns find, where all of them have one.';
+'Whether the caller holds the permission at a place or at any level above it. Null for the levels that a row does not have. Row level security asks this of each row that indexes on these columns find, where all of them have one; the levels at which most grants are come first.';
 
 CREATE FUNCTION murallink_private.shown(
     permission murallink.permission, client_uid murallink.ksuid, contract_uid murallink.ksuid,
