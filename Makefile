@@ -50,7 +50,7 @@ STRAYS := $(filter-out $(SQL) $(DATA_SQL) $(SOURCES) $(REGRESS:%=test/sql/%.sql)
 $(if $(STRAYS),$(error no subject of the Makefile has $(STRAYS)))
 
 OBJS = $(SOURCES:.c=.o)
-# make CRASH_POINTS=1: what can be made to crash by the tests.
+# make CRASH_POINTS=1: for the tests, which make it crash, and may let it hash passwords at less than the least costs.
 PG_CPPFLAGS = $(GROUPS:%=-iquote src/%) $(if $(CRASH_POINTS),-DMURALLINK_CRASH_POINTS)
 SHLIB_LINK = -lcsv -lcurl -licui18n -licuuc -ljansson -lsodium -lxlsxwriter
 DATA_built = murallink--$(EXTVERSION).sql

@@ -3,16 +3,17 @@
 CREATE ROLE regress_identity_app LOGIN IN ROLE murallink_client;
 CREATE ROLE regress_identity_stranger LOGIN IN ROLE murallink_client;
 
--- An account: the address in lower case, the password as Argon2id with at least what OWASP asks for
+-- An account: the address in lower case, the password as Argon2id at the costs that are set, by default at least what OWASP asks for
 SELECT uid AS ida, email, first_name, last_name, phone, (address).city, email_verified, sms_verified
 FROM murallink.register(
     email => ' Ida.Identity@Example.COM ', password => 'correct horse', first_name => ' Ida ', last_name => 'Identity',
     phone => '(212) 555-1212', address => '{"city": "Hampton", "state": "VA"}') \gset
 \echo :email :first_name :last_name :phone :city :email_verified :sms_verified
 SELECT user_role, db_role FROM murallink.app_user WHERE uid = :'ida';
-SELECT parameter[1] = 'argon2id' AS argon2id, parameter[2]::int >= 19456 AS memory, parameter[3]::int >= 2 AS passes
-FROM murallink_private.credential, regexp_match(password_hash, '^\$(\w+)\$v=19\$m=(\d+),t=(\d+),p=1\$') AS parameter
-WHERE app_user_uid = :'ida';
+SELECT parameter[1] = 'argon2id' AS argon2id, parameter[2] = m.setting AS memory, parameter[3] = p.setting AS passes
+FROM murallink_private.credential, regexp_match(password_hash, '^\$(\w+)\$v=19\$m=(\d+),t=(\d+),p=1\$') AS parameter, pg_settings m, pg_settings p
+WHERE app_user_uid = :'ida' AND m.name = 'murallink.password_memory' AND p.name = 'murallink.password_passes';
+SELECT name, boot_val FROM pg_settings WHERE name ~ '^murallink.password_' ORDER BY name;
 
 -- One account for an address, in any case
 SELECT test.answer('register', jsonb_build_object('email', email, 'password', 'correct horse', 'first_name', 'I', 'last_name', 'I'))

@@ -17,9 +17,9 @@ package Murallink::Stack;
 #
 # It stops with the program, unless new() is told to leave => 1 it.
 #
-# Where test/run has made a template, $MURALLINK_TEMPLATE, servers with murallink are copies of it; no server of a
-# test waits for the disk, because no test has the machine lose its power, or compiles expressions, because that takes
-# longer than a few rows do.
+# Where test/run has made a template, $MURALLINK_TEMPLATE, servers with murallink are copies of it. No server of a
+# test waits for the disk, because no test has the machine lose its power, compiles expressions, because that takes
+# longer than a few rows do, or spends a tenth of its time on hashes of passwords.
 
 use strict;
 use warnings;
@@ -49,6 +49,14 @@ our $conf = <<"EOC";
 shared_preload_libraries = 'murallink'
 murallink.databases = '${\DATABASE}'
 max_connections = 200
+EOC
+
+# What it has in a test beside.
+my $conf_of_tests = <<'EOC';
+fsync = off
+jit = off
+murallink.password_memory = 8kB
+murallink.password_passes = 1
 EOC
 
 # No request of PostgREST lasts, waits or idles without end: as docs/applications.md has it.
@@ -139,7 +147,7 @@ sub init_data
 	my ($self) = @_;
 	run('initdb', '-D', "$self->{dir}/data", qw(-U postgres -A trust -E UTF8 --lc-messages=C --no-instructions),
 		"--locale=$self->{locale}", $ENV{MURALLINK_TEMPLATE} ? '--no-sync' : ());
-	append("$self->{dir}/data/postgresql.conf", "fsync = off\njit = off\n") if $ENV{MURALLINK_TEMPLATE};
+	append("$self->{dir}/data/postgresql.conf", $conf_of_tests) if $ENV{MURALLINK_TEMPLATE};
 	return;
 }
 
