@@ -5,12 +5,17 @@ import { Failure } from './failure.js';
 import { begin, currentSession, end, endedSession } from './session.js';
 
 const client = new PostgrestClient(new URL('api', document.baseURI).href, {
-	fetch(address, options) {
+	async fetch(address, options) {
 		const headers = new Headers(options.headers);
 		const session = currentSession() ?? endedSession();
 		if (session)
 			headers.set('Session-Id', session);
-		return fetch(address, { ...options, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+		const got = await fetch(address, { ...options, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+		// PostgREST answers in JSON. A proxy before it may refuse with a page of its own, or with nothing: only its status says why.
+		if (got.ok || /json/.test(got.headers.get('Content-Type')))
+			return got;
+		await got.body?.cancel();
+		return new Response('{}', { status: got.status });
 	},
 });
 

@@ -69,7 +69,8 @@ export function visitForm(enrollment, place, changed) {
 		],
 		action: 'Report visit',
 		async send(values) {
-			const visit = { source: 'coordinator', source_ref: `${enrollment.subject_id} ${values.visit_code} ${values.visit_date}`,
+			// Two trials of a client may have the same subject id.
+			const visit = { source: 'coordinator', source_ref: `${enrollment.uid} ${values.visit_code} ${values.visit_date}`,
 				protocol_id: place?.protocol_id, subject_id: enrollment.subject_id, ...values };
 			const { state: became } = await change('visit_done', visit, key.of('visit_done', visit));
 			key.succeeded();

@@ -18,23 +18,30 @@ const TITLES = {
 	wrong_status: 'Somebody else has decided on this meanwhile.',
 };
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+// What a proxy refuses. Whatever else it or the server answers without words is no answer.
+const STATUSES = {
+	413: 'This is too large to be sent.',
+	429: 'There were too many requests. Wait a moment, and try again.',
+};
+const NO_ANSWER = 'The server did not answer. Try again: nothing is done twice.';
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1).replace(/\.*$/, '.')}`;
 
 // An error of which only the name is known.
 export const words = (name) => TITLES[name] ?? sentence(name.replaceAll('_', ' '));
 
 export class Failure extends Error {
-	// status: of HTTP, 0 if there was no answer; error: the body of PostgREST's answer, or of login's.
+	// status: of HTTP, 0 if there was no answer; error: the body of PostgREST's answer, or of login's, empty if it came from neither.
 	constructor(status, error) {
 		const [code, field] = (error.error ?? (status ? error.details : null) ?? '').split(': ');
 		const signature = code === 'forbidden' && field === 'password';
-		super(status === 0 ? 'The server did not answer. Try again: nothing is done twice.' :
-			signature ? '' : TITLES[code] ?? sentence(error.message));
-		this.status = status;
+		const said = status !== 0 && error.message;
+		super(signature ? '' : said ? TITLES[code] ?? sentence(said) : STATUSES[status] ?? NO_ANSWER);
+		this.status = said ? status : 0;
 		this.code = code;
 		// What is forbidden is so whatever the field has, unless that is the password.
 		this.field = code === 'forbidden' && !signature ? undefined : field;
-		this.hint = status === 0 ? '' : error.hint ?? '';
+		this.hint = said ? error.hint ?? '' : '';
 	}
 
 	get text() {

@@ -1,23 +1,21 @@
 // A list that is read page by page.
 
-import { button, element } from './dom.js';
+import { element } from './dom.js';
+import { actionButton } from './form.js';
 
-// next: takes the rows that are there, and answers with those that follow, at most so many; show: makes the list of all rows.
-export async function pager({ size, next, show, more }) {
+// next: takes the rows that are there, and answers with those that follow, at most so many; show: makes the list of all rows;
+// key: what no two rows have in common.
+export async function pager({ size, next, show, more, key = (row) => row.uid }) {
 	const shown = element('div');
-	const further = button(more, () => load());
+	const further = actionButton(more, load);
 	let list = [];
 
 	async function load() {
-		further.disabled = true;
-		try {
-			const page = await next(list);
-			list = [...list, ...page.filter((row) => !list.some((known) => known.uid === row.uid))];
-			further.hidden = page.length < size;
-			shown.replaceChildren(show(list));
-		} finally {
-			further.disabled = false;
-		}
+		const page = await next(list);
+		const known = new Set(list.map(key));
+		list = [...list, ...page.filter((row) => !known.has(key(row)))];
+		further.hidden = page.length < size;
+		shown.replaceChildren(show(list));
 	}
 	await load();
 	return element('div', {}, shown, further);

@@ -50,6 +50,10 @@ my $trial = must('create_trial', $admin, {
 my $site = must('create_site', $admin, { trial_uid => $trial, name => 'Lawrence Clinic', time_zone => $time_zone })->{uid};
 must('add_milestone', $admin, { trial_uid => $trial, site_uid => $site, milestone => $_->[0], amount => $_->[1], num_payments => $_->[2] })
   foreach [ 'Week 1', 100, 1 ], [ 'Week 2', 75, 2 ];
+my $other = must('create_trial', $admin, { contract_uid => $contract, name => 'Trial 43', protocol_id => 'XK2294' })->{uid};
+must('add_trial_site', $admin, { trial_uid => $other, site_uid => $site });
+must('add_milestone', $admin, { trial_uid => $_, site_uid => $site, milestone => 'Week 3', amount => 50 }) foreach $trial, $other;
+must('add_patient', $admin, { site_uid => $site, trial_uid => $other, subject_id => '5420', first_name => 'Cora', last_name => 'Vale' });
 must('set_visit_due', $admin, { trial_uid => $trial, milestone => 'Week 1', due_after => 7, due_window => 2, note => 'protocol' });
 must('set_approval_rules', $admin, { trial_uid => $trial, tiers => [], signature => 'password', note => 'protocol' });
 
@@ -86,6 +90,9 @@ like($seen->{name}, qr/\A<img src=x onerror=.*> Briggs\z/, 'a name that is HTML 
 isnt($seen->{title}, 'carried out', 'and not carried out');
 
 note 'paying (S31)';
+like($seen->{refused}[0], qr/did not answer/, 'a proxy that answers nothing is told');
+like($seen->{refused}[1], qr/did not answer/, 'also where it finds nothing');
+is($seen->{refused}[2], 'This is too large to be sent.', 'and what it refuses, without its page');
 like($seen->{lost}, qr/did not answer/, 'a lost answer is told');
 like($seen->{requested}, qr/payment of \$75\.00 is pending/, 'another try makes it');
 is($seen->{doubled}, 1, 'although that was a double click, by one request');
@@ -96,9 +103,10 @@ like($seen->{unsigned}, qr/\S/, 'a wrong password signs nothing');
 is($seen->{approved}, '1 payment is approved.', 'the right one does');
 is($seen->{timers}, 1, 'pages that were left ask for nothing');
 like($seen->{paid}, qr/\AWeek 2, \$75\.00: paid\.\z/, 'the coordinator sees it become paid');
+is($seen->{returned}, 'Week 2, $75.00 ($30.00 taken back): paid.', 'and that a part of it was taken back');
 is($seen->{why}, 1, 'and why another one was rejected');
 is($seen->{decided}, '1 payment is rejected. 5420: Somebody else has decided on this meanwhile.',
-	'of several decisions each has its outcome');
+	'of several decisions each has its outcome, also when an answer was lost');
 is(join(' ', map { $_->{amount} } @{ $client->sandbox('ledger?kind=load') }), '75.00', 'the card was loaded once');
 is($stack->sql("SELECT count(*) FROM murallink.payment WHERE milestone_name = 'Week 2'"), 2, 'because there is one payment, and one that was rejected');
 is($stack->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books agree');
@@ -108,10 +116,16 @@ is($seen->{hidden}, 0, 'and what needs it is not offered any more');
 note 'visits, documents and reports';
 is_deeply([ @{ $seen->{due} // [] }[1, 5, 6] ], [ 'Week 1', '$100.00', 'kept' ], 'a due visit, to which the patient came');
 like($seen->{reported}, qr/It has been paid before\./, 'a visit that is reported is not paid twice');
+is_deeply($seen->{both}, [ ('The visit is reported. It is in the list of what is to be paid.') x 2 ],
+	'patients of two trials may have one number');
+is($stack->sql("SELECT string_agg(state, ' ') FROM murallink.visit WHERE visit_code = 'Week 3'"), 'payable payable', 'and each a visit');
 is($seen->{viewed}, 'I agree: <script>alert(1)</script>', 'a document is shown as text');
 is($seen->{pixels}, 1, 'and an image as an image');
 ok($seen->{downloaded}, 'and downloaded as it was');
 is_deeply($seen->{patients}, [ 101, 122, JSON::PP::true ], 'a long list is read page by page');
+is($seen->{visits}[0], 103, 'so are the visits that are due');
+like($seen->{unread}, qr/did not answer/, 'and if the next page cannot be read, that is told');
+is($seen->{visits}[1], JSON::PP::true, 'until it is');
 is($seen->{found}[2], 'Trial 42 at Lawrence Clinic', 'a patient is found by the e-mail address');
 like($seen->{audit}, qr{^[^,]*,patient,\w{27},created,.*Seth Vale}m, 'and who has changed what about the patient');
 like($seen->{csv}{name}, qr/\APayments Trial 42 .*\.csv\z/, 'a report is a file');

@@ -130,6 +130,13 @@ async function day() {
 	const payment = desk.getByRole('form', { name: 'Request a payment' });
 	await label(payment, 'Visit *').selectOption({ label: 'Week 2: $75.00' });
 	await label(payment, 'Note').fill('came by train');
+	// A proxy refuses without a word, or with a page for people.
+	seen.refused = [];
+	for (const [status, body] of [[502, ''], [404, ''], [413, '<html><title>413 Request Entity Too Large</title></html>']]) {
+		await desk.route('**/rpc/milestone_payment', (route) => route.fulfill({ status, body }), { times: 1 });
+		await press(desk, 'Request payment');
+		seen.refused.push(await desk.getByRole('alert').filter({ hasText: /./ }).textContent());
+	}
 	// The answer to the first request is lost on the way; the second one is a double click.
 	await desk.route('**/rpc/milestone_payment', async (route) => {
 		await route.fetch();
@@ -165,6 +172,12 @@ async function day() {
 	// Nobody touches this window meanwhile.
 	await desk.getByRole('cell', { name: 'paid', exact: true }).waitFor();
 	seen.paid = await said(desk, /paid\.$/);
+	const [{ uid: paid }] = await (await fetch(`${api}/payment?select=uid`, { headers: { 'Session-Id': admin } })).json();
+	const { body: back } = await call('request_reversal', session, {
+		payment_uid: paid, amount: 30, reason: 'wrong_amount', note: 'a part of the visit' });
+	await call('approve_reversal', admin, { reversal_uid: back.uid, note: 'as agreed' });
+	await desk.getByRole('cell', { name: '$75.00 ($30.00 taken back)' }).waitFor();
+	seen.returned = await said(desk, /taken back/);
 
 	const file = { name: '<b>consent.txt', mimeType: 'text/plain', buffer: Buffer.from('I agree: <script>alert(1)</script>') };
 	await label(desk, 'File *').setInputFiles(file);
@@ -194,6 +207,16 @@ async function day() {
 	await press(desk, 'Report visit');
 	seen.reported = await said(desk, /^The visit is reported/);
 	await shoot(desk, 'patient');
+	// Two trials that have a patient of the same number.
+	seen.both = [];
+	for (const trial of ['Trial 42', 'Trial 43']) {
+		await desk.goto(`${url}/#/`);
+		await desk.getByRole('link', { name: `${trial} at Lawrence Clinic` }).click();
+		await desk.getByRole('link', { name: '5420' }).click();
+		await desk.getByLabel('Report a visit').getByLabel('Visit *').fill('Week 3');
+		await press(desk, 'Report visit');
+		seen.both.push(await said(desk, /^The visit is reported/));
+	}
 	await desk.goto(`${url}/#/`);
 	await heading(desk, 'My places');
 	await desk.getByRole('link', { name: 'Trial 42 at Lawrence Clinic' }).click();
@@ -219,6 +242,19 @@ async function day() {
 	await call('reject_payment', admin, { payment_uid: waiting.uid, note: 'by somebody else' });
 	await label(office, 'Decision').selectOption('Reject');
 	await label(office, 'Note *').fill('not on that day');
+	// The other one is rejected, but the answer is lost.
+	let lost = false;
+	await office.route('**/rpc/reject_payment', async (route) => {
+		if (lost || route.request().postDataJSON().payment_uid === waiting.uid) {
+			await route.continue();
+			return;
+		}
+		lost = true;
+		await route.fetch();
+		await route.abort();
+	});
+	await press(office, 'Decide on what is selected');
+	await office.getByRole('alert').filter({ hasText: /did not answer/ }).waitFor();
 	await press(office, 'Decide on what is selected');
 	seen.decided = await said(office, /rejected/);
 	await desk.getByText('by somebody else').waitFor();
@@ -287,6 +323,15 @@ async function day() {
 	await rows.nth(121).waitFor();
 	seen.patients.push(await rows.count(), await desk.getByRole('button', { name: 'More patients' }).isHidden());
 	await shoot(desk, 'narrow_list');
+	await desk.getByRole('link', { name: 'Visits' }).click();
+	await heading(desk, 'Visits: Trial 42 at Lawrence Clinic');
+	seen.visits = [await rows.count()];
+	await desk.route('**/expected_visit?**', (route) => route.fulfill({ status: 502 }), { times: 1 });
+	await press(desk, 'More due visits');
+	seen.unread = await desk.getByRole('alert').filter({ hasText: /./ }).textContent();
+	await press(desk, 'More due visits');
+	await rows.nth(121).waitFor();
+	seen.visits.push(await desk.getByRole('button', { name: 'More due visits' }).isHidden());
 
 	await press(desk, 'Sign out');
 	await heading(desk, 'Sign in');
