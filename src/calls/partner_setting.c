@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-#include "partner.h"
+#include "partner_json.h"
 
 /* The longest text, in bytes. */
 #define SETTING_LONGEST 1000
@@ -155,17 +155,13 @@ checked(Jsonb *value, const PartnerSetting *known, const char *argument)
 	const char *name = "";
 	ErrorName error = json_is_object(given) ? complete(given, known, &name) : ERR_WRONG_TYPE;
 	char *field = *name == '\0' ? pstrdup(argument) : psprintf("%s.%s", argument, name);
-	char *completed = json_dumps(given, JSON_COMPACT | JSON_ENSURE_ASCII);
 
-	json_decref(given);
 	if (error != ERR_COUNT)
 	{
-		free(completed);
+		json_decref(given);
 		ereport(ERROR, errnamed(error, field));
 	}
-	text = pstrdup(completed);
-	free(completed);
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	return DatumGetJsonbP(partner_jsonb(given));
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 
 #include "partner_field.h"
+#include "partner_json.h"
 
 /* Our errors, by what is wrong with a field. */
 static const ErrorName errors[] = {ERR_COUNT, ERR_UNKNOWN_KEY, ERR_MISSING_FIELD, ERR_WRONG_TYPE, ERR_TOO_LONG,
@@ -22,7 +23,6 @@ static const ErrorName errors[] = {ERR_COUNT, ERR_UNKNOWN_KEY, ERR_MISSING_FIELD
 static const Partner *partner_of(text *name);
 static const PartnerOperation *operation_of(const Partner *partner, text *name);
 static json_t *json_of(Datum value);
-static Datum jsonb_of(json_t *value);
 static void raise_wrong(const FieldWrong *wrong);
 static json_t *names_of(const PartnerSetting *secrets);
 static json_t *headers_of(const HttpRequest *request);
@@ -66,22 +66,6 @@ json_of(Datum value)
 	char *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 
 	return json_loads(text, JSON_DECODE_ANY, NULL);
-}
-
-/*
- * Converts a value of jansson's to jsonb, and frees it.
- */
-static Datum
-jsonb_of(json_t *value)
-{
-	char *dumped = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII);
-	char *text = dumped == NULL ? NULL : pstrdup(dumped);
-
-	free(dumped);
-	json_decref(value);
-	if (text == NULL)
-		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 }
 
 /*
@@ -135,7 +119,7 @@ partner_built(PG_FUNCTION_ARGS)
 	raise_wrong(&wrong);
 	if (result == NULL)
 		ereport(ERROR, errnamed(ERR_MISSING_FIELD, "secrets"));
-	PG_RETURN_DATUM(jsonb_of(result));
+	PG_RETURN_DATUM(partner_jsonb(result));
 }
 
 /*
@@ -195,7 +179,7 @@ partner_meaning(PG_FUNCTION_ARGS)
 					   "facts", answer.facts);
 	partner_answer_free(&answer);
 	json_decref(params);
-	PG_RETURN_DATUM(jsonb_of(result));
+	PG_RETURN_DATUM(partner_jsonb(result));
 }
 
 /*

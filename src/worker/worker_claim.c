@@ -18,9 +18,9 @@
 #include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
+#include "partner_json.h"
 #include "worker_run.h"
 
 /* In milliseconds: how often all calls that are due are read; in seconds: how far back the other times. */
@@ -62,7 +62,6 @@ worker_settle(void)
 	static SavedPlan plan = PLAN("SELECT murallink_private.settle_calls($1)", "j");
 	json_t *results = json_array();
 	dlist_iter iter;
-	char *text;
 	Datum value;
 
 	dlist_foreach(iter, calls_ended())
@@ -72,13 +71,7 @@ worker_settle(void)
 		json_array_append_new(results, result_of(call));
 		call->channel->settling++;
 	}
-	text = json_dumps(results, JSON_COMPACT | JSON_ENSURE_ASCII);
-	json_decref(results);
-	if (text == NULL)
-		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
-	value = CStringGetDatum(pstrdup(text));
-	free(text);
-	value = DirectFunctionCall1(jsonb_in, value);
+	value = partner_jsonb(results);
 	CRASH_POINT("settling");
 	plan_execute(&plan, &value, NULL, 0);
 	CRASH_POINT("settled");

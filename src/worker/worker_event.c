@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "http.h"
+#include "partner_json.h"
 #include "worker_run.h"
 
 /* In milliseconds: events are read no more often, and at least so often; how long to wait after an error. */
@@ -248,7 +249,6 @@ settle(void *arg)
 	static SavedPlan plan = PLAN("SELECT murallink_private.webhooks_settle($1)", "j");
 	json_t *all = json_array();
 	dlist_iter iter;
-	char *text;
 	Datum value;
 
 	dlist_foreach(iter, &batches)
@@ -259,13 +259,7 @@ settle(void *arg)
 			json_array_append_new(all, json_pack("{s:s, s:s, s:s?, s:O}", "webhook_uid", batch->webhook, "as_of",
 												 batch->as_of, "next", batch->next, "results", batch->results));
 	}
-	text = json_dumps(all, JSON_COMPACT | JSON_ENSURE_ASCII);
-	json_decref(all);
-	if (text == NULL)
-		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
-	value = CStringGetDatum(pstrdup(text));
-	free(text);
-	value = DirectFunctionCall1(jsonb_in, value);
+	value = partner_jsonb(all);
 	plan_execute(&plan, &value, NULL, 0);
 }
 
