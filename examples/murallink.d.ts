@@ -2811,6 +2811,10 @@ export type Functions = {
 		Args: { payment_uid?: Uid; note?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
+	reject_payments: {
+		Args: { uids?: Array<Uid>; note?: string };
+		Returns: Array<CompositeTypes['approval_outcome']>;
+	};
 	reject_reversal: {
 		Args: { reversal_uid?: Uid; note?: string };
 		Returns: CompositeTypes['reversal_info'];
@@ -3228,6 +3232,7 @@ export type Actions = {
 	register: Payloads['user_info'];
 	register_caregiver: Payloads['caregiver_info'];
 	reject_payment: Payloads['payment_info'];
+	reject_payments: Array<Payloads['approval_outcome']>;
 	reject_reversal: Payloads['reversal_info'];
 	relay_numbers: Array<{ number: string; result: string; heard_at: Moment }>;
 	release_payouts: undefined;

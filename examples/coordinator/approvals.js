@@ -3,7 +3,7 @@
 import { ask, change } from './api.js';
 import { element, heading, nothing, say, table } from './dom.js';
 import { form } from './form.js';
-import { Failure, words } from './failure.js';
+import { words } from './failure.js';
 import { day, moment, money } from './format.js';
 import { keys } from './key.js';
 import { pager } from './pager.js';
@@ -33,21 +33,9 @@ const approve = (uids, { note, password }, key) => {
 	return password ? ask('approve_payments', approval) : change('approve_payments', approval, key.of('approve_payments', approval));
 };
 
-// Each has an outcome of its own, as those of approve_payments have.
-async function reject(uids, { note }, key) {
-	const outcomes = [];
-	for (const uid of uids) {
-		const rejection = { payment_uid: uid, note };
-		try {
-			const { status } = await change('reject_payment', rejection, key.of('reject_payment', rejection));
-			outcomes.push({ uid, status });
-		} catch (failure) {
-			if (!(failure instanceof Failure) || failure.status === 0 || failure.field === 'note')
-				throw failure;
-			outcomes.push({ uid, error: failure.code });
-		}
-	}
-	return outcomes;
+function reject(uids, { note }, key) {
+	const rejection = { uids, note };
+	return change('reject_payments', rejection, key.of('reject_payments', rejection));
 }
 
 // What became of payments, in words: "2 payments are approved. 5420: Somebody else has decided on this meanwhile."

@@ -158,6 +158,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.register,
     murallink.register_caregiver,
     murallink.reject_payment,
+    murallink.reject_payments,
     murallink.reject_reversal,
     murallink.rename_milestone,
     murallink.remove_role,

@@ -254,7 +254,7 @@ COMMENT ON FUNCTION murallink.approve_payment(murallink.ksuid, text, text) IS
 
 CREATE TYPE murallink.approval_outcome AS (uid murallink.ksuid, status text, error text);
 COMMENT ON TYPE murallink.approval_outcome IS
-'What became of a payment in approve_payments. status: approved; pending if more people must approve it; absent on failure. error: the name of the error, absent on success.';
+'What became of a payment in approve_payments or reject_payments. status: approved; pending if more people must approve it; rejected; absent on failure. error: the name of the error, absent on success.';
 
 CREATE FUNCTION murallink_private.error_name(state text, name text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
@@ -263,30 +263,26 @@ $$;
 COMMENT ON FUNCTION murallink_private.error_name(text, text) IS
 'The name of an error for clients, null for one that they cannot do anything about. name: of the constraint, which is that of our own errors.';
 
-CREATE FUNCTION murallink.approve_payments(
-    uids murallink.ksuid[] DEFAULT NULL, note text DEFAULT NULL, password text DEFAULT NULL
+CREATE FUNCTION murallink_private.decide_payments(
+    uids murallink.ksuid[], decision murallink.payment_status, note text, password_shown boolean DEFAULT false
 ) RETURNS SETOF murallink.approval_outcome
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
-    wanted CONSTANT murallink.ksuid[] := murallink_private.required(uids, 'uids');
-    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
-    shown CONSTANT boolean := murallink_private.password_shown(password);
     this murallink.ksuid;
     outcome murallink.approval_outcome;
     state text;
 BEGIN
-    IF pg_catalog.cardinality(wanted) > 10000 THEN
+    IF pg_catalog.cardinality(uids) > 10000 THEN
         PERFORM murallink_private.raise('too_long', 'uids');
     END IF;
     -- In the order of their locks: enrollments, and payments of each.
     FOR this IN
-        SELECT w.uid FROM (SELECT DISTINCT u AS uid FROM pg_catalog.unnest(wanted) u) w
+        SELECT w.uid FROM (SELECT DISTINCT u AS uid FROM pg_catalog.unnest(uids) u) w
         LEFT JOIN murallink_private.payment p ON p.uid = w.uid ORDER BY p.enrollment_uid, w.uid
     LOOP
         outcome := ROW(this, NULL, NULL);
         BEGIN
-            outcome.status := (murallink_private.decide_payment(this, 'approved', why, shown)).status;
+            outcome.status := (murallink_private.decide_payment(this, decision, decide_payments.note, password_shown)).status;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, outcome.error = CONSTRAINT_NAME;
             outcome.error := murallink_private.error_name(state, outcome.error);
@@ -303,6 +299,22 @@ BEGIN
     END LOOP;
 END
 $$;
+COMMENT ON FUNCTION murallink_private.decide_payments(murallink.ksuid[], murallink.payment_status, text, boolean) IS
+'Approves or rejects payments for the caller, each as decide_payment() does, and answers what became of each. Assumes a lock_timeout of the calling action. Errors: too_long.';
+
+CREATE FUNCTION murallink.approve_payments(
+    uids murallink.ksuid[] DEFAULT NULL, note text DEFAULT NULL, password text DEFAULT NULL
+) RETURNS SETOF murallink.approval_outcome
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    wanted CONSTANT murallink.ksuid[] := murallink_private.required(uids, 'uids');
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+    shown CONSTANT boolean := murallink_private.password_shown(password);
+BEGIN
+    RETURN QUERY SELECT o.* FROM murallink_private.decide_payments(wanted, 'approved', why, shown) o;
+END
+$$;
 COMMENT ON FUNCTION murallink.approve_payments(murallink.ksuid[], text, text) IS
 'Approves payments, each as approve_payment does, and answers what became of each, once for a uid that is given several times; what is refused does not hold up the others. uids: at most 10000; note: required, of each approval; password: as approve_payment takes it, checked once. Needs approve_payments, or approve_travel for travel payments, on the trials at the sites. Errors: unauthenticated, missing_field, too_long, invalid_value, forbidden (the password), locked_out, busy. In the answers: also not_found, wrong_status, same_person, sign_on_required, blocked, conflict.';
 
@@ -314,6 +326,19 @@ END
 $$;
 COMMENT ON FUNCTION murallink.reject_payment(murallink.ksuid, text) IS
 'Rejects a pending payment and releases its funds; the milestone can be paid again. note: why, at most 1000 characters; get_patient_payments, the report and the audit show it. Needs the same permission as approve_payment. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, wrong_status.';
+
+CREATE FUNCTION murallink.reject_payments(uids murallink.ksuid[] DEFAULT NULL, note text DEFAULT NULL) RETURNS SETOF murallink.approval_outcome
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    caller CONSTANT murallink.ksuid := murallink_private.require_caller();
+    wanted CONSTANT murallink.ksuid[] := murallink_private.required(uids, 'uids');
+    why CONSTANT text := murallink_private.checked_text(note, 'note', 1000, true);
+BEGIN
+    RETURN QUERY SELECT o.* FROM murallink_private.decide_payments(wanted, 'rejected', why) o;
+END
+$$;
+COMMENT ON FUNCTION murallink.reject_payments(murallink.ksuid[], text) IS
+'Rejects payments, each as reject_payment does, and answers what became of each, once for a uid that is given several times; what is refused does not hold up the others. uids: at most 10000; note: why, of each. Needs the same permission as approve_payments. Errors: unauthenticated, missing_field, too_long, invalid_value. In the answers: also forbidden, not_found, wrong_status, blocked, conflict.';
 
 CREATE FUNCTION murallink.cancel_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -240,9 +240,10 @@ SELECT pg_temp.said('Ann', 'set_approval_rules', jsonb_build_object('trial_uid',
 SELECT pg_temp.ask(:'grover', :'trial', 20) AS one, pg_temp.ask(:'grover', :'trial', 901) AS two, pg_temp.ask(:'grover', :'strict', 30) AS three,
     pg_temp.ask(:'grover', :'trial', 40, 'USD', 'travel') AS four,
     pg_temp.by('Ann', 'manual_payment', jsonb_build_object('patient_uid', :'grover', 'trial_uid', :'strict', 'amount', 50)) #>> '{payload,uid}' AS own \gset
-CREATE FUNCTION pg_temp.outcomes(who text, uids text[], more jsonb DEFAULT '{"note": "in one go"}') RETURNS TABLE (n bigint, status text, error text) LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.outcomes(who text, uids text[], more jsonb DEFAULT '{"note": "in one go"}', decide text DEFAULT 'approve_payments')
+RETURNS TABLE (n bigint, status text, error text) LANGUAGE sql AS $$
     SELECT array_position(uids, a ->> 'uid'), a ->> 'status', a ->> 'error'
-    FROM jsonb_array_elements(pg_temp.by(who, 'approve_payments', jsonb_build_object('uids', uids) || more) -> 'payload') AS a ORDER BY 1
+    FROM jsonb_array_elements(pg_temp.by(who, decide, jsonb_build_object('uids', uids) || more) -> 'payload') AS a ORDER BY 1
 $$;
 \set missing '0ujtsYcgvSTl8PAuAdqWYSMnLOv'
 SELECT * FROM pg_temp.outcomes('Ann', ARRAY[:'one', :'two', :'three', :'one', :'own', :'missing', :'agreed', :'grover', :'four']);
@@ -261,6 +262,24 @@ SELECT count(pg_temp.ask(:'grover', :'trial', 1)) FROM generate_series(1, 200);
 SELECT status, error, count(*) FROM pg_temp.outcomes('Cy', ARRAY(SELECT uid::text FROM murallink.payment WHERE status = 'pending' AND amount = 1 AND trial_uid = :'trial'))
 GROUP BY status, error;
 SELECT status, count(*) FROM murallink.payment WHERE amount = 1 AND currency = 'USD' AND trial_uid = :'trial' GROUP BY status;
+-- and rejected in the same way, also one's own; of each its funds are released, and no signature is demanded
+SELECT pg_temp.ask(:'grover', :'trial', 21) AS one, pg_temp.ask(:'grover', :'strict', 31) AS two, pg_temp.ask(:'grover', :'trial', 41, 'USD', 'travel') AS three,
+    pg_temp.by('Ann', 'manual_payment', jsonb_build_object('patient_uid', :'grover', 'trial_uid', :'strict', 'amount', 51)) #>> '{payload,uid}' AS own \gset
+CREATE FUNCTION pg_temp.rejected(who text, uids text[]) RETURNS TABLE (n bigint, status text, error text) LANGUAGE sql AS $$
+    SELECT o.* FROM pg_temp.outcomes(who, uids, '{"note": "no visit"}', 'reject_payments') o
+$$;
+SELECT * FROM pg_temp.rejected('Rita', ARRAY[:'one']);
+SELECT * FROM pg_temp.rejected('Tess', ARRAY[:'one', :'three']);
+SELECT * FROM pg_temp.rejected('Ann', ARRAY[:'one', :'two', :'three', :'one', :'own', :'missing', :'agreed', :'grover']);
+SELECT amount, status, decision_note, u.first_name AS decided_by, (SELECT string_agg(e.movement || ' ' || e.amount, ', ' ORDER BY e.movement) FROM murallink.fund_entry e WHERE e.source_uid = p.uid) AS funds
+FROM murallink.payment p JOIN murallink.app_user u ON u.uid = p.decided_by_uid WHERE p.uid IN (:'one', :'two', :'three', :'own') ORDER BY amount;
+SELECT n, pg_temp.said('Ann', 'reject_payments', given) AS said FROM (VALUES
+    (1, jsonb_build_object('uids', '[]'::jsonb, 'note', 'n')), (2, jsonb_build_object('note', 'n')), (3, jsonb_build_object('uids', jsonb_build_array(:'one'::text))),
+    (4, jsonb_build_object('uids', jsonb_build_array(:'one'::text), 'note', repeat('x', 1001))), (5, jsonb_build_object('uids', '["x"]'::jsonb, 'note', 'n')),
+    (6, jsonb_build_object('uids', (SELECT jsonb_agg(:'one'::text) FROM generate_series(1, 10001)), 'note', 'n')),
+    (7, jsonb_build_object('uids', jsonb_build_array(:'one'::text), 'note', 'n', 'password', 'correct horse')),
+    (8, jsonb_build_object('uids', (SELECT jsonb_agg(:'one'::text) FROM generate_series(1, 10000)), 'note', 'n'))) AS asked (n, given) ORDER BY n;
+SELECT pg_temp.said('Nobody', 'reject_payments', jsonb_build_object('uids', jsonb_build_array(:'one'::text), 'note', 'n')) AS nobody;
 -- A password is checked once for all
 SELECT pg_temp.said('Ann', 'set_approval_rules', jsonb_build_object('trial_uid', :'trial', 'note', 'n', 'signature', 'password'));
 SELECT pg_temp.ask(:'grover', :'trial', 60) AS with_password, pg_temp.ask(:'grover', :'strict', 60) AS without \gset

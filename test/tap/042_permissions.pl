@@ -573,6 +573,7 @@ get_approvals          | view_payments at trial_site                            
 set_approval_rules     | edit_trial at trial, approve_payments at trial                  | {"trial_uid": "@trial", "tiers": [{"above": 100, "approvers": 2}], "note": "N"}
 reject_payment         | approve_payments at trial_site                                  | {"payment_uid": "@payment", "note": "N"}
 reject_payment         | approve_travel or approve_payments at trial_site                | {"payment_uid": "@travel", "note": "N"}
+reject_payments        | any                                                             | {"uids": ["@payment"], "note": "N"}
 cancel_payment         | approve_payments at trial_site                                  | {"payment_uid": "@approved", "note": "N"}
 replace_card           | replace_card at trial_site                                      | {"patient_uid": "@patient", "reason": "lost", "note": "N"}
 request_reversal       | manual_payment at trial_site                                    | {"payment_uid": "@paid", "reason": "other", "note": "N"}
