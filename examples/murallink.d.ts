@@ -2420,7 +2420,7 @@ export type Functions = {
 		Returns: undefined;
 	};
 	complete_payment: {
-		Args: { payment_uid?: Uid; note?: string };
+		Args: { payment_uid?: Uid; note?: string; source?: string; ref?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
 	configure_partner: {
@@ -2688,7 +2688,7 @@ export type Functions = {
 		Returns: CompositeTypes['payment_info'];
 	};
 	mark_paid_elsewhere: {
-		Args: { patient_uid?: Uid; trial_uid?: Uid; milestone?: string; note?: string };
+		Args: { patient_uid?: Uid; trial_uid?: Uid; milestone?: string; note?: string; source?: string; ref?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
 	merge_patients: {
@@ -2712,7 +2712,7 @@ export type Functions = {
 		Returns: CompositeTypes['task_info'];
 	};
 	move_payment: {
-		Args: { payment_uid?: Uid; to_patient_uid?: Uid; note?: string };
+		Args: { payment_uid?: Uid; to_patient_uid?: Uid; note?: string; source?: string; ref?: string };
 		Returns: CompositeTypes['payment_info'];
 	};
 	my_info: {

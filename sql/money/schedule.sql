@@ -344,7 +344,8 @@ CREATE FUNCTION murallink_private.version_in_row(given jsonb) RETURNS murallink.
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     known CONSTANT jsonb := '{"milestone": "string", "code": "string", "amount": "number", "currency": "string", "num_payments": "number",
-        "effective_date": "string", "sort_order": "number", "per": "string", "approval_ref": "string", "approved_on": "string"}';
+        "effective_date": "string", "sort_order": "number", "per": "string", "approval_ref": "string", "approved_on": "string",
+        "source": "string", "ref": "string"}';
     version murallink.milestone_info;
     field text;
 BEGIN
@@ -372,7 +373,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.version_in_row(jsonb) IS
-'The version that a row of add_milestones describes: a JSON object with arguments of add_milestone. Errors: unknown_key, wrong_type, invalid_value.';
+'The version that a row of add_milestones describes: a JSON object with arguments of add_milestone, of which source and ref are read where they are used. Errors: unknown_key, wrong_type, invalid_value.';
+
+CREATE FUNCTION murallink_private.refers(given jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN '' <> ANY (ARRAY[given ->> 'source', given ->> 'ref']);
+COMMENT ON FUNCTION murallink_private.refers(jsonb) IS 'Whether a row has a source or a ref.';
 
 CREATE FUNCTION murallink_private.versions_in_rows(given jsonb, contract_uid murallink.ksuid) RETURNS murallink.milestone_info[]
 LANGUAGE plpgsql STABLE AS $$
@@ -400,6 +406,9 @@ BEGIN
         END IF;
         versions := versions || murallink_private.checked_version(
             murallink_private.version_in_row(row_given), versions_in_rows.contract_uid);
+        IF murallink_private.refers(row_given) THEN
+            PERFORM murallink_private.checked_source(row_given ->> 'source'), murallink_private.checked_label(row_given ->> 'ref', 'ref', 200, true);
+        END IF;
     END LOOP;
     RETURN versions;
 EXCEPTION WHEN SQLSTATE 'PT400' THEN
@@ -418,7 +427,7 @@ COMMENT ON TYPE murallink.site_schedule IS
 'What add_milestones did at a site. added: whether the milestones were added, all of them; error, field: why not, if they cannot be.';
 
 CREATE FUNCTION murallink_private.add_versions(
-    trial_site_uid murallink.ksuid, versions murallink.milestone_info[], note text, dry_run boolean
+    trial_site_uid murallink.ksuid, versions murallink.milestone_info[], given jsonb, note text, dry_run boolean
 ) RETURNS murallink.site_schedule
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -429,7 +438,12 @@ BEGIN
     SELECT a.site_uid, a.uid, NOT add_versions.dry_run, '{}' INTO answer FROM murallink.trial_site a WHERE a.uid = add_versions.trial_site_uid;
     FOREACH version IN ARRAY versions LOOP
         row_number := row_number + 1;
-        answer.milestones := answer.milestones || murallink_private.add_version(answer.trial_site_uid, version, add_versions.note);
+        version := murallink_private.add_version(answer.trial_site_uid, version, add_versions.note);
+        answer.milestones := answer.milestones || version;
+        IF murallink_private.refers(given -> row_number - 1) THEN
+            PERFORM murallink_private.refer(
+                'milestone', version.trial_uid, given -> row_number - 1 ->> 'source', given -> row_number - 1 ->> 'ref', version.code);
+        END IF;
     END LOOP;
     -- Each row counts beside the others, wherever it stands among them.
     FOR n IN 1 .. pg_catalog.cardinality(versions) LOOP
@@ -455,8 +469,8 @@ EXCEPTION
         RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink_private.add_versions(murallink.ksuid, murallink.milestone_info[], text, boolean) IS
-'Adds versions to the schedule of a trial at a site, all or, if one does not fit, none, which the answer says. dry_run: adds none, but answers as if it did.';
+COMMENT ON FUNCTION murallink_private.add_versions(murallink.ksuid, murallink.milestone_info[], jsonb, text, boolean) IS
+'Adds versions to the schedule of a trial at a site, all or, if one does not fit, none, which the answer says. given: the rows that describe them, whose source and ref are set. dry_run: adds none, but answers as if it did.';
 
 CREATE FUNCTION murallink.add_milestones(
     trial_uid murallink.ksuid DEFAULT NULL, rows jsonb DEFAULT NULL, sites murallink.ksuid[] DEFAULT NULL, note text DEFAULT NULL,
@@ -492,11 +506,11 @@ BEGIN
     versions := murallink_private.versions_in_rows(
         rows, (SELECT t.contract_uid FROM murallink.trial t WHERE t.uid = add_milestones.trial_uid));
     RETURN QUERY SELECT s.* FROM pg_catalog.unnest(places) WITH ORDINALITY AS p (uid, n),
-        LATERAL murallink_private.add_versions(p.uid, versions, why, coalesce(add_milestones.dry_run, false)) s ORDER BY p.n;
+        LATERAL murallink_private.add_versions(p.uid, versions, rows, why, coalesce(add_milestones.dry_run, false)) s ORDER BY p.n;
 END
 $$;
 COMMENT ON FUNCTION murallink.add_milestones(murallink.ksuid, jsonb, murallink.ksuid[], text, boolean) IS
-'Adds milestones, or new versions of them, at many sites of a trial at once, each site in the same way. rows: an array of at most 500 objects with arguments of add_milestone: milestone, code, amount, currency, num_payments, effective_date, sort_order, per, approval_ref, approved_on; sites: the uids of the sites, by default all sites of the trial at which the caller holds add_milestone; note: why, not needed with dry_run, which answers what would be done, and does nothing. Each site gets all rows or, where one does not fit its schedule, none, and the answer has the error; a row that is wrong anywhere refuses everything. Needs add_milestone on the trial at each site. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, wrong_type, unknown_key, too_long, unknown_currency, invalid_amount, invalid_value.';
+'Adds milestones, or new versions of them, at many sites of a trial at once, each site in the same way. rows: an array of at most 500 objects with arguments of add_milestone: milestone, code, amount, currency, num_payments, effective_date, sort_order, per, approval_ref, approved_on, source, ref; sites: the uids of the sites, by default all sites of the trial at which the caller holds add_milestone; note: why, not needed with dry_run, which answers what would be done, and does nothing. Each site gets all rows or, where one does not fit its schedule, none, and the answer has the error; a row that is wrong anywhere refuses everything. Needs add_milestone on the trial at each site, and for source and ref on the trial. Errors: unauthenticated, forbidden, not_found, not_associated, missing_field, wrong_type, unknown_key, too_long, unknown_currency, invalid_amount, invalid_value.';
 
 CREATE FUNCTION murallink.rename_milestone(
     trial_site_uid murallink.ksuid DEFAULT NULL, code text DEFAULT NULL, name text DEFAULT NULL, note text DEFAULT NULL

@@ -22,7 +22,8 @@ COMMENT ON FUNCTION murallink_private.payment_undo(murallink.ksuid, text) IS
 'Undoes a payment, which must be locked, as far as it has come: rejects or cancels it, or requests the reversal of what is left of it. Errors: wrong_status (it is being sent, in doubt, or undone already), already_exists (a part of it is being taken back).';
 
 CREATE FUNCTION murallink.move_payment(
-    payment_uid murallink.ksuid DEFAULT NULL, to_patient_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL
+    payment_uid murallink.ksuid DEFAULT NULL, to_patient_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL,
+    source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -31,11 +32,15 @@ DECLARE
     place murallink.ksuid;
     why text;
     made murallink_private.payment;
+    refers CONSTANT boolean := '' <> ANY (ARRAY[move_payment.source, move_payment.ref]);
 BEGIN
     SELECT * INTO wrong FROM murallink_private.payment p WHERE p.uid = murallink_private.required(move_payment.payment_uid, 'payment_uid');
     caller := murallink_private.permit((coalesce(wrong.payment_type, 'milestone') || '_payment')::murallink.permission,
         wrong.client_uid, wrong.contract_uid, wrong.trial_uid, wrong.site_uid, 'payment_uid');
     why := murallink_private.checked_text(note, 'note', 1000, true);
+    IF refers THEN
+        PERFORM murallink_private.reference_unused('payment', wrong.client_uid, move_payment.source, move_payment.ref);
+    END IF;
     IF murallink_private.required(to_patient_uid, 'to_patient_uid') = wrong.patient_uid THEN
         PERFORM murallink_private.raise('invalid_value', 'to_patient_uid', 'Another patient than that of the payment.');
     END IF;
@@ -79,9 +84,12 @@ BEGIN
             PERFORM murallink_private.payout_begin(made.uid);
         END IF;
     END IF;
+    IF refers THEN
+        PERFORM murallink_private.refer('payment', made.uid, move_payment.source, move_payment.ref);
+    END IF;
     RETURN murallink_private.payment_answer(made.uid, NULL,
         murallink_private.permitted('view_payments', made.client_uid, made.contract_uid, made.trial_uid, made.site_uid));
 END
 $$;
-COMMENT ON FUNCTION murallink.move_payment(murallink.ksuid, murallink.ksuid, text) IS
-'Moves a payment to the patient who should have been paid, in the same trial at the same site: the wrong payment is rejected if it is pending, cancelled if it was approved and is not being sent, or its reversal is requested as by request_reversal; and the right patient is paid for the same milestone, visit and part of it at the original price, as milestone_payment or manual_payment would (the cap of the day is that of the right patient), without waiting for the money to come back. All of it happens, or nothing. Each of the two payments shows the other (moved_from_uid, moved_to_uid). note: why; it is the note of the new payment, too; the message to the wrong patient does not have it. The same request again answers the first. A caller without view_payments gets only the uid and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is being sent, in doubt, was not to be paid any more, pays a rest or the difference to a raised price, or its rest was paid), already_exists (it was moved to another patient, or a part of it is being taken back), already_paid, dropped, not_covered, not_payable, day_capped, insufficient_funds.';
+COMMENT ON FUNCTION murallink.move_payment(murallink.ksuid, murallink.ksuid, text, text, text) IS
+'Moves a payment to the patient who should have been paid, in the same trial at the same site: the wrong payment is rejected if it is pending, cancelled if it was approved and is not being sent, or its reversal is requested as by request_reversal; and the right patient is paid for the same milestone, visit and part of it at the original price, as milestone_payment or manual_payment would (the cap of the day is that of the right patient), without waiting for the money to come back. All of it happens, or nothing. Each of the two payments shows the other (moved_from_uid, moved_to_uid). note: why; it is the note of the new payment, too; the message to the wrong patient does not have it; source, ref: what another system calls the new payment, as set_reference takes them; that of the wrong one stays with it. The same request again answers the first, but one with a source and ref is refused (already_exists, field ref), and find_reference shows what there is. A caller without view_payments gets only the uid and the status. Needs the permission to pay at the trial at the site: milestone_payment, manual_payment or travel_payment, by the kind of the payment. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, wrong_status (it is being sent, in doubt, was not to be paid any more, pays a rest or the difference to a raised price, or its rest was paid), already_exists (it was moved to another patient, a part of it is being taken back, or the reference), already_paid, dropped, not_covered, not_payable, day_capped, insufficient_funds.';

@@ -1,7 +1,8 @@
 -- Visits that are paid in parts, and milestones that somebody else has paid.
 
-CREATE FUNCTION murallink.complete_payment(payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL)
-RETURNS murallink.payment_info
+CREATE FUNCTION murallink.complete_payment(
+    payment_uid murallink.ksuid DEFAULT NULL, note text DEFAULT NULL, source text DEFAULT NULL, ref text DEFAULT NULL
+) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller murallink.ksuid := murallink_private.require_caller();
@@ -9,11 +10,15 @@ DECLARE
     why text;
     made murallink.ksuid;
     its_status murallink.payment_status;
+    refers CONSTANT boolean := '' <> ANY (ARRAY[complete_payment.source, complete_payment.ref]);
 BEGIN
     SELECT * INTO part FROM murallink_private.payment p WHERE p.uid = murallink_private.required(complete_payment.payment_uid, 'payment_uid');
     caller := murallink_private.permit(
         'milestone_payment', part.client_uid, part.contract_uid, part.trial_uid, part.site_uid, 'payment_uid');
     why := murallink_private.checked_text(complete_payment.note, 'note', 1000, true);
+    IF refers THEN
+        PERFORM murallink_private.reference_unused('payment', part.client_uid, complete_payment.source, complete_payment.ref);
+    END IF;
     IF part.payment_type <> 'milestone' THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid', 'Only a payment with a fraction has a rest.');
     END IF;
@@ -27,11 +32,14 @@ BEGIN
     ELSIF its_status = 'approved' THEN
         PERFORM murallink_private.payout_begin(made);
     END IF;
+    IF refers THEN
+        PERFORM murallink_private.refer('payment', made, complete_payment.source, complete_payment.ref);
+    END IF;
     RETURN murallink_private.payment_info(made);
 END
 $$;
-COMMENT ON FUNCTION murallink.complete_payment(murallink.ksuid, text) IS
-'Pays once what is left of a milestone of which a payment has paid a part (milestone_payment with a fraction): the price that it was made at less what it paid, for the day of its visit. payment_uid: that of the part; note: why. As long as the rest counts, the milestone is not payable again, even if the part is rejected, cancelled or reversed; once the part does not count, there is no rest to pay, and the milestone is paid again as a whole. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, wrong_status (it has paid no part, does not count, or was moved to another patient), already_paid, dropped, not_covered, day_capped, insufficient_funds.';
+COMMENT ON FUNCTION murallink.complete_payment(murallink.ksuid, text, text, text) IS
+'Pays once what is left of a milestone of which a payment has paid a part (milestone_payment with a fraction): the price that it was made at less what it paid, for the day of its visit. payment_uid: that of the part; note: why; source, ref: what another system calls the payment of the rest, as milestone_payment takes them. As long as the rest counts, the milestone is not payable again, even if the part is rejected, cancelled or reversed; once the part does not count, there is no rest to pay, and the milestone is paid again as a whole. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, missing_field, too_long, invalid_value, already_exists (the reference), wrong_status (it has paid no part, does not count, or was moved to another patient), already_paid, dropped, not_covered, day_capped, insufficient_funds.';
 
 CREATE FUNCTION murallink_private.milestone_called(trial_site_uid murallink.ksuid, called text) RETURNS murallink.ksuid
 LANGUAGE sql STABLE AS $$
@@ -62,7 +70,8 @@ COMMENT ON FUNCTION murallink_private.milestone_to_mark(murallink.ksuid, text) I
 'The uid of a version of the milestone with this name or code, at the site of an enrollment. Errors: missing_field, too_long, invalid_value, not_found.';
 
 CREATE FUNCTION murallink.mark_paid_elsewhere(
-    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL
+    patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL,
+    source text DEFAULT NULL, ref text DEFAULT NULL
 ) RETURNS murallink.payment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -70,19 +79,27 @@ DECLARE
         murallink_private.enrolled(mark_paid_elsewhere.patient_uid, mark_paid_elsewhere.trial_uid, 'milestone_payment');
     why CONSTANT text := murallink_private.checked_text(mark_paid_elsewhere.note, 'note', 1000, true);
     version CONSTANT murallink.ksuid := murallink_private.milestone_to_mark(place, mark_paid_elsewhere.milestone);
+    refers CONSTANT boolean := '' <> ANY (ARRAY[mark_paid_elsewhere.source, mark_paid_elsewhere.ref]);
     made murallink.ksuid;
 BEGIN
+    IF refers THEN
+        PERFORM murallink_private.reference_unused('payment', e.client_uid, mark_paid_elsewhere.source, mark_paid_elsewhere.ref)
+        FROM murallink.enrollment e WHERE e.uid = place;
+    END IF;
     -- If another session pays meanwhile, the next round sees what it paid.
     WHILE made IS NULL LOOP
         INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, note, status, requested_by_uid)
         VALUES (place, 'milestone', version, why, 'elsewhere', murallink_private.caller())
         ON CONFLICT DO NOTHING RETURNING uid INTO made;
     END LOOP;
+    IF refers THEN
+        PERFORM murallink_private.refer('payment', made, mark_paid_elsewhere.source, mark_paid_elsewhere.ref);
+    END IF;
     RETURN murallink_private.payment_info(made);
 END
 $$;
-COMMENT ON FUNCTION murallink.mark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text) IS
-'Marks a milestone of a patient as paid by somebody else: it moves no funds, and counts as one payment of the milestone, so that one that is payable once is not payable any more. milestone: its name or code; note: why. The mark has the price of the day. Answers with the mark, a payment with the status elsewhere. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, not_payable, already_paid (also if it is marked already).';
+COMMENT ON FUNCTION murallink.mark_paid_elsewhere(murallink.ksuid, murallink.ksuid, text, text, text, text) IS
+'Marks a milestone of a patient as paid by somebody else: it moves no funds, and counts as one payment of the milestone, so that one that is payable once is not payable any more. milestone: its name or code; note: why; source, ref: what another system calls the mark, as milestone_payment takes them. The mark has the price of the day. Answers with the mark, a payment with the status elsewhere. Needs milestone_payment on the trial at the site. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, too_long, invalid_value, not_payable, already_exists (the reference), already_paid (also if it is marked already).';
 
 CREATE FUNCTION murallink.unmark_paid_elsewhere(
     patient_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, milestone text DEFAULT NULL, note text DEFAULT NULL

@@ -84,6 +84,43 @@ CREATE FUNCTION pg_temp.milestone(name text, ref text, months integer) RETURNS t
 $$;
 SELECT pg_temp.milestone('Week 2', 'M', 0) AS new, pg_temp.milestone('Week 2', 'M', 1) AS version, pg_temp.milestone('Week 3', 'M', 0) AS of_another,
     pg_temp.milestone('Week 2', 'N', 2) AS another;
+-- many at once bring theirs row by row: the same one at each site, or the site gets none of them
+CREATE FUNCTION pg_temp.milestones(rows jsonb, dry_run boolean DEFAULT false) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(nullif(concat_ws(' ', a #>> '{error,code}', a #>> '{error,field}'), ''), (
+        SELECT string_agg(concat_ws(' ', s ->> 'added', s ->> 'error', s ->> 'field'), ', ' ORDER BY s ->> 'added')
+        FROM jsonb_array_elements(a -> 'payload') AS s))
+    FROM murallink.api(jsonb_build_object('action', 'add_milestones', 'payload',
+        jsonb_build_object('trial_uid', pg_temp.uid('trial'), 'note', 'protocol', 'rows', rows, 'dry_run', dry_run))) AS a
+$$;
+SELECT pg_temp.milestones('[{"milestone": "Week 4", "amount": 4, "source": "edc", "ref": "W4"}]', true) AS tried,
+    pg_temp.milestones('[{"milestone": "Week 4", "amount": 4, "source": "edc", "ref": "W4"}, {"milestone": "Week 5", "amount": 5, "source": "", "ref": null}]') AS new;
+SELECT pg_temp.milestones('[{"milestone": "Week 4", "amount": 5, "source": "edc", "ref": "W4"}]') AS version,
+    pg_temp.milestones('[{"milestone": "Week 6", "amount": 6}, {"milestone": "Week 7", "amount": 7, "source": "edc", "ref": "W4"}]') AS of_another;
+SELECT pg_temp.milestones('[{"milestone": "Week 4", "amount": 6, "source": "edc", "ref": "W5"}]') AS another,
+    pg_temp.milestones('[{"milestone": "Week 8", "amount": 8, "source": "edc"}]') AS no_ref,
+    pg_temp.milestones('[{"milestone": "Week 8", "amount": 8, "source": null, "ref": "W8"}]') AS no_source,
+    pg_temp.milestones('[{"milestone": "Week 8", "amount": 8, "source": "EDC", "ref": "W8"}]') AS wrong_source,
+    pg_temp.milestones('[{"milestone": "Week 8", "amount": 8, "source": 5, "ref": "W8"}]') AS no_text;
+-- the payment of a rest, the mark of what others have paid, and the payment to the right patient have their own
+SELECT pg_temp.made('milestone_payment', jsonb_build_object('patient_uid', pg_temp.uid('patient'), 'milestone_uid', m.uid, 'fraction', 0.5, 'note', 'left', 'ref', 'H')) AS part
+FROM murallink.get_payment_schedule(pg_temp.uid('trial'), pg_temp.uid('site')) m WHERE m.milestone = 'Week 4';
+INSERT INTO thing SELECT 'part', resource_uid FROM murallink.find_reference('payment', 'edc', 'H');
+INSERT INTO thing SELECT 'wrong', resource_uid FROM murallink.find_reference('payment', 'edc', 'P');
+CREATE FUNCTION pg_temp.all_of_them(more jsonb) RETURNS TABLE (rest text, mark text, moved text) LANGUAGE sql AS $$
+    SELECT pg_temp.made('complete_payment', more || jsonb_build_object('payment_uid', pg_temp.uid('part'), 'note', 'came back')),
+        pg_temp.made('mark_paid_elsewhere', more || jsonb_build_object('patient_uid', pg_temp.uid('third_patient'), 'trial_uid', pg_temp.uid('trial'), 'milestone', 'W1',
+            'note', 'by the sponsor')),
+        pg_temp.made('move_payment', more || jsonb_build_object('payment_uid', pg_temp.uid('wrong'), 'to_patient_uid', pg_temp.uid('third_patient'), 'note', 'her sister'))
+$$;
+SELECT * FROM pg_temp.all_of_them('{"ref": ""}');
+SELECT * FROM pg_temp.all_of_them('{"source": null, "ref": "U"}');
+SELECT * FROM pg_temp.all_of_them('{"source": "EDC", "ref": "U"}');
+SELECT * FROM pg_temp.all_of_them('{"ref": "H"}');
+SELECT pg_temp.made('complete_payment', jsonb_build_object('payment_uid', pg_temp.uid('part'), 'note', 'came back', 'ref', 'U')) AS rest,
+    pg_temp.made('mark_paid_elsewhere', jsonb_build_object('patient_uid', pg_temp.uid('third_patient'), 'trial_uid', pg_temp.uid('trial'), 'milestone', 'W1',
+        'note', 'by the sponsor', 'ref', 'V')) AS mark,
+    pg_temp.made('move_payment', jsonb_build_object('payment_uid', pg_temp.uid('wrong'), 'to_patient_uid', pg_temp.uid('third_patient'), 'note', 'her sister',
+        'ref', 'W')) AS moved;
 -- editing sets one where there is none, and corrects none
 SELECT pg_temp.made('edit_trial', jsonb_build_object('uid', pg_temp.uid('trial'), 'ref', 'T2')) AS trial,
     pg_temp.made('edit_site', jsonb_build_object('uid', pg_temp.uid('site'), 'ref', 'S2')) AS site,
@@ -98,7 +135,8 @@ SELECT pg_temp.made('create_site', jsonb_build_object('trial_uid', pg_temp.uid('
     pg_temp.made('add_patient', jsonb_build_object('site_uid', pg_temp.uid('site'), 'first_name', 'Half', 'last_name', 'R', 'ref', 'H')) AS no_enrollment
 FROM murallink.get_payment_schedule(pg_temp.uid('trial'), pg_temp.uid('site')) m WHERE m.milestone = 'Week 1';
 RESET SESSION AUTHORIZATION;
-SELECT r.kind, r.ref, r.milestone_code, coalesce(t.name, s.name, p.first_name, y.payment_type || ' ' || y.amount) AS resource
+SELECT r.kind, r.ref, r.milestone_code, coalesce(t.name, s.name, p.first_name, concat_ws(' ', y.payment_type, y.amount, y.status, 'of part' || left(y.completes_uid::text, 0),
+    'moved' || left(y.moved_from_uid::text, 0))) AS resource
 FROM murallink.external_reference r LEFT JOIN murallink.trial t ON t.uid = r.resource_uid LEFT JOIN murallink.site s ON s.uid = r.resource_uid
     LEFT JOIN (murallink.enrollment e JOIN murallink.patient p ON p.uid = e.patient_uid) ON e.uid = r.resource_uid
     LEFT JOIN murallink_private.payment y ON y.uid = r.resource_uid WHERE r.source = 'edc' ORDER BY r.kind, r.ref;
@@ -149,6 +187,7 @@ SELECT murallink.grant((SELECT a.uid FROM murallink.add_trial_site(pg_temp.uid('
 SET SESSION AUTHORIZATION regress_reference_user;
 SELECT test.answer('add_milestone', p || '{"source": "site", "ref": "W"}') AS with_reference, test.answer('add_milestone', p) AS without
 FROM jsonb_build_object('milestone', 'Week 1', 'amount', 3, 'currency', 'USD', 'trial_uid', pg_temp.uid('trial'), 'site_uid', pg_temp.uid('other_site')) AS p;
+SELECT pg_temp.milestones('[{"milestone": "Week 1", "amount": 4, "source": "site", "ref": "W"}]') AS with_reference, pg_temp.milestones('[{"milestone": "Week 1", "amount": 4}]') AS without;
 RESET SESSION AUTHORIZATION;
 -- A trial that goes takes its references along
 SET SESSION AUTHORIZATION regress_reference_admin;
