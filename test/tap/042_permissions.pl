@@ -15,7 +15,7 @@ use Test::More;
 
 my $node = Murallink::Node->new('permissions');
 $node->init;
-$node->append_conf('postgresql.conf', $Murallink::Stack::conf . <<'EOC');
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . $Murallink::Stack::conf_of_passwords . <<'EOC');
 murallink.databases = ''
 murallink.expose_reset_tokens = on
 murallink.sign_on_issuers = '[{"issuer": "https://login.example.com", "audience": "N"}]'

@@ -14,7 +14,7 @@ use Test::More;
 
 my $node = Murallink::Node->new('strangers');
 $node->init;
-$node->append_conf('postgresql.conf', $Murallink::Stack::conf);
+$node->append_conf('postgresql.conf', $Murallink::Stack::conf . $Murallink::Stack::conf_of_passwords);
 $node->start;
 my $stack = Murallink::Stack->new(node => $node)->start;
 my $client = $stack->client;

@@ -59,6 +59,12 @@ murallink.password_memory = 8kB
 murallink.password_passes = 1
 EOC
 
+# What it has in a test of how long a password takes, or of what happens meanwhile: the costs by default.
+our $conf_of_passwords = <<'EOC';
+murallink.password_memory = 19456kB
+murallink.password_passes = 2
+EOC
+
 # No request of PostgREST lasts, waits or idles without end: as docs/applications.md has it.
 our @bounds = ("statement_timeout = '10s'", "lock_timeout = '5s'", "idle_in_transaction_session_timeout = '10s'");
 
