@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "fund_slot.h"
 #include "identity.h"
+#include "import.h"
 #include "install.h"
 #include "install_prepared.h"
 #include "isolation.h"
@@ -59,6 +60,7 @@ _PG_init(void)
 	replacement_init();
 	reversal_init();
 	report_init();
+	import_init();
 	api_init();
 	relation_init();
 	crash_point_init();

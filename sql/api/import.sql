@@ -21,8 +21,11 @@ BEGIN
         IF header IS NULL THEN
             header := ARRAY(SELECT pg_catalog.lower(coalesce(f, '') COLLATE "C") FROM pg_catalog.unnest(fields) WITH ORDINALITY AS u (f, n) ORDER BY n);
             SELECT h INTO wrong FROM pg_catalog.unnest(header) AS h WHERE h <> ALL (columns) LIMIT 1;
-            IF wrong IS NOT NULL THEN
-                PERFORM murallink_private.raise('unknown_key', wrong, 'The first line has the names of the columns, which are those of the arguments.');
+            IF wrong = '' THEN
+                PERFORM murallink_private.raise('invalid_request', 'csv', 'The first line has a name for each column: remove columns without one.');
+            ELSIF wrong IS NOT NULL THEN
+                PERFORM murallink_private.raise('unknown_key', wrong, pg_catalog.format(
+                    'The first line has the names of the columns. There are %s.', pg_catalog.array_to_string(columns, ', ')));
             END IF;
             SELECT h INTO wrong FROM pg_catalog.unnest(header) AS h GROUP BY h HAVING pg_catalog.count(*) > 1 LIMIT 1;
             IF wrong IS NOT NULL THEN
@@ -256,28 +259,43 @@ $$;
 COMMENT ON FUNCTION murallink_private.request_dry_run() IS
 'Whether the request has the header Dry-Run: true, yes or 1. Errors: invalid_value (a header that is neither yes nor no), invalid_request (an Idempotency-Key beside it).';
 
+CREATE FUNCTION murallink_private.request_text(body text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    headers CONSTANT json := NULLIF(pg_catalog.current_setting('request.headers', true), '')::json;
+BEGIN
+    -- PostgREST's way to the server ends a text at a byte that is zero: what follows would be lost in silence.
+    IF headers ->> 'content-length' <> pg_catalog.octet_length(body)::text THEN
+        PERFORM murallink_private.raise('invalid_request', NULL, 'The text has a byte that is zero, as files in UTF-16 have: send it in UTF-8.');
+    END IF;
+    RETURN body;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.request_text(text) IS
+'The body of a request in text/plain, if all of it has arrived, by its Content-Length. Errors: invalid_request.';
+
 CREATE FUNCTION murallink.import_patients(text) RETURNS SETOF murallink.imported_row
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM murallink.import_csv('patients', $1, murallink_private.request_dry_run())
+    SELECT * FROM murallink.import_csv('patients', murallink_private.request_text($1), murallink_private.request_dry_run())
 $$;
 COMMENT ON FUNCTION murallink.import_patients(text) IS
-'import_csv for patients, with the CSV as the body of the request (Content-Type: text/plain); with the header "Dry-Run: true" it does nothing. It also refuses another value of that header than yes or no (invalid_value), and an Idempotency-Key beside it (invalid_request).';
+'import_csv for patients, with the CSV as the body of the request (Content-Type: text/plain); with the header "Dry-Run: true" it does nothing. It also refuses another value of that header than yes or no (invalid_value), an Idempotency-Key beside it, and a text with a byte that is zero (invalid_request).';
 
 CREATE FUNCTION murallink.import_enrollments(text) RETURNS SETOF murallink.imported_row
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM murallink.import_csv('enrollments', $1, murallink_private.request_dry_run())
+    SELECT * FROM murallink.import_csv('enrollments', murallink_private.request_text($1), murallink_private.request_dry_run())
 $$;
 COMMENT ON FUNCTION murallink.import_enrollments(text) IS 'import_csv for enrollments; see import_patients.';
 
 CREATE FUNCTION murallink.import_milestones(text) RETURNS SETOF murallink.imported_row
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM murallink.import_csv('milestones', $1, murallink_private.request_dry_run())
+    SELECT * FROM murallink.import_csv('milestones', murallink_private.request_text($1), murallink_private.request_dry_run())
 $$;
 COMMENT ON FUNCTION murallink.import_milestones(text) IS 'import_csv for milestones; see import_patients.';
 
 CREATE FUNCTION murallink.import_visits(text) RETURNS SETOF murallink.imported_row
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM murallink.import_csv('visits', $1, murallink_private.request_dry_run())
+    SELECT * FROM murallink.import_csv('visits', murallink_private.request_text($1), murallink_private.request_dry_run())
 $$;
 COMMENT ON FUNCTION murallink.import_visits(text) IS 'import_csv for visits; see import_patients.';
 
@@ -288,7 +306,7 @@ DECLARE
     form CONSTANT jsonb := (
         SELECT pg_catalog.jsonb_object_agg(murallink_private.url_decoded(pg_catalog.split_part(part, '=', 1)),
             murallink_private.url_decoded(pg_catalog.substr(part, pg_catalog.strpos(part, '=') + 1)))
-        FROM pg_catalog.string_to_table($1, '&') AS part WHERE pg_catalog.strpos(part, '=') > 1);
+        FROM pg_catalog.string_to_table(murallink_private.request_text($1), '&') AS part WHERE pg_catalog.strpos(part, '=') > 1);
     instrument CONSTANT text := coalesce(form ->> 'instrument', '');
     code_sent CONSTANT text := pg_catalog.concat_ws(':', NULLIF(form ->> 'redcap_event_name', ''), instrument);
     instance CONSTANT integer := CASE WHEN form ->> 'redcap_repeat_instance' ~ '^[0-9]{1,4}$' THEN form ->> 'redcap_repeat_instance' ELSE '1' END;

@@ -26,7 +26,7 @@ CREATE FUNCTION murallink_private.unchanged(given murallink.read_only, stored te
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF given #>> '{}' <> '' AND (given #>> '{}' = ANY (stored)) IS NOT TRUE THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'This cannot be changed here: send it as it was received, or leave it out.');
     END IF;
 END
 $$;

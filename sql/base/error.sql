@@ -23,7 +23,7 @@ CREATE FUNCTION murallink_private.checked_date(value date, field text) RETURNS d
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF value NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'Years are 1 to 9999.');
     END IF;
     RETURN value;
 END

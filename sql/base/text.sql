@@ -40,7 +40,7 @@ DECLARE
     result CONSTANT text := murallink_private.label(murallink_private.checked_text(value, field, longest, required));
 BEGIN
     IF result <> '' AND NOT murallink_private.is_label(result) THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'It is one line of characters that can be seen.');
     ELSIF result = '' AND required THEN
         PERFORM murallink_private.raise('missing_field', field);
     END IF;
@@ -58,7 +58,7 @@ BEGIN
     IF murallink_private.is_name(result) THEN
         RETURN murallink_private.label(result);
     ELSIF murallink_private.is_visible(result) THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'A name is one line, without characters that turn its direction.');
     ELSIF required OR value IS NULL THEN
         PERFORM murallink_private.raise('missing_field', field);
     END IF;
@@ -74,7 +74,7 @@ DECLARE
     result CONSTANT text := murallink_private.label(murallink_private.checked_text(value, field, longest, false));
 BEGIN
     IF result <> '' AND NOT murallink_private.is_name(result) THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'It is one line of characters that can be seen, and none that turns its direction.');
     END IF;
     RETURN result;
 END

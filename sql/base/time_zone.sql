@@ -26,7 +26,7 @@ DECLARE
     zone CONSTANT text := murallink_private.checked_text(time_zone, field, 60, false);
 BEGIN
     IF zone <> '' AND NOT murallink_private.known_time_zone(zone) THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'A time zone has a name of the tz database, such as Europe/Vienna.');
     END IF;
     RETURN zone;
 END

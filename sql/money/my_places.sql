@@ -40,7 +40,7 @@ DECLARE
     caller CONSTANT murallink.ksuid := murallink_private.require_caller();
 BEGIN
     IF coalesce(most, 0) NOT BETWEEN 1 AND 10000 THEN
-        PERFORM murallink_private.raise('invalid_value', 'most');
+        PERFORM murallink_private.raise('invalid_value', 'most', 'It is 1 to 10000.');
     END IF;
     RETURN QUERY
     SELECT a.uid, a.trial_uid, CASE WHEN m.sees_trial THEN t.name END::murallink.optional_text,

@@ -356,7 +356,7 @@ BEGIN
             OR field IN ('num_payments', 'sort_order') AND (given ->> field)::numeric % 1 <> 0 THEN
             PERFORM murallink_private.raise('wrong_type', field, pg_catalog.format('It must be a %s.', known ->> field));
         ELSIF field IN ('num_payments', 'sort_order') AND (given ->> field)::numeric NOT BETWEEN 0 AND 1000000 THEN
-            PERFORM murallink_private.raise('invalid_value', field);
+            PERFORM murallink_private.raise('invalid_value', field, CASE field WHEN 'num_payments' THEN 'A number from 0 to 1000.' ELSE 'A number from 0 to 1000000.' END);
         END IF;
     END LOOP;
     version.milestone := given ->> 'milestone';

@@ -241,7 +241,7 @@ BEGIN
         END IF;
         RETURN;
     ELSIF pays.uid IS NULL AND match.refusal IS NOT NULL THEN
-        PERFORM murallink_private.raise(match.refusal, 'visit_date');
+        PERFORM murallink_private.refuse_visit(match.refusal);
     END IF;
     PERFORM murallink_private.visit_change(known.uid, user_uid, said);
     IF pays.uid IS NULL AND known.state <> 'closed' THEN
@@ -313,7 +313,7 @@ BEGIN
                 IF known.client_uid IS NULL THEN
                     PERFORM murallink_private.raise('not_found', CASE (known.s).trial_ref WHEN '' THEN 'protocol_id' ELSE 'trial_ref' END);
                 END IF;
-                PERFORM murallink_private.raise((known.m).refusal, 'visit_date');
+                PERFORM murallink_private.refuse_visit((known.m).refusal);
             ELSIF NOT known.is_new THEN
                 PERFORM murallink_private.visit_again(known.uid, user_uid, known.s, known.m);
             END IF;

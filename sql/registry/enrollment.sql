@@ -194,6 +194,10 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'enrollment_visit_refusal';
 COMMENT ON FUNCTION murallink_private.visit_refusal(murallink.ksuid, date) IS
 'The error with which a payment to an enrollment for a visit on a day is refused, by its stable name: invalid_value (in the future, or before the enrollment), dropped, or not_enrolled (in the time of another site); null if it is not.';
 
+CREATE FUNCTION murallink_private.refuse_visit(error text) RETURNS void
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'enrollment_refuse_visit';
+COMMENT ON FUNCTION murallink_private.refuse_visit(text) IS 'Raises an error of visit_refusal() about visit_date, with what to do about it.';
+
 CREATE FUNCTION murallink_private.enrolled(
     patient_uid murallink.ksuid, trial_uid murallink.ksuid, permission murallink.permission, visit_date date DEFAULT NULL
 ) RETURNS murallink.ksuid

@@ -14,12 +14,12 @@ BEGIN
         PERFORM murallink_private.raise('missing_field', field);
     ELSIF pg_catalog.strpos(data, ' ') > 0 OR pg_catalog.strpos(data, E'\t') > 0 THEN
         -- decode() skips blanks, one of which may have been a "+".
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'A file is in base64, without blanks.');
     END IF;
     BEGIN
         content := pg_catalog.decode(data, 'base64');
     EXCEPTION WHEN invalid_parameter_value THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'A file is in base64, without blanks.');
     END;
     IF pg_catalog.octet_length(content) > most THEN
         PERFORM murallink_private.raise('too_long', field);
@@ -38,7 +38,7 @@ DECLARE
     name CONSTANT text := murallink_private.checked_label(filename, field, 200, true);
 BEGIN
     IF pg_catalog.btrim(filename, E' \t\r\n') ~ '[/\\\t\r\n]' OR name IN ('.', '..') THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'The name of a file is one line without / and \, and neither . nor ..');
     END IF;
     RETURN name;
 END

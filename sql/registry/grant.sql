@@ -189,7 +189,7 @@ BEGIN
     IF (NEW.resource, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid)
         IS DISTINCT FROM (place.kind, place.client_uid, place.contract_uid, place.trial_uid, place.site_uid)
     THEN
-        PERFORM murallink_private.raise('invalid_value', 'resource_uid');
+        PERFORM murallink_private.raise('invalid_value', 'resource_uid', 'grant() finds out what the resource is, and where.');
     END IF;
     RETURN NEW;
 END

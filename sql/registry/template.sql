@@ -35,7 +35,7 @@ BEGIN
         WHERE m[1] NOT IN (
             SELECT f.field FROM murallink_private.template_fields(kind) f WHERE template_checked.field = 'body' OR NOT f.secret))
         OR template_checked.field = 'subject' AND checked ~ '[\t\r\n]' THEN
-        PERFORM murallink_private.raise('invalid_value', field);
+        PERFORM murallink_private.raise('invalid_value', field, 'templates() shows what may stand in braces; a subject is one line.');
     END IF;
     RETURN checked;
 END

@@ -1,7 +1,7 @@
 /*
  * import.c
  *	  What other programs send as text: tables in CSV, read by libcsv, and values
- *	  of a form, decoded by libcurl.
+ *	  of a form, decoded by libcurl; and what to do about text that is not UTF-8.
  */
 #include "postgres.h"
 
@@ -12,8 +12,11 @@
 #include "error.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "import.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "text.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -29,10 +32,39 @@ typedef struct Found
 	bool row_ended;
 } Found;
 
+static emit_log_hook_type next_hook;
+
+static void tell_encoding(ErrorData *error);
 static char delimiter_of(const char *csv, size_t length);
 static void found_field(void *field, size_t length, void *found);
 static void found_end(int last, void *found);
 static void take(const Found *found, ArrayBuildState **row, ReturnSetInfo *result);
+
+/*
+ * Registers the hook.  Called once, from _PG_init.
+ */
+void
+import_init(void)
+{
+	next_hook = emit_log_hook;
+	emit_log_hook = tell_encoding;
+}
+
+/*
+ * Hook: says what to do about text in another encoding.  PostgreSQL refuses it
+ * before it calls a function, which therefore cannot say it.
+ */
+static void
+tell_encoding(ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE && error->elevel == ERROR && error->hint == NULL &&
+		debug_query_string != NULL && text_find(debug_query_string, "murallink") != NULL)
+		error->hint = MemoryContextStrdup(error->assoc_context,
+										  "Text is in UTF-8, or in the client_encoding of the connection. A spreadsheet "
+										  "saves it as \"CSV UTF-8\"; iconv -f WINDOWS-1252 -t UTF-8 converts a file.");
+	if (next_hook)
+		next_hook(error);
+}
 
 /*
  * Returns the character that separates the fields of the first line that is not

@@ -234,6 +234,18 @@ enrollment_visit_refusal(PG_FUNCTION_ARGS)
 }
 
 /*
+ * murallink_private.refuse_visit(error): raises an error of visit_refusal(), by
+ * its stable name.
+ */
+PG_FUNCTION_INFO_V1(enrollment_refuse_visit);
+Datum
+enrollment_refuse_visit(PG_FUNCTION_ARGS)
+{
+	refuse_visit(error_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_VOID();
+}
+
+/*
  * Returns whether one of the enrollments has this uid.
  */
 bool

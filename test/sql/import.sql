@@ -63,7 +63,7 @@ SELECT row_number, error, field, hint FROM murallink.import_csv('visits', E'sour
 ctms,a,I-1,1,Week 1,31.01.2027,,\nctms,a,I-1,1,Week 1,2020-01-31,x,\nctms,a,I-1,1,Week 1,2020-01-31,0,\nctms,a,I-1,1,Week 1,2020-01-31,,kept\nctms,a,I-1,1,Week 1,,,\nctms,a,I-1');
 -- what is no table of this kind is refused as a whole
 SELECT test.answer('import_csv', jsonb_build_object('kind', kind, 'csv', csv)) FROM (VALUES (1, 'visits', E'source,amount\n'), (2, 'patients', E'first_name,first_name\n'),
-    (3, 'payments', 'x'), (4, 'patients', ''), (5, 'patients', E'first_name\n"A'), (6, 'patients', NULL), (7, NULL, 'x'), (8, 'patients', 'first_name')) AS t (n, kind, csv) ORDER BY n;
+    (3, 'payments', 'x'), (4, 'patients', ''), (5, 'patients', E'first_name\n"A'), (6, 'patients', NULL), (7, NULL, 'x'), (8, 'patients', 'first_name'), (9, 'visits', E'source;source_ref;;\n')) AS t (n, kind, csv) ORDER BY n;
 SELECT murallink.api(jsonb_build_object('action', 'import_csv', 'payload', jsonb_build_object('kind', 'patients', 'dry_run', true,
     'csv', pg_temp.filled(E'site_uid,first_name\n{site},Gus\n{site},')))) - 'request_id' AS answer;
 RESET SESSION AUTHORIZATION;

@@ -75,3 +75,21 @@ SELECT polname FROM pg_policy
 WHERE concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) ~ '\m(lower|upper|initcap)\(|~~?\*';
 SELECT c.oid::regclass FROM pg_class c
 WHERE c.relkind = 'v' AND c.relnamespace = 'murallink'::regnamespace AND pg_get_viewdef(c.oid) ~ '\m(lower|upper|initcap)\(|~~?\*';
+
+-- A refusal says what is expected
+CREATE FUNCTION pg_temp.hint(expression text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE 'SELECT ' || expression;
+    RETURN NULL;
+EXCEPTION WHEN SQLSTATE 'PT400' OR SQLSTATE 'PT409' THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN hint;
+END
+$$;
+SELECT expression, pg_temp.hint('murallink_private.' || expression) FROM unnest(ARRAY[
+    $$checked_label(E'a\u200bb', 'f', 10, true)$$, $$checked_name(E'a\nb', 'f', true)$$, $$checked_line(E'a\u202eb', 'f', 10)$$,
+    $$checked_date('infinity', 'f')$$, $$checked_time_zone('CEST', 'f')$$, $$unchanged('"a"', '{b}', 'f')$$, $$checked_file('QQ ==', 'f')$$,
+    $$checked_file('Q', 'f')$$, $$checked_file_name('a/b', 'f')$$, $$template_checked('{x}', 'body', 10, 'payment')$$, $$refuse_visit('invalid_value')$$,
+    $$refuse_visit('not_enrolled')$$]) AS expression;

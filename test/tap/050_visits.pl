@@ -80,6 +80,17 @@ foreach my $dry_run (1, 0)
 }
 my ($status, $answer) = $client->request('POST', "$client->{url}/rpc/import_visits", "source,amount\nctms,5\n", \%csv);
 is("$status $answer->{details}", '400 unknown_key: amount', 'a column that there is not is refused by name');
+like($answer->{hint}, qr/source, source_ref, protocol_id/, 'with the columns that there are');
+my $utf16 = pack('v*', 0xFEFF, unpack('C*', $table));
+foreach ([ 'Latin-1', "$table$site;Zo\xEB;Delta;;\r\n", qr/UTF-8/ ], [ 'UTF-16', $utf16, qr/UTF-8/ ], [ 'UTF-16 without a mark', substr($utf16, 2), qr/UTF-8/ ],
+	[ 'a byte that is zero', "$table\0\r\n$site;Dan;Delta;;\r\n", qr/zero/ ])
+{
+	my ($what, $body, $hint) = @$_;
+	my ($code, $said) = $client->request('POST', "$client->{url}/rpc/import_patients", $body, \%csv);
+	is($code, 400, "$what is refused");
+	like($said->{hint}, $hint, 'with what to do');
+}
+is($stack->sql("SELECT count(*) FROM murallink.patient WHERE first_name = 'Bea'"), 1, 'as a whole');
 
 note 'REDCap, whose form comes through the documented proxy, with the key of a service in the URL';
 as_admin('set_reference', { kind => 'trial', resource_uid => $trial, source => 'redcap', ref => '77' });
