@@ -256,7 +256,7 @@ EOC
 
 note 'the example of R in docs/analysts.md';
 my ($r) = slurp_file('docs/analysts.md') =~ /^```r\n(.*?)^```/ms;
-$r =~ s{dbname = 'trials', user = 'ann'}{dbname = '${\Murallink::Stack::DATABASE}', user = 'world_analyst', host = '$stack->{host}', port = $stack->{port}};
+$r =~ s{user = 'ann'}{dbname = '${\Murallink::Stack::DATABASE}', user = 'world_analyst', host = '$stack->{host}', port = $stack->{port}};
 ($output, $errors) = run_command([ 'Rscript', '-e', $r =~ s/^(?=dplyr::inner_join)/joined <- /mr . <<'EOC' ]);
 counted <- dplyr::collect(dplyr::summarise(dplyr::group_by(joined, currency), total = sum(net_amount, na.rm = TRUE)))
 cat(paste(counted$currency, counted$total))

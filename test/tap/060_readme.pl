@@ -85,6 +85,12 @@ my %environment = slurp_file("$tree/build/up/env") =~ /^export (\w+)='(.*)'$/gm;
 	Murallink::Stack::poll('the payment', sub { $made->sql('SELECT status FROM murallink.payment') eq 'paid' });
 	my $client = Murallink::Client->new(url => $ENV{MURALLINK_URL}, sandbox_url => $ENV{SANDBOX_URL});
 	is(join(' ', map { $_->{amount} } @{ $client->sandbox('ledger?kind=load') }), '100.00', 'the payment is on the card');
+	foreach ([ python => qr/\A5420 USD 100\n\z/, '/usr/bin/python3', '-' ], [ r => qr/currency/, 'Rscript', '-' ])
+	{
+		my ($language, $shown, @with) = @$_;
+		run \@with, '<', \join('', blocks('docs/analysts.md', $language)), '>', \my $answer, '2>', \$errors;
+		like($answer, $shown, "$language finds the payment") or diag($errors);
+	}
 	is($made->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books agree');
 	is($made->sql('SHOW murallink.public_url'), $ENV{MURALLINK_URL}, 'and links lead to where PostgREST is');
 	like(($client->request('GET', "$ENV{APP_URL}/"))[1], qr/<title>Trial payments</, 'the example app is there');

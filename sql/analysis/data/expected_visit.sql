@@ -28,7 +28,7 @@ FROM (
             AND murallink_private.label_key(a.milestone_code) = murallink_private.label_key(v.code)
         ORDER BY (a.status = 'kept') DESC, a.at DESC LIMIT 1) a ON true;
 COMMENT ON VIEW murallink.expected_visit IS
-'The forecast: for each enrolled patient the visits that set_visit_due has given a day and that were not paid yet, with what they cost at the prices in force now. For callers who hold view_enrollments, view_payment_schedule and view_payments there.';
+'The forecast: for each enrolled patient the visits that set_visit_due has given a day and that were not paid yet, with what they cost at the prices in force now; a milestone with several payments until the first of them. For callers who hold view_enrollments, view_payment_schedule and view_payments there.';
 COMMENT ON COLUMN murallink.expected_visit.enrollment_uid IS 'The patient in the trial at the site.';
 COMMENT ON COLUMN murallink.expected_visit.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.expected_visit.contract_uid IS 'The trial''s contract, whose funds pay.';

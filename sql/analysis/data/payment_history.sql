@@ -64,7 +64,7 @@ COMMENT ON COLUMN murallink.payment_history.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.payment_history.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.payment_history.enrollment_uid IS 'The patient in the trial at the site.';
 COMMENT ON COLUMN murallink.payment_history.step IS 'What has happened.';
-COMMENT ON COLUMN murallink.payment_history.at IS 'When.';
+COMMENT ON COLUMN murallink.payment_history.at IS 'When. A payment that its trial approves by itself is approved at the moment of its request.';
 COMMENT ON COLUMN murallink.payment_history.app_user_uid IS
 'The user who did it; null for the worker, for an operator without a user, and where the trial approves by itself.';
 COMMENT ON COLUMN murallink.payment_history.switched_by_uid IS 'The admin who acted as that user; null otherwise.';
