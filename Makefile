@@ -23,13 +23,13 @@ MODULE_big = murallink
 # A group has one name in sql and src, and a subject has one name everywhere. Each uses only those before it.
 GROUPS = base access registry money calls notices payouts partners worker analysis api
 
-base = schema error text mail_address answer install isolation place apart secret clock ksuid moment money phone address time_zone name change crash_point
+base = schema error text mail_address answer install isolation place apart secret seal clock ksuid moment money phone address time_zone name change crash_point
 access = password identity password_reset permission role audit account api_key sign_on
-registry = file payment_type client contract trial site grant access_list people enrollment consent template appointment transfer similar roster caregiver document
+registry = file payment_type client contract trial site grant access_list people payout_account enrollment consent template appointment transfer similar roster caregiver document
 money = schedule visit_due fund payment top_up reference my_places
 notices = notice message
 calls = http mail partner worker_slot partner_setup brake call request
-payouts = card payout route look_up load balance replacement reversal recovery payout_control approval move_payment part limit visit_match visit_done visit_go_on
+payouts = card payout route look_up load pay balance replacement reversal recovery payout_control approval move_payment part limit visit_match visit_done visit_go_on
 partners := $(shell sed -n 's/^PARTNER(\(.*\))$$/\1/p' src/calls/partner_table.h)
 worker = participation merge event webhook worker follow needs_person task launcher
 analysis = audit_trail payment_history paid owed dimension expected_visit liability schedule_at tax

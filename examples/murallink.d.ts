@@ -38,6 +38,7 @@ export type Errors = {
 	locked_out: 423;
 	login_failed: 401;
 	missing_field: 400;
+	no_key: 503;
 	not_associated: 409;
 	not_covered: 409;
 	not_enrolled: 409;
@@ -121,7 +122,8 @@ export type Enums = {
 		| 'bulk_email'
 		| 'password_reset'
 		| 'payment'
-		| 'reversal';
+		| 'reversal'
+		| 'payout_account';
 	payment_kind:
 		| 'milestone'
 		| 'manual'
@@ -1172,6 +1174,7 @@ export type CompositeTypes = {
 		patient: CompositeTypes['patient_info'] | null;
 		trial_site: CompositeTypes['trial_site_info'] | null;
 		left_on: Day | null;
+		account_shown: string | null;
 	};
 	event_info: {
 		uid: Uid | null;
@@ -1418,6 +1421,14 @@ export type CompositeTypes = {
 		attempt: number | null;
 		reference: string | null;
 		note: string | null;
+	};
+	payout_key_info: {
+		uid: Uid | null;
+		public_key: string | null;
+		made_at: Moment | null;
+		retired_at: Moment | null;
+		accounts: number | null;
+		in_file: boolean | null;
 	};
 	pending_payment: {
 		uid: Uid | null;
@@ -1852,6 +1863,7 @@ export type Payloads = {
 		patient: Payloads['patient_info'];
 		trial_site: Payloads['trial_site_info'];
 		left_on?: Day;
+		account_shown?: string;
 	};
 	event_info: {
 		uid: Uid;
@@ -2098,6 +2110,14 @@ export type Payloads = {
 		attempt: number;
 		reference: string;
 		note: string;
+	};
+	payout_key_info: {
+		uid: Uid;
+		public_key: string;
+		made_at: Moment;
+		retired_at: Moment;
+		accounts: number;
+		in_file: boolean;
 	};
 	pending_payment: {
 		uid: Uid;
@@ -2771,6 +2791,10 @@ export type Functions = {
 		Args: { payout_uid?: Uid };
 		Returns: Array<CompositeTypes['payout_attempt']>;
 	};
+	payout_keys: {
+		Args: Record<string, never>;
+		Returns: Array<CompositeTypes['payout_key_info']>;
+	};
 	pending_payments: {
 		Args: { trial_uid?: Uid; site_uid?: Uid; kind?: string; older_than_days?: number; sort?: string; after_uid?: Uid; most?: number };
 		Returns: Array<CompositeTypes['pending_payment']>;
@@ -2855,6 +2879,10 @@ export type Functions = {
 		Args: { payment_uid?: Uid; amount?: number; reason?: string; note?: string };
 		Returns: CompositeTypes['reversal_info'];
 	};
+	reseal_accounts: {
+		Args: { most?: number };
+		Returns: number;
+	};
 	resend_card_link: {
 		Args: { patient_uid?: Uid; method?: string };
 		Returns: CompositeTypes['task_info'];
@@ -2914,6 +2942,10 @@ export type Functions = {
 	revoke_api_key: {
 		Args: { api_key_uid?: Uid; note?: string };
 		Returns: undefined;
+	};
+	rotate_payout_key: {
+		Args: Record<string, never>;
+		Returns: CompositeTypes['payout_key_info'];
 	};
 	rotate_webhook: {
 		Args: { name?: string; secret?: string; hours?: number };
@@ -2976,7 +3008,7 @@ export type Functions = {
 		Returns: undefined;
 	};
 	set_payment_type: {
-		Args: { payment_type_uid?: Uid; trial_uid?: Uid; patient_uid?: Uid };
+		Args: { payment_type_uid?: Uid; trial_uid?: Uid; patient_uid?: Uid; account?: Json };
 		Returns: CompositeTypes['enrollment_info'];
 	};
 	set_pricing: {
@@ -3222,6 +3254,7 @@ export type Actions = {
 	patient_audit_report: string;
 	payable_milestones: Array<Payloads['payable_milestone']>;
 	payout_attempts: Array<Payloads['payout_attempt']>;
+	payout_keys: Array<Payloads['payout_key_info']>;
 	pending_payments: Array<Payloads['pending_payment']>;
 	ping: undefined;
 	reactivate_user: undefined;
@@ -3243,6 +3276,7 @@ export type Actions = {
 	replace_card: Payloads['card_replacement'];
 	request_password_reset: undefined;
 	request_reversal: Payloads['reversal_info'];
+	reseal_accounts: number;
 	resend_card_link: Payloads['task_info'];
 	resend_webhook: number;
 	reset_password: undefined;
@@ -3258,6 +3292,7 @@ export type Actions = {
 	revoke: Json;
 	revoke_all: number;
 	revoke_api_key: undefined;
+	rotate_payout_key: Payloads['payout_key_info'];
 	rotate_webhook: Payloads['webhook_info'];
 	schedule_appointment: Payloads['appointment_info'];
 	search_clients: Array<Payloads['client_info']>;

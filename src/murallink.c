@@ -21,11 +21,13 @@
 #include "notice.h"
 #include "password.h"
 #include "password_reset.h"
+#include "payout_account.h"
 #include "permission.h"
 #include "replacement.h"
 #include "report.h"
 #include "reversal.h"
 #include "schedule.h"
+#include "seal.h"
 #include "secret.h"
 #include "utils/guc.h"
 #include "worker.h"
@@ -46,6 +48,7 @@ _PG_init(void)
 	call_guard_init();
 	isolation_init();
 	secret_init();
+	seal_init();
 	clock_init();
 	password_init();
 	identity_init();
@@ -54,6 +57,7 @@ _PG_init(void)
 	audit_init();
 	audit_position_init();
 	file_init();
+	payout_account_init();
 	notice_init();
 	schedule_init();
 	fund_slot_init();

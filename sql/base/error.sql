@@ -6,7 +6,7 @@ COMMENT ON FUNCTION murallink_private.raise(text, text, text) IS
 'Raises an error of murallink.errors(). error: its stable name; field: the field that it is about, shown in the detail; hint: what to do about it here, where the error''s own hint does not fit.';
 
 CREATE FUNCTION murallink.errors(OUT name text, OUT sqlstate text, OUT http_status integer, OUT message text, OUT hint text)
-RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 41 AS 'MODULE_PATHNAME', 'error_list';
+RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 42 AS 'MODULE_PATHNAME', 'error_list';
 COMMENT ON FUNCTION murallink.errors() IS
 'All errors of murallink: stable name, SQLSTATE, HTTP status, message and hint.';
 

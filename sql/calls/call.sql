@@ -15,7 +15,7 @@ BEGIN
         END IF;
         RETURN NEW;
     END IF;
-    IF NEW.operation = 'load' AND NEW.status <> OLD.status
+    IF NEW.operation IN ('load', 'pay') AND NEW.status <> OLD.status
         AND (OLD.status IN ('declined', 'in_doubt', 'cancelled') OR NEW.status = 'declined') THEN
         PERFORM murallink_private.load_step(NEW.uid, OLD.status, NEW.status);
     END IF;
@@ -44,9 +44,11 @@ BEGIN
             (NEW.claimed_at, NEW.content_hash, NEW.revision) IS DISTINCT FROM (OLD.claimed_at, OLD.content_hash, OLD.revision)
             OR OLD.status <> 'claimed' AND (NEW.outcome, NEW.settled_at, NEW.http_status, NEW.answer::text)
                 IS DISTINCT FROM (OLD.outcome, OLD.settled_at, OLD.http_status, OLD.answer::text))
-        OR (NEW.uid, NEW.resource, NEW.subject_uid, NEW.subject_attempt, NEW.operation, NEW.repeatable, NEW.created_at, NEW.requested_by)
-            IS DISTINCT FROM (OLD.uid, OLD.resource, OLD.subject_uid, OLD.subject_attempt, OLD.operation, OLD.repeatable, OLD.created_at, OLD.requested_by)
-        OR NEW.partner <> OLD.partner AND NEW.status <> 'waiting'
+        OR (NEW.uid, NEW.resource, NEW.subject_uid, NEW.subject_attempt, NEW.repeatable, NEW.created_at, NEW.requested_by)
+            IS DISTINCT FROM (OLD.uid, OLD.resource, OLD.subject_uid, OLD.subject_attempt, OLD.repeatable, OLD.created_at, OLD.requested_by)
+        OR (NEW.partner, NEW.operation) <> (OLD.partner, OLD.operation) AND NEW.status <> 'waiting'
+        -- A payout that waits may be paid in another way.
+        OR NEW.operation <> OLD.operation AND (NEW.resource <> 'payout' OR NEW.subject_uid <> NEW.uid)
         -- The amount, the card and the reference of an unload, and what a look-up asks.
         OR NEW.resource IN ('payout', 'call', 'card') AND NEW.params IS DISTINCT FROM OLD.params
     THEN

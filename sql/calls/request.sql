@@ -54,7 +54,7 @@ LANGUAGE sql STABLE AS $$
     SELECT c.uid, c.partner, c.operation, c.subject_uid, c.status, c.reason, c.attempt, c.facts, c.note, c.requested_by,
         c.created_at, c.settled_at
     FROM murallink_private.call c
-    WHERE c.uid = task_info.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
+    WHERE c.uid = task_info.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'pay', 'order')
 $$;
 COMMENT ON FUNCTION murallink_private.task_info(murallink.ksuid) IS
 'A call other than an order, a load or a message, as functions for operators answer.';
@@ -103,7 +103,7 @@ CREATE FUNCTION murallink_private.request_state(task_uid murallink.ksuid) RETURN
 LANGUAGE sql VOLATILE AS $$
     SELECT pg_catalog.jsonb_build_object('uid', c.uid, 'status', c.status, 'reason', c.reason, 'http_status', c.http_status,
         'facts', c.facts, 'answer', c.answer)
-    FROM murallink_private.call c WHERE c.uid = request_state.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'order')
+    FROM murallink_private.call c WHERE c.uid = request_state.task_uid AND c.resource <> 'notice' AND c.operation NOT IN ('load', 'pay', 'order')
 $$;
 COMMENT ON FUNCTION murallink_private.request_state(murallink.ksuid) IS
 'The state of a call, as await_partner() answers it.';

@@ -11,6 +11,7 @@ DECLARE
     the_appointment murallink.appointment;
     the_payment murallink_private.payment;
     the_mail murallink_private.bulk_email;
+    the_account record;
     live murallink_private.live_reset_token;
     config jsonb;
     fields jsonb;
@@ -37,10 +38,13 @@ BEGIN
     ORDER BY l.created_at DESC LIMIT 1;
     SELECT p.settings INTO config FROM murallink_private.partner p WHERE p.name = the_notice.partner;
     moment := coalesce(the_appointment.local_time, the_notice.created_at AT TIME ZONE 'UTC');
-    digits := murallink_private.phone_north_american(the_patient.phone);
+    SELECT t.name, a.shown, a.usable_from INTO the_account
+    FROM murallink_private.payout_account a JOIN murallink_private.payment_type t ON t.uid = a.payment_type_uid
+    WHERE a.uid = the_notice.payout_account_uid;
+    digits := murallink_private.phone_north_american(CASE the_notice.channel WHEN 'sms' THEN coalesce(the_notice.address, the_patient.phone) END);
     problem := CASE
         WHEN the_notice.kind = 'password_reset' AND live.token IS NULL THEN 'the token is not good any more'
-        WHEN the_patient.uid IS NOT NULL
+        WHEN the_patient.uid IS NOT NULL AND (the_notice.kind <> 'payout_account' OR the_notice.channel = 'sms')
             AND NOT CASE the_notice.channel WHEN 'email' THEN the_patient.email_enabled ELSE the_patient.sms_enabled END
             THEN 'the patient does not want it'
         WHEN the_notice.channel = 'email' AND NOT murallink_private.is_mail_address(recipient)
@@ -58,7 +62,8 @@ BEGIN
     fields := pg_catalog.jsonb_build_object(
         'first_name', coalesce(the_user.first_name, the_patient.first_name),
         'last_name', coalesce(the_user.last_name, the_patient.last_name),
-        'what', the_notice.changed,
+        'what', coalesce(the_notice.changed, the_account.name || ' ' || the_account.shown),
+        'from', pg_catalog.to_char(the_account.usable_from AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
         'date', pg_catalog.to_char(moment, 'YYYY-MM-DD'),
         'time', pg_catalog.to_char(moment, 'HH24:MI'),
         'description', the_appointment.description, 'currency', the_payment.currency, 'note', the_notice.note,

@@ -216,6 +216,48 @@ $$;
 COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[], text) IS
 'Notifies patients that payments were made, or taken back in whole or in part, if they want messages, and if the contract or else murallink.payment_notices says so. note: why they were taken back.';
 
+CREATE FUNCTION murallink_private.contact_before(patient_uid murallink.ksuid, field text, since timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT e.changes #>> ARRAY[field, 'from'] FROM murallink_private.audit_event e
+        WHERE e.resource_uid = contact_before.patient_uid AND e.resource = 'patient' AND e.action = 'changed' AND e.at >= since
+            AND e.changes #>> ARRAY[field, 'from'] <> ''
+        ORDER BY e.at, e.uid LIMIT 1), (
+        SELECT CASE field WHEN 'email' THEN p.email ELSE p.phone END FROM murallink.patient p WHERE p.uid = contact_before.patient_uid))
+$$;
+COMMENT ON FUNCTION murallink_private.contact_before(murallink.ksuid, text, timestamptz) IS
+'The e-mail address or the phone number that a patient had at a time, from the audit, or has got since. field: email or phone.';
+
+CREATE FUNCTION murallink_private.notice_of_payout_account(account_uid murallink.ksuid) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    entered murallink_private.payout_account;
+    since timestamptz;
+    mail_to text;
+    made murallink.ksuid;
+BEGIN
+    SELECT * INTO entered FROM murallink_private.payout_account a WHERE a.uid = account_uid;
+    IF NOT entered.cooling THEN
+        RETURN;
+    END IF;
+    -- An address that was changed a short time before is the thief's, if there is one.
+    since := entered.entered_at - GREATEST(pg_catalog.current_setting('murallink.account_cooling')::interval, '24 h');
+    mail_to := murallink_private.contact_before(entered.patient_uid, 'email', since);
+    INSERT INTO murallink_private.notice (kind, channel, patient_uid, payout_account_uid, address)
+    SELECT 'payout_account', way.channel, entered.patient_uid, entered.uid, way.address
+    FROM murallink.patient p, LATERAL (
+        SELECT 'email'::murallink.notice_channel, mail_to WHERE mail_to <> ''
+        UNION ALL
+        SELECT 'sms', c FROM murallink_private.contact_before(entered.patient_uid, 'phone', since) AS c
+        WHERE mail_to = '' AND c <> '' AND p.sms_enabled) AS way (channel, address)
+    WHERE p.uid = entered.patient_uid
+    RETURNING uid INTO made;
+    PERFORM murallink_private.notices_send(ARRAY[made]);
+END
+$$;
+COMMENT ON FUNCTION murallink_private.notice_of_payout_account(murallink.ksuid) IS
+'Notifies a patient that the account was changed: at the e-mail address from before, also of a patient who wants no messages, because this is about the patient''s own money; without one by SMS, to a patient who wants them. An address that was changed shortly before does not count.';
+
 CREATE FUNCTION murallink.set_payment_notices(
     contract_uid murallink.ksuid DEFAULT NULL, enabled boolean DEFAULT NULL
 ) RETURNS void

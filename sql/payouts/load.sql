@@ -37,8 +37,8 @@ BEGIN
     -- repeat, after a look-up that did not show it, may mean that the first attempt was carried out.
     IF ended.outcome = 'not_sent' AND ended.http_status IN (401, 429) AND (
             SELECT (p.settings ->> 'look_up')::boolean FROM murallink_private.partner p WHERE p.name = ended.partner)
-        OR ended.outcome = 'declined' AND murallink_private.note_of_look_up() = (CASE ended.operation
-            WHEN 'load' THEN (SELECT o.note FROM murallink_private.payout o WHERE o.uid = ended.uid) ELSE ended.note END) THEN
+        OR ended.outcome = 'declined' AND murallink_private.note_of_look_up() = (CASE WHEN ended.operation IN ('load', 'pay')
+            THEN (SELECT o.note FROM murallink_private.payout o WHERE o.uid = ended.uid) ELSE ended.note END) THEN
         ended.status := 'in_doubt';
     END IF;
     RETURN ended;

@@ -35,7 +35,8 @@ BEGIN
     IF (NEW.uid, NEW.payment_uid, NEW.client_uid, NEW.contract_uid, NEW.trial_uid, NEW.site_uid, NEW.created_at)
             IS DISTINCT FROM (OLD.uid, OLD.payment_uid, OLD.client_uid, OLD.contract_uid, OLD.trial_uid, OLD.site_uid, OLD.created_at)
         OR NEW.patient_uid <> OLD.patient_uid AND NOT murallink_private.merged_into(OLD.patient_uid, NEW.patient_uid)
-        OR (NEW.payment_type_uid, NEW.partner, NEW.card_uid) IS DISTINCT FROM (OLD.payment_type_uid, OLD.partner, OLD.card_uid) AND EXISTS (
+        OR (NEW.payment_type_uid, NEW.partner, NEW.card_uid, NEW.account_uid)
+            IS DISTINCT FROM (OLD.payment_type_uid, OLD.partner, OLD.card_uid, OLD.account_uid) AND EXISTS (
             SELECT FROM murallink_private.call c WHERE c.uid = NEW.uid AND c.status <> 'waiting')
     THEN
         PERFORM murallink_private.raise('append_only', 'payout');
@@ -62,13 +63,14 @@ COMMENT ON FUNCTION murallink_private.load_step(murallink.ksuid, murallink.payou
 
 CREATE FUNCTION murallink_private.payout_route(
     payout_uid murallink.ksuid, payment_uid murallink.ksuid,
-    OUT payment_type_uid murallink.ksuid, OUT partner text, OUT card_uid murallink.ksuid, OUT reason text
+    OUT payment_type_uid murallink.ksuid, OUT partner text, OUT card_uid murallink.ksuid, OUT account_uid murallink.ksuid, OUT reason text
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     the_payment murallink_private.payment;
     the_partner murallink_private.partner;
     the_program text;
     the_card record;
+    to_account boolean;
     held boolean;
 BEGIN
     SELECT * INTO the_payment FROM murallink_private.payment p WHERE p.uid = payout_route.payment_uid;
@@ -78,7 +80,7 @@ BEGIN
     -- A change of the enrollment waits for the lock of the payment, and sees this payout then. Read the
     -- contract's default again under a lock: either a change is visible here, or it sees this payout.
     FOR look IN 1..2 LOOP
-        SELECT t.uid, t.partner INTO payment_type_uid, partner
+        SELECT t.uid, t.partner, t.by_account INTO payment_type_uid, partner, to_account
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = the_payment.contract_uid
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         WHERE e.uid = the_payment.enrollment_uid;
@@ -100,6 +102,11 @@ BEGIN
         reason := 'other_currency';
         RETURN;
     END IF;
+    IF to_account THEN
+        SELECT a.account_uid, a.reason INTO account_uid, reason
+        FROM murallink_private.account_to_pay(the_payment.patient_uid, payment_type_uid) a;
+        RETURN;
+    END IF;
     the_program := the_partner.settings ->> 'cust_prog_id';
     SELECT c.uid, c.status, c.reason INTO the_card FROM murallink_private.card c
     WHERE c.patient_uid = the_payment.patient_uid AND c.partner = payout_route.partner AND c.program = the_program AND c.ended_at = 'infinity';
@@ -116,14 +123,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payout_route(murallink.ksuid, murallink.ksuid) IS
-'Routes a payout: returns its payment type, partner and card, and the reason if it must wait. Orders a card if the patient needs one.';
+'Routes a payout: returns its payment type, partner, card or account, and the reason if it must wait. Orders a card if the patient needs one.';
 
 CREATE FUNCTION murallink_private.payout_send(payout_uid murallink.ksuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT murallink_private.call_make_own(o.partner, 'payout', o.uid, 'load', o.suspect)
+    SELECT murallink_private.call_make_own(o.partner, 'payout', o.uid, CASE WHEN o.account_uid IS NULL THEN 'load' ELSE 'pay' END, o.suspect)
     FROM murallink_private.payout o WHERE o.uid = payout_uid
 $$;
-COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS 'Makes the call that loads the card of a payout.';
+COMMENT ON FUNCTION murallink_private.payout_send(murallink.ksuid) IS
+'Makes the call that loads the card of a payout, or pays it to an account.';
 
 CREATE FUNCTION murallink_private.payouts_lock_ways(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -135,7 +143,7 @@ BEGIN
         JOIN murallink.enrollment e ON e.uid = y.enrollment_uid JOIN murallink.contract c ON c.uid = y.contract_uid
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         JOIN murallink_private.partner p ON p.name = t.partner
-        WHERE o.uid = ANY (payout_uids) AND NOT EXISTS (
+        WHERE o.uid = ANY (payout_uids) AND NOT t.by_account AND NOT EXISTS (
             SELECT FROM murallink_private.card k
             WHERE k.patient_uid = y.patient_uid AND k.partner = p.name AND k.program = p.settings ->> 'cust_prog_id'))
     ORDER BY s.uid FOR SHARE;
@@ -175,18 +183,21 @@ BEGIN
             route.card_uid := the_payout.card_uid;
             route.reason := '';
         END IF;
-        IF present.status = 'ready' AND (route.payment_type_uid, route.partner, route.card_uid, route.reason)
-            IS DISTINCT FROM (the_payout.payment_type_uid, the_payout.partner, the_payout.card_uid, '') THEN
+        IF present.status = 'ready' AND (route.payment_type_uid, route.partner, route.card_uid, route.account_uid, route.reason)
+            IS DISTINCT FROM (the_payout.payment_type_uid, the_payout.partner, the_payout.card_uid, the_payout.account_uid, '') THEN
             UPDATE murallink_private.call c SET status = 'waiting' WHERE c.uid = present.uid RETURNING c.* INTO present;
         END IF;
         UPDATE murallink_private.payout o
-        SET payment_type_uid = route.payment_type_uid, partner = route.partner, card_uid = route.card_uid, reason = route.reason
-        WHERE o.uid = the_payout.uid AND (o.payment_type_uid, o.partner, o.card_uid, o.reason)
-            IS DISTINCT FROM (route.payment_type_uid, route.partner, route.card_uid, route.reason);
+        SET payment_type_uid = route.payment_type_uid, partner = route.partner, card_uid = route.card_uid, account_uid = route.account_uid,
+            reason = route.reason
+        WHERE o.uid = the_payout.uid AND (o.payment_type_uid, o.partner, o.card_uid, o.account_uid, o.reason)
+            IS DISTINCT FROM (route.payment_type_uid, route.partner, route.card_uid, route.account_uid, route.reason);
         IF route.reason = '' AND present.uid IS NULL THEN
             PERFORM murallink_private.payout_send(the_payout.uid);
         ELSIF present.status = 'waiting' AND route.reason = '' THEN
-            UPDATE murallink_private.call c SET partner = route.partner WHERE c.uid = present.uid AND c.partner <> route.partner;
+            UPDATE murallink_private.call c
+            SET partner = route.partner, operation = CASE WHEN route.account_uid IS NULL THEN 'load' ELSE 'pay' END
+            WHERE c.uid = present.uid AND (c.partner <> route.partner OR (c.operation = 'load') = (route.account_uid IS NOT NULL));
             PERFORM murallink_private.call_resume(present.uid);
         END IF;
     END LOOP;
@@ -219,8 +230,8 @@ BEGIN
         PERFORM murallink_private.recoveries_begin(payment_uid);
     END IF;
     route := murallink_private.payout_route(made, payment_uid);
-    INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid)
-    VALUES (made, payout_begin.payment_uid, route.payment_type_uid, route.partner, route.card_uid);
+    INSERT INTO murallink_private.payout (uid, payment_uid, payment_type_uid, partner, card_uid, account_uid)
+    VALUES (made, payout_begin.payment_uid, route.payment_type_uid, route.partner, route.card_uid, route.account_uid);
     IF route.reason = '' THEN
         PERFORM murallink_private.payout_send(made);
     ELSE

@@ -185,7 +185,7 @@ LANGUAGE sql VOLATILE AS $$
         WHERE p.status IN ('approved', 'failed', 'in_doubt') AND NOT q.suspect ORDER BY q.uid FOR NO KEY UPDATE OF q);
     UPDATE murallink_private.call c SET suspect = true, due_at = LEAST(c.due_at, pg_catalog.clock_timestamp())
     WHERE NOT c.suspect AND CASE c.resource
-        WHEN 'payout' THEN c.status NOT IN ('done', 'cancelled') AND (c.operation = 'load' OR c.status IN ('ready', 'claimed') AND NOT c.repeatable)
+        WHEN 'payout' THEN c.status NOT IN ('done', 'cancelled') AND (c.operation IN ('load', 'pay') OR c.status IN ('ready', 'claimed') AND NOT c.repeatable)
         WHEN 'notice' THEN c.status = 'claimed' OR c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp()
         ELSE c.status IN ('waiting', 'ready', 'claimed') AND NOT c.repeatable
             -- There the load that follows is another call, which may have been sent.

@@ -11,7 +11,7 @@ LANGUAGE sql STABLE AS $$
         SELECT o.uid FROM murallink_private.payout o WHERE o.partner = unclaimed.partner AND o.reason <> ''
         UNION
         SELECT c.uid FROM murallink_private.call c
-        WHERE c.partner = unclaimed.partner AND c.open AND c.resource = 'payout' AND c.operation = 'load')
+        WHERE c.partner = unclaimed.partner AND c.open AND c.resource = 'payout' AND c.operation IN ('load', 'pay'))
 $$;
 COMMENT ON FUNCTION murallink_private.unclaimed(murallink.ksuid, text) IS
 'The payouts of a contract or a partner that wait or are ready, and some others that are not done. The cost does not grow with payouts that are done.';
@@ -32,6 +32,18 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.astray(murallink.ksuid[]) IS
 'Those of these payouts that are ready but must be routed again, because the transaction that approved them did not see a hold, a new configuration of the partner or a new card.';
+
+CREATE FUNCTION murallink_private.accounts_astray(payout_uids murallink.ksuid[]) RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT o.uid FROM murallink_private.payout o JOIN murallink_private.payment y ON y.uid = o.payment_uid
+    JOIN murallink_private.call l ON l.uid = o.uid AND l.status = 'ready' AND NOT l.suspect
+    JOIN murallink_private.partner p ON p.name = o.partner
+    LEFT JOIN murallink_private.payout_account a ON a.uid = o.account_uid AND a.patient_uid = y.patient_uid AND a.ended_at IS NULL
+    WHERE o.uid = ANY (payout_uids) AND o.account_uid IS NOT NULL AND (a.uid IS NULL OR p.settings ->> 'currency' <> y.currency OR EXISTS (
+        SELECT FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)))
+$$;
+COMMENT ON FUNCTION murallink_private.accounts_astray(murallink.ksuid[]) IS
+'Those of these payouts to accounts that are ready but must be routed again, because the transaction that approved them did not see a hold, a new configuration of the partner or a new account.';
 
 CREATE FUNCTION murallink_private.payouts_park(payout_uids murallink.ksuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -54,7 +66,8 @@ CREATE FUNCTION murallink_private.reroute_missed(payout_uids murallink.ksuid[]) 
 LANGUAGE sql VOLATILE AS $$
     SELECT murallink_private.payouts_route(ARRAY(
         SELECT o.uid FROM murallink_private.payout o WHERE o.uid = ANY (payout_uids) AND o.reason <> ''
-        UNION SELECT a FROM murallink_private.astray(payout_uids) a));
+        UNION SELECT a FROM murallink_private.astray(payout_uids) a
+        UNION SELECT a FROM murallink_private.accounts_astray(payout_uids) a));
 $$;
 COMMENT ON FUNCTION murallink_private.reroute_missed(murallink.ksuid[]) IS
 'Routes those of these payouts again that wait or are astray. Others that are ready keep their due_at.';
@@ -71,6 +84,31 @@ $$;
 COMMENT ON FUNCTION murallink_private.reroute_partner(text) IS
 'Routes payouts and cards that wait for a partner, or have not been claimed, with its current configuration.';
 
+CREATE FUNCTION murallink_private.account_payouts(patient_uid murallink.ksuid) RETURNS SETOF murallink.ksuid
+LANGUAGE sql STABLE AS $$
+    SELECT o.uid FROM murallink.enrollment e JOIN murallink_private.payment p ON p.enrollment_uid = e.uid AND p.status = 'approved'
+    JOIN murallink_private.payout o ON o.payment_uid = p.uid JOIN murallink_private.payment_type t ON t.uid = o.payment_type_uid
+    WHERE e.patient_uid = account_payouts.patient_uid AND t.by_account
+$$;
+COMMENT ON FUNCTION murallink_private.account_payouts(murallink.ksuid) IS
+'The payouts of a patient to accounts that are approved and not paid yet.';
+
+CREATE FUNCTION murallink_private.accounts_cooled() RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    WITH cooled AS (
+        UPDATE murallink_private.payout_account a SET cooling = false
+        WHERE a.uid IN (
+            SELECT k.uid FROM murallink_private.payout_account k WHERE k.cooling AND k.usable_from <= pg_catalog.clock_timestamp()
+            ORDER BY k.usable_from LIMIT 100 FOR UPDATE SKIP LOCKED)
+        RETURNING a.patient_uid
+    )
+    INSERT INTO murallink_private.route_change (subject_uid) SELECT DISTINCT o FROM cooled c, murallink_private.account_payouts(c.patient_uid) AS o;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.accounts_cooled() IS
+'Has the payouts routed again that have waited for an account which was changed. For the worker.';
+
 CREATE FUNCTION murallink_private.reroute_late() RETURNS void
 -- The worker reads no answers while it waits, and others may wait for what it has locked meanwhile.
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '100ms' AS $$
@@ -78,6 +116,7 @@ DECLARE
     running CONSTANT pg_snapshot := pg_catalog.pg_current_snapshot();
     change record;
 BEGIN
+    PERFORM murallink_private.accounts_cooled();
     FOR change IN
         SELECT c.subject_uid, p.name AS partner, pg_catalog.array_agg(c.uid) AS uids
         FROM murallink_private.route_change c LEFT JOIN murallink_private.partner p ON p.uid = c.subject_uid
@@ -113,7 +152,7 @@ BEGIN
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         JOIN murallink_private.partner p ON p.name = t.partner AND p.settings ->> 'currency' = c.currency
-        WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment'
+        WHERE e.uid = ANY (enrollment_uids) AND e.status = 'enrolled' AND c.order_cards = 'enrollment' AND NOT t.by_account
             -- card_begin() would lock the other cards, but not in their order.
             AND NOT EXISTS (
                 SELECT FROM murallink_private.card k

@@ -47,10 +47,11 @@ CREATE TYPE murallink.enrollment_info AS (
     status text,
     patient murallink.patient_info,
     trial_site murallink.trial_site_info,
-    left_on murallink.optional_date
+    left_on murallink.optional_date,
+    account_shown murallink.optional_text
 );
 COMMENT ON TYPE murallink.enrollment_info IS
-'An enrollment, as get_enrollments answers. patient: always empty, since the enrollment stands for the person; left_on: the last day whose visits it is paid for, absent while it goes on.';
+'An enrollment, as get_enrollments answers. patient: always empty, since the enrollment stands for the person; left_on: the last day whose visits it is paid for, absent while it goes on; account_shown: the account to which the payment type pays, masked, for callers who hold view_patients there; absent if there is none.';
 
 CREATE FUNCTION murallink_private.enrollment_infos() RETURNS SETOF murallink.enrollment_info
 LANGUAGE sql STABLE AS $$
@@ -61,7 +62,12 @@ LANGUAGE sql STABLE AS $$
                 THEN ROW(s.uid, s.name)::murallink.site_name END,
             CASE WHEN murallink_private.permitted('view_trials', t.client_uid, t.contract_uid, t.uid, NULL)
                 THEN ROW(t.uid, t.contract_uid, t.name, t.protocol_id)::murallink.trial_info END)::murallink.trial_site_info,
-        e.left_on
+        e.left_on,
+        CASE WHEN murallink_private.permitted('view_patients', e.client_uid, e.contract_uid, e.trial_uid, e.site_uid) THEN (
+            SELECT a.shown FROM murallink_private.payout_account a
+            WHERE a.patient_uid OPERATOR(pg_catalog.=) e.patient_uid AND a.ended_at IS NULL
+                AND a.payment_type_uid OPERATOR(pg_catalog.=) coalesce(e.payment_type_uid, (
+                    SELECT c.default_payment_type_uid FROM murallink.contract c WHERE c.uid OPERATOR(pg_catalog.=) e.contract_uid))) END
     FROM murallink.enrollment e JOIN murallink.trial t ON t.uid OPERATOR(pg_catalog.=) e.trial_uid
     JOIN murallink.site s ON s.uid OPERATOR(pg_catalog.=) e.site_uid
 $$;
@@ -404,28 +410,47 @@ COMMENT ON FUNCTION murallink.set_enrollment_status(text, murallink.ksuid, mural
 'Sets whether a patient takes part (document: Set Enrollment Status). status: enrolled, dropped, completed, or screen_failed, after which the patient may be enrolled again; dropped_on: the last day whose visits are still owed, not after tomorrow (UTC), default today where the site is. Needs set_enrollment_status on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, invalid_value.';
 
 CREATE FUNCTION murallink.set_payment_type(
-    payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL
+    payment_type_uid murallink.ksuid DEFAULT NULL, trial_uid murallink.ksuid DEFAULT NULL, patient_uid murallink.ksuid DEFAULT NULL,
+    account jsonb DEFAULT NULL
 ) RETURNS murallink.enrollment_info
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    present CONSTANT murallink.ksuid :=
-        murallink_private.enrolled_now(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
+    given CONSTANT jsonb := NULLIF(set_payment_type.account, 'null');
+    present murallink.ksuid;
+    former murallink.ksuid;
+    entered murallink.ksuid;
     answer murallink.enrollment_info;
 BEGIN
+    IF given IS NOT NULL THEN
+        PERFORM murallink_private.hide_statement();
+    END IF;
+    present := murallink_private.enrolled_now(set_payment_type.patient_uid, set_payment_type.trial_uid, 'set_payment_type');
     IF NOT EXISTS (
         SELECT FROM murallink_private.payment_type
         WHERE uid = murallink_private.required(set_payment_type.payment_type_uid, 'payment_type_uid')) THEN
         PERFORM murallink_private.raise('not_found', 'payment_type_uid');
     END IF;
+    SELECT coalesce(e.payment_type_uid, c.default_payment_type_uid) INTO former
+    FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = e.contract_uid WHERE e.uid = present;
+    IF given IS NOT NULL THEN
+        entered := murallink_private.account_enter(
+            set_payment_type.patient_uid, set_payment_type.payment_type_uid, given, coalesce(former <> set_payment_type.payment_type_uid, false));
+    END IF;
     UPDATE murallink.enrollment e SET payment_type_uid = set_payment_type.payment_type_uid
     WHERE e.chain_uid = (SELECT p.chain_uid FROM murallink.enrollment p WHERE p.uid = present);
+    IF entered IS NOT NULL THEN
+        PERFORM murallink_private.follow('account of enrollment', present), murallink_private.follow('account', entered);
+    END IF;
     answer := murallink_private.changed_enrollment(present);
     answer.payment_type_uid := set_payment_type.payment_type_uid;
+    IF given IS NOT NULL THEN
+        answer.account_shown := murallink_private.account_shown(set_payment_type.patient_uid, set_payment_type.payment_type_uid);
+    END IF;
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid) IS
-'Sets a patient''s payment type in a trial (document: Set Payment Type), also for what sites that the patient has left still pay. payment_type_uid: one of get_payment_types. Needs set_payment_type on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field.';
+COMMENT ON FUNCTION murallink.set_payment_type(murallink.ksuid, murallink.ksuid, murallink.ksuid, jsonb) IS
+'Sets a patient''s payment type in a trial (document: Set Payment Type), also for what sites that the patient has left still pay. payment_type_uid: one of get_payment_types; account: where it pays to, for all trials of the patient: an object with email (PayPal), phone or handle (Venmo), routing_number, account_number and kind, which is checking or savings (ACH), iban and perhaps bic, or routing_number and account_number (wire), address and perhaps name (check). It is kept sealed, so that nobody is shown more than the last characters; absent: as before. A changed account is paid to after murallink.account_cooling, and the patient is told at the address from before. Needs set_payment_type on the trial at the site; a caller without view_enrollments and view_patients gets only the values that were sent. Errors: unauthenticated, forbidden, not_found, not_enrolled, missing_field, wrong_type, unknown_key, too_long, invalid_email, invalid_value, no_key.';
 
 CREATE FUNCTION murallink.get_enrollments(patient_uid murallink.ksuid DEFAULT NULL) RETURNS SETOF murallink.enrollment_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

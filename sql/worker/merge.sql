@@ -128,6 +128,17 @@ $$;
 COMMENT ON FUNCTION murallink_private.merge_cards(murallink.ksuid, murallink.ksuid, text) IS
 'Moves the cards and payouts of a patient to another one. Where both have a card in a program, the moved one ends.';
 
+CREATE FUNCTION murallink_private.merge_accounts(keep_uid murallink.ksuid, drop_uid murallink.ksuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE murallink_private.payout_account d SET ended_at = pg_catalog.clock_timestamp(), ended_reason = 'merged', cooling = false
+    FROM murallink_private.payout_account k
+    WHERE d.patient_uid = drop_uid AND d.ended_at IS NULL
+        AND k.patient_uid = keep_uid AND k.ended_at IS NULL AND k.payment_type_uid = d.payment_type_uid;
+    UPDATE murallink_private.payout_account a SET patient_uid = keep_uid WHERE a.patient_uid = drop_uid;
+$$;
+COMMENT ON FUNCTION murallink_private.merge_accounts(murallink.ksuid, murallink.ksuid) IS
+'Moves the accounts of a patient to another one. Where both have one for a payment type, the moved one ends.';
+
 CREATE FUNCTION murallink_private.merge_consents(keep_uid murallink.ksuid, drop_uid murallink.ksuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -231,6 +242,7 @@ BEGIN
     PERFORM murallink_private.merge_enrollments(merge_patients.keep_uid, merge_patients.drop_uid, why);
     PERFORM murallink_private.merge_payments(merge_patients.keep_uid);
     PERFORM murallink_private.merge_cards(merge_patients.keep_uid, merge_patients.drop_uid, why);
+    PERFORM murallink_private.merge_accounts(merge_patients.keep_uid, merge_patients.drop_uid);
     PERFORM murallink_private.merge_consents(merge_patients.keep_uid, merge_patients.drop_uid);
     PERFORM murallink_private.merge_memberships(merge_patients.keep_uid, merge_patients.drop_uid);
     PERFORM murallink_private.merge_rest(merge_patients.keep_uid, merge_patients.drop_uid);
@@ -241,4 +253,4 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 COMMENT ON FUNCTION murallink.merge_patients(murallink.ksuid, murallink.ksuid, text) IS
-'Merges two records of one patient: enrollments, payments, cards, documents, consents, appointments, caregivers and memberships of the dropped record move to the kept one, and the dropped one no longer exists. In a trial in which both are enrolled, the enrollments become one chain, in which nothing is paid twice, and one screening, unless one of them is screen_failed; the enrollment that goes on is that of the kept record, unless only the other one is still enrolled; both sites go on paying the visits of their time. keep_uid: the record that stays, with its name and addresses; drop_uid: the one that is removed; note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, already_exists (it was merged before), wrong_status (a payment, a card or a membership is under way at a partner, or in doubt), already_paid (both were paid a milestone, together more often than it may be paid, or milestones that exclude one another: reverse, reject or cancel what is too much), blocked (another transaction has locked what must be moved, or has just paid somebody).';
+'Merges two records of one patient: enrollments, payments, cards, accounts, documents, consents, appointments, caregivers and memberships of the dropped record move to the kept one, and the dropped one no longer exists. In a trial in which both are enrolled, the enrollments become one chain, in which nothing is paid twice, and one screening, unless one of them is screen_failed; the enrollment that goes on is that of the kept record, unless only the other one is still enrolled; both sites go on paying the visits of their time. keep_uid: the record that stays, with its name and addresses; drop_uid: the one that is removed; note: why. For operators. Errors: missing_field, too_long, invalid_value, not_found, already_exists (it was merged before), wrong_status (a payment, a card or a membership is under way at a partner, or in doubt), already_paid (both were paid a milestone, together more often than it may be paid, or milestones that exclude one another: reverse, reject or cancel what is too much), blocked (another transaction has locked what must be moved, or has just paid somebody).';

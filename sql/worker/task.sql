@@ -18,7 +18,7 @@ BEGIN
     SELECT t.uid, t.partner, t.operation, t.subject_uid, t.status, t.reason, t.attempt, t.facts, t.note, t.requested_by,
         t.created_at, t.settled_at
     FROM murallink_private.call t
-    WHERE t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
+    WHERE t.resource <> 'notice' AND t.operation NOT IN ('load', 'pay', 'order')
         AND (partner_tasks.task_uid IS NULL OR t.uid = partner_tasks.task_uid)
         AND (asked IS NULL OR t.operation = asked)
         AND (chosen IS NULL OR t.status::text = chosen)
@@ -55,7 +55,7 @@ BEGIN
     JOIN murallink_private.call t ON t.subject_uid = k.uid AND t.operation = 'unload_balance'
     WHERE t.uid = resolve_task.task_uid ORDER BY c.uid FOR KEY SHARE OF c;
     SELECT t.status, t.attempt INTO present, last FROM murallink_private.call t
-    WHERE t.uid = resolve_task.task_uid AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'order')
+    WHERE t.uid = resolve_task.task_uid AND t.resource <> 'notice' AND t.operation NOT IN ('load', 'pay', 'order')
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM murallink_private.raise('not_found', 'task_uid');

@@ -18,9 +18,9 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROW
     LEFT JOIN murallink_private.partner p ON true
     LEFT JOIN murallink_private.payout_hold h ON h.subject_uid = p.uid
     LEFT JOIN (
-        SELECT c.partner, count(*) FILTER (WHERE c.operation = 'load' AND c.status = 'ready') AS payouts,
+        SELECT c.partner, count(*) FILTER (WHERE c.operation IN ('load', 'pay') AND c.status = 'ready') AS payouts,
             count(*) FILTER (WHERE c.operation = 'order' AND c.status = 'ready') AS cards,
-            count(*) FILTER (WHERE c.operation NOT IN ('load', 'order', 'message') AND c.status = 'ready') AS tasks,
+            count(*) FILTER (WHERE c.operation NOT IN ('load', 'pay', 'order', 'message') AND c.status = 'ready') AS tasks,
             pg_catalog.min(c.due_at) FILTER (WHERE c.status = 'ready' AND c.due_at <= pg_catalog.clock_timestamp() AND NOT c.suspect) AS oldest,
             count(*) FILTER (WHERE c.status = 'claimed') AS in_flight
         FROM murallink_private.call c WHERE c.open GROUP BY c.partner) q ON q.partner = p.name

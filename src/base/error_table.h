@@ -49,6 +49,7 @@ ERROR_ROW(DAY_CAPPED, "day_capped", "PT409", "the payments for visits of this da
 ERROR_ROW(LOCKED_OUT, "locked_out", "PT423", "too many failed logins: the account is temporarily locked", "Wait, or set a new password with request_password_reset and reset_password.")
 ERROR_ROW(BLOCKED, "blocked", "PT503", "another transaction blocks this and does not end", "Nothing was done. Try again later.")
 ERROR_ROW(BUSY, "busy", "PT503", "the server is busy", "Try again in a second.")
+ERROR_ROW(NO_KEY, "no_key", "PT503", "there is no key to which accounts of payees can be sealed", "An operator sets murallink.key_file, and calls rotate_payout_key.")
 ERROR_ROW(NOT_INSTALLED, "not_installed", "PT503", "murallink's tables are not installed in this database", "Run SELECT murallink.install();")
 ERROR_ROW(SIGN_ON_REQUIRED, "sign_on_required", "PT401", "this trial requires a fresh sign-on for approval", "Call login, and approve with the new session_id, or sign on at the identity provider again; or send the password.")
 ERROR_ROW(UNKNOWN_DATA_VERSION, "unknown_data_version", "PT503", "murallink's tables have a version that the installed library does not support", "Run SELECT murallink.upgrade(); or install the matching version of the library.")

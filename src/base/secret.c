@@ -1,7 +1,7 @@
 /*
  * secret.c
- *	  Keeps passwords, and what configure_partner() is given, out of the
- *	  server's log and out of pg_stat_activity.
+ *	  Keeps passwords, accounts of payees, and what configure_partner() is given,
+ *	  out of the server's log and out of pg_stat_activity.
  *
  * The server logs the statement that raised an error, and other statements as
  * log_statement and similar settings say.  A statement has secrets if it, or
@@ -25,12 +25,14 @@
 
 /* Names of what takes secrets, in lower case: functions, actions of api(), a key of webhooks; how API keys begin. */
 static const char *const names[] = {"accesskey", "change_password", "change_user_password", "configure_partner",
-									"create_admin", "mlk_", "reset_password", "rotate_webhook", "set_webhook", "update_user"};
+									"create_admin", "mlk_", "reset_password", "rotate_webhook", "set_payment_type", "set_webhook",
+									"update_user"};
 
 /* The same, for names that are everyday words. */
 static const char *const words[] = {"approve_payment", "approve_payments", "authenticate", "login", "register"};
 
-const char *const secret_keys[] = {"password", "new_password", "current_password", "token", "secrets", "secret", NULL};
+const char *const secret_keys[] = {"password", "new_password", "current_password", "token", "secrets",
+								   "secret", "account", NULL};
 
 /* The file in which PostgreSQL reads JSON: its errors show the text before the error. */
 #define JSON_READER "jsonfuncs.c"

@@ -74,15 +74,17 @@ static const struct
 };
 
 static bool is_traced(json_t *params, json_t *facts);
-static json_t *masked(json_t *value, const PartnerConfig *config);
-static void hide_in_text(char *text, const PartnerConfig *config);
+static json_t *masked(json_t *value, const PartnerConfig *config, json_t *account);
+static void hide_in_text(char *text, const PartnerConfig *config, json_t *account);
+static void hide_account(char *text, json_t *account);
 static void hide_secret(char *text, const char *secret);
 static const json_t *find(const json_t *answer, const char *const *names);
 static json_t *ascii_of(const char *text, size_t size, bool exact);
 
 /*
  * Returns what the end of a call means; partner_answer_free() frees it.
- * Secrets that the partner repeats are masked.
+ * Secrets that the partner repeats are masked, and so are the details of the
+ * account in params.
  */
 PartnerAnswer
 partner_read(const Partner *partner, const PartnerConfig *config, const char *operation, json_t *params,
@@ -93,6 +95,7 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 															: NOT_SENT;
 	int says = NOT_JSON;
 	json_error_t error;
+	json_t *account = json_object_get(params, "account");
 	json_t *whole;
 
 	if (http->complete && http->json)
@@ -109,10 +112,12 @@ partner_read(const Partner *partner, const PartnerConfig *config, const char *op
 		answer.answer = ascii_of(http->body, Min(http->size, 1000), false);
 	}
 	whole = answer.answer;
-	answer.answer = masked(whole, config);
+	answer.answer = masked(whole, config, account);
 	json_decref(whole);
-	if (json_object_get(answer.facts, "message") != NULL)
-		json_object_set_new(answer.facts, "message", masked(json_object_get(answer.facts, "message"), config));
+	if (account != NULL)
+		json_decref(masked(answer.facts, config, account));
+	else if (json_object_get(answer.facts, "message") != NULL)
+		json_object_set_new(answer.facts, "message", masked(json_object_get(answer.facts, "message"), config, account));
 
 	if (status == 409 && partner->conflict_refuses)
 		status = 400;
@@ -149,7 +154,7 @@ partner_judge(const Partner *partner, const PartnerConfig *config, json_t *param
 		answer.works = true;
 		partner_say(&answer, "the worker stopped before the server answered");
 	}
-	hide_in_text(answer.reason, config);
+	hide_in_text(answer.reason, config, NULL);
 	hide_secret(answer.reason, json_string_value(json_object_get(params, "secret")));
 	return answer;
 }
@@ -185,7 +190,7 @@ partner_answer_free(PartnerAnswer *answer)
  * becomes null if memory is short.
  */
 static json_t *
-masked(json_t *value, const PartnerConfig *config)
+masked(json_t *value, const PartnerConfig *config, json_t *account)
 {
 	json_t *member;
 	size_t i;
@@ -197,16 +202,16 @@ masked(json_t *value, const PartnerConfig *config)
 
 		if (text != NULL)
 		{
-			hide_in_text(text, config);
+			hide_in_text(text, config, account);
 			result = json_string(text);
 		}
 		free(text);
 		return result == NULL ? json_null() : result;
 	}
 	json_array_foreach (value, i, member)
-		json_array_set_new(value, i, masked(member, config));
+		json_array_set_new(value, i, masked(member, config, account));
 	for (void *at = json_object_iter(value); at != NULL; at = json_object_iter_next(value, at))
-		json_object_iter_set_new(value, at, masked(json_object_iter_value(at), config));
+		json_object_iter_set_new(value, at, masked(json_object_iter_value(at), config, account));
 	return json_incref(value);
 }
 
@@ -214,7 +219,7 @@ masked(json_t *value, const PartnerConfig *config)
  * Masks the secrets in a text.
  */
 static void
-hide_in_text(char *text, const PartnerConfig *config)
+hide_in_text(char *text, const PartnerConfig *config, json_t *account)
 {
 	const char *name;
 	json_t *secret;
@@ -222,6 +227,34 @@ hide_in_text(char *text, const PartnerConfig *config)
 	json_object_foreach (config->secrets, name, secret)
 		hide_secret(text, json_string_value(secret));
 	hide_secret(text, config->session);
+	hide_account(text, account);
+}
+
+/*
+ * Masks the details of an account in a text, in whatever case, and a phone
+ * number also without its country.
+ */
+static void
+hide_account(char *text, json_t *account)
+{
+	const char *name;
+	json_t *detail;
+
+	json_object_foreach (account, name, detail)
+	{
+		const char *value = json_string_value(detail);
+		size_t size = json_string_length(detail);
+
+		hide_account(text, detail);
+		if (value != NULL && strncmp(value, "+1", 2) == 0)
+		{
+			value += 2;
+			size -= 2;
+		}
+		for (char *at = text; size >= 4 && strlen(at) >= size; at++)
+			if (pg_strncasecmp(at, value, size) == 0)
+				memset(at, '*', size);
+	}
 }
 
 /*

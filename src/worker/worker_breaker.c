@@ -79,7 +79,8 @@ refused_again(Call *call)
 	char refusal[PARTNER_REASON_SIZE];
 	uint32 card;
 
-	if (strcmp(call->operation, "load") != 0 && strcmp(call->operation, "order") != 0)
+	if (strcmp(call->operation, "load") != 0 && strcmp(call->operation, "pay") != 0 &&
+		strcmp(call->operation, "order") != 0)
 		return false;
 	if (call->answer.outcome == OUTCOME_DONE)
 		channel->refusals = 0;

@@ -9,11 +9,14 @@
 #include "crash_point.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "seal.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "worker_slot.h"
 
 #include "worker_run.h"
+
+#include <sodium.h>
 
 /* The part of its lifetime for which a session is used, because clocks differ and calls take time. */
 #define SESSION_USED 0.9
@@ -25,8 +28,10 @@ static uint64 hash_of(const char *text, uint64 seed);
 static json_t *json_of(const char *text);
 static Moment session_end(const Channel *channel, Moment asked_at);
 static void forget_session(Channel *channel);
+static void wipe(json_t *value);
 static void end_call(Call *call);
 static void end_login(Call *call);
+static bool is_payout(const Call *call);
 static void log_doubt(Call *call);
 
 /*
@@ -234,6 +239,65 @@ call_send(Call *call)
 }
 
 /*
+ * Opens the account that a call pays to, and puts its details into the params,
+ * as "account", until call_close().  A call without an account is left as it is.
+ * Returns why it could not, or NULL.  Raises no error.
+ */
+const char *
+call_open(Call *call)
+{
+	static char problem[PARTNER_REASON_SIZE];
+	const char *hex = json_string_value(json_object_get(call->params, "sealed"));
+	size_t size = hex == NULL ? 0 : strlen(hex) / 2;
+	unsigned char *sealed;
+	const char *why = "memory is exhausted";
+	char *text = NULL;
+	json_t *account = NULL;
+
+	if (hex == NULL)
+		return NULL;
+	sealed = malloc(Max(size, 1));
+	if (sealed != NULL && sodium_hex2bin(sealed, size, hex, strlen(hex), NULL, &size, NULL) == 0)
+		text = seal_opened(sealed, size, &why);
+	free(sealed);
+	if (text != NULL)
+	{
+		account = json_loads(text, 0, NULL);
+		seal_wipe(text);
+		why = "it is damaged";
+	}
+	if (account != NULL && json_object_set_new(call->params, "account", account) == 0)
+		return NULL;
+	snprintf(problem, sizeof(problem), "no_key: the account cannot be opened: %s", why);
+	return problem;
+}
+
+/*
+ * Overwrites and forgets what call_open() has put into the params of a call.
+ */
+void
+call_close(Call *call)
+{
+	wipe(json_object_get(call->params, "account"));
+	json_object_del(call->params, "account");
+}
+
+/*
+ * Overwrites the texts of a value.
+ */
+static void
+wipe(json_t *value)
+{
+	const char *name;
+	json_t *member;
+
+	if (json_is_string(value))
+		sodium_memzero(unconstify(char *, json_string_value(value)), json_string_length(value));
+	json_object_foreach (value, name, member)
+		wipe(member);
+}
+
+/*
  * Ends a call that has not been sent.
  */
 void
@@ -291,11 +355,20 @@ end_call(Call *call)
 		return;
 	}
 	worker_slot_count(channel->partner, call->answer.outcome,
-					  call->answer.outcome == OUTCOME_DONE && strcmp(call->operation, "load") == 0,
+					  call->answer.outcome == OUTCOME_DONE && is_payout(call),
 					  call->sent_at == 0 ? -1 : clock_now() - call->sent_at);
 	if (call->answer.outcome == OUTCOME_IN_DOUBT)
 		log_doubt(call);
 	dlist_push_tail(&ended, &call->node);
+}
+
+/*
+ * Returns whether a call pays somebody.
+ */
+static bool
+is_payout(const Call *call)
+{
+	return strcmp(call->operation, "load") == 0 || strcmp(call->operation, "pay") == 0;
 }
 
 /*
@@ -314,9 +387,9 @@ log_doubt(Call *call)
 		return;
 	ereport(LOG,
 			errmsg("%s: %s: %s%s%s is in doubt: %s", MyBgworkerEntry->bgw_name, channel->partner->name, call->operation,
-				   reference == NULL					  ? ""
-				   : strcmp(call->operation, "load") == 0 ? " of payout "
-														  : " of ",
+				   reference == NULL ? ""
+				   : is_payout(call) ? " of payout "
+									 : " of ",
 				   reference == NULL ? "" : reference, call_reason(call)),
 			channel->doubts == 1 ? 0 : errdetail("Calls in doubt since the last message: %d.", channel->doubts),
 			errhint("murallink.needs_person will show the calls that look-ups do not settle."));

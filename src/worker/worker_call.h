@@ -79,6 +79,8 @@ extern Moment calls_resume_at(void);
 extern void calls_sign_in(void);
 extern const char *call_reason(const Call *call);
 extern void call_free(Call *call);
+extern const char *call_open(Call *call);
+extern void call_close(Call *call);
 
 /* worker_breaker.c */
 extern void breaker_judge(Call *call);

@@ -27,8 +27,14 @@ static const char *
 send_call(Call *call)
 {
 	HttpRequest request = {0};
+	const char *problem = call_open(call);
+	bool built;
 
-	if (!partner_build(call->channel->partner, &call->channel->config, call->operation, call->params, &request))
+	if (problem != NULL)
+		return problem;
+	built = partner_build(call->channel->partner, &call->channel->config, call->operation, call->params, &request);
+	call_close(call);
+	if (!built)
 	{
 		http_request_free(&request);
 		return "the request could not be built";
@@ -51,7 +57,10 @@ next_ended(void)
 	answer = http_answer(http);
 	call = http_owner(http);
 	call->http_status = answer.status;
+	/* If the key is gone meanwhile, the answer is read without. */
+	call_open(call);
 	call->answer = partner_read(call->channel->partner, &call->channel->config, call->operation, call->params, &answer);
+	call_close(call);
 	http_free(http);
 	return call;
 }

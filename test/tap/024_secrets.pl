@@ -11,7 +11,7 @@ use Test::More;
 
 use constant { CANARY => 'Canary-4711-Ostrich', SHOWN => '<statement with secrets>' };
 
-my $payouts = Murallink::Payouts->new(conf => "shared_preload_libraries = 'pg_stat_statements, murallink'\n",
+my $payouts = Murallink::Payouts->new(conf => "shared_preload_libraries = 'pg_stat_statements, auto_explain, murallink'\n",
 	settings => { look_up => JSON::PP::false });
 my $stack = $payouts->stack;
 my ($dir, $url) = @$stack{qw(dir sandbox_url)};
@@ -110,6 +110,55 @@ is_deeply([ grep { $payouts->sql(qq{SELECT count(*) FROM $_ AS t WHERE t::text ~
 	['murallink_private.partner_secret'], 'one table alone has secrets');
 is(scalar(grep { index($_, CANARY) >= 0 } `pg_dump -h $dir -U postgres -n $_ murallink`), 0, "a dump of $_ has none") foreach qw(murallink public);
 cmp_ok(scalar(grep { index($_, CANARY) >= 0 } `pg_dump -h $dir -U postgres murallink`), '>', 0, 'unlike a dump of all');
+
+note 'accounts of payees, by each door, while all is logged; also what is refused, and what shows values if anything does';
+$stack->make_key->start_postgrest;
+my $account = lc(CANARY) . '@example.org';
+my ($patient, $trial) = split /\|/, $payouts->sql('SELECT patient_uid, trial_uid FROM murallink.enrollment LIMIT 1');
+my $paypal = $payouts->sql(q{SELECT uid FROM murallink_private.payment_type WHERE name = 'PayPal'});
+$payouts->set(@all, 'auto_explain.log_min_duration' => 0, 'auto_explain.log_nested_statements' => 'on', 'auto_explain.log_verbose' => 'on');
+my $client = $stack->client;
+my $session = $client->api({
+	action => 'login', payload => { email => $stack->{admin_email}, password => $stack->{admin_password} } })->{payload}{session_id};
+my %entry = (patient_uid => $patient, trial_uid => $trial, payment_type_uid => $paypal, account => { email => $account });
+my @entries = (\%entry, { %entry, account => { email => "no $account" } }, { %entry, account => { email => $account, more => $account } },
+	{ %entry, account => $account }, { %entry, trial_uid => $patient }, { %entry, trial_uid => 'x' }, { %entry, payment_type_uid => undef });
+foreach my $entry (@entries)
+{
+	my $payload = { %$entry };
+	my $answer = $client->api({ action => 'set_payment_type', session_id => $session, idempotency_key => 'canary', payload => $payload });
+	unlike(encode_json($answer), qr/ostrich/i, 'the answer does not repeat it');
+	my ($status, $body) = $client->rpc('set_payment_type', $payload, { 'Session-Id' => $session });
+	unlike($body, qr/ostrich/i, 'nor does that of the function') if $status != 200 || $entry == \%entry;
+	my $sql = join ', ', map { my $value = $entry->{$_}; "$_ => " . (ref $value || $_ eq 'account' ? "'" . JSON::PP->new->allow_nonref->encode($value) . "'" : defined $value ? "'$value'" : 'NULL') }
+	  sort keys %$entry;
+	$payouts->quietly(sub { eval { $payouts->sql("BEGIN; SELECT murallink.authenticate('$session'); SELECT murallink.set_payment_type($sql); COMMIT") } });
+}
+is($payouts->sql(q{SELECT count(*), min(shown) FROM murallink_private.payout_account}), '1|c***@example.org', 'an account is entered, once');
+$payouts->sql("ALTER SYSTEM RESET $_") foreach keys %{ {@all} }, map { "auto_explain.log_$_" } qw(min_duration nested_statements verbose);
+$payouts->set(deadlock_timeout => '1s');
+is_deeply([ grep { /ostrich/i } $stack->log_of('postgresql') ], [], 'the log has nothing of it');
+cmp_ok(scalar(grep { /plan:|Query Text/ } $stack->log_of('postgresql')), '>', 0, 'but plans');
+is($payouts->sql(q{SELECT count(*) FROM pg_stat_statements WHERE query ~* 'ostrich' AND query !~ '^(DO|EXECUTE|PREPARE)'}), 0, 'nor have statistics');
+@tables = grep { $_ ne 'murallink_private.partner_secret' } @tables;
+is_deeply([ grep { $payouts->sql(qq{SELECT count(*) FROM $_ AS t WHERE t::text ~* 'ostrich'}) } @tables ], [], 'no table has it');
+is(scalar(grep { /\Q$account\E/i } `pg_dump -h $dir -U postgres murallink`), 0, 'nor has a dump');
+
+note 'the worker opens it, and nobody else';
+$payouts->sql(q{UPDATE murallink_private.payment_type SET partner = 'dash' WHERE name = 'PayPal'});
+rename "$dir/payout_keys", "$dir/kept_keys" or die $!;
+my ($unsealed) = $payouts->approve(1, $patient);
+is($payouts->state_of($unsealed), 'waiting approved account_new', 'not at once, because the patient was paid by card before');
+$payouts->sql('UPDATE murallink_private.payout_account SET usable_from = now()');
+$payouts->wait_for("SELECT reason ~ '^no_key: ' AND status = 'ready' FROM murallink.payout WHERE uid = '$unsealed'");
+is($payouts->sql("SELECT remedy FROM murallink.needs_person WHERE uid = '$unsealed'"), 'murallink.key_file', 'not where the file is not, as a person is told');
+rename "$dir/kept_keys", "$dir/payout_keys" or die $!;
+# Dash has no such call: it is opened, and cannot be built.
+$payouts->wait_for("SELECT reason = 'the request could not be built' FROM murallink.payout WHERE uid = '$unsealed'");
+is_deeply([ grep { /ostrich/i } $stack->log_of('postgresql') ], [], 'and says nothing of it');
+is($payouts->sql(q{SELECT count(*) FROM murallink_private.call_attempt a WHERE a::text ~* 'ostrich'}), 0, 'to anybody');
+$payouts->sql(q{UPDATE murallink_private.payment_type SET partner = NULL WHERE name = 'PayPal'});
+$payouts->sql("SELECT murallink_private.payouts_route(ARRAY['$unsealed']::murallink.ksuid[])");
 
 note 'who reads them';
 $payouts->sql('CREATE ROLE stranger; CREATE ROLE reader IN ROLE pg_read_all_data');

@@ -616,6 +616,7 @@ partner_request        | operator                                               
 partner_tasks          | operator                                                        | {}
 participations         | operator                                                        | {}
 payout_attempts        | operator                                                        | {}
+payout_keys            | operator                                                        | {}
 reconcile_funding      | operator                                                        | {}
 refresh_bastion        | operator                                                        | {}
 refresh_dash           | operator                                                        | {}
@@ -624,6 +625,8 @@ release_payouts        | operator                                               
 remove_trial_partner   | operator                                                        | {}
 remove_webhook         | operator                                                        | {}
 resend_webhook         | operator                                                        | {}
+reseal_accounts        | operator                                                        | {}
+rotate_payout_key      | operator                                                        | {}
 rotate_webhook         | operator                                                        | {}
 resend_card_link       | operator                                                        | {}
 resolve_card           | operator                                                        | {}

@@ -41,7 +41,7 @@ CREATE TABLE murallink_private.call (
 COMMENT ON TABLE murallink_private.call IS
 'Calls to partners: card orders, loads, unloads, look-ups, messages, steps of memberships and requests of operators, from the moment they are due until they are decided.';
 COMMENT ON COLUMN murallink_private.call.uid IS
-'Key. The load of a payout, the order of a card and the message of a notice have the uid of their subject.';
+'Key. What pays a payout, the order of a card and the message of a notice have the uid of their subject.';
 COMMENT ON COLUMN murallink_private.call.partner IS 'The partner that is called.';
 COMMENT ON COLUMN murallink_private.call.resource IS
 'The table of the subject; request: a request of an operator, without a subject.';
@@ -96,7 +96,7 @@ CREATE INDEX call_due ON murallink_private.call (partner, due_at) WHERE open;
 COMMENT ON INDEX murallink_private.call_due IS
 'Finds due calls, at a cost that does not grow with ended ones. No index has a column that a claim changes, so that claims are HOT updates.';
 CREATE INDEX call_subject ON murallink_private.call (subject_uid) WHERE subject_uid <> uid;
-CREATE INDEX call_created ON murallink_private.call (created_at, uid) WHERE resource <> 'notice' AND operation NOT IN ('load', 'order');
+CREATE INDEX call_created ON murallink_private.call (created_at, uid) WHERE resource <> 'notice' AND operation NOT IN ('load', 'pay', 'order');
 CREATE INDEX call_stopped ON murallink_private.call (partner) WHERE reason <> '';
 CREATE INDEX call_suspect ON murallink_private.call (partner) WHERE suspect;
 CREATE INDEX call_problem ON murallink_private.call (partner) WHERE problem <> '';
@@ -107,7 +107,7 @@ COMMENT ON TRIGGER step ON murallink_private.call IS
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.call
     FOR EACH ROW WHEN (OLD.status IN ('declined', 'in_doubt') OR OLD.note <> NEW.note) EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER audit_asked AFTER INSERT ON murallink_private.call
-    FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'order', 'message', 'look_up', 'look_up_balance', 'profile'))
+    FOR EACH ROW WHEN (NEW.operation NOT IN ('load', 'pay', 'order', 'message', 'look_up', 'look_up_balance', 'profile'))
     EXECUTE FUNCTION murallink_private.audit_record('values');
 COMMENT ON TRIGGER audit_asked ON murallink_private.call IS
 'Requests of operators and steps of memberships. Other calls follow from changes that are audited themselves.';

@@ -69,11 +69,12 @@ CREATE TABLE murallink_private.notice (
     changed text,
     returned numeric,
     note text,
+    payout_account_uid murallink.ksuid REFERENCES murallink_private.payout_account,
     partner text NOT NULL GENERATED ALWAYS AS (CASE channel WHEN 'email' THEN 'smtp' ELSE 'relay' END) STORED,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CHECK ((kind IN ('account', 'password_reset')) = (app_user_uid IS NOT NULL)),
     CHECK ((kind IN ('account', 'password_reset')) = (patient_uid IS NULL)),
-    CHECK ((kind = 'account') = (address IS NOT NULL)),
+    CHECK ((kind IN ('account', 'payout_account')) = (address IS NOT NULL)),
     CHECK ((kind = 'account') = (changed IS NOT NULL)),
     CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
     CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
@@ -81,7 +82,8 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind IN ('payment', 'reversal')) = (payment_uid IS NOT NULL)),
     CHECK ((kind = 'reversal') = (returned IS NOT NULL)),
     CHECK ((kind = 'reversal') = (note IS NOT NULL)),
-    CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL))
+    CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL)),
+    CHECK ((kind = 'payout_account') = (payout_account_uid IS NOT NULL))
 );
 COMMENT ON TABLE murallink_private.notice IS
 'Messages to people, by e-mail or SMS. A row refers to the person and the subject; address and text are read when it is sent.';
@@ -96,11 +98,12 @@ COMMENT ON COLUMN murallink_private.notice.moves IS
 'How often the appointment had been moved when this was queued. A reminder from before the last move is not sent.';
 COMMENT ON COLUMN murallink_private.notice.payment_uid IS 'The payment that it is about.';
 COMMENT ON COLUMN murallink_private.notice.bulk_email_uid IS 'The bulk e-mail message.';
-COMMENT ON COLUMN murallink_private.notice.address IS 'The old address, for the notice that an account was changed.';
+COMMENT ON COLUMN murallink_private.notice.address IS 'The old address or phone number, for the notice that an account was changed.';
 COMMENT ON COLUMN murallink_private.notice.changed IS 'What was changed: the password or the e-mail address.';
 COMMENT ON COLUMN murallink_private.notice.returned IS
 'How much of the payment had come back, in currency units; the notice reports the part of it that earlier notices have not reported.';
 COMMENT ON COLUMN murallink_private.notice.note IS 'Why that was taken back.';
+COMMENT ON COLUMN murallink_private.notice.payout_account_uid IS 'The account that was entered.';
 COMMENT ON COLUMN murallink_private.notice.partner IS 'The partner that sends it.';
 COMMENT ON COLUMN murallink_private.notice.created_at IS 'When it was queued.';
 CREATE UNIQUE INDEX notice_appointment ON murallink_private.notice (appointment_uid, channel, lead, moves) WHERE kind = 'appointment';

@@ -11,6 +11,8 @@ CREATE TABLE murallink_private.payout (
     payment_type_uid murallink.ksuid REFERENCES murallink_private.payment_type,
     partner text,
     card_uid murallink.ksuid,
+    -- Without a foreign key, because that would be checked for each payout by card, too. Accounts are not deleted.
+    account_uid murallink.ksuid,
     reason text NOT NULL DEFAULT '',
     suspect boolean NOT NULL DEFAULT false,
     reference text NOT NULL DEFAULT '',
@@ -23,7 +25,7 @@ CREATE TABLE murallink_private.payout (
 COMMENT ON TABLE murallink_private.payout IS
 'How an approved payment reaches the patient; one for each payment. payment has the state of the payment, call that of its load; murallink.payout shows them together.';
 COMMENT ON COLUMN murallink_private.payout.uid IS
-'Key, also of the call that loads the card; and the reference that is sent to the partner, the same in each attempt.';
+'Key, also of the call that pays it; and the reference that is sent to the partner, the same in each attempt.';
 COMMENT ON COLUMN murallink_private.payout.payment_uid IS 'The payment.';
 COMMENT ON COLUMN murallink_private.payout.client_uid IS 'The payment''s client.';
 COMMENT ON COLUMN murallink_private.payout.contract_uid IS 'The payment''s contract.';
@@ -34,8 +36,9 @@ COMMENT ON COLUMN murallink_private.payout.payment_type_uid IS
 'How the patient is paid; null if neither the patient nor the contract has a payment type.';
 COMMENT ON COLUMN murallink_private.payout.partner IS 'The partner that pays; null if a person or an application pays.';
 COMMENT ON COLUMN murallink_private.payout.card_uid IS 'The card that is loaded, if the partner issues cards.';
+COMMENT ON COLUMN murallink_private.payout.account_uid IS 'The account of the patient that it is paid to, if the payment type has accounts.';
 COMMENT ON COLUMN murallink_private.payout.reason IS
-'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or the result of a look-up; empty if its call has the reason.';
+'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt, no_account, account_new), or the result of a look-up; empty if its call has the reason.';
 COMMENT ON COLUMN murallink_private.payout.suspect IS
 'Whether another server may have sent it: see enable_payouts(). Its call is put in doubt without being sent.';
 COMMENT ON COLUMN murallink_private.payout.reference IS 'The reference from the person or the look-up that settled it.';
@@ -50,7 +53,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON murallink_private.payout
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON murallink_private.payout
     FOR EACH ROW EXECUTE FUNCTION murallink_private.payout_guard();
 CREATE TRIGGER audit AFTER UPDATE ON murallink_private.payout
-    FOR EACH ROW WHEN (OLD.card_uid <> NEW.card_uid OR OLD.reference <> NEW.reference OR OLD.note <> NEW.note
+    FOR EACH ROW WHEN (OLD.card_uid <> NEW.card_uid OR OLD.account_uid <> NEW.account_uid OR OLD.reference <> NEW.reference OR OLD.note <> NEW.note
         OR OLD.settled_at IS DISTINCT FROM NEW.settled_at OR OLD.reason <> NEW.reason)
     EXECUTE FUNCTION murallink_private.audit_record('event:reason=payout.waiting');
 COMMENT ON TRIGGER audit ON murallink_private.payout IS
@@ -113,7 +116,7 @@ COMMENT ON COLUMN murallink.payout.amount IS 'What is paid out: the amount of th
 COMMENT ON COLUMN murallink.payout.currency IS 'Currency of the amount.';
 COMMENT ON COLUMN murallink.payout.status IS
 'The state of the payout: that of its payment or, until this is decided, of the call that loads the card.';
-COMMENT ON COLUMN murallink.payout.reason IS 'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt), or why the last attempt was not done.';
+COMMENT ON COLUMN murallink.payout.reason IS 'What it waits for (held, no_payment_type, settled_by_person, partner_not_configured, other_currency, no_contact, card_pending, card_declined, card_in_doubt, no_account, account_new), or why the last attempt was not done.';
 COMMENT ON COLUMN murallink.payout.attempt IS 'Number of the last attempt, 0: none.';
 COMMENT ON COLUMN murallink.payout.due_at IS 'It is not sent before this time.';
 COMMENT ON COLUMN murallink.payout.reference IS 'The reference from the partner or from the person who settled it.';

@@ -26,6 +26,11 @@ INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
         'If you did not ask for it, do nothing: your password stays as it is.\n'),
     ('payment', 'email', 'You have been paid', E'Hello {first_name},\n\n{amount} {currency} have been paid to you{kept}.\n'),
     ('payment', 'sms', '', '{amount} {currency} have been paid to you{kept}. Reply STOP to end messages.'),
+    ('payout_account', 'email', 'Your account was changed',
+        E'Hello,\n\nthe account to which you are paid was changed on {date} at {time} UTC: {what}. It is paid to from {from} UTC.\n\n'
+        'If this was not you, tell your trial site at once.\n'),
+    ('payout_account', 'sms', '',
+        'The account to which you are paid was changed: {what}. If this was not you, tell your trial site at once. Reply STOP to end messages.'),
     ('reversal', 'email', 'Money was taken back',
         E'Hello {first_name},\n\n{amount} {currency} that were paid to you have been taken back. The reason: {note}\n'),
     ('reversal', 'sms', '',

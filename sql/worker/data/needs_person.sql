@@ -6,12 +6,13 @@ SELECT n.* FROM (
         CASE o.status WHEN 'waiting' THEN o.reason ELSE pg_catalog.concat_ws(': ', o.status, o.reason) END AS why,
         CASE WHEN o.status = 'in_doubt' THEN 'resolve_payout'
             WHEN o.status = 'declined' THEN 'retry_payout' || CASE WHEN stopped.suspect THEN '' ELSE ' or cancel_payment' END
+            WHEN o.status = 'ready' AND o.reason ~ '^no_key' THEN 'murallink.key_file'
             WHEN o.status = 'ready' THEN 'ask the partner, or configure_partner'
             WHEN o.reason = 'held' THEN coalesce((
                 SELECT 'release_payouts of ' || pg_catalog.string_agg(
                     CASE h.subject_uid WHEN o.uid THEN 'payout_uid' ELSE 'contract_uid' END, ' and of ' ORDER BY h.subject_uid = o.uid)
                 FROM murallink_private.payout_hold h WHERE h.subject_uid IN (o.uid, o.contract_uid)), 'release_payouts')
-            WHEN o.reason = 'no_payment_type' THEN 'set_payment_type'
+            WHEN o.reason IN ('no_payment_type', 'no_account') THEN 'set_payment_type'
             WHEN o.reason = 'settled_by_person' THEN 'settle_payout'
             WHEN o.reason = 'partner_not_configured' THEN 'configure_partner'
             WHEN o.reason = 'no_contact' THEN 'update_patient'
@@ -22,12 +23,12 @@ SELECT n.* FROM (
     FROM (
         SELECT p.uid, p.suspect FROM murallink_private.payout p WHERE p.reason <> ''
         UNION
-        SELECT c.uid, c.suspect FROM murallink_private.call c WHERE c.reason <> '' AND c.operation = 'load') stopped
+        SELECT c.uid, c.suspect FROM murallink_private.call c WHERE c.reason <> '' AND c.operation IN ('load', 'pay')) stopped
     JOIN murallink_private.payout_shown o ON o.uid = stopped.uid
     WHERE o.reason <> '' AND (
         o.status = 'declined'
-        OR o.status = 'waiting' AND o.reason <> 'card_pending'
-        OR o.status = 'ready' AND o.attempt >= 5
+        OR o.status = 'waiting' AND o.reason NOT IN ('card_pending', 'account_new')
+        OR o.status = 'ready' AND (o.attempt >= 5 OR o.reason ~ '^no_key')
         OR o.status = 'in_doubt' AND NOT EXISTS (
             SELECT FROM murallink_private.call t
             WHERE t.subject_uid = o.uid AND t.subject_uid <> t.uid AND t.subject_attempt = o.attempt AND t.operation = 'look_up'
@@ -55,7 +56,7 @@ SELECT n.* FROM (
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.payout_shown p WHERE p.uid = t.subject_uid LIMIT 1) o ON true
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-    WHERE t.status = 'in_doubt' AND t.reason <> '' AND t.operation NOT IN ('load', 'order', 'message') AND NOT EXISTS (
+    WHERE t.status = 'in_doubt' AND t.reason <> '' AND t.operation NOT IN ('load', 'pay', 'order', 'message') AND NOT EXISTS (
         -- A look-up that is under way may decide it.
         SELECT FROM murallink_private.call l
         WHERE l.subject_uid = t.uid AND l.subject_uid <> l.uid AND l.subject_attempt = t.attempt AND l.status IN ('ready', 'claimed')
@@ -97,7 +98,7 @@ SELECT n.* FROM (
     FROM murallink_private.call t
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.card k WHERE k.uid = t.subject_uid LIMIT 1) c ON true
     LEFT JOIN LATERAL (SELECT * FROM murallink_private.participation r WHERE r.uid = t.subject_uid LIMIT 1) a ON true
-    WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL AND t.operation NOT IN ('load', 'order', 'message')
+    WHERE t.status = 'ready' AND t.attempt >= 5 AND t.reason <> '' AND t.subject_attempt IS NULL AND t.operation NOT IN ('load', 'pay', 'order', 'message')
     UNION ALL
     SELECT 'card', c.uid, 'ready: ' || o.reason, 'ask the partner, or configure_partner', NULL, o.settled_at, c.partner, NULL, NULL,
         NULL, NULL, NULL, NULL, c.patient_uid
@@ -109,7 +110,7 @@ SELECT n.* FROM (
     FROM murallink_private.call c JOIN murallink_private.notice n ON n.uid = c.uid
     WHERE c.reason <> '' AND c.status = 'in_doubt' AND c.resource = 'notice' AND n.kind <> 'password_reset'
     UNION ALL
-    SELECT CASE q.operation WHEN 'load' THEN 'payout' WHEN 'order' THEN 'card' WHEN 'message' THEN 'notice' ELSE 'task' END,
+    SELECT CASE q.operation WHEN 'load' THEN 'payout' WHEN 'pay' THEN 'payout' WHEN 'order' THEN 'card' WHEN 'message' THEN 'notice' ELSE 'task' END,
         q.uid, q.problem, 'remove the cause', NULL, q.problem_at, q.partner,
         o.amount, o.currency, o.client_uid, o.contract_uid, o.trial_uid, o.site_uid, o.patient_uid
     FROM murallink_private.call q

@@ -256,6 +256,18 @@ sub configure_dash
 	return;
 }
 
+# Makes a key to which accounts of payees are sealed, after those that there are.
+sub make_key
+{
+	my ($self) = @_;
+	my $file = "$self->{dir}/payout_keys";
+	run('sh', '-c', 'umask 077; openssl rand -base64 32 >> "$1"', 'sh', $file);
+	$self->sql($_) foreach "ALTER SYSTEM SET murallink.key_file = '$file'", 'SELECT pg_reload_conf()';
+	$self->wait_for("SELECT current_setting('murallink.key_file') = '$file'");
+	$self->sql('SELECT murallink.rotate_payout_key()');
+	return $self;
+}
+
 # Starts the mail server, with a certificate of its own; what it takes is in its mailbox.
 sub start_mail
 {
