@@ -123,7 +123,8 @@ export type Enums = {
 		| 'password_reset'
 		| 'payment'
 		| 'reversal'
-		| 'payout_account';
+		| 'payout_account'
+		| 'return';
 	payment_kind:
 		| 'milestone'
 		| 'manual'
@@ -139,7 +140,8 @@ export type Enums = {
 		| 'cancelled'
 		| 'reversed'
 		| 'elsewhere'
-		| 'unmarked';
+		| 'unmarked'
+		| 'returned';
 	payout_status:
 		| 'waiting'
 		| 'ready'
@@ -197,7 +199,8 @@ export type Enums = {
 		| 'wrong_amount'
 		| 'duplicate'
 		| 'not_due'
-		| 'other';
+		| 'other'
+		| 'came_back';
 	reversal_status:
 		| 'requested'
 		| 'refused'
@@ -808,6 +811,7 @@ export type Rows = {
 		written_off: number | null;
 		requested_by_uid: Uid | null;
 		decided_by_uid: Uid | null;
+		return_key: string | null;
 		decision_note: string | null;
 		created_at: Moment | null;
 	};
@@ -2927,6 +2931,10 @@ export type Functions = {
 		Args: { payout_uid?: Uid; note?: string };
 		Returns: CompositeTypes['payout_info'];
 	};
+	return_payment: {
+		Args: { payment_uid?: Uid; reference?: string; note?: string };
+		Returns: CompositeTypes['payout_info'];
+	};
 	reverse_payment: {
 		Args: { payment_uid?: Uid; note?: string; loaded?: boolean };
 		Returns: CompositeTypes['payout_info'];
@@ -3288,6 +3296,7 @@ export type Actions = {
 	resolve_visit: Payloads['visit_info'];
 	retry_participation: undefined;
 	retry_payout: Payloads['payout_info'];
+	return_payment: Payloads['payout_info'];
 	reverse_payment: Payloads['payout_info'];
 	revoke: Json;
 	revoke_all: number;

@@ -254,6 +254,7 @@ GRANT EXECUTE ON FUNCTION
     murallink.resolve_visit,
     murallink.retry_participation,
     murallink.retry_payout,
+    murallink.return_payment,
     murallink.reverse_payment,
     murallink.rotate_payout_key,
     murallink.rotate_webhook,

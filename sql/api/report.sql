@@ -79,7 +79,7 @@ BEGIN
                 AS "Net amount",
             pg_catalog.round(p.recovered, murallink_private.currency_decimals(p.currency)) AS "Recovered", p.currency::text AS "Currency",
             p.status::text AS "Status",
-            CASE WHEN p.status IN ('paid', 'reversed') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
+            CASE WHEN p.status IN ('paid', 'reversed', 'returned') THEN (o.settled_at AT TIME ZONE 'UTC')::date END AS "Paid on",
             (r.at AT TIME ZONE 'UTC')::date AS "Reversed on",
             o.reference AS "Reference", p.note AS "Note", p.decision_note AS "Decision note",
             (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s (%s) %s', pg_catalog.to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
@@ -99,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.trial_payment_report(murallink.ksuid, text) IS
-'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids, who approved (in UTC, with the uid of the user and the meaning), and no patient. What is marked as paid elsewhere has no amount; Fraction is the part of a visit that was paid, Capped from the amount before the cap of the day. The days on which a payment was made, paid and reversed are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
+'Makes a report of all payments of a trial, oldest first, and returns the link to it (document: Trial Payment Report), which needs no session and works for murallink.report_lifetime. It names subject ids, who approved (in UTC, with the uid of the user and the meaning), and no patient. What is marked as paid elsewhere has no amount; Fraction is the part of a visit that was paid, Capped from the amount before the cap of the day. The days on which a payment was made, paid and reversed, or returned, are those of UTC. format: csv, the default, or xlsx. Needs view_report on the trial. Errors: unauthenticated, forbidden, not_found, missing_field, invalid_value, too_long.';
 
 CREATE FUNCTION murallink_private.report_funds(
     contract_uid murallink.ksuid, OUT entry text, OUT trial text, OUT protocol_id text, OUT day date, OUT currency text,

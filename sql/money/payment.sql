@@ -2,9 +2,9 @@
 
 CREATE TYPE murallink.payment_status AS ENUM (
     'pending', 'approved', 'processing', 'paid', 'failed', 'in_doubt', 'rejected', 'cancelled', 'reversed', 'elsewhere',
-    'unmarked');
+    'unmarked', 'returned');
 COMMENT ON TYPE murallink.payment_status IS
-'pending: made; approved: to be paid out; processing: being sent; paid; failed: refused by the partner; in_doubt: sent, outcome unknown; rejected: not approved; cancelled: after approval; reversed: taken back; elsewhere: somebody else has paid, and no funds move; unmarked: that was a mistake.';
+'pending: made; approved: to be paid out; processing: being sent; paid; failed: refused by the partner; in_doubt: sent, outcome unknown; rejected: not approved; cancelled: after approval; reversed: taken back; elsewhere: somebody else has paid, and no funds move; unmarked: that was a mistake; returned: paid, and it came back, because it did not reach the patient.';
 
 CREATE TYPE murallink.payment_kind AS ENUM ('milestone', 'manual', 'travel');
 COMMENT ON TYPE murallink.payment_kind IS 'The purpose of a payment: a milestone of the schedule, a one-off, or travel expenses.';
@@ -34,7 +34,7 @@ CREATE TYPE murallink.payment_info AS (
     capped_from murallink.optional_number
 );
 COMMENT ON TYPE murallink.payment_info IS
-'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled or reversed, or the note of the approval; net_amount: what is left of it where a part has come back; moved_from_uid, moved_to_uid: see move_payment; fraction: the part of the milestone that is paid; completes_uid: the payment of the part whose rest this is; capped_from: the amount before the cap of the day.';
+'A payment, as milestone_payment and get_patient_payments answer. date: the day it was made, UTC. decision_note: why it was rejected, cancelled, reversed or returned, or the note of the approval; net_amount: what is left of it where a part has come back; moved_from_uid, moved_to_uid: see move_payment; fraction: the part of the milestone that is paid; completes_uid: the payment of the part whose rest this is; capped_from: the amount before the cap of the day.';
 
 CREATE FUNCTION murallink_private.payment_price() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'payment_price';
 COMMENT ON FUNCTION murallink_private.payment_price() IS
@@ -121,12 +121,13 @@ BEGIN
         ('approved', 'paid'), ('approved', 'failed'), ('approved', 'in_doubt'), ('approved', 'cancelled'),
         ('failed', 'approved'), ('failed', 'cancelled'),
         ('in_doubt', 'paid'), ('in_doubt', 'approved'), ('in_doubt', 'cancelled'),
-        ('paid', 'reversed'), ('elsewhere', 'unmarked'))
+        ('paid', 'reversed'), ('paid', 'returned'), ('elsewhere', 'unmarked'))
         -- A part that comes back leaves the rest paid.
         AND (NEW.status <> 'paid' OR OLD.status <> 'paid' OR NEW.returned IS NOT DISTINCT FROM OLD.returned)
         -- The approval decides how much of it is kept.
         AND (NEW.status <> 'approved' OR OLD.status <> 'approved' OR NEW.recovered IS NOT DISTINCT FROM OLD.recovered)
-        OR NEW.status = 'reversed' AND NEW.returned IS DISTINCT FROM NEW.amount
+        OR NEW.status = ANY ('{reversed,returned}') AND NEW.returned IS DISTINCT FROM NEW.amount
+        OR NEW.status <> OLD.status AND OLD.status = 'paid' AND (NEW.status = 'returned') <> murallink_private.reversals_came_back(NEW.uid)
         OR (OLD.status IN ('approved', 'in_doubt') AND NEW.status <> OLD.status OR NEW.status = 'cancelled')
             AND NOT murallink_private.payment_may(NEW.uid, NEW.status)
         OR OLD.status = 'pending' AND NEW.status = 'approved' AND NOT murallink_private.approvals_suffice(NEW.uid)
@@ -163,7 +164,7 @@ BEGIN
     END IF;
     OLD.recovered := NEW.recovered;
     OLD.status := NEW.status;
-    IF NEW.status IN ('approved', 'rejected', 'cancelled', 'reversed', 'unmarked') THEN
+    IF NEW.status IN ('approved', 'rejected', 'cancelled', 'reversed', 'returned', 'unmarked') THEN
         OLD.decided_by_uid := NEW.decided_by_uid;
         OLD.decision_note := NEW.decision_note;
     END IF;
@@ -182,7 +183,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_step() IS
-'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, if it is still due, and that one is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. updated_at shows each change, and paid_at the one to paid. Errors: wrong_status, append_only.';
+'Trigger: only the status of a payment changes, one allowed step at a time, and with a decision the user who decided and the note, with an approval that others must follow only these, and what has come back of it, which is what its reversals say, and whether that was taken back or has not reached the patient; what is kept of it is decided when it is approved, and goes back if it is not paid; it is approved only by as many people as the tiers of its trial require; while its payout is being sent, only the outcome of that ends it, a payment that is cancelled takes its payout along, and a top-up is approved after the payment that it adds to, if it is still due, and that one is not cancelled before it. If its patient is merged into another one, its patient, its chain and its number there change. updated_at shows each change, and paid_at the one to paid. Errors: wrong_status, append_only.';
 
 CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
@@ -459,7 +460,7 @@ LANGUAGE sql STABLE AS $$
         AND NOT EXISTS (SELECT FROM murallink_private.payment t WHERE t.top_up_of_uid = p.uid AND t.top_up_version_uid = n.uid AND t.counts)
 $$;
 COMMENT ON FUNCTION murallink_private.top_up_due(murallink.ksuid) IS
-'The top-up of a milestone payment that is not rejected, cancelled, reversed, paid elsewhere or cut to the cap of its day, if a later version in the same currency prices its visit higher, in the way in which its trial prices now: by the version in force now, or on the day of the visit. Of a payment that paid a part, or of which a part was taken back, the same part of the new price is due, rounded half up.';
+'The top-up of a milestone payment that is not rejected, cancelled, reversed, returned, paid elsewhere or cut to the cap of its day, if a later version in the same currency prices its visit higher, in the way in which its trial prices now: by the version in force now, or on the day of the visit. Of a payment that paid a part, or of which a part was taken back, the same part of the new price is due, rounded half up.';
 
 CREATE FUNCTION murallink_private.top_ups_due(trial_site_uid murallink.ksuid, code_key text, from_date date)
 RETURNS SETOF murallink.top_up_line
@@ -531,7 +532,7 @@ LANGUAGE sql STABLE AS $$
         FROM murallink.fund_entry f WHERE f.source_uid = p.uid) e ON true
     WHERE CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN e.shown IS NOT NULL ELSE e.agree IS NOT TRUE OR e.movements <> CASE
         WHEN p.status IN ('rejected', 'cancelled') THEN '{reserve,release}'
-        WHEN p.status IN ('paid', 'reversed') THEN '{reserve,disburse}'
+        WHEN p.status IN ('paid', 'reversed', 'returned') THEN '{reserve,disburse}'
         ELSE '{reserve}' END::murallink.fund_movement[] END
     UNION ALL
     SELECT p.contract_uid, p.currency::text, pg_catalog.format(

@@ -54,7 +54,7 @@ BEGIN
         WHEN the_appointment.moves <> the_notice.moves THEN 'the appointment was moved'
         WHEN the_appointment.at <= pg_catalog.clock_timestamp() THEN 'the appointment is over'
         WHEN its_call.attempt > 0 AND its_call.due_at > the_notice.created_at + interval '5 days'
-            AND the_notice.kind IN ('payment', 'reversal', 'bulk_email') THEN 'given up after 5 days: ' || its_call.reason
+            AND the_notice.kind IN ('payment', 'reversal', 'return', 'bulk_email') THEN 'given up after 5 days: ' || its_call.reason
         ELSE '' END;
     IF problem <> '' THEN
         RETURN;

@@ -193,17 +193,19 @@ LANGUAGE sql VOLATILE AS $$ SELECT murallink_private.notice_of_account(user_uid,
 COMMENT ON FUNCTION murallink_private.notice_of_email(murallink.ksuid) IS
 'Notifies the old address of a user that the e-mail address changes. Must be called before the change.';
 
-CREATE FUNCTION murallink_private.notices_of_payments(payment_uids murallink.ksuid[], note text DEFAULT NULL) RETURNS void
+CREATE FUNCTION murallink_private.notices_of_payments(
+    payment_uids murallink.ksuid[], note text DEFAULT NULL, came_back boolean DEFAULT false
+) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     made murallink.ksuid[];
 BEGIN
     WITH told AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid, returned, note)
-        SELECT CASE WHEN p.returned IS NULL THEN 'payment' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid,
+        SELECT CASE WHEN p.returned IS NULL THEN 'payment' WHEN came_back THEN 'return' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid,
             p.returned, CASE WHEN p.returned IS NOT NULL THEN coalesce(notices_of_payments.note, p.decision_note) END
         FROM murallink_private.payment p, LATERAL murallink_private.wanted_channels(p.patient_uid) way (channel)
-        WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed') AND coalesce(
+        WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed', 'returned') AND coalesce(
             (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = p.contract_uid),
             pg_catalog.current_setting('murallink.payment_notices')::boolean)
         ON CONFLICT DO NOTHING
@@ -213,8 +215,8 @@ BEGIN
     PERFORM murallink_private.notices_send(made);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[], text) IS
-'Notifies patients that payments were made, or taken back in whole or in part, if they want messages, and if the contract or else murallink.payment_notices says so. note: why they were taken back.';
+COMMENT ON FUNCTION murallink_private.notices_of_payments(murallink.ksuid[], text, boolean) IS
+'Notifies patients that payments were made, or taken back in whole or in part, if they want messages, and if the contract or else murallink.payment_notices says so. note: why they were taken back or came back; came_back: whether what came back has not reached the patient.';
 
 CREATE FUNCTION murallink_private.contact_before(patient_uid murallink.ksuid, field text, since timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $$

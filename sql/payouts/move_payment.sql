@@ -13,7 +13,7 @@ BEGIN
         WHERE p.uid = the_payment;
     ELSIF present = 'paid' AND asked < (SELECT p.amount FROM murallink_private.payment p WHERE p.uid = the_payment) THEN
         PERFORM murallink.request_reversal(the_payment, NULL, 'wrong_patient', note);
-    ELSIF present NOT IN ('paid', 'reversed') THEN
+    ELSIF present NOT IN ('paid', 'reversed', 'returned') THEN
         PERFORM murallink_private.refuse_step(the_payment);
     END IF;
 END

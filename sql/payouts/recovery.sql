@@ -121,12 +121,13 @@ LANGUAGE sql STABLE AS $$
     FROM murallink_private.payment p
     LEFT JOIN (
         SELECT r.payment_uid, pg_catalog.sum(r.returned) AS returned,
-            pg_catalog.sum(r.amount) FILTER (WHERE r.status <> 'refused') AS asked,
+            pg_catalog.sum(r.amount) FILTER (WHERE r.status <> 'refused') AS asked, pg_catalog.bool_or(r.return_key IS NOT NULL) AS came_back,
             pg_catalog.bool_and((r.client_uid, r.contract_uid, r.currency, r.chain_uid) = (q.client_uid, q.contract_uid, q.currency, q.chain_uid))
                 AS agree
         FROM murallink_private.reversal r JOIN murallink_private.payment q ON q.uid = r.payment_uid GROUP BY r.payment_uid) a ON a.payment_uid = p.uid
     WHERE (p.returned IS NOT NULL OR a.payment_uid IS NOT NULL) AND (coalesce(p.returned, 0) <> coalesce(a.returned, 0)
-        OR (p.status = 'reversed') <> (coalesce(p.returned, 0) = p.amount) OR a.asked > p.amount OR NOT a.agree)
+        OR (p.status IN ('reversed', 'returned')) <> (coalesce(p.returned, 0) = p.amount)
+        OR p.status IN ('reversed', 'returned') AND (p.status = 'returned') <> a.came_back OR a.asked > p.amount OR NOT a.agree)
     UNION ALL
     SELECT r.contract_uid, r.currency::text, pg_catalog.format('reversal %s of %s is %s, its unload is %s', r.uid, r.payment_uid, r.status,
         coalesce((
@@ -152,7 +153,7 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN (
         SELECT k.payment_uid, pg_catalog.sum(k.amount) AS amount,
             pg_catalog.string_agg(pg_catalog.format('%s of %s', k.status, k.amount), ', ' ORDER BY k.uid) AS shown,
-            pg_catalog.bool_and(CASE k.status WHEN 'kept' THEN q.status IN ('approved', 'in_doubt') ELSE q.status IN ('paid', 'reversed') END
+            pg_catalog.bool_and(CASE k.status WHEN 'kept' THEN q.status IN ('approved', 'in_doubt') ELSE q.status IN ('paid', 'reversed', 'returned') END
                 AND (q.contract_uid, q.currency, q.chain_uid) = (r.contract_uid, r.currency, r.chain_uid) AND q.payment_type <> 'travel') AS agree
         FROM murallink.recovery k JOIN murallink_private.payment q ON q.uid = k.payment_uid JOIN murallink_private.reversal r ON r.uid = k.reversal_uid
         WHERE k.status <> 'given_back' GROUP BY k.payment_uid) k ON k.payment_uid = p.uid

@@ -5,9 +5,9 @@ CREATE TYPE murallink.reversal_status AS ENUM (
 COMMENT ON TYPE murallink.reversal_status IS
 'requested: waits for a decision; refused; unloading: the partner is asked to take it off the card; owed_back: it is not on the card any more; recovering: it is kept from later payments; returned: it has come back; written_off: the funds bear the rest.';
 
-CREATE TYPE murallink.reversal_reason AS ENUM ('wrong_patient', 'wrong_milestone', 'wrong_amount', 'duplicate', 'not_due', 'other');
+CREATE TYPE murallink.reversal_reason AS ENUM ('wrong_patient', 'wrong_milestone', 'wrong_amount', 'duplicate', 'not_due', 'other', 'came_back');
 COMMENT ON TYPE murallink.reversal_reason IS
-'Why a payment is taken back: it was for another patient, milestone or amount, made twice, not due, or for another reason, which the note gives.';
+'Why a payment is taken back: it was for another patient, milestone or amount, made twice, not due, or for another reason, which the note gives; came_back: nobody took it back, because it has not reached the patient.';
 
 CREATE TYPE murallink.reversal_info AS (
     uid murallink.ksuid,
@@ -91,6 +91,7 @@ BEGIN
     OLD.recovered := NEW.recovered;
     OLD.kept := NEW.kept;
     OLD.written_off := NEW.written_off;
+    OLD.return_key := coalesce(OLD.return_key, NEW.return_key);
     OLD.decided_by_uid := NEW.decided_by_uid;
     OLD.decision_note := NEW.decision_note;
     IF NEW IS DISTINCT FROM OLD THEN
@@ -100,7 +101,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.reversal_step() IS
-'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back, and its decision change, one allowed step at a time: what is being taken off the card ends only as the last of the partner''s calls ends, and the reversal of a top-up is not refused while all of the payment that it adds to is being taken back. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
+'Trigger: completes a new reversal from its payment, of which never more is taken back than was paid, and all of it only after its top-ups; and lets only its status, what has come back and by what, and its decision change, one allowed step at a time: what is being taken off the card ends only as the last of the partner''s calls ends, and the reversal of a top-up is not refused while all of the payment that it adds to is being taken back. If its patient is merged into another one, its patient changes. Errors: wrong_status, invalid_amount, append_only.';
 
 CREATE FUNCTION murallink_private.reversals_asked(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -122,6 +123,14 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION murallink_private.reversals_returned(murallink.ksuid) IS
 'How much of a payment has come back; null: nothing.';
+
+CREATE FUNCTION murallink_private.reversals_came_back(payment_uid murallink.ksuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM murallink_private.reversal r WHERE r.payment_uid = reversals_came_back.payment_uid AND r.return_key IS NOT NULL)
+$$;
+COMMENT ON FUNCTION murallink_private.reversals_came_back(murallink.ksuid) IS
+'Whether what was paid out has come back because it did not reach the patient: see payment_came_back().';
 
 CREATE FUNCTION murallink_private.reversal_cash(payment_uid murallink.ksuid) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -217,28 +226,30 @@ DECLARE
     why text;
     back numeric;
     reached murallink.payment_status;
+    came_back boolean;
 BEGIN
-    SELECT r.payment_uid, coalesce(NULLIF(r.decision_note, ''), r.note), murallink_private.reversals_returned(r.payment_uid)
-    INTO its_payment, why, back FROM murallink_private.reversal r WHERE r.uid = payment_return.reversal_uid;
+    SELECT r.payment_uid, coalesce(NULLIF(r.decision_note, ''), r.note), murallink_private.reversals_returned(r.payment_uid),
+        murallink_private.reversals_came_back(r.payment_uid)
+    INTO its_payment, why, back, came_back FROM murallink_private.reversal r WHERE r.uid = payment_return.reversal_uid;
     UPDATE murallink_private.payment p
     SET returned = back, returned_by_uid = payment_return.source_uid,
-        status = CASE WHEN back = p.amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status,
+        status = CASE WHEN back < p.amount THEN 'paid' WHEN came_back THEN 'returned' ELSE 'reversed' END::murallink.payment_status,
         decision_note = CASE WHEN back = p.amount THEN why ELSE p.decision_note END
     WHERE p.uid = its_payment RETURNING p.status INTO reached;
     -- The message about a payment says what was kept of it.
-    IF reached = 'reversed' OR NOT kept THEN
+    IF reached <> 'paid' OR NOT kept THEN
         -- Why it was not for this patient may name another one.
         PERFORM murallink_private.notices_of_payments(ARRAY[its_payment], CASE r.reason
-            WHEN 'wrong_patient' THEN 'it was meant for somebody else' ELSE why END)
+            WHEN 'wrong_patient' THEN 'it was meant for somebody else' ELSE why END, r.return_key IS NOT NULL)
         FROM murallink_private.reversal r WHERE r.uid = payment_return.reversal_uid;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION murallink_private.payment_return(murallink.ksuid, murallink.ksuid, boolean) IS
-'Returns to the funds what has come back of a payment by its reversals since the last time. When all of it is back, it is reversed. The patient is notified. reversal_uid: the one of which something has come back; source_uid: by what it came: an unload, a recovery, or the reversal itself where it is only in the books; kept: whether it was kept of a later payment.';
+'Returns to the funds what has come back of a payment by its reversals since the last time. When all of it is back, it is reversed, or returned if it did not reach the patient. The patient is notified. reversal_uid: the one of which something has come back; source_uid: by what it came: an unload, a recovery, or the reversal itself where it is only in the books; kept: whether it was kept of a later payment.';
 
 CREATE FUNCTION murallink_private.reversal_return(
-    reversal_uid murallink.ksuid, amount numeric, source_uid murallink.ksuid, note text DEFAULT NULL
+    reversal_uid murallink.ksuid, amount numeric, source_uid murallink.ksuid, note text DEFAULT NULL, return_key text DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -249,14 +260,14 @@ BEGIN
     SET returned = r.returned + reversal_return.amount,
         status = CASE WHEN r.returned + reversal_return.amount = r.amount THEN 'returned'
             WHEN r.status = 'recovering' THEN 'recovering' ELSE 'owed_back' END::murallink.reversal_status,
-        decision_note = coalesce(reversal_return.note, r.decision_note),
+        return_key = coalesce(r.return_key, reversal_return.return_key), decision_note = coalesce(reversal_return.note, r.decision_note),
         decided_by_uid = CASE WHEN reversal_return.note IS NULL THEN r.decided_by_uid ELSE murallink_private.caller() END
     WHERE r.uid = reversal_return.reversal_uid;
     PERFORM murallink_private.payment_return(reversal_uid, source_uid);
 END
 $$;
-COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, murallink.ksuid, text) IS
-'Records that an amount of a reversal has come back; the rest is owed, or recovered as before. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does.';
+COMMENT ON FUNCTION murallink_private.reversal_return(murallink.ksuid, numeric, murallink.ksuid, text, text) IS
+'Records that an amount of a reversal has come back; the rest is owed, or recovered as before. source_uid: as payment_return() takes it; note: of the person who decides this; null: nobody does; return_key: by what it has come back without being taken back; null: it was.';
 
 CREATE FUNCTION murallink_private.reversal_begin(reversal_uid murallink.ksuid, unloads boolean, note text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -312,7 +323,7 @@ BEGIN
         the_payment.client_uid, the_payment.contract_uid, the_payment.trial_uid, the_payment.site_uid, 'payment_uid');
     IF cause = '' THEN
         PERFORM murallink_private.raise('missing_field', 'reason');
-    ELSIF cause <> ALL (pg_catalog.enum_range(NULL::murallink.reversal_reason)::text[]) THEN
+    ELSIF cause <> ALL (pg_catalog.array_remove(pg_catalog.enum_range(NULL::murallink.reversal_reason)::text[], 'came_back')) THEN
         PERFORM murallink_private.raise('invalid_value', 'reason', 'One of wrong_patient, wrong_milestone, wrong_amount, duplicate, not_due and other.');
     END IF;
     why := murallink_private.checked_text(note, 'note', 1000, true);

@@ -1,6 +1,6 @@
 -- Templates of notices: their fields, their check, and their list.
 
-CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment', 'reversal', 'payout_account');
+CREATE TYPE murallink.notice_kind AS ENUM ('account', 'appointment', 'bulk_email', 'password_reset', 'payment', 'reversal', 'payout_account', 'return');
 COMMENT ON TYPE murallink.notice_kind IS 'The subject matter of a notice.';
 
 CREATE FUNCTION murallink_private.template_fields(kind murallink.notice_kind, OUT field text, OUT secret boolean) RETURNS SETOF record
@@ -12,6 +12,7 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN 'password_reset' THEN '{first_name, last_name, token, minutes}'
         WHEN 'reversal' THEN '{first_name, last_name, amount, currency, note, trial, site}'
         WHEN 'payout_account' THEN '{what, from, date, time}'
+        WHEN 'return' THEN '{first_name, last_name, amount, currency, note, trial, site}'
         WHEN 'payment' THEN '{first_name, last_name, amount, currency, kept, trial, site}'
         ELSE '{first_name, last_name, amount, currency, trial, site}' END::text[]) f
 $$;

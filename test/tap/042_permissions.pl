@@ -637,6 +637,7 @@ retry_participation    | operator                                               
 retry_payout           | operator                                                        | {}
 correct_funding        | admin                                                           | {"funding_uid": "@funding", "note": "N"}
 withdraw_funding       | admin                                                           | {"contract_uid": "@contract", "amount": 1, "note": "N", "reference": "N"}
+return_payment         | operator                                                        | {}
 reverse_payment        | operator                                                        | {}
 set_consent            | operator                                                        | {}
 merge_patients         | operator                                                        | {}

@@ -25,7 +25,7 @@ COMMENT ON COLUMN murallink.paid_by_month.contract_uid IS 'The trial''s contract
 COMMENT ON COLUMN murallink.paid_by_month.trial_uid IS 'The trial.';
 COMMENT ON COLUMN murallink.paid_by_month.site_uid IS 'The site.';
 COMMENT ON COLUMN murallink.paid_by_month.currency IS 'Of the amounts.';
-COMMENT ON COLUMN murallink.paid_by_month.payments IS 'How many payments became paid in that month, also those that were reversed later.';
+COMMENT ON COLUMN murallink.paid_by_month.payments IS 'How many payments became paid in that month, also those that were reversed or returned later.';
 COMMENT ON COLUMN murallink.paid_by_month.paid IS 'Their amounts, in currency units, with what was kept of them for earlier payments.';
-COMMENT ON COLUMN murallink.paid_by_month.returned IS 'What came back in that month, in currency units, by unloads and by what was kept of later payments.';
+COMMENT ON COLUMN murallink.paid_by_month.returned IS 'What came back in that month, in currency units, by unloads, by what was kept of later payments, and because it did not reach the patient.';
 COMMENT ON COLUMN murallink.paid_by_month.net IS 'The difference: what the funds have disbursed in that month.';

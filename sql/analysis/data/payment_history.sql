@@ -43,20 +43,21 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollmen
         ELSE e.changes #>> '{status,to}' END,
     e.at, e.app_user_uid, e.switched_by_uid, p.amount, p.currency::text
 FROM murallink_private.payment p JOIN murallink_private.audit_event e ON e.resource_uid = p.uid
-WHERE e.resource = 'payment' AND e.changes ? 'status' AND e.changes #>> '{status,to}' <> 'reversed'
+WHERE e.resource = 'payment' AND e.changes ? 'status' AND e.changes #>> '{status,to}' NOT IN ('reversed', 'returned')
     AND NOT (e.changes #>> '{status,to}' = 'approved' AND EXISTS (
         SELECT FROM murallink_private.approval a WHERE a.payment_uid = p.uid AND e.changes #>> '{status,from}' = 'pending'))
 UNION ALL
 SELECT r.payment_uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, 'reversal_requested', r.created_at,
     r.requested_by_uid, NULL, r.amount, r.currency::text
-FROM murallink_private.reversal r
+FROM murallink_private.reversal r WHERE r.reason <> 'came_back'
 UNION ALL
-SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid, 'reversed', e.at, e.app_user_uid, e.switched_by_uid,
+SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
+    CASE e.changes #>> '{status,to}' WHEN 'returned' THEN 'returned' ELSE 'reversed' END, e.at, e.app_user_uid, e.switched_by_uid,
     (e.changes #>> '{returned,to}')::numeric - coalesce((e.changes #>> '{returned,from}')::numeric, 0), p.currency::text
 FROM murallink_private.payment p JOIN murallink_private.audit_event e ON e.resource_uid = p.uid
 WHERE e.resource = 'payment' AND e.changes ? 'returned') s;
 COMMENT ON VIEW murallink.payment_history IS
-'What has happened to each payment: a row for each step. The steps are requested, approved (one for each approver), rejected, cancelled, sent (one for each attempt), failed, in_doubt, retried, paid, reversal_requested and reversed (one for each part that came back); of what somebody else has paid marked and unmarked.';
+'What has happened to each payment: a row for each step. The steps are requested, approved (one for each approver), rejected, cancelled, sent (one for each attempt), failed, in_doubt, retried, paid, reversal_requested, reversed (one for each part that came back) and returned (it did not reach the patient); of what somebody else has paid marked and unmarked.';
 COMMENT ON COLUMN murallink.payment_history.payment_uid IS 'The payment.';
 COMMENT ON COLUMN murallink.payment_history.client_uid IS 'The client of the trial''s contract.';
 COMMENT ON COLUMN murallink.payment_history.contract_uid IS 'The trial''s contract.';
@@ -69,5 +70,5 @@ COMMENT ON COLUMN murallink.payment_history.app_user_uid IS
 'The user who did it; null for the worker, for an operator without a user, and where the trial approves by itself.';
 COMMENT ON COLUMN murallink.payment_history.switched_by_uid IS 'The admin who acted as that user; null otherwise.';
 COMMENT ON COLUMN murallink.payment_history.amount IS
-'In currency units: of the payment; of sent, what is paid out; of reversal_requested and reversed, what is taken back.';
+'In currency units: of the payment; of sent, what is paid out; of reversal_requested and reversed, what is taken back; of returned, what came back.';
 COMMENT ON COLUMN murallink.payment_history.currency IS 'Of the amount.';

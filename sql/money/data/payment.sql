@@ -24,7 +24,7 @@ CREATE TABLE murallink_private.payment (
     requested_by_uid murallink.ksuid,
     decided_by_uid murallink.ksuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed', 'unmarked')) STORED,
+    counts boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('rejected', 'cancelled', 'reversed', 'returned', 'unmarked')) STORED,
     milestone_code text,
     chain_uid murallink.ksuid NOT NULL,
     decision_note text NOT NULL DEFAULT '',
@@ -42,18 +42,18 @@ CREATE TABLE murallink_private.payment (
     CHECK ((payment_type = 'milestone') = (milestone_code IS NOT NULL)),
     CONSTRAINT payment_top_up_whole CHECK ((top_up_of_uid IS NULL) = (top_up_version_uid IS NULL)),
     CONSTRAINT payment_top_up_manual CHECK (top_up_of_uid IS NULL OR payment_type = 'manual'),
-    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed', 'unmarked') OR decision_note <> ''),
-    -- Only a paid payment comes back, never more than was paid, and it is reversed when all of it is back.
-    CONSTRAINT payment_returned CHECK (CASE WHEN returned IS NULL THEN status <> 'reversed' AND returned_by_uid IS NULL
+    CONSTRAINT payment_says_why CHECK (status NOT IN ('rejected', 'cancelled', 'reversed', 'returned', 'unmarked') OR decision_note <> ''),
+    -- Only a paid payment comes back, never more than was paid, and it is reversed or returned when all of it is back.
+    CONSTRAINT payment_returned CHECK (CASE WHEN returned IS NULL THEN status NOT IN ('reversed', 'returned') AND returned_by_uid IS NULL
         ELSE returned > 0 AND returned <= amount AND returned_by_uid IS NOT NULL
-            AND status = CASE WHEN returned = amount THEN 'reversed' ELSE 'paid' END::murallink.payment_status END),
+            AND CASE WHEN returned = amount THEN status IN ('reversed', 'returned') ELSE status = 'paid' END END),
     CONSTRAINT payment_fraction CHECK (fraction > 0 AND fraction < 1 AND fraction = pg_catalog.round(fraction, 2)),
     CONSTRAINT payment_part_says_why CHECK (pg_catalog.num_nonnulls(fraction, completes_uid) = 0 OR payment_type = 'milestone' AND note <> ''),
     CONSTRAINT payment_mark_says_why CHECK (status NOT IN ('elsewhere', 'unmarked') OR payment_type = 'milestone' AND note <> ''),
     CONSTRAINT payment_one_part CHECK (pg_catalog.num_nonnulls(fraction, completes_uid) < 2 AND (
         pg_catalog.num_nonnulls(fraction, completes_uid, capped_from) = 0 OR status <> 'elsewhere')),
     CONSTRAINT payment_cut CHECK (capped_from > amount),
-    CONSTRAINT payment_paid_at CHECK ((paid_at IS NOT NULL) = (status IN ('paid', 'reversed')))
+    CONSTRAINT payment_paid_at CHECK ((paid_at IS NOT NULL) = (status IN ('paid', 'reversed', 'returned')))
 );
 COMMENT ON TABLE murallink_private.payment IS
 'Money owed to a patient, from the request until it is paid; and, with the status elsewhere, what somebody else has paid for a milestone.';
@@ -76,16 +76,16 @@ COMMENT ON COLUMN murallink_private.payment.visit_date IS 'The day of the visit 
 COMMENT ON COLUMN murallink_private.payment.status IS 'The state of the payment.';
 COMMENT ON COLUMN murallink_private.payment.requested_by_uid IS 'The requester.';
 COMMENT ON COLUMN murallink_private.payment.decided_by_uid IS 'The user who last approved, rejected or cancelled it.';
-COMMENT ON COLUMN murallink_private.payment.decision_note IS 'Why it was rejected, cancelled or reversed, or the note of the approval.';
+COMMENT ON COLUMN murallink_private.payment.decision_note IS 'Why it was rejected, cancelled, reversed or returned, or the note of the approval.';
 COMMENT ON COLUMN murallink_private.payment.fraction IS 'The part of the milestone that is paid, with at most two decimals; null for all of it.';
 COMMENT ON COLUMN murallink_private.payment.completes_uid IS 'The payment of a part whose rest this one pays.';
 COMMENT ON COLUMN murallink_private.payment.capped_from IS 'The amount that the cap of the visit''s day has cut, in currency units.';
 COMMENT ON COLUMN murallink_private.payment.updated_at IS
 'When it was changed last. It has no index, because that would be written with each step: changed_payments() finds what has changed.';
-COMMENT ON COLUMN murallink_private.payment.paid_at IS 'When it became paid, also if it was reversed later; null: it was not.';
+COMMENT ON COLUMN murallink_private.payment.paid_at IS 'When it became paid, also if it was reversed or returned later; null: it was not.';
 COMMENT ON COLUMN murallink_private.payment.created_at IS 'When it was made; this time decides which version of the milestone applies.';
 COMMENT ON COLUMN murallink_private.payment.counts IS
-'Whether it counts as a payment of its milestone: false if it is rejected, cancelled, reversed or unmarked. It is a column because an index on the status would be written with each step.';
+'Whether it counts as a payment of its milestone: false if it is rejected, cancelled, reversed, returned or unmarked. It is a column because an index on the status would be written with each step.';
 COMMENT ON COLUMN murallink_private.payment.milestone_code IS 'The code of the milestone, by which it is paid once, whatever its name.';
 COMMENT ON COLUMN murallink_private.payment.chain_uid IS 'The chain of enrollments in which the milestone is paid once.';
 COMMENT ON COLUMN murallink_private.payment.returned IS 'What has come back of it, in currency units; null: nothing.';
@@ -175,9 +175,9 @@ SELECT p.uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.trial_sit
     p.visit_date,
     CASE WHEN p.status = 'approved' AND murallink_private.payment_being_sent(p.uid) THEN 'processing' ELSE p.status END AS status,
     p.requested_by_uid, p.decided_by_uid, p.created_at, p.counts, p.milestone_code, p.chain_uid,
-    -- Why it was reversed is the note of its reversal, not that of an earlier decision.
+    -- Why it was reversed or returned is the note of its reversal, not that of an earlier decision.
     CASE WHEN murallink_private.text_shown(p.client_uid, p.contract_uid, p.trial_uid, p.site_uid, p.enrollment_uid,
-        CASE WHEN p.status <> 'reversed' THEN p.decided_by_uid END) THEN p.decision_note END AS decision_note,
+        CASE WHEN p.status NOT IN ('reversed', 'returned') THEN p.decided_by_uid END) THEN p.decision_note END AS decision_note,
     p.returned, p.returned_by_uid, p.recovered,
     CASE WHEN p.status IN ('elsewhere', 'unmarked') THEN 0 ELSE p.amount - coalesce(p.returned, 0) END AS net_amount, p.moved_from_uid,
     p.top_up_of_uid, p.top_up_version_uid, p.fraction, p.completes_uid, p.capped_from,
@@ -190,7 +190,7 @@ COMMENT ON COLUMN murallink.payment.moved_to_uid IS 'The payment to another pati
 COMMENT ON COLUMN murallink.payment.net_amount IS 'The amount less what has come back of it, in currency units; 0 for what somebody else has paid.';
 COMMENT ON COLUMN murallink.payment.note IS 'The requester''s note; null for readers other than its author who may not see patients there.';
 COMMENT ON COLUMN murallink.payment.decision_note IS
-'Why it was rejected, cancelled or reversed, or the note of the approval; null for readers other than its author who may not see patients there.';
+'Why it was rejected, cancelled, reversed or returned, or the note of the approval; null for readers other than its author who may not see patients there.';
 
 CREATE VIEW murallink.approval WITH (security_invoker) AS
 SELECT a.uid, a.payment_uid, a.app_user_uid, a.switched_by_uid, a.signer_uid, a.signer_name, a.meaning, a.signed_by,

@@ -79,9 +79,9 @@ CREATE TABLE murallink_private.notice (
     CHECK ((kind = 'appointment') = (appointment_uid IS NOT NULL)),
     CHECK ((kind = 'appointment') = (lead IS NOT NULL)),
     CHECK ((kind = 'appointment') = (moves IS NOT NULL)),
-    CHECK ((kind IN ('payment', 'reversal')) = (payment_uid IS NOT NULL)),
-    CHECK ((kind = 'reversal') = (returned IS NOT NULL)),
-    CHECK ((kind = 'reversal') = (note IS NOT NULL)),
+    CHECK ((kind IN ('payment', 'reversal', 'return')) = (payment_uid IS NOT NULL)),
+    CHECK ((kind IN ('reversal', 'return')) = (returned IS NOT NULL)),
+    CHECK ((kind IN ('reversal', 'return')) = (note IS NOT NULL)),
     CHECK ((kind = 'bulk_email') = (bulk_email_uid IS NOT NULL)),
     CHECK ((kind = 'payout_account') = (payout_account_uid IS NOT NULL))
 );

@@ -23,13 +23,16 @@ CREATE TABLE murallink_private.reversal (
     requested_by_uid murallink.ksuid,
     decided_by_uid murallink.ksuid,
     decision_note text NOT NULL DEFAULT '',
+    return_key text UNIQUE CHECK (return_key <> ''),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CHECK (murallink_private.amount_fits(amount, currency)),
     CHECK (returned >= 0 AND kept >= 0 AND written_off >= 0 AND returned + kept + written_off <= amount),
     CHECK (recovered BETWEEN 0 AND returned),
     CHECK (kept = 0 OR status IN ('recovering', 'written_off')),
     CHECK (written_off = 0 OR status = 'written_off'),
-    CHECK ((status = 'returned') = (returned = amount))
+    CHECK ((status = 'returned') = (returned = amount)),
+    CHECK (return_key IS NULL OR returned > 0),
+    CHECK (reason <> 'came_back' OR return_key IS NOT NULL OR status = 'requested')
 );
 COMMENT ON TABLE murallink_private.reversal IS 'What is taken back of paid payments: the whole amount, or parts of it.';
 COMMENT ON COLUMN murallink_private.reversal.uid IS
@@ -56,6 +59,8 @@ COMMENT ON COLUMN murallink_private.reversal.written_off IS 'What the contract''
 COMMENT ON COLUMN murallink_private.reversal.requested_by_uid IS 'The requester; null for an operator without a user.';
 COMMENT ON COLUMN murallink_private.reversal.decided_by_uid IS 'The user who decided it last; null for an operator without a user.';
 COMMENT ON COLUMN murallink_private.reversal.decision_note IS 'The note of the last person who decided it.';
+COMMENT ON COLUMN murallink_private.reversal.return_key IS
+'What the partner or the person calls it who has said that it came back: each counts once; null: it was taken back.';
 COMMENT ON COLUMN murallink_private.reversal.created_at IS 'When it was requested.';
 CREATE UNIQUE INDEX reversal_open ON murallink_private.reversal (payment_uid) WHERE status IN ('requested', 'unloading');
 COMMENT ON INDEX murallink_private.reversal_open IS
@@ -88,7 +93,7 @@ SELECT r.uid, r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.patient_u
     r.currency, r.reason,
     CASE WHEN murallink_private.text_shown(r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.requested_by_uid) THEN r.note END
         AS note,
-    r.status, r.for_operator, r.returned, r.recovered, r.kept, r.written_off, r.requested_by_uid, r.decided_by_uid,
+    r.status, r.for_operator, r.returned, r.recovered, r.kept, r.written_off, r.requested_by_uid, r.decided_by_uid, r.return_key,
     CASE WHEN murallink_private.text_shown(r.client_uid, r.contract_uid, r.trial_uid, r.site_uid, r.enrollment_uid, r.decided_by_uid)
         THEN r.decision_note END AS decision_note,
     r.created_at

@@ -34,7 +34,13 @@ INSERT INTO murallink_private.template (kind, channel, subject, body) VALUES
     ('reversal', 'email', 'Money was taken back',
         E'Hello {first_name},\n\n{amount} {currency} that were paid to you have been taken back. The reason: {note}\n'),
     ('reversal', 'sms', '',
-        '{amount} {currency} that were paid to you have been taken back. The reason: {note}. Reply STOP to end messages.');
+        '{amount} {currency} that were paid to you have been taken back. The reason: {note}. Reply STOP to end messages.'),
+    ('return', 'email', 'A payment has come back',
+        E'Hello {first_name},\n\n{amount} {currency} that were sent to you have come back. The reason: {note}\n\n'
+        'Tell your trial site how you want to be paid.\n'),
+    ('return', 'sms', '',
+        '{amount} {currency} that were sent to you have come back. The reason: {note}. Tell your trial site how you want to be paid. '
+        'Reply STOP to end messages.');
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON murallink_private.template
     FOR EACH ROW EXECUTE FUNCTION murallink_private.audit_record();
 CREATE TRIGGER tokens BEFORE INSERT OR UPDATE ON murallink_private.template
