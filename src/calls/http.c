@@ -243,10 +243,13 @@ static bool
 add_headers(HttpCall *call)
 {
 	const char *headers[HTTP_HEADERS + 3] = {"Accept: application/json", "Expect:"};
+	char type[100];
 	int count = 2;
 
+	snprintf(type, sizeof(type), "Content-Type: %s",
+			 call->request.content_type == NULL ? "application/json" : call->request.content_type);
 	if (call->request.body != NULL)
-		headers[count++] = "Content-Type: application/json";
+		headers[count++] = type;
 	for (int i = 0; i < HTTP_HEADERS; i++)
 		if (call->request.headers[i] != NULL)
 			headers[count++] = call->request.headers[i];

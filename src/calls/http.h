@@ -19,7 +19,8 @@ typedef struct HttpRequest
 {
 	char *url;
 	char *headers[HTTP_HEADERS]; /* "Name: value", or NULL */
-	char *body; /* as JSON; sent by POST unless there is a method; NULL: sent by GET */
+	char *body; /* sent by POST unless there is a method; NULL: sent by GET */
+	const char *content_type; /* of the body; NULL: JSON */
 	const char *method; /* NULL: POST or GET, by the body */
 	int connect_timeout; /* in milliseconds, as the next */
 	int timeout;

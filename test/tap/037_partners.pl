@@ -1,4 +1,4 @@
-# Every operation of Relay, Inside Rx and Bastion, as operators ask for it: done, refused in the documented ways, and with
+# Every operation of Relay, Inside Rx, Bastion and PayPal, as operators ask for it: done, refused in the documented ways, and with
 # each fault. The sandbox's ledger is the judge.
 
 use strict;
@@ -21,7 +21,8 @@ my %configured = (
 	relay => [ { client_id => 'murallink', product_group_id => 'default' }, { api_key => 'relay-key' } ],
 	inside_rx => [ { group => 'SAVE11' }, { api_key => 'inside-rx-key' } ],
 	bastion => [ { plan_id => 85, policy_id => 2058, country => 162 },
-		{ username => 'murallink', password => 'sandbox', webhook_access_key => 'a key long enough' } ]);
+		{ username => 'murallink', password => 'sandbox', webhook_access_key => 'a key long enough' } ],
+	paypal => [ {}, { client_id => 'murallink', client_secret => 'sandbox' } ]);
 configure($_) foreach sort keys %configured;
 
 my %welcome = (first_name => 'Ann', ssn_last4 => '0034', input_parameters => { input_visit => '1' },
@@ -110,6 +111,16 @@ foreach my $what (qw(card person))
 	ask("inside_rx enroll_$what", { %{ $create->() }, member_id => 'there' });
 }
 ask('relay onboard', { %welcome, ccid => 'moved' });
+my $batch = $payouts->sql(q{SELECT murallink_private.call_make('paypal', 'request', NULL, 'pay',
+	'{"reference": "b", "amount": "75.00", "currency": "USD", "account": {"email": "ann@example.org"}}', false)});
+$batch = await($batch)->{facts}{batch_id};
+$operations{'paypal batch'} = {
+	as => 'paypal.batch', repeated => 1, params => sub { return { batch_id => $batch } }, facts => { batch_id => $batch, status => 'SUCCESS' },
+	refused => [ [ { batch_id => 'none' }, 404, 'INVALID_RESOURCE_ID' ], [ { page_size => 1001 }, 400, 'VALIDATION_ERROR: page_size' ] ] };
+my $item = ask('paypal batch', { batch_id => $batch })->{facts}{items}[0]{item_id};
+$operations{'paypal item'} = {
+	as => 'paypal.item', repeated => 1, params => sub { return { item_id => $item } }, facts => { item_id => $item, status => 'SUCCESS' },
+	refused => [ [ { item_id => 'none' }, 404, 'INVALID_RESOURCE_ID' ] ] };
 
 # What each partner may answer to any operation: status, and body where it is not the sandbox's; for each of them the request
 # is refused.
@@ -117,6 +128,7 @@ my %refusals = (
 	relay => [ [400], [404], [409] ],
 	inside_rx => [ [ 400, 'Incorrect or missing required parameters.' ], [ 403, 'Lack of permissions to process enrollment.' ],
 		[ 404, 'Member not found.' ] ],
+	paypal => [ [ 400, 'INVALID_REQUEST' ], [ 403, 'NOT_AUTHORIZED' ], [ 404, 'INVALID_RESOURCE_ID' ], [ 422, 'UNPROCESSABLE_ENTITY' ] ],
 	bastion => [ [400], [404], [409], [422], [ 200, 'no', '{"status": false, "message": "no"}' ], [ 200, 'no', '{"data": {"success": false, "message": "no"}}' ],
 		[ 200, 'no', '{"status": true, "data": {"success": 0, "message": "no"}}' ] ]);
 

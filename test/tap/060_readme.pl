@@ -142,7 +142,7 @@ foreach my $source (glob "$root/src/partners/*.c")
 {
 	my $code = slurp_file($source);
 	my ($partner) = $code =~ /^const Partner \w+ = \{\s*\.name = "(\w+)"/m or next;
-	my $title = { smtp => 'SMTP' }->{$partner} // join ' ', map { ucfirst } split /_/, $partner;
+	my $title = { smtp => 'SMTP', paypal => 'PayPal' }->{$partner} // join ' ', map { ucfirst } split /_/, $partner;
 	my ($described) = $text{'docs/partners.md'} =~ /^### \Q$title\E\n(.*?)^##/ms;
 	foreach my $kind (qw(settings secrets))
 	{

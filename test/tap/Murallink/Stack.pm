@@ -293,6 +293,7 @@ sub configure_partners
 		relay => { client_id => 'murallink', product_group_id => 'default', notice_trigger_id => 'notice' },
 		inside_rx => { group => 'SAVE11' },
 		bastion => { policy_id => 2058, plan_id => 85, country => 162, relation => 'Friend' },
+		paypal => {},
 		smtp => {
 			from => 'trials@example.org', from_name => 'Trials',
 			ca_file => "$self->{dir}/cert.pem", require_tls => JSON::PP::true });
@@ -300,6 +301,7 @@ sub configure_partners
 		relay => { api_key => 'relay-key' },
 		inside_rx => { api_key => 'inside-rx-key' },
 		bastion => { username => 'murallink', password => 'sandbox', webhook_access_key => 'a key of bastion' },
+		paypal => { client_id => 'murallink', client_secret => 'sandbox' },
 		smtp => { username => 'murallink', password => 'mail secret' });
 	foreach my $partner (sort keys %settings)
 	{
