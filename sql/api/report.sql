@@ -56,7 +56,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink.report(murallink.ksuid) IS
-'The file of a report, for PostgREST: GET /rpc/report?uid=... uid: of the link that trial_payment_report or funding_report answered; it is the key, no session is needed. Errors: not_found, also when the link has expired, or when a grant of the user who made the report has ended since.';
+'The file of a report, for PostgREST: GET /rpc/report?uid=... uid: of the link that trial_payment_report, funding_report or patient_audit_report answered; it is the key, no session is needed. Errors: not_found, also when the link has expired, or when a grant of the user who made the report has ended since.';
 
 CREATE FUNCTION murallink.trial_payment_report(trial_uid murallink.ksuid DEFAULT NULL, format text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

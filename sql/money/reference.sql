@@ -150,7 +150,7 @@ BEGIN
         RETURN;
     END IF;
     place := murallink_private.reference_place(kind, resource_uid);
-    -- Whoever may price a milestone at one site does not name it for all.
+    -- The permission to price a milestone at one site does not let a caller name it for all sites.
     IF kind = 'milestone' THEN
         PERFORM murallink_private.permit(place.needed, place.client_uid, place.contract_uid, place.trial_uid, NULL, 'source');
     END IF;

@@ -1,5 +1,5 @@
 # Sign-on by an identity provider: tokens of the shape of Keycloak and of Entra ID, signed with RS256 and verified by a
-# real PostgREST; and whoever sets the claims in SQL is nobody.
+# real PostgREST; and a client that sets the claims in SQL is nobody.
 
 use strict;
 use warnings;
@@ -241,7 +241,7 @@ is(join(' ', map { $_->{ended_note} // 'bound' } @{ admin_asks(get_identities =>
 admin_asks(bind_identity => %bob);
 is(asks(token($second, %entra)), '200 bob@sponsor.example.com', 'an administrator binds it again');
 admin_asks(deactivate_user => (user_uid => $ann, note => 'left'));
-is(asks($by_second), $unbound, 'whoever is deactivated is nobody');
+is(asks($by_second), $unbound, 'a user who is deactivated is nobody');
 admin_asks(reactivate_user => (user_uid => $ann, note => 'back'));
 is(asks($by_second), $unbound, 'also later with a token from before');
 is(asks(token($second, %keycloak, iat => time + 1)), '200 ann@example.com', 'but with a new one');
