@@ -338,6 +338,8 @@ END
 $$;
 COMMENT ON FUNCTION murallink_private.visit_info(murallink.ksuid) IS 'A visit as visit_done answers it.';
 
+-- visit_done and visits_done keep one plan for any number of visits. It looks rows up by keys, because tables may be empty
+-- when it is made, or the visits few. JIT is off because the cost of such a plan would start it.
 CREATE FUNCTION murallink.visit_done(
     source text DEFAULT NULL, source_ref text DEFAULT NULL, protocol_id text DEFAULT NULL, trial_ref text DEFAULT NULL,
     site_ref text DEFAULT NULL, subject_id text DEFAULT NULL, visit_code text DEFAULT NULL, visit_date murallink.day DEFAULT NULL,

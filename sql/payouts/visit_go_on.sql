@@ -72,6 +72,7 @@ $$;
 COMMENT ON FUNCTION murallink_private.visits_later(murallink.ksuid[]) IS
 'Postpones the worker''s next look at visits: by the time for which nothing has happened to them, at most by ten minutes.';
 
+-- It keeps one plan, as visit_done does; the worker reads no whole table anyway.
 CREATE FUNCTION murallink_private.visits_go_on(most integer DEFAULT 100) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '50ms'
 SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
