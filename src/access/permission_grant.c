@@ -239,12 +239,11 @@ permission_has(const UserGrants *grants, Oid permission, Kind kind, const Ksuid 
  * the contract there, or a grant on the trial at that site.
  */
 bool
-permission_holds_at_site(const UserGrants *grants, Oid permission, const Ksuid *contract, const Ksuid *trial,
-						 const Ksuid *site)
+permission_holds_at_site(const UserGrants *grants, Oid permission, const Place *place)
 {
-	return has_key(grants->places, permission, KIND_SITE, site, NULL) ||
-		   (contract != NULL && has_key(grants->places, permission, KIND_SITE, site, contract)) ||
-		   (site != NULL && has_key(grants->places, permission, KIND_TRIAL_SITE, trial, site));
+	return has_key(grants->places, permission, KIND_SITE, place->site, NULL) ||
+		   (place->contract != NULL && has_key(grants->places, permission, KIND_SITE, place->site, place->contract)) ||
+		   (place->site != NULL && has_key(grants->places, permission, KIND_TRIAL_SITE, place->trial, place->site));
 }
 
 /*
@@ -256,5 +255,5 @@ permission_holds(const UserGrants *grants, Oid permission, const Place *place)
 	return has_key(grants->places, permission, KIND_CLIENT, place->client, NULL) ||
 		   has_key(grants->places, permission, KIND_CONTRACT, place->contract, NULL) ||
 		   has_key(grants->places, permission, KIND_TRIAL, place->trial, NULL) ||
-		   permission_holds_at_site(grants, permission, place->contract, place->trial, place->site);
+		   permission_holds_at_site(grants, permission, place);
 }

@@ -47,8 +47,7 @@ extern void permission_grant_init(void);
 extern Kind permission_kind(const text *name);
 extern UserGrants *permission_grants_of(const Ksuid *user);
 extern bool permission_has(const UserGrants *grants, Oid permission, Kind kind, const Ksuid *place);
-extern bool permission_holds_at_site(const UserGrants *grants, Oid permission, const Ksuid *contract, const Ksuid *trial,
-									 const Ksuid *site);
+extern bool permission_holds_at_site(const UserGrants *grants, Oid permission, const Place *place);
 extern bool permission_holds(const UserGrants *grants, Oid permission, const Place *place);
 
 /*

@@ -112,6 +112,7 @@ permission_granted_at(PG_FUNCTION_ARGS)
 	const Caller *who = identity_caller_if_any();
 	Answered *last = answered_last(fcinfo);
 	const Ksuid *uids[3];
+	Place place;
 	UserGrants *grants;
 	uint64 asked;
 	bool same = true;
@@ -134,6 +135,7 @@ permission_granted_at(PG_FUNCTION_ARGS)
 		if (uids[i] != NULL)
 			last->uids[i] = *uids[i];
 	}
-	PG_RETURN_BOOL(keep_answer(last, permission_holds_at_site(grants, PG_GETARG_OID(0), uids[0], uids[1], uids[2]),
-							   PG_GETARG_OID(0), grants, asked));
+	place = (Place){.contract = uids[0], .trial = uids[1], .site = uids[2]};
+	PG_RETURN_BOOL(keep_answer(last, permission_holds_at_site(grants, PG_GETARG_OID(0), &place), PG_GETARG_OID(0), grants,
+							   asked));
 }
