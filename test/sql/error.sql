@@ -39,9 +39,10 @@ WHERE named[1] NOT IN (
     UNION SELECT relname FROM pg_class UNION SELECT rolname FROM pg_roles UNION SELECT name FROM pg_settings
     UNION SELECT substr(name, length('murallink.') + 1) FROM pg_settings WHERE name LIKE 'murallink.%'
     UNION SELECT enumlabel FROM pg_enum
-    UNION SELECT known[1] FROM pg_proc, regexp_matches(replace(prosrc, hint, ''), $$'([a-z]+(?:_[a-z]+)+)'$$, 'g') AS known
-    WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
-    UNION VALUES ('idempotency_key'), ('webhook_access_key'));
+    UNION VALUES ('idempotency_key'), ('webhook_access_key'))
+AND named[1] NOT IN (
+    SELECT known[1] FROM pg_proc, regexp_matches(replace(prosrc, hint, ''), $$'([a-z]+(?:_[a-z]+)+)'$$, 'g') AS known
+    WHERE pronamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace));
 
 -- What a client of PostgreSQL sees of an error
 SELECT murallink_private.raise('not_found', 'trial_uid');

@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 
-use JSON::PP;
+use JSON::XS;
 use List::Util qw(any first min uniq);
 use Murallink::Node;
 use Murallink::Stack;
@@ -24,7 +24,7 @@ $node->start;
 my $stack = Murallink::Stack->new(node => $node);
 $stack->install;
 my $world = Murallink::World->new($stack);
-my $json = JSON::PP->new->canonical;
+my $json = JSON::XS->new->canonical;
 my @all = $world->permissions;
 
 # One call, of which nothing remains: what it answers, and how many rows it wrote or tried to write. Functions that
@@ -304,14 +304,15 @@ sub wrong
 	my $expected = expected($row, $who, $grants);
 	my $error = $answer->{error};
 	my $got = $error ? $error->{code} : $answer->{status_code};
+	my $text = $json->encode($answer);
 	return "expected $expected, got $got" if $got ne $expected;
 	return "wrote $answer->{written} rows" if $error && $answer->{written};
 	return 'shows a person to one without view_patients'
-	  if $who eq 'caller' && $row->{payload} !~ /personal/ && $json->encode($answer) =~ /Personal/i
+	  if $who eq 'caller' && $row->{payload} !~ /personal/ && $text =~ /Personal/i
 	  && !any { /^view_patients/ } @$grants;
 	foreach my $shown ($who eq 'caller' ? sort keys %shown_to : ())
 	{
-		next if $json->encode($answer) !~ /$shown/ || any { my ($held) = split / /; $shown_to{$shown} =~ /\b$held\b/ } @$grants;
+		next if $text !~ /$shown/ || any { my ($held) = split / /; $shown_to{$shown} =~ /\b$held\b/ } @$grants;
 		return "shows $shown to one without $shown_to{$shown}";
 	}
 	return unless $row->{listed} && $who ne 'admin' && !$error;

@@ -183,11 +183,14 @@ CREATE FUNCTION world.give(user_uid murallink.ksuid, grants text[]) RETURNS void
 $$;
 -- How many rows this transaction wrote or tried to write. A session moves its end as it is used, and its user is
 -- seen: no such rows
-CREATE FUNCTION world.written() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
-    SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid)
-        + pg_stat_get_xact_tuples_deleted(oid))
-    FROM pg_class WHERE relkind = 'r' AND relname NOT IN ('session', 'last_seen')
-        AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace)
+CREATE TABLE world.counted AS
+SELECT oid FROM pg_class WHERE relkind = 'r' AND relname NOT IN ('session', 'last_seen')
+    AND relnamespace IN ('murallink'::regnamespace, 'murallink_private'::regnamespace);
+CREATE FUNCTION world.written() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    RETURN sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid)
+        + pg_stat_get_xact_tuples_deleted(oid)) FROM world.counted;
+END
 $$;
 GRANT EXECUTE ON FUNCTION world.give, world.written TO PUBLIC;
 EOC
