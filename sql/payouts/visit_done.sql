@@ -284,21 +284,33 @@ DECLARE
     matches murallink.visit_match[] := murallink_private.visits_match(user_uid, said);
     usual CONSTANT murallink.ksuid := murallink_private.visit_client(user_uid);
     uids CONSTANT murallink.ksuid[] := ARRAY(SELECT murallink.gen_ksuid() FROM pg_catalog.unnest(said));
+    began CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    added bigint;
     known record;
     outcome murallink.visit_outcome;
 BEGIN
-    -- The three arrays have one order.
+    -- The three arrays have one order. Rows are inserted in another one, which two tables with the same visits have in common.
     INSERT INTO murallink.visit (
         uid, client_uid, contract_uid, trial_uid, site_uid, source, source_ref, protocol_id, trial_ref, site_ref, subject_id, visit_code,
-        visit_date, repeat, status, note, enrollment_uid, milestone_uid, occurrence, state, reason, app_user_uid)
+        visit_date, repeat, status, note, enrollment_uid, milestone_uid, occurrence, state, reason, app_user_uid, created_at)
     SELECT u.uid, coalesce(u.client_uid, usual), u.contract_uid, u.trial_uid, u.site_uid, u.source, u.source_ref, u.protocol_id, u.trial_ref,
         u.site_ref, u.subject_id, u.visit_code, u.visit_date, u.repeat, u.status, u.note, u.enrollment_uid, u.milestone_uid, u.occurrence,
-        murallink_private.visit_state(u.status, u.problem), murallink_private.visit_reason(u.status, u.problem), user_uid
+        murallink_private.visit_state(u.status, u.problem), murallink_private.visit_reason(u.status, u.problem), user_uid,
+        began + u.place * interval '1 us'
     FROM ROWS FROM (pg_catalog.unnest(said), pg_catalog.unnest(matches), pg_catalog.unnest(uids)) WITH ORDINALITY AS u (
         n, source, source_ref, protocol_id, trial_ref, site_ref, subject_id, visit_code, visit_date, repeat, status, note,
         n_again, client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, left_on, milestone_uid, occurrence, problem, refusal, uid, place)
-    WHERE u.refusal IS NULL AND coalesce(u.client_uid, usual) IS NOT NULL ORDER BY u.place
+    WHERE u.refusal IS NULL AND coalesce(u.client_uid, usual) IS NOT NULL ORDER BY u.source, u.source_ref
     ON CONFLICT ON CONSTRAINT visit_once DO NOTHING;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    IF added < pg_catalog.cardinality(said) AND pg_catalog.cardinality(said) > 1 THEN
+        -- The known ones in the same order, and before any payment.
+        PERFORM FROM ROWS FROM (pg_catalog.unnest(said), pg_catalog.unnest(matches), pg_catalog.unnest(uids)) AS u (
+            n, source, source_ref, protocol_id, trial_ref, site_ref, subject_id, visit_code, visit_date, repeat, status, note,
+            n_again, client_uid, contract_uid, trial_uid, site_uid, enrollment_uid, left_on, milestone_uid, occurrence, problem, refusal, uid)
+        JOIN murallink.visit v ON v.client_uid = coalesce(u.client_uid, usual) AND v.source = u.source AND v.source_ref = u.source_ref
+        WHERE v.uid <> u.uid ORDER BY v.source, v.source_ref FOR UPDATE OF v;
+    END IF;
     PERFORM murallink_private.visits_pay(uids);
     FOR known IN
         SELECT said[i] AS s, matches[i] AS m, coalesce((matches[i]).client_uid, usual) AS client_uid, v.uid, v.uid = uids[i] AS is_new
