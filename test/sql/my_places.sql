@@ -107,4 +107,16 @@ SELECT (murallink.register('cro.place@example.com', 'correct horse', 'Cro', 'Pla
 INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid) VALUES (:'cro', 'view_payments', 'client', :'client', :'client');
 SELECT session_id AS cro_session FROM murallink.login('cro.place@example.com', 'correct horse') \gset
 SELECT pg_temp.planned('/payment', :'cro_session') AS of_a_client;
+-- A patient who is screened again may be paid what is paid for each screening, and nothing else, once more: as payable_milestones shows it
+SET SESSION AUTHORIZATION regress_place_admin;
+SELECT uid AS twice FROM murallink.create_trial(:'contract', 'Twice') \gset
+SELECT murallink.add_trial_site(:'twice', :'north') IS NOT NULL AS added;
+SELECT (murallink.add_milestone(name, 10, 'USD', :'twice', :'north', per => per)).milestone FROM (VALUES ('Lab', 'enrollment'), ('Start', 'person')) AS added (name, per);
+SELECT murallink.enroll(:'sue', :'twice', :'north', 'TW-1');
+SELECT m.milestone, p.status FROM murallink.get_payment_schedule(trial_uid => :'twice', site_uid => :'north') m, LATERAL murallink.milestone_payment(:'sue', m.uid) p;
+SELECT payable FROM murallink.my_places(trial_uid => :'twice', site_uid => :'north');
+SELECT (murallink.set_enrollment_status(patient_uid => :'sue', trial_uid => :'twice', status => 'screen_failed')).status;
+SELECT murallink.enroll(:'sue', :'twice', :'north', 'TW-2');
+SELECT payable, (SELECT string_agg(m.milestone, ', ') FROM murallink.payable_milestones(:'sue', :'twice') m) AS what FROM murallink.my_places(trial_uid => :'twice', site_uid => :'north');
+RESET SESSION AUTHORIZATION;
 DROP ROLE regress_place_admin, regress_place_ann;

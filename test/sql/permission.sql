@@ -422,6 +422,56 @@ ROLLBACK;
 SELECT oprname, oprcode FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
 WHERE 'murallink.ksuid'::regtype IN (o.oprleft, o.oprright) AND NOT p.proleakproof;
 
+-- What a call has answered last in a transaction is asked again after a grant, a revocation, and the rollback of either, for another user or
+-- permission, and once a grant has come to its end
+BEGIN;
+CREATE FUNCTION pg_temp.at_site(permission murallink.permission DEFAULT 'view_payments') RETURNS boolean LANGUAGE plpgsql AS
+    'BEGIN RETURN murallink_private.granted_at(permission, NULL, NULL, current_setting(''test.site'')::murallink.ksuid); END';
+CREATE FUNCTION pg_temp.on_client(permission murallink.permission DEFAULT 'view_payments') RETURNS boolean LANGUAGE plpgsql AS
+    'BEGIN RETURN murallink_private.granted_on(permission, ''client'', current_setting(''test.client'')::murallink.ksuid); END';
+CREATE FUNCTION pg_temp.holds(session_id text, OUT at_site boolean, OUT on_client boolean) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM murallink.authenticate(session_id);
+    at_site := pg_temp.at_site();
+    on_client := pg_temp.on_client();
+END
+$$;
+CREATE PROCEDURE pg_temp.give(ends_in interval DEFAULT NULL) LANGUAGE sql AS $$
+    INSERT INTO murallink.permission_grant (app_user_uid, permission, resource, resource_uid, client_uid, contract_uid, site_uid, until)
+    SELECT u.uid, 'view_payments', g.kind, g.place, s.client, g.contract, g.site, clock_timestamp() + ends_in
+    FROM murallink.app_user u, (SELECT client_uid, contract_uid, uid FROM murallink.site WHERE uid::text = current_setting('test.site')) AS s (client, contract, at),
+        LATERAL (VALUES ('site', s.at, s.contract, s.at), ('client', s.client, NULL, NULL)) AS g (kind, place, contract, site) WHERE u.email = 'analyst.permission@example.com'
+$$;
+CREATE PROCEDURE pg_temp.take() LANGUAGE sql AS $$
+    UPDATE murallink.permission_grant g SET ended_at = clock_timestamp(), ended_note = 'test' FROM murallink.app_user u
+    WHERE u.uid = g.app_user_uid AND u.email = 'analyst.permission@example.com' AND g.ended_at IS NULL
+$$;
+SELECT set_config('test.site', :'a1s', true) IS NOT NULL AND set_config('test.client', :'a', true) IS NOT NULL AS set;
+CALL pg_temp.take();
+SELECT * FROM pg_temp.holds(:'analyst_session');
+CALL pg_temp.give();
+SELECT *, pg_temp.at_site('enroll') AS another_at, pg_temp.on_client('enroll') AS another_on, pg_temp.at_site() AS again_at, pg_temp.on_client() AS again_on
+FROM pg_temp.holds(:'analyst_session');
+SAVEPOINT ended;
+CALL pg_temp.take();
+SELECT * FROM pg_temp.holds(:'analyst_session');
+ROLLBACK TO ended;
+SELECT * FROM pg_temp.holds(:'analyst_session');
+SELECT * FROM pg_temp.holds(:'admin_session');
+SELECT * FROM pg_temp.holds(:'analyst_session');
+CALL pg_temp.take();
+SELECT * FROM pg_temp.holds(:'analyst_session');
+SAVEPOINT granted;
+CALL pg_temp.give();
+SELECT * FROM pg_temp.holds(:'analyst_session');
+ROLLBACK TO granted;
+SELECT * FROM pg_temp.holds(:'analyst_session');
+CALL pg_temp.give('2 s');
+SELECT * FROM pg_temp.holds(:'analyst_session');
+SELECT pg_sleep(extract(epoch FROM max(until) - clock_timestamp())) FROM murallink.permission_grant;
+SELECT * FROM pg_temp.holds(:'analyst_session');
+ROLLBACK;
+
 DELETE FROM murallink.permission_grant WHERE app_user_uid IN (:'admin', :'analyst');
 UPDATE murallink.app_user SET db_role = NULL WHERE uid IN (:'admin', :'analyst');
 DROP TABLE asked;

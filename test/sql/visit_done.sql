@@ -411,3 +411,18 @@ RESET SESSION AUTHORIZATION;
 UPDATE murallink.visit SET due_at = now() WHERE source_ref = 'n5';
 SELECT murallink_private.visits_go_on() AS more;
 SELECT state, reason FROM murallink.visit WHERE source_ref = 'n5';
+
+-- A user reports for the client where the right is in force, whatever has ended elsewhere; what is not found there keeps the order of the reports
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+INSERT INTO thing SELECT 'far', (murallink.create_client('Far')).uid;
+SELECT count(murallink.grant(pg_temp.uid('far'), 'visit_done', pg_temp.uid('edc')));
+SET SESSION AUTHORIZATION regress_visit_done_edc;
+SELECT pg_temp.report('f1', 'N-1', 'Week 1', 0, '{"protocol_id": "V-9", "source": "edc"}') AS of_two_clients;
+SET SESSION AUTHORIZATION regress_visit_done_admin;
+SELECT count(murallink.revoke(user_uid => pg_temp.uid('edc'), permission => 'visit_done', resource_uid => pg_temp.uid('far'), note => 'test'));
+SET SESSION AUTHORIZATION regress_visit_done_edc;
+SELECT pg_temp.report('f1', 'N-1', 'Week 1', 0, '{"protocol_id": "V-9", "source": "edc"}') AS of_one;
+SELECT count(v.uid) AS kept FROM murallink.visits_done((SELECT jsonb_agg(jsonb_build_object('source', 'edc', 'source_ref', ref, 'protocol_id', 'V-9', 'subject_id', 'N-1',
+    'visit_code', 'Week 1', 'visit_date', ((now() AT TIME ZONE 'UTC')::date)::text) ORDER BY n) FROM unnest('{f4,f2,f3}'::text[]) WITH ORDINALITY AS r (ref, n))) v;
+RESET SESSION AUTHORIZATION;
+SELECT string_agg(source_ref, ' ' ORDER BY created_at) AS reported FROM murallink.visit WHERE source = 'edc' AND source_ref IN ('f2', 'f3', 'f4');
