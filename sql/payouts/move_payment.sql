@@ -32,15 +32,12 @@ DECLARE
     place murallink.ksuid;
     why text;
     made murallink_private.payment;
-    refers CONSTANT boolean := '' <> ANY (ARRAY[move_payment.source, move_payment.ref]);
 BEGIN
     SELECT * INTO wrong FROM murallink_private.payment p WHERE p.uid = murallink_private.required(move_payment.payment_uid, 'payment_uid');
     caller := murallink_private.permit((coalesce(wrong.payment_type, 'milestone') || '_payment')::murallink.permission,
         wrong.client_uid, wrong.contract_uid, wrong.trial_uid, wrong.site_uid, 'payment_uid');
     why := murallink_private.checked_text(note, 'note', 1000, true);
-    IF refers THEN
-        PERFORM murallink_private.reference_unused('payment', wrong.client_uid, move_payment.source, move_payment.ref);
-    END IF;
+    PERFORM murallink_private.reference_unused('payment', wrong.client_uid, move_payment.source, move_payment.ref);
     IF murallink_private.required(to_patient_uid, 'to_patient_uid') = wrong.patient_uid THEN
         PERFORM murallink_private.raise('invalid_value', 'to_patient_uid', 'Another patient than that of the payment.');
     END IF;
@@ -84,9 +81,7 @@ BEGIN
             PERFORM murallink_private.payout_begin(made.uid);
         END IF;
     END IF;
-    IF refers THEN
-        PERFORM murallink_private.refer('payment', made.uid, move_payment.source, move_payment.ref);
-    END IF;
+    PERFORM murallink_private.refer('payment', made.uid, move_payment.source, move_payment.ref);
     RETURN murallink_private.payment_answer(made.uid, NULL,
         murallink_private.permitted('view_payments', made.client_uid, made.contract_uid, made.trial_uid, made.site_uid));
 END

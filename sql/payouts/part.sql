@@ -10,15 +10,12 @@ DECLARE
     why text;
     made murallink.ksuid;
     its_status murallink.payment_status;
-    refers CONSTANT boolean := '' <> ANY (ARRAY[complete_payment.source, complete_payment.ref]);
 BEGIN
     SELECT * INTO part FROM murallink_private.payment p WHERE p.uid = murallink_private.required(complete_payment.payment_uid, 'payment_uid');
     caller := murallink_private.permit(
         'milestone_payment', part.client_uid, part.contract_uid, part.trial_uid, part.site_uid, 'payment_uid');
     why := murallink_private.checked_text(complete_payment.note, 'note', 1000, true);
-    IF refers THEN
-        PERFORM murallink_private.reference_unused('payment', part.client_uid, complete_payment.source, complete_payment.ref);
-    END IF;
+    PERFORM murallink_private.reference_unused('payment', part.client_uid, complete_payment.source, complete_payment.ref);
     IF part.payment_type <> 'milestone' THEN
         PERFORM murallink_private.raise('wrong_status', 'payment_uid', 'Only a payment with a fraction has a rest.');
     END IF;
@@ -32,9 +29,7 @@ BEGIN
     ELSIF its_status = 'approved' THEN
         PERFORM murallink_private.payout_begin(made);
     END IF;
-    IF refers THEN
-        PERFORM murallink_private.refer('payment', made, complete_payment.source, complete_payment.ref);
-    END IF;
+    PERFORM murallink_private.refer('payment', made, complete_payment.source, complete_payment.ref);
     RETURN murallink_private.payment_info(made);
 END
 $$;
@@ -79,22 +74,17 @@ DECLARE
         murallink_private.enrolled(mark_paid_elsewhere.patient_uid, mark_paid_elsewhere.trial_uid, 'milestone_payment');
     why CONSTANT text := murallink_private.checked_text(mark_paid_elsewhere.note, 'note', 1000, true);
     version CONSTANT murallink.ksuid := murallink_private.milestone_to_mark(place, mark_paid_elsewhere.milestone);
-    refers CONSTANT boolean := '' <> ANY (ARRAY[mark_paid_elsewhere.source, mark_paid_elsewhere.ref]);
     made murallink.ksuid;
 BEGIN
-    IF refers THEN
-        PERFORM murallink_private.reference_unused('payment', e.client_uid, mark_paid_elsewhere.source, mark_paid_elsewhere.ref)
-        FROM murallink.enrollment e WHERE e.uid = place;
-    END IF;
+    PERFORM murallink_private.reference_unused('payment', e.client_uid, mark_paid_elsewhere.source, mark_paid_elsewhere.ref)
+    FROM murallink.enrollment e WHERE e.uid = place;
     -- If another session pays meanwhile, the next round sees what it paid.
     WHILE made IS NULL LOOP
         INSERT INTO murallink_private.payment (enrollment_uid, payment_type, milestone_uid, note, status, requested_by_uid)
         VALUES (place, 'milestone', version, why, 'elsewhere', murallink_private.caller())
         ON CONFLICT DO NOTHING RETURNING uid INTO made;
     END LOOP;
-    IF refers THEN
-        PERFORM murallink_private.refer('payment', made, mark_paid_elsewhere.source, mark_paid_elsewhere.ref);
-    END IF;
+    PERFORM murallink_private.refer('payment', made, mark_paid_elsewhere.source, mark_paid_elsewhere.ref);
     RETURN murallink_private.payment_info(made);
 END
 $$;
