@@ -96,7 +96,7 @@ SELECT c.oid::regclass FROM pg_class c
 WHERE c.relkind IN ('r', 'v') AND c.relnamespace::regnamespace::text ~ '^murallink'
     AND (xpath('count(//row)', query_to_xml(format($q$SELECT 1 FROM %s AS t WHERE t::text ~* '(4400532|40044053|443322110|000123456|quin.payee|quin-payee|5551419"})'$q$, c.oid::regclass), false, false, '')))[1]::text <> '0';
 SET SESSION AUTHORIZATION regress_account_admin;
-SELECT account_shown FROM murallink.get_enrollments(:'quin');
+SELECT account_shown FROM murallink.get_enrollments(:'quin') ORDER BY coalesce(account_shown, '') COLLATE "C";
 SET SESSION AUTHORIZATION regress_account_user;
 SELECT uid = :'quin' AS quin, shown FROM murallink.get_enrolled(:'trial', :'site'), LATERAL (SELECT (enrollments[1]).account_shown) AS e (shown) ORDER BY 1;
 SELECT account_shown FROM murallink.set_payment_type(:'paypal', :'trial', :'quin');
