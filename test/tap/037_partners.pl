@@ -113,7 +113,8 @@ foreach my $what (qw(card person))
 ask('relay onboard', { %welcome, ccid => 'moved' });
 my $batch = $payouts->sql(q{SELECT murallink_private.call_make('paypal', 'request', NULL, 'pay',
 	'{"reference": "b", "amount": "75.00", "currency": "USD", "account": {"email": "ann@example.org"}}', false)});
-$batch = await($batch)->{facts}{batch_id};
+$payouts->wait_for("SELECT status = 'done' FROM murallink_private.call WHERE uid = '$batch'");
+$batch = $payouts->sql("SELECT facts ->> 'batch_id' FROM murallink_private.call WHERE uid = '$batch'");
 $operations{'paypal batch'} = {
 	as => 'paypal.batch', repeated => 1, params => sub { return { batch_id => $batch } }, facts => { batch_id => $batch, status => 'SUCCESS' },
 	refused => [ [ { batch_id => 'none' }, 404, 'INVALID_RESOURCE_ID' ], [ { page_size => 1001 }, 400, 'VALIDATION_ERROR: page_size' ] ] };
