@@ -139,6 +139,14 @@ is_deeply([ sort @{ $seen->{visitsRequests} // [] } ], [qw(appointment expected_
 is_deeply([ sort @{ $seen->{patientRequests} // [] } ], [qw(enrollment payable_milestones payment)],
 	'a patient, what is payable, and the payments');
 
+note 'the documented proxy';
+my $documented = slurp_file('docs/applications.md');
+my ($lines) = $documented =~ /^```nginx app\n(.*?)^```/ms;
+$lines =~ s{/srv/coordinator}{$FindBin::RealBin/../../examples/coordinator};
+my $proxy = $stack->start_proxy($lines, $documented =~ /^```nginx limits\n(.*?)^```/ms);
+like(($client->request('GET', "$proxy/index.html"))[1], qr/<title>Trial payments</, 'has the app');
+is(($client->request('POST', "$proxy/api/rpc/my_info", '{}', { 'Content-Type' => 'application/json' }))[0], 401, 'and PostgREST below it');
+
 note 'the end';
 is($seen->{overflow}, 0, 'nothing is wider than a telephone');
 is($seen->{after}, 401, 'signing out ends the session');

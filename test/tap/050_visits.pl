@@ -3,7 +3,6 @@
 use strict;
 use warnings;
 
-use FindBin;
 use JSON::PP;
 use Murallink::Node;
 use Murallink::Stack;
@@ -99,7 +98,7 @@ as_admin('add_funding', { contract_uid => $contract, amount => 50 });
 my $service = as_admin('create_service', { email => 'redcap@example.com', name => 'REDCap' })->{uid};
 my $key = as_admin('create_api_key', { user_uid => $service, name => 'redcap', note => 'asked for by the site' })->{key};
 as_admin('grant', { resource_uid => $contract, user_uid => $service, permission => 'visit_done' });
-my $proxy = proxy();
+my $proxy = $stack->start_proxy(slurp_file('docs/applications.md') =~ /^```nginx redcap\n(.*?)^```/ms);
 my %form = ('Content-Type' => 'application/x-www-form-urlencoded');
 foreach my $complete (0, 2, 2)
 {
@@ -120,25 +119,3 @@ is($stack->sql("SELECT count(*), sum(amount) FROM murallink.payment WHERE patien
 is($stack->sql('SELECT count(*) FROM murallink.verify_ledger()'), 0, 'the books are right');
 
 done_testing();
-
-# Starts nginx with the documented lines, and returns its address.
-sub proxy
-{
-	my $port = Murallink::Stack::free_port();
-	my ($location) = slurp_file('docs/applications.md') =~ /^```nginx redcap\n(.*?)^```/ms;
-	$location =~ s!http://127.0.0.1:3000!$client->{url}!;
-	append_to_file("$stack->{dir}/nginx.conf", <<"EOC");
-daemon off;
-pid $stack->{dir}/nginx.pid;
-error_log $stack->{dir}/nginx_error.log info;
-events { }
-http {
-	access_log $stack->{dir}/nginx_access.log;
-	@{[ map { "${_}_temp_path $stack->{dir}/nginx_$_;" } qw(client_body proxy fastcgi uwsgi scgi) ]}
-	server { listen 127.0.0.1:$port; location = / { return 200; } $location }
-}
-EOC
-	$stack->spawn('nginx', "$FindBin::RealBin/../../build/nginx/usr/sbin/nginx", '-e', 'stderr', '-c', "$stack->{dir}/nginx.conf");
-	$stack->wait_for_answer('nginx', "http://127.0.0.1:$port/");
-	return "http://127.0.0.1:$port";
-}

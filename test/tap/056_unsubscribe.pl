@@ -6,6 +6,7 @@ use warnings;
 use JSON::PP;
 use Murallink::Mail;
 use Murallink::Stack;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $mail = Murallink::Mail->new;
@@ -44,7 +45,11 @@ foreach my $unknown ('', 'x', $mail->patient('two'), $mail->notice('two'))
 	$client->rpc('unsubscribe', { token => $unknown });
 }
 is(wanting(), 2, 'nothing else ends a consent');
-is(($client->rpc('unsubscribe', { token => $token }))[0], 204, 'the token does, without a session');
+my $proxy = $mail->stack->start_proxy(slurp_file('docs/operations.md') =~ /^```nginx unsubscribe\n(.*?)^```/ms);
+my @click = ("$proxy/unsubscribe/$token", 'List-Unsubscribe=One-Click', { 'Content-Type' => 'application/x-www-form-urlencoded' });
+is(($client->request('GET', "$proxy/unsubscribe/$token"))[0], 403, 'nor does who only looks at the link');
+is(wanting(), 2, 'as scanners of mail do');
+is(($client->request('POST', @click))[0], 204, 'the click does, by the documented proxy, without a session');
 is(($client->rpc('unsubscribe', { token => $token }))[0], 204, 'and is no error when it comes again');
 is(wanting(), 1, 'of that patient alone');
 is($mail->sql(<<"EOC"), 'email f List-Unsubscribe', 'as the history of consent has it, once');

