@@ -206,7 +206,7 @@ BEGIN
     PERFORM murallink_private.require_owner();
     UPDATE murallink.app_user u SET db_role = set_db_role.db_role WHERE u.email = murallink_private.mail_address(set_db_role.email);
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'email');
+        PERFORM murallink_private.raise('not_found', 'email', 'No user has this address.');
     END IF;
 END
 $$;

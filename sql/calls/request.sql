@@ -35,7 +35,7 @@ BEGIN
         LATERAL (SELECT pg_catalog.jsonb_object_agg(n, '<' || n || '>') AS names FROM pg_catalog.jsonb_object_keys(s.secrets) n) k
     WHERE p.name = murallink_private.required(partner_preview.partner, 'partner');
     IF preview IS NULL THEN
-        PERFORM murallink_private.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner', 'configure_partner sets a partner up; partner_operations() lists those that there are.');
     END IF;
     RETURN preview;
 END
@@ -68,7 +68,7 @@ DECLARE
     made murallink.ksuid;
 BEGIN
     IF NOT EXISTS (SELECT FROM murallink_private.partner p WHERE p.name = task_begin.partner) THEN
-        PERFORM murallink_private.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner', 'configure_partner sets a partner up; partner_operations() lists those that there are.');
     END IF;
     made := murallink_private.call_make(partner, resource, subject_uid, operation, params, repeatable, once);
     IF made IS NULL THEN
@@ -89,7 +89,7 @@ DECLARE
     begun murallink.task_info;
 BEGIN
     IF operation = 'login' THEN
-        PERFORM murallink_private.raise('not_found', 'operation');
+        PERFORM murallink_private.raise('not_found', 'operation', 'partner_operations() lists them.');
     END IF;
     begun := murallink_private.task_begin(partner, operation, coalesce(params, '{}'), (preview ->> 'repeatable')::boolean, resource, subject_uid,
         CASE operation WHEN 'change_password' THEN partner || ' ' || operation END);

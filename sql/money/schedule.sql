@@ -356,7 +356,8 @@ BEGIN
             OR field IN ('num_payments', 'sort_order') AND (given ->> field)::numeric % 1 <> 0 THEN
             PERFORM murallink_private.raise('wrong_type', field, pg_catalog.format('It must be a %s.', known ->> field));
         ELSIF field IN ('num_payments', 'sort_order') AND (given ->> field)::numeric NOT BETWEEN 0 AND 1000000 THEN
-            PERFORM murallink_private.raise('invalid_value', field, CASE field WHEN 'num_payments' THEN 'A number from 0 to 1000.' ELSE 'A number from 0 to 1000000.' END);
+            PERFORM murallink_private.raise('invalid_value', field,
+                CASE field WHEN 'num_payments' THEN 'A number from 0 to 1000.' ELSE 'A number from 0 to 1000000.' END);
         END IF;
     END LOOP;
     version.milestone := given ->> 'milestone';
@@ -397,7 +398,7 @@ BEGIN
     ELSIF pg_catalog.jsonb_array_length(given) = 0 THEN
         PERFORM murallink_private.raise('missing_field', 'rows');
     ELSIF pg_catalog.jsonb_array_length(given) > 500 THEN
-        PERFORM murallink_private.raise('too_long', 'rows');
+        PERFORM murallink_private.raise('too_long', 'rows', 'At most 500 rows are taken at once.');
     END IF;
     FOR row_given IN SELECT e FROM pg_catalog.jsonb_array_elements(given) AS e LOOP
         row_number := row_number + 1;

@@ -300,7 +300,7 @@ DECLARE
 BEGIN
     PERFORM murallink_private.webhook_checked('bastion', $1 ->> 'accessKey', 'accessKey');
     IF pg_catalog.length(the_content::text) > 1000000 THEN
-        PERFORM murallink_private.raise('too_long', 'data');
+        PERFORM murallink_private.raise('too_long', 'data', 'An event has at most 1,000,000 characters.');
     END IF;
     LOCK TABLE murallink_private.bastion_event IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO murallink_private.bastion_event AS e (event, content_hash, content)

@@ -146,7 +146,7 @@ BEGIN
         AND (the_card = '' OR c.status = 'done' AND pg_catalog.ltrim(the_card, '0') = pg_catalog.ltrim(c.proxy_key, '0'))
         AND the_order IN ('', c.order_id) ORDER BY c.uid);
     IF addressed = '{}' THEN
-        PERFORM murallink_private.raise('not_found', 'proxyKey');
+        PERFORM murallink_private.raise('not_found', 'proxyKey', 'No card has this key or this number of an order.');
     END IF;
     PERFORM murallink_private.record_shipment(a, the_status, the_carrier, the_number) FROM pg_catalog.unnest(addressed) AS a;
 END

@@ -273,7 +273,7 @@ DECLARE
     state text;
 BEGIN
     IF pg_catalog.cardinality(uids) > 10000 THEN
-        PERFORM murallink_private.raise('too_long', 'uids');
+        PERFORM murallink_private.raise('too_long', 'uids', 'At most 10,000 payments are taken at once.');
     END IF;
     -- In the order of their locks: enrollments, and payments of each.
     FOR this IN

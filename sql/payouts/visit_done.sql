@@ -323,7 +323,8 @@ BEGIN
         BEGIN
             IF known.uid IS NULL THEN
                 IF known.client_uid IS NULL THEN
-                    PERFORM murallink_private.raise('not_found', CASE (known.s).trial_ref WHEN '' THEN 'protocol_id' ELSE 'trial_ref' END);
+                    PERFORM murallink_private.raise('not_found', CASE (known.s).trial_ref WHEN '' THEN 'protocol_id' ELSE 'trial_ref' END,
+                        'No trial for which you may report has this; set_reference says what a system calls a trial.');
                 END IF;
                 PERFORM murallink_private.refuse_visit((known.m).refusal);
             ELSIF NOT known.is_new THEN

@@ -88,7 +88,7 @@ BEGIN
     WHERE d.patient_uid = owner AND d.caregiver_uid IS NOT DISTINCT FROM get_document.caregiver_uid  AND d.filename = file_name
     ORDER BY d.created_at DESC, d.uid DESC LIMIT 1;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'filename');
+        PERFORM murallink_private.raise('not_found', 'filename', 'get_documents lists the files.');
     END IF;
     RETURN answer;
 END

@@ -22,7 +22,7 @@ BEGIN
         PERFORM murallink_private.raise('invalid_value', field, 'A file is in base64, without blanks.');
     END;
     IF pg_catalog.octet_length(content) > most THEN
-        PERFORM murallink_private.raise('too_long', field);
+        PERFORM murallink_private.raise('too_long', field, pg_catalog.format('A file has at most %s.', pg_catalog.pg_size_pretty(most)));
     ELSIF pg_catalog.octet_length(content) = 0 THEN
         PERFORM murallink_private.raise('missing_field', field);
     END IF;

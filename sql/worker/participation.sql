@@ -43,7 +43,7 @@ DECLARE
     sample jsonb;
 BEGIN
     IF NOT murallink_private.has_members(murallink_private.required(partner, 'partner')) THEN
-        PERFORM murallink_private.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner', 'This partner has no members.');
     ELSIF pg_catalog.jsonb_typeof(murallink_private.required(settings, field)) <> 'object' THEN
         PERFORM murallink_private.raise('wrong_type', field);
     END IF;
@@ -352,7 +352,7 @@ BEGIN
     WHERE t.trial_uid = murallink_private.required(remove_trial_partner.trial_uid, 'trial_uid')
         AND t.partner = murallink_private.required(remove_trial_partner.partner, 'partner');
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner', 'set_trial_partner lets a partner take part in a trial.');
     END IF;
     PERFORM murallink_private.participations_of_trial(trial_uid);
 END
@@ -400,7 +400,7 @@ BEGIN
     WHERE p.patient_uid = murallink_private.required(retry_participation.patient_uid, 'patient_uid')
         AND p.partner = murallink_private.required(retry_participation.partner, 'partner') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'partner');
+        PERFORM murallink_private.raise('not_found', 'partner', 'participations() lists the partners of a patient.');
     ELSIF EXISTS (
         SELECT FROM murallink_private.call t
         WHERE t.uid = present.task_uid AND t.status IN ('ready', 'claimed', 'in_doubt')) THEN

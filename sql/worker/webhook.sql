@@ -174,7 +174,7 @@ BEGIN
     SELECT w.uid INTO known FROM murallink_private.webhook w
     WHERE w.name = murallink_private.checked_label(webhook_uid.name, 'name', 100, true) FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM murallink_private.raise('not_found', 'name');
+        PERFORM murallink_private.raise('not_found', 'name', 'webhooks() lists them.');
     END IF;
     RETURN known;
 END

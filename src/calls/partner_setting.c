@@ -181,7 +181,7 @@ partner_checked(PG_FUNCTION_ARGS)
 	bool nulls[2] = {false};
 
 	if (partner == NULL)
-		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"));
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"), errhint("partner_operations() lists those called by HTTP."));
 	wrong = partner_by_mail(partner) ? mail_url_wrong(url) : http_url_wrong(url);
 	if (wrong != NULL)
 		ereport(ERROR, errnamed(ERR_INSECURE_URL, "base_url"), errhint("This URL cannot be used: %s.", wrong));

@@ -39,7 +39,7 @@ partner_of(text *name)
 	const Partner *partner = partner_named(text_to_cstring(name));
 
 	if (partner == NULL)
-		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"));
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "partner"), errhint("partner_operations() lists those called by HTTP."));
 	return partner;
 }
 
@@ -52,7 +52,7 @@ operation_of(const Partner *partner, text *name)
 	const PartnerOperation *operation = partner_operation(partner, text_to_cstring(name));
 
 	if (operation == NULL)
-		ereport(ERROR, errnamed(ERR_NOT_FOUND, "operation"));
+		ereport(ERROR, errnamed(ERR_NOT_FOUND, "operation"), errhint("partner_operations() lists them."));
 	return operation;
 }
 

@@ -92,6 +92,8 @@ SELECT source_ref, state FROM murallink.visit WHERE source_ref LIKE 'w%' ORDER B
 -- A caller with rights at several clients has no client for a trial that is not found
 SET SESSION AUTHORIZATION regress_visit_done_admin;
 SELECT pg_temp.report('w3', 'N-2', 'Week 1', 0, '{"protocol_id": "V-9"}');
+SELECT murallink.api('{"action": "visit_done", "payload": {"source": "ctms", "source_ref": "w4", "trial_ref": "T-9", "subject_id": "N-2",
+    "visit_code": "Week 1", "visit_date": "2026-01-01"}}') #>> '{error,hint}' AS hint;
 RESET SESSION AUTHORIZATION;
 
 -- auto_pay pays at once, by the rules of milestone_payment; it is turned on by somebody who may pay

@@ -347,7 +347,7 @@ sub start_app
 	return $self;
 }
 
-# Starts nginx before PostgREST, and returns its address. lines: of its server, as documented; more: those beside the server.
+# Starts nginx before PostgREST, and returns its address. lines: of its server, as documented; more: beside the server.
 sub start_proxy
 {
 	my ($self, $lines, $more) = @_;
