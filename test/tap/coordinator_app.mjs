@@ -130,18 +130,19 @@ async function day() {
 	const payment = desk.getByRole('form', { name: 'Request a payment' });
 	await label(payment, 'Visit *').selectOption({ label: 'Week 2: $75.00' });
 	await label(payment, 'Note').fill('came by train');
-	// A proxy refuses without a word, or with a page for people.
+	// A proxy refuses without a word, or with a page for people. Then the answer to a request is lost on the way; the one after
+	// it is a double click.
+	const refusals = [[502, ''], [404, ''], [413, '<html><title>413 Request Entity Too Large</title></html>']];
+	const ways = [...refusals.map(([status, body]) => (route) => route.fulfill({ status, body })), async (route) => {
+		await route.fetch();
+		await route.abort();
+	}];
+	await desk.route('**/rpc/milestone_payment', (route) => ways.shift()(route), { times: ways.length });
 	seen.refused = [];
-	for (const [status, body] of [[502, ''], [404, ''], [413, '<html><title>413 Request Entity Too Large</title></html>']]) {
-		await desk.route('**/rpc/milestone_payment', (route) => route.fulfill({ status, body }), { times: 1 });
+	for (let n = 0; n < refusals.length; n++) {
 		await press(desk, 'Request payment');
 		seen.refused.push(await desk.getByRole('alert').filter({ hasText: /./ }).textContent());
 	}
-	// The answer to the first request is lost on the way; the second one is a double click.
-	await desk.route('**/rpc/milestone_payment', async (route) => {
-		await route.fetch();
-		await route.abort();
-	}, { times: 1 });
 	await press(desk, 'Request payment');
 	seen.lost = await desk.getByRole('alert').filter({ hasText: /./ }).textContent();
 	const doubled = await requests(desk, async () => {
@@ -243,16 +244,10 @@ async function day() {
 	await label(office, 'Decision').selectOption('Reject');
 	await label(office, 'Note *').fill('not on that day');
 	// The other one is rejected, but the answer is lost.
-	let lost = false;
-	await office.route('**/rpc/reject_payment', async (route) => {
-		if (lost || route.request().postDataJSON().payment_uid === waiting.uid) {
-			await route.continue();
-			return;
-		}
-		lost = true;
+	await office.route('**/rpc/reject_payments', async (route) => {
 		await route.fetch();
 		await route.abort();
-	});
+	}, { times: 1 });
 	await press(office, 'Decide on what is selected');
 	await office.getByRole('alert').filter({ hasText: /did not answer/ }).waitFor();
 	await press(office, 'Decide on what is selected');
