@@ -105,8 +105,14 @@ SELECT test.refusal('SELECT FROM murallink_private.payout_account') AS as_analys
 SET SESSION AUTHORIZATION regress_account_admin;
 SELECT changes FROM unnest((murallink.get_patient(:'quin')).audit_history) LIMIT 3;
 
--- S35: the first account is paid to at once; a changed one after a day, and the patient is told at the address from before
+-- What a partner repeats of an account is masked, in whatever case and depth, and a phone number also without its country
 RESET SESSION AUTHORIZATION;
+SELECT murallink_private.partner_meaning('bastion', 'endorse', jsonb_build_object('account', account), 422, answer::text)
+FROM (VALUES
+    (jsonb '{"email": "pat@account.example.com", "phone": "+16105551418", "address": {"street1": "1 Main Street", "state": "IL"}}',
+    jsonb '{"message": "PAT@Account.example.com, 1 MAIN street in IL, +16105551418 and 6105551418 are unknown"}')) AS a (account, answer);
+
+-- S35: the first account is paid to at once; a changed one after a day, and the patient is told at the address from before
 BEGIN;
 INSERT INTO murallink_private.partner (name, base_url, settings)
 VALUES ('dash', 'http://127.0.0.1:1', '{"currency": "USD", "cust_prog_id": 1}') ON CONFLICT (name) DO UPDATE SET settings = EXCLUDED.settings;

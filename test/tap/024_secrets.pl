@@ -144,6 +144,16 @@ is($payouts->sql(q{SELECT count(*) FROM pg_stat_statements WHERE query ~* 'ostri
 is_deeply([ grep { $payouts->sql(qq{SELECT count(*) FROM $_ AS t WHERE t::text ~* 'ostrich'}) } @tables ], [], 'no table has it');
 is(scalar(grep { /\Q$account\E/i } `pg_dump -h $dir -U postgres murallink`), 0, 'nor has a dump');
 
+note 'a dump is restored where the key is not';
+rename "$dir/payout_keys", "$dir/kept_keys" or die $!;
+Murallink::Stack::run('sh', '-c', "createdb -h $dir -U postgres restored && pg_dump -h $dir -U postgres murallink | psql -XqAt -v ON_ERROR_STOP=1 -h $dir -U postgres restored > $dir/restored.log");
+is($stack->sql('SELECT accounts, in_file FROM murallink.payout_keys()', 'restored'), '1|f', 'nothing can be opened there');
+$stack->sql("SELECT murallink.set_db_role('$stack->{admin_email}', 'postgres')", 'restored');
+is($stack->sql("SELECT account_shown FROM murallink.set_payment_type('$paypal', '$trial', '$patient', '{\"email\": \"other\@example.org\"}')", 'restored'),
+	'o***@example.org', 'but entered');
+is($stack->sql('SELECT count(*), count(*) FILTER (WHERE ended_at IS NULL) FROM murallink_private.payout_account', 'restored'), '2|1', 'and changed');
+rename "$dir/kept_keys", "$dir/payout_keys" or die $!;
+
 note 'the worker opens it, and nobody else';
 $payouts->sql(q{UPDATE murallink_private.payment_type SET partner = 'dash' WHERE name = 'PayPal'});
 rename "$dir/payout_keys", "$dir/kept_keys" or die $!;
@@ -157,8 +167,10 @@ rename "$dir/kept_keys", "$dir/payout_keys" or die $!;
 $payouts->wait_for("SELECT reason = 'the request could not be built' FROM murallink.payout WHERE uid = '$unsealed'");
 is_deeply([ grep { /ostrich/i } $stack->log_of('postgresql') ], [], 'and says nothing of it');
 is($payouts->sql(q{SELECT count(*) FROM murallink_private.call_attempt a WHERE a::text ~* 'ostrich'}), 0, 'to anybody');
-$payouts->sql(q{UPDATE murallink_private.payment_type SET partner = NULL WHERE name = 'PayPal'});
-$payouts->sql("SELECT murallink_private.payouts_route(ARRAY['$unsealed']::murallink.ksuid[])");
+# By card again, as the others.
+$payouts->sql("UPDATE murallink.enrollment SET payment_type_uid = NULL WHERE patient_uid = '$patient'");
+$payouts->wait_settled;
+is($payouts->state_of($unsealed), 'done paid', 'and is paid in another way instead');
 
 note 'who reads them';
 $payouts->sql('CREATE ROLE stranger; CREATE ROLE reader IN ROLE pg_read_all_data');
