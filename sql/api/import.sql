@@ -186,6 +186,19 @@ END
 $$;
 COMMENT ON FUNCTION murallink_private.csv_visits(text, boolean) IS 'Takes the reports of visits in CSV, as visits_done takes them.';
 
+CREATE FUNCTION murallink_private.import_lock(kind text, trial_uids text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM murallink.trial t WHERE t.uid::text IN (SELECT u FROM pg_catalog.unnest(trial_uids) u) AND EXISTS (
+        SELECT FROM murallink.trial_site a WHERE a.trial_uid = t.uid AND murallink_private.permitted(
+            CASE kind WHEN 'milestones' THEN 'add_milestone' ELSE 'enroll' END::murallink.permission,
+            a.client_uid, a.contract_uid, a.trial_uid, a.site_uid))
+    ORDER BY t.uid FOR NO KEY UPDATE OF t;
+END
+$$;
+COMMENT ON FUNCTION murallink_private.import_lock(text, text[]) IS
+'Locks the trials of a table in which the caller may carry out something of it, in one order. So two tables with the same people or milestones wait for each other, whatever the order of their rows; no payment waits.';
+
 CREATE FUNCTION murallink.import_csv(kind text DEFAULT NULL, csv text DEFAULT NULL, dry_run boolean DEFAULT false)
 RETURNS SETOF murallink.imported_row
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -205,8 +218,10 @@ BEGIN
         RETURN QUERY SELECT * FROM murallink_private.csv_visits(murallink_private.required(csv, 'csv'), tries);
         RETURN;
     END IF;
+    PERFORM murallink_private.import_lock(kind, ARRAY(
+        SELECT DISTINCT o.given ->> 'trial_uid' FROM murallink_private.csv_objects(murallink_private.required(csv, 'csv'), columns) o));
     BEGIN
-        FOR one IN SELECT * FROM murallink_private.csv_objects(murallink_private.required(csv, 'csv'), columns) LOOP
+        FOR one IN SELECT * FROM murallink_private.csv_objects(csv, columns) LOOP
             answer := NULL;
             answer.row_number := one.row_number;
             BEGIN
