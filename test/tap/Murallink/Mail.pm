@@ -13,7 +13,8 @@ use utf8;
 use parent 'Murallink::Payouts';
 
 use Encode qw(decode encode);
-use JSON::PP;
+use JSON::PP ();
+use JSON::XS qw(decode_json);
 use MIME::Base64;
 use MIME::QuotedPrint;
 use Murallink::Stack;
