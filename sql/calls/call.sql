@@ -24,7 +24,8 @@ BEGIN
         ('claimed', 'ready'), ('claimed', 'waiting'), ('claimed', 'done'), ('claimed', 'declined'), ('claimed', 'in_doubt'),
         ('declined', 'ready'), ('declined', 'waiting'), ('declined', 'done'), ('declined', 'cancelled'),
         ('in_doubt', 'ready'), ('in_doubt', 'waiting'), ('in_doubt', 'done'), ('in_doubt', 'declined'), ('in_doubt', 'cancelled'),
-        ('cancelled', 'ready'), ('done', 'ready'))
+        ('cancelled', 'ready'), ('done', 'ready'), ('done', 'declined'))
+        OR OLD.status = 'done' AND NEW.status = 'declined' AND NEW.operation <> 'pay'
         OR OLD.status = 'done' AND NEW.status = 'ready' AND NOT NEW.repeatable
         -- Only a person, who writes the note, may correct this.
         OR OLD.status = 'declined' AND NEW.status = 'done' AND NEW.note = ''

@@ -50,7 +50,10 @@ LANGUAGE sql STABLE AS $$
         SELECT CASE payment_may.status
             WHEN 'cancelled' THEN CASE WHEN coalesce(c.status IN ('waiting', 'ready', 'declined'), true)
                 THEN NOT (coalesce(c.suspect, o.suspect) AND o.partner IS NOT NULL)
-                ELSE (c.status, p.status) = ('in_doubt', 'in_doubt') END
+                -- A look-up that sends it again may pay it.
+                ELSE (c.status, p.status) = ('in_doubt', 'in_doubt') AND NOT (c.operation = 'pay' AND EXISTS (
+                    SELECT FROM murallink_private.call l
+                    WHERE l.subject_uid = o.uid AND l.subject_uid <> l.uid AND l.operation = 'look_up' AND l.status = 'claimed')) END
             WHEN 'paid' THEN c.status = 'done' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             WHEN 'failed' THEN c.status = 'declined' OR o.partner IS NULL AND o.settled_at IS NOT NULL
             ELSE c.status = 'in_doubt' END
@@ -58,7 +61,7 @@ LANGUAGE sql STABLE AS $$
         LEFT JOIN murallink_private.call c ON c.uid = o.uid WHERE p.uid = payment_may.payment_uid), status = 'cancelled')
 $$;
 COMMENT ON FUNCTION murallink_private.payment_may(murallink.ksuid, murallink.payment_status) IS
-'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, or was sent and is neither refused nor in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
+'Whether what has become of the payout of a payment allows a status: paid and failed are what its call, or a person where no partner pays, has come to; a payment that is being sent, also by a look-up, or was sent and is neither refused nor in doubt, or may have been sent by another server, is not cancelled, and one that has no payout may only be cancelled; what is in doubt is approved again only while its call is in doubt.';
 
 CREATE FUNCTION murallink_private.approvals_required(payment_uid murallink.ksuid) RETURNS integer
 LANGUAGE plpgsql STABLE SET plan_cache_mode = auto AS $$
@@ -189,10 +192,10 @@ CREATE FUNCTION murallink_private.payment_being_sent(payment_uid murallink.ksuid
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
     SELECT EXISTS (
         SELECT FROM murallink_private.payout o JOIN murallink_private.call c ON c.uid = o.uid
-        WHERE o.payment_uid = payment_being_sent.payment_uid AND c.status = 'claimed')
+        WHERE o.payment_uid = payment_being_sent.payment_uid AND c.status IN ('claimed', 'done'))
 $$;
 COMMENT ON FUNCTION murallink_private.payment_being_sent(murallink.ksuid) IS
-'Whether the card of an approved payment is being loaded. The view murallink.payment calls it with the rights of its reader.';
+'Whether an approved payment is being sent, or its partner has accepted it and has not paid it yet. The view murallink.payment calls it with the rights of its reader.';
 
 CREATE FUNCTION murallink_private.payment_infos(OUT created_at timestamptz, OUT info murallink.payment_info) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$

@@ -202,8 +202,8 @@ DECLARE
 BEGIN
     WITH told AS (
         INSERT INTO murallink_private.notice (kind, channel, patient_uid, payment_uid, returned, note)
-        SELECT CASE WHEN p.returned IS NULL THEN 'payment' WHEN came_back THEN 'return' ELSE 'reversal' END::murallink.notice_kind, way.channel, p.patient_uid, p.uid,
-            p.returned, CASE WHEN p.returned IS NOT NULL THEN coalesce(notices_of_payments.note, p.decision_note) END
+        SELECT CASE WHEN p.returned IS NULL THEN 'payment' WHEN came_back THEN 'return' ELSE 'reversal' END::murallink.notice_kind,
+            way.channel, p.patient_uid, p.uid, p.returned, CASE WHEN p.returned IS NOT NULL THEN coalesce(notices_of_payments.note, p.decision_note) END
         FROM murallink_private.payment p, LATERAL murallink_private.wanted_channels(p.patient_uid) way (channel)
         WHERE p.uid = ANY (payment_uids) AND p.status IN ('paid', 'reversed', 'returned') AND coalesce(
             (SELECT s.enabled FROM murallink_private.payment_notice s WHERE s.contract_uid = p.contract_uid),

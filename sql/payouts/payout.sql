@@ -51,7 +51,7 @@ CREATE FUNCTION murallink_private.load_step(load_uid murallink.ksuid, before mur
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF (before, after) IN (('ready', 'declined'), ('declined', 'done'), ('in_doubt', 'declined'), ('cancelled', 'ready'))
-        OR before IN ('declined', 'in_doubt') AND after IN ('waiting', 'ready') AND NOT EXISTS (
+        OR (before IN ('declined', 'in_doubt') AND after IN ('waiting', 'ready') OR before = 'done' AND after = 'declined') AND NOT EXISTS (
             SELECT FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid
             WHERE o.uid = load_uid AND p.status = 'approved') THEN
         PERFORM murallink_private.raise('wrong_status', 'payout_uid');
@@ -59,7 +59,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION murallink_private.load_step(murallink.ksuid, murallink.payout_status, murallink.payout_status) IS
-'Checks a change of status of a load: it is sent again only if its payment was approved again, and only its partner declines it. Errors: wrong_status.';
+'Checks a change of status of a load: it is sent again only if its payment was approved again, only its partner declines it, and what the partner has accepted only while it is not paid. Errors: wrong_status.';
 
 CREATE FUNCTION murallink_private.payout_route(
     payout_uid murallink.ksuid, payment_uid murallink.ksuid,
@@ -80,7 +80,9 @@ BEGIN
     -- A change of the enrollment waits for the lock of the payment, and sees this payout then. Read the
     -- contract's default again under a lock: either a change is visible here, or it sees this payout.
     FOR look IN 1..2 LOOP
-        SELECT t.uid, t.partner, t.by_account INTO payment_type_uid, partner, to_account
+        SELECT t.uid, CASE WHEN NOT t.by_account OR EXISTS (SELECT FROM murallink_private.partner p WHERE p.name = t.partner) THEN t.partner END,
+            t.by_account
+        INTO payment_type_uid, partner, to_account
         FROM murallink.enrollment e JOIN murallink.contract c ON c.uid = the_payment.contract_uid
         JOIN murallink_private.payment_type t ON t.uid = coalesce(e.payment_type_uid, c.default_payment_type_uid)
         WHERE e.uid = the_payment.enrollment_uid;

@@ -39,6 +39,8 @@ static const PartnerSetting settings[] = {
 	{.name = "currency", .kind = SETTING_CURRENCY, .initial = "\"USD\""},
 	{.name = "email_subject", .kind = SETTING_TEXT, .initial = "\"You have a payment\"", .most = 255},
 	{.name = "note", .kind = SETTING_TEXT, .initial = "\"Thank you\"", .most = 1000},
+	{.name = "look_after", .kind = SETTING_NUMBER, .initial = "60", .least = 1, .most = 3600},
+	{.name = "repeat_days", .kind = SETTING_NUMBER, .initial = "25", .least = 1, .most = 29},
 	{.name = "token_lifetime", .kind = SETTING_NUMBER, .initial = "32400", .least = 60, .most = 86400},
 	{.name = NULL},
 };

@@ -75,7 +75,7 @@ SELECT o.uid, o.payment_uid, p.client_uid, p.contract_uid, p.trial_uid, p.site_u
     CASE WHEN c.attempt > 0 AND c.outcome IS DISTINCT FROM 'not_sent' THEN c.claimed_at END AS sent_at
 FROM murallink_private.payout o JOIN murallink_private.payment p ON p.uid = o.payment_uid LEFT JOIN murallink_private.call c ON c.uid = o.uid,
     LATERAL (SELECT CASE p.status
-            WHEN 'approved' THEN CASE WHEN c.status IN ('ready', 'claimed') THEN c.status ELSE 'waiting' END
+            WHEN 'approved' THEN CASE c.status WHEN 'ready' THEN c.status WHEN 'claimed' THEN c.status WHEN 'done' THEN 'claimed' ELSE 'waiting' END
             WHEN 'paid' THEN 'done' WHEN 'reversed' THEN 'done' WHEN 'returned' THEN 'done' WHEN 'failed' THEN 'declined' WHEN 'in_doubt' THEN 'in_doubt'
             ELSE 'cancelled' END::murallink.payout_status AS status,
         coalesce(NULLIF(o.reason, ''), c.reason, '') AS why) s
