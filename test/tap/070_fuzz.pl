@@ -28,6 +28,7 @@ EOC
 $node->start;
 my $stack = Murallink::Stack->new(node => $node);
 $stack->install;
+$stack->make_key;
 my $world = Murallink::World->new($stack);
 $world->script(<<'EOC');
 -- The status of an answer, and how many rows were written. @HUGE@ stands for a string of 1 MB
