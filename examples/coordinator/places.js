@@ -26,6 +26,7 @@ export const placeName = (place) => `${trialName(place.trial_uid)} at ${siteName
 
 export async function placesPage() {
 	await load();
+	const listed = [...places].sort((a, b) => placeName(a).localeCompare(placeName(b)));
 	return element('div', {},
 		heading(1, 'My places'),
 		places.length === 0 ? nothing('Nobody has given you a permission yet.') : table('Trials at sites', [
@@ -35,5 +36,5 @@ export async function placesPage() {
 			['To be paid', (place) => place.payable],
 			['Pending', (place) => place.pending],
 			['Paid', (place) => place.paid],
-		], places));
+		], listed));
 }
