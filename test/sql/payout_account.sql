@@ -248,7 +248,7 @@ SET SESSION AUTHORIZATION regress_account_operator;
 SELECT murallink.merge_patients(:'pat', :'quin', 'one person');
 RESET SESSION AUTHORIZATION;
 SELECT t.name, a.shown FROM murallink_private.payout_account a JOIN murallink_private.payment_type t ON t.uid = a.payment_type_uid
-WHERE a.patient_uid = :'pat' AND a.ended_at IS NULL ORDER BY 1;
+WHERE a.patient_uid = :'pat' AND a.ended_at IS NULL ORDER BY t.name COLLATE "C";
 SELECT count(*) FROM murallink_private.payout_account WHERE patient_uid = :'pat' AND ended_reason = 'merged';
 ALTER SYSTEM RESET murallink.key_file;
 SELECT pg_reload_conf();
