@@ -83,7 +83,7 @@ settle(const FundMove *move, const char *movement, bool below, int available, in
 	RowScan scan;
 	bool isnull;
 
-	row_begin(&scan, "fund_entry_source_uid_movement_key", RowExclusiveLock, ENTRY_COLUMNS, keys, lengthof(keys));
+	row_begin(&scan, "fund_entry_pkey", RowExclusiveLock, ENTRY_COLUMNS, keys, lengthof(keys));
 	if (!row_next(&scan))
 		elog(ERROR, "murallink: the payment to be settled has no reservation");
 	kept.contract = datumCopy(row_value(&scan, ENTRY_CONTRACT, &isnull), false, KSUID_LEN);

@@ -94,7 +94,8 @@ CREATE POLICY funding ON murallink_private.audit_event FOR SELECT USING (
         OR murallink_private.permitted('view_report', client_uid, contract_uid, NULL, NULL)));
 
 CREATE TABLE murallink.fund_entry (
-    uid murallink.ksuid PRIMARY KEY,
+    -- Without an index of its own, which each payment would write: entries are looked for by contract and by source.
+    uid murallink.ksuid NOT NULL,
     contract_uid murallink.ksuid NOT NULL,
     client_uid murallink.ksuid NOT NULL,
     currency murallink.currency NOT NULL,
@@ -102,11 +103,11 @@ CREATE TABLE murallink.fund_entry (
     amount murallink.positive NOT NULL,
     source_uid murallink.ksuid NOT NULL,
     at timestamptz NOT NULL,
-    UNIQUE (source_uid, movement)
+    PRIMARY KEY (source_uid, movement)
 );
 COMMENT ON TABLE murallink.fund_entry IS
 'Every movement of funds; written by murallink without a statement, because every statement is refused; never changed. A payment moves its funds at most once in each way, a reversal returns once, and a funding deposits once.';
-COMMENT ON COLUMN murallink.fund_entry.uid IS 'Key; sorts by the second.';
+COMMENT ON COLUMN murallink.fund_entry.uid IS 'Number of the entry; sorts by the second.';
 COMMENT ON COLUMN murallink.fund_entry.contract_uid IS 'The contract.';
 COMMENT ON COLUMN murallink.fund_entry.client_uid IS 'The contract''s client.';
 COMMENT ON COLUMN murallink.fund_entry.currency IS 'Of the amount.';
