@@ -124,11 +124,19 @@ $$;
 COMMENT ON FUNCTION murallink_private.paypal_look_at(murallink.call_state, timestamptz) IS
 'When to ask again what has become of a payout: soon until PayPal has processed it, and then after a day, two, four and so on. started: when it was accepted.';
 
+CREATE FUNCTION murallink_private.paypal_unpaid(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT
+RETURN state IN ('FAILED', 'BLOCKED', 'DENIED', 'RETURNED');
+COMMENT ON FUNCTION murallink_private.paypal_unpaid(text) IS
+'Whether an item of PayPal that has this status, and has not been paid before, is not paid and never will be.';
+
 CREATE FUNCTION murallink_private.paypal_settle(look murallink.call_state) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     item CONSTANT jsonb := look.facts #> '{items,0}';
     state CONSTANT text := item ->> 'status';
+    paid CONSTANT boolean := state IN ('SUCCESS', 'REFUNDED', 'REVERSED');
+    unpaid CONSTANT boolean := murallink_private.paypal_unpaid(state);
     why CONSTANT text := 'PayPal: ' || pg_catalog.concat_ws(': ', state, item ->> 'error');
     the_payment murallink_private.payment;
 BEGIN
@@ -141,18 +149,15 @@ BEGIN
             pg_catalog.jsonb_build_object('batch_id', look.params -> 'batch_id'));
         the_payment.status := 'approved';
     END IF;
-    IF the_payment.status = 'approved' AND state IN ('SUCCESS', 'REFUNDED', 'REVERSED') THEN
+    IF the_payment.status = 'approved' AND the_payment.recovered IS NOT NULL AND (paid OR unpaid) THEN
+        PERFORM murallink_private.recoveries_lock(ARRAY[the_payment.uid]);
+    END IF;
+    IF the_payment.status = 'approved' AND paid THEN
         UPDATE murallink_private.payout o SET reference = item ->> 'item_id' WHERE o.uid = look.subject_uid;
-        IF the_payment.recovered IS NOT NULL THEN
-            PERFORM murallink_private.recoveries_lock(ARRAY[the_payment.uid]);
-        END IF;
         UPDATE murallink_private.payment p SET status = 'paid' WHERE p.uid = the_payment.uid;
         PERFORM murallink_private.notices_of_payments(ARRAY[the_payment.uid]);
         the_payment.status := 'paid';
-    ELSIF the_payment.status = 'approved' AND state IN ('FAILED', 'BLOCKED', 'DENIED', 'RETURNED') THEN
-        IF the_payment.recovered IS NOT NULL THEN
-            PERFORM murallink_private.recoveries_lock(ARRAY[the_payment.uid]);
-        END IF;
+    ELSIF the_payment.status = 'approved' AND unpaid THEN
         UPDATE murallink_private.call c SET status = 'declined', reason = why WHERE c.uid = look.subject_uid;
         UPDATE murallink_private.payment p SET status = 'failed' WHERE p.uid = the_payment.uid;
     END IF;
@@ -183,7 +188,7 @@ BEGIN
     ELSIF wrong <> '' AND look.status = 'done' THEN
         PERFORM murallink_private.call_problem(look.uid, 'PayPal shows another payout: ' || wrong);
     END IF;
-    IF wrong = '' AND state IN ('FAILED', 'BLOCKED', 'DENIED', 'RETURNED') THEN
+    IF wrong = '' AND murallink_private.paypal_unpaid(state) THEN
         -- Counts as a batch of an earlier name: see paypal_name().
         PERFORM murallink_private.call_again(ARRAY[look.uid]);
         UPDATE murallink_private.call c SET status = 'cancelled', reason = 'PayPal: ' || state WHERE c.uid = look.uid;
