@@ -313,7 +313,7 @@ seal_seals(PG_FUNCTION_ARGS)
 
 /*
  * murallink_private.file_keys(): the public halves of the keys in the file, in
- * its order, and why it cannot be read.
+ * its order; none if it cannot be read.
  */
 PG_FUNCTION_INFO_V1(seal_file_keys);
 Datum

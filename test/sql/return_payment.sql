@@ -1,4 +1,4 @@
--- S43: payments that come back because they have not reached the patient: once, whoever says so, and what may be paid then.
+-- S43: payments come back because they have not reached the patient: each return counts once, and its milestone can be paid again.
 \set SHOW_CONTEXT never
 CALL test.begin_day();
 CREATE ROLE regress_return_admin LOGIN IN ROLE murallink_client, murallink_analyst;
